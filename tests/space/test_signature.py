@@ -1,0 +1,212 @@
+"""Reading spaces from signatures. Here annotations are strings; in space_examples.py they are objects."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated, Optional
+
+import pytest
+from space_examples import conv_net
+
+from zoo.errors import SpaceError
+from zoo.space import REQUIRED, Choice, Float, Int, List, Parameter, Plain, Setting, read_space
+
+
+def fit(
+    model,
+    /,
+    data,
+    *,
+    epochs: Annotated[int, Setting(Int(1, 1000))] = 12,
+    optimizer: Annotated[str, Choice("adam", "sgd")] = "adam",
+    momentum: Annotated[
+        float, "how much of the last step is kept", Float(0, 1, when={"optimizer": "sgd"})
+    ] = 0,
+    name: str | None = None,
+    path: Optional[str],  # noqa: UP045
+    sizes: list[int] = [1, 2],  # noqa: B006
+) -> nothing_that.can.be_imported:  # noqa: F821
+    """Its return type names a module that there is not."""
+
+
+def test_reads_annotations_that_are_strings():
+    space = read_space(fit, positional=("model", "data"))
+    assert list(space.values()) == [
+        Parameter("epochs", Int(1, 1000), 12, searched=False),
+        Parameter("optimizer", Choice("adam", "sgd"), "adam"),
+        Parameter("momentum", Float(0, 1, when={"optimizer": "sgd"}), 0.0),
+        Parameter("name", Plain((str, type(None))), None, searched=False),
+        Parameter("path", Plain((str, type(None))), REQUIRED, searched=False),
+        Parameter("sizes", Plain((list,)), (1, 2), searched=False),
+    ]
+    assert type(space["momentum"].default) is float
+
+
+def test_reads_annotations_that_are_objects():
+    assert conv_net.__annotations__["return"] == "nothing_that.can.be_imported"
+    space = read_space(conv_net, positional=("input_shape", "num_classes"))
+    assert space["filters"] == Parameter("filters", List(Int(8, 128, log=True), (1, 4)), (32, 64))
+    assert space["kernel_size"].follows == "filters"
+    assert list(space) == ["filters", "kernel_size", "pooling", "pool_size", "dropout"]
+
+
+def test_a_function_without_parameters():
+    def none(): ...
+
+    assert len(read_space(none)) == 0
+
+
+def test_a_wrapped_function_is_read_where_it_was_written():
+    elsewhere: dict = {}  # a module that knows neither Annotated nor Int
+    exec("def wrapper(*args, **kwargs): ...", elsewhere)
+    wrapped = functools.wraps(fit)(elsewhere["wrapper"])
+    assert read_space(wrapped, positional=("model", "data")) == read_space(fit, positional=("model", "data"))
+
+
+def test_none_alone_and_every_plain_type():
+    def plain(
+        *, a: None = None, b: int = 1, c: float = 1, d: bool = True, e: tuple = (), f: int | str = "x"
+    ): ...
+
+    space = read_space(plain)
+    assert space.defaults() == {"a": None, "b": 1, "c": 1.0, "d": True, "e": (), "f": "x"}
+    assert not any(parameter.searched for parameter in space.values())
+
+
+def refused(function, positional=()):
+    with pytest.raises(SpaceError) as raised:
+        read_space(function, positional=positional)
+    return str(raised.value)
+
+
+def test_names_that_come_first_are_those_expected():
+    def net(shape, *, width: Annotated[int, Int(1, 2)] = 1): ...
+
+    assert refused(net, ("input_shape", "num_classes")) == (
+        "net: expected the signature net(input_shape, num_classes, *, …), "
+        "but its positional parameters are (shape)."
+    )
+
+
+def test_a_forgotten_star():
+    def affine(rotation: Annotated[float, Float(0, 0.1)] = 0.0): ...
+
+    assert refused(affine) == (
+        "affine: expected the signature affine(*, …), but its positional parameters are (rotation)."
+    )
+
+
+def test_parameters_without_names():
+    def many(*numbers): ...
+    def any_of(**options): ...
+
+    assert refused(many) == "many takes '*numbers', but every parameter needs a name of its own."
+    assert refused(any_of) == "any_of takes '**options', but every parameter needs a name of its own."
+
+
+def test_what_is_no_function():
+    assert refused(5) == "5: expected a function with a signature, but 5 is not a callable object."
+    assert refused(type).startswith("type: expected a function with a signature, but no signature found")
+
+
+def no_annotation(*, a=1): ...
+def unknown_name(*, a: Annotated[int, Itn(1, 2)] = 1): ...  # noqa: F821
+def bad_domain(*, a: Annotated[int, Int(2, 1)] = 1): ...
+def two_domains(*, a: Annotated[int, Int(1, 2), Float(1, 2)] = 1): ...
+def no_instance(*, a: Annotated[int, Int] = 1): ...
+def other_type(*, a: dict[str, int] = {}): ...  # noqa: B006
+def plain_misfit(*, a: str = 3): ...
+def searched_and_required(*, a: Annotated[int, Int(1, 2)]): ...
+def outside(*, a: Annotated[int, Int(1, 2)] = 3): ...
+def lonely(*, a: Annotated[tuple, List(Int(1, 2), same_length_as="b")] = (1,)): ...
+
+
+def uneven(
+    *,
+    a: Annotated[tuple, List(Int(1, 2), (1, 2))] = (1,),
+    b: Annotated[tuple, List(Int(1, 2), same_length_as="a")] = (1, 2),
+): ...
+
+
+def misnamed(
+    *,
+    widths: Annotated[tuple, List(Int(1, 2), (1, 2))] = (1,),
+    b: Annotated[tuple, List(Int(1, 2), same_length_as="width")] = (1,),
+): ...
+
+
+def follows_a_number(
+    *,
+    a: Annotated[int, Int(1, 2)] = 1,
+    b: Annotated[tuple, List(Int(1, 2), same_length_as="a")] = (1,),
+): ...
+
+
+def when_is_no_table(*, a: Annotated[int, Int(1, 2)] = 1, b: Annotated[int, Int(1, 2, when="a")] = 1): ...
+def when_later(*, a: Annotated[int, Int(1, 2, when={"b": 1})] = 1, b: Annotated[int, Int(1, 2)] = 1): ...
+def when_itself(*, a: Annotated[int, Int(1, 2, when={"a": 1})] = 1): ...
+def when_empty(*, a: Annotated[int, Int(1, 2)] = 1, b: Annotated[int, Int(1, 2, when={"a": ()})] = 1): ...
+
+
+def when_misspelt(
+    *,
+    optimizer: Annotated[str, Choice("adam", "sgd")] = "adam",
+    momentum: Annotated[float, Float(0, 1, when={"optimiser": "sgd"})] = 0.0,
+): ...
+
+
+def when_never(
+    *,
+    optimizer: Annotated[str, Choice("adam", "sgd")] = "adam",
+    momentum: Annotated[float, Setting(Float(0, 1, when={"optimizer": ("sgd", "sdg")}))] = 0.0,
+): ...
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (no_annotation, "it has no annotation; write Annotated[float, Float(0.0, 1.0)], or a plain type."),
+        (
+            unknown_name,
+            "its annotation 'Annotated[int, Itn(1, 2)]' cannot be read (name 'Itn' is not defined); "
+            "import at the top what it names.",
+        ),
+        (bad_domain, "Int needs low <= high, but got low=2 and high=1."),
+        (two_domains, "it has 2 domains, but one is expected."),
+        (
+            no_instance,
+            "its annotation is typing.Annotated[int, <class 'zoo.space._domains.Int'>]; "
+            "expected Annotated[…] with Int, Float, Choice or List, "
+            "or one of str, int, float, bool, list, tuple.",
+        ),
+        (
+            other_type,
+            "its annotation is dict[str, int]; expected Annotated[…] with Int, Float, Choice or List, "
+            "or one of str, int, float, bool, list, tuple.",
+        ),
+        (plain_misfit, "its default is not of its own type: expected str, but got 3."),
+        (searched_and_required, "it has no default; every searched parameter needs one: 1 … 2."),
+        (outside, "its default is outside its own range: expected 1 … 2, but got 3. Did you mean 2?"),
+        (lonely, "same_length_as names an earlier List, but 'b' is none. There is none."),
+        (uneven, "its default has 2 items, but that of 'a' has 1."),
+        (misnamed, "same_length_as names an earlier List, but 'width' is none. Did you mean 'widths'?"),
+        (follows_a_number, "same_length_as names an earlier List, but 'a' is none. There is none."),
+        (when_is_no_table, "when is a table such as {'optimizer': 'sgd'}, but got \"a\"."),
+        (when_later, "when names an earlier parameter, but 'b' is none. There is none."),
+        (when_itself, "when names an earlier parameter, but 'a' is none. There is none."),
+        (when_empty, "when a = [] can never be; name at least one value."),
+        (
+            when_misspelt,
+            "when names an earlier parameter, but 'optimiser' is none. Did you mean 'optimizer'?",
+        ),
+        (
+            when_never,
+            'when optimizer = "sdg" can never be: '
+            'expected "adam" | "sgd", but got "sdg". Did you mean "sgd"?',
+        ),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_signature_that_cannot_be(function, message):
+    parameter = refused(function).split("'")[1]
+    assert refused(function) == f"{function.__name__}: parameter '{parameter}': {message}"

@@ -1,0 +1,49 @@
+"""zoo: search for a good image classifier, and trust the record of how it was found.
+
+For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Dataset`, `Split`,
+`InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`, `compare`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from zoo._version import __version__
+from zoo.errors import InvalidParameters, ZooError
+from zoo.space import Choice, Float, Int, List
+
+if TYPE_CHECKING:
+    from zoo import testing
+    from zoo.data import Dataset, Split
+    from zoo.hookspecs import hookimpl
+    from zoo.tuning import compare, train, tune
+
+__all__ = [
+    "hookimpl", "Int", "Float", "Choice", "List", "Dataset", "Split", "InvalidParameters", "ZooError",
+    "testing", "tune", "train", "compare", "__version__",
+]  # fmt: skip
+
+_WHERE = {
+    "hookimpl": "zoo.hookspecs",
+    "Dataset": "zoo.data",
+    "Split": "zoo.data",
+    "tune": "zoo.tuning",
+    "train": "zoo.tuning",
+    "compare": "zoo.tuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use what is not needed to say `zoo --help`."""
+    if name == "testing":
+        return importlib.import_module("zoo.testing")
+    if name in _WHERE:
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'zoo' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,52 @@
+"""The errors zoo raises on purpose.
+
+ZooError               something a person can put right; the command line shows it as one line
+├── InvalidParameters  raised by a plugin: this combination is impossible, prune the trial
+├── SpaceError         a search space, or a value for it, is not what it may be
+├── StudyError         a study file says something it may not say
+├── PluginError        a plugin broke the contract; names its distribution and version
+├── DataError          a dataset cannot be read, or is not what it should be
+└── ManifestError      a study was resumed after what it searches had changed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ZooError(Exception):
+    """Something a person can put right: what happened, what was expected, what to type next."""
+
+
+class InvalidParameters(ZooError):
+    """An impossible combination of parameters; raised by a plugin to have the trial pruned."""
+
+
+class SpaceError(ZooError):
+    """A search space, or a value meant for one, is not what it may be."""
+
+
+class StudyError(ZooError):
+    """A study file says something it may not say."""
+
+
+class PluginError(ZooError):
+    """A plugin broke the contract."""
+
+
+class DataError(ZooError):
+    """A dataset cannot be read, or is not what it should be."""
+
+
+class ManifestError(ZooError):
+    """A study was resumed after what it searches had changed."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown `name`: the likely spelling, or all there is."""
+    known = sorted(known)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"There is: {', '.join(known)}." if known else "There is none."
