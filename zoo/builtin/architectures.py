@@ -1,0 +1,101 @@
+"""The architecture zoo ships: a plain convolutional network whose depth is searched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zoo import Choice, Float, Int, InvalidParameters, List, hookimpl
+
+if TYPE_CHECKING:
+    import keras
+
+
+@hookimpl
+def register_architectures(register: Any) -> None:
+    register(conv_net)
+
+
+def conv_net(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    filters: Annotated[tuple[int, ...], List(Int(8, 128, log=True), length=(1, 4))] = (32, 64),
+    convolutions_per_block: Annotated[int, Int(1, 3)] = 1,
+    kernel_size: Annotated[int, Choice(3, 5, 7)] = 3,
+    padding: Annotated[str, Choice("same", "valid")] = "same",
+    activation: Annotated[str, Choice("relu", "elu", "gelu", "silu", "tanh")] = "relu",
+    pool_size: Annotated[int, Int(2, 3)] = 2,
+    batch_norm: Annotated[bool, Choice(False, True)] = False,
+    dense_units: Annotated[tuple[int, ...], List(Int(16, 512, log=True), length=(0, 2))] = (128,),
+    dropout: Annotated[float, Float(0.0, 0.6)] = 0.25,
+) -> keras.Model:
+    """Convolve and pool once per entry of `filters`, then classify.
+
+    The shape is LeNet-5's (LeCun et al. 1998) with max pooling; several convolutions in front of one
+    pooling are VGG's idea (Simonyan & Zisserman 2014).
+
+    Args:
+        input_shape: `(height, width, channels)`, pixels.
+        num_classes: width of the softmax at the end.
+        filters: of each block; the length of the list is the depth.
+        convolutions_per_block: before each pooling.
+        kernel_size: side of every convolution, pixels.
+        padding: `same` keeps the size; `valid` loses `kernel_size - 1` pixels at each convolution.
+        activation: after every convolution and hidden dense layer.
+        pool_size: side and stride of every max pooling, pixels.
+        batch_norm: normalise each convolution's output before its activation (Ioffe & Szegedy 2015).
+        dense_units: of each hidden dense layer; may be empty.
+        dropout: share of the inputs of every dense layer that is dropped (Srivastava et al. 2014).
+
+    Raises:
+        InvalidParameters: the images are too small for so many convolutions and poolings.
+    """
+    _check_room(input_shape, len(filters), convolutions_per_block, kernel_size, padding, pool_size)
+    from keras import Input, Sequential, layers
+
+    stack = [Input(input_shape)]  # (batch, height, width, channels)
+    for width in filters:
+        for _ in range(convolutions_per_block):
+            # A bias would be undone by the normalisation that follows.
+            stack.append(layers.Conv2D(width, kernel_size, padding=padding, use_bias=not batch_norm))
+            if batch_norm:
+                stack.append(layers.BatchNormalization())
+            stack.append(layers.Activation(activation))
+        stack.append(layers.MaxPooling2D(pool_size))
+    stack.append(layers.Flatten())  # (batch, features)
+    for units in dense_units:
+        stack += [layers.Dropout(dropout), layers.Dense(units, activation=activation)]
+    # Probabilities stay float32 where the rest computes in half precision.
+    stack += [layers.Dropout(dropout), layers.Dense(num_classes, activation="softmax", dtype="float32")]
+    return Sequential(stack, name="conv_net")
+
+
+def _check_room(
+    input_shape: tuple[int, int, int],
+    blocks: int,
+    convolutions: int,
+    kernel_size: int,
+    padding: str,
+    pool_size: int,
+) -> None:
+    """InvalidParameters where a convolution or pooling is larger than what is left of the image."""
+    height, width, _ = input_shape
+    lost = kernel_size - 1 if padding == "valid" else 0
+
+    def refuse(block: int, what: str, cure: str) -> InvalidParameters:
+        return InvalidParameters(
+            f"Block {block} of {blocks} {what}, but of {input_shape[0]}×{input_shape[1]} pixels only "
+            f"{height}×{width} are left there; expected {cure}."
+        )
+
+    for block in range(1, blocks + 1):
+        for _ in range(convolutions):
+            if min(height, width) <= lost:
+                what = f"convolves by {kernel_size}×{kernel_size} with padding 'valid'"
+                cure = "padding 'same', a smaller kernel_size, or fewer filters (a shorter list)"
+                raise refuse(block, what, cure)
+            height, width = height - lost, width - lost
+        if min(height, width) < pool_size:
+            cure = "fewer filters (a shorter list)" + (" or a smaller pool_size" if pool_size > 2 else "")
+            raise refuse(block, f"pools by {pool_size}×{pool_size}", cure)
+        height, width = height // pool_size, width // pool_size

@@ -1,0 +1,166 @@
+"""Processes that belong to this one: started fresh or from the fork server, gone when it is gone.
+
+A script or notebook that calls `zoo.tune` is not run again in them, as `multiprocessing` would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import connection as mp_connection
+from multiprocessing import forkserver, get_context
+from pathlib import Path
+from typing import Any
+
+_start_lock = threading.Lock()
+
+
+class Child:
+    """A process and the pipe to it. Messages are whatever pickles; here, dicts and dataclasses."""
+
+    def __init__(self, process: Any, connection: Any) -> None:
+        self.process = process
+        self.connection = connection
+
+    @property
+    def pid(self) -> int:
+        return int(self.process.pid)
+
+    def waitables(self) -> list[Any]:
+        """What `wait` looks at: a message, or the process's end."""
+        return [self.connection, self.process.sentinel]
+
+    def send(self, message: Any) -> None:
+        """Tell the child something; a child that has gone hears nothing."""
+        with contextlib.suppress(OSError):
+            self.connection.send(message)
+
+    def receive(self) -> Any:
+        """The next message, or None when the child has closed its end."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            return None
+
+    def has_message(self) -> bool:
+        try:
+            return bool(self.connection.poll())
+        except OSError:
+            return False
+
+    @property
+    def running(self) -> bool:
+        return bool(self.process.exitcode is None)
+
+    def join(self) -> str:
+        """Wait for the end, and say how it came: `killed by signal 9`, `exited with status 1`."""
+        self.process.join()
+        self.connection.close()
+        return _how_it_ended(self.process.exitcode)
+
+    def end(self, patience: float = 5.0) -> str:
+        """As `join`, for a child that has closed its end of the pipe and should be gone any moment."""
+        self.process.join(patience)
+        self.kill()
+        return self.join()
+
+    def kill(self) -> None:
+        """End it now. SIGKILL, because a backend that hangs in a kernel hears nothing else."""
+        if self.running:
+            self.process.kill()
+
+
+def spawn(target: Callable[..., None], arguments: Sequence[Any]) -> Child:
+    """Start `target(connection, *arguments)` in a fresh interpreter."""
+    return _start(get_context("spawn"), target, arguments)
+
+
+class ForkServer:
+    """A process with heavy modules imported, from which fresh processes are had in milliseconds.
+
+    Python keeps one per process. It warms up on its own after `start`; the first child waits for
+    that. Where there is no `fork`, every child is a fresh interpreter.
+    """
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        self._preload = list(preload)
+
+    def start(self) -> None:
+        """Begin to warm up; returns at once."""
+        if "forkserver" in multiprocessing.get_all_start_methods():
+            get_context("forkserver").set_forkserver_preload(self._preload)
+            forkserver.ensure_running()
+
+    def child(self, target: Callable[..., None], arguments: Sequence[Any]) -> Child:
+        """Start `target(connection, *arguments)` in a process forked from the server."""
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        return _start(get_context(method), target, arguments)
+
+
+def wait(children: Sequence[Child], timeout: float) -> list[Child]:
+    """Those of `children` that have a message or have ended, after `timeout` seconds at most."""
+    ready = set(
+        map(id, mp_connection.wait([one for child in children for one in child.waitables()], timeout))
+    )
+    return [child for child in children if any(id(one) in ready for one in child.waitables())]
+
+
+def enter_child(environment: Mapping[str, str], log: Path) -> None:
+    """First thing in a trial's process: its environment, its own log, its end with the parent's."""
+    os.environ.update(environment)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Have this process die when the one that started it does, however that dies."""
+    if sys.platform == "linux":
+        # The fork server goes when the supervisor does, and the kernel then ends its children,
+        # even one that hangs in native code. 1 is PR_SET_PDEATHSIG.
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: Any) -> None:
+    mp_connection.wait([sentinel])
+    os._exit(1)
+
+
+def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) -> Child:
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+    with _start_lock, _without_main():
+        process.start()
+    theirs.close()
+    return Child(process, ours)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the caller's script, or `multiprocessing` would import it again in every child."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _how_it_ended(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "still running"
+    return f"killed by signal {-exitcode}" if exitcode < 0 else f"exited with status {exitcode}"

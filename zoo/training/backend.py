@@ -1,0 +1,83 @@
+"""What differs between Keras's backends: the one module that names TensorFlow.
+
+`KERAS_BACKEND` chooses; TensorFlow is the default and the one that is installed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+# distribution that carries each backend, for the requirements of a saved model
+_DISTRIBUTIONS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
+
+
+def quiet() -> None:
+    """Keep the backend's start-up chatter out of the terminal. Before it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+def child_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:
+    """Environment of a trial's process: a fair share of the cores, a GPU of its own in turn.
+
+    Read by the backend when it first touches a device, which is after the fork.
+    """
+    environment = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    if jobs > 1:
+        threads = str(max(1, available_cores() // jobs))
+        environment |= {
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "TF_NUM_INTEROP_THREADS": threads,
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        }
+        if len(gpus) > 1:
+            environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+    return environment
+
+
+def available_cores() -> int:
+    """Cores this process may use, which in a container can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """NVIDIA GPUs a trial may be given, by index, found without touching any of them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [gpu.strip() for gpu in chosen.split(",") if gpu.strip() not in ("", "-1")]
+    return [str(index) for index, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
+def device_name() -> str:
+    """The device that trains, as the record shows it: `cpu`, `gpu: NVIDIA H200`."""
+    import keras
+
+    backend = keras.backend.backend()
+    name = ""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else ""
+    elif backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        name = "" if device.platform == "cpu" else device.device_kind
+    elif backend == "torch":
+        import torch
+
+        name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+    return f"gpu: {name}" if name else "cpu"
+
+
+def requirements() -> list[str]:
+    """What a saved model needs to be loaded again: Keras, its backend and NumPy, pinned."""
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    names = ("keras", *_DISTRIBUTIONS.get(backend, ()), "numpy")
+    return [f"{name}=={metadata.version(name)}" for name in names]

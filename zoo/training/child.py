@@ -1,0 +1,38 @@
+"""The entry of a trial's process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from zoo.process import enter_child
+from zoo.trial import TrialConfig
+
+
+def trial_process(
+    connection: Connection,
+    config: Mapping[str, Any],
+    cache: Path,
+    folder: Path,
+    environment: Mapping[str, str],
+) -> None:
+    """Run one trial; events go out over `connection`, answers come in."""
+    enter_child(environment, folder / "output.log")
+    from zoo.training.job import run_trial
+
+    def answer() -> bool:
+        return bool(connection.recv())
+
+    run_trial(TrialConfig.from_json(config), cache, folder, connection.send, answer)
+
+
+def evaluation_process(
+    connection: Connection, model: Path, cache: Path, digest: str, log: Path, environment: Mapping[str, str]
+) -> None:
+    """Score a saved model on the test split; one message, the metrics."""
+    enter_child(environment, log)
+    from zoo.training.job import evaluate_model
+
+    connection.send(evaluate_model(model, cache, digest))

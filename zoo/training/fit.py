@@ -1,0 +1,146 @@
+"""How a network is trained. The annotated keywords of `fit` are the `[training]` table of a study."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zoo.errors import ZooError
+from zoo.space import Choice, Float, Int, Setting, Space, read_space
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.data import Split
+
+# Called after every epoch with its number (first is 1) and metrics; False ends the training.
+OnEpoch = Callable[[int, Mapping[str, float]], bool]
+OnProgress = Callable[[int, float], None]  # epoch, fraction of it that is done
+
+
+class NotFinite(ZooError):
+    """A loss or metric became NaN or infinite; nothing that follows can be trusted."""
+
+
+def fit(
+    model: keras.Model,
+    train: Split,
+    validation: Split,
+    objective: str,
+    direction: str,
+    on_epoch: OnEpoch,
+    on_progress: OnProgress,
+    *,
+    epochs: Annotated[int, Setting(Int(1, 1000))] = 12,
+    batch_size: Annotated[int, Int(16, 1024, log=True)] = 128,
+    optimizer: Annotated[str, Choice("adam", "adamw", "nadam", "rmsprop", "sgd")] = "adam",
+    learning_rate: Annotated[float, Float(1e-5, 1.0, log=True)] = 1e-3,
+    momentum: Annotated[float, Float(0.0, 0.99, when={"optimizer": "sgd"})] = 0.9,
+    weight_decay: Annotated[float, Float(1e-6, 0.1, log=True, when={"optimizer": "adamw"})] = 4e-3,
+    schedule: Annotated[str, Choice("constant", "cosine", "plateau")] = "constant",
+    patience: Annotated[int, Setting(Int(1, 1000))] = 5,
+) -> int | None:
+    """Train `model`, leave the weights of its best epoch in it, and return that epoch (first is 1).
+
+    Args:
+        model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
+        objective: the metric that decides which epoch is best; `direction` says which way.
+        epochs: at most so many.
+        schedule: of the learning rate: `constant`; `cosine`, falling to zero over all epochs
+            (Loshchilov & Hutter 2017, without restarts); `plateau`, a third of it after every two
+            epochs without a lower validation loss.
+        patience: epochs without a better objective before training stops early.
+
+    Raises:
+        NotFinite: a loss or metric became NaN or infinite.
+    """
+    import keras
+
+    steps = -(-len(train) // batch_size)
+    best = keras.callbacks.EarlyStopping(
+        monitor=objective,
+        mode={"maximize": "max", "minimize": "min"}[direction],
+        patience=patience,
+        restore_best_weights=True,
+    )
+    reporter = _reporter(on_epoch, on_progress)
+    callbacks = [reporter, best]
+    if schedule == "plateau":
+        callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2))
+    rate: Any = learning_rate
+    if schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=epochs * steps)
+    model.compile(
+        optimizer=_optimizer(optimizer, rate, momentum, weight_decay),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.fit(
+        train.images,
+        train.labels,
+        batch_size=batch_size,
+        epochs=epochs,
+        validation_data=(validation.images, validation.labels),
+        validation_batch_size=max(batch_size, 256),
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return best.best_epoch + 1 if best.best_weights is not None else None
+
+
+def training_space() -> Space:
+    """The parameters of `[training]`, read from `fit` itself."""
+    return read_space(
+        fit,
+        positional=("model", "train", "validation", "objective", "direction", "on_epoch", "on_progress"),
+    )
+
+
+def _optimizer(name: str, learning_rate: Any, momentum: float, weight_decay: float) -> Any:
+    import keras
+
+    if name == "sgd":
+        return keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=momentum > 0)
+    if name == "adamw":
+        return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+    return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
+
+
+def _reporter(on_epoch: OnEpoch, on_progress: OnProgress) -> Any:
+    """A callback that reports every epoch, and a few times a second how far the epoch is."""
+    import keras
+
+    class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch = epoch + 1
+            self.began = self.told = time.perf_counter()
+            self.rate = _learning_rate(self.model)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            now = time.perf_counter()
+            if now - self.told > 0.3 and self.params.get("steps"):
+                self.told = now
+                on_progress(self.epoch, (batch + 1) / self.params["steps"])
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            metrics = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
+            _check_finite(self.epoch, metrics)
+            metrics["learning_rate"] = self.rate
+            metrics["epoch_seconds"] = time.perf_counter() - self.began
+            if not on_epoch(self.epoch, metrics):
+                self.model.stop_training = True
+
+    return Reporter()
+
+
+def _learning_rate(model: keras.Model) -> float:
+    from keras import ops
+
+    return float(ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def _check_finite(epoch: int, metrics: Mapping[str, float]) -> None:
+    for name, value in metrics.items():
+        if value != value or value in (float("inf"), float("-inf")):
+            raise NotFinite(f"{name} became {value} in epoch {epoch}")
