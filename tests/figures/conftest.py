@@ -1,0 +1,62 @@
+"""What the tests of the figures share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def open_png() -> Any:
+    """Read a PNG as `(height, width, 3)`; reading it whole also checks that it is whole."""
+    from PIL import Image
+
+    def read(path: Path) -> np.ndarray:
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            return np.asarray(image.convert("RGB"))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def assert_tidy() -> Any:
+    """Nothing touches the edge of the page, which is white and of sane size."""
+
+    def check(pixels: np.ndarray) -> None:
+        height, width = pixels.shape[:2]
+        assert 100 <= height <= 1600
+        assert 400 <= width <= 1600
+        for edge in (pixels[:4], pixels[-4:], pixels[:, :4], pixels[:, -4:]):
+            assert (edge == 255).all(), "something is clipped at the edge, or the paper is not white"
+        assert (pixels < 100).any(), "the page is empty"
+
+    return check
+
+
+@pytest.fixture
+def epoch_events() -> Any:
+    """Make the epoch events of a trial that learns."""
+
+    def make(count: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "event": "epoch",
+                "time": 1.0e9 + epoch,
+                "epoch": epoch,
+                "metrics": {
+                    "loss": 2.3 * 0.9**epoch,
+                    "accuracy": 1 - 0.9**epoch,
+                    "val_loss": 2.4 * 0.91**epoch,
+                    "val_accuracy": 0.98 - 0.9**epoch,
+                    "learning_rate": 1e-3,
+                    "epoch_seconds": 1.5,
+                },
+            }
+            for epoch in range(1, count + 1)
+        ]
+
+    return make

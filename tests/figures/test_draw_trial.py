@@ -1,0 +1,113 @@
+"""All pictures of a trial, from its folder."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from zoo.errors import DataError
+from zoo.figures import draw_trial
+
+NAMES = [str(digit) for digit in range(10)]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    digits = load_digits()
+    return (digits.images * 15).astype(np.uint8)[:300, :, :, None], digits.target[:300]
+
+
+def write_events(folder, events, tail=""):
+    lines = [json.dumps(event, ensure_ascii=False) for event in events]
+    (folder / "events.jsonl").write_text("\n".join(lines) + "\n" + tail, "utf-8")
+
+
+def finished(state="complete", **summary):
+    return {"event": "finished", "time": 2.0e9, "state": state, "reason": "\u2028", "summary": summary}
+
+
+STARTED = {"event": "started", "time": 1.0e9, "device": "cpu", "parameters": 10, "backend": "tensorflow"}
+
+
+@pytest.fixture
+def complete(tmp_path, epoch_events, digits):
+    """The folder of a complete trial that takes every tenth image for the class after its own."""
+    write_events(tmp_path, [STARTED, *epoch_events(4), finished(best_epoch=3)])
+    _, labels = digits
+    predicted = np.where(np.arange(300) % 10 == 0, (labels + 1) % 10, labels)
+    np.savez(
+        tmp_path / "predictions.npz", probabilities=np.eye(10, dtype=np.float32)[predicted], labels=labels
+    )
+    return tmp_path
+
+
+def test_a_complete_trial(complete, digits, open_png, assert_tidy):
+    written = draw_trial(complete, digits[0], NAMES, title="digits_cnn, trial 7")
+    assert [path.name for path in written] == ["learning_curves.png", "confusion_matrix.png", "mistakes.png"]
+    assert sorted((complete / "figures").iterdir()) == sorted(written)
+    for path in written:
+        assert_tidy(open_png(path))
+        assert path.stat().st_size < 100_000
+
+
+def test_drawing_again_gives_the_same_files(complete, digits):
+    first = [path.read_bytes() for path in draw_trial(complete, digits[0], NAMES, title="t")]
+    assert [path.read_bytes() for path in draw_trial(complete, digits[0], NAMES, title="t")] == first
+
+
+def test_the_best_epoch_is_the_finished_events(complete, digits, epoch_events):
+    marked = draw_trial(complete, digits[0], NAMES, title="t")[0].read_bytes()
+    write_events(complete, [STARTED, *epoch_events(4), finished(best_epoch=1)])
+    other = draw_trial(complete, digits[0], NAMES, title="t")[0].read_bytes()
+    write_events(complete, [STARTED, *epoch_events(4)])
+    unmarked = draw_trial(complete, digits[0], NAMES, title="t")[0].read_bytes()
+    assert len({marked, other, unmarked}) == 3
+
+
+def test_a_pruned_trial_has_curves_only(tmp_path, epoch_events):
+    pruned = finished("pruned")
+    del pruned["summary"]
+    write_events(tmp_path, [STARTED, *epoch_events(2), pruned])
+    written = draw_trial(tmp_path, np.zeros((0, 8, 8, 1), np.uint8), NAMES, title="t")
+    assert [path.name for path in written] == ["learning_curves.png"]
+
+
+def test_a_trial_that_left_nothing(tmp_path):
+    assert draw_trial(tmp_path, np.zeros((0, 8, 8, 1), np.uint8), NAMES, title="t") == []
+    write_events(tmp_path, [STARTED, finished("failed")])
+    assert draw_trial(tmp_path, np.zeros((0, 8, 8, 1), np.uint8), NAMES, title="t") == []
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_torn_last_line_is_no_event(tmp_path, epoch_events):
+    write_events(tmp_path, [STARTED, *epoch_events(2)])
+    whole = draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes()
+    write_events(tmp_path, [STARTED, *epoch_events(2)], tail='{"event":"epoch","ep')
+    assert draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes() == whole
+
+
+def test_an_epoch_told_twice_counts_once(tmp_path, epoch_events):
+    events = epoch_events(3)
+    write_events(tmp_path, events)
+    once = draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes()
+    stale = json.loads(json.dumps(events[1]))
+    stale["metrics"]["loss"] = 77.0
+    write_events(tmp_path, [events[0], stale, events[1], events[2]])
+    assert draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes() == once
+
+
+def test_a_damaged_record(complete, digits):
+    (complete / "predictions.npz").write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(DataError, match=r"predictions\.npz"):
+        draw_trial(complete, digits[0], NAMES, title="t")
+    (complete / "events.jsonl").write_text('not json\n{"event":"started"}\n')
+    with pytest.raises(DataError, match="line 1"):
+        draw_trial(complete, digits[0], NAMES, title="t")
+
+
+def test_images_of_another_split(complete, digits):
+    with pytest.raises(ValueError, match="299 images"):
+        draw_trial(complete, digits[0][:-1], NAMES, title="t")

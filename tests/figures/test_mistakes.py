@@ -1,0 +1,153 @@
+"""Mistakes: the right images, whole, from whatever the images are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from zoo.figures import mistakes, pick_mistakes
+from zoo.figures._mistakes import Tiles
+
+NAMES = ["zero", "one", "two", "three"]
+
+
+def probabilities(rows, classes=4):
+    """One row per image: `(predicted class, its probability)`."""
+    table = np.zeros((len(rows), classes), np.float32)
+    for row, (predicted, confidence) in enumerate(rows):
+        table[row] = (1 - confidence) / (classes - 1)
+        table[row, predicted] = confidence
+    return table
+
+
+def test_one_per_class_the_most_confidently_wrong():
+    labels = [0, 0, 0, 1, 1, 3]
+    table = probabilities([(1, 0.6), (2, 0.9), (0, 0.99), (1, 0.99), (1, 0.8), (0, 0.5)])
+    assert pick_mistakes(labels, table).tolist() == [1, 5]  # class 1 has no mistakes, class 2 no images
+
+
+def test_of_equally_confident_ones_the_first():
+    assert pick_mistakes([0, 0, 0], probabilities([(0, 0.9), (1, 0.9), (2, 0.9)])).tolist() == [1]
+
+
+def test_at_most_keeps_the_most_confident_in_order_of_class():
+    labels = [0, 1, 2, 3]
+    table = probabilities([(1, 0.9), (0, 0.5), (0, 0.6), (0, 0.8)])
+    assert pick_mistakes(labels, table, at_most=2).tolist() == [0, 3]
+
+
+def test_nothing_to_pick():
+    assert pick_mistakes([1, 2], probabilities([(1, 0.9), (2, 0.4)])).tolist() == []
+    assert pick_mistakes([], np.zeros((0, 4))).tolist() == []
+
+
+@given(
+    labels=arrays.arrays(np.int64, 30, elements=st.integers(0, 4)),
+    table=arrays.arrays(np.float32, (30, 5), elements=st.floats(0, 1, width=32)),
+)
+def test_pick_mistakes_by_definition(labels, table):
+    predicted = table.argmax(axis=1)
+    picked = pick_mistakes(labels, table)
+    for label in range(5):
+        wrong = [i for i in range(30) if labels[i] == label != predicted[i]]
+        chosen = [i for i in picked if labels[i] == label]
+        assert chosen == ([max(wrong, key=lambda i: table[i].max())] if wrong else [])
+    assert (np.diff(labels[picked]) > 0).all()
+
+
+@pytest.mark.parametrize(
+    "shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (150, 150, 3), (20, 60, 4), (300, 7, 2)]
+)
+def test_any_kind_of_image(tmp_path, open_png, assert_tidy, shape):
+    images = np.random.default_rng(0).integers(0, 256, (4, *shape)).astype(np.uint8)
+    table = probabilities([(1, 0.9), (0, 0.8), (0, 0.7), (3, 0.9)])
+    path = mistakes(images, [0, 1, 2, 3], table, NAMES, tmp_path / "m.png", title="a study")
+    assert_tidy(open_png(path))
+
+
+def test_the_picked_image_is_the_one_drawn(tmp_path, open_png):
+    """Images of one grey each: the greys on the page are those of the mistakes."""
+    greys = np.array([10, 60, 110, 160, 210], np.uint8)
+    images = np.broadcast_to(greys[:, None, None, None], (5, 28, 28, 1))
+    table = probabilities([(1, 0.6), (1, 0.9), (1, 0.99), (0, 0.9), (2, 0.9)])
+    pixels = open_png(mistakes(images, [0, 0, 1, 1, 2], table, NAMES, tmp_path / "m.png", title="t"))
+    drawn = {int(grey): int((pixels == grey).all(axis=2).sum()) for grey in greys}
+    assert drawn[60] >= 224**2
+    assert drawn[160] >= 224**2
+    assert max(drawn[10], drawn[110], drawn[210]) < 500  # no more than edges of letters
+
+
+def test_only_the_images_drawn_are_read(tmp_path):
+    class Counting:
+        def __init__(self):
+            self.read = set()
+
+        def __len__(self):
+            return 1_000
+
+        def __getitem__(self, index):
+            self.read.add(int(index))
+            return np.zeros((28, 28, 1), np.uint8)
+
+    images = Counting()
+    rows = [(0, 0.9)] * 1_000
+    rows[500] = (1, 0.9)
+    mistakes(images, [0] * 1_000, probabilities(rows), NAMES, tmp_path / "m.png", title="t")
+    assert images.read == {500}
+
+
+def test_a_memory_map(tmp_path, open_png, assert_tidy):
+    np.save(tmp_path / "images.npy", np.full((3, 28, 28, 1), 99, np.uint8))
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    table = probabilities([(1, 0.9), (0, 0.9), (2, 0.9)])
+    path = mistakes(images, [0, 1, 2], table, NAMES, tmp_path / "m.png", title="t")
+    assert_tidy(open_png(path))
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_no_mistakes_says_so(tmp_path, open_png, assert_tidy, count):
+    images = np.zeros((count, 28, 28, 1), np.uint8)
+    path = mistakes(images, range(count), np.eye(4)[:count], NAMES, tmp_path / "m.png", title="t")
+    assert_tidy(open_png(path))
+
+
+def test_a_hundred_classes_stay_on_one_page(tmp_path, open_png, assert_tidy):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (200, 28, 28, 1)).astype(np.uint8)
+    labels = np.arange(200) % 100
+    table = np.eye(100)[(labels + 1) % 100]
+    names = [f"n0{2085620 + number}-a_rather_long_name_of_a_breed" for number in range(100)]
+    path = mistakes(images, labels, table, names, tmp_path / "m.png", title="t")
+    assert_tidy(open_png(path))
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_names(tmp_path, open_png, assert_tidy):
+    names = ["naïve café " * 20, "قط", "$5 and $10", "猫"]
+    images = np.zeros((4, 28, 28, 1), np.uint8)
+    table = np.eye(4)[[1, 2, 3, 0]]
+    path = mistakes(images, [0, 1, 2, 3], table, names, tmp_path / "m.png", title="$x$ 猫")
+    assert_tidy(open_png(path))
+
+
+def test_lengths_that_differ(tmp_path):
+    images = np.zeros((3, 28, 28, 1), np.uint8)
+    with pytest.raises(ValueError, match="3 images, 2 labels and 2 predictions"):
+        mistakes(images, [0, 1], np.eye(4)[:2], NAMES, tmp_path / "m.png", title="t")
+
+
+@pytest.mark.parametrize("count", [1, 10, 25])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (28, 28), (64, 64), (150, 150), (2_000, 3), (3, 2_000)])
+def test_tiles_are_large_enough_to_see_and_small_enough_to_keep(count, size):
+    tiles = Tiles.of([np.zeros((*size, 1), np.uint8)] * count)
+    assert all(tile.shape == (tiles.height, tiles.width, 3) for tile in tiles.images)
+    assert 50 <= max(tiles.height, tiles.width) <= 300
+
+
+def test_small_images_keep_their_pixels():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
+    tiles = Tiles.of([image] * 10)
+    assert (tiles.images[0][:: tiles.height // 8, :: tiles.width // 8, 0] == image[:, :, 0]).all()

@@ -1,0 +1,88 @@
+"""All pictures of one trial, from what it left in its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.errors import DataError
+from zoo.figures._confusion import confusion_matrix
+from zoo.figures._curves import learning_curves
+from zoo.figures._mistakes import mistakes
+
+
+def draw_trial(
+    folder: str | os.PathLike[str], images: Any, class_names: Sequence[str], *, title: str
+) -> list[Path]:
+    """Draw what a trial's folder holds the record of, into `figures/` in that folder.
+
+    `events.jsonl` with at least one epoch gives `learning_curves.png`; `predictions.npz`, which only a
+    complete trial leaves, gives `confusion_matrix.png` and `mistakes.png`.
+
+    Args:
+        folder: the trial's.
+        images: the validation split's, `uint8`, shape `(n, height, width, channels)`, in the order of
+            the predictions; only the few that are drawn are read.
+
+    Returns:
+        The files written, in the order above.
+
+    Raises:
+        DataError: `events.jsonl` or `predictions.npz` cannot be read.
+        ValueError: the predictions do not fit `images` or `class_names`.
+    """
+    folder = Path(folder)
+    figures = folder / "figures"
+    epochs, best_epoch = _read_events(folder / "events.jsonl")
+    written = []
+    if epochs:
+        path = figures / "learning_curves.png"
+        written.append(learning_curves(epochs, path, best_epoch=best_epoch, title=title))
+    if (folder / "predictions.npz").exists():
+        labels, probabilities = _read_predictions(folder / "predictions.npz")
+        predicted = probabilities.argmax(axis=1)
+        path = figures / "confusion_matrix.png"
+        written.append(confusion_matrix(labels, predicted, class_names, path, title=title))
+        path = figures / "mistakes.png"
+        written.append(mistakes(images, labels, probabilities, class_names, path, title=title))
+    return written
+
+
+def _read_events(path: Path) -> tuple[list[dict[str, Any]], int | None]:
+    """The epoch events, one per epoch, and the best epoch if the trial came to name one."""
+    epochs: dict[int, dict[str, Any]] = {}
+    best_epoch = None
+    try:
+        lines = path.read_bytes().strip().split(b"\n")
+    except FileNotFoundError:
+        return [], None
+    except OSError as error:
+        raise DataError(f"Cannot read the trial's events in {path}: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):  # empty, or its writer was killed while it wrote this line
+                break
+            raise DataError(f"{path}, line {number} is not JSON: {error}") from error
+        if event["event"] == "epoch":
+            epochs[event["epoch"]] = event  # told twice after a resume: the later one counts
+        elif event["event"] == "finished":
+            best_epoch = (event.get("summary") or {}).get("best_epoch")
+    return list(epochs.values()), best_epoch
+
+
+def _read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Labels `(n,)` and probabilities `(n, classes)`."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays["labels"], arrays["probabilities"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"Cannot read the trial's predictions in {path}: {error}") from error
