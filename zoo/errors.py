@@ -46,7 +46,21 @@ class ManifestError(ZooError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown `name`: the likely spelling, or all there is."""
     known = sorted(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    spellings = {_folded(one): one for one in known}
+    close = get_close_matches(_folded(name), spellings, n=1, cutoff=0.6)
     if close:
-        return f"Did you mean '{close[0]}'?"
+        return f"Did you mean '{spellings[close[0]]}'?"
     return f"There is: {', '.join(known)}." if known else "There is none."
+
+
+def one_line(text: object) -> str:
+    """`text` without its line breaks; whatever it is, and whatever its `str` does."""
+    try:
+        return " ".join(str(text).split())
+    except Exception as error:
+        return f"(its text cannot be had: {type(error).__name__})"
+
+
+def _folded(name: str) -> str:
+    """Without what people mix up first: capitals, and `-` for `_`."""
+    return name.casefold().replace("-", "_")

@@ -19,6 +19,8 @@ from multiprocessing import forkserver, get_context
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import ZooError
+
 _start_lock = threading.Lock()
 
 
@@ -99,9 +101,20 @@ class ForkServer:
             forkserver.ensure_running()
 
     def child(self, target: Callable[..., None], arguments: Sequence[Any]) -> Child:
-        """Start `target(connection, *arguments)` in a process forked from the server."""
+        """Start `target(connection, *arguments)` in a process forked from the server.
+
+        Raises:
+            ZooError: the server died, most likely of what it imports.
+        """
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        return _start(get_context(method), target, arguments)
+        try:
+            return _start(get_context(method), target, arguments)
+        except (EOFError, ConnectionError):
+            imports = f"import {', '.join(self._preload)}" if self._preload else "pass"
+            raise ZooError(
+                "The process from which trials are forked died while it started; "
+                f'what it says is told by: {Path(sys.executable).name} -c "{imports}"'
+            ) from None
 
 
 def wait(children: Sequence[Child], timeout: float) -> list[Child]:
@@ -113,7 +126,12 @@ def wait(children: Sequence[Child], timeout: float) -> list[Child]:
 
 
 def enter_child(environment: Mapping[str, str], log: Path) -> None:
-    """First thing in a trial's process: its environment, its own log, its end with the parent's."""
+    """First thing in a child: its environment, its own log, its end with the parent's.
+
+    A Ctrl-C in the terminal reaches every process of the group; here it is ignored, because the
+    parent answers it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
@@ -126,13 +144,25 @@ def enter_child(environment: Mapping[str, str], log: Path) -> None:
 
 def end_with_parent() -> None:
     """Have this process die when the one that started it does, however that dies."""
-    if sys.platform == "linux":
-        # The fork server goes when the supervisor does, and the kernel then ends its children,
-        # even one that hangs in native code. 1 is PR_SET_PDEATHSIG.
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+    if parent is None:
+        return
+    if sys.platform == "linux" and os.getppid() != parent.pid:
+        # From the fork server. Once the supervisor and its children let go of the server's pipe, it
+        # goes; the kernel then ends its children, even one that hangs in native code with Python's
+        # lock held. 1 is PR_SET_PDEATHSIG. Not for a direct child: there the kernel would look at
+        # the thread that started it, which may end long before the process.
+        _let_fork_server_go()
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _let_fork_server_go() -> None:
+    """Close our copy of the pipe for whose last end the fork server waits."""
+    alive = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_alive_fd", None)
+    if isinstance(alive, int):
+        with contextlib.suppress(OSError):
+            os.close(alive)
 
 
 def _exit_after(sentinel: Any) -> None:

@@ -7,9 +7,13 @@ and whoever needs what it would have registered is told why it is not there.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module, metadata
 from types import ModuleType
 from typing import Any
@@ -19,11 +23,12 @@ import pluggy
 from zoo import hookspecs
 from zoo._version import __version__
 from zoo.builtin import MODULES as BUILTIN_MODULES
-from zoo.errors import PluginError, SpaceError, did_you_mean
+from zoo.errors import PluginError, SpaceError, did_you_mean, one_line
 from zoo.space import Space, read_space
 
 GROUP = "zoo"
 OURSELVES = "keras-zoo"
+UNKNOWN_VERSION = "of unknown version"
 
 # kind -> the positional parameters its functions take before the keyword-only ones
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -31,6 +36,13 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "architecture": ("input_shape", "num_classes"),
     "augmentation": (),
 }
+HOOKS: Mapping[str, str] = {kind: f"register_{kind}s" for kind in KINDS}
+# A study's `name = …` says which one is meant, so no parameter can be called that.
+RESERVED = "name"
+
+
+class _Breach(PluginError):
+    """What a plugin did that the contract forbids; `Registry.add` says whose plugin it is."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +70,14 @@ class Plugin:
     distribution: str
     version: str
     registered: list[Registered] = field(default_factory=list)
-    problem: str = ""
+    problem: str = ""  # one line that names plugin, distribution and version
 
     @property
     def origin(self) -> str:
         return f"{self.distribution} {self.version}"
+
+    def __str__(self) -> str:
+        return f"plugin '{self.name}' of {self.origin}"
 
 
 class Registry:
@@ -78,9 +93,9 @@ class Registry:
         registry = cls()
         for name in BUILTIN_MODULES:
             plugin = Plugin(name.rpartition(".")[2], OURSELVES, __version__)
-            registry.add(plugin, lambda name=name: import_module(name))
-        found = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
-        for entry_point in sorted(found, key=lambda point: (_distribution(point), point.name)):
+            registry.add(plugin, partial(import_module, name))
+        found = registry._installed() if entry_points is None else entry_points
+        for entry_point in sorted(found, key=lambda point: (*_distribution(point), point.name)):
             plugin = Plugin(entry_point.name, *_distribution(entry_point))
             registry.add(plugin, entry_point.load)
         return registry
@@ -89,18 +104,22 @@ class Registry:
         """Load one plugin and take what it registers; a breach of contract becomes its `problem`."""
         self.plugins.append(plugin)
         try:
-            plugin.registered = _registrations(plugin, load())
-        except PluginError as error:
-            plugin.problem = str(error)
-        except (Exception, SystemExit) as error:
-            plugin.problem = f"{_told(plugin)} could not be loaded: {_one_line(error)}"
+            # What a plugin prints must not get into the output of `zoo list --json`.
+            with contextlib.redirect_stdout(sys.stderr):
+                plugin.registered = _registrations(plugin, load())
+        except KeyboardInterrupt:
+            raise
+        except _Breach as error:
+            plugin.problem = one_line(f"{_told(plugin)}: {error}")
+        except BaseException as error:  # whatever an import can raise, SystemExit among it
+            plugin.problem = f"{_told(plugin)} could not be loaded: {_raised(error)}"
         for entry in plugin.registered:
             self._entries.setdefault((entry.kind, entry.name), []).append(entry)
 
     @property
     def problems(self) -> list[str]:
         """One line for everything that is wrong with what is installed."""
-        twice = [_ambiguous(entries) for entries in self._entries.values() if len(entries) > 1]
+        twice = [self._ambiguous(entries) for entries in self._entries.values() if len(entries) > 1]
         return [plugin.problem for plugin in self.plugins if plugin.problem] + twice
 
     def names(self, kind: str) -> list[str]:
@@ -123,10 +142,9 @@ class Registry:
         if len(entries) == 1:
             return entries[0]
         if entries:
-            raise PluginError(_ambiguous(entries))
-        text = f"There is no {kind} named '{name}'. {did_you_mean(name, self.names(kind))}"
-        broken = [plugin.problem for plugin in self.plugins if plugin.problem]
-        raise PluginError(f"{text} (Left out: {'; '.join(broken)})" if broken else text)
+            raise PluginError(self._ambiguous(entries))
+        hint = did_you_mean(name, self.names(kind))
+        raise PluginError(f"There is no {kind} named '{name}'. {hint}{self.left_out()}")
 
     def find(self, name: str) -> list[Registered]:
         """Whatever is registered as `name`, of any kind.
@@ -136,111 +154,173 @@ class Registry:
         """
         found = [self.get(kind, name) for kind in KINDS if (kind, name) in self._entries]
         if not found:
-            known = {entry.name for entry in self.entries()}
-            raise PluginError(f"Nothing is registered as '{name}'. {did_you_mean(name, known)}")
+            known = {name for _, name in self._entries}
+            hint = did_you_mean(name, known)
+            raise PluginError(f"Nothing is registered as '{name}'. {hint}{self.left_out()}")
         return found
+
+    def left_out(self) -> str:
+        """The end of an error about what is not there: the plugins that failed, for it may be theirs."""
+        broken = [plugin.problem for plugin in self.plugins if plugin.problem]
+        return f" (Left out: {'; '.join(broken)})" if broken else ""
+
+    def _ambiguous(self, entries: list[Registered]) -> str:
+        owners = [
+            plugin
+            for entry in entries
+            for plugin in self.plugins
+            if any(one is entry for one in plugin.registered)
+        ]
+        strangers = sorted({owner.distribution for owner in owners} - {OURSELVES})
+        return (
+            f"The {entries[0].kind} '{entries[0].name}' is registered by "
+            f"{' and by '.join(map(str, owners))}, so nobody can tell which is meant. "
+            f"Uninstall {' or '.join(strangers)}, or ask its author to rename it."
+        )
+
+    def _installed(self) -> Iterable[metadata.EntryPoint]:
+        """The entry points of group `zoo`, whatever state other distributions' metadata is in."""
+        try:
+            return metadata.entry_points(group=GROUP)
+        except Exception:  # one unreadable entry_points.txt is enough
+            return self._installed_one_by_one()
+
+    def _installed_one_by_one(self) -> Iterable[metadata.EntryPoint]:
+        found: dict[str, list[metadata.EntryPoint]] = {}
+        for distribution in metadata.distributions():
+            name = distribution.metadata["Name"] or "a distribution without a name"
+            if name in found:  # hidden by one that comes earlier on sys.path
+                continue
+            found[name] = []
+            try:
+                found[name] += [point for point in distribution.entry_points if point.group == GROUP]
+            except Exception as error:
+                plugin = Plugin("entry_points.txt", name, distribution.version or UNKNOWN_VERSION)
+                plugin.problem = f"{_told(plugin)} cannot be read: {_raised(error)}"
+                self.plugins.append(plugin)
+        return [point for points in found.values() for point in points]
 
 
 def _registrations(plugin: Plugin, module: Any) -> list[Registered]:
     """What `module` registers through the three hooks; a fresh plugin manager checks the hooks."""
+    if inspect.isroutine(module) or inspect.isclass(module):
+        raise _Breach(
+            f"its entry point names '{module.__qualname__}'; let it name the module, '{module.__module__}'."
+        )
     manager = pluggy.PluginManager("zoo")
     manager.add_hookspecs(hookspecs)
     try:
         manager.register(module, name=plugin.name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"{_told(plugin)}: {_hook_problem(error)}") from None
-    _check_marked(plugin, module)
+        raise _Breach(_hook_problem(one_line(error))) from None
+    _check_marked(module)
     entries: list[Registered] = []
-    for kind in KINDS:
-        hook = f"register_{kind}s"
+    for kind, hook in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             before = len(entries)
-            returned = _call_hook(
-                plugin, hook, implementation, lambda f, kind=kind: _register(plugin, kind, f, entries)
-            )
+            returned = _call(implementation, hook, partial(_register, plugin, kind, entries))
             if returned is not None and len(entries) == before:
-                raise PluginError(
-                    f"{_told(plugin)}: {hook} returned {type(returned).__name__} and registered nothing; "
+                raise _Breach(
+                    f"{hook} returned {type(returned).__name__} and registered nothing; "
                     "call register(function) for each instead."
                 )
     if not entries:
-        raise PluginError(
-            f"{_told(plugin)} registers nothing; implement one of {_hook_names()} with @zoo.hookimpl."
-        )
+        raise _Breach(f"it registers nothing. {_missing_hook(module)}")
     return entries
 
 
-def _call_hook(plugin: Plugin, hook: str, implementation: Any, register: Callable[[Any], Any]) -> Any:
+def _call(implementation: Any, hook: str, register: Callable[[Any], Any]) -> Any:
     try:
         arguments = {"register": register}
         return implementation.function(*[arguments[name] for name in implementation.argnames])
-    except PluginError:
+    except (KeyboardInterrupt, _Breach):
         raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{_told(plugin)}: {hook} raised {_one_line(error)}") from error
+    except BaseException as error:
+        raise _Breach(f"{hook} raised {_raised(error)}") from error
 
 
-def _register(plugin: Plugin, kind: str, function: Any, entries: list[Registered]) -> Any:
-    hook = f"register_{kind}s"
+def _register(plugin: Plugin, kind: str, entries: list[Registered], function: Any) -> Any:
+    hook = HOOKS[kind]
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or not name.isidentifier():
-        raise PluginError(
-            f"{_told(plugin)}: {hook} registered {function!r}, but a named function is expected "
+        raise _Breach(
+            f"{hook} registered {_described(function)}, but a named function is expected "
             "(its name becomes the registered name)."
         )
     if any(entry.kind == kind and entry.name == name for entry in entries):
-        raise PluginError(f"{_told(plugin)}: {hook} registered '{name}' twice.")
+        raise _Breach(f"{hook} registered '{name}' twice.")
     try:
         space = read_space(function, positional=KINDS[kind])
     except SpaceError as error:
-        raise PluginError(f"{_told(plugin)}: {hook}: {error}") from None
+        raise _Breach(f"{hook}: {error}") from None
+    if RESERVED in space:
+        raise _Breach(
+            f"{hook}: {name}: a parameter cannot be called '{RESERVED}', which in a study names the "
+            f"{kind}; rename it."
+        )
     description = (inspect.getdoc(function) or "").partition("\n")[0]
     entries.append(Registered(kind, name, function, space, description, plugin.distribution, plugin.version))
     return function  # so that `@register` above a function in the hook works too
 
 
-def _check_marked(plugin: Plugin, module: Any) -> None:
+def _check_marked(module: Any) -> None:
     """A hook without @hookimpl would be ignored by pluggy without a word."""
-    for hook in (f"register_{kind}s" for kind in KINDS):
+    for hook in HOOKS.values():
         function = getattr(module, hook, None)
-        ours = not isinstance(module, ModuleType) or getattr(function, "__module__", None) == module.__name__
-        if callable(function) and ours and not hasattr(function, "zoo_impl"):
-            raise PluginError(f"{_told(plugin)}: {hook} lacks @zoo.hookimpl above it.")
+        if callable(function) and _is_of(module, function) and not hasattr(function, "zoo_impl"):
+            raise _Breach(f"{hook} lacks @zoo.hookimpl above it.")
 
 
-def _hook_problem(error: pluggy.PluginValidationError) -> str:
-    text = _one_line(error)
-    known = [f"register_{kind}s" for kind in KINDS]
-    if text.startswith("unknown hook"):
-        hook = text.split("'")[1]
-        return f"there is no hook named '{hook}'. {did_you_mean(hook, known)}"
-    return text
+def _is_of(module: Any, function: Any) -> bool:
+    """Whether a plugin's own package defines `function`, or has it from somewhere else."""
+    if not isinstance(module, ModuleType):
+        return True
+    packages = {
+        str(one).partition(".")[0] for one in (module.__name__, getattr(function, "__module__", None))
+    }
+    return len(packages) == 1
 
 
-def _ambiguous(entries: list[Registered]) -> str:
-    first = entries[0]
-    origins = " and ".join(entry.origin for entry in entries)
+def _missing_hook(module: Any) -> str:
+    """What an author who registered nothing probably meant to write."""
+    for name in dir(module):
+        if name.startswith("register_") and name not in HOOKS.values():
+            return f"There is no hook named '{name}'. {did_you_mean(name, HOOKS.values())}"
     return (
-        f"The {first.kind} '{first.name}' is registered by {origins}; nobody can tell which is meant. "
-        f"Uninstall one, or ask its author to rename it."
+        f"Implement one of {', '.join(HOOKS.values())} with @zoo.hookimpl, and call register(function) in it."
     )
 
 
+def _hook_problem(text: str) -> str:
+    """pluggy's complaint about a hook in the words of this contract."""
+    if unknown := re.match(r"unknown hook '(.*?)'", text):
+        return f"there is no hook named '{unknown[1]}'. {did_you_mean(unknown[1], HOOKS.values())}"
+    if wrong := re.search(r"hookimpl definition: ((\w+)\(.*?\)) Argument", text):
+        return f"expected the hook {wrong[2]}(register), but it is {wrong[1]}."
+    return text
+
+
 def _distribution(entry_point: metadata.EntryPoint) -> tuple[str, str]:
-    if entry_point.dist is None:
-        return entry_point.value, "unknown version"
-    return entry_point.dist.name, entry_point.dist.version
+    """Name and version; damaged metadata has neither."""
+    name = version = None
+    with contextlib.suppress(Exception):
+        if entry_point.dist is not None:
+            name, version = entry_point.dist.name, entry_point.dist.version
+    return name or entry_point.value, version or UNKNOWN_VERSION
 
 
 def _told(plugin: Plugin) -> str:
-    return f"Plugin '{plugin.name}' of {plugin.origin}"
+    text = str(plugin)
+    return text[0].upper() + text[1:]
 
 
-def _hook_names() -> str:
-    return ", ".join(f"register_{kind}s" for kind in KINDS)
+def _described(thing: Any) -> str:
+    if inspect.isclass(thing):
+        return f"the class {thing.__name__}"
+    return "a lambda" if getattr(thing, "__name__", "") == "<lambda>" else repr(thing)
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, pluggy.PluginValidationError) else f"{type(error).__name__}: {text}"
+def _raised(error: BaseException) -> str:
+    text = one_line(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -55,5 +55,20 @@ class TrialConfig:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrialConfig:
-        chosen = {name: Chosen(**document[name]) for name in ("dataset", "architecture", "augmentation")}
-        return cls(**{**document, **chosen})
+        """The configuration that `as_json` described; lists are tuples again."""
+        chosen = {name: _chosen(document[name]) for name in ("dataset", "architecture", "augmentation")}
+        mappings = {name: _restored(document[name]) for name in ("validation", "training")}
+        return cls(**{**document, **mappings, **chosen})
+
+
+def _chosen(document: Mapping[str, Any]) -> Chosen:
+    return Chosen(document["name"], _restored(document["parameters"]))
+
+
+def _restored(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _with_tuples(value) for name, value in values.items()}
+
+
+def _with_tuples(value: Any) -> Any:
+    """A parameter's value as a space holds it: JSON has lists where that has tuples."""
+    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value

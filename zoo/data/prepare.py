@@ -6,10 +6,6 @@ download), crash or hang, and none of that is the supervisor's.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import sys
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -19,8 +15,8 @@ from typing import Any
 from zoo.data.contract import check_contract
 from zoo.data.dataset import Dataset
 from zoo.data.store import SPLITS, Prepared, cut_validation, open_dataset, save_dataset
-from zoo.errors import DataError, ZooError
-from zoo.process import Child, spawn
+from zoo.errors import DataError, ZooError, one_line
+from zoo.process import Child, enter_child, spawn
 from zoo.registry import Registered, Registry
 from zoo.trial import Chosen
 
@@ -33,20 +29,21 @@ def prepare(
     Raises:
         ZooError: the data cannot be read, or the dataset breaks the contract.
     """
+    told = f"The dataset '{entry.name}' of {entry.origin}"
     try:
         dataset = entry.function(**entry.space.check(parameters))
         check_contract(dataset)
     except DataError as error:
-        raise DataError(f"The dataset '{entry.name}' of {entry.origin}: {error}") from None
+        raise DataError(f"{told}: {error}") from None
     except ZooError:
         raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise DataError(
-            f"The dataset '{entry.name}' of {entry.origin} could not be read: {type(error).__name__}: {text}"
-        ) from error
-    digest = save_dataset(cache, dataset)
-    held_out = cut_validation(cache, digest, dataset, validation)
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{told} could not be read: {type(error).__name__}: {one_line(error)}") from error
+    try:
+        digest = save_dataset(cache, dataset)
+        held_out = cut_validation(cache, digest, dataset, validation)
+    except OSError as error:
+        raise DataError(f"{told} could not be kept in {cache}: {one_line(error)}") from error
     return _described(digest, dataset, held_out)
 
 
@@ -57,7 +54,11 @@ def prepare_again(digest: str, validation: Mapping[str, Any], cache: Path) -> Pr
 
 
 def start_preparing(dataset: Chosen, validation: Mapping[str, Any], cache: Path, log: Path) -> Child:
-    """Begin to prepare in a fresh process; `finish_preparing` waits for what comes of it."""
+    """Begin to prepare in a fresh process; `finish_preparing` waits for what comes of it.
+
+    Args:
+        log: file for what the plugin prints and warns of, so that it stays out of the display.
+    """
     return spawn(_prepare_and_send, (dataset, dict(validation), cache, log))
 
 
@@ -69,9 +70,9 @@ def finish_preparing(child: Child, dataset: Chosen) -> Prepared:
         DataError: the process died.
     """
     answer = child.receive()
-    status = child.join()
     if answer is None:
-        raise DataError(f"Preparing the dataset '{dataset.name}' ended without an answer ({status}).")
+        raise DataError(f"The process that prepares the dataset '{dataset.name}' died: {child.end()}.")
+    child.end()  # a thread that the plugin left running must not hold us up
     if isinstance(answer, BaseException):
         raise answer
     assert isinstance(answer, Prepared)
@@ -81,24 +82,16 @@ def finish_preparing(child: Child, dataset: Chosen) -> Prepared:
 def _prepare_and_send(
     connection: Any, dataset: Chosen, validation: Mapping[str, Any], cache: Path, log: Path
 ) -> None:
-    with log.open("a", encoding="utf-8") as file, _printing_to(file):
-        try:
-            entry = Registry.load().get("dataset", dataset.name)
-            connection.send(prepare(entry, dataset.parameters, validation, cache))
-        except ZooError as error:
-            traceback.print_exc()
-            connection.send(error)
-
-
-@contextlib.contextmanager
-def _printing_to(file: io.TextIOBase) -> Any:
-    """Whatever the plugin prints or warns goes to a file, not between the lines of the display."""
-    sys.stdout.flush()
-    os.dup2(file.fileno(), 1)
-    os.dup2(file.fileno(), 2)
-    with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):  # type: ignore[type-var]
-        warnings.simplefilter("default")
-        yield
+    enter_child({}, log)
+    warnings.simplefilter("default")
+    try:
+        entry = Registry.load().get("dataset", dataset.name)
+        connection.send(prepare(entry, dataset.parameters, validation, cache))
+    except ZooError as error:
+        traceback.print_exc()
+        # A plugin's own kind of error might not come out of the pipe as it went in.
+        ours = type(error).__module__ == ZooError.__module__
+        connection.send(error if ours else DataError(str(error)))
 
 
 def _described(digest: str, dataset: Dataset, held_out: int) -> Prepared:

@@ -1,9 +1,11 @@
 """The cache of prepared datasets: plain `.npy` files, memory-mapped by every trial.
 
-    <cache>/<digest>/
-    ├── dataset.json                  class names, source, warning, shapes; written last
-    ├── train-images.npy, train-labels.npy, test-images.npy …
-    └── split-0.1-0.npz               indices of a validation split: fraction and seed
+    <cache>/
+    ├── lock                          held for the moment in which a folder is moved into its place
+    └── <digest>/
+        ├── dataset.json              class names, source, warning, size of each file
+        ├── train-images.npy, train-labels.npy, test-images.npy …
+        └── split-0.1-0.npz           indices of a validation split: fraction and seed
 
 A folder is named by the digest of every byte in it and appears whole or not at all: it is written
 beside its place and renamed into it, so that several processes may prepare the same dataset at once.
@@ -11,13 +13,15 @@ beside its place and renamed into it, so that several processes may prepare the 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,8 @@ from zoo.data.dataset import Dataset, Split
 from zoo.errors import DataError
 
 SPLITS = ("train", "validation", "test")
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -43,33 +49,26 @@ class Prepared:
 
 
 def digest_of(dataset: Dataset) -> str:
-    """SHA-256 of every byte of every split, their shapes and types, and the class names."""
+    """SHA-256 of every byte that is kept of every split, of the shapes, and of the class names."""
     digest = hashlib.sha256(json.dumps(list(dataset.class_names)).encode())
-    for name in SPLITS:
-        split = getattr(dataset, name)
-        if split is None:
-            continue
-        for part, array in (("images", split.images), ("labels", split.labels)):
-            array = np.ascontiguousarray(array)
-            digest.update(f"{name} {part} {array.dtype.str} {array.shape}".encode())
-            digest.update(array.data if array.size else b"")
+    for file, array in _arrays(dataset):
+        digest.update(f"{file} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.data if array.size else b"")
     return digest.hexdigest()
 
 
 def save_dataset(cache: Path, dataset: Dataset) -> str:
-    """Put `dataset` into the cache, unless it is there, and return its digest."""
+    """Put `dataset` into the cache, unless it is there whole, and return its digest."""
     digest = digest_of(dataset)
     if _complete(cache / digest):
         return digest
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
-    folder = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=cache))
+    folder = _temporary(cache)
+    folder.mkdir()
     try:
-        for name in SPLITS:
-            split = getattr(dataset, name)
-            if split is not None:
-                np.save(folder / f"{name}-images.npy", np.ascontiguousarray(split.images))
-                np.save(folder / f"{name}-labels.npy", np.asarray(split.labels, dtype=np.int64))
+        for file, array in _arrays(dataset):
+            np.save(folder / file, array)
         facts = {
             "class_names": list(dataset.class_names),
             "source": dataset.source,
@@ -82,6 +81,15 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return digest
+
+
+def _arrays(dataset: Dataset) -> Iterator[tuple[str, Array]]:
+    """What is kept, by file: images as they are, labels as 64-bit integers, little end first."""
+    for name in SPLITS:
+        split = getattr(dataset, name)
+        if split is not None:
+            yield f"{name}-images.npy", np.ascontiguousarray(split.images)
+            yield f"{name}-labels.npy", np.ascontiguousarray(split.labels, dtype="<i8")
 
 
 def open_dataset(cache: Path, digest: str) -> Dataset:
@@ -135,34 +143,59 @@ def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mappi
     if dataset.validation is not None:
         return len(dataset.validation)
     path = _indices_path(cache, digest, validation)
-    if not path.exists():
-        train, held_out = _stratified(dataset.train.labels, validation["fraction"], validation["seed"])
-        handle, temporary = tempfile.mkstemp(prefix=".new-", suffix=".npz", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, train=np.sort(train), validation=np.sort(held_out))
+    held_out = _count_held_out(path, len(dataset.train))
+    if held_out is None:
+        train, chosen = _stratified(dataset, validation["fraction"], validation["seed"])
+        _sweep(path.parent)
+        temporary = _temporary(path.parent)
+        with temporary.open("wb") as file:
+            np.savez(file, train=train, validation=chosen)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    with np.load(path) as indices:
-        return len(indices["validation"])
+        temporary.replace(path)
+        held_out = len(chosen)
+    return held_out
 
 
-def _stratified(labels: Any, fraction: float, seed: int) -> tuple[Any, Any]:
-    from sklearn.model_selection import train_test_split
-
+def _count_held_out(path: Path, images: int) -> int | None:
+    """How many images a split that was cut before holds out; None where there is no sound one."""
     try:
-        train, held_out = train_test_split(
-            np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=np.asarray(labels)
-        )
-    except ValueError as error:
+        with np.load(path) as indices:
+            train, chosen = indices["train"], indices["validation"]
+    except Exception:  # whatever a damaged file makes zipfile and NumPy raise
+        return None
+    return len(chosen) if len(train) + len(chosen) == images else None
+
+
+def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[Array, Array]:
+    """Indices of the two parts, each in ascending order; `fraction` of every class is held out.
+
+    The shares are rounded so that their sum is as near to `fraction` as it can be (largest remainder)
+    and every class is in both parts.
+    """
+    labels = np.asarray(dataset.train.labels)
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        name = dataset.class_names[int(classes[counts.argmin()])]
         raise DataError(
-            f"A validation split of {fraction:g} cannot be cut from {len(labels)} training images: {error}"
-        ) from None
-    return train, held_out
+            f"No validation split can be cut from {len(labels)} training images: of class '{name}' there "
+            "is only one, but each class needs one to train on and one to validate with."
+        )
+    exact = counts * fraction
+    held = np.floor(exact).astype(int)
+    missing = round(fraction * len(labels)) - int(held.sum())
+    held[np.argsort(held - exact, kind="stable")[:missing]] += 1
+    held = np.clip(held, 1, counts - 1)
+    # A stream that NumPy promises to keep, seeded by a whole number of any size.
+    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+    is_held = np.zeros(len(labels), bool)
+    for label, count in zip(classes, held, strict=True):
+        is_held[random.permutation(np.flatnonzero(labels == label))[:count]] = True
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
 def _indices_path(cache: Path, digest: str, validation: Mapping[str, Any]) -> Path:
-    return cache / digest / f"split-{validation['fraction']:g}-{validation['seed']}.npz"
+    return cache / digest / f"split-{float(validation['fraction'])!r}-{validation['seed']}.npz"
 
 
 def _open_split(folder: Path, name: str) -> Split | None:
@@ -177,21 +210,27 @@ def _complete(folder: Path) -> bool:
     try:
         facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         return all((folder / name).stat().st_size == size for name, size in facts["bytes"].items())
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 
 def _move_into_place(folder: Path, place: Path) -> None:
-    try:
-        folder.rename(place)
-    except OSError:
-        if _complete(place):  # another process was first
+    """Give a whole folder its name, unless another process was first; a damaged one makes way."""
+    with _lock(place.parent):
+        if _complete(place):
             return
-        broken = folder.with_name(folder.name + "-broken")
-        with suppress(OSError):
-            place.rename(broken)
-        shutil.rmtree(broken, ignore_errors=True)
+        if place.exists():
+            place.rename(folder.with_name(folder.name + "-damaged"))
         folder.rename(place)
+    shutil.rmtree(folder.with_name(folder.name + "-damaged"), ignore_errors=True)
+
+
+@contextmanager
+def _lock(cache: Path) -> Iterator[None]:
+    """One process at a time; the lock goes with the process that holds it."""
+    with (cache / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _flush(folder: Path) -> None:
@@ -204,9 +243,18 @@ def _flush(folder: Path) -> None:
             os.close(handle)
 
 
-def _sweep(cache: Path) -> None:
-    """Remove what processes that are gone left half-written."""
-    for folder in cache.glob(".new-*-*"):
-        owner = folder.name.split("-")[1]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+def _temporary(parent: Path) -> Path:
+    """A new name beside what is being written; it says which process of which machine writes there."""
+    return parent / f".new-{platform.node()}-{os.getpid()}-{uuid.uuid4().hex}"
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what processes of this machine that are gone left half-written."""
+    if not Path("/proc/self").exists():
+        return
+    start = f".new-{platform.node()}-"
+    for path in parent.iterdir():
+        owner = path.name.removeprefix(start).partition("-")[0]
+        if path.name.startswith(start) and owner.isdigit() and not Path("/proc", owner).exists():
+            with suppress(OSError):
+                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)

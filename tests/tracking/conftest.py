@@ -1,0 +1,144 @@
+"""MLflow stores to record into: fresh SQLite files and one real server, and one trained model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from zoo.tracking import Store, connect, free_port, ui_command, ui_environment
+
+# Trains nothing: a model with random weights is as good a file. The second folder is what MLflow's
+# own `save_model` makes of the same model, to compare ours with.
+_SAVE = """
+import sys
+import keras, mlflow.keras, numpy
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+folder = sys.argv[1]
+keras.utils.set_random_seed(0)
+pixels = keras.Input((8, 8, 1))
+hidden = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels))
+model = keras.Model(pixels, keras.layers.Dense(10, activation="softmax")(hidden))
+model.save(folder + "/model.keras")
+images = numpy.random.default_rng(0).integers(0, 256, (3, 8, 8, 1)).astype("uint8")
+numpy.savez(folder + "/expected.npz", images=images, probabilities=keras.ops.convert_to_numpy(model(images)))
+signature = ModelSignature(
+    inputs=Schema([TensorSpec(numpy.dtype("uint8"), (-1, 8, 8, 1))]),
+    outputs=Schema([TensorSpec(numpy.dtype("float32"), (-1, 10))]),
+)
+requirements = ["keras==" + keras.__version__, sys.argv[2], "numpy==" + numpy.__version__]
+mlflow.keras.save_model(model, folder + "/official", signature=signature, pip_requirements=requirements)
+"""
+
+
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and nothing configured."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new SQLite store; MLflow takes seconds to make its tables, so tests work on copies."""
+    folder = tmp_path_factory.mktemp("template")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        connect(f"sqlite:///{folder}/mlflow.db")
+    finally:
+        os.chdir(before)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def local_store(working_folder: Path, empty_database: Path) -> Store:
+    shutil.copyfile(empty_database, working_folder / "mlflow.db")
+    return connect()
+
+
+@pytest.fixture(scope="session")
+def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[str]:
+    """A real tracking server on this machine, started by the command that `zoo ui` runs."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copyfile(empty_database, folder / "mlflow.db")
+    port = free_port(wanted=0)
+    environment = {key: value for key, value in ui_environment().items() if key != "MLFLOW_LOGGING_LEVEL"}
+    process = subprocess.Popen(
+        [
+            *ui_command(f"sqlite:///{folder}/mlflow.db", port=port),
+            "--artifacts-destination",
+            str(folder / "files"),
+        ],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "startup complete" in line:
+            break
+    else:
+        pytest.fail("mlflow did not start:\n" + "".join(said))
+    threading.Thread(target=process.stdout.read, daemon=True).start()
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(timeout=30)
+
+
+@pytest.fixture(params=["sqlite", "server"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Each kind of store in turn. The server is shared: give every test's study a name of its own."""
+    if request.param == "sqlite":
+        found: Store = request.getfixturevalue("local_store")
+        return found
+    return connect(request.getfixturevalue("server_address"))
+
+
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `model.keras`, `expected.npz` (images, probabilities) and MLflow's own `official`."""
+    from importlib.metadata import version
+
+    folder = tmp_path_factory.mktemp("model")
+    backend = f"tensorflow=={version('tensorflow')}"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+    subprocess.run([sys.executable, "-c", _SAVE, str(folder), backend], check=True, env=environment)
+    return folder
+
+
+@pytest.fixture
+def model_file(saved_model: Path) -> Path:
+    return saved_model / "model.keras"
+
+
+@pytest.fixture
+def run_python(working_folder: Path) -> Callable[..., str]:
+    """Run a script in a fresh process and return what it printed; it may print no warning."""
+
+    def run(script: str, *arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            cwd=working_folder,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + (done.stderr if not environment.get("NOISY") else "")
+
+    return run

@@ -1,0 +1,67 @@
+"""Parameters and names as MLflow holds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tracking_examples import CONFIG
+
+from zoo.tracking import names
+
+
+def test_parameters_are_flat() -> None:
+    flat = names.flat_parameters(CONFIG)
+    assert flat["dataset"] == "digits"
+    assert flat["dataset.subset"] == "100"
+    assert flat["conv_net.filters"] == "[32, 64]"
+    assert flat["training.optimizer"] == "adam"
+    assert names.DIGEST not in flat
+    assert "digest" not in flat
+
+
+def named(dataset: str, architecture: str, augmentation: str) -> dict[str, Any]:
+    return {
+        "dataset": {"name": dataset, "parameters": {"size": 1}},
+        "architecture": {"name": architecture, "parameters": {"size": 2}},
+        "augmentation": {"name": augmentation, "parameters": {"size": 3}},
+        "training": {"size": 4},
+    }
+
+
+@pytest.mark.parametrize(
+    "plugins", [("a", "simple", "simple"), ("a", "training", "dataset"), ("a", "a", "augmentation")]
+)
+def test_plugins_of_one_name_do_not_hide_each_other(plugins: tuple[str, str, str]) -> None:
+    flat = names.flat_parameters(named(*plugins))
+    assert sorted(value for key, value in flat.items() if key.endswith(".size")) == ["1", "2", "3", "4"]
+
+
+def test_nothing_is_known() -> None:
+    assert names.flat_parameters({}) == {}
+    assert names.digest_of({}) == ""
+
+
+def test_a_digest_inside_the_dataset() -> None:
+    assert names.digest_of({"dataset": {"name": "digits", "digest": "d"}}) == "d"
+
+
+scalars = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.none()
+
+
+@given(scalars | st.lists(scalars))
+def test_values_come_back(value: object) -> None:
+    assert names.from_text(names.as_text(value)) == value
+
+
+@given(st.text(alphabet="abcxyz_-", min_size=1).filter(lambda text: text not in {"true", "false", "null"}))
+def test_words_come_back(word: str) -> None:
+    assert names.from_text(names.as_text(word)) == word
+
+
+@given(st.text(max_size=10_000))
+def test_a_tag_is_never_too_long(text: str) -> None:
+    assert len(names.shortened(text)) <= 4000
+    assert names.shortened(text) == text or names.shortened(text).endswith("…")

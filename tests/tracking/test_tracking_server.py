@@ -1,0 +1,41 @@
+"""The command for MLflow's user interface. That it works, the tests on a real server show."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.tracking import free_port, ui_address, ui_command, ui_environment
+
+
+def test_a_local_store(working_folder: Path) -> None:
+    command = ui_command(port=5001)
+    assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
+    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{working_folder}/mlflow.db"
+    assert command[command.index("--port") + 1] == "5001"
+    assert ui_address(port=5001) == "http://127.0.0.1:5001"
+
+
+def test_a_server_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
+    assert ui_address() == "http://tracking.example:5000"
+    assert ui_command() == []
+
+
+def test_no_job_runner_unless_the_user_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", raising=False)
+    assert ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "true")
+    assert ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(wanted=port) not in (0, port)
+    assert free_port(wanted=port) == port

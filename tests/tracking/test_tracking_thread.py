@@ -1,0 +1,262 @@
+"""The tracker in its thread: nothing waits for it, nothing it meets ends a study."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tracking_examples as examples
+from tracking_examples import CONFIG
+
+from zoo.errors import ZooError
+from zoo.tracking import BackgroundTracker, Store, StudyTracker
+
+FOLDER = Path("nowhere")
+SECONDS = 30.0
+
+
+class Pretend:
+    """A tracker that only remembers, and fails where a test wants it to."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.reachable = True
+        self.refuses: Callable[[int, str], bool] = lambda number, kind: False
+
+    def handle(self, number: int, config: Mapping[str, Any], event: Mapping[str, Any], folder: Path) -> None:
+        if not self.reachable:
+            raise ConnectionError("connection refused")
+        if self.refuses(number, event["event"]):
+            raise ValueError(f"refused {event['event']}")
+        self.calls.append((number, event["event"]))
+
+    def replay(self, number: int, config: Any, events: Any, folder: Path) -> None:
+        for event in events:
+            self.handle(number, config, event, folder)
+
+    def give_up(self, number: int, config: Any, event: Any, folder: Path, problem: str) -> None:
+        self.calls.append((number, "gave up", problem))
+
+    def finish(self, status: str) -> None:
+        self.calls.append((status,))
+
+    def answers(self) -> bool:
+        return self.reachable
+
+
+@pytest.fixture
+def pretend() -> Pretend:
+    return Pretend()
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def background(pretend: Pretend, problems: list[str]) -> Iterator[BackgroundTracker]:
+    tracker = BackgroundTracker(lambda: pretend, on_problem=problems.append, retry_seconds=0.0)
+    yield tracker
+    tracker.close(timeout=SECONDS)
+
+
+def event(kind: str, **values: Any) -> dict[str, Any]:
+    return {"event": kind, "time": 0.0, "state": "complete", "reason": "", "summary": {}, **values}
+
+
+def test_events_arrive_in_order(background: BackgroundTracker, pretend: Pretend) -> None:
+    for kind in ("started", "epoch", "epoch", "finished"):
+        background.put(7, CONFIG, event(kind), FOLDER)
+    assert background.close("KILLED", timeout=SECONDS)
+    assert pretend.calls == [(7, "started"), (7, "epoch"), (7, "epoch"), (7, "finished"), ("KILLED",)]
+    assert background.recorded() == [7]
+
+
+def test_nobody_waits_for_a_slow_tracker(pretend: Pretend) -> None:
+    opened = threading.Event()
+
+    def open_slowly() -> Pretend:
+        opened.wait(SECONDS)
+        return pretend
+
+    background = BackgroundTracker(open_slowly)
+    for _ in range(1000):
+        background.put(1, CONFIG, event("epoch"), FOLDER)
+    assert not background.ready(timeout=0)
+    assert not background.close(timeout=0)
+    assert pretend.calls == []
+    opened.set()
+    assert background.close(timeout=SECONDS)
+    assert len(pretend.calls) >= 1001
+
+
+def test_a_tracker_that_cannot_be_opened(problems: list[str]) -> None:
+    def fail() -> Pretend:
+        raise ZooError("No MLflow server answers at http://127.0.0.1:1.")
+
+    background = BackgroundTracker(fail, on_problem=problems.append)
+    with pytest.raises(ZooError, match="No MLflow server answers"):
+        background.ready(SECONDS)
+    background.put(1, CONFIG, event("started"), FOLDER)
+    assert not background.flush(SECONDS)
+    assert not background.close(timeout=SECONDS)
+    assert problems == ["No MLflow server answers at http://127.0.0.1:1."]
+
+
+def test_one_event_that_is_refused_holds_up_no_other(
+    background: BackgroundTracker, pretend: Pretend, problems: list[str]
+) -> None:
+    pretend.refuses = lambda number, kind: kind == "epoch"
+    for kind in ("started", "epoch", "epoch", "finished"):
+        background.put(7, CONFIG, event(kind), FOLDER)
+    background.put(8, CONFIG, event("started"), FOLDER)
+    assert not background.flush(SECONDS)
+    assert pretend.calls == [(7, "started"), (7, "finished"), (8, "started")]
+    assert problems == ["MLflow did not take an event of trial 7: refused epoch"]
+    assert background.recorded() == []
+
+    pretend.refuses = lambda number, kind: False
+    assert background.close(timeout=SECONDS)
+    assert pretend.calls[3:] == [(7, "epoch"), (7, "epoch"), ("FINISHED",)]
+    assert background.recorded() == [7]
+
+
+def test_no_run_is_left_open(background: BackgroundTracker, pretend: Pretend, problems: list[str]) -> None:
+    pretend.refuses = lambda number, kind: kind == "finished"
+    background.put(7, CONFIG, event("started"), FOLDER)
+    background.put(7, CONFIG, event("finished"), FOLDER)
+    assert not background.close(timeout=SECONDS)
+    assert pretend.calls == [(7, "started"), (7, "gave up", "refused finished"), ("FINISHED",)]
+    assert problems[-1] == "MLflow does not have everything of trials 7."
+
+
+def test_an_outage_loses_nothing(
+    background: BackgroundTracker, pretend: Pretend, problems: list[str]
+) -> None:
+    background.put(7, CONFIG, event("started"), FOLDER)
+    background.flush(SECONDS)
+    pretend.reachable = False
+    for kind in ("epoch", "finished"):
+        background.put(7, CONFIG, event(kind), FOLDER)
+    background.put(8, CONFIG, event("started"), FOLDER)
+    assert not background.flush(SECONDS)
+    assert problems == [
+        "MLflow stopped answering (connection refused); the trials go on and are added later."
+    ]
+    pretend.reachable = True
+    background.put(8, CONFIG, event("epoch"), FOLDER)
+    assert background.flush(SECONDS)
+    assert pretend.calls == [
+        (7, "started"), (7, "epoch"), (7, "finished"), (8, "started"), (8, "epoch"),
+    ]  # fmt: skip
+    assert background.recorded() == [7]
+
+
+def test_a_store_that_went_away_is_left_alone_for_a_while(pretend: Pretend) -> None:
+    asked = []
+
+    def answers() -> bool:
+        asked.append(True)
+        return False
+
+    pretend.answers = answers  # type: ignore[method-assign]
+    pretend.reachable = False
+    background = BackgroundTracker(lambda: pretend, retry_seconds=3600)
+    for _ in range(100):
+        background.put(7, CONFIG, event("epoch"), FOLDER)
+    assert not background.close(timeout=SECONDS)
+    assert len(asked) == 2  # when the first event was not taken, and at the end
+    assert pretend.calls == []
+
+
+def test_all_events_of_a_trial_at_once(background: BackgroundTracker, pretend: Pretend) -> None:
+    background.replay(7, CONFIG, [event("started"), event("epoch"), event("finished")], FOLDER)
+    assert background.close(timeout=SECONDS)
+    assert pretend.calls == [(7, "started"), (7, "epoch"), (7, "finished"), ("FINISHED",)]
+    assert background.recorded() == [7]
+
+
+def test_figures_are_drawn_before_they_are_sent(pretend: Pretend, problems: list[str]) -> None:
+    def draw(folder: Path, config: Mapping[str, Any]) -> None:
+        pretend.calls.append(("drew", folder, config["seed"]))
+
+    background = BackgroundTracker(lambda: pretend, draw=draw)
+    background.put(7, CONFIG, event("finished"), FOLDER)
+    background.put(8, CONFIG, event("finished", state="failed"), FOLDER)
+    assert background.close(timeout=SECONDS)
+    assert pretend.calls == [("drew", FOLDER, 7), (7, "finished"), (8, "finished"), ("FINISHED",)]
+
+
+def test_a_figure_that_cannot_be_drawn(pretend: Pretend, problems: list[str]) -> None:
+    def draw(folder: Path, config: Mapping[str, Any]) -> None:
+        raise ValueError("no epochs")
+
+    background = BackgroundTracker(lambda: pretend, draw=draw, on_problem=problems.append)
+    for number in (7, 8):
+        background.put(number, CONFIG, event("finished"), FOLDER)
+    assert background.close(timeout=SECONDS)
+    assert pretend.calls == [(7, "finished"), (8, "finished"), ("FINISHED",)]
+    assert problems == ["The figures of trial 7 were not drawn: no epochs"]
+
+
+def test_a_broken_listener(pretend: Pretend) -> None:
+    def listen(text: str) -> None:
+        raise RuntimeError("the terminal is gone")
+
+    pretend.refuses = lambda number, kind: True
+    background = BackgroundTracker(lambda: pretend, on_problem=listen)
+    background.put(7, CONFIG, event("epoch"), FOLDER)
+    background.put(7, CONFIG, event("finished"), FOLDER)
+    assert not background.close(timeout=SECONDS)
+    assert ("FINISHED",) in pretend.calls
+
+
+def test_closing_twice(background: BackgroundTracker, pretend: Pretend) -> None:
+    assert background.close(timeout=SECONDS)
+    assert background.close(timeout=SECONDS)
+    assert background.flush(SECONDS)
+    assert pretend.calls == [("FINISHED",)]
+
+
+def test_with_mlflow_itself(local_store: Store, tmp_path: Path, model_file: Path) -> None:
+    folder = examples.make_folder(tmp_path / "007", model_file)
+    background = BackgroundTracker(lambda: StudyTracker(local_store, examples.facts()))
+    for said in examples.events():
+        background.put(7, CONFIG, said, folder)
+    assert background.close(timeout=SECONDS)
+    experiment_id = str(local_store.experiment_id("digits_cnn"))
+    statuses = {run.info.run_name: run.info.status for run in examples.all_runs(local_store, experiment_id)}
+    assert statuses == {"digits_cnn": "FINISHED", "trial-007": "FINISHED"}
+
+
+def test_a_server_that_goes_away_and_comes_back(
+    server_address: str, tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real client and server; the outage is a proxy to nowhere that the client is given."""
+    from zoo.tracking import connect
+
+    folder = examples.make_folder(tmp_path / "007", model_file)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    tracker = StudyTracker(connect(server_address), examples.facts("outage"))
+    problems: list[str] = []
+    background = BackgroundTracker(lambda: tracker, on_problem=problems.append, retry_seconds=0.0)
+    started, *rest = examples.events()
+    background.put(7, CONFIG, started, folder)
+    assert background.flush(SECONDS)
+
+    with monkeypatch.context() as outage:
+        outage.setenv("http_proxy", "http://127.0.0.1:9")
+        for said in rest:
+            background.put(7, CONFIG, said, folder)
+        assert not background.flush(SECONDS)
+    assert len(problems) == 1
+    assert problems[0].startswith("MLflow stopped answering (")
+    assert background.close(timeout=SECONDS)
+    assert background.recorded() == [7]
+    run = examples.run_of(tracker, 7)
+    assert run.info.status == "FINISHED"
+    assert len(examples.history(tracker.store, run, "loss")) == 3

@@ -1,0 +1,290 @@
+"""What MLflow holds after a study was written into it: the same on SQLite and on a server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import tracking_examples as examples
+from tracking_examples import CONFIG, DIGEST
+
+from zoo.tracking import Store, StudyTracker, leaderboard
+
+
+@pytest.fixture
+def tracker(store: Store, request: pytest.FixtureRequest) -> StudyTracker:
+    return StudyTracker(store, examples.facts(request.node.name))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model_file: Path) -> Path:
+    return examples.make_folder(tmp_path / "trials" / "007", model_file)
+
+
+@pytest.fixture
+def bare_folder(tmp_path: Path) -> Path:
+    return examples.make_folder(tmp_path / "trials" / "008")
+
+
+def test_a_complete_trial(tracker: StudyTracker, folder: Path) -> None:
+    store = tracker.store
+    (folder / "output.log").write_text("a warning\n")
+    examples.record(tracker, 7, examples.events(), folder)
+    run = examples.run_of(tracker, 7)
+
+    assert run.info.run_name == "trial-007"
+    assert run.info.status == "FINISHED"
+    assert run.info.start_time == 1_700_000_000_000
+    assert run.info.end_time == 1_700_000_004_000
+    assert {
+        "mlflow.parentRunId": tracker.run_id,
+        "mlflow.source.name": "zoo tune",
+        "zoo.kind": "trial",
+        "zoo.study": tracker.facts.name,
+        "zoo.trial": "7",
+        "zoo.uid": "abc123-7",
+        "zoo.state": "complete",
+        "zoo.dataset.digest": DIGEST,
+        "zoo.dataset.source": "scikit-learn",
+        "zoo.dataset.warning": "only 1,797 images",
+        "zoo.plugin.keras-zoo": "0.1.0",
+        "zoo.device": "cpu",
+        "zoo.backend": "tensorflow",
+    }.items() <= run.data.tags.items()
+    assert "zoo.reason" not in run.data.tags
+    assert run.data.params == {
+        "dataset": "digits",
+        "dataset.subset": "100",
+        "validation.fraction": "0.1",
+        "validation.seed": "0",
+        "architecture": "conv_net",
+        "conv_net.filters": "[32, 64]",
+        "conv_net.dropout": "0.25",
+        "augmentation": "affine",
+        "affine.rotation": "10",
+        "training.epochs": "3",
+        "training.optimizer": "adam",
+        "training.learning_rate": "0.001",
+        "objective": "val_accuracy",
+        "direction": "maximize",
+        "seed": "7",
+    }
+    assert examples.history(store, run, "val_accuracy") == [
+        (1, 1_700_000_001_125, 0.8),
+        (2, 1_700_000_002_125, 0.9),
+        (3, 1_700_000_003_125, 0.8),
+    ]
+    for key, value in {
+        "best_val_accuracy": 0.9,
+        "best_epoch": 2,
+        "parameters": 650,
+        "train_seconds": 1.5,
+    }.items():
+        assert [point[2] for point in examples.history(store, run, key)] == [value]
+    assert examples.artifacts(store, run) == [
+        "config.json", "figures/learning_curves.png", "output.log", "summary.txt",
+    ]  # fmt: skip
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", DIGEST[:36])
+    assert json.loads(dataset.dataset.source)["tags"]["digest"] == DIGEST
+
+
+def test_the_model_of_the_best_epoch(tracker: StudyTracker, folder: Path) -> None:
+    store = tracker.store
+    examples.record(tracker, 7, examples.events(), folder)
+    run = examples.run_of(tracker, 7)
+
+    (model,) = examples.models_of(store, tracker.experiment_id)
+    assert str(model.status) == "READY"
+    assert model.source_run_id == run.info.run_id
+    assert [(o.model_id, o.step) for o in run.outputs.model_outputs] == [(model.model_id, 2)]
+    assert {(m.key, m.step, m.value) for m in model.metrics} == {
+        ("loss", 2, 0.5),
+        ("val_accuracy", 2, 0.9),
+        ("epoch_seconds", 2, 0.5),
+        ("best_val_accuracy", 2, 0.9),
+        ("best_epoch", 2, 2.0),
+        ("train_seconds", 2, 1.5),
+    }
+    assert model.params == run.data.params
+    assert model.tags["zoo.uid"] == "abc123-7"
+
+
+def test_epochs_are_there_as_soon_as_they_end(tracker: StudyTracker, bare_folder: Path) -> None:
+    started, _, first, *_ = examples.events()
+    tracker.handle(8, CONFIG, started, bare_folder)
+    assert examples.run_of(tracker, 8).info.status == "RUNNING"
+    assert examples.run_of(tracker, 8).data.metrics == {"parameters": 650}
+    tracker.handle(8, CONFIG, first, bare_folder)
+    assert examples.run_of(tracker, 8).data.metrics["loss"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("failed", "FAILED"), ("pruned", "KILLED"), ("interrupted", "KILLED")]
+)
+def test_a_trial_that_came_to_nothing(
+    tracker: StudyTracker, bare_folder: Path, state: str, status: str
+) -> None:
+    (bare_folder / "output.log").write_text("Segmentation fault\n")
+    examples.record(tracker, 8, examples.events(state, reason="killed by signal 9", epochs=1), bare_folder)
+    run = examples.run_of(tracker, 8)
+    assert run.info.status == status
+    assert run.data.tags["zoo.state"] == state
+    assert run.data.tags["zoo.reason"] == "killed by signal 9"
+    assert run.data.metrics["parameters"] == 650
+    assert examples.artifacts(tracker.store, run) == ["config.json", "output.log"]
+    assert examples.models_of(tracker.store, tracker.experiment_id) == []
+
+
+def test_a_trial_that_died_before_it_started(tracker: StudyTracker, bare_folder: Path) -> None:
+    end = examples.events("failed", reason="out of memory")[-1]
+    tracker.handle(8, CONFIG, end, bare_folder)
+    run = examples.run_of(tracker, 8)
+    assert run.info.status == "FAILED"
+    assert run.data.params["architecture"] == "conv_net"
+
+
+def test_a_metric_that_is_no_number(tracker: StudyTracker, bare_folder: Path) -> None:
+    started, _, epoch, *_ = examples.events()
+    tracker.handle(8, CONFIG, started, bare_folder)
+    metrics = {"loss": float("nan"), "val_loss": float("inf"), "note": "text", "nothing": None}
+    for _ in range(2):
+        tracker.handle(8, CONFIG, {**epoch, "metrics": metrics}, bare_folder)
+    run = examples.run_of(tracker, 8)
+    assert set(run.data.metrics) == {"parameters", "loss", "val_loss"}
+    assert len(examples.history(tracker.store, run, "loss")) == 1
+
+
+def test_a_reason_of_any_length(tracker: StudyTracker, bare_folder: Path) -> None:
+    tracker.handle(8, CONFIG, examples.events("failed", reason="x" * 20_000)[-1], bare_folder)
+    assert 1000 < len(examples.run_of(tracker, 8).data.tags["zoo.reason"]) < 8000
+
+
+def test_the_study_itself(tracker: StudyTracker, bare_folder: Path) -> None:
+    store = tracker.store
+    run = store.client.get_run(tracker.run_id)
+    assert run.info.status == "RUNNING"
+    assert run.data.tags["zoo.kind"] == "study"
+    assert run.data.tags["zoo.uid"] == "abc123"
+    assert examples.artifacts(store, run) == ["manifest.json", "study.toml"]
+    tracker.finish("KILLED")
+    assert store.client.get_run(tracker.run_id).info.status == "KILLED"
+
+    again = StudyTracker(store, tracker.facts)
+    assert again.run_id == tracker.run_id
+    assert store.client.get_run(tracker.run_id).info.status == "RUNNING"
+    again.finish()
+    assert store.client.get_run(tracker.run_id).info.status == "FINISHED"
+
+
+def test_the_best_value_so_far(tracker: StudyTracker, tmp_path: Path, model_file: Path) -> None:
+    """Trial 2 ends before trial 1; what MLflow shows last is the best of all."""
+    for number, best, began in [(0, 0.5, 0.0), (2, 0.7, 10.0), (1, 0.8, 20.0)]:
+        folder = examples.make_folder(tmp_path / str(number), model_file)
+        said = examples.events(best=best, began=examples.BEGAN + began)
+        for _ in range(2):
+            examples.record(tracker, number, said, folder)
+    run = tracker.store.client.get_run(tracker.run_id)
+    points = examples.history(tracker.store, run, "best_val_accuracy")
+    assert [(step, value) for step, _, value in points] == [(0, 0.5), (2, 0.7), (2, 0.8)]
+    assert run.data.metrics["best_val_accuracy"] == 0.8
+
+
+def test_the_champion_on_the_test_split(tracker: StudyTracker, folder: Path) -> None:
+    examples.record(tracker, 7, examples.events(), folder)
+    tested = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
+    for _ in range(2):
+        tracker.handle(7, {}, tested, folder)
+    store, run = tracker.store, examples.run_of(tracker, 7)
+    assert run.info.status == "FINISHED"
+    assert [(s, v) for s, _, v in examples.history(store, run, "test_accuracy")] == [(2, 0.88)]
+    (model,) = examples.models_of(store, tracker.experiment_id)
+    assert [m.value for m in model.metrics if m.key == "test_accuracy"] == [0.88]
+    study = store.client.get_run(tracker.run_id)
+    assert study.data.metrics["test_accuracy"] == 0.88
+    assert study.data.tags["zoo.champion"] == "7"
+
+
+def test_doing_everything_again_changes_nothing(
+    tracker: StudyTracker, folder: Path, bare_folder: Path
+) -> None:
+    failed = examples.events("failed", reason="killed by signal 9", epochs=2)
+    examples.record(tracker, 7, examples.events(), folder)
+    examples.record(tracker, 8, failed, bare_folder)
+    before = examples.held(tracker)
+
+    examples.record(tracker, 7, examples.events(), folder)  # the same process
+    later = StudyTracker(tracker.store, tracker.facts)  # and one that remembers nothing
+    examples.record(later, 7, examples.events(), folder)
+    later.replay(8, CONFIG, failed, bare_folder)
+    assert examples.held(later) == before
+
+
+def test_replaying_is_the_same_as_living(store: Store, folder: Path, request: pytest.FixtureRequest) -> None:
+    lived = StudyTracker(store, examples.facts(f"{request.node.name}-lived"))
+    replayed = StudyTracker(store, examples.facts(f"{request.node.name}-replayed"))
+    examples.record(lived, 7, examples.events(), folder)
+    replayed.replay(7, CONFIG, examples.events(), folder)
+
+    def alike(tracker: StudyTracker) -> str:
+        return json.dumps(examples.held(tracker), sort_keys=True).replace(tracker.facts.name, "")
+
+    assert alike(replayed) == alike(lived)
+
+
+def test_an_end_that_was_given_up_can_be_made_good(tracker: StudyTracker, folder: Path) -> None:
+    *before, end = examples.events()
+    examples.record(tracker, 7, before, folder)
+    tracker.give_up(7, CONFIG, end, folder, "no space left on device")
+    run = examples.run_of(tracker, 7)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["zoo.problem"] == "no space left on device"
+
+    tracker.handle(7, CONFIG, end, folder)
+    assert "zoo.problem" not in examples.run_of(tracker, 7).data.tags
+    assert len(examples.models_of(tracker.store, tracker.experiment_id)) == 1
+
+
+def test_a_study_begun_anew_has_runs_of_its_own(tracker: StudyTracker, bare_folder: Path) -> None:
+    end = examples.events("failed", reason="first life")[-1]
+    tracker.handle(8, CONFIG, end, bare_folder)
+    anew = StudyTracker(tracker.store, examples.facts(tracker.facts.name, uid="def456"))
+    anew.handle(8, CONFIG, {**end, "reason": "second life"}, bare_folder)
+    assert anew.run_id != tracker.run_id
+    assert examples.run_of(tracker, 8).data.tags["zoo.reason"] == "first life"
+    assert examples.run_of(anew, 8).data.tags["zoo.reason"] == "second life"
+
+
+def test_a_training_outside_the_search(tracker: StudyTracker, folder: Path) -> None:
+    """A run of its own in the study's experiment; the search and its leaderboard are left alone."""
+    store, name = tracker.store, tracker.facts.name
+    examples.record(tracker, 0, examples.events(best=0.7), folder)
+    before = store.client.get_run(tracker.run_id)
+    alone = StudyTracker(store, examples.facts(name, uid="def456", training="training-baseline"))
+    examples.record(alone, 0, examples.events(best=0.9), folder)
+    alone.finish()
+
+    assert alone.run_id is None
+    run = examples.run_of(alone, 0)
+    assert run.info.run_name == "training-baseline"
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["zoo.kind"] == "training"
+    assert "mlflow.parentRunId" not in run.data.tags
+    assert len(run.outputs.model_outputs) == 1
+    assert store.client.get_run(tracker.run_id).to_dictionary() == before.to_dictionary()
+    assert list(leaderboard(name, store)["best_val_accuracy"]) == [0.7]
+
+
+def test_the_commit_of_the_working_folder(local_store: Store, working_folder: Path) -> None:
+    without = StudyTracker(local_store, examples.facts("without"))
+    assert "mlflow.source.git.commit" not in local_store.client.get_run(without.run_id).data.tags
+
+    identity = ["-c", "user.name=zoo", "-c", "user.email=zoo@example.org"]
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", *identity, "commit", "--quiet", "--allow-empty", "-m", "first"], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    tracker = StudyTracker(local_store, examples.facts())
+    tags = local_store.client.get_run(tracker.run_id).data.tags
+    assert tags["mlflow.source.git.commit"] == commit.stdout.strip()

@@ -1,0 +1,144 @@
+"""A study and trials to record, and what MLflow then holds, in a form that can be compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import zoo.tracking
+from zoo.tracking import StudyFacts, StudyTracker, trial_uid
+from zoo.tracking.reader import _search
+
+BEGAN = 1_700_000_000.0
+DIGEST = "0123456789abcdef" * 4
+IMAGE_SHAPE = (8, 8, 1)
+NUM_CLASSES = 10
+
+CONFIG = {
+    "dataset": {"name": "digits", "parameters": {"subset": 100}},
+    "digest": DIGEST,
+    "validation": {"fraction": 0.1, "seed": 0},
+    "architecture": {"name": "conv_net", "parameters": {"filters": [32, 64], "dropout": 0.25}},
+    "augmentation": {"name": "affine", "parameters": {"rotation": 10}},
+    "training": {"epochs": 3, "optimizer": "adam", "learning_rate": 0.001},
+    "objective": "val_accuracy",
+    "direction": "maximize",
+    "seed": 7,
+}
+
+
+def facts(name: str = "digits_cnn", uid: str = "abc123", **changes: Any) -> StudyFacts:
+    values: dict[str, Any] = {
+        "name": name,
+        "uid": uid,
+        "objective": "val_accuracy",
+        "direction": "maximize",
+        "digest": DIGEST,
+        "source": "scikit-learn",
+        "image_shape": IMAGE_SHAPE,
+        "num_classes": NUM_CLASSES,
+        "warning": "only 1,797 images",
+        "plugins": {"keras-zoo": "0.1.0"},
+        "definition": 'dataset = "digits"\n',
+        "manifest": {"seed": 0},
+    }
+    return StudyFacts(**{**values, **changes})
+
+
+def events(
+    state: str = "complete", *, reason: str = "", epochs: int = 3, best: float = 0.9, began: float = BEGAN
+) -> list[dict[str, Any]]:
+    """The events of one trial; the second epoch is the best."""
+    said: list[dict[str, Any]] = [
+        {"event": "started", "time": began, "device": "cpu", "parameters": 650, "backend": "tensorflow"}
+    ]
+    for epoch in range(1, epochs + 1):
+        said.append({"event": "progress", "epoch": epoch, "fraction": 0.5})
+        metrics = {"loss": 1 / epoch, "val_accuracy": best - 0.1 * abs(epoch - 2), "epoch_seconds": 0.5}
+        said.append({"event": "epoch", "time": began + epoch + 0.125, "epoch": epoch, "metrics": metrics})
+    summary = {"best_val_accuracy": best, "best_epoch": 2, "parameters": 650, "train_seconds": 1.5}
+    end = {"event": "finished", "time": began + epochs + 1, "state": state, "reason": reason}
+    return [*said, {**end, "summary": summary if state == "complete" else {}}]
+
+
+def make_folder(folder: Path, model_file: Path | None = None) -> Path:
+    """What a trial leaves; with a model only where one is given."""
+    (folder / "figures").mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
+    (folder / "output.log").write_text("")
+    if model_file is not None:
+        (folder / "figures" / "learning_curves.png").write_bytes(b"\x89PNG")
+        (folder / "summary.txt").write_text("Layer (type)\n")
+        shutil.copyfile(model_file, folder / "model.keras")
+    return folder
+
+
+def record(tracker: StudyTracker, number: int, said: list[dict[str, Any]], folder: Path) -> None:
+    for event in said:
+        tracker.handle(number, CONFIG, event, folder)
+
+
+def run_of(tracker: StudyTracker, number: int) -> Any:
+    uid = trial_uid(tracker.facts.uid, number)
+    return tracker.store.find_run(tracker.experiment_id, uid)
+
+
+def all_runs(store: zoo.tracking.Store, experiment_id: str) -> list[Any]:
+    return list(_search(store, experiment_id, ""))
+
+
+def history(store: zoo.tracking.Store, run: Any, key: str) -> list[tuple[int, int, float]]:
+    """`(step, timestamp in ms, value)` of every point, in the order of the epochs."""
+    points = store.client.get_metric_history(run.info.run_id, key)
+    return sorted((point.step, point.timestamp, point.value) for point in points)
+
+
+def artifacts(store: zoo.tracking.Store, run: Any, folder: str | None = None) -> list[str]:
+    found = []
+    for entry in store.client.list_artifacts(run.info.run_id, folder):
+        found += artifacts(store, run, entry.path) if entry.is_dir else [entry.path]
+    return sorted(found)
+
+
+def models_of(store: zoo.tracking.Store, experiment_id: str) -> list[Any]:
+    return list(store.client.search_logged_models([experiment_id]))
+
+
+def held(tracker: StudyTracker) -> dict[str, Any]:
+    """All that MLflow holds of a study, less the ids that it makes up itself."""
+    store = tracker.store
+    runs = all_runs(store, tracker.experiment_id)
+    return {
+        "runs": {run.info.run_name: _held_of(store, run, tracker.run_id) for run in runs},
+        "number of runs": len(runs),
+        "models": [
+            {
+                "status": str(model.status),
+                "name": model.name,
+                "tags": _own(model.tags),
+                "params": model.params,
+                "metrics": sorted((m.key, m.step, m.timestamp, m.value) for m in model.metrics),
+            }
+            for model in models_of(store, tracker.experiment_id)
+        ],
+    }
+
+
+def _held_of(store: zoo.tracking.Store, run: Any, study_run: str) -> dict[str, Any]:
+    own = run.info.run_id == study_run
+    return {
+        "status": run.info.status,
+        "times": None if own else (run.info.start_time, run.info.end_time),
+        "tags": _own(run.data.tags),
+        "params": run.data.params,
+        "metrics": {key: history(store, run, key) for key in run.data.metrics},
+        "datasets": [entry.dataset.digest for entry in run.inputs.dataset_inputs],
+        "outputs": [output.step for output in run.outputs.model_outputs] if run.outputs else [],
+        "artifacts": artifacts(store, run),
+    }
+
+
+def _own(tags: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key.startswith("zoo.")}

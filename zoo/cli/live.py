@@ -1,0 +1,160 @@
+"""The progress display on a terminal: a line for every running trial, a bar for the study."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from zoo.trial import TrialConfig
+from zoo.tuning.display import facts_of
+
+_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
+
+
+@dataclass
+class _Running:
+    epochs: int
+    facts: str
+    began: float = field(default_factory=time.monotonic)
+    epoch: int = 0
+    fraction: float = 0.0
+    curve: list[float] = field(default_factory=list)
+
+
+class LiveDisplay:
+    """Finished trials scroll by; those that run, and the study as a whole, stay at the bottom."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = Live(
+            console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True
+        )
+        self._spinner = Spinner("dots")
+        self._phase = ""
+        self._running: dict[int, _Running] = {}
+        self._study, self._objective = "", ""
+        self._done = self._total = 0
+        self._best: tuple[int, float] | None = None
+        self._began = time.monotonic()
+        self._session = 0  # trials that ended since this display began
+
+    def phase(self, text: str) -> None:
+        self._phase = text
+        self._live.start()
+
+    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
+        self._study, self._objective = study, objective
+        self._done, self._total = done, total
+        self._began = time.monotonic()
+        resumed = f", {done} of them done" if done else ""
+        self._print(f"study [bold]{escape(study)}[/]: {total} trials{resumed}, {direction} {objective}")
+        self._live.start()
+
+    def started(self, number: int, config: TrialConfig) -> None:
+        facts = "  ".join(f"{name} {_short(value)}" for name, value in facts_of(config).items())
+        self._running[number] = _Running(int(config.training["epochs"]), facts)
+
+    def progress(self, number: int, epoch: int, fraction: float) -> None:
+        trial = self._running[number]
+        trial.epoch, trial.fraction = epoch, fraction
+
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        self._phase = ""
+        trial = self._running[number]
+        trial.epoch, trial.fraction = epoch, 1.0
+        trial.curve.append(metrics[self._objective])
+
+    def finished(
+        self,
+        number: int,
+        state: str,
+        value: float | None,
+        reason: str,
+        best: tuple[int, float] | None,
+        done: int,
+    ) -> None:
+        trial = self._running.pop(number, None)
+        self._done, self._best = done, best
+        self._session += 1
+        seconds = time.monotonic() - trial.began if trial else 0.0
+        reached = "" if value is None else f"{self._objective} {value:.4f}"
+        star = " [bold]★[/]" if best is not None and best[0] == number else ""
+        facts = escape(reason) if state == "failed" else escape(trial.facts if trial else "")
+        told = f"[{_STYLES[state]}]{state:<8}[/]  {reached}{star}  [dim]{seconds:.1f} s  {facts}[/]"
+        self._print(f"trial {number:>3}  {told}")
+
+    def problem(self, text: str) -> None:
+        self._print(f"[bold yellow]warning:[/] {escape(text)}")
+
+    def end(self) -> None:
+        self._live.stop()
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+    def _render(self) -> RenderableType:
+        rows = Table.grid(padding=(0, 2))
+        for number, trial in self._running.items():
+            done = (max(trial.epoch - 1, 0) + trial.fraction) / trial.epochs
+            latest = f"{trial.curve[-1]:.4f} {_sparkline(trial.curve)}" if trial.curve else "…"
+            rows.add_row(
+                Text(f"trial {number:>3}"),
+                ProgressBar(total=1.0, completed=done, width=16),
+                Text(f"epoch {max(trial.epoch, 1)}/{trial.epochs}"),
+                Text(latest, style="cyan"),
+                Text(trial.facts, style="dim", overflow="ellipsis", no_wrap=True),
+            )
+        parts: list[RenderableType] = [rows] if self._running else []
+        if self._total:
+            parts.append(self._overall())
+        if self._phase:
+            self._spinner.update(text=self._phase)
+            parts.append(self._spinner)
+        return Group(*parts)
+
+    def _overall(self) -> RenderableType:
+        row = Table.grid(padding=(0, 2))
+        best = f"best {self._best[1]:.4f} (trial {self._best[0]})" if self._best else "no trial complete yet"
+        row.add_row(
+            Text(self._study, style="bold"),
+            ProgressBar(total=self._total, completed=self._done, width=24),
+            Text(f"{self._done}/{self._total} trials"),
+            Text(best, style="green"),
+            Text(self._remaining(), style="dim"),
+        )
+        return row
+
+    def _remaining(self) -> str:
+        elapsed = time.monotonic() - self._began
+        if not self._session or self._done >= self._total:
+            return _clock(elapsed)
+        return f"{_clock(elapsed)}, about {_clock(elapsed / self._session * (self._total - self._done))} left"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, tuple):
+        return "×".join(map(str, value))
+    return str(value)
+
+
+def _sparkline(values: list[float]) -> str:
+    """The last dozen values as little bars."""
+    shown = values[-12:]
+    low, high = min(shown), max(shown)
+    return "".join("▁▂▃▄▅▆▇█"[int((value - low) / (high - low) * 7) if high > low else 3] for value in shown)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,147 @@
+"""`zoo show NAME`: one dataset, architecture, augmentation policy or study in full."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.errors import PluginError, StudyError, ZooError, did_you_mean, one_line
+from zoo.registry import KINDS, Registered, Registry
+from zoo.space import REQUIRED, Space
+from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study
+
+
+@click.command("show")
+@click.argument("name")
+@click.option(
+    "--layers", is_flag=True, help="Also build it at its defaults: layer table, parameters (loads Keras)."
+)
+@click.option(
+    "--shape", default="28x28x1", show_default=True, help="Images for --layers: HEIGHTxWIDTHxCHANNELS."
+)
+@click.option(
+    "--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Classes for --layers."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(name: str, layers: bool, shape: str, classes: int, as_json: bool) -> None:
+    """What NAME is: its parameters with range, default and condition. A study may be given by path."""
+    registry = Registry.load()
+    entries = _entries(name, registry)
+    if layers and not any(entry.kind == "architecture" for entry in entries):
+        raise ZooError(f"--layers shows an architecture, but '{name}' is none.")
+    if not entries:
+        _show_study(name, load_study(name, registry), as_json)
+    elif as_json:
+        click.echo(json.dumps([_facts(entry) for entry in entries], indent=1))
+    else:
+        for entry in entries:
+            _print_entry(entry)
+            if layers and entry.kind == "architecture":
+                _print_layers(entry, _shape(shape), classes)
+
+
+def _entries(name: str, registry: Registry) -> list[Registered]:
+    """What is registered as `name`; nothing, where it is a study."""
+    registered = {one for kind in KINDS for one in registry.names(kind)}
+    if name in registered:
+        return registry.find(name)
+    studies = known_studies(Path.cwd())
+    if name in studies or name.endswith(".toml") or "/" in name:
+        return []
+    hint = did_you_mean(name, registered.union(studies))
+    raise PluginError(f"Nothing is registered as '{name}'. {hint}{registry.left_out()}")
+
+
+def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"study": definition.name, "space": definition.space_as_json()}, indent=1))
+        return
+    click.echo(read_study(find_study(name, Path.cwd())))
+    for searched in (definition.architecture, definition.augmentation):
+        for one, space in searched.spaces.items():
+            _print_space(f"{searched.kind} {one}", space)
+    _print_space("training", definition.training)
+
+
+def _print_entry(entry: Registered) -> None:
+    click.echo(f"{entry.kind} {click.style(entry.name, bold=True)}  [{entry.origin}]")
+    documentation = inspect.getdoc(entry.function)
+    if documentation:
+        click.echo(f"\n{documentation}")
+    click.echo()
+    _print_space("", entry.space)
+
+
+def _print_space(heading: str, space: Space) -> None:
+    rows = [("parameter", "range", "default", "counts when"), *_rows(space)]
+    if heading:
+        click.echo(click.style(heading, bold=True))
+    if len(rows) == 1:
+        click.echo("  no parameters\n")
+        return
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        click.echo(
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+    click.echo()
+
+
+def _rows(space: Space) -> Iterator[tuple[str, str, str, str]]:
+    for name, parameter in space.items():
+        conditions = (parameter.domain.when or {}).items()
+        when = " and ".join(f"{other} = {_any_of(wanted)}" for other, wanted in conditions)
+        default = "" if parameter.default is REQUIRED else _written(parameter.default)
+        fixed = "" if parameter.searched else "  (set, not searched)"
+        yield name, f"{parameter.domain}{fixed}", default, when
+
+
+def _any_of(wanted: Any) -> str:
+    return " or ".join(map(_written, wanted)) if isinstance(wanted, list | tuple) else _written(wanted)
+
+
+def _written(value: Any) -> str:
+    """As a study file would write it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int) -> None:
+    if sys.stderr.isatty():
+        click.echo("loading Keras …", err=True)
+    from zoo.training import backend
+
+    backend.quiet()
+    from zoo.training.model import summary
+
+    try:
+        network = entry.function(shape, classes, **entry.space.defaults())
+    except ZooError:
+        raise
+    except Exception as error:
+        told = f"The architecture '{entry.name}' of {entry.origin}"
+        raise PluginError(f"{told} raised {type(error).__name__}: {one_line(error)}") from error
+    click.echo(summary(network))
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '{text}'")
+    return tuple(map(int, parts))
+
+
+def _facts(entry: Registered) -> dict[str, Any]:
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "description": entry.description,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "parameters": entry.space.as_json(),
+    }

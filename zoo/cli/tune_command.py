@@ -1,0 +1,86 @@
+"""`zoo tune`: search for a good model, as a study says."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from zoo.cli import common
+
+
+@click.command("tune")
+@common.study_option
+@click.option(
+    "--trials", type=int, metavar="N", help="The study's number of trials in all, instead of its own."
+)
+@click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials at once.")
+@click.option("--sampler", metavar="NAME", help="tpe, random, grid, cmaes or gp, instead of the study's.")
+@click.option("--pruner", metavar="NAME", help="median, hyperband or none, instead of the study's.")
+@common.set_option
+@click.option("--name", metavar="NAME", help="Record it under this name instead of the study's.")
+@click.option("--storage", metavar="URL", help="Optuna storage instead of mlruns/optuna.db.")
+@click.option(
+    "--accept-versions", is_flag=True, help="Go on with a study although versions of plugins changed."
+)
+@common.quiet_option
+def command(
+    study: str,
+    trials: int | None,
+    jobs: int,
+    sampler: str | None,
+    pruner: str | None,
+    overrides: tuple[str, ...],
+    name: str | None,
+    storage: str | None,
+    accept_versions: bool,
+    quiet: bool,
+) -> int:
+    """Search for a good model, as STUDY says.
+
+    A study that was begun goes on: the same command again resumes it. Ctrl-C once ends it
+    cleanly, twice at once.
+
+    \b
+    zoo tune --study digits_cnn
+    zoo tune --study mnist_cnn --trials 8 --jobs 2
+    zoo tune --study mnist_cnn --set training.epochs=3 --name mnist_quick
+    """
+    from zoo.tuning import tune
+
+    result = tune(
+        study,
+        trials=trials,
+        jobs=jobs,
+        sampler=sampler,
+        pruner=pruner,
+        overrides=overrides,
+        name=name,
+        storage=storage,
+        accept_versions=accept_versions,
+        display=common.display(quiet),
+    )
+    if result.interrupted is not None:
+        again = " ".join(["zoo", *sys.argv[1:]])
+        click.echo(f"stopped with {result.done} of {result.total} trials done; go on with: {again}", err=True)
+        return result.interrupted
+    _print(result)
+    return 0
+
+
+def _print(result: object) -> None:
+    from zoo.tuning import TuneResult
+
+    assert isinstance(result, TuneResult)
+    if result.best is None:
+        click.echo("no trial was completed", err=True)
+        return
+    number, value = result.best
+    tested = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
+    click.echo(f"best: trial {number}, {result.objective} {value:.4f}{tested}")
+    click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
+    click.echo(
+        f"next: zoo compare --study {result.study}   the trials, best first\n"
+        f"      zoo ui                         the same in MLflow's UI, with curves and figures",
+        err=True,
+    )

@@ -1,0 +1,21 @@
+"""A study: what is searched, as its TOML file says it. Checked against the registry, without Keras.
+
+One rule holds everywhere: a value pins, a table searches, silence keeps the author's range.
+"""
+
+from zoo.study._definition import PRUNERS, SAMPLERS, Search, Searched, StudyDefinition
+from zoo.study._lookup import find_study, known_studies, load_study, read_study
+from zoo.study._reader import parse_study
+
+__all__ = [
+    "PRUNERS",
+    "SAMPLERS",
+    "Search",
+    "Searched",
+    "StudyDefinition",
+    "find_study",
+    "known_studies",
+    "load_study",
+    "parse_study",
+    "read_study",
+]

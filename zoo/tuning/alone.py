@@ -1,0 +1,76 @@
+"""One training outside any search: `zoo train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zoo.errors import ZooError
+from zoo.trial import TrialConfig
+from zoo.tuning.display import Display
+from zoo.tuning.executor import Event, LocalExecutor, ended
+from zoo.tuning.interrupts import Interrupted, Interrupts
+from zoo.tuning.record import TrialRecord
+from zoo.tuning.supervisor import Tracker
+
+
+class TrialFailed(ZooError):
+    """A training outside the search did not come to its end."""
+
+    exit_status = 1
+
+
+def run_alone(
+    number: int,
+    config: TrialConfig,
+    cache: Path,
+    record: TrialRecord,
+    executor: LocalExecutor,
+    tracker: Tracker,
+    display: Display,
+) -> Event:
+    """Train one configuration outside any search, nothing pruned; returns its last event.
+
+    Raises:
+        TrialFailed: it failed, was impossible, or was interrupted.
+    """
+    display.begin(f"training of {record.folder.parents[1].name}", config.objective, config.direction, 0, 1)
+    display.started(number, config)
+    with Interrupts() as interrupts:
+        try:
+            with interrupts.welcome():
+                executor.start(number, config, cache, record.folder)
+            while True:
+                with interrupts.welcome():
+                    ready = executor.wait(timeout=1.0)
+                for one in ready:
+                    event = executor.read(one)
+                    if event["event"] == "progress":
+                        display.progress(number, event["epoch"], event["fraction"])
+                        continue
+                    record.append(event)
+                    if event["event"] == "epoch":
+                        executor.answer(number, True)
+                        display.epoch(number, event["epoch"], event["metrics"])
+                    tracker.put(number, config.as_json(), event, record.folder)
+                    if event["event"] == "finished":
+                        return _ended_well(event, number, config, record, display)
+        except Interrupted:
+            executor.stop_all()
+            event = ended("failed", "interrupted")
+            record.append(event)
+            tracker.put(number, config.as_json(), event, record.folder)
+            stopped = TrialFailed("stopped; what it reached is in MLflow")
+            stopped.exit_status = interrupts.exit_status
+            raise stopped from None
+
+
+def _ended_well(
+    event: Event, number: int, config: TrialConfig, record: TrialRecord, display: Display
+) -> Event:
+    value = event["summary"].get(f"best_{config.objective}")
+    best = None if value is None else (number, float(value))
+    display.finished(number, event["state"], value, event["reason"], best, 1)
+    if event["state"] != "complete":
+        log = record.folder / "output.log"
+        raise TrialFailed(f"the training {event['state']}: {event['reason']}. What it printed is in {log}")
+    return event

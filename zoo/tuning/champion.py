@@ -1,0 +1,56 @@
+"""The champion: the best complete trial, scored once on the test split."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from zoo.tuning.display import Display
+from zoo.tuning.executor import LocalExecutor
+from zoo.tuning.record import StudyRecord
+from zoo.tuning.search import OptunaSearch
+from zoo.tuning.supervisor import Tracker
+
+
+def score_champion(
+    search: OptunaSearch,
+    record: StudyRecord,
+    executor: LocalExecutor,
+    tracker: Tracker,
+    digest: str,
+    display: Display,
+) -> Mapping[str, float]:
+    """Score the champion's model on the test split, once; what is recorded already is read back."""
+    best = search.best()
+    if best is None:
+        return {}
+    number = best[0]
+    trial = record.trial(number)
+    if search.tested() == number:
+        return next((event["metrics"] for event in trial.events() if event["event"] == "tested"), {})
+    model = trial.folder / "model.keras"
+    if not model.exists():
+        display.problem(
+            f"trial {number} was not scored on the test split: its model is not in {trial.folder} any more"
+        )
+        return {}
+    display.phase("scoring the best model on the test split …")
+    metrics = executor.evaluate(model, record.cache, digest, trial.folder / "output.log")
+    if isinstance(metrics, str):
+        display.problem(
+            f"trial {number} was not scored on the test split: {metrics}; see {trial.folder / 'output.log'}"
+        )
+        return {}
+    event = {"event": "tested", "time": time.time(), "metrics": dict(metrics)}
+    trial.append(event)
+    tracker.put(number, trial.config() or {}, event, trial.folder)
+    search.set_tested(number)
+    return metrics
+
+
+def drop_copies(record: StudyRecord, search: OptunaSearch, recorded: list[int]) -> None:
+    """Of the trials that MLflow holds, keep only the champion's model here."""
+    best = search.best()
+    for number in recorded:
+        if best is None or number != best[0]:
+            record.trial(number).drop_copies()

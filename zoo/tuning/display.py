@@ -1,0 +1,134 @@
+"""What a person sees of a search while it runs. Everything here goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
+
+from zoo.trial import TrialConfig
+
+
+class Display(Protocol):
+    """Told of everything that happens; shows what it likes."""
+
+    def phase(self, text: str) -> None:
+        """What is being done before and after the trials."""
+
+    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
+        """The search starts, with `done` of `total` trials there already."""
+
+    def started(self, number: int, config: TrialConfig) -> None: ...
+
+    def progress(self, number: int, epoch: int, fraction: float) -> None: ...
+
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None: ...
+
+    def finished(
+        self,
+        number: int,
+        state: str,
+        value: float | None,
+        reason: str,
+        best: tuple[int, float] | None,
+        done: int,
+    ) -> None: ...
+
+    def problem(self, text: str) -> None:
+        """Something the person should know of, though the search goes on."""
+
+    def end(self) -> None: ...
+
+
+class NoDisplay:
+    """Shows nothing."""
+
+    def phase(self, text: str) -> None: ...
+
+    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None: ...
+
+    def started(self, number: int, config: TrialConfig) -> None: ...
+
+    def progress(self, number: int, epoch: int, fraction: float) -> None: ...
+
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None: ...
+
+    def finished(
+        self,
+        number: int,
+        state: str,
+        value: float | None,
+        reason: str,
+        best: tuple[int, float] | None,
+        done: int,
+    ) -> None: ...
+
+    def problem(self, text: str) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class PlainDisplay(NoDisplay):
+    """A line for every trial, and for an epoch that took long; for logs, pipes and notebooks."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._started: dict[int, float] = {}
+        self._epochs: dict[int, int] = {}
+        self._objective = ""
+        self._total = 0
+
+    def phase(self, text: str) -> None:
+        self._line(text)
+
+    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
+        self._objective, self._total = objective, total
+        resumed = f", {done} of them done" if done else ""
+        self._line(f"study {study}: {total} trials{resumed}, {direction} {objective}")
+
+    def started(self, number: int, config: TrialConfig) -> None:
+        self._started[number] = time.monotonic()
+        self._epochs[number] = int(config.training["epochs"])
+
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        if metrics["epoch_seconds"] > 2:
+            self._line(
+                f"trial {number}  epoch {epoch}/{self._epochs[number]}  "
+                f"{self._objective} {metrics[self._objective]:.4f}  {metrics['epoch_seconds']:.1f} s"
+            )
+
+    def finished(
+        self,
+        number: int,
+        state: str,
+        value: float | None,
+        reason: str,
+        best: tuple[int, float] | None,
+        done: int,
+    ) -> None:
+        seconds = time.monotonic() - self._started.pop(number, time.monotonic())
+        reached = "" if value is None else f"  {self._objective} {value:.4f}"
+        why = f"  ({reason})" if reason else ""
+        leader = f"  best {best[1]:.4f} (trial {best[0]})" if best else ""
+        self._line(f"trial {number}  {state}{reached}  {seconds:.1f} s{why}  [{done}/{self._total}]{leader}")
+
+    def problem(self, text: str) -> None:
+        self._line(f"warning: {text}")
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._stream or sys.stderr, flush=True)
+
+
+def facts_of(config: TrialConfig) -> dict[str, Any]:
+    """The few values of a trial that a line has room for."""
+    return {
+        "architecture": config.architecture.name,
+        **{
+            name: value
+            for name, value in config.architecture.parameters.items()
+            if name in ("filters", "dropout")
+        },
+        "optimizer": config.training["optimizer"],
+        "learning_rate": config.training["learning_rate"],
+    }

@@ -1,0 +1,100 @@
+"""Where trials run: processes of this machine, forked from one that has Keras loaded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.process import Child, ForkServer, wait
+from zoo.training import backend
+from zoo.training.child import evaluation_process, trial_process
+from zoo.trial import TrialConfig
+
+Event = dict[str, Any]
+
+
+class LocalExecutor:
+    """Runs up to `jobs` trials at once, each in a process of its own that ends with this one.
+
+    A trial that dies without a word still ends with an event: `finished`, `failed`, and how it died.
+    """
+
+    def __init__(self, jobs: int = 1) -> None:
+        self.jobs = jobs
+        self._server = ForkServer(["zoo.training.preload"])
+        self._gpus = backend.visible_gpus()
+        self._running: dict[int, tuple[Child, int]] = {}  # trial number -> its process and its slot
+
+    def warm_up(self) -> None:
+        """Begin to load Keras; returns at once. The first trial waits for what is left of it."""
+        self._server.start()
+
+    @property
+    def running(self) -> list[int]:
+        return list(self._running)
+
+    @property
+    def free(self) -> int:
+        return self.jobs - len(self._running)
+
+    def pid(self, number: int) -> int:
+        """Process id of a running trial."""
+        return self._running[number][0].pid
+
+    def start(self, number: int, config: TrialConfig, cache: Path, folder: Path) -> None:
+        slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
+        child = self._server.child(trial_process, (config.as_json(), cache, folder, self._environment(slot)))
+        self._running[number] = (child, slot)
+
+    def wait(self, timeout: float) -> list[int]:
+        """The trials that have something to say, after `timeout` seconds at most."""
+        numbers = {id(child): number for number, (child, _) in self._running.items()}
+        return [numbers[id(child)] for child in wait([child for child, _ in self._running.values()], timeout)]
+
+    def read(self, number: int) -> Event:
+        """The next event of a trial that `wait` named."""
+        child, _ = self._running[number]
+        event: Event | None = child.receive() if child.has_message() else None
+        if event is None:  # its end of the pipe is closed, or it is gone
+            event = ended("failed", child.end())
+        elif event["event"] == "finished":
+            child.join()
+        if event["event"] == "finished":
+            del self._running[number]
+        return event
+
+    def answer(self, number: int, go_on: bool) -> None:
+        """Answer an epoch: whether the trial goes on."""
+        if number in self._running:
+            self._running[number][0].send(go_on)
+
+    def stop_all(self) -> list[int]:
+        """Kill every running trial and say which those were."""
+        stopped = list(self._running)
+        for child, _ in self._running.values():
+            child.kill()
+        for child, _ in self._running.values():
+            child.join()
+        self._running.clear()
+        return stopped
+
+    def evaluate(self, model: Path, cache: Path, digest: str, log: Path) -> Mapping[str, float] | str:
+        """Metrics of a saved model on the test split, or how the process died."""
+        child = self._server.child(evaluation_process, (model, cache, digest, log, self._environment(0)))
+        metrics = child.receive()
+        died = child.join()
+        return died if metrics is None else dict(metrics)
+
+    def _environment(self, slot: int) -> Mapping[str, str]:
+        return backend.child_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
+
+
+def ended(state: str, reason: str, *, interrupted: bool = False) -> Event:
+    """The event of a trial that did not say itself that it ended.
+
+    `interrupted` marks one that was stopped for no fault of its own and is to be run again.
+    """
+    event = {"event": "finished", "time": time.time(), "state": state, "reason": reason, "summary": {}}
+    return {**event, "interrupted": True} if interrupted else event

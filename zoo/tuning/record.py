@@ -1,0 +1,151 @@
+"""The record of a study: a folder, and in it one append-only file of events for every trial.
+
+    mlruns/zoo/<study>/
+    ├── lock                      held by the supervisor that is at work
+    ├── prepare.log               what the dataset plugin printed
+    └── trials/007/
+        ├── config.json           the TrialConfig
+        ├── events.jsonl          every event, before anyone else sees it
+        ├── output.log            what the trial's process printed
+        └── model.keras, summary.txt, predictions.npz, figures/
+
+Optuna and MLflow are fed from the events, so what a killed process or a lost connection kept from
+them can be made good from here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import StudyError, ZooError
+
+STATE = Path("mlruns") / "zoo"
+# Of a trial that MLflow holds, these are only copies.
+_COPIES = ("model.keras", "predictions.npz")
+
+
+class TrialRecord:
+    """The folder of one trial."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def events_path(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Make the folder anew for a trial that is about to start."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True)
+        (self.folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+    def config(self) -> dict[str, Any] | None:
+        """The trial's configuration, or None where there is no such trial."""
+        try:
+            document: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return document
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        """Add one event; when this returns, it survives this process."""
+        with self.events_path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every whole event; a last line that was cut off is left out."""
+        events: list[dict[str, Any]] = []
+        with suppress(FileNotFoundError), self.events_path.open(encoding="utf-8") as file:
+            for line in file:
+                with suppress(ValueError):
+                    events.append(json.loads(line))
+        return events
+
+    def finished(self) -> dict[str, Any] | None:
+        """The event that ended the trial, if it came to an end."""
+        return next((event for event in self.events() if event["event"] == "finished"), None)
+
+    def drop_copies(self) -> None:
+        """Remove what MLflow holds too."""
+        for name in _COPIES:
+            with suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+
+    def last_words(self, lines: int = 8) -> str:
+        """The end of what the trial's process printed."""
+        try:
+            text = (self.folder / "output.log").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.strip().splitlines()[-lines:])
+
+
+class StudyRecord:
+    """The folder of one study; one supervisor at a time holds its lock."""
+
+    def __init__(self, root: Path, study: str) -> None:
+        self.folder = root / STATE / study
+        self.cache = Path(os.environ.get("ZOO_CACHE_DIR") or root / STATE / "cache")
+        self._study = study
+        self._lock: Any = None
+
+    def trial(self, number: int) -> TrialRecord:
+        return TrialRecord(self.folder / "trials" / f"{number:03d}")
+
+    def training(self) -> TrialRecord:
+        """A new folder for a training outside the search, named by the time."""
+        return TrialRecord(self.folder / "training" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+
+    def open(self) -> None:
+        """Make the folders.
+
+        Raises:
+            ZooError: the working folder cannot be written.
+        """
+        for folder in (self.folder, self.cache):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe = folder / f".write-{os.getpid()}"
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise ZooError(
+                    f"{folder} cannot be written ({error.strerror}); zoo keeps its record there. "
+                    "Run it from a folder you may write to."
+                ) from None
+
+    def acquire(self) -> None:
+        """Take the study's lock; it goes with this process, however that ends.
+
+        Raises:
+            StudyError: another supervisor is at work on the study.
+        """
+        self.open()
+        self._lock = (self.folder / "lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "another process"
+            self._lock.close()
+            raise StudyError(
+                f"The study '{self._study}' is being tuned by {owner}; wait for it, or stop it with Ctrl-C."
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()}")
+        self._lock.flush()
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

@@ -1,0 +1,136 @@
+"""`zoo.tune`, `zoo.train`, `zoo.compare`: the command line and notebooks call these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import StudyError
+from zoo.registry import Registry
+from zoo.study import StudyDefinition, load_study
+from zoo.tracking import connect, leaderboard
+from zoo.trial import TrialConfig
+from zoo.tuning.display import Display, PlainDisplay
+from zoo.tuning.search import OptunaSearch, default_storage
+from zoo.tuning.session import Session, TrainResult, TuneResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def tune(
+    study: str,
+    *,
+    trials: int | None = None,
+    jobs: int = 1,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    storage: str | None = None,
+    accept_versions: bool = False,
+    display: Display | None = None,
+) -> TuneResult:
+    """Search as `study` says, until it has its number of trials; go on with one that was begun.
+
+    Args:
+        study: a name, looked up in `./studies` and among the shipped ones, or the path of a file.
+        trials: the study's number of trials in all, instead of the file's.
+        jobs: trials at once, at least 1.
+        sampler, pruner: instead of the file's.
+        overrides: as `--set` takes them: `["training.epochs=3"]`.
+        name: to record it under, instead of the file's.
+        storage: an Optuna storage URL, instead of `mlruns/optuna.db`.
+        accept_versions: go on although versions of plugins changed.
+        display: told of the progress; plain lines on stderr by default.
+
+    Raises:
+        ZooError: something a person can put right; nothing was started.
+        TooManyFailures: three trials in a row failed.
+    """
+    if jobs < 1:
+        raise StudyError(f"--jobs: expected a whole number from 1, but got {jobs}")
+    root = Path.cwd()
+    registry = Registry.load()
+    definition = load_study(study, registry, overrides=overrides, name=name, folder=root)
+    definition = definition.with_search(trials=trials, sampler=sampler, pruner=pruner)
+    url = storage or default_storage(root)
+    with Session(definition, root, jobs, display or PlainDisplay()) as session:
+        for problem in registry.problems:
+            session.display.problem(problem)
+        return session.search_with(
+            lambda manifest: OptunaSearch(definition, manifest, url, accept_versions=accept_versions)
+        )
+
+
+def train(
+    study: str,
+    *,
+    trial: int | None = None,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    display: Display | None = None,
+) -> TrainResult:
+    """Train a study's baseline, or one of its trials again with the same parameters and seed.
+
+    The search is left as it is: this is a run of its own in the study's MLflow experiment.
+
+    Args:
+        study, overrides, name: as for `tune`.
+        trial: the number of a trial in `./mlruns/zoo`; the baseline by default.
+
+    Raises:
+        ZooError: something a person can put right; nothing was started.
+        TrialFailed: the training did not come to its end.
+    """
+    root = Path.cwd()
+    registry = Registry.load()
+    definition = load_study(study, registry, overrides=overrides, name=name, folder=root)
+    if trial is not None and overrides:
+        raise StudyError("--trial trains what that trial trained, so --set cannot change it")
+    with Session(definition, root, jobs=1, display=display or PlainDisplay()) as session:
+        for problem in registry.problems:
+            session.display.problem(problem)
+        config = _recorded(session, definition, trial) if trial is not None else None
+        return session.train(
+            config or definition.baseline(session.prepared.digest, definition.seed_of(0)), trial
+        )
+
+
+def compare(*studies: str) -> pd.DataFrame:
+    """The trials of one study or several, best first, as MLflow has them.
+
+    Columns: `study`, `trial`, `state`, `reason`, the best objective, `best_epoch`, `parameters`,
+    `train_seconds`, every parameter, `dataset.digest`, `run_id`, and `model`, an address for
+    `mlflow.keras.load_model`. Several studies stay apart, in the order given.
+
+    Raises:
+        TrackingError: MLflow cannot be reached, or holds no such study.
+    """
+    import pandas as pd
+
+    store = connect(create=False)
+    tables = []
+    for study in studies:
+        table = leaderboard(study, store)
+        table.insert(0, "study", study)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _recorded(session: Session, definition: StudyDefinition, trial: int) -> TrialConfig:
+    """What trial number `trial` of the study trained."""
+    document = session.record.trial(trial).config()
+    if document is None:
+        raise StudyError(
+            f"There is no trial {trial} of '{definition.name}' in {session.record.folder / 'trials'}; "
+            f"`zoo compare --study {definition.name}` lists its trials."
+        )
+    config = TrialConfig.from_json(document)
+    if config.digest != session.prepared.digest:
+        raise StudyError(
+            f"Trial {trial} of '{definition.name}' was trained on other data "
+            f"({config.digest[:12]}…, now {session.prepared.digest[:12]}…), so it cannot be trained again."
+        )
+    return config

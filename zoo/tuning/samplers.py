@@ -1,0 +1,132 @@
+"""Samplers and pruners by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import random
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import StudyError, ZooError
+from zoo.study import StudyDefinition
+
+if TYPE_CHECKING:
+    import optuna
+
+GRID_LIMIT = 100_000
+
+
+def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
+    """The sampler a study names.
+
+    `tpe` models the parameters jointly, the conditional ones in groups of those that occur
+    together (Bergstra et al. 2011; Falkner et al. 2018); up to ten trials, fewer where few are
+    planned, are random. `cmaes` (Hansen & Ostermeier 2001) and `gp` model what is numeric and
+    unconditional, and draw the rest at random.
+
+    Raises:
+        ZooError: the sampler needs a package that is not installed.
+    """
+    import optuna
+
+    startup = max(4, min(10, trials // 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "tpe":
+            return optuna.samplers.TPESampler(
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+                n_startup_trials=startup,
+                seed=seed,
+            )
+        if name == "cmaes":
+            return optuna.samplers.CmaEsSampler(n_startup_trials=startup, seed=seed)
+        if name == "gp":
+            if not all(importlib.util.find_spec(needed) for needed in ("torch", "scipy")):
+                raise ZooError("The sampler 'gp' needs PyTorch and SciPy: pip install 'keras-zoo[gp]'")
+            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def make_pruner(name: str, max_epochs: int) -> optuna.pruners.BasePruner:
+    """The pruner a study names; epochs are its steps."""
+    import optuna
+
+    if name == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
+    if name == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max_epochs)
+    return optuna.pruners.NopPruner()
+
+
+def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
+    """Every distinct combination, shuffled by the study's seed so that a part of it is a fair sample.
+
+    Conditions are respected: a parameter that does not count is not varied.
+
+    Raises:
+        StudyError: a parameter has infinitely many values, or there are too many combinations.
+    """
+    points: list[dict[str, Any]] = []
+    for point in _enumerate(definition):
+        points.append(point)
+        if len(points) > GRID_LIMIT:
+            raise StudyError(
+                f"The grid of '{definition.name}' has more than {GRID_LIMIT:,} points; "
+                "pin parameters or narrow ranges."
+            )
+    random.Random(definition.search.seed).shuffle(points)
+    return points
+
+
+def _enumerate(definition: StudyDefinition) -> Iterator[dict[str, Any]]:
+    path: list[int] = []
+    while True:
+        odometer = _Odometer(path)
+        definition.sample(odometer, digest="", seed=0)
+        yield odometer.answers
+        path = odometer.path
+        while path and path[-1] + 1 == odometer.sizes[len(path) - 1]:
+            path.pop()
+        if not path:
+            return
+        path[-1] += 1
+
+
+class _Odometer:
+    """Answers every question with one of its finitely many values, as `path` says."""
+
+    def __init__(self, path: Sequence[int]) -> None:
+        self.path = list(path)
+        self.sizes: list[int] = []
+        self.answers: dict[str, Any] = {}
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        return int(self._answer(name, range(low, high + 1, step)))
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        if low == high:
+            return float(self._answer(name, [low]))
+        if step is None:
+            raise StudyError(
+                f"The sampler 'grid' needs finitely many values, but {name} is a range; "
+                "give it choices = […] or a step."
+            )
+        count = math.floor((high - low) / step + 1e-8) + 1
+        return float(self._answer(name, [low + step * position for position in range(count)]))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._answer(name, choices)
+
+    def _answer(self, name: str, options: Sequence[Any]) -> Any:
+        position = len(self.sizes)
+        if position == len(self.path):
+            self.path.append(0)
+        self.sizes.append(len(options))
+        self.answers[name] = options[self.path[position]]
+        return self.answers[name]

@@ -1,0 +1,238 @@
+"""The Optuna study behind a zoo study: asked for trials, told what became of them.
+
+Every trial asked for ends in a final state. One that was interrupted (Ctrl-C, a supervisor that
+was killed) does not count and is asked for again with the same values; one that failed counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ZooError
+from zoo.study import StudyDefinition
+from zoo.trial import TrialConfig
+from zoo.tuning.manifest import check_manifest
+from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
+
+if TYPE_CHECKING:
+    import optuna
+
+_REASON = "zoo.reason"
+_INTERRUPTED = "zoo.interrupted"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial to be run."""
+
+    number: int
+    config: TrialConfig
+
+
+def default_storage(root: Path) -> str:
+    """Optuna's own file; never MLflow's, the two cannot share one.
+
+    Raises:
+        ZooError: the path holds a character that a database URL gives a meaning to.
+    """
+    path = (root / "mlruns" / "optuna.db").resolve()
+    if any(character in str(path) for character in "?#%"):
+        raise ZooError(
+            f"The path {path} holds one of '?', '#', '%', which a database URL cannot; use another folder."
+        )
+    return f"sqlite:///{path}"
+
+
+class OptunaSearch:
+    """Ask, report, tell: the only way to the Optuna study."""
+
+    def __init__(
+        self,
+        definition: StudyDefinition,
+        manifest: Mapping[str, Any],
+        storage: str,
+        *,
+        accept_versions: bool = False,
+    ) -> None:
+        """Open the study or begin it.
+
+        Raises:
+            ManifestError: it was begun as something else.
+            ZooError: the storage cannot be opened.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._definition = definition
+        self._digest = manifest["dataset"]["digest"]
+        self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
+        self._live: dict[int, optuna.Trial] = {}
+        opened = _open_storage(storage)
+        known = definition.name in {summary.study_name for summary in opened.get_all_studies()}
+        search = definition.search
+        self._study = optuna.create_study(
+            study_name=definition.name,
+            storage=opened,
+            direction=definition.direction,
+            load_if_exists=True,
+            pruner=make_pruner(search.pruner, definition.max_epochs()),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
+        stored = self._study.user_attrs.get("zoo.manifest")
+        if stored is not None:
+            check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
+        elif known and self._study.get_trials(deepcopy=False):
+            raise ZooError(
+                f"There is an Optuna study '{definition.name}' in {storage} that zoo did not make; "
+                f"use another name: zoo tune --study {definition.name} --name {definition.name}-2"
+            )
+        # A seeded sampler starts over in every process; without the count, a study that is resumed
+        # would draw its first trials once more.
+        begun = len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = make_sampler(search.sampler, _derived(search.seed, begun), search.trials)
+        if stored is None:
+            self._study.set_user_attr("zoo.uid", uuid.uuid4().hex)
+            self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
+        self._study.set_user_attr("zoo.manifest", json.dumps(manifest))
+
+    def uid(self, number: int | None = None) -> str:
+        """A name no other study or trial has, anywhere."""
+        uid = str(self._study.user_attrs["zoo.uid"])
+        return uid if number is None else f"{uid}-{number}"
+
+    def total(self) -> int:
+        """How many trials the study is to have; a grid may have fewer points than that."""
+        trials = self._definition.search.trials
+        return trials if self._grid is None else min(trials, len(self._grid))
+
+    def done(self) -> int:
+        """Trials that came to an end of their own."""
+        return sum(
+            trial.state.is_finished() and not trial.user_attrs.get(_INTERRUPTED)
+            for trial in self._study.get_trials(deepcopy=False)
+        )
+
+    def ask(self) -> Asked:
+        """The next trial: the baseline first, then what was interrupted, then what the sampler says."""
+        import optuna
+
+        waiting = (optuna.trial.TrialState.WAITING,)
+        if self._grid is not None and not self._study.get_trials(deepcopy=False, states=waiting):
+            self._enqueue(self._next_grid_point())
+        trial = self._study.ask()
+        self._live[trial.number] = trial
+        seed = self._definition.seed_of(trial.number)
+        return Asked(trial.number, self._definition.sample(trial, self._digest, seed))
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Tell what an epoch reached; True where the trial may go on, False where it is pruned."""
+        trial = self._live[number]
+        trial.report(value, step=epoch)
+        return not trial.should_prune()
+
+    def tell(
+        self, number: int, state: str, value: float | None, reason: str, *, interrupted: bool = False
+    ) -> None:
+        """The final state of a trial: `complete`, `pruned` or `failed`.
+
+        One that was interrupted does not count, and is asked for again with the same values.
+        """
+        import optuna
+
+        trial = self._live.pop(number)
+        if reason:
+            trial.set_user_attr(_REASON, reason)
+        if interrupted:
+            trial.set_user_attr(_INTERRUPTED, True)
+            self._ask_again(number)  # before the end is told: whoever dies in between leaves it running
+        if state == "complete":
+            self._study.tell(trial, value)
+        elif state == "pruned":
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def abandoned(self) -> list[int]:
+        """Trials that a supervisor which is gone left running. The caller holds the study's lock."""
+        import optuna
+
+        running = (optuna.trial.TrialState.RUNNING,)
+        trials = self._study.get_trials(deepcopy=False, states=running)
+        for trial in trials:
+            # Optuna has no public way to take up a running trial in another process.
+            self._live.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
+        return [trial.number for trial in trials]
+
+    def values(self) -> dict[int, float]:
+        """The objective of every complete trial."""
+        import optuna
+
+        complete = (optuna.trial.TrialState.COMPLETE,)
+        return {
+            trial.number: float(trial.value)
+            for trial in self._study.get_trials(deepcopy=False, states=complete)
+            if trial.value is not None
+        }
+
+    def best(self) -> tuple[int, float] | None:
+        """Number and objective of the best complete trial; of equals the first."""
+        values = self.values()
+        if not values:
+            return None
+        sign = 1 if self._definition.direction == "maximize" else -1
+        number = max(values, key=lambda one: (sign * values[one], -one))
+        return number, values[number]
+
+    def tested(self) -> int | None:
+        """The trial whose model was last scored on the test split."""
+        number = self._study.user_attrs.get("zoo.tested")
+        return None if number is None else int(number)
+
+    def set_tested(self, number: int) -> None:
+        self._study.set_user_attr("zoo.tested", number)
+
+    def _ask_again(self, number: int) -> None:
+        """Put the values of a trial in line, unless they are there already."""
+        import optuna
+
+        trial = self._study.get_trials(deepcopy=False)[number]
+        # What was enqueued and never asked for is no parameter yet.
+        answers = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        waiting = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+        if answers not in [one.system_attrs.get("fixed_params") for one in waiting]:
+            self._enqueue(answers)
+
+    def _enqueue(self, answers: Mapping[str, Any]) -> None:
+        self._study.enqueue_trial(dict(answers))
+
+    def _next_grid_point(self) -> Mapping[str, Any]:
+        assert self._grid is not None
+        used = {_key(trial.params) for trial in self._study.get_trials(deepcopy=False)}
+        return next(point for point in self._grid if _key(point) not in used)
+
+
+def _open_storage(url: str) -> optuna.storages.BaseStorage:
+    import optuna
+
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    try:
+        if "://" in url and not url.startswith("redis"):
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        return optuna.storages.get_storage(url)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise ZooError(f"The Optuna storage {url} cannot be opened: {text[:200]}") from error
+
+
+def _derived(seed: int, begun: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{begun}".encode()).digest()[:4], "big")
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)

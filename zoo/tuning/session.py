@@ -1,0 +1,249 @@
+"""A session: the processes, files and connections a study needs, open while it is worked on."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.data.prepare import finish_preparing, start_preparing
+from zoo.data.store import open_dataset, validation_split
+from zoo.figures import draw_trial
+from zoo.study import StudyDefinition
+from zoo.tracking import BackgroundTracker, StudyFacts, StudyTracker, connect, leaderboard, unfinished_runs
+from zoo.trial import TrialConfig
+from zoo.tuning.alone import run_alone
+from zoo.tuning.champion import drop_copies, score_champion
+from zoo.tuning.display import Display
+from zoo.tuning.executor import LocalExecutor
+from zoo.tuning.manifest import manifest_of
+from zoo.tuning.record import StudyRecord
+from zoo.tuning.search import OptunaSearch
+from zoo.tuning.supervisor import Outcome, Supervisor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LAST_WORDS_SECONDS = 60.0  # how long MLflow may take to hear the rest, at the end
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a search came to.
+
+    Args:
+        study: the name it is recorded under.
+        best: number and objective of the best complete trial, or None.
+        done, total: trials that came to an end, and how many the study is to have.
+        test_metrics: of the champion on the test split; empty where there is none.
+        model_uri: for `mlflow.keras.load_model`.
+        interrupted: the exit status, where Ctrl-C or SIGTERM ended the search.
+    """
+
+    study: str
+    objective: str
+    best: tuple[int, float] | None
+    done: int
+    total: int
+    test_metrics: Mapping[str, float]
+    model_uri: str = ""
+    interrupted: int | None = None
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """Every trial, best first; read from MLflow when it is first asked for."""
+        return leaderboard(self.study)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What one training came to.
+
+    Args:
+        summary: `best_val_accuracy` (or what the objective is), `best_epoch`, `parameters`,
+            `train_seconds`.
+        epochs: the metrics of every epoch, the first epoch first.
+        folder: where its files are: `model.keras`, `figures/`, `summary.txt`.
+    """
+
+    study: str
+    objective: str
+    trial: int | None
+    summary: Mapping[str, float]
+    epochs: Sequence[Mapping[str, float]]
+    folder: Path
+
+
+class Session(AbstractContextManager["Session"]):
+    """The processes, files and connections that one study needs, open while it is worked on.
+
+    Keras (in the fork server), the dataset (in a process of its own) and MLflow (in a thread) get
+    ready at the same time.
+    """
+
+    def __init__(self, definition: StudyDefinition, root: Path, jobs: int, display: Display) -> None:
+        self.definition = definition
+        self.display = display
+        self.record = StudyRecord(root, definition.name)
+        self.executor = LocalExecutor(jobs)
+
+    def __enter__(self) -> Session:
+        self.record.acquire()
+        try:
+            definition = self.definition
+            preparing = start_preparing(
+                definition.dataset,
+                definition.validation,
+                self.record.cache,
+                self.record.folder / "prepare.log",
+            )
+            self.executor.warm_up()
+            self._store = ThreadPoolExecutor(1, "zoo-connect").submit(connect)
+            self.display.phase("preparing the dataset, starting Keras …")
+            try:
+                self.prepared = finish_preparing(preparing, definition.dataset)
+            finally:
+                preparing.kill()
+        except BaseException:
+            self._leave()
+            raise
+        if self.prepared.warning:
+            self.display.problem(self.prepared.warning)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self.executor.stop_all()
+        self.display.end()
+        self.record.release()
+
+    def search_with(self, open_search: Callable[[dict[str, Any]], OptunaSearch]) -> TuneResult:
+        """Run the study's trials, score the champion, close the record."""
+        search = open_search(manifest_of(self.definition, self.prepared))
+        tracker = self.tracker(search.uid(), manifest_of(self.definition, self.prepared))
+        supervisor = Supervisor(self.definition, search, self.record, self.executor, tracker, self.display)
+        tested: Mapping[str, float] = {}
+        status = "FAILED"
+        try:
+            self._reconcile(supervisor, tracker, search.uid())
+            outcome = supervisor.run()
+            status = "KILLED" if outcome.interrupted is not None else "FINISHED"
+            if outcome.interrupted is None and "test" in self.prepared.sizes:
+                tested = score_champion(
+                    search, self.record, self.executor, tracker, self.prepared.digest, self.display
+                )
+        finally:
+            self.display.phase("finishing the record …")
+            if tracker.close(status, timeout=_LAST_WORDS_SECONDS):
+                drop_copies(self.record, search, tracker.recorded())
+        return self._result(outcome, tested)
+
+    def train(self, config: TrialConfig, trial: int | None) -> TrainResult:
+        """Train `config` outside the search; `trial` says which one it repeats.
+
+        Raises:
+            TrialFailed: it did not come to its end.
+        """
+        record = self.record.training()
+        record.begin(config.as_json())
+        name = "baseline" if trial is None else f"{trial:03d}"
+        tracker = self.tracker(uuid.uuid4().hex, {}, training=f"training-{name}")
+        number = 0 if trial is None else trial
+        status = "FAILED"
+        try:
+            finished = run_alone(
+                number, config, self.record.cache, record, self.executor, tracker, self.display
+            )
+            status = "FINISHED"
+        finally:
+            self.display.phase("finishing the record …")
+            tracker.close(status, timeout=_LAST_WORDS_SECONDS)
+        return TrainResult(
+            study=self.definition.name,
+            objective=config.objective,
+            trial=trial,
+            summary=finished["summary"],
+            epochs=[event["metrics"] for event in record.events() if event["event"] == "epoch"],
+            folder=record.folder,
+        )
+
+    def tracker(self, uid: str, manifest: Mapping[str, Any], training: str = "") -> BackgroundTracker:
+        """MLflow, in its thread; open when this returns.
+
+        Args:
+            training: the name of the run, where it is one outside the search.
+
+        Raises:
+            TrackingError: the store cannot be used.
+        """
+        definition, prepared = self.definition, self.prepared
+        facts = StudyFacts(
+            name=definition.name,
+            uid=uid,
+            objective=definition.objective,
+            direction=definition.direction,
+            digest=prepared.digest,
+            source=prepared.source,
+            warning=prepared.warning,
+            image_shape=prepared.image_shape,
+            num_classes=len(prepared.class_names),
+            plugins=definition.plugins(),
+            definition=definition.text,
+            manifest=manifest,
+            training=training,
+            command=" ".join(["zoo", *sys.argv[1:]]) if sys.argv[0].endswith("zoo") else "zoo.tune",
+        )
+        tracker = BackgroundTracker(
+            lambda: StudyTracker(self._store.result(), facts),
+            draw=self._draw,
+            on_problem=self.display.problem,
+        )
+        tracker.ready()
+        return tracker
+
+    def _draw(self, folder: Path, config: Mapping[str, Any]) -> None:
+        title = f"{self.definition.name}, {folder.name}"
+        draw_trial(folder, self._validation_images, self.prepared.class_names, title=title)
+
+    @cached_property
+    def _validation_images(self) -> Any:
+        cache, digest = self.record.cache, self.prepared.digest
+        return validation_split(cache, digest, open_dataset(cache, digest), self.definition.validation).images
+
+    def _reconcile(self, supervisor: Supervisor, tracker: BackgroundTracker, uid: str) -> None:
+        """Whatever a supervisor that was killed left open gets its end, from the trials' own files."""
+        abandoned = supervisor.reconcile()
+        left = {
+            int(run.rpartition("-")[2])
+            for run in unfinished_runs(self.definition.name, uid, self._store.result())
+        }
+        for number in sorted(left.union(abandoned)):
+            trial = self.record.trial(number)
+            tracker.replay(number, trial.config() or {}, trial.events(), trial.folder)
+        if abandoned:
+            listed = ", ".join(map(str, abandoned))
+            self.display.problem(f"the last run of this study was killed; put in order: trial {listed}")
+
+    def _result(self, outcome: Outcome, tested: Mapping[str, float]) -> TuneResult:
+        uri = ""
+        if outcome.best is not None and outcome.interrupted is None:
+            table = leaderboard(self.definition.name)
+            uri = str(table.loc[table["trial"] == outcome.best[0], "model"].iloc[0])
+        return TuneResult(
+            study=self.definition.name,
+            objective=self.definition.objective,
+            best=outcome.best,
+            done=outcome.done,
+            total=outcome.total,
+            test_metrics=tested,
+            model_uri=uri,
+            interrupted=outcome.interrupted,
+        )

@@ -1,0 +1,199 @@
+"""The supervisor: asks for trials, has them run, hears their events, decides every final state.
+
+It is the one writer of a study. An event goes to the trial's file first, then to Optuna, then the
+trial is answered, then the tracker is told; nothing of the last can hold up a trial.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from zoo.errors import ZooError
+from zoo.study import StudyDefinition
+from zoo.trial import TrialConfig
+from zoo.tuning.display import Display
+from zoo.tuning.executor import Event, LocalExecutor, ended
+from zoo.tuning.interrupts import Interrupted, Interrupts
+from zoo.tuning.record import StudyRecord
+from zoo.tuning.search import OptunaSearch
+
+FAILURES_IN_A_ROW = 3
+
+
+class Tracker(Protocol):
+    """Where the record is shown: MLflow. Never waits, never raises."""
+
+    def put(self, number: int, config: Mapping[str, Any], event: Event, folder: Path) -> None: ...
+
+
+class TooManyFailures(ZooError):
+    """Trial after trial failed; going on would only burn the budget."""
+
+    exit_status = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended."""
+
+    best: tuple[int, float] | None
+    done: int
+    total: int
+    interrupted: int | None = None  # the exit status, where a signal ended it
+
+
+class Supervisor:
+    """Runs one study to its number of trials."""
+
+    def __init__(
+        self,
+        definition: StudyDefinition,
+        search: OptunaSearch,
+        record: StudyRecord,
+        executor: LocalExecutor,
+        tracker: Tracker,
+        display: Display,
+    ) -> None:
+        self._definition = definition
+        self._search = search
+        self._record = record
+        self._executor = executor
+        self._tracker = tracker
+        self._display = display
+        self._configs: dict[int, TrialConfig] = {}
+        self._failures: list[str] = []
+
+    def reconcile(self) -> list[int]:
+        """Put in order what a supervisor that is gone left behind: every trial gets its final state.
+
+        A trial whose end is in its file gets that end; any other was interrupted.
+        """
+        abandoned = self._search.abandoned()
+        for number in abandoned:
+            trial = self._record.trial(number)
+            event = trial.finished()
+            if event is None:
+                event = ended("failed", "interrupted: its supervisor was killed", interrupted=True)
+                trial.folder.mkdir(parents=True, exist_ok=True)
+                trial.append(event)
+            self._tell_search(number, event)
+        return abandoned
+
+    def run(self) -> Outcome:
+        """Run trials until the study has its number of them.
+
+        Raises:
+            TooManyFailures: three in a row failed.
+        """
+        definition, search = self._definition, self._search
+        self._display.begin(
+            definition.name, definition.objective, definition.direction, search.done(), search.total()
+        )
+        with Interrupts() as interrupts:
+            try:
+                self._loop(interrupts)
+            except Interrupted:
+                self._interrupt()
+                return self._outcome(interrupts.exit_status)
+            except BaseException:
+                self._interrupt("interrupted: the study was stopped")
+                raise
+        return self._outcome(None)
+
+    def _loop(self, interrupts: Interrupts) -> None:
+        while True:
+            while (
+                self._executor.free
+                and self._search.done() + len(self._executor.running) < self._search.total()
+            ):
+                self._start(interrupts)
+            if not self._executor.running:
+                return
+            with interrupts.welcome():
+                ready = self._executor.wait(timeout=1.0)
+            for number in ready:
+                self._hear(number, self._executor.read(number))
+
+    def _start(self, interrupts: Interrupts) -> None:
+        asked = self._search.ask()
+        trial = self._record.trial(asked.number)
+        trial.begin(asked.config.as_json())
+        self._configs[asked.number] = asked.config
+        self._display.started(asked.number, asked.config)
+        try:
+            with interrupts.welcome():  # the first one waits for Keras
+                self._executor.start(asked.number, asked.config, self._record.cache, trial.folder)
+        except Interrupted:
+            if asked.number not in self._executor.running:
+                self._hear(asked.number, ended("failed", "interrupted before it began", interrupted=True))
+            raise
+
+    def _hear(self, number: int, event: Event) -> None:
+        """One event of one trial: to its file, to Optuna, back to the trial, to the tracker."""
+        kind = event["event"]
+        if kind == "progress":
+            self._display.progress(number, event["epoch"], event["fraction"])
+            return
+        if kind == "finished":
+            event = self._judged(event)
+        self._record.trial(number).append(event)
+        if kind == "epoch":
+            value = event["metrics"][self._definition.objective]
+            self._executor.answer(number, self._search.report(number, event["epoch"], value))
+            self._display.epoch(number, event["epoch"], event["metrics"])
+        if kind == "finished":
+            value = self._tell_search(number, event)
+            self._display.finished(
+                number, event["state"], value, event["reason"], self._search.best(), self._search.done()
+            )
+        self._track(number, event)
+        if kind == "finished":
+            self._count_failures(event)
+
+    def _judged(self, event: Event) -> Event:
+        """A trial is complete only with a finite objective."""
+        value = event["summary"].get(f"best_{self._definition.objective}")
+        finite = isinstance(value, int | float) and math.isfinite(value)
+        if event["state"] == "complete" and not finite:
+            return {
+                **event,
+                "state": "failed",
+                "reason": f"{self._definition.objective} is {value!r}, not a finite number",
+            }
+        return event
+
+    def _tell_search(self, number: int, event: Event) -> float | None:
+        value = event["summary"].get(f"best_{self._definition.objective}")
+        interrupted = bool(event.get("interrupted"))
+        self._search.tell(number, event["state"], value, event["reason"], interrupted=interrupted)
+        return None if value is None else float(value)
+
+    def _track(self, number: int, event: Event) -> None:
+        trial = self._record.trial(number)
+        self._tracker.put(number, self._configs[number].as_json(), event, trial.folder)
+
+    def _count_failures(self, event: Event) -> None:
+        if event.get("interrupted"):
+            return
+        if event["state"] != "failed":
+            self._failures = []
+            return
+        self._failures.append(event["reason"])
+        if len(self._failures) == FAILURES_IN_A_ROW:
+            raise TooManyFailures(
+                f"{FAILURES_IN_A_ROW} trials in a row failed, the last because: {event['reason']}. "
+                f"What the trials printed is in {self._record.folder / 'trials'}; "
+                f"when it is put right, go on with: zoo tune --study {self._definition.name}"
+            )
+
+    def _interrupt(self, reason: str = "interrupted") -> None:
+        """Stop every running trial and give it its final state."""
+        for number in self._executor.stop_all():
+            self._hear(number, ended("failed", reason, interrupted=True))
+
+    def _outcome(self, interrupted: int | None) -> Outcome:
+        return Outcome(self._search.best(), self._search.done(), self._search.total(), interrupted)
