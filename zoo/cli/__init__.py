@@ -84,6 +84,9 @@ def main() -> None:
         status = _fail(error.format_message(), 2, debug)
     except ZooError as error:
         status = _fail(str(error), getattr(error, "exit_status", 2), debug)
+    except Exception as error:  # a mistake of zoo's own
+        text = " ".join(str(error).split())
+        status = _fail(f"zoo failed: {type(error).__name__}: {text} (--debug shows where)", 1, debug)
     sys.exit(status if isinstance(status, int) else 0)
 
 

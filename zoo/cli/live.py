@@ -35,9 +35,6 @@ class LiveDisplay:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._live = Live(
-            console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True
-        )
         self._spinner = Spinner("dots")
         self._phase = ""
         self._running: dict[int, _Running] = {}
@@ -46,6 +43,9 @@ class LiveDisplay:
         self._best: tuple[int, float] | None = None
         self._began = time.monotonic()
         self._session = 0  # trials that ended since this display began
+        self._live = Live(
+            console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True
+        )
 
     def phase(self, text: str) -> None:
         self._phase = text
@@ -55,13 +55,13 @@ class LiveDisplay:
         self._study, self._objective = study, objective
         self._done, self._total = done, total
         self._began = time.monotonic()
+        self._phase = "starting Keras …" if done < total else ""
         resumed = f", {done} of them done" if done else ""
         self._print(f"study [bold]{escape(study)}[/]: {total} trials{resumed}, {direction} {objective}")
         self._live.start()
 
     def started(self, number: int, config: TrialConfig) -> None:
-        facts = "  ".join(f"{name} {_short(value)}" for name, value in facts_of(config).items())
-        self._running[number] = _Running(int(config.training["epochs"]), facts)
+        self._running[number] = _Running(int(config.training["epochs"]), facts_of(config))
 
     def progress(self, number: int, epoch: int, fraction: float) -> None:
         trial = self._running[number]
@@ -103,7 +103,7 @@ class LiveDisplay:
 
     def _render(self) -> RenderableType:
         rows = Table.grid(padding=(0, 2))
-        for number, trial in self._running.items():
+        for number, trial in list(self._running.items()):  # drawn in a thread of its own
             done = (max(trial.epoch - 1, 0) + trial.fraction) / trial.epochs
             latest = f"{trial.curve[-1]:.4f} {_sparkline(trial.curve)}" if trial.curve else "…"
             rows.add_row(
@@ -138,14 +138,6 @@ class LiveDisplay:
         if not self._session or self._done >= self._total:
             return _clock(elapsed)
         return f"{_clock(elapsed)}, about {_clock(elapsed / self._session * (self._total - self._done))} left"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, tuple):
-        return "×".join(map(str, value))
-    return str(value)
 
 
 def _sparkline(values: list[float]) -> str:

@@ -47,12 +47,6 @@ def prepare(
     return _described(digest, dataset, held_out)
 
 
-def prepare_again(digest: str, validation: Mapping[str, Any], cache: Path) -> Prepared:
-    """What is known of a dataset that is in the cache already."""
-    dataset = open_dataset(cache, digest)
-    return _described(digest, dataset, cut_validation(cache, digest, dataset, validation))
-
-
 def start_preparing(dataset: Chosen, validation: Mapping[str, Any], cache: Path, log: Path) -> Child:
     """Begin to prepare in a fresh process; `finish_preparing` waits for what comes of it.
 

@@ -173,6 +173,8 @@ def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[Array, Ar
     The shares are rounded so that their sum is as near to `fraction` as it can be (largest remainder)
     and every class is in both parts.
     """
+    # scikit-learn has this too, but promises no equal split from one version to the next, and trials
+    # of a study that is resumed must not have seen what they are validated on.
     labels = np.asarray(dataset.train.labels)
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:

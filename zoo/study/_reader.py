@@ -92,9 +92,12 @@ class _Reader:
         entry = self._get("dataset", name, ("dataset", "name"))
         if entry is None:
             return None
-        for key in [key for key, value in table.items() if isinstance(value, dict) and key in entry.space]:
-            self._problem(("dataset", key), "a dataset's parameters are set, not searched; give one value")
-            table[key] = entry.space[key].default
+        for key, parameter in entry.space.items():
+            if parameter.searched and isinstance(table.get(key), dict):
+                self._problem(
+                    ("dataset", key), "a dataset's parameters are set, not searched; give one value"
+                )
+                del table[key]
         narrowed = self._narrow(("dataset",), entry.space, table)
         return (Chosen(name, narrowed.defaults()), entry) if not self.problems else None
 

@@ -87,6 +87,14 @@ def _search(store: Store, experiment_id: str, condition: str) -> Iterator[Any]:
     )
 
 
+def model_address(study: str, uid: str, store: Store) -> str:
+    """The model of the trial with that `zoo.uid`, for `mlflow.keras.load_model`; "" where there is none."""
+    experiment_id = store.experiment_id(study)
+    run = store.find_run(experiment_id, uid) if experiment_id else None
+    models = model_ids(run) if run is not None else []
+    return f"models:/{models[-1]}" if models else ""
+
+
 def unfinished_runs(study: str, study_uid: str, store: Store) -> list[str]:
     """The `zoo.uid` of every trial's run that MLflow still calls RUNNING, in this life of the study."""
     experiment_id = store.experiment_id(study)

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
-
-# distribution that carries each backend, for the requirements of a saved model
-_DISTRIBUTIONS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 
 
 def quiet() -> None:
@@ -74,10 +70,3 @@ def device_name() -> str:
 
         name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
     return f"gpu: {name}" if name else "cpu"
-
-
-def requirements() -> list[str]:
-    """What a saved model needs to be loaded again: Keras, its backend and NumPy, pinned."""
-    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    names = ("keras", *_DISTRIBUTIONS.get(backend, ()), "numpy")
-    return [f"{name}=={metadata.version(name)}" for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from zoo.trial import TrialConfig
 
@@ -120,15 +120,18 @@ class PlainDisplay(NoDisplay):
         print(text, file=self._stream or sys.stderr, flush=True)
 
 
-def facts_of(config: TrialConfig) -> dict[str, Any]:
+def facts_of(config: TrialConfig) -> str:
     """The few values of a trial that a line has room for."""
-    return {
-        "architecture": config.architecture.name,
-        **{
-            name: value
-            for name, value in config.architecture.parameters.items()
-            if name in ("filters", "dropout")
-        },
-        "optimizer": config.training["optimizer"],
-        "learning_rate": config.training["learning_rate"],
+    chosen = config.architecture.parameters
+    facts = {
+        **{name: chosen[name] for name in ("filters", "dropout") if name in chosen},
+        "lr": config.training["learning_rate"],
     }
+    told = [f"{name} {_short(value)}" for name, value in facts.items()]
+    return "  ".join([config.architecture.name, *told, str(config.training["optimizer"])])
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "-".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

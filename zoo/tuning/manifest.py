@@ -60,7 +60,7 @@ def differing(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator
     """A line for every difference: `dataset.source: was "a", is "b"`."""
     before, after = dict(_flat(stored)), dict(_flat(current))
     for key in [*before, *(key for key in after if key not in before)]:
-        if key == "fingerprint" or before.get(key) == after.get(key):
+        if key == "fingerprint" or (key in before and key in after and before[key] == after[key]):
             continue
         yield f"{key}: was {_shown(before, key)}, is {_shown(after, key)}"
 
@@ -68,7 +68,7 @@ def differing(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """One entry per parameter and fact; a parameter's domain stays in one piece."""
     for key, value in document.items():
-        if isinstance(value, Mapping) and value and "kind" not in value:
+        if isinstance(value, Mapping) and value and not isinstance(value.get("kind"), str):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -59,8 +59,13 @@ class TrialRecord:
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add one event; when this returns, it survives this process."""
-        with self.events_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        line = json.dumps(event).encode() + b"\n"
+        with self.events_path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # the last line was cut off: a disk was full, its writer killed
+                    line = b"\n" + line
+            file.write(line)
 
     def events(self) -> list[dict[str, Any]]:
         """Every whole event; a last line that was cut off is left out."""
@@ -80,14 +85,6 @@ class TrialRecord:
         for name in _COPIES:
             with suppress(FileNotFoundError):
                 (self.folder / name).unlink()
-
-    def last_words(self, lines: int = 8) -> str:
-        """The end of what the trial's process printed."""
-        try:
-            text = (self.folder / "output.log").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.strip().splitlines()[-lines:])
 
 
 class StudyRecord:

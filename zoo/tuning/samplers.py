@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import random
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import StudyError, ZooError
+from zoo.space import Float
 from zoo.study import StudyDefinition
 
 if TYPE_CHECKING:
@@ -110,15 +110,13 @@ class _Odometer:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        if low == high:
-            return float(self._answer(name, [low]))
-        if step is None:
+        values = Float(low, high, step=step).values()
+        if values is None:
             raise StudyError(
                 f"The sampler 'grid' needs finitely many values, but {name} is a range; "
                 "give it choices = […] or a step."
             )
-        count = math.floor((high - low) / step + 1e-8) + 1
-        return float(self._answer(name, [low + step * position for position in range(count)]))
+        return float(self._answer(name, values))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._answer(name, choices)

@@ -74,7 +74,6 @@ class OptunaSearch:
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
         self._live: dict[int, optuna.Trial] = {}
         opened = _open_storage(storage)
-        known = definition.name in {summary.study_name for summary in opened.get_all_studies()}
         search = definition.search
         self._study = optuna.create_study(
             study_name=definition.name,
@@ -84,20 +83,22 @@ class OptunaSearch:
             pruner=make_pruner(search.pruner, definition.max_epochs()),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
+        begun = len(self._study.get_trials(deepcopy=False))
+        ours = "zoo.uid" in self._study.user_attrs
         stored = self._study.user_attrs.get("zoo.manifest")
         if stored is not None:
             check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
-        elif known and self._study.get_trials(deepcopy=False):
+        elif begun and not ours:
             raise ZooError(
                 f"There is an Optuna study '{definition.name}' in {storage} that zoo did not make; "
                 f"use another name: zoo tune --study {definition.name} --name {definition.name}-2"
             )
         # A seeded sampler starts over in every process; without the count, a study that is resumed
         # would draw its first trials once more.
-        begun = len(self._study.get_trials(deepcopy=False))
         self._study.sampler = make_sampler(search.sampler, _derived(search.seed, begun), search.trials)
-        if stored is None:
+        if not ours:
             self._study.set_user_attr("zoo.uid", uuid.uuid4().hex)
+        if not begun:
             self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr("zoo.manifest", json.dumps(manifest))
 

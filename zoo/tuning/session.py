@@ -16,7 +16,15 @@ from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import open_dataset, validation_split
 from zoo.figures import draw_trial
 from zoo.study import StudyDefinition
-from zoo.tracking import BackgroundTracker, StudyFacts, StudyTracker, connect, leaderboard, unfinished_runs
+from zoo.tracking import (
+    BackgroundTracker,
+    StudyFacts,
+    StudyTracker,
+    connect,
+    leaderboard,
+    model_address,
+    unfinished_runs,
+)
 from zoo.trial import TrialConfig
 from zoo.tuning.alone import run_alone
 from zoo.tuning.champion import drop_copies, score_champion
@@ -25,7 +33,7 @@ from zoo.tuning.executor import LocalExecutor
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.record import StudyRecord
 from zoo.tuning.search import OptunaSearch
-from zoo.tuning.supervisor import Outcome, Supervisor
+from zoo.tuning.supervisor import Supervisor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,6 +139,7 @@ class Session(AbstractContextManager["Session"]):
         tracker = self.tracker(search.uid(), manifest_of(self.definition, self.prepared))
         supervisor = Supervisor(self.definition, search, self.record, self.executor, tracker, self.display)
         tested: Mapping[str, float] = {}
+        recorded = False
         status = "FAILED"
         try:
             self._reconcile(supervisor, tracker, search.uid())
@@ -142,9 +151,20 @@ class Session(AbstractContextManager["Session"]):
                 )
         finally:
             self.display.phase("finishing the record …")
-            if tracker.close(status, timeout=_LAST_WORDS_SECONDS):
-                drop_copies(self.record, search, tracker.recorded())
-        return self._result(outcome, tested)
+            recorded = tracker.close(status, timeout=_LAST_WORDS_SECONDS)
+            drop_copies(self.record, search, tracker.recorded())
+        best = outcome.best if recorded else None
+        uri = self._model_address(search.uid(best[0])) if best else ""
+        return TuneResult(
+            study=self.definition.name,
+            objective=self.definition.objective,
+            best=outcome.best,
+            done=outcome.done,
+            total=outcome.total,
+            test_metrics=tested,
+            model_uri=uri,
+            interrupted=outcome.interrupted,
+        )
 
     def train(self, config: TrialConfig, trial: int | None) -> TrainResult:
         """Train `config` outside the search; `trial` says which one it repeats.
@@ -232,18 +252,5 @@ class Session(AbstractContextManager["Session"]):
             listed = ", ".join(map(str, abandoned))
             self.display.problem(f"the last run of this study was killed; put in order: trial {listed}")
 
-    def _result(self, outcome: Outcome, tested: Mapping[str, float]) -> TuneResult:
-        uri = ""
-        if outcome.best is not None and outcome.interrupted is None:
-            table = leaderboard(self.definition.name)
-            uri = str(table.loc[table["trial"] == outcome.best[0], "model"].iloc[0])
-        return TuneResult(
-            study=self.definition.name,
-            objective=self.definition.objective,
-            best=outcome.best,
-            done=outcome.done,
-            total=outcome.total,
-            test_metrics=tested,
-            model_uri=uri,
-            interrupted=outcome.interrupted,
-        )
+    def _model_address(self, uid: str) -> str:
+        return model_address(self.definition.name, uid, self._store.result())

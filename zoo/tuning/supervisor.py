@@ -127,7 +127,7 @@ class Supervisor:
         try:
             with interrupts.welcome():  # the first one waits for Keras
                 self._executor.start(asked.number, asked.config, self._record.cache, trial.folder)
-        except Interrupted:
+        except BaseException:
             if asked.number not in self._executor.running:
                 self._hear(asked.number, ended("failed", "interrupted before it began", interrupted=True))
             raise

@@ -1,0 +1,101 @@
+"""`zoo check`."""
+
+from __future__ import annotations
+
+import pytest
+
+GOOD = 'dataset = "digits"\narchitecture = "conv_net"\n[search]\ntrials = 5\n'
+CLASH = """
+from zoo import hookimpl
+
+@hookimpl
+def register_datasets(register):
+    register(digits)
+
+def digits(): ...
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Writes a study of the working folder."""
+    (tmp_path / "studies").mkdir()
+
+    def study(name, text):
+        (tmp_path / "studies" / f"{name}.toml").write_text(text, encoding="utf-8")
+
+    return study
+
+
+def test_all_known_studies_and_plugins(zoo_command, study):
+    study("mine", GOOD)
+    run = zoo_command("check")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "study mine: 5 trials, tpe: in order" in run.stdout
+    assert "study mnist_cnn: " in run.stdout
+    assert "study digits_cnn: " in run.stdout
+    assert "plugin architectures of keras-zoo" in run.stdout
+
+
+def test_only_those_named(zoo_command, study):
+    study("mine", GOOD)
+    study("broken", "x")
+    run = zoo_command("check", "mine", "studies/mine.toml")
+    assert run.returncode == 0
+    assert run.stdout.count("5 trials, tpe: in order") == 2
+    assert "digits_cnn" not in run.stdout
+
+
+def test_every_problem_of_every_study_is_a_line(zoo_command, study):
+    study("one", GOOD.replace("trials = 5", "trials = 0").replace("conv_net", "convnet"))
+    study("two", "[search\n")
+    study("three", GOOD)
+    run = zoo_command("check", "one", "two", "three", "four")
+    assert run.returncode == 2
+    assert "study three: 5 trials" in run.stdout
+    assert "study one" not in run.stdout
+    lines = run.stderr.splitlines()
+    assert lines[:2] == [
+        "error: studies/one.toml:2: [architecture] name: There is no architecture named 'convnet'. "
+        "Did you mean 'conv_net'?",
+        "error: studies/one.toml:4: [search] trials: expected a whole number from 1, but got 0",
+    ]
+    assert lines[2].startswith("error: studies/two.toml:1: not TOML: ")
+    assert (
+        lines[3] == "error: There is no study named 'four'. There is: digits_cnn, mnist_cnn, one, three, two."
+    )
+    assert len(lines) == 4
+
+
+def test_a_broken_plugin_is_a_problem_and_studies_are_checked_all_the_same(zoo_command, install_plugin):
+    site = install_plugin("zoo-broken", "0.1", "import sys; sys.exit()")
+    run = zoo_command("check", env={"PYTHONPATH": str(site)})
+    assert run.returncode == 2
+    assert run.stderr == "error: Plugin 'broken' of zoo-broken 0.1 could not be loaded: SystemExit\n"
+    assert "study digits_cnn: " in run.stdout
+    assert "broken" not in run.stdout
+
+
+def test_a_study_that_needs_what_a_broken_plugin_has_is_told_so(zoo_command, install_plugin, study):
+    site = install_plugin("zoo-broken", "0.1", "1 / 0")
+    study("mine", GOOD.replace("conv_net", "res_net"))
+    run = zoo_command("check", "mine", env={"PYTHONPATH": str(site)})
+    assert run.stderr.splitlines()[1] == (
+        "error: studies/mine.toml:2: [architecture] name: There is no architecture named 'res_net'. "
+        "There is: conv_net. (Left out: Plugin 'broken' of zoo-broken 0.1 could not be loaded: "
+        "ZeroDivisionError: division by zero)"
+    )
+
+
+def test_a_name_that_two_plugins_have_is_refused_where_it_is_used(zoo_command, install_plugin, study):
+    site = install_plugin("zoo-clash", "9.9", CLASH)
+    study("mine", GOOD)
+    run = zoo_command("check", "mine", "mnist_cnn", env={"PYTHONPATH": str(site)})
+    assert run.returncode == 2
+    assert "study mnist_cnn: " in run.stdout
+    about_study = run.stderr.splitlines()[1]
+    assert about_study.startswith(
+        "error: studies/mine.toml:1: [dataset] name: The dataset 'digits' is registered by "
+    )
+    assert "keras-zoo" in about_study
+    assert "zoo-clash 9.9" in about_study

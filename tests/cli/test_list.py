@@ -1,0 +1,103 @@
+"""`zoo list`."""
+
+from __future__ import annotations
+
+import json
+
+import zoo
+
+SHAPES = '''
+from zoo import hookimpl
+
+print("a plugin that prints")
+
+
+@hookimpl
+def register_datasets(register):
+    register(shapes)
+
+
+def shapes():
+    """Circles and squares."""
+'''
+
+
+def test_everything_registered_and_every_study_with_its_origin(zoo_command):
+    run = zoo_command("list")
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = [line.split() for line in run.stdout.splitlines()]
+    assert [line[0] for line in lines if len(line) < 3] == [
+        "datasets",
+        "architectures",
+        "augmentation",
+        "studies",
+    ]
+    assert {line[0] for line in lines} > {
+        "mnist",
+        "digits",
+        "conv_net",
+        "none",
+        "affine",
+        "digits_cnn",
+        "mnist_cnn",
+    }
+    mnist = next(line for line in run.stdout.splitlines() if line.startswith("  mnist "))
+    assert mnist.endswith(f"[keras-zoo {zoo.__version__}]")
+    assert "60,000 to train on" in mnist
+
+
+def test_one_kind(zoo_command):
+    assert zoo_command("list", "architectures").stdout.split()[:2] == ["architectures", "conv_net"]
+    assert "conv_net" not in zoo_command("list", "datasets").stdout
+    studies = zoo_command("list", "studies").stdout
+    assert studies.startswith("studies\n  digits_cnn  A search that takes seconds")
+
+
+def test_json_has_the_same_and_nothing_else_on_stdout(zoo_command, install_plugin):
+    site = install_plugin("zoo-shapes", "2.1", SHAPES)
+    run = zoo_command("list", "--json", env={"PYTHONPATH": str(site)})
+    found = json.loads(run.stdout)
+    assert run.stderr == "a plugin that prints\n"
+    assert found["registered"][1:3] != []
+    assert {
+        "kind": "dataset",
+        "name": "shapes",
+        "description": "Circles and squares.",
+        "distribution": "zoo-shapes",
+        "version": "2.1",
+    } in found["registered"]
+    assert found["studies"] == ["digits_cnn", "mnist_cnn"]
+
+
+def test_ones_own_studies_and_what_they_say_of_themselves(zoo_command, tmp_path):
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    (studies / "mine.toml").write_text("# Which bird is it?\n#\n", encoding="utf-8")
+    (studies / "bare.toml").write_text('dataset = "digits"\n', encoding="utf-8")
+    (studies / "odd.toml").write_bytes(b"\xef\xbb\xbf# \xff\n")
+    (studies / "gone.toml").symlink_to(tmp_path / "nowhere.toml")
+    run = zoo_command("list", "studies")
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = dict(
+        line.split(maxsplit=1) if " " in line.strip() else (line.strip(), "")
+        for line in run.stdout.splitlines()
+    )
+    assert lines["mine"] == "Which bird is it?"
+    assert lines["bare"] == ""
+    assert lines["gone"] == "cannot be read: No such file or directory"
+
+
+def test_broken_plugins_are_warnings_and_the_rest_is_listed(zoo_command, install_plugin):
+    site = install_plugin("zoo-broken", "0.1", "raise RuntimeError('no\\nGPU')")
+    install_plugin("zoo-shapes", "2.1", SHAPES.replace("print(", "len("))
+    install_plugin("zoo-again", "3", SHAPES.replace("print(", "len("))
+    run = zoo_command("list", env={"PYTHONPATH": str(site)})
+    assert run.returncode == 0
+    assert run.stderr.splitlines() == [
+        "warning: Plugin 'broken' of zoo-broken 0.1 could not be loaded: RuntimeError: no GPU",
+        "warning: The dataset 'shapes' is registered by plugin 'again' of zoo-again 3 and by plugin "
+        "'shapes' of zoo-shapes 2.1, so nobody can tell which is meant. Uninstall zoo-again or "
+        "zoo-shapes, or ask its author to rename it.",
+    ]
+    assert "conv_net" in run.stdout
+    assert "Circles" not in run.stdout

@@ -1,0 +1,178 @@
+"""`zoo show`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import zoo
+
+PLUGIN = """
+from typing import Annotated
+from zoo import Choice, Float, Int, List, hookimpl
+
+
+@hookimpl
+def register_datasets(register):
+    register(image_folder)
+
+
+@hookimpl
+def register_architectures(register):
+    register(picky)
+    register(broken)
+
+
+@hookimpl
+def register_augmentations(register):
+    register(picky_policy)
+
+
+def image_folder(*, path: str, image_size: Annotated[int, Int(8, 256)] = 32):
+    "Folders of images."
+
+
+def picky(
+    input_shape,
+    num_classes,
+    *,
+    pooling: Annotated[str, Choice("max", "average", "none")] = "max",
+    pool_size: Annotated[int, Int(2, 4, when={"pooling": ("max", "average")})] = 2,
+    rate: Annotated[float, Float(1e-5, 1.0, log=True, when={"pooling": "none"})] = 1e-3,
+):
+    "Particular about pooling."
+
+
+def broken(input_shape, num_classes):
+    raise ValueError("not\\ntoday")
+
+
+def picky_policy():
+    "No parameters."
+"""
+
+
+@pytest.fixture
+def show(zoo_command, install_plugin):
+    site = install_plugin("zoo-picky", "0.3", PLUGIN)
+
+    def show(*arguments, **options):
+        return zoo_command("show", *arguments, env={"PYTHONPATH": str(site)}, **options)
+
+    return show
+
+
+def table_of(text):
+    """The rows of the printed table, cells apart by two spaces."""
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+    start = next(number for number, row in enumerate(rows) if row[:1] == ["parameter"])
+    return {row[0]: row[1:] for row in rows[start + 1 :] if row}
+
+
+def test_an_architecture_with_range_and_default_of_every_parameter(show):
+    run = show("conv_net")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith(
+        f"architecture conv_net  [keras-zoo {zoo.__version__}]\n\nConvolve and pool once"
+    )
+    table = table_of(run.stdout)
+    assert table["filters"] == ["1 … 4 items, each 8 … 128 (log)", "[32, 64]"]
+    assert table["batch_norm"] == ["false | true", "false"]
+    assert table["activation"][1] == '"relu"'
+    assert table["dropout"] == ["0 … 0.6", "0.25"]
+
+
+def test_conditions_are_told(show):
+    table = table_of(show("picky").stdout)
+    assert table["pool_size"] == ["2 … 4", "2", 'pooling = "max" or "average"']
+    assert table["rate"] == ["1e-05 … 1 (log)", "0.001", 'pooling = "none"']
+
+
+def test_what_a_study_has_to_give(show):
+    table = table_of(show("image_folder").stdout)
+    assert table["path"] == ["str", "(set, not searched)"]
+    assert table["image_size"] == ["8 … 256", "32"]
+
+
+def test_a_policy_without_parameters(show):
+    run = show("picky_policy")
+    assert run.stdout == "augmentation picky_policy  [zoo-picky 0.3]\n\nNo parameters.\n\n  no parameters\n\n"
+
+
+def test_json(show):
+    (facts,) = json.loads(show("picky", "--json").stdout)
+    assert (facts["kind"], facts["distribution"], facts["version"]) == ("architecture", "zoo-picky", "0.3")
+    assert facts["description"] == "Particular about pooling."
+    assert facts["parameters"]["pool_size"] == {
+        **{"kind": "int", "low": 2, "high": 4, "step": 1, "log": False, "default": 2},
+        "when": {"pooling": ["max", "average"]},
+    }
+
+
+def test_a_study_by_name_and_by_path(show, tmp_path):
+    (tmp_path / "studies").mkdir()
+    text = 'dataset = "digits"\narchitecture = "conv_net"\n[training]\nepochs = 3\n'
+    (tmp_path / "studies" / "mine.toml").write_text(text, encoding="utf-8")
+    by_name, by_path = show("mine"), show("studies/mine.toml")
+    assert by_name.stdout == by_path.stdout
+    assert by_name.stdout.startswith(text)
+    assert "architecture conv_net\n  parameter" in by_name.stdout
+    assert "augmentation none\n  no parameters" in by_name.stdout
+    training = by_name.stdout.partition("\ntraining\n")[2]
+    assert table_of(training)["epochs"] == ["1 … 1000", "(set, not searched)", "3"]
+    facts = json.loads(show("mine", "--json").stdout)
+    assert facts["study"] == "mine"
+    assert facts["space"]["training"]["epochs"] == {"kind": "fixed", "value": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("digit_cnn", "error: Nothing is registered as 'digit_cnn'. Did you mean 'digits_cnn'?"),
+        (
+            "no/where.toml",
+            "error: There is no study file no/where.toml. Give a path, or a name that zoo list shows.",
+        ),
+        ("affine --layers", "error: --layers shows an architecture, but 'affine' is none."),
+        ("digits_cnn --layers", "error: --layers shows an architecture, but 'digits_cnn' is none."),
+        (
+            "conv_net --layers --shape 28x28",
+            "error: --shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '28x28'",
+        ),
+        (
+            "conv_net --layers --shape 0x28x1",
+            "error: --shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '0x28x1'",
+        ),
+        (
+            "conv_net --layers --classes 1",
+            "error: Invalid value for '--classes': 1 is not in the range x>=2.",
+        ),
+        ("broken --layers", "error: The architecture 'broken' of zoo-picky 0.3 raised ValueError: not today"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(show, arguments, line):
+    run = show(*arguments.split())
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1
+    assert run.stderr.startswith(line)
+
+
+def test_a_study_with_mistakes_is_a_line_for_each(show, tmp_path):
+    (tmp_path / "bad.toml").write_text(
+        'dataset = "digts"\narchitecture = "conv_net"\ntrials = 3\n', encoding="utf-8"
+    )
+    run = show("./bad.toml")
+    assert run.returncode == 2
+    assert run.stderr.splitlines() == [
+        "error: bad.toml:3: trials: there is no such key. There is: architecture, augmentation, dataset, "
+        "objective, search, training, validation.",
+        "error: bad.toml:1: [dataset] name: There is no dataset named 'digts'. Did you mean 'digits'?",
+    ]
+
+
+def test_the_layers_of_an_architecture(show):
+    run = show("conv_net", "--layers", "--shape", "8x8x1", "--classes", "3")
+    assert run.returncode == 0, run.stderr
+    assert "conv2d" in run.stdout.lower()
+    assert "Total params" in run.stdout

@@ -1,0 +1,86 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no failure; and a failure prints what it takes to see it again.
+settings.register_profile("zoo", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("zoo")
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def seed():
+    """A seed for random tests, different every time; ZOO_TEST_SEED=… gives a failure's one again."""
+    number = int(os.environ.get("ZOO_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"ZOO_TEST_SEED={number}")
+    return number
+
+
+@pytest.fixture
+def clean_environment(tmp_path):
+    """This process's environment without what steers zoo, Keras and MLflow; home is an empty folder."""
+    steers = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steers)}
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    return {**kept, "HOME": str(home), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def zoo_command(tmp_path, clean_environment):
+    """Runs the installed `zoo` in a folder and gives back returncode, stdout and stderr."""
+    script = shutil.which("zoo", path=str(Path(sys.executable).parent)) or shutil.which("zoo")
+    if script is None:
+        pytest.skip("the command zoo is not installed")
+
+    def run(*arguments, folder=tmp_path, env=None, timeout=120):
+        return subprocess.run(
+            [script, *map(str, arguments)],
+            cwd=folder,
+            env={**clean_environment, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def install_plugin(tmp_path):
+    """Puts a plugin distribution into a folder, as pip would; give the folder as PYTHONPATH.
+
+    install_plugin("zoo-resnet", "1.2", "text of the module") -> the folder
+    """
+    site = tmp_path / "site"
+
+    def install(distribution, version, source, *, module=None, entry_point=None):
+        module = module or distribution.replace("-", "_")
+        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (info / "METADATA").write_text(metadata, encoding="utf-8")
+        named = entry_point or f"{module.removeprefix('zoo_')} = {module}"
+        (info / "entry_points.txt").write_text(f"[zoo]\n{named}\n", encoding="utf-8")
+        (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        return site
+
+    return install

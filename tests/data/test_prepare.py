@@ -1,0 +1,239 @@
+"""Preparing a dataset: in a process of its own, whatever its plugin does there."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from zoo import hookimpl
+from zoo.data import Dataset, Split
+from zoo.data.prepare import finish_preparing, prepare, start_preparing
+from zoo.data.store import digest_of, open_dataset
+from zoo.errors import DataError, InvalidParameters, PluginError, ZooError
+from zoo.process import Child
+from zoo.registry import Plugin, Registry
+from zoo.trial import Chosen
+
+FIFTH = {"fraction": 0.2, "seed": 0}
+
+PLUGIN = '''
+import os, signal, sys, threading, time, warnings
+import numpy as np
+from typing import Annotated
+from zoo import Dataset, Int, Split, ZooError, hookimpl
+
+
+class OddError(ZooError):
+    """Comes out of a pipe as something else than what went in."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+@hookimpl
+def register_datasets(register):
+    for function in (fine, odd, exits, killed, lingers):
+        register(function)
+
+
+def fine(*, count: Annotated[int, Int(10, 100)] = 20):
+    print("printed by the plugin")
+    os.write(1, b"written by the plugin\\n")
+    warnings.warn("warned by the plugin", DeprecationWarning)
+    return Dataset(
+        Split(np.zeros((count, 4, 5, 3), np.uint8), np.arange(count) % 2),
+        class_names=["no", "yes"],
+        source="made up",
+        warning="not real",
+    )
+
+
+def odd():
+    raise OddError("this", "that")
+
+
+def exits():
+    os._exit(3)
+
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lingers():
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return fine()
+'''
+
+
+def entry_for(function):
+    """A dataset function as the registry has it."""
+
+    @hookimpl
+    def register_datasets(register):
+        register(function)
+
+    registry = Registry()
+    plugin = Plugin("test", "zoo-test", "1.5")
+    registry.add(plugin, lambda: SimpleNamespace(register_datasets=register_datasets))
+    return registry.get("dataset", function.__name__)
+
+
+def pixels(count=20):
+    return Dataset(
+        Split(np.zeros((count, 4, 5, 3), np.uint8), np.arange(count) % 2),
+        test=Split(np.ones((6, 4, 5, 3), np.uint8), np.arange(6) % 2),
+        class_names=["no", "yes"],
+        source="made up",
+        warning="not real",
+    )
+
+
+def test_what_is_known_of_a_prepared_dataset(tmp_path):
+    def squares():
+        return pixels()
+
+    prepared = prepare(entry_for(squares), {}, FIFTH, tmp_path)
+    assert prepared.digest == digest_of(pixels())
+    assert prepared.class_names == ("no", "yes")
+    assert prepared.image_shape == (4, 5, 3)
+    assert dict(prepared.sizes) == {"train": 16, "validation": 4, "test": 6}
+    assert (prepared.source, prepared.warning) == ("made up", "not real")
+    assert len(open_dataset(tmp_path, prepared.digest).train) == 20
+
+
+def test_a_validation_split_of_its_own_is_counted(tmp_path):
+    def squares():
+        return Dataset(pixels().train, validation=pixels(8).train, class_names=["no", "yes"])
+
+    prepared = prepare(entry_for(squares), {}, FIFTH, tmp_path)
+    assert dict(prepared.sizes) == {"train": 20, "validation": 8}
+
+
+def returns(value):
+    def broken():
+        return value
+
+    return broken
+
+
+def raises(error):
+    def broken():
+        raise error
+
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "text"),
+    [
+        (
+            returns(None),
+            DataError,
+            "The dataset 'broken' of zoo-test 1.5: expected a zoo.Dataset, but got NoneType",
+        ),
+        (
+            returns(Dataset(Split(np.zeros((2, 4, 4, 1)), np.arange(2)), class_names=["a", "b"])),
+            DataError,
+            "The dataset 'broken' of zoo-test 1.5: train images: expected uint8 (0 to 255), but got float64",
+        ),
+        (
+            returns(
+                Dataset(Split(np.zeros((3, 4, 4, 1), np.uint8), np.array([0, 0, 1])), class_names=["a", "b"])
+            ),
+            DataError,
+            "No validation split can be cut from 3 training images: of class 'b' there is only one, "
+            "but each class needs one to train on and one to validate with.",
+        ),
+        (
+            raises(ValueError("a\n  b")),
+            DataError,
+            "The dataset 'broken' of zoo-test 1.5 could not be read: ValueError: a b",
+        ),
+        (
+            raises(SystemExit(2)),
+            DataError,
+            "The dataset 'broken' of zoo-test 1.5 could not be read: SystemExit: 2",
+        ),
+        (
+            raises(DataError("no such folder")),
+            DataError,
+            "The dataset 'broken' of zoo-test 1.5: no such folder",
+        ),
+        (raises(ZooError("Set ZOO_DATA_DIR.")), ZooError, "Set ZOO_DATA_DIR."),
+        (raises(InvalidParameters("no")), InvalidParameters, "no"),
+    ],
+)
+def test_what_a_dataset_does_wrong_names_it_and_its_distribution(tmp_path, function, kind, text):
+    with pytest.raises(ZooError) as refused:
+        prepare(entry_for(function), {}, FIFTH, tmp_path)
+    assert type(refused.value) is kind
+    assert str(refused.value) == text
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(DataError, match=r"'broken' of zoo-test 1\.5 could not be kept in .*cache: .*cache"):
+        prepare(entry_for(returns(pixels())), {}, FIFTH, tmp_path / "cache")
+
+
+# In a process of its own
+
+
+@pytest.fixture
+def prepared(tmp_path, install_plugin, monkeypatch):
+    """Prepares a dataset of PLUGIN as `zoo tune` does; the log is `prepare.log`."""
+    monkeypatch.syspath_prepend(install_plugin("zoo-made", "0.7", PLUGIN))
+
+    def run(name, **parameters):
+        chosen = Chosen(name, parameters)
+        return finish_preparing(
+            start_preparing(chosen, FIFTH, tmp_path / "cache", tmp_path / "prepare.log"), chosen
+        )
+
+    yield run
+    sys.modules.pop("zoo_made", None)
+
+
+def test_a_dataset_is_prepared_beside_us_and_what_it_prints_goes_to_the_log(prepared, tmp_path, capfd):
+    known = prepared("fine", count=50)
+    assert dict(known.sizes) == {"train": 40, "validation": 10}
+    assert len(open_dataset(tmp_path / "cache", known.digest).train) == 50
+    assert capfd.readouterr() == ("", "")
+    log = (tmp_path / "prepare.log").read_text()
+    for text in ("printed by the plugin", "written by the plugin", "warned by the plugin"):
+        assert text in log
+
+
+def test_an_error_comes_out_as_it_went_in_or_as_one_of_ours(prepared, tmp_path, capfd):
+    with pytest.raises(DataError, match=r"^this and that$"):
+        prepared("odd")
+    with pytest.raises(PluginError, match=r"There is no dataset named 'fin'\. Did you mean 'fine'\?"):
+        prepared("fin")
+    assert capfd.readouterr() == ("", "")
+    assert "OddError" in (tmp_path / "prepare.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("exits", "exited with status 3"), ("killed", "killed by signal 9")]
+)
+def test_a_process_that_dies_is_an_error_that_says_how(prepared, name, how):
+    with pytest.raises(DataError, match=f"^The process that prepares the dataset '{name}' died: {how}.$"):
+        prepared(name)
+
+
+def test_a_thread_that_the_plugin_left_running_does_not_hold_us_up(prepared, monkeypatch):
+    patience = 0.2
+    end = Child.end
+    monkeypatch.setattr(Child, "end", lambda self: end(self, patience))
+    assert dict(prepared("lingers").sizes) == {"train": 16, "validation": 4}
+
+
+def test_no_warning_of_ours(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prepare(entry_for(returns(pixels())), {}, FIFTH, tmp_path)

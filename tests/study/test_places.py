@@ -1,0 +1,70 @@
+"""Where a key stands in a study file."""
+
+from __future__ import annotations
+
+import pytest
+
+from zoo.study._places import Places
+
+TEXT = """\
+# a comment, then an empty line
+
+dataset = "mnist"   # [training]
+objective.direction = "minimize"
+
+[architecture]   # and more
+name = { choices = [
+    ["x"],   # [training]
+    "b",
+] }
+"quoted key" = 3
+[ architecture . conv_net ]
+filters = [
+  16,
+
+  [1, 2],
+# [search]
+]
+note = \"\"\"
+[search]
+trials = 3
+\"\"\"
+[training]
+epochs = { low = 1, high = 3 }
+[[twice]]
+key = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        ("dataset", "s.toml:3: dataset"),
+        ("objective direction", "s.toml:4: [objective] direction"),
+        ("architecture", "s.toml:6: architecture"),
+        ("architecture name", "s.toml:7: [architecture] name"),
+        ("architecture conv_net", "s.toml:12: [architecture] conv_net"),
+        ("architecture conv_net filters", "s.toml:13: [architecture.conv_net] filters"),
+        ("architecture conv_net note", "s.toml:19: [architecture.conv_net] note"),
+        ("training", "s.toml:23: training"),
+        ("training epochs", "s.toml:24: [training] epochs"),
+        ("training epochs high", "s.toml:24: [training.epochs] high"),
+        ("twice key", "s.toml:26: [twice] key"),
+        # What is not there stands where it would have to be.
+        ("training momentum", "s.toml:23: [training] momentum"),
+        ("search", "s.toml: search"),
+        ("search trials", "s.toml: [search] trials"),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_line_of_a_key(keys, place, newline):
+    assert Places("s.toml", TEXT.replace("\n", newline)).of(*keys.split()) == place
+
+
+def test_a_quoted_key():
+    assert Places("s.toml", TEXT).of("architecture", "quoted key") == "s.toml:11: [architecture] quoted key"
+
+
+def test_lines_are_counted_as_editors_count_them():
+    text = 'note = "\u2028 and \x85"\nkey = 1\n'
+    assert Places("s.toml", text).of("key") == "s.toml:2: key"

@@ -1,0 +1,554 @@
+"""The study file: what it may say, and one line for everything it may not."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from zoo.errors import StudyError
+from zoo.study import parse_study
+
+PLAIN = 'dataset = "digits"\narchitecture = "conv_net"\n'
+
+
+@pytest.fixture
+def parse(registry):
+    def parse(text, *overrides, name="study"):
+        return parse_study(textwrap.dedent(text), registry, name, "s.toml", overrides)
+
+    return parse
+
+
+@pytest.fixture
+def problems(parse):
+    """The lines of the error about a study, which has to have some."""
+
+    def problems(text, *overrides):
+        with pytest.raises(StudyError) as refused:
+            parse(text, *overrides)
+        return str(refused.value).splitlines()
+
+    return problems
+
+
+def searched(space):
+    return {name for name, parameter in space.items() if parameter.searched}
+
+
+def test_the_example_of_the_design(parse):
+    study = parse("""
+        dataset = "mnist"
+        objective = "val_accuracy"
+
+        [architecture]
+        name = "conv_net"
+        filters = { low = 16, high = 64 }
+        dropout = 0.25
+
+        [augmentation]
+        name = { choices = ["none", "affine"] }
+
+        [training]
+        epochs = 12
+        optimizer = { choices = ["adam", "rmsprop", "sgd"] }
+        learning_rate = { low = 1e-4, high = 1e-1, log = true }
+
+        [search]
+        trials = 40
+        sampler = "tpe"
+        pruner = "hyperband"
+        seed = 0
+    """)
+    assert (study.dataset.name, study.dataset.parameters) == ("mnist", {})
+    assert (study.objective, study.direction) == ("val_accuracy", "maximize")
+    conv_net = study.architecture.spaces["conv_net"]
+    assert str(conv_net["filters"].domain) == "1 … 4 items, each 16 … 64 (log)"
+    assert (conv_net["dropout"].searched, conv_net["dropout"].default) == (False, 0.25)
+    assert list(study.augmentation.spaces) == ["none", "affine"]
+    assert (study.training["epochs"].searched, study.training["epochs"].default) == (False, 12)
+    assert study.training["optimizer"].domain.options == ("adam", "rmsprop", "sgd")
+    assert (study.search.trials, study.search.sampler, study.search.pruner, study.search.seed) == (
+        *(40, "tpe", "hyperband", 0),
+    )
+    assert study.validation == {"fraction": 0.1, "seed": 0}
+    assert study.plugins() == {"keras-zoo": study.dataset_entry.version}
+    assert study.max_epochs() == 12
+
+
+def test_silence_keeps_the_authors_range(parse, registry):
+    study = parse(PLAIN)
+    author = registry.get("architecture", "conv_net").space
+    assert study.architecture.spaces["conv_net"].as_json() == author.as_json()
+    assert study.architecture.baseline().parameters == author.defaults()
+    assert list(study.augmentation.spaces) == ["none"]
+    assert "learning_rate" in searched(study.training)
+    assert not {"epochs", "patience"} & searched(study.training)
+    assert (study.search.trials, study.search.sampler, study.search.pruner) == (20, "tpe", "median")
+
+
+def test_a_value_pins_and_a_table_searches(parse):
+    study = parse(
+        PLAIN
+        + """
+        [training]
+        momentum = 0.5
+        epochs = { low = 5, high = 9 }
+        learning_rate = { choices = [0.1, 0.01] }
+        """.replace("        ", "")
+    )
+    assert "momentum" not in searched(study.training)
+    assert study.training["momentum"].default == 0.5
+    assert "epochs" in searched(study.training)
+    assert study.training["epochs"].default == 9  # fit's own 12, as near as the range allows
+    assert study.max_epochs() == 9
+    assert study.training["learning_rate"].domain.options == (0.1, 0.01)
+    assert study.baseline("", 0).training["learning_rate"] == 0.1
+
+
+def test_several_architectures_have_a_table_each(parse):
+    study = parse("""
+        dataset = "digits"
+        [architecture]
+        name = { choices = ["res_net", "conv_net"] }
+        [architecture.conv_net]
+        dropout = 0.5
+        [architecture.res_net]
+        filters = [16, 32, 64]
+        kernels = [3, 5, 3]
+        pool_size = { low = 3, high = 4 }
+    """)
+    conv_net, res_net = study.architecture.spaces["conv_net"], study.architecture.spaces["res_net"]
+    assert conv_net["dropout"].default == 0.5
+    assert res_net.defaults() == {
+        "filters": (16, 32, 64),
+        "kernels": (3, 5, 3),
+        "pooling": "max",
+        "pool_size": 3,
+    }
+    assert study.baseline("", 0).architecture.name == "res_net"
+    assert study.plugins().keys() == {"keras-zoo", "zoo-study"}
+
+
+def test_a_dataset_with_parameters(parse, problems):
+    table = '[dataset]\nname = "image_folder"\npath = "pictures"\nimage_size = 64\n'
+    table += '[architecture]\nname = "conv_net"'
+    assert parse(table).dataset.parameters == {
+        "path": "pictures",
+        "image_size": 64,
+        "sides": (2, 3),
+        "crops": (1, 1),
+    }
+    # What the author only ranges over is set to its default: a study has one dataset.
+    assert parse(table.replace("image_size = 64", "")).dataset.parameters["image_size"] == 32
+    # Parallel lists stay parallel.
+    assert parse(table, "dataset.sides=[1,2,3]").dataset.parameters["crops"] == (1, 1, 1)
+    assert problems(table.replace('path = "pictures"\n', "")) == [
+        "s.toml:1: [dataset] path: it has no default and has to be given: str"
+    ]
+    assert problems(table.replace("64", "{ low = 8, high = 64 }")) == [
+        "s.toml:4: [dataset] image_size: a dataset's parameters are set, not searched; give one value"
+    ]
+    assert problems(table.replace('"pictures"', "{ choices = [3] }")) == [
+        "s.toml:3: [dataset] path: it is set, not searched: expected str, but got a table."
+    ]
+    assert problems(table.replace("64", "7")) == [
+        "s.toml:4: [dataset] image_size: expected 8 … 256, but got 7. Did you mean 8?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('objective = "val_loss"', ("val_loss", "minimize")),
+        ('objective = { metric = "val_loss", direction = "maximize" }', ("val_loss", "maximize")),
+        ('objective.direction = "minimize"', ("val_accuracy", "minimize")),
+        ("", ("val_accuracy", "maximize")),
+    ],
+)
+def test_the_direction_follows_the_metric_or_is_stated(parse, written, expected):
+    study = parse(f"{written}\n{PLAIN}")
+    assert (study.objective, study.direction) == expected
+
+
+def test_the_validation_split(parse):
+    assert parse(PLAIN + "[validation]\nfraction = 0.25\nseed = 7").validation == {
+        "fraction": 0.25,
+        "seed": 7,
+    }
+
+
+# What a study says beside PLAIN, and the one line that answers it.
+MISTAKES = {
+    "unknown key": (
+        "[trainning]\nepochs = 3",
+        "s.toml:3: trainning: there is no such key. Did you mean 'training'?",
+    ),
+    "unknown parameter": (
+        "[training]\nlearning-rate = 0.1",
+        "s.toml:4: [training] learning-rate: there is no such parameter. Did you mean 'learning_rate'?",
+    ),
+    "unknown search key": (
+        "[search]\nTrials = 3",
+        "s.toml:4: [search] Trials: there is no such key. Did you mean 'trials'?",
+    ),
+    "unknown validation key": (
+        "[validation]\nsplit = 0.2",
+        "s.toml:4: [validation] split: there is no such key. There is: fraction, seed.",
+    ),
+    "out of range": (
+        "[training]\nmomentum = 1.5",
+        "s.toml:4: [training] momentum: expected 0 … 0.99, but got 1.5. Did you mean 0.99?",
+    ),
+    "wrong type": (
+        '[training]\nepochs = "many"',
+        's.toml:4: [training] epochs: expected 1 … 1000, but got "many".',
+    ),
+    "no such option": (
+        '[training]\noptimizer = "adamm"',
+        's.toml:4: [training] optimizer: expected "adam" | "adamw" | "nadam" | "rmsprop" | "sgd", '
+        'but got "adamm". Did you mean "adam"?',
+    ),
+    "empty choices": (
+        "[training]\noptimizer = { choices = [] }",
+        "s.toml:4: [training] optimizer: choices is a list of at least one value, but got [].",
+    ),
+    "equal choices": (
+        "[training]\nbatch_size = { choices = [32, 32] }",
+        "s.toml:4: [training] batch_size: choices have to differ, but 32 equals 32.",
+    ),
+    "range outside the author's": (
+        "[training]\nlearning_rate = { low = 1e-7, high = 0.1 }",
+        "s.toml:4: [training] learning_rate: expected a range inside 1e-05 … 1 (log), but got 1e-07 … 0.1.",
+    ),
+    "range upside down": (
+        "[training]\nmomentum = { low = 0.9, high = 0.1 }",
+        "s.toml:4: [training] momentum: expected a range inside 0 … 0.99, but got 0.9 … 0.1.",
+    ),
+    "unknown key in a range": (
+        "[training]\nmomentum = { min = 0.1 }",
+        "s.toml:4: [training] momentum: there is no 'min' in a range. "
+        "There is: choices, high, log, low, step.",
+    ),
+    "empty table": (
+        "[training]\nmomentum = {}",
+        "s.toml:4: [training] momentum: the table is empty; expected low, high or choices inside 0 … 0.99.",
+    ),
+    "no table": ("training = 3", "s.toml:3: training: expected a table [training], but got 3"),
+    "no trials": (
+        "[search]\ntrials = 0",
+        "s.toml:4: [search] trials: expected a whole number from 1, but got 0",
+    ),
+    "trials yes": (
+        "[search]\ntrials = true",
+        "s.toml:4: [search] trials: expected a whole number from 1, but got True",
+    ),
+    "no such sampler": (
+        '[search]\nsampler = "tpee"',
+        "s.toml:4: [search] sampler: there is no sampler 'tpee'. Did you mean 'tpe'?",
+    ),
+    "no such pruner": (
+        '[search]\npruner = "hyper band"',
+        "s.toml:4: [search] pruner: there is no pruner 'hyper band'. Did you mean 'hyperband'?",
+    ),
+    "negative seed": (
+        "[search]\nseed = -1",
+        "s.toml:4: [search] seed: expected a whole number from 0, but got -1",
+    ),
+    "all held out": (
+        "[validation]\nfraction = 1",
+        "s.toml:4: [validation] fraction: expected a share between 0 and 1, both excluded, but got 1",
+    ),
+    "no such objective": (
+        'objective = "val_acuracy"',
+        "s.toml:3: objective: expected one metric of an epoch, but got 'val_acuracy'. "
+        "Did you mean 'val_accuracy'?",
+    ),
+    "two objectives": (
+        'objective = ["val_loss", "loss"]',
+        "s.toml:3: objective: expected one metric of an epoch, but got ['val_loss', 'loss']. "
+        "There is: accuracy, loss, val_accuracy, val_loss.",
+    ),
+    "no such metric": (
+        '[objective]\nmetric = "f1"\n',
+        "s.toml:4: [objective] metric: expected one metric of an epoch, but got 'f1'. "
+        "There is: accuracy, loss, val_accuracy, val_loss.",
+    ),
+    "bad direction": (
+        'objective.direction = "up"',
+        "s.toml:3: [objective] direction: expected maximize or minimize, but got 'up'",
+    ),
+    "unknown key of the objective": (
+        'objective.metrics = "loss"',
+        "s.toml:3: [objective] metrics: there is no such key. Did you mean 'metric'?",
+    ),
+    "no name": (
+        "[augmentation]\nrotation = 3",
+        's.toml:3: [augmentation] name: expected a name, or { choices = ["…", "…"] }',
+    ),
+    "empty name choices": (
+        "[augmentation]\nname = { choices = [] }",
+        "s.toml:4: [augmentation] name: choices is a list of at least one name",
+    ),
+    "one name twice": (
+        '[augmentation]\nname = { choices = ["none", "none"] }',
+        "s.toml:4: [augmentation] name: choices differ from each other, but one is there twice",
+    ),
+    "a list of names": (
+        'augmentation = ["none", "affine"]',
+        's.toml:3: [augmentation] name: expected a name, or { choices = ["…", "…"] }, '
+        "but got ['none', 'affine']",
+    ),
+    "unknown name": (
+        'augmentation = "afine"',
+        "s.toml:3: [augmentation] name: There is no augmentation named 'afine'. Did you mean 'affine'?",
+    ),
+    "unknown name among choices": (
+        '[augmentation]\nname = { choices = ["none", "afine"] }',
+        "s.toml:4: [augmentation] name: There is no augmentation named 'afine'. Did you mean 'affine'?",
+    ),
+    "a table of its own for the only one": (
+        '[augmentation]\nname = "affine"\n[augmentation.affine]\nzoom = 0.1',
+        "s.toml:5: [augmentation] affine: with one augmentation, what is said of it goes into [augmentation]",
+    ),
+    "no table of its own for one of several": (
+        '[augmentation]\nname = { choices = ["none", "affine"] }\nzoom = 0.1',
+        "s.toml:5: [augmentation] zoom: with several to choose from, what is said of each goes into its own "
+        "table, [augmentation.none] for one. There is: affine, none.",
+    ),
+    "a value where a table of its own goes": (
+        '[augmentation]\nname = { choices = ["none", "affine"] }\naffine = 3',
+        "s.toml:5: [augmentation] affine: expected a table [augmentation.affine], but got 3",
+    ),
+    "mistake in a table of its own": (
+        '[augmentation]\nname = { choices = ["none", "affine"] }\n[augmentation.affine]\n\nzom = 0.1',
+        "s.toml:7: [augmentation.affine] zom: there is no such parameter. Did you mean 'zoom'?",
+    ),
+    "a date": (
+        "[training]\nmomentum = 2024-02-03",
+        "s.toml:4: [training] momentum: expected 0 … 0.99, but got datetime.date(2024, 2, 3).",
+    ),
+    "not a number": (
+        "[training]\nmomentum = nan",
+        "s.toml:4: [training] momentum: expected 0 … 0.99, but got NaN.",
+    ),
+    "a line break in a key": (
+        '"a\\nb" = 3',
+        r"s.toml:3: a\nb: there is no such key. There is: architecture, augmentation, dataset, objective, "
+        "search, training, validation.",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_with_its_place_and_the_likely_spelling(problems, mistake):
+    text, expected = MISTAKES[mistake]
+    assert problems(PLAIN + text) == [expected]
+
+
+def test_what_has_to_be_there(problems):
+    assert problems("") == [
+        's.toml: dataset: it is missing; write dataset = "NAME". There is: digits, image_folder, mnist.',
+        's.toml: architecture: it is missing; write architecture = "NAME". There is: conv_net, res_net.',
+    ]
+    assert problems('dataset = { choices = ["mnist"] }\narchitecture = 3') == [
+        "s.toml:1: [dataset] name: expected a name",
+        's.toml:2: [architecture] name: expected a name, or { choices = ["…", "…"] }, but got 3',
+    ]
+
+
+def test_several_mistakes_are_told_at_once_in_the_order_of_the_reader(problems):
+    found = problems("""
+        dataset = "digts"
+        objectiv = "val_loss"
+
+        [architecture]
+        name = { choices = ["conv_net", "resnet"] }
+        [architecture.conv_net]
+        dropout = 0.9
+        filter = [32]
+        kernel_size = [
+            # no list
+            3,
+        ]
+
+        [training]
+        weight_decay = 1
+        momentum = 2
+        batch_size = { low = 1, high = 64 }
+
+        [search]
+        trials = "all"
+        sampler = "best"
+    """)
+    assert [
+        line.partition(": there")[0].partition(": There")[0].partition(": expected")[0] for line in found
+    ] == [
+        "s.toml:3: objectiv",
+        "s.toml:2: [dataset] name",
+        "s.toml:8: [architecture.conv_net] dropout",
+        "s.toml:9: [architecture.conv_net] filter",
+        "s.toml:10: [architecture.conv_net] kernel_size",
+        "s.toml:6: [architecture] name",
+        "s.toml:16: [training] weight_decay",
+        "s.toml:17: [training] momentum",
+        "s.toml:18: [training] batch_size",
+        "s.toml:21: [search] trials",
+        "s.toml:22: [search] sampler",
+    ]
+
+
+def test_a_pinned_list_and_the_one_it_follows_have_to_agree(parse, problems):
+    start = 'dataset = "digits"\n[architecture]\nname = "res_net"\n'
+    assert problems(f"{start}kernels = [3, 3, 5]") == [
+        "s.toml:4: [architecture] kernels: it is as long as 'filters', so pin 'filters' to 3 items too, or "
+        "search both."
+    ]
+    assert problems(f"{start}kernels = [3, 4]\nfilters = 3") == [
+        "s.toml:4: [architecture] kernels: expected 3 | 5, but got 4.",
+        "s.toml:5: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), "
+        "but got 3. Did you mean [3]?",
+    ]
+    followed = parse(f"{start}filters = [8, 8, 8]").baseline("", 0).architecture.parameters
+    assert followed["kernels"] == (3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('dataset = "digits"\nobjective = \n', "s.toml:2: not TOML: "),
+        ('dataset = "digits"\n[training\n', "s.toml:2: not TOML: "),
+        ('dataset = "digits"\ndataset = "mnist"\n', "s.toml:2: not TOML: Cannot overwrite a value"),
+        ('dataset = "digits"\n\n[training]\nepochs = [1,\n2', "s.toml:5: not TOML: "),
+        ("[a]\nx = 1\n[a]\n", "s.toml:3: not TOML: "),
+        ("x = 1979-99-99", "s.toml:1: not TOML: "),
+        ("x = " + "[" * 10_000, "s.toml"),
+        ("x = " + "9" * 5000, "s.toml"),
+    ],
+)
+def test_a_text_that_is_not_toml_is_told_with_its_line(problems, text, expected):
+    (line,) = problems(text)
+    assert line.startswith(expected)
+    assert "not TOML" in line
+    assert "at line" not in line
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", ".hidden", "ü"])
+def test_a_name_that_makes_no_folder_is_refused(parse, name):
+    with pytest.raises(StudyError, match=r"a study's name is letters, digits.*--name"):
+        parse(PLAIN, name=name)
+
+
+# --set KEY=VALUE
+
+
+@pytest.mark.parametrize(
+    ("override", "read"),
+    [
+        ("training.epochs=3", lambda study: study.training["epochs"].default == 3),
+        ("training.epochs = 3 ", lambda study: study.training["epochs"].default == 3),
+        (
+            "architecture.filters=[16,32]",
+            lambda study: study.baseline("", 0).architecture.parameters["filters"] == (16, 32),
+        ),
+        (
+            "architecture.padding=valid",
+            lambda study: study.architecture.baseline().parameters["padding"] == "valid",
+        ),
+        (
+            'architecture.padding="valid"',
+            lambda study: study.architecture.baseline().parameters["padding"] == "valid",
+        ),
+        (
+            "architecture.batch_norm=true",
+            lambda study: study.architecture.baseline().parameters["batch_norm"] is True,
+        ),
+        ("training.momentum={low=0.1,high=0.2}", lambda study: study.training["momentum"].domain.high == 0.2),
+        (
+            "training.momentum.high=0.2",
+            lambda study: (
+                (study.training["momentum"].domain.low, study.training["momentum"].domain.high) == (0.0, 0.2)
+            ),
+        ),
+        ("dataset=mnist", lambda study: study.dataset.name == "mnist"),
+        ("dataset.name=mnist", lambda study: study.dataset.name == "mnist"),
+        ("augmentation=affine", lambda study: list(study.augmentation.spaces) == ["affine"]),
+        (
+            "objective.direction=minimize",
+            lambda study: (study.objective, study.direction) == ("val_accuracy", "minimize"),
+        ),
+        ("validation.seed=3", lambda study: study.validation["seed"] == 3),
+        ("search.trials=3", lambda study: study.search.trials == 3),
+    ],
+)
+def test_an_override_counts_as_if_the_file_said_it(parse, override, read):
+    assert read(parse(PLAIN + 'objective = "val_accuracy"', override))
+
+
+def test_an_override_beats_the_file(parse):
+    text = PLAIN + "[training]\nepochs = 9\nmomentum = 0.5\nlearning_rate = { low = 0.01, high = 0.1 }\n"
+    study = parse(text, "training.epochs=1", "training.epochs=2", "training.learning_rate=0.5")
+    assert study.training["epochs"].default == 2
+    assert not study.training["learning_rate"].searched
+    ranged = parse(text, "training.momentum.low=0.25", "training.learning_rate.high=0.05")
+    assert (ranged.training["momentum"].searched, ranged.training["momentum"].domain.low) == (True, 0.25)
+    assert (ranged.training["learning_rate"].domain.low, ranged.training["learning_rate"].domain.high) == (
+        0.01,
+        0.05,
+    )
+
+
+def test_an_override_gives_a_path_as_it_is(parse):
+    folder = "[dataset]\nname = 'image_folder'\npath = 'x'\n[architecture]\nname = 'conv_net'"
+    for path in ("/data/#1", "2024-02-03", "a=b", "C:\\x"):
+        assert parse(folder, f"dataset.path={path}").dataset.parameters["path"] == path
+
+
+@pytest.mark.parametrize("override", ["training", "training.epochs", "=3", "training..epochs=3", ".=3"])
+def test_an_override_without_key_or_value_is_refused(problems, override):
+    assert problems(PLAIN, override) == [
+        f"--set {override}: expected TABLE.KEY=VALUE, such as training.epochs=3"
+    ]
+
+
+def test_a_mistake_in_an_override_is_told_as_such(problems):
+    assert problems(PLAIN + "[training]\nepochs = 3", "training.epochs=0", "training.epoch=3") == [
+        "--set training.epochs=0: expected 1 … 1000, but got 0. Did you mean 1?",
+        "--set training.epoch=3: there is no such parameter. Did you mean 'epochs'?",
+    ]
+    assert problems(PLAIN, "trials=3") == [
+        "--set trials=3: there is no such key. There is: architecture, augmentation, dataset, objective, "
+        "search, training, validation."
+    ]
+
+
+# What a study becomes
+
+
+def test_search_settings_from_the_command_line(parse):
+    study = parse(PLAIN)
+    assert study.with_search(trials=3, sampler=None).search.trials == 3
+    assert study.with_search(trials=None).search == study.search
+    with pytest.raises(StudyError) as refused:
+        study.with_search(trials=0, sampler="gird")
+    assert str(refused.value).splitlines() == [
+        "--trials: expected a whole number from 1, but got 0",
+        "--sampler: there is no sampler 'gird'. Did you mean 'grid'?",
+    ]
+
+
+def test_every_trial_has_a_seed_of_its_own_and_keeps_it(parse):
+    study = parse(PLAIN)
+    seeds = [study.seed_of(trial) for trial in range(200)]
+    assert len(set(seeds)) == 200
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert seeds == [parse(PLAIN + "[training]\nepochs = 3").seed_of(trial) for trial in range(200)]
+    assert seeds[0] != parse(PLAIN + "[search]\nseed = 1").seed_of(0)
+
+
+def test_names_that_begin_alike_are_told_apart(parse):
+    """An augmentation policy may be called as an architecture is, each with a `dropout` of its own."""
+    study = parse('dataset = "digits"\narchitecture = "conv_net"\naugmentation = "conv_net"')
+    answers = study.encode(study.baseline("", 0))
+    assert answers["conv_net.dropout"] == 0.25
+    assert answers["augmentation.conv_net.dropout"] == 0.1

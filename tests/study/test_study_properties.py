@@ -1,0 +1,249 @@
+"""What holds for every study: random valid ones, narrowed from the built-ins' own spaces."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.registry import Registry
+from zoo.space import Choice, Float, Int, List
+from zoo.study import parse_study
+from zoo.training import training_space
+from zoo.trial import TrialConfig
+
+REGISTRY = Registry.load([])
+FEW = settings(max_examples=30)
+
+
+def numbers(domain):
+    kind = st.integers if isinstance(domain, Int) else st.floats
+    return kind(domain.low, domain.high).map(domain.clip)
+
+
+def members(domain):
+    """Values of a domain, as a study file writes them."""
+    if isinstance(domain, Choice):
+        return st.sampled_from(domain.options)
+    if isinstance(domain, List):
+        return st.lists(members(domain.item), min_size=domain.length[0], max_size=domain.length[1])
+    return numbers(domain)
+
+
+def choices(domain, most=3):
+    key = json.dumps
+    return st.lists(members(domain), min_size=1, max_size=most, unique_by=key).map(
+        lambda some: {"choices": some}
+    )
+
+
+@st.composite
+def ranges(draw, domain):
+    """Tables that search inside a domain."""
+    if isinstance(domain, Choice):
+        return draw(choices(domain))
+    if isinstance(domain, List):
+        if draw(st.booleans()):
+            return draw(choices(domain))
+        low, high = sorted(draw(st.tuples(*[st.integers(*domain.length)] * 2)))
+        length = draw(st.sampled_from([{}, {"length": [low, high]}, {"length": {"low": low, "high": high}}]))
+        return {**draw(ranges(domain.item).filter(lambda table: table.keys() != {"choices"})), **length}
+    if draw(st.booleans()):
+        return draw(choices(domain))
+    low, high = sorted(draw(st.tuples(numbers(domain), numbers(domain))))
+    table = draw(st.sampled_from([{"low": low}, {"high": high}, {"low": low, "high": high}]))
+    linear = {"log": False} if domain.log and draw(st.booleans()) else {}
+    return {**table, **linear}
+
+
+@st.composite
+def narrowings(draw, space):
+    """A table for some of a space's parameters: pins and ranges; silence about the others."""
+    table = {}
+    for name, parameter in space.items():
+        said = draw(st.sampled_from(["nothing", "pin", "range"]))
+        if said == "pin":
+            table[name] = draw(members(parameter.domain))
+        elif said == "range":
+            table[name] = draw(ranges(parameter.domain))
+    return table
+
+
+@st.composite
+def studies(draw):
+    """A study as nested tables."""
+    conv_net = draw(narrowings(REGISTRY.get("architecture", "conv_net").space))
+    affine = draw(narrowings(REGISTRY.get("augmentation", "affine").space))
+    augmentation = draw(
+        st.sampled_from(
+            [
+                {"name": "none"},
+                {"name": "affine", **affine},
+                {"name": {"choices": ["none", "affine"]}, "affine": affine},
+                {"name": {"choices": ["affine", "none"]}, "affine": affine, "none": {}},
+            ]
+        )
+    )
+    return {
+        "dataset": {"name": draw(st.sampled_from(REGISTRY.names("dataset")))},
+        "architecture": draw(
+            st.sampled_from(
+                [{"name": "conv_net", **conv_net}, {"name": {"choices": ["conv_net"]}, "conv_net": conv_net}]
+            )
+        ),
+        "augmentation": augmentation,
+        "training": draw(narrowings(training_space())),
+        "validation": {"fraction": draw(st.floats(0.01, 0.99)), "seed": draw(st.integers(0, 2**70))},
+        "search": {
+            "trials": draw(st.integers(1, 10**6)),
+            "sampler": draw(st.sampled_from(["tpe", "random", "grid", "cmaes", "gp"])),
+            "pruner": draw(st.sampled_from(["median", "hyperband", "none"])),
+            "seed": draw(st.integers(0, 2**40)),
+        },
+        "objective": draw(
+            st.sampled_from([{"metric": "val_loss"}, {"metric": "accuracy", "direction": "minimize"}])
+        ),
+    }
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
+def text_of(study):
+    return "".join(
+        f"[{name}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in table.items())
+        for name, table in study.items()
+    )
+
+
+def parse(study, *overrides):
+    return parse_study(text_of(study), REGISTRY, "random", overrides=overrides)
+
+
+class Answers:
+    """A suggester that gives the answers it was given, and no others."""
+
+    def __init__(self, answers):
+        self.answers = dict(answers)
+
+    def suggest_int(self, name, low, high, *, step=1, log=False):
+        answer = self.answers.pop(name)
+        assert low <= answer <= high
+        return answer
+
+    def suggest_float(self, name, low, high, *, step=None, log=False):
+        answer = self.answers.pop(name)
+        assert low <= answer <= high
+        return answer
+
+    def suggest_categorical(self, name, choices):
+        answer = self.answers.pop(name)
+        assert answer in choices
+        return answer
+
+
+class Dice:
+    """A suggester that draws at random."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def suggest_int(self, name, low, high, *, step=1, log=False):
+        return self.random.randrange(low, high + 1, step)
+
+    def suggest_float(self, name, low, high, *, step=None, log=False):
+        return min(self.random.uniform(low, high), high)
+
+    def suggest_categorical(self, name, choices):
+        return self.random.choice(choices)
+
+
+def check_replays(definition, config):
+    """`encode` names just what `sample` asks for, and the answers give the same trial."""
+    suggester = Answers(definition.encode(config))
+    assert definition.sample(suggester, config.digest, config.seed) == config
+    assert suggester.answers == {}
+
+
+def check_json(config):
+    document = config.as_json()
+    again = TrialConfig.from_json(json.loads(json.dumps(document)))
+    assert again == config
+    assert again.as_json() == document
+    assert json.dumps(again.as_json()) == json.dumps(document)
+
+
+@FEW
+@given(studies())
+def test_a_valid_study_parses_and_says_what_it_said(study):
+    definition = parse(study)
+    table = study["training"]
+    for name, parameter in definition.training.items():
+        wanted = table.get(name)
+        if wanted is not None and not isinstance(wanted, dict):
+            assert not parameter.searched
+            assert parameter.default == wanted
+        elif isinstance(wanted, dict):
+            assert parameter.searched
+            assert parameter.domain.check(parameter.default) == parameter.default
+    assert definition.validation == study["validation"]
+    assert definition.search.trials == study["search"]["trials"]
+
+
+@FEW
+@given(studies())
+def test_the_baseline_lies_inside_the_space_and_replays(study):
+    definition = parse(study)
+    config = definition.baseline("0" * 64, 7)
+    for chosen, searched in (
+        (config.architecture, definition.architecture),
+        (config.augmentation, definition.augmentation),
+    ):
+        assert searched.spaces[chosen.name].check(chosen.parameters) == chosen.parameters
+    assert definition.training.check(config.training) == config.training
+    check_replays(definition, config)
+    check_json(config)
+
+
+@FEW
+@given(studies(), st.integers(0, 2**32))
+def test_a_random_trial_replays_and_survives_json(study, seed):
+    definition = parse(study)
+    config = definition.sample(Dice(seed), "f" * 64, definition.seed_of(3))
+    check_replays(definition, config)
+    check_json(config)
+
+
+@FEW
+@given(studies())
+def test_what_goes_into_the_manifest_is_the_same_every_time(study):
+    one, other = parse(study), parse(study)
+    assert json.dumps(one.space_as_json()) == json.dumps(other.space_as_json())
+    assert json.loads(json.dumps(one.space_as_json())) == one.space_as_json()
+    assert one.plugins() == other.plugins()
+    assert one.baseline("", 0) == other.baseline("", 0)
+
+
+@FEW
+@given(studies())
+def test_a_study_told_in_overrides_is_the_same_study(study):
+    overrides = [
+        f"{table}.{key}={toml(value)}" for table, keys in study.items() for key, value in keys.items()
+    ]
+    from_file, from_line = parse(study), parse_study("", REGISTRY, "random", overrides=overrides)
+    assert from_line.space_as_json() == from_file.space_as_json()
+    assert from_line.baseline("", 0) == from_file.baseline("", 0)
+    assert (from_line.search, from_line.objective) == (from_file.search, from_file.objective)
+
+
+def test_the_strategy_reaches_every_kind_of_domain():
+    kinds = {type(parameter.domain) for parameter in training_space().values()}
+    kinds |= {type(parameter.domain) for parameter in REGISTRY.get("architecture", "conv_net").space.values()}
+    assert kinds == {Int, Float, Choice, List}

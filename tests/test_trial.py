@@ -1,0 +1,65 @@
+"""A trial's configuration and its JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoo.trial import Chosen, TrialConfig
+
+CONFIG = TrialConfig(
+    dataset=Chosen("mnist"),
+    digest="a" * 64,
+    validation={"fraction": 0.1, "seed": 0},
+    architecture=Chosen("conv_net", {"filters": (32, 64), "dropout": 0.1 + 0.2, "batch_norm": True}),
+    augmentation=Chosen("affine", {"fill": "nearest"}),
+    training={"epochs": 3, "learning_rate": 1e-5, "schedule": None},
+    objective="val_accuracy",
+    direction="maximize",
+    seed=2**31 - 1,
+)
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6)
+PARAMETERS = st.dictionaries(st.text(min_size=1), VALUES, max_size=4)
+CONFIGS = st.builds(
+    replace,
+    st.just(CONFIG),
+    dataset=st.builds(Chosen, st.text(), PARAMETERS),
+    architecture=st.builds(Chosen, st.text(), PARAMETERS),
+    augmentation=st.builds(Chosen, st.text(), PARAMETERS),
+    training=PARAMETERS,
+    seed=st.integers(0, 2**31 - 1),
+)
+
+
+def test_the_json_is_the_one_of_the_record():
+    assert CONFIG.as_json() == {
+        "dataset": {"name": "mnist", "parameters": {}},
+        "digest": "a" * 64,
+        "validation": {"fraction": 0.1, "seed": 0},
+        "architecture": {
+            "name": "conv_net",
+            "parameters": {"filters": [32, 64], "dropout": 0.30000000000000004, "batch_norm": True},
+        },
+        "augmentation": {"name": "affine", "parameters": {"fill": "nearest"}},
+        "training": {"epochs": 3, "learning_rate": 1e-05, "schedule": None},
+        "objective": "val_accuracy",
+        "direction": "maximize",
+        "seed": 2147483647,
+    }
+
+
+@given(CONFIGS)
+def test_json_gives_exactly_the_same_configuration_back(config):
+    again = TrialConfig.from_json(json.loads(json.dumps(config.as_json())))
+    assert again == config
+    assert repr(again) == repr(config)  # where 1 and True, or 0.0 and -0.0, are not the same
+
+
+def test_lists_are_tuples_again_all_the_way_down():
+    config = replace(CONFIG, training={"nested": ((1, 2), ("a", (None,)))})
+    assert TrialConfig.from_json(config.as_json()).training == {"nested": ((1, 2), ("a", (None,)))}
