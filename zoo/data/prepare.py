@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo.data.contract import check_contract
 from zoo.data.dataset import Dataset
-from zoo.data.store import SPLITS, Prepared, cut_validation, open_dataset, save_dataset
+from zoo.data.store import SPLITS, Prepared, cut_validation, save_dataset
 from zoo.errors import DataError, ZooError, one_line
 from zoo.process import Child, enter_child, spawn
 from zoo.registry import Registered, Registry
