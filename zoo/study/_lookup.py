@@ -10,9 +10,7 @@ from zoo.registry import Registry
 from zoo.study._definition import StudyDefinition
 from zoo.study._reader import parse_study
 
-# In an installed package, and in a checkout.
-_PACKAGE = Path(__file__).parents[1]
-_SHIPPED = (_PACKAGE / "studies", _PACKAGE.parent / "studies")
+_SHIPPED = Path(__file__).parents[1] / "studies"
 
 
 def load_study(
@@ -69,7 +67,7 @@ def find_study(study: str, folder: Path) -> Path:
 def known_studies(folder: Path) -> dict[str, Path]:
     """Every study that can be given by name; those of `folder/studies` hide shipped ones."""
     found: dict[str, Path] = {}
-    for place in (folder / "studies", *_SHIPPED):
+    for place in (folder / "studies", _SHIPPED):
         for path in sorted(place.glob("*.toml")) if place.is_dir() else ():
             found.setdefault(path.stem, path)
     return dict(sorted(found.items()))

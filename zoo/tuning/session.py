@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from zoo.tracking import (
     connect,
     leaderboard,
     model_address,
+    preload,
     unfinished_runs,
 )
 from zoo.trial import TrialConfig
@@ -30,6 +31,7 @@ from zoo.tuning.alone import run_alone
 from zoo.tuning.champion import drop_copies, score_champion
 from zoo.tuning.display import Display
 from zoo.tuning.executor import LocalExecutor
+from zoo.tuning.interrupts import Interrupted, Interrupts
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.record import StudyRecord
 from zoo.tuning.search import OptunaSearch
@@ -112,12 +114,14 @@ class Session(AbstractContextManager["Session"]):
                 self.record.folder / "prepare.log",
             )
             self.executor.warm_up()
-            self._store = ThreadPoolExecutor(1, "zoo-connect").submit(connect)
+            thread = ThreadPoolExecutor(1, "zoo-connect")
+            thread.submit(preload)
             self.display.phase("preparing the dataset, starting Keras …")
             try:
                 self.prepared = finish_preparing(preparing, definition.dataset)
             finally:
                 preparing.kill()
+            self._store = thread.submit(connect)  # a study without data leaves no database behind
         except BaseException:
             self._leave()
             raise
@@ -141,18 +145,20 @@ class Session(AbstractContextManager["Session"]):
         tested: Mapping[str, float] = {}
         recorded = False
         status = "FAILED"
-        try:
-            self._reconcile(supervisor, tracker, search.uid())
-            outcome = supervisor.run()
-            status = "KILLED" if outcome.interrupted is not None else "FINISHED"
-            if outcome.interrupted is None and "test" in self.prepared.sizes:
-                tested = score_champion(
-                    search, self.record, self.executor, tracker, self.prepared.digest, self.display
-                )
-        finally:
-            self.display.phase("finishing the record …")
-            recorded = tracker.close(status, timeout=_LAST_WORDS_SECONDS)
-            drop_copies(self.record, search, tracker.recorded())
+        with Interrupts() as interrupts:
+            try:
+                self._reconcile(supervisor, tracker, search.uid())
+                outcome = supervisor.run(interrupts)
+                if outcome.interrupted is None and "test" in self.prepared.sizes:
+                    try:
+                        tested = self._score_champion(search, tracker, interrupts)
+                    except Interrupted:
+                        outcome = replace(outcome, interrupted=interrupts.exit_status)
+                status = "KILLED" if outcome.interrupted is not None else "FINISHED"
+            finally:
+                self.display.phase("finishing the record …")
+                recorded = tracker.close(status, timeout=_LAST_WORDS_SECONDS)
+                drop_copies(self.record, search, tracker.recorded())
         best = outcome.best if recorded else None
         uri = self._model_address(search.uid(best[0])) if best else ""
         return TuneResult(
@@ -178,14 +184,22 @@ class Session(AbstractContextManager["Session"]):
         tracker = self.tracker(uuid.uuid4().hex, {}, training=f"training-{name}")
         number = 0 if trial is None else trial
         status = "FAILED"
-        try:
-            finished = run_alone(
-                number, config, self.record.cache, record, self.executor, tracker, self.display
-            )
-            status = "FINISHED"
-        finally:
-            self.display.phase("finishing the record …")
-            tracker.close(status, timeout=_LAST_WORDS_SECONDS)
+        with Interrupts() as interrupts:
+            try:
+                finished = run_alone(
+                    number,
+                    config,
+                    self.record.cache,
+                    record,
+                    self.executor,
+                    tracker,
+                    self.display,
+                    interrupts,
+                )
+                status = "FINISHED"
+            finally:
+                self.display.phase("finishing the record …")
+                tracker.close(status, timeout=_LAST_WORDS_SECONDS)
         return TrainResult(
             study=self.definition.name,
             objective=config.objective,
@@ -229,8 +243,15 @@ class Session(AbstractContextManager["Session"]):
         tracker.ready()
         return tracker
 
+    def _score_champion(
+        self, search: OptunaSearch, tracker: BackgroundTracker, interrupts: Interrupts
+    ) -> Mapping[str, float]:
+        digest = self.prepared.digest
+        return score_champion(search, self.record, self.executor, tracker, digest, self.display, interrupts)
+
     def _draw(self, folder: Path, config: Mapping[str, Any]) -> None:
-        title = f"{self.definition.name}, {folder.name}"
+        trial = f"trial {int(folder.name)}" if folder.name.isdigit() else f"training {folder.name}"
+        title = f"{self.definition.name}, {trial}"
         draw_trial(folder, self._validation_images, self.prepared.class_names, title=title)
 
     @cached_property
