@@ -81,7 +81,8 @@ class Child:
 
 def spawn(target: Callable[..., None], arguments: Sequence[Any]) -> Child:
     """Start `target(connection, *arguments)` in a fresh interpreter."""
-    return _start(get_context("spawn"), target, arguments)
+    with _deaf_to_interrupts():
+        return _start(get_context("spawn"), target, arguments)
 
 
 class ForkServer:
@@ -98,7 +99,8 @@ class ForkServer:
         """Begin to warm up; returns at once."""
         if "forkserver" in multiprocessing.get_all_start_methods():
             get_context("forkserver").set_forkserver_preload(self._preload)
-            forkserver.ensure_running()
+            with _deaf_to_interrupts():
+                forkserver.ensure_running()
 
     def child(self, target: Callable[..., None], arguments: Sequence[Any]) -> Child:
         """Start `target(connection, *arguments)` in a process forked from the server.
@@ -142,6 +144,14 @@ def enter_child(environment: Mapping[str, str], log: Path) -> None:
     end_with_parent()
 
 
+def leave_child(connection: Any) -> None:
+    """Last thing in a child: gone at once, whatever threads a plugin or a backend left behind."""
+    connection.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def end_with_parent() -> None:
     """Have this process die when the one that started it does, however that dies."""
     parent = multiprocessing.parent_process()
@@ -177,6 +187,16 @@ def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) 
         process.start()
     theirs.close()
     return Child(process, ours)
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A process started in here never hears a Ctrl-C; the parent answers it for all of them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

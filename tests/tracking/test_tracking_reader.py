@@ -13,10 +13,9 @@ from zoo.tracking import (
     Store,
     StudyTracker,
     TrackingError,
-    close_run,
+    ended_runs,
     leaderboard,
     reader,
-    unfinished_runs,
 )
 
 
@@ -119,33 +118,20 @@ def test_nothing_was_ever_recorded_here(working_folder: Path) -> None:
     assert list(working_folder.iterdir()) == []
 
 
-def test_closing_what_a_killed_supervisor_left(study: StudyTracker, folder: Path) -> None:
+def test_the_trials_of_which_mlflow_has_everything(study: StudyTracker, folder: Path) -> None:
     store, name = study.store, study.facts.name
-    run = examples.run_of(study, 4)
-    store.client.create_logged_model(study.experiment_id, name="begun", source_run_id=run.info.run_id)
     other = StudyTracker(store, examples.facts(name, uid="def456"))
     other.handle(0, CONFIG, examples.events()[0], folder)
 
-    assert unfinished_runs(name, "abc123", store) == ["abc123-4"]
-    assert close_run(name, "abc123-4", "failed", "its supervisor was killed", store)
-    assert not close_run(name, "abc123-4", "failed", "twice", store)
-    assert not close_run(name, "abc123-99", "failed", "never was", store)
-    assert unfinished_runs(name, "abc123", store) == []
-    assert unfinished_runs("unheard-of", "abc123", store) == []
+    ended = ended_runs(name, "abc123", store)
+    assert "abc123-4" not in ended  # it runs
+    assert {"abc123-0", "abc123-1"} <= ended
+    assert ended_runs(name, "def456", store) == set()
+    assert ended_runs("unheard-of", "abc123", store) == set()
 
+    study.replay(4, CONFIG, examples.events(), folder)
+    assert "abc123-4" in ended_runs(name, "abc123", store)
     run = examples.run_of(study, 4)
-    assert run.info.status == "FAILED"
-    assert run.data.tags["zoo.reason"] == "its supervisor was killed"
-    statuses = {m.name: str(m.status) for m in examples.models_of(store, study.experiment_id)}
-    assert statuses == {"trial-000": "READY", "trial-001": "READY", "begun": "FAILED"}
-
-
-def test_the_events_of_a_closed_run_are_found_after_all(study: StudyTracker, folder: Path) -> None:
-    close_run(study.facts.name, "abc123-4", "failed", "its supervisor was killed", study.store)
-    later = StudyTracker(study.store, study.facts)
-    later.replay(4, CONFIG, examples.events(), folder)
-    run = examples.run_of(later, 4)
     assert run.info.status == "FINISHED"
     assert run.data.tags["zoo.state"] == "complete"
-    assert "zoo.reason" not in run.data.tags
     assert len(run.outputs.model_outputs) == 1

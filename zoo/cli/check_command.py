@@ -9,6 +9,7 @@ import click
 from zoo.errors import StudyError, ZooError
 from zoo.registry import Registry
 from zoo.study import known_studies, load_study
+from zoo.tuning.samplers import check_sampler
 
 
 @click.command("check")
@@ -20,6 +21,7 @@ def command(studies: tuple[str, ...]) -> None:
     for study in studies or tuple(known_studies(Path.cwd())):
         try:
             definition = load_study(study, registry)
+            check_sampler(definition)
         except ZooError as error:
             problems += str(error).splitlines()
         else:

@@ -32,7 +32,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
 
     table = compare(*studies)
     if top is not None:
-        table = table.head(top)
+        table = table.groupby("study", sort=False).head(top)
     if as_csv:
         click.echo(table.to_csv(index=False), nl=False)
     elif as_json:

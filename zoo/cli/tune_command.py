@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli import common
+
+if TYPE_CHECKING:
+    from zoo.tuning import TuneResult
 
 
 @click.command("tune")
@@ -61,21 +66,18 @@ def command(
         display=common.display(quiet),
     )
     if result.interrupted is not None:
-        again = " ".join(["zoo", *sys.argv[1:]])
+        again = shlex.join(["zoo", *sys.argv[1:]])
         click.echo(f"stopped with {result.done} of {result.total} trials done; go on with: {again}", err=True)
         return result.interrupted
-    _print(result)
+    if result.best is None:
+        click.echo("no trial was completed", err=True)
+        return 1
+    _print(result, result.best)
     return 0
 
 
-def _print(result: object) -> None:
-    from zoo.tuning import TuneResult
-
-    assert isinstance(result, TuneResult)
-    if result.best is None:
-        click.echo("no trial was completed", err=True)
-        return
-    number, value = result.best
+def _print(result: TuneResult, best: tuple[int, float]) -> None:
+    number, value = best
     tested = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
     click.echo(f"best: trial {number}, {result.objective} {value:.4f}{tested}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")

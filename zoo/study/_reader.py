@@ -40,7 +40,7 @@ def parse_study(
     for override in overrides:
         override_value(document, override, places)
     reader = _Reader(document, registry, places)
-    definition = reader.read(name, text)
+    definition = reader.read(name, text + "".join(f"\n# --set {override}" for override in overrides))
     if reader.problems:
         raise StudyError("\n".join(reader.problems))
     assert definition is not None

@@ -1,14 +1,13 @@
-"""Reading a study back out of MLflow, and closing what a killed supervisor left open."""
+"""Reading a study back out of MLflow."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import did_you_mean
 from zoo.tracking import names
-from zoo.tracking.models import model_ids, models_of
+from zoo.tracking.models import model_ids
 from zoo.tracking.store import Store, TrackingError, connect, pages, shown
 
 if TYPE_CHECKING:
@@ -95,32 +94,12 @@ def model_address(study: str, uid: str, store: Store) -> str:
     return f"models:/{models[-1]}" if models else ""
 
 
-def unfinished_runs(study: str, study_uid: str, store: Store) -> list[str]:
-    """The `zoo.uid` of every trial's run that MLflow still calls RUNNING, in this life of the study."""
+def ended_runs(study: str, study_uid: str, store: Store) -> set[str]:
+    """The `zoo.uid` of every trial, in this life of the study, of which MLflow has everything to its end."""
     experiment_id = store.experiment_id(study)
     if experiment_id is None:
-        return []
-    condition = f"attributes.status = 'RUNNING' and tags.`{names.KIND}` = 'trial'"
-    uids = (run.data.tags.get(names.UID, "") for run in _search(store, experiment_id, condition))
-    return sorted(uid for uid in uids if uid.rpartition("-")[0] == study_uid)
-
-
-def close_run(study: str, uid: str, state: str, reason: str, store: Store) -> bool:
-    """End a run that nobody will end any more; whether there was one to end.
-
-    Its model, where one was begun and never finished, is marked FAILED. Handling the trial's
-    `finished` event later still completes the run.
-    """
-    experiment_id = store.experiment_id(study)
-    run = store.find_run(experiment_id, uid) if experiment_id else None
-    if run is None or run.info.status != "RUNNING":
-        return False
-    for model in models_of(store, run):
-        if str(model.status) == "PENDING":
-            store.client.finalize_logged_model(model.model_id, "FAILED")
-    store.client.set_tag(run.info.run_id, names.STATE, state)
-    if reason:
-        store.client.set_tag(run.info.run_id, names.REASON, names.shortened(reason))
-    status = names.STATUS.get(state, "FAILED")
-    store.client.set_terminated(run.info.run_id, status, end_time=names.milliseconds(time.time()))
-    return True
+        return set()
+    condition = f"attributes.status != 'RUNNING' and tags.`{names.KIND}` = 'trial'"
+    runs = _search(store, experiment_id, condition)
+    uids = (run.data.tags.get(names.UID, "") for run in runs if names.PROBLEM not in run.data.tags)
+    return {uid for uid in uids if uid.rpartition("-")[0] == study_uid}

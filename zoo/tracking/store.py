@@ -138,6 +138,12 @@ def _quoted_path(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3F")
 
 
+def preload() -> None:
+    """Import MLflow, which takes seconds; nothing is read or written."""
+    _be_quiet()
+    import mlflow  # noqa: F401
+
+
 def connect(uri: str | None = None, *, create: bool = True) -> Store:
     """A client for the store, known to answer.
 

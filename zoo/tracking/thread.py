@@ -121,6 +121,11 @@ class BackgroundTracker:
         """Have all events of a trial recorded, those that MLflow holds already too; returns at once."""
         self._queue.put(_Work(number, config, tuple(events), folder))
 
+    @property
+    def working(self) -> bool:
+        """Whether the thread is still at it."""
+        return self._thread.is_alive()
+
     def recorded(self) -> list[int]:
         """The trials that MLflow holds to their end, files and model included."""
         late = {work.number for work, _ in self._late.copy()}

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from zoo.process import enter_child
+from zoo.process import enter_child, leave_child
 from zoo.trial import TrialConfig
 
 
@@ -26,6 +26,7 @@ def trial_process(
         return bool(connection.recv())
 
     run_trial(TrialConfig.from_json(config), cache, folder, connection.send, answer)
+    leave_child(connection)
 
 
 def evaluation_process(
@@ -36,3 +37,4 @@ def evaluation_process(
     from zoo.training.job import evaluate_model
 
     connection.send(evaluate_model(model, cache, digest))
+    leave_child(connection)

@@ -11,18 +11,20 @@ Every `epoch` is answered with True (go on) or False (stop: pruned). A complete 
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.store import open_dataset, split_for
-from zoo.errors import InvalidParameters, PluginError, ZooError
+from zoo.errors import InvalidParameters, PluginError, ZooError, one_line
 from zoo.registry import Registered, Registry
 from zoo.training import backend
 from zoo.training.fit import NotFinite, fit, training_space
-from zoo.training.model import assemble, check_layers, check_network, predict, summary
+from zoo.training.model import assemble, check_layers, check_network, check_shape, predict, summary
 from zoo.trial import Chosen, TrialConfig
 
 if TYPE_CHECKING:
@@ -44,11 +46,9 @@ def run_trial(config: TrialConfig, cache: Path, folder: Path, send: Send, answer
     try:
         finished = _train(config, cache, folder, send, answer)
     except InvalidParameters as error:
-        finished = {"state": "pruned", "reason": f"impossible parameters: {error}"}
+        finished = {"state": "pruned", "reason": f"impossible parameters: {one_line(error)}"}
     except NotFinite as error:
         finished = {"state": "failed", "reason": str(error)}
-    except MemoryError as error:
-        finished = {"state": "failed", "reason": f"out of memory: {error}"}
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
         finished = {"state": "failed", "reason": _reason(error)}
@@ -64,7 +64,7 @@ def _train(config: TrialConfig, cache: Path, folder: Path, send: Send, answer: A
     train, validation = split_for(cache, config.digest, dataset, config.validation)
     registry = Registry.load()
     network = _build_network(registry, config.architecture, train, len(dataset.class_names))
-    layers = _build_augmentation(registry, config.augmentation)
+    layers = _build_augmentation(registry, config.augmentation, train)
     model, kept = assemble(network, layers, train.images.shape[1:])
     parameters = int(network.count_params())
     send(
@@ -117,33 +117,33 @@ def _build_network(registry: Registry, chosen: Chosen, train: Split, num_classes
 
     entry = registry.get("architecture", chosen.name)
     input_shape = tuple(int(size) for size in train.images.shape[1:])  # (height, width, channels)
-    network = _call(entry, chosen, input_shape, num_classes)
-    try:
+    with _at_fault(entry):
+        network = entry.function(input_shape, num_classes, **entry.space.check(chosen.parameters))
         check_network(network, num_classes, np.asarray(train.images[:2]).astype("float32") / 255)
-    except PluginError as error:
-        raise PluginError(f"{_told(entry)}: {error}.") from None
     return network
 
 
-def _build_augmentation(registry: Registry, chosen: Chosen) -> list[Any]:
+def _build_augmentation(registry: Registry, chosen: Chosen, train: Split) -> list[Any]:
     entry = registry.get("augmentation", chosen.name)
-    layers = _call(entry, chosen)
-    try:
+    with _at_fault(entry):
+        layers = entry.function(**entry.space.check(chosen.parameters))
         check_layers(layers)
-    except PluginError as error:
-        raise PluginError(f"{_told(entry)}: {error}.") from None
+        check_shape(layers, train.images.shape[1:])
     return list(layers)
 
 
-def _call(entry: Registered, chosen: Chosen, *arguments: Any) -> Any:
+@contextmanager
+def _at_fault(entry: Registered) -> Iterator[None]:
+    """Whatever goes wrong in here is told with the plugin's name and version."""
+    told = f"The {entry.kind} '{entry.name}' of {entry.origin}"
     try:
-        return entry.function(*arguments, **entry.space.check(chosen.parameters))
-    except ZooError:
-        raise
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{_told(entry)} raised {_reason(error)}") from error
+        yield
+    except PluginError as error:
+        raise PluginError(f"{told}: {error}") from error
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ZooError) or _is_out_of_memory(error):
+            raise
+        raise PluginError(f"{told} raised {_reason(error)}") from error
 
 
 def evaluate_model(model_path: Path, cache: Path, digest: str) -> dict[str, float]:
@@ -163,13 +163,15 @@ def evaluate_model(model_path: Path, cache: Path, digest: str) -> dict[str, floa
     }
 
 
-def _told(entry: Registered) -> str:
-    return f"The {entry.kind} '{entry.name}' of {entry.origin}"
-
-
-def _reason(error: Exception) -> str:
-    """The error in one line; backends that ran out of memory say so in many."""
-    text = " ".join(str(error).split())
-    if "ResourceExhausted" in type(error).__name__ or "RESOURCE_EXHAUSTED" in text:
-        return f"out of memory: {text[:300]}"
+def _reason(error: BaseException) -> str:
+    """The error in one line; backends that ran out of memory say so in many, Keras in bold."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", one_line(error))
+    if _is_out_of_memory(error):
+        return f"out of memory: {text[:300]}" if text else "out of memory"
     return text[:1000] if isinstance(error, ZooError) else f"{type(error).__name__}: {text[:1000]}"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Every backend has its own error for that."""
+    names = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
+    return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in one_line(error)

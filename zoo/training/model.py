@@ -67,6 +67,21 @@ def check_layers(layers: Any) -> None:
         raise PluginError(f"expected a list of Keras layers, but got {layers!r}")
 
 
+def check_shape(layers: Sequence[Any], input_shape: tuple[int, int, int]) -> None:
+    """Augmented images have the shape they had before: `(height, width, channels)`.
+
+    Raises:
+        PluginError: they have another.
+    """
+    import keras
+
+    images = keras.Input(input_shape)
+    for layer in layers:
+        images = layer(images)
+    if tuple(images.shape[1:]) != tuple(input_shape):
+        raise PluginError(f"expected images of shape {input_shape}, but got {tuple(images.shape[1:])}")
+
+
 def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> np.ndarray[Any, Any]:
     """Class probabilities `(n, num_classes)`, float32. Eager: tracing costs more than it saves here."""
     import numpy as np

@@ -27,6 +27,7 @@ def run_alone(
     executor: LocalExecutor,
     tracker: Tracker,
     display: Display,
+    interrupts: Interrupts,
 ) -> Event:
     """Train one configuration outside any search, nothing pruned; returns its last event.
 
@@ -35,33 +36,32 @@ def run_alone(
     """
     display.begin(f"training of {record.folder.parents[1].name}", config.objective, config.direction, 0, 1)
     display.started(number, config)
-    with Interrupts() as interrupts:
-        try:
+    try:
+        with interrupts.welcome():
+            executor.start(number, config, cache, record.folder)
+        while True:
             with interrupts.welcome():
-                executor.start(number, config, cache, record.folder)
-            while True:
-                with interrupts.welcome():
-                    ready = executor.wait(timeout=1.0)
-                for one in ready:
-                    event = executor.read(one)
-                    if event["event"] == "progress":
-                        display.progress(number, event["epoch"], event["fraction"])
-                        continue
-                    record.append(event)
-                    if event["event"] == "epoch":
-                        executor.answer(number, True)
-                        display.epoch(number, event["epoch"], event["metrics"])
-                    tracker.put(number, config.as_json(), event, record.folder)
-                    if event["event"] == "finished":
-                        return _ended_well(event, number, config, record, display)
-        except Interrupted:
-            executor.stop_all()
-            event = ended("failed", "interrupted")
-            record.append(event)
-            tracker.put(number, config.as_json(), event, record.folder)
-            stopped = TrialFailed("stopped; what it reached is in MLflow")
-            stopped.exit_status = interrupts.exit_status
-            raise stopped from None
+                ready = executor.wait(timeout=1.0)
+            for one in ready:
+                event = executor.read(one)
+                if event["event"] == "progress":
+                    display.progress(number, event["epoch"], event["fraction"])
+                    continue
+                record.append(event)
+                if event["event"] == "epoch":
+                    executor.answer(number, True)
+                    display.epoch(number, event["epoch"], event["metrics"])
+                tracker.put(number, config.as_json(), event, record.folder)
+                if event["event"] == "finished":
+                    return _ended_well(event, number, config, record, display)
+    except Interrupted:
+        executor.stop_all()
+        event = ended("failed", "interrupted")
+        record.append(event)
+        tracker.put(number, config.as_json(), event, record.folder)
+        stopped = TrialFailed("stopped; what it reached is in MLflow")
+        stopped.exit_status = interrupts.exit_status
+        raise stopped from None
 
 
 def _ended_well(

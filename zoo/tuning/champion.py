@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from zoo.tuning.display import Display
 from zoo.tuning.executor import LocalExecutor
+from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.record import StudyRecord
 from zoo.tuning.search import OptunaSearch
 from zoo.tuning.supervisor import Tracker
@@ -19,8 +20,13 @@ def score_champion(
     tracker: Tracker,
     digest: str,
     display: Display,
+    interrupts: Interrupts,
 ) -> Mapping[str, float]:
-    """Score the champion's model on the test split, once; what is recorded already is read back."""
+    """Score the champion's model on the test split, once; what is recorded already is read back.
+
+    Raises:
+        Interrupted: it was told to stop; the next run of the study scores it.
+    """
     best = search.best()
     if best is None:
         return {}
@@ -35,7 +41,8 @@ def score_champion(
         )
         return {}
     display.phase("scoring the best model on the test split …")
-    metrics = executor.evaluate(model, record.cache, digest, trial.folder / "output.log")
+    with interrupts.welcome():
+        metrics = executor.evaluate(model, record.cache, digest, trial.folder / "output.log")
     if isinstance(metrics, str):
         display.problem(
             f"trial {number} was not scored on the test split: {metrics}; see {trial.folder / 'output.log'}"

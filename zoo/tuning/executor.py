@@ -60,7 +60,7 @@ class LocalExecutor:
         if event is None:  # its end of the pipe is closed, or it is gone
             event = ended("failed", child.end())
         elif event["event"] == "finished":
-            child.join()
+            child.end()  # a thread that a plugin left behind may keep it
         if event["event"] == "finished":
             del self._running[number]
         return event
@@ -83,8 +83,11 @@ class LocalExecutor:
     def evaluate(self, model: Path, cache: Path, digest: str, log: Path) -> Mapping[str, float] | str:
         """Metrics of a saved model on the test split, or how the process died."""
         child = self._server.child(evaluation_process, (model, cache, digest, log, self._environment(0)))
-        metrics = child.receive()
-        died = child.join()
+        try:
+            metrics = child.receive()
+            died = child.end()
+        finally:
+            child.kill()
         return died if metrics is None else dict(metrics)
 
     def _environment(self, slot: int) -> Mapping[str, str]:

@@ -55,7 +55,12 @@ class Interrupts:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.signum is not None:  # the second time: at once; trials end with this process
-            sys.stderr.write("\nstopped at once; the next run of the study puts its record in order\n")
+            if hasattr(sys, "ps1"):  # but an interpreter somebody sits at is not ours to end
+                raise KeyboardInterrupt
+            show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+            sys.stderr.write(
+                f"{show_cursor}\nstopped at once; the next run of the study puts its record in order\n"
+            )
             sys.stderr.flush()
             os._exit(self.exit_status)
         self.signum = signum

@@ -46,9 +46,9 @@ def check_manifest(
     if not differences:
         return
     shown = "".join(f"\n  {line}" for line in differences)
-    ways = [f"to begin a study of its own: zoo tune --study {study} --name {study}-2"]
+    ways = [f"to begin a study of its own: the same command with --name {study}-2"]
     if all(line.startswith("plugins.") for line in differences):
-        ways.append(f"to go on with the new version: zoo tune --study {study} --accept-versions")
+        ways.append("to go on with the new version: the same command with --accept-versions")
     else:
         ways.append("to go on with the old one: undo the change")
     raise ManifestError(

@@ -92,7 +92,7 @@ class StudyRecord:
 
     def __init__(self, root: Path, study: str) -> None:
         self.folder = root / STATE / study
-        self.cache = Path(os.environ.get("ZOO_CACHE_DIR") or root / STATE / "cache")
+        self.cache = Path(os.environ.get("ZOO_CACHE_DIR") or root / STATE / ".cache")
         self._study = study
         self._lock: Any = None
 
@@ -120,6 +120,19 @@ class StudyRecord:
                     f"{folder} cannot be written ({error.strerror}); zoo keeps its record there. "
                     "Run it from a folder you may write to."
                 ) from None
+
+    def belong_to(self, uid: str) -> None:
+        """Make this the folder of the study `uid`; trials of an earlier one of that name are put aside."""
+        owner = self.folder / "uid"
+        before = owner.read_text(encoding="utf-8").strip() if owner.exists() else uid
+        trials = self.folder / "trials"
+        if before != uid and trials.exists():
+            trials.rename(self.folder / f"trials-{before[:8]}")
+        owner.write_text(uid + "\n", encoding="utf-8")
+
+    def numbers(self) -> list[int]:
+        """The trials that have a folder, in order."""
+        return sorted(int(path.name) for path in (self.folder / "trials").glob("*") if path.name.isdigit())
 
     def acquire(self) -> None:
         """Take the study's lock; it goes with this process, however that ends.

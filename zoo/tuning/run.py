@@ -12,6 +12,8 @@ from zoo.study import StudyDefinition, load_study
 from zoo.tracking import connect, leaderboard
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, PlainDisplay
+from zoo.tuning.record import StudyRecord
+from zoo.tuning.samplers import check_sampler
 from zoo.tuning.search import OptunaSearch, default_storage
 from zoo.tuning.session import Session, TrainResult, TuneResult
 
@@ -55,12 +57,15 @@ def tune(
     registry = Registry.load()
     definition = load_study(study, registry, overrides=overrides, name=name, folder=root)
     definition = definition.with_search(trials=trials, sampler=sampler, pruner=pruner)
+    check_sampler(definition)
     url = storage or default_storage(root)
     with Session(definition, root, jobs, display or PlainDisplay()) as session:
         for problem in registry.problems:
             session.display.problem(problem)
         return session.search_with(
-            lambda manifest: OptunaSearch(definition, manifest, url, accept_versions=accept_versions)
+            lambda manifest: OptunaSearch(
+                definition, manifest, url, home=session.record.folder, accept_versions=accept_versions
+            )
         )
 
 
@@ -89,13 +94,17 @@ def train(
     definition = load_study(study, registry, overrides=overrides, name=name, folder=root)
     if trial is not None and overrides:
         raise StudyError("--trial trains what that trial trained, so --set cannot change it")
+    recorded = _recorded(root, definition, trial) if trial is not None else None
     with Session(definition, root, jobs=1, display=display or PlainDisplay()) as session:
         for problem in registry.problems:
             session.display.problem(problem)
-        config = _recorded(session, definition, trial) if trial is not None else None
-        return session.train(
-            config or definition.baseline(session.prepared.digest, definition.seed_of(0)), trial
-        )
+        digest = session.prepared.digest
+        if recorded is not None and recorded.digest != digest:
+            raise StudyError(
+                f"Trial {trial} of '{definition.name}' was trained on other data "
+                f"({recorded.digest[:12]}…, now {digest[:12]}…), so it cannot be trained again."
+            )
+        return session.train(recorded or definition.baseline(digest, definition.seed_of(0)), trial)
 
 
 def compare(*studies: str) -> pd.DataFrame:
@@ -110,6 +119,8 @@ def compare(*studies: str) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if not studies:
+        raise StudyError("There is nothing to compare; name a study: zoo.compare('mnist_cnn')")
     store = connect(create=False)
     tables = []
     for study in studies:
@@ -119,18 +130,13 @@ def compare(*studies: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _recorded(session: Session, definition: StudyDefinition, trial: int) -> TrialConfig:
+def _recorded(root: Path, definition: StudyDefinition, trial: int) -> TrialConfig:
     """What trial number `trial` of the study trained."""
-    document = session.record.trial(trial).config()
+    record = StudyRecord(root, definition.name)
+    document = record.trial(trial).config()
     if document is None:
         raise StudyError(
-            f"There is no trial {trial} of '{definition.name}' in {session.record.folder / 'trials'}; "
+            f"There is no trial {trial} of '{definition.name}' in {record.folder / 'trials'}; "
             f"`zoo compare --study {definition.name}` lists its trials."
         )
-    config = TrialConfig.from_json(document)
-    if config.digest != session.prepared.digest:
-        raise StudyError(
-            f"Trial {trial} of '{definition.name}' was trained on other data "
-            f"({config.digest[:12]}…, now {session.prepared.digest[:12]}…), so it cannot be trained again."
-        )
-    return config
+    return TrialConfig.from_json(document)

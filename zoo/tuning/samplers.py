@@ -15,7 +15,19 @@ from zoo.study import StudyDefinition
 if TYPE_CHECKING:
     import optuna
 
-GRID_LIMIT = 100_000
+GRID_LIMIT = 20_000
+
+
+def check_sampler(definition: StudyDefinition) -> None:
+    """Whether the study's sampler can search its space here; without Optuna.
+
+    Raises:
+        ZooError: a grid that is not finite or too large, or a package that is not installed.
+    """
+    if definition.search.sampler == "grid":
+        grid_points(definition)
+    if definition.search.sampler == "gp" and not all(map(importlib.util.find_spec, ("torch", "scipy"))):
+        raise ZooError("The sampler 'gp' needs PyTorch and SciPy: pip install 'keras-zoo[gp]'")
 
 
 def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
@@ -26,8 +38,7 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
     planned, are random. `cmaes` (Hansen & Ostermeier 2001) and `gp` model what is numeric and
     unconditional, and draw the rest at random.
 
-    Raises:
-        ZooError: the sampler needs a package that is not installed.
+    `check_sampler` says beforehand whether it can be had.
     """
     import optuna
 
@@ -45,8 +56,6 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
         if name == "cmaes":
             return optuna.samplers.CmaEsSampler(n_startup_trials=startup, seed=seed)
         if name == "gp":
-            if not all(importlib.util.find_spec(needed) for needed in ("torch", "scipy")):
-                raise ZooError("The sampler 'gp' needs PyTorch and SciPy: pip install 'keras-zoo[gp]'")
             return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
     return optuna.samplers.RandomSampler(seed=seed)
 

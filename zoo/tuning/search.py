@@ -6,15 +6,18 @@ was killed) does not count and is asked for again with the same values; one that
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import re
+import socket
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 from zoo.study import StudyDefinition
 from zoo.trial import TrialConfig
 from zoo.tuning.manifest import check_manifest
@@ -58,13 +61,17 @@ class OptunaSearch:
         manifest: Mapping[str, Any],
         storage: str,
         *,
+        home: Path,
         accept_versions: bool = False,
     ) -> None:
         """Open the study or begin it.
 
+        Args:
+            home: the study's folder, whose lock the caller holds.
+
         Raises:
             ManifestError: it was begun as something else.
-            ZooError: the storage cannot be opened.
+            ZooError: the storage cannot be opened, or trials of the study run elsewhere.
         """
         import optuna
 
@@ -73,7 +80,7 @@ class OptunaSearch:
         self._digest = manifest["dataset"]["digest"]
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
         self._live: dict[int, optuna.Trial] = {}
-        opened = _open_storage(storage)
+        opened = _open_storage(storage, home)
         search = definition.search
         self._study = optuna.create_study(
             study_name=definition.name,
@@ -90,8 +97,8 @@ class OptunaSearch:
             check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
         elif begun and not ours:
             raise ZooError(
-                f"There is an Optuna study '{definition.name}' in {storage} that zoo did not make; "
-                f"use another name: zoo tune --study {definition.name} --name {definition.name}-2"
+                f"There is an Optuna study '{definition.name}' in {redacted(storage)} that zoo did not make; "
+                f"give yours another name: the same command with --name {definition.name}-2"
             )
         # A seeded sampler starts over in every process; without the count, a study that is resumed
         # would draw its first trials once more.
@@ -101,6 +108,7 @@ class OptunaSearch:
         if not begun:
             self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr("zoo.manifest", json.dumps(manifest))
+        self._settle(f"{socket.gethostname()}:{home.resolve()}")
 
     def uid(self, number: int | None = None) -> str:
         """A name no other study or trial has, anywhere."""
@@ -163,8 +171,7 @@ class OptunaSearch:
         """Trials that a supervisor which is gone left running. The caller holds the study's lock."""
         import optuna
 
-        running = (optuna.trial.TrialState.RUNNING,)
-        trials = self._study.get_trials(deepcopy=False, states=running)
+        trials = self._running()
         for trial in trials:
             # Optuna has no public way to take up a running trial in another process.
             self._live.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
@@ -209,6 +216,23 @@ class OptunaSearch:
         if answers not in [one.system_attrs.get("fixed_params") for one in waiting]:
             self._enqueue(answers)
 
+    def _settle(self, home: str) -> None:
+        """A storage can be shared, a folder's lock cannot: what runs elsewhere is not ours to end."""
+        elsewhere = self._study.user_attrs.get("zoo.home", home)
+        running = self._running()
+        if elsewhere != home and running:
+            listed = ", ".join(str(trial.number) for trial in running)
+            raise ZooError(
+                f"Trial {listed} of '{self._definition.name}' runs in {elsewhere}; wait for it there, "
+                f"or begin a study of your own: the same command with --name {self._definition.name}-2"
+            )
+        self._study.set_user_attr("zoo.home", home)
+
+    def _running(self) -> list[optuna.trial.FrozenTrial]:
+        import optuna
+
+        return list(self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)))
+
     def _enqueue(self, answers: Mapping[str, Any]) -> None:
         self._study.enqueue_trial(dict(answers))
 
@@ -218,17 +242,27 @@ class OptunaSearch:
         return next(point for point in self._grid if _key(point) not in used)
 
 
-def _open_storage(url: str) -> optuna.storages.BaseStorage:
+def _open_storage(url: str, home: Path) -> optuna.storages.BaseStorage:
+    """The storage, its tables made if need be, one process of this folder at a time: Optuna's own
+    making of them is a race."""
     import optuna
 
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
-        if "://" in url and not url.startswith("redis"):
-            return optuna.storages.RDBStorage(url, engine_kwargs=options)
-        return optuna.storages.get_storage(url)
+        with (home.parent / ".optuna.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if "://" in url and not url.startswith("redis"):
+                return optuna.storages.RDBStorage(url, engine_kwargs=options)
+            return optuna.storages.get_storage(url)
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise ZooError(f"The Optuna storage {url} cannot be opened: {text[:200]}") from error
+        raise ZooError(
+            f"The Optuna storage {redacted(url)} cannot be opened: {redacted(one_line(error))[:200]}"
+        ) from error
+
+
+def redacted(text: str) -> str:
+    """`text` without the password of a URL in it."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:…@", text)
 
 
 def _derived(seed: int, begun: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +22,10 @@ from zoo.tracking import (
     StudyFacts,
     StudyTracker,
     connect,
+    ended_runs,
     leaderboard,
     model_address,
     preload,
-    unfinished_runs,
 )
 from zoo.trial import TrialConfig
 from zoo.tuning.alone import run_alone
@@ -34,7 +35,7 @@ from zoo.tuning.executor import LocalExecutor
 from zoo.tuning.interrupts import Interrupted, Interrupts
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.record import StudyRecord
-from zoo.tuning.search import OptunaSearch
+from zoo.tuning.search import OptunaSearch, redacted
 from zoo.tuning.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -89,6 +90,13 @@ class TrainResult:
     epochs: Sequence[Mapping[str, float]]
     folder: Path
 
+    @property
+    def curves(self) -> pd.DataFrame:
+        """A row for every epoch, the first is 1; a column for every metric."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.epochs), index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
+
 
 class Session(AbstractContextManager["Session"]):
     """The processes, files and connections that one study needs, open while it is worked on.
@@ -102,6 +110,7 @@ class Session(AbstractContextManager["Session"]):
         self.display = display
         self.record = StudyRecord(root, definition.name)
         self.executor = LocalExecutor(jobs)
+        self._heard: list[int] = []  # trials that MLflow had before this session
 
     def __enter__(self) -> Session:
         self.record.acquire()
@@ -139,15 +148,17 @@ class Session(AbstractContextManager["Session"]):
 
     def search_with(self, open_search: Callable[[dict[str, Any]], OptunaSearch]) -> TuneResult:
         """Run the study's trials, score the champion, close the record."""
-        search = open_search(manifest_of(self.definition, self.prepared))
-        tracker = self.tracker(search.uid(), manifest_of(self.definition, self.prepared))
+        manifest = manifest_of(self.definition, self.prepared)
+        search = open_search(manifest)
+        self.record.belong_to(search.uid())
+        tracker = self.tracker(search.uid(), manifest)
         supervisor = Supervisor(self.definition, search, self.record, self.executor, tracker, self.display)
         tested: Mapping[str, float] = {}
         recorded = False
         status = "FAILED"
         with Interrupts() as interrupts:
             try:
-                self._reconcile(supervisor, tracker, search.uid())
+                self._reconcile(supervisor, tracker, search)
                 outcome = supervisor.run(interrupts)
                 if outcome.interrupted is None and "test" in self.prepared.sizes:
                     try:
@@ -157,8 +168,8 @@ class Session(AbstractContextManager["Session"]):
                 status = "KILLED" if outcome.interrupted is not None else "FINISHED"
             finally:
                 self.display.phase("finishing the record …")
-                recorded = tracker.close(status, timeout=_LAST_WORDS_SECONDS)
-                drop_copies(self.record, search, tracker.recorded())
+                recorded = self._close(tracker, status)
+                drop_copies(self.record, search, [*self._heard, *tracker.recorded()])
         best = outcome.best if recorded else None
         uri = self._model_address(search.uid(best[0])) if best else ""
         return TuneResult(
@@ -199,7 +210,7 @@ class Session(AbstractContextManager["Session"]):
                 status = "FINISHED"
             finally:
                 self.display.phase("finishing the record …")
-                tracker.close(status, timeout=_LAST_WORDS_SECONDS)
+                self._close(tracker, status)
         return TrainResult(
             study=self.definition.name,
             objective=config.objective,
@@ -233,7 +244,9 @@ class Session(AbstractContextManager["Session"]):
             definition=definition.text,
             manifest=manifest,
             training=training,
-            command=" ".join(["zoo", *sys.argv[1:]]) if sys.argv[0].endswith("zoo") else "zoo.tune",
+            command=redacted(shlex.join(["zoo", *sys.argv[1:]]))
+            if sys.argv[0].endswith("zoo")
+            else "zoo.tune",
         )
         tracker = BackgroundTracker(
             lambda: StudyTracker(self._store.result(), facts),
@@ -259,19 +272,33 @@ class Session(AbstractContextManager["Session"]):
         cache, digest = self.record.cache, self.prepared.digest
         return validation_split(cache, digest, open_dataset(cache, digest), self.definition.validation).images
 
-    def _reconcile(self, supervisor: Supervisor, tracker: BackgroundTracker, uid: str) -> None:
-        """Whatever a supervisor that was killed left open gets its end, from the trials' own files."""
+    def _reconcile(self, supervisor: Supervisor, tracker: BackgroundTracker, search: OptunaSearch) -> None:
+        """What a killed supervisor left open, and what MLflow did not hear of, from the trials' own files."""
         abandoned = supervisor.reconcile()
-        left = {
-            int(run.rpartition("-")[2])
-            for run in unfinished_runs(self.definition.name, uid, self._store.result())
-        }
-        for number in sorted(left.union(abandoned)):
-            trial = self.record.trial(number)
-            tracker.replay(number, trial.config() or {}, trial.events(), trial.folder)
         if abandoned:
             listed = ", ".join(map(str, abandoned))
             self.display.problem(f"the last run of this study was killed; put in order: trial {listed}")
+        ended = ended_runs(self.definition.name, search.uid(), self._store.result())
+        for number in self.record.numbers():
+            trial = self.record.trial(number)
+            if search.uid(number) in ended:
+                self._heard.append(number)
+            elif trial.finished() is not None:
+                tracker.replay(number, trial.config() or {}, trial.events(), trial.folder)
+
+    def _close(self, tracker: BackgroundTracker, status: str) -> bool:
+        """Wait for MLflow as long as it takes in more; whether it has everything."""
+        recorded = -1
+        while not (closed := tracker.close(status, timeout=_LAST_WORDS_SECONDS)):
+            before, recorded = recorded, len(tracker.recorded())
+            if not tracker.working or recorded == before:
+                break
+        if not closed:
+            self.display.problem(
+                "MLflow does not have everything of this study; nothing is lost, it is in "
+                f"{self.record.folder}, and the next run of the study adds it"
+            )
+        return closed
 
     def _model_address(self, uid: str) -> str:
         return model_address(self.definition.name, uid, self._store.result())

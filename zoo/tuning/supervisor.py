@@ -65,6 +65,7 @@ class Supervisor:
         self._tracker = tracker
         self._display = display
         self._configs: dict[int, TrialConfig] = {}
+        self._reached: dict[int, float] = {}  # the best objective so far of a running trial
         self._failures: list[str] = []
 
     def reconcile(self) -> list[int]:
@@ -83,8 +84,8 @@ class Supervisor:
             self._tell_search(number, event)
         return abandoned
 
-    def run(self) -> Outcome:
-        """Run trials until the study has its number of them.
+    def run(self, interrupts: Interrupts) -> Outcome:
+        """Run trials until the study has its number of them, or a signal ends it.
 
         Raises:
             TooManyFailures: three in a row failed.
@@ -93,15 +94,14 @@ class Supervisor:
         self._display.begin(
             definition.name, definition.objective, definition.direction, search.done(), search.total()
         )
-        with Interrupts() as interrupts:
-            try:
-                self._loop(interrupts)
-            except Interrupted:
-                self._interrupt()
-                return self._outcome(interrupts.exit_status)
-            except BaseException:
-                self._interrupt("interrupted: the study was stopped")
-                raise
+        try:
+            self._loop(interrupts)
+        except Interrupted:
+            self._interrupt()
+            return self._outcome(interrupts.exit_status)
+        except BaseException:
+            self._interrupt("interrupted: the study was stopped")
+            raise
         return self._outcome(None)
 
     def _loop(self, interrupts: Interrupts) -> None:
@@ -142,8 +142,7 @@ class Supervisor:
             event = self._judged(event)
         self._record.trial(number).append(event)
         if kind == "epoch":
-            value = event["metrics"][self._definition.objective]
-            self._executor.answer(number, self._search.report(number, event["epoch"], value))
+            self._executor.answer(number, self._goes_on(number, event))
             self._display.epoch(number, event["epoch"], event["metrics"])
         if kind == "finished":
             value = self._tell_search(number, event)
@@ -152,7 +151,19 @@ class Supervisor:
             )
         self._track(number, event)
         if kind == "finished":
+            self._reached.pop(number, None)
+            del self._configs[number]
             self._count_failures(event)
+
+    def _goes_on(self, number: int, event: Event) -> bool:
+        """Whether the pruner lets a trial train another epoch, by the best it reached: that is its result."""
+        value = event["metrics"][self._definition.objective]
+        better = max if self._definition.direction == "maximize" else min
+        best = self._reached[number] = better(value, self._reached.get(number, value))
+        goes_on = self._search.report(number, event["epoch"], best)
+        return (
+            goes_on or event["epoch"] == self._configs[number].training["epochs"]
+        )  # nothing is left to save
 
     def _judged(self, event: Event) -> Event:
         """A trial is complete only with a finite objective."""
