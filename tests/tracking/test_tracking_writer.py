@@ -104,9 +104,9 @@ def test_the_model_of_the_best_epoch(tracker: StudyTracker, folder: Path) -> Non
         ("loss", 2, 0.5),
         ("val_accuracy", 2, 0.9),
         ("epoch_seconds", 2, 0.5),
-        ("best_val_accuracy", 2, 0.9),
-        ("best_epoch", 2, 2.0),
-        ("train_seconds", 2, 1.5),
+        ("best_val_accuracy", 0, 0.9),
+        ("best_epoch", 0, 2.0),
+        ("train_seconds", 0, 1.5),
     }
     assert model.params == run.data.params
     assert model.tags["zoo.uid"] == "abc123-7"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FIRST = ("study", "trial", "state")
-_HIDDEN = ("dataset.digest", "run_id", "model", "reason", "train_seconds")
+_HIDDEN = ("dataset.digest", "run_id", "model", "reason", "train_seconds", "seed")
 
 
 @click.command("compare")
@@ -46,7 +46,10 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
             err=True,
         )
     if not (as_csv or as_json):
-        click.echo("next: zoo ui   curves, figures and models of these trials in MLflow", err=True)
+        click.echo(
+            f"next: zoo ui --study {studies[0]}   curves, figures and models of these trials in MLflow",
+            err=True,
+        )
 
 
 def _shown(table: pd.DataFrame) -> str:

@@ -56,8 +56,9 @@ class LiveDisplay:
         self._done, self._total = done, total
         self._began = time.monotonic()
         self._phase = "starting Keras …" if done < total else ""
-        resumed = f", {done} of them done" if done else ""
-        self._print(f"study [bold]{escape(study)}[/]: {total} trials{resumed}, {direction} {objective}")
+        resumed = f", {min(done, total)} of them done" if done else ""
+        trials = f"{total} trial{'s' if total != 1 else ''}"
+        self._print(f"study [bold]{escape(study)}[/]: {trials}{resumed}, {direction} {objective}")
         self._live.start()
 
     def started(self, number: int, config: TrialConfig) -> None:

@@ -6,6 +6,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,8 @@ def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int) -> No
         click.echo("loading Keras …", err=True)
     from zoo.training import backend
 
-    backend.quiet()
+    with backend.muted():
+        import_module("keras")
     from zoo.training.model import summary
 
     try:

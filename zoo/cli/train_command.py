@@ -31,4 +31,5 @@ def command(study: str, trial: int | None, overrides: tuple[str, ...], name: str
         f"{result.objective} {value:.4f} in epoch {result.summary['best_epoch']:.0f} of {len(result.epochs)}"
     )
     click.echo(f"model: {result.folder / 'model.keras'}")
-    click.echo(f"next: zoo ui   its curves and figures, in the experiment {result.study}", err=True)
+    if not quiet:
+        click.echo(f"next: zoo ui   its curves and figures, in the experiment {result.study}", err=True)

@@ -72,17 +72,18 @@ def command(
     if result.best is None:
         click.echo("no trial was completed", err=True)
         return 1
-    _print(result, result.best)
+    _print(result, result.best, quiet)
     return 0
 
 
-def _print(result: TuneResult, best: tuple[int, float]) -> None:
+def _print(result: TuneResult, best: tuple[int, float], quiet: bool) -> None:
     number, value = best
     tested = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
     click.echo(f"best: trial {number}, {result.objective} {value:.4f}{tested}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
-    click.echo(
-        f"next: zoo compare --study {result.study}   the trials, best first\n"
-        f"      zoo ui                         the same in MLflow's UI, with curves and figures",
-        err=True,
-    )
+    if not quiet:
+        click.echo(
+            f"next: zoo compare --study {result.study}   the trials, best first\n"
+            f"      zoo ui --study {result.study}        the same in MLflow's UI, with curves and figures",
+            err=True,
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
+import signal
+import subprocess
 
 import click
 
@@ -11,6 +13,9 @@ from zoo.errors import ZooError
 
 
 @click.command("ui")
+@click.option(
+    "--study", metavar="STUDY", help="Print the address of this study's trials, charts beside them."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -19,12 +24,12 @@ from zoo.errors import ZooError
     show_default=True,
     help="Port; the next free one if it is taken.",
 )
-def command(host: str, port: int) -> None:
+def command(study: str | None, host: str, port: int) -> int:
     """Open MLflow's UI on the record, until Ctrl-C.
 
     Prints its address; where MLFLOW_TRACKING_URI names a server, that is all.
     """
-    from zoo.tracking import free_port, tracking_uri, ui_address, ui_command, ui_environment
+    from zoo.tracking import free_port, study_page, tracking_uri, ui_address, ui_command, ui_environment
 
     uri = tracking_uri()
     try:
@@ -32,10 +37,29 @@ def command(host: str, port: int) -> None:
     except OSError as error:
         raise ZooError(f"zoo cannot listen on {host}: {error.strerror or error}") from None
     arguments = ui_command(uri, host, chosen)
-    click.echo(ui_address(uri, host, chosen))
+    page = study_page(study) if study is not None else ""
+    click.echo(ui_address(uri, host, chosen) + page)
     if not arguments:
-        return
+        return 0
     click.echo(f"showing {uri}; Ctrl-C ends it", err=True)
-    sys.stdout.flush()
-    os.dup2(2, 1)  # what the server says is no result
-    os.execvpe(arguments[0], arguments, ui_environment())
+    return _serve(arguments, ui_environment())
+
+
+def _serve(arguments: list[str], environment: dict[str, str]) -> int:
+    """Run the server until it ends or a signal ends it, with nothing of its own words on stdout."""
+    server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
+    told = False
+
+    def end(*_: object) -> None:
+        nonlocal told
+        told = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)  # its workers too
+
+    before = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        status = server.wait()
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    return 0 if told else status

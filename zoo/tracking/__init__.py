@@ -14,7 +14,7 @@ The only importer of MLflow, which it imports where it is used: importing this p
 from __future__ import annotations
 
 from zoo.tracking.names import trial_uid
-from zoo.tracking.reader import ended_runs, leaderboard, model_address
+from zoo.tracking.reader import ended_runs, leaderboard, model_address, study_page
 from zoo.tracking.server import free_port, ui_address, ui_command, ui_environment
 from zoo.tracking.store import Store, TrackingError, connect, preload, tracking_uri
 from zoo.tracking.thread import BackgroundTracker
@@ -32,6 +32,7 @@ __all__ = [
     "leaderboard",
     "model_address",
     "preload",
+    "study_page",
     "tracking_uri",
     "trial_uid",
     "ui_address",

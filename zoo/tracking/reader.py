@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from zoo.errors import did_you_mean
 from zoo.tracking import names
@@ -92,6 +93,27 @@ def model_address(study: str, uid: str, store: Store) -> str:
     run = store.find_run(experiment_id, uid) if experiment_id else None
     models = model_ids(run) if run is not None else []
     return f"models:/{models[-1]}" if models else ""
+
+
+def study_page(study: str, store: Store | None = None) -> str:
+    """Where MLflow's user interface shows a study's trials, best first, with their charts.
+
+    To be put behind the interface's address. By itself it would open on other pages, and show the
+    study's own run alone.
+
+    Raises:
+        TrackingError: MLflow cannot be reached, or holds no such study.
+    """
+    experiment_id, parents = _study_runs(study, store or connect(create=False))
+    tags = parents[0].data.tags
+    query = {
+        "workflowType": "machine_learning",
+        "searchFilter": f"tags.`{names.KIND}` = 'trial'",
+        "orderByKey": f"metrics.`best_{tags[names.OBJECTIVE]}`",
+        "orderByAsc": str(tags[names.DIRECTION] == "minimize").lower(),
+        "compareRunsMode": "CHART",
+    }
+    return f"/#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
 def ended_runs(study: str, study_uid: str, store: Store) -> set[str]:

@@ -158,8 +158,7 @@ class BackgroundTracker:
         try:
             self._tracker = self._open_tracker()
         except Exception as error:
-            self._failure = error
-            self._say(str(error))
+            self._failure = error  # `ready` raises it
         finally:
             self._opened.set()
         while True:

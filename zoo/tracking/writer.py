@@ -261,7 +261,7 @@ class StudyTracker:
         step = int(event["summary"].get("best_epoch") or 0)
         known = {"parameters"} & run.data.metrics.keys()  # said when the trial started
         summary = {key: value for key, value in event["summary"].items() if key not in known}
-        points = _metrics(summary, event, step=step)
+        points = _metrics(summary, event, step=0)  # one figure for the whole run: MLflow draws it as a bar
         self._log(trial.run_id, points)
         self._upload(trial, folder)
         if event["state"] == "complete":

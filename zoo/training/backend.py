@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -14,6 +16,21 @@ def quiet() -> None:
     """Keep the backend's start-up chatter out of the terminal. Before it is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+@contextlib.contextmanager
+def muted() -> Iterator[None]:
+    """Nothing on stderr: backends greet there from native code, past every logging level."""
+    quiet()
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def child_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:

@@ -55,7 +55,7 @@ def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) 
     if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         raise PluginError(
             "expected class probabilities (each row sums to 1), but they sum to "
-            f"{float(outputs[0].sum()):.3g}; does the last layer lack its softmax?"
+            f"{float(outputs[0].sum()):.3g}; the last layer may lack its softmax"
         )
 
 

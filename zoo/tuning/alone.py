@@ -34,7 +34,7 @@ def run_alone(
     Raises:
         TrialFailed: it failed, was impossible, or was interrupted.
     """
-    display.begin(f"training of {record.folder.parents[1].name}", config.objective, config.direction, 0, 1)
+    display.begin(record.folder.parents[1].name, config.objective, config.direction, 0, 1)
     display.started(number, config)
     try:
         with interrupts.welcome():
@@ -72,5 +72,8 @@ def _ended_well(
     display.finished(number, event["state"], value, event["reason"], best, 1)
     if event["state"] != "complete":
         log = record.folder / "output.log"
-        raise TrialFailed(f"the training {event['state']}: {event['reason']}. What it printed is in {log}")
+        raise TrialFailed(
+            f"the training was not completed ({event['state']}): {event['reason']}. "
+            f"What it printed is in {log}"
+        )
     return event

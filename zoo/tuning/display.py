@@ -84,8 +84,9 @@ class PlainDisplay(NoDisplay):
 
     def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
         self._objective, self._total = objective, total
-        resumed = f", {done} of them done" if done else ""
-        self._line(f"study {study}: {total} trials{resumed}, {direction} {objective}")
+        resumed = f", {min(done, total)} of them done" if done else ""
+        trials = f"{total} trial{'s' if total != 1 else ''}"
+        self._line(f"study {study}: {trials}{resumed}, {direction} {objective}")
 
     def started(self, number: int, config: TrialConfig) -> None:
         self._started[number] = time.monotonic()

@@ -198,7 +198,7 @@ class Supervisor:
             raise TooManyFailures(
                 f"{FAILURES_IN_A_ROW} trials in a row failed, the last because: {event['reason']}. "
                 f"What the trials printed is in {self._record.folder / 'trials'}; "
-                f"when it is put right, go on with: zoo tune --study {self._definition.name}"
+                "when it is put right, the same command goes on"
             )
 
     def _interrupt(self, reason: str = "interrupted") -> None:
