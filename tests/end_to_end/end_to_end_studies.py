@@ -1,0 +1,53 @@
+"""Studies that take seconds."""
+
+from __future__ import annotations
+
+# A trial of it takes a second or two.
+TINY = """
+dataset = "digits"
+[validation]
+fraction = 0.2
+[architecture]
+name = "conv_net"
+filters = [8]
+convolutions_per_block = 1
+kernel_size = 3
+padding = "same"
+activation = "relu"
+pool_size = 2
+batch_norm = false
+dense_units = []
+dropout = { low = 0.0, high = 0.5 }
+[training]
+epochs = 2
+batch_size = 64
+optimizer = "adam"
+learning_rate = { low = 1e-3, high = 3e-2, log = true }
+schedule = "constant"
+[search]
+trials = 2
+sampler = "random"
+pruner = "none"
+"""
+
+# Long enough to be interrupted, short enough to be waited for.
+BUSY = TINY.replace("epochs = 2", "epochs = 20\npatience = 20").replace("trials = 2", "trials = 3")
+
+FAULTY = """
+dataset = "digits"
+[architecture]
+name = "faulty"
+units = 8
+how = { choices = ["fine", "impossible", "raises", "vanishes", "segfaults", "nan"] }
+[training]
+epochs = 1
+batch_size = 64
+optimizer = "adam"
+learning_rate = 0.01
+schedule = "constant"
+[search]
+trials = 50
+sampler = "grid"
+pruner = "none"
+seed = 0  # the one that is no failure comes third, so that never three fail in a row
+"""

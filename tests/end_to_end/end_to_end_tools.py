@@ -1,0 +1,257 @@
+"""The installed command in a folder of its own, and what the stores hold afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+# What would steer zoo, Keras or MLflow from outside.
+_STEERS = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR", "TERM")
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """This process's environment without what steers zoo; no GPU, since the tests are of the CPU."""
+    home.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_STEERS)}
+    return {**kept, "HOME": str(home), "COLUMNS": "200", "TERM": "xterm", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def zoo_script() -> str | None:
+    return shutil.which("zoo", path=str(Path(sys.executable).parent)) or shutil.which("zoo")
+
+
+def until(condition: Callable[[], Any], seconds: float = 90.0, what: str = "") -> Any:
+    """What `condition` gives as soon as that is true; an AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what or condition}"
+        time.sleep(0.02)
+    return found
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines on stderr that are errors."""
+        return [line for line in self.stderr.splitlines() if line.startswith("error: ")]
+
+
+class Zoo:
+    """The command `zoo` in one folder."""
+
+    def __init__(self, script: str, folder: Path, environment: Mapping[str, str]) -> None:
+        self.script = script
+        self.folder = folder
+        self.environment = dict(environment)
+
+    def __call__(self, *arguments: object, env: Mapping[str, str] | None = None, **options: Any) -> Done:
+        """Run it to its end."""
+        process = subprocess.run(
+            [self.script, *map(str, arguments)],
+            cwd=self.folder,
+            env={**self.environment, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            **{"timeout": 240, **options},
+        )
+        return Done(process.returncode, process.stdout, process.stderr)
+
+    @contextlib.contextmanager
+    def running(self, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+        """Start it, and see to it that nothing of it is left at the end."""
+        with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+            process = subprocess.Popen(
+                [self.script, *map(str, arguments)],
+                cwd=self.folder,
+                env={**self.environment, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,  # a signal to it is not one to the tests
+            )
+            running = Running(process, stdout, stderr)
+            try:
+                yield running
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
+
+    def on_a_terminal(self, *arguments: object) -> Done:
+        """Run it with a terminal for stdin and stderr, as a person would; `stderr` is what it drew."""
+        ours, theirs = pty.openpty()
+        drawn: list[bytes] = []
+
+        def read() -> None:
+            with contextlib.suppress(OSError):  # the other end is closed
+                while part := os.read(ours, 65536):
+                    drawn.append(part)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            process = subprocess.run(
+                [self.script, *map(str, arguments)],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=theirs,
+                stdout=subprocess.PIPE,
+                stderr=theirs,
+                text=True,
+                check=False,
+                timeout=240,
+            )
+        finally:
+            os.close(theirs)
+            reader.join(timeout=10)
+            os.close(ours)
+        return Done(process.returncode, process.stdout, b"".join(drawn).decode())
+
+    def events(self, study: str, trial: int) -> list[dict[str, Any]]:
+        """The events of one trial, as its file holds them now."""
+        return read_events(self.folder / "mlruns" / "zoo" / study / "trials" / f"{trial:03d}")
+
+    def snapshot(self, study: str) -> Snapshot:
+        return snapshot(self.folder, study)
+
+
+class Running:
+    """A command at work."""
+
+    def __init__(self, process: subprocess.Popen[Any], stdout: Any, stderr: Any) -> None:
+        self.process = process
+        self._stdout, self._stderr = stdout, stderr
+
+    def family(self) -> list[psutil.Process]:
+        """Every process below it."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def trial_process(self, folder: Path) -> psutil.Process:
+        """The process of a trial: the one that writes the trial's log."""
+        log = str(folder / "output.log")
+
+        def found() -> psutil.Process | None:
+            for process in self.family():
+                with contextlib.suppress(psutil.Error):
+                    if log in [file.path for file in process.open_files()]:
+                        return process
+            return None
+
+        return self.until(found, f"a process that writes {log}")
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """As `until`, but an end of the command before that is an error, told with what it said."""
+        until(lambda: condition() or self.process.poll() is not None, what=what)
+        found = condition()
+        assert found, f"the command ended before {what}:\n{self.stderr()}"
+        return found
+
+    def stderr(self) -> str:
+        """What it has said so far."""
+        return os.pread(self._stderr.fileno(), 10**7, 0).decode()
+
+    def stdout(self) -> str:
+        """What it has printed so far."""
+        return os.pread(self._stdout.fileno(), 10**7, 0).decode()
+
+    def signal(self, signum: int) -> None:
+        self.process.send_signal(signum)
+
+    def done(self, seconds: float = 60.0) -> Done:
+        """Wait for its end."""
+        returncode = self.process.wait(timeout=seconds)
+        return Done(returncode, self.stdout(), self.stderr())
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; what nobody has waited for yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    try:
+        lines = (folder / "events.jsonl").read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def epochs(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event for event in events if event["event"] == "epoch"]
+
+
+def ended(events: list[dict[str, Any]]) -> bool:
+    return any(event["event"] == "finished" for event in events)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What Optuna and MLflow hold of a study at one moment, each read as its own users read it."""
+
+    optuna: list[Any]  # FrozenTrial, by number; without those that wait to be asked for
+    parents: list[Any]  # MLflow's Run
+    children: list[Any]  # by trial
+    trainings: list[Any]  # outside the search
+
+    @property
+    def states(self) -> list[str]:
+        return [trial.state.name for trial in self.optuna]
+
+    @property
+    def statuses(self) -> list[str]:
+        return [run.info.status for run in self.children]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [run.data.tags.get("zoo.reason", "") for run in self.children]
+
+
+def snapshot(folder: Path, study: str, uri: str = "") -> Snapshot:
+    client = mlflow_client(folder, uri)
+    experiment = client.get_experiment_by_name(study)
+    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    kinds: dict[str, list[Any]] = {"study": [], "trial": [], "training": []}
+    for run in runs:
+        kinds[run.data.tags["zoo.kind"]].append(run)
+    children = sorted(kinds["trial"], key=lambda run: int(run.data.tags["zoo.trial"]))
+    return Snapshot(optuna_trials(folder, study), kinds["study"], children, kinds["training"])
+
+
+def mlflow_client(folder: Path, uri: str = "") -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri or f"sqlite:///{folder}/mlflow.db")
+
+
+def optuna_trials(folder: Path, study: str) -> list[Any]:
+    import optuna
+
+    storage = f"sqlite:///{folder}/mlruns/optuna.db"
+    trials = optuna.load_study(study_name=study, storage=storage).trials
+    return [trial for trial in trials if trial.state.name != "WAITING"]

@@ -1,0 +1,71 @@
+"""Trials that go wrong: each is recorded with its reason, and the study goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+REASONS = {
+    "fine": "",
+    "impossible": "impossible parameters: 8 units do not fit",
+    "raises": "The architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError: the author divided by zero",
+    "vanishes": "exited with status 3",
+    "segfaults": "killed by signal 11",
+    "nan": "loss became nan in epoch 1",
+}
+STATES = {"fine": ("COMPLETE", "FINISHED", "complete"), "impossible": ("PRUNED", "KILLED", "pruned")}
+FAILED = ("FAIL", "FAILED", "failed")
+
+
+@pytest.fixture(scope="module")
+def by_way(faulty):
+    """What Optuna and MLflow hold of the trial that went wrong in each way."""
+    assert faulty.every.returncode == 0, faulty.every.stderr
+    runs = {run.data.params["faulty.how"]: run for run in faulty.after.children}
+    trials = {trial.params["faulty.how"]: trial for trial in faulty.after.optuna}
+    return {how: (trials[how], runs[how]) for how in REASONS}
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_a_trial_has_its_state_and_its_reason_in_both_stores(by_way, how):
+    trial, run = by_way[how]
+    tags = run.data.tags
+    assert (trial.state.name, run.info.status, tags["zoo.state"]) == STATES.get(how, FAILED)
+    assert trial.user_attrs.get("zoo.reason", "") == tags.get("zoo.reason", "") == REASONS[how]
+    assert tags["zoo.plugin.zoo-faulty"] == "0.3"
+
+
+def test_the_study_goes_on_to_its_full_count(faulty):
+    assert len(faulty.after.optuna) == len(faulty.after.children) == len(REASONS)
+    assert faulty.every.stdout.startswith("best: trial 0, val_accuracy ")
+    assert faulty.after.parents[0].info.status == "FINISHED"
+
+
+def test_every_trial_is_one_line_with_its_reason(faulty):
+    for how, reason in REASONS.items():
+        lines = [line for line in faulty.every.stderr.splitlines() if f"({reason})" in line]
+        assert len(lines) == (how != "fine")
+    assert "Traceback" not in faulty.every.stderr
+
+
+def test_what_a_trial_printed_is_in_its_log(faulty, by_way):
+    number = by_way["raises"][0].number
+    folder = faulty.zoo.folder / "mlruns" / "zoo" / "faulty" / "trials" / f"{number:03d}"
+    log = (folder / "output.log").read_text()
+    assert "RuntimeError: the author divided" in log
+    assert "zoo_faulty/__init__.py" in log
+
+
+class TestThreeFailuresInARow:
+    def test_stop_the_study_with_exit_status_1_and_say_why(self, faulty):
+        assert faulty.hopeless.returncode == 1
+        assert faulty.hopeless.stdout == ""
+        (line,) = faulty.hopeless.errors
+        assert line.startswith("error: 3 trials in a row failed, the last because: " + REASONS["raises"])
+        assert line.endswith("when it is put right, go on with: zoo tune --study hopeless")
+        assert "Traceback" not in faulty.hopeless.stderr
+
+    def test_leave_final_states_in_both_stores(self, faulty):
+        assert faulty.after_hopeless.states == ["FAIL"] * 3
+        assert faulty.after_hopeless.statuses == ["FAILED"] * 3
+        assert faulty.after_hopeless.reasons == [REASONS["raises"]] * 3
+        assert faulty.after_hopeless.parents[0].info.status == "FAILED"

@@ -1,0 +1,177 @@
+"""A real tracking server to record on, `zoo ui`, other backends, and `zoo.tune` from a script."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+from end_to_end_studies import TINY
+from end_to_end_tools import epochs, mlflow_client, snapshot, until
+
+from zoo.tracking import free_port
+
+# As somebody writes it in a notebook: no `if __name__ == "__main__"`, which processes might need.
+NOTEBOOK = """
+import zoo
+
+result = zoo.tune("tiny", jobs=2)
+print("best", result.best, result.done, result.total, result.interrupted)
+print("table", list(result.trials["trial"].sort_values()), zoo.compare("tiny")["state"].tolist())
+print("model", result.model_uri, sorted(result.test_metrics))
+"""
+
+
+def answer(address):
+    """What a server says there, or None while nobody does."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as response:
+            return response.read().decode()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+
+
+@pytest.fixture(scope="module")
+def server(new_zoo):
+    """A folder, and the address of the `mlflow server` that works in it."""
+    folder = new_zoo("server").folder
+    port = free_port(wanted=0)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
+    files = ["--artifacts-destination", str(folder / "files")]
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(
+        [*command, *store, *files], cwd=folder, stdout=log, stderr=log, start_new_session=True
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: process.poll() is not None or answer(f"{address}/health") == "OK", what="mlflow server")
+        assert process.poll() is None, (folder / "server.log").read_text()
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def on_the_server(new_zoo, server):
+    """Two trials, tuned from a script, recorded on the server."""
+    zoo = new_zoo("script", database=False, tiny=TINY)
+    script = zoo.folder / "notebook.py"
+    script.write_text(NOTEBOOK)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=zoo.folder,
+        env={**zoo.environment, "MLFLOW_TRACKING_URI": server},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return zoo, done, snapshot(zoo.folder, "tiny", server)
+
+
+class TestATrackingServer:
+    def test_holds_the_study_and_its_trials(self, on_the_server, server):
+        zoo, _, after = on_the_server
+        assert after.states == ["COMPLETE", "COMPLETE"]
+        assert after.statuses == ["FINISHED", "FINISHED"]
+        assert [run.info.status for run in after.parents] == ["FINISHED"]
+        client = mlflow_client(zoo.folder, server)
+        for number, run in enumerate(after.children):
+            history = client.get_metric_history(run.info.run_id, "val_loss")
+            recorded = epochs(zoo.events("tiny", number))
+            assert sorted((point.step, point.value) for point in history) == [
+                (event["epoch"], event["metrics"]["val_loss"]) for event in recorded
+            ]
+
+    def test_has_their_files_and_models(self, on_the_server, server, tmp_path):
+        zoo, _, after = on_the_server
+        client = mlflow_client(zoo.folder, server)
+        for run in after.children:
+            files = {entry.path for entry in client.list_artifacts(run.info.run_id)}
+            assert {"config.json", "summary.txt", "figures"} <= files
+            (output,) = run.outputs.model_outputs
+            assert str(client.get_logged_model(output.model_id).status) == "READY"
+            path = client.download_artifacts(run.info.run_id, "config.json", str(tmp_path))
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123
+                assert json.load(file)["architecture"]["name"] == "conv_net"
+
+    def test_nothing_of_mlflow_is_left_in_the_working_folder(self, on_the_server):
+        zoo, _, _ = on_the_server
+        assert sorted(path.name for path in zoo.folder.iterdir()) == ["mlruns", "notebook.py", "studies"]
+        assert sorted(path.name for path in (zoo.folder / "mlruns").iterdir()) == ["optuna.db", "zoo"]
+
+
+class TestFromPython:
+    def test_a_script_gets_results_and_tables(self, on_the_server):
+        _, done, after = on_the_server
+        best, table, model = done.stdout.splitlines()
+        number, value = re.match(r"best \((\d), (0\.\d+)\) 2 2 None", best).groups()
+        assert after.optuna[int(number)].value == float(value)
+        assert table == "table [0, 1] ['complete', 'complete']"
+        assert re.fullmatch(r"model models:/m-[0-9a-f]+ \['test_accuracy', 'test_loss'\]", model)
+
+    def test_a_script_is_not_run_again_by_its_trials(self, on_the_server):
+        zoo, done, _ = on_the_server
+        assert done.stdout.count("best ") == 1
+        logs = zoo.folder.glob("mlruns/zoo/tiny/trials/*/output.log")
+        assert all("best " not in path.read_text() for path in logs)
+
+
+class TestUi:
+    def test_prints_its_address_and_serves_the_record_until_it_is_told_to_end(self, tuned):
+        port = free_port(wanted=0)
+        with tuned.zoo.running("ui", "--port", port) as ui:
+            address = f"http://127.0.0.1:{port}"
+            until(lambda: ui.process.poll() is not None or answer(f"{address}/health"), what="zoo ui")
+            assert ui.stdout() == f"{address}\n"
+            assert "<html" in answer(address)
+            found = urllib.request.Request(
+                f"{address}/api/2.0/mlflow/experiments/search",
+                data=b'{"max_results": 10}',
+                headers={"Content-Type": "application/json"},
+            )
+            assert '"digits_cnn"' in answer(found)
+            family = ui.family()
+            ui.signal(signal.SIGTERM)
+            assert ui.done(30).returncode in (0, -signal.SIGTERM)
+            until(lambda: not any(process.is_running() for process in family), 10, "the server's end")
+
+    def test_of_a_tracking_server_is_the_servers_own(self, zoo, server):
+        done = zoo("ui", env={"MLFLOW_TRACKING_URI": server})
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{server}\n", "")
+
+    @pytest.mark.parametrize(
+        ("option", "value", "told"),
+        [
+            ("--port", "70000", "Invalid value for '--port'"),
+            ("--host", "no.such.host.invalid", "zoo cannot listen on no.such.host.invalid"),
+        ],
+    )
+    def test_where_it_cannot_listen_it_says_so(self, zoo, option, value, told):
+        done = zoo("ui", option, value)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"error: {told}")
+
+
+class TestOtherBackends:
+    @pytest.mark.parametrize("backend", ["jax", "torch"])
+    def test_the_same_study_is_tuned(self, new_zoo, backend):
+        if importlib.util.find_spec(backend) is None:
+            pytest.skip(f"{backend} is not installed")
+        zoo = new_zoo(backend, env={"KERAS_BACKEND": backend}, tiny=TINY)
+        done = zoo("tune", "--study", "tiny", "--trials", 1)
+        assert done.returncode == 0, done.stderr
+        (run,) = zoo.snapshot("tiny").children
+        assert (run.data.tags["zoo.state"], run.data.tags["zoo.backend"]) == ("complete", backend)
+        assert "on the test split" in done.stdout

@@ -1,0 +1,332 @@
+"""A study as a newcomer tunes it, and what is left of it in MLflow, Optuna and the folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from end_to_end_tools import epochs, mlflow_client, read_events
+
+CURVES = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds"}
+SUMMARY = {"best_val_accuracy", "best_epoch", "parameters", "train_seconds"}
+
+# In a process that has never heard of zoo.
+LOAD_AND_SCORE = """
+import json, sys
+sys.modules["zoo"] = None  # importing it would raise an ImportError
+uri, model, cache = sys.argv[1:]
+
+import mlflow
+import numpy as np
+
+mlflow.set_tracking_uri(uri)
+images, labels = np.load(cache + "/test-images.npy"), np.load(cache + "/test-labels.npy")
+loaded = mlflow.keras.load_model(model)
+probabilities = loaded.predict(images, verbose=0)
+accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+imported = [name for name in sys.modules if name.partition(".")[0] == "zoo" and sys.modules[name] is not None]
+print(json.dumps({"accuracy": accuracy, "dtype": str(images.dtype), "highest": int(images.max()),
+                  "input_shape": loaded.input_shape, "zoo": imported}))
+"""
+
+
+@pytest.fixture(scope="module")
+def client(tuned):
+    return mlflow_client(tuned.zoo.folder)
+
+
+@pytest.fixture(scope="module")
+def complete(tuned):
+    return [run for run in tuned.after.children if run.data.tags["zoo.state"] == "complete"]
+
+
+def trial_folder(tuned, number):
+    return tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "trials" / f"{number:03d}"
+
+
+def artifacts(client, run):
+    """The paths of every file of a run."""
+
+    def below(folder):
+        for entry in client.list_artifacts(run.info.run_id, folder):
+            yield from below(entry.path) if entry.is_dir else [entry.path]
+
+    return sorted(below(None))
+
+
+def number_of(run):
+    return int(run.data.tags["zoo.trial"])
+
+
+class TestWhatIsSaid:
+    def test_only_results_are_on_stdout(self, tuned):
+        assert tuned.first.returncode == 0, tuned.first.stderr
+        best, model = tuned.first.stdout.splitlines()
+        assert re.fullmatch(r"best: trial \d, val_accuracy 0\.\d{4}, 0\.\d{4} on the test split", best)
+        assert re.fullmatch(r"model: models:/m-[0-9a-f]+", model)
+
+    def test_progress_in_a_pipe_is_plain_lines(self, tuned):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f]", tuned.first.stderr)
+        lines = tuned.first.stderr.splitlines()
+        assert "study digits_cnn: 3 trials, maximize val_accuracy" in lines
+        ended = [line for line in lines if re.match(r"trial \d  (complete|pruned)", line)]
+        assert len(ended) == 3
+        assert sorted(re.search(r"\[(\d)/3\]", line)[1] for line in ended) == ["1", "2", "3"]
+
+    def test_nobody_else_speaks(self, tuned):
+        """Neither TensorFlow nor MLflow nor Optuna has anything to say in the terminal."""
+        ours = r"preparing|study |trial \d|scoring|finishing|next:|      zoo ui"
+        assert [line for line in tuned.first.stderr.splitlines() if not re.match(ours, line)] == []
+
+    def test_a_terminal_shows_a_moving_display_and_is_left_as_it_was(self, tuned):
+        assert tuned.more.returncode == 0, tuned.more.stderr
+        assert tuned.more.stdout.count("\n") == 2
+        drawn = tuned.more.stderr
+        assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") >= 1
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+        assert "study digits_cnn: 4 trials, 3 of them done, maximize val_accuracy" in text
+        assert re.search(r"trial +3  (complete|pruned)", text)
+        assert "epoch 1/3" in text
+
+
+class TestResume:
+    def test_of_a_finished_study_adds_nothing_and_says_the_same(self, tuned):
+        assert tuned.again.returncode == 0, tuned.again.stderr
+        assert tuned.again.stdout == tuned.first.stdout
+        assert "3 trials, 3 of them done" in tuned.again.stderr
+        assert not re.search(r"trial \d", tuned.again.stderr)
+        assert tuned.trials_after_again == ["000", "001", "002"]
+
+    def test_with_more_trials_goes_on(self, tuned):
+        assert len(tuned.after.optuna) == 4
+        assert [number_of(run) for run in tuned.after.children] == [0, 1, 2, 3]
+
+    def test_the_champion_is_scored_on_the_test_split_and_nobody_else(self, tuned):
+        printed = int(re.search(r"best: trial (\d)", tuned.more.stdout)[1])
+        scored = [number_of(run) for run in tuned.after.children if "test_accuracy" in run.data.metrics]
+        assert printed in scored
+        first = int(re.search(r"best: trial (\d)", tuned.first.stdout)[1])
+        assert set(scored) == {first, printed}
+        assert tuned.after.parents[0].data.tags["zoo.champion"] == str(printed)
+
+
+class TestMlflow:
+    def test_holds_one_parent_and_its_children_in_final_states(self, tuned):
+        (parent,) = tuned.after.parents
+        assert (parent.info.status, parent.info.run_name) == ("FINISHED", "digits_cnn")
+        for number, run in enumerate(tuned.after.children):
+            tags = run.data.tags
+            assert tags["mlflow.parentRunId"] == parent.info.run_id
+            assert run.info.run_name == f"trial-{number:03d}"
+            expected = {"complete": "FINISHED", "pruned": "KILLED"}[tags["zoo.state"]]
+            assert run.info.status == expected
+
+    def test_agrees_with_optuna(self, tuned):
+        states = [run.data.tags["zoo.state"] for run in tuned.after.children]
+        assert [state.lower() for state in tuned.after.states] == states
+        for run, trial in zip(tuned.after.children, tuned.after.optuna, strict=True):
+            if trial.value is not None:
+                assert run.data.metrics["best_val_accuracy"] == trial.value
+
+    def test_has_as_many_points_per_curve_as_epochs(self, tuned, client):
+        for run in tuned.after.children:
+            recorded = epochs(read_events(trial_folder(tuned, number_of(run))))
+            assert recorded
+            for name in CURVES:
+                history = client.get_metric_history(run.info.run_id, name)
+                points = [(point.step, point.value, point.timestamp) for point in history]
+                assert sorted(points) == [
+                    (event["epoch"], event["metrics"][name], round(event["time"] * 1000))
+                    for event in recorded
+                ]
+                assert min(points)[0] == 1
+
+    def test_sums_up_the_complete_trials(self, tuned, complete):
+        for run in complete:
+            assert run.data.metrics.keys() >= CURVES | SUMMARY
+            summary = read_events(trial_folder(tuned, number_of(run)))
+            finished = next(event for event in summary if event["event"] == "finished")
+            assert {name: run.data.metrics[name] for name in SUMMARY} == finished["summary"]
+
+    def test_has_every_parameter_flat_by_one_name(self, tuned):
+        names = {frozenset(run.data.params) for run in tuned.after.children}
+        assert len(names) == 1
+        params = tuned.after.children[0].data.params
+        assert params["dataset"] == "digits"
+        assert params["architecture"] == "conv_net"
+        assert params["augmentation"] == "none"
+        assert json.loads(params["conv_net.filters"]) == [32, 32]
+        assert params["training.optimizer"] == "adam"
+        assert params["training.epochs"] == "3"
+        assert float(params["training.learning_rate"]) == 1e-3
+
+    def test_has_the_exact_configuration(self, tuned, client, tmp_path):
+        from zoo.trial import TrialConfig
+
+        for run in tuned.after.children:
+            path = client.download_artifacts(run.info.run_id, "config.json", str(tmp_path))
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123
+                document = json.load(file)
+            kept = json.loads((trial_folder(tuned, number_of(run)) / "config.json").read_text())
+            assert document == kept == TrialConfig.from_json(document).as_json()
+            for name, value in document["architecture"]["parameters"].items():
+                text = run.data.params[f"conv_net.{name}"]
+                assert text == (value if isinstance(value, str) else json.dumps(value))
+
+    def test_has_the_tags_that_say_where_it_came_from(self, tuned):
+        import zoo
+
+        (parent,) = tuned.after.parents
+        digest = {run.data.tags["zoo.dataset.digest"] for run in (parent, *tuned.after.children)}
+        assert len(digest) == 1
+        assert re.fullmatch("[0-9a-f]{64}", digest.pop())
+        assert parent.data.tags["zoo.kind"] == "study"
+        for run in tuned.after.children:
+            tags = run.data.tags
+            assert tags["zoo.kind"] == "trial"
+            assert tags["zoo.state"] in ("complete", "pruned")
+            assert tags["zoo.plugin.keras-zoo"] == zoo.__version__
+            assert tags["zoo.device"] == "cpu"
+            assert tags["zoo.dataset.source"] == "scikit-learn's digits"
+            assert tags["mlflow.source.name"].startswith("zoo tune --study digits_cnn")
+
+    def test_has_the_figures_and_files_of_every_complete_trial(self, client, complete):
+        for run in complete:
+            files = artifacts(client, run)
+            figures = [path for path in files if path.startswith("figures/")]
+            assert len(figures) >= 3
+            assert all(path.endswith(".png") for path in figures)
+            assert {"config.json", "summary.txt"} <= set(files)
+            assert "predictions.npz" not in files
+
+    def test_the_study_has_its_definition_and_manifest(self, tuned, client):
+        files = artifacts(client, tuned.after.parents[0])
+        assert {"study.toml", "manifest.json"} <= set(files)
+
+    def test_the_dataset_is_an_input_with_a_digest_of_all_of_it(self, tuned):
+        for run in tuned.after.children:
+            (given,) = run.inputs.dataset_inputs
+            assert given.dataset.name == "digits"
+            assert run.data.tags["zoo.dataset.digest"].startswith(given.dataset.digest)
+
+    def test_has_a_ready_model_of_every_complete_trial_at_its_best_epoch(self, client, complete):
+        for run in complete:
+            (output,) = run.outputs.model_outputs
+            model = client.get_logged_model(output.model_id)
+            assert str(model.status) == "READY"
+            assert output.step == run.data.metrics["best_epoch"]
+            linked = {metric.key: metric for metric in model.metrics}
+            assert linked["val_accuracy"].value == run.data.metrics["best_val_accuracy"]
+            assert linked["val_accuracy"].step == run.data.metrics["best_epoch"]
+            assert model.params["conv_net.filters"] == run.data.params["conv_net.filters"]
+
+    def test_has_no_model_of_a_pruned_trial(self, tuned):
+        for run in tuned.after.children:
+            if run.data.tags["zoo.state"] == "pruned":
+                assert not run.outputs or not run.outputs.model_outputs
+
+
+def test_the_champion_scores_the_same_where_zoo_was_never_imported(tuned):
+    """Loaded by plain `mlflow.keras.load_model`, on the raw test images."""
+    zoo = tuned.zoo
+    digest = tuned.after.parents[0].data.tags["zoo.dataset.digest"]
+    best, model = tuned.more.stdout.splitlines()
+    uri, address = f"sqlite:///{zoo.folder}/mlflow.db", model.removeprefix("model: ")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            LOAD_AND_SCORE,
+            uri,
+            address,
+            str(zoo.folder / "mlruns/zoo/.cache" / digest),
+        ],
+        cwd=zoo.folder,
+        env={**zoo.environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert f"{found['accuracy']:.4f} on the test split" in best
+    assert (found["dtype"], found["highest"], found["input_shape"]) == ("uint8", 255, [None, 8, 8, 1])
+    assert found["zoo"] == []
+    champion = next(run for run in tuned.after.children if str(number_of(run)) in best.split(",")[0])
+    assert champion.data.metrics["test_accuracy"] == found["accuracy"]
+
+
+class TestCompare:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def everything(tuned):
+        done = tuned.zoo("compare", "--study", tuned.study, "--csv")
+        assert (done.returncode, done.stderr) == (0, "")
+        return list(csv.DictReader(io.StringIO(done.stdout)))
+
+    def test_as_csv_has_every_trial_best_first(self, tuned, everything):
+        assert sorted(row["trial"] for row in everything) == ["0", "1", "2", "3"]
+        complete = [float(row["best_val_accuracy"]) for row in everything if row["state"] == "complete"]
+        assert complete == sorted(complete, reverse=True)
+        assert everything[0]["model"] == tuned.more.stdout.splitlines()[1].removeprefix("model: ")
+        assert {row["conv_net.padding"] for row in everything} == {"same"}
+
+    def test_as_json_it_says_the_same(self, tuned, everything):
+        done = tuned.zoo("compare", "--study", tuned.study, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        rows = json.loads(done.stdout)
+        assert [row["run_id"] for row in rows] == [row["run_id"] for row in everything]
+        assert [row["trial"] for row in rows] == [int(row["trial"]) for row in everything]
+
+    def test_as_a_table_it_shows_what_differs(self, tuned, everything):
+        done = tuned.zoo("compare", "--study", tuned.study, "--top", 2)
+        assert done.returncode == 0
+        head, *rows = [line for line in done.stdout.splitlines() if not line.startswith("(not shown")]
+        assert head.split()[:4] == ["study", "trial", "state", "best_val_accuracy"]
+        assert [row.split()[1] for row in rows] == [row["trial"] for row in everything[:2]]
+        assert "conv_net.padding" not in head
+        assert all(len(line) <= 200 for line in rows)
+
+
+class TestTrainAgain:
+    def test_reproduces_the_trials_metrics_exactly(self, tuned):
+        """Of a trial that had the machine to itself, as `zoo train` has."""
+        assert tuned.trained.returncode == 0, tuned.trained.stderr
+        (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "training").iterdir()
+        again, once = (
+            [{**event["metrics"], "epoch_seconds": 0} for event in epochs(read_events(path))]
+            for path in (folder, trial_folder(tuned, 3))
+        )
+        assert again[: len(once)] == once  # the trial may have been pruned
+
+    def test_prints_what_it_reached_and_where_the_model_is(self, tuned):
+        reached, model = tuned.trained.stdout.splitlines()
+        assert re.fullmatch(r"val_accuracy 0\.\d{4} in epoch \d of 3", reached)
+        assert (tuned.zoo.folder / model.removeprefix("model: ")).is_file()
+
+    def test_is_a_run_of_its_own_and_leaves_the_search_as_it_is(self, tuned):
+        now = tuned.zoo.snapshot(tuned.study)
+        (run,) = now.trainings
+        assert (run.info.run_name, run.info.status) == ("training-003", "FINISHED")
+        assert "mlflow.parentRunId" not in run.data.tags
+        assert run.data.params == now.children[3].data.params
+        assert [one.info.run_id for one in now.children] == [one.info.run_id for one in tuned.after.children]
+        assert now.states == tuned.after.states
+
+
+def test_only_the_champions_model_is_kept_twice(tuned):
+    """MLflow holds every trial's; a folder that grows by a copy of each would be full one day."""
+    kept = sorted(path.parent.name for path in tuned.zoo.folder.glob("mlruns/zoo/*/trials/*/model.keras"))
+    scored = [f"{number_of(run):03d}" for run in tuned.after.children if "test_accuracy" in run.data.metrics]
+    assert set(kept) <= set(scored)
+    assert not list(tuned.zoo.folder.glob("mlruns/zoo/*/trials/*/predictions.npz")) or len(kept) <= 2
+
+
+def test_the_working_folder_holds_two_things(tuned):
+    assert sorted(path.name for path in tuned.zoo.folder.iterdir()) == ["mlflow.db", "mlruns", "studies"]

@@ -1,0 +1,106 @@
+"""scikit-learn's digits, prepared once, and trials that run in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zoo.data.prepare import prepare
+from zoo.registry import Plugin, Registry
+from zoo.training import backend, job
+from zoo.trial import Chosen, TrialConfig
+
+VALIDATION = {"fraction": 0.2, "seed": 0}
+FAULTY = Path(__file__).parents[1] / "plugins" / "zoo-faulty" / "src" / "zoo_faulty" / "__init__.py"
+
+# As small as a network can be that still learns the digits in two epochs.
+TRAINING = {"epochs": 2, "batch_size": 64, "optimizer": "adam", "learning_rate": 0.01}
+NETWORK = Chosen("conv_net", {"filters": (8,), "dense_units": (), "dropout": 0.0})
+
+
+@pytest.fixture(scope="session")
+def keras():
+    backend.quiet()
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    return pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="session")
+def registry():
+    """The built-ins, and the plugin that goes wrong."""
+    registry = Registry.load([])
+    spec = importlib.util.spec_from_file_location("zoo_faulty", FAULTY)
+
+    def load():
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    registry.add(Plugin("faulty", "zoo-faulty", "0.3"), load)
+    assert registry.problems == []
+    return registry
+
+
+@pytest.fixture(scope="session")
+def prepared(registry, tmp_path_factory):
+    """The digits in a cache: the cache's folder and what is known of them."""
+    cache = tmp_path_factory.mktemp("cache")
+    return cache, prepare(registry.get("dataset", "digits"), {}, VALIDATION, cache)
+
+
+@pytest.fixture(scope="session")
+def config(prepared):
+    """A trial that would be complete in a second or two."""
+    return TrialConfig(
+        dataset=Chosen("digits"),
+        digest=prepared[1].digest,
+        validation=VALIDATION,
+        architecture=NETWORK,
+        augmentation=Chosen("none"),
+        training=TRAINING,
+        objective="val_accuracy",
+        direction="maximize",
+        seed=7,
+    )
+
+
+class Ran:
+    """A trial that ran: its events and its files."""
+
+    def __init__(self, events, folder):
+        self.events = events
+        self.folder = folder
+        self.finished = events[-1]
+        self.epochs = [event["metrics"] for event in events if event["event"] == "epoch"]
+
+    @property
+    def files(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def timeless(self):
+        """The metrics of every epoch that do not depend on the clock."""
+        return [{key: value for key, value in one.items() if key != "epoch_seconds"} for one in self.epochs]
+
+
+@pytest.fixture(scope="session")
+def run(keras, prepared, registry, tmp_path_factory):
+    """run(config, epochs=3) -> that trial, which ran here; `answers` decides after which epoch it goes on."""
+
+    def run(config, *, answers=lambda epoch: True, **training):
+        folder = tmp_path_factory.mktemp("trial")
+        config = replace(config, training={**config.training, **training})
+        events = []
+
+        def answer():
+            return answers(events[-1]["epoch"])
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(job.Registry, "load", lambda: registry)
+            job.run_trial(config, prepared[0], folder, events.append, answer)
+        return Ran(events, folder)
+
+    return run

@@ -1,0 +1,174 @@
+"""How a network is trained: optimizers, schedules, what an epoch reports."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from zoo.data import Split
+from zoo.training import fit, training_space
+from zoo.training.fit import NotFinite, _check_finite, _optimizer
+
+OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
+
+
+@pytest.fixture(scope="module")
+def splits():
+    """Two classes of 4×4 images that anything can tell apart: dark and light."""
+    random = np.random.default_rng(0)
+    labels = np.arange(96) % 2
+    images = (random.integers(0, 60, (96, 4, 4, 1)) + 180 * labels[:, None, None, None]).astype("uint8")
+    return Split(images[:64], labels[:64]), Split(images[64:], labels[64:])
+
+
+@pytest.fixture
+def model(keras):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+
+
+@pytest.fixture
+def train(model, splits):
+    """train(epochs=3) -> the best epoch and what every epoch reported."""
+
+    def run(objective="val_loss", direction="minimize", **training):
+        reported = []
+
+        def on_epoch(epoch, metrics):
+            reported.append(dict(metrics))
+            assert epoch == len(reported)
+            return True
+
+        settings = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, **training}
+        best = fit(model, *splits, objective, direction, on_epoch, lambda epoch, fraction: None, **settings)
+        return best, reported
+
+    return run
+
+
+class TestOptimizers:
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_every_one_learns(self, train, model, name):
+        _, reported = train(optimizer=name)
+        assert reported[-1]["val_loss"] < reported[0]["val_loss"]
+        assert type(model.optimizer).__name__.lower() == name
+
+    def test_these_are_all_there_are(self):
+        assert tuple(training_space()["optimizer"].domain.values()) == OPTIMIZERS
+
+    def test_momentum_is_of_sgd_alone(self, keras):
+        sgd = _optimizer("sgd", 0.1, momentum=0.5, weight_decay=0.25)
+        assert (sgd.momentum, sgd.nesterov, sgd.weight_decay) == (0.5, True, None)
+        assert not _optimizer("sgd", 0.1, momentum=0.0, weight_decay=0.25).nesterov
+        for name in OPTIMIZERS[:-1]:
+            configs = [_optimizer(name, 0.1, momentum, 0.25).get_config() for momentum in (0.5, 0.9)]
+            assert configs[0] == {**configs[1], "name": configs[0]["name"]}
+
+    def test_weight_decay_is_of_adamw_alone(self, keras):
+        decays = {name: _optimizer(name, 0.1, 0.5, weight_decay=0.25).weight_decay for name in OPTIMIZERS}
+        assert decays == {**dict.fromkeys(OPTIMIZERS), "adamw": 0.25}
+
+    def test_what_is_not_of_the_optimizer_is_not_searched(self):
+        space = training_space()
+        defaults = space.defaults()
+        assert {"momentum", "weight_decay"}.isdisjoint(space.active({**defaults, "optimizer": "adam"}))
+        assert "momentum" in space.active({**defaults, "optimizer": "sgd"})
+        assert "weight_decay" in space.active({**defaults, "optimizer": "adamw"})
+
+
+class TestSchedules:
+    def rates(self, reported):
+        return [metrics["learning_rate"] for metrics in reported]
+
+    def test_constant_stays(self, train):
+        _, reported = train(schedule="constant")
+        assert self.rates(reported) == pytest.approx([0.05] * 4)
+
+    def test_cosine_falls_to_zero_over_all_epochs(self, train):
+        _, reported = train(schedule="cosine")
+        expected = [0.05 * (1 + np.cos(np.pi * done)) / 2 for done in (0, 0.25, 0.5, 0.75)]
+        assert self.rates(reported) == pytest.approx(expected, rel=1e-4)
+
+    def test_plateau_falls_to_a_third_after_two_epochs_without_a_lower_loss(self, train):
+        # Steps far too large: the loss jumps about and does not fall.
+        _, reported = train(schedule="plateau", optimizer="sgd", learning_rate=1.0, momentum=0.99, epochs=9)
+        rates = self.rates(reported)
+        assert rates[0] == pytest.approx(1.0)
+        assert set(np.round(np.divide(rates[1:], rates[:-1]), 4)) <= {1.0, 0.3333}
+        losses = [metrics["val_loss"] for metrics in reported]
+        lowest, waited = np.inf, 0
+        for position, loss in enumerate(losses[:-1]):
+            waited = 0 if loss < lowest - 1e-4 else waited + 1
+            lowest = min(lowest, loss)
+            assert (rates[position + 1] < rates[position] * 0.9) == (waited == 2)
+            waited %= 2
+
+    def test_these_are_all_there_are(self):
+        assert tuple(training_space()["schedule"].domain.values()) == ("constant", "cosine", "plateau")
+
+
+class TestTheBestEpoch:
+    def test_is_given_back_with_its_weights(self, train, model, splits, keras):
+        best, reported = train(optimizer="sgd", learning_rate=1.0, momentum=0.99, epochs=6, patience=6)
+        losses = [metrics["val_loss"] for metrics in reported]
+        assert best == 1 + int(np.argmin(losses))
+        probabilities = keras.ops.convert_to_numpy(model(splits[1].images))
+        chosen = probabilities[np.arange(32), splits[1].labels]
+        assert -np.log(np.clip(chosen, 1e-7, 1)).mean() == pytest.approx(min(losses), rel=1e-3)
+
+    def test_ends_the_training_after_patience(self, train):
+        best, reported = train("loss", "maximize", epochs=20, patience=3)
+        assert (best, len(reported)) == (1, 4)
+
+    def test_may_be_the_last_one(self, train):
+        best, reported = train(epochs=3)
+        assert (best, len(reported)) == (3, 3)
+
+    def test_an_answer_of_false_is_the_last_one(self, model, splits):
+        heard = []
+
+        def on_epoch(epoch, metrics):
+            heard.append(epoch)
+            return epoch < 2
+
+        fit(model, *splits, "val_loss", "minimize", on_epoch, lambda *_: None, epochs=9, batch_size=16)
+        assert heard == [1, 2]
+
+
+class TestFinite:
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    def test_what_is_not_is_named_with_its_epoch(self, value):
+        with pytest.raises(NotFinite, match=rf"^val_loss became {value} in epoch 3$"):
+            _check_finite(3, {"loss": 0.5, "val_loss": value})
+
+    def test_what_is_passes(self):
+        _check_finite(1, {"loss": 0.0, "accuracy": 1.0, "val_loss": 1e30})
+
+
+def test_progress_is_told_a_few_times_a_second(model, splits, monkeypatch):
+    """Never at every batch: each is a message to the supervisor."""
+    clock = iter(np.arange(0, 1000, 0.2))
+    module = sys.modules["zoo.training.fit"]  # the package has the function under that name
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    told = []
+    fit(
+        model,
+        *splits,
+        "val_loss",
+        "minimize",
+        lambda *_: True,
+        lambda epoch, fraction: told.append((epoch, fraction)),
+        epochs=1,
+        batch_size=8,
+    )
+    assert told == [(1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0)]

@@ -1,0 +1,311 @@
+"""A trial from its configuration to its files, run in this process."""
+
+from __future__ import annotations
+
+import json
+import types
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from zoo.data.store import open_dataset, validation_split
+from zoo.registry import Plugin, hookspecs
+from zoo.training import job
+from zoo.training.job import evaluate_model
+from zoo.trial import Chosen
+
+
+@pytest.fixture(scope="module")
+def trial(run, config):
+    """A complete one, its learning rate so high that the last epoch is hardly the best."""
+    augmented = replace(config, augmentation=Chosen("affine", {}), seed=3)
+    return run(augmented, epochs=6, learning_rate=0.08)
+
+
+@pytest.fixture(scope="module")
+def validation(prepared, config):
+    cache, facts = prepared
+    return validation_split(cache, facts.digest, open_dataset(cache, facts.digest), config.validation)
+
+
+@pytest.fixture(scope="module")
+def model(keras, trial):
+    return keras.saving.load_model(trial.folder / "model.keras", compile=False)
+
+
+class TestComplete:
+    def test_says_started_then_every_epoch_then_finished(self, trial):
+        kinds = [event["event"] for event in trial.events if event["event"] != "progress"]
+        assert kinds == ["started", *["epoch"] * 6, "finished"]
+        assert [event["epoch"] for event in trial.events if event["event"] == "epoch"] == [1, 2, 3, 4, 5, 6]
+        times = [event["time"] for event in trial.events if "time" in event]
+        assert times == sorted(times)
+        assert (trial.finished["state"], trial.finished["reason"]) == ("complete", "")
+
+    def test_says_it_in_plain_json(self, trial):
+        assert json.loads(json.dumps(trial.events, allow_nan=False)) == trial.events
+
+    def test_says_where_it_trains_and_how_large_it_is(self, trial, model, keras):
+        started = trial.events[0]
+        assert (started["device"], started["backend"]) == ("cpu", keras.backend.backend())
+        assert started["parameters"] == model.count_params() == trial.finished["summary"]["parameters"]
+
+    def test_says_of_every_epoch_what_was_reached_and_how_long_it_took(self, trial):
+        names = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds"}
+        assert all(set(metrics) == names for metrics in trial.epochs)
+        assert all(metrics["learning_rate"] == pytest.approx(0.08) for metrics in trial.epochs)
+        spent = sum(metrics["epoch_seconds"] for metrics in trial.epochs)
+        assert 0 < spent < trial.finished["summary"]["train_seconds"]
+
+    def test_sums_up_its_best_epoch(self, trial):
+        reached = [metrics["val_accuracy"] for metrics in trial.epochs]
+        summary = trial.finished["summary"]
+        assert summary["best_val_accuracy"] == max(reached)
+        assert summary["best_epoch"] == 1 + reached.index(max(reached))
+
+    def test_leaves_its_files(self, trial):
+        assert trial.files == ["model.keras", "predictions.npz", "summary.txt"]
+
+    def test_keeps_the_weights_of_its_best_epoch(self, trial, model, validation):
+        probabilities = model.predict(validation.images, verbose=0)
+        accuracy = (probabilities.argmax(axis=1) == validation.labels).mean()
+        assert accuracy == pytest.approx(trial.finished["summary"]["best_val_accuracy"], abs=1e-6)
+
+    def test_keeps_what_it_predicts_for_the_validation_images(self, trial, model, validation):
+        with np.load(trial.folder / "predictions.npz") as kept:
+            probabilities, labels = kept["probabilities"], kept["labels"]
+        assert probabilities.dtype == np.float32
+        np.testing.assert_array_equal(labels, validation.labels)
+        expected = model.predict(validation.images, verbose=0)
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+    def test_its_model_takes_raw_pixels_and_does_not_augment(self, model, keras):
+        assert model.input_shape == (None, 8, 8, 1)
+        assert [type(layer) for layer in model.layers] == [
+            keras.layers.InputLayer,
+            keras.layers.Rescaling,
+            keras.Sequential,
+        ]
+        assert model.layers[1].scale == pytest.approx(1 / 255)
+
+    def test_its_model_needs_nothing_but_keras(self, trial):
+        with zipfile.ZipFile(trial.folder / "model.keras") as archive:
+            assert "zoo" not in archive.read("config.json").decode()
+
+    def test_its_summary_lists_the_layers(self, trial):
+        text = (trial.folder / "summary.txt").read_text()
+        assert all(layer in text for layer in ("conv2d", "flatten", "dense", "Total params"))
+        assert max(map(len, text.splitlines())) <= 80
+
+    def test_its_model_is_scored_on_the_test_split(self, trial, model, prepared):
+        cache, facts = prepared
+        test = open_dataset(cache, facts.digest).test
+        probabilities = model.predict(test.images, verbose=0)
+        metrics = evaluate_model(trial.folder / "model.keras", cache, facts.digest)
+        assert set(metrics) == {"test_accuracy", "test_loss"}
+        assert metrics["test_accuracy"] == (probabilities.argmax(axis=1) == test.labels).mean()
+        chosen = probabilities[np.arange(len(test.labels)), test.labels]
+        assert metrics["test_loss"] == pytest.approx(-np.log(chosen).mean(), rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def all_at_random(config):
+    """With everything in it that draws random numbers."""
+    network = Chosen("conv_net", {"filters": (8,), "dense_units": (), "dropout": 0.3})
+    return replace(config, architecture=network, augmentation=Chosen("affine", {}))
+
+
+@pytest.fixture(scope="module")
+def first(run, all_at_random):
+    return run(all_at_random)
+
+
+class TestTheSameAgain:
+    def test_with_the_same_seed_gives_the_same_metrics(self, run, all_at_random, first):
+        assert run(all_at_random).timeless() == first.timeless()
+
+    def test_with_another_seed_gives_others(self, run, all_at_random, first):
+        assert run(replace(all_at_random, seed=8), epochs=1).timeless()[0] != first.timeless()[0]
+
+    def test_without_augmentation_gives_others(self, run, all_at_random, first):
+        plain = replace(all_at_random, augmentation=Chosen("none"))
+        assert run(plain, epochs=1).timeless()[0] != first.timeless()[0]
+
+
+class TestTheEnd:
+    def test_comes_early_where_nothing_gets_better(self, run, config, keras, validation):
+        """The loss falls, so the highest is the first; and the weights are that epoch's."""
+        trial = run(replace(config, objective="loss", direction="maximize"), epochs=9, patience=2)
+        assert len(trial.epochs) == 3
+        summary = trial.finished["summary"]
+        assert (summary["best_epoch"], summary["best_loss"]) == (1, trial.epochs[0]["loss"])
+        assert trial.finished["state"] == "complete"
+        model = keras.saving.load_model(trial.folder / "model.keras", compile=False)
+        reached = (model.predict(validation.images, verbose=0).argmax(axis=1) == validation.labels).mean()
+        assert reached == pytest.approx(trial.epochs[0]["val_accuracy"], abs=1e-6)
+        assert reached < trial.epochs[-1]["val_accuracy"]
+
+    def test_the_lowest_is_best_where_the_study_minimizes(self, run, config):
+        trial = run(replace(config, objective="val_loss", direction="minimize"), epochs=3)
+        reached = [metrics["val_loss"] for metrics in trial.epochs]
+        summary = trial.finished["summary"]
+        assert summary["best_val_loss"] == min(reached)
+        assert summary["best_epoch"] == 1 + reached.index(min(reached))
+
+    def test_comes_at_once_where_the_supervisor_says_so(self, run, config):
+        trial = run(config, epochs=9, answers=lambda epoch: epoch < 2)
+        assert len(trial.epochs) == 2
+        assert (trial.finished["state"], trial.finished["reason"]) == ("pruned", "pruned after epoch 2")
+        assert trial.finished["summary"]["best_val_accuracy"] == max(
+            metrics["val_accuracy"] for metrics in trial.epochs
+        )
+        assert trial.files == []
+
+    def test_nan_fails_it_with_the_epoch(self, run, config):
+        trial = run(replace(config, architecture=Chosen("faulty", {"how": "nan"})))
+        assert (trial.finished["state"], trial.finished["reason"]) == (
+            "failed",
+            "loss became nan in epoch 1",
+        )
+        assert trial.epochs == []
+        assert trial.files == []
+        json.dumps(trial.events, allow_nan=False)
+
+
+class TestAPluginAtFault:
+    """What it did wrong, with the name and version of its distribution."""
+
+    def fault(self, run, config, how, **parameters):
+        trial = run(replace(config, architecture=Chosen("faulty", {"how": how, **parameters})))
+        assert [event["event"] for event in trial.events] == ["finished"]
+        assert trial.files == []
+        assert "\n" not in trial.finished["reason"]
+        return trial.finished["state"], trial.finished["reason"]
+
+    @pytest.mark.parametrize(
+        ("how", "reason"),
+        [
+            ("raises", " raised RuntimeError: the author divided by zero"),
+            ("exits", " raised SystemExit: 3"),
+            ("compiled", ": expected an uncompiled model; compiling is the study's part"),
+            ("too wide", ": expected an output of shape ('batch', 10), but got ('batch', 11)"),
+            ("no model", ": expected a keras.Model, but got dict"),
+            ("nan at once", ": its output is NaN before any training"),
+        ],
+    )
+    def test_fails_the_trial(self, run, config, how, reason):
+        told = "The architecture 'faulty' of zoo-faulty 0.3"
+        assert self.fault(run, config, how) == ("failed", told + reason)
+
+    def test_without_a_softmax_is_asked_for_it(self, run, config):
+        state, reason = self.fault(run, config, "no softmax")
+        assert state == "failed"
+        assert reason.startswith("The architecture 'faulty' of zoo-faulty 0.3: expected class probabilities")
+        assert reason.endswith("does the last layer lack its softmax?")
+
+    def test_with_a_model_of_other_images_is_named(self, run, config):
+        state, reason = self.fault(run, config, "other images")
+        assert state == "failed"
+        assert reason.startswith("The architecture 'faulty' of zoo-faulty 0.3 raised ValueError: ")
+        assert "\x1b" not in reason  # Keras writes in bold
+
+    def test_out_of_memory_says_so(self, run, config):
+        assert self.fault(run, config, "out of memory") == ("failed", "out of memory: 9 TB asked for")
+
+    def test_an_impossible_combination_is_pruned(self, run, config):
+        assert self.fault(run, config, "impossible", units=3) == (
+            "pruned",
+            "impossible parameters: 3 units do not fit",
+        )
+
+    def test_a_built_in_may_find_a_combination_impossible_too(self, run, config):
+        tall = Chosen("conv_net", {"filters": (8, 8, 8, 8)})
+        trial = run(replace(config, architecture=tall))
+        assert trial.finished["state"] == "pruned"
+        assert trial.finished["reason"].startswith("impossible parameters: Block 4 of 4 pools by 2×2")
+
+    def test_what_it_printed_stays_in_the_log(self, run, config, capfd):
+        """A child's stdout and stderr are its `output.log`."""
+        self.fault(run, config, "raises")
+        assert "RuntimeError: the author divided" in capfd.readouterr().err
+
+
+class TestAnAugmentationAtFault:
+    @pytest.fixture
+    def policies(self, registry, monkeypatch):
+        """Three policies that break the contract, of zoo-shaky 0.1."""
+
+        def nothing():
+            pass
+
+        def raises():
+            raise KeyError("sharpness")
+
+        def too_large():
+            from keras import layers
+
+            return [layers.Resizing(99, 99)]
+
+        @hookspecs.hookimpl
+        def register_augmentations(register):
+            for policy in (nothing, raises, too_large):
+                register(policy)
+
+        module = types.SimpleNamespace(register_augmentations=register_augmentations)
+        monkeypatch.setattr(registry, "plugins", [*registry.plugins])
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        registry.add(Plugin("shaky", "zoo-shaky", "0.1"), lambda: module)
+        assert registry.problems == []
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("nothing", ": expected a list of Keras layers, but got None"),
+            ("raises", " raised KeyError: 'sharpness'"),
+            ("too_large", ": expected images of shape (8, 8, 1), but got (99, 99, 1)"),
+        ],
+    )
+    def test_fails_the_trial(self, run, config, policies, name, reason):
+        trial = run(replace(config, augmentation=Chosen(name)))
+        told = f"The augmentation '{name}' of zoo-shaky 0.1"
+        assert (trial.finished["state"], trial.finished["reason"]) == ("failed", told + reason)
+
+
+class TestOtherwise:
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [
+            (MemoryError(), "out of memory"),
+            (MemoryError("Unable to allocate 9 TiB"), "out of memory: Unable to allocate 9 TiB"),
+            (
+                RuntimeError("RESOURCE_EXHAUSTED: Out of\nmemory"),
+                "out of memory: RESOURCE_EXHAUSTED: Out of memory",
+            ),
+            (type("ResourceExhaustedError", (Exception,), {})("OOM"), "out of memory: OOM"),
+            (ValueError("no\n  such shape"), "ValueError: no such shape"),
+            (ValueError("x" * 5000), "ValueError: " + "x" * 1000),
+        ],
+    )
+    def test_any_error_is_one_line(self, run, config, monkeypatch, error, reason):
+        def fails(*_, **__):
+            raise error
+
+        monkeypatch.setattr(job, "fit", fails)
+        trial = run(config)
+        assert (trial.finished["state"], trial.finished["reason"]) == ("failed", reason)
+
+    def test_data_that_is_not_in_the_cache_any_more_fails_the_trial(self, run, config):
+        trial = run(replace(config, digest="0" * 64))
+        assert trial.finished["state"] == "failed"
+        assert "There is no prepared dataset 000000000000" in trial.finished["reason"]
+
+    def test_a_name_that_is_not_registered_any_more_fails_the_trial(self, run, config):
+        trial = run(replace(config, architecture=Chosen("convnet")))
+        assert trial.finished["reason"].endswith("Did you mean 'conv_net'?")
+
+    def test_a_parameter_that_is_not_in_its_space_fails_the_trial(self, run, config):
+        trial = run(replace(config, architecture=Chosen("conv_net", {"dropout": 0.99})))
+        assert trial.finished["state"] == "failed"
+        assert "dropout" in trial.finished["reason"]

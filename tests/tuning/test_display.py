@@ -1,0 +1,178 @@
+"""What a person sees of a search: plain lines, or a moving display on a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+import pytest
+from rich.console import Console
+
+from zoo.cli import common, live
+from zoo.cli.live import LiveDisplay
+from zoo.tuning.display import NoDisplay, PlainDisplay
+
+ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def config(define):
+    definition = define()
+    return definition.baseline("d" * 64, 0)
+
+
+def search(display, config):
+    """A short search, as the supervisor tells of it: two good trials, one bad, one interrupted."""
+    display.phase("preparing …")
+    display.begin("digits[x]", "val_accuracy", "maximize", 2, 9)
+    for number in (2, 3):
+        display.started(number, config)
+    display.progress(2, 1, 0.5)
+    display.epoch(2, 1, {"val_accuracy": 0.75, "epoch_seconds": 0.3})
+    display.epoch(2, 2, {"val_accuracy": 0.875, "epoch_seconds": 2.25})
+    display.problem("the tracker says [no]")
+    display.finished(2, "complete", 0.875, "", (2, 0.875), 3)
+    display.finished(3, "failed", None, "RuntimeError: no [bold]room[/bold]", (2, 0.875), 4)
+    display.started(4, config)
+    display.finished(4, "pruned", 0.5, "pruned after epoch 1", (2, 0.875), 5)
+    display.started(5, config)
+    display.phase("finishing …")
+    display.end()
+
+
+class TestPlain:
+    @pytest.fixture
+    def lines(self, config):
+        stream = io.StringIO()
+        search(PlainDisplay(stream), config)
+        return stream.getvalue().splitlines()
+
+    def test_is_a_line_for_each_thing_that_happened(self, lines):
+        timeless = [re.sub(r"\d+\.\d s", "T", line) for line in lines]
+        assert timeless == [
+            "preparing …",
+            "study digits[x]: 9 trials, 2 of them done, maximize val_accuracy",
+            "trial 2  epoch 2/3  val_accuracy 0.8750  T",  # an epoch that took long
+            "warning: the tracker says [no]",
+            "trial 2  complete  val_accuracy 0.8750  T  [3/9]  best 0.8750 (trial 2)",
+            "trial 3  failed  T  (RuntimeError: no [bold]room[/bold])  [4/9]  best 0.8750 (trial 2)",
+            "trial 4  pruned  val_accuracy 0.5000  T  (pruned after epoch 1)  [5/9]  best 0.8750 (trial 2)",
+            "finishing …",
+        ]
+
+    def test_has_no_control_characters(self, lines):
+        assert not re.search(r"[\x00-\x1f\x7f]", "".join(lines))
+
+    def test_goes_to_stderr_at_once(self, config, capsys):
+        search(PlainDisplay(), config)
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "trial 2  complete" in captured.err
+
+    def test_before_the_first_trial_is_complete_none_is_best(self, config, capsys):
+        display = PlainDisplay()
+        display.begin("example", "val_loss", "minimize", 0, 1)
+        display.started(0, config)
+        display.finished(0, "failed", None, "it fell", None, 1)
+        assert re.fullmatch(
+            r"study example: 1 trials, minimize val_loss\ntrial 0  failed  \d.\d s  \(it fell\)  \[1/1\]\n",
+            capsys.readouterr().err,
+        )
+
+
+class TestLive:
+    @pytest.fixture
+    def terminal(self, monkeypatch):
+        """What is drawn on a terminal of 100 columns."""
+        stream = io.StringIO()
+        console = Console(file=stream, force_terminal=True, width=100, height=30, color_system="truecolor")
+        monkeypatch.setattr(live, "Console", lambda **_: console)
+        return stream
+
+    def shown(self, display):
+        """The part at the bottom that moves, as it is now."""
+        console = Console(file=io.StringIO(), width=100)
+        console.print(display._render())
+        return console.file.getvalue()
+
+    def test_finished_trials_scroll_by_one_line_each(self, terminal, config):
+        search(LiveDisplay(), config)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+        lines = [line.rstrip() for line in re.split(r"[\r\n]+", text)]
+        assert "study digits[x]: 9 trials, 2 of them done, maximize val_accuracy" in lines
+        assert "warning: the tracker says [no]" in lines
+        assert any(re.match(r"trial   2  complete  val_accuracy 0.8750 ★  \d", line) for line in lines)
+        failed = [line for line in lines if line.startswith("trial   3  failed")]
+        assert len(failed) == 1
+        assert failed[0].endswith("RuntimeError: no [bold]room[/bold]")
+        assert any(re.match(r"trial   4  pruned    val_accuracy 0.5000  \d", line) for line in lines)
+
+    def test_it_leaves_the_terminal_as_it_was(self, terminal, config):
+        search(LiveDisplay(), config)
+        text = terminal.getvalue()
+        assert text.count(f"{ESCAPE}[?25l") == text.count(f"{ESCAPE}[?25h") == 1  # the cursor is back
+
+    def test_the_bottom_shows_what_runs_and_the_study(self, terminal, config):
+        display = LiveDisplay()
+        display.begin("example", "val_accuracy", "maximize", 0, 4)
+        assert "0/4 trials" in self.shown(display)
+        assert "no trial complete yet" in self.shown(display)
+        display.started(0, config)
+        display.progress(0, 2, 0.5)
+        display.epoch(0, 2, {"val_accuracy": 0.5, "epoch_seconds": 0.1})
+        display.epoch(0, 3, {"val_accuracy": 0.75, "epoch_seconds": 0.1})
+        assert re.search(r"trial   0 .*epoch 3/3 .*0\.7500 ▁█ .*conv_net", self.shown(display))
+        display.finished(0, "complete", 0.75, "", (0, 0.75), 1)
+        assert re.search(r"1/4 trials  best 0\.7500 \(trial 0\)  0:0\d, about", self.shown(display))
+        assert "epoch" not in self.shown(display)
+        display.end()
+
+    def test_nothing_that_happens_while_it_draws_disturbs_it(self, terminal, config, monkeypatch):
+        display = LiveDisplay()
+        display.begin("example", "val_accuracy", "maximize", 0, 4)
+        display.started(0, config)
+        display.started(1, config)
+        text = live.Text
+
+        def another_begins(*arguments, **keywords):
+            display._running.setdefault(len(display._running), display._running[0])
+            return text(*arguments, **keywords)
+
+        monkeypatch.setattr(live, "Text", another_begins)
+        display._render()
+        display.end()
+
+    def test_it_may_be_ended_before_it_began_and_twice(self, terminal):
+        display = LiveDisplay()
+        display.end()
+        display.phase("preparing …")
+        display.end()
+        display.end()
+
+
+class TestWhichOne:
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    def test_moving_on_a_terminal(self, monkeypatch):
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr(sys, "stderr", self.Terminal())
+        assert isinstance(common.display(quiet=False), LiveDisplay)
+
+    @pytest.mark.parametrize("term", ["dumb", "unknown"])
+    def test_plain_on_one_that_cannot_move(self, monkeypatch, term):
+        monkeypatch.setenv("TERM", term)
+        monkeypatch.setattr(sys, "stderr", self.Terminal())
+        assert isinstance(common.display(quiet=False), PlainDisplay)
+
+    def test_plain_in_a_pipe(self, monkeypatch):
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        assert isinstance(common.display(quiet=False), PlainDisplay)
+
+    def test_none_where_quiet_is_wanted(self, monkeypatch, config, capsys):
+        display = common.display(quiet=True)
+        assert type(display) is NoDisplay
+        search(display, config)
+        assert capsys.readouterr() == ("", "")

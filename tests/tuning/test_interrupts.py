@@ -1,0 +1,132 @@
+"""Ctrl-C and SIGTERM, sent for real to a process of their own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from zoo.tuning.interrupts import Interrupts
+
+WAITS = """
+import signal
+from zoo.tuning.interrupts import Interrupted, Interrupts
+
+with Interrupts() as interrupts:
+    try:
+        with interrupts.welcome():
+            print("waiting", flush=True)
+            while True:
+                signal.pause()
+    except Interrupted:
+        print("ended with", interrupts.exit_status, flush=True)
+"""
+
+# The signal comes where something is half done.
+WRITES = """
+import os, signal
+from zoo.tuning.interrupts import Interrupted, Interrupts
+
+with Interrupts() as interrupts:
+    print("half", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("whole", flush=True)
+    try:
+        with interrupts.welcome():
+            print("never here", flush=True)
+    except Interrupted:
+        print("ended with", interrupts.exit_status, flush=True)
+"""
+
+HANGS = """
+import time
+from zoo.tuning.interrupts import Interrupted, Interrupts
+
+with Interrupts() as interrupts:
+    try:
+        with interrupts.welcome():
+            print("waiting", flush=True)
+            time.sleep(60)
+    except Interrupted:
+        print("ending", flush=True)
+        time.sleep(60)  # it takes its time
+"""
+
+
+@pytest.fixture
+def start():
+    """Starts a script and waits for its first line."""
+    started = []
+
+    def begin(script):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        process.stdout.readline()
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def said(process):
+    """What it said after its first line, until it ended."""
+    return process.stdout.read(), process.stderr.read()
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_what_may_be_left(start, signum, status):
+    process = start(WAITS)
+    process.send_signal(signum)
+    assert said(process) == (f"ended with {status}\n", "")
+    assert process.wait(timeout=30) == 0
+
+
+def test_a_signal_waits_for_what_is_half_done(start):
+    assert said(start(WRITES)) == ("whole\nended with 130\n", "")
+
+
+@pytest.mark.parametrize(
+    ("second", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_second_signal_ends_it_at_once(start, second, status):
+    process = start(HANGS)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(second)
+    _, stderr = said(process)
+    assert process.wait(timeout=30) == status
+    assert stderr.strip() == "stopped at once; the next run of the study puts its record in order"
+
+
+def test_afterwards_signals_are_what_they_were():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interrupts():
+        assert signal.getsignal(signal.SIGINT) != before[0]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_outside_the_main_thread_they_are_left_alone():
+    """As in a notebook's worker, where Python lets nobody set a handler."""
+    seen = []
+
+    def work():
+        with Interrupts() as interrupts, interrupts.welcome():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]

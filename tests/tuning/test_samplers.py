@@ -1,0 +1,173 @@
+"""Samplers and pruners by name; the grid."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections import Counter
+
+import pytest
+
+from zoo.errors import StudyError, ZooError
+from zoo.study import PRUNERS, SAMPLERS
+from zoo.tuning import samplers
+from zoo.tuning.samplers import check_sampler, grid_points, make_pruner, make_sampler
+
+optuna = pytest.importorskip("optuna")
+
+GRID = """
+dataset = "digits"
+[architecture]
+name = "conv_net"
+filters = { choices = [8, 16], length = [1, 2] }
+convolutions_per_block = 1
+kernel_size = 3
+padding = "same"
+activation = "relu"
+pool_size = 2
+batch_norm = { choices = [false, true] }
+dense_units = []
+dropout = { low = 0.1, high = 0.5, step = 0.2 }
+[augmentation]
+name = { choices = ["none", "affine"] }
+[augmentation.affine]
+rotation = { choices = [5.0, 10.0] }
+shift = 0.1
+shear = 0.0
+zoom = 0.1
+fill = "constant"
+[training]
+epochs = 3
+batch_size = 32
+optimizer = { choices = ["adam", "sgd"] }
+learning_rate = 0.01
+momentum = { choices = [0.5, 0.9] }
+schedule = "constant"
+[search]
+sampler = "grid"
+"""
+
+
+class TestGrid:
+    @pytest.fixture
+    def points(self, define):
+        return grid_points(define(text=GRID))
+
+    def test_has_every_combination_once(self, points):
+        filters = 2 + 2 * 2  # of one block, of two blocks
+        policies = 1 + 2  # none; affine with either rotation
+        optimizers = 1 + 2  # adam; sgd with either momentum
+        assert len(points) == filters * 2 * 3 * policies * optimizers
+        assert max(Counter(json.dumps(point, sort_keys=True) for point in points).values()) == 1
+
+    def test_asks_for_nothing_that_does_not_count(self, points):
+        for point in points:
+            assert ("affine.rotation" in point) == (point["augmentation"] == "affine")
+            assert ("training.momentum" in point) == (point["training.optimizer"] == "sgd")
+            assert ("conv_net.filters.1" in point) == (point["conv_net.filters.length"] == 2)
+
+    def test_holds_the_baseline_and_steps_as_they_are_written(self, define, points):
+        definition = define(text=GRID)
+        assert definition.encode(definition.baseline("", 0)) in points
+        assert {point["conv_net.dropout"] for point in points} == {0.1, 0.3, 0.5}
+
+    def test_is_shuffled_by_the_studys_seed_alone(self, define, points):
+        assert grid_points(define(text=GRID)) == points
+        other = grid_points(define("search.seed=1", text=GRID))
+        assert other != points
+        assert sorted(map(str, other)) == sorted(map(str, points))
+
+    def test_of_a_study_that_searches_nothing_is_one_point(self, define):
+        pinned = ["dropout=0.1", "filters=[8]", "batch_norm=true"]
+        definition = define(
+            *[f"architecture.{one}" for one in pinned],
+            "augmentation.name=none",
+            "training.optimizer=adam",
+            text=GRID.replace("[augmentation.affine]", "[training]").partition("[training]")[0]
+            + "[training]"
+            + GRID.partition("[training]")[2],
+        )
+        assert grid_points(definition) == [{}]
+
+    def test_refuses_a_continuous_range_and_says_what_would_do(self, define):
+        with pytest.raises(StudyError) as refused:
+            grid_points(define("training.learning_rate={ low = 0.001, high = 0.1 }", text=GRID))
+        assert str(refused.value) == (
+            "The sampler 'grid' needs finitely many values, but training.learning_rate is a range; "
+            "give it choices = […] or a step."
+        )
+
+    def test_takes_a_range_of_one_value(self, define, points):
+        same = define("training.learning_rate={ low = 0.01, high = 0.01 }", text=GRID)
+        assert len(grid_points(same)) == len(points)
+
+    def test_has_a_limit(self, define, points, monkeypatch):
+        monkeypatch.setattr(samplers, "GRID_LIMIT", len(points))
+        assert len(grid_points(define(text=GRID))) == len(points)
+        monkeypatch.setattr(samplers, "GRID_LIMIT", len(points) - 1)
+        with pytest.raises(StudyError, match="has more than 323 points; pin parameters or narrow ranges"):
+            grid_points(define(text=GRID))
+
+
+class TestSamplers:
+    @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gp"])
+    def test_every_one_samples_the_same_again_with_the_same_seed(self, define, name):
+        definition = define()
+
+        def drawn(seed):
+            study = optuna.create_study(sampler=make_sampler(name, seed, trials=8), direction="maximize")
+            configs = []
+            for number in range(8):
+                trial = study.ask()
+                configs.append(definition.sample(trial, "d", seed=number))
+                study.tell(trial, number / 10)
+            return configs
+
+        assert drawn(1) == drawn(1)
+        assert drawn(1) != drawn(2)
+
+    def test_gp_without_torch_says_how_to_get_it(self, define, monkeypatch):
+        find = importlib.util.find_spec
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest)
+        )
+        with pytest.raises(ZooError, match="needs PyTorch") as refused:
+            check_sampler(define("search.sampler=gp"))
+        assert "pip install 'keras-zoo[gp]'" in str(refused.value)
+
+    @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="PyTorch is not installed")
+    def test_gp_with_torch(self):
+        assert isinstance(make_sampler("gp", seed=0, trials=20), optuna.samplers.GPSampler)
+
+    def test_are_checked_before_anything_is_started(self, define):
+        for name in ("tpe", "random", "cmaes"):
+            check_sampler(define(f"search.sampler={name}"))
+        check_sampler(define(text=GRID))
+        with pytest.raises(StudyError, match="needs finitely many values"):
+            check_sampler(define("search.sampler=grid"))
+
+    @pytest.mark.parametrize(("trials", "startup"), [(1, 4), (8, 4), (24, 6), (1000, 10)])
+    def test_tpe_learns_early_where_few_trials_are_planned(self, trials, startup):
+        assert make_sampler("tpe", seed=0, trials=trials)._n_startup_trials == startup
+
+    def test_tpe_goes_on_where_conditions_change_what_is_asked(self, define):
+        """In groups of parameters that occur together: none falls back to chance for good."""
+        definition = define()
+        study = optuna.create_study(sampler=make_sampler("tpe", 0, trials=8), direction="maximize")
+        for number in range(12):
+            trial = study.ask()
+            config = definition.sample(trial, "d", seed=0)
+            study.tell(trial, float(config.training["optimizer"] == "sgd") + number / 100)
+        assert {len(trial.params) for trial in study.trials} > {5}
+
+
+class TestPruners:
+    @pytest.mark.parametrize("name", PRUNERS)
+    def test_every_one_can_be_made(self, name):
+        pruner = make_pruner(name, max_epochs=9)
+        assert type(pruner).__name__.lower().startswith(name[:2])
+
+    def test_hyperband_plans_with_the_most_epochs_a_trial_may_train(self, define):
+        definition = define("training.epochs={ low = 3, high = 27 }")
+        assert definition.max_epochs() == 27
+        assert make_pruner("hyperband", definition.max_epochs())._max_resource == 27
