@@ -76,7 +76,7 @@ class TestPlain:
         display.started(0, config)
         display.finished(0, "failed", None, "it fell", None, 1)
         assert re.fullmatch(
-            r"study example: 1 trials, minimize val_loss\ntrial 0  failed  \d.\d s  \(it fell\)  \[1/1\]\n",
+            r"study example: 1 trial, minimize val_loss\ntrial 0  failed  \d.\d s  \(it fell\)  \[1/1\]\n",
             capsys.readouterr().err,
         )
 

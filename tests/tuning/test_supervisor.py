@@ -262,7 +262,7 @@ class TestFailures:
         assert str(stopped.value) == (
             "3 trials in a row failed, the last because: three. "
             f"What the trials printed is in {here.record.folder / 'trials'}; "
-            "when it is put right, go on with: zoo tune --study example"
+            "when it is put right, the same command goes on"
         )
         assert here.states() == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
 
