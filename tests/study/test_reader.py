@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from zoo.errors import StudyError
+from zoo.registry import Registry
 from zoo.study import parse_study
 
 PLAIN = 'dataset = "digits"\narchitecture = "conv_net"\n'
@@ -307,10 +308,6 @@ MISTAKES = {
         '[augmentation]\nname = { choices = ["none", "afine"] }',
         "s.toml:4: [augmentation] name: There is no augmentation named 'afine'. Did you mean 'affine'?",
     ),
-    "a table of its own for the only one": (
-        '[augmentation]\nname = "affine"\n[augmentation.affine]\nzoom = 0.1',
-        "s.toml:5: [augmentation] affine: with one augmentation, what is said of it goes into [augmentation]",
-    ),
     "no table of its own for one of several": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\nzoom = 0.1',
         "s.toml:5: [augmentation] zoom: with several to choose from, what is said of each goes into its own "
@@ -552,3 +549,23 @@ def test_names_that_begin_alike_are_told_apart(parse):
     answers = study.encode(study.baseline("", 0))
     assert answers["conv_net.dropout"] == 0.25
     assert answers["augmentation.conv_net.dropout"] == 0.1
+
+
+def test_the_tables_of_those_not_chosen_are_left_over():
+    text = """
+dataset = "digits"
+architecture = "conv_net"
+[augmentation]
+name = { choices = ["none", "affine"] }
+[augmentation.affine]
+rotation = { high = 15.0 }
+"""
+    registry = Registry.load()
+    none = parse_study(text, registry, "s", overrides=["augmentation.name=none"])
+    assert list(none.augmentation.spaces) == ["none"]
+    affine = parse_study(text, registry, "s", overrides=["augmentation.name=affine"])
+    assert affine.augmentation.spaces["affine"]["rotation"].domain.high == 15.0
+    with pytest.raises(StudyError, match=r"\[augmentation\] rotatio: .*'rotation'"):
+        parse_study(
+            text.replace("rotation", "rotatio"), registry, "s", overrides=["augmentation.name=affine"]
+        )

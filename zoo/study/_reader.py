@@ -116,7 +116,10 @@ class _Reader:
             entry = self._get(kind, one, (kind, "name"))
             if entry is not None:
                 entries[one] = entry
+                if not several:
+                    self._set_aside(kind, entry, table)
                 spaces[one] = self._narrow((kind, one) if several else (kind,), entry.space, own)
+        self._set_aside(kind, None, table)
         for key in table if several else ():
             self._problem(
                 (kind, key),
@@ -124,6 +127,14 @@ class _Reader:
                 f"[{kind}.{names[0]}] for one. {did_you_mean(key, names)}",
             )
         return Searched(kind, entries, spaces, frozenset(taken))
+
+    def _set_aside(self, kind: str, chosen: Registered | None, table: dict[str, Any]) -> None:
+        """Take out the tables of others than the chosen: `--set augmentation.name=none` leaves them over."""
+        for key in [key for key, value in table.items() if isinstance(value, dict)]:
+            if key in self._registry.names(kind) and (chosen is None or key not in chosen.space):
+                of_its_own = table.pop(key)
+                if chosen is not None and key == chosen.name:
+                    table.update(of_its_own)
 
     def _own_table(self, kind: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
         """`[architecture.NAME]`, taken out of the table of them all."""

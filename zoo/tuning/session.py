@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import open_dataset, validation_split
@@ -40,6 +41,8 @@ from zoo.tuning.supervisor import Supervisor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Result = TypeVar("Result")
 
 _LAST_WORDS_SECONDS = 60.0  # how long MLflow may take to hear the rest, at the end
 
@@ -123,14 +126,13 @@ class Session(AbstractContextManager["Session"]):
                 self.record.folder / "prepare.log",
             )
             self.executor.warm_up()
-            thread = ThreadPoolExecutor(1, "zoo-connect")
-            thread.submit(preload)
+            _in_background(preload)
             self.display.phase("preparing the dataset, starting Keras …")
             try:
                 self.prepared = finish_preparing(preparing, definition.dataset)
             finally:
                 preparing.kill()
-            self._store = thread.submit(connect)  # a study without data leaves no database behind
+            self._store = _in_background(connect)  # a study without data leaves no database behind
         except BaseException:
             self._leave()
             raise
@@ -302,3 +304,17 @@ class Session(AbstractContextManager["Session"]):
 
     def _model_address(self, uid: str) -> str:
         return model_address(self.definition.name, uid, self._store.result())
+
+
+def _in_background(work: Callable[[], Result]) -> Future[Result]:
+    """Begin `work` in a thread that ends with the process: an error need not wait for it."""
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
