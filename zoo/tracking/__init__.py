@@ -16,7 +16,7 @@ from __future__ import annotations
 from zoo.tracking.names import trial_uid
 from zoo.tracking.reader import ended_runs, leaderboard, model_address, study_page
 from zoo.tracking.server import free_port, ui_address, ui_command, ui_environment
-from zoo.tracking.store import Store, TrackingError, connect, preload, tracking_uri
+from zoo.tracking.store import Store, TrackingError, connect, is_new_store, preload, tracking_uri
 from zoo.tracking.thread import BackgroundTracker
 from zoo.tracking.writer import StudyFacts, StudyTracker
 
@@ -29,6 +29,7 @@ __all__ = [
     "connect",
     "free_port",
     "ended_runs",
+    "is_new_store",
     "leaderboard",
     "model_address",
     "preload",

@@ -138,6 +138,13 @@ def _quoted_path(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3F")
 
 
+def is_new_store(uri: str | None = None) -> bool:
+    """Whether the store is a SQLite file that is not there yet."""
+    uri = tracking_uri(uri)
+    path = uri.removeprefix(_SQLITE)
+    return path != uri and not Path(unquote(path)).exists()
+
+
 def preload() -> None:
     """Import MLflow, which takes seconds; nothing is read or written."""
     _be_quiet()

@@ -24,6 +24,7 @@ from zoo.tracking import (
     StudyTracker,
     connect,
     ended_runs,
+    is_new_store,
     leaderboard,
     model_address,
     preload,
@@ -132,6 +133,7 @@ class Session(AbstractContextManager["Session"]):
                 self.prepared = finish_preparing(preparing, definition.dataset)
             finally:
                 preparing.kill()
+            self._is_new = is_new_store()
             self._store = _in_background(connect)  # a study without data leaves no database behind
         except BaseException:
             self._leave()
@@ -223,7 +225,7 @@ class Session(AbstractContextManager["Session"]):
         )
 
     def tracker(self, uid: str, manifest: Mapping[str, Any], training: str = "") -> BackgroundTracker:
-        """MLflow, in its thread; open when this returns.
+        """MLflow, in its thread; open when this returns, unless its database has to be made first.
 
         Args:
             training: the name of the run, where it is one outside the search.
@@ -255,7 +257,8 @@ class Session(AbstractContextManager["Session"]):
             draw=self._draw,
             on_problem=self.display.problem,
         )
-        tracker.ready()
+        if not self._is_new:  # making a database takes seconds; the folder was seen to be writable
+            tracker.ready()
         return tracker
 
     def _score_champion(
@@ -280,8 +283,9 @@ class Session(AbstractContextManager["Session"]):
         if abandoned:
             listed = ", ".join(map(str, abandoned))
             self.display.problem(f"the last run of this study was killed; put in order: trial {listed}")
-        ended = ended_runs(self.definition.name, search.uid(), self._store.result())
-        for number in self.record.numbers():
+        numbers = self.record.numbers()
+        ended = ended_runs(self.definition.name, search.uid(), self._store.result()) if numbers else set()
+        for number in numbers:
             trial = self.record.trial(number)
             if search.uid(number) in ended:
                 self._heard.append(number)
@@ -296,11 +300,18 @@ class Session(AbstractContextManager["Session"]):
             if not tracker.working or recorded == before:
                 break
         if not closed:
+            self._tell_failure(tracker)
             self.display.problem(
                 "MLflow does not have everything of this study; nothing is lost, it is in "
                 f"{self.record.folder}, and the next run of the study adds it"
             )
         return closed
+
+    def _tell_failure(self, tracker: BackgroundTracker) -> None:
+        try:
+            tracker.ready(timeout=0)
+        except Exception as error:
+            self.display.problem(str(error))
 
     def _model_address(self, uid: str) -> str:
         return model_address(self.definition.name, uid, self._store.result())

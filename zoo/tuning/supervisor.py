@@ -66,6 +66,7 @@ class Supervisor:
         self._display = display
         self._configs: dict[int, TrialConfig] = {}
         self._reached: dict[int, float] = {}  # the best objective so far of a running trial
+        self._ended: list[tuple[int, TrialConfig, Event]] = []  # of which the tracker has not been told
         self._failures: list[str] = []
 
     def reconcile(self) -> list[int]:
@@ -102,6 +103,8 @@ class Supervisor:
         except BaseException:
             self._interrupt("interrupted: the study was stopped")
             raise
+        finally:
+            self._track_ends()
         return self._outcome(None)
 
     def _loop(self, interrupts: Interrupts) -> None:
@@ -111,6 +114,7 @@ class Supervisor:
                 and self._search.done() + len(self._executor.running) < self._search.total()
             ):
                 self._start(interrupts)
+            self._track_ends()
             if not self._executor.running:
                 return
             with interrupts.welcome():
@@ -149,11 +153,11 @@ class Supervisor:
             self._display.finished(
                 number, event["state"], value, event["reason"], self._search.best(), self._search.done()
             )
-        self._track(number, event)
-        if kind == "finished":
             self._reached.pop(number, None)
-            del self._configs[number]
+            self._ended.append((number, self._configs.pop(number), event))
             self._count_failures(event)
+        else:
+            self._track(number, self._configs[number], event)
 
     def _goes_on(self, number: int, event: Event) -> bool:
         """Whether the pruner lets a trial train another epoch, by the best it reached: that is its result."""
@@ -161,9 +165,8 @@ class Supervisor:
         better = max if self._definition.direction == "maximize" else min
         best = self._reached[number] = better(value, self._reached.get(number, value))
         goes_on = self._search.report(number, event["epoch"], best)
-        return (
-            goes_on or event["epoch"] == self._configs[number].training["epochs"]
-        )  # nothing is left to save
+        is_last = event["epoch"] == self._configs[number].training["epochs"]  # nothing is left to save
+        return goes_on or is_last
 
     def _judged(self, event: Event) -> Event:
         """A trial is complete only with a finite objective."""
@@ -183,9 +186,14 @@ class Supervisor:
         self._search.tell(number, event["state"], value, event["reason"], interrupted=interrupted)
         return None if value is None else float(value)
 
-    def _track(self, number: int, event: Event) -> None:
-        trial = self._record.trial(number)
-        self._tracker.put(number, self._configs[number].as_json(), event, trial.folder)
+    def _track(self, number: int, config: TrialConfig, event: Event) -> None:
+        self._tracker.put(number, config.as_json(), event, self._record.trial(number).folder)
+
+    def _track_ends(self) -> None:
+        """Tell of the trials that ended once the next ones run: figures and uploads are work."""
+        for number, config, event in self._ended:
+            self._track(number, config, event)
+        self._ended.clear()
 
     def _count_failures(self, event: Event) -> None:
         if event.get("interrupted"):
