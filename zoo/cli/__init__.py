@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import io
+import os
 import sys
 
 import click
@@ -88,6 +91,18 @@ def main() -> None:
         text = " ".join(str(error).split())
         status = _fail(f"zoo failed: {type(error).__name__}: {text} (--debug shows where)", 1, debug)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def run() -> None:
+    """`main`, and then out at once: to free MLflow and pandas object by object takes a second."""
+    try:
+        main()
+    except SystemExit as ended:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 0)
 
 
 def _arguments() -> list[str]:

@@ -4,6 +4,8 @@ Nothing may run here: no tensor, no device query. What is merely imported surviv
 backend that has started its threads does not.
 """
 
+import atexit
+import os
 import signal
 
 from zoo.training import backend
@@ -15,3 +17,7 @@ with backend.muted():
     import keras  # noqa: F401
 
     import zoo.training.job  # noqa: F401
+
+# The server is gone as soon as the supervisor is; to free all this object by object takes seconds,
+# in which whoever reads the supervisor's output waits. Its children do not come by here.
+atexit.register(os._exit, 0)
