@@ -10,8 +10,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
-_FIRST = ("study", "trial", "state")
-_HIDDEN = ("dataset.digest", "run_id", "model", "reason", "train_seconds", "seed")
+_HIDDEN = ("study", "dataset.digest", "run_id", "model", "reason", "train_seconds", "seed")
 
 
 @click.command("compare")
@@ -53,22 +52,32 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
 
 
 def _shown(table: pd.DataFrame) -> str:
-    """What a terminal has room for: what differs between the trials, and what came of them."""
-    text = table.drop(columns=[name for name in _HIDDEN if name in table]).copy()
-    varied = [
-        name for name in text if name in _FIRST or text[name].astype(str).nunique() > 1 or "best_" in name
-    ]
-    text = text[varied]
+    """What a terminal has room for: what came of the trials, then what differs most between them."""
+    text = table.copy()
+    interrupted = text["reason"].astype(str).str.startswith("interrupted")
+    text["state"] = text["state"].mask(interrupted, "interrupted")
+    outcome = ["trial", "state", *(name for name in text if name.startswith("best_")), "parameters"]
+    if text["study"].nunique() > 1:
+        outcome.insert(0, "study")
+    varied = {name: text[name].astype(str).nunique() for name in text if name not in (*outcome, *_HIDDEN)}
+    most_varied = sorted((name for name in varied if varied[name] > 1), key=lambda name: -varied[name])
+    text = text[outcome + most_varied]
     for name in text:
         if text[name].dtype.kind == "f":
-            text[name] = text[name].map(lambda value: "" if value != value else f"{value:.5g}")
+            text[name] = text[name].map(_number)
     for width in range(len(text.columns), 0, -1):
         lines = text.iloc[:, :width].to_string(index=False, na_rep="")
-        if width <= 4 or max(map(len, lines.splitlines())) <= _columns():
+        if width <= len(outcome) or max(map(len, lines.splitlines())) <= _columns():
             break
     left_out = list(text.columns[width:])
     note = f"\n(not shown: {', '.join(left_out)}; --csv has every column)" if left_out else ""
     return str(lines) + note
+
+
+def _number(value: float) -> str:
+    if value != value:  # nothing came of that trial
+        return ""
+    return f"{value:.0f}" if value == round(value) else f"{value:.5g}"
 
 
 def _columns() -> int:

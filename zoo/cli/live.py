@@ -56,7 +56,9 @@ class LiveDisplay:
         self._done, self._total = done, total
         self._began = time.monotonic()
         self._phase = "starting Keras …" if done < total else ""
-        resumed = f", {min(done, total)} of them done" if done else ""
+        resumed = f", {done} of them done" if done else ""
+        if done >= total:
+            resumed = ", all done; --trials N asks for more"
         trials = f"{total} trial{'s' if total != 1 else ''}"
         self._print(f"study [bold]{escape(study)}[/]: {trials}{resumed}, {direction} {objective}")
         self._live.start()

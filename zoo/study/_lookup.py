@@ -60,7 +60,9 @@ def find_study(study: str, folder: Path) -> Path:
         return path
     known = known_studies(folder)
     if study not in known:
-        raise StudyError(f"There is no study named '{study}'. {did_you_mean(study, known)}")
+        raise StudyError(
+            f"There is no study named '{study}' in ./studies or among zoo's own. {did_you_mean(study, known)}"
+        )
     return known[study]
 
 

@@ -89,7 +89,9 @@ def syntax_error(file: str, text: str, error: Exception) -> str:
     if place is None:
         return f"{file}: not TOML: {error}"
     line = place[1] or len(_lines_of(text.rstrip()))
-    return f"{file}:{line}: not TOML: {str(error)[: place.start()]}"
+    said = str(error)[: place.start()]
+    hint = ' (text needs quotes: "adam"; true and false are small)' if said == "Invalid value" else ""
+    return f"{file}:{line}: not TOML: {said}{hint}"
 
 
 def override_value(document: dict[str, Any], override: str, places: Places) -> None:

@@ -13,6 +13,7 @@ TRIAL = "zoo.trial"
 STATE = "zoo.state"  # "complete", "pruned", "failed", "interrupted"
 REASON = "zoo.reason"
 PROBLEM = "zoo.problem"  # the run was ended although something of it could not be recorded
+MODEL_GONE = "its model is not kept any more"  # a problem that no later attempt puts right
 OBJECTIVE = "zoo.objective"
 DIRECTION = "zoo.direction"
 DIGEST = "zoo.dataset.digest"

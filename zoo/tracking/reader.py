@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -73,8 +73,11 @@ def _study_runs(study: str, store: Store) -> tuple[str, list[Any]]:
     if experiment_id is not None:
         found = list(_search(store, experiment_id, f"tags.`{names.KIND}` = 'study'"))
     if experiment_id is None or not found:
+        others = [name for name in store.studies() if name != study]
+        hint = did_you_mean(study, others) if others else ""
         raise TrackingError(
-            f"There is no study named '{study}' in {shown(store.uri)}. {did_you_mean(study, store.studies())}"
+            f"MLflow has no trials of a study named '{study}' in {shown(store.uri)}; "
+            f"`zoo tune --study {study}` makes some. {hint}".rstrip()
         )
     return experiment_id, sorted(found, key=lambda run: run.info.start_time, reverse=True)
 
@@ -123,5 +126,10 @@ def ended_runs(study: str, study_uid: str, store: Store) -> set[str]:
         return set()
     condition = f"attributes.status != 'RUNNING' and tags.`{names.KIND}` = 'trial'"
     runs = _search(store, experiment_id, condition)
-    uids = (run.data.tags.get(names.UID, "") for run in runs if names.PROBLEM not in run.data.tags)
+    uids = (run.data.tags.get(names.UID, "") for run in runs if _is_whole(run.data.tags))
     return {uid for uid in uids if uid.rpartition("-")[0] == study_uid}
+
+
+def _is_whole(tags: Mapping[str, str]) -> bool:
+    """Whether a run that ended has all it will ever have."""
+    return tags.get(names.PROBLEM) in (None, names.MODEL_GONE)

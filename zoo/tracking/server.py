@@ -38,6 +38,7 @@ def ui_environment() -> dict[str, str]:
     return {
         **os.environ,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": os.environ.get("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"),
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),
         "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
     }
 

@@ -264,10 +264,14 @@ class StudyTracker:
         points = _metrics(summary, event, step=0)  # one figure for the whole run: MLflow draws it as a bar
         self._log(trial.run_id, points)
         self._upload(trial, folder)
+        problem = ""
         if event["state"] == "complete":
-            self._publish(trial, run, points, step, folder)
+            if (folder / "model.keras").exists():
+                self._publish(trial, run, points, step, folder)
+            else:
+                problem = names.MODEL_GONE
             self._log_best(trial, event)
-        self._end(trial, event, run)
+        self._end(trial, event, run, problem)
         trial.epochs.clear()
 
     def _upload(self, trial: _Trial, folder: Path) -> None:
@@ -382,7 +386,7 @@ def _is_recorded(run: Any, event: Event) -> bool:
     return (
         run.info.status == names.STATUS.get(event["state"], "FAILED")
         and run.info.end_time == milliseconds(event["time"])
-        and names.PROBLEM not in run.data.tags
+        and run.data.tags.get(names.PROBLEM) in (None, names.MODEL_GONE)
     )
 
 

@@ -6,10 +6,30 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from zoo.errors import ZooError, did_you_mean
+
+_BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def check_backend() -> None:
+    """Whether the backend that `KERAS_BACKEND` names can be had, seen without importing it.
+
+    Raises:
+        ZooError: Keras has none of that name, or it is not installed.
+    """
+    name = os.environ.get("KERAS_BACKEND")
+    if not name:
+        return
+    if name not in _BACKENDS:
+        raise ZooError(f"KERAS_BACKEND={name}: there is no such backend. {did_you_mean(name, _BACKENDS)}")
+    if importlib.util.find_spec(name) is None:
+        raise ZooError(f"KERAS_BACKEND={name}, but {name} is not installed: pip install {name}")
 
 
 def quiet() -> None:

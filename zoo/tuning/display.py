@@ -84,7 +84,9 @@ class PlainDisplay(NoDisplay):
 
     def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
         self._objective, self._total = objective, total
-        resumed = f", {min(done, total)} of them done" if done else ""
+        resumed = f", {done} of them done" if done else ""
+        if done >= total:
+            resumed = ", all done; --trials N asks for more"
         trials = f"{total} trial{'s' if total != 1 else ''}"
         self._line(f"study {study}: {trials}{resumed}, {direction} {objective}")
 

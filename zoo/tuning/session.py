@@ -29,6 +29,7 @@ from zoo.tracking import (
     model_address,
     preload,
 )
+from zoo.training.backend import check_backend
 from zoo.trial import TrialConfig
 from zoo.tuning.alone import run_alone
 from zoo.tuning.champion import drop_copies, score_champion
@@ -117,6 +118,7 @@ class Session(AbstractContextManager["Session"]):
         self._heard: list[int] = []  # trials that MLflow had before this session
 
     def __enter__(self) -> Session:
+        check_backend()
         self.record.acquire()
         try:
             definition = self.definition
@@ -174,8 +176,9 @@ class Session(AbstractContextManager["Session"]):
                 self.display.phase("finishing the record …")
                 recorded = self._close(tracker, status)
                 drop_copies(self.record, search, [*self._heard, *tracker.recorded()])
-        best = outcome.best if recorded else None
-        uri = self._model_address(search.uid(best[0])) if best else ""
+        best = outcome.best
+        known = recorded or (best is not None and best[0] in [*self._heard, *tracker.recorded()])
+        uri = self._model_address(search.uid(best[0])) if best is not None and known else ""
         return TuneResult(
             study=self.definition.name,
             objective=self.definition.objective,
