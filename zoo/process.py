@@ -5,6 +5,7 @@ A script or notebook that calls `zoo.tune` is not run again in them, as `multipr
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import multiprocessing
@@ -101,6 +102,7 @@ class ForkServer:
             get_context("forkserver").set_forkserver_preload(self._preload)
             with _deaf_to_interrupts():
                 forkserver.ensure_running()
+            atexit.register(_end_fork_server)
 
     def child(self, target: Callable[..., None], arguments: Sequence[Any]) -> Child:
         """Start `target(connection, *arguments)` in a process forked from the server.
@@ -117,6 +119,14 @@ class ForkServer:
                 "The process from which trials are forked died while it started; "
                 f'what it says is told by: {Path(sys.executable).name} -c "{imports}"'
             ) from None
+
+
+def _end_fork_server() -> None:
+    """Not left to itself: what it imported takes seconds to free, and it may be importing still."""
+    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def wait(children: Sequence[Child], timeout: float) -> list[Child]:

@@ -23,6 +23,13 @@ set_option = click.option(
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
 
 
+def begin_loading_keras() -> None:
+    """First thing in a command that trains: Keras takes longer to load than all the rest."""
+    from zoo.training.server import fork_server
+
+    fork_server().start()
+
+
 def display(quiet: bool) -> Display:
     """Progress for a person: moving on a terminal, plain lines elsewhere, nothing where none is wanted."""
     from zoo.tuning.display import NoDisplay, PlainDisplay

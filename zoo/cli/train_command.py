@@ -23,6 +23,7 @@ def command(study: str, trial: int | None, overrides: tuple[str, ...], name: str
 
     It becomes a run of its own in the study's MLflow experiment.
     """
+    common.begin_loading_keras()
     from zoo.tuning import train
 
     result = train(study, trial=trial, overrides=overrides, name=name, display=common.display(quiet))

@@ -51,6 +51,7 @@ def command(
     zoo tune --study mnist_cnn --trials 8 --jobs 2
     zoo tune --study mnist_cnn --set training.epochs=3 --name mnist_quick
     """
+    common.begin_loading_keras()
     from zoo.tuning import tune
 
     result = tune(

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.process import Child, ForkServer, wait
+from zoo.process import Child, wait
 from zoo.training import backend
 from zoo.training.child import evaluation_process, trial_process
+from zoo.training.server import fork_server
 from zoo.trial import TrialConfig
 
 Event = dict[str, Any]
@@ -23,8 +24,9 @@ class LocalExecutor:
 
     def __init__(self, jobs: int = 1) -> None:
         self.jobs = jobs
-        self._server = ForkServer(["zoo.training.preload"])
+        self._server = fork_server()
         self._gpus = backend.visible_gpus()
+        self._leaving: list[Child] = []
         self._running: dict[int, tuple[Child, int]] = {}  # trial number -> its process and its slot
 
     def warm_up(self) -> None:
@@ -47,6 +49,7 @@ class LocalExecutor:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
         child = self._server.child(trial_process, (config.as_json(), cache, folder, self._environment(slot)))
         self._running[number] = (child, slot)
+        self._see_off()
 
     def wait(self, timeout: float) -> list[int]:
         """The trials that have something to say, after `timeout` seconds at most."""
@@ -60,10 +63,15 @@ class LocalExecutor:
         if event is None:  # its end of the pipe is closed, or it is gone
             event = ended("failed", child.end())
         elif event["event"] == "finished":
-            child.end()  # a thread that a plugin left behind may keep it
+            self._leaving.append(child)  # the kernel takes a while to clear it away
         if event["event"] == "finished":
             del self._running[number]
         return event
+
+    def _see_off(self) -> None:
+        """Have nothing left of the trials that said they were finished."""
+        while self._leaving:
+            self._leaving.pop().end()
 
     def answer(self, number: int, go_on: bool) -> None:
         """Answer an epoch: whether the trial goes on."""
@@ -78,6 +86,7 @@ class LocalExecutor:
         for child, _ in self._running.values():
             child.join()
         self._running.clear()
+        self._see_off()
         return stopped
 
     def evaluate(self, model: Path, cache: Path, digest: str, log: Path) -> Mapping[str, float] | str:

@@ -129,13 +129,14 @@ class Session(AbstractContextManager["Session"]):
                 self.record.folder / "prepare.log",
             )
             self.executor.warm_up()
-            _in_background(preload)
+            self._is_new = is_new_store()
+            if not self._is_new:  # else both cores have enough to do; the first trial leaves one idle
+                _in_background(preload)
             self.display.phase("preparing the dataset, starting Keras …")
             try:
                 self.prepared = finish_preparing(preparing, definition.dataset)
             finally:
                 preparing.kill()
-            self._is_new = is_new_store()
             self._store = _in_background(connect)  # a study without data leaves no database behind
         except BaseException:
             self._leave()
