@@ -62,7 +62,8 @@ def test_every_problem_of_every_study_is_a_line(zoo_command, study):
     ]
     assert lines[2].startswith("error: studies/two.toml:1: not TOML: ")
     assert (
-        lines[3] == "error: There is no study named 'four'. There is: digits_cnn, mnist_cnn, one, three, two."
+        lines[3] == "error: There is no study named 'four' in ./studies or among zoo's own. "
+        "There is: digits_cnn, mnist_cnn, one, three, two."
     )
     assert len(lines) == 4
 

@@ -124,7 +124,11 @@ def test_the_version(zoo_command):
         ("list fish", "error: Invalid value for '[KIND]': 'fish' is not one of 'datasets', "),
         ("show", "error: Missing argument 'NAME'. (See: zoo show --help)"),
         ("show convnet", "error: Nothing is registered as 'convnet'. Did you mean 'conv_net'?"),
-        ("check digit_cnn", "error: There is no study named 'digit_cnn'. Did you mean 'digits_cnn'?"),
+        (
+            "check digit_cnn",
+            "error: There is no study named 'digit_cnn' in ./studies or among zoo's own. "
+            "Did you mean 'digits_cnn'?",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(zoo_command, arguments, line):

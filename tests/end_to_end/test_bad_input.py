@@ -72,7 +72,10 @@ class TestTheCommand:
 
     def test_an_unknown_study(self, zoo):
         line = refused(zoo, "tune", "--study", "mnist_cn")
-        assert line == "There is no study named 'mnist_cn'. Did you mean 'mnist_cnn'?"
+        assert (
+            line
+            == "There is no study named 'mnist_cn' in ./studies or among zoo's own. Did you mean 'mnist_cnn'?"
+        )
 
     def test_an_unknown_sampler(self, zoo):
         line = refused(zoo, "tune", "--study", "digits_cnn", "--sampler", "gird")
@@ -224,7 +227,10 @@ class TestDebug:
         done = zoo("tune", "--study", "mnist_cn", "--debug")
         assert done.returncode == 2
         assert "Traceback (most recent call last):" in done.stderr
-        assert done.errors == ["error: There is no study named 'mnist_cn'. Did you mean 'mnist_cnn'?"]
+        assert done.errors == [
+            "error: There is no study named 'mnist_cn' in ./studies or among zoo's own. "
+            "Did you mean 'mnist_cnn'?"
+        ]
 
 
 @pytest.mark.parametrize("command", ["tune", "train", "compare"])

@@ -106,9 +106,9 @@ def test_the_newest_life_of_a_study(study: StudyTracker, folder: Path) -> None:
 def test_an_unknown_study(local_store: Store) -> None:
     StudyTracker(local_store, examples.facts())
     local_store.client.create_experiment("digits_cn")  # not a study's
-    with pytest.raises(TrackingError, match=r"no study named 'digit_cnn' .* Did you mean 'digits_cnn'\?"):
+    with pytest.raises(TrackingError, match=r"a study named 'digit_cnn' .* Did you mean 'digits_cnn'\?"):
         leaderboard("digit_cnn", local_store)
-    with pytest.raises(TrackingError, match="no study named 'digits_cn'"):
+    with pytest.raises(TrackingError, match="a study named 'digits_cn'"):
         leaderboard("digits_cn", local_store)
 
 
