@@ -288,8 +288,8 @@ class TestCompare:
         done = tuned.zoo("compare", "--study", tuned.study, "--top", 2)
         assert done.returncode == 0
         head, *rows = [line for line in done.stdout.splitlines() if not line.startswith("(not shown")]
-        assert head.split()[:4] == ["study", "trial", "state", "best_val_accuracy"]
-        assert [row.split()[1] for row in rows] == [row["trial"] for row in everything[:2]]
+        assert head.split()[:4] == ["trial", "state", "best_val_accuracy", "best_epoch"]
+        assert [row.split()[0] for row in rows] == [row["trial"] for row in everything[:2]]
         assert "conv_net.padding" not in head
         assert all(len(line) <= 200 for line in rows)
 

@@ -104,7 +104,7 @@ def test_a_tracker_that_cannot_be_opened(problems: list[str]) -> None:
     background.put(1, CONFIG, event("started"), FOLDER)
     assert not background.flush(SECONDS)
     assert not background.close(timeout=SECONDS)
-    assert problems == ["No MLflow server answers at http://127.0.0.1:1."]
+    assert problems == []  # whoever waits for it is told
 
 
 def test_one_event_that_is_refused_holds_up_no_other(

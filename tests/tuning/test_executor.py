@@ -52,7 +52,7 @@ sys.stdin.read()
 
 def make(jobs, set_name=setattr):
     """An executor whose processes import nothing that is large."""
-    set_name(executor_module, "ForkServer", lambda preload: ForkServer([]))
+    set_name(executor_module, "fork_server", lambda: ForkServer([]))
     for name in ("trial_process", "evaluation_process"):
         set_name(executor_module, name, getattr(executor_children, name))
     return LocalExecutor(jobs)
