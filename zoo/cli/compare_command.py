@@ -56,10 +56,12 @@ def _shown(table: pd.DataFrame) -> str:
     text = table.copy()
     interrupted = text["reason"].astype(str).str.startswith("interrupted")
     text["state"] = text["state"].mask(interrupted, "interrupted")
-    outcome = ["trial", "state", *(name for name in text if name.startswith("best_")), "parameters"]
+    outcome = ["trial", "state", *(name for name in map(str, text) if name.startswith("best_")), "parameters"]
     if text["study"].nunique() > 1:
         outcome.insert(0, "study")
-    varied = {name: text[name].astype(str).nunique() for name in text if name not in (*outcome, *_HIDDEN)}
+    varied = {
+        name: text[name].astype(str).nunique() for name in map(str, text) if name not in (*outcome, *_HIDDEN)
+    }
     most_varied = sorted((name for name in varied if varied[name] > 1), key=lambda name: -varied[name])
     text = text[outcome + most_varied]
     for name in text:
