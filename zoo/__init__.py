@@ -1,7 +1,7 @@
 """zoo: search for a good image classifier, and trust the record of how it was found.
 
-For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Dataset`, `Split`,
-`InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`, `compare`.
+For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `variant`, `Dataset`,
+`Split`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`, `compare`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo._version import __version__
 from zoo.errors import InvalidParameters, ZooError
-from zoo.space import Choice, Float, Int, List
+from zoo.space import Choice, Float, Int, List, variant
 
 if TYPE_CHECKING:
     from zoo import testing
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from zoo.tuning import compare, train, tune
 
 __all__ = [
-    "hookimpl", "Int", "Float", "Choice", "List", "Dataset", "Split", "InvalidParameters", "ZooError",
-    "testing", "tune", "train", "compare", "__version__",
+    "hookimpl", "Int", "Float", "Choice", "List", "variant", "Dataset", "Split", "InvalidParameters",
+    "ZooError", "testing", "tune", "train", "compare", "__version__",
 ]  # fmt: skip
 
 _WHERE = {

@@ -25,6 +25,7 @@ from zoo.space._domains import (
 from zoo.space._signature import read_space
 from zoo.space._space import REQUIRED, Parameter, Space
 from zoo.space._values import Scalar
+from zoo.space._variant import variant
 
 __all__ = [
     "REQUIRED",
@@ -41,4 +42,5 @@ __all__ = [
     "Suggester",
     "narrow_domain",
     "read_space",
+    "variant",
 ]

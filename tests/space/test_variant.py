@@ -1,0 +1,48 @@
+"""A variant is its function with another name and other defaults; its space is read like any other."""
+
+from __future__ import annotations
+
+import pytest
+from space_examples import conv_net
+
+from zoo.errors import SpaceError
+from zoo.space import read_space, variant
+
+POSITIONAL = ("input_shape", "num_classes")
+
+
+def scaled(factor, *, offset: int = 1):
+    """Scale."""
+    return factor * 10 + offset
+
+
+def test_has_its_own_name_description_and_defaults():
+    small = variant(scaled, "small", "Scale a little.", offset=5)
+    assert (small.__name__, small.__doc__) == ("small", "Scale a little.")
+    assert small(1) == 15
+    assert small(1, offset=2) == 12
+    assert scaled(1) == 11
+
+
+def test_its_ranges_are_the_functions():
+    original = read_space(conv_net, positional=POSITIONAL)
+    changed = read_space(variant(conv_net, "tiny", "Tiny.", dropout=0.5), positional=POSITIONAL)
+    assert changed.defaults() == {**original.defaults(), "dropout": 0.5}
+    assert [one.domain for one in changed.values()] == [one.domain for one in original.values()]
+
+
+def test_a_variant_of_a_variant_keeps_what_it_does_not_change():
+    first = variant(conv_net, "first", "First.", dropout=0.5, filters=(8, 8))
+    second = variant(first, "second", "Second.", filters=(16, 16))
+    defaults = read_space(second, positional=POSITIONAL).defaults()
+    assert (defaults["dropout"], defaults["filters"]) == (0.5, (16, 16))
+
+
+def test_refuses_a_keyword_there_is_not():
+    with pytest.raises(SpaceError, match=r"tiny: conv_net has no keyword 'droput'.*dropout"):
+        variant(conv_net, "tiny", "Tiny.", droput=0.5)
+
+
+def test_a_default_outside_the_range_is_found_when_the_space_is_read():
+    with pytest.raises(SpaceError, match="outside its own range"):
+        read_space(variant(conv_net, "wild", "Wild.", dropout=7.0), positional=POSITIONAL)
