@@ -11,8 +11,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, did_you_mean
+
+if TYPE_CHECKING:
+    from zoo.training.batches import Batches
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -107,3 +111,28 @@ def device_name() -> str:
 
         name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
     return f"gpu: {name}" if name else "cpu"
+
+
+def feed(batches: Batches) -> Any:
+    """What `fit` takes in place of `batches`, read ahead of the step that needs it."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    images, labels = batches[0]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: map(batches.__getitem__, range(len(batches))),
+        output_signature=(
+            tf.TensorSpec((None, *images.shape[1:]), images.dtype),
+            tf.TensorSpec((None,), labels.dtype),
+        ),
+    )
+    # Autotuning has nothing to tune here, and its thread, which sleeps for up to seconds, is waited for
+    # when the training ends.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return (
+        dataset.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.errors import ZooError
 from zoo.space import Choice, Float, Int, Setting, Space, read_space
+from zoo.training import backend
 
 if TYPE_CHECKING:
     import keras
@@ -56,33 +57,36 @@ def fit(
         NotFinite: a loss or metric became NaN or infinite.
     """
     import keras
+    import numpy as np
 
-    steps = -(-len(train) // batch_size)
+    from zoo.training.batches import Batches
+
+    # By the seed of the trial, which `keras.utils.set_random_seed` gave to NumPy too.
+    batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
+    unseen = Batches(validation, max(batch_size, 256))
     best = keras.callbacks.EarlyStopping(
         monitor=objective,
         mode={"maximize": "max", "minimize": "min"}[direction],
         patience=patience,
         restore_best_weights=True,
     )
-    reporter = _reporter(on_epoch, on_progress)
+    reporter = _reporter(batches.shuffle, on_epoch, on_progress)
     callbacks = [reporter, best]
     if schedule == "plateau":
         callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2))
     rate: Any = learning_rate
     if schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=epochs * steps)
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=epochs * len(batches))
     model.compile(
         optimizer=_optimizer(optimizer, rate, momentum, weight_decay),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
     model.fit(
-        train.images,
-        train.labels,
-        batch_size=batch_size,
+        backend.feed(batches),
         epochs=epochs,
-        validation_data=(validation.images, validation.labels),
-        validation_batch_size=max(batch_size, 256),
+        shuffle=False,  # `batches` are
+        validation_data=backend.feed(unseen),
         callbacks=callbacks,
         verbose=0,
     )
@@ -107,13 +111,14 @@ def _optimizer(name: str, learning_rate: Any, momentum: float, weight_decay: flo
     return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
 
 
-def _reporter(on_epoch: OnEpoch, on_progress: OnProgress) -> Any:
+def _reporter(shuffle: Callable[[int], None], on_epoch: OnEpoch, on_progress: OnProgress) -> Any:
     """A callback that reports every epoch, and a few times a second how far the epoch is."""
     import keras
 
     class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.epoch = epoch + 1
+            shuffle(self.epoch)
             self.began = self.told = time.perf_counter()
             self.rate = _learning_rate(self.model)
 
