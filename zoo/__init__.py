@@ -1,7 +1,8 @@
 """zoo: search for a good image classifier, and trust the record of how it was found.
 
-For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `variant`, `Dataset`,
-`Split`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`, `compare`.
+For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `variant`, `Dataset`, `Split`,
+`reads`, `progress`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`,
+`train`, `compare`.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from zoo.space import Choice, Float, Int, List, variant
 
 if TYPE_CHECKING:
     from zoo import testing
-    from zoo.data import Dataset, Split
+    from zoo.data import Dataset, Split, progress, reads
     from zoo.hookspecs import hookimpl
     from zoo.tuning import compare, train, tune
 
 __all__ = [
-    "hookimpl", "Int", "Float", "Choice", "List", "variant", "Dataset", "Split", "InvalidParameters",
-    "ZooError", "testing", "tune", "train", "compare", "__version__",
+    "hookimpl", "Int", "Float", "Choice", "List", "variant", "Dataset", "Split", "reads", "progress",
+    "InvalidParameters", "ZooError", "testing", "tune", "train", "compare", "__version__",
 ]  # fmt: skip
 
 _WHERE = {
     "hookimpl": "zoo.hookspecs",
     "Dataset": "zoo.data",
     "Split": "zoo.data",
+    "reads": "zoo.data",
+    "progress": "zoo.data",
     "tune": "zoo.tuning",
     "train": "zoo.tuning",
     "compare": "zoo.tuning",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo import Dataset, Split
-from zoo.data.contract import check_contract
+from zoo.data.contract import absent_classes, check_contract
 from zoo.errors import DataError
 
 NAMES = ("cat", "dog", "bird")
@@ -101,3 +101,29 @@ def test_other_splits(name):
 
 def test_words_about_it():
     refused(Dataset(split(), class_names=NAMES, source=None), "source: expected text, but got None")
+
+
+def labelled(*labels):
+    return Split(np.zeros((len(labels), 1, 1, 1), np.uint8), np.array(labels))
+
+
+def test_where_every_split_has_every_class_there_is_nothing_to_warn_of():
+    assert absent_classes(Dataset(labelled(0, 1, 2), class_names=NAMES)) == ""
+    whole = Dataset(labelled(2, 1, 0), labelled(0, 1, 2), labelled(1, 0, 2, 2), class_names=NAMES)
+    assert absent_classes(whole) == ""
+
+
+def test_a_class_that_a_split_lacks_is_told_with_counts():
+    dataset = Dataset(labelled(0, 0, 1, 1, 1), test=labelled(0, 2), class_names=NAMES)
+    assert absent_classes(dataset) == (
+        "Among the 5 images of the train split is none of class 'bird' (1 elsewhere). "
+        "Among the 2 images of the test split is none of class 'dog' (3 elsewhere)."
+    )
+
+
+def test_of_many_absent_classes_five_are_named():
+    dataset = Dataset(labelled(*range(9)), validation=labelled(8), class_names=list("abcdefghi"))
+    assert absent_classes(dataset) == (
+        "Among the 1 images of the validation split is none of class 'a' (1 elsewhere), 'b' (1 elsewhere), "
+        "'c' (1 elsewhere), 'd' (1 elsewhere), 'e' (1 elsewhere) and 3 more."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,7 +25,7 @@ PLUGIN = '''
 import os, signal, sys, threading, time, warnings
 import numpy as np
 from typing import Annotated
-from zoo import Dataset, Int, Split, ZooError, hookimpl
+from zoo import Dataset, Int, Split, ZooError, hookimpl, progress
 
 
 class OddError(ZooError):
@@ -36,7 +37,7 @@ class OddError(ZooError):
 
 @hookimpl
 def register_datasets(register):
-    for function in (fine, odd, exits, killed, lingers):
+    for function in (fine, odd, exits, killed, lingers, slow, killed_while, killed_after):
         register(function)
 
 
@@ -67,6 +68,22 @@ def killed():
 def lingers():
     threading.Thread(target=time.sleep, args=(600,)).start()
     return fine()
+
+
+def slow():
+    for _ in progress(range(4), "decoding 4 images"):
+        pass
+    return fine()
+
+
+def killed_while():
+    for _ in progress(["a.mat"], "reading a.mat"):
+        killed()
+
+
+def killed_after():
+    list(progress(["a.mat"], "reading a.mat"))
+    killed()
 '''
 
 
@@ -104,6 +121,17 @@ def test_what_is_known_of_a_prepared_dataset(tmp_path):
     assert dict(prepared.sizes) == {"train": 16, "validation": 4, "test": 6}
     assert (prepared.source, prepared.warning) == ("made up", "not real")
     assert len(open_dataset(tmp_path, prepared.digest).train) == 20
+
+
+def test_a_class_that_a_split_lacks_is_added_to_the_warning(tmp_path):
+    def lopsided():
+        return replace(pixels(), test=Split(np.ones((6, 4, 5, 3), np.uint8), np.zeros(6, int)))
+
+    prepared = prepare(entry_for(lopsided), {}, FIFTH, tmp_path)
+    assert prepared.warning == (
+        "not real Among the 6 images of the test split is none of class 'yes' (10 elsewhere)."
+    )
+    assert open_dataset(tmp_path, prepared.digest).warning == prepared.warning
 
 
 def test_a_validation_split_of_its_own_is_counted(tmp_path):
@@ -189,11 +217,10 @@ def prepared(tmp_path, install_plugin, monkeypatch):
     """Prepares a dataset of PLUGIN as `zoo tune` does; the log is `prepare.log`."""
     monkeypatch.syspath_prepend(install_plugin("zoo-made", "0.7", PLUGIN))
 
-    def run(name, **parameters):
+    def run(name, listener=None, **parameters):
         chosen = Chosen(name, parameters)
-        return finish_preparing(
-            start_preparing(chosen, FIFTH, tmp_path / "cache", tmp_path / "prepare.log"), chosen
-        )
+        child = start_preparing(chosen, FIFTH, tmp_path / "cache", tmp_path / "prepare.log")
+        return finish_preparing(child, chosen, *([listener] if listener else []))
 
     yield run
     sys.modules.pop("zoo_made", None)
@@ -224,6 +251,26 @@ def test_an_error_comes_out_as_it_went_in_or_as_one_of_ours(prepared, tmp_path, 
 def test_a_process_that_dies_is_an_error_that_says_how(prepared, name, how):
     with pytest.raises(DataError, match=f"^The process that prepares the dataset '{name}' died: {how}.$"):
         prepared(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("killed_while", "killed by signal 9, while reading a.mat"),
+        ("killed_after", "killed by signal 9"),
+    ],
+)
+def test_what_it_was_doing_when_it_died_is_told(prepared, name, how):
+    with pytest.raises(DataError, match=f"^The process that prepares the dataset '{name}' died: {how}.$"):
+        prepared(name)
+
+
+def test_what_it_tells_of_its_progress_is_heard_on_our_side(prepared):
+    heard = []
+    prepared("slow", lambda what, fraction: heard.append((what, fraction)))
+    assert heard[:2] == [("decoding 4 images", 0.0), ("decoding 4 images", 1.0)]
+    later = list(dict.fromkeys(what for what, _ in heard[2:]))
+    assert later == ["taking the digest of the dataset", "writing the dataset into the cache"]
 
 
 def test_a_thread_that_the_plugin_left_running_does_not_hold_us_up(prepared, monkeypatch):

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from zoo.cli import common, live
 from zoo.cli.live import LiveDisplay
+from zoo.tuning import display as display_module
 from zoo.tuning.display import NoDisplay, PlainDisplay
 
 ESCAPE = "\x1b"
@@ -25,6 +26,7 @@ def config(define):
 def search(display, config):
     """A short search, as the supervisor tells of it: two good trials, one bad, one interrupted."""
     display.phase("preparing …")
+    display.preparing("decoding images", 0.5)
     display.begin("digits[x]", "val_accuracy", "maximize", 2, 9)
     for number in (2, 3):
         display.started(number, config)
@@ -69,6 +71,21 @@ class TestPlain:
         captured = capsys.readouterr()
         assert captured.out == ""
         assert "trial 2  complete" in captured.err
+
+    def test_what_takes_longer_than_two_seconds_to_prepare_is_told_ever_more_rarely(self, monkeypatch):
+        stream, now = io.StringIO(), [0.0]
+        monkeypatch.setattr(display_module.time, "monotonic", lambda: now[0])
+        display = PlainDisplay(stream)
+        display.phase("preparing …")
+        while now[0] < 100:
+            now[0] += 0.1
+            display.preparing("decoding [images]", now[0] / 100)
+        lines = stream.getvalue().splitlines()
+        assert lines[:3] == ["preparing …", "decoding [images]: 2%", "decoding [images]: 4%"]
+        assert 8 < len(lines) < 20
+        now[0] += 100
+        display.preparing("downloading", None)
+        assert stream.getvalue().splitlines()[-1] == "downloading …"
 
     def test_before_the_first_trial_is_complete_none_is_best(self, config, capsys):
         display = PlainDisplay()
@@ -126,6 +143,20 @@ class TestLive:
         display.finished(0, "complete", 0.75, "", (0, 0.75), 1)
         assert re.search(r"1/4 trials  best 0\.7500 \(trial 0\)  0:0\d, about", self.shown(display))
         assert "epoch" not in self.shown(display)
+        display.end()
+
+    def test_the_bottom_shows_how_far_the_dataset_is(self, terminal):
+        display = LiveDisplay()
+        display.phase("preparing the dataset …")
+        display.preparing("decoding [4] images", 0.25)
+        assert re.search(r"━+ .*decoding \[4\] images: 25%", self.shown(display))
+        display.preparing("downloading MNIST", None)
+        assert re.search(r"━+ .*downloading MNIST …", self.shown(display))
+        display.preparing("downloading MNIST", 1.0)
+        assert "MNIST" not in self.shown(display)
+        display.preparing("reading", 0.5)  # and never comes to its end
+        display.begin("example", "val_accuracy", "maximize", 0, 4)
+        assert "reading" not in self.shown(display)
         display.end()
 
     def test_nothing_that_happens_while_it_draws_disturbs_it(self, terminal, config, monkeypatch):

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.trial import TrialConfig
-from zoo.tuning.display import facts_of
+from zoo.tuning.display import facts_of, share_of
 
 _STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
@@ -37,6 +37,7 @@ class LiveDisplay:
         self._console = Console(stderr=True)
         self._spinner = Spinner("dots")
         self._phase = ""
+        self._preparing: tuple[str, float | None] | None = None
         self._running: dict[int, _Running] = {}
         self._study, self._objective = "", ""
         self._done = self._total = 0
@@ -51,11 +52,15 @@ class LiveDisplay:
         self._phase = text
         self._live.start()
 
+    def preparing(self, what: str, fraction: float | None) -> None:
+        self._preparing = (what, fraction) if fraction != 1.0 else None
+
     def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
         self._study, self._objective = study, objective
         self._done, self._total = done, total
         self._began = time.monotonic()
         self._phase = "starting Keras …" if done < total else ""
+        self._preparing = None
         resumed = f", {done} of them done" if done else ""
         if done >= total:
             resumed = ", all done; --trials N asks for more"
@@ -116,7 +121,14 @@ class LiveDisplay:
                 Text(latest, style="cyan"),
                 Text(trial.facts, style="dim", overflow="ellipsis", no_wrap=True),
             )
-        parts: list[RenderableType] = [rows] if self._running else []
+        preparing = self._preparing
+        if preparing is not None:
+            what, fraction = preparing
+            rows.add_row(
+                ProgressBar(total=1.0, completed=fraction or 0.0, width=24, pulse=fraction is None),
+                Text(f"{what}{share_of(fraction)}"),
+            )
+        parts: list[RenderableType] = [rows] if rows.row_count else []
         if self._total:
             parts.append(self._overall())
         if self._phase:

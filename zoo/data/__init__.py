@@ -1,5 +1,7 @@
 """Datasets: what a plugin returns, and how it becomes memory-mapped arrays for every trial."""
 
 from zoo.data.dataset import Dataset, Split
+from zoo.data.reporting import progress
+from zoo.data.sources import reads
 
-__all__ = ["Dataset", "Split"]
+__all__ = ["Dataset", "Split", "progress", "reads"]

@@ -38,6 +38,31 @@ def check_contract(dataset: Any) -> None:
             )
 
 
+def absent_classes(dataset: Dataset) -> str:
+    """A sentence for every split that lacks a class another split has or nobody has; mostly empty.
+
+    What a network never sees it never answers, and a split without a class says nothing about it.
+    """
+    counts = {
+        name: np.bincount(np.asarray(split.labels), minlength=len(dataset.class_names))
+        for name in ("train", "validation", "test")
+        if (split := getattr(dataset, name)) is not None
+    }
+    return " ".join(
+        _absent(name, of_split, sum(counts.values()), dataset.class_names)
+        for name, of_split in counts.items()
+        if not of_split.all()
+    )
+
+
+def _absent(name: str, counts: Any, in_all: Any, class_names: Sequence[str]) -> str:
+    absent = np.flatnonzero(counts == 0)
+    shown = [f"'{class_names[label]}' ({in_all[label]:,} elsewhere)" for label in absent[:5]]
+    more = [f"{len(absent) - 5} more"] if len(absent) > 5 else []
+    listed = " and ".join([", ".join(shown), *more])
+    return f"Among the {counts.sum():,} images of the {name} split is none of class {listed}."
+
+
 def _check_class_names(names: Any) -> None:
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise DataError(f"class_names: expected a list of names, but got {names!r}")

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.data.contract import check_contract
+from zoo.data.contract import absent_classes, check_contract
 from zoo.data.dataset import Dataset
-from zoo.data.store import SPLITS, Prepared, cut_validation, save_dataset
+from zoo.data.reporting import Listener, listening
+from zoo.data.sources import fingerprint
+from zoo.data.store import SPLITS, Prepared, cut_validation, recall, remember, save_dataset
 from zoo.errors import DataError, ZooError, one_line
 from zoo.process import Child, enter_child, spawn
 from zoo.registry import Registered, Registry
 from zoo.trial import Chosen
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the preparing process is doing, and which share of it is done, or None where nobody knows."""
+
+    what: str
+    fraction: float | None
 
 
 def prepare(
@@ -26,25 +38,55 @@ def prepare(
 ) -> Prepared:
     """Call the dataset function, check what it returns, cache it, cut its validation split.
 
+    Where the dataset says which files it reads, and they are as they were, it is in the cache already.
+
     Raises:
         ZooError: the data cannot be read, or the dataset breaks the contract.
     """
     told = f"The dataset '{entry.name}' of {entry.origin}"
-    try:
-        dataset = entry.function(**entry.space.check(parameters))
+    digest, dataset = _cached(entry, entry.space.check(parameters), cache, told)
+    with _keeping(told, cache):
+        held_out = cut_validation(cache, digest, dataset, validation)
+    return _described(digest, dataset, held_out)
+
+
+def _cached(entry: Registered, values: Mapping[str, Any], cache: Path, told: str) -> tuple[str, Dataset]:
+    """Digest and dataset, in the cache from before or from now on."""
+    with _reading(told):
+        before = fingerprint(entry, values)
+        known = recall(cache, before) if before is not None else None
+        if known is not None:
+            return known
+        dataset = entry.function(**values)
         check_contract(dataset)
+        after = fingerprint(entry, values)
+    dataset = replace(dataset, warning=" ".join(filter(None, [dataset.warning, absent_classes(dataset)])))
+    with _keeping(told, cache):
+        digest = save_dataset(cache, dataset)
+        if before is not None and before == after:  # else who knows which of the two was read
+            remember(cache, digest, before, dataset)
+    return digest, dataset
+
+
+@contextmanager
+def _reading(told: str) -> Iterator[None]:
+    """Whatever goes wrong in the dataset's own code is told with its name and version."""
+    try:
+        yield
     except DataError as error:
         raise DataError(f"{told}: {error}") from None
     except ZooError:
         raise
     except (Exception, SystemExit) as error:
         raise DataError(f"{told} could not be read: {type(error).__name__}: {one_line(error)}") from error
+
+
+@contextmanager
+def _keeping(told: str, cache: Path) -> Iterator[None]:
     try:
-        digest = save_dataset(cache, dataset)
-        held_out = cut_validation(cache, digest, dataset, validation)
+        yield
     except OSError as error:
         raise DataError(f"{told} could not be kept in {cache}: {one_line(error)}") from error
-    return _described(digest, dataset, held_out)
 
 
 def start_preparing(dataset: Chosen, validation: Mapping[str, Any], cache: Path, log: Path) -> Child:
@@ -56,16 +98,25 @@ def start_preparing(dataset: Chosen, validation: Mapping[str, Any], cache: Path,
     return spawn(_prepare_and_send, (dataset, dict(validation), cache, log))
 
 
-def finish_preparing(child: Child, dataset: Chosen) -> Prepared:
+def finish_preparing(child: Child, dataset: Chosen, listener: Listener | None = None) -> Prepared:
     """The prepared dataset, or the error that kept it from being one.
+
+    Args:
+        listener: told what the dataset function tells through `zoo.progress`: what it does, and
+            which share of it is done, from 0 to 1, or None where nobody knows.
 
     Raises:
         ZooError: as `prepare`.
         DataError: the process died.
     """
-    answer = child.receive()
+    doing = ""
+    while isinstance(answer := child.receive(), Progress):
+        doing = "" if answer.fraction == 1.0 else f", while {answer.what}"
+        if listener is not None:
+            listener(answer.what, answer.fraction)
     if answer is None:
-        raise DataError(f"The process that prepares the dataset '{dataset.name}' died: {child.end()}.")
+        how = child.end()
+        raise DataError(f"The process that prepares the dataset '{dataset.name}' died: {how}{doing}.")
     child.end()  # a thread that the plugin left running must not hold us up
     if isinstance(answer, BaseException):
         raise answer
@@ -80,7 +131,9 @@ def _prepare_and_send(
     warnings.simplefilter("default")
     try:
         entry = Registry.load().get("dataset", dataset.name)
-        connection.send(prepare(entry, dataset.parameters, validation, cache))
+        with listening(lambda what, fraction: connection.send(Progress(what, fraction))):
+            prepared = prepare(entry, dataset.parameters, validation, cache)
+        connection.send(prepared)
     except ZooError as error:
         traceback.print_exc()
         # A plugin's own kind of error might not come out of the pipe as it went in.

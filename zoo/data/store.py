@@ -5,7 +5,8 @@
     └── <digest>/
         ├── dataset.json              class names, source, warning, size of each file
         ├── train-images.npy, train-labels.npy, test-images.npy …
-        └── split-0.1-0.npz           indices of a validation split: fraction and seed
+        ├── split-0.1-0.npz           indices of a validation split: fraction and seed
+        └── read-<fingerprint>.json   source and warning of files that gave this dataset
 
 A folder is named by the digest of every byte in it and appears whole or not at all: it is written
 beside its place and renamed into it, so that several processes may prepare the same dataset at once.
@@ -22,13 +23,14 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split
+from zoo.data.reporting import progress
 from zoo.errors import DataError
 
 SPLITS = ("train", "validation", "test")
@@ -51,7 +53,7 @@ class Prepared:
 def digest_of(dataset: Dataset) -> str:
     """SHA-256 of every byte that is kept of every split, of the shapes, and of the class names."""
     digest = hashlib.sha256(json.dumps(list(dataset.class_names)).encode())
-    for file, array in _arrays(dataset):
+    for file, array in progress(_arrays(dataset), "taking the digest of the dataset"):
         digest.update(f"{file} {array.dtype.str} {array.shape}".encode())
         digest.update(array.data if array.size else b"")
     return digest.hexdigest()
@@ -67,7 +69,7 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
     folder = _temporary(cache)
     folder.mkdir()
     try:
-        for file, array in _arrays(dataset):
+        for file, array in progress(_arrays(dataset), "writing the dataset into the cache"):
             np.save(folder / file, array)
         facts = {
             "class_names": list(dataset.class_names),
@@ -108,6 +110,27 @@ def open_dataset(cache: Path, digest: str) -> Dataset:
     return Dataset(
         class_names=tuple(facts["class_names"]), source=facts["source"], warning=facts["warning"], **splits
     )
+
+
+def remember(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> None:
+    """Keep that what has this fingerprint gave the dataset of that digest."""
+    path = cache / digest / f"read-{fingerprint}.json"
+    temporary = _temporary(path.parent)
+    temporary.write_text(json.dumps({"source": dataset.source, "warning": dataset.warning}), encoding="utf-8")
+    temporary.replace(path)
+
+
+def recall(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
+    """Digest and dataset that `remember` was told of, as far as it is still there and whole."""
+    for path in cache.glob(f"*/read-{fingerprint}.json"):
+        digest = path.parent.name
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            dataset = open_dataset(cache, digest)
+            return digest, replace(dataset, source=facts["source"], warning=facts["warning"])
+        except (DataError, OSError, ValueError, LookupError, TypeError):
+            continue
+    return None
 
 
 def split_for(

@@ -16,6 +16,9 @@ class Display(Protocol):
     def phase(self, text: str) -> None:
         """What is being done before and after the trials."""
 
+    def preparing(self, what: str, fraction: float | None) -> None:
+        """How far the dataset is: what is being done, and which share of it is done, if anybody knows."""
+
     def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
         """The search starts, with `done` of `total` trials there already."""
 
@@ -46,6 +49,8 @@ class NoDisplay:
 
     def phase(self, text: str) -> None: ...
 
+    def preparing(self, what: str, fraction: float | None) -> None: ...
+
     def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None: ...
 
     def started(self, number: int, config: TrialConfig) -> None: ...
@@ -70,17 +75,26 @@ class NoDisplay:
 
 
 class PlainDisplay(NoDisplay):
-    """A line for every trial, and for an epoch that took long; for logs, pipes and notebooks."""
+    """A line for every trial, and for what took long; for logs, pipes and notebooks."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._phase_began = self._told = time.monotonic()
         self._started: dict[int, float] = {}
         self._epochs: dict[int, int] = {}
         self._objective = ""
         self._total = 0
 
     def phase(self, text: str) -> None:
+        self._phase_began = self._told = time.monotonic()
         self._line(text)
+
+    def preparing(self, what: str, fraction: float | None) -> None:
+        now = time.monotonic()
+        # After two seconds, and then ever more rarely: some 25 lines in an hour.
+        if now - self._told > max(2.0, (now - self._phase_began) / 4):
+            self._told = now
+            self._line(f"{what}{share_of(fraction)}")
 
     def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
         self._objective, self._total = objective, total
@@ -121,6 +135,10 @@ class PlainDisplay(NoDisplay):
 
     def _line(self, text: str) -> None:
         print(text, file=self._stream or sys.stderr, flush=True)
+
+
+def share_of(fraction: float | None) -> str:
+    return " …" if fraction is None else f": {fraction:.0%}"
 
 
 def facts_of(config: TrialConfig) -> str:

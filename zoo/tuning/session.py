@@ -134,7 +134,7 @@ class Session(AbstractContextManager["Session"]):
                 _in_background(preload)
             self.display.phase("preparing the dataset, starting Keras …")
             try:
-                self.prepared = finish_preparing(preparing, definition.dataset)
+                self.prepared = finish_preparing(preparing, definition.dataset, self.display.preparing)
             finally:
                 preparing.kill()
             self._store = _in_background(connect)  # a study without data leaves no database behind

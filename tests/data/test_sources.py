@@ -1,0 +1,268 @@
+"""`zoo.reads`: a dataset is read again when one of its files has changed, and only then."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import Dataset, Split
+from zoo.data.prepare import prepare
+from zoo.data.reporting import listening
+from zoo.data.sources import fingerprint
+from zoo.registry import Plugin, Registry
+
+FIFTH = {"fraction": 0.2, "seed": 0}
+
+PLUGIN = """
+import numpy as np
+from pathlib import Path
+from zoo import Dataset, Split, hookimpl, reads
+
+
+def files(*, folder, **_):
+    return sorted(Path(folder).iterdir())
+
+
+@hookimpl
+def register_datasets(register):
+    register(bright)
+
+
+@reads(files)
+def bright(*, folder: str, scale: int = 1):
+    Path("calls").open("a").write("x")
+    pixels = b"".join(path.read_bytes() for path in files(folder=folder))
+    images = np.frombuffer(pixels, np.uint8).reshape(-1, 1, 1, 1) * np.uint8(scale)
+    return Dataset(Split(images, np.arange(len(images)) % 2), class_names=["a", "b"], source=folder)
+"""
+
+
+@pytest.fixture
+def bright(in_tmp, install_plugin, monkeypatch):
+    """bright(**parameters) -> what `prepare` gives for the plugin's dataset, and how often it was called."""
+    site = install_plugin("zoo-bright", "1.0", PLUGIN)
+    monkeypatch.syspath_prepend(site)
+    (in_tmp / "photos").mkdir()
+    for name in ("one", "two"):
+        (in_tmp / "photos" / name).write_bytes(bytes(range(10)))
+
+    def run(folder="photos", **parameters):
+        sys.modules.pop("zoo_bright", None)
+        entry = Registry.load().get("dataset", "bright")
+        prepared = prepare(entry, {"folder": folder, **parameters}, FIFTH, in_tmp / "cache")
+        calls = Path("calls")
+        return prepared, len(calls.read_text()) if calls.exists() else 0
+
+    run.site = site
+    run.folder = in_tmp
+    yield run
+    sys.modules.pop("zoo_bright", None)
+
+
+def test_as_long_as_nothing_changes_it_is_read_once(bright):
+    first, _ = bright()
+    again, calls = bright()
+    assert calls == 1
+    assert again == first
+    assert dict(again.sizes) == {"train": 16, "validation": 4}
+
+
+def rewrite(path):
+    path.write_bytes(bytes(range(1, 11)))
+
+
+def rewrite_and_set_back_the_clock(path):
+    before = path.stat()
+    rewrite(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+CHANGES = {
+    "a file's content": lambda folder: rewrite(folder / "one"),
+    "its content, but not its time": lambda folder: rewrite_and_set_back_the_clock(folder / "one"),
+    "another file in its place": lambda folder: (
+        (folder / "new").write_bytes(bytes(range(1, 11))) and (folder / "new").replace(folder / "one")
+    ),
+    "a file more": lambda folder: (folder / "three").write_bytes(b"12"),
+    "a file less": lambda folder: (folder / "two").unlink(),
+    "a name": lambda folder: (folder / "one").rename(folder / "zebra"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_the_files_is_noticed(bright, change):
+    first, _ = bright()
+    change(bright.folder / "photos")
+    second, calls = bright()
+    assert calls == 2
+    if change is not CHANGES["a name"]:
+        assert second.digest != first.digest
+    assert bright() == (second, 2)
+
+
+def test_so_are_other_parameters_another_version_and_other_code(bright):
+    first, _ = bright()
+    scaled, calls = bright(scale=2)
+    assert (calls, scaled.digest != first.digest) == (2, True)
+    assert bright(scale=1)[1] == 2
+    metadata = bright.site / "zoo_bright-1.0.dist-info/METADATA"
+    metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 1.1"))
+    assert bright()[1] == 3
+    module = bright.site / "zoo_bright.py"
+    module.write_text(module.read_text().replace("np.uint8(scale)", "np.uint8(2 * scale)"))
+    recoded, calls = bright()
+    assert (calls, recoded.digest) == (4, scaled.digest)
+
+
+def test_a_helper_module_of_the_same_package_counts(in_tmp, monkeypatch):
+    package = in_tmp / "zoo_packed"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .main import data\n")
+    (package / "main.py").write_text("from zoo import reads\n@reads(lambda: [])\ndef data(): ...\n")
+    (package / "helper.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(in_tmp)
+    import zoo_packed
+
+    entry = registered(zoo_packed.data)
+    before = fingerprint(entry, {})
+    assert fingerprint(entry, {}) == before
+    (package / "helper.py").write_text("x = 2\n")
+    assert fingerprint(entry, {}) != before
+    sys.modules.pop("zoo_packed")
+
+
+def test_the_same_path_in_another_folder_is_another_file(bright, tmp_path_factory, monkeypatch):
+    bright()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "photos").mkdir()
+    (elsewhere / "photos/one").write_bytes(bytes(range(20)))
+    monkeypatch.chdir(elsewhere)
+    assert bright()[1] == 1  # `calls` lies in the working folder
+
+
+def test_a_cache_that_was_damaged_or_emptied_is_made_again(bright):
+    first, _ = bright()
+    folder = bright.folder / "cache" / first.digest
+    for number, harm in enumerate(
+        [
+            lambda: (folder / "train-images.npy").write_bytes(b""),
+            lambda: (folder / "dataset.json").unlink(),
+            lambda: next(folder.glob("read-*.json")).write_text("{"),
+            lambda: next(folder.glob("read-*.json")).write_text("[]"),
+            lambda: next(folder.glob("read-*.json")).unlink(),
+        ],
+        start=2,
+    ):
+        harm()
+        assert bright() == (first, number)
+        assert bright() == (first, number)
+
+
+def test_what_changes_while_it_is_read_is_read_again(in_tmp):
+    path = in_tmp / "pixels"
+    path.write_bytes(bytes(10))
+    calls = []
+
+    @zoo.reads(lambda: [path])
+    def moving():
+        pixels = path.read_bytes()
+        calls.append(len(pixels))
+        if len(calls) == 1:
+            path.write_bytes(bytes(12))
+        images = np.frombuffer(pixels, np.uint8).reshape(-1, 1, 1, 1)
+        return Dataset(Split(images, np.arange(len(images)) % 2), class_names=["a", "b"])
+
+    for _ in range(3):
+        prepare(registered(moving), {}, FIFTH, in_tmp / "cache")
+    assert calls == [10, 12]
+
+
+def test_source_and_warning_are_those_of_the_files(in_tmp):
+    """Two sources may give the same arrays, and so the same folder of the cache."""
+
+    def made(name):
+        @zoo.reads(lambda: [])
+        def function():
+            images = np.zeros((10, 1, 1, 1), np.uint8)
+            warning = f"{name} is not real"
+            return Dataset(Split(images, np.arange(10) % 2), None, None, ["a", "b"], name, warning)
+
+        function.__name__ = name
+        return registered(function)
+
+    for _ in range(2):
+        for name in ("one", "two"):
+            prepared = prepare(made(name), {}, FIFTH, in_tmp / "cache")
+            assert (prepared.source, prepared.warning) == (name, f"{name} is not real")
+
+
+def test_a_file_that_is_not_there_is_the_datasets_to_tell_of(in_tmp):
+    @zoo.reads(lambda: ["nowhere"])
+    def lost():
+        raise zoo.ZooError("There is no file nowhere.")
+
+    entry = registered(lost)
+    assert fingerprint(entry, {}) == fingerprint(entry, {})
+    with pytest.raises(zoo.ZooError, match=r"^There is no file nowhere\.$"):
+        prepare(entry, {}, FIFTH, in_tmp / "cache")
+
+
+def test_an_error_in_the_list_of_files_is_told_like_one_of_the_dataset(in_tmp):
+    @zoo.reads(lambda: 1 / 0)
+    def broken(): ...
+
+    with pytest.raises(zoo.ZooError, match=r"'broken' of zoo-test 1\.5 could not be read: ZeroDivisionError"):
+        prepare(registered(broken), {}, FIFTH, in_tmp / "cache")
+
+
+def test_a_dataset_that_does_not_say_what_it_reads_has_none():
+    def silent(): ...
+
+    assert fingerprint(registered(silent), {}) is None
+
+
+def test_the_function_stays_what_it_was():
+    def function(*, path: str): ...
+
+    assert zoo.reads(lambda *, path: [path])(function) is function
+
+
+def test_the_dataset_shown_in_the_documentation(in_tmp):
+    page = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "@reads" in one]
+    shown = {}
+    exec(block, shown)
+    for name in ("good1", "good2", "poor1", "poor2"):
+        (in_tmp / f"{name}.raw").write_bytes(bytes(64 * 64))
+    entry = registered(shown["scans"])
+    told = []
+    with listening(lambda what, fraction: told.append(what)):
+        first = prepare(entry, {"folder": str(in_tmp)}, FIFTH, in_tmp / "cache")
+    assert dict(first.sizes) == {"train": 2, "validation": 2}
+    assert told[0] == "reading scans"
+    with listening(lambda what, fraction: told.clear()):
+        assert prepare(entry, {"folder": str(in_tmp)}, FIFTH, in_tmp / "cache") == first
+    assert told
+
+
+def registered(function):
+    """A dataset function as the registry has it."""
+    known = Registry()
+    plugin = Plugin("test", "zoo-test", "1.5")
+
+    class Module:
+        @staticmethod
+        @zoo.hookimpl
+        def register_datasets(register):
+            register(function)
+
+    known.add(plugin, Module)
+    assert not known.problems
+    return replace(known.get("dataset", function.__name__), function=function)
