@@ -138,7 +138,7 @@ def test_an_unknown_name_is_answered_with_the_likely_one(kind, name, near):
 
 
 def test_a_name_like_no_other_is_answered_with_all_there_are():
-    with pytest.raises(PluginError, match=r"named 'xyzzy'\. There is: cifar10, .*, mnist\."):
+    with pytest.raises(PluginError, match=r"named 'xyzzy'\. There is: cifar10, .*, mnist, notmnist\."):
         Registry.load([]).get("dataset", "xyzzy")
     with pytest.raises(PluginError, match=r"registered as 'affin'\. Did you mean 'affine'\?"):
         Registry.load([]).find("affin")

@@ -16,7 +16,7 @@ from zoo.registry import Registry
 from zoo.space import REQUIRED
 from zoo.study import parse_study
 
-NAMES = ["cifar10", "cifar100", "digits", "fashion_mnist", "mnist"]
+NAMES = ["cifar10", "cifar100", "csv_images", "digits", "fashion_mnist", "image_folder", "mnist", "notmnist"]
 
 
 def test_plugins_are_light_to_import():

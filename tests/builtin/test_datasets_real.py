@@ -73,5 +73,42 @@ def test_cifar(name, file, classes):
     assert np.bincount(dataset.train.labels).tolist() == [50_000 // classes] * classes
 
 
+def test_notmnist():
+    needs("notMNIST_small.mat")
+    dataset = datasets.notmnist()
+    check(dataset, (8000, 2000))
+    assert np.bincount(dataset.test.labels).tolist() == [200] * 10
+    # An E has more ink on its left, a J on its right: the letters are upright and their labels theirs.
+    left = dataset.train.images[:, :, :14].mean(axis=(1, 2, 3))
+    right = dataset.train.images[:, :, 14:].mean(axis=(1, 2, 3))
+    share = [float((left > right)[dataset.train.labels == label].mean()) for label in (4, 9)]
+    assert share[0] > 0.7 > 0.3 > share[1]
+
+
+def test_sign_digits():
+    needs("sign_digits_train.csv")
+    files = {"train": "sign_digits_train.csv", "test": "sign_digits_test.csv"}
+    dataset = datasets.csv_images(**files)
+    check(dataset, (1649, 413))
+    assert dataset.train.images.shape[1:] == (28, 28, 1)
+    assert list(dataset.class_names) == list("0123456789")
+    three = datasets.csv_images(**files, classes=[0, 1, 2], class_names=["zero", "one", "two"])
+    check(three, (494, 123))
+    kept = dataset.train.labels < 3
+    assert np.array_equal(three.train.images, dataset.train.images[kept])
+    assert np.array_equal(three.train.labels, dataset.train.labels[kept])
+
+
+def test_cats_and_dogs():
+    needs("cats_and_dogs_small")
+    dataset = datasets.image_folder(path="cats_and_dogs_small", image_size=64)
+    check(dataset, (2000, 1000, 1000))
+    assert dataset.train.images.shape[1:] == (64, 64, 3)
+    assert dataset.class_names == ["cats", "dogs"]
+    for split in (dataset.train, dataset.validation, dataset.test):
+        assert len(set(np.bincount(split.labels).tolist())) == 1
+    assert dataset.train.images.std() > 50  # photographs, not an empty file
+
+
 FASHION_TRAIN = "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012"
 FASHION_TEST = "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a"

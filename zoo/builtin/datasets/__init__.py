@@ -1,15 +1,18 @@
-"""The datasets zoo ships."""
+"""The datasets zoo ships: published ones by name, and one for each common way of keeping one's own."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from zoo import hookimpl
+from zoo.builtin.datasets._csv import csv_images
+from zoo.builtin.datasets._folder import image_folder
+from zoo.builtin.datasets._matlab import notmnist
 from zoo.builtin.datasets._published import cifar10, cifar100, fashion_mnist, mnist
 from zoo.builtin.datasets._sklearn import digits
 
 
 @hookimpl
 def register_datasets(register: Any) -> None:
-    for dataset in (mnist, fashion_mnist, cifar10, cifar100, digits):
+    for dataset in (mnist, fashion_mnist, cifar10, cifar100, notmnist, csv_images, image_folder, digits):
         register(dataset)

@@ -1,0 +1,401 @@
+"""`image_folder`: every format, every layout, and images that cannot be read."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import struct
+import tempfile
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import ZooError
+from zoo.builtin.datasets import _pictures, image_folder
+from zoo.data.contract import check_contract
+
+
+def picture(seed=0, size=(6, 8), mode="RGB"):
+    """Random pixels, height × width."""
+    shape = size if mode == "L" else (*size, 3)
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8))
+
+
+def save(path, image=None, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (picture() if image is None else image).save(path, **options)
+    return path
+
+
+def fill(root, splits=("train", "validation", "test"), classes=("cat", "dog"), images=3):
+    """PNG files, each with pixels of its own."""
+    seed = 0
+    for split in splits:
+        for name in classes:
+            for number in range(images):
+                seed += 1
+                save(root / split / name / f"{number}.png", picture(seed))
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width, height, data=b""):
+    """A PNG of that size, whatever is in it."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def root(in_tmp, monkeypatch):
+    monkeypatch.delenv("ZOO_DATA_DIR", raising=False)
+    return in_tmp / "pets"
+
+
+def refused(text, **parameters):
+    with pytest.raises(ZooError) as told:
+        image_folder(**{"path": "pets", **parameters})
+    assert text in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+class TestLayouts:
+    def test_a_folder_for_each_split(self, root):
+        fill(root)
+        dataset = image_folder(path="pets")
+        check_contract(dataset)
+        assert dataset.class_names == ["cat", "dog"]
+        assert dataset.train.images.shape == (6, 6, 8, 3)
+        assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+        assert (len(dataset.validation), len(dataset.test)) == (6, 6)
+        assert (dataset.source, dataset.warning) == ("pets", "")
+        for split in ("train", "validation", "test"):
+            for place, image in enumerate(getattr(dataset, split).images):
+                file = root / split / ["cat", "dog"][place // 3] / f"{place % 3}.png"
+                assert np.array_equal(image, np.asarray(Image.open(file)))
+
+    @pytest.mark.parametrize("names", [("train",), ("Train", "VAL"), ("train", "valid", "test")])
+    def test_as_far_as_there_are_any(self, root, names):
+        fill(root, names)
+        dataset = image_folder(path="pets")
+        assert (dataset.validation is None) == (len(names) == 1)
+        assert (dataset.test is None) == ("test" not in names)
+
+    def test_class_folders_alone_are_cut_by_seed(self, root):
+        fill(root.parent, ["pets"], images=20)
+        dataset = image_folder(path="pets")
+        check_contract(dataset)
+        assert np.bincount(dataset.train.labels).tolist() == [16, 16]
+        assert np.bincount(dataset.test.labels).tolist() == [4, 4]
+        same = image_folder(path="pets")
+        other = image_folder(path="pets", seed=7)
+        assert np.array_equal(same.test.images, dataset.test.images)
+        assert not np.array_equal(other.test.images, dataset.test.images)
+        everything = {image.tobytes() for split in (dataset.train, dataset.test) for image in split.images}
+        assert len(everything) == 40
+        assert len(image_folder(path="pets", test_fraction=0.5).test) == 20
+        assert image_folder(path="pets", test_fraction=0.0).test is None
+
+    def test_folders_inside_a_class_folder_belong_to_it(self, root):
+        fill(root, ["train"])
+        save(root / "train/cat/more/deep/1.png")
+        save(root / "train/cat/.hidden/1.png")
+        dataset = image_folder(path="pets")
+        assert dataset.train.labels.tolist() == [0] * 4 + [1] * 3
+        assert dataset.warning == ""
+
+    def test_what_is_no_image_in_a_class_folder_is_told_of(self, root):
+        fill(root, ["train"])
+        for name in ("train/cat/notes.txt", "train/.DS_Store", "train/cat/Thumbs.db", "train/cat/._0.png"):
+            (root / name).touch()
+        save(root / "train/loose.png")
+        save(root / "other/cat/1.png")
+        dataset = image_folder(path="pets")
+        assert len(dataset.train) == 6
+        assert dataset.warning == (
+            f"In {root} these are left out, because they are no JPEG, PNG, GIF or BMP in a class folder: "
+            "other, train/loose.png, train/cat/notes.txt."
+        )
+
+    @pytest.mark.parametrize(
+        ("made", "told"),
+        [
+            ([], "pets/: expected class folders, at least two, with images in them; there is none."),
+            (["train/"], "train: expected class folders, at least two, with images in them; there is none."),
+            (["train/cat/1.png"], "at least two, with images in them; there is only cat."),
+            (["1.png", "2.png"], "at least two, with images in them; there is none."),
+            (["train/cat/1.png", "train/dog/"], "train/dog: there is no JPEG, PNG, GIF or BMP in it."),
+            (["train/cat/1.png", "train/dog/1.txt"], "train/dog: there is no JPEG, PNG, GIF or BMP in it."),
+            (["cat/1.png", "dog/.1.png"], "dog: there is no JPEG, PNG, GIF or BMP in it."),
+            (["train/cat/1.png", "train/dog/1.png", "test/cat/"], "test: there is no JPEG, PNG, GIF or BMP"),
+            (["test/cat/1.png", "test/dog/1.png"], "has the folder test, but no folder train."),
+            (
+                ["train/cat/1.png", "train/dog/1.png", "test/cow/1.png"],
+                "test/cow: there is no such class in train, which has cat, dog.",
+            ),
+            (
+                ["train/cat/1.png", "train/dog/1.png", "val/cat/1.png", "valid/cat/1.png"],
+                "has more than one folder for validation: val, valid. Rename or remove one.",
+            ),
+        ],
+    )  # fmt: skip
+    def test_a_folder_that_is_not_like_that(self, root, made, told):
+        root.mkdir()
+        for name in made:
+            if name.endswith(".png"):
+                save(root / name)
+            else:
+                path = root / name
+                (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+                if not name.endswith("/"):
+                    path.touch()
+        refused(told.replace("pets/:", f"{root}:"))
+        refused(str(root))
+
+    def test_a_file_and_a_folder_that_is_not_there(self, root):
+        root.write_text("")
+        refused(f"{root} is a file; expected the folder that has the class folders in it.")
+        refused(f"there is no such file or folder in {root.parent}", path="pest")
+        refused("Did you mean 'pets'?", path="pest")
+
+
+class TestFormats:
+    @pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "jpg", "jpeg", "JPG", "jfif"])
+    @pytest.mark.parametrize("mode", ["rgb", "grayscale"])
+    def test_each_is_read_as_pillow_reads_it(self, root, suffix, mode):
+        fill(root, ["train"], images=1)
+        file = save(root / f"train/cat/x.{suffix}", picture(9))
+        (image,) = [
+            image
+            for image, name in zip(
+                image_folder(path="pets", color_mode=mode).train.images, "0x0", strict=True
+            )
+            if name == "x"
+        ]
+        expected = np.asarray(Image.open(file).convert("RGB" if mode == "rgb" else "L"))
+        assert np.array_equal(image if mode == "rgb" else image[..., 0], expected)
+
+    def test_the_content_counts_not_the_suffix(self, root):
+        fill(root, ["train"], images=1)
+        expected = np.asarray(Image.open(root / "train/cat/0.png"))
+        (root / "train/cat/0.png").rename(root / "train/cat/0.jpg")
+        assert np.array_equal(image_folder(path="pets").train.images[0], expected)
+
+    def decoded(self, root, image, suffix="png", **parameters):
+        """What becomes of one image."""
+        fill(root, ["train"], images=1)
+        save(root / f"train/cat/0.{suffix}", image)
+        if suffix != "png":
+            (root / "train/cat/0.png").unlink()
+        return image_folder(path="pets", **parameters).train.images[0]
+
+    def test_sixteen_bits_are_brought_to_eight(self, root):
+        deep = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1365
+        pixels = self.decoded(root, Image.fromarray(deep), color_mode="grayscale")
+        assert np.array_equal(pixels[..., 0], deep // 256)
+
+    def test_black_and_white(self, root):
+        pixels = self.decoded(root, picture(mode="L").convert("1"))
+        assert set(np.unique(pixels)) == {0, 255}
+
+    def test_colours_from_a_palette(self, root):
+        image = picture(3).quantize(8)
+        assert np.array_equal(self.decoded(root, image), np.asarray(image.convert("RGB")))
+
+    def test_transparency_is_dropped(self, root):
+        opaque = picture(3)
+        image = opaque.copy()
+        image.putalpha(7)
+        assert np.array_equal(self.decoded(root, image), np.asarray(opaque))
+
+    def test_cmyk(self, root):
+        image = Image.new("CMYK", (8, 6), (0, 255, 255, 0))  # red
+        pixels = self.decoded(root, image, suffix="jpg")
+        assert pixels[..., 0].min() > 240
+        assert pixels[..., 1:].max() < 15
+
+    def test_of_a_gif_the_first_frame(self, root):
+        first, second = picture(1, mode="L"), picture(2, mode="L")
+        fill(root, ["train"], images=1)
+        (root / "train/cat/0.png").unlink()
+        save(root / "train/cat/0.gif", first, save_all=True, append_images=[second])
+        pixels = image_folder(path="pets").train.images[0]
+        assert np.array_equal(pixels[..., 0], np.asarray(first))
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png"])
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_photographs_are_turned_upright(self, root, orientation, suffix):
+        """Of a picture with a bright upper left quarter, laid down as a camera would have."""
+        upright = np.zeros((16, 16), np.uint8)
+        upright[:8, :8], upright[:8, 8:] = 250, 120
+        laid = {
+            1: upright,
+            2: upright[:, ::-1],
+            3: upright[::-1, ::-1],
+            4: upright[::-1],
+            5: upright.T,
+            6: np.rot90(upright),
+            7: upright[::-1, ::-1].T,
+            8: np.rot90(upright, -1),
+        }[orientation]
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        fill(root, ["train"], images=1)
+        (root / "train/cat/0.png").unlink()
+        image = Image.fromarray(np.ascontiguousarray(laid))
+        save(root / f"train/cat/0.{suffix}", image, exif=exif, quality=95)
+        pixels = image_folder(path="pets", image_size=16, color_mode="grayscale").train.images[0, ..., 0]
+        assert np.abs(pixels.astype(int) - upright).max() < 10
+
+    @pytest.mark.parametrize(("size", "shape"), [(5, (5, 5)), ([4, 12], (4, 12))])
+    def test_images_are_scaled(self, root, size, shape):
+        fill(root)
+        save(root / "train/cat/0.png", Image.new("RGB", (50, 20), (10, 20, 30)))
+        dataset = image_folder(path="pets", image_size=size)
+        check_contract(dataset)
+        assert dataset.test.images.shape == (6, *shape, 3)
+        assert (dataset.train.images[0] == (10, 20, 30)).all()
+
+    def test_a_large_photograph_is_scaled_to_the_same_as_by_itself(self, root):
+        """JPEG is decoded at a part of its size; next to nothing may be seen of that."""
+        x, y = np.meshgrid(np.linspace(0, 255, 640), np.linspace(0, 255, 480))
+        large = Image.fromarray(np.stack([x, y, 255 - x], axis=2).astype(np.uint8))
+        pixels = self.decoded(root, large, suffix="jpg", image_size=40)
+        expected = np.asarray(large.resize((40, 40), Image.Resampling.BILINEAR))
+        assert np.abs(pixels.astype(int) - expected).max() < 6
+
+
+class TestBadImages:
+    @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp"])
+    def test_truncated_anywhere_it_is_named_or_whole(self, root, suffix):
+        fill(root, ["train"], images=1)
+        file = save(root / f"train/dog/x.{suffix}", picture(5, size=(5, 5)))
+        content = file.read_bytes()
+        whole = _pictures._decode(file, "RGB", None)
+        for length in range(0, len(content), 1 if len(content) < 300 else 7):
+            file.write_bytes(content[:length])
+            told = what_is_told(size=5)
+            if told:
+                assert told.startswith(f"1 of 3 images in {root} cannot be read: train/dog/x.{suffix} (")
+            else:  # nothing of the pixels is missing
+                assert length > 0.9 * len(content)
+                assert np.array_equal(_pictures._decode(file, "RGB", None), whole)
+
+    def test_a_flipped_bit_in_a_png_is_named_or_harmless(self, root, seed):
+        """The one format of the four that has checksums."""
+        fill(root, ["train"], images=1)
+        file = root / "train/cat/0.png"
+        content, before = file.read_bytes(), _pictures._decode(file, "RGB", None)
+        chance = np.random.default_rng(seed)
+        for position in chance.integers(0, len(content), 150):
+            flipped = bytearray(content)
+            flipped[position] ^= 1 << int(chance.integers(8))
+            file.write_bytes(flipped)
+            told = what_is_told(size=6)
+            assert (
+                "train/cat/0.png" in told
+                if told
+                else np.array_equal(_pictures._decode(file, "RGB", None), before)
+            )
+
+    def test_every_broken_one_is_counted_and_five_are_named(self, root):
+        fill(root, images=4)
+        for number in range(4):
+            (root / f"train/cat/{number}.png").write_bytes(b"no image at all")
+            (root / f"test/dog/{number}.png").write_bytes(b"")
+        refused(
+            f"8 of 24 images in {root} cannot be read: "
+            + "".join(f"train/cat/{number}.png (it is no JPEG, PNG, GIF or BMP), " for number in range(4))
+            + "test/dog/0.png (it is no JPEG, PNG, GIF or BMP) and 3 more. Replace or remove them.",
+            image_size=8,
+        )
+
+    @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+    @pytest.mark.parametrize("size", [(20_000, 20_000), (10_000, 10_000), (60_000, 60_000)])
+    def test_a_decompression_bomb_is_named_and_not_decoded(self, root, size, monkeypatch):
+        fill(root, ["train"])
+        (root / "train/cat/1.png").write_bytes(png(*size, zlib.compress(bytes(1000))))
+        decoded = []
+        load = Image.Image.load
+        monkeypatch.setattr(Image.Image, "load", lambda self: decoded.append(self.size) or load(self))
+        refused("train/cat/1.png (more than 89,478,485 pixels, as a decompression bomb has)", image_size=8)
+        assert size not in decoded
+
+    def test_a_link_to_nowhere_is_named(self, root):
+        fill(root, ["train"])
+        (root / "train/cat/x.jpg").symlink_to("/nowhere.jpg")
+        refused("train/cat/x.jpg (No such file or directory)", image_size=8)
+
+    def test_the_first_of_all_when_its_size_is_to_count(self, root):
+        fill(root, ["train"])
+        (root / "train/cat/0.png").write_bytes(b"")
+        refused(f"{root}/train/cat/0.png cannot be read (it is no JPEG, PNG, GIF or BMP).")
+
+    def test_images_of_different_sizes_need_one(self, root):
+        fill(root)
+        save(root / "test/dog/1.png", picture(size=(8, 6)))
+        refused(
+            f"{root}/train/cat/0.png has 6×8 pixels (height × width), but {root}/test/dog/1.png has 8×6; "
+            "images of different sizes need image_size = a number, or [height, width]."
+        )
+        assert image_folder(path="pets", image_size=6).train.images.shape == (6, 6, 6, 3)
+
+    @pytest.mark.parametrize("size", [0, -3, 5000, [4], [4, 4, 4], [4, True]])
+    def test_sizes_that_are_none(self, root, size):
+        fill(root)
+        refused(
+            "expected the side of a square, or [height, width], each from 1 to 4096 pixels.", image_size=size
+        )
+
+
+def what_is_told(size):
+    try:
+        return image_folder(path="pets", image_size=size).warning
+    except ZooError as error:
+        return str(error)
+
+
+class TestMemory:
+    def test_images_lie_in_files_that_have_no_name(self, root, tmp_path_factory, monkeypatch):
+        scratch = tmp_path_factory.mktemp("scratch")
+        monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+        fill(root)
+        dataset = image_folder(path="pets")
+        assert all(isinstance(split.images, np.memmap) for split in (dataset.train, dataset.test))
+        assert list(scratch.iterdir()) == []
+
+    def test_no_room_is_an_error_before_anything_is_decoded(self, root, monkeypatch):
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "posix_fallocate", full)
+        monkeypatch.setattr(_pictures, "_decode", None)
+        fill(root)
+        refused("There is no room for 6 images of 300×300×3 (0.0 GB) in ", image_size=300)
+        refused("No space left on device. Set TMPDIR to a folder that has it", image_size=300)
+
+
+def test_pixels_do_not_depend_on_how_many_are_decoded_at_once(root, monkeypatch):
+    fill(root, images=10)
+    monkeypatch.setattr(_pictures, "_cores", lambda: 1)
+    one = image_folder(path="pets", image_size=7)
+    monkeypatch.setattr(_pictures, "_cores", lambda: 8)
+    many = image_folder(path="pets", image_size=7)
+    for split in ("train", "validation", "test"):
+        assert np.array_equal(getattr(one, split).images, getattr(many, split).images)
+
+
+def test_a_gif_that_says_less_than_it_has(root):
+    """A frame larger than the picture it is in must not get round the limit."""
+    fill(root, ["train"])
+    memory = io.BytesIO()
+    picture(mode="L").save(memory, "GIF")
+    content = bytearray(memory.getvalue())
+    frame = content.index(b",\0\0\0\0")
+    content[frame + 5 : frame + 9] = struct.pack("<HH", 65_535, 65_535)
+    (root / "train/cat/0.gif").write_bytes(content)
+    refused("train/cat/0.gif (more than 89,478,485 pixels", image_size=8)
