@@ -1,213 +1,233 @@
+"""The policies zoo ships: each at any parameters, on images of any shape, and in a training."""
+
 import inspect
 import math
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
-from scipy import ndimage
+from sklearn.datasets import load_digits
 
-from zoo.builtin._affine import RandomAffine, affine_maps
-from zoo.builtin.augmentations import affine, none
-from zoo.space import read_space
+from zoo.builtin.architectures import conv_net
+from zoo.builtin.augmentations import (
+    PRESETS,
+    affine,
+    affine_flip,
+    erasing,
+    flips,
+    none,
+    photometric,
+    randaugment,
+    register_augmentations,
+)
+from zoo.data import Split
+from zoo.space import Choice, Int, read_space
+from zoo.testing import check_augmentation
+from zoo.training import fit
+from zoo.training.model import assemble
+
+POLICIES = (affine, affine_flip, flips, photometric, erasing, randaugment)
+SHAPES = [(8, 8, 1), (28, 28, 1), (33, 20, 3)]
+
+every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.__name__)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
-@pytest.fixture
-def images():
-    return np.random.default_rng(0).random((6, 14, 20, 2), dtype=np.float32)
+def augment(layers, images, training=True):
+    return ops.convert_to_numpy(keras.Sequential(layers)(images, training=training))
 
 
-def maps(shape, **changes):
-    """The same map for every image of a batch of `shape`."""
-    values = {"rotation": 0.0, "shear": 0.0, "zoom": 1.0, "shift_x": 0.0, "shift_y": 0.0} | changes
-    batches = {name: ops.full((shape[0],), value, dtype="float32") for name, value in values.items()}
-    return affine_maps(shape[1], shape[2], **batches)
+def copies(count, shape=(12, 10, 3)):
+    return np.repeat(np.random.default_rng(0).random((1, *shape), dtype=np.float32), count, axis=0)
 
 
-def move(images, *, fill="nearest", **changes):
-    moved = ops.image.affine_transform(
-        images, maps(images.shape, **changes), fill_mode=fill, data_format="channels_last"
+def distinct(images):
+    return len({image.tobytes() for image in images})
+
+
+@st.composite
+def points(draw, policy):
+    """Parameters of a policy: any value inside the author's range, its ends among them."""
+
+    def value(domain):
+        if isinstance(domain, Choice):
+            return draw(st.sampled_from(domain.options))
+        if isinstance(domain, Int):
+            return draw(st.integers(domain.low, domain.high))
+        return draw(st.floats(domain.low, domain.high))
+
+    return {name: value(parameter.domain) for name, parameter in read_space(policy).items()}
+
+
+def test_all_are_registered():
+    registered = []
+    register_augmentations(registered.append)
+    assert registered == [none, *POLICIES, *PRESETS]
+
+
+@pytest.mark.parametrize("policy", [none, *POLICIES, *PRESETS], ids=lambda policy: policy.__name__)
+def test_the_contract_at_the_defaults(policy):
+    check_augmentation(policy, input_shape=(33, 20, 3), samples=1)
+    check_augmentation(policy, input_shape=(8, 8, 1), samples=1)
+
+
+@every_policy
+@every_shape
+def test_any_parameters(policy, shape):
+    kinds = {
+        "random": np.random.default_rng(1).random((4, *shape), dtype=np.float32),
+        "black": np.zeros((4, *shape), np.float32),
+        "white": np.ones((4, *shape), np.float32),
+    }
+
+    @settings(max_examples=8)
+    @given(points(policy), st.sampled_from(sorted(kinds)))
+    def holds(parameters, kind):
+        images, layers = kinds[kind], policy(**parameters)
+        assert np.array_equal(augment(layers, images, training=False), images)
+        changed = augment(layers, images)
+        assert changed.shape == images.shape
+        assert changed.dtype == images.dtype
+        assert changed.min() >= 0  # NaN fails too
+        assert changed.max() <= 1
+
+    holds()
+
+
+@every_policy
+def test_images_of_a_batch_are_changed_each_its_own_way(policy):
+    changed = augment(policy(), copies(24))
+    if policy is flips:
+        assert distinct(changed) == 2
+    elif policy is erasing:  # which leaves half of them alone
+        assert distinct(changed) > 6
+    else:
+        assert distinct(changed) > 18
+
+
+@every_policy
+def test_keras_seed_decides(policy):
+    seen = []
+    for _ in range(2):
+        keras.utils.set_random_seed(7)
+        layers = policy()
+        seen.append([augment(layers, copies(6)) for _ in range(3)])
+    assert np.array_equal(*seen)
+    assert distinct(seen[0]) > 1  # from call to call
+
+
+@every_policy
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision(policy, dtype):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(f"mixed_{dtype}")
+    try:
+        images = ops.cast(copies(6), dtype)
+        changed = keras.Sequential(policy())(images, training=True)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert keras.backend.standardize_dtype(changed.dtype) == dtype
+    values = ops.convert_to_numpy(ops.cast(changed, "float32"))
+    assert values.min() >= 0
+    assert values.max() <= 1
+
+
+@every_policy
+def test_in_a_training(policy):
+    """An epoch on digits; what is kept of it has no augmentation in it."""
+    data = load_digits()
+    images = (data.images[:, :, :, None] * 255 / 16).astype("uint8")
+    keras.utils.set_random_seed(0)
+    network = conv_net((8, 8, 1), 10, filters=(8,), dense_units=(), dropout=0.0)
+    layers = policy()
+    model, kept = assemble(network, layers, (8, 8, 1))
+    seen = []
+
+    def on_epoch(epoch, metrics):
+        seen.append(metrics)
+        return True
+
+    fit(
+        model,
+        Split(images[:350], data.target[:350]),  # the last batch is smaller
+        Split(images[350:400], data.target[350:400]),
+        "val_loss",
+        "minimize",
+        on_epoch,
+        lambda epoch, fraction: None,
+        epochs=1,
+        batch_size=100,
     )
-    return ops.convert_to_numpy(moved)
+    assert len(seen) == 1
+    assert all(math.isfinite(value) for value in seen[0].values())
+    assert not {type(layer) for layer in layers} & {type(layer) for layer in kept.layers}
 
 
-def augment(layer, images, training=True):
-    return ops.convert_to_numpy(layer(images, training=training))
+class TestPhotometric:
+    def test_draws_stay_in_their_ranges(self):
+        """Of an image with one dark and one bright half, mean and distance tell what was drawn."""
+        images = np.full((2000, 2, 2, 1), 0.6, np.float32)
+        images[:, 0] = 0.4
+        changed = augment(photometric(brightness=0.1, contrast=0.5), images)
+        brightness, contrast = changed.mean(axis=(1, 2, 3)) - 0.5, np.ptp(changed, axis=(1, 2, 3)) / 0.2
+        assert -0.1001 < brightness.min() < -0.098
+        assert 0.098 < brightness.max() < 0.1001
+        assert 0.4999 < contrast.min() < 0.51
+        assert 1.49 < contrast.max() < 1.5001
+
+    def test_nothing_of_either(self):
+        assert np.allclose(
+            augment(photometric(brightness=0.0, contrast=0.0), copies(4)), copies(4), atol=1e-6
+        )
 
 
-class TestMaps:
-    """Keras asks for the map from output to input; these see to it that it is that one."""
-
-    @pytest.mark.parametrize("size", [8, 9])
-    @pytest.mark.parametrize("turns", [1, 2, -1])
-    def test_quarter_turns_are_exact(self, size, turns):
-        images = np.random.default_rng(0).random((2, size, size, 3), dtype=np.float32)
-        turned = move(images, rotation=turns * math.pi / 2)
-        assert np.allclose(turned, np.rot90(images, turns, axes=(1, 2)), atol=1e-5)
-
-    def test_half_a_turn_of_an_image_that_is_not_square(self, images):
-        assert np.allclose(move(images, rotation=math.pi), images[:, ::-1, ::-1], atol=1e-5)
-
-    def test_shifts_go_right_and_down_by_a_share_of_the_size(self, images):
-        moved = move(images, shift_x=2 / 20, shift_y=1 / 14)  # 2 pixels to the right, 1 down
-        assert np.allclose(moved[:, 1:, 2:], images[:, :-1, :-2], atol=1e-5)
-        assert np.allclose(moved[:, 0], moved[:, 1], atol=1e-5)  # filled with the nearest
-
-    def test_zoom_about_the_centre(self):
-        image = np.zeros((1, 9, 9, 1), np.float32)
-        image[0, 4, 4] = image[0, 4, 6] = 1
-        zoomed = move(image, zoom=2.0)[0, :, :, 0]
-        assert zoomed[4, 4] == pytest.approx(1)
-        assert zoomed[4, 8] == pytest.approx(1)  # twice as far out
-
-    def test_shear_leans_the_lower_part_to_the_right(self):
-        image = np.zeros((1, 9, 9, 1), np.float32)
-        image[0, :, 4] = 1  # a vertical stroke
-        sheared = move(image, shear=math.pi / 4)[0, :, :, 0]
-        assert np.allclose(sheared, np.eye(9), atol=1e-5)
-
-    def test_a_rotated_square_stays_square_in_a_wide_image(self):
-        image = np.zeros((1, 21, 41, 1), np.float32)
-        image[0, 6:15, 16:25] = 1  # about the centre (10, 20)
-        turned = move(image, rotation=math.pi / 4)[0, :, :, 0]
-        rows, columns = np.nonzero(turned > 0.5)
-        assert np.ptp(rows) == np.ptp(columns)
-
+class TestFlips:
     @pytest.mark.parametrize(
-        ("fill", "theirs"), [("nearest",) * 2, ("reflect",) * 2, ("constant", "grid-constant")]
+        ("direction", "axes"), [("horizontal", [2]), ("vertical", [1]), ("both", [1, 2])]
     )
-    def test_as_scipy_does_it(self, images, fill, theirs):
-        changes = {"rotation": 0.5, "shear": 0.2, "zoom": 1.2, "shift_x": 0.1, "shift_y": -0.07}
-        a0, a1, a2, b0, b1, b2, _, _ = ops.convert_to_numpy(maps(images.shape, **changes))[0].astype(float)
-        expected = np.empty_like(images)
-        for index in np.ndindex(len(images), images.shape[-1]):
-            image, channel = index
-            expected[image, :, :, channel] = ndimage.affine_transform(
-                images[image, :, :, channel], [[b1, b0], [a1, a0]], offset=[b2, a2], order=1, mode=theirs
-            )
-        assert np.allclose(move(images, fill=fill, **changes), expected, atol=1e-5)
-
-    def test_in_the_documented_order(self):
-        """Zoom, shear, rotate, shift; the inverse of their product, made the plain way."""
-        rotation, lean, zoom, height, width = 0.3, math.tan(0.2), 1.3, 14, 20
-        cos, sin = math.cos(rotation), math.sin(rotation)
-        # y points down, so a turn that looks counter-clockwise has its minus below
-        forward = np.array([[cos, sin], [-sin, cos]]) @ [[1, lean], [0, 1]] @ (np.eye(2) * zoom)
-        centre, moved = np.array([width - 1, height - 1]) / 2, np.array([0.1 * width, -0.2 * height])
-        row = ops.convert_to_numpy(
-            maps((1, height, width, 1), rotation=rotation, shear=0.2, zoom=zoom, shift_x=0.1, shift_y=-0.2)
-        )[0]
-        point = np.array([3.0, 11.0])
-        seen = forward @ (point - centre) + centre + moved
-        back = [row[0] * seen[0] + row[1] * seen[1] + row[2], row[3] * seen[0] + row[4] * seen[1] + row[5]]
-        assert np.allclose(back, point, atol=1e-4)
+    def test_the_image_and_its_mirror_images(self, direction, axes):
+        keras.utils.set_random_seed(0)
+        images = copies(64)
+        expected = {images[0].tobytes()} | {np.flip(images, axis)[0].tobytes() for axis in axes}
+        if direction == "both":  # a coin for each
+            expected.add(images[0, ::-1, ::-1].tobytes())
+        assert {image.tobytes() for image in augment(flips(direction=direction), images)} == expected
 
 
-class TestRandomAffine:
-    LAYER = {"rotation": 20.0, "shift": 0.1, "shear": 10.0, "zoom": 0.2}  # noqa: RUF012
-
-    def test_nothing_outside_training(self, images):
-        layer = RandomAffine(**self.LAYER)
-        assert np.array_equal(augment(layer, images, training=False), images)
-        assert np.array_equal(ops.convert_to_numpy(layer(images)), images)
-
-    def test_zero_ranges_are_the_identity(self, images):
-        assert np.array_equal(augment(RandomAffine(), images), images)
-        assert np.array_equal(move(images), images)
-
-    @pytest.mark.parametrize("name", ["rotation", "shift", "shear", "zoom"])
-    def test_each_range_alone_moves_every_image_its_own_way(self, name):
-        images = np.repeat(np.random.default_rng(0).random((1, 12, 12, 1), dtype=np.float32), 6, axis=0)
-        moved = augment(RandomAffine(**{name: self.LAYER[name]}, seed=1), images)
-        assert len({image.tobytes() for image in moved}) == 6
-
-    def test_draws_stay_in_their_ranges(self, monkeypatch):
-        drawn = {}
-
-        def record(height, width, **values):
-            drawn.update({name: ops.convert_to_numpy(value) for name, value in values.items()})
-            return affine_maps(height, width, **values)
-
-        monkeypatch.setattr("zoo.builtin._affine.affine_maps", record)
-        augment(RandomAffine(**self.LAYER, seed=1), np.zeros((2000, 4, 4, 1), np.float32))
-        limits = {
-            "rotation": (-math.radians(20), math.radians(20)),
-            "shear": (-math.radians(10), math.radians(10)),
-            "zoom": (0.8, 1.2),
-            "shift_x": (-0.1, 0.1),
-            "shift_y": (-0.1, 0.1),
-        }
-        assert drawn.keys() == limits.keys()
-        for name, (low, high) in limits.items():
-            assert low - 1e-6 <= drawn[name].min() < low + 0.02 * (high - low)
-            assert high - 0.02 * (high - low) < drawn[name].max() <= high + 1e-6
-
-    def test_a_seed_repeats_the_sequence(self, images):
-        one, same, other = (RandomAffine(**self.LAYER, seed=seed) for seed in (1, 1, 2))
-        first, second = augment(one, images), augment(one, images)
-        assert not np.array_equal(first, second)
-        assert np.array_equal(augment(same, images), first)
-        assert np.array_equal(augment(same, images), second)
-        assert not np.array_equal(augment(other, images), first)
-
-    def test_keras_seed_decides_where_none_is_given(self, images):
-        moved = []
-        for _ in range(2):
-            keras.utils.set_random_seed(7)
-            moved.append(augment(RandomAffine(**self.LAYER), images))
-        assert np.array_equal(*moved)
-
-    @pytest.mark.parametrize("fill", ["nearest", "constant", "reflect"])
-    def test_range_is_kept(self, fill):
-        layer = RandomAffine(**self.LAYER, fill=fill, seed=0)
-        moved = augment(layer, np.ones((64, 28, 28, 1), np.float32))
-        assert moved.max() == 1.0
-        assert moved.min() == (0.0 if fill == "constant" else pytest.approx(1))
-
-    @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-    def test_shape_and_dtype_are_kept(self, dtype, images):
-        layer = RandomAffine(**self.LAYER)
-        moved = layer(ops.cast(images, dtype), training=True)
-        assert keras.backend.standardize_dtype(moved.dtype) == dtype
-        assert tuple(moved.shape) == images.shape
-        symbolic = layer(keras.Input((None, None, 2), dtype=dtype))
-        assert symbolic.shape == (None, None, None, 2)
-        assert symbolic.dtype == dtype
-
-    def test_saved_and_loaded(self, images, tmp_path):
-        model = keras.Sequential(
-            [keras.Input((14, 20, 2)), RandomAffine(**self.LAYER, fill="reflect", seed=5)]
-        )
-        model.save(tmp_path / "model.keras")
-        loaded = keras.models.load_model(tmp_path / "model.keras").layers[0]
-        assert isinstance(loaded, RandomAffine)
-        assert loaded.get_config() == model.layers[0].get_config()
-        assert np.array_equal(augment(loaded, images), augment(model.layers[0], images))
-
-    def test_inside_fit(self, images):
-        layer = RandomAffine(**self.LAYER, seed=0)
-        model = keras.Sequential(
-            [keras.Input((14, 20, 2)), layer, keras.layers.Flatten(), keras.layers.Dense(2)]
-        )
-        model.compile("sgd", "mse")
-        state = ops.convert_to_numpy(layer.seed_generator.state)
-        model.fit(images, np.zeros((6, 2)), batch_size=4, epochs=1, verbose=0)  # the last batch is smaller
-        assert not np.array_equal(ops.convert_to_numpy(layer.seed_generator.state), state)
-        assert not layer.trainable_weights
-
-
-def test_none():
-    assert none() == []
-
-
-def test_affine_hands_its_parameters_on():
+@pytest.mark.parametrize("policy", POLICIES[:2], ids=lambda policy: policy.__name__)
+def test_affine_hands_its_parameters_on(policy):
     values = {"rotation": 1.0, "shift": 0.02, "shear": 3.0, "zoom": 0.04, "fill": "constant"}
-    (layer,) = affine(**values)
+    if policy is affine_flip:
+        values["flip"] = "vertical"
+    (layer,) = policy(**values)
     assert {name: layer.get_config()[name] for name in values} == values
-    (layer,) = affine()
-    assert {name: layer.get_config()[name] for name in values} == read_space(affine).defaults()
+    (layer,) = policy()
+    assert {name: layer.get_config()[name] for name in values} == read_space(policy).defaults()
 
 
-def test_every_parameter_is_documented():
-    for name in read_space(affine):
-        assert f"\n    {name}: " in inspect.getdoc(affine)
+def test_erasing_and_randaugment_hand_their_parameters_on():
+    values = {"probability": 0.1, "largest": 0.3, "elongation": 2.0, "fill": "mean"}
+    assert erasing(**values)[0].get_config().items() > values.items()
+    values = {"operations": 3, "magnitude": 4, "solarize": True, "fill": "reflect"}
+    assert randaugment(**values)[0].get_config().items() > values.items()
+
+
+def test_the_presets_are_those_of_the_tutorials():
+    told = {preset.__name__: read_space(preset).defaults() for preset in PRESETS}
+    assert told == {
+        "affine_digits": {"rotation": 8, "shift": 0.08, "shear": 15, "zoom": 0.08, "fill": "nearest"},
+        "affine_strong": {"rotation": 20, "shift": 0, "shear": 8.6, "zoom": 0.15, "fill": "nearest"},
+        "affine_photos": {
+            **{"rotation": 40, "shift": 0.2, "shear": 11.5, "zoom": 0.2, "fill": "nearest"},
+            "flip": "horizontal",
+        },
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.__name__)
+def test_every_parameter_is_documented(policy):
+    for name in read_space(policy):
+        assert f"\n    {name}: " in inspect.getdoc(policy)
