@@ -1,6 +1,6 @@
 """zoo: search for a good image classifier, and trust the record of how it was found.
 
-For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `variant`, `Dataset`, `Split`,
+For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`,
 `train`, `compare`.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo._version import __version__
 from zoo.errors import InvalidParameters, ZooError
-from zoo.space import Choice, Float, Int, List, variant
+from zoo.space import Choice, Float, Int, List, Setting, variant
 
 if TYPE_CHECKING:
     from zoo import testing
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zoo.tuning import compare, train, tune
 
 __all__ = [
-    "hookimpl", "Int", "Float", "Choice", "List", "variant", "Dataset", "Split", "reads", "progress",
+    "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads", "progress",
     "InvalidParameters", "ZooError", "testing", "tune", "train", "compare", "__version__",
 ]  # fmt: skip
 

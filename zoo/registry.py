@@ -126,10 +126,10 @@ class Registry:
         return sorted(name for of_kind, name in self._entries if of_kind == kind)
 
     def entries(self) -> list[Registered]:
-        """Everything that can be used, by kind and name."""
+        """Everything that can be used, by kind, in the order in which it was registered."""
         order = list(KINDS)
         usable = [entries[0] for entries in self._entries.values() if len(entries) == 1]
-        return sorted(usable, key=lambda entry: (order.index(entry.kind), entry.name))
+        return sorted(usable, key=lambda entry: order.index(entry.kind))
 
     def get(self, kind: str, name: str) -> Registered:
         """The `kind` registered as `name`.

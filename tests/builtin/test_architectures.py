@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo import InvalidParameters
-from zoo.builtin import architectures
-from zoo.builtin.architectures import conv_net
+from zoo.builtin.architectures import _conv_net, conv_net
 from zoo.space import read_space
 
 
@@ -142,7 +141,7 @@ def test_refused_is_just_what_keras_cannot_build(
         conv_net(shape, 2, **parameters)
     except InvalidParameters:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(architectures, "_check_room", lambda *_: None)
+            patch.setattr(_conv_net, "check_room", lambda *_, **__: None)
             assert not can_be_built(shape, parameters)
     else:
         assert can_be_built(shape, parameters)

@@ -83,6 +83,22 @@ def test_an_architecture_with_range_and_default_of_every_parameter(show):
     assert table["dropout"] == ["0 … 0.6", "0.25"]
 
 
+def test_what_silence_does_not_search(show):
+    table = table_of(show("small_lenet").stdout)
+    assert table["filters"] == ["1 … 12 items, each 1 … 1024 (log)", "(kept; a table searches it)", "[6, 16]"]
+    assert not any("kept" in cell for row in table_of(show("conv_net").stdout).values() for cell in row)
+
+
+def test_a_long_range_goes_on_below_itself(show):
+    lines = show("pretrained").stdout.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("  base "))
+    assert lines[first].endswith('"VGG16"')
+    below = lines[first + 1 : next(n for n, line in enumerate(lines) if line.startswith("  weights "))]
+    assert len(below) > 5
+    assert all(line.startswith(" " * 15) for line in below)
+    assert max(map(len, lines)) < 120
+
+
 def test_conditions_are_told(show):
     table = table_of(show("picky").stdout)
     assert table["pool_size"] == ["2 … 4", "2", 'pooling = "max" or "average"']
@@ -148,6 +164,18 @@ def test_a_study_by_name_and_by_path(show, tmp_path):
             "conv_net --layers --classes 1",
             "error: Invalid value for '--classes': 1 is not in the range x>=2.",
         ),
+        (
+            "small_lenet --layers --set filtres=[8]",
+            "error: --set: there is no parameter 'filtres'. Did you mean 'filters'?",
+        ),
+        (
+            "small_lenet --layers --set filters",
+            "error: --set filters: expected KEY=VALUE, such as dropout=0.5",
+        ),
+        (
+            "pretrained --layers",
+            "error: VGG16 takes images of at least 32×32 pixels, but these are 28×28; expected larger",
+        ),
         ("broken --layers", "error: The architecture 'broken' of zoo-picky 0.3 raised ValueError: not today"),
     ],
 )
@@ -176,3 +204,10 @@ def test_the_layers_of_an_architecture(show):
     assert run.returncode == 0, run.stderr
     assert "conv2d" in run.stdout.lower()
     assert "Total params" in run.stdout
+
+
+def test_the_layers_of_a_network_with_other_numbers(show):
+    assert "Total params: 8,790 " in show("small_lenet", "--layers").stdout
+    changed = show("small_lenet", "--layers", "--set", "filters=[16]", "--set", "padding=valid")
+    assert changed.returncode == 0, changed.stderr
+    assert "Total params: 27,210 " in changed.stdout

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
 
-from zoo.errors import PluginError, StudyError, ZooError, did_you_mean, one_line
+from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import KINDS, Registered, Registry
-from zoo.space import REQUIRED, Space
-from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study
+from zoo.space import REQUIRED, Parameter, Plain, Space
+from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study, value_of
 
 
 @click.command("show")
@@ -29,8 +30,17 @@ from zoo.study import StudyDefinition, find_study, known_studies, load_study, re
 @click.option(
     "--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Classes for --layers."
 )
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another value than the default, for --layers: --set dropout=0.5.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def command(name: str, layers: bool, shape: str, classes: int, as_json: bool) -> None:
+def command(
+    name: str, layers: bool, shape: str, classes: int, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """What NAME is: its parameters with range, default and condition. A study may be given by path."""
     registry = Registry.load()
     entries = _entries(name, registry)
@@ -44,7 +54,7 @@ def command(name: str, layers: bool, shape: str, classes: int, as_json: bool) ->
         for entry in entries:
             _print_entry(entry)
             if layers and entry.kind == "architecture":
-                _print_layers(entry, _shape(shape), classes)
+                _print_layers(entry, _shape(shape), classes, _values(entry.space, overrides))
 
 
 def _entries(name: str, registry: Registry) -> list[Registered]:
@@ -76,31 +86,47 @@ def _print_entry(entry: Registered) -> None:
     if documentation:
         click.echo(f"\n{documentation}")
     click.echo()
-    _print_space("", entry.space)
+    _print_space("", entry.space, of_study=False)
 
 
-def _print_space(heading: str, space: Space) -> None:
-    rows = [("parameter", "range", "default", "counts when"), *_rows(space)]
+def _print_space(heading: str, space: Space, of_study: bool = True) -> None:
+    rows = [("parameter", "range", "default", "counts when"), *_rows(space, of_study)]
     if heading:
         click.echo(click.style(heading, bold=True))
     if len(rows) == 1:
         click.echo("  no parameters\n")
         return
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
+    lines = [line for row in rows for line in _wrapped(row)]
+    widths = [max(len(line[column]) for line in lines) for column in range(4)]
+    for line in lines:
         click.echo(
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         )
     click.echo()
 
 
-def _rows(space: Space) -> Iterator[tuple[str, str, str, str]]:
+def _wrapped(row: tuple[str, str, str, str]) -> Iterator[tuple[str, str, str, str]]:
+    """The lines of one row: a long range, such as forty names, goes on below itself."""
+    name, domain, default, when = row
+    first, *others = wrap(domain, 72) or [""]
+    yield name, first, default, when
+    for other in others:
+        yield "", other, "", ""
+
+
+def _rows(space: Space, of_study: bool) -> Iterator[tuple[str, str, str, str]]:
     for name, parameter in space.items():
         conditions = (parameter.domain.when or {}).items()
         when = " and ".join(f"{other} = {_any_of(wanted)}" for other, wanted in conditions)
         default = "" if parameter.default is REQUIRED else _written(parameter.default)
-        fixed = "" if parameter.searched else "  (set, not searched)"
-        yield name, f"{parameter.domain}{fixed}", default, when
+        yield name, f"{parameter.domain}{_note(parameter, of_study)}", default, when
+
+
+def _note(parameter: Parameter, of_study: bool) -> str:
+    if parameter.searched:
+        return ""
+    is_setting = not of_study and not isinstance(parameter.domain, Plain)
+    return "  (kept; a table searches it)" if is_setting else "  (set, not searched)"
 
 
 def _any_of(wanted: Any) -> str:
@@ -112,7 +138,21 @@ def _written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int) -> None:
+def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """The defaults, with what `--set KEY=VALUE` says instead."""
+    table = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise StudyError(f"--set {override}: expected KEY=VALUE, such as dropout=0.5")
+        table[key.strip()] = value_of(text)
+    try:
+        return space.narrow(table).defaults()
+    except SpaceError as error:
+        raise StudyError(f"--set: {error}") from None
+
+
+def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int, values: dict[str, Any]) -> None:
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
     from zoo.training import backend
@@ -122,7 +162,7 @@ def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int) -> No
     from zoo.training.model import summary
 
     try:
-        network = entry.function(shape, classes, **entry.space.defaults())
+        network = entry.function(shape, classes, **values)
     except ZooError:
         raise
     except Exception as error:

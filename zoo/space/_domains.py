@@ -225,8 +225,8 @@ class Choice:
         for option in self.options:
             if same(option, value):
                 return option
-        texts = {str(option): option for option in self.options}
-        near = get_close_matches(str(value), texts, n=1)
+        texts = {str(option).casefold(): option for option in self.options}
+        near = get_close_matches(str(value).casefold(), texts, n=1)
         raise misfit(self, value, texts[near[0]] if near else None)
 
     def sample(self, name: str, suggester: Suggester) -> Any:

@@ -5,6 +5,7 @@ One rule holds everywhere: a value pins, a table searches, silence keeps the aut
 
 from zoo.study._definition import PRUNERS, SAMPLERS, Search, Searched, StudyDefinition
 from zoo.study._lookup import find_study, known_studies, load_study, read_study
+from zoo.study._places import value_of
 from zoo.study._reader import parse_study
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "load_study",
     "parse_study",
     "read_study",
+    "value_of",
 ]

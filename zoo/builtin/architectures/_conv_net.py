@@ -1,18 +1,14 @@
-"""The architecture zoo ships: a plain convolutional network whose depth is searched."""
+"""A plain convolutional network whose depth is searched."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from zoo import Choice, Float, Int, InvalidParameters, List, hookimpl
+from zoo import Choice, Float, Int, List
+from zoo.builtin.architectures._parts import check_room
 
 if TYPE_CHECKING:
     import keras
-
-
-@hookimpl
-def register_architectures(register: Any) -> None:
-    register(conv_net)
 
 
 def conv_net(
@@ -50,7 +46,13 @@ def conv_net(
     Raises:
         InvalidParameters: the images are too small for so many convolutions and poolings.
     """
-    _check_room(input_shape, len(filters), convolutions_per_block, kernel_size, padding, pool_size)
+    check_room(
+        input_shape,
+        [(convolutions_per_block, True)] * len(filters),
+        kernel_size=kernel_size,
+        padding=padding,
+        pool_size=pool_size,
+    )
     from keras import Input, Sequential, layers
 
     stack = [Input(input_shape)]  # (batch, height, width, channels)
@@ -68,34 +70,3 @@ def conv_net(
     # Probabilities stay float32 where the rest computes in half precision.
     stack += [layers.Dropout(dropout), layers.Dense(num_classes, activation="softmax", dtype="float32")]
     return Sequential(stack, name="conv_net")
-
-
-def _check_room(
-    input_shape: tuple[int, int, int],
-    blocks: int,
-    convolutions: int,
-    kernel_size: int,
-    padding: str,
-    pool_size: int,
-) -> None:
-    """InvalidParameters where a convolution or pooling is larger than what is left of the image."""
-    height, width, _ = input_shape
-    lost = kernel_size - 1 if padding == "valid" else 0
-
-    def refuse(block: int, what: str, cure: str) -> InvalidParameters:
-        return InvalidParameters(
-            f"Block {block} of {blocks} {what}, but of {input_shape[0]}×{input_shape[1]} pixels only "
-            f"{height}×{width} are left there; expected {cure}."
-        )
-
-    for block in range(1, blocks + 1):
-        for _ in range(convolutions):
-            if min(height, width) <= lost:
-                what = f"convolves by {kernel_size}×{kernel_size} with padding 'valid'"
-                cure = "padding 'same', a smaller kernel_size, or fewer filters (a shorter list)"
-                raise refuse(block, what, cure)
-            height, width = height - lost, width - lost
-        if min(height, width) < pool_size:
-            cure = "fewer filters (a shorter list)" + (" or a smaller pool_size" if pool_size > 2 else "")
-            raise refuse(block, f"pools by {pool_size}×{pool_size}", cure)
-        height, width = height // pool_size, width // pool_size
