@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from zoo.tuning import compare, train, tune
 
 __all__ = [
-    "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads", "progress",
-    "InvalidParameters", "ZooError", "testing", "tune", "train", "compare", "__version__",
+    "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
+    "progress", "InvalidParameters", "ZooError", "testing", "tune", "train", "compare", "__version__",
 ]  # fmt: skip
 
 _WHERE = {

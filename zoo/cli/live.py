@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from zoo.training import most_epochs
 from zoo.trial import TrialConfig
 from zoo.tuning.display import facts_of, share_of
 
@@ -69,7 +70,7 @@ class LiveDisplay:
         self._live.start()
 
     def started(self, number: int, config: TrialConfig) -> None:
-        self._running[number] = _Running(int(config.training["epochs"]), facts_of(config))
+        self._running[number] = _Running(most_epochs(config.training), facts_of(config))
 
     def progress(self, number: int, epoch: int, fraction: float) -> None:
         trial = self._running[number]

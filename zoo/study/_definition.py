@@ -11,6 +11,7 @@ from typing import Any
 from zoo.errors import StudyError, did_you_mean
 from zoo.registry import Registered
 from zoo.space import Space, Suggester
+from zoo.training import most_epochs
 from zoo.trial import Chosen, TrialConfig
 
 SAMPLERS = ("tpe", "random", "grid", "cmaes", "gp")
@@ -125,10 +126,12 @@ class StudyDefinition:
 
     def max_epochs(self) -> int:
         """The most epochs a trial may train, for pruners that plan with it."""
-        epochs = self.training["epochs"]
-        if not epochs.searched:
-            return int(epochs.default)
-        return int(max(epochs.domain.values() or [epochs.default]))
+        highest = {}
+        for name in ("epochs", "fine_tune_layers", "fine_tune_epochs"):
+            parameter = self.training[name]
+            values = parameter.domain.values() if parameter.searched else None
+            highest[name] = max(values or [parameter.default])
+        return most_epochs(highest)
 
     def with_search(self, **changes: Any) -> StudyDefinition:
         """The same study with other `[search]` settings; None leaves one as it is."""

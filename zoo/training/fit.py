@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoo.errors import ZooError
 from zoo.space import Choice, Float, Int, Setting, Space, read_space
 from zoo.training import backend
+from zoo.training.fine_tuning import last_frozen, unfreeze
 
 if TYPE_CHECKING:
     import keras
@@ -41,8 +42,15 @@ def fit(
     weight_decay: Annotated[float, Float(1e-6, 0.1, log=True, when={"optimizer": "adamw"})] = 4e-3,
     schedule: Annotated[str, Choice("constant", "cosine", "plateau")] = "constant",
     patience: Annotated[int, Setting(Int(1, 1000))] = 5,
+    fine_tune_layers: Annotated[int, Setting(Int(0, 1000))] = 0,
+    fine_tune_epochs: Annotated[int, Setting(Int(1, 1000))] = 10,
+    fine_tune_rate: Annotated[float, Setting(Float(1e-4, 1.0, log=True))] = 0.01,
 ) -> int | None:
     """Train `model`, leave the weights of its best epoch in it, and return that epoch (first is 1).
+
+    With `fine_tune_layers` there is a second phase: from the best weights of the first, the last of the
+    layers that were frozen learn too, at a lower rate. Its epochs are counted on, and the best epoch is
+    that of both phases.
 
     Args:
         model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
@@ -50,47 +58,65 @@ def fit(
         epochs: at most so many.
         schedule: of the learning rate: `constant`; `cosine`, falling to zero over all epochs
             (Loshchilov & Hutter 2017, without restarts); `plateau`, a third of it after every two
-            epochs without a lower validation loss.
-        patience: epochs without a better objective before training stops early.
+            epochs without a lower validation loss. Each phase has one of its own.
+        patience: epochs without a better objective before a phase stops early.
+        fine_tune_layers: so many frozen layers, counted from the last one as the layer table has them,
+            learn in the second phase; 0 is no second phase.
+        fine_tune_epochs: at most so many in the second phase.
+        fine_tune_rate: its learning rate, as a share of `learning_rate`.
 
     Raises:
         NotFinite: a loss or metric became NaN or infinite.
+        ZooError: `fine_tune_layers`, but nothing in `model` is frozen.
+        InvalidParameters: none of the last `fine_tune_layers` layers has anything to learn.
     """
     import keras
     import numpy as np
 
     from zoo.training.batches import Batches
 
+    to_unfreeze = last_frozen(model, fine_tune_layers) if fine_tune_layers else []
     # By the seed of the trial, which `keras.utils.set_random_seed` gave to NumPy too.
     batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
     unseen = Batches(validation, max(batch_size, 256))
-    best = keras.callbacks.EarlyStopping(
-        monitor=objective,
-        mode={"maximize": "max", "minimize": "min"}[direction],
-        patience=patience,
-        restore_best_weights=True,
-    )
+    best = _best_epoch(objective, direction, patience)
     reporter = _reporter(batches.shuffle, on_epoch, on_progress)
-    callbacks = [reporter, best]
-    if schedule == "plateau":
-        callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2))
-    rate: Any = learning_rate
-    if schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=epochs * len(batches))
-    model.compile(
-        optimizer=_optimizer(optimizer, rate, momentum, weight_decay),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    model.fit(
-        backend.feed(batches),
-        epochs=epochs,
-        shuffle=False,  # `batches` are
-        validation_data=backend.feed(unseen),
-        callbacks=callbacks,
-        verbose=0,
-    )
+
+    def train_phase(base_rate: float, first: int, count: int) -> None:
+        """Train epochs `first + 1` to `first + count`."""
+        callbacks = [reporter, best]
+        if schedule == "plateau":
+            plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
+            callbacks.insert(1, plateau)
+        rate: Any = base_rate
+        if schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(base_rate, decay_steps=count * len(batches))
+        model.compile(
+            optimizer=_optimizer(optimizer, rate, momentum, weight_decay),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        model.fit(
+            backend.feed(batches),
+            initial_epoch=first,
+            epochs=first + count,
+            shuffle=False,  # `batches` are
+            validation_data=backend.feed(unseen),
+            callbacks=callbacks,
+            verbose=0,
+        )
+
+    train_phase(learning_rate, 0, epochs)
+    if to_unfreeze and not reporter.told_to_stop:
+        unfreeze(model, to_unfreeze)
+        train_phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
     return best.best_epoch + 1 if best.best_weights is not None else None
+
+
+def most_epochs(training: Mapping[str, Any]) -> int:
+    """The most epochs `fit` may train with these keywords, both phases together."""
+    fine_tuning = training["fine_tune_epochs"] if training.get("fine_tune_layers") else 0
+    return int(training["epochs"] + fine_tuning)
 
 
 def training_space() -> Space:
@@ -98,6 +124,28 @@ def training_space() -> Space:
     return read_space(
         fit,
         positional=("model", "train", "validation", "objective", "direction", "on_epoch", "on_progress"),
+    )
+
+
+def _best_epoch(objective: str, direction: str, patience: int) -> Any:
+    """A callback that stops after `patience` epochs, and restores the weights of the best one."""
+    import keras
+
+    class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
+        best_epoch = 0
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            """A second phase has to beat what the first one reached."""
+            reached = {name: getattr(self, name) for name in ("best", "best_weights", "best_epoch")}
+            super().on_train_begin(logs)
+            for name, value in reached.items():
+                setattr(self, name, value)
+
+    return BestEpoch(
+        monitor=objective,
+        mode={"maximize": "max", "minimize": "min"}[direction],
+        patience=patience,
+        restore_best_weights=True,
     )
 
 
@@ -116,6 +164,8 @@ def _reporter(shuffle: Callable[[int], None], on_epoch: OnEpoch, on_progress: On
     import keras
 
     class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
+        told_to_stop = False
+
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.epoch = epoch + 1
             shuffle(self.epoch)
@@ -134,7 +184,7 @@ def _reporter(shuffle: Callable[[int], None], on_epoch: OnEpoch, on_progress: On
             metrics["learning_rate"] = self.rate
             metrics["epoch_seconds"] = time.perf_counter() - self.began
             if not on_epoch(self.epoch, metrics):
-                self.model.stop_training = True
+                self.told_to_stop = self.model.stop_training = True
 
     return Reporter()
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
+from zoo.training import most_epochs
 from zoo.trial import TrialConfig
 
 
@@ -106,7 +107,7 @@ class PlainDisplay(NoDisplay):
 
     def started(self, number: int, config: TrialConfig) -> None:
         self._started[number] = time.monotonic()
-        self._epochs[number] = int(config.training["epochs"])
+        self._epochs[number] = most_epochs(config.training)
 
     def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         if metrics["epoch_seconds"] > 2:

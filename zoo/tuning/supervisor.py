@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from zoo.errors import ZooError
 from zoo.study import StudyDefinition
+from zoo.training import most_epochs
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display
 from zoo.tuning.executor import Event, LocalExecutor, ended
@@ -165,7 +166,7 @@ class Supervisor:
         better = max if self._definition.direction == "maximize" else min
         best = self._reached[number] = better(value, self._reached.get(number, value))
         goes_on = self._search.report(number, event["epoch"], best)
-        is_last = event["epoch"] == self._configs[number].training["epochs"]  # nothing is left to save
+        is_last = event["epoch"] == most_epochs(self._configs[number].training)  # nothing is left to save
         return goes_on or is_last
 
     def _judged(self, event: Event) -> Event:

@@ -1,0 +1,243 @@
+"""The second phase of a training: the last frozen layers learn too, at a lower rate."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from zoo import InvalidParameters, ZooError
+from zoo.data import Split
+from zoo.training import fit, most_epochs, training_space
+from zoo.training.fine_tuning import last_frozen, unfreeze
+
+BASE = ["base_first", "base_norm", "base_second", "base_relu"]
+
+
+@pytest.fixture(scope="module")
+def splits():
+    """Two classes of 6×6 images that anything can tell apart: dark and light."""
+    random = np.random.default_rng(0)
+    labels = np.arange(96) % 2
+    images = (random.integers(0, 60, (96, 6, 6, 1)) + 180 * labels[:, None, None, None]).astype("uint8")
+    return Split(images[:64], labels[:64]), Split(images[64:], labels[64:])
+
+
+def make_model(keras):
+    """As zoo trains it: a network with a frozen base in it, behind the scaling of the pixels."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    base = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, name="base_first"),
+            layers.BatchNormalization(name="base_norm"),
+            layers.Conv2D(4, 3, name="base_second"),
+            layers.ReLU(name="base_relu"),
+        ],
+        name="base",
+    )
+    base.trainable = False
+    images = keras.Input((6, 6, 1))
+    maps = base(images, training=False)
+    outputs = layers.Dense(2, activation="softmax", name="head")(layers.Flatten()(maps))
+    network = keras.Model(images, outputs, name="network")
+    pixels = keras.Input((6, 6, 1))
+    return keras.Model(pixels, network(layers.Rescaling(1 / 255)(pixels)))
+
+
+@pytest.fixture
+def model(keras):
+    return make_model(keras)
+
+
+def layer_of(model, name):
+    network = model.get_layer("network")
+    return (network.get_layer("base") if name.startswith("base_") else network).get_layer(name)
+
+
+def weights_of(model):
+    return {name: layer_of(model, name).get_weights() for name in (*BASE, "head")}
+
+
+def changed(before, after):
+    return {
+        name
+        for name in before
+        if any(not np.array_equal(*pair) for pair in zip(before[name], after[name], strict=True))
+    }
+
+
+def trained(
+    model, splits, objective="val_loss", direction="minimize", answers=lambda epoch: True, **training
+):
+    """The best epoch, what every epoch reported, the weights after each."""
+    reported, weights = [], []
+
+    def on_epoch(epoch, metrics):
+        reported.append(dict(metrics))
+        weights.append(weights_of(model))
+        assert epoch == len(reported)
+        return answers(epoch)
+
+    settings = {
+        **{"epochs": 3, "batch_size": 16, "learning_rate": 0.01},
+        **{"fine_tune_layers": 2, "fine_tune_epochs": 2, "fine_tune_rate": 0.5},
+        **training,
+    }
+    best = fit(model, *splits, objective, direction, on_epoch, lambda *_: None, **settings)
+    return best, reported, weights
+
+
+@pytest.fixture
+def train(model, splits):
+    """train(fine_tune_layers=2): `trained` of a fresh model."""
+    return partial(trained, model, splits)
+
+
+@pytest.fixture(scope="module")
+def plain(keras, splits):
+    """The training that nothing is changed of, and its model."""
+    model = make_model(keras)
+    return model, *trained(model, splits)
+
+
+def val_loss(model, split):
+    import keras
+
+    of_truth = keras.ops.convert_to_numpy(model(split.images))[np.arange(len(split)), split.labels]
+    return -np.log(np.clip(of_truth, 1e-7, 1)).mean()
+
+
+class TestTheSecondPhase:
+    def test_is_not_there_unless_it_is_asked_for(self, train):
+        _, reported, weights = train(fine_tune_layers=0)
+        assert len(reported) == 3
+        assert changed(weights[0], weights[-1]) == {"head"}
+        assert training_space().defaults()["fine_tune_layers"] == 0
+
+    def test_counts_its_epochs_on_at_a_lower_rate(self, plain):
+        _, _, reported, _ = plain
+        rates = [metrics["learning_rate"] for metrics in reported]
+        assert rates == pytest.approx([0.01, 0.01, 0.01, 0.005, 0.005])
+
+    def test_lets_the_last_layers_learn_and_no_other(self, plain):
+        weights = plain[-1]
+        assert changed(weights[0], weights[2]) == {"head"}
+        assert changed(weights[2], weights[4]) == {"head", "base_second"}
+
+    def test_never_lets_normalisation_learn(self, train):
+        _, _, weights = train(fine_tune_layers=100)
+        assert changed(weights[2], weights[4]) == {"head", "base_second", "base_first"}
+
+    def test_begins_with_the_best_weights_of_the_first(self, train):
+        """The loss is made to count as better the higher it is: the first epoch stays the best."""
+        _, _, weights = train("val_loss", "maximize", epochs=4, fine_tune_rate=1e-4, fine_tune_epochs=1)
+        steps_of_one_rate = np.abs(weights[4]["head"][0] - weights[0]["head"][0]).max()
+        assert steps_of_one_rate < 1e-4 < np.abs(weights[3]["head"][0] - weights[0]["head"][0]).max()
+
+    @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+    def test_has_a_schedule_of_its_own(self, train, schedule):
+        _, reported, _ = train(schedule=schedule, fine_tune_rate=0.1)
+        rates = [metrics["learning_rate"] for metrics in reported]
+        assert (rates[0], rates[3]) == pytest.approx((0.01, 0.001))
+        if schedule == "cosine":
+            assert rates[4] == pytest.approx(0.0005, rel=1e-4)
+
+    def test_is_left_out_after_an_answer_of_false(self, train):
+        assert len(train(answers=lambda epoch: epoch < 2)[1]) == 2
+
+    def test_ends_with_an_answer_of_false(self, train):
+        assert len(train(answers=lambda epoch: epoch < 4)[1]) == 4
+
+    def test_follows_an_early_end_of_the_first(self, train):
+        best, reported, _ = train("val_loss", "maximize", epochs=9, patience=2, fine_tune_epochs=9)
+        assert best == 1
+        assert len(reported) == 3 + 2  # two epochs without a better one end either
+
+
+class TestTheBestEpoch:
+    def test_may_be_of_the_second_phase(self, plain, splits):
+        model, best, reported, _ = plain
+        losses = [metrics["val_loss"] for metrics in reported]
+        assert best == 1 + int(np.argmin(losses)) > 3
+        assert val_loss(model, splits[1]) == pytest.approx(min(losses), rel=1e-3)
+
+    def test_may_be_of_the_first(self, train, model, splits):
+        best, reported, weights = train("val_loss", "maximize")
+        assert best == 1
+        assert val_loss(model, splits[1]) == pytest.approx(reported[0]["val_loss"], rel=1e-3)
+        assert changed(weights[0], weights_of(model)) == set()
+
+
+class TestWhatCannotBe:
+    def test_nothing_is_frozen(self, train, model):
+        model.get_layer("network").get_layer("base").trainable = True
+        with pytest.raises(ZooError) as told:
+            train()
+        assert not isinstance(told.value, InvalidParameters)
+        assert str(told.value) == (
+            "fine_tune_layers = 2, but nothing in this network is frozen, so there is nothing to fine-tune; "
+            "expected an architecture with a frozen base, such as 'pretrained' with its weights, or "
+            "fine_tune_layers = 0."
+        )
+
+    def test_the_last_layers_have_nothing_to_learn(self, model, splits):
+        heard = []
+        with pytest.raises(InvalidParameters) as told:
+            fit(
+                model,
+                *splits,
+                "val_loss",
+                "minimize",
+                lambda epoch, metrics: heard.append(epoch) or True,
+                lambda *_: None,
+                fine_tune_layers=1,
+            )
+        assert heard == []  # before anything was trained
+        assert str(told.value) == (
+            "fine_tune_layers = 1, but the last 1 of the frozen layers have nothing to learn; "
+            "expected at least 2."
+        )
+
+
+class TestUnfreezing:
+    def test_takes_layers_in_the_order_of_the_table(self, model):
+        names = {count: [layer.name for layer in last_frozen(model, count)] for count in (2, 3, 4, 9)}
+        assert names == {
+            2: ["base_second"],
+            3: ["base_second"],  # normalisation is counted, and stays
+            4: ["base_first", "base_second"],
+            9: ["base_first", "base_second"],
+        }
+
+    def test_layers_frozen_one_by_one(self, keras):
+        layers = keras.layers
+        network = keras.Sequential(
+            [keras.Input((4,)), layers.Dense(4), layers.Dense(4), layers.Dense(4), layers.Dense(2)]
+        )
+        for layer in network.layers[:3]:
+            layer.trainable = False
+        unfreeze(network, last_frozen(network, 1))
+        assert [layer.trainable for layer in network.layers] == [False, False, True, True]
+        assert len(network.trainable_weights) == 4
+
+    def test_several_bases(self, keras):
+        """Counted from the end of the last one."""
+        images = keras.Input((4,))
+        bases = [keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name=name)]) for name in "ab"]
+        for base in bases:
+            base.trainable = False
+        both = keras.layers.Concatenate()([base(images) for base in bases])
+        network = keras.Model(images, keras.layers.Dense(2)(both))
+        assert [layer.name for layer in last_frozen(network, 1)] == ["b"]
+        unfreeze(network, last_frozen(network, 2))
+        assert len(network.trainable_weights) == 6
+
+
+def test_the_most_epochs_are_those_of_both_phases():
+    training = training_space().defaults()
+    assert most_epochs(training) == training["epochs"]
+    assert most_epochs({**training, "epochs": 3, "fine_tune_layers": 4, "fine_tune_epochs": 2}) == 5
+    assert most_epochs({"epochs": 3}) == 3  # a trial recorded before there was a second phase
