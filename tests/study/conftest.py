@@ -13,7 +13,7 @@ class StudyPlugin:
 
     @hookimpl
     def register_datasets(self, register):
-        def image_folder(
+        def photo_folder(
             *,
             path: str,
             image_size: Annotated[int, Int(8, 256)] = 32,
@@ -22,7 +22,7 @@ class StudyPlugin:
         ):
             """Folders of images."""
 
-        register(image_folder)
+        register(photo_folder)
 
     @hookimpl
     def register_architectures(self, register):

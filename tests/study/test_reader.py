@@ -132,7 +132,7 @@ def test_several_architectures_have_a_table_each(parse):
 
 
 def test_a_dataset_with_parameters(parse, problems):
-    table = '[dataset]\nname = "image_folder"\npath = "pictures"\nimage_size = 64\n'
+    table = '[dataset]\nname = "photo_folder"\npath = "pictures"\nimage_size = 64\n'
     table += '[architecture]\nname = "conv_net"'
     assert parse(table).dataset.parameters == {
         "path": "pictures",
@@ -345,7 +345,7 @@ def test_a_mistake_is_one_line_with_its_place_and_the_likely_spelling(problems, 
 
 def test_what_has_to_be_there(problems):
     assert problems("") == [
-        's.toml: dataset: it is missing; write dataset = "NAME". There is: digits, image_folder, mnist.',
+        's.toml: dataset: it is missing; write dataset = "NAME". There is: digits, photo_folder, mnist.',
         's.toml: architecture: it is missing; write architecture = "NAME". There is: conv_net, res_net.',
     ]
     assert problems('dataset = { choices = ["mnist"] }\narchitecture = 3') == [
@@ -496,7 +496,7 @@ def test_an_override_beats_the_file(parse):
 
 
 def test_an_override_gives_a_path_as_it_is(parse):
-    folder = "[dataset]\nname = 'image_folder'\npath = 'x'\n[architecture]\nname = 'conv_net'"
+    folder = "[dataset]\nname = 'photo_folder'\npath = 'x'\n[architecture]\nname = 'conv_net'"
     for path in ("/data/#1", "2024-02-03", "a=b", "C:\\x"):
         assert parse(folder, f"dataset.path={path}").dataset.parameters["path"] == path
 

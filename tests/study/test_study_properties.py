@@ -9,12 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.registry import Registry
-from zoo.space import Choice, Float, Int, List
+from zoo.space import REQUIRED, Choice, Float, Int, List
 from zoo.study import parse_study
 from zoo.training import training_space
 from zoo.trial import TrialConfig
 
 REGISTRY = Registry.load([])
+DATASETS = [  # that need no path
+    entry.name
+    for entry in REGISTRY.entries()
+    if entry.kind == "dataset" and all(one.default is not REQUIRED for one in entry.space.values())
+]
 FEW = settings(max_examples=30)
 
 
@@ -87,7 +92,7 @@ def studies(draw):
         )
     )
     return {
-        "dataset": {"name": draw(st.sampled_from(REGISTRY.names("dataset")))},
+        "dataset": {"name": draw(st.sampled_from(DATASETS))},
         "architecture": draw(
             st.sampled_from(
                 [{"name": "conv_net", **conv_net}, {"name": {"choices": ["conv_net"]}, "conv_net": conv_net}]
