@@ -343,10 +343,10 @@ def test_a_mistake_is_one_line_with_its_place_and_the_likely_spelling(problems, 
     assert problems(PLAIN + text) == [expected]
 
 
-def test_what_has_to_be_there(problems):
+def test_what_has_to_be_there(problems, registry):
     assert problems("") == [
-        's.toml: dataset: it is missing; write dataset = "NAME". There is: digits, photo_folder, mnist.',
-        's.toml: architecture: it is missing; write architecture = "NAME". There is: conv_net, res_net.',
+        f's.toml: {kind}: it is missing; write {kind} = "NAME". There is: {", ".join(registry.names(kind))}.'
+        for kind in ("dataset", "architecture")
     ]
     assert problems('dataset = { choices = ["mnist"] }\narchitecture = 3') == [
         "s.toml:1: [dataset] name: expected a name",
