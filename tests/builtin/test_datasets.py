@@ -9,9 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.io import savemat
 
+from zoo import ZooError
 from zoo.builtin import MODULES, datasets
 from zoo.data.contract import check_contract
+from zoo.data.prepare import prepare
+from zoo.data.store import open_dataset
 from zoo.registry import Registry
 from zoo.space import REQUIRED
 from zoo.study import parse_study
@@ -64,6 +69,60 @@ def test_its_page_has_it_with_every_parameter_and_default(name):
 def test_the_studies_on_its_page_are_in_order(block):
     study = parse_study(f'architecture = "conv_net"\n{block}', Registry.load(entry_points=[]), "shown")
     assert study.dataset.name in NAMES
+
+
+def write_csv(folder):
+    rows = [",".join(map(str, [row % 2, *range(row, row + 9)])) for row in range(10)]
+    path = folder / "images.csv"
+    path.write_text("\n".join(["label,1,2,3,4,5,6,7,8,9", *rows]) + "\n")
+    return path, {"train": "images.csv"}
+
+
+def write_mat(folder):
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 50)).astype(np.uint8)
+    savemat(folder / "letters.mat", {"images": images, "labels": np.arange(50) % 10}, do_compression=True)
+    return folder / "letters.mat", {"path": "letters.mat"}
+
+
+def write_images(folder):
+    for number in range(10):
+        path = folder / "photos" / ("cat" if number % 2 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(path)
+    return path, {"path": "photos"}
+
+
+def write_npz(folder):
+    pixels, labels = np.zeros((20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10
+    path = folder / "mnist.npz"
+    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    return path, {}
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("csv_images", write_csv),
+        ("notmnist", write_mat),
+        ("image_folder", write_images),
+        ("mnist", write_npz),
+    ],
+)
+def test_nothing_is_kept_of_a_damaged_file_and_all_of_it_once_it_is_whole(name, write, in_tmp, monkeypatch):
+    monkeypatch.setenv("ZOO_DATA_DIR", str(in_tmp))
+    path, parameters = write(in_tmp)
+    entry = Registry.load(entry_points=[]).get("dataset", name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(0.6 * len(whole))])
+    with pytest.raises(ZooError) as told:
+        prepare(entry, parameters, {"fraction": 0.5, "seed": 0}, in_tmp / "cache")
+    assert str(path.parent) in str(told.value) or path.name in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (in_tmp / "cache").exists()
+    path.write_bytes(whole)
+    prepared = prepare(entry, parameters, {"fraction": 0.5, "seed": 0}, in_tmp / "cache")
+    assert len(open_dataset(in_tmp / "cache", prepared.digest).class_names) == len(prepared.class_names)
+    assert prepare(entry, parameters, {"fraction": 0.5, "seed": 0}, in_tmp / "cache") == prepared
 
 
 def test_digits():
