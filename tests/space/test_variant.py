@@ -31,6 +31,12 @@ def test_its_ranges_are_the_functions():
     assert [one.domain for one in changed.values()] == [one.domain for one in original.values()]
 
 
+def test_what_it_names_is_searched_only_where_a_study_says_so():
+    space = read_space(variant(conv_net, "tiny", "Tiny.", dropout=0.5), positional=POSITIONAL)
+    assert [one.name for one in space.values() if not one.searched] == ["dropout"]
+    assert space.narrow({"dropout": {"high": 0.55}})["dropout"].searched
+
+
 def test_a_variant_of_a_variant_keeps_what_it_does_not_change():
     first = variant(conv_net, "first", "First.", dropout=0.5, filters=(8, 8))
     second = variant(first, "second", "Second.", filters=(16, 16))

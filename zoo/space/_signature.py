@@ -6,12 +6,15 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
 from zoo.space._domains import Choice, Domain, Float, Int, List, Plain, Setting
 from zoo.space._space import REQUIRED, Parameter, Space
 from zoo.space._values import about, conditions, show
+
+SETTINGS = "zoo_settings"  # attribute of a function: keywords that are searched only where a study says so
 
 
 def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) -> Space:
@@ -27,11 +30,13 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
     name = getattr(function, "__name__", repr(function))
     keywords = _keywords(name, function, positional)
     names_known = getattr(inspect.unwrap(function), "__globals__", {})
+    settings = getattr(function, SETTINGS, frozenset())
     parameters: list[Parameter] = []
     for keyword in keywords:
         with about(f"{name}: parameter '{keyword.name}'"):
             annotation = _evaluated(keyword.annotation, names_known)
-            parameters.append(_read_parameter(keyword, annotation, {one.name: one for one in parameters}))
+            parameter = _read_parameter(keyword, annotation, {one.name: one for one in parameters})
+            parameters.append(replace(parameter, searched=False) if keyword.name in settings else parameter)
     return Space(parameters)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from zoo.errors import SpaceError, did_you_mean
+from zoo.space._signature import SETTINGS
 
 Result = TypeVar("Result")
 
@@ -17,8 +18,9 @@ def variant(
 ) -> Callable[..., Result]:
     """`function` under another name, described anew, with some of its defaults changed.
 
-    What comes back registers like any function: its keywords and their ranges are those of
-    `function`, so that every number of a named network can be searched.
+    What comes back registers like any function, and its keywords and their ranges are those of
+    `function`. A keyword with a new default is a setting: left alone it is what the name stands for,
+    and a study that gives it a table searches it.
 
     Args:
         name: under which it registers.
@@ -46,4 +48,5 @@ def variant(
             one.replace(default=defaults.get(one.name, one.default)) for one in signature.parameters.values()
         ]
     )
+    setattr(call, SETTINGS, getattr(function, SETTINGS, frozenset()) | defaults.keys())
     return call

@@ -182,6 +182,7 @@ PRESETS = (
         shift=0.08,
         shear=15.0,
         zoom=0.08,
+        fill="nearest",
     ),
     variant(
         affine,
@@ -191,6 +192,7 @@ PRESETS = (
         shift=0.0,
         shear=8.6,
         zoom=0.15,
+        fill="nearest",
     ),
     variant(
         affine_flip,
@@ -200,5 +202,7 @@ PRESETS = (
         shift=0.2,
         shear=11.5,
         zoom=0.2,
+        flip="horizontal",
+        fill="nearest",
     ),
 )
