@@ -15,7 +15,7 @@ from zoo import Choice, Float, Int, List, hookimpl
 
 @hookimpl
 def register_datasets(register):
-    register(image_folder)
+    register(scanned_pages)
 
 
 @hookimpl
@@ -29,7 +29,7 @@ def register_augmentations(register):
     register(picky_policy)
 
 
-def image_folder(*, path: str, image_size: Annotated[int, Int(8, 256)] = 32):
+def scanned_pages(*, path: str, image_size: Annotated[int, Int(8, 256)] = 32):
     "Folders of images."
 
 
@@ -106,7 +106,7 @@ def test_conditions_are_told(show):
 
 
 def test_what_a_study_has_to_give(show):
-    table = table_of(show("image_folder").stdout)
+    table = table_of(show("scanned_pages").stdout)
     assert table["path"] == ["str", "(set, not searched)"]
     assert table["image_size"] == ["8 … 256", "32"]
 

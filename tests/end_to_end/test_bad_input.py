@@ -142,8 +142,8 @@ class TestTheData:
         path.parent.mkdir()
         path.write_bytes(b"PK\x03\x04 not much of an archive")
         line = refused(zoo, "tune", "--study", "mnist_cnn", env={"ZOO_DATA_DIR": str(path.parent)})
-        assert line.startswith(f"{path} is not a sound mnist.npz (")
-        assert line.endswith("Replace the file, or remove it.")
+        assert line.startswith(f"{path} is not a sound copy of MNIST (")
+        assert line.endswith("Replace it, or remove it.")
 
 
 class TestTheWorkingFolder:
