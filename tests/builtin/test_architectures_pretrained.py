@@ -20,6 +20,7 @@ from zoo.builtin.architectures._pretrained import BASES
 from zoo.registry import Registry
 from zoo.space import read_space
 from zoo.testing import check_architecture
+from zoo.training.fit import last_frozen, unfreeze
 
 SMALL = "MobileNet"
 MODULES = [
@@ -191,12 +192,16 @@ class TestWeights:
         network = pretrained((32, 32, 3), 2, base=SMALL, weights=str(small[1]))
         assert len(network.trainable_weights) == 4  # two dense layers
 
-    def test_and_its_statistics_stay_even_where_it_is_unfrozen(self, small):
+    def test_that_were_learned_keep_their_statistics_in_both_phases_of_a_training(self, small):
         network = pretrained((32, 32, 3), 2, base=SMALL, weights=str(small[1]), dense_units=())
         images = np.random.default_rng(1).random((4, 32, 32, 3), dtype="float32")
         before = keras.ops.convert_to_numpy(network(images, training=False))
-        network.trainable = True
-        assert np.allclose(keras.ops.convert_to_numpy(network(images, training=True)), before, atol=1e-6)
+        for count in (0, 9, 1000):
+            if count:
+                unfreeze(network, last_frozen(network, count))
+                assert len(network.trainable_weights) > 2
+            found = keras.ops.convert_to_numpy(network(images, training=True))
+            assert np.allclose(found, before, atol=1e-6)
 
     def test_that_nobody_learned_are_not_frozen(self):
         network = counted(pretrained, (32, 32, 3), 2, base=SMALL, weights="none")

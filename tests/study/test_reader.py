@@ -107,6 +107,13 @@ def test_a_value_pins_and_a_table_searches(parse):
     assert study.baseline("", 0).training["learning_rate"] == 0.1
 
 
+def test_the_most_epochs_are_those_of_both_phases(parse):
+    training = PLAIN + "[training]\nepochs = 5\nfine_tune_epochs = { high = 7 }\n"
+    assert parse(training).max_epochs() == 5
+    assert parse(training + "fine_tune_layers = 4").max_epochs() == 12
+    assert parse(training + "fine_tune_layers = { choices = [0, 8] }").max_epochs() == 12
+
+
 def test_several_architectures_have_a_table_each(parse):
     study = parse("""
         dataset = "digits"

@@ -226,6 +226,14 @@ class TestAPluginAtFault:
         assert trial.finished["state"] == "pruned"
         assert trial.finished["reason"].startswith("impossible parameters: Block 4 of 4 pools by 2×2")
 
+    def test_nothing_to_fine_tune_is_said_before_anything_is_trained(self, run, config):
+        trial = run(config, fine_tune_layers=4)
+        assert trial.finished["state"] == "failed"
+        assert trial.finished["reason"].startswith(
+            "fine_tune_layers = 4, but nothing in this network is frozen"
+        )
+        assert trial.epochs == []
+
     def test_what_it_printed_stays_in_the_log(self, run, config, capfd):
         """A child's stdout and stderr are its `output.log`."""
         self.fault(run, config, "raises")

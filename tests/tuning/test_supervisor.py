@@ -219,6 +219,17 @@ class TestTheWayOfAnEvent:
         here.run()
         assert here.log.count(("answer", 0, True)) == 1
 
+    def test_the_last_epoch_is_that_of_the_fine_tuning(self, stage, monkeypatch):
+        epochs = [epoch(number, 0.5) for number in (1, 2, 3)]
+        trial = [STARTED, *epochs, end(best_val_accuracy=0.5, best_epoch=1)]
+        fine_tuning = ("training.epochs=2", "training.fine_tune_layers=4", "training.fine_tune_epochs=1")
+        here = stage([trial, [STARTED, *epochs]], "search.trials=2", *fine_tuning)
+        monkeypatch.setattr(here.search, "report", lambda number, epoch, best: number == 0 and epoch < 3)
+        here.run()
+        answers = [entry[1:] for entry in here.log if entry[0] == "answer"]
+        assert answers == [(0, True), (0, True), (0, True), (1, False)]
+        assert here.states() == ["COMPLETE", "PRUNED"]
+
 
 class TestTheNumberOfTrials:
     def test_counts_what_came_to_an_end_of_its_own(self, stage):

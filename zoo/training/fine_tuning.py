@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def last_frozen(model: keras.Model, count: int) -> list[Any]:
     """Of the last `count` frozen layers of `model`, those that have something to learn.
 
-    Batch normalisation is not among them: its statistics would forget, within a few steps, what the
-    others have learned, so Keras's guide to transfer learning keeps it frozen too
-    (https://keras.io/guides/transfer_learning/).
+    Batch normalisation is not among them, as Keras's guide to transfer learning advises
+    (https://keras.io/guides/transfer_learning/): frozen, it goes on with the statistics it has learned;
+    otherwise a few batches would replace them, and with them what the other layers have learned.
 
     Raises:
         ZooError: nothing is frozen.

@@ -73,7 +73,7 @@ def _ended_well(
     if event["state"] != "complete":
         log = record.folder / "output.log"
         raise TrialFailed(
-            f"the training was not completed ({event['state']}): {event['reason']}. "
+            f"the training was not completed ({event['state']}): {event['reason'].rstrip('.')}. "
             f"What it printed is in {log}"
         )
     return event

@@ -204,8 +204,9 @@ class Supervisor:
             return
         self._failures.append(event["reason"])
         if len(self._failures) == FAILURES_IN_A_ROW:
+            reason = event["reason"].rstrip(".")
             raise TooManyFailures(
-                f"{FAILURES_IN_A_ROW} trials in a row failed, the last because: {event['reason']}. "
+                f"{FAILURES_IN_A_ROW} trials in a row failed, the last because: {reason}. "
                 f"What the trials printed is in {self._record.folder / 'trials'}; "
                 "when it is put right, the same command goes on"
             )

@@ -98,14 +98,9 @@ def pretrained(
     network = _build(base, weights, (*input_shape[:2], 3))
     images = keras.Input(input_shape)  # (batch, height, width, channels), in [0, 1]
     colours = layers.Concatenate()([images] * 3) if input_shape[2] == 1 else images
-    pixels = _scaled(colours, BASES[base][0])
-    if weights == "none":
-        maps = network(pixels)
-    else:
-        network.trainable = False
-        # Keras's guide to transfer learning: normalisation must go on with the statistics it has learned,
-        # also when the base is fine-tuned. https://keras.io/guides/transfer_learning/
-        maps = network(pixels, training=False)
+    # What is frozen normalises by the statistics it has learned, in training too.
+    network.trainable = weights == "none"
+    maps = network(_scaled(colours, BASES[base][0]))
     poolings = {
         "average": layers.GlobalAveragePooling2D,
         "max": layers.GlobalMaxPooling2D,
