@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from zoo.data import Dataset, Split, store
 from zoo.data.store import (
     cut_validation,
     digest_of,
+    fold_of_images,
     open_dataset,
     save_dataset,
     split_for,
@@ -28,6 +30,7 @@ from zoo.data.store import (
 from zoo.errors import DataError
 
 TENTH = {"fraction": 0.1, "seed": 0}
+THREE = {"folds": 3, "seed": 0}
 
 
 def small_dataset(images=6, source="made up"):
@@ -480,6 +483,117 @@ def test_killed_at_any_line_the_split_is_whole_or_absent(tmp_path, fast_disk):
         assert cut_validation(tmp_path, digest, dataset, TENTH) == 6
     assert number > 20
     assert left_over(tmp_path) == []
+
+
+# Folds
+
+
+def folds_of(dataset, folds, seed=0):
+    return store._stratified_folds(dataset, folds, seed)
+
+
+@given(st.data())
+def test_folds_are_stratified_whole_and_repeatable(data):
+    folds = data.draw(st.integers(2, 6), "folds")
+    counts = data.draw(st.lists(st.integers(folds, 40), min_size=1, max_size=6), "images of each class")
+    labels = data.draw(st.permutations([label for label, count in enumerate(counts) for _ in range(count)]))
+    seed = data.draw(st.integers(0, 2**80), "seed")
+    dataset = labelled(labels)
+    fold = folds_of(dataset, folds, seed)
+    assert fold.shape == (len(labels),)
+    assert set(fold) == set(range(1, folds + 1))
+    sizes = np.bincount(fold)[1:]
+    assert sizes.max() - sizes.min() <= 1
+    assert sizes[0] == sizes.max()
+    for label in set(labels):
+        of_class = np.bincount(fold[np.asarray(labels) == label], minlength=folds + 1)[1:]
+        assert of_class.min() >= 1
+        assert of_class.max() - of_class.min() <= 1
+    assert np.array_equal(fold, folds_of(dataset, folds, seed))
+
+
+def test_the_seed_chooses_the_folds_and_the_choice_is_the_same_for_ever():
+    dataset = labelled(np.tile([0, 1], 10))
+    chosen = {seed: folds_of(dataset, 3, seed).tolist() for seed in range(20)}
+    assert len({tuple(fold) for fold in chosen.values()}) > 15
+    # Written down, so that no library and no change of ours moves a fold under somebody's record.
+    assert chosen[0] == [3, 1, 2, 1, 3, 2, 2, 1, 1, 3, 1, 2, 1, 3, 1, 2, 3, 2, 2, 3]
+    large = folds_of(labelled(np.arange(5000) % 7), 5, 3)
+    assert hashlib.sha256(large.astype("<i8").tobytes()).hexdigest() == (
+        "6150d31f54897d1fdbc50c48e984c69156b0ece995ffc73c820cbb5dbcea7694"
+    )
+
+
+def test_every_image_is_validated_once_and_trained_on_in_every_other_fold(tmp_path):
+    dataset = small_dataset(images=20)
+    digest = save_dataset(tmp_path, dataset)
+    assert cut_validation(tmp_path, digest, dataset, THREE) == 7
+    opened = open_dataset(tmp_path, digest)
+    every = sorted(image.tobytes() for image in dataset.train.images)
+    of_images = fold_of_images(tmp_path, digest, THREE)
+    validated = []
+    for fold in (1, 2, 3):
+        train, held_out = split_for(tmp_path, digest, opened, THREE, fold)
+        assert len(held_out) == [7, 7, 6][fold - 1]
+        assert sorted(image.tobytes() for part in (train, held_out) for image in part.images) == every
+        assert np.array_equal(held_out.images, dataset.train.images[of_images == fold])
+        assert np.array_equal(held_out.labels, dataset.train.labels[of_images == fold])
+        assert np.array_equal(train.labels, dataset.train.labels[of_images != fold])
+        validated += [image.tobytes() for image in held_out.images]
+    assert sorted(validated) == every
+    together = validation_split(tmp_path, digest, opened, THREE)
+    assert np.array_equal(together.images, dataset.train.images)
+
+
+def test_folds_are_cut_once_and_again_where_they_are_damaged(tmp_path, monkeypatch):
+    dataset = small_dataset(images=20)
+    digest = save_dataset(tmp_path, dataset)
+    cut_validation(tmp_path, digest, dataset, THREE)
+    (path,) = (tmp_path / digest).glob("folds-*.npz")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_stratified_folds", None)
+        assert cut_validation(tmp_path, digest, dataset, THREE) == 7
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:50], whole[:-30], b"no zip"):
+        path.write_bytes(damaged)
+        assert cut_validation(tmp_path, digest, dataset, THREE) == 7
+        assert path.read_bytes() == whole
+    np.savez(path, fold=np.ones(3, int))  # of some other dataset
+    assert cut_validation(tmp_path, digest, dataset, THREE) == 7
+    for other in ({"folds": 4, "seed": 0}, {"folds": 3, "seed": 1}):
+        cut_validation(tmp_path, digest, dataset, other)
+    assert len(list((tmp_path / digest).glob("folds-*.npz"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "there_are", "what_to_write"),
+    [
+        ([0] * 9 + [1] * 4, "are only 4 training images", "; write folds = 4 or fewer."),
+        ([0] * 9 + [1] * 2, "are only 2 training images", "; write folds = 2."),
+        ([0] * 9 + [1], "is only one training image", "."),
+    ],
+)
+def test_more_folds_than_images_of_a_class_is_an_error_that_names_it(
+    tmp_path, labels, there_are, what_to_write
+):
+    dataset = labelled(labels, ["many", "few"])
+    digest = save_dataset(tmp_path, dataset)
+    with pytest.raises(DataError) as refused:
+        cut_validation(tmp_path, digest, dataset, {"folds": 5, "seed": 0})
+    assert str(refused.value) == (
+        f"[validation] folds = 5: of class 'few' there {there_are}, "
+        f"but each fold needs one to validate with{what_to_write}"
+    )
+    assert list((tmp_path / digest).glob("folds-*")) == []
+
+
+def test_folds_of_a_dataset_with_a_validation_split_of_its_own_are_refused(tmp_path):
+    dataset = replace(small_dataset(), validation=small_dataset(images=9).train)
+    digest = save_dataset(tmp_path, dataset)
+    with pytest.raises(
+        DataError, match=r"^\[validation\] folds = 3: this dataset brings .*; leave out folds"
+    ):
+        cut_validation(tmp_path, digest, dataset, THREE)
 
 
 def test_the_facts_are_plain_json(tmp_path):

@@ -6,7 +6,8 @@
         ├── dataset.json              class names, source, warning, size of each file
         ├── train-images.npy, train-labels.npy, test-images.npy …
         ├── split-0.1-0.npz           indices of a validation split: fraction and seed
-        └── read-<fingerprint>.json   source and warning of files that gave this dataset
+        ├── read-<fingerprint>.json   source and warning of files that gave this dataset
+        └── folds-5-0.npz             which fold validates each image: number of folds and seed
 
 A folder is named by the digest of every byte in it and appears whole or not at all: it is written
 beside its place and renamed into it, so that several processes may prepare the same dataset at once.
@@ -45,7 +46,7 @@ class Prepared:
     digest: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    sizes: Mapping[str, int]  # images in each split, after the validation split is cut
+    sizes: Mapping[str, int]  # images in each split, after the validation split (the first fold) is cut
     source: str
     warning: str
 
@@ -133,51 +134,107 @@ def recall(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
     return None
 
 
+def count_folds(validation: Mapping[str, Any]) -> int:
+    """How many folds `[validation]` asks for; 1 where a part of the training split is held out."""
+    return int(validation.get("folds", 1))
+
+
 def split_for(
-    cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]
+    cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any], fold: int = 1
 ) -> tuple[Split, Split]:
-    """Training and validation split: the dataset's own, or cut from its training split."""
+    """Training and validation split: the dataset's own, or cut from its training split.
+
+    Args:
+        fold: which one is validated with, the first is 1; the others are trained on.
+    """
     if dataset.validation is not None:
         return dataset.train, dataset.validation
+    if count_folds(validation) > 1:
+        validates = fold_of_images(cache, digest, validation) == fold
+        return _subset(dataset.train, ~validates), _subset(dataset.train, validates)
     train, held_out = (_part(cache, digest, dataset, validation, name) for name in ("train", "validation"))
     return train, held_out
 
 
 def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Split:
-    """As `split_for`, for who looks at the validation split alone."""
+    """As `split_for`, for who looks at the validation split alone; of folds, all of them together.
+
+    That is every training image, in the order of the training split: each is validated with once.
+    """
     if dataset.validation is not None:
         return dataset.validation
+    if count_folds(validation) > 1:
+        return dataset.train
     return _part(cache, digest, dataset, validation, "validation")
+
+
+def fold_of_images(cache: Path, digest: str, validation: Mapping[str, Any]) -> Array:
+    """The fold that each training image validates, `(n,)`, from 1; read, not computed."""
+    with np.load(_folds_path(cache, digest, validation)) as kept:
+        return np.asarray(kept["fold"])
 
 
 def _part(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any], name: str) -> Split:
     """The images that `cut_validation` put into one part; the indices are read, not computed."""
     with np.load(_indices_path(cache, digest, validation)) as indices:
         chosen = indices[name]
-    return Split(dataset.train.images[chosen], dataset.train.labels[chosen])
+    return _subset(dataset.train, chosen)
+
+
+def _subset(split: Split, chosen: Array) -> Split:
+    return Split(split.images[chosen], split.labels[chosen])
 
 
 def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
     """Choose the validation images, stratified by label; returns how many they are.
 
+    Of folds, how many the first one has: no other has more, and none fewer by more than one.
+
     Raises:
-        DataError: too few images for the fraction asked for.
+        DataError: too few images for the fraction or the folds asked for, or folds of a dataset that
+            brings a validation split of its own.
     """
+    folds = count_folds(validation)
     if dataset.validation is not None:
+        if folds > 1:
+            raise DataError(
+                f"[validation] folds = {folds}: this dataset brings a validation split of its own, and its "
+                "trials are validated with that; leave out folds."
+            )
         return len(dataset.validation)
+    if folds > 1:
+        return _cut_folds(_folds_path(cache, digest, validation), dataset, folds, validation["seed"])
     path = _indices_path(cache, digest, validation)
     held_out = _count_held_out(path, len(dataset.train))
     if held_out is None:
         train, chosen = _stratified(dataset, validation["fraction"], validation["seed"])
-        _sweep(path.parent)
-        temporary = _temporary(path.parent)
-        with temporary.open("wb") as file:
-            np.savez(file, train=train, validation=chosen)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        _keep(path, train=train, validation=chosen)
         held_out = len(chosen)
     return held_out
+
+
+def _cut_folds(path: Path, dataset: Dataset, folds: int, seed: int) -> int:
+    """How many images the first fold has; cut now, unless it was before."""
+    try:
+        with np.load(path) as kept:
+            fold = kept["fold"]
+    except Exception:  # not there, or whatever a damaged file makes zipfile and NumPy raise
+        fold = np.zeros(0, int)
+    if fold.shape != (len(dataset.train),):
+        fold = _stratified_folds(dataset, folds, seed)
+        _keep(path, fold=fold)
+    return int((fold == 1).sum())
+
+
+def _keep(path: Path, **arrays: Any) -> None:
+    """Write `arrays` to `path`, whole or not at all."""
+    _sweep(path.parent)
+    temporary = _temporary(path.parent)
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _count_held_out(path: Path, images: int) -> int | None:
@@ -188,6 +245,34 @@ def _count_held_out(path: Path, images: int) -> int | None:
     except Exception:  # whatever a damaged file makes zipfile and NumPy raise
         return None
     return len(chosen) if len(train) + len(chosen) == images else None
+
+
+def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:
+    """The fold that each training image validates, `(n,)`, from 1.
+
+    Every fold has as many images of a class as any other, give or take one, and as many in all.
+    """
+    labels = np.asarray(dataset.train.labels)
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < folds:
+        name, least = dataset.class_names[int(classes[counts.argmin()])], int(counts.min())
+        there_are = "is only one training image" if least == 1 else f"are only {least} training images"
+        fewer = f"; write folds = {least}{' or fewer' if least > 2 else ''}" if least > 1 else ""
+        raise DataError(
+            f"[validation] folds = {folds}: of class '{name}' there {there_are}, "
+            f"but each fold needs one to validate with{fewer}."
+        )
+    random = _random_stream(seed)
+    # The images of one class after the other, each class in a random order, are dealt out in turn.
+    order = np.concatenate([random.permutation(np.flatnonzero(labels == label)) for label in classes])
+    fold = np.empty(len(labels), int)
+    fold[order] = np.arange(len(labels)) % folds + 1
+    return fold
+
+
+def _random_stream(seed: int) -> np.random.RandomState:
+    """A stream that NumPy promises to keep, seeded by a whole number of any size."""
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
 
 
 def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[Array, Array]:
@@ -211,8 +296,7 @@ def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[Array, Ar
     missing = round(fraction * len(labels)) - int(held.sum())
     held[np.argsort(held - exact, kind="stable")[:missing]] += 1
     held = np.clip(held, 1, counts - 1)
-    # A stream that NumPy promises to keep, seeded by a whole number of any size.
-    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+    random = _random_stream(seed)
     is_held = np.zeros(len(labels), bool)
     for label, count in zip(classes, held, strict=True):
         is_held[random.permutation(np.flatnonzero(labels == label))[:count]] = True
@@ -221,6 +305,10 @@ def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[Array, Ar
 
 def _indices_path(cache: Path, digest: str, validation: Mapping[str, Any]) -> Path:
     return cache / digest / f"split-{float(validation['fraction'])!r}-{validation['seed']}.npz"
+
+
+def _folds_path(cache: Path, digest: str, validation: Mapping[str, Any]) -> Path:
+    return cache / digest / f"folds-{validation['folds']}-{validation['seed']}.npz"
 
 
 def _open_split(folder: Path, name: str) -> Split | None:
