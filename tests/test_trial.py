@@ -33,6 +33,8 @@ CONFIGS = st.builds(
     augmentation=st.builds(Chosen, st.text(), PARAMETERS),
     training=PARAMETERS,
     seed=st.integers(0, 2**31 - 1),
+    measures=st.lists(st.sampled_from(["latency_ms", "val_loss"]), unique=True).map(tuple),
+    max_parameters=st.none() | st.integers(1, 10**9),
 )
 
 
@@ -51,6 +53,22 @@ def test_the_json_is_the_one_of_the_record():
         "direction": "maximize",
         "seed": 2147483647,
     }
+
+
+def test_what_few_ask_for_is_there_where_it_is_asked_for():
+    asking = replace(CONFIG, measures=("latency_ms",), max_parameters=5000).as_json()
+    assert asking == {**CONFIG.as_json(), "measures": ["latency_ms"], "max_parameters": 5000}
+
+
+def test_every_fold_has_a_seed_of_its_own_and_keeps_it():
+    folds = replace(CONFIG, validation={"folds": 50, "seed": 0})
+    seeds = [folds.seed_of_fold(fold) for fold in range(1, 51)]
+    assert len(set(seeds)) == 50
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert seeds[0] == CONFIG.seed
+    # Written down, so that a trial that is trained again is the same trial.
+    assert seeds[1:4] == [1388220346, 1612634111, 1791891697]
+    assert replace(folds, seed=1).seed_of_fold(2) != seeds[1]
 
 
 @given(CONFIGS)

@@ -6,6 +6,7 @@ the same network wherever it runs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,10 @@ METRICS = {  # what an epoch reports and a study may optimise, and which way is 
     "val_loss": "minimize",
     "accuracy": "maximize",
     "loss": "minimize",
+}
+MEASURES = {  # what is known of a whole network, beside a metric of its epochs
+    "parameters": "minimize",
+    "latency_ms": "minimize",
 }
 
 
@@ -33,9 +38,14 @@ class TrialConfig:
 
     Args:
         digest: of the dataset's content, every byte; names its folder in the cache.
-        validation: `{"fraction": 0.1, "seed": 0}`, how the validation split is cut.
+        validation: `{"fraction": 0.1, "seed": 0}`, how the validation split is cut; or `{"folds": 5,
+            "seed": 0}`, in how many parts the training split is, each validated with in its turn.
         training: keyword arguments of `zoo.training.fit`.
+        objective: the metric that decides which epoch is best; `direction` says which way.
         seed: of the initial weights, the shuffling and the augmentation.
+        measures: what else its summary is to say of the model that is kept: `latency_ms`, or a
+            metric of the best epoch besides the objective.
+        max_parameters: a network with more is not trained.
     """
 
     dataset: Chosen
@@ -47,10 +57,35 @@ class TrialConfig:
     objective: str
     direction: str
     seed: int
+    measures: tuple[str, ...] = ()
+    max_parameters: int | None = None
+
+    @property
+    def folds(self) -> int:
+        """How often it trains; 1 where a part of the training split is held out."""
+        return int(self.validation.get("folds", 1))
+
+    @property
+    def epochs(self) -> int:
+        """The most epochs it trains, in each fold."""
+        return int(self.training["epochs"])
+
+    def seed_of_fold(self, fold: int) -> int:
+        """A seed for every fold, the first is 1; that of the first is the trial's own."""
+        if fold == 1:
+            return self.seed
+        digest = hashlib.sha256(f"{self.seed}/{fold}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
 
     def as_json(self) -> dict[str, Any]:
-        """Plain dicts, lists and scalars; `from_json` gives an equal configuration back."""
+        """Plain dicts, lists and scalars; `from_json` gives an equal configuration back.
+
+        What few studies ask for is there only where it is asked for.
+        """
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        for name in ("measures", "max_parameters"):
+            if not document[name]:
+                del document[name]
         return document
 
     @classmethod
@@ -58,7 +93,8 @@ class TrialConfig:
         """The configuration that `as_json` described; lists are tuples again."""
         chosen = {name: _chosen(document[name]) for name in ("dataset", "architecture", "augmentation")}
         mappings = {name: _restored(document[name]) for name in ("validation", "training")}
-        return cls(**{**document, **mappings, **chosen})
+        measures = tuple(document.get("measures", ()))
+        return cls(**{**document, **mappings, **chosen, "measures": measures})
 
 
 def _chosen(document: Mapping[str, Any]) -> Chosen:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from zoo.errors import DataError
 from zoo.figures._confusion import confusion_matrix
 from zoo.figures._curves import learning_curves
+from zoo.figures._fold_curves import fold_curves
 from zoo.figures._mistakes import mistakes
 
 
@@ -29,7 +30,7 @@ def draw_trial(
     Args:
         folder: the trial's.
         images: the validation split's, `uint8`, shape `(n, height, width, channels)`, in the order of
-            the predictions; only the few that are drawn are read.
+            the predictions; only the few that are drawn are read. With folds, all training images.
 
     Returns:
         The files written, in the order above.
@@ -40,11 +41,16 @@ def draw_trial(
     """
     folder = Path(folder)
     figures = folder / "figures"
-    epochs, best_epoch = _read_events(folder / "events.jsonl")
+    epochs, summary = _read_events(folder / "events.jsonl")
     written = []
     if epochs:
         path = figures / "learning_curves.png"
-        written.append(learning_curves(epochs, path, best_epoch=best_epoch, title=title))
+        if "fold" in epochs[0]:
+            best = (summary["best_fold"], summary["best_epoch"]) if "best_fold" in summary else None
+            written.append(fold_curves(epochs, path, best=best, title=title))
+        else:
+            best_epoch = summary.get("best_epoch")
+            written.append(learning_curves(epochs, path, best_epoch=best_epoch, title=title))
     if (folder / "predictions.npz").exists():
         labels, probabilities = _read_predictions(folder / "predictions.npz")
         predicted = probabilities.argmax(axis=1)
@@ -55,14 +61,14 @@ def draw_trial(
     return written
 
 
-def _read_events(path: Path) -> tuple[list[dict[str, Any]], int | None]:
-    """The epoch events, one per epoch, and the best epoch if the trial came to name one."""
-    epochs: dict[int, dict[str, Any]] = {}
-    best_epoch = None
+def _read_events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The epoch events, one for each epoch of each fold, and the summary if the trial came to have one."""
+    epochs: dict[tuple[int, int], dict[str, Any]] = {}
+    summary: dict[str, Any] = {}
     try:
         lines = path.read_bytes().strip().split(b"\n")
     except FileNotFoundError:
-        return [], None
+        return [], {}
     except OSError as error:
         raise DataError(f"Cannot read the trial's events in {path}: {error}") from error
     for number, line in enumerate(lines, start=1):
@@ -73,10 +79,11 @@ def _read_events(path: Path) -> tuple[list[dict[str, Any]], int | None]:
                 break
             raise DataError(f"{path}, line {number} is not JSON: {error}") from error
         if event["event"] == "epoch":
-            epochs[event["epoch"]] = event  # told twice after a resume: the later one counts
+            place = event.get("fold", 1), event["epoch"]
+            epochs[place] = event  # told twice after a resume: the later one counts
         elif event["event"] == "finished":
-            best_epoch = (event.get("summary") or {}).get("best_epoch")
-    return list(epochs.values()), best_epoch
+            summary = event.get("summary") or {}
+    return list(epochs.values()), summary
 
 
 def _read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -5,10 +5,12 @@ One rule holds everywhere: a value pins, a table searches, silence keeps the aut
 
 from zoo.study._definition import PRUNERS, SAMPLERS, Search, Searched, StudyDefinition
 from zoo.study._lookup import find_study, known_studies, load_study, read_study
+from zoo.study._objectives import Objective, objectives_text, pareto_front
 from zoo.study._places import value_of
 from zoo.study._reader import parse_study
 
 __all__ = [
+    "Objective",
     "PRUNERS",
     "SAMPLERS",
     "Search",
@@ -17,6 +19,8 @@ __all__ = [
     "find_study",
     "known_studies",
     "load_study",
+    "objectives_text",
+    "pareto_front",
     "parse_study",
     "read_study",
     "value_of",
