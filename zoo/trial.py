@@ -65,11 +65,6 @@ class TrialConfig:
         """How often it trains; 1 where a part of the training split is held out."""
         return int(self.validation.get("folds", 1))
 
-    @property
-    def epochs(self) -> int:
-        """The most epochs it trains, in each fold."""
-        return int(self.training["epochs"])
-
     def seed_of_fold(self, fold: int) -> int:
         """A seed for every fold, the first is 1; that of the first is the trial's own."""
         if fold == 1:

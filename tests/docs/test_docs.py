@@ -18,7 +18,7 @@ from zoo.registry import Registry
 from zoo.space import Choice
 from zoo.study import PRUNERS, SAMPLERS, Search, load_study, parse_study
 from zoo.training import training_space
-from zoo.trial import METRICS
+from zoo.trial import MEASURES, METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -105,7 +105,8 @@ def test_the_options_of_zoo_itself_are_documented():
 
 def test_every_key_of_the_search_table_is_documented():
     told = rows(section(STUDIES, "### `[search]`"))
-    expected = {name: str(field.default) for name, field in Search.__dataclass_fields__.items()}
+    defaults = {name: field.default for name, field in Search.__dataclass_fields__.items()}
+    expected = {name: "none" if default is None else str(default) for name, default in defaults.items()}
     assert {key: cells[2].strip("`") for key, cells in told.items()} == expected
 
 
@@ -127,7 +128,9 @@ def test_every_key_of_the_training_table_is_documented():
 def test_the_defaults_of_the_validation_split_are_documented():
     told = rows(section(STUDIES, "### `[validation]`"))
     study = parse_study('dataset = "digits"\narchitecture = "conv_net"', Registry.load(), "short")
-    assert {key: float(cells[2]) for key, cells in told.items()} == study.validation
+    assert set(told) == {"fraction", "folds", "seed"}
+    defaults = {key: cells[2] for key, cells in told.items() if cells[2] != "none"}
+    assert {key: float(default) for key, default in defaults.items()} == study.validation
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_every_sampler_and_pruner_is_documented(heading, names):
 
 def test_every_objective_is_documented():
     told = section(STUDIES, "### `objective`")
-    assert all(f"`{metric}`" in told for metric in METRICS)
+    assert all(f"`{metric}`" in told for metric in (*METRICS, *MEASURES))
 
 
 def test_every_environment_variable_is_documented():

@@ -51,3 +51,40 @@ sampler = "grid"
 pruner = "none"
 seed = 0  # the one that is no failure comes third, so that never three fail in a row
 """
+
+FOLDED = TINY.replace("fraction = 0.2", "folds = 3").replace('pruner = "none"', 'pruner = "median"')
+
+SEVERAL = """
+dataset = "digits"
+objective = ["val_accuracy", "parameters", "latency_ms"]
+[validation]
+fraction = 0.2
+[architecture]
+name = { choices = ["conv_net", "faulty"] }
+[architecture.conv_net]
+filters = { low = 8, high = 32, length = [1, 2] }
+convolutions_per_block = 1
+kernel_size = 3
+padding = "same"
+activation = "relu"
+pool_size = 2
+batch_norm = false
+dense_units = []
+[architecture.faulty]
+how = "fine"
+units = { low = 4, high = 32 }
+[augmentation]
+name = { choices = ["none", "affine"] }
+[augmentation.affine]
+rotation = { high = 15.0 }
+[training]
+epochs = 1
+batch_size = 64
+optimizer = "adam"
+learning_rate = 0.01
+schedule = "constant"
+[search]
+trials = 7
+max_parameters = 3000
+seed = 0
+"""

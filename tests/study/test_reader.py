@@ -179,11 +179,79 @@ def test_the_direction_follows_the_metric_or_is_stated(parse, written, expected)
     assert (study.objective, study.direction) == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (
+            'objective = ["val_accuracy", "parameters"]',
+            [("val_accuracy", "maximize"), ("parameters", "minimize")],
+        ),
+        (
+            'objective = ["latency_ms", "val_loss", "accuracy"]',
+            [("latency_ms", "minimize"), ("val_loss", "minimize"), ("accuracy", "maximize")],
+        ),
+        (
+            '[objective]\nmetric = ["accuracy", "parameters"]\ndirection = ["minimize", "maximize"]\n',
+            [("accuracy", "minimize"), ("parameters", "maximize")],
+        ),
+        ('objective = ["val_loss"]', [("val_loss", "minimize")]),
+    ],
+)
+def test_several_objectives(parse, written, expected):
+    text = written + "\n" + PLAIN if written.startswith("objective") else PLAIN + written
+    study = parse(text)
+    assert [(one.metric, one.direction) for one in study.objectives] == expected
+    assert (study.objective, study.direction) == expected[0]
+    assert study.search.pruner == ("none" if len(expected) > 1 else "median")
+
+
+def test_trials_follow_the_first_objective_that_epochs_report_and_measure_the_rest(parse):
+    study = parse('objective = ["parameters", "latency_ms", "val_loss", "accuracy"]\n' + PLAIN)
+    config = study.baseline("", 0)
+    assert (config.objective, config.direction) == ("val_loss", "minimize")
+    assert config.measures == ("latency_ms", "accuracy")  # parameters they always say
+    assert parse(PLAIN).baseline("", 0).measures == ()
+
+
 def test_the_validation_split(parse):
     assert parse(PLAIN + "[validation]\nfraction = 0.25\nseed = 7").validation == {
         "fraction": 0.25,
         "seed": 7,
     }
+
+
+def test_folds_take_the_place_of_the_fraction(parse):
+    study = parse(PLAIN + "[validation]\nfolds = 5\nseed = 7")
+    assert study.validation == {"folds": 5, "seed": 7}
+    assert (study.folds, study.baseline("", 0).folds) == (5, 5)
+    assert parse(PLAIN).folds == parse(PLAIN).baseline("", 0).folds == 1
+
+
+def test_of_fraction_and_folds_an_override_sets_the_other_aside(parse, problems):
+    fraction, folds = (PLAIN + f"[validation]\n{key}" for key in ("fraction = 0.25", "folds = 5"))
+    assert parse(fraction, "validation.folds=3").validation == {"folds": 3, "seed": 0}
+    assert parse(folds, "validation.fraction=0.5").validation == {"fraction": 0.5, "seed": 0}
+    assert problems(PLAIN, "validation.fraction=0.5", "validation.folds=3") == [
+        "--set validation.folds=3: a study has fraction or folds, not both; leave out one of them"
+    ]
+
+
+def test_several_objectives_by_override_set_the_files_pruner_aside(parse, problems):
+    text = PLAIN + '[search]\npruner = "median"'
+    several = 'objective=["val_loss", "parameters"]'
+    assert parse(text, several).search.pruner == "none"
+    assert parse(text, several.replace("=", ".metric=", 1)).search.pruner == "none"
+    assert parse(text, "objective=val_loss").search.pruner == "median"
+    assert problems(text, several, "search.pruner=hyperband") == [
+        "--set search.pruner=hyperband: 'hyperband' judges by one objective, but there are 2; "
+        'with several nothing is pruned: leave it out, or write "none"'
+    ]
+
+
+def test_a_budget_of_parameters(parse):
+    study = parse(PLAIN + "[search]\nmax_parameters = 100_000")
+    assert study.search.max_parameters == study.baseline("", 0).max_parameters == 100_000
+    assert parse(PLAIN).baseline("", 0).max_parameters is None
 
 
 # What a study says beside PLAIN, and the one line that answers it.
@@ -202,7 +270,7 @@ MISTAKES = {
     ),
     "unknown validation key": (
         "[validation]\nsplit = 0.2",
-        "s.toml:4: [validation] split: there is no such key. There is: fraction, seed.",
+        "s.toml:4: [validation] split: there is no such key. There is: folds, fraction, seed.",
     ),
     "out of range": (
         "[training]\nmomentum = 1.5",
@@ -269,18 +337,92 @@ MISTAKES = {
     ),
     "no such objective": (
         'objective = "val_acuracy"',
-        "s.toml:3: objective: expected one metric of an epoch, but got 'val_acuracy'. "
+        "s.toml:3: objective: expected a metric, or a list of them, but got 'val_acuracy'. "
         "Did you mean 'val_accuracy'?",
-    ),
-    "two objectives": (
-        'objective = ["val_loss", "loss"]',
-        "s.toml:3: objective: expected one metric of an epoch, but got ['val_loss', 'loss']. "
-        "There is: accuracy, loss, val_accuracy, val_loss.",
     ),
     "no such metric": (
         '[objective]\nmetric = "f1"\n',
-        "s.toml:4: [objective] metric: expected one metric of an epoch, but got 'f1'. "
-        "There is: accuracy, loss, val_accuracy, val_loss.",
+        "s.toml:4: [objective] metric: expected a metric, or a list of them, but got 'f1'. "
+        "There is: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
+    ),
+    "no such objective among several": (
+        'objective = ["val_loss", "paramters"]',
+        "s.toml:3: objective: expected a metric, or a list of them, but got 'paramters'. "
+        "Did you mean 'parameters'?",
+    ),
+    "an objective that is no name": (
+        'objective = ["val_loss", 3]',
+        "s.toml:3: objective: expected a metric, or a list of them, but got 3. "
+        "There is: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
+    ),
+    "no objective at all": (
+        "objective = []",
+        "s.toml:3: objective: expected at least one metric. "
+        "There is: val_accuracy, val_loss, accuracy, loss, parameters, latency_ms.",
+    ),
+    "one objective twice": (
+        'objective = ["val_loss", "parameters", "val_loss"]',
+        "s.toml:3: objective: each objective is there once, but 'val_loss' is there twice",
+    ),
+    "an objective that says nothing": (
+        'objective = "parameters"',
+        "s.toml:3: objective: 'parameters' alone says nothing of how well a network learned; "
+        "add one of val_accuracy, val_loss, accuracy, loss",
+    ),
+    "two objectives that say nothing": (
+        'objective = ["parameters", "latency_ms"]',
+        "s.toml:3: objective: these alone say nothing of how well a network learned; "
+        "add one of val_accuracy, val_loss, accuracy, loss",
+    ),
+    "too few directions": (
+        '[objective]\nmetric = ["val_loss", "parameters"]\ndirection = ["minimize"]\n',
+        "s.toml:5: [objective] direction: expected a list of 2, a direction for each metric, "
+        "but got a list of 1",
+    ),
+    "one direction for several": (
+        '[objective]\nmetric = ["val_loss", "parameters"]\ndirection = "minimize"\n',
+        "s.toml:5: [objective] direction: expected a list of 2, a direction for each metric, "
+        "but got 'minimize'",
+    ),
+    "a bad direction among several": (
+        '[objective]\nmetric = ["val_loss", "parameters"]\ndirection = ["minimize", "down"]\n',
+        "s.toml:5: [objective] direction: expected maximize or minimize, but got 'down'",
+    ),
+    "several directions for one": (
+        'objective = { metric = "val_loss", direction = ["minimize", "minimize"] }',
+        "s.toml:3: [objective] direction: expected maximize or minimize, but got ['minimize', 'minimize']",
+    ),
+    "a pruner for several": (
+        'objective = ["val_loss", "parameters"]\n[search]\npruner = "median"',
+        "s.toml:5: [search] pruner: 'median' judges by one objective, but there are 2; "
+        'with several nothing is pruned: leave it out, or write "none"',
+    ),
+    "a sampler for one objective": (
+        'objective = ["val_loss", "parameters"]\n[search]\nsampler = "cmaes"',
+        "s.toml:5: [search] sampler: 'cmaes' searches for one objective, but there are 2. "
+        "For several there is: tpe, random, grid, nsga2.",
+    ),
+    "another sampler for one objective": (
+        'objective = ["val_loss", "parameters", "accuracy"]\n[search]\nsampler = "gp"',
+        "s.toml:5: [search] sampler: 'gp' searches for one objective, but there are 3. "
+        "For several there is: tpe, random, grid, nsga2.",
+    ),
+    "no room at all": (
+        "[search]\nmax_parameters = 0",
+        "s.toml:4: [search] max_parameters: expected a whole number from 1, but got 0",
+    ),
+    "one fold": (
+        "[validation]\nfolds = 1",
+        "s.toml:4: [validation] folds: expected a whole number from 2, but got 1; "
+        "without folds, fraction says what is held out",
+    ),
+    "half a fold": (
+        "[validation]\nfolds = 2.5",
+        "s.toml:4: [validation] folds: expected a whole number from 2, but got 2.5",
+    ),
+    "both fraction and folds": (
+        "[validation]\nfraction = 0.1\nfolds = 5",
+        "s.toml:5: [validation] folds: a study has fraction or folds, not both; leave out one of them",
     ),
     "bad direction": (
         'objective.direction = "up"',
@@ -481,6 +623,10 @@ def test_a_name_that_makes_no_folder_is_refused(parse, name):
             "objective.direction=minimize",
             lambda study: (study.objective, study.direction) == ("val_accuracy", "minimize"),
         ),
+        (
+            'objective=["val_loss", "parameters"]',
+            lambda study: [one.metric for one in study.objectives] == ["val_loss", "parameters"],
+        ),
         ("validation.seed=3", lambda study: study.validation["seed"] == 3),
         ("search.trials=3", lambda study: study.search.trials == 3),
     ],
@@ -539,6 +685,11 @@ def test_search_settings_from_the_command_line(parse):
         "--trials: expected a whole number from 1, but got 0",
         "--sampler: there is no sampler 'gird'. Did you mean 'grid'?",
     ]
+    several = parse('objective = ["val_loss", "parameters"]\n' + PLAIN)
+    assert several.with_search(pruner="none", sampler="nsga2").search.pruner == "none"
+    with pytest.raises(StudyError) as refused:
+        several.with_search(pruner="hyperband", sampler="gp")
+    assert [line.partition(": ")[0] for line in str(refused.value).splitlines()] == ["--pruner", "--sampler"]
 
 
 def test_every_trial_has_a_seed_of_its_own_and_keeps_it(parse):

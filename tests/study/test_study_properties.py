@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zoo.registry import Registry
 from zoo.space import REQUIRED, Choice, Float, Int, List
-from zoo.study import parse_study
+from zoo.study import PRUNERS, SAMPLERS, parse_study
 from zoo.training import training_space
 from zoo.trial import TrialConfig
 
@@ -91,6 +91,17 @@ def studies(draw):
             ]
         )
     )
+    objective = draw(
+        st.sampled_from(
+            [
+                {"metric": "val_loss"},
+                {"metric": "accuracy", "direction": "minimize"},
+                {"metric": ["parameters", "val_accuracy", "latency_ms"]},
+                {"metric": ["val_loss", "accuracy"], "direction": ["maximize", "minimize"]},
+            ]
+        )
+    )
+    one = not isinstance(objective["metric"], list)
     return {
         "dataset": {"name": draw(st.sampled_from(DATASETS))},
         "architecture": draw(
@@ -100,16 +111,23 @@ def studies(draw):
         ),
         "augmentation": augmentation,
         "training": draw(narrowings(training_space())),
-        "validation": {"fraction": draw(st.floats(0.01, 0.99)), "seed": draw(st.integers(0, 2**70))},
+        "validation": {
+            **draw(
+                st.one_of(
+                    st.builds(lambda share: {"fraction": share}, st.floats(0.01, 0.99)),
+                    st.builds(lambda count: {"folds": count}, st.integers(2, 99)),
+                )
+            ),
+            "seed": draw(st.integers(0, 2**70)),
+        },
         "search": {
             "trials": draw(st.integers(1, 10**6)),
-            "sampler": draw(st.sampled_from(["tpe", "random", "grid", "cmaes", "gp"])),
-            "pruner": draw(st.sampled_from(["median", "hyperband", "none"])),
+            "sampler": draw(st.sampled_from(SAMPLERS if one else ["tpe", "random", "grid", "nsga2"])),
+            "pruner": draw(st.sampled_from(PRUNERS)) if one else "none",
             "seed": draw(st.integers(0, 2**40)),
+            **draw(st.sampled_from([{}, {"max_parameters": 5000}])),
         },
-        "objective": draw(
-            st.sampled_from([{"metric": "val_loss"}, {"metric": "accuracy", "direction": "minimize"}])
-        ),
+        "objective": objective,
     }
 
 
@@ -245,7 +263,7 @@ def test_a_study_told_in_overrides_is_the_same_study(study):
     from_file, from_line = parse(study), parse_study("", REGISTRY, "random", overrides=overrides)
     assert from_line.space_as_json() == from_file.space_as_json()
     assert from_line.baseline("", 0) == from_file.baseline("", 0)
-    assert (from_line.search, from_line.objective) == (from_file.search, from_file.objective)
+    assert (from_line.search, from_line.objectives) == (from_file.search, from_file.objectives)
 
 
 def test_the_strategy_reaches_every_kind_of_domain():

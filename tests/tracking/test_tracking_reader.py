@@ -9,13 +9,16 @@ import pytest
 import tracking_examples as examples
 from tracking_examples import CONFIG
 
+from zoo.study import Objective
 from zoo.tracking import (
     Store,
     StudyTracker,
     TrackingError,
     ended_runs,
     leaderboard,
-    reader,
+)
+from zoo.tracking import (
+    store as store_module,
 )
 
 
@@ -68,7 +71,7 @@ def test_best_first(study: StudyTracker) -> None:
 
 
 def test_the_least_first(local_store: Store, folder: Path) -> None:
-    facts = examples.facts(objective="val_loss", direction="minimize")
+    facts = examples.facts(objectives=[Objective("val_loss", "minimize")])
     tracker = StudyTracker(local_store, facts)
     for number, value in enumerate([0.3, 0.1, 0.2]):
         said = end("complete")
@@ -91,7 +94,7 @@ def test_a_study_without_a_trial(local_store: Store) -> None:
 
 
 def test_more_trials_than_a_page(study: StudyTracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_PAGE", 2)
+    monkeypatch.setattr(store_module, "_PAGE", 2)
     assert len(leaderboard(study.facts.name, study.store)) == 5
 
 

@@ -40,6 +40,11 @@ class Pretend:
     def give_up(self, number: int, config: Any, event: Any, folder: Path, problem: str) -> None:
         self.calls.append((number, "gave up", problem))
 
+    def show_front(self, numbers: Any, figure: Path | None) -> None:
+        if self.refuses(-1, "front"):
+            raise ValueError("refused the front")
+        self.calls.append(("front", numbers, figure))
+
     def finish(self, status: str) -> None:
         self.calls.append((status,))
 
@@ -74,6 +79,24 @@ def test_events_arrive_in_order(background: BackgroundTracker, pretend: Pretend)
     assert background.close("KILLED", timeout=SECONDS)
     assert pretend.calls == [(7, "started"), (7, "epoch"), (7, "epoch"), (7, "finished"), ("KILLED",)]
     assert background.recorded() == [7]
+
+
+def test_the_front_is_shown_when_everything_else_is_in(
+    background: BackgroundTracker, pretend: Pretend
+) -> None:
+    background.show_front([3, 1], FOLDER / "front.png")
+    background.put(7, CONFIG, event("finished"), FOLDER)
+    assert background.close(timeout=SECONDS)
+    assert pretend.calls == [(7, "finished"), ("front", [3, 1], FOLDER / "front.png"), ("FINISHED",)]
+
+
+def test_a_front_that_is_not_taken_is_told(
+    background: BackgroundTracker, pretend: Pretend, problems: list[str]
+) -> None:
+    pretend.refuses = lambda number, kind: kind == "front"
+    background.show_front([3, 1], None)
+    assert not background.close(timeout=SECONDS)
+    assert problems == ["MLflow did not take the end of the study: refused the front"]
 
 
 def test_nobody_waits_for_a_slow_tracker(pretend: Pretend) -> None:

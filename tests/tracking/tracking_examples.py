@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import zoo.tracking
+from zoo.study import Objective
 from zoo.tracking import StudyFacts, StudyTracker, trial_uid
-from zoo.tracking.reader import _search
 
 BEGAN = 1_700_000_000.0
 DIGEST = "0123456789abcdef" * 4
@@ -33,8 +33,7 @@ def facts(name: str = "digits_cnn", uid: str = "abc123", **changes: Any) -> Stud
     values: dict[str, Any] = {
         "name": name,
         "uid": uid,
-        "objective": "val_accuracy",
-        "direction": "maximize",
+        "objectives": [Objective("val_accuracy", "maximize")],
         "digest": DIGEST,
         "source": "scikit-learn",
         "image_shape": IMAGE_SHAPE,
@@ -86,7 +85,7 @@ def run_of(tracker: StudyTracker, number: int) -> Any:
 
 
 def all_runs(store: zoo.tracking.Store, experiment_id: str) -> list[Any]:
-    return list(_search(store, experiment_id, ""))
+    return list(store.runs(experiment_id, ""))
 
 
 def history(store: zoo.tracking.Store, run: Any, key: str) -> list[tuple[int, int, float]]:

@@ -49,6 +49,8 @@ def registry():
 def prepared(registry, tmp_path_factory):
     """The digits in a cache: the cache's folder and what is known of them."""
     cache = tmp_path_factory.mktemp("cache")
+    for folds in (2, 3):
+        prepare(registry.get("dataset", "digits"), {}, {"folds": folds, "seed": 0}, cache)
     return cache, prepare(registry.get("dataset", "digits"), {}, VALIDATION, cache)
 
 
@@ -88,15 +90,18 @@ class Ran:
 
 @pytest.fixture(scope="session")
 def run(keras, prepared, registry, tmp_path_factory):
-    """run(config, epochs=3) -> that trial, which ran here; `answers` decides after which epoch it goes on."""
+    """run(config, epochs=3) -> that trial, which ran here.
 
-    def run(config, *, answers=lambda epoch: True, **training):
+    `answers` decides after which epoch of which fold it goes on.
+    """
+
+    def run(config, *, answers=lambda epoch, fold: True, **training):
         folder = tmp_path_factory.mktemp("trial")
         config = replace(config, training={**config.training, **training})
         events = []
 
         def answer():
-            return answers(events[-1]["epoch"])
+            return answers(events[-1]["epoch"], events[-1].get("fold", 1))
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(job.Registry, "load", lambda: registry)

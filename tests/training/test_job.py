@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import types
+import weakref
 import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from zoo.data.store import open_dataset, validation_split
+from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
 from zoo.registry import Plugin, hookspecs
 from zoo.training import job
 from zoo.training.job import evaluate_model
@@ -155,7 +156,7 @@ class TestTheEnd:
         assert summary["best_epoch"] == 1 + reached.index(min(reached))
 
     def test_comes_at_once_where_the_supervisor_says_so(self, run, config):
-        trial = run(config, epochs=9, answers=lambda epoch: epoch < 2)
+        trial = run(config, epochs=9, answers=lambda epoch, fold: epoch < 2)
         assert len(trial.epochs) == 2
         assert (trial.finished["state"], trial.finished["reason"]) == ("pruned", "pruned after epoch 2")
         assert trial.finished["summary"]["best_val_accuracy"] == max(
@@ -172,6 +173,168 @@ class TestTheEnd:
         assert trial.epochs == []
         assert trial.files == []
         json.dumps(trial.events, allow_nan=False)
+
+
+TWO_FOLDS, FOLDS = ({"folds": count, "seed": 0} for count in (2, 3))
+
+
+@pytest.fixture(scope="module")
+def in_folds(config):
+    return replace(config, validation=FOLDS, measures=("val_loss",))
+
+
+@pytest.fixture(scope="module")
+def folded(run, in_folds):
+    """A complete trial of three folds, two epochs each."""
+    return run(in_folds)
+
+
+class TestFolds:
+    def test_come_one_after_another_each_with_its_epochs(self, folded):
+        kinds = [event["event"] for event in folded.events if event["event"] != "progress"]
+        assert kinds == ["started", *["epoch"] * 6, "finished"]
+        places = [(event["fold"], event["epoch"]) for event in folded.events if event["event"] == "epoch"]
+        assert places == [(fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2)]
+        assert all("fold" in event for event in folded.events if event["event"] == "progress")
+        assert json.loads(json.dumps(folded.events, allow_nan=False)) == folded.events
+
+    def test_without_folds_no_event_speaks_of_them(self, trial):
+        assert not any("fold" in event for event in trial.events)
+        assert not {"best_fold", "best_val_accuracy_std"} & set(trial.finished["summary"])
+
+    def test_are_summed_up_by_mean_and_spread_of_their_best(self, folded):
+        best = [
+            max(folded.epochs[2 * fold : 2 * fold + 2], key=lambda metrics: metrics["val_accuracy"])
+            for fold in range(3)
+        ]
+        values = [metrics["val_accuracy"] for metrics in best]
+        summary = folded.finished["summary"]
+        assert summary["best_val_accuracy"] == pytest.approx(np.mean(values))
+        assert summary["best_val_accuracy_std"] == pytest.approx(np.std(values, ddof=1))
+        assert summary["best_val_loss"] == pytest.approx(np.mean([metrics["val_loss"] for metrics in best]))
+        assert summary["best_fold"] == 1 + int(np.argmax(values))
+        kept = folded.epochs[2 * (summary["best_fold"] - 1) :][:2]
+        reached = [metrics["val_accuracy"] for metrics in kept]
+        assert summary["best_epoch"] == 1 + int(np.argmax(reached))
+
+    def test_the_model_is_that_of_the_best_fold(self, folded, keras, prepared, in_folds):
+        cache, facts = prepared
+        model = keras.saving.load_model(folded.folder / "model.keras", compile=False)
+        summary = folded.finished["summary"]
+        dataset = open_dataset(cache, facts.digest)
+        _, held_out = split_for(cache, facts.digest, dataset, FOLDS, summary["best_fold"])
+        predicted = model.predict(held_out.images, verbose=0).argmax(axis=1)
+        reached = folded.epochs[2 * (summary["best_fold"] - 1) + summary["best_epoch"] - 1]["val_accuracy"]
+        assert (predicted == held_out.labels).mean() == pytest.approx(reached, abs=1e-6)
+
+    def test_every_image_is_predicted_by_the_network_that_did_not_see_it(self, folded, prepared):
+        cache, facts = prepared
+        dataset = open_dataset(cache, facts.digest)
+        of_images = fold_of_images(cache, facts.digest, FOLDS)
+        with np.load(folded.folder / "predictions.npz") as kept:
+            probabilities, labels = kept["probabilities"], kept["labels"]
+        np.testing.assert_array_equal(labels, dataset.train.labels)
+        right = probabilities.argmax(axis=1) == labels
+        for fold in (1, 2, 3):
+            best = max(metrics["val_accuracy"] for metrics in folded.epochs[2 * fold - 2 : 2 * fold])
+            assert right[of_images == fold].mean() == pytest.approx(best, abs=1e-6)
+
+    def test_each_begins_with_a_seed_and_weights_of_its_own(self, folded):
+        losses = [folded.epochs[2 * fold]["loss"] for fold in range(3)]
+        assert len(set(losses)) == 3
+
+    def test_the_same_again_gives_the_same_metrics_one_network_at_a_time(
+        self, run, in_folds, folded, monkeypatch
+    ):
+        made, alive = [], []
+        assemble = job.assemble
+
+        def watched(network, *rest):
+            alive.append(sum(one() is not None for one in made))
+            models = assemble(network, *rest)
+            made.extend(weakref.ref(one) for one in (network, *models))
+            return models
+
+        monkeypatch.setattr(job, "assemble", watched)
+        assert run(in_folds).timeless() == folded.timeless()
+        assert (len(made), alive) == (9, [0, 0, 0])
+
+    def test_one_that_ends_early_is_followed_by_the_next(self, run, in_folds):
+        # The loss falls, so the highest is the first.
+        worse = replace(in_folds, validation=TWO_FOLDS, objective="loss", direction="maximize")
+        trial = run(worse, epochs=9, patience=1)
+        places = [(event["fold"], event["epoch"]) for event in trial.events if event["event"] == "epoch"]
+        assert places == [(fold, epoch) for fold in (1, 2) for epoch in (1, 2)]
+        assert trial.finished["state"] == "complete"
+        assert trial.finished["summary"]["best_epoch"] == 1
+
+    def test_pruned_it_ends_at_once_with_what_it_came_to(self, run, in_folds):
+        trial = run(in_folds, answers=lambda epoch, fold: (fold, epoch) != (2, 1))
+        assert (trial.finished["state"], trial.finished["reason"]) == (
+            "pruned",
+            "pruned in fold 2, after epoch 1",
+        )
+        assert len(trial.epochs) == 3
+        first = max(metrics["val_accuracy"] for metrics in trial.epochs[:2])
+        mean = (first + trial.epochs[2]["val_accuracy"]) / 2
+        assert trial.finished["summary"]["best_val_accuracy"] == pytest.approx(mean)
+        assert trial.files == []
+
+    def test_in_the_first_fold_there_is_no_spread_yet(self, run, in_folds):
+        trial = run(in_folds, answers=lambda epoch, fold: False)
+        assert trial.finished["reason"] == "pruned in fold 1, after epoch 1"
+        assert "best_val_accuracy_std" not in trial.finished["summary"]
+
+
+class TestABudgetOfParameters:
+    """Of the example's network, which has 1,370 parameters."""
+
+    def test_a_network_over_it_is_never_trained(self, run, config):
+        trial = run(replace(config, max_parameters=1369))
+        assert [event["event"] for event in trial.events] == ["finished"]
+        assert (trial.finished["state"], trial.finished["reason"]) == (
+            "pruned",
+            "1,370 parameters, but max_parameters is 1,369",
+        )
+        assert trial.finished["summary"] == {"parameters": 1370}
+        assert trial.files == []
+
+    def test_one_that_just_fits_trains_as_without_a_budget(self, run, config):
+        with_budget, without = run(replace(config, max_parameters=1370)), run(config)
+        assert with_budget.timeless() == without.timeless()
+        assert with_budget.finished["state"] == "complete"
+
+    def test_no_weight_of_it_is_ever_made(self, run, config):
+        """Thirty gigabytes of them would not go unnoticed."""
+        huge = Chosen("faulty", {"how": "huge"})
+        trial = run(replace(config, architecture=huge, max_parameters=10**6))
+        assert trial.finished["reason"] == "7,500,000,010 parameters, but max_parameters is 1,000,000"
+
+    def test_what_is_impossible_or_raises_says_so_as_ever(self, run, config):
+        limited = replace(config, max_parameters=10**6)
+        for how, state, reason in (
+            ("impossible", "pruned", "impossible parameters: "),
+            ("raises", "failed", "The architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError"),
+            ("no model", "failed", "The architecture 'faulty' of zoo-faulty 0.3: expected a keras.Model"),
+        ):
+            trial = run(replace(limited, architecture=Chosen("faulty", {"how": how, "units": 3})))
+            assert trial.finished["state"] == state
+            assert trial.finished["reason"].startswith(reason)
+
+    def test_one_that_can_only_be_counted_when_it_is_built_is_refused_then(self, run, config, monkeypatch):
+        monkeypatch.setattr(job, "count_parameters", lambda build: None)
+        trial = run(replace(config, max_parameters=1369))
+        assert trial.finished["reason"] == "1,370 parameters, but max_parameters is 1,369"
+        assert [event["event"] for event in trial.events] == ["finished"]
+
+
+class TestLatency:
+    def test_is_measured_where_it_is_asked_for(self, run, config):
+        trial = run(replace(config, measures=("latency_ms",)), epochs=1)
+        assert 0 < trial.finished["summary"]["latency_ms"] < 10_000
+
+    def test_is_not_measured_where_it_is_not(self, trial):
+        assert "latency_ms" not in trial.finished["summary"]
 
 
 class TestAPluginAtFault:

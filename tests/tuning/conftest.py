@@ -5,20 +5,44 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import pytest
 from tuning_examples import MANIFEST, STUDY
 
-from zoo.registry import Registry
+from zoo.hookspecs import hookimpl
+from zoo.registry import Plugin, Registry
+from zoo.space import Int
 from zoo.study import StudyDefinition, parse_study
 from zoo.tuning.search import OptunaSearch
+
+
+def perceptron(input_shape, num_classes, *, units: Annotated[int, Int(4, 64)] = 16):
+    """One hidden layer."""
+
+
+@hookimpl
+def register_architectures(register):
+    register(perceptron)
+
+
+small_plugin = SimpleNamespace(register_architectures=register_architectures)
 
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
     """The built-ins, whatever else is installed."""
     return Registry.load([])
+
+
+@pytest.fixture(scope="session")
+def two_architectures() -> Registry:
+    """The built-ins and another small network."""
+    registry = Registry.load([])
+    registry.add(Plugin("small", "zoo-small", "0.1"), lambda: small_plugin)
+    assert registry.problems == []
+    return registry
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections import deque
 
 import pytest
 
+from zoo.study import Objective
 from zoo.tuning.alone import TrialFailed, run_alone
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.executor import ended
@@ -50,8 +51,11 @@ class Stage(NoDisplay):
     def put(self, number, config, event, folder):
         self.tracked.append((number, event["event"]))
 
-    def finished(self, number, state, value, reason, best, done):
-        self.shown.append((number, state, value, reason))
+    def begin(self, study, objectives, done, total):
+        self.objectives = list(objectives)
+
+    def finished(self, number, state, values, reason, best, done):
+        self.shown.append((number, state, values, reason))
 
     def run(self):
         with Interrupts() as interrupts:
@@ -71,7 +75,8 @@ def test_it_is_recorded_and_never_pruned(stage):
     assert here.record.events() == [STARTED, EPOCH, COMPLETE]
     assert here.tracked == [(7, "started"), (7, "epoch"), (7, "finished")]
     assert here.answers == [True]
-    assert here.shown == [(7, "complete", 0.5, "")]
+    assert here.shown == [(7, "complete", {"val_accuracy": 0.5}, "")]
+    assert here.objectives == [Objective("val_accuracy", "maximize")]
 
 
 @pytest.mark.parametrize("state", ["failed", "pruned"])

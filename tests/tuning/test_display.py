@@ -11,10 +11,13 @@ from rich.console import Console
 
 from zoo.cli import common, live
 from zoo.cli.live import LiveDisplay
+from zoo.study import Objective
 from zoo.tuning import display as display_module
 from zoo.tuning.display import NoDisplay, PlainDisplay
 
 ESCAPE = "\x1b"
+ACCURACY = Objective("val_accuracy", "maximize")
+SEVERAL = [ACCURACY, Objective("parameters", "minimize"), Objective("latency_ms", "minimize")]
 
 
 @pytest.fixture
@@ -23,21 +26,27 @@ def config(define):
     return definition.baseline("d" * 64, 0)
 
 
+@pytest.fixture
+def in_folds(define):
+    return define("validation.folds=5").baseline("d" * 64, 0)
+
+
 def search(display, config):
     """A short search, as the supervisor tells of it: two good trials, one bad, one interrupted."""
     display.phase("preparing …")
     display.preparing("decoding images", 0.5)
-    display.begin("digits[x]", "val_accuracy", "maximize", 2, 9)
+    display.begin("digits[x]", [ACCURACY], 2, 9)
     for number in (2, 3):
         display.started(number, config)
     display.progress(2, 1, 0.5)
     display.epoch(2, 1, {"val_accuracy": 0.75, "epoch_seconds": 0.3})
     display.epoch(2, 2, {"val_accuracy": 0.875, "epoch_seconds": 2.25})
     display.problem("the tracker says [no]")
-    display.finished(2, "complete", 0.875, "", (2, 0.875), 3)
-    display.finished(3, "failed", None, "RuntimeError: no [bold]room[/bold]", (2, 0.875), 4)
+    display.finished(2, "complete", {"val_accuracy": 0.875}, "", (2, 0.875), 3)
+    display.finished(3, "failed", {}, "RuntimeError: no [bold]room[/bold]", (2, 0.875), 4)
     display.started(4, config)
-    display.finished(4, "pruned", 0.5, "pruned after epoch 1", (2, 0.875), 5)
+    display.epoch(4, 1, {"val_accuracy": 0.5, "epoch_seconds": 0.3})
+    display.finished(4, "pruned", {"val_accuracy": 0.5}, "pruned after epoch 1", (2, 0.875), 5)
     display.started(5, config)
     display.phase("finishing …")
     display.end()
@@ -89,12 +98,35 @@ class TestPlain:
 
     def test_before_the_first_trial_is_complete_none_is_best(self, config, capsys):
         display = PlainDisplay()
-        display.begin("example", "val_loss", "minimize", 0, 1)
+        display.begin("example", [Objective("val_loss", "minimize")], 0, 1)
         display.started(0, config)
-        display.finished(0, "failed", None, "it fell", None, 1)
+        display.finished(0, "failed", {}, "it fell", None, 1)
         assert re.fullmatch(
             r"study example: 1 trial, minimize val_loss\ntrial 0  failed  \d.\d s  \(it fell\)  \[1/1\]\n",
             capsys.readouterr().err,
+        )
+
+    def test_every_objective_is_shown_as_a_person_reads_it(self, config, capsys):
+        display = PlainDisplay()
+        display.begin("example", SEVERAL, 0, 1)
+        display.started(0, config)
+        values = {"val_accuracy": 0.5, "parameters": 12345, "latency_ms": 1.23456}
+        display.finished(0, "complete", values, "", (0, 0.5), 1)
+        begun, ended = capsys.readouterr().err.splitlines()
+        assert begun.endswith("1 trial, maximize val_accuracy, minimize parameters, minimize latency_ms")
+        assert re.fullmatch(
+            r"trial 0  complete  val_accuracy 0.5000  parameters 12,345  latency_ms 1.23  \d.\d s  "
+            r"\[1/1\]  best 0.5000 \(trial 0\)",
+            ended,
+        )
+
+    def test_an_epoch_of_a_fold_says_which(self, in_folds, capsys):
+        display = PlainDisplay()
+        display.begin("example", [ACCURACY], 0, 1)
+        display.started(0, in_folds)
+        display.epoch(0, 2, {"val_accuracy": 0.5, "epoch_seconds": 2.5}, fold=3)
+        assert capsys.readouterr().err.splitlines()[1] == (
+            "trial 0  fold 3/5  epoch 2/3  val_accuracy 0.5000  2.5 s"
         )
 
 
@@ -132,7 +164,7 @@ class TestLive:
 
     def test_the_bottom_shows_what_runs_and_the_study(self, terminal, config):
         display = LiveDisplay()
-        display.begin("example", "val_accuracy", "maximize", 0, 4)
+        display.begin("example", [ACCURACY], 0, 4)
         assert "0/4 trials" in self.shown(display)
         assert "no trial complete yet" in self.shown(display)
         display.started(0, config)
@@ -140,7 +172,7 @@ class TestLive:
         display.epoch(0, 2, {"val_accuracy": 0.5, "epoch_seconds": 0.1})
         display.epoch(0, 3, {"val_accuracy": 0.75, "epoch_seconds": 0.1})
         assert re.search(r"trial   0 .*epoch 3/3 .*0\.7500 ▁█ .*conv_net", self.shown(display))
-        display.finished(0, "complete", 0.75, "", (0, 0.75), 1)
+        display.finished(0, "complete", {"val_accuracy": 0.75}, "", (0, 0.75), 1)
         assert re.search(r"1/4 trials  best 0\.7500 \(trial 0\)  0:0\d, about", self.shown(display))
         assert "epoch" not in self.shown(display)
         display.end()
@@ -155,13 +187,38 @@ class TestLive:
         display.preparing("downloading MNIST", 1.0)
         assert "MNIST" not in self.shown(display)
         display.preparing("reading", 0.5)  # and never comes to its end
-        display.begin("example", "val_accuracy", "maximize", 0, 4)
+        display.begin("example", [ACCURACY], 0, 4)
         assert "reading" not in self.shown(display)
         display.end()
 
+    def test_the_bottom_shows_fold_and_epoch_and_the_curve_of_the_fold(self, terminal, in_folds):
+        display = LiveDisplay()
+        display.begin("example", SEVERAL, 0, 4)
+        display.started(0, in_folds)
+        display.epoch(0, 3, {"val_accuracy": 0.75, "epoch_seconds": 0.1})
+        display.progress(0, 1, 0.5, fold=2)
+        assert display._running[0].done == pytest.approx((3 + 0.5) / 15)
+        assert re.search(r"trial   0 .*fold 2/5  epoch 1/3 .*0\.7500 ▄", self.shown(display))
+        for epoch, value in ((1, 0.5), (2, 0.625)):
+            display.epoch(0, epoch, {"val_accuracy": value, "epoch_seconds": 0.1}, fold=2)
+        assert re.search(r"fold 2/5  epoch 2/3 .*0\.6250 ▁█ ", self.shown(display))
+        assert display._running[0].done == pytest.approx(5 / 15)
+        display.end()
+
+    @pytest.mark.parametrize(
+        ("state", "reason"), [("pruned", "1,500 parameters, but"), ("failed", "it fell")]
+    )
+    def test_one_that_never_trained_says_why(self, terminal, config, state, reason):
+        display = LiveDisplay()
+        display.begin("example", [ACCURACY], 0, 1)
+        display.started(0, config)
+        display.finished(0, state, {}, reason, None, 1)
+        display.end()
+        assert reason in terminal.getvalue()
+
     def test_nothing_that_happens_while_it_draws_disturbs_it(self, terminal, config, monkeypatch):
         display = LiveDisplay()
-        display.begin("example", "val_accuracy", "maximize", 0, 4)
+        display.begin("example", [ACCURACY], 0, 4)
         display.started(0, config)
         display.started(1, config)
         text = live.Text

@@ -53,10 +53,31 @@ def test_how_long_and_with_what_is_searched_may_change(define, manifest):
         (["validation.fraction=0.2"], "validation.fraction: was 0.1, is 0.2"),
         (["search.seed=1"], "seed: was 0, is 1"),
         (["objective=val_loss"], 'objective: was "val_accuracy", is "val_loss"'),
+        (
+            ['objective=["val_accuracy", "parameters"]'],
+            'objective: was "val_accuracy", is ["val_accuracy", "parameters"]',
+        ),
+        (["search.max_parameters=5000"], "max_parameters: was absent, is 5000"),
+        (["validation.folds=5"], "validation.folds: was absent, is 5"),
     ],
 )
 def test_a_change_is_shown_with_what_was_and_what_is(define, manifest, overrides, line):
     assert line in list(differing(manifest, manifest_of(define(*overrides), PREPARED)))
+
+
+def test_of_one_objective_it_is_as_it_always_was(manifest):
+    """A study that was begun before there could be several goes on."""
+    assert (manifest["objective"], manifest["direction"]) == ("val_accuracy", "maximize")
+    assert manifest["validation"] == {"fraction": 0.1, "seed": 0}
+    assert "max_parameters" not in manifest
+
+
+def test_of_several_objectives_it_has_them_all_with_their_directions(define):
+    several = manifest_of(define('objective=["val_accuracy", "parameters"]'), PREPARED)
+    assert several["objective"] == ["val_accuracy", "parameters"]
+    assert several["direction"] == ["maximize", "minimize"]
+    other = manifest_of(define('objective=["parameters", "val_accuracy"]'), PREPARED)
+    assert list(differing(several, other))  # the first one finds the best trial
 
 
 def test_every_difference_is_shown(define, manifest):

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from zoo.errors import StudyError, ZooError
-from zoo.study import PRUNERS, SAMPLERS
+from zoo.study import PRUNERS, SAMPLERS, parse_study
 from zoo.tuning import samplers
 from zoo.tuning.samplers import check_sampler, grid_points, make_pruner, make_sampler
 
@@ -140,7 +140,7 @@ class TestSamplers:
         assert isinstance(make_sampler("gp", seed=0, trials=20), optuna.samplers.GPSampler)
 
     def test_are_checked_before_anything_is_started(self, define):
-        for name in ("tpe", "random", "cmaes"):
+        for name in ("tpe", "random", "nsga2", "cmaes"):
             check_sampler(define(f"search.sampler={name}"))
         check_sampler(define(text=GRID))
         with pytest.raises(StudyError, match="needs finitely many values"):
@@ -160,14 +160,85 @@ class TestSamplers:
             study.tell(trial, float(config.training["optimizer"] == "sgd") + number / 100)
         assert {len(trial.params) for trial in study.trials} > {5}
 
+    @pytest.mark.parametrize(("trials", "population"), [(1, 4), (24, 6), (1000, 50)])
+    def test_nsga2_breeds_also_where_few_trials_are_planned(self, trials, population):
+        assert make_sampler("nsga2", seed=0, trials=trials).population_size == population
+
+
+class TestSeveralArchitectures:
+    """Each with parameters of its own, which count only where it is chosen."""
+
+    STUDY = GRID.replace(
+        """name = "conv_net"
+filters""",
+        """name = { choices = ["conv_net", "perceptron"] }
+[architecture.perceptron]
+units = { low = 8, high = 64 }
+[architecture.conv_net]
+filters""",
+    ).replace('sampler = "grid"', "trials = 60")
+
+    @pytest.fixture
+    def definition(self, two_architectures):
+        return parse_study(self.STUDY, two_architectures, "several")
+
+    def test_the_baseline_has_the_first(self, definition):
+        assert definition.baseline("", 0).architecture.name == "conv_net"
+
+    def test_a_grid_has_every_combination_once(self, two_architectures):
+        few = self.STUDY.replace("{ low = 8, high = 64 }", "{ choices = [8, 16, 32] }")
+        points = grid_points(parse_study(few, two_architectures, "several"))
+        conv_nets = (2 + 2 * 2) * 2 * 3
+        assert len(points) == (conv_nets + 3) * (1 + 2) * (1 + 2)
+        assert max(Counter(json.dumps(point, sort_keys=True) for point in points).values()) == 1
+        for point in points:
+            is_perceptron = point["architecture"] == "perceptron"
+            assert ("perceptron.units" in point) == is_perceptron
+            assert ("conv_net.dropout" in point) != is_perceptron
+
+    @pytest.mark.parametrize("sampler_seed", range(3))
+    def test_tpe_learns_which_is_better_and_the_parameters_of_that(self, definition, sampler_seed):
+        """The best is a perceptron of 50 units; a random search finds one of 45 to 55 once in ten trials."""
+        study = optuna.create_study(
+            sampler=make_sampler("tpe", sampler_seed, trials=60), direction="maximize"
+        )
+        chosen = []
+        for _ in range(60):
+            trial = study.ask()
+            config = definition.sample(trial, "d", seed=0)
+            units = config.architecture.parameters.get("units", 0)
+            study.tell(
+                trial, 1 - abs(units - 50) / 50 if units else 0.3 + config.architecture.parameters["dropout"]
+            )
+            chosen.append(45 <= units <= 55)
+        assert sum(chosen[20:]) >= 12  # of 40, where chance would give 4
+        assert study.best_value > 0.95
+
 
 class TestPruners:
     @pytest.mark.parametrize("name", PRUNERS)
     def test_every_one_can_be_made(self, name):
-        pruner = make_pruner(name, max_epochs=9)
+        pruner = make_pruner(name, steps=9)
         assert type(pruner).__name__.lower().startswith(name[:2])
 
     def test_hyperband_plans_with_the_most_epochs_a_trial_may_train(self, define):
         definition = define("training.epochs={ low = 3, high = 27 }")
         assert definition.max_epochs() == 27
         assert make_pruner("hyperband", definition.max_epochs())._max_resource == 27
+
+    @pytest.mark.parametrize("direction", ["maximize", "minimize"])
+    def test_median_judges_by_what_a_trial_reports_now(self, direction):
+        """A mean over folds can fall; what the first fold alone had reached is no excuse later."""
+        sign = 1 if direction == "maximize" else -1
+        study = optuna.create_study(direction=direction, pruner=make_pruner("median", steps=4))
+        for _ in range(4):
+            trial = study.ask()
+            for step in (1, 2, 3, 4):
+                trial.report(sign * 0.8, step)
+            study.tell(trial, sign * 0.8)
+        trial = study.ask()
+        pruned = []
+        for step, value in enumerate([0.9, 0.9, 0.7], start=1):  # the third is a mean with a bad fold
+            trial.report(sign * value, step)
+            pruned.append(trial.should_prune())
+        assert pruned == [False, False, True]

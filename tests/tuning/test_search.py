@@ -178,7 +178,9 @@ class TestCounting:
         search.report(pruned, 1, 0.99 if objective == "val_accuracy" else 0.01)
         search.tell(pruned, "pruned", None, "")
         assert search.best() == best
-        assert search.values() == {0: 0.5, 1: 0.25, 2: 0.75, 3: 0.75, 4: 0.25}
+        assert search.values() == {0: (0.5,), 1: (0.25,), 2: (0.75,), 3: (0.75,), 4: (0.25,)}
+        equal = {2: (0.75,), 3: (0.75,)} if objective == "val_accuracy" else {1: (0.25,), 4: (0.25,)}
+        assert search.front() == equal
 
     def test_it_remembers_who_was_scored_on_the_test_split(self, open_search):
         search = open_search()
@@ -205,6 +207,119 @@ class TestEpochs:
             search.tell(number, "complete", 0.9, "")
         number = search.ask().number
         assert [search.report(number, epoch, 0.1) for epoch in (1, 2)] == [True, False]
+
+
+class TestSeveralObjectives:
+    OVERRIDES = ('objective=["val_accuracy", "parameters"]',)
+
+    def test_optuna_hears_every_value_and_direction(self, open_search, storage):
+        search = open_search(*self.OVERRIDES)
+        for values in ((0.5, 100), (0.75, 900)):
+            search.tell(search.ask().number, "complete", values, "")
+        study = optuna.load_study(study_name="example", storage=storage)
+        assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+        assert [trial.values for trial in study.trials] == [[0.5, 100.0], [0.75, 900.0]]
+        assert {trial.number for trial in study.best_trials} == {0, 1}
+
+    def test_the_front_is_what_no_other_beats_and_the_best_its_first(self, open_search):
+        search = open_search(*self.OVERRIDES)
+        assert (search.front(), search.best()) == ({}, None)
+        for values in ((0.5, 100), (0.75, 900), (0.5, 200), (0.75, 800), (0.25, 50)):
+            search.tell(search.ask().number, "complete", values, "")
+        search.tell(search.ask().number, "failed", None, "it fell")
+        assert list(search.front().items()) == [(3, (0.75, 800.0)), (0, (0.5, 100.0)), (4, (0.25, 50.0))]
+        assert search.best() == (3, 0.75)
+        assert open_search(*self.OVERRIDES).best() == (3, 0.75)
+
+    def test_nothing_is_pruned_and_nothing_is_reported(self, open_search, storage):
+        search = open_search(*self.OVERRIDES)
+        number = search.ask().number
+        assert search.report(number, 1, 0.1)
+        assert stored(storage)[0].intermediate_values == {}
+
+    @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+    def test_every_sampler_goes_on_beside_trials_that_came_to_nothing(self, open_search, sampler):
+        """Most are pruned without a report or failed, in several lives; none is drawn twice."""
+        drawn = []
+        for life in range(3):
+            search = open_search(*self.OVERRIDES, f"search.sampler={sampler}", "search.trials=24")
+            for position in range(8):
+                asked = search.ask()
+                drawn.append(asked.config.training["learning_rate"])
+                if position % 4 == 3:
+                    search.tell(asked.number, "complete", (drawn[-1], 100 + life), "")
+                else:
+                    search.tell(asked.number, ("pruned", "failed")[position % 2], None, "no")
+        assert len(set(drawn)) == 24
+
+    def test_a_grid_too(self, open_search):
+        pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
+        search = open_search(*self.OVERRIDES, *pinned, "search.sampler=grid", "search.trials=50")
+        points = []
+        while search.done() < search.total():
+            asked = search.ask()
+            points.append(asked.config.architecture.parameters["filters"])
+            search.tell(asked.number, "complete", (0.5, len(points)), "")
+        assert len(set(points)) == len(points) == 6
+
+
+class TestABudgetOfParameters:
+    OVERRIDES = ("search.max_parameters=1000",)
+
+    def test_what_is_over_it_is_counted_and_told_to_the_sampler(self, open_search, storage):
+        search = open_search(*self.OVERRIDES)
+        search.tell(search.ask().number, "pruned", None, "1,500 parameters", parameters=1500)
+        search.tell(search.ask().number, "complete", 0.5, "", parameters=1000)
+        search.tell(search.ask().number, "failed", None, "it fell")
+        assert (search.rejected(), search.done()) == (1, 3)
+        assert open_search(*self.OVERRIDES).rejected() == 1
+        trials = stored(storage)
+        assert [trial.constraints for trial in trials[:3]] == [
+            {"max_parameters": 500},
+            {"max_parameters": 0},
+            {},
+        ]
+        assert trials[0].state == PRUNED
+        assert trials[0].intermediate_values == {}
+
+    def test_without_one_nothing_is_said(self, open_search, storage):
+        search = open_search()
+        search.tell(search.ask().number, "complete", 0.5, "", parameters=10**9)
+        assert search.rejected() == 0
+        assert stored(storage)[0].constraints == {}
+
+    def test_a_supervisor_that_dies_while_it_tells_counts_it_once(self, open_search, monkeypatch, recwarn):
+        search = open_search(*self.OVERRIDES)
+        number = search.ask().number
+
+        def dies(*_, **__):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(optuna.Study, "tell", dies)
+            with pytest.raises(KeyboardInterrupt):
+                search.tell(number, "pruned", None, "1,500 parameters", parameters=1500)
+        search = open_search(*self.OVERRIDES)
+        assert search.abandoned() == [number]
+        search.tell(number, "pruned", None, "1,500 parameters", parameters=1500)
+        assert (search.rejected(), search.done()) == (1, 1)
+        assert [str(warning.message) for warning in recwarn if "constraint" in str(warning.message)] == []
+
+    def test_tpe_turns_to_what_is_small_enough(self, open_search, monkeypatch):
+        """Nine of ten networks are too large; of what it draws later many more than one in ten are not."""
+        in_memory = optuna.storages.InMemoryStorage()
+        monkeypatch.setattr("zoo.tuning.search._open_storage", lambda *_: in_memory)
+        search = open_search(*self.OVERRIDES, "search.sampler=tpe", "search.trials=60", "search.seed=3")
+        small = []
+        for _ in range(60):
+            asked = search.ask()
+            dropout = asked.config.architecture.parameters["dropout"]  # stands for a size, from 0 to 0.5
+            small.append(dropout <= 0.05)
+            if small[-1]:
+                search.tell(asked.number, "complete", dropout, "", parameters=round(20_000 * dropout))
+            else:
+                search.tell(asked.number, "pruned", None, "", parameters=round(20_000 * dropout))
+        assert sum(small[30:]) >= 8  # of 30, where chance would give 3
 
 
 class TestInterrupted:

@@ -99,14 +99,17 @@ class Display(NoDisplay):
     def __init__(self):
         self.said = []
 
-    def begin(self, study, objective, direction, done, total):
+    def begin(self, study, objectives, done, total):
         self.said.append(("begin", study, done, total))
 
-    def progress(self, number, epoch, fraction):
-        self.said.append(("progress", number, epoch, fraction))
+    def progress(self, number, epoch, fraction, fold=1):
+        self.said.append(("progress", number, fold, epoch, fraction))
 
-    def finished(self, number, state, value, reason, best, done):
-        self.said.append(("finished", number, state, value, reason, best, done))
+    def epoch(self, number, epoch, metrics, fold=1):
+        self.said.append(("epoch", number, fold, epoch))
+
+    def finished(self, number, state, values, reason, best, done):
+        self.said.append(("finished", number, state, values, reason, best, done))
 
 
 class Stage:
@@ -179,7 +182,7 @@ class TestTheWayOfAnEvent:
         progress = {"event": "progress", "epoch": 1, "fraction": 0.5}
         here = stage([[STARTED, progress, *complete()[1:]]])
         here.run()
-        assert ("progress", 0, 1, 0.5) in here.display.said
+        assert ("progress", 0, 1, 1, 0.5) in here.display.said
         assert [event["event"] for event in here.record.trial(0).events()] == ["started", "epoch", "finished"]
         assert all(entry[2] != "progress" for entry in here.log)
 
@@ -231,6 +234,126 @@ class TestTheWayOfAnEvent:
         assert here.states() == ["COMPLETE", "PRUNED"]
 
 
+class TestFolds:
+    OVERRIDES = ("search.trials=1", "training.epochs=3", "validation.folds=3")
+
+    def in_fold(self, fold, *values):
+        return [{**epoch(number, value), "fold": fold} for number, value in enumerate(values, start=1)]
+
+    def trial(self, *folds):
+        events = [
+            event for fold, values in enumerate(folds, start=1) for event in self.in_fold(fold, *values)
+        ]
+        return [STARTED, *events, end(best_val_accuracy=0.5, best_fold=1, best_epoch=1)]
+
+    def heard(self, stage, monkeypatch, trial, *more, goes_on=True):
+        here = stage([trial], *self.OVERRIDES, *more)
+        reports = []
+        monkeypatch.setattr(here.search, "report", lambda *report: reports.append(report) or goes_on)
+        here.run()
+        return here, [(step, pytest.approx(value)) for _, step, value in reports]
+
+    def test_the_pruner_hears_the_mean_of_the_best_of_each(self, stage, monkeypatch):
+        trial = self.trial((0.4, 0.6, 0.5), (0.2, 0.4, 0.8), (0.1, 0.1, 0.4))
+        _, heard = self.heard(stage, monkeypatch, trial)
+        assert heard == [
+            *[(1, 0.4), (2, 0.6), (3, 0.6)],
+            *[(4, (0.6 + 0.2) / 2), (5, (0.6 + 0.4) / 2), (6, (0.6 + 0.8) / 2)],
+            *[(7, (0.6 + 0.8 + 0.1) / 3), (8, (0.6 + 0.8 + 0.1) / 3), (9, (0.6 + 0.8 + 0.4) / 3)],
+        ]
+
+    def test_a_fold_that_ended_early_leaves_the_points_of_the_next_where_they_are(self, stage, monkeypatch):
+        _, heard = self.heard(stage, monkeypatch, self.trial((0.5,), (0.5, 0.5, 0.5), (0.5,)))
+        assert [step for step, _ in heard] == [1, 4, 5, 6, 7]
+
+    def test_where_the_number_of_epochs_is_searched_the_most_there_may_be_counts(self, stage, monkeypatch):
+        trial = self.trial((0.5, 0.5), (0.5,), (0.5,))
+        _, heard = self.heard(stage, monkeypatch, trial, "training.epochs={ low = 2, high = 10 }")
+        assert [step for step, _ in heard] == [1, 2, 11, 21]
+
+    def test_only_after_the_last_epoch_of_the_last_fold_nothing_is_pruned(self, stage, monkeypatch):
+        here, _ = self.heard(stage, monkeypatch, self.trial((0.5, 0.5, 0.5)), goes_on=False)
+        assert here.log.count(("answer", 0, False)) == 1  # after the very first
+        last = [STARTED, {**epoch(3, 0.5), "fold": 3}, end(best_val_accuracy=0.5, best_epoch=1)]
+        here, _ = self.heard(stage, monkeypatch, last, "search.trials=2", goes_on=False)
+        assert here.log.count(("answer", 1, True)) == 1
+
+    def test_the_least_is_best_where_that_is_the_objective(self, stage, monkeypatch):
+        def losses(fold, *values):
+            return [
+                {**event, "metrics": {"val_loss": value}}
+                for event, value in zip(self.in_fold(fold, *values), values, strict=True)
+            ]
+
+        trial = [STARTED, *losses(1, 0.5, 0.9), *losses(2, 0.7, 0.3), end(best_val_loss=0.4, best_epoch=1)]
+        _, heard = self.heard(stage, monkeypatch, trial, "objective=val_loss")
+        assert [value for _, value in heard] == [0.5, 0.5, 0.6, 0.4]
+
+    def test_the_display_hears_of_the_fold(self, stage):
+        progress = {"event": "progress", "fold": 2, "epoch": 1, "fraction": 0.5}
+        trial = self.trial((0.5,), (0.5,))
+        here = stage([[*trial[:2], progress, *trial[2:]]], *self.OVERRIDES)
+        here.run()
+        told = [one for one in here.display.said if one[0] in ("progress", "epoch")]
+        assert told == [("epoch", 0, 1, 1), ("progress", 0, 2, 1, 0.5), ("epoch", 0, 2, 1)]
+
+    def test_one_that_falls_behind_in_a_later_fold_is_told_to_stop(self, stage):
+        good = self.trial((0.9, 0.9, 0.9), (0.9, 0.9, 0.9), (0.9, 0.9, 0.9))
+        bad = self.trial((0.9, 0.9, 0.95), (0.1, 0.1, 0.1), (0.1, 0.1, 0.1))
+        pruning = ("search.trials=5", "search.pruner=median", *self.OVERRIDES[1:])
+        here = stage([good] * 4 + [bad], *pruning)
+        here.run()
+        assert here.states() == ["COMPLETE"] * 4 + ["PRUNED"]
+        epochs = [event for event in here.record.trial(4).events() if event["event"] == "epoch"]
+        assert [(event["fold"], event["epoch"]) for event in epochs][-1] == (2, 1)
+
+
+class TestSeveralObjectives:
+    OBJECTIVES = 'objective=["val_accuracy", "parameters", "latency_ms"]'
+
+    def trial(self, accuracy, parameters, latency=1.5):
+        summary = {"best_val_accuracy": accuracy, "parameters": parameters, "latency_ms": latency}
+        return [STARTED, epoch(1, accuracy), end(**summary, best_epoch=1)]
+
+    def test_every_value_is_told_shown_and_on_the_front_or_not(self, stage):
+        trials = [self.trial(0.5, 100), self.trial(0.75, 900), self.trial(0.5, 200), failed()]
+        here = stage(trials, "search.trials=4", self.OBJECTIVES)
+        outcome = here.run()
+        assert (outcome.best, outcome.done) == ((1, 0.75), 4)
+        assert outcome.front == {1: (0.75, 900.0, 1.5), 0: (0.5, 100.0, 1.5)}
+        ends = [one for one in here.display.said if one[0] == "finished"]
+        assert ends[1][3] == {"val_accuracy": 0.75, "parameters": 900, "latency_ms": 1.5}
+        assert [one[5] for one in ends] == [(0, 0.5), (1, 0.75), (1, 0.75), (1, 0.75)]
+        assert here.states() == ["COMPLETE"] * 3 + ["FAIL"]
+
+    def test_a_trial_that_lacks_one_is_failed(self, stage):
+        here = stage([self.trial(0.5, 100, latency=None)], "search.trials=1", self.OBJECTIVES)
+        assert here.run().best is None
+        assert here.reasons() == ["latency_ms is None, not a finite number"]
+
+    def test_what_a_killed_supervisor_left_is_put_in_order(self, stage):
+        here = stage([], "search.trials=2", self.OBJECTIVES)
+        for _ in range(2):
+            asked = here.search.ask()
+            here.record.trial(asked.number).begin(asked.config.as_json())
+        here.record.trial(0).append(self.trial(0.5, 100)[-1])
+        here = stage([self.trial(0.75, 50)], "search.trials=2", self.OBJECTIVES)
+        assert here.supervisor.reconcile() == [0, 1]
+        assert here.run().front == {2: (0.75, 50.0, 1.5)}
+
+
+class TestABudgetOfParameters:
+    def test_a_network_over_it_counts_and_is_counted(self, stage):
+        reason = "1,500 parameters, but max_parameters is 1,000"
+        too_large = [end("pruned", reason, parameters=1500)]
+        small = [STARTED, epoch(1, 0.5), end(best_val_accuracy=0.5, best_epoch=1, parameters=9)]
+        here = stage([too_large, too_large, small], "search.trials=3", "search.max_parameters=1000")
+        outcome = here.run()
+        assert (outcome.rejected, outcome.done, outcome.best) == (2, 3, (2, 0.5))
+        assert here.states() == ["PRUNED", "PRUNED", "COMPLETE"]
+        assert here.reasons()[0] == reason
+
+
 class TestTheNumberOfTrials:
     def test_counts_what_came_to_an_end_of_its_own(self, stage):
         here = stage([complete(0.5), failed(), IMPOSSIBLE, complete(0.75)])
@@ -238,12 +361,12 @@ class TestTheNumberOfTrials:
         assert (outcome.best, outcome.done, outcome.total, outcome.interrupted) == ((3, 0.75), 4, 4, None)
         assert here.states() == ["COMPLETE", "FAIL", "PRUNED", "COMPLETE"]
         assert here.reasons() == ["", "it fell", "impossible parameters: too small", ""]
-        assert here.display.said == [
+        assert [one for one in here.display.said if one[0] != "epoch"] == [
             ("begin", "example", 0, 4),
-            ("finished", 0, "complete", 0.5, "", (0, 0.5), 1),
-            ("finished", 1, "failed", None, "it fell", (0, 0.5), 2),
-            ("finished", 2, "pruned", None, "impossible parameters: too small", (0, 0.5), 3),
-            ("finished", 3, "complete", 0.75, "", (3, 0.75), 4),
+            ("finished", 0, "complete", {"val_accuracy": 0.5}, "", (0, 0.5), 1),
+            ("finished", 1, "failed", {}, "it fell", (0, 0.5), 2),
+            ("finished", 2, "pruned", {}, "impossible parameters: too small", (0, 0.5), 3),
+            ("finished", 3, "complete", {"val_accuracy": 0.75}, "", (3, 0.75), 4),
         ]
 
     def test_a_finished_study_starts_nothing(self, stage):

@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMES = ("dataset", "architecture", "augmentation")
 _HIDDEN = ("study", "dataset.digest", "run_id", "model", "reason", "train_seconds", "seed")
 
 
@@ -56,13 +57,21 @@ def _shown(table: pd.DataFrame) -> str:
     text = table.copy()
     interrupted = text["reason"].astype(str).str.startswith("interrupted")
     text["state"] = text["state"].mask(interrupted, "interrupted")
-    outcome = ["trial", "state", *(name for name in map(str, text) if name.startswith("best_")), "parameters"]
+    best = [name for name in map(str, text) if name.startswith("best_")]
+    outcome = ["trial", "state", *best, "parameters", *(["latency_ms"] if "latency_ms" in text else [])]
     if text["study"].nunique() > 1:
         outcome.insert(0, "study")
-    varied = {
-        name: text[name].astype(str).nunique() for name in map(str, text) if name not in (*outcome, *_HIDDEN)
+    if "front" in text:  # of studies with several objectives
+        text["front"] = text["front"].eq(True).map({True: "*", False: ""})
+        outcome.insert(outcome.index("state") + 1, "front")
+    varied = {  # where it counts: what is of one architecture is empty for the others
+        name: text[name].dropna().astype(str).nunique()
+        for name in map(str, text)
+        if name not in (*outcome, *_HIDDEN)
     }
-    most_varied = sorted((name for name in varied if varied[name] > 1), key=lambda name: -varied[name])
+    most_varied = sorted(
+        (name for name in varied if varied[name] > 1), key=lambda name: (name not in _NAMES, -varied[name])
+    )
     text = text[outcome + most_varied]
     for name in text:
         if text[name].dtype.kind == "f":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -14,21 +14,30 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from zoo.study import Objective, objectives_text
 from zoo.training import most_epochs
 from zoo.trial import TrialConfig
-from zoo.tuning.display import facts_of, share_of
+from zoo.tuning.display import facts_of, figure, place_text, share_of, value_text
 
 _STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
 
 @dataclass
 class _Running:
-    epochs: int
+    config: TrialConfig
     facts: str
     began: float = field(default_factory=time.monotonic)
+    fold: int = 1
     epoch: int = 0
-    fraction: float = 0.0
-    curve: list[float] = field(default_factory=list)
+    fraction: float = 0.0  # of the epoch
+    curve: list[float] = field(default_factory=list)  # of the fold that trains
+
+    @property
+    def done(self) -> float:
+        """The share of all epochs of all folds."""
+        in_a_fold = most_epochs(self.config.training)
+        epochs = (self.fold - 1) * in_a_fold + max(self.epoch - 1, 0) + self.fraction
+        return epochs / (self.config.folds * in_a_fold)
 
 
 class LiveDisplay:
@@ -56,8 +65,8 @@ class LiveDisplay:
     def preparing(self, what: str, fraction: float | None) -> None:
         self._preparing = (what, fraction) if fraction != 1.0 else None
 
-    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
-        self._study, self._objective = study, objective
+    def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
+        self._study, self._objective = study, objectives[0].metric
         self._done, self._total = done, total
         self._began = time.monotonic()
         self._phase = "starting Keras …" if done < total else ""
@@ -66,27 +75,29 @@ class LiveDisplay:
         if done >= total:
             resumed = ", all done; --trials N asks for more"
         trials = f"{total} trial{'s' if total != 1 else ''}"
-        self._print(f"study [bold]{escape(study)}[/]: {trials}{resumed}, {direction} {objective}")
+        self._print(f"study [bold]{escape(study)}[/]: {trials}{resumed}, {objectives_text(objectives)}")
         self._live.start()
 
     def started(self, number: int, config: TrialConfig) -> None:
-        self._running[number] = _Running(most_epochs(config.training), facts_of(config))
+        self._running[number] = _Running(config, facts_of(config))
 
-    def progress(self, number: int, epoch: int, fraction: float) -> None:
+    def progress(self, number: int, epoch: int, fraction: float, fold: int = 1) -> None:
         trial = self._running[number]
-        trial.epoch, trial.fraction = epoch, fraction
+        trial.fold, trial.epoch, trial.fraction = fold, epoch, fraction
 
-    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float], fold: int = 1) -> None:
         self._phase = ""
+        self.progress(number, epoch, 1.0, fold)
         trial = self._running[number]
-        trial.epoch, trial.fraction = epoch, 1.0
-        trial.curve.append(metrics[self._objective])
+        if epoch == 1:
+            trial.curve.clear()
+        trial.curve.append(metrics[trial.config.objective])
 
     def finished(
         self,
         number: int,
         state: str,
-        value: float | None,
+        values: Mapping[str, float],
         reason: str,
         best: tuple[int, float] | None,
         done: int,
@@ -95,9 +106,11 @@ class LiveDisplay:
         self._done, self._best = done, best
         self._session += 1
         seconds = time.monotonic() - trial.began if trial else 0.0
-        reached = "" if value is None else f"{self._objective} {value:.4f}"
+        reached = "  ".join(value_text(metric, value) for metric, value in values.items())
         star = " [bold]★[/]" if best is not None and best[0] == number else ""
-        facts = escape(reason) if state == "failed" else escape(trial.facts if trial else "")
+        # One that never trained an epoch says why: it failed, is impossible, or too large.
+        has_trained = state != "failed" and trial is not None and trial.epoch > 0
+        facts = escape(trial.facts if trial is not None and has_trained else reason)
         told = f"[{_STYLES[state]}]{state:<8}[/]  {reached}{star}  [dim]{seconds:.1f} s  {facts}[/]"
         self._print(f"trial {number:>3}  {told}")
 
@@ -113,12 +126,11 @@ class LiveDisplay:
     def _render(self) -> RenderableType:
         rows = Table.grid(padding=(0, 2))
         for number, trial in list(self._running.items()):  # drawn in a thread of its own
-            done = (max(trial.epoch - 1, 0) + trial.fraction) / trial.epochs
             latest = f"{trial.curve[-1]:.4f} {_sparkline(trial.curve)}" if trial.curve else "…"
             rows.add_row(
                 Text(f"trial {number:>3}"),
-                ProgressBar(total=1.0, completed=done, width=16),
-                Text(f"epoch {max(trial.epoch, 1)}/{trial.epochs}"),
+                ProgressBar(total=1.0, completed=trial.done, width=16),
+                Text(place_text(trial.config, trial.fold, max(trial.epoch, 1))),
                 Text(latest, style="cyan"),
                 Text(trial.facts, style="dim", overflow="ellipsis", no_wrap=True),
             )
@@ -139,7 +151,9 @@ class LiveDisplay:
 
     def _overall(self) -> RenderableType:
         row = Table.grid(padding=(0, 2))
-        best = f"best {self._best[1]:.4f} (trial {self._best[0]})" if self._best else "no trial complete yet"
+        best = "no trial complete yet"
+        if self._best is not None:
+            best = f"best {figure(self._objective, self._best[1])} (trial {self._best[0]})"
         row.add_row(
             Text(self._study, style="bold"),
             ProgressBar(total=self._total, completed=self._done, width=24),

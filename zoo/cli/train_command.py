@@ -28,9 +28,12 @@ def command(study: str, trial: int | None, overrides: tuple[str, ...], name: str
 
     result = train(study, trial=trial, overrides=overrides, name=name, display=common.display(quiet))
     value = result.summary[f"best_{result.objective}"]
-    click.echo(
-        f"{result.objective} {value:.4f} in epoch {result.summary['best_epoch']:.0f} of {len(result.epochs)}"
-    )
+    if result.folds:
+        spread = result.summary[f"best_{result.objective}_std"]
+        where = f"± {spread:.4f} over {max(result.folds)} folds"
+    else:
+        where = f"in epoch {result.summary['best_epoch']:.0f} of {len(result.epochs)}"
+    click.echo(f"{result.objective} {value:.4f} {where}")
     click.echo(f"model: {result.folder / 'model.keras'}")
     if not quiet:
         click.echo(f"next: zoo ui   its curves and figures, in the experiment {result.study}", err=True)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     "--trials", type=int, metavar="N", help="The study's number of trials in all, instead of its own."
 )
 @click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials at once.")
-@click.option("--sampler", metavar="NAME", help="tpe, random, grid, cmaes or gp, instead of the study's.")
+@click.option(
+    "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp, instead of the study's."
+)
 @click.option("--pruner", metavar="NAME", help="median, hyperband or none, instead of the study's.")
 @common.set_option
 @click.option("--name", metavar="NAME", help="Record it under this name instead of the study's.")
@@ -70,6 +72,12 @@ def command(
         again = shlex.join(["zoo", *sys.argv[1:]])
         click.echo(f"stopped with {result.done} of {result.total} trials done; go on with: {again}", err=True)
         return result.interrupted
+    if result.rejected:
+        click.echo(
+            f"{result.rejected} of {result.done} trials were not trained: "
+            f"their networks have more than {result.max_parameters:,} parameters (max_parameters)",
+            err=True,
+        )
     if result.best is None:
         click.echo("no trial was completed", err=True)
         return 1
@@ -78,9 +86,15 @@ def command(
 
 
 def _print(result: TuneResult, best: tuple[int, float], quiet: bool) -> None:
+    from zoo.tuning.display import value_text
+
+    if len(result.objectives) > 1:
+        for number, values in result.front.items():
+            reached = ", ".join(value_text(metric, value) for metric, value in values.items())
+            click.echo(f"front: trial {number}, {reached}")
     number, value = best
     tested = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
-    click.echo(f"best: trial {number}, {result.objective} {value:.4f}{tested}")
+    click.echo(f"best: trial {number}, {value_text(result.objective, value)}{tested}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
     if not quiet:
         click.echo(

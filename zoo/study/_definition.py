@@ -11,10 +11,12 @@ from typing import Any
 from zoo.errors import StudyError, did_you_mean
 from zoo.registry import Registered
 from zoo.space import Space, Suggester
+from zoo.study._objectives import Objective
 from zoo.training import most_epochs
 from zoo.trial import Chosen, TrialConfig
 
-SAMPLERS = ("tpe", "random", "grid", "cmaes", "gp")
+SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
+FOR_ONE_OBJECTIVE = ("cmaes", "gp")
 PRUNERS = ("median", "hyperband", "none")
 
 
@@ -60,6 +62,7 @@ class Search:
     sampler: str = "tpe"
     pruner: str = "median"
     seed: int = 0
+    max_parameters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,28 @@ class StudyDefinition:
     architecture: Searched
     augmentation: Searched
     training: Space
-    objective: str
-    direction: str
+    objectives: tuple[Objective, ...]
     search: Search
+
+    @property
+    def objective(self) -> str:
+        """The metric of the first objective, by which the best trial is found."""
+        return self.objectives[0].metric
+
+    @property
+    def direction(self) -> str:
+        """Which way the first objective is better."""
+        return self.objectives[0].direction
+
+    @property
+    def followed(self) -> Objective:
+        """The objective that decides which epoch of a trial is best: the first that epochs report."""
+        return next(objective for objective in self.objectives if objective.is_of_epochs)
+
+    @property
+    def folds(self) -> int:
+        """How often a trial trains; 1 where a part of the training split is held out."""
+        return int(self.validation.get("folds", 1))
 
     def sample(self, suggester: Suggester, digest: str, seed: int) -> TrialConfig:
         """A trial with values from `suggester`, an Optuna trial or whatever answers like one."""
@@ -125,7 +147,7 @@ class StudyDefinition:
         return dict(sorted({entry.distribution: entry.version for entry in entries}.items()))
 
     def max_epochs(self) -> int:
-        """The most epochs a trial may train, for pruners that plan with it."""
+        """The most epochs a trial may train, in each fold, for pruners that plan with it."""
         highest = {}
         for name in ("epochs", "fine_tune_layers", "fine_tune_epochs"):
             parameter = self.training[name]
@@ -136,7 +158,7 @@ class StudyDefinition:
     def with_search(self, **changes: Any) -> StudyDefinition:
         """The same study with other `[search]` settings; None leaves one as it is."""
         kept = {name: value for name, value in changes.items() if value is not None}
-        return replace(self, search=check_search(kept, self.search, "--"))
+        return replace(self, search=check_search(kept, self.search, "--", len(self.objectives)))
 
     def _trial(
         self, architecture: Chosen, augmentation: Chosen, training: Mapping[str, Any], digest: str, seed: int
@@ -148,36 +170,53 @@ class StudyDefinition:
             architecture=architecture,
             augmentation=augmentation,
             training=training,
-            objective=self.objective,
-            direction=self.direction,
+            objective=self.followed.metric,
+            direction=self.followed.direction,
             seed=seed,
+            measures=self._measures(),
+            max_parameters=self.search.max_parameters,
         )
 
+    def _measures(self) -> tuple[str, ...]:
+        """What trials have to find out besides the metric they follow; `parameters` they always say."""
+        others = (one.metric for one in self.objectives if one != self.followed)
+        return tuple(metric for metric in others if metric != "parameters")
 
-def check_search(table: Mapping[str, Any], search: Search, dashes: str) -> Search:
-    """`search` with the settings of `table`.
+
+def check_search(table: Mapping[str, Any], search: Search, dashes: str, objectives: int = 1) -> Search:
+    """`search` with the settings of `table`, for a study of so many `objectives`.
 
     Raises:
         StudyError: a line for each that may not be so, beginning with `dashes` and its key.
     """
-    problems = []
-    for key, value in table.items():
-        expected = ""
-        if key not in Search.__dataclass_fields__:
-            expected = f"there is no such key. {did_you_mean(key, Search.__dataclass_fields__)}"
-        elif key == "trials" and not (is_whole(value) and value >= 1):
-            expected = f"expected a whole number from 1, but got {value!r}"
-        elif key == "seed" and not (is_whole(value) and value >= 0):
-            expected = f"expected a whole number from 0, but got {value!r}"
-        elif key == "sampler" and value not in SAMPLERS:
-            expected = f"there is no sampler {value!r}. {did_you_mean(str(value), SAMPLERS)}"
-        elif key == "pruner" and value not in PRUNERS:
-            expected = f"there is no pruner {value!r}. {did_you_mean(str(value), PRUNERS)}"
-        if expected:
-            problems.append(f"{dashes}{key}: {expected}")
+    expected = {key: _what_is_wrong(key, value, objectives) for key, value in table.items()}
+    problems = [f"{dashes}{key}: {text}" for key, text in expected.items() if text]
     if problems:
         raise StudyError("\n".join(problems))
     return replace(search, **table)
+
+
+def _what_is_wrong(key: str, value: Any, objectives: int) -> str:
+    """Of one setting of `[search]`; "" where nothing is."""
+    least = {"trials": 1, "seed": 0, "max_parameters": 1}
+    known = {"sampler": SAMPLERS, "pruner": PRUNERS}
+    if key not in Search.__dataclass_fields__:
+        return f"there is no such key. {did_you_mean(key, Search.__dataclass_fields__)}"
+    if key in least and not (is_whole(value) and value >= least[key]):
+        return f"expected a whole number from {least[key]}, but got {value!r}"
+    if key in known and value not in known[key]:
+        return f"there is no {key} {value!r}. {did_you_mean(str(value), known[key])}"
+    if objectives > 1 and key == "sampler" and value in FOR_ONE_OBJECTIVE:
+        able = ", ".join(name for name in SAMPLERS if name not in FOR_ONE_OBJECTIVE)
+        return (
+            f"'{value}' searches for one objective, but there are {objectives}. For several there is: {able}."
+        )
+    if objectives > 1 and key == "pruner" and value != "none":
+        return (
+            f"'{value}' judges by one objective, but there are {objectives}; "
+            'with several nothing is pruned: leave it out, or write "none"'
+        )
+    return ""
 
 
 def is_whole(value: Any) -> bool:

@@ -33,6 +33,10 @@ class Places:
         line = self._line(keys)
         return f"{self._file}:{line}: {shown}" if line else f"{self._file}: {shown}"
 
+    def is_override(self, *keys: str) -> bool:
+        """Whether this very key was given on the command line."""
+        return ".".join(keys) in self.overridden
+
     def _line(self, keys: tuple[str, ...]) -> int | None:
         """The line of a key; of what is missing, that of the table in which it is."""
         known = (self._lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in self._lines)

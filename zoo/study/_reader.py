@@ -11,9 +11,10 @@ from zoo.errors import PluginError, SpaceError, StudyError, did_you_mean
 from zoo.registry import Registered, Registry
 from zoo.space import REQUIRED, List, Parameter, Space, narrow_domain
 from zoo.study._definition import Search, Searched, StudyDefinition, check_search, is_number, is_whole
+from zoo.study._objectives import Objective
 from zoo.study._places import Places, override_value, syntax_error
 from zoo.training import training_space
-from zoo.trial import METRICS, Chosen
+from zoo.trial import MEASURES, METRICS, Chosen
 
 _TABLES = ("dataset", "objective", "validation", "architecture", "augmentation", "training", "search")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -66,8 +67,8 @@ class _Reader:
         used = list(architecture.spaces) if architecture else []
         augmentation = self._searched("augmentation", "none", ["training", *used])
         training = self._narrow(("training",), training_space(), self._table("training"))
-        objective, direction = self._objective()
-        search = self._search()
+        objectives = self._objectives()
+        search = self._search(len(objectives))
         if self.problems or dataset is None or architecture is None or augmentation is None:
             return None
         return StudyDefinition(
@@ -79,8 +80,7 @@ class _Reader:
             architecture=architecture,
             augmentation=augmentation,
             training=training,
-            objective=objective,
-            direction=direction,
+            objectives=objectives,
             search=search,
         )
 
@@ -214,46 +214,112 @@ class _Reader:
             self._problem(keys, str(error).removeprefix(f"{parameter.name}: "))
 
     def _validation(self) -> Mapping[str, Any]:
-        table = self._table("validation")
+        """`fraction` or `folds`, and `seed`."""
+        table = dict(self._table("validation"))
         values: dict[str, Any] = {"fraction": 0.1, "seed": 0}
+        self._choose_between(table, "fraction", "folds")
         for key, value in table.items():
-            if key not in values:
-                self._problem(("validation", key), f"there is no such key. {did_you_mean(key, values)}")
+            if key not in ("fraction", "folds", "seed"):
+                hint = did_you_mean(key, ("fraction", "folds", "seed"))
+                self._problem(("validation", key), f"there is no such key. {hint}")
             elif key == "fraction" and not (is_number(value) and 0 < value < 1):
                 self._problem(
                     ("validation", key), f"expected a share between 0 and 1, both excluded, but got {value!r}"
                 )
+            elif key == "folds" and not (is_whole(value) and value >= 2):
+                hint = "; without folds, fraction says what is held out" if value == 1 else ""
+                self._problem(("validation", key), f"expected a whole number from 2, but got {value!r}{hint}")
             elif key == "seed" and not (is_whole(value) and value >= 0):
                 self._problem(("validation", key), f"expected a whole number from 0, but got {value!r}")
             else:
                 values[key] = float(value) if key == "fraction" else value
+        if "folds" in values:
+            del values["fraction"]
         return values
 
-    def _objective(self) -> tuple[str, str]:
+    def _choose_between(self, table: dict[str, Any], one: str, other: str) -> None:
+        """Of these keys of `[validation]` a study has one; `--set` takes the place of the file's."""
+        if one not in table or other not in table:
+            return
+        given = [key for key in (one, other) if self._places.is_override("validation", key)]
+        if len(given) == 1:
+            del table[other if given == [one] else one]
+        else:
+            self._problem(
+                ("validation", other), f"a study has {one} or {other}, not both; leave out one of them"
+            )
+            del table[other]
+
+    def _objectives(self) -> tuple[Objective, ...]:
+        """One or several; val_accuracy where what is said is wrong."""
         value = self._document.get("objective", "val_accuracy")
         table = value if isinstance(value, dict) else {"metric": value}
         metric, direction = table.get("metric", "val_accuracy"), table.get("direction")
+        before = len(self.problems)
         for key in table:
             if key not in ("metric", "direction"):
                 hint = did_you_mean(key, ("metric", "direction"))
                 self._problem(("objective", key), f"there is no such key. {hint}")
-        if direction not in (None, "maximize", "minimize"):
-            self._problem(("objective", "direction"), f"expected maximize or minimize, but got {direction!r}")
-        if not isinstance(metric, str) or metric not in METRICS:
-            hint = did_you_mean(metric if isinstance(metric, str) else "", METRICS)
-            keys = ("objective", "metric") if isinstance(value, dict) else ("objective",)
-            self._problem(keys, f"expected one metric of an epoch, but got {metric!r}. {hint}")
-            return "val_accuracy", "maximize"
-        return metric, direction or METRICS[metric]
+        metrics = metric if isinstance(metric, list) else [metric]
+        directions = self._directions(direction, len(metrics), isinstance(metric, list))
+        what = self._wrong_metrics(metrics)
+        if what:
+            self._problem(("objective", "metric") if isinstance(value, dict) else ("objective",), what)
+        if len(self.problems) > before:
+            return (Objective("val_accuracy", "maximize"),)
+        known = {**METRICS, **MEASURES}
+        return tuple(
+            Objective(one, which or known[one]) for one, which in zip(metrics, directions, strict=True)
+        )
 
-    def _search(self) -> Search:
+    def _directions(self, direction: Any, count: int, several: bool) -> list[Any]:
+        """One for each metric; None where the metric's own holds."""
+        if direction is None:
+            return [None] * count
+        stated = direction if several else [direction]
+        if not isinstance(stated, list) or len(stated) != count:
+            got = f"a list of {len(stated)}" if isinstance(stated, list) else repr(direction)
+            self._problem(
+                ("objective", "direction"),
+                f"expected a list of {count}, a direction for each metric, but got {got}",
+            )
+            return [None] * count
+        for one in stated:
+            if one not in ("maximize", "minimize"):
+                self._problem(("objective", "direction"), f"expected maximize or minimize, but got {one!r}")
+        return stated
+
+    def _wrong_metrics(self, metrics: list[Any]) -> str:
+        """What is wrong with the metrics that are searched for; "" where nothing is."""
+        known = {**METRICS, **MEASURES}
+        if not metrics:
+            return f"expected at least one metric. There is: {', '.join(known)}."
+        for position, metric in enumerate(metrics):
+            if not isinstance(metric, str) or metric not in known:
+                hint = did_you_mean(metric if isinstance(metric, str) else "", known)
+                return f"expected a metric, or a list of them, but got {metric!r}. {hint}"
+            if metric in metrics[:position]:
+                return f"each objective is there once, but '{metric}' is there twice"
+        if not any(metric in METRICS for metric in metrics):
+            told = f"'{metrics[0]}' alone says" if len(metrics) == 1 else "these alone say"
+            return f"{told} nothing of how well a network learned; add one of {', '.join(METRICS)}"
+        return ""
+
+    def _search(self, objectives: int) -> Search:
+        """With several objectives Optuna prunes nothing, so that silence says `none`."""
+        default = Search() if objectives == 1 else Search(pruner="none")
+        table = dict(self._table("search"))
+        given = self._places.is_override
+        by_override = given("objective") or given("objective", "metric")
+        if objectives > 1 and by_override and not given("search", "pruner"):
+            table.pop("pruner", None)  # the file's is for the file's one objective
         try:
-            return check_search(self._table("search"), Search(), "")
+            return check_search(table, default, "", objectives)
         except StudyError as error:
             for line in str(error).splitlines():
                 key, _, text = line.partition(": ")
                 self._problem(("search", key), text)
-            return Search()
+            return default
 
     def _table(self, key: str) -> dict[str, Any]:
         value = self._document.get(key, {})

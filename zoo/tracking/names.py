@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from zoo.study import Objective
 
 KIND = "zoo.kind"  # "study", "trial", or "training": one outside the search
 STUDY = "zoo.study"
@@ -14,8 +16,10 @@ STATE = "zoo.state"  # "complete", "pruned", "failed", "interrupted"
 REASON = "zoo.reason"
 PROBLEM = "zoo.problem"  # the run was ended although something of it could not be recorded
 MODEL_GONE = "its model is not kept any more"  # a problem that no later attempt puts right
-OBJECTIVE = "zoo.objective"
+OBJECTIVE = "zoo.objective"  # of several all, with commas between them
 DIRECTION = "zoo.direction"
+FRONT = "zoo.front"  # "true": no other trial is as good in every objective, and better in one
+FOLD = "zoo.fold"  # the fold whose model is kept
 DIGEST = "zoo.dataset.digest"
 SOURCE = "zoo.dataset.source"
 WARNING = "zoo.dataset.warning"
@@ -37,6 +41,25 @@ def trial_uid(study_uid: str, trial: int) -> str:
 
 def run_name(trial: int) -> str:
     return f"trial-{trial:03d}"
+
+
+def objective_tags(objectives: Sequence[Objective]) -> dict[str, str]:
+    """What a study's run says of its objectives; `objectives_of` reads it back."""
+    return {
+        OBJECTIVE: ",".join(objective.metric for objective in objectives),
+        DIRECTION: ",".join(objective.direction for objective in objectives),
+    }
+
+
+def objectives_of(tags: Mapping[str, str]) -> list[Objective]:
+    """The objectives that the tags of a study's run name."""
+    pairs = zip(tags[OBJECTIVE].split(","), tags[DIRECTION].split(","), strict=True)
+    return [Objective(metric, direction) for metric, direction in pairs]
+
+
+def of_fold(fold: int, metric: str) -> str:
+    """What a metric of one fold is called: MLflow draws those of a fold together."""
+    return f"fold-{fold}/{metric}"
 
 
 def digest_of(config: Mapping[str, Any]) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from zoo.errors import did_you_mean
+from zoo.study import Objective, pareto_front
 from zoo.tracking import names
 from zoo.tracking.models import model_ids
-from zoo.tracking.store import Store, TrackingError, connect, pages, shown
+from zoo.tracking.store import Store, TrackingError, connect, shown
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PAGE = 1000
 
 
 def leaderboard(study: str, store: Store | None = None, *, every: bool = False) -> pd.DataFrame:
@@ -23,6 +22,10 @@ def leaderboard(study: str, store: Store | None = None, *, every: bool = False) 
     Columns: `trial`, `state` (`running` while it is), `reason`, the objective's best value such as
     `best_val_accuracy`, `best_epoch`, `parameters`, `train_seconds`, every parameter under its name
     in MLflow, `dataset.digest`, `run_id`, and `model`, an address for `mlflow.keras.load_model`.
+
+    With folds also the objective's spread, `best_val_accuracy_std`, and `best_fold`. With several
+    objectives a column for each, and `front`: whether no other trial is as good in every objective
+    and better in one. Those come first, then the others; both by the first objective.
 
     Args:
         store: where to look; MLflow's own choice by default.
@@ -35,20 +38,43 @@ def leaderboard(study: str, store: Store | None = None, *, every: bool = False) 
 
     store = store or connect(create=False)
     experiment_id, parents = _study_runs(study, store)
-    objective = f"best_{parents[0].data.tags[names.OBJECTIVE]}"
-    ascending = parents[0].data.tags[names.DIRECTION] == "minimize"
+    objectives = names.objectives_of(parents[0].data.tags)
     runs = [
         run
         for parent in (parents if every else parents[:1])
-        for run in _search(store, experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
+        for run in store.runs(experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
     ]
-    summary = [objective, "best_epoch", "parameters", "train_seconds"]
+    summary = _summary_columns(runs, objectives)
     parameters = list(dict.fromkeys(key for run in runs for key in sorted(run.data.params)))
     columns = ["trial", "state", "reason", *summary, *parameters, "dataset.digest", "run_id", "model"]
     table = pd.DataFrame([_row(run, summary) for run in runs], columns=columns)
-    table["_rank"] = table[objective].where(table["state"] == "complete")
-    table = table.sort_values(["_rank", "trial"], ascending=[ascending, True], na_position="last")
-    return table.drop(columns="_rank").reset_index(drop=True)
+    return _best_first(table, objectives)
+
+
+def _summary_columns(runs: Sequence[Any], objectives: Sequence[Objective]) -> list[str]:
+    """What came of a trial: the spread between folds where there are any, each figure once."""
+    logged = {key for run in runs for key in run.data.metrics}
+    results = [objective.result for objective in objectives]
+    spreads = [f"{result}_std" for result in results if f"{result}_std" in logged]
+    fold = ["best_fold"] if "best_fold" in logged else []
+    return list(dict.fromkeys([*results, *spreads, *fold, "best_epoch", "parameters", "train_seconds"]))
+
+
+def _best_first(table: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """Sorted; of several objectives, with a column that says who is on the front."""
+    results = [objective.result for objective in objectives]
+    complete = (table["state"] == "complete") & table[results].notna().all(axis=1)
+    values = {int(row): tuple(table.loc[row, results]) for row in table.index[complete]}
+    front = set(pareto_front(values, objectives))
+    if len(objectives) > 1:
+        table.insert(3, "front", table.index.isin(front))
+
+    def place(row: int) -> tuple[bool, bool, float, int]:
+        is_beaten = len(objectives) > 1 and row not in front
+        loss = objectives[0].loss(values[row][0]) if row in values else 0.0
+        return row not in values, is_beaten, loss, int(table.loc[row, "trial"])
+
+    return table.loc[sorted(map(int, table.index), key=place)].reset_index(drop=True)
 
 
 def _row(run: Any, summary: list[str]) -> dict[str, Any]:
@@ -71,7 +97,7 @@ def _study_runs(study: str, store: Store) -> tuple[str, list[Any]]:
     experiment_id = store.experiment_id(study)
     found: list[Any] = []
     if experiment_id is not None:
-        found = list(_search(store, experiment_id, f"tags.`{names.KIND}` = 'study'"))
+        found = list(store.runs(experiment_id, f"tags.`{names.KIND}` = 'study'"))
     if experiment_id is None or not found:
         others = [name for name in store.studies() if name != study]
         hint = did_you_mean(study, others) if others else ""
@@ -80,14 +106,6 @@ def _study_runs(study: str, store: Store) -> tuple[str, list[Any]]:
             f"`zoo tune --study {study}` makes some. {hint}".rstrip()
         )
     return experiment_id, sorted(found, key=lambda run: run.info.start_time, reverse=True)
-
-
-def _search(store: Store, experiment_id: str, condition: str) -> Iterator[Any]:
-    return pages(
-        lambda token: store.client.search_runs(
-            [experiment_id], condition, max_results=_PAGE, page_token=token
-        )
-    )
 
 
 def model_address(study: str, uid: str, store: Store) -> str:
@@ -108,12 +126,12 @@ def study_page(study: str, store: Store | None = None) -> str:
         TrackingError: MLflow cannot be reached, or holds no such study.
     """
     experiment_id, parents = _study_runs(study, store or connect(create=False))
-    tags = parents[0].data.tags
+    first = names.objectives_of(parents[0].data.tags)[0]
     query = {
         "workflowType": "machine_learning",
         "searchFilter": f"tags.`{names.KIND}` = 'trial'",
-        "orderByKey": f"metrics.`best_{tags[names.OBJECTIVE]}`",
-        "orderByAsc": str(tags[names.DIRECTION] == "minimize").lower(),
+        "orderByKey": f"metrics.`{first.result}`",
+        "orderByAsc": str(first.direction == "minimize").lower(),
         "compareRunsMode": "CHART",
     }
     return f"/#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
@@ -125,7 +143,7 @@ def ended_runs(study: str, study_uid: str, store: Store) -> set[str]:
     if experiment_id is None:
         return set()
     condition = f"attributes.status != 'RUNNING' and tags.`{names.KIND}` = 'trial'"
-    runs = _search(store, experiment_id, condition)
+    runs = store.runs(experiment_id, condition)
     uids = (run.data.tags.get(names.UID, "") for run in runs if _is_whole(run.data.tags))
     return {uid for uid in uids if uid.rpartition("-")[0] == study_uid}
 

@@ -41,6 +41,7 @@ _DEFAULTS = {
 # While only asking whether anybody is there.
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _LOCK_SECONDS = 5.0
+_PAGE = 1000  # runs that one request brings
 
 
 class TrackingError(ZooError):
@@ -102,6 +103,14 @@ class Store:
         """The run that carries `uid`, or None."""
         found = self.client.search_runs([experiment_id], f"tags.`{names.UID}` = {quoted(uid)}", max_results=1)
         return found[0] if found else None
+
+    def runs(self, experiment_id: str, condition: str) -> Iterator[Any]:
+        """Every run of an experiment that meets `condition`, in MLflow's words; all of them for ""."""
+        return pages(
+            lambda token: self.client.search_runs(
+                [experiment_id], condition, max_results=_PAGE, page_token=token
+            )
+        )
 
     def answers(self) -> bool:
         """Whether the store can be reached now; takes seconds at most."""

@@ -38,6 +38,8 @@ class Tracker(Protocol):
         self, number: int, config: Mapping[str, Any], event: Event, folder: Path, problem: str
     ) -> None: ...
 
+    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None: ...
+
     def finish(self, status: str) -> None: ...
 
     def answers(self) -> bool: ...
@@ -99,6 +101,7 @@ class BackgroundTracker:
         self._said: set[str] = set()
         self._recorded: set[int] = set()
         self._study_ended = False
+        self._front: tuple[Sequence[int], Path | None] | None = None
         self._thread = threading.Thread(target=self._run, name="zoo-tracking", daemon=True)
         self._thread.start()
 
@@ -120,6 +123,10 @@ class BackgroundTracker:
     def replay(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
         """Have all events of a trial recorded, those that MLflow holds already too; returns at once."""
         self._queue.put(_Work(number, config, tuple(events), folder))
+
+    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
+        """Have the trials that no other beats marked, when everything else is in; returns at once."""
+        self._front = (numbers, figure)
 
     @property
     def working(self) -> bool:
@@ -253,6 +260,8 @@ class BackgroundTracker:
     def _end_study(self, status: str) -> None:
         assert self._tracker is not None
         try:
+            if self._front is not None:
+                self._tracker.show_front(*self._front)
             self._tracker.finish(status)
             self._study_ended = True
         except Exception as error:

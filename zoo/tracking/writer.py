@@ -1,6 +1,6 @@
 """Writing a study into MLflow: one run for the study, one child run for every trial.
 
-    facts = StudyFacts(name="mnist_cnn", uid="5f0c…", objective="val_accuracy", direction="maximize",
+    facts = StudyFacts(name="mnist_cnn", uid="5f0c…", objectives=[Objective("val_accuracy", "maximize")],
                        digest="…", source="mnist.npz", image_shape=(28, 28, 1), num_classes=10,
                        plugins={"keras-zoo": "0.1.0"}, definition=toml_text, manifest=manifest)
     tracker = StudyTracker(connect(), facts)
@@ -21,8 +21,10 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from zoo.study import Objective
 from zoo.tracking import names
 from zoo.tracking.models import ModelFacts, model_ids, publish_model
 from zoo.tracking.names import milliseconds
@@ -43,8 +45,7 @@ class StudyFacts:
     Args:
         name: also the name of the MLflow experiment.
         uid: one for every life of the study: begun anew after its state was removed, it has another.
-        objective: the metric searched for, such as `val_accuracy`.
-        direction: `maximize` or `minimize`.
+        objectives: what is searched for.
         digest: of the dataset's content, every byte.
         source: where the dataset came from, in a few words.
         warning: what must be known before a figure is believed; recorded with every run.
@@ -59,8 +60,7 @@ class StudyFacts:
 
     name: str
     uid: str
-    objective: str
-    direction: str
+    objectives: Sequence[Objective]
     digest: str
     source: str
     image_shape: tuple[int, int, int]
@@ -81,7 +81,13 @@ class _Trial:
     run_id: str
     config: Mapping[str, Any]
     introduced: bool = False
-    epochs: dict[int, list[Metric]] = field(default_factory=dict)
+    # By fold (1 where there are none) and epoch, under the names that the run has them by.
+    epochs: dict[tuple[int, int], list[Metric]] = field(default_factory=dict)
+
+    @property
+    def folds(self) -> int:
+        """How many; 1 where there are none, or where nobody knows any more."""
+        return int(self.config.get("validation", {}).get("folds", 1))
 
 
 class StudyTracker:
@@ -135,6 +141,24 @@ class StudyTracker:
         trial = self._trial(number, config, event, folder)
         self._end(trial, event, self._client.get_run(trial.run_id), problem)
 
+    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
+        """Tag the runs of the trials that no other beats, and no others.
+
+        Args:
+            figure: an image of it, for the study's run.
+        """
+        if self.run_id is None:
+            return
+        wanted = {names.trial_uid(self.facts.uid, number) for number in numbers}
+        for run in self.store.runs(self.experiment_id, f"tags.`{names.PARENT}` = '{self.run_id}'"):
+            is_tagged, is_on_it = names.FRONT in run.data.tags, run.data.tags.get(names.UID) in wanted
+            if is_on_it and not is_tagged:
+                self._set_tags(run.info.run_id, {names.FRONT: "true"})
+            elif is_tagged and not is_on_it:
+                self._client.delete_tag(run.info.run_id, names.FRONT)
+        if figure is not None:
+            self._client.log_artifact(self.run_id, str(figure), "figures")
+
     def finish(self, status: str = "FINISHED") -> None:
         """End the study's run: `FINISHED`, `KILLED` (interrupted) or `FAILED`."""
         if self.run_id is not None:
@@ -151,8 +175,7 @@ class StudyTracker:
             names.KIND: "study",
             names.UID: facts.uid,
             names.DIGEST: facts.digest,
-            names.OBJECTIVE: facts.objective,
-            names.DIRECTION: facts.direction,
+            **names.objective_tags(facts.objectives),
         }
         run = self.store.find_run(self.experiment_id, facts.uid)
         if run is None:
@@ -248,10 +271,16 @@ class StudyTracker:
             self._log(trial.run_id, _metrics({"parameters": event["parameters"]}, event, step=0))
 
     def _log_epochs(self, trial: _Trial, events: Iterable[Event]) -> None:
+        """Curves: of folds, those of each and their mean, as far as every fold has come."""
         points = []
         for event in events:
-            trial.epochs[event["epoch"]] = _metrics(event["metrics"], event, step=event["epoch"])
-            points += trial.epochs[event["epoch"]]
+            fold, epoch, values = event.get("fold"), event["epoch"], event["metrics"]
+            if fold is not None:
+                values = {names.of_fold(fold, name): value for name, value in values.items()}
+            trial.epochs[fold or 1, epoch] = _metrics(values, event, step=epoch)
+            points += trial.epochs[fold or 1, epoch]
+            if fold is not None:
+                points += _mean_of_folds(trial, epoch)
         self._log(trial.run_id, points)
 
     def _finished(self, trial: _Trial, event: Event, folder: Path) -> None:
@@ -266,8 +295,11 @@ class StudyTracker:
         self._upload(trial, folder)
         problem = ""
         if event["state"] == "complete":
+            fold = event["summary"].get("best_fold")
+            if fold is not None:
+                self._set_tags(trial.run_id, {names.FOLD: str(fold)})
             if (folder / "model.keras").exists():
-                self._publish(trial, run, points, step, folder)
+                self._publish(trial, run, points, fold, step, folder)
             else:
                 problem = names.MODEL_GONE
             self._log_best(trial, event)
@@ -281,7 +313,16 @@ class StudyTracker:
             if file.exists() and file.stat().st_size:
                 self._client.log_artifact(trial.run_id, str(file))
 
-    def _publish(self, trial: _Trial, run: Any, summary: Sequence[Metric], step: int, folder: Path) -> None:
+    def _publish(
+        self,
+        trial: _Trial,
+        run: Any,
+        summary: Sequence[Metric],
+        fold: int | None,
+        step: int,
+        folder: Path,
+    ) -> None:
+        """The model of `fold` (None where there are none), with the metrics of its epoch `step`."""
         backend = run.data.tags.get(names.BACKEND, "")
         facts = ModelFacts(self.facts.image_shape, self.facts.num_classes, backend)
         publish_model(
@@ -291,37 +332,44 @@ class StudyTracker:
             facts,
             name=self._name(trial.number),
             step=step,
-            metrics=[*self._at(trial, run, step), *summary],
+            metrics=[*self._at(trial, run, fold, step), *summary],
             tags={
                 names.STUDY: self.facts.name,
                 names.TRIAL: str(trial.number),
                 names.UID: names.trial_uid(self.facts.uid, trial.number),
                 names.DIGEST: run.data.tags.get(names.DIGEST, ""),
+                **({} if fold is None else {names.FOLD: str(fold)}),
             },
         )
 
-    def _at(self, trial: _Trial, run: Any, step: int) -> list[Metric]:
+    def _at(self, trial: _Trial, run: Any, fold: int | None, step: int) -> list[Metric]:
         """What epoch `step` reported, from memory, or from MLflow where another process logged it."""
-        if step not in trial.epochs:
-            histories = (self._client.get_metric_history(trial.run_id, key) for key in run.data.metrics)
-            trial.epochs[step] = [point for history in histories for point in history if point.step == step]
-        return trial.epochs[step]
+        place = (fold or 1, step)
+        if place not in trial.epochs:
+            its_own = "" if fold is None else names.of_fold(fold, "")
+            keys = [key for key in run.data.metrics if key.startswith(its_own)]
+            histories = (self._client.get_metric_history(trial.run_id, key) for key in keys)
+            trial.epochs[place] = [point for history in histories for point in history if point.step == step]
+        return trial.epochs[place]
 
     def _log_best(self, trial: _Trial, event: Event) -> None:
-        """On the study's run: the best value so far, when trial `number` had ended."""
+        """On the study's run: the best value of the first objective, when trial `number` had ended."""
         from mlflow.entities import Metric
 
-        key = f"best_{trial.config.get('objective', self.facts.objective)}"
+        objective = self.facts.objectives[0]
+        key = objective.result
         value = event["summary"].get(key)
         if self.run_id is None or not isinstance(value, int | float) or not math.isfinite(value):
             return
         if self._best is None:
             self._best = list(self._client.get_metric_history(self.run_id, key))
-        better = max if self.facts.direction == "maximize" else min
         when = milliseconds(event["time"])
-        if any(point.timestamp == when and better(value, point.value) == point.value for point in self._best):
+        if any(
+            point.timestamp == when and objective.best([value, point.value]) == point.value
+            for point in self._best
+        ):
             return
-        best = better([float(value), *(point.value for point in self._best)])
+        best = objective.best([float(value), *(point.value for point in self._best)])
         # Trials at once may end out of turn; what MLflow shows is the value at the highest step.
         step = max([trial.number, *(point.step for point in self._best)])
         point = Metric(key, best, when, step)
@@ -373,6 +421,26 @@ def _metrics(
         Metric(key, float(value), when, step, model_id=model_id)
         for key, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+
+
+def _mean_of_folds(trial: _Trial, epoch: int) -> list[Metric]:
+    """The plain metrics of an epoch, once every fold has had it; at the time of the last that had."""
+    from mlflow.entities import Metric
+
+    folds = [trial.epochs.get((fold, epoch)) for fold in range(1, trial.folds + 1)]
+    reported = [points for points in folds if points is not None]
+    if trial.folds == 1 or len(reported) < trial.folds:
+        return []
+    values: dict[str, list[float]] = {}
+    for points in reported:
+        for point in points:
+            values.setdefault(point.key.partition("/")[2], []).append(point.value)
+    when = max(point.timestamp for points in reported for point in points)
+    return [
+        Metric(name, fmean(of_folds), when, epoch)
+        for name, of_folds in values.items()
+        if len(of_folds) == trial.folds
     ]
 
 

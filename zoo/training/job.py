@@ -7,6 +7,10 @@
 
 Every `epoch` is answered with True (go on) or False (stop: pruned). A complete trial leaves
 `model.keras`, `summary.txt` and `predictions.npz` in its folder.
+
+A trial with folds trains them one after another; `progress` and `epoch` then have a `fold` too, from
+1. Its model is that of the best fold, its predictions are of every training image, each by the
+network that was not trained on it.
 """
 
 from __future__ import annotations
@@ -14,18 +18,29 @@ from __future__ import annotations
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.store import open_dataset, split_for
+from zoo.data.store import fold_of_images, open_dataset, split_for
 from zoo.errors import InvalidParameters, PluginError, ZooError, one_line
 from zoo.registry import Registered, Registry
 from zoo.training import backend
 from zoo.training.fit import NotFinite, fit, training_space
-from zoo.training.model import assemble, check_layers, check_network, check_shape, predict, summary
-from zoo.trial import Chosen, TrialConfig
+from zoo.training.model import (
+    assemble,
+    check_layers,
+    check_network,
+    check_shape,
+    count_parameters,
+    latency_ms,
+    predict,
+    summary,
+)
+from zoo.trial import METRICS, Chosen, TrialConfig
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +59,9 @@ def run_trial(config: TrialConfig, cache: Path, folder: Path, send: Send, answer
         send: takes one event; `answer` waits for what the supervisor says to an epoch.
     """
     try:
-        finished = _train(config, cache, folder, send, answer)
+        finished = _Job(config, cache, folder, send, answer).run()
+    except TooLarge as error:
+        finished = {"state": "pruned", "reason": str(error), "summary": {"parameters": error.parameters}}
     except InvalidParameters as error:
         finished = {"state": "pruned", "reason": f"impossible parameters: {one_line(error)}"}
     except NotFinite as error:
@@ -55,72 +72,203 @@ def run_trial(config: TrialConfig, cache: Path, folder: Path, send: Send, answer
     send({"event": "finished", "time": time.time(), "summary": {}, **finished})
 
 
-def _train(config: TrialConfig, cache: Path, folder: Path, send: Send, answer: Answer) -> dict[str, Any]:
-    import keras
-    import numpy as np
+class TooLarge(ZooError):
+    """A network has more parameters than the study lets one have."""
 
-    keras.utils.set_random_seed(config.seed)
-    dataset = open_dataset(cache, config.digest)
-    train, validation = split_for(cache, config.digest, dataset, config.validation)
-    registry = Registry.load()
-    network = _build_network(registry, config.architecture, train, len(dataset.class_names))
-    layers = _build_augmentation(registry, config.augmentation, train)
-    model, kept = assemble(network, layers, train.images.shape[1:])
-    parameters = int(network.count_params())
-    send(
-        {
-            "event": "started",
-            "time": time.time(),
-            "device": backend.device_name(),
-            "backend": keras.backend.backend(),
-            "parameters": parameters,
+    def __init__(self, parameters: int, limit: int) -> None:
+        super().__init__(f"{parameters:,} parameters, but max_parameters is {limit:,}")
+        self.parameters = parameters
+
+
+@dataclass
+class _Fold:
+    """What came of one fold, or of the one training where there are none.
+
+    Args:
+        best_epoch: the first is 1; the models have its weights.
+        network: as the architecture built it; `kept` takes raw pixels. None once they are dropped.
+        probabilities: of the validation images, `(n, classes)`; `labels`, `(n,)`, are the truth.
+    """
+
+    epochs: Sequence[Mapping[str, float]]
+    best_epoch: int
+    seconds: float
+    network: Any
+    kept: Any
+    probabilities: Any = None
+    labels: Any = None
+
+
+class _Job:
+    """One trial at work."""
+
+    def __init__(self, config: TrialConfig, cache: Path, folder: Path, send: Send, answer: Answer) -> None:
+        self._config = config
+        self._cache = cache
+        self._folder = folder
+        self._send = send
+        self._answer = answer
+        self._dataset = open_dataset(cache, config.digest)
+        self._registry = Registry.load()
+        self._parameters = 0
+        self._pruned = False
+        self._done: list[_Fold] = []
+
+    def run(self) -> dict[str, Any]:
+        """Train one fold after another and keep the model of the best; how the trial ended."""
+        self._refuse_too_large()
+        weights: Any = None  # of the best fold so far
+        for number in range(1, self._config.folds + 1):
+            fold = self._train_fold(number)
+            self._done.append(fold)
+            if self._pruned:
+                return {"state": "pruned", "reason": self._why_pruned(), "summary": self._summary()}
+            if self._config.folds > 1 and self._best_fold() == number:
+                weights = fold.kept.get_weights()
+        if weights is not None:
+            fold.kept.set_weights(weights)
+        results = self._summary()
+        if "latency_ms" in self._config.measures:
+            results["latency_ms"] = latency_ms(fold.kept, self._dataset.train.images[:1])
+        self._keep(fold)
+        return {"state": "complete", "reason": "", "summary": results}
+
+    def _refuse_too_large(self) -> None:
+        """Before a single weight is made: that of a network far too large may not fit into memory."""
+        if self._config.max_parameters is not None:
+            _, build = self._architecture()
+            self._check_size(count_parameters(build))
+
+    def _check_size(self, parameters: int | None) -> None:
+        limit = self._config.max_parameters
+        if limit is not None and parameters is not None and parameters > limit:
+            raise TooLarge(parameters, limit)
+
+    def _train_fold(self, number: int) -> _Fold:
+        """Train a new network on all folds but this one, the first of which is 1."""
+        import keras
+
+        config = self._config
+        if self._done:  # one network in memory at a time
+            self._done[-1].network = self._done[-1].kept = None
+            keras.utils.clear_session()
+        keras.utils.set_random_seed(config.seed_of_fold(number))
+        train, validation = split_for(self._cache, config.digest, self._dataset, config.validation, number)
+        network = self._build_network()
+        layers = _build_augmentation(self._registry, config.augmentation, train)
+        model, kept = assemble(network, layers, train.images.shape[1:])
+        if number == 1:
+            self._say_started(network)
+        fold = self._fit(model, train, validation, {"fold": number} if config.folds > 1 else {})
+        fold.network, fold.kept = network, kept
+        if not self._pruned:
+            fold.probabilities, fold.labels = predict(kept, validation.images), validation.labels
+        return fold
+
+    def _fit(self, model: keras.Model, train: Split, validation: Split, place: Mapping[str, int]) -> _Fold:
+        """Fit `model`, and say of every epoch what it reached; `place` is in every such event."""
+        config = self._config
+        epochs: list[Mapping[str, float]] = []
+
+        def on_epoch(epoch: int, metrics: Mapping[str, float]) -> bool:
+            epochs.append(metrics)
+            told = {**place, "epoch": epoch, "metrics": dict(metrics)}
+            self._send({"event": "epoch", "time": time.time(), **told})
+            self._pruned = not self._answer()
+            return not self._pruned
+
+        def on_progress(epoch: int, fraction: float) -> None:
+            self._send({"event": "progress", **place, "epoch": epoch, "fraction": fraction})
+
+        training = training_space().check(config.training)
+        began = time.perf_counter()
+        best = fit(
+            model, train, validation, config.objective, config.direction, on_epoch, on_progress, **training
+        )
+        return _Fold(epochs, best or len(epochs), time.perf_counter() - began, None, None)
+
+    def _say_started(self, network: keras.Model) -> None:
+        import keras
+
+        self._parameters = int(network.count_params())
+        self._send(
+            {
+                "event": "started",
+                "time": time.time(),
+                "device": backend.device_name(),
+                "backend": keras.backend.backend(),
+                "parameters": self._parameters,
+            }
+        )
+
+    def _best_of(self, fold: _Fold) -> float:
+        """The objective in the best epoch of a fold."""
+        better = max if self._config.direction == "maximize" else min
+        return better(metrics[self._config.objective] for metrics in fold.epochs)
+
+    def _best_fold(self) -> int:
+        """The one with the best objective; of equals the first."""
+        values = [self._best_of(fold) for fold in self._done]
+        better = max if self._config.direction == "maximize" else min
+        return 1 + values.index(better(values))
+
+    def _summary(self) -> dict[str, float]:
+        """What the trial came to; of folds the mean, as far as they have come."""
+        config, values = self._config, [self._best_of(fold) for fold in self._done]
+        results: dict[str, float] = {f"best_{config.objective}": fmean(values)}
+        if config.folds > 1:
+            if len(values) > 1:
+                results[f"best_{config.objective}_std"] = stdev(values)
+            results["best_fold"] = self._best_fold()
+        for metric in config.measures:
+            if metric in METRICS:
+                results[f"best_{metric}"] = fmean(
+                    fold.epochs[fold.best_epoch - 1][metric] for fold in self._done
+                )
+        return {
+            **results,
+            "best_epoch": self._done[self._best_fold() - 1].best_epoch,
+            "parameters": self._parameters,
+            "train_seconds": sum(fold.seconds for fold in self._done),
         }
-    )
-    began = time.perf_counter()
-    epochs: list[Mapping[str, float]] = []
-    pruned = False
 
-    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> bool:
-        nonlocal pruned
-        epochs.append(metrics)
-        send({"event": "epoch", "time": time.time(), "epoch": epoch, "metrics": dict(metrics)})
-        pruned = not answer()
-        return not pruned
+    def _why_pruned(self) -> str:
+        fold = f"in fold {len(self._done)}, " if self._config.folds > 1 else ""
+        return f"pruned {fold}after epoch {len(self._done[-1].epochs)}"
 
-    def on_progress(epoch: int, fraction: float) -> None:
-        send({"event": "progress", "epoch": epoch, "fraction": fraction})
+    def _keep(self, fold: _Fold) -> None:
+        """Write the files of a complete trial; `fold` has the models."""
+        import numpy as np
 
-    training = training_space().check(config.training)
-    best = fit(
-        model, train, validation, config.objective, config.direction, on_epoch, on_progress, **training
-    )
-    seconds = time.perf_counter() - began
-    better = max if config.direction == "maximize" else min
-    best_value = better(metrics[config.objective] for metrics in epochs)
-    outcome = {
-        f"best_{config.objective}": best_value,
-        "best_epoch": best or len(epochs),
-        "parameters": parameters,
-        "train_seconds": seconds,
-    }
-    if pruned:
-        return {"state": "pruned", "reason": f"pruned after epoch {len(epochs)}", "summary": outcome}
-    probabilities = predict(kept, validation.images)
-    np.savez(folder / "predictions.npz", probabilities=probabilities, labels=validation.labels)
-    (folder / "summary.txt").write_text(summary(network), encoding="utf-8")
-    kept.save(folder / "model.keras")
-    return {"state": "complete", "reason": "", "summary": outcome}
+        probabilities = np.concatenate([one.probabilities for one in self._done])
+        labels = np.concatenate([one.labels for one in self._done])
+        if self._config.folds > 1:  # in the order of the training split again
+            of_images = fold_of_images(self._cache, self._config.digest, self._config.validation)
+            order = np.argsort(of_images, kind="stable")  # of the images as they were validated
+            back = np.argsort(order)
+            probabilities, labels = probabilities[back], labels[back]
+        np.savez(self._folder / "predictions.npz", probabilities=probabilities, labels=labels)
+        (self._folder / "summary.txt").write_text(summary(fold.network), encoding="utf-8")
+        fold.kept.save(self._folder / "model.keras")
 
+    def _architecture(self) -> tuple[Registered, Callable[[], Any]]:
+        """What is registered, and how its network is built."""
+        entry = self._registry.get("architecture", self._config.architecture.name)
+        parameters = entry.space.check(self._config.architecture.parameters)
+        input_shape = tuple(int(size) for size in self._dataset.train.images.shape[1:])
+        classes = len(self._dataset.class_names)
+        return entry, lambda: entry.function(input_shape, classes, **parameters)
 
-def _build_network(registry: Registry, chosen: Chosen, train: Split, num_classes: int) -> keras.Model:
-    import numpy as np
+    def _build_network(self) -> keras.Model:
+        import numpy as np
 
-    entry = registry.get("architecture", chosen.name)
-    input_shape = tuple(int(size) for size in train.images.shape[1:])  # (height, width, channels)
-    with _at_fault(entry):
-        network = entry.function(input_shape, num_classes, **entry.space.check(chosen.parameters))
-        check_network(network, num_classes, np.asarray(train.images[:2]).astype("float32") / 255)
-    return network
+        entry, build = self._architecture()
+        images = np.asarray(self._dataset.train.images[:2]).astype("float32") / 255
+        with _at_fault(entry):
+            network = build()
+            check_network(network, len(self._dataset.class_names), images)
+        self._check_size(network.count_params())
+        return network
 
 
 def _build_augmentation(registry: Registry, chosen: Chosen, train: Split) -> list[Any]:

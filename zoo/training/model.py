@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import PluginError
+from zoo.errors import InvalidParameters, PluginError
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+# Passes of one image: how many before and while it is timed, and how long that may take.
+_WARM_UP, _PASSES, _SECONDS = 10, 200, 2.0
 
 
 def assemble(
@@ -92,6 +97,43 @@ def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> 
         for start in range(0, len(images), batch_size)
     ]
     return np.concatenate(parts).astype("float32")
+
+
+def count_parameters(build: Callable[[], Any]) -> int | None:
+    """How many weights the network of `build` has, without making them: in milliseconds, however many.
+
+    None where that cannot be told without; who builds it in earnest hears why.
+
+    Raises:
+        InvalidParameters: as `build`.
+    """
+    import keras
+
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return int(build().count_params())
+    except InvalidParameters:
+        raise
+    except (Exception, SystemExit):
+        return None
+    finally:
+        keras.utils.clear_session()  # or the next scope would make those weights
+
+
+def latency_ms(model: Any, image: np.ndarray[Any, Any]) -> float:
+    """Milliseconds that the compiled forward pass of one image `(1, height, width, channels)` takes.
+
+    The median of up to 200 passes, fewer where they take more than two seconds, after some that
+    warm up. They are alone on their device only where nothing else runs on it.
+    """
+    passes: list[float] = []
+    for _ in range(_WARM_UP):
+        model.predict_on_batch(image)
+    while len(passes) < _PASSES and not (len(passes) >= 5 and sum(passes) > _SECONDS):
+        began = time.perf_counter()
+        model.predict_on_batch(image)
+        passes.append(time.perf_counter() - began)
+    return 1000 * median(passes)
 
 
 def summary(model: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.study import Objective
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display
 from zoo.tuning.executor import Event, LocalExecutor, ended
@@ -34,7 +35,8 @@ def run_alone(
     Raises:
         TrialFailed: it failed, was impossible, or was interrupted.
     """
-    display.begin(record.folder.parents[1].name, config.objective, config.direction, 0, 1)
+    objective = Objective(config.objective, config.direction)
+    display.begin(record.folder.parents[1].name, [objective], 0, 1)
     display.started(number, config)
     try:
         with interrupts.welcome():
@@ -45,12 +47,12 @@ def run_alone(
             for one in ready:
                 event = executor.read(one)
                 if event["event"] == "progress":
-                    display.progress(number, event["epoch"], event["fraction"])
+                    display.progress(number, event["epoch"], event["fraction"], event.get("fold", 1))
                     continue
                 record.append(event)
                 if event["event"] == "epoch":
                     executor.answer(number, True)
-                    display.epoch(number, event["epoch"], event["metrics"])
+                    display.epoch(number, event["epoch"], event["metrics"], event.get("fold", 1))
                 tracker.put(number, config.as_json(), event, record.folder)
                 if event["event"] == "finished":
                     return _ended_well(event, number, config, record, display)
@@ -69,7 +71,8 @@ def _ended_well(
 ) -> Event:
     value = event["summary"].get(f"best_{config.objective}")
     best = None if value is None else (number, float(value))
-    display.finished(number, event["state"], value, event["reason"], best, 1)
+    reached = {} if best is None else {config.objective: best[1]}
+    display.finished(number, event["state"], reached, event["reason"], best, 1)
     if event["state"] != "complete":
         log = record.folder / "output.log"
         raise TrialFailed(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TextIO
 
+from zoo.study import Objective, objectives_text
 from zoo.training import most_epochs
 from zoo.trial import TrialConfig
 
@@ -20,24 +21,31 @@ class Display(Protocol):
     def preparing(self, what: str, fraction: float | None) -> None:
         """How far the dataset is: what is being done, and which share of it is done, if anybody knows."""
 
-    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
+    def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
         """The search starts, with `done` of `total` trials there already."""
 
     def started(self, number: int, config: TrialConfig) -> None: ...
 
-    def progress(self, number: int, epoch: int, fraction: float) -> None: ...
+    def progress(self, number: int, epoch: int, fraction: float, fold: int = 1) -> None: ...
 
-    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None: ...
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float], fold: int = 1) -> None: ...
 
     def finished(
         self,
         number: int,
         state: str,
-        value: float | None,
+        values: Mapping[str, float],
         reason: str,
         best: tuple[int, float] | None,
         done: int,
-    ) -> None: ...
+    ) -> None:
+        """A trial ended.
+
+        Args:
+            values: of the objectives by their metric, as far as it came to have them.
+            best: number of the best trial so far and its value of the first objective.
+            done: trials that came to an end so far.
+        """
 
     def problem(self, text: str) -> None:
         """Something the person should know of, though the search goes on."""
@@ -52,19 +60,19 @@ class NoDisplay:
 
     def preparing(self, what: str, fraction: float | None) -> None: ...
 
-    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None: ...
+    def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None: ...
 
     def started(self, number: int, config: TrialConfig) -> None: ...
 
-    def progress(self, number: int, epoch: int, fraction: float) -> None: ...
+    def progress(self, number: int, epoch: int, fraction: float, fold: int = 1) -> None: ...
 
-    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None: ...
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float], fold: int = 1) -> None: ...
 
     def finished(
         self,
         number: int,
         state: str,
-        value: float | None,
+        values: Mapping[str, float],
         reason: str,
         best: tuple[int, float] | None,
         done: int,
@@ -82,7 +90,7 @@ class PlainDisplay(NoDisplay):
         self._stream = stream
         self._phase_began = self._told = time.monotonic()
         self._started: dict[int, float] = {}
-        self._epochs: dict[int, int] = {}
+        self._configs: dict[int, TrialConfig] = {}
         self._objective = ""
         self._total = 0
 
@@ -97,38 +105,40 @@ class PlainDisplay(NoDisplay):
             self._told = now
             self._line(f"{what}{share_of(fraction)}")
 
-    def begin(self, study: str, objective: str, direction: str, done: int, total: int) -> None:
-        self._objective, self._total = objective, total
+    def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
+        self._objective, self._total = objectives[0].metric, total
         resumed = f", {done} of them done" if done else ""
         if done >= total:
             resumed = ", all done; --trials N asks for more"
         trials = f"{total} trial{'s' if total != 1 else ''}"
-        self._line(f"study {study}: {trials}{resumed}, {direction} {objective}")
+        self._line(f"study {study}: {trials}{resumed}, {objectives_text(objectives)}")
 
     def started(self, number: int, config: TrialConfig) -> None:
         self._started[number] = time.monotonic()
-        self._epochs[number] = most_epochs(config.training)
+        self._configs[number] = config
 
-    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+    def epoch(self, number: int, epoch: int, metrics: Mapping[str, float], fold: int = 1) -> None:
         if metrics["epoch_seconds"] > 2:
+            config = self._configs[number]
+            reached = value_text(config.objective, metrics[config.objective])
             self._line(
-                f"trial {number}  epoch {epoch}/{self._epochs[number]}  "
-                f"{self._objective} {metrics[self._objective]:.4f}  {metrics['epoch_seconds']:.1f} s"
+                f"trial {number}  {place_text(config, fold, epoch)}  {reached}  "
+                f"{metrics['epoch_seconds']:.1f} s"
             )
 
     def finished(
         self,
         number: int,
         state: str,
-        value: float | None,
+        values: Mapping[str, float],
         reason: str,
         best: tuple[int, float] | None,
         done: int,
     ) -> None:
         seconds = time.monotonic() - self._started.pop(number, time.monotonic())
-        reached = "" if value is None else f"  {self._objective} {value:.4f}"
+        reached = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
         why = f"  ({reason})" if reason else ""
-        leader = f"  best {best[1]:.4f} (trial {best[0]})" if best else ""
+        leader = f"  best {figure(self._objective, best[1])} (trial {best[0]})" if best else ""
         self._line(f"trial {number}  {state}{reached}  {seconds:.1f} s{why}  [{done}/{self._total}]{leader}")
 
     def problem(self, text: str) -> None:
@@ -140,6 +150,24 @@ class PlainDisplay(NoDisplay):
 
 def share_of(fraction: float | None) -> str:
     return " …" if fraction is None else f": {fraction:.0%}"
+
+
+def figure(metric: str, value: float) -> str:
+    """A value as a person reads it: `0.9812`, `12,345` parameters, `1.23` ms."""
+    if metric == "parameters":
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if metric == "latency_ms" else f"{value:.4f}"
+
+
+def value_text(metric: str, value: float) -> str:
+    """`val_accuracy 0.9812`."""
+    return f"{metric} {figure(metric, value)}"
+
+
+def place_text(config: TrialConfig, fold: int, epoch: int) -> str:
+    """How far a trial is: `epoch 3/12`, or `fold 2/5  epoch 3/12`."""
+    folds = f"fold {fold}/{config.folds}  " if config.folds > 1 else ""
+    return f"{folds}epoch {epoch}/{most_epochs(config.training)}"
 
 
 def facts_of(config: TrialConfig) -> str:

@@ -15,6 +15,7 @@ from zoo.study import StudyDefinition
 def manifest_of(definition: StudyDefinition, prepared: Prepared) -> dict[str, Any]:
     """Everything that has to be the same for two trials to be comparable."""
     space = definition.space_as_json()
+    limit = definition.search.max_parameters
     return {
         "space": space,
         "fingerprint": hashlib.sha256(json.dumps(space).encode()).hexdigest(),
@@ -25,11 +26,17 @@ def manifest_of(definition: StudyDefinition, prepared: Prepared) -> dict[str, An
             "digest": prepared.digest,
         },
         "validation": dict(definition.validation),
-        "objective": definition.objective,
-        "direction": definition.direction,
+        "objective": _one_or_list([objective.metric for objective in definition.objectives]),
+        "direction": _one_or_list([objective.direction for objective in definition.objectives]),
+        **({"max_parameters": limit} if limit is not None else {}),
         "seed": definition.search.seed,
         "plugins": definition.plugins(),
     }
+
+
+def _one_or_list(values: list[str]) -> str | list[str]:
+    """As a study file says it."""
+    return values if len(values) > 1 else values[0]
 
 
 def check_manifest(

@@ -112,7 +112,9 @@ def compare(*studies: str) -> pd.DataFrame:
 
     Columns: `study`, `trial`, `state`, `reason`, the best objective, `best_epoch`, `parameters`,
     `train_seconds`, every parameter, `dataset.digest`, `run_id`, and `model`, an address for
-    `mlflow.keras.load_model`. Several studies stay apart, in the order given.
+    `mlflow.keras.load_model`. Several studies stay apart, in the order given. With several objectives
+    each has a column, and `front` says which trials no other beats; with folds there are the
+    objective's spread, such as `best_val_accuracy_std`, and `best_fold`.
 
     Raises:
         TrackingError: MLflow cannot be reached, or holds no such study.

@@ -12,13 +12,13 @@ import json
 import re
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, one_line
-from zoo.study import StudyDefinition
+from zoo.study import StudyDefinition, pareto_front
 from zoo.trial import TrialConfig
 from zoo.tuning.manifest import check_manifest
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _REASON = "zoo.reason"
 _INTERRUPTED = "zoo.interrupted"
+_BUDGET = "max_parameters"
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ class OptunaSearch:
         self._study = optuna.create_study(
             study_name=definition.name,
             storage=opened,
-            direction=definition.direction,
+            directions=[objective.direction for objective in definition.objectives],
             load_if_exists=True,
-            pruner=make_pruner(search.pruner, definition.max_epochs()),
+            pruner=make_pruner(search.pruner, definition.folds * definition.max_epochs()),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
         begun = len(self._study.get_trials(deepcopy=False))
@@ -139,24 +140,43 @@ class OptunaSearch:
         seed = self._definition.seed_of(trial.number)
         return Asked(trial.number, self._definition.sample(trial, self._digest, seed))
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Tell what an epoch reached; True where the trial may go on, False where it is pruned."""
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Tell what a trial reached by an epoch; True where it may go on, False where it is pruned.
+
+        With several objectives nothing is pruned.
+        """
+        if len(self._definition.objectives) > 1:
+            return True
         trial = self._live[number]
-        trial.report(value, step=epoch)
+        trial.report(value, step=step)
         return not trial.should_prune()
 
     def tell(
-        self, number: int, state: str, value: float | None, reason: str, *, interrupted: bool = False
+        self,
+        number: int,
+        state: str,
+        value: float | Sequence[float] | None,
+        reason: str,
+        *,
+        interrupted: bool = False,
+        parameters: int | None = None,
     ) -> None:
         """The final state of a trial: `complete`, `pruned` or `failed`.
 
         One that was interrupted does not count, and is asked for again with the same values.
+
+        Args:
+            value: of the objective, or of each; used where the trial is complete.
+            parameters: of its network, where they are known; samplers learn from them what is too large.
         """
         import optuna
 
         trial = self._live.pop(number)
         if reason:
             trial.set_user_attr(_REASON, reason)
+        limit = self._definition.search.max_parameters
+        if limit is not None and parameters is not None and _BUDGET not in trial.constraints:
+            trial.set_constraint(_BUDGET, parameters - limit)
         if interrupted:
             trial.set_user_attr(_INTERRUPTED, True)
             self._ask_again(number)  # before the end is told: whoever dies in between leaves it running
@@ -177,25 +197,32 @@ class OptunaSearch:
             self._live.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
         return [trial.number for trial in trials]
 
-    def values(self) -> dict[int, float]:
-        """The objective of every complete trial."""
+    def values(self) -> dict[int, tuple[float, ...]]:
+        """Of every complete trial, a value for each objective."""
         import optuna
 
         complete = (optuna.trial.TrialState.COMPLETE,)
         return {
-            trial.number: float(trial.value)
+            trial.number: tuple(trial.values)
             for trial in self._study.get_trials(deepcopy=False, states=complete)
-            if trial.value is not None
+            if trial.values is not None
         }
 
-    def best(self) -> tuple[int, float] | None:
-        """Number and objective of the best complete trial; of equals the first."""
+    def front(self) -> dict[int, tuple[float, ...]]:
+        """The complete trials that no other beats, the best in the first objective first."""
         values = self.values()
-        if not values:
-            return None
-        sign = 1 if self._definition.direction == "maximize" else -1
-        number = max(values, key=lambda one: (sign * values[one], -one))
-        return number, values[number]
+        return {number: values[number] for number in pareto_front(values, self._definition.objectives)}
+
+    def best(self) -> tuple[int, float] | None:
+        """Number and value of the best complete trial, by the first objective.
+
+        Of trials that are equal in it the best in the next; of trials equal in all the first.
+        """
+        return next(((number, values[0]) for number, values in self.front().items()), None)
+
+    def rejected(self) -> int:
+        """How many trials had more parameters than they may have."""
+        return sum(trial.constraints.get(_BUDGET, 0) > 0 for trial in self._study.get_trials(deepcopy=False))
 
     def tested(self) -> int | None:
         """The trial whose model was last scored on the test split."""

@@ -9,14 +9,15 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import open_dataset, validation_split
-from zoo.figures import draw_trial
+from zoo.errors import one_line
+from zoo.figures import draw_trial, trade_offs
 from zoo.study import StudyDefinition
 from zoo.tracking import (
     BackgroundTracker,
@@ -55,11 +56,16 @@ class TuneResult:
 
     Args:
         study: the name it is recorded under.
+        objective: what is searched for; of several, the first.
         best: number and objective of the best complete trial, or None.
         done, total: trials that came to an end, and how many the study is to have.
         test_metrics: of the champion on the test split; empty where there is none.
         model_uri: for `mlflow.keras.load_model`.
         interrupted: the exit status, where Ctrl-C or SIGTERM ended the search.
+        objectives: all that is searched for.
+        front: the complete trials that no other beats (as good in every objective, and better in
+            one), by number, with their objectives by name; the best in the first objective first.
+        rejected: trials that were not trained, because their network had more than `max_parameters`.
     """
 
     study: str
@@ -70,6 +76,10 @@ class TuneResult:
     test_metrics: Mapping[str, float]
     model_uri: str = ""
     interrupted: int | None = None
+    objectives: Sequence[str] = ()
+    front: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    rejected: int = 0
+    max_parameters: int | None = None
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -83,8 +93,8 @@ class TrainResult:
 
     Args:
         summary: `best_val_accuracy` (or what the objective is), `best_epoch`, `parameters`,
-            `train_seconds`.
-        epochs: the metrics of every epoch, the first epoch first.
+            `train_seconds`; with folds also `best_val_accuracy_std` and `best_fold`.
+        epochs: the metrics of every epoch, the first epoch first; of folds, one after the other.
         folder: where its files are: `model.keras`, `figures/`, `summary.txt`.
     """
 
@@ -94,13 +104,18 @@ class TrainResult:
     summary: Mapping[str, float]
     epochs: Sequence[Mapping[str, float]]
     folder: Path
+    folds: Sequence[int] = ()  # with folds, that of every one of `epochs`
 
     @property
     def curves(self) -> pd.DataFrame:
-        """A row for every epoch, the first is 1; a column for every metric."""
+        """A row for every epoch, the first is 1; a column for every metric. With folds, by fold and epoch."""
         import pandas as pd
 
-        return pd.DataFrame(list(self.epochs), index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
+        if not self.folds:
+            return pd.DataFrame(list(self.epochs), index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
+        places = [(fold, 1 + self.folds[:row].count(fold)) for row, fold in enumerate(self.folds)]
+        index = pd.MultiIndex.from_tuples(places, names=["fold", "epoch"])
+        return pd.DataFrame(list(self.epochs), index=index)
 
 
 class Session(AbstractContextManager["Session"]):
@@ -175,6 +190,7 @@ class Session(AbstractContextManager["Session"]):
                 status = "KILLED" if outcome.interrupted is not None else "FINISHED"
             finally:
                 self.display.phase("finishing the record …")
+                self._show_front(search, tracker)
                 recorded = self._close(tracker, status)
                 drop_copies(self.record, search, [*self._heard, *tracker.recorded()])
         best = outcome.best
@@ -189,7 +205,31 @@ class Session(AbstractContextManager["Session"]):
             test_metrics=tested,
             model_uri=uri,
             interrupted=outcome.interrupted,
+            objectives=self._metrics,
+            front={
+                number: dict(zip(self._metrics, values, strict=True))
+                for number, values in outcome.front.items()
+            },
+            rejected=outcome.rejected,
+            max_parameters=self.definition.search.max_parameters,
         )
+
+    @property
+    def _metrics(self) -> list[str]:
+        return [objective.metric for objective in self.definition.objectives]
+
+    def _show_front(self, search: OptunaSearch, tracker: BackgroundTracker) -> None:
+        """Of several objectives: which trials no other beats, drawn and marked in MLflow."""
+        objectives, front = self.definition.objectives, list(search.front())
+        if len(objectives) == 1 or not front:
+            return
+        path: Path | None = self.record.folder / "figures" / "pareto_front.png"
+        try:
+            trade_offs(search.values(), objectives, str(path), title=self.definition.name)
+        except Exception as error:  # a figure is no reason to lose what else there is to tell
+            self.display.problem(f"the figure of the front was not drawn: {one_line(error)}")
+            path = None
+        tracker.show_front(front, path)
 
     def train(self, config: TrialConfig, trial: int | None) -> TrainResult:
         """Train `config` outside the search; `trial` says which one it repeats.
@@ -219,13 +259,15 @@ class Session(AbstractContextManager["Session"]):
             finally:
                 self.display.phase("finishing the record …")
                 self._close(tracker, status)
+        epochs = [event for event in record.events() if event["event"] == "epoch"]
         return TrainResult(
             study=self.definition.name,
             objective=config.objective,
             trial=trial,
             summary=finished["summary"],
-            epochs=[event["metrics"] for event in record.events() if event["event"] == "epoch"],
+            epochs=[event["metrics"] for event in epochs],
             folder=record.folder,
+            folds=[event["fold"] for event in epochs if "fold" in event],
         )
 
     def tracker(self, uid: str, manifest: Mapping[str, Any], training: str = "") -> BackgroundTracker:
@@ -241,8 +283,7 @@ class Session(AbstractContextManager["Session"]):
         facts = StudyFacts(
             name=definition.name,
             uid=uid,
-            objective=definition.objective,
-            direction=definition.direction,
+            objectives=definition.objectives,
             digest=prepared.digest,
             source=prepared.source,
             warning=prepared.warning,

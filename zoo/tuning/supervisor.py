@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Protocol
 
 from zoo.errors import ZooError
@@ -45,6 +46,8 @@ class Outcome:
     done: int
     total: int
     interrupted: int | None = None  # the exit status, where a signal ended it
+    front: Mapping[int, tuple[float, ...]] = field(default_factory=dict)  # as OptunaSearch.front
+    rejected: int = 0  # trials with more parameters than they may have
 
 
 class Supervisor:
@@ -66,7 +69,8 @@ class Supervisor:
         self._tracker = tracker
         self._display = display
         self._configs: dict[int, TrialConfig] = {}
-        self._reached: dict[int, float] = {}  # the best objective so far of a running trial
+        # Of a running trial the best objective so far, by fold.
+        self._reached: dict[int, dict[int, float]] = {}
         self._ended: list[tuple[int, TrialConfig, Event]] = []  # of which the tracker has not been told
         self._failures: list[str] = []
 
@@ -93,9 +97,7 @@ class Supervisor:
             TooManyFailures: three in a row failed.
         """
         definition, search = self._definition, self._search
-        self._display.begin(
-            definition.name, definition.objective, definition.direction, search.done(), search.total()
-        )
+        self._display.begin(definition.name, definition.objectives, search.done(), search.total())
         try:
             self._loop(interrupts)
         except Interrupted:
@@ -141,18 +143,23 @@ class Supervisor:
         """One event of one trial: to its file, to Optuna, back to the trial, to the tracker."""
         kind = event["event"]
         if kind == "progress":
-            self._display.progress(number, event["epoch"], event["fraction"])
+            self._display.progress(number, event["epoch"], event["fraction"], event.get("fold", 1))
             return
         if kind == "finished":
             event = self._judged(event)
         self._record.trial(number).append(event)
         if kind == "epoch":
             self._executor.answer(number, self._goes_on(number, event))
-            self._display.epoch(number, event["epoch"], event["metrics"])
+            self._display.epoch(number, event["epoch"], event["metrics"], event.get("fold", 1))
         if kind == "finished":
-            value = self._tell_search(number, event)
+            self._tell_search(number, event)
             self._display.finished(
-                number, event["state"], value, event["reason"], self._search.best(), self._search.done()
+                number,
+                event["state"],
+                self._values(event),
+                event["reason"],
+                self._search.best(),
+                self._search.done(),
             )
             self._reached.pop(number, None)
             self._ended.append((number, self._configs.pop(number), event))
@@ -161,31 +168,50 @@ class Supervisor:
             self._track(number, self._configs[number], event)
 
     def _goes_on(self, number: int, event: Event) -> bool:
-        """Whether the pruner lets a trial train another epoch, by the best it reached: that is its result."""
-        value = event["metrics"][self._definition.objective]
-        better = max if self._definition.direction == "maximize" else min
-        best = self._reached[number] = better(value, self._reached.get(number, value))
-        goes_on = self._search.report(number, event["epoch"], best)
-        is_last = event["epoch"] == most_epochs(self._configs[number].training)  # nothing is left to save
+        """Whether the pruner lets a trial train another epoch, by the best it reached: that is its result.
+
+        With folds that is the mean of the best of each, as far as they have come; the epochs of one
+        fold count after all that the fold before might have had, so that trials are compared at
+        equal points also where one of them ended a fold early.
+        """
+        objective, config = self._definition.followed, self._configs[number]
+        value, fold, epoch = event["metrics"][objective.metric], event.get("fold", 1), event["epoch"]
+        reached = self._reached.setdefault(number, {})
+        reached[fold] = objective.best([value, reached.get(fold, value)])
+        step = (fold - 1) * self._definition.max_epochs() + epoch
+        goes_on = self._search.report(number, step, fmean(reached.values()))
+        # After the very last one nothing is left to save.
+        is_last = (fold, epoch) == (config.folds, most_epochs(config.training))
         return goes_on or is_last
 
     def _judged(self, event: Event) -> Event:
-        """A trial is complete only with a finite objective."""
-        value = event["summary"].get(f"best_{self._definition.objective}")
-        finite = isinstance(value, int | float) and math.isfinite(value)
-        if event["state"] == "complete" and not finite:
-            return {
-                **event,
-                "state": "failed",
-                "reason": f"{self._definition.objective} is {value!r}, not a finite number",
-            }
+        """A trial is complete only with a finite value of every objective."""
+        if event["state"] != "complete":
+            return event
+        for objective in self._definition.objectives:
+            value = event["summary"].get(objective.result)
+            if not (isinstance(value, int | float) and math.isfinite(value)):
+                reason = f"{objective.metric} is {value!r}, not a finite number"
+                return {**event, "state": "failed", "reason": reason}
         return event
 
-    def _tell_search(self, number: int, event: Event) -> float | None:
-        value = event["summary"].get(f"best_{self._definition.objective}")
-        interrupted = bool(event.get("interrupted"))
-        self._search.tell(number, event["state"], value, event["reason"], interrupted=interrupted)
-        return None if value is None else float(value)
+    def _tell_search(self, number: int, event: Event) -> None:
+        summary = event["summary"]
+        self._search.tell(
+            number,
+            event["state"],
+            [summary[objective.result] for objective in self._definition.objectives]
+            if event["state"] == "complete"
+            else None,
+            event["reason"],
+            interrupted=bool(event.get("interrupted")),
+            parameters=summary.get("parameters"),
+        )
+
+    def _values(self, event: Event) -> dict[str, float]:
+        """The objectives by name, as far as the trial came to have them."""
+        results = {one.metric: event["summary"].get(one.result) for one in self._definition.objectives}
+        return {metric: float(value) for metric, value in results.items() if value is not None}
 
     def _track(self, number: int, config: TrialConfig, event: Event) -> None:
         self._tracker.put(number, config.as_json(), event, self._record.trial(number).folder)
@@ -217,4 +243,7 @@ class Supervisor:
             self._hear(number, ended("failed", reason, interrupted=True))
 
     def _outcome(self, interrupted: int | None) -> Outcome:
-        return Outcome(self._search.best(), self._search.done(), self._search.total(), interrupted)
+        search = self._search
+        return Outcome(
+            search.best(), search.done(), search.total(), interrupted, search.front(), search.rejected()
+        )

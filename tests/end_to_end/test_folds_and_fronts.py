@@ -1,0 +1,219 @@
+"""Folds, several objectives, several architectures and a budget, through the installed command."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from end_to_end_studies import FOLDED, SEVERAL
+from end_to_end_tools import epochs, mlflow_client
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folded(new_zoo):
+    """Three folds, killed in the second of the first trial; then the same command again to its end."""
+    zoo = new_zoo("folded", folded=FOLDED)
+    command = ("tune", "--study", "folded")
+    with zoo.running(*command) as supervisor:
+        supervisor.until(
+            lambda: any(event["fold"] == 2 for event in epochs(zoo.events("folded", 0))), "the second fold"
+        )
+        supervisor.process.kill()
+        supervisor.process.wait()
+    last = zoo(*command)
+    return SimpleNamespace(zoo=zoo, last=last, after=zoo.snapshot("folded"))
+
+
+@pytest.fixture(scope="module")
+def several(new_zoo, faulty_site):
+    """Two architectures, two policies, three objectives and a budget that the baseline is over."""
+    zoo = new_zoo("several", env={"PYTHONPATH": str(faulty_site)}, several=SEVERAL)
+    done = zoo("tune", "--study", "several")
+    table = zoo("compare", "--study", "several", "--json")
+    shown = zoo("compare", "--study", "several")
+    return SimpleNamespace(
+        zoo=zoo, done=done, after=zoo.snapshot("several"), table=json.loads(table.stdout), shown=shown.stdout
+    )
+
+
+class TestFolds:
+    def test_a_killed_trial_is_run_again_and_the_study_comes_to_its_end(self, folded):
+        assert folded.last.returncode == 0, folded.last.stderr
+        assert folded.after.states == ["FAIL", "COMPLETE", "COMPLETE"]
+        assert folded.after.reasons[0] == "interrupted: its supervisor was killed"
+        assert folded.after.optuna[0].params == folded.after.optuna[1].params
+        assert re.match(r"best: trial [12], val_accuracy 0\.\d{4}, 0\.\d{4} on the test", folded.last.stdout)
+
+    def test_mlflow_has_every_curve_and_the_mean(self, folded):
+        client = mlflow_client(folded.zoo.folder)
+        for run in folded.after.children[1:]:
+            recorded = epochs(folded.zoo.events("folded", int(run.data.tags["zoo.trial"])))
+            assert [(event["fold"], event["epoch"]) for event in recorded] == [
+                (fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2)
+            ]
+            by_epoch = {1: [], 2: []}
+            for event in recorded:
+                name = f"fold-{event['fold']}/val_accuracy"
+                points = {
+                    p.step: (p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, name)
+                }
+                value = event["metrics"]["val_accuracy"]
+                assert points[event["epoch"]] == (value, round(event["time"] * 1000))
+                by_epoch[event["epoch"]].append(value)
+            mean = {p.step: p.value for p in client.get_metric_history(run.info.run_id, "val_accuracy")}
+            assert mean == {epoch: pytest.approx(np.mean(values)) for epoch, values in by_epoch.items()}
+
+    def test_the_objective_is_the_mean_and_the_spread_is_logged(self, folded):
+        for run, trial in zip(folded.after.children[1:], folded.after.optuna[1:], strict=True):
+            recorded = epochs(folded.zoo.events("folded", trial.number))
+            values = [event["metrics"]["val_accuracy"] for event in recorded]
+            best = [max(values[2 * fold : 2 * fold + 2]) for fold in range(3)]
+            assert trial.value == run.data.metrics["best_val_accuracy"] == pytest.approx(np.mean(best))
+            assert run.data.metrics["best_val_accuracy_std"] == pytest.approx(np.std(best, ddof=1))
+            assert run.data.tags["zoo.fold"] == str(1 + int(np.argmax(best)))
+
+    def test_optuna_heard_a_mean_at_every_step(self, folded):
+        for trial in folded.after.optuna[1:]:
+            assert sorted(trial.intermediate_values) == [1, 2, 3, 4, 5, 6]
+            assert trial.intermediate_values[6] == pytest.approx(trial.value)
+
+    def test_the_model_and_the_figures_are_there(self, folded):
+        client = mlflow_client(folded.zoo.folder)
+        for run in folded.after.children[1:]:
+            figures = [entry.path for entry in client.list_artifacts(run.info.run_id, "figures")]
+            assert figures == [
+                "figures/confusion_matrix.png",
+                "figures/learning_curves.png",
+                "figures/mistakes.png",
+            ]
+            (output,) = run.outputs.model_outputs
+            model = client.get_logged_model(output.model_id)
+            assert str(model.status) == "READY"
+            assert model.tags["zoo.fold"] == run.data.tags["zoo.fold"]
+
+    def test_every_training_image_is_predicted(self, folded):
+        best = int(re.match(r"best: trial (\d)", folded.last.stdout)[1])
+        folder = folded.zoo.folder / f"mlruns/zoo/folded/trials/{best:03d}"
+        with np.load(folder / "predictions.npz") as kept:
+            assert len(kept["labels"]) == len(kept["probabilities"]) > 1000
+
+
+class TestSeveralObjectives:
+    def test_the_front_is_printed_and_the_best_is_its_first(self, several):
+        assert several.done.returncode == 0, several.done.stderr
+        *front, best, model = several.done.stdout.splitlines()
+        numbers = [int(re.match(r"front: trial (\d+), val_accuracy", line)[1]) for line in front]
+        assert set(numbers) == {trial.number for trial in self.study(several).best_trials}
+        assert best.startswith(f"best: trial {numbers[0]}, val_accuracy ")
+        assert model.startswith("model: models:/m-")
+
+    def study(self, several):
+        import optuna
+
+        storage = f"sqlite:///{several.zoo.folder}/mlruns/optuna.db"
+        return optuna.load_study(study_name="several", storage=storage)
+
+    def test_optuna_holds_what_mlflow_holds(self, several):
+        assert [one.name for one in self.study(several).directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+        for run, trial in zip(several.after.children, several.after.optuna, strict=True):
+            assert trial.state.name.lower() == run.data.tags["zoo.state"]
+            if trial.values is not None:
+                names = ("best_val_accuracy", "parameters", "latency_ms")
+                assert trial.values == [run.data.metrics[name] for name in names]
+                assert trial.values[2] > 0
+            assert trial.intermediate_values == {}
+
+    def test_the_baseline_is_over_the_budget_and_was_never_trained(self, several):
+        """The first architecture with its defaults."""
+        (event,) = several.zoo.events("several", 0)
+        reason = f"{event['summary']['parameters']:,} parameters, but max_parameters is 3,000"
+        assert (event["state"], event["reason"]) == ("pruned", reason)
+        run = several.after.children[0]
+        assert (run.data.params["architecture"], run.data.params["augmentation"]) == ("conv_net", "none")
+        assert run.data.tags["zoo.reason"] == reason
+        assert set(run.data.metrics) == {"parameters"}
+        for other, trial in zip(several.after.children, several.after.optuna, strict=True):
+            assert (other.data.metrics["parameters"] > 3000) == (trial.state.name == "PRUNED")
+
+    def test_how_many_were_too_large_is_said_at_the_end(self, several):
+        rejected = several.after.states.count("PRUNED")
+        assert rejected >= 1
+        assert (
+            f"{rejected} of 7 trials were not trained: "
+            "their networks have more than 3,000 parameters (max_parameters)" in several.done.stderr
+        )
+
+    def test_each_architecture_and_policy_has_its_own_parameters(self, several):
+        architectures, policies = set(), set()
+        for run in several.after.children:
+            params = run.data.params
+            architectures.add(params["architecture"])
+            policies.add(params["augmentation"])
+            assert ("conv_net.filters" in params) == (params["architecture"] == "conv_net")
+            assert ("faulty.units" in params) == (params["architecture"] == "faulty")
+            assert ("affine.rotation" in params) == (params["augmentation"] == "affine")
+        assert architectures == {"conv_net", "faulty"}
+        assert policies == {"none", "affine"}
+
+    def test_the_front_is_tagged_drawn_and_in_the_table(self, several):
+        on_it = {trial.number for trial in self.study(several).best_trials}
+        tagged = {int(r.data.tags["zoo.trial"]) for r in several.after.children if "zoo.front" in r.data.tags}
+        assert tagged == on_it
+        assert [row["trial"] for row in several.table if row["front"]] == [
+            row["trial"] for row in several.table[: len(on_it)]
+        ]
+        assert {row["trial"] for row in several.table if row["front"]} == on_it
+        assert re.search(
+            r"trial +state front best_val_accuracy .*latency_ms architecture augm", several.shown
+        )
+        client, (parent,) = mlflow_client(several.zoo.folder), several.after.parents
+        figures = [entry.path for entry in client.list_artifacts(parent.info.run_id, "figures")]
+        assert figures == ["figures/pareto_front.png"]
+
+
+MISTAKES = {
+    "objective = ['val_accuracy', 'paramters']": "Did you mean 'parameters'?",
+    "objective = ['val_loss', 'val_loss']": "'val_loss' is there twice",
+    "objective = { metric = ['loss', 'parameters'], direction = ['minimize'] }": "expected a list of 2",
+    "validation = { folds = 1 }": "expected a whole number from 2, but got 1",
+    "validation = { folds = 5, fraction = 0.1 }": "fraction or folds, not both",
+    "validation = { fold = 5 }": "Did you mean 'folds'?",
+    "objective = ['loss', 'parameters']\nsearch = { pruner = 'median' }": "'median' judges by one objective",
+    "objective = ['loss', 'parameters']\nsearch = { sampler = 'gp' }": "'gp' searches for one objective",
+    "search = { max_parameter = 5 }": "Did you mean 'max_parameters'?",
+}
+
+
+class TestMistakes:
+    def test_each_is_one_line_with_its_place(self, zoo):
+        (zoo.folder / "studies").mkdir()
+        for number, text in enumerate(MISTAKES):
+            study = f'{text}\ndataset = "digits"\narchitecture = "conv_net"\n'
+            (zoo.folder / "studies" / f"wrong_{number}.toml").write_text(study)
+        done = zoo("check", *(f"wrong_{number}" for number in range(len(MISTAKES))))
+        assert done.returncode == 2
+        assert len(done.errors) == len(MISTAKES)
+        for number, (line, expected) in enumerate(zip(done.errors, MISTAKES.values(), strict=True)):
+            assert line.startswith(f"error: studies/wrong_{number}.toml:")
+            assert expected in line
+        assert sorted(path.name for path in zoo.folder.iterdir()) == ["studies"]
+
+    def test_on_the_command_line_too(self, zoo):
+        text = 'objective = ["val_loss", "parameters"]\ndataset = "digits"\narchitecture = "conv_net"\n'
+        (zoo.folder / "several.toml").write_text(text)
+        done = zoo("tune", "--study", "several.toml", "--pruner", "median", "--sampler", "cmaes")
+        assert done.returncode == 2
+        assert [line.partition("'")[0] for line in done.errors] == ["error: --sampler: ", "error: --pruner: "]
+
+    def test_more_folds_than_images_of_a_class_starts_nothing(self, zoo):
+        arguments = ["--set", "validation.folds=500", "--set", "training.epochs=1"]
+        done = zoo("tune", "--study", "digits_cnn", *arguments)
+        assert done.returncode == 2
+        (line,) = done.errors
+        assert re.match(r"error: \[validation\] folds = 500: of class '\d' there are only 1\d\d train", line)
+        assert not (zoo.folder / "mlflow.db").exists()
