@@ -18,13 +18,13 @@ from zoo.study import StudyDefinition, parse_study
 from zoo.tuning.search import OptunaSearch
 
 
-def perceptron(input_shape, num_classes, *, units: Annotated[int, Int(4, 64)] = 16):
+def shallow_net(input_shape, num_classes, *, units: Annotated[int, Int(4, 64)] = 16):
     """One hidden layer."""
 
 
 @hookimpl
 def register_architectures(register):
-    register(perceptron)
+    register(shallow_net)
 
 
 small_plugin = SimpleNamespace(register_architectures=register_architectures)

@@ -171,8 +171,8 @@ class TestSeveralArchitectures:
     STUDY = GRID.replace(
         """name = "conv_net"
 filters""",
-        """name = { choices = ["conv_net", "perceptron"] }
-[architecture.perceptron]
+        """name = { choices = ["conv_net", "shallow_net"] }
+[architecture.shallow_net]
 units = { low = 8, high = 64 }
 [architecture.conv_net]
 filters""",
@@ -192,13 +192,13 @@ filters""",
         assert len(points) == (conv_nets + 3) * (1 + 2) * (1 + 2)
         assert max(Counter(json.dumps(point, sort_keys=True) for point in points).values()) == 1
         for point in points:
-            is_perceptron = point["architecture"] == "perceptron"
-            assert ("perceptron.units" in point) == is_perceptron
+            is_perceptron = point["architecture"] == "shallow_net"
+            assert ("shallow_net.units" in point) == is_perceptron
             assert ("conv_net.dropout" in point) != is_perceptron
 
     @pytest.mark.parametrize("sampler_seed", range(3))
     def test_tpe_learns_which_is_better_and_the_parameters_of_that(self, definition, sampler_seed):
-        """The best is a perceptron of 50 units; a random search finds one of 45 to 55 once in ten trials."""
+        """The best is a shallow_net of 50 units; a random search finds one of 45 to 55 once in ten trials."""
         study = optuna.create_study(
             sampler=make_sampler("tpe", sampler_seed, trials=60), direction="maximize"
         )

@@ -30,7 +30,7 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
     name = getattr(function, "__name__", repr(function))
     keywords = _keywords(name, function, positional)
     names_known = getattr(inspect.unwrap(function), "__globals__", {})
-    settings = getattr(function, SETTINGS, frozenset())
+    settings: frozenset[str] = getattr(function, SETTINGS, frozenset())
     parameters: list[Parameter] = []
     for keyword in keywords:
         with about(f"{name}: parameter '{keyword.name}'"):
