@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from zoo.errors import DataError
-from zoo.figures import draw_trial
+from zoo.figures import draw_curves, draw_trial
 
 NAMES = [str(digit) for digit in range(10)]
 
@@ -46,7 +46,12 @@ def complete(tmp_path, epoch_events, digits):
 
 def test_a_complete_trial(complete, digits, open_png, assert_tidy):
     written = draw_trial(complete, digits[0], NAMES, title="digits_cnn, trial 7")
-    assert [path.name for path in written] == ["learning_curves.png", "confusion_matrix.png", "mistakes.png"]
+    assert [path.name for path in written] == [
+        "learning_curves.png",
+        "confusion_matrix.png",
+        "mistakes.png",
+        "predictions.png",
+    ]
     assert sorted((complete / "figures").iterdir()) == sorted(written)
     for path in written:
         assert_tidy(open_png(path))
@@ -75,7 +80,15 @@ def test_a_pruned_trial_has_curves_only(tmp_path, epoch_events):
     assert [path.name for path in written] == ["learning_curves.png"]
 
 
+def test_the_curves_alone(complete, digits):
+    whole = draw_trial(complete, digits[0], NAMES, title="t")[0]
+    alone = draw_curves(complete, complete / "alone.png", title="t")
+    assert alone == complete / "alone.png"
+    assert alone.read_bytes() == whole.read_bytes()
+
+
 def test_a_trial_that_left_nothing(tmp_path):
+    assert draw_curves(tmp_path, tmp_path / "c.png", title="t") is None
     assert draw_trial(tmp_path, np.zeros((0, 8, 8, 1), np.uint8), NAMES, title="t") == []
     write_events(tmp_path, [STARTED, finished("failed")])
     assert draw_trial(tmp_path, np.zeros((0, 8, 8, 1), np.uint8), NAMES, title="t") == []

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from zoo.figures import mistakes, pick_mistakes
-from zoo.figures._mistakes import Tiles
 
 NAMES = ["zero", "one", "two", "three"]
 
@@ -137,17 +136,3 @@ def test_lengths_that_differ(tmp_path):
     images = np.zeros((3, 28, 28, 1), np.uint8)
     with pytest.raises(ValueError, match="3 images, 2 labels and 2 predictions"):
         mistakes(images, [0, 1], np.eye(4)[:2], NAMES, tmp_path / "m.png", title="t")
-
-
-@pytest.mark.parametrize("count", [1, 10, 25])
-@pytest.mark.parametrize("size", [(1, 1), (8, 8), (28, 28), (64, 64), (150, 150), (2_000, 3), (3, 2_000)])
-def test_tiles_are_large_enough_to_see_and_small_enough_to_keep(count, size):
-    tiles = Tiles.of([np.zeros((*size, 1), np.uint8)] * count)
-    assert all(tile.shape == (tiles.height, tiles.width, 3) for tile in tiles.images)
-    assert 50 <= max(tiles.height, tiles.width) <= 300
-
-
-def test_small_images_keep_their_pixels():
-    image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
-    tiles = Tiles.of([image] * 10)
-    assert (tiles.images[0][:: tiles.height // 8, :: tiles.width // 8, 0] == image[:, :, 0]).all()

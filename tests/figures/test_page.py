@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.figures import confusion_matrix, learning_curves, mistakes
-from zoo.figures._page import pick_palette, plain_style, readable_names, shorten, text_width, write_png
+from zoo.figures._page import (
+    paste_ink,
+    pick_palette,
+    plain_style,
+    readable_names,
+    shorten,
+    text_width,
+    write_png,
+)
 
 
 def draw_all(folder, events):
@@ -141,9 +149,25 @@ def test_photographs_stay_close_and_on_white_paper(tmp_path, open_png):
     rows, columns = np.mgrid[0:200, 0:200]
     page = np.full((240, 240, 3), 255, np.uint8)
     page[20:220, 20:220] = np.stack([rows, columns, 200 - rows // 2], axis=2)
-    drawn = open_png(write_png(page, tmp_path / "p.png", photographs=True)).astype(int)
+    drawn = open_png(write_png(page, tmp_path / "p.png", colors="many")).astype(int)
     assert (drawn[:10] == 255).all()
     assert np.abs(drawn - page).mean() < 8
+
+
+def test_all_colors_are_kept(tmp_path, open_png):
+    page = np.random.default_rng(0).integers(0, 256, (90, 80, 3)).astype(np.uint8)
+    assert (open_png(write_png(page, tmp_path / "p.png", colors="all")) == page).all()
+
+
+def test_ink_of_any_color():
+    page = np.full((3, 4, 3), 200, np.uint8)
+    mask = np.array([[1.0, 0.5]], np.float32)
+    paste_ink(page, mask, 1, 1, (8, 80, 156))
+    assert page[1, 1].tolist() == [8, 80, 156]
+    assert page[1, 2].tolist() == [104, 140, 178]
+    paste_ink(page, mask, 0, 0, 0)
+    assert page[0, :2].tolist() == [[0, 0, 0], [100, 100, 100]]
+    assert (page[2] == 200).all()
 
 
 @settings(deadline=None)

@@ -45,12 +45,12 @@ def learning_curves(
     steps = np.array([event["epoch"] for event in epochs])
     best = int(np.flatnonzero(steps == best_epoch)[0]) if best_epoch in steps else None
     loss, val_loss, accuracy, val_accuracy = (
-        _series(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")
+        series(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")
     )
     with plain_style():
         page = Page(WIDTH, HEIGHT)
         page.header(title, _subtitle(steps, best, val_loss, val_accuracy))
-        _key(page)
+        write_key(page)
         for left, name, training, validation in (
             (70, "loss", loss, val_loss),
             (WIDTH // 2 + 65, "accuracy", accuracy, val_accuracy),
@@ -59,12 +59,15 @@ def learning_curves(
             axes.set_title(name, color=INK)
             axes.set_xlabel("epoch")
             _draw(axes, steps, training, validation, best)
-            _scale(axes, np.concatenate([training, validation]), largest=1 if name == "accuracy" else None)
+            set_vertical_scale(
+                axes, np.concatenate([training, validation]), largest=1 if name == "accuracy" else None
+            )
         pixels = page.pixels()
     return write_png(pixels, path)
 
 
-def _series(epochs: Sequence[Mapping[str, Any]], name: str) -> Values:
+def series(epochs: Sequence[Mapping[str, Any]], name: str) -> Values:
+    """One metric of every epoch, `(epochs,)`; what is missing, null or infinite is NaN: a gap."""
     values = [event["metrics"].get(name) for event in epochs]
     series = np.array([np.nan if value is None else value for value in values], float)
     series[~np.isfinite(series)] = np.nan
@@ -83,7 +86,7 @@ def _subtitle(steps: npt.NDArray[np.int_], best: int | None, val_loss: Values, v
     return f"{text}: validation {', '.join(there)}" if there else text
 
 
-def _key(page: Page) -> None:
+def write_key(page: Page) -> None:
     """Name the two colours at the right end of the subtitle's line, where no curve can run into them."""
     x = WIDTH - MARGIN
     for color, name in ((VALIDATION, "validation"), (TRAINING, "training")):
@@ -116,7 +119,7 @@ def epoch_ticks(first: int, last: int) -> list[int]:
         power *= 10
 
 
-def _scale(axes: Any, values: Values, *, largest: float | None) -> None:
+def set_vertical_scale(axes: Any, values: Values, *, largest: float | None) -> None:
     """Set the vertical axis: everything visible, no offsets, nearly equal values not blown up."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 

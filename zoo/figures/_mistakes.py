@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from zoo.figures._page import (
     text_width,
     write_png,
 )
+from zoo.figures._tiles import Tiles, is_colored, paste_tile
 
 AT_MOST = 25
 _LABEL_SIZE = 8  # points
@@ -85,7 +85,7 @@ def mistakes(
             "they must be equally many and in the same order."
         )
     picked = pick_mistakes(labels, probabilities)
-    colored = len(picked) > 0 and np.asarray(images[picked[0]]).shape[2] >= 3
+    colored = len(picked) > 0 and is_colored(np.asarray(images[picked[0]]))
     with plain_style():
         if not len(picked):
             pixels = _draw_none(len(labels), title)
@@ -96,9 +96,9 @@ def mistakes(
                 (names[labels[i]], names[predicted[i]], f"({100 * probabilities[i, predicted[i]]:.0f} %)")
                 for i in picked
             ]
-            tiles = Tiles.of([np.asarray(images[i]) for i in picked])
+            tiles = Tiles.of([np.asarray(images[i]) for i in picked], _box(len(picked)))
             pixels = _draw(tiles, captions, title, _subtitle(labels, predicted, len(picked)))
-    return write_png(pixels, path, photographs=colored)
+    return write_png(pixels, path, colors="many" if colored else "few")
 
 
 def _subtitle(labels: npt.NDArray[Any], predicted: npt.NDArray[Any], drawn: int) -> str:
@@ -118,39 +118,9 @@ def _draw_none(count: int, title: str) -> Pixels:
     return page.pixels()
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """Images of one size, `(height, width, 3)` each, ready to be pasted."""
-
-    images: list[Pixels]
-    height: int
-    width: int
-
-    @classmethod
-    def of(cls, images: list[npt.NDArray[Any]]) -> Tiles:
-        """Make `(height, width, channels)` images large enough to see and small enough to keep."""
-        box = 224 if len(images) <= 3 else 112 if len(images) <= 12 else 96
-        height, width = images[0].shape[:2]
-        larger = max(height, width)
-        # Small images keep their pixels, each as a whole square; large ones are resampled to the box.
-        scale = max(1, round(box / larger)) if larger <= box else box / larger
-        size = max(1, round(height * scale)), max(1, round(width * scale))
-        return cls([_resize(_colored(image), *size) for image in images], *size)
-
-
-def _colored(image: npt.NDArray[Any]) -> Pixels:
-    """`(height, width, channels)` as `(height, width, 3)`: grey is repeated, a fourth channel dropped."""
-    image = image.astype(np.uint8, copy=False)
-    return image[:, :, :3] if image.shape[2] >= 3 else image[:, :, :1].repeat(3, axis=2)
-
-
-def _resize(image: Pixels, height: int, width: int) -> Pixels:
-    from PIL import Image
-
-    if height % image.shape[0] == 0 and width % image.shape[1] == 0:
-        return image.repeat(height // image.shape[0], axis=0).repeat(width // image.shape[1], axis=1)
-    resized = Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.LANCZOS)
-    return np.asarray(resized)
+def _box(count: int) -> int:
+    """Pixels that the longer side of each of `count` images takes."""
+    return 224 if count <= 3 else 112 if count <= 12 else 96
 
 
 def _draw(tiles: Tiles, captions: list[tuple[str, str, str]], title: str, subtitle: str) -> Pixels:
@@ -171,9 +141,7 @@ def _draw(tiles: Tiles, captions: list[tuple[str, str, str]], title: str, subtit
             page.text(left, y, line, size=_LABEL_SIZE)
     pixels = page.pixels()
     for (left, top), tile in zip(corners, tiles.images, strict=True):
-        bottom, right = top + tiles.height, left + tiles.width
-        pixels[top - 1 : bottom + 1, left - 1 : right + 1] = 0xBB  # a white image on white paper has an edge
-        pixels[top:bottom, left:right] = tile
+        paste_tile(pixels, tile, top, left)
     return pixels
 
 

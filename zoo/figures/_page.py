@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.float32]
+Colors = Literal["few", "many", "all"]
 
 DPI = 100
 MARGIN = 20  # pixels of white round everything
@@ -222,21 +223,22 @@ def crop_columns(mask: Mask) -> Mask:
     return mask[:, columns[0] : columns[-1] + 1]
 
 
-def paste_ink(pixels: Pixels, mask: Mask, y: int, x: int, ink: int) -> None:
-    """Lay `mask` in grey level `ink` (0 to 255) onto `pixels`, its top left corner at row y, column x."""
+def paste_ink(pixels: Pixels, mask: Mask, y: int, x: int, ink: int | tuple[int, int, int]) -> None:
+    """Lay `mask` onto `pixels`, its top left corner at row y, column x; `ink` is a grey level or RGB."""
     area = pixels[y : y + mask.shape[0], x : x + mask.shape[1]]
-    area[:] = (area + (ink - area.astype(np.float32)) * mask[:, :, None]).round()
+    area[:] = (area + (np.asarray(ink, np.float32) - area) * mask[:, :, None]).round()
 
 
-def write_png(pixels: Pixels, path: str | os.PathLike[str], *, photographs: bool = False) -> Path:
-    """Write `(height, width, 3)` pixels in at most 256 colours; the file is complete or absent.
+def write_png(pixels: Pixels, path: str | os.PathLike[str], *, colors: Colors = "few") -> Path:
+    """Write `(height, width, 3)` pixels; the file is complete or absent.
 
-    That takes a third of the bytes of true colour, and less time to compress. `photographs` says that
-    there are many more colours than that.
+    Args:
+        colors: `few` and `many` keep at most 256, which takes a third of the bytes and less time to
+            compress: for charts, and for the photographs that every trial leaves. `all` keeps every one.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = _of_photographs(pixels) if photographs else _of_a_chart(pixels)
+    image = _WRITERS[colors](pixels)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         image.save(unfinished, "PNG")
@@ -293,6 +295,19 @@ def pick_palette(colors: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], 
         nearest[nearer], distance[nearer] = len(taken), to_it[nearer]
         taken.append(farthest)
     return colors[taken], nearest
+
+
+def _as_they_are(pixels: Pixels) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(pixels)
+
+
+_WRITERS: dict[str, Callable[[Pixels], Any]] = {
+    "few": _of_a_chart,
+    "many": _of_photographs,
+    "all": _as_they_are,
+}
 
 
 def _packed(colors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:

@@ -17,6 +17,7 @@ from zoo.figures._confusion import confusion_matrix
 from zoo.figures._curves import learning_curves
 from zoo.figures._fold_curves import fold_curves
 from zoo.figures._mistakes import mistakes
+from zoo.figures._predictions import predictions
 
 
 def draw_trial(
@@ -25,7 +26,7 @@ def draw_trial(
     """Draw what a trial's folder holds the record of, into `figures/` in that folder.
 
     `events.jsonl` with at least one epoch gives `learning_curves.png`; `predictions.npz`, which only a
-    complete trial leaves, gives `confusion_matrix.png` and `mistakes.png`.
+    complete trial leaves, gives `confusion_matrix.png`, `mistakes.png` and `predictions.png`.
 
     Args:
         folder: the trial's.
@@ -41,16 +42,8 @@ def draw_trial(
     """
     folder = Path(folder)
     figures = folder / "figures"
-    epochs, summary = _read_events(folder / "events.jsonl")
-    written = []
-    if epochs:
-        path = figures / "learning_curves.png"
-        if "fold" in epochs[0]:
-            best = (summary["best_fold"], summary["best_epoch"]) if "best_fold" in summary else None
-            written.append(fold_curves(epochs, path, best=best, title=title))
-        else:
-            best_epoch = summary.get("best_epoch")
-            written.append(learning_curves(epochs, path, best_epoch=best_epoch, title=title))
+    curves = draw_curves(folder, figures / "learning_curves.png", title=title)
+    written = [] if curves is None else [curves]
     if (folder / "predictions.npz").exists():
         labels, probabilities = _read_predictions(folder / "predictions.npz")
         predicted = probabilities.argmax(axis=1)
@@ -58,7 +51,24 @@ def draw_trial(
         written.append(confusion_matrix(labels, predicted, class_names, path, title=title))
         path = figures / "mistakes.png"
         written.append(mistakes(images, labels, probabilities, class_names, path, title=title))
+        path = figures / "predictions.png"
+        written.append(predictions(images, labels, probabilities, class_names, path, title=title))
     return written
+
+
+def draw_curves(folder: str | os.PathLike[str], path: str | os.PathLike[str], *, title: str) -> Path | None:
+    """Draw the learning curves of the trial in `folder` to `path`; None where it has no epoch.
+
+    Raises:
+        DataError: `events.jsonl` cannot be read.
+    """
+    epochs, summary = _read_events(Path(folder) / "events.jsonl")
+    if not epochs:
+        return None
+    if "fold" in epochs[0]:
+        best = (summary["best_fold"], summary["best_epoch"]) if "best_fold" in summary else None
+        return fold_curves(epochs, path, best=best, title=title)
+    return learning_curves(epochs, path, best_epoch=summary.get("best_epoch"), title=title)
 
 
 def _read_events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -1,0 +1,99 @@
+"""Samples per class: the right images in the right rows, however many classes there are."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoo.figures import pick_samples, samples
+from zoo.figures._samples import AT_MOST
+
+
+@given(st.lists(st.integers(0, 4), max_size=60), st.integers(0, 4), st.integers(1, 8))
+def test_picked_are_of_the_class_and_spread_over_it(labels, label, count):
+    picked = pick_samples(labels, label, count)
+    members = [i for i, one in enumerate(labels) if one == label]
+    assert len(picked) == min(count, len(members))
+    assert set(picked.tolist()) <= set(members)
+    assert (np.diff(picked) > 0).all()
+    if len(picked) > 1:
+        assert (picked[0], picked[-1]) == (members[0], members[-1])
+
+
+def test_each_row_has_the_images_of_its_class(tmp_path, open_png):
+    """Images of one grey for each class: its greys stand in one band of the page, in order."""
+    greys = np.array([10, 60, 110, 160, 210], np.uint8)
+    labels = np.arange(50) % 5
+    images = np.broadcast_to(greys[labels][:, None, None, None], (50, 28, 28, 1))
+    pixels = open_png(samples(images, labels, list("abcde"), tmp_path / "s.png", title="t"))
+    bands = []
+    for grey in greys:
+        rows = np.flatnonzero((pixels == grey).all(axis=2).sum(axis=1) > 100)
+        assert len(rows) >= 28
+        bands.append((rows.min(), rows.max()))
+    assert all(above[1] < below[0] for above, below in pairwise(bands))
+
+
+@pytest.mark.parametrize("classes", [2, 10, 26, 150])
+@pytest.mark.parametrize("shape", [(8, 8, 1), (150, 150, 3)])
+def test_any_number_of_classes(tmp_path, open_png, assert_tidy, classes, shape):
+    labels = np.arange(classes * 2) % classes
+    images = np.random.default_rng(0).integers(0, 200, (len(labels), *shape)).astype(np.uint8)
+    names = [f"class {number}" for number in range(classes)]
+    path = samples(images, labels, names, tmp_path / "s.png", title="a dataset", note="the training split")
+    assert_tidy(open_png(path))
+
+
+@pytest.mark.parametrize("shape", [(20, 60, 4), (60, 20, 3), (300, 7, 2), (1, 1, 1)])
+def test_any_kind_of_image(tmp_path, open_png, assert_tidy, shape):
+    images = np.random.default_rng(0).integers(0, 200, (30, *shape)).astype(np.uint8)
+    path = samples(images, np.arange(30) % 3, ["a", "b", "c"], tmp_path / "s.png", title="t")
+    assert_tidy(open_png(path))
+
+
+def test_of_many_classes_the_first_are_shown(tmp_path, open_png):
+    """The images of the last class shown are on the page, those of the next are not."""
+    labels = np.arange(AT_MOST + 1)
+    images = np.zeros((AT_MOST + 1, 28, 28, 3), np.uint8)
+    images[AT_MOST - 1], images[AT_MOST] = (255, 0, 0), (0, 255, 0)
+    names = [str(label) for label in labels]
+    pixels = open_png(samples(images, labels, names, tmp_path / "s.png", title="t"))
+    assert (pixels == (255, 0, 0)).all(axis=2).sum() >= 28**2
+    assert not (pixels == (0, 255, 0)).all(axis=2).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_names_and_a_class_without_images(tmp_path, open_png, assert_tidy):
+    images = np.zeros((4, 28, 28, 1), np.uint8)
+    names = ["naïve café " * 20, "قط", "$5 and $10", "猫", "nobody"]
+    path = samples(images, [0, 1, 2, 3], names, tmp_path / "s.png", title="$x$ 猫")
+    assert_tidy(open_png(path))
+
+
+def test_only_the_images_drawn_are_read(tmp_path):
+    class Counting:
+        def __init__(self):
+            self.read = set()
+
+        def __len__(self):
+            return 10_000
+
+        def __getitem__(self, index):
+            self.read.add(int(index))
+            return np.zeros((28, 28, 1), np.uint8)
+
+    images = Counting()
+    samples(images, np.arange(10_000) % 10, list("0123456789"), tmp_path / "s.png", title="t")
+    assert len(images.read) <= 10 * 12 + 1
+
+
+def test_what_does_not_fit(tmp_path):
+    with pytest.raises(ValueError, match="3 images and 2 labels"):
+        samples(np.zeros((3, 8, 8, 1), np.uint8), [0, 1], ["a", "b"], tmp_path / "s.png", title="t")
+    with pytest.raises(ValueError, match="0 images"):
+        samples(np.zeros((0, 8, 8, 1), np.uint8), [], ["a", "b"], tmp_path / "s.png", title="t")
+    assert not list(tmp_path.iterdir())

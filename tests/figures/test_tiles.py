@@ -1,0 +1,57 @@
+"""Images as tiles: of a size to look at, pixels kept as squares, pasted where they belong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo.figures._tiles import Tiles, colored, paste_tile, resize, tile_size
+
+
+@pytest.mark.parametrize("box", [44, 96, 112, 224])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (28, 28), (64, 64), (150, 150), (2_000, 3), (3, 2_000)])
+def test_tiles_are_large_enough_to_see_and_small_enough_to_keep(box, size):
+    tiles = Tiles.of([np.zeros((*size, 1), np.uint8)] * 2, box)
+    assert all(tile.shape == (tiles.height, tiles.width, 3) for tile in tiles.images)
+    assert box / 1.5 <= max(tiles.height, tiles.width) <= box * 4 / 3
+
+
+@pytest.mark.parametrize("size", [(8, 8), (28, 28), (20, 30)])
+def test_small_images_keep_their_pixels(size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 1)).astype(np.uint8)
+    tiles = Tiles.of([image], 112)
+    step = tiles.height // size[0]
+    assert (tiles.height, tiles.width) == (step * size[0], step * size[1])
+    for row in range(step):
+        for column in range(step):
+            assert (tiles.images[0][row::step, column::step, 0] == image[:, :, 0]).all()
+
+
+def test_proportions_stay():
+    height, width = tile_size((600, 200, 3), 120)
+    assert (height, width) == (120, 40)
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"), [(1, [7, 7, 7]), (2, [7, 7, 7]), (3, [7, 8, 9]), (4, [7, 8, 9])]
+)
+def test_any_number_of_channels_becomes_three(channels, expected):
+    image = np.full((2, 2, channels), np.arange(7, 7 + channels), np.uint8)
+    assert (colored(image) == expected).all()
+
+
+def test_a_large_image_is_averaged_not_thinned_out():
+    stripes = np.zeros((300, 300, 3), np.uint8)
+    stripes[:, ::2] = 255
+    small = resize(stripes, 100, 100)
+    assert 100 < small.mean() < 155
+    assert small.std() < 70
+
+
+def test_a_tile_has_a_line_round_it():
+    page = np.full((20, 20, 3), 255, np.uint8)
+    paste_tile(page, np.full((4, 6, 3), 250, np.uint8), 5, 7)
+    assert (page[5:9, 7:13] == 250).all()
+    assert (page[4, 6:14] == page[9, 6:14]).all()
+    assert (page[4:10, 6] == 0xBB).all()
+    assert (page != 255).any(axis=2).sum() == 6 * 8

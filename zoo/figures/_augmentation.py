@@ -1,0 +1,71 @@
+"""What an augmentation policy does: many versions of one image, and one version of many."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from zoo.figures._page import HEADER, MARGIN, Page, plain_style, text_width, write_png
+from zoo.figures._tiles import Tiles, is_colored, paste_tile, tile_size
+
+VERSIONS = 24  # of one image
+IMAGES = 8  # of which one version each is shown
+_COLUMNS = 8
+_BOX = 112  # pixels
+_GAP = 6
+_SIZE = 8  # points
+
+
+def augmentation(
+    original: npt.NDArray[Any],
+    versions: npt.NDArray[Any],
+    originals: npt.NDArray[Any],
+    augmented: npt.NDArray[Any],
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    subtitle: str,
+) -> Path:
+    """Draw one image with many versions of it, and below several images with one version of each.
+
+    Args:
+        original: `uint8`, shape `(height, width, channels)`.
+        versions: images of that shape, at least one, `(n, height, width, channels)`.
+        originals, augmented: as `versions`, equally many.
+        path: where the PNG goes; its folder is made.
+
+    Raises:
+        ValueError: `originals` and `augmented` are not equally many, or something is missing.
+    """
+    if not len(versions) or not 0 < len(originals) == len(augmented):
+        raise ValueError(
+            f"There are {len(versions)} versions of one image, and {len(augmented)} of {len(originals)} "
+            "others; expected at least one, and one of each."
+        )
+    height, width = tile_size(original.shape, _BOX)
+    step_x, step_y = width + _GAP, height + _GAP
+    with plain_style():
+        label = round(max(text_width(text, _SIZE) for text in ("original", "version"))) + 10
+        left = MARGIN + label
+        upper = HEADER + 24
+        lower = upper + -(-len(versions) // _COLUMNS) * step_y + 40
+        columns = max(min(_COLUMNS, len(versions)) + 1, len(originals))
+        page = Page(max(left + columns * step_x + 10 + MARGIN, 520), lower + 2 * step_y + MARGIN - _GAP)
+        page.header(title, subtitle)
+        page.text(MARGIN, upper - 13, f"{len(versions)} versions of one image", weight="bold")
+        page.text(MARGIN, upper + height / 2, "original", size=_SIZE)
+        page.text(MARGIN, lower - 13, f"one version of each of {len(originals)} images", weight="bold")
+        page.text(MARGIN, lower + height / 2, "original", size=_SIZE)
+        page.text(MARGIN, lower + step_y + height / 2, "version", size=_SIZE)
+        pixels = page.pixels()
+        paste_tile(pixels, Tiles.of([original], _BOX).images[0], upper, left)
+        for place, tile in enumerate(Tiles.of(versions, _BOX).images):
+            row, column = divmod(place, _COLUMNS)
+            paste_tile(pixels, tile, upper + row * step_y, left + 10 + (column + 1) * step_x)
+        for row, images in enumerate((originals, augmented)):
+            for column, tile in enumerate(Tiles.of(images, _BOX).images):
+                paste_tile(pixels, tile, lower + row * step_y, left + column * step_x)
+    return write_png(pixels, path, colors="all" if is_colored(original) else "few")

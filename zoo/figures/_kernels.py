@@ -1,0 +1,102 @@
+"""What the classic kernels make of an image: smoothing, horizontal, vertical and all edges."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.figures._page import GREY, HEADER, MARGIN, Page, Pixels, plain_style, write_png
+from zoo.figures._shades import signed_shades
+from zoo.figures._tiles import colored, is_colored, paste_tile, resize, tile_size
+
+Values = npt.NDArray[np.float64]
+
+# Applied as they stand, without turning them round, as a convolution layer does. The edges are
+# Prewitt's (1970) and, for all of them, the sum of the second differences in eight directions.
+KERNELS: Mapping[str, Values] = {
+    "smoothing": np.full((3, 3), 1 / 9),
+    "horizontal edges": np.array([[-1.0, -1, -1], [0, 0, 0], [1, 1, 1]]),
+    "vertical edges": np.array([[-1.0, 0, 1], [-1, 0, 1], [-1, 0, 1]]),
+    "all edges": np.array([[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
+}
+_BOX = 176  # pixels
+_GAP = 22
+
+
+def apply_kernel(image: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> Values:
+    """Weigh every pixel's neighbourhood by `kernel`; the pixels at the edge are repeated outwards.
+
+    Args:
+        image: grey levels, shape `(height, width)`.
+        kernel: odd height and width.
+
+    Returns:
+        The shape of `image`.
+    """
+    padding = [(side // 2, side // 2) for side in kernel.shape]
+    padded = np.pad(image.astype(np.float64), padding, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape)
+    result: Values = np.einsum("hwij,ij->hw", windows, kernel)
+    return result
+
+
+def grey_levels(image: npt.NDArray[Any]) -> Values:
+    """`(height, width, channels)` as grey levels `(height, width)`, 0 to 255: Rec. 601 luma of a colour."""
+    if not is_colored(image):
+        return image[:, :, 0].astype(np.float64)
+    luma: Values = image[:, :, :3] @ np.array([0.299, 0.587, 0.114])
+    return luma
+
+
+def kernels(image: npt.NDArray[Any], path: str | os.PathLike[str], *, title: str, subtitle: str) -> Path:
+    """Draw `image`, and beside it what each of `KERNELS` makes of its grey levels.
+
+    Args:
+        image: `uint8`, shape `(height, width, channels)`.
+        path: where the PNG goes; its folder is made.
+    """
+    grey = grey_levels(image)
+    results = {name: apply_kernel(grey, kernel) for name, kernel in KERNELS.items()}
+    height, width = tile_size(image.shape, _BOX)
+    step_x = max(width, 130) + _GAP
+    top = HEADER + 40
+    with plain_style():
+        page = Page(max(2 * MARGIN + 5 * step_x - _GAP, 520), top + height + 64 + MARGIN)
+        page.header(title, subtitle)
+        page.text(
+            MARGIN,
+            HEADER + 4,
+            "edges are blue where it is brighter below (horizontal), to the right (vertical), than all "
+            "around (all); orange where it is darker",
+            size=8,
+            color=GREY,
+        )
+        for place, name in enumerate(("image", *results)):
+            left = MARGIN + place * step_x
+            page.text(left, top - 13, name, weight="bold")
+            if name in KERNELS:
+                _write_kernel(page, left, top + height + 16, KERNELS[name])
+        pixels = page.pixels()
+        drawn = [colored(image), *(_drawn(name, result) for name, result in results.items())]
+        for place, tile in enumerate(drawn):
+            paste_tile(pixels, resize(tile, height, width), top, MARGIN + place * step_x)
+    return write_png(pixels, path, colors="all")
+
+
+def _drawn(name: str, result: Values) -> Pixels:
+    if name == "smoothing":
+        return colored(result.round().clip(0, 255)[:, :, None])
+    return signed_shades(result)
+
+
+def _write_kernel(page: Page, left: int, top: int, kernel: Values) -> None:
+    """The kernel's numbers, a row below the other."""
+    for row, numbers in enumerate(kernel):
+        for column, number in enumerate(numbers):
+            text = f"{number:.0f}".replace("-", "−") if number == round(number) else "1/9"
+            page.text(left + 24 + column * 34, top + row * 18, text, size=9, color=GREY, ha="right")
