@@ -103,27 +103,24 @@ def layer_maps(
         raise ValueError("There are no layers to draw the maps of.")
     places = np.linspace(0, len(layers) - 1, min(len(layers), AT_MOST_LAYERS)).round().astype(int)
     shown = [layers[place] for place in places]
-    box = 96 if len(shown) <= 8 else 68
     told = f"{len(shown)} of {len(layers)} layers" if len(shown) < len(layers) else f"{len(layers)} layers"
     told += f", up to {MAPS_OF_EACH} maps of each" + (f"; {subtitle}" if subtitle else "")
     # One size for all: what pooling halves is drawn in pixels of twice the size.
-    height, width = _map_size(image.shape, box)
+    height, width = _map_size(image.shape, 96 if len(shown) <= 8 else 68)
+    step_x, step_y = width + _GAP, max(height + _GAP, 34)
+    columns = max(min(MAPS_OF_EACH, one.maps.shape[2]) for one in shown)
+    top = HEADER + 24
     with plain_style():
-        label = min(200, round(max(text_width(one.layer, _SIZE, "bold") for one in shown)) + 4)
-        label = max(label, round(max(text_width(f"{one.kind} {one.shape}", 7) for one in shown)))
+        label = max(_label_width(one) for one in shown)
         left = MARGIN + label + 12
-        step_x, step_y = width + _GAP, max(height + _GAP, 34)
-        top = HEADER + 24
-        columns = max(min(MAPS_OF_EACH, one.maps.shape[2]) for one in shown)
-        width_needed = max(left + columns * step_x - _GAP, MARGIN + round(text_width(_SCALE, _SIZE)))
-        page = Page(width_needed + MARGIN, top + (len(shown) + 1) * step_y + MARGIN)
+        right = max(left + columns * step_x - _GAP, MARGIN + round(text_width(_SCALE, _SIZE)))
+        page = Page(right + MARGIN, top + (len(shown) + 1) * step_y + MARGIN)
         page.header(title, told)
         page.text(MARGIN, HEADER + 4, _SCALE, size=_SIZE, color=GREY)
         page.text(MARGIN, top + height / 2, "the image", size=_SIZE)
         for row, one in enumerate(shown, start=1):
             middle = top + row * step_y + height / 2
-            name = shorten(one.layer, label, _SIZE, "bold")
-            page.text(MARGIN, middle - 7, name, size=_SIZE, weight="bold")
+            page.text(MARGIN, middle - 7, shorten(one.layer, label, _SIZE, "bold"), size=_SIZE, weight="bold")
             page.text(MARGIN, middle + 7, f"{one.kind} {one.shape}", size=7, color=GREY)
         pixels = page.pixels()
         paste_tile(pixels, resize(colored(image), height, width), top, left)
@@ -132,6 +129,12 @@ def layer_maps(
                 tile = resize_map(_tile(one.maps[:, :, column]), height, width)
                 paste_tile(pixels, tile, top + row * step_y, left + column * step_x)
     return write_png(pixels, path, colors="all")
+
+
+def _label_width(one: LayerMaps) -> int:
+    """Pixels for a layer's name, up to 200 of them, and for what it is."""
+    name = min(200, round(text_width(one.layer, _SIZE, "bold")) + 4)
+    return max(name, round(text_width(f"{one.kind} {one.shape}", 7)))
 
 
 def _tile(one: npt.NDArray[Any]) -> Pixels:

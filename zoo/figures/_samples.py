@@ -15,6 +15,7 @@ from zoo.figures._page import (
     HEADER,
     MARGIN,
     Page,
+    Pixels,
     plain_style,
     readable_names,
     shorten,
@@ -27,6 +28,7 @@ AT_MOST = 100  # classes; of more, the first are shown
 _LONGEST_NAME = 120  # pixels
 _SIZE = 8  # points
 _GAP = 6  # pixels between images
+_GUTTER = 24  # pixels between columns of classes
 
 
 def pick_samples(labels: Any, label: int, count: int) -> npt.NDArray[np.int64]:
@@ -68,34 +70,53 @@ def samples(
             f"There are {len(images)} images and {len(labels)} labels; expected a label for each."
         )
     shape = np.asarray(images[0]).shape
-    shown = range(min(len(class_names), AT_MOST))
-    blocks, box, count = _arrangement(len(shown))
-    height, width = tile_size(shape, box)
+    shown = min(len(class_names), AT_MOST)
     with plain_style():
-        names = [shorten(name, _LONGEST_NAME, _SIZE) for name in readable_names(class_names[: len(shown)])]
-        longest = max(round(max(text_width(name, _SIZE) for name in names)), 60)
-        rows = -(-len(shown) // blocks)
-        step_y = max(height + _GAP, 34)
-        block = longest + 12 + count * (width + _GAP) + 24
-        page = Page(max(2 * MARGIN + blocks * block - 24, 520), HEADER + 6 + rows * step_y + MARGIN)
+        names = [shorten(name, _LONGEST_NAME, _SIZE) for name in readable_names(class_names[:shown])]
+        layout = _Layout(names, shape)
+        page = layout.page()
         page.header(title, _subtitle(labels, shape, len(class_names), note))
-        corners = [
-            (HEADER + 6 + place % rows * step_y, MARGIN + place // rows * block)
-            for place in range(len(shown))
-        ]
-        for label, (top, left) in zip(shown, corners, strict=True):
-            there = int((labels == label).sum())
-            page.text(left, top + height / 2 - 7, names[label], size=_SIZE)
-            told = f"{there:,} image{'s' if there != 1 else ''}" if there else "no images"
-            page.text(left, top + height / 2 + 7, told, size=7, color=GREY)
+        for label, name in enumerate(names):
+            layout.write_name(page, label, name, int((labels == label).sum()))
         pixels = page.pixels()
-        for label, (top, left) in zip(shown, corners, strict=True):
-            picked = pick_samples(labels, label, count)
-            if len(picked):
-                tiles = Tiles.of([np.asarray(images[i]) for i in picked], box)
-                for place, tile in enumerate(tiles.images):
-                    paste_tile(pixels, tile, top, left + longest + 12 + place * (width + _GAP))
+        for label in range(shown):
+            picked = pick_samples(labels, label, layout.images_of_each)
+            layout.paste(pixels, label, [np.asarray(images[i]) for i in picked])
     return write_png(pixels, path, colors="all" if shape[2] >= 3 else "few")
+
+
+class _Layout:
+    """Where everything goes: classes one below the other, in one or several columns."""
+
+    def __init__(self, names: Sequence[str], shape: tuple[int, ...]) -> None:
+        columns, self._box, self.images_of_each = _arrangement(len(names))
+        self._height, self._width = tile_size(shape, self._box)
+        self._name_width = max(round(max(text_width(name, _SIZE) for name in names)), 60) + 12
+        self._rows = -(-len(names) // columns)
+        self._columns = columns
+        self._step_x = self._name_width + self.images_of_each * (self._width + _GAP) + _GUTTER
+        self._step_y = max(self._height + _GAP, 34)
+
+    def page(self) -> Page:
+        width = 2 * MARGIN + self._columns * self._step_x - _GUTTER
+        return Page(max(width, 520), HEADER + 6 + self._rows * self._step_y + MARGIN)
+
+    def write_name(self, page: Page, label: int, name: str, count: int) -> None:
+        top, left = self._corner(label)
+        middle = top + self._height / 2
+        page.text(left, middle - 7, name, size=_SIZE)
+        told = f"{count:,} image{'s' if count != 1 else ''}" if count else "no images"
+        page.text(left, middle + 7, told, size=7, color=GREY)
+
+    def paste(self, pixels: Pixels, label: int, images: Sequence[npt.NDArray[Any]]) -> None:
+        top, left = self._corner(label)
+        for place, tile in enumerate(Tiles.of(images, self._box).images if images else ()):
+            paste_tile(pixels, tile, top, left + self._name_width + place * (self._width + _GAP))
+
+    def _corner(self, label: int) -> tuple[int, int]:
+        """Row and column of the page at which a class begins."""
+        column, row = divmod(label, self._rows)
+        return HEADER + 6 + row * self._step_y, MARGIN + column * self._step_x
 
 
 def _arrangement(classes: int) -> tuple[int, int, int]:
