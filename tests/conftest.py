@@ -84,3 +84,58 @@ def install_plugin(tmp_path):
         return site
 
     return install
+
+
+@pytest.fixture(scope="session")
+def recorded_study(tmp_path_factory):
+    """A folder in which `zoo tune` might have run: a study `example` of scikit-learn's digits.
+
+    Trial 1 is the best complete one and has its model, trial 0 is complete and has not, trial 2 was
+    pruned, trial 3 is running; and there is a training outside the search.
+    """
+    from zoo.data.prepare import prepare
+    from zoo.registry import Registry
+    from zoo.training import backend, training_space
+    from zoo.training.job import run_trial
+    from zoo.trial import Chosen, TrialConfig
+    from zoo.tuning.record import StudyRecord, TrialRecord
+
+    backend.quiet()
+    registry = Registry.load([])
+    record = StudyRecord(tmp_path_factory.mktemp("recorded"), "example")
+    validation = {"fraction": 0.2, "seed": 0}
+    prepared = prepare(registry.get("dataset", "digits"), {}, validation, record.cache)
+    network = registry.get("architecture", "conv_net").space.check({"filters": (8, 70), "dense_units": ()})
+    config = TrialConfig(
+        dataset=Chosen("digits"),
+        digest=prepared.digest,
+        validation=validation,
+        architecture=Chosen("conv_net", network),
+        augmentation=Chosen("none"),
+        training=training_space().check({"epochs": 2, "learning_rate": 0.01}),
+        objective="val_accuracy",
+        direction="maximize",
+        seed=0,
+    )
+    best = record.trial(1)
+    best.begin(config.as_json())
+    run_trial(config, record.cache, best.folder, best.append, lambda: True)
+    finished = best.finished()
+    assert finished["state"] == "complete", finished["reason"]
+    for other in (record.trial(0), record.training()):  # as they would come out with the same seed
+        shutil.copytree(best.folder, other.folder)
+    (record.folder / "uid").write_text("5f0c", encoding="utf-8")
+    record.trial(0).drop_copies()
+    worse = {**finished["summary"], "best_val_accuracy": 0.1}
+    _rewrite_events(record.trial(0), [*best.events()[:-1], {**finished, "summary": worse}])
+    for number, end in ((2, [{**finished, "state": "pruned", "reason": "pruned after epoch 1"}]), (3, [])):
+        record.trial(number).begin(config.as_json())
+        first = [event for event in best.events() if event.get("epoch") == 1]
+        _rewrite_events(TrialRecord(record.trial(number).folder), [*first, *end])
+    return record.folder.parents[2]
+
+
+def _rewrite_events(trial, events):
+    trial.events_path.unlink(missing_ok=True)
+    for event in events:
+        trial.append(event)

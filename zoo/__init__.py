@@ -2,7 +2,7 @@
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`,
-`train`, `compare`.
+`train`, `compare`, `inspect`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from zoo.errors import InvalidParameters, ZooError
 from zoo.space import Choice, Float, Int, List, Setting, variant
 
 if TYPE_CHECKING:
+    from zoo import inspection as inspect
     from zoo import testing
     from zoo.data import Dataset, Split, progress, reads
     from zoo.hookspecs import hookimpl
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
-    "progress", "InvalidParameters", "ZooError", "testing", "tune", "train", "compare", "__version__",
+    "progress", "InvalidParameters", "ZooError", "testing", "tune", "train", "compare", "inspect",
+    "__version__",
 ]  # fmt: skip
 
+_ROOMS = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
 _WHERE = {
     "hookimpl": "zoo.hookspecs",
     "Dataset": "zoo.data",
@@ -39,8 +42,8 @@ _WHERE = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use what is not needed to say `zoo --help`."""
-    if name == "testing":
-        return importlib.import_module("zoo.testing")
+    if name in _ROOMS:
+        return importlib.import_module(_ROOMS[name])
     if name in _WHERE:
         value = getattr(importlib.import_module(_WHERE[name]), name)
         globals()[name] = value

@@ -64,6 +64,7 @@ def last_line(command, folder, env):
         "check",
         "plugins",
         *(f"{command} --help" for command in zoo.cli.COMMANDS),
+        "inspect features --help",
     ],
 )
 def test_light_commands_load_nothing_heavy(arguments, tmp_path, clean_environment):

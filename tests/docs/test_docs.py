@@ -22,8 +22,10 @@ from zoo.trial import MEASURES, METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLUGINS, COMMANDS, STUDIES = (ROOT / "docs" / name for name in ("plugins.md", "commands.md", "studies.md"))
-PYTHON_NAMES = {"tune", "train", "compare", "__version__"}  # the others are for plugin authors
+PLUGINS, COMMANDS, STUDIES, PICTURES = (
+    ROOT / "docs" / name for name in ("plugins.md", "commands.md", "studies.md", "pictures.md")
+)
+PYTHON_NAMES = {"tune", "train", "compare", "inspect", "__version__"}  # the others are for plugin authors
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 every_command = pytest.mark.parametrize("name", zoo_group.list_commands(click.Context(zoo_group)))
@@ -88,13 +90,39 @@ def test_every_name_of_the_conformance_kit_is_documented(name):
 def test_every_command_is_documented_with_all_its_options(name):
     told = section(COMMANDS, f"## zoo {name}")
     command = zoo_group.get_command(click.Context(zoo_group), name)
-    options = {parameter.opts[0] for parameter in command.params if isinstance(parameter, click.Option)}
+    parameters = [parameter for one in parts_of(command) for parameter in one.params]
+    options = {parameter.opts[0] for parameter in parameters if isinstance(parameter, click.Option)}
     documented = {cell.split(" ")[0] for cell in rows(told) if cell.startswith("--")}
     assert documented == options
-    for parameter in command.params:
+    for parameter in parameters:
         if isinstance(parameter, click.Argument):
             assert parameter.name.upper() in told
     assert f"`zoo {name}`" in text_of(COMMANDS).partition("\n## ")[0]  # in the table at the top
+
+
+def parts_of(command):
+    """The command itself, or what it is made of."""
+    return list(command.commands.values()) if isinstance(command, click.Group) else [command]
+
+
+def test_every_picture_is_documented_with_its_options():
+    """In the table of pictures; each option with the pictures that take it; and on a page with an image."""
+    told = rows(section(COMMANDS, "## zoo inspect"))
+    pictures = zoo_group.get_command(click.Context(zoo_group), "inspect").commands
+    assert {key.split(" ")[0] for key in told if not key.startswith("--")} == set(pictures)
+    for option, (of, _) in ((key, cells) for key, cells in told.items() if key.startswith("--")):
+        takers = {name for name, one in pictures.items() if option.split(" ")[0] in names_of(one)}
+        exceptions = set(re.findall(r"`(\w+)`", of))
+        assert takers == (set(pictures) - exceptions if of.startswith("all") else exceptions), option
+    shown = "".join(blocks(PICTURES, "console"))
+    assert set(re.findall(r"^\$ zoo inspect (\w+)", shown, re.MULTILINE)) == set(pictures)
+    in_python = "".join(blocks(PICTURES, "python"))
+    assert set(re.findall(r"zoo\.inspect\.(\w+)\(", in_python)) == set(pictures)
+    assert set(pictures) <= set(zoo.inspect.__all__)
+
+
+def names_of(command):
+    return {name for parameter in command.params for name in parameter.opts}
 
 
 def test_the_options_of_zoo_itself_are_documented():
@@ -166,6 +194,9 @@ def test_every_command_line_shown_is_one_that_zoo_takes(page):
     typed = re.findall(r"^(?:\$ )?(?:pip .* && )?zoo (.*)$", "".join(blocks(page, "console")), re.MULTILINE)
     for name, *arguments in map(shlex.split, typed):
         command = zoo_group.get_command(click.Context(zoo_group), name)
+        if isinstance(command, click.Group):
+            name, *arguments = arguments
+            command = command.get_command(click.Context(command), name)
         assert command is not None, name
         command.make_context(name, arguments)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import tracking_examples as examples
 
-from zoo.tracking import Store, StudyTracker, TrackingError
+from zoo.tracking import Store, StudyTracker, TrackingError, fetch_model
 from zoo.tracking.models import ModelFacts, build_model_folder
 
 FACTS = ModelFacts(examples.IMAGE_SHAPE, examples.NUM_CLASSES, "tensorflow")
@@ -92,3 +93,32 @@ def test_anybody_can_load_a_logged_model(
     error, zoo_is_there = json.loads(said.splitlines()[-1])
     assert error < 1e-5
     assert not zoo_is_there
+
+
+def test_a_model_is_fetched_whole(store: Store, tmp_path: Path, saved_model: Path) -> None:
+    folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")
+    tracker = StudyTracker(store, examples.facts("fetched"))
+    examples.record(tracker, 7, examples.events(), folder)
+    (folder / "model.keras").unlink()
+    (tmp_path / "here").mkdir()
+    fetched = fetch_model(store, "fetched", "abc123-7", tmp_path / "here")
+    assert fetched.is_relative_to(tmp_path / "here")
+    assert fetched.read_bytes() == (saved_model / "model.keras").read_bytes()
+
+
+@pytest.mark.parametrize(("study", "uid"), [("never-heard-of", "abc123-7"), ("pruned-all", "abc123-7")])
+def test_a_model_that_mlflow_does_not_have(local_store: Store, tmp_path: Path, study: str, uid: str) -> None:
+    tracker = StudyTracker(local_store, examples.facts("pruned-all"))
+    examples.record(tracker, 7, examples.events("pruned"), examples.make_folder(tmp_path / "007"))
+    with pytest.raises(TrackingError, match=rf"zoo train --study {study} --trial 7 trains it again$"):
+        fetch_model(local_store, study, uid, tmp_path)
+
+
+def test_a_model_that_mlflow_lost(local_store: Store, tmp_path: Path, saved_model: Path) -> None:
+    folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")
+    tracker = StudyTracker(local_store, examples.facts("lost"))
+    examples.record(tracker, 7, examples.events(), folder)
+    shutil.rmtree(tmp_path / "mlruns")
+    with pytest.raises(TrackingError, match=r"does not hand out the model m-\w+: .") as raised:
+        fetch_model(local_store, "lost", "abc123-7", tmp_path)
+    assert len(str(raised.value).splitlines()) == 1

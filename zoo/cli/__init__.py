@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a study's baseline, or one of its trials again.",
     "compare": "The trials of a study, best first.",
     "ui": "Open MLflow's UI on the record.",
+    "inspect": "Draw a dataset, a policy, a trial, or what its network sees.",
     "list": "What is registered, and which studies there are.",
     "show": "One dataset, architecture, policy or study in full.",
     "check": "Check studies and plugins without training.",

@@ -5,7 +5,7 @@ The only importer of MLflow, which it imports where it is used: importing this p
     store.py    which store, and a client for it            connect, preload, tracking_uri
     writer.py   a study's run and its trials' runs          StudyFacts, StudyTracker
     thread.py   the writer in a thread of its own           BackgroundTracker
-    models.py   `model.keras` as an MLflow model
+    models.py   `model.keras` as an MLflow model       fetch_model
     reader.py   trials as a table, and which MLflow has     leaderboard, ended_runs, model_address
     server.py   MLflow's user interface on the right store  ui_command
     names.py    tags, parameters, unique names
@@ -13,6 +13,7 @@ The only importer of MLflow, which it imports where it is used: importing this p
 
 from __future__ import annotations
 
+from zoo.tracking.models import fetch_model
 from zoo.tracking.names import trial_uid
 from zoo.tracking.reader import ended_runs, leaderboard, model_address, study_page
 from zoo.tracking.server import free_port, ui_address, ui_command, ui_environment
@@ -27,6 +28,7 @@ __all__ = [
     "StudyTracker",
     "TrackingError",
     "connect",
+    "fetch_model",
     "free_port",
     "ended_runs",
     "is_new_store",

@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.tracking.store import Store, TrackingError, quoted
+from zoo.tracking.store import Store, TrackingError, quoted, reason, shown
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -162,6 +162,32 @@ def model_ids(run: Any) -> list[str]:
     """The ids of the models that a run names as its output."""
     outputs = getattr(run, "outputs", None)
     return [output.model_id for output in outputs.model_outputs] if outputs else []
+
+
+def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
+    """Copy the `model.keras` of the trial with that `zoo.uid` into `folder`.
+
+    Raises:
+        TrackingError: MLflow has none of it, or does not hand it out.
+    """
+    experiment_id = store.experiment_id(study)
+    run = store.find_run(experiment_id, uid) if experiment_id else None
+    models = model_ids(run) if run is not None else []
+    if not models:
+        raise TrackingError(
+            f"Neither the trial's folder nor MLflow at {shown(store.uri)} has its model; "
+            f"zoo train --study {study} --trial {uid.rpartition('-')[2]} trains it again"
+        )
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        place = store.client.get_logged_model(models[-1]).artifact_location
+        file = download_artifacts(f"{place}/data/model.keras", dst_path=str(folder), tracking_uri=store.uri)
+    except Exception as error:
+        raise TrackingError(
+            f"MLflow at {shown(store.uri)} does not hand out the model {models[-1]}: {reason(error)}"
+        ) from error
+    return Path(file)
 
 
 def _upload(store: Store, run: Any, model: Any, file: Path, facts: ModelFacts) -> None:

@@ -1,0 +1,288 @@
+"""A trial as it was recorded: its configuration, its epochs, its model, its validation images."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.data import Split
+from zoo.data.prepare import finish_preparing, start_preparing
+from zoo.data.store import Prepared, cut_validation, open_dataset, validation_split
+from zoo.errors import DataError, StudyError, ZooError, did_you_mean
+from zoo.trial import Chosen, TrialConfig
+from zoo.tuning.display import Display
+from zoo.tuning.record import STATE, StudyRecord, TrialRecord
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial of a study, or one training outside the search.
+
+    Args:
+        name: `trial 6`, or `training 20261121-204244-18148`.
+        number: of the trial; None for a training.
+    """
+
+    study: str
+    name: str
+    number: int | None
+    folder: Path
+    cache: Path
+    config: TrialConfig
+
+    @property
+    def title(self) -> str:
+        return f"{self.study}, {self.name}"
+
+    @property
+    def told(self) -> str:
+        """At the beginning of a sentence."""
+        return f"{self.name.capitalize()} of '{self.study}'"
+
+    @cached_property
+    def _events(self) -> list[dict[str, Any]]:
+        return TrialRecord(self.folder).events()
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        return [event for event in self._events if event["event"] == "epoch"]
+
+    @cached_property
+    def finished(self) -> Mapping[str, Any]:
+        """How it ended: `state`, `reason`, `summary`; `{}` while it runs."""
+        return next((event for event in self._events if event["event"] == "finished"), {})
+
+    @property
+    def is_complete(self) -> bool:
+        return self.finished.get("state") == "complete"
+
+    @property
+    def value(self) -> float | None:
+        """The best of its objective; None where it came to none."""
+        value = (self.finished.get("summary") or {}).get(f"best_{self.config.objective}")
+        return None if value is None else float(value)
+
+    def check_complete(self) -> None:
+        """A trial that was not completed left neither model nor predictions.
+
+        Raises:
+            StudyError: this is one.
+        """
+        if self.is_complete:
+            return
+        state = f"was {self.finished['state']}" if self.finished else "is not finished"
+        raise StudyError(
+            f"{self.told} {state}, so it has no model to look into; "
+            f"zoo compare --study {self.study} lists those that were completed."
+        )
+
+
+def find_run(study: str | None, trial: int | None, run: str | os.PathLike[str] | None) -> Run:
+    """A trial by study and number, the champion without a number, or the run of a folder.
+
+    Raises:
+        StudyError: there is no such study, trial or folder, or no trial is complete.
+    """
+    if run is not None:
+        if study is not None or trial is not None:
+            raise StudyError("--run names a run by itself; leave --study and --trial out")
+        return _run_in(Path(run))
+    if study is None:
+        raise StudyError("Which run? Name a study, --study STUDY, or the folder of a run, --run FOLDER")
+    if trial is None:
+        return champion(all_runs(study))
+    return pick(study, [trial], all_runs(study))[0]
+
+
+def all_runs(study: str) -> list[Run]:
+    """Every trial of a study that has a record here, by number; at least one.
+
+    Raises:
+        StudyError: there is none.
+    """
+    root = Path.cwd()
+    study = Path(study).stem if study.endswith(".toml") else study
+    record = StudyRecord(root, study)
+    found = [
+        Run(study, f"trial {number}", number, folder, record.cache, TrialConfig.from_json(config))
+        for number in record.numbers()
+        for folder in [record.trial(number).folder]
+        if (config := record.trial(number).config()) is not None
+    ]
+    if found:
+        return found
+    known = [path.parent.name for path in (root / STATE).glob("*/trials") if any(path.iterdir())]
+    hint = did_you_mean(study, known) if known else ""
+    raise StudyError(
+        f"There are no trials of a study named '{study}' in {STATE}; "
+        f"`zoo tune --study {study}` makes some. {hint}".rstrip()
+    )
+
+
+def pick(study: str, trials: list[int], runs: list[Run]) -> list[Run]:
+    """The runs of these numbers, in their order.
+
+    Raises:
+        StudyError: one is not there.
+    """
+    by_number = {run.number: run for run in runs}
+    for trial in trials:
+        if trial not in by_number:
+            numbers = [run.number for run in runs]
+            listed = ", ".join(map(str, numbers)) if len(numbers) <= 30 else f"{numbers[0]} … {numbers[-1]}"
+            raise StudyError(f"There is no trial {trial} of '{study}'. There is: {listed}.")
+    return [by_number[trial] for trial in trials]
+
+
+def best_first(runs: list[Run]) -> list[Run]:
+    """The complete ones by their objective; of equals the first."""
+    complete = [run for run in runs if run.is_complete and run.value is not None]
+    sign = -1 if runs[0].config.direction == "maximize" else 1
+    return sorted(complete, key=lambda run: sign * (run.value or 0.0))
+
+
+def champion(runs: list[Run]) -> Run:
+    """The best complete trial.
+
+    Raises:
+        StudyError: none is complete.
+    """
+    ranked = best_first(runs)
+    if not ranked:
+        raise StudyError(f"No trial of '{runs[0].study}' is complete yet, so there is no best one to show.")
+    return ranked[0]
+
+
+def _run_in(folder: Path) -> Run:
+    """The run whose record is in `folder`, such as `mlruns/zoo/STUDY/training/…`."""
+    config = TrialRecord(folder).config()
+    if config is None:
+        raise StudyError(
+            f"--run: {folder} holds no run; expected a folder with config.json in it, such as "
+            f"{STATE}/STUDY/training/…, which zoo train prints"
+        )
+    folder = folder.resolve()
+    study, is_trial = folder.parent.parent.name, folder.name.isdigit()
+    # Elsewhere than in a study's record it has all it needs but for the prepared dataset.
+    root = folder.parents[4] if folder.match(str(STATE / "*" / "*" / "*")) else Path.cwd()
+    return Run(
+        study=study,
+        name=f"trial {int(folder.name)}" if is_trial else f"training {folder.name}",
+        number=int(folder.name) if is_trial else None,
+        folder=folder,
+        cache=StudyRecord(root, study).cache,
+        config=TrialConfig.from_json(config),
+    )
+
+
+@contextmanager
+def model_of(run: Run) -> Iterator[Path]:
+    """The file of a complete run's model: the one beside its record, or else a copy of MLflow's.
+
+    Raises:
+        ZooError: neither is there.
+    """
+    run.check_complete()
+    local = run.folder / "model.keras"
+    if local.exists():
+        yield local
+        return
+    from zoo.tracking import connect, fetch_model, trial_uid
+
+    owner = run.folder.parents[1] / "uid"
+    if run.number is None or not owner.exists():
+        raise StudyError(f"{run.told} has no model any more: expected {local}")
+    uid = trial_uid(owner.read_text(encoding="utf-8").strip(), run.number)
+    with tempfile.TemporaryDirectory(prefix="zoo-model-") as folder:
+        yield fetch_model(connect(create=False), run.study, uid, Path(folder))
+
+
+def validation_data(run: Run, display: Display) -> tuple[Split, tuple[str, ...]]:
+    """The images that the run was validated with, and the names of the classes.
+
+    Read from the cache; prepared again where they are not there any more.
+
+    Raises:
+        ZooError: they cannot be had, or are not what they were.
+    """
+    config = run.config
+    try:
+        dataset = open_dataset(run.cache, config.digest)
+    except DataError:
+        prepared = prepare(config.dataset, config.validation, run.cache, display)
+        if prepared.digest != config.digest:
+            raise StudyError(
+                f"{run.told} was trained on other data "
+                f"({config.digest[:12]}…, now {prepared.digest[:12]}…), so its images cannot be shown."
+            ) from None
+        dataset = open_dataset(run.cache, config.digest)
+    cut_validation(run.cache, config.digest, dataset, config.validation)
+    split = validation_split(run.cache, config.digest, dataset, config.validation)
+    return split, tuple(dataset.class_names)
+
+
+def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
+    """Class probabilities `(n, classes)` of the validation images, as recorded or predicted again."""
+    from zoo.inspection._network import probabilities
+    from zoo.inspection._process import ask
+
+    run.check_complete()
+    recorded = run.folder / "predictions.npz"
+    if recorded.exists():
+        with np.load(recorded, allow_pickle=False) as arrays:
+            return np.asarray(arrays["probabilities"])
+    display.phase("predicting with its model …")
+    with model_of(run) as model:
+        answer: npt.NDArray[Any] = ask(
+            probabilities,
+            model,
+            run.cache,
+            run.config.digest,
+            run.config.validation,
+            log=run.folder / "output.log",
+        )
+    return answer
+
+
+def prepare(dataset: Chosen, validation: Mapping[str, Any], cache: Path, display: Display) -> Prepared:
+    """Have a dataset prepared in a process of its own, as `zoo tune` does.
+
+    Raises:
+        ZooError: it cannot be.
+    """
+    display.phase("preparing the dataset …")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZooError(
+            f"{cache} cannot be written ({error.strerror}); prepared datasets are kept there. "
+            "Run zoo in a folder you may write to, or set ZOO_CACHE_DIR to one."
+        ) from None
+    preparing = start_preparing(dataset, validation, cache, cache / "prepare.log")
+    try:
+        prepared = finish_preparing(preparing, dataset)
+    finally:
+        preparing.kill()
+    if prepared.warning:
+        display.problem(prepared.warning)
+    return prepared
+
+
+def image_of(images: Any, number: int, where: str) -> npt.NDArray[Any]:
+    """Image `number`, the first is 0, as an array in memory.
+
+    Raises:
+        ZooError: there are not so many.
+    """
+    if not 0 <= number < len(images):
+        raise ZooError(f"--image: there is no image {number} in {where}; expected 0 … {len(images) - 1}")
+    return np.asarray(images[number])

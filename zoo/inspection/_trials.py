@@ -1,0 +1,290 @@
+"""Pictures of a trial: its curves, what it predicted, what its network sees."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from zoo import figures
+from zoo.errors import StudyError, ZooError
+from zoo.inspection import _network, _process
+from zoo.inspection._network import LayerTable
+from zoo.inspection._picture import Picture, checked_output, written
+from zoo.inspection._runs import (
+    Run,
+    all_runs,
+    best_first,
+    find_run,
+    image_of,
+    model_of,
+    pick,
+    predictions_of,
+    validation_data,
+)
+from zoo.tuning.display import Display, PlainDisplay
+from zoo.tuning.record import STATE
+
+Output = str | os.PathLike[str] | None
+
+_WHERE = "the validation split"
+
+
+def curves(
+    study: str | None = None,
+    *trials: int,
+    run: Output = None,
+    top: int = figures.COMPARED_AT_MOST,
+    output: Output = None,
+) -> Picture:
+    """Learning curves: of one trial, or of several in one picture.
+
+    Args:
+        study: a study's name.
+        trials: numbers. One gives its training and validation curves; several are compared by their
+            validation curves; none compares the best.
+        run: a run's folder, instead of a study.
+        top: with no trials named, so many of the best have a colour, at most 8; the others are grey.
+        output: the PNG to write; by default one in `figures/` of the trial's record, or of the
+            study's.
+
+    Raises:
+        ZooError: something a person can put right.
+    """
+    if run is not None or len(trials) == 1:
+        return _curves_of_one(find_run(study, trials[0] if trials else None, run), output)
+    if study is None:
+        raise StudyError("Which run? Name a study, --study STUDY, or the folder of a run, --run FOLDER")
+    runs = all_runs(study)
+    chosen = pick(study, list(trials), runs) if trials else best_first(runs)[:top]
+    others = [] if trials else [one for one in runs if one not in chosen]
+    if not any(one.epochs for one in chosen):
+        raise StudyError(f"No trial of '{study}' is complete, so there are no curves to compare yet.")
+    name = f"curves-{'-'.join(map(str, trials))}.png" if trials else "curves.png"
+    path = checked_output(output, STATE / study / "figures" / name)
+    return written(
+        lambda path: figures.compared_curves(
+            [_curve(one) for one in chosen], path, title=study, others=[_curve(one) for one in others]
+        ),
+        path,
+    )
+
+
+def _curves_of_one(run: Run, output: Output) -> Picture:
+    path = checked_output(output, run.folder / "figures" / "learning_curves.png")
+    if not run.epochs:
+        raise StudyError(f"{run.told} has no epoch, so it has no curves.")
+    return written(lambda path: figures.draw_curves(run.folder, path, title=run.title), path)
+
+
+def _curve(run: Run) -> figures.Curve:
+    """A trial for a comparison; of folds, their mean as far as every one came."""
+    value = "" if run.value is None else f": {run.value:.4f}"
+    state = run.finished.get("state", "running")
+    name = f"{run.name}{value}" if state == "complete" else f"{run.name} ({state}){value}"
+    epochs = run.epochs
+    if not any("fold" in event for event in epochs):
+        return figures.Curve(name, epochs, (run.finished.get("summary") or {}).get("best_epoch"))
+    by_epoch: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for event in epochs:
+        by_epoch[event["epoch"]].append(event["metrics"])
+    folds = len({event["fold"] for event in epochs})
+    whole = {epoch: metrics for epoch, metrics in by_epoch.items() if len(metrics) == folds}
+    return figures.Curve(
+        name, [{"epoch": epoch, "metrics": _mean(metrics)} for epoch, metrics in whole.items()]
+    )
+
+
+def _mean(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: fmean(one[name] for one in metrics) for name in metrics[0]}
+
+
+def confusion(
+    study: str | None = None,
+    trial: int | None = None,
+    *,
+    run: Output = None,
+    output: Output = None,
+    display: Display | None = None,
+) -> Picture:
+    """Which class a trial's model takes for which, on the validation split.
+
+    Args:
+        study: a study's name.
+        trial: a complete trial's number; the best one by default.
+        run: a run's folder, instead of a study.
+        output: the PNG to write; by default one in `figures/` of the trial's record.
+        display: told of the progress; plain lines on stderr by default.
+
+    Raises:
+        ZooError: something a person can put right.
+    """
+    found = find_run(study, trial, run)
+    path = checked_output(output, found.folder / "figures" / "confusion_matrix.png")
+    display = display or PlainDisplay()
+    predicted = predictions_of(found, display)
+    split, names = validation_data(found, display)
+    return written(
+        lambda path: figures.confusion_matrix(
+            split.labels, predicted.argmax(axis=1), names, path, title=found.title
+        ),
+        path,
+    )
+
+
+def mistakes(
+    study: str | None = None,
+    trial: int | None = None,
+    *,
+    run: Output = None,
+    output: Output = None,
+    display: Display | None = None,
+) -> Picture:
+    """Of every class the validation image that a trial's model most confidently takes for another.
+
+    Args: as for `confusion`.
+
+    Raises:
+        ZooError: something a person can put right.
+    """
+    found = find_run(study, trial, run)
+    path = checked_output(output, found.folder / "figures" / "mistakes.png")
+    display = display or PlainDisplay()
+    predicted = predictions_of(found, display)
+    split, names = validation_data(found, display)
+    return written(
+        lambda path: figures.mistakes(split.images, split.labels, predicted, names, path, title=found.title),
+        path,
+    )
+
+
+def predictions(
+    study: str | None = None,
+    trial: int | None = None,
+    *,
+    run: Output = None,
+    images: Sequence[int] = (),
+    output: Output = None,
+    display: Display | None = None,
+) -> Picture:
+    """Validation images beside the probabilities that a trial's model gives their classes.
+
+    Args:
+        images: their numbers, the first is 0; by default six of all, and the six that the model is
+            least certain of.
+        study, trial, run, output, display: as for `confusion`.
+
+    Raises:
+        ZooError: something a person can put right.
+    """
+    found = find_run(study, trial, run)
+    name = f"predictions-{'-'.join(map(str, images))}.png" if images else "predictions.png"
+    path = checked_output(output, found.folder / "figures" / name)
+    display = display or PlainDisplay()
+    predicted = predictions_of(found, display)
+    split, names = validation_data(found, display)
+    for number in images:
+        image_of(split.images, number, _WHERE)
+    return written(
+        lambda path: figures.predictions(
+            split.images, split.labels, predicted, names, path, title=found.title, picked=list(images) or None
+        ),
+        path,
+    )
+
+
+def features(
+    study: str | None = None,
+    trial: int | None = None,
+    *,
+    run: Output = None,
+    layer: str | None = None,
+    image: int = 0,
+    output: Output = None,
+    display: Display | None = None,
+) -> Picture:
+    """What the layers of a trial's network make of one validation image.
+
+    Args:
+        layer: its name, as `layers` lists it, for up to 64 of its maps; None for a few maps of every
+            convolution and pooling.
+        image: its number, the first is 0.
+        study, trial, run, output, display: as for `confusion`.
+
+    Raises:
+        ZooError: something a person can put right.
+    """
+    found = find_run(study, trial, run)
+    of_layer = "" if layer is None else f"{layer.replace('/', '-')}-"
+    path = checked_output(output, found.folder / "figures" / f"features-{of_layer}{image}.png")
+    found.check_complete()
+    display = display or PlainDisplay()
+    _process.begin()
+    split, names = validation_data(found, display)
+    pixels = image_of(split.images, image, _WHERE)
+    at_most = figures.AT_MOST_MAPS if layer is not None else figures.MAPS_OF_EACH
+    maps = _ask(_network.maps, found, display, pixels, layer, at_most)
+    title, told = f"{found.title}, image {image}", f"the image is of class {names[int(split.labels[image])]}"
+    if layer is not None:
+        return written(
+            lambda path: figures.feature_maps(pixels, maps[0], path, title=title, subtitle=told), path
+        )
+    return written(lambda path: figures.layer_maps(pixels, maps, path, title=title, subtitle=told), path)
+
+
+def filters(
+    study: str | None = None,
+    trial: int | None = None,
+    *,
+    run: Output = None,
+    output: Output = None,
+    display: Display | None = None,
+) -> Picture:
+    """The filters that the first convolution of a trial's network learned.
+
+    Args: as for `confusion`.
+
+    Raises:
+        ZooError: something a person can put right.
+    """
+    found = find_run(study, trial, run)
+    path = checked_output(output, found.folder / "figures" / "filters.png")
+    layer, kernel = _ask(_network.first_filters, found, display or PlainDisplay())
+    return written(lambda path: figures.filters(kernel, path, title=found.title, layer=layer), path)
+
+
+def layers(
+    study: str | None = None,
+    trial: int | None = None,
+    *,
+    run: Output = None,
+    display: Display | None = None,
+) -> LayerTable:
+    """The layers of a trial's network with their shapes and parameters; `str` is the table as text.
+
+    Args: as for `confusion`.
+
+    Raises:
+        ZooError: something a person can put right.
+    """
+    found = find_run(study, trial, run)
+    found.check_complete()
+    display = display or PlainDisplay()
+    _process.begin()
+    split, _ = validation_data(found, display)
+    table: LayerTable = _ask(_network.layer_table, found, display, image_of(split.images, 0, _WHERE))
+    return table
+
+
+def _ask(question: Any, run: Run, display: Display, *arguments: Any) -> Any:
+    """Ask a run's model; what is wrong is told with the run's name."""
+    run.check_complete()
+    _process.begin()
+    display.phase("loading the model …")
+    with model_of(run) as model:
+        try:
+            return _process.ask(question, model, *arguments, log=run.folder / "output.log")
+        except ZooError as error:
+            raise ZooError(f"{run.title}: {error}") from None
