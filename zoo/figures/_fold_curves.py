@@ -15,9 +15,9 @@ from zoo.figures._curves import (
     VALIDATION,
     WIDTH,
     Values,
-    _key,
-    _scale,
     epoch_ticks,
+    set_vertical_scale,
+    write_key,
 )
 from zoo.figures._page import HEADER, INK, Page, plain_style, write_png
 
@@ -46,7 +46,7 @@ def fold_curves(
     with plain_style():
         page = Page(WIDTH, HEIGHT)
         page.header(title, _subtitle(epochs, best))
-        _key(page)
+        write_key(page)
         for left, name in ((70, "loss"), (WIDTH // 2 + 65, "accuracy")):
             axes = page.axes(left, HEADER + 30, WIDTH // 2 - 90, HEIGHT - HEADER - 80)
             axes.set_title(name, color=INK)
@@ -59,7 +59,7 @@ def fold_curves(
             last = drawn[1].shape[1]
             axes.set_xlim(0.5, last + 0.5)
             axes.set_xticks(epoch_ticks(1, last))
-            _scale(axes, np.concatenate(drawn).ravel(), largest=1 if name == "accuracy" else None)
+            set_vertical_scale(axes, np.concatenate(drawn).ravel(), largest=1 if name == "accuracy" else None)
         pixels = page.pixels()
     return write_png(pixels, path)
 
