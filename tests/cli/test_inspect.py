@@ -80,6 +80,15 @@ def test_the_hint_is_of_the_same_run(inspect):
     assert f"zoo inspect mistakes --run {folder} " in inspect(f"confusion --run {folder}").stderr
 
 
+def test_the_hint_is_of_the_same_dataset(inspect, tmp_path):
+    (tmp_path / "signs.csv").write_text("label,pixel1,pixel2,pixel3,pixel4\n" + "0,9,8,7,6\n1,1,2,3,4\n" * 9)
+    said = inspect(f"samples csv_images --set train={tmp_path}/signs.csv --output {tmp_path}/s.png").stderr
+    assert f"augmentation affine csv_images --set dataset.train={tmp_path}/signs.csv " in said
+    assert (
+        "zoo inspect augmentation affine --study digits_cnn " in inspect("samples --study digits_cnn").stderr
+    )
+
+
 def test_a_path_elsewhere_is_printed_whole(inspect, tmp_path):
     assert inspect(f"samples digits --output {tmp_path}/s.png").stdout == f"{tmp_path}/s.png\n"
 

@@ -114,7 +114,19 @@ class TestAugmentation:
         inspection.augmentation("none", study="turned", output=tmp_path / "a.png", **QUIET)
         assert in_this_process[0][0].parameters == {}
 
-    def test_the_last_images_are_followed_by_the_first(self, in_study, in_this_process, tmp_path):
+    @pytest.mark.parametrize(
+        ("first", "images", "expected"),
+        [
+            (0, 16, [0, 2, 4, 6, 8, 10, 12, 14]),
+            (15, 16, [15, 1, 3, 5, 7, 9, 11, 13]),
+            (2, 3, [2, 0, 1]),
+            (0, 1, [0]),
+        ],
+    )
+    def test_the_others_are_spread_over_all(self, first, images, expected):
+        assert _datasets._spread(first, images, 8) == expected
+
+    def test_from_the_last_image_on(self, in_study, in_this_process, tmp_path):
         inspection.augmentation("none", "digits", image=1437, output=tmp_path / "a.png", **QUIET)
         (_, (copies, originals), _) = in_this_process[0]
         np.testing.assert_array_equal(originals[0], copies[0])

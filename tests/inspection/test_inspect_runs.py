@@ -182,7 +182,7 @@ def test_a_cache_that_cannot_be_written(in_tmp):
 
 
 def test_the_warning_of_a_dataset_is_told(in_tmp, monkeypatch):
-    def finish(child, dataset):
+    def finish(child, dataset, listener):
         return Prepared("d" * 64, ("a", "b"), (8, 8, 1), {"train": 9}, "digits", "only some of them")
 
     monkeypatch.setattr(_runs, "finish_preparing", finish)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.errors import StudyError
-from zoo.study import parse_override
 from zoo.study._places import Places
 
 TEXT = """\
@@ -70,24 +68,3 @@ def test_a_quoted_key():
 def test_lines_are_counted_as_editors_count_them():
     text = 'note = "\u2028 and \x85"\nkey = 1\n'
     assert Places("s.toml", text).of("key") == "s.toml:2: key"
-
-
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("rotation=20", ("rotation", 20)),
-        (" fill = nearest", ("fill", "nearest")),
-        ('path="a=b"', ("path", "a=b")),
-        ("path=a=b", ("path", "a=b")),
-        ("classes=[0, 1]", ("classes", [0, 1])),
-        ("name=", ("name", "")),
-    ],
-)
-def test_an_override_without_tables(override, expected):
-    assert parse_override(override) == expected
-
-
-@pytest.mark.parametrize("override", ["rotation", "=20", ""])
-def test_what_is_no_override(override):
-    with pytest.raises(StudyError, match=f"^--set {override}: expected KEY=VALUE, such as rotation=20$"):
-        parse_override(override)

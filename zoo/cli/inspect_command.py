@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,8 +93,10 @@ def samples(dataset: str | None, **options: Any) -> None:
     from zoo import inspection
 
     _print(inspection.samples(dataset, display=_display(), **options))
-    which = dataset or f"--study {options['study']}"
-    _hint(f"zoo inspect augmentation affine {which}", "what a policy makes of its images")
+    of_study = [] if options["study"] is None else ["--study", options["study"]]
+    parameters = [f"dataset.{one.removeprefix('dataset.')}" for one in options["overrides"]]
+    again = [*filter(None, [dataset]), *of_study, *(word for one in parameters for word in ("--set", one))]
+    _hint(f"zoo inspect augmentation affine {shlex.join(again)}", "what a policy makes of its images")
 
 
 @command.command("augmentation")

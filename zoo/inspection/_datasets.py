@@ -20,7 +20,7 @@ from zoo.inspection._network import augmented
 from zoo.inspection._picture import Picture, checked_output, written
 from zoo.inspection._runs import image_of, prepare
 from zoo.registry import Registered, Registry
-from zoo.study import load_study, parse_override
+from zoo.study import load_study, value_of
 from zoo.trial import Chosen
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.record import StudyRecord
@@ -131,7 +131,7 @@ def augmentation(
     _process.begin()
     data = source.open(display)
     original = image_of(data.train.images, image, _WHERE)
-    numbers = [*range(image, len(data.train.images)), *range(image)][: figures.AUGMENTED_IMAGES]
+    numbers = _spread(image, len(data.train.images), figures.AUGMENTED_IMAGES)
     originals = np.stack([np.asarray(data.train.images[number]) for number in numbers])
     copies = np.repeat(original[None], figures.AUGMENTED_VERSIONS, axis=0)
     display.phase("augmenting …")
@@ -148,11 +148,17 @@ def augmentation(
             originals,
             others,
             path,
-            title=f"{policy}, on image {image} of {source.name} and those after it",
+            title=f"{policy} on {source.name}, image {image} and others",
             subtitle=told or "it has no parameters",
         ),
         path,
     )
+
+
+def _spread(first: int, images: int, count: int) -> list[int]:
+    """Up to `count` numbers of `images`, `first` and others at equal distances: files are often sorted."""
+    count = min(count, images)
+    return [(first + place * images // count) % images for place in range(count)]
 
 
 @dataclass(frozen=True)
@@ -190,12 +196,15 @@ def _chosen(entry: Registered, overrides: Sequence[str], values: Mapping[str, An
     told = f"{entry.kind} {entry.name}"
     values = dict(values or {})
     for override in overrides:
-        key, value = parse_override(override.removeprefix(f"{entry.kind}."))
+        key, equals, text = override.removeprefix(f"{entry.kind}.").partition("=")
+        if not equals:
+            raise StudyError(f"--set {override}: expected KEY=VALUE, such as rotation=20")
+        key = key.strip()
         if key not in entry.space:
             hint = did_you_mean(key, entry.space) if entry.space else "It has none."
             raise SpaceError(f"--set {override}: the {told} has no parameter '{key}'. {hint}")
         try:
-            values[key] = entry.space[key].domain.check(value)
+            values[key] = entry.space[key].domain.check(value_of(text))
         except SpaceError as error:
             raise SpaceError(f"--set {override}: {error}") from None
     try:

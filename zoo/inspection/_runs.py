@@ -269,7 +269,7 @@ def prepare(dataset: Chosen, validation: Mapping[str, Any], cache: Path, display
         ) from None
     preparing = start_preparing(dataset, validation, cache, cache / "prepare.log")
     try:
-        prepared = finish_preparing(preparing, dataset)
+        prepared = finish_preparing(preparing, dataset, display.preparing)
     finally:
         preparing.kill()
     if prepared.warning:

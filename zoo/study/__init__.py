@@ -6,7 +6,7 @@ One rule holds everywhere: a value pins, a table searches, silence keeps the aut
 from zoo.study._definition import PRUNERS, SAMPLERS, Search, Searched, StudyDefinition
 from zoo.study._lookup import find_study, known_studies, load_study, read_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front
-from zoo.study._places import parse_override, value_of
+from zoo.study._places import value_of
 from zoo.study._reader import parse_study
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "load_study",
     "objectives_text",
     "pareto_front",
-    "parse_override",
     "parse_study",
     "read_study",
     "value_of",

@@ -120,18 +120,6 @@ def override_value(document: dict[str, Any], override: str, places: Places) -> N
     places.overridden[".".join(keys)] = override
 
 
-def parse_override(override: str) -> tuple[str, Any]:
-    """Key and value of a `KEY=VALUE` without tables: `rotation=20`.
-
-    Raises:
-        StudyError: it is not of that form.
-    """
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise StudyError(f"--set {override}: expected KEY=VALUE, such as rotation=20")
-    return key.strip(), value_of(text)
-
-
 def value_of(text: str) -> Any:
     """The value that `text` is in TOML; what is not TOML is a string."""
     try:
