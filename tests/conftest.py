@@ -18,6 +18,14 @@ settings.register_profile("zoo", deadline=None, print_blob=True, suppress_health
 settings.load_profile("zoo")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_trace_at_home(tmp_path_factory):
+    """What zoo remembers of the plugins that tests make up stays out of the home of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def in_tmp(tmp_path, monkeypatch):
     """An empty working folder."""
@@ -33,28 +41,25 @@ def seed():
     return number
 
 
-@pytest.fixture
-def clean_environment(tmp_path):
+def environment_in(folder):
     """This process's environment without what steers zoo, Keras and MLflow; home is an empty folder."""
     steers = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steers)}
-    home = tmp_path / "home"
+    home = folder / "home"
     home.mkdir(exist_ok=True)
     return {**kept, "HOME": str(home), "COLUMNS": "200"}
 
 
-@pytest.fixture
-def zoo_command(tmp_path, clean_environment):
-    """Runs the installed `zoo` in a folder and gives back returncode, stdout and stderr."""
+def command_in(folder, environment):
     script = shutil.which("zoo", path=str(Path(sys.executable).parent)) or shutil.which("zoo")
     if script is None:
         pytest.skip("the command zoo is not installed")
 
-    def run(*arguments, folder=tmp_path, env=None, timeout=120):
+    def run(*arguments, folder=folder, env=None, timeout=120):
         return subprocess.run(
             [script, *map(str, arguments)],
             cwd=folder,
-            env={**clean_environment, **(env or {})},
+            env={**environment, **(env or {})},
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -65,6 +70,55 @@ def zoo_command(tmp_path, clean_environment):
 
 
 @pytest.fixture
+def clean_environment(tmp_path):
+    """This process's environment without what steers zoo, Keras and MLflow; home is an empty folder."""
+    return environment_in(tmp_path)
+
+
+@pytest.fixture
+def zoo_command(tmp_path, clean_environment):
+    """Runs the installed `zoo` in a folder and gives back returncode, stdout and stderr."""
+    return command_in(tmp_path, clean_environment)
+
+
+@pytest.fixture(scope="module")
+def zoo_command_of_module(tmp_path_factory):
+    """As `zoo_command`, in one folder and with one home for all tests of a module."""
+    folder = tmp_path_factory.mktemp("command")
+    return command_in(folder, environment_in(folder))
+
+
+@pytest.fixture(scope="session")
+def pip_install(tmp_path_factory):
+    """Has pip install projects into a folder, without a network; give the folder as PYTHONPATH.
+
+    pip_install(Path("tests/plugins/zoo-layered"), …) -> the folder
+    """
+    pytest.importorskip("pip")
+    pytest.importorskip("hatchling")
+
+    def install(*projects):
+        site = tmp_path_factory.mktemp("site")
+        copies = tmp_path_factory.mktemp("source")  # a build leaves things beside the source
+        for project in projects:
+            shutil.copytree(project, copies / project.name)
+        options = [
+            "--quiet",
+            "--no-index",
+            "--no-deps",
+            "--no-build-isolation",
+            "--disable-pip-version-check",
+        ]
+        sources = [str(copies / project.name) for project in projects]
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, "--target", str(site), *sources], check=True
+        )
+        return site
+
+    return install
+
+
+@pytest.fixture
 def install_plugin(tmp_path):
     """Puts a plugin distribution into a folder, as pip would; give the folder as PYTHONPATH.
 
@@ -72,11 +126,12 @@ def install_plugin(tmp_path):
     """
     site = tmp_path / "site"
 
-    def install(distribution, version, source, *, module=None, entry_point=None):
+    def install(distribution, version, source, *, module=None, entry_point=None, requires=()):
         module = module or distribution.replace("-", "_")
         info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
         metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        metadata += "".join(f"Requires-Dist: {one}\n" for one in requires)
         (info / "METADATA").write_text(metadata, encoding="utf-8")
         named = entry_point or f"{module.removeprefix('zoo_')} = {module}"
         (info / "entry_points.txt").write_text(f"[zoo]\n{named}\n", encoding="utf-8")

@@ -46,6 +46,8 @@ class TrialConfig:
         measures: what else its summary is to say of the model that is kept: `latency_ms`, or a
             metric of the best epoch besides the objective.
         max_parameters: a network with more is not trained.
+        plugins: `DISTRIBUTION:PLUGIN` → version of those that registered what is trained; empty
+            where nobody wrote it down, as in records of earlier versions.
     """
 
     dataset: Chosen
@@ -59,6 +61,7 @@ class TrialConfig:
     seed: int
     measures: tuple[str, ...] = ()
     max_parameters: int | None = None
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folds(self) -> int:

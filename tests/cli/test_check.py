@@ -10,9 +10,9 @@ from zoo import hookimpl
 
 @hookimpl
 def register_datasets(register):
-    register(digits)
+    register(squares)
 
-def digits(): ...
+def squares(): ...
 """
 
 
@@ -94,13 +94,28 @@ def test_a_study_that_needs_what_a_broken_plugin_has_is_told_so(zoo_command, ins
 
 def test_a_name_that_two_plugins_have_is_refused_where_it_is_used(zoo_command, install_plugin, study):
     site = install_plugin("zoo-clash", "9.9", CLASH)
-    study("mine", GOOD)
+    install_plugin("zoo-bang", "1.1", CLASH)
+    study("mine", GOOD.replace("digits", "squares"))
     run = zoo_command("check", "mine", "mnist_cnn", env={"PYTHONPATH": str(site)})
     assert run.returncode == 2
     assert "study mnist_cnn: " in run.stdout
     about_study = run.stderr.splitlines()[1]
-    assert about_study.startswith(
-        "error: studies/mine.toml:1: [dataset] name: The dataset 'digits' is registered by "
+    assert about_study == (
+        "error: studies/mine.toml:1: [dataset] name: The dataset 'squares' is registered by plugin 'bang' of "
+        "zoo-bang 1.1 and by plugin 'clash' of zoo-clash 9.9, so nobody can tell which is meant. Uninstall "
+        "zoo-bang or zoo-clash, or ask its author to rename it."
     )
-    assert "keras-zoo" in about_study
-    assert "zoo-clash 9.9" in about_study
+
+
+def test_a_study_is_not_troubled_by_a_plugin_that_takes_a_name_of_zoos_own(
+    zoo_command, install_plugin, study
+):
+    site = install_plugin("zoo-clash", "9.9", CLASH.replace("squares", "digits"))
+    study("mine", GOOD)
+    run = zoo_command("check", "mine", env={"PYTHONPATH": str(site)})
+    assert run.stdout.startswith("study mine: 5 trials, tpe: in order\n")
+    assert run.stderr == (
+        "error: Plugin 'clash' of zoo-clash 9.9: register_datasets registered 'digits', which is the name of "
+        "one of zoo's own; rename it.\n"
+    )
+    assert zoo_command("check", "mine", "--no-plugins", env={"PYTHONPATH": str(site)}).returncode == 0

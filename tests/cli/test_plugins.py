@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 import zoo
 
@@ -11,9 +14,18 @@ from zoo import hookimpl
 
 
 @hookimpl
+def register_datasets(register):
+    register(disks)
+
+
+@hookimpl
 def register_augmentations(register):
     register(circles)
     register(squares)
+
+
+def disks():
+    """Disks."""
 
 
 def circles():
@@ -25,15 +37,37 @@ def squares():
 '''
 
 
-def test_each_plugin_with_its_distribution_version_and_what_it_registers(zoo_command, install_plugin):
+def rows(text):
+    """The cells of each line; a load time is `… ms`."""
+    lines = [re.sub(r"\d+ ms", "… ms", line) for line in text.splitlines()]
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+
+
+def test_each_plugin_with_its_version_state_load_time_and_what_it_registers(zoo_command, install_plugin):
     site = install_plugin("zoo-shapes", "2.1", SHAPES)
     run = zoo_command("plugins", env={"PYTHONPATH": str(site)})
     assert (run.returncode, run.stderr) == (0, "")
-    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in run.stdout.splitlines()]
-    architectures = next(row for row in rows if row[1] == "architectures")
-    assert architectures[0] == f"keras-zoo {zoo.__version__}"
-    assert architectures[2].startswith("architecture conv_net, architecture ")
-    assert rows[-1] == ["zoo-shapes 2.1", "shapes", "augmentation circles, augmentation squares"]
+    ours = f"keras-zoo {zoo.__version__}"
+    assert rows(run.stdout)[1] == [
+        ours,
+        "architectures",
+        "loaded",
+        "… ms",
+        f"register_architectures: {', '.join(names(zoo_command, 'architectures'))}",
+    ]
+    assert rows(run.stdout)[-1] == [
+        "zoo-shapes 2.1",
+        "shapes",
+        "loaded",
+        "… ms",
+        "register_datasets: disks; register_augmentations: circles, squares",
+    ]
+
+
+def names(zoo_command, kind):
+    listed = json.loads(zoo_command("plugins", "--json").stdout)
+    (plugin,) = (one for one in listed if one["name"] == kind)
+    return [one.partition(" ")[2] for one in plugin["registered"]]
 
 
 def test_what_was_left_out_and_why(zoo_command, install_plugin):
@@ -41,29 +75,58 @@ def test_what_was_left_out_and_why(zoo_command, install_plugin):
     install_plugin("zoo-shapes", "2.1", SHAPES)
     run = zoo_command("plugins", env={"PYTHONPATH": str(site)})
     assert run.returncode == 0
-    assert [line.split() for line in run.stdout.splitlines()][3] == [
-        "zoo-broken",
-        "0.1",
-        "broken",
-        "left",
-        "out",
-    ]
+    assert rows(run.stdout)[3] == ["zoo-broken 0.1", "broken", "left out"]
     assert run.stderr == (
         "warning: Plugin 'broken' of zoo-broken 0.1: register_datasets lacks @zoo.hookimpl above it.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (["plugins", "--no-plugins"], {}),
+        (["--no-plugins", "plugins"], {}),
+        (["plugins"], {"ZOO_PLUGINS": ""}),
+        (["--no-plugins", "plugins"], {"ZOO_PLUGINS": "zoo-shapes"}),
+    ],
+)
+def test_none_but_zoos_own(zoo_command, install_plugin, arguments, env):
+    site = install_plugin("zoo-broken", "0.1", "import os; os._exit(1)")
+    install_plugin("zoo-shapes", "2.1", SHAPES)
+    run = zoo_command(*arguments, env={**env, "PYTHONPATH": str(site)})
+    assert (run.returncode, run.stderr) == (0, "")
+    assert rows(run.stdout)[-2:] == [["zoo-broken 0.1", "broken", "off"], ["zoo-shapes 2.1", "shapes", "off"]]
+
+
+def test_only_those_that_are_named(zoo_command, install_plugin):
+    site = install_plugin("zoo-broken", "0.1", "import os; os._exit(1)")
+    install_plugin("zoo-shapes", "2.1", SHAPES)
+    run = zoo_command("list", "augmentations", env={"PYTHONPATH": str(site), "ZOO_PLUGINS": "zoo-shapes"})
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "circles" in run.stdout
+    run = zoo_command("list", env={"PYTHONPATH": str(site), "ZOO_PLUGINS": "zoo-shape"})
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == (
+        "error: ZOO_PLUGINS: no plugin is installed as 'zoo-shape'. Did you mean 'zoo-shapes'?\n"
     )
 
 
 def test_json(zoo_command, install_plugin):
     site = install_plugin("zoo-shapes", "2.1", SHAPES)
     install_plugin("zoo-broken", "0.1", "1 / 0")
-    plugins = json.loads(zoo_command("plugins", "--json", env={"PYTHONPATH": str(site)}).stdout)
-    assert plugins[-1] == {
+    run = zoo_command("plugins", "--json", env={"PYTHONPATH": str(site)})
+    broken, shapes = json.loads(run.stdout)[-2:]
+    assert 0 < shapes.pop("load_seconds") < 60
+    assert shapes == {
         "name": "shapes",
         "distribution": "zoo-shapes",
         "version": "2.1",
-        "registered": ["augmentation circles", "augmentation squares"],
+        "state": "loaded",
         "problem": "",
+        "hooks": ["register_datasets", "register_augmentations"],
+        "registered": ["dataset disks", "augmentation circles", "augmentation squares"],
     }
-    assert plugins[-2]["problem"] == (
+    assert (broken["state"], broken["registered"]) == ("left out", [])
+    assert broken["problem"] == (
         "Plugin 'broken' of zoo-broken 0.1 could not be loaded: ZeroDivisionError: division by zero"
     )

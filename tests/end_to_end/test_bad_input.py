@@ -13,14 +13,14 @@ from end_to_end_studies import TINY
 from end_to_end_tools import optuna_trials
 
 BROKEN_PLUGIN = "import nothing_of_that_name\n"
-SECOND_CONV_NET = """
+A_WIDE_NET = """
 from zoo import hookimpl
 
 @hookimpl
 def register_architectures(register):
-    register(conv_net)
+    register(wide_net)
 
-def conv_net(input_shape, num_classes):
+def wide_net(input_shape, num_classes):
     "Another one of that name."
 """
 
@@ -189,11 +189,12 @@ class TestThePlugins:
         assert "of zoo-broken 1.2 could not be loaded: ModuleNotFoundError: No module named" in line
 
     def test_two_with_one_name(self, zoo, write, site):
-        self.install(site, "zoo-twin", "0.7", SECOND_CONV_NET)
-        write(TINY)
+        self.install(site, "zoo-one", "0.6", A_WIDE_NET)
+        self.install(site, "zoo-twin", "0.7", A_WIDE_NET)
+        write(TINY.replace('"conv_net"', '"wide_net"'))
         line = refused(zoo, "tune", "--study", "mine", env={"PYTHONPATH": str(site)})
-        assert "The architecture 'conv_net' is registered by" in line
-        assert "keras-zoo" in line
+        assert "The architecture 'wide_net' is registered by" in line
+        assert "zoo-one 0.6" in line
         assert "zoo-twin 0.7" in line
 
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from zoo import hookspecs
 from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
-from zoo.registry import Plugin, hookspecs
+from zoo.registry import Plugin
 from zoo.training import job
 from zoo.training.job import evaluate_model
 from zoo.trial import Chosen

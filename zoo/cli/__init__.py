@@ -58,8 +58,9 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="zoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--no-plugins", is_flag=True, help="Start with what zoo itself ships alone.")
 @click.pass_context
-def zoo(context: click.Context, debug: bool) -> None:
+def zoo(context: click.Context, debug: bool, no_plugins: bool) -> None:
     """Search for a good image classifier, and trust the record of how it was found.
 
     \b
@@ -67,6 +68,8 @@ def zoo(context: click.Context, debug: bool) -> None:
     zoo ui                         compare its trials in MLflow
     """
     context.obj = debug
+    if no_plugins:
+        os.environ["ZOO_PLUGINS"] = ""  # which every process that this one starts inherits
 
 
 def main() -> None:
@@ -107,9 +110,10 @@ def run() -> None:
 
 
 def _arguments() -> list[str]:
-    """`--debug` may stand anywhere; nothing at all asks for help."""
-    given = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    return ["--debug", *given] if len(given) < len(sys.argv) - 1 else given or ["--help"]
+    """What is zoo's own, not a command's, may stand anywhere; nothing at all asks for help."""
+    anywhere = [argument for argument in sys.argv[1:] if argument in ("--debug", "--no-plugins")]
+    given = [argument for argument in sys.argv[1:] if argument not in anywhere]
+    return [*anywhere, *(given or ["--help"])]
 
 
 def _fail(text: str, status: int, debug: bool) -> int:

@@ -29,7 +29,7 @@ def command(studies: tuple[str, ...]) -> None:
                 f"study {study}: {definition.search.trials} trials, {definition.search.sampler}: in order"
             )
     for plugin in registry.plugins:
-        if not plugin.problem:
+        if plugin.state == "loaded":
             click.echo(
                 f"plugin {plugin.name} of {plugin.origin}: registers {len(plugin.registered)}: in order"
             )

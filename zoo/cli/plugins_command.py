@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zoo.registry import Plugin, Registry
+from zoo.registry import HOOKS, Plugin, Registry
 
 
 @click.command("plugins")
@@ -24,14 +24,24 @@ def command(as_json: bool) -> None:
 
 
 def _print(plugins: list[Plugin]) -> None:
-    rows = [(plugin.origin, plugin.name, ", ".join(_registered(plugin)) or "left out") for plugin in plugins]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    for origin, name, told in rows:
-        click.echo(f"{origin:<{widths[0]}}  {name:<{widths[1]}}  {told}")
+    rows = [(one.origin, one.name, one.state, _load_time(one), _offered(one)) for one in plugins]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for origin, name, state, load_time, offered in rows:
+        line = f"{origin:<{widths[0]}}  {name:<{widths[1]}}  {state:<{widths[2]}}  {load_time:>{widths[3]}}"
+        click.echo(f"{line}  {offered}".rstrip())
 
 
-def _registered(plugin: Plugin) -> list[str]:
-    return [f"{entry.kind} {entry.name}" for entry in plugin.registered]
+def _load_time(plugin: Plugin) -> str:
+    return f"{plugin.seconds * 1000:.0f} ms" if plugin.state == "loaded" else ""
+
+
+def _offered(plugin: Plugin) -> str:
+    """Each hook with what it registered: `register_datasets: digits, mnist`."""
+    return "; ".join(
+        f"{hook}: {', '.join(entry.name for entry in plugin.registered if HOOKS[entry.kind] == hook)}"
+        for hook in plugin.hooks
+        if plugin.state == "loaded"
+    )
 
 
 def _facts(plugin: Plugin) -> dict[str, Any]:
@@ -39,6 +49,9 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "name": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
-        "registered": _registered(plugin),
+        "state": plugin.state,
         "problem": plugin.problem,
+        "load_seconds": round(plugin.seconds, 4),
+        "hooks": plugin.hooks,
+        "registered": [f"{entry.kind} {entry.name}" for entry in plugin.registered],
     }

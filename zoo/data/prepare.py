@@ -89,13 +89,20 @@ def _keeping(told: str, cache: Path) -> Iterator[None]:
         raise DataError(f"{told} could not be kept in {cache}: {one_line(error)}") from error
 
 
-def start_preparing(dataset: Chosen, validation: Mapping[str, Any], cache: Path, log: Path) -> Child:
+def start_preparing(
+    dataset: Chosen,
+    validation: Mapping[str, Any],
+    cache: Path,
+    log: Path,
+    plugins: Mapping[str, str] | None = None,
+) -> Child:
     """Begin to prepare in a fresh process; `finish_preparing` waits for what comes of it.
 
     Args:
         log: file for what the plugin prints and warns of, so that it stays out of the display.
+        plugins: `DISTRIBUTION:PLUGIN` → version of the one that registered it; None to look among all.
     """
-    return spawn(_prepare_and_send, (dataset, dict(validation), cache, log))
+    return spawn(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
 
 
 def finish_preparing(child: Child, dataset: Chosen, listener: Listener | None = None) -> Prepared:
@@ -125,12 +132,18 @@ def finish_preparing(child: Child, dataset: Chosen, listener: Listener | None = 
 
 
 def _prepare_and_send(
-    connection: Any, dataset: Chosen, validation: Mapping[str, Any], cache: Path, log: Path
+    connection: Any,
+    dataset: Chosen,
+    validation: Mapping[str, Any],
+    cache: Path,
+    log: Path,
+    plugins: Mapping[str, str] | None,
 ) -> None:
     enter_child({}, log)
     warnings.simplefilter("default")
     try:
-        entry = Registry.load().get("dataset", dataset.name)
+        registry = Registry.load() if plugins is None else Registry.of(plugins)
+        entry = registry.get("dataset", dataset.name)
         with listening(lambda what, fraction: connection.send(Progress(what, fraction))):
             prepared = prepare(entry, dataset.parameters, validation, cache)
         connection.send(prepared)

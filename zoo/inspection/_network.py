@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.data.store import open_dataset, validation_split
-from zoo.errors import ZooError, did_you_mean, one_line
+from zoo.errors import ZooError, did_you_mean
 from zoo.figures import LayerMaps
 from zoo.registry import Registry
+from zoo.training.saved import load_file
 from zoo.trial import Chosen
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class LayerTable:
 
 def layer_table(model_file: Path, image: npt.NDArray[Any]) -> LayerTable:
     """The layers of a saved model with the shapes that `image` (height, width, channels) takes in them."""
-    model = _load(model_file)
+    model = load_file(model_file)
     outputs = {id(layer): output for layer, output in _pass(model, image)}
     names = _names(model)
     rows = [
@@ -105,7 +106,7 @@ def maps(model_file: Path, image: npt.NDArray[Any], layer: str | None, at_most: 
     Raises:
         ZooError: there is no such layer, or none that gives maps.
     """
-    model = _load(model_file)
+    model = load_file(model_file)
     names = _names(model)
     passed = [(names[id(one)], one, output) for one, output in _pass(model, image) if not _is_input(one)]
     with_maps = {name: (one, output[0]) for name, one, output in passed if _shape(output, maps=True)}
@@ -132,7 +133,7 @@ def first_filters(model_file: Path) -> tuple[str, npt.NDArray[Any]]:
     import keras
     from keras import ops
 
-    model = _load(model_file)
+    model = load_file(model_file)
     names = _names(model)
     for layer, _ in _walk(model):
         if isinstance(layer, keras.layers.Conv2D):
@@ -152,7 +153,7 @@ def probabilities(
     from zoo.training.model import predict
 
     split = validation_split(cache, digest, open_dataset(cache, digest), validation)
-    return predict(_load(model_file), split.images)
+    return predict(load_file(model_file), split.images)
 
 
 def augmented(chosen: Chosen, batches: Sequence[npt.NDArray[Any]], seed: int) -> list[npt.NDArray[Any]]:
@@ -181,17 +182,6 @@ def augmented(chosen: Chosen, batches: Sequence[npt.NDArray[Any]], seed: int) ->
     model = keras.Model(pixels, images)
     outputs = [ops.convert_to_numpy(model(batch, training=True)) for batch in batches]
     return [(output * 255).round().clip(0, 255).astype(np.uint8) for output in outputs]
-
-
-def _load(model_file: Path) -> keras.Model:
-    import keras
-
-    Registry.load()  # imports the plugins, whose own layers can then be found
-    try:
-        return keras.saving.load_model(model_file, compile=False)
-    except Exception as error:
-        text = one_line(error)[:300]
-        raise ZooError(f"{model_file} cannot be loaded ({type(error).__name__}: {text})") from error
 
 
 def _walk(model: keras.Model) -> list[tuple[Any, int]]:

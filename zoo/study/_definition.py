@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import StudyError, did_you_mean
-from zoo.registry import Registered
+from zoo.registry import Registered, plugins_of, versions_of
 from zoo.space import Space, Suggester
 from zoo.study._objectives import Objective
 from zoo.training import most_epochs
@@ -139,12 +139,9 @@ class StudyDefinition:
 
     def plugins(self) -> dict[str, str]:
         """Distribution and version of every plugin the study can use."""
-        entries = [
-            self.dataset_entry,
-            *self.architecture.entries.values(),
-            *self.augmentation.entries.values(),
-        ]
-        return dict(sorted({entry.distribution: entry.version for entry in entries}.items()))
+        return versions_of(
+            self.dataset_entry, *self.architecture.entries.values(), *self.augmentation.entries.values()
+        )
 
     def max_epochs(self) -> int:
         """The most epochs a trial may train, in each fold, for pruners that plan with it."""
@@ -175,6 +172,11 @@ class StudyDefinition:
             seed=seed,
             measures=self._measures(),
             max_parameters=self.search.max_parameters,
+            plugins=plugins_of(
+                self.dataset_entry,
+                self.architecture.entries[architecture.name],
+                self.augmentation.entries[augmentation.name],
+            ),
         )
 
     def _measures(self) -> tuple[str, ...]:

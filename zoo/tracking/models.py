@@ -8,6 +8,9 @@ supervisor has only the file, and wants to stay free of Keras:
     data/keras_module.txt         "keras"
     requirements.txt, conda.yaml, python_env.yaml
 
+Where layers are of a plugin, its distribution is among the requirements, the modules to import among
+the metadata, and MLflow's pyfunc loads with `loader.py`, which imports them.
+
 Requirements are stated: having MLflow infer them takes 20 s a model and leaves out Keras.
 """
 
@@ -26,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.tracking.store import Store, TrackingError, quoted, reason, shown
+from zoo.training.saved import Needs, needs_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -63,11 +67,13 @@ def build_model_folder(
     from mlflow.models import Model
 
     keras_version = saved_by(file)
-    requirements = _requirements(keras_version, facts.backend)
+    needs = needs_of(file)
+    requirements = [*_requirements(keras_version, facts.backend), *_requirements_of_plugins(needs)]
     (folder / "data").mkdir(parents=True)
     _link(file, folder / "data" / "model.keras")
     (folder / "data" / "keras_module.txt").write_text("keras", encoding="utf-8")
-    model = Model(signature=_signature(facts), **(origin or {}))
+    about = {"metadata": {"zoo": {"modules": dict(needs.modules)}}} if needs.modules else {}
+    model = Model(signature=_signature(facts), **about, **(origin or {}))
     model.add_flavor(
         "keras",
         data="data",
@@ -76,7 +82,10 @@ def build_model_folder(
         save_exported_model=False,
     )
     pyfunc.add_to_model(
-        model, loader_module="mlflow.keras", conda_env="conda.yaml", python_env="python_env.yaml"
+        model,
+        loader_module="zoo.tracking.loader" if needs.modules else "mlflow.keras",
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
     )
     model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     model.save(str(folder / "MLmodel"))
@@ -190,6 +199,27 @@ def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
     return Path(file)
 
 
+def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
+    """Copy the `.keras` file of a Keras model that MLflow has into `folder`.
+
+    Args:
+        address: as MLflow takes it: `models:/m-…`, `models:/NAME/1`, `runs:/…/model`.
+
+    Raises:
+        TrackingError: there is none, or it cannot be had.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        copy = download_artifacts(artifact_uri=address, dst_path=str(folder), tracking_uri=store.uri)
+    except Exception as error:
+        raise TrackingError(f"MLflow at {shown(store.uri)} has no {address}: {reason(error)}") from error
+    file = Path(copy) / "data" / "model.keras"
+    if not file.exists():
+        raise TrackingError(f"{address} is not a model that mlflow.keras or zoo logged.")
+    return file
+
+
 def _upload(store: Store, run: Any, model: Any, file: Path, facts: ModelFacts) -> None:
     origin = {
         "artifact_path": model.artifact_location,
@@ -217,6 +247,11 @@ def _requirements(keras_version: str, backend: str) -> list[str]:
     """What has to be installed to load the model, as it was here when it was made."""
     others = [_pinned(name) for name in (backend, "numpy") if name]
     return [_pinned("mlflow"), f"keras=={keras_version}", *others]
+
+
+def _requirements_of_plugins(needs: Needs) -> list[str]:
+    """Those that have layers of the model, and zoo, whose loader imports them."""
+    return [*needs.requirements, _pinned("keras-zoo")] if needs.modules else []
 
 
 def _pinned(module: str) -> str:

@@ -31,6 +31,7 @@ PARENT = "mlflow.parentRunId"
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
 
 _NAMED = ("dataset", "architecture", "augmentation")
+_TAGS = ("digest", "plugins")
 _LONGEST_TAG = 4000  # characters; MLflow keeps 8000
 
 
@@ -67,12 +68,17 @@ def digest_of(config: Mapping[str, Any]) -> str:
     return str(config.get("digest") or config.get("dataset", {}).get("digest", ""))
 
 
+def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
+    """The version of every distribution, whether or not its plugins are named: `zoo.plugin.zoo-resnet`."""
+    return {f"zoo.plugin.{name.partition(':')[0]}": version for name, version in plugins.items()}
+
+
 def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
     """A trial's configuration as MLflow parameters: one entry for every resolved value.
 
     `dataset`, `architecture` and `augmentation` hold the names; `dataset.X`, `conv_net.filters`,
     `affine.rotation`, `training.optimizer` the values. Text stays text, anything else is JSON.
-    The digest is a tag, not a parameter.
+    The digest and the plugins are tags, not parameters.
     """
     flat: dict[str, str] = {}
     for key, value in config.items():
@@ -80,9 +86,11 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
             flat[key] = value["name"]
             prefix = _prefix(key, config)
             flat.update({f"{prefix}.{name}": as_text(part) for name, part in value["parameters"].items()})
+        elif key in _TAGS:
+            continue
         elif isinstance(value, Mapping):
             flat.update({f"{key}.{name}": as_text(part) for name, part in value.items()})
-        elif key != "digest":
+        else:
             flat[key] = as_text(value)
     return flat
 

@@ -116,6 +116,22 @@ def model_address(study: str, uid: str, store: Store) -> str:
     return f"models:/{models[-1]}" if models else ""
 
 
+def champion_address(study: str, store: Store) -> str:
+    """The model of the best complete trial of a study, as MLflow addresses it.
+
+    Raises:
+        TrackingError: there is no such study, or none of its trials left a model.
+    """
+    table = leaderboard(study, store)
+    models = table.loc[(table["state"] == "complete") & (table["model"] != ""), "model"]
+    if models.empty:
+        raise TrackingError(
+            f"No trial of the study '{study}' in {shown(store.uri)} has a model yet; "
+            f"`zoo compare --study {study}` shows how far they are."
+        )
+    return str(models.iloc[0])
+
+
 def study_page(study: str, store: Store | None = None) -> str:
     """Where MLflow's user interface shows a study's trials, best first, with their charts.
 

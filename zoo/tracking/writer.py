@@ -50,7 +50,8 @@ class StudyFacts:
         source: where the dataset came from, in a few words.
         warning: what must be known before a figure is believed; recorded with every run.
         image_shape: `(height, width, channels)`.
-        plugins: distribution and version of every plugin in use.
+        plugins: distribution and version of every plugin the study can use; a trial's configuration
+            says which of them it does.
         definition: the study file's text.
         manifest: what has to be the same for two trials to be comparable.
         command: what the user ran.
@@ -172,6 +173,7 @@ class StudyTracker:
         facts = self.facts
         tags = {
             **self._tags,
+            **names.plugin_tags(facts.plugins),
             names.KIND: "study",
             names.UID: facts.uid,
             names.DIGEST: facts.digest,
@@ -210,6 +212,7 @@ class StudyTracker:
                 names.UID: uid,
                 names.TRIAL: str(number),
                 names.DIGEST: names.digest_of(config) or self.facts.digest,
+                **names.plugin_tags(config.get("plugins") or self.facts.plugins),
                 **_device(event),
                 **({} if self.run_id is None else {names.PARENT: self.run_id}),
             }
@@ -464,7 +467,6 @@ def _common_tags(facts: StudyFacts) -> dict[str, str]:
         names.STUDY: facts.name,
         names.SOURCE: facts.source,
         names.WARNING: facts.warning,
-        **{f"zoo.plugin.{name}": version for name, version in facts.plugins.items()},
         "mlflow.user": _user(),
         "mlflow.source.name": facts.command,
         "mlflow.source.type": "LOCAL",

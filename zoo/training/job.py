@@ -40,6 +40,7 @@ from zoo.training.model import (
     predict,
     summary,
 )
+from zoo.training.saved import check_layers_registered, load_file, note_needs
 from zoo.trial import METRICS, Chosen, TrialConfig
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class _Job:
         self._send = send
         self._answer = answer
         self._dataset = open_dataset(cache, config.digest)
-        self._registry = Registry.load()
+        self._registry = Registry.of(config.plugins) if config.plugins else Registry.load()
         self._parameters = 0
         self._pruned = False
         self._done: list[_Fold] = []
@@ -250,6 +251,7 @@ class _Job:
         np.savez(self._folder / "predictions.npz", probabilities=probabilities, labels=labels)
         (self._folder / "summary.txt").write_text(summary(fold.network), encoding="utf-8")
         fold.kept.save(self._folder / "model.keras")
+        note_needs(self._folder / "model.keras")
 
     def _architecture(self) -> tuple[Registered, Callable[[], Any]]:
         """What is registered, and how its network is built."""
@@ -267,6 +269,7 @@ class _Job:
         with _at_fault(entry):
             network = build()
             check_network(network, len(self._dataset.class_names), images)
+            check_layers_registered(network)
         self._check_size(network.count_params())
         return network
 
@@ -296,10 +299,9 @@ def _at_fault(entry: Registered) -> Iterator[None]:
 
 def evaluate_model(model_path: Path, cache: Path, digest: str) -> dict[str, float]:
     """Loss and accuracy of a saved model on the test split of a prepared dataset."""
-    import keras
     import numpy as np
 
-    model = keras.saving.load_model(model_path, compile=False)
+    model = load_file(model_path)
     test = open_dataset(cache, digest).test
     assert test is not None
     probabilities = predict(model, test.images)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError
-from zoo.registry import Registry
+from zoo.registry import KINDS, Registry, plugins_of
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import connect, leaderboard
 from zoo.trial import TrialConfig
@@ -94,9 +95,13 @@ def train(
     definition = load_study(study, registry, overrides=overrides, name=name, folder=root)
     if trial is not None and overrides:
         raise StudyError("--trial trains what that trial trained, so --set cannot change it")
-    recorded = _recorded(root, definition, trial) if trial is not None else None
+    problems, recorded = registry.problems, None
+    if trial is not None:
+        recorded = _recorded(root, definition, trial)
+        recorded, differences = with_plugins_of_today(trial, recorded, registry)
+        problems += differences
     with Session(definition, root, jobs=1, display=display or PlainDisplay()) as session:
-        for problem in registry.problems:
+        for problem in problems:
             session.display.problem(problem)
         digest = session.prepared.digest
         if recorded is not None and recorded.digest != digest:
@@ -130,6 +135,24 @@ def compare(*studies: str) -> pd.DataFrame:
         table.insert(0, "study", study)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def with_plugins_of_today(
+    trial: int, config: TrialConfig, registry: Registry
+) -> tuple[TrialConfig, list[str]]:
+    """What a trial trained, as the plugins installed now would train it, and a line for each that changed.
+
+    Raises:
+        PluginError: something of it is not registered any more.
+    """
+    now = plugins_of(*(registry.get(kind, getattr(config, kind).name) for kind in KINDS))
+    then = config.plugins
+    changed = {
+        f"trial {trial} was trained with {name} {then[key]}, now it is with {name} {version}"
+        for key, version in now.items()
+        if (name := key.partition(":")[0]) and then.get(key, version) != version
+    }
+    return replace(config, plugins=now), sorted(changed)
 
 
 def _recorded(root: Path, definition: StudyDefinition, trial: int) -> TrialConfig:

@@ -1,0 +1,182 @@
+"""A plugin with layers of its own, really installed and trained: who used it, and who loads its model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from end_to_end_tools import mlflow_client
+
+import zoo as installed_zoo
+
+pytestmark = pytest.mark.slow
+
+LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered"
+OURS = {"keras-zoo": installed_zoo.__version__}
+BOTH = {**OURS, "zoo-layered": "0.3"}
+
+# The first network is impossible for 8×8 pixels: its trial is over before it begins.
+STUDY = """
+dataset = "digits"
+[validation]
+fraction = 0.2
+[architecture]
+name = { choices = ["conv_net", "gained"] }
+[architecture.conv_net]
+filters = [8, 8, 8, 8]
+convolutions_per_block = 1
+kernel_size = 7
+padding = "valid"
+activation = "relu"
+pool_size = 3
+batch_norm = false
+dense_units = []
+dropout = 0.0
+[architecture.gained]
+units = 16
+[training]
+epochs = 1
+batch_size = 64
+optimizer = "adam"
+learning_rate = 0.01
+schedule = "constant"
+[search]
+trials = 2
+sampler = "grid"
+pruner = "none"
+"""
+
+LOAD = """
+import json, sys, warnings
+import numpy as np
+import zoo
+from zoo.data.store import open_dataset, validation_split
+from pathlib import Path
+
+folder = Path("mlruns/zoo/layered/trials/001")
+config = json.loads((folder / "config.json").read_text())
+cache, digest = Path("mlruns/zoo/.cache"), config["digest"]
+images = validation_split(cache, digest, open_dataset(cache, digest), config["validation"]).images[:]
+expected = np.load(folder / "predictions.npz")["probabilities"]
+
+import mlflow
+names = (sys.argv[1], "layered", f"./{folder}")
+found = {name: zoo.load_model(name).predict(images, verbose=0) for name in names}
+found["pyfunc"] = mlflow.pyfunc.load_model(sys.argv[1]).predict(images)
+print(json.dumps({name: float(abs(one - expected).max()) for name, one in found.items()}))
+"""
+
+REFUSED = """
+import sys
+import zoo
+
+for name in sys.argv[1:]:
+    try:
+        zoo.load_model(name)
+    except zoo.ZooError as error:
+        print(error)
+print("keras" in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def layered(new_zoo, pip_install):
+    """The study, tuned with the plugin installed."""
+    site = pip_install(LAYERED)
+    zoo = new_zoo("layered", env={"PYTHONPATH": str(site)}, layered=STUDY)
+    done = zoo("tune", "--study", "layered")
+    assert done.returncode == 0, done.stderr
+    return SimpleNamespace(zoo=zoo, done=done, after=zoo.snapshot("layered"))
+
+
+def plugins_of(run):
+    prefix = "zoo.plugin."
+    return {key.removeprefix(prefix): value for key, value in run.data.tags.items() if key.startswith(prefix)}
+
+
+def python(zoo, script, *arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=zoo.folder,
+        env={**zoo.environment, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_each_trial_is_tagged_with_the_plugins_it_used(layered):
+    impossible, trained = layered.after.children
+    assert impossible.data.tags["zoo.state"] == "pruned"
+    assert plugins_of(impossible) == OURS
+    assert plugins_of(trained) == BOTH
+    config = json.loads((layered.zoo.folder / "mlruns/zoo/layered/trials/001/config.json").read_text())
+    expected = {"keras-zoo:datasets": "keras-zoo", "keras-zoo:augmentations": "keras-zoo"}
+    expected["zoo-layered:layered"] = "zoo-layered"
+    assert config["plugins"] == {name: BOTH[distribution] for name, distribution in expected.items()}
+
+
+def test_the_study_and_its_manifest_name_both(layered):
+    (parent,) = layered.after.parents
+    assert plugins_of(parent) == BOTH
+    client = mlflow_client(layered.zoo.folder)
+    manifest = Path(client.download_artifacts(parent.info.run_id, "manifest.json"))
+    assert json.loads(manifest.read_text())["plugins"] == BOTH
+
+
+def test_the_champion_is_scored_although_its_layers_are_the_plugins(layered):
+    assert layered.done.stdout.startswith("best: trial 1, val_accuracy ")
+    assert " on the test split\n" in layered.done.stdout
+    assert "warning" not in layered.done.stderr
+
+
+@pytest.fixture(scope="module")
+def address(layered):
+    trained = layered.after.children[1]
+    return f"models:/{trained.outputs.model_outputs[0].model_id}"
+
+
+def test_its_model_is_loaded_with_the_plugin_and_predicts_the_same(layered, address):
+    (line,) = python(layered.zoo, LOAD, address)[-1:]
+    errors = json.loads(line)
+    assert set(errors) == {address, "layered", "./mlruns/zoo/layered/trials/001", "pyfunc"}
+    assert max(errors.values()) < 1e-5
+
+
+def test_without_the_plugin_the_package_to_install_is_named(layered, address):
+    file = "mlruns/zoo/layered/trials/001/model.keras"
+    *lines, keras_was_loaded = python(layered.zoo, REFUSED, address, "layered", file, PYTHONPATH="")
+    missing = "has layers of zoo_layered.layers (zoo-layered 0.3), which is not installed"
+    expected = [
+        f"The model {name} {missing}; pip install zoo-layered==0.3" for name in (address, address, file)
+    ]
+    assert lines == expected
+    assert keras_was_loaded == "False"
+
+
+def test_the_model_requires_the_plugin(layered, address, tmp_path):
+    client = mlflow_client(layered.zoo.folder)
+    place = client.get_logged_model(address.removeprefix("models:/")).artifact_location
+    requirements = (Path(place.removeprefix("file://")) / "requirements.txt").read_text().splitlines()
+    assert {f"{name}=={version}" for name, version in BOTH.items()} < set(requirements)
+
+
+def test_the_study_cannot_go_on_without_the_plugin(layered):
+    done = layered.zoo("tune", "--study", "layered", "--trials", 3, env={"PYTHONPATH": ""})
+    assert done.returncode == 2
+    (line,) = done.errors
+    assert "There is no architecture named 'gained'" in line
+
+
+def test_the_study_cannot_go_on_with_plugins_switched_off(layered):
+    done = layered.zoo("--no-plugins", "tune", "--study", "layered", "--trials", 3)
+    assert done.returncode == 2
+    (line,) = done.errors
+    assert line.endswith("(Left out: zoo-layered 0.3 by ZOO_PLUGINS)")

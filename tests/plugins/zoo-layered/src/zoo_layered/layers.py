@@ -1,0 +1,34 @@
+"""The layers. Only the functions that use them import this, since it imports Keras."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="zoo-layered")
+class Gain(keras.layers.Layer):
+    """Multiplies each feature by a number that is learned."""
+
+    def build(self, shape):
+        self.gain = self.add_weight(shape=shape[1:], initializer="ones", name="gain")
+
+    def call(self, inputs):  # (batch, features)
+        return inputs * self.gain
+
+
+@keras.saving.register_keras_serializable(package="zoo-layered")
+def bent(inputs):
+    """Half as steep below zero."""
+    return keras.ops.maximum(inputs, inputs / 2)
+
+
+class Forgotten(keras.layers.Layer):
+    """Not registered."""
+
+    def call(self, inputs):
+        return inputs
+
+
+class Dim(keras.layers.Layer):
+    """Takes away up to a tenth of the light, while training."""
+
+    def call(self, images, training=False):  # (batch, height, width, channels)
+        return images * keras.random.uniform((), 0.9, 1.0) if training else images

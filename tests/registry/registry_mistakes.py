@@ -1,0 +1,213 @@
+"""Plugins that break the contract, each in one way, and what zoo says of them.
+
+The line about a plugin begins `Plugin 'NAME' of DISTRIBUTION VERSION`; here stands how it goes on.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+IMPORTS = "from typing import Annotated\nfrom zoo import Choice, Float, Int, List, hookimpl, variant\n"
+
+
+def hook(body, kind="architecture", name="net"):
+    """A module with one hook that registers `name`, which `body` defines."""
+    return (
+        f"{IMPORTS}{textwrap.dedent(body)}\n"
+        f"@hookimpl\ndef register_{kind}s(register):\n    register({name})\n"
+    )
+
+
+def net(parameters):
+    """A module that registers an architecture with these keyword-only parameters."""
+    return hook(f"def net(input_shape, num_classes, *, {parameters}): ...")
+
+
+FROM_HOOKS = {
+    "misspelt": (
+        f"{IMPORTS}@hookimpl\ndef register_architecture(register): ...",
+        ": there is no hook named 'register_architecture'. Did you mean 'register_architectures'?",
+    ),
+    "misspelt_and_unmarked": (
+        "def register_model(register): ...",
+        ": it registers nothing. There is no hook named 'register_model'. Did you mean 'register_datasets'?",
+    ),
+    "unmarked": (
+        "def register_architectures(register): ...",
+        ": register_architectures lacks @zoo.hookimpl above it.",
+    ),
+    "one_of_two_unmarked": (
+        hook("def net(input_shape, num_classes): ...") + "def register_datasets(register): ...",
+        ": register_datasets lacks @zoo.hookimpl above it.",
+    ),
+    "empty": (
+        "",
+        ": it registers nothing. Implement one of register_datasets, register_architectures, "
+        "register_augmentations with @zoo.hookimpl, and call register(function) in it.",
+    ),
+    "registers_nothing": (
+        f"{IMPORTS}@hookimpl\ndef register_datasets(register): ...",
+        ": it registers nothing. Call register(function) in register_datasets for each that you offer.",
+    ),
+    "hook_without_register": (
+        f"{IMPORTS}@hookimpl\ndef register_architectures(): ...",
+        ": expected the hook register_architectures(register), but it is register_architectures().",
+    ),
+    "hook_with_other": (
+        f"{IMPORTS}@hookimpl\ndef register_datasets(registry): ...",
+        ": expected the hook register_datasets(register), but it is register_datasets(registry).",
+    ),
+    "hook_with_star": (
+        f"{IMPORTS}@hookimpl\ndef register_datasets(*register): ...",
+        ": expected the hook register_datasets(register), but it is register_datasets(*register).",
+    ),
+    "hook_raises": (
+        f"{IMPORTS}@hookimpl\ndef register_datasets(register): raise KeyError('a\\nb')",
+        r": register_datasets raised KeyError: 'a\nb'",
+    ),
+    "hook_exits": (
+        f"{IMPORTS}import sys\n@hookimpl\ndef register_datasets(register): sys.exit(3)",
+        ": register_datasets raised SystemExit: 3",
+    ),
+    "returns": (
+        f"{IMPORTS}@hookimpl\ndef register_datasets(register): return [len]",
+        ": register_datasets returned list and registered nothing; call register(function) for each instead.",
+    ),
+    "yields": (
+        f"{IMPORTS}@hookimpl\ndef register_datasets(register): yield len",
+        ": register_datasets returned generator and registered nothing; call register(function) for each "
+        "instead.",
+    ),
+    "a_class": (
+        hook("class net: ..."),
+        ": register_architectures registered the class net, but a named function is expected "
+        "(its name becomes the registered name).",
+    ),
+    "a_lambda": (
+        hook("net = lambda input_shape, num_classes: None"),
+        ": register_architectures registered a lambda, but a named function is expected "
+        "(its name becomes the registered name).",
+    ),
+    "a_partial": (
+        hook("import functools; net = functools.partial(print)"),
+        ": register_architectures registered functools.partial(<built-in function print>), but a named "
+        "function is expected (its name becomes the registered name).",
+    ),
+    "twice": (
+        hook("def net(input_shape, num_classes): ...").replace("(net)\n", "(net); register(net)\n"),
+        ": register_architectures registered 'net' twice.",
+    ),
+    "illegal_name": (
+        hook("def net(input_shape, num_classes): ...\nnet = variant(net, 'res-net 50', 'Deep.')"),
+        ": register_architectures registered a function named 'res-net 50', but a name is made of letters "
+        "without accents, digits and _, and does not begin with a digit; rename it.",
+    ),
+    "accented_name": (
+        hook("def réseau(input_shape, num_classes): ...", name="réseau"),
+        ": register_architectures registered a function named 'réseau', but a name is made of letters "
+        "without accents, digits and _, and does not begin with a digit; rename it.",
+    ),
+    "name_of_ours": (
+        hook("def conv_net(input_shape, num_classes): ...", name="conv_net"),
+        ": register_architectures registered 'conv_net', which is the name of one of zoo's own; rename it.",
+    ),
+}
+
+FROM_SIGNATURES = {
+    "default_outside": (
+        net("dropout: Annotated[float, Float(0.0, 0.5)] = 0.7"),
+        ": register_architectures: net: parameter 'dropout': its default is outside its own range: "
+        "expected 0 … 0.5, but got 0.7. Did you mean 0.5?",
+    ),
+    "unannotated": (
+        net("dropout=0.7"),
+        ": register_architectures: net: parameter 'dropout': it has no annotation; write "
+        "Annotated[float, Float(0.0, 1.0)], or a plain type.",
+    ),
+    "no_default": (
+        net("dropout: Annotated[float, Float(0.0, 0.5)]"),
+        ": register_architectures: net: parameter 'dropout': it has no default; every searched parameter "
+        "needs one: 0 … 0.5.",
+    ),
+    "no_num_classes": (
+        hook("def net(input_shape, *, dropout: Annotated[float, Float(0.0, 0.5)] = 0.1): ..."),
+        ": register_architectures: net: expected the signature net(input_shape, num_classes, *, …), but its "
+        "positional parameters are (input_shape).",
+    ),
+    "other_positionals": (
+        hook("def net(shape, classes): ..."),
+        ": register_architectures: net: expected the signature net(input_shape, num_classes, *, …), but its "
+        "positional parameters are (shape, classes).",
+    ),
+    "no_star": (
+        hook("def net(input_shape, num_classes, dropout: Annotated[float, Float(0.0, 0.5)] = 0.1): ..."),
+        ": register_architectures: net: expected the signature net(input_shape, num_classes, *, …), but its "
+        "positional parameters are (input_shape, num_classes, dropout).",
+    ),
+    "positional_of_a_dataset": (
+        hook("def net(folder: str): ...", "dataset"),
+        ": register_datasets: net: expected the signature net(*, …), but its positional parameters are "
+        "(folder).",
+    ),
+    "keywords_without_names": (
+        hook("def net(input_shape, num_classes, **rest): ..."),
+        ": register_architectures: net takes '**rest', but every parameter needs a name of its own.",
+    ),
+    "when_of_a_later": (
+        net(
+            "momentum: Annotated[float, Float(0.0, 0.9, when={'head': 'dense'})] = 0.5, "
+            "head: Annotated[str, Choice('dense', 'average')] = 'dense'"
+        ),
+        ": register_architectures: net: parameter 'momentum': when names an earlier parameter, but 'head' is "
+        "none. There is none.",
+    ),
+    "when_that_cannot_be": (
+        net(
+            "head: Annotated[str, Choice('dense', 'average')] = 'dense', "
+            "units: Annotated[int, Int(8, 64, when={'head': 'dens'})] = 8"
+        ),
+        ": register_architectures: net: parameter 'units': when head = \"dens\" can never be: "
+        'expected "dense" | "average", but got "dens". Did you mean "dense"?',
+    ),
+    "same_length_as_no_list": (
+        net(
+            "filters: Annotated[int, Int(8, 64)] = 8, "
+            "sizes: Annotated[tuple, List(Choice(3, 5), same_length_as='filters')] = (3,)"
+        ),
+        ": register_architectures: net: parameter 'sizes': same_length_as names an earlier List, but "
+        "'filters' is none. There is none.",
+    ),
+    "named_name": (
+        hook("def net(*, name: str): ...", "dataset"),
+        ": register_datasets: net: a parameter cannot be called 'name', which in a study names the dataset; "
+        "rename it.",
+    ),
+}
+
+FROM_IMPORTS = {
+    "not_there": (
+        "import torchvision_of_old",
+        " could not be loaded: ModuleNotFoundError: No module named 'torchvision_of_old'",
+    ),
+    "divides": ("1 / 0", " could not be loaded: ZeroDivisionError: division by zero"),
+    "exits": ("import sys; sys.exit('bye')", " could not be loaded: SystemExit: bye"),
+    "many_lines": (
+        "raise ValueError('one\\n\\n  two')",
+        " could not be loaded: ValueError: one two",
+    ),
+    "says_nothing": ("raise AssertionError", " could not be loaded: AssertionError"),
+    "cannot_be_told": (
+        "class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd",
+        " could not be loaded: Odd: (its text cannot be had: RuntimeError)",
+    ),
+    "no_exception": (
+        "class Odd(BaseException): ...\nraise Odd('out')",
+        " could not be loaded: Odd: out",
+    ),
+    "our_own_error": (
+        "from zoo import ZooError\nraise ZooError('not today')",
+        " could not be loaded: ZooError: not today",
+    ),
+}
+
+MISTAKES = {**FROM_HOOKS, **FROM_SIGNATURES, **FROM_IMPORTS}

@@ -1,0 +1,368 @@
+"""Plugins that harm the process they are loaded in: they are left out of ours, and told of."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from zoo.errors import PluginError, ZooError
+from zoo.registry import Registry, _verdict
+
+PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
+
+GOOD = """
+from zoo import hookimpl
+
+@hookimpl
+def register_augmentations(register):
+    register({name})
+
+def {name}():
+    "Something."
+"""
+
+CHANGES = (
+    " changes what others use when it is loaded: {}; do that, or import the package that does it, "
+    "inside the function that needs it."
+)
+IMPORTS = (
+    " imports {} when it is loaded ({}), which takes seconds; import it inside the function that needs it."
+)
+DOWN = " took the process down when it was loaded: {}."
+HANGS = " was not loaded within 3 s (ZOO_PLUGIN_SECONDS), at zoo_rogue/{}."
+PRINTS = " prints when it is loaded: {}; print inside a function, or not at all."
+
+# What stands in front of a good plugin, and what is said of it; "" where it is as good as before.
+ROGUES = {
+    "exits": ("import os\nos._exit(3)", DOWN.format("exited with status 3")),
+    "exits_well": ("import os\nos._exit(0)", DOWN.format("exited with status 0")),
+    "crashes": (
+        "import ctypes\n\ndef boom():\n    ctypes.string_at(0)\n\nboom()",
+        DOWN.format("killed by signal 11 (SIGSEGV), at zoo_rogue/crashes.py:5"),
+    ),
+    "is_killed": (
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+        DOWN.format("killed by signal 9 (SIGKILL)"),
+    ),
+    "hangs": ("import time\ntime.sleep(600)", HANGS.format("hangs.py:3")),
+    "hangs_with_the_lock": (  # of Python: no other thread can run
+        "import ctypes\nctypes.PyDLL(None).sleep(600)",
+        HANGS.format("hangs_with_the_lock.py:3"),
+    ),
+    "prints": ("print('hello')\nprint('you')", PRINTS.format("'hello you'")),
+    "prints_much": ("print('x' * 100_000)", PRINTS.format("'" + 59 * "x" + "…'")),
+    "prints_natively": ("import os\nos.write(1, b'hello')", PRINTS.format("'hello'")),
+    "complains": ("import sys\nprint('oh', file=sys.stderr)", PRINTS.format("'oh'")),
+    "asks": ("input()", " could not be loaded: EOFError: EOF when reading a line"),
+    "interrupts": ("raise KeyboardInterrupt", " could not be loaded: KeyboardInterrupt"),
+    "environment": (
+        "import os\nos.environ['ZOO_ROGUE'] = '1'",
+        CHANGES.format("the environment variable ZOO_ROGUE"),
+    ),
+    "forgets": ("import os\ndel os.environ['PATH']", CHANGES.format("the environment variable PATH")),
+    "moves": ("import os\nos.chdir('/')", CHANGES.format("the working folder")),
+    "umask": ("import os\nos.umask(0o123)", CHANGES.format("the umask")),
+    "seeds": (
+        "import random\nimport numpy\nrandom.seed(0)\nnumpy.random.seed(0)",
+        CHANGES.format("the state of random, the state of numpy.random"),
+    ),
+    "silences": ("import warnings\nwarnings.simplefilter('ignore')", CHANGES.format("the warnings filters")),
+    "logs": ("import logging\nlogging.basicConfig(level='DEBUG')", CHANGES.format("the root logger")),
+    "hears": (
+        "import signal\nsignal.signal(signal.SIGTERM, lambda *_: None)",
+        CHANGES.format("a signal's handler"),
+    ),
+    "path": ("import sys\nsys.path.insert(0, '/rogue')", CHANGES.format("sys.path")),
+    "hooks": ("import sys\nsys.excepthook = print", CHANGES.format("sys.excepthook")),
+    "speaks": (
+        "from locale import LC_ALL, setlocale\n"
+        "setlocale(LC_ALL, 'C' if '.' in setlocale(LC_ALL) else 'C.UTF-8')",
+        CHANGES.format("the locale"),
+    ),
+    "extends": ("import builtins\nbuiltins.rogue = 1", CHANGES.format("the builtins")),
+    "recurses": ("import sys\nsys.setrecursionlimit(5000)", CHANGES.format("the recursion limit")),
+    "threads": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()",
+        CHANGES.format("the list of running threads"),
+    ),
+    "forks": (
+        "import os, time\nif os.fork() == 0:\n    time.sleep(600)",
+        CHANGES.format("the list of child processes"),
+    ),
+    "starts": (
+        "import os, subprocess\nfrom pathlib import Path\nchild = subprocess.Popen(['sleep', '600'])\n"
+        "Path(__file__).with_name('child.txt').write_text(str(child.pid))",
+        CHANGES.format("the list of child processes"),
+    ),
+    "does_all": (
+        "import os, random, sys\nos.umask(0o123)\nrandom.seed(0)\nsys.excepthook = print\nos.chdir('/')\n"
+        "sys.setrecursionlimit(5000)\nsys.path.append('/')",
+        CHANGES.format(
+            "the working folder, the umask, the state of random, sys.path, sys.excepthook and 1 more"
+        ),
+    ),
+    "heavy": ("\nimport mlflow", IMPORTS.format("mlflow", "zoo_rogue/heavy.py:3")),
+    "heavy_if_there": (
+        "try:\n    import keras\nexcept ImportError:\n    keras = None",
+        IMPORTS.format("keras", "zoo_rogue/heavy_if_there.py:3"),
+    ),
+    "heavy_through_another": (
+        "from zoo_rogue import heavy_inside",
+        IMPORTS.format("optuna", "zoo_rogue/heavy_inside.py:2"),
+    ),
+    "heavy_through_zoo": (
+        "from zoo import tune\nfrom zoo.tracking import preload\npreload()",
+        IMPORTS.format("mlflow", "zoo_rogue/heavy_through_zoo.py:4, through zoo"),
+    ),
+    "fine": ("", ""),
+    "fine_asks_what_is_there": ("from importlib.util import find_spec\nfind_spec('keras')", ""),
+    "fine_with_numpy": ("import numpy\nnumpy.zeros(3)", ""),
+    "fine_after_itself": (
+        "import os, subprocess, sys, warnings\nwith warnings.catch_warnings():\n"
+        "    warnings.simplefilter('ignore')\nsubprocess.run([sys.executable, '-c', ''], check=True)",
+        "",
+    ),
+    "fine_that_warns": ("import warnings\nwarnings.warn('old')\nfound = '\\d'", ""),
+}
+
+
+def write_plugins(site, sources, distribution="zoo-rogue", version="2.0"):
+    """One distribution with a package of these modules, each of them a plugin; as pip leaves it."""
+    package = distribution.replace("-", "_")
+    info = site / f"{package}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+    points = "\n".join(f"{name} = {package}.{name}" for name in sources)
+    (info / "entry_points.txt").write_text(f"[zoo]\n{points}\n")
+    (site / package).mkdir()
+    for name, source in {"__init__": "", **sources}.items():
+        (site / package / f"{name}.py").write_text(textwrap.dedent(source))
+    return site / package
+
+
+@pytest.fixture(scope="module")
+def rogues(tmp_path_factory):
+    """The registry with every rogue installed, and the folder they are in."""
+    site = tmp_path_factory.mktemp("site")
+    sources = {
+        name: f"'''A rogue.'''\n{source}\n{GOOD.format(name=name)}" for name, (source, _) in ROGUES.items()
+    }
+    folder = write_plugins(site, sources)
+    (folder / "heavy_inside.py").write_text("'''Not a plugin.'''\nimport optuna")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_PLUGIN_SECONDS", "3")
+        patch.syspath_prepend(site)
+        before = shared(), set(sys.modules)
+        registry = Registry.load()
+        after = shared(), set(sys.modules)
+        yield registry, folder, before, after
+        for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_rogue"]:
+            del sys.modules[name]
+
+
+def shared():
+    """A little of what the rogues change."""
+    return dict(os.environ), Path.cwd(), sys.path[:], sys.getrecursionlimit(), sys.excepthook
+
+
+@pytest.mark.parametrize("name", ROGUES)
+def test_what_is_said_of_it(rogues, name):
+    (plugin,) = (plugin for plugin in rogues[0].plugins if plugin.name == name)
+    expected = ROGUES[name][1]
+    assert plugin.problem == (expected and f"Plugin '{name}' of zoo-rogue 2.0{expected}")
+    assert plugin.state == ("left out" if expected else "loaded")
+
+
+def test_what_is_left_out_never_ran_here(rogues):
+    _, _, (state, modules), (state_after, modules_after) = rogues
+    assert state == state_after
+    rogue = {name for name in modules_after - modules if name.startswith("zoo_rogue.")}
+    assert rogue == {f"zoo_rogue.{name}" for name, (_, told) in ROGUES.items() if not told}
+
+
+def test_everything_else_works(rogues):
+    registry = rogues[0]
+    names = [entry.name for entry in registry.entries() if entry.distribution == "zoo-rogue"]
+    assert sorted(names) == sorted(name for name in ROGUES if name.startswith("fine"))
+    assert registry.get("architecture", "conv_net").distribution == "keras-zoo"
+
+
+def test_who_needs_it_is_told_why_it_is_not_there(rogues):
+    with pytest.raises(
+        PluginError, match=r"no augmentation named 'exits'.*'exits' of zoo-rogue 2\.0 took the"
+    ):
+        rogues[0].get("augmentation", "exits")
+
+
+def test_what_it_started_is_ended(rogues):
+    child = int((rogues[1] / "child.txt").read_text())
+    with suppress(psutil.NoSuchProcess):
+        assert psutil.Process(child).status() == psutil.STATUS_ZOMBIE  # if nobody clears it away here
+
+
+def test_what_the_page_shows_is_what_zoo_says():
+    shown = [
+        IMPORTS.format("keras", "zoo_wrong.py:3"),
+        PRINTS.format("'hello'"),
+        CHANGES.format("the environment variable OMP_NUM_THREADS"),
+        HANGS.format("zoo_wrong.py:7").replace("3 s", "5 s").replace("zoo_rogue/", ""),
+        DOWN.format("killed by signal 11 (SIGSEGV), at zoo_wrong.py:7"),
+    ]
+    page = PAGE.read_text(encoding="utf-8")
+    assert [line for line in shown if f"`Plugin 'first' of zoo-wrong 0.1.0{line}`" not in page] == []
+
+
+# --- a verdict is remembered
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder that Python looks in, a memory of verdicts that is empty, and a clean slate afterwards."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    yield site
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_rogue"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """The names of the plugins for which a process was started, in order."""
+    started = []
+    start = _verdict._start
+
+    def counting(plugin, *others):
+        started.append(plugin.entry_point.name)
+        return start(plugin, *others)
+
+    monkeypatch.setattr(_verdict, "_start", counting)
+    return started
+
+
+def load():
+    """A registry, in what might be another process: the plugins' modules are imported afresh."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_rogue"]:
+        del sys.modules[name]
+    return Registry.load()
+
+
+def states(registry):
+    return {one.name: one.state for one in registry.plugins if one.distribution == "zoo-rogue"}
+
+
+def test_a_good_plugin_is_tried_once_and_a_bad_one_every_time(site, processes):
+    write_plugins(site, {"fine": GOOD.format(name="fine"), "raises": "raise RuntimeError"})
+    for _ in range(3):
+        assert states(load()) == {"fine": "loaded", "raises": "left out"}
+    assert sorted(processes) == ["fine", "raises", "raises", "raises"]
+
+
+def test_a_plugin_is_tried_again_when_a_file_it_ran_is_another(site, processes):
+    helper = "ANSWER = 42\n"
+    source = "from zoo_rogue.helper import ANSWER\n" + GOOD.format(name="fine")
+    folder = write_plugins(site, {"fine": source})
+    (folder / "helper.py").write_text(helper)
+    assert states(load()) == {"fine": "loaded"}
+    (folder / "helper.py").write_text(helper + "print(ANSWER)\n")
+    assert states(load()) == {"fine": "left out"}
+    (folder / "helper.py").write_text(helper + "QUESTION = None\n")
+    assert states(load()) == {"fine": "loaded"}
+    assert len(processes) == 3
+
+
+def test_a_plugin_is_tried_again_when_something_else_was_installed(site, processes):
+    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    assert states(load()) == {"fine": "loaded"}
+    (site / "another-1.0.dist-info").mkdir()
+    assert states(load()) == {"fine": "loaded"}
+    assert len(processes) == 2
+
+
+def test_a_plugin_of_another_version_is_tried_again(site, processes):
+    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    load()
+    metadata = site / "zoo_rogue-2.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("Version: 2.0", "Version: 2.1"))
+    assert load().plugins[-1].version == "2.1"
+    assert len(processes) == 2
+
+
+def test_without_a_home_that_can_be_written_every_command_finds_out_anew(
+    site, processes, monkeypatch, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    for _ in range(2):
+        assert states(load()) == {"fine": "loaded"}
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert states(load()) == {"fine": "loaded"}
+    assert len(processes) == 3
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"paths": 3}', '{"paths": {"/nowhere": [1, 2]}}'])
+def test_a_damaged_memory_is_no_memory(site, processes, tmp_path, damage):
+    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    load()
+    (kept,) = (tmp_path / "cache" / "zoo" / "plugins").iterdir()
+    assert json.loads(kept.read_text())["version"] == "2.0"
+    kept.write_text(damage)
+    assert states(load()) == {"fine": "loaded"}
+    assert len(processes) == 2
+
+
+def test_a_plugin_that_was_interrupted_is_not_trusted_again(site, processes, tmp_path):
+    """It was good when it was tried, and hangs now: then somebody presses Ctrl-C."""
+    write_plugins(
+        site,
+        {
+            "moody": GOOD.format(name="moody")
+            + "import os\nif os.environ.get('MOOD'): raise KeyboardInterrupt"
+        },
+    )
+    load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOOD", "bad")
+        with pytest.raises(KeyboardInterrupt):
+            load()
+        assert states(load()) == {"moody": "left out"}
+    assert states(load()) == {"moody": "loaded"}
+    assert len(processes) == 3
+
+
+def test_where_no_process_can_be_had_a_plugin_is_loaded_untried(site, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    write_plugins(site, {"fine": GOOD.format(name="fine"), "raises": "raise RuntimeError('no')"})
+    assert states(load()) == {"fine": "loaded", "raises": "left out"}
+
+
+def test_a_probe_that_fails_itself_blames_no_plugin(site, monkeypatch):
+    monkeypatch.setattr(_verdict, "_PROBE", "import sys; sys.exit(1)")
+    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    assert states(load()) == {"fine": "loaded"}
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "inf", "nan"])
+def test_a_limit_that_is_none(monkeypatch, text):
+    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", text)
+    with pytest.raises(ZooError) as refused:
+        Registry.load()
+    assert str(refused.value) == f"ZOO_PLUGIN_SECONDS: expected a number of seconds above 0, but got '{text}'"

@@ -1,0 +1,99 @@
+"""Mistakes of plugin authors, told by the `zoo` command about distributions that pip installed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from registry_mistakes import MISTAKES, hook
+
+import zoo
+
+PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
+
+# One after the other in a process of its own, so not all of them.
+INSTALLED = (
+    "a_class", "a_lambda", "default_outside", "hook_raises", "hook_without_register", "illegal_name",
+    "misspelt", "name_of_ours", "no_num_classes", "not_there", "returns", "same_length_as_no_list",
+    "unannotated", "when_of_a_later",
+)  # fmt: skip
+
+PYPROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "{name}"
+version = "0.1.0"
+dependencies = ["{requires}"]
+
+[project.entry-points.zoo]
+{entry_points}
+"""
+
+
+def project(folder, name, requires, modules, **entry_points):
+    """A distribution with a package of `modules`, each of them a plugin."""
+    package = name.replace("-", "_")
+    entry_points = {**{module: f"{package}.{module}" for module in modules}, **entry_points}
+    lines = "\n".join(f'{key} = "{value}"' for key, value in entry_points.items())
+    (folder / name / package).mkdir(parents=True)
+    (folder / name / "pyproject.toml").write_text(
+        PYPROJECT.format(name=name, requires=requires, entry_points=lines)
+    )
+    for module, source in {"__init__": "", **modules}.items():
+        (folder / name / package / f"{module}.py").write_text(source)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory, pip_install, zoo_command_of_module):
+    """`zoo` with every mistake installed: a function that runs it."""
+    folder = tmp_path_factory.mktemp("projects")
+    modules = {name: MISTAKES[name][0] for name in INSTALLED}
+    early = {"early": hook("def net(input_shape, num_classes): ...")}
+    site = pip_install(
+        project(folder, "zoo-wrong", "keras-zoo", modules, a_function="zoo_wrong.a_class:net"),
+        project(folder, "zoo-early", "keras-zoo>=99", early),
+    )
+    return lambda *arguments: zoo_command_of_module(*arguments, env={"PYTHONPATH": str(site)})
+
+
+@pytest.fixture(scope="module")
+def problems():
+    """The line about each of the plugins, in the order in which they are loaded."""
+    endings = {name: MISTAKES[name][1] for name in INSTALLED}
+    endings["a_function"] = ": its entry point names 'net'; let it name the module, 'zoo_wrong.a_class'."
+    return [
+        f"Plugin 'early' of zoo-early 0.1.0 requires keras-zoo >=99, but this is {zoo.__version__}; "
+        "pip install --upgrade keras-zoo zoo-early",
+        *(f"Plugin '{name}' of zoo-wrong 0.1.0{endings[name]}" for name in sorted(endings)),
+    ]
+
+
+def test_zoo_check_names_every_mistake_and_fails(wrong, problems):
+    run = wrong("check", "digits_cnn")
+    assert run.stderr.splitlines() == [f"error: {problem}" for problem in problems]
+    assert run.returncode == 2
+    assert run.stdout.startswith("study digits_cnn: ")
+    assert "zoo-wrong" not in run.stdout
+
+
+def test_zoo_list_warns_of_every_mistake_and_works(wrong, problems):
+    run = wrong("list", "--json")
+    assert run.stderr.splitlines() == [f"warning: {problem}" for problem in problems]
+    assert run.returncode == 0
+    assert {one["distribution"] for one in json.loads(run.stdout)["registered"]} == {"keras-zoo"}
+
+
+def test_what_the_page_shows_is_what_zoo_says():
+    """The plugin is called `first` there."""
+    section = PAGE.read_text(encoding="utf-8").partition("## Mistakes\n")[2].partition("\n## ")[0]
+    shown = re.findall(r"`Plugin 'first' of zoo-wrong 0\.1\.0(.*)` \|$", section, re.MULTILINE)
+    endings = {ending for _, ending in MISTAKES.values()}
+    endings.add(": its entry point names 'net'; let it name the module, 'zoo_wrong'.")
+    assert len(shown) > 15
+    assert [line for line in shown if line not in endings] == []

@@ -1,0 +1,208 @@
+"""Which plugins are loaded: those that ZOO_PLUGINS names, that fit this zoo, that a trial needs."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import zoo
+from zoo.errors import PluginError
+from zoo.registry import Registry, _verdict, plugins_of
+
+SOURCE = """
+from zoo import hookimpl
+
+
+@hookimpl
+def register_augmentations(register):
+    register({name})
+
+
+def {name}():
+    "Something."
+"""
+
+
+@pytest.fixture
+def installed(install_plugin, monkeypatch):
+    """Installs plugins for this process, and forgets their modules afterwards."""
+    monkeypatch.delenv("ZOO_PLUGINS", raising=False)
+
+    def install(distribution, version="1.0", **options):
+        name = distribution.removeprefix("zoo-")
+        monkeypatch.syspath_prepend(
+            install_plugin(distribution, version, SOURCE.format(name=name), **options)
+        )
+
+    yield install
+    for name in [name for name in sys.modules if name.startswith("zoo_")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def two(installed):
+    installed("zoo-one", "1.0")
+    installed("zoo-two", "2.0")
+
+
+def states(registry):
+    return {one.distribution: one.state for one in registry.plugins if one.distribution != "keras-zoo"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "loaded"),
+    [
+        ("", []),
+        (",", []),
+        ("zoo-one", ["zoo-one"]),
+        (" zoo_Two ,", ["zoo-two"]),
+        ("zoo-one,zoo-two", ["zoo-one", "zoo-two"]),
+    ],
+)
+def test_those_that_are_named(two, monkeypatch, chosen, loaded):
+    monkeypatch.setenv("ZOO_PLUGINS", chosen)
+    registry = Registry.load()
+    expected = {name: "loaded" if name in loaded else "off" for name in ("zoo-one", "zoo-two")}
+    assert states(registry) == expected
+    assert registry.problems == []
+    assert registry.get("augmentation", "affine").distribution == "keras-zoo"
+    assert [name for name in ("one", "two") if name in registry.names("augmentation")] == [
+        name.removeprefix("zoo-") for name in loaded
+    ]
+
+
+def test_all_where_nothing_is_said(two):
+    assert states(Registry.load()) == {"zoo-one": "loaded", "zoo-two": "loaded"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "line"),
+    [
+        ("zoo-on", "ZOO_PLUGINS: no plugin is installed as 'zoo-on'. Did you mean 'zoo-one'?"),
+        ("zoo-one, two", "ZOO_PLUGINS: no plugin is installed as 'two'. Did you mean 'zoo-two'?"),
+        ("resnet", "ZOO_PLUGINS: no plugin is installed as 'resnet'. There is: zoo-one, zoo-two."),
+    ],
+)
+def test_one_that_is_not_installed(two, monkeypatch, chosen, line):
+    monkeypatch.setenv("ZOO_PLUGINS", chosen)
+    with pytest.raises(PluginError) as refused:
+        Registry.load()
+    assert str(refused.value) == line
+
+
+def test_what_is_off_is_told_to_whom_it_lacks(two, monkeypatch):
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo-two")
+    with pytest.raises(PluginError, match=r"named 'one'\. .* \(Left out: zoo-one 1\.0 by ZOO_PLUGINS\)$"):
+        Registry.load().get("augmentation", "one")
+
+
+def test_what_is_off_is_not_run_at_all(two, monkeypatch):
+    monkeypatch.setenv("ZOO_PLUGINS", "")
+    monkeypatch.setattr(_verdict, "_start", lambda *_: pytest.fail("a plugin was tried"))
+    Registry.load()
+    assert "zoo_one" not in sys.modules
+
+
+def test_damaged_metadata_of_what_is_off_is_nobodys_trouble(two, monkeypatch, tmp_path):
+    (tmp_path / "site" / "zoo_two-2.0.dist-info" / "entry_points.txt").write_bytes(b"[zoo]\nno equals sign\n")
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo-one")
+    registry = Registry.load()
+    assert (states(registry), registry.problems) == ({"zoo-one": "loaded"}, [])
+
+
+# --- the zoo that a plugin requires
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "keras-zoo",
+        "keras-zoo>=0.0.1",
+        "Keras_Zoo (>=0.0.1)",
+        f"keras-zoo[gpu]=={zoo.__version__}",
+        'keras-zoo>=99; python_version < "3"',
+        'keras-zoo>=99; extra == "new"',
+        "keras-zoo-extras>=99",
+        "keras>=3",
+        "keras-zoo is wanted",
+    ],
+)
+def test_a_zoo_that_is_here(installed, requirement):
+    installed("zoo-one", requires=["numpy>=1", requirement])
+    assert Registry.load().problems == []
+
+
+@pytest.mark.parametrize(
+    ("requirement", "told"),
+    [
+        ("keras-zoo>=99", ">=99"),
+        ("keras_zoo (<0.0.1)", "<0.0.1"),
+        ('Keras.Zoo ~= 99.1 ; python_version > "3"', "~=99.1"),
+        ("keras-zoo[gpu]>=99", ">=99"),
+    ],
+)
+def test_a_zoo_that_is_not_here(installed, requirement, told, monkeypatch):
+    monkeypatch.setattr(_verdict, "_start", lambda *_: pytest.fail("a plugin was tried"))
+    installed("zoo-one", requires=["numpy>=1", requirement])
+    assert Registry.load().problems == [
+        f"Plugin 'one' of zoo-one 1.0 requires keras-zoo {told}, but this is {zoo.__version__}; "
+        "pip install --upgrade keras-zoo zoo-one"
+    ]
+
+
+# --- in a process that another one started
+
+
+@pytest.fixture
+def untried(monkeypatch):
+    monkeypatch.setattr(_verdict, "_start", lambda *_: pytest.fail("a plugin was tried"))
+
+
+def test_a_trial_has_the_plugins_it_uses_and_no_other(two, untried):
+    registry = Registry.of({"keras-zoo:datasets": zoo.__version__, "zoo-two:two": "2.0"})
+    assert states(registry) == {"zoo-two": "loaded"}
+    assert set(registry.names("augmentation")) == {*Registry.of({}).names("augmentation"), "two"}
+    assert "zoo_one" not in sys.modules
+
+
+def test_a_trial_has_nothing_of_the_others_in_the_same_distribution(installed, untried, tmp_path):
+    installed("zoo-one", entry_point="good = zoo_one\nbad = zoo_bad")
+    (tmp_path / "site" / "zoo_bad.py").write_text("import os; os._exit(1)")
+    assert states(Registry.of({"zoo-one:good": "1.0"})) == {"zoo-one": "loaded"}
+
+
+def test_what_registered_something_is_what_a_trial_is_given(two):
+    registry = Registry.load()
+    used = registry.get("augmentation", "one"), registry.get("augmentation", "affine")
+    expected = {"keras-zoo:augmentations": zoo.__version__, "zoo-one:one": "1.0"}
+    assert plugins_of(*used) == expected
+    assert Registry.of(expected).get("augmentation", "one").origin == "zoo-one 1.0"
+
+
+def test_a_trial_does_not_ask_the_environment_again(two, untried, monkeypatch):
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo-one")
+    assert states(Registry.of({"zoo-two:two": "2.0"})) == {"zoo-two": "loaded"}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "version", "line"),
+    [
+        (
+            "zoo-two:two",
+            "1.9",
+            "zoo-two 1.9 was installed when this began, but now 2.0 is; pip install zoo-two==1.9, "
+            "or begin again.",
+        ),
+        (
+            "zoo-three:three",
+            "3.0",
+            "zoo-three 3.0 was installed when this began, but now it is not; pip install zoo-three==3.0, "
+            "or begin again.",
+        ),
+    ],
+)
+def test_a_plugin_that_changed_meanwhile(two, plugin, version, line):
+    with pytest.raises(PluginError) as refused:
+        Registry.of({plugin: version})
+    assert str(refused.value) == line

@@ -1,0 +1,190 @@
+"""What a saved model needs besides Keras: noted when it is saved, imported before it is loaded."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import PluginError
+from zoo.training import saved
+from zoo.training.saved import ModelError, check_layers_registered, import_needs, needs_of, note_needs
+
+LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered" / "src"
+FLAT = {"module": "keras.layers", "class_name": "Flatten", "config": {}, "registered_name": None}
+GAIN = {
+    "module": "zoo_gained.layers",
+    "class_name": "Gain",
+    "config": {"activation": {"module": "zoo_gained.functions", "class_name": "function", "config": "bent"}},
+    "registered_name": "zoo-gained>Gain",
+}
+
+
+def keras_file(path, *layers, **members):
+    """An archive as Keras leaves it, of a model with these layers; without its weights."""
+    config = {"module": "keras", "class_name": "Sequential", "config": {"layers": list(layers)}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        for name, text in members.items():
+            archive.writestr(name.replace("_json", ".json"), text)
+    return path
+
+
+@pytest.fixture
+def installed(install_plugin, monkeypatch):
+    """zoo-gained 0.3, with its layers in a module of their own; gives its folder."""
+    site = install_plugin(
+        "zoo-gained", "0.3", "", module="zoo_gained_entry", entry_point="gained = zoo_gained"
+    )
+    (site / "zoo_gained").mkdir()
+    for name in ("__init__", "layers", "functions"):
+        (site / "zoo_gained" / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(site)
+    yield site
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_gained"]:
+        del sys.modules[name]
+
+
+class TestWhatIsNoted:
+    def test_nothing_of_a_model_of_keras_own_layers(self, tmp_path):
+        file = keras_file(tmp_path / "model.keras", FLAT)
+        before = file.read_bytes()
+        note_needs(file)
+        assert file.read_bytes() == before
+        assert needs_of(file).modules == {}
+
+    def test_each_module_with_the_plugin_it_belongs_to(self, installed, tmp_path):
+        file = keras_file(tmp_path / "model.keras", FLAT, GAIN)
+        note_needs(file)
+        needs = needs_of(file)
+        expected = {"zoo_gained.functions": "zoo-gained==0.3", "zoo_gained.layers": "zoo-gained==0.3"}
+        assert needs.modules == expected
+        assert needs.requirements == ["zoo-gained==0.3"]
+
+    def test_a_package_that_is_no_plugin_with_its_distribution(self, tmp_path):
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "pluggy._hooks", "config": {}})
+        note_needs(file)
+        assert needs_of(file).requirements == [f"pluggy=={saved.metadata.version('pluggy')}"]
+
+    def test_a_module_of_no_distribution(self, tmp_path):
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "my_notebook", "config": {}})
+        note_needs(file)
+        assert (needs_of(file).modules, needs_of(file).requirements) == ({"my_notebook": ""}, [])
+
+    def test_of_a_file_that_zoo_did_not_write_the_modules_are_read(self, tmp_path):
+        file = keras_file(tmp_path / "model.keras", GAIN)
+        assert needs_of(file).modules == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
+
+    @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
+    def test_what_is_no_model(self, tmp_path, content):
+        (tmp_path / "model.keras").write_bytes(content)
+        with pytest.raises(ModelError, match=r"cannot be loaded: it is not a file that Keras saved"):
+            needs_of(tmp_path / "model.keras")
+
+
+class TestWhatIsImported:
+    @pytest.fixture
+    def file(self, tmp_path):
+        needs = {"modules": {"zoo_gained.layers": "zoo-gained==0.3"}}
+        return keras_file(tmp_path / "model.keras", GAIN, zoo_json=json.dumps(needs))
+
+    def test_the_modules_of_the_plugin(self, installed, file):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            import_needs(file)
+        assert "zoo_gained.layers" in sys.modules
+
+    def test_what_is_not_installed_is_named_with_its_version(self, file):
+        with pytest.raises(ModelError) as refused:
+            import_needs(file)
+        assert str(refused.value) == (
+            f"The model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which is not installed; "
+            "pip install zoo-gained==0.3"
+        )
+
+    def test_another_version_is_warned_of(self, installed, file):
+        metadata = installed / "zoo_gained-0.3.dist-info" / "METADATA"
+        metadata.write_text(metadata.read_text().replace("Version: 0.3", "Version: 0.4"))
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            import_needs(file, "models:/m-1")
+        assert [str(one.message) for one in heard] == [
+            "The model models:/m-1 was saved with zoo-gained 0.3, but 0.4 is installed, and may compute "
+            "something else; pip install zoo-gained==0.3"
+        ]
+
+    def test_a_version_that_has_the_layer_no_more(self, installed, file):
+        (installed / "zoo_gained" / "layers.py").unlink()
+        with pytest.raises(ModelError) as refused:
+            import_needs(file)
+        assert str(refused.value) == (
+            f"The model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which cannot be imported: "
+            "ModuleNotFoundError: No module named 'zoo_gained.layers'; pip install zoo-gained==0.3"
+        )
+
+    def test_no_code_but_that_of_plugins(self, tmp_path):
+        """A file from somewhere must not have its reader import what it likes."""
+        sys.modules.pop("antigravity", None)
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "antigravity", "config": {}})
+        with pytest.raises(ModelError) as refused:
+            import_needs(file)
+        assert str(refused.value) == (
+            f"The model {file} has layers of antigravity, which is not a zoo plugin; "
+            "import antigravity first, if you trust it"
+        )
+        assert "antigravity" not in sys.modules
+
+    def test_what_is_imported_already_is_trusted(self, tmp_path):
+        import_needs(keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.decoder", "config": {}}))
+
+
+class TestTheNetwork:
+    @pytest.fixture
+    def layered(self, keras, monkeypatch):
+        monkeypatch.syspath_prepend(LAYERED)
+        import zoo_layered
+
+        return zoo_layered
+
+    def test_with_registered_layers_is_in_order(self, layered):
+        check_layers_registered(layered.gained((8, 8, 1), 10))
+
+    def test_with_a_layer_that_is_not_registered(self, layered):
+        with pytest.raises(PluginError) as refused:
+            check_layers_registered(layered.unregistered((8, 8, 1), 10))
+        assert str(refused.value) == (
+            "its layer Forgotten (zoo_layered.layers) could not be loaded again: it is not registered with "
+            "Keras; put @keras.saving.register_keras_serializable(package=…) above it"
+        )
+
+    def test_with_a_layer_that_nobody_can_import(self, layered):
+        with pytest.raises(PluginError) as refused:
+            check_layers_registered(layered.unregistered((8, 8, 1), 10, where="function"))
+        assert str(refused.value) == (
+            "its layer Hidden (zoo_layered) could not be loaded again: it is defined inside a function; "
+            "define it in a module of its own, which the function imports"
+        )
+
+    def test_is_saved_and_loaded_with_its_needs(self, layered, keras, tmp_path):
+        import numpy as np
+
+        network = layered.gained((8, 8, 1), 10)
+        network.save(tmp_path / "model.keras")
+        note_needs(tmp_path / "model.keras")
+        # Not installed here, only on the path: the module is known, the distribution is not.
+        assert needs_of(tmp_path / "model.keras").modules == {"zoo_layered.layers": ""}
+        loaded = saved.load_file(tmp_path / "model.keras")
+        images = np.random.default_rng(0).random((3, 8, 8, 1), dtype="float32")
+        expected, found = (keras.ops.convert_to_numpy(model(images)) for model in (network, loaded))
+        np.testing.assert_array_equal(expected, found)
+
+    def test_whose_layer_cannot_be_found_says_so(self, layered, keras, tmp_path):
+        layered.unregistered((8, 8, 1), 10).save(tmp_path / "model.keras")
+        with pytest.raises(
+            ModelError, match=r"model\.keras cannot be loaded: Could not locate class 'Forgotten'"
+        ):
+            saved.load_file(tmp_path / "model.keras")
