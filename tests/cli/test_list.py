@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import zoo
 
@@ -48,7 +49,7 @@ def test_one_kind(zoo_command):
     assert zoo_command("list", "architectures").stdout.split()[:2] == ["architectures", "conv_net"]
     assert "conv_net" not in zoo_command("list", "datasets").stdout
     studies = zoo_command("list", "studies").stdout
-    assert studies.startswith("studies\n  digits_cnn  A search that takes seconds")
+    assert re.search(r"^  digits_cnn +A search that takes seconds", studies, re.M)
 
 
 def test_json_has_the_same_and_nothing_else_on_stdout(zoo_command, install_plugin):
@@ -68,7 +69,8 @@ def test_json_has_the_same_and_nothing_else_on_stdout(zoo_command, install_plugi
         "distribution": "zoo-shapes",
         "version": "2.1",
     } in found["registered"]
-    assert found["studies"] == ["digits_cnn", "mnist_cnn"]
+    assert found["studies"] == sorted(found["studies"])
+    assert {"digits_cnn", "mnist_cnn"} <= set(found["studies"])
 
 
 def test_ones_own_studies_and_what_they_say_of_themselves(zoo_command, tmp_path):
