@@ -32,6 +32,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress
+from zoo.data.rows import Rows
 from zoo.errors import DataError
 
 SPLITS = ("train", "validation", "test")
@@ -182,7 +183,8 @@ def _part(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, A
 
 
 def _subset(split: Split, chosen: Array) -> Split:
-    return Split(split.images[chosen], split.labels[chosen])
+    """Some of a split; its images stay in the memory map until a batch needs them."""
+    return Split(Rows(split.images, chosen), split.labels[chosen])
 
 
 def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
