@@ -63,6 +63,7 @@ def last_line(command, folder, env):
         "show digits_cnn",
         "check",
         "plugins",
+        "plugins check --help",
         *(f"{command} --help" for command in zoo.cli.COMMANDS),
         "inspect features --help",
     ],
@@ -121,6 +122,7 @@ def test_the_version(zoo_command):
     [
         ("shwo", "error: There is no command 'shwo'. Did you mean 'show'?"),
         ("xyzzy", "error: There is no command 'xyzzy'. There is: check, compare, "),
+        ("plugins chek zoo-x", "error: There is no command 'plugins chek'. "),
         ("list --jsn", "error: No such option"),
         ("list fish", "error: Invalid value for '[KIND]': 'fish' is not one of 'datasets', "),
         ("show", "error: Missing argument 'NAME'. (See: zoo show --help)"),

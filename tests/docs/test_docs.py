@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import tomllib
@@ -17,19 +18,38 @@ from zoo.cli import zoo as zoo_group
 from zoo.registry import Registry
 from zoo.space import Choice
 from zoo.study import PRUNERS, SAMPLERS, Search, load_study, parse_study
+from zoo.testing._subjects import SUBJECTS
 from zoo.training import training_space
 from zoo.trial import MEASURES, METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLUGINS, COMMANDS, STUDIES, PICTURES = (
-    ROOT / "docs" / name for name in ("plugins.md", "commands.md", "studies.md", "pictures.md")
+PLUGINS, COMMANDS, STUDIES, PICTURES, TESTING = (
+    ROOT / "docs" / name for name in ("plugins.md", "commands.md", "studies.md", "pictures.md", "testing.md")
 )
 # The others are for plugin authors.
 PYTHON_NAMES = {"tune", "train", "compare", "inspect", "load_model", "__version__"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-every_command = pytest.mark.parametrize("name", zoo_group.list_commands(click.Context(zoo_group)))
+
+
+def command_names(group=zoo_group, prefix=""):
+    """`tune`, `plugins`, `plugins check` …"""
+    for name in group.list_commands(click.Context(group)):
+        yield f"{prefix}{name}"
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group) and name != "inspect":  # its pictures share a section
+            yield from command_names(command, f"{prefix}{name} ")
+
+
+def command_named(name):
+    command = zoo_group
+    for word in name.split():
+        command = command.get_command(click.Context(command), word)
+    return command
+
+
+every_command = pytest.mark.parametrize("name", list(command_names()))
 
 
 def text_of(page):
@@ -87,10 +107,29 @@ def test_every_name_of_the_conformance_kit_is_documented(name):
     assert name in section(PLUGINS, "## Testing a plugin")
 
 
+@pytest.mark.parametrize(
+    ("kind", "heading"),
+    [
+        ("architecture", "## Architectures"),
+        ("augmentation", "## Augmentation policies"),
+        ("dataset", "## Datasets"),
+    ],
+)
+def test_every_check_and_its_options_are_documented(kind, heading):
+    told = list(rows(section(TESTING, heading)))
+    checks = list(SUBJECTS[kind].suite.checks)
+    assert told[-len(checks) :] == checks
+    options = [
+        name for name in inspect.signature(SUBJECTS[kind]).parameters if name not in ("function", "given")
+    ]
+    assert set(told) - set(checks) - {"checks"} == set(options) - {"values"}
+    assert not set(checks) & set(options)
+
+
 @every_command
 def test_every_command_is_documented_with_all_its_options(name):
     told = section(COMMANDS, f"## zoo {name}")
-    command = zoo_group.get_command(click.Context(zoo_group), name)
+    command = command_named(name)
     parameters = [parameter for one in parts_of(command) for parameter in one.params]
     options = {parameter.opts[0] for parameter in parameters if isinstance(parameter, click.Option)}
     documented = {cell.split(" ")[0] for cell in rows(told) if cell.startswith("--")}
@@ -103,7 +142,8 @@ def test_every_command_is_documented_with_all_its_options(name):
 
 def parts_of(command):
     """The command itself, or what it is made of."""
-    return list(command.commands.values()) if isinstance(command, click.Group) else [command]
+    together = isinstance(command, click.Group) and command.commands
+    return list(command.commands.values()) if together else [command]
 
 
 def test_every_picture_is_documented_with_its_options():
@@ -195,10 +235,11 @@ def test_every_command_line_shown_is_one_that_zoo_takes(page):
     typed = re.findall(r"^(?:\$ )?(?:pip .* && )?zoo (.*)$", "".join(blocks(page, "console")), re.MULTILINE)
     for name, *arguments in map(shlex.split, typed):
         command = zoo_group.get_command(click.Context(zoo_group), name)
-        if isinstance(command, click.Group):
+        assert command is not None, name
+        if isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
             name, *arguments = arguments
             command = command.get_command(click.Context(command), name)
-        assert command is not None, name
+            assert command is not None, name
         command.make_context(name, arguments)
 
 

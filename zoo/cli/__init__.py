@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -31,27 +32,31 @@ COMMANDS = {
 class Commands(click.Group):
     """Imports a command's module when the command is named, not before."""
 
+    table: Mapping[str, str] = COMMANDS
+    module = "zoo.cli.{}_command"
+    prefix = ""  # what is typed before a command, besides `zoo`
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.table:
             return None
-        module = importlib.import_module(f"zoo.cli.{name}_command")
-        command: click.Command = module.command
+        command: click.Command = importlib.import_module(self.module.format(name)).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self.table.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in self.table and not args[0].startswith("-"):
             from zoo.errors import did_you_mean
 
-            raise ZooError(f"There is no command '{args[0]}'. {did_you_mean(args[0], COMMANDS)}")
+            hint = did_you_mean(args[0], self.table)
+            raise ZooError(f"There is no command '{self.prefix}{args[0]}'. {hint}")
         return super().resolve_command(ctx, args)
 
 

@@ -1,4 +1,4 @@
-"""`zoo plugins`: the installed plugins and what they registered."""
+"""`zoo plugins`: the installed plugins and what they registered; and the commands for their authors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,33 @@ from typing import Any
 
 import click
 
+from zoo.cli import Commands
 from zoo.registry import HOOKS, Plugin, Registry
 
+# command -> its one line in `zoo plugins --help`; its module is zoo/cli/plugins_NAME.py
+COMMANDS = {
+    "check": "Whether a plugin keeps the contract: the conformance kit.",
+}
 
-@click.command("plugins")
+
+class PluginCommands(Commands):
+    """What `zoo plugins` has below it."""
+
+    table = COMMANDS
+    module = "zoo.cli.plugins_{}"
+    prefix = "plugins "
+
+
+@click.group("plugins", cls=PluginCommands, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def command(as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
     """The installed plugins and what they registered."""
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+def _list(as_json: bool) -> None:
     registry = Registry.load()
     if as_json:
         click.echo(json.dumps([_facts(plugin) for plugin in registry.plugins], indent=1))

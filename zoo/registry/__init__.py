@@ -12,6 +12,7 @@ and whoever needs what it would have registered is told why it is not there.
     _registry.py   Registry: everything together
 """
 
+from zoo.registry._contract import RESERVED
 from zoo.registry._installed import plugin_packages
 from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, plugins_of, versions_of
 from zoo.registry._registry import Registry
@@ -19,6 +20,7 @@ from zoo.registry._registry import Registry
 __all__ = [
     "HOOKS",
     "KINDS",
+    "RESERVED",
     "Plugin",
     "Registered",
     "Registry",

@@ -1,42 +1,59 @@
-"""How a check fails."""
+"""How a check ends other than well."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo.errors import InvalidParameters, PluginError, ZooError
+from zoo.errors import PluginError, ZooError, one_line
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST = 600  # characters of another's error
 
 
 class CheckFailed(PluginError, AssertionError):
-    """A plugin's function broke the contract; a test that raises it counts as failed."""
+    """A plugin's function broke the contract; a test that raises it counts as failed.
 
-
-@contextmanager
-def checking(
-    function: Callable[..., Any], what: str, parameters: Mapping[str, Any] | None = None
-) -> Iterator[None]:
-    """Turn what is raised inside into a CheckFailed that names the function and its parameters.
-
-    InvalidParameters passes: it is an answer, and the caller knows whether it may be given there.
+    `failed` has the names of the checks.
     """
-    try:
-        yield
-    except InvalidParameters:
-        raise
-    except Exception as error:
-        kind = "" if isinstance(error, ZooError) else f"{type(error).__name__}: "
-        text = " ".join(_COLOURS.sub("", str(error)).split())  # Keras writes paragraphs, in bold
-        raise CheckFailed(f"{called(function, parameters)}: {what}: {kind}{text}") from error
+
+    def __init__(self, text: str, failed: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.failed = tuple(failed)
 
 
-def called(function: Callable[..., Any], parameters: Mapping[str, Any] | None = None) -> str:
-    """The call as one would type it: `conv_net(dropout=0.25)`; the bare name without parameters."""
-    name = getattr(function, "__name__", repr(function))
-    if parameters is None:
-        return name
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in parameters.items())})"
+class Broken(Exception):
+    """What a check found: what was expected and what came.
+
+    Args:
+        call: what was called, as one would type it; the function's bare name if empty.
+        again: options of the check with which it looks there alone, for the line that reproduces it.
+    """
+
+    def __init__(self, text: str, call: str = "", again: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.call = call
+        self.again = dict(again or {})
+
+
+class Skipped(Exception):
+    """A check that cannot be made here, with the reason."""
+
+
+def told(error: BaseException) -> str:
+    """Another's error in one line; Keras writes paragraphs, in bold."""
+    text = _COLOURS.sub("", one_line(error))
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+    return text if isinstance(error, ZooError) else f"{type(error).__name__}: {text}"
+
+
+def called(name: str, positional: Sequence[Any] = (), parameters: Mapping[str, Any] | None = None) -> str:
+    """The call as one would type it: `conv_net((28, 28, 1), 10, dropout=0.25)`."""
+    keywords = [f"{key}={value!r}" for key, value in (parameters or {}).items()]
+    return f"{name}({', '.join([*map(repr, positional), *keywords])})"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 layer`, `12,345 weights`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

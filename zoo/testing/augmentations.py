@@ -1,89 +1,285 @@
-"""Whether an augmentation policy keeps the contract."""
+"""Whether an augmentation policy keeps the contract: the checks, in their order."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import InvalidParameters, PluginError
-from zoo.space import read_space
-from zoo.testing._failure import CheckFailed, called, checking
-from zoo.testing._points import sampled_points
+from zoo.process import spawn
+from zoo.testing import _children
+from zoo.testing._failure import Skipped, counted, told
+from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
+from zoo.testing._policies import SUITE, Policy, Portrait, applied
+from zoo.testing._state import disturbance
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
+_CALLS = 6
+_PROBED = 1000  # images, a quarter of them held out
+
 
 def check_augmentation(
-    function: Callable[..., Any],
-    *,
-    input_shape: tuple[int, int, int] = (28, 28, 1),
-    samples: int = 5,
-    seed: int = 0,
+    function: Callable[..., Any], *, checks: Sequence[str] | None = None, **options: Any
 ) -> None:
-    """Apply a policy at its defaults and at random points of its search space.
+    """Make every check of an augmentation policy, or those named in `checks`; docs/testing.md tells them all.
 
-    It has to be a list of Keras layers that together keep the shape, the dtype and the range
-    `[0, 1]` of float images `(batch, height, width, channels)`, and change nothing outside training.
-    At the defaults, unless the list is empty, the images have to differ from call to call.
-    InvalidParameters is a right answer at a random point, never at the defaults.
+    Args:
+        input_shape: `(height, width, channels)` of the images it is tried on; 28×28×1.
+        space: as a study's table: `{"fill": "black"}` pins, `{"shift": {"high": 0.1}}` narrows.
+        points: list of parameters to try instead of corners and random points.
+        samples: how many random points; 20. `seconds`: after which no more are tried; 15. `seed`: 0.
+        probe: a function that returns a `zoo.Dataset` on whose images the labels have to survive.
 
     Raises:
-        CheckFailed: what was expected, what came, and with which parameters.
+        CheckFailed: with every check that failed, what was expected, what came, at which parameters,
+            and a line that reproduces it.
     """
+    __tracebackhide__ = True
+    check_all(Policy(function, given=options, **options_of(Policy, options)), checks)
+
+
+SUITE.check()(signature)
+SUITE.check("signature")(docstring)
+
+
+@SUITE.check("signature")
+def defaults(policy: Policy) -> str:
+    """At its defaults it makes a list of Keras layers, which may be empty."""
+    portrait = policy.portrait_at(policy.defaults)
+    if portrait.impossible is not None:
+        text = f"expected the defaults to be possible, but: {portrait.impossible}"
+        raise policy.found(portrait.parameters, text, portrait.impossible)
+    _sound(policy, portrait)
+    return counted(len(policy.make(policy.defaults, policy.seed)), "layer")
+
+
+@SUITE.check("defaults")
+def search_space(policy: Policy) -> str:
+    """At every corner and at random points it makes layers too, or raises InvalidParameters."""
+    tried = 0
+    for portrait in policy.points_tried():
+        _sound(policy, portrait)
+        tried += 1
+    return counted(tried, "point")
+
+
+@SUITE.check("defaults")
+def applies(policy: Policy) -> None:
+    """The layers take float images `(batch, height, width, channels)`, in training and outside of it."""
+    for portrait in policy.everywhere():
+        if portrait.unusable:
+            raise policy.found(portrait.parameters, portrait.unusable, portrait.cause)
+
+
+@SUITE.check("applies")
+def shape(policy: Policy) -> None:
+    """Images keep their shape in training."""
+    for portrait in policy.everywhere():
+        if portrait.changed is not None and portrait.changed.shape != policy.images.shape:
+            expected, came = policy.images.shape, portrait.changed.shape
+            text = f"expected images of shape {expected} as they went in, but got {came}"
+            raise policy.found(portrait.parameters, text)
+
+
+@SUITE.check("applies")
+def dtype(policy: Policy) -> None:
+    """Images keep their type, float32, in training."""
+    for portrait in policy.everywhere():
+        if portrait.changed is not None and portrait.changed.dtype != policy.images.dtype:
+            text = f"expected {policy.images.dtype} as it went in, but got {portrait.changed.dtype}"
+            raise policy.found(portrait.parameters, text)
+
+
+# Weights that sum to 1.0000001 are no mistake, nor is what half precision makes of 1.
+_NEARLY = 1e-3
+
+
+@SUITE.check("applies")
+def value_range(policy: Policy) -> None:
+    """Pixels stay in 0 to 1 in training."""
+    for portrait in policy.everywhere():
+        if portrait.changed is not None and portrait.changed.size:
+            low, high = float(portrait.changed.min()), float(portrait.changed.max())
+            if not (low >= -_NEARLY and high <= 1 + _NEARLY):  # NaN fails too
+                text = f"expected values in 0 to 1, but they go from {low:.6g} to {high:.6g}"
+                raise policy.found(portrait.parameters, text)
+
+
+@SUITE.check("applies")
+def inference(policy: Policy) -> None:
+    """Outside training, images come out as they went in."""
     import numpy as np
 
-    from zoo.training.model import check_layers
-
-    with checking(function, "its signature"):
-        space = read_space(function)
-    images = np.random.default_rng(seed).random((8, *input_shape), dtype="float32")
-    defaults = space.defaults()
-    for parameters in (defaults, *sampled_points(space, samples, seed)):
-        try:
-            with checking(function, "making the layers", parameters):
-                layers = function(**parameters)
-        except InvalidParameters as error:
-            if parameters is defaults:
-                text = f"the defaults have to be possible, but: {error}"
-                raise CheckFailed(f"{called(function, parameters)}: {text}") from error
-            continue
-        with checking(function, "its layers", parameters):
-            check_layers(layers)
-            _check_outputs(layers, images)
-            if parameters is defaults and layers:
-                _check_random(layers, images)
+    for portrait in policy.everywhere():
+        if portrait.kept is not None and not np.array_equal(portrait.kept, policy.images):
+            text = "expected the images unchanged outside training (training=False), but they were changed"
+            raise policy.found(portrait.parameters, text)
 
 
-def _check_outputs(layers: Sequence[Any], images: Array) -> None:
+@SUITE.check("applies")
+def random(policy: Policy) -> str:
+    """In training, at the defaults, every call gives other images; unless there are no layers."""
     import numpy as np
 
-    kept = _apply(layers, images, training=False)
-    if kept.shape != images.shape or not np.array_equal(kept, images):
-        raise PluginError("expected the images unchanged outside training, but they were changed")
-    changed = _apply(layers, images, training=True)
-    if changed.shape != images.shape:
-        raise PluginError(f"expected images of shape {images.shape}, but got {changed.shape}")
-    if changed.dtype != images.dtype:
-        raise PluginError(f"expected {images.dtype} as it went in, but got {changed.dtype}")
-    low, high = float(changed.min()), float(changed.max())
-    if not (low >= -1e-6 and high <= 1 + 1e-6):  # NaN fails too
-        raise PluginError(f"expected values in 0 to 1, but they go from {low:.6g} to {high:.6g}")
-
-
-def _check_random(layers: Sequence[Any], images: Array) -> None:
-    import numpy as np
-
-    first = _apply(layers, images, training=True)
+    layers = policy.make(policy.defaults, policy.seed)
+    if not layers:
+        return "no layers, nothing to vary"
+    first = applied(layers, policy.images, training=True)
     # Several, since a policy that flips a coin may well repeat itself once.
-    if all(np.array_equal(first, _apply(layers, images, training=True)) for _ in range(5)):
-        raise PluginError("expected other images at each call in training, but six calls gave the same")
+    for _ in range(_CALLS - 1):
+        if not np.array_equal(first, applied(layers, policy.images, training=True)):
+            return ""
+    text = f"expected other images at each call in training, but {_CALLS} calls gave the same"
+    raise policy.found(policy.defaults, text)
 
 
-def _apply(layers: Sequence[Any], images: Array, *, training: bool) -> Array:
-    """The images after all layers; `training` reaches also those that do not ask for it."""
-    from keras import Sequential, ops
+@SUITE.check("applies")
+def repeatable(policy: Policy) -> None:
+    """The same seed gives the same images."""
+    import numpy as np
 
-    return ops.convert_to_numpy(Sequential(list(layers))(images, training=training)) if layers else images
+    first, second = (
+        applied(policy.make(policy.defaults, policy.seed), policy.images, training=True) for _ in range(2)
+    )
+    if not np.array_equal(first, second, equal_nan=True):
+        raise policy.found(policy.defaults, "expected the same images from the same seed, but they differ")
+
+
+@SUITE.check("defaults")
+def global_state(policy: Policy) -> None:
+    """Making and applying the layers changes nothing that outlives it."""
+    disturbed = disturbance([*policy.everywhere(), policy.portrait_again()])
+    if disturbed is not None:
+        portrait, what = disturbed
+        raise policy.found(portrait.parameters, f"expected it to leave alone what others use, but {what}")
+
+
+@SUITE.check("applies")
+def serialisable(policy: Policy) -> str:
+    """Each layer comes back from its configuration, through JSON, with the same configuration."""
+    from keras import saving
+
+    count = 0
+    for parameters in policy.in_time([policy.defaults, *policy.structures]):
+        if policy.portrait_at(parameters).changed is None:
+            continue
+        for layer in policy.make(parameters, policy.seed):
+            name = type(layer).__name__
+            try:
+                config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
+                again = saving.deserialize_keras_object(config, custom_objects={name: type(layer)})
+                other = json.loads(json.dumps(saving.serialize_keras_object(again)))
+            except Exception as error:
+                text = f"expected {name} to come back from its configuration, but that raised {told(error)}"
+                raise policy.found(parameters, text, error) from error
+            if config["config"] != other["config"]:
+                text = (
+                    f"expected {name} to come back as it was, but its configuration became {other['config']}"
+                )
+                raise policy.found(parameters, text)
+            count += 1
+    return counted(count, "layer")
+
+
+@SUITE.check("shape", "dtype", "value_range")
+def training_step(policy: Policy) -> str:
+    """In front of a network, compiled as in a trial, the layers let it train."""
+    import keras
+    import numpy as np
+
+    from zoo.training.model import assemble, check_shape
+
+    labels = np.arange(len(policy.images)) % 2
+    count = 0
+    for parameters in policy.in_time([policy.defaults, *policy.structures]):
+        if policy.portrait_at(parameters).changed is None:
+            continue
+        layers = policy.make(parameters, policy.seed)
+        try:
+            check_shape(layers, policy.shape)
+            head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
+            network = keras.Sequential([keras.Input(policy.shape), *head])
+            model, _ = assemble(network, layers, policy.shape)
+            model.compile("sgd", "sparse_categorical_crossentropy")
+            history = model.fit(policy.images * 255, labels, verbose=0).history
+            loss = history["loss"][0]
+        except Exception as error:
+            text = f"expected to train one step with the layers in front, but that raised {told(error)}"
+            raise policy.found(parameters, text, error) from error
+        if not np.isfinite(loss):
+            raise policy.found(parameters, f"expected a finite loss, but it is {loss}")
+        count += 1
+    return counted(count, "model")
+
+
+@SUITE.check("shape", "dtype", "value_range")
+def labels(policy: Policy) -> str:
+    """Only with `probe`: what a classifier told apart before, it can still tell apart afterwards.
+
+    The probe is a forest (Breiman 2001) that learns from some of the images, as they are and changed; on
+    others that are changed, it has to be better than guessing by half as much as on those that are not.
+    """
+    if policy.probe is None:
+        raise Skipped("no probe was given, such as probe=digits")
+    import numpy as np
+    from sklearn.ensemble import RandomForestClassifier
+
+    dataset = policy.probe()
+    random_numbers = np.random.default_rng(policy.seed)
+    chosen = random_numbers.permutation(len(dataset.train))[:_PROBED]
+    images = np.asarray(dataset.train.images)[chosen].astype("float32") / 255
+    truth = np.asarray(dataset.train.labels)[chosen]
+    layers = policy.make(policy.defaults, policy.seed)
+
+    def rows(augment: bool, part: slice) -> Array:
+        taken = applied(layers, images[part], training=True) if augment else images[part]
+        return taken.reshape(len(taken), -1)
+
+    seen, held = slice(len(images) // 4, None), slice(len(images) // 4)
+    forest = RandomForestClassifier(100, random_state=policy.seed)
+    forest.fit(
+        np.concatenate([rows(augment, seen) for augment in (False, True, True)]), np.tile(truth[seen], 3)
+    )
+    before, after = (float(forest.score(rows(augment, held), truth[held])) for augment in (False, True))
+    guessing = float(np.bincount(truth[held]).max() / len(truth[held]))
+    if before < guessing + 0.2:
+        raise Skipped(f"the probe cannot tell the classes apart: {before:.0%}, guessing {guessing:.0%}")
+    if after < guessing + (before - guessing) / 2:
+        text = (
+            f"expected the labels to survive, but a probe that is right on {before:.0%} of the images "
+            f"is right on {after:.0%} of the changed ones (guessing: {guessing:.0%})"
+        )
+        raise policy.found(policy.defaults, text)
+    return f"a probe is right on {before:.0%} of the images, on {after:.0%} of the changed ones"
+
+
+@SUITE.check("training_step", "value_range", "inference", "random", "repeatable")
+def backends(policy: Policy) -> str:
+    """Under TensorFlow and under JAX, as far as installed, it passes these checks."""
+    import keras
+
+    here = keras.backend.backend()
+    others = other_backends(here)
+    if not others:
+        raise Skipped(f"only {here} is installed")
+    origin = policy.found_elsewhere()
+    for backend in others:
+        options = {**policy.given, "points": []}
+        options.pop("probe", None)
+        names = SUITE.checks["backends"].needs
+        child = spawn(_children.under_backend, (backend, origin, SUITE.kind, options, names, None))
+        results, _ = _children.answer_of(child, f"under {backend}")
+        for _, state, text in results:
+            if state != "passed":
+                text = f"expected the same under {backend}, but there {text.splitlines()[0]}"
+                raise policy.found(policy.defaults, text)
+    return f"{here} and {', '.join(others)}"
+
+
+def _sound(policy: Policy, portrait: Portrait) -> None:
+    if portrait.broken:
+        raise policy.found(portrait.parameters, portrait.broken, portrait.cause)

@@ -45,7 +45,6 @@ def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) 
             num_classes)` class probabilities.
     """
     import keras
-    import numpy as np
 
     if not isinstance(network, keras.Model):
         raise PluginError(f"expected a keras.Model, but got {type(network).__name__}")
@@ -55,6 +54,17 @@ def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) 
     if outputs.shape != (len(images), num_classes):
         expected = ("batch", num_classes)
         raise PluginError(f"expected an output of shape {expected}, but got {('batch', *outputs.shape[1:])}")
+    check_probabilities(outputs)
+
+
+def check_probabilities(outputs: np.ndarray[Any, Any]) -> None:
+    """`(batch, num_classes)` is class probabilities, as far as one can see.
+
+    Raises:
+        PluginError: a NaN, a number below 0, or a row that does not sum to 1.
+    """
+    import numpy as np
+
     if np.isnan(outputs).any():
         raise PluginError("its output is NaN before any training")
     if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):

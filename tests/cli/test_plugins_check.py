@@ -1,0 +1,158 @@
+"""`zoo plugins check`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import zoo
+
+PLUGIN = '''
+from typing import Annotated
+
+import numpy as np
+
+from zoo import Dataset, Int, Split, hookimpl
+
+
+@hookimpl
+def register_architectures(register):
+    register(plain_net)
+
+
+@hookimpl
+def register_datasets(register):
+    register(stripes)
+    register(photos)
+
+
+def plain_net(input_shape, num_classes, *, width: Annotated[int, Int(1, 8)] = 4, last: str = "softmax"):
+    """A network that talks."""
+    print("building")
+    from keras import Input, Sequential, layers
+
+    stack = [Input(input_shape), layers.GlobalAveragePooling2D(), layers.Dense(width)]
+    return Sequential([*stack, layers.Dense(num_classes, activation=last)])
+
+
+def stripes(*, count: int = 30):
+    """Stripes."""
+    print("loading")
+    images = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 1), dtype=np.uint8)
+    held = Split(images[:10], np.arange(10) % 2)
+    return Dataset(Split(images[9:], np.arange(count - 9) % 2), test=held, class_names=("lying", "standing"))
+
+
+def photos(*, folder: str):
+    """Photographs."""
+    raise FileNotFoundError(folder)
+'''
+
+
+@pytest.fixture
+def check(zoo_command, install_plugin):
+    """Runs `zoo plugins check` where `zoo-shapes` is installed."""
+    site = install_plugin("zoo-shapes", "2.1", PLUGIN)
+
+    def run(*arguments):
+        return zoo_command("plugins", "check", *arguments, env={"PYTHONPATH": str(site)})
+
+    return run
+
+
+def cells(line):
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_what_docs_commands_shows(zoo_command):
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    shown = re.search(r"^\$ zoo plugins check digits\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    run = zoo_command("plugins", "check", "digits")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == shown[1].replace("keras-zoo 0.1.0", f"keras-zoo {zoo.__version__}")
+
+
+def test_every_check_is_a_line_and_a_failure_says_how_to_see_it_again(check):
+    run = check("stripes")
+    assert run.returncode == 1
+    lines = run.stdout.splitlines()
+    assert lines[0] == "dataset stripes  [zoo-shapes 2.1]"
+    assert ["contract", "passed", "train 21, test 10 of 4×4×1"] in map(cells, lines)
+    assert ["classes", "passed"] in map(cells, lines)
+    failed = next(number for number, line in enumerate(lines) if "failed" in cells(line))
+    assert cells(lines[failed])[::2] == [
+        "separate_splits",
+        "stripes(count=30): separate_splits: expected no image in two splits, but of the 10 images in test "
+        "1 are in another too, such as test[9], which is train[0]",
+    ]
+    assert lines[failed + 1].endswith("check_dataset(stripes, checks=['separate_splits'])\"")
+    assert lines[-1] == "10 checks: 9 passed, 1 failed"
+    assert "loading" in run.stderr  # what a plugin prints is no result
+    assert "loading" not in run.stdout
+
+
+def test_a_whole_distribution_as_json(check):
+    options = "--check signature --check image_sizes --check probabilities"
+    options += " --shape 5x4x3 --shape 9x9x1 --set last=relu --json"
+    run = check("Zoo_Shapes", *options.split())
+    assert run.returncode == 1
+    stripes, photos, net = json.loads(run.stdout)
+    assert stripes == {
+        "kind": "dataset",
+        "name": "stripes",
+        "distribution": "zoo-shapes",
+        "version": "2.1",
+        "checks": [{"check": "signature", "state": "passed", "text": "1 parameter"}],
+    }
+    assert photos["checks"] == [
+        {"check": "loads", "state": "skipped", "text": "'folder' has to be given: --set folder=…"}
+    ]
+    assert [(one["check"], one["state"]) for one in net["checks"]] == [
+        ("signature", "passed"),
+        ("image_sizes", "passed"),
+        ("probabilities", "failed"),
+    ]
+    assert net["checks"][1]["text"] == "5×4×3, 9×9×1"
+    assert "space={'last': 'relu'}" in net["checks"][2]["text"]
+    assert "building" in run.stderr
+
+
+def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):
+    site = install_plugin("zoo-broken", "0.1", "1 / 0")
+    run = zoo_command("plugins", "check", "zoo-broken", env={"PYTHONPATH": str(site)})
+    assert run.returncode == 1
+    heading, problem, end = run.stdout.splitlines()
+    assert heading == "plugin broken  [zoo-broken 0.1]"
+    assert cells(problem) == [
+        "registration",
+        "failed",
+        "Plugin 'broken' of zoo-broken 0.1 could not be loaded: ZeroDivisionError: division by zero",
+    ]
+    assert end == "1 check: 1 failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("zoo-shape", "Nothing is registered, and no distribution with plugins is installed, as 'zoo-shape'. "
+                      "Did you mean 'zoo-shapes'?"),
+        ("stripe", "Nothing is registered, and no distribution with plugins is installed, as 'stripe'. "
+                   "Did you mean 'stripes'?"),
+        ("stripes --check contrat", "There is no check 'contrat' for this. Did you mean 'contract'?"),
+        ("stripes --check probabilities", "There is no check 'probabilities' for this. There is: "),
+        ("stripes --set cuont=3", "--set cuont=3: there is no parameter 'cuont'. Did you mean 'count'?"),
+        ("stripes --set count", "--set count: expected KEY=VALUE, such as weights=none"),
+        ("stripes --set count=many", "stripes: count: expected int, but got \"many\"."),
+        ("plain_net --set width=99", "plain_net: width: expected 1 … 8, but got 99. Did you mean 8?"),
+        ("plain_net --shape 28x28", "--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got "),
+        ("plain_net --probe stipes", "There is no dataset named 'stipes'. Did you mean 'stripes'?"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_2(check, arguments, line):
+    run = check(*arguments.split())
+    assert (run.returncode, run.stdout) == (2, "")
+    assert len(run.stderr.splitlines()) == 1
+    assert run.stderr.startswith(f"error: {line}")

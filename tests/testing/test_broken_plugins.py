@@ -1,0 +1,91 @@
+"""The kit, proven: each broken plugin is caught by the check meant for it, and by no other."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import broken_architectures
+import broken_augmentations
+import broken_datasets
+import pytest
+
+import zoo.testing
+from zoo.testing import CheckFailed
+from zoo.testing._kit import other_backends
+from zoo.testing._subjects import SUBJECTS
+
+
+def failures(kind, function, options):
+    """Name and text of every check that fails."""
+    subject = SUBJECTS[kind](function, given=options, **options)
+    results = list(subject.results(list(subject.suite.checks)))
+    for result in results:
+        print(f"{result.check:16} {result.state:8} {result.text}")
+    return {result.check: result.text for result in results if result.state == "failed"}
+
+
+def reproduce(text, check):
+    """Run the line that a failure gives, here instead of in a shell."""
+    line = re.search(r'\n  reproduce: (?:\w+=\S+ )*python -c "(.*)"$', text)
+    assert line is not None, text
+    with pytest.raises(CheckFailed) as told:
+        exec(line[1], {})
+    assert told.value.failed == (check,)
+
+
+def caught(kind, function, check, options):
+    found = failures(kind, function, options)
+    assert set(found) == {check}
+    assert found[check].startswith((f"{function.__name__}: {check}: ", f"{function.__name__}("))
+    assert "expected" in found[check]
+    assert re.search(r"\bbut\b", found[check])
+    reproduce(found[check], check)
+
+
+def names(broken):
+    return [f"{function.__name__}-{check}" for function, check, *_ in broken]
+
+
+def needs_two_backends(check):
+    import keras
+
+    if check == "backends" and not other_backends(keras.backend.backend()):
+        pytest.skip("only one backend is installed")
+
+
+@pytest.mark.parametrize(
+    ("function", "check", "options"), broken_architectures.BROKEN, ids=names(broken_architectures.BROKEN)
+)
+def test_architectures(function, check, options):
+    needs_two_backends(check)
+    caught("architecture", function, check, {"samples": 5, **options})
+
+
+@pytest.mark.parametrize(
+    ("function", "check", "options"), broken_augmentations.BROKEN, ids=names(broken_augmentations.BROKEN)
+)
+def test_augmentations(function, check, options):
+    needs_two_backends(check)
+    caught("augmentation", function, check, options)
+
+
+@pytest.mark.parametrize(("function", "check"), broken_datasets.BROKEN, ids=names(broken_datasets.BROKEN))
+def test_datasets(function, check, monkeypatch):
+    with socket.create_server(("localhost", 0)) as server:
+        monkeypatch.setenv("BROKEN_DATASETS_PORT", str(server.getsockname()[1]))
+        caught("dataset", function, check, {})
+
+
+def test_every_check_has_a_plugin_that_only_it_catches():
+    for module, kind in (
+        (broken_architectures, "architecture"),
+        (broken_augmentations, "augmentation"),
+        (broken_datasets, "dataset"),
+    ):
+        assert {check for _, check, *_ in module.BROKEN} == set(SUBJECTS[kind].suite.checks)
+
+
+def test_there_are_enough_of_them():
+    assert len(broken_architectures.BROKEN) >= 20
+    assert zoo.testing.__all__

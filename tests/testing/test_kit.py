@@ -1,0 +1,277 @@
+"""How the kit is called, what it accepts, how it tells what it found."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import broken_architectures
+import broken_datasets
+import keras
+import numpy as np
+import pytest
+import sound_plugins
+from sound_plugins import residual_net, small_net, smaller_net, subclassed_net
+
+from zoo import ZooError, variant
+from zoo.builtin.augmentations import affine
+from zoo.builtin.datasets import digits
+from zoo.testing import CheckFailed, check_architecture, check_augmentation, check_dataset
+from zoo.testing._networks import Network
+from zoo.testing._origin import origin_of
+
+FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
+BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
+
+
+def ended(function, **options):
+    """How each check of an architecture ends, by name."""
+    network = Network(function, given=options, **options)
+    results = {result.check: result for result in network.results(list(network.suite.checks))}
+    for name, result in results.items():
+        print(f"{name:16} {result.state:8} {result.text}")
+    return results
+
+
+class TestSound:
+    """What keeps the contract passes every check."""
+
+    def test_a_network_with_conditions_and_impossible_points(self):
+        results = ended(small_net, **FAST)
+        assert {name for name, result in results.items() if result.state == "failed"} == set()
+        assert results["search_space"].text.endswith("2 of them impossible")
+        assert results["saving"].text.endswith("without sound_plugins and zoo installed")
+
+    def test_a_weight_that_has_no_gradient_at_first(self):
+        check_architecture(residual_net, checks=["gradients"], **FAST)
+
+    def test_layers_of_its_own_where_that_is_declared(self):
+        check_architecture(residual_net, checks=["saving"], needs_plugin_to_load=True, **FAST)
+
+    def test_a_model_without_a_symbolic_graph(self):
+        results = ended(subclassed_net, **FAST)
+        assert {name for name, result in results.items() if result.state == "failed"} == {"saving"}
+
+    def test_a_variant(self):
+        check_architecture(smaller_net, checks=BUILDING, **FAST)
+
+
+class TestOptions:
+    def test_one_size_can_be_given_alone(self):
+        check_architecture(small_net, checks=["image_sizes"], input_shape=(5, 9, 3), points=[])
+
+    def test_more_sizes(self):
+        results = ended(small_net, points=[], input_shapes=[(9, 9, 1), (10, 4, 2)], class_counts=[])
+        assert results["image_sizes"].text == "9×9×1, 10×4×2"
+
+    def test_space_pins_and_narrows(self):
+        seen = []
+
+        def net(
+            input_shape, num_classes, *, width: sound_plugins.Annotated[int, sound_plugins.Int(1, 99)] = 4
+        ):
+            """A network."""
+            seen.append(width)
+            return small_net(input_shape, num_classes)
+
+        check_architecture(net, checks=["search_space"], space={"width": {"high": 9}}, **FAST)
+        assert (min(seen), max(seen)) == (1, 9)
+        seen.clear()
+        check_architecture(net, checks=["search_space"], space={"width": 77}, **FAST)
+        assert set(seen) == {77}
+
+    def test_points_instead_of_corners_and_random_ones(self):
+        results = ended(small_net, points=[{"widths": (3, 5)}, {"head": "dense"}], class_counts=[])
+        assert results["search_space"].text == "2 points"
+
+    def test_time_ends_the_random_points_not_the_corners(self):
+        network = Network(small_net, **{**FAST, "samples": 50}, seconds=0)
+        text = network.result("search_space").text
+        tried, planned = len(network.corners) + 1, len(network.corners) + len(network.sampled)
+        assert text.startswith(f"{tried} of {planned} points, for want of time")
+
+    def test_the_same_points_every_time(self):
+        tried = []
+
+        def net(
+            input_shape, num_classes, *, rate: sound_plugins.Annotated[float, sound_plugins.Float(0, 1)] = 0.1
+        ):
+            """A network."""
+            tried.append(rate)
+            return small_net(input_shape, num_classes)
+
+        for _ in range(2):
+            check_architecture(net, checks=["search_space"], samples=3, seed=4, input_shape=(8, 8, 1))
+        assert tried[: len(tried) // 2] == tried[len(tried) // 2 :]
+        assert len(set(tried)) > 3
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"checks": ["probabilty"]}, "no check 'probabilty' for an architecture. Did you mean 'prob"),
+            ({"checks": "defaults"}, r"checks: expected a list of names, such as \['defaults'\]"),
+            ({"sample": 3}, "check_architecture: there is no option 'sample'. Did you mean 'samples'"),
+            ({"input_shapes": (28, 28, 1)}, r"input_shapes: expected a list of \(height, width, channels\)"),
+            ({"space": {"widht": 3}}, "small_net: there is no parameter 'widht'. Did you mean 'widths'"),
+            ({"space": {"units": 99}}, r"small_net: units: expected 2 … 8, but got 99"),
+            ({"points": [{"units": 99}]}, r"small_net: points: units: expected 2 … 8, but got 99"),
+        ],
+    )  # fmt: skip
+    def test_what_does_not_fit_is_an_error_and_no_failure(self, options, message):
+        with pytest.raises(ZooError, match=message) as told:
+            check_architecture(small_net, **options)
+        assert not isinstance(told.value, CheckFailed)
+
+    def test_the_size_of_a_policys_images(self):
+        with pytest.raises(
+            ZooError, match=r"input_shape: expected \(height, width, channels\), .* got \(28, 28\)"
+        ):
+            check_augmentation(affine, input_shape=(28, 28))
+
+    def test_parameters_of_a_dataset(self):
+        def bars(*, count: int, path: str = "nowhere"):
+            """A dataset."""
+            raise FileNotFoundError(path)
+
+        with pytest.raises(
+            CheckFailed, match=r"bars\(count=3, path='here'\): loads: .* FileNotFoundError: here"
+        ):
+            check_dataset(bars, count=3, path="here")
+        with pytest.raises(ZooError, match="bars: 'count' has no default and has to be given: int"):
+            check_dataset(bars)
+        with pytest.raises(ZooError, match=r"bars: there is no parameter 'cuont'\. Did you mean 'count'"):
+            check_dataset(bars, cuont=3)
+
+
+class TestFailures:
+    def test_a_failure_is_an_assertion_and_an_error_of_zoo(self):
+        assert issubclass(CheckFailed, AssertionError)
+        assert issubclass(CheckFailed, ZooError)
+
+    def test_it_says_check_expected_came_parameters_and_how_to_see_it_again(self):
+        with pytest.raises(CheckFailed) as told:
+            check_architecture(broken_architectures.logits_at_one_option, checks=["probabilities"])
+        first, second = str(told.value).splitlines()
+        assert first.startswith(
+            "logits_at_one_option((28, 28, 1), 10, head='b'): probabilities: "
+            "expected class probabilities (each row sums to 1), but they sum to "
+        )
+        assert second.endswith(
+            "check_architecture(logits_at_one_option, checks=['probabilities'], points=[{'head': 'b'}])\""
+        )
+        assert told.value.failed == ("probabilities",)
+
+    def test_all_failures_are_told_at_once(self):
+        def net(input_shape, num_classes):
+            model = keras.Sequential(
+                [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(3)]
+            )
+            model.compile("sgd", "mse")
+            return model
+
+        with pytest.raises(CheckFailed) as told:
+            check_architecture(net, **FAST)
+        assert told.value.failed == ("docstring", "uncompiled", "output_shape")
+        assert len(str(told.value).splitlines()) == 6
+
+    def test_the_plugins_own_error_is_the_cause(self):
+        with pytest.raises(CheckFailed) as told:
+            check_architecture(broken_architectures.raises_at_its_defaults, checks=["defaults"])
+        assert isinstance(told.value.__cause__, KeyError)
+
+    def test_keras_errors_become_one_plain_line(self):
+        with pytest.raises(CheckFailed) as told:
+            check_architecture(broken_architectures.takes_only_even_sizes, checks=["image_sizes"], points=[])
+        assert all(line.isprintable() for line in str(told.value).splitlines())
+
+    def test_a_failed_need_is_told_where_its_dependant_alone_was_asked_for(self):
+        with pytest.raises(CheckFailed) as told:
+            check_architecture(broken_architectures.raises_at_its_defaults, checks=["saving"])
+        assert told.value.failed == ("defaults",)
+
+    def test_several_splits_share_images(self):
+        with pytest.raises(
+            CheckFailed, match=r"of the 20 images in test 7 are in another too, such as test\[0\]"
+        ):
+            check_dataset(broken_datasets.test_images_to_train_on, checks=["separate_splits"])
+
+
+class TestReproducing:
+    """The last line of a failure, typed at a prompt."""
+
+    def test_at_a_shell(self):
+        with pytest.raises(CheckFailed) as told:
+            check_dataset(broken_datasets.float_images, checks=["contract"])
+        line = str(told.value).splitlines()[1].removeprefix("  reproduce: ")
+        again = subprocess.run(
+            line.replace("python -c", f"{sys.executable} -c"),
+            shell=True,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert again.returncode == 1
+        assert str(told.value).splitlines()[0] in again.stderr
+
+    def test_a_function_inside_another_is_named_alone(self):
+        def net(input_shape, num_classes):
+            """Nothing."""
+
+        with pytest.raises(
+            CheckFailed,
+            match=r"reproduce: check_architecture\(net, checks=\['defaults'\], points=\[\]\), where",
+        ):
+            check_architecture(net, checks=["defaults"])
+
+    def test_where_functions_are_found(self):
+        assert origin_of(small_net).expression == "small_net"
+        assert origin_of(smaller_net).load() is smaller_net
+        assert origin_of(lambda: None) is None
+        nameless = variant(small_net, "third_net", "A third.", widths=(3,), dropout=0.0)
+        origin = origin_of(nameless)
+        names: dict = {}
+        exec("\n".join([*origin.imports, f"found = {origin.expression}"]), names)
+        for found in (origin.load(), names["found"]):
+            assert (found.__name__, found.__doc__) == ("third_net", "A third.")
+            assert Network(found).defaults == Network(nameless).defaults
+        local = variant(lambda input_shape, num_classes: None, "fourth_net", "A fourth.")
+        assert origin_of(local) is None
+
+
+class TestLeftAlone:
+    def test_everything_is_as_it_was_however_bad_the_plugin(self):
+        before = (random.getstate(), np.random.get_state()[1].tolist(), dict(os.environ), Path.cwd())
+        for function in (
+            broken_architectures.sets_the_seeds,
+            broken_architectures.changes_the_environment,
+            broken_architectures.moves_to_another_folder,
+            broken_architectures.switches_to_half_precision_at_one_option,
+        ):
+            with pytest.raises(CheckFailed):
+                check_architecture(function, checks=["global_state"], **FAST)
+        after = (random.getstate(), np.random.get_state()[1].tolist(), dict(os.environ), Path.cwd())
+        assert before == after
+        assert keras.config.floatx() == "float32"
+
+    @pytest.mark.parametrize(
+        ("function", "told"),
+        [
+            (broken_architectures.sets_numpys_seed, r"numpy\.random was given a seed"),
+            (broken_architectures.changes_the_environment, "os.environ changed: OMP_NUM_THREADS from"),
+            (broken_architectures.moves_to_another_folder, "the working folder changed from .* to '/'"),
+            (broken_architectures.silences_warnings, "warnings.filters changed: .'ignore', None"),
+            (broken_architectures.switches_to_half_precision, r"keras\.config\.dtype_policy\(\) changed"),
+        ],
+    )  # fmt: skip
+    def test_what_changed_is_told(self, function, told):
+        with pytest.raises(CheckFailed, match=f"expected it to leave alone what others use, but {told}"):
+            check_architecture(function, checks=["global_state"], **FAST)
+
+
+class TestProbe:
+    def test_a_policy_that_keeps_digits_readable(self):
+        check_augmentation(affine, checks=["labels"], probe=digits, points=[])

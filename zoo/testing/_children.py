@@ -1,0 +1,168 @@
+"""What runs in processes of its own: saved models loaded again, another backend, a dataset once more."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zoo.process import Child, enter_child, leave_child, wait
+from zoo.testing._failure import Broken, told
+
+_NOWHERE = Path(os.devnull)
+_ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+_PATIENCE = 300.0  # seconds
+
+
+def answer_of(child: Child, what: str) -> Any:
+    """The one message of a child; Broken where it dies or hangs before it has one."""
+    if not wait([child], _PATIENCE):
+        child.kill()
+        child.join()
+        raise Broken(f"{what}: expected an answer, but after {_PATIENCE:.0f} s there was none")
+    answer = child.receive()
+    how = child.end()
+    if answer is None:
+        raise Broken(f"{what}: expected an answer, but the process died: {how}")
+    return answer
+
+
+# --- saved models
+
+
+def digest_of_weights(network: Any) -> str:
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(f"{weight.dtype} {weight.shape}".encode() + weight.tobytes())
+    return digest.hexdigest()
+
+
+def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: Sequence[str]) -> None:
+    """Load each `.keras` file of `folder`; send by name its weights' digest and its outputs, or an error.
+
+    Args:
+        absent: packages that cannot be imported while it happens, as if they were not installed.
+        modules: imported before, since the models' own classes are in them.
+    """
+    enter_child(_ON_CPU, _NOWHERE)
+    import keras
+    import numpy as np
+
+    keras.saving.get_custom_objects().clear()
+    answers: dict[str, Any] = {}
+    with _not_installed(absent):
+        for path in sorted(folder.glob("*.keras")):
+            try:
+                for module in modules:
+                    importlib.import_module(module)
+                network = keras.saving.load_model(path, compile=False)
+                images = np.load(path.with_suffix(".npy"))
+                outputs = keras.ops.convert_to_numpy(network(images, training=False))
+                answers[path.stem] = (digest_of_weights(network), outputs.astype("float32"))
+            except Exception as error:
+                answers[path.stem] = told(error)
+    connection.send(answers)
+    leave_child(connection)
+
+
+class _Absent:
+    """A finder that knows some packages not to be there."""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        self.packages = packages
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] in self.packages:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
+@contextmanager
+def _not_installed(packages: Sequence[str]) -> Iterator[None]:
+    for name in list(sys.modules):
+        if name.partition(".")[0] in packages:
+            del sys.modules[name]
+    sys.meta_path.insert(0, _Absent(packages))
+    yield
+
+
+# --- another backend
+
+
+def under_backend(
+    connection: Any,
+    backend: str,
+    origin: Any,
+    kind: str,
+    options: Mapping[str, Any],
+    names: Sequence[str],
+    weights: Path | None,
+) -> None:
+    """Make some checks under another backend; send `(check, state, text)` of each, and outputs.
+
+    Args:
+        weights: file of the weights and images with which an architecture's outputs are wanted.
+    """
+    enter_child({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NOWHERE)
+    from zoo.testing._subjects import SUBJECTS
+
+    subject = SUBJECTS[kind](origin.load(), **options)
+    results = [(result.check, result.state, result.text) for result in subject.results(names)]
+    outputs = None
+    if weights is not None and all(state == "passed" for _, state, _ in results):
+        try:
+            outputs = subject.outputs_with(weights)
+        except Exception as error:
+            outputs = told(error)
+    connection.send((results, outputs))
+    leave_child(connection)
+
+
+# --- datasets
+
+
+def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) -> None:
+    """Load a dataset without a network; where that fails, once more with one. Sends two digests or errors."""
+    enter_child({}, _NOWHERE)
+    from zoo.data.store import digest_of
+
+    def digest() -> tuple[bool, str]:
+        try:
+            return True, digest_of(origin.load()(**parameters))
+        except (Exception, SystemExit) as error:
+            return False, told(error)
+
+    with _no_network():
+        offline = digest()
+    connection.send((offline, offline if offline[0] else digest()))
+    leave_child(connection)
+
+
+@contextmanager
+def _no_network() -> Iterator[None]:
+    """Nothing in Python that asks for another machine's address, or connects to it, gets an answer."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise OSError("no network: the kit cut it off, since this is not the first load")
+
+    def local_only(original: Any) -> Any:
+        def call(self: socket.socket, address: Any) -> Any:
+            return original(self, address) if self.family == socket.AF_UNIX else refused()
+
+        return call
+
+    socket.getaddrinfo = refused
+    socket.socket.connect = local_only(connect)  # type: ignore[method-assign]
+    socket.socket.connect_ex = local_only(connect_ex)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = getaddrinfo
+        socket.socket.connect = connect  # type: ignore[method-assign]
+        socket.socket.connect_ex = connect_ex  # type: ignore[method-assign]

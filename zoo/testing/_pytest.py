@@ -1,0 +1,100 @@
+"""One pytest test for each check."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zoo.errors import ZooError, did_you_mean
+from zoo.registry import KINDS
+from zoo.testing._failure import CheckFailed
+from zoo.testing._kit import Subject, options_of
+from zoo.testing._subjects import SUBJECTS
+
+
+def parametrize_with_checks(
+    function: Callable[..., Any],
+    *,
+    kind: str | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Any:
+    """Have pytest run every check of `function` as a test of its own.
+
+        @parametrize_with_checks(my_net, expected_failures={"small_images": "made for photographs"})
+        def test_my_net(check):
+            check()
+
+    Args:
+        kind: `architecture`, `dataset` or `augmentation`; an architecture is known by its signature.
+        expected_failures: name of a check → why it fails. It is reported as xfail; once it passes, the
+            test fails, so that the entry gets removed.
+        options: of `check_architecture`, `check_dataset` or `check_augmentation`.
+
+    Raises:
+        ZooError: pytest is not installed, the kind cannot be told, or there is no such check or option.
+    """
+    try:
+        import pytest
+    except ImportError:
+        raise ZooError(
+            "parametrize_with_checks needs pytest, which is not installed: pip install pytest"
+        ) from None
+
+    subject = subject_of(function, kind, options)
+    expected = dict(expected_failures or {})
+    subject.suite.chosen(list(expected))
+    parameters = []
+    for name in subject.suite.checks:
+        marks = []
+        if name in expected:
+            marks = [pytest.mark.xfail(reason=expected[name], strict=True, raises=CheckFailed)]
+        parameters.append(pytest.param(OneCheck(subject, name), id=name, marks=marks))
+    return pytest.mark.parametrize("check", parameters)
+
+
+def subject_of(function: Callable[..., Any], kind: str | None, options: Mapping[str, Any]) -> Subject:
+    """`function` and its options, ready to be checked."""
+    kind = kind or _kind_of(function)
+    if kind not in SUBJECTS:
+        raise ZooError(f"There is no kind '{kind}'. {did_you_mean(kind, SUBJECTS)}")
+    if kind != "dataset":
+        options_of(SUBJECTS[kind], options)
+    subject: Subject = SUBJECTS[kind](function, given=options, **options)
+    return subject
+
+
+class OneCheck:
+    """One check of one function; calling it makes it."""
+
+    def __init__(self, subject: Subject, name: str) -> None:
+        self.subject = subject
+        self.name = name
+
+    def __call__(self) -> None:
+        """Raises CheckFailed, or has pytest skip the test."""
+        __tracebackhide__ = True
+        import pytest
+
+        self.subject.validate()
+        result = self.subject.result(self.name)
+        if result.state == "skipped":
+            pytest.skip(result.text)
+        if result.state == "failed":
+            raise CheckFailed(result.text, [self.name]) from result.cause
+
+    def __repr__(self) -> str:
+        return f"<check {self.name} of {self.subject.name}>"
+
+
+def _kind_of(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", repr(function))
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    positional = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    if set(positional) & set(KINDS["architecture"]):
+        return "architecture"
+    raise ZooError(f"{name}: say what it is: kind='dataset', kind='augmentation' or kind='architecture'.")
