@@ -56,6 +56,7 @@ def last_line(command, folder, env):
         "",
         "--help",
         "--version",
+        "plugins new zoo-mine --kind dataset",
         "list",
         "list --json",
         "show conv_net",

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import click
 
 from zoo._version import __version__
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 
 # command -> its module and its one line in `zoo --help`; `tests/cli` holds the two together
 COMMANDS = {
@@ -91,7 +91,7 @@ def main() -> None:
         status = _fail("stopped before anything was started", 130, debug=False)
     except click.UsageError as error:
         hint = f" (See: {error.ctx.command_path} --help)" if error.ctx else ""
-        status = _fail(error.format_message() + hint, 2, debug)
+        status = _fail(one_line(error.format_message()) + hint, 2, debug)
     except click.ClickException as error:
         status = _fail(error.format_message(), 2, debug)
     except ZooError as error:

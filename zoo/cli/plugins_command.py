@@ -12,6 +12,7 @@ from zoo.registry import HOOKS, Plugin, Registry
 
 # command -> its one line in `zoo plugins --help`; its module is zoo/cli/plugins_NAME.py
 COMMANDS = {
+    "new": "Begin a plugin: write a whole distribution.",
     "check": "Whether a plugin keeps the contract: the conformance kit.",
 }
 

@@ -1,0 +1,265 @@
+"""Writing a plugin to begin with."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import zoo
+from zoo import scaffold
+from zoo.errors import PluginError
+from zoo.registry import KINDS, Registry
+from zoo.scaffold import LICENSES, write_plugin
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(scope="module")
+def registry():
+    """zoo's own plugins alone."""
+    return Registry.load([])
+
+
+@pytest.fixture
+def write(in_tmp, registry):
+    def write(name="zoo-mynet", kind="architecture", folder=None, **options):
+        return write_plugin(name, kind, in_tmp / (folder or name), registry, **options)
+
+    return write
+
+
+def files_in(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@every_kind
+def test_what_is_written(write, in_tmp, kind):
+    told = write(kind=kind)
+    assert list(told) == [
+        "pyproject.toml",
+        "src/zoo_mynet/__init__.py",
+        "tests/test_zoo_mynet.py",
+        "README.md",
+        "LICENSE",
+        ".github/workflows/test.yml",
+        ".gitignore",
+    ]
+    assert files_in(in_tmp) == {f"zoo-mynet/{file}" for file in told}
+    assert told["src/zoo_mynet/__init__.py"] == f"the plugin: write your {kind} here"
+    for file in told:
+        text = (in_tmp / "zoo-mynet" / file).read_text(encoding="utf-8")
+        assert text.endswith("\n")
+        assert not re.search(r"\$\w", text), "a name was not filled in"
+
+
+def test_the_metadata(write, in_tmp):
+    write(author='Ada "Countess" Löve\\lace', license="bsd-3-clause")
+    project = tomllib.loads((in_tmp / "zoo-mynet" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == "zoo-mynet"
+    assert project["authors"] == [{"name": 'Ada "Countess" Löve\\lace'}]
+    assert project["license"] == "BSD-3-Clause"
+    assert project["entry-points"] == {"zoo": {"mynet": "zoo_mynet"}}
+    (requirement,) = project["dependencies"]
+    major, minor = re.fullmatch(r"keras-zoo>=(\d+)\.(\d+),<1", requirement).groups()
+    assert zoo.__version__.startswith(f"{major}.{minor}.")
+
+
+@pytest.mark.parametrize(
+    ("license", "begins"),
+    [("apache-2.0", "Apache License"), ("mit", "MIT License"), ("bsd-3-clause", "BSD 3-Clause License")],
+)
+def test_every_license(write, in_tmp, license, begins):
+    assert set(LICENSES) == {"apache-2.0", "mit", "bsd-3-clause"}
+    told = write(license=license, author="Ada Lovelace")
+    text = (in_tmp / "zoo-mynet" / "LICENSE").read_text(encoding="utf-8")
+    assert text.lstrip().startswith(begins)
+    assert told["LICENSE"] == LICENSES[license]
+    assert ("Ada Lovelace" in text) == (license != "apache-2.0")  # whose text names nobody
+    assert (str(date.today().year) in text) == (license != "apache-2.0")
+
+
+def test_without_an_author_it_is_those_of_the_plugin(write, in_tmp):
+    write(license="mit")
+    license = (in_tmp / "zoo-mynet" / "LICENSE").read_text(encoding="utf-8")
+    assert f"Copyright (c) {date.today().year} The authors of zoo-mynet\n" in license
+
+
+def test_the_workflow_keeps_what_is_githubs(write, in_tmp):
+    write()
+    text = (in_tmp / "zoo-mynet" / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    assert "python-version: ${{ matrix.python }}\n" in text
+    assert "zoo plugins check zoo-mynet\n" in text
+
+
+@every_kind
+@pytest.mark.parametrize("name", ["zoo-x", "zoo-a-network-with-a-rather-long-name"])
+def test_what_is_written_passes_ruff(write, in_tmp, kind, name):
+    ruff = shutil.which("ruff")
+    if ruff is None:
+        pytest.skip("ruff is not installed; the extra `lint` has it")
+    write(name, kind)
+    rules = ["--select", "E,F,W,I,UP,B,C4,SIM,RUF,PT,PTH,RET", "--ignore", "RUF001,RUF002,RUF003"]
+    for command in (["check", *rules], ["format", "--check"]):
+        options = ["--isolated", "--no-cache"]
+        run = subprocess.run(
+            [ruff, *command, *options], cwd=in_tmp / name, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+@every_kind
+def test_names_the_templates_use_are_refused(write, in_tmp, kind):
+    """Those bound in a module, and those of the arguments of the hook and of the test."""
+    write(kind=kind)
+    used = set()
+    for file in ("src/zoo_mynet/__init__.py", "tests/test_zoo_mynet.py"):
+        tree = ast.parse((in_tmp / "zoo-mynet" / file).read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                used |= {alias.asname or alias.name for alias in node.names}
+            elif isinstance(node, ast.FunctionDef) and node.name != "mynet":
+                used |= {node.name, *(argument.arg for argument in node.args.args)}
+    can_be_asked_for = {name for name in used if name == name.lower()} - {"zoo_mynet"}
+    assert {"register", "hookimpl"} <= can_be_asked_for
+    for name in can_be_asked_for:
+        with pytest.raises(PluginError, match=rf"a function called '{name}', which cannot be, or means"):
+            write(f"zoo-{name.replace('_', '-')}", kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Zoo_MyNet", r"^'Zoo_MyNet' is no name .* such as 'zoo-mynet'\. Did you mean 'zoo-mynet'\?$"),
+        ("zoo mynet!", r"Did you mean 'zoo-mynet'\?$"),
+        ("zoo--mynet", r"Did you mean 'zoo-mynet'\?$"),
+        ("-", r"a letter first, such as 'zoo-mynet'\.$"),
+        ("", r"a letter first, such as 'zoo-mynet'\.$"),
+        ("3d-net", r"a letter first, such as 'zoo-mynet'\.$"),
+        ("zoo-mynet\n", r"Did you mean 'zoo-mynet'\?$"),
+        ("../zoo-mynet", r"Did you mean 'zoo-mynet'\?$"),
+        ("zoo-3d", r"a function called '3d', .* such as 'zoo-my-3d'\.$"),
+        ("zoo-class", r"a function called 'class', .* such as 'zoo-my-class'\.$"),
+        ("zoo-list", r"a function called 'list', "),
+        ("zoo-conv-net", r"'conv_net' is already registered by keras-zoo .*\. Choose another name\.$"),
+        ("json", r"There is a Python package 'json' already, "),
+    ],
+)
+def test_names_that_cannot_be_had(write, in_tmp, name, message):
+    with pytest.raises(PluginError, match=message) as caught:
+        write(name, folder="place")
+    assert len(str(caught.value).splitlines()) == 1
+    assert not any(in_tmp.iterdir())
+
+
+def outcome(*arguments, **options):
+    """Why a plugin is not written; empty where it is."""
+    try:
+        write_plugin(*arguments, **options)
+    except PluginError as error:
+        return str(error)
+    return ""
+
+
+@given(
+    name=st.one_of(st.text(), st.from_regex(r"[a-z0-9_.-]{1,12}", fullmatch=True)),
+    kind=st.sampled_from(list(KINDS)),
+)
+def test_any_name_is_refused_in_one_line_or_becomes_python(tmp_path_factory, registry, name, kind):
+    folder = tmp_path_factory.mktemp("any") / "place"
+    refused = outcome(name, kind, folder, registry)
+    if refused:
+        assert len(refused.splitlines()) == 1
+        assert not folder.exists()
+        return
+    (module,) = folder.glob("src/*/__init__.py")
+    functions = [node.name for node in ast.parse(module.read_text("utf-8")).body if hasattr(node, "args")]
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["entry-points"]["zoo"] == {functions[-1]: module.parent.name}
+    assert f"register({functions[-1]})" in module.read_text("utf-8")
+
+
+@given(author=st.text(min_size=1))
+def test_any_author_is_refused_or_kept_as_it_is(tmp_path_factory, registry, author):
+    folder = tmp_path_factory.mktemp("any") / "place"
+    refused = outcome("zoo-mynet", "dataset", folder, registry, author=author, license="mit")
+    if refused:
+        assert len(refused.splitlines()) == 1
+        assert not author.isprintable() or not author.strip()
+        return
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["authors"] == [{"name": author}]
+    assert f"{date.today().year} {author}\n" in (folder / "LICENSE").read_text("utf-8")
+
+
+class TestFolders:
+    def test_an_empty_one_is_filled(self, write, in_tmp):
+        (in_tmp / "empty").mkdir()
+        write(folder="empty")
+        assert "empty/pyproject.toml" in files_in(in_tmp)
+
+    @pytest.mark.parametrize(
+        ("folder", "message"),
+        [
+            ("full", r"The folder '.*/full' is not empty\. Choose another one with --folder\.$"),
+            ("full/file", r"'.*/full/file' exists and is no folder\."),
+            ("link", r"'.*/link' exists and is no folder\."),
+            ("absent/mynet", r"There is no folder '.*/absent' to put 'mynet' into; make it first\.$"),
+            ("full/file/mynet", r"There is no folder '.*/full/file' to put 'mynet' into"),
+            (".", r"is the working folder, which cannot be replaced\. Go one up first\.$"),
+        ],
+    )
+    def test_others_are_refused_and_left_as_they_were(self, write, in_tmp, monkeypatch, folder, message):
+        (in_tmp / "full").mkdir()
+        (in_tmp / "full" / "file").write_text("mine")
+        (in_tmp / "link").symlink_to(in_tmp / "nowhere")
+        (in_tmp / "here").mkdir()
+        before = sorted(in_tmp.rglob("*"))
+        if folder == ".":
+            monkeypatch.chdir(in_tmp / "here")
+            folder = "here"
+        with pytest.raises(PluginError, match=message):
+            write(folder=folder)
+        assert sorted(in_tmp.rglob("*")) == before
+
+    def test_nothing_is_left_where_writing_fails(self, write, in_tmp, monkeypatch):
+        written = []
+
+        def full_after_three(self, text, **options):
+            if len(written) == 3:
+                raise OSError(28, "No space left on device")
+            written.append(self)
+
+        monkeypatch.setattr(Path, "write_text", full_after_three)
+        with pytest.raises(
+            PluginError, match=r"'.*/zoo-mynet' cannot be written: No space left on device\.$"
+        ):
+            write()
+        assert len(written) == 3
+        assert not any(in_tmp.iterdir())
+
+
+def test_every_template_is_used():
+    """By a file of some kind, some license, or within another template."""
+    templates = Path(scaffold.__file__).with_name("templates")
+    there = {str(path.relative_to(templates)) for path in templates.rglob("*") if path.is_file()}
+    used = {
+        template.replace("$kind", kind).replace("$license_key", license)
+        for template, _ in scaffold.FILES.values()
+        for kind in KINDS
+        for license in LICENSES
+    }
+    assert there == used | {f"{kind}/study.toml.txt" for kind in KINDS}
+
+
+def test_the_purposes_can_be_shown_as_json(write):
+    assert json.loads(json.dumps(write()))["LICENSE"] == "Apache-2.0"
