@@ -1,0 +1,195 @@
+"""The distributions in plugins/, really installed with pip and used by the installed command."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from end_to_end_tools import mlflow_client
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow_datasets") is None,
+        reason="tensorflow-datasets, which zoo-tfds needs, is not installed; the extra `test` has it",
+    ),
+]
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "plugins"
+DISTRIBUTIONS = sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml"))
+
+# Everything but zoo's training is a plugin's.
+STUDY = """
+[dataset]
+name = "tfds"
+builder = "tiny/digits"
+data_dir = "{data_dir}"
+[architecture]
+name = "resnet"
+blocks = 1
+stages = {{ low = 1, high = 2 }}
+filters = 8
+kernel_size = 3
+dropout = 0.0
+[augmentation]
+name = "elastic"
+[training]
+epochs = 1
+batch_size = 32
+optimizer = "adam"
+learning_rate = 0.01
+schedule = "constant"
+[search]
+trials = 2
+sampler = "random"
+pruner = "none"
+"""
+
+
+def project(distribution):
+    return tomllib.loads((PLUGINS / distribution / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+VERSIONS = {name: project(name)["version"] for name in DISTRIBUTIONS}
+
+
+def python(*arguments, **options):
+    run = subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False, **options
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def site(pip_install):
+    return pip_install(*(PLUGINS / name for name in DISTRIBUTIONS))
+
+
+@pytest.fixture(scope="module")
+def tuned(new_zoo, site, tmp_path_factory):
+    """A study of two trials in which dataset, architecture and augmentation are plugins'."""
+    data = tmp_path_factory.mktemp("tensorflow_datasets")
+    python(PLUGINS / "zoo-tfds" / "tests" / "tiny.py", data)
+    zoo = new_zoo("plugins", env={"PYTHONPATH": str(site)}, strangers=STUDY.format(data_dir=data))
+    done = zoo("tune", "--study", "strangers")
+    assert done.returncode == 0, done.stderr
+    return SimpleNamespace(zoo=zoo, done=done, data=data, after=zoo.snapshot("strangers"))
+
+
+def test_there_are_three():
+    assert DISTRIBUTIONS == ["zoo-elastic", "zoo-resnet", "zoo-tfds"]
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_each_is_what_a_stranger_could_have_written(distribution):
+    """Its own metadata, README and licence; of zoo, what zoo says is public."""
+    folder = PLUGINS / distribution
+    assert project(distribution)["license"] in ("Apache-2.0", "MIT")
+    assert (folder / "LICENSE").is_file()
+    assert any(re.fullmatch(r"keras-zoo>=[\d.]+,<\d+", one) for one in project(distribution)["dependencies"])
+    assert f"# {distribution}\n" in (folder / "README.md").read_text(encoding="utf-8")
+    for file in folder.glob("src/**/*.py"):
+        imported = re.findall(r"^\s*(?:from|import) (zoo\b[\w.]*)", file.read_text(encoding="utf-8"), re.M)
+        package = distribution.replace("-", "_")
+        assert {name for name in imported if name.partition(".")[0] != package} <= {"zoo", "zoo.testing"}
+
+
+def test_each_passes_its_own_tests(site, environment, tmp_path):
+    """In one process, since importing Keras takes its time; outside of this repository and its settings."""
+    folders = [tmp_path / name / "tests" for name in DISTRIBUTIONS]
+    for name, folder in zip(DISTRIBUTIONS, folders, strict=True):
+        shutil.copytree(PLUGINS / name / "tests", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    told = python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders),
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(site)},
+        timeout=400,
+    )
+    assert re.search(r"\d\d passed", told)
+
+
+def test_zoo_list_shows_them_with_distribution_and_version(tuned):
+    run = tuned.zoo("list", "--json")
+    assert run.stderr == ""
+    found = {
+        (one["kind"], one["name"]): f"{one['distribution']} {one['version']}"
+        for one in json.loads(run.stdout)["registered"]
+    }
+    for entry, distribution in {
+        ("architecture", "resnet"): "zoo-resnet",
+        ("architecture", "wide_resnet"): "zoo-resnet",
+        ("architecture", "wrn_28_10"): "zoo-resnet",
+        ("dataset", "tfds"): "zoo-tfds",
+        ("dataset", "kmnist"): "zoo-tfds",
+        ("augmentation", "elastic"): "zoo-elastic",
+    }.items():
+        assert found[entry] == f"{distribution} {VERSIONS[distribution]}"
+
+
+def test_every_trial_is_complete(tuned):
+    assert tuned.after.states == ["COMPLETE"] * 2
+    assert tuned.done.stdout.startswith("best: trial ")
+    assert " on the test split\n" in tuned.done.stdout
+
+
+def test_runs_are_tagged_with_the_version_of_every_plugin(tuned):
+    for run in (*tuned.after.parents, *tuned.after.children):
+        for name, version in VERSIONS.items():
+            assert run.data.tags[f"zoo.plugin.{name}"] == version
+
+
+def test_the_manifest_names_every_plugin(tuned):
+    (parent,) = tuned.after.parents
+    file = mlflow_client(tuned.zoo.folder).download_artifacts(parent.info.run_id, "manifest.json")
+    manifest = json.loads(Path(file).read_text())
+    assert manifest["plugins"] == VERSIONS
+    assert manifest["dataset"]["source"] == "TensorFlow Datasets' tiny/digits/1.10.0"
+
+
+LOAD = """
+import sys
+from pathlib import Path
+
+import keras
+
+for path in sorted(Path("mlruns").rglob("*.keras")):
+    model = keras.models.load_model(path)
+    print(model(keras.ops.zeros((1, 8, 8, 1))).shape)
+assert not {name.partition(".")[0] for name in sys.modules} & {"zoo", "zoo_resnet", "zoo_elastic", "zoo_tfds"}
+"""
+
+
+def test_its_models_load_with_keras_alone(tuned):
+    env = {name: value for name, value in tuned.zoo.environment.items() if name != "PYTHONPATH"}
+    told = python("-c", LOAD, cwd=tuned.zoo.folder, env=env)
+    assert set(told.splitlines()) == {"(1, 10)"}
+
+
+def test_a_dataset_that_is_not_prepared_is_one_line_with_the_command(tuned):
+    run = tuned.zoo("tune", "--study", "strangers", "--set", "dataset.builder=kmnist", "--name", "other")
+    assert run.returncode == 2
+    (line,) = run.errors
+    assert line.endswith(
+        f"The dataset 'kmnist' is not prepared in {tuned.data}. Run, while there is a network: "
+        f"tfds build kmnist --file_format=array_record --data_dir={tuned.data}"
+    )
+
+
+def test_the_study_that_uses_one_is_in_order_where_it_is_installed(tuned):
+    path = ROOT / "studies" / "with_plugins" / "digits_resnet.toml"
+    run = tuned.zoo("check", path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"study {path}: 10 trials, tpe: in order\n")
+    without = tuned.zoo("check", path, env={"PYTHONPATH": ""})
+    assert without.returncode == 2
+    assert "There is no architecture named 'resnet'" in without.stderr
