@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,19 @@ def write(files, folder):
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """A folder in which pip installed both plugins, and in `work` the files that came with them."""
+def begun(tmp_path_factory, zoo_command_of_module):
+    """A folder, and what `zoo plugins new` said in it, as the page has it typed."""
     folder = tmp_path_factory.mktemp("documented")
+    run = zoo_command_of_module(*["plugins", "new", "zoo-first", "--kind", "architecture"], folder=folder)
+    assert run.returncode == 0, run.stderr
+    (folder / "zoo-first").rename(folder / PAGE.stem)
+    return folder, run.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(begun):
+    """A folder in which pip installed both plugins: in `site`; what they came from is beside it."""
+    folder, _ = begun
     for page in (README, PAGE):
         source = folder / page.stem
         write(files_on(page), source)
@@ -68,6 +79,18 @@ def installed(tmp_path_factory):
 @pytest.fixture
 def with_plugins(installed, clean_environment):
     return {**clean_environment, "PYTHONPATH": str(installed / "site")}
+
+
+def test_what_was_written_is_what_the_page_shows(begun):
+    _, told = begun
+    assert f"$ zoo plugins new zoo-first --kind architecture\n{told}```" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_entry_point_is_the_one_on_the_page(begun):
+    folder, _ = begun
+    project = tomllib.loads((folder / PAGE.stem / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    blocks = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert {"project": {"entry-points": project["entry-points"]}} in map(tomllib.loads, blocks)
 
 
 def test_zoo_lists_them(installed, zoo_command, with_plugins):
@@ -113,7 +136,7 @@ def test_what_the_kit_says_of_one_is_what_the_page_shows(installed, zoo_command,
 
 def test_they_keep_the_contract(installed, with_plugins):
     """Both pages' tests in one process, since importing Keras takes its time."""
-    tests = [installed / PAGE.stem / "test_zoo_first.py", installed / "test_zoo_tiny.py"]
+    tests = [installed / PAGE.stem / "tests" / "test_zoo_first.py", installed / "test_zoo_tiny.py"]
     tests[1].write_text(README_TEST, encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
