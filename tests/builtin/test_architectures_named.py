@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from random import Random
 
 import keras
 import numpy as np
@@ -20,7 +21,6 @@ from zoo.builtin.architectures import _convolutional, _pretrained, conv_net, pre
 from zoo.data import Split
 from zoo.registry import Registry
 from zoo.space import Plain, Space
-from zoo.testing import check_architecture
 from zoo.testing._points import RandomSuggester
 from zoo.training import fit
 from zoo.training.model import assemble
@@ -103,9 +103,9 @@ def test_every_number_can_be_searched_and_silence_leaves_it_alone(name):
     space = ENTRIES[name].space
     assert not any(isinstance(parameter.domain, Plain) for parameter in space.values())
     assert not any(parameter.searched for parameter in space.values())
-    assert space.sample(RandomSuggester(0)) == space.defaults()
+    assert space.sample(RandomSuggester(Random(0))) == space.defaults()
     table = {"dropout": {"low": 0.1, "high": 0.5}, "dense_units": {"length": [1, 2], "low": 16, "high": 64}}
-    sampled = space.narrow(table).sample(RandomSuggester(0))
+    sampled = space.narrow(table).sample(RandomSuggester(Random(0)))
     assert 0.1 <= sampled["dropout"] <= 0.5
     assert 1 <= len(sampled["dense_units"]) <= 2
     rest = set(space) - set(table)
@@ -116,17 +116,6 @@ def test_every_number_can_be_searched_and_silence_leaves_it_alone(name):
 def test_every_parameter_is_explained(name):
     text = inspect.getdoc(ENTRIES[name].function)
     assert all(f"\n    {parameter}: " in text for parameter in ENTRIES[name].space)
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "classes"),
-    [
-        *((name, (28, 28, 1), 10) for name in NETWORKS if name != "cats_and_dogs_net"),
-        ("cats_and_dogs_net", (46, 50, 3), 2),
-    ],
-)
-def test_the_contract(name, shape, classes):
-    check_architecture(ENTRIES[name].function, input_shape=shape, num_classes=classes, samples=0)
 
 
 @pytest.mark.parametrize(
