@@ -6,7 +6,9 @@ backend that has started its threads does not.
 
 import gc
 import signal
+from importlib import import_module
 
+from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.training import backend
 
 # Ctrl-C in a terminal reaches every process of the group; only the supervisor answers it.
@@ -16,6 +18,9 @@ with backend.muted():
     import keras  # noqa: F401
 
     import zoo.training.job  # noqa: F401
+
+for module in BUILTIN_MODULES:
+    import_module(module)
 
 # What is imported stays; the garbage collector of a trial need not look through it time and again.
 gc.collect()
