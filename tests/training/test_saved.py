@@ -65,6 +65,14 @@ class TestWhatIsNoted:
         assert needs.modules == expected
         assert needs.requirements == ["zoo-gained==0.3"]
 
+    def test_a_plugin_of_unknown_version_without_one(self, installed, tmp_path):
+        (installed / "zoo_gained-0.3.dist-info" / "METADATA").unlink()
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "config": {}})
+        note_needs(file)
+        assert needs_of(file).requirements == ["zoo_gained"]
+        import_needs(file)
+        assert "zoo_gained.layers" in sys.modules
+
     def test_a_package_that_is_no_plugin_with_its_distribution(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "pluggy._hooks", "config": {}})
         note_needs(file)

@@ -13,7 +13,7 @@ and whoever needs what it would have registered is told why it is not there.
 """
 
 from zoo.registry._contract import RESERVED
-from zoo.registry._installed import plugin_packages
+from zoo.registry._installed import plugin_requirements
 from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, plugins_of, versions_of
 from zoo.registry._registry import Registry
 
@@ -24,7 +24,7 @@ __all__ = [
     "Plugin",
     "Registered",
     "Registry",
-    "plugin_packages",
+    "plugin_requirements",
     "plugins_of",
     "versions_of",
 ]

@@ -42,6 +42,11 @@ class Installed:
         """The top-level module, whose name begins that of every other of the plugin's own."""
         return top_level(self.entry_point.value)
 
+    @property
+    def requirement(self) -> str:
+        """What pip installs: `zoo-resnet==1.2`, or the name alone where there is no version."""
+        return self.distribution + ("" if self.version == UNKNOWN_VERSION else f"=={self.version}")
+
 
 def installed(
     entry_points: Iterable[metadata.EntryPoint] | None = None,
@@ -61,9 +66,9 @@ def installed(
     return sorted(found, key=lambda one: (one.distribution, one.version, one.entry_point.name)), unreadable
 
 
-def plugin_packages() -> dict[str, tuple[str, str]]:
-    """The top-level module of every plugin, loaded or not, with its distribution and version."""
-    return {one.package: (one.distribution, one.version) for one in installed()[0]}
+def plugin_requirements() -> dict[str, str]:
+    """Of every plugin, loaded or not: its top-level module, and what pip installs, `zoo-resnet==1.2`."""
+    return {one.package: one.requirement for one in installed()[0]}
 
 
 def is_wanted(distribution: str, known: Iterable[str]) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import PluginError, ZooError, one_line
-from zoo.registry import plugin_packages
+from zoo.registry import plugin_requirements
 
 if TYPE_CHECKING:
     import keras
@@ -139,7 +139,7 @@ def _import(model: str, module: str, requirement: str) -> None:
     if util.find_spec(_package(module)) is None:
         way = f"pip install {requirement}" if requirement else "install the plugin it came from"
         raise ModelError(f"{told}, which is not installed; {way}")
-    if _package(module) not in {*plugin_packages(), *sys.modules}:
+    if _package(module) not in {*plugin_requirements(), *sys.modules}:
         raise ModelError(f"{told}, which is not a zoo plugin; import {module} first, if you trust it")
     try:
         import_module(module)
@@ -156,7 +156,7 @@ def _compare(model: str, requirement: str) -> None:
         there = metadata.version(name)
     except metadata.PackageNotFoundError:
         return  # the import tells
-    if there != version:
+    if version and there != version:
         warnings.warn(
             f"The model {model} was saved with {name} {version}, but {there} is installed, and may compute "
             f"something else; pip install {requirement}",
@@ -185,9 +185,9 @@ def _named(config: Any) -> Iterator[str]:
 def _requirement(module: str) -> str:
     """`distribution==version` of the module; "" for one that no distribution has."""
     package = _package(module)
-    plugin = plugin_packages().get(package)  # which also knows one that pip installed as a link
-    if plugin is not None:
-        return f"{plugin[0]}=={plugin[1]}"
+    of_plugins = plugin_requirements()
+    if package in of_plugins:  # where pip installed a link, nothing else knows the package
+        return of_plugins[package]
     for name in metadata.packages_distributions().get(package, ()):
         return f"{name}=={metadata.version(name)}"
     return ""
