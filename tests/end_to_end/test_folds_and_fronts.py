@@ -90,6 +90,7 @@ class TestFolds:
                 "figures/confusion_matrix.png",
                 "figures/learning_curves.png",
                 "figures/mistakes.png",
+                "figures/predictions.png",
             ]
             (output,) = run.outputs.model_outputs
             model = client.get_logged_model(output.model_id)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 SETTINGS = [
+    "augmentation.name=none",  # for whose harder images an epoch is too short
     "architecture.filters=[8]",
     "architecture.convolutions_per_block=1",
     "architecture.kernel_size=3",

@@ -80,7 +80,7 @@ class TestWhatIsSaid:
 
     def test_nobody_else_speaks(self, tuned):
         """Neither TensorFlow nor MLflow nor Optuna has anything to say in the terminal."""
-        ours = r"preparing|study |trial \d|scoring|finishing|next:|      zoo ui"
+        ours = r"preparing|taking|study |trial \d|scoring|finishing|next:|      zoo ui"
         assert [line for line in tuned.first.stderr.splitlines() if not re.match(ours, line)] == []
 
     def test_a_terminal_shows_a_moving_display_and_is_left_as_it_was(self, tuned):
