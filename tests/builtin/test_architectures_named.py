@@ -282,7 +282,7 @@ SHAPES = [(28, 28, 1), (8, 8, 1), (32, 32, 3), (7, 13, 1), (33, 5, 3), (1, 1, 1)
 )
 def test_any_combination_is_a_network_or_refused(name, shape, classes, seed):
     entry = ENTRIES[name]
-    parameters = every_parameter_searched(entry.space).sample(RandomSuggester(seed))
+    parameters = every_parameter_searched(entry.space).sample(RandomSuggester(Random(seed)))
     try:
         network = counted(entry.function, shape, classes, **parameters)
     except InvalidParameters:
@@ -295,7 +295,7 @@ def test_any_combination_is_a_network_or_refused(name, shape, classes, seed):
 @given(st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
 def test_refused_is_just_what_keras_cannot_build(shape, seed):
     space = every_parameter_searched(ENTRIES["typical_conv_net"].space)
-    parameters = {**space.sample(RandomSuggester(seed)), "ending": "flatten", "binary_head": False}
+    parameters = {**space.sample(RandomSuggester(Random(seed))), "ending": "flatten", "binary_head": False}
     try:
         counted(typical_conv_net, shape, 2, **parameters)
     except InvalidParameters:
