@@ -91,6 +91,22 @@ def other_labels_every_time():
     return Dataset(Split(train.images, labels), test=test, class_names=NAMES)
 
 
+def shuffled_without_a_seed():
+    """A dataset."""
+    train, test = splits()
+    order = np.random.permutation(len(train))
+    return Dataset(Split(train.images[order], train.labels[order]), test=test, class_names=NAMES)
+
+
+KEPT = splits()[0]
+
+
+def shuffled_in_place():
+    """A dataset."""
+    KEPT.images[:] = KEPT.images[::-1]
+    return Dataset(KEPT, test=splits()[1], class_names=NAMES)
+
+
 def other_images_in_every_process():
     """A dataset."""
     train, test = splits(seed=os.getpid())
@@ -126,6 +142,8 @@ BROKEN = [
     (test_images_to_train_on, "separate_splits"),
     (other_images_every_time, "repeatable"),
     (other_labels_every_time, "repeatable"),
+    (shuffled_without_a_seed, "repeatable"),
+    (shuffled_in_place, "repeatable"),
     (other_images_in_every_process, "digest"),
     (from_the_network_every_time, "offline"),
     (too_few_for_a_validation_split, "cache"),

@@ -56,17 +56,17 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
 
     keras.saving.get_custom_objects().clear()
     answers: dict[str, Any] = {}
-    with _not_installed(absent):
-        for path in sorted(folder.glob("*.keras")):
-            try:
-                for module in modules:
-                    importlib.import_module(module)
-                network = keras.saving.load_model(path, compile=False)
-                images = np.load(path.with_suffix(".npy"))
-                outputs = keras.ops.convert_to_numpy(network(images, training=False))
-                answers[path.stem] = (digest_of_weights(network), outputs.astype("float32"))
-            except Exception as error:
-                answers[path.stem] = told(error)
+    _uninstall(absent)
+    for path in sorted(folder.glob("*.keras")):
+        try:
+            for module in modules:
+                importlib.import_module(module)
+            network = keras.saving.load_model(path, compile=False)
+            images = np.load(path.with_suffix(".npy"))
+            outputs = keras.ops.convert_to_numpy(network(images, training=False))
+            answers[path.stem] = (digest_of_weights(network), outputs.astype("float32"))
+        except Exception as error:
+            answers[path.stem] = told(error)
     connection.send(answers)
     leave_child(connection)
 
@@ -82,13 +82,12 @@ class _Absent:
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
 
-@contextmanager
-def _not_installed(packages: Sequence[str]) -> Iterator[None]:
+def _uninstall(packages: Sequence[str]) -> None:
+    """From here on they cannot be imported in this process."""
     for name in list(sys.modules):
         if name.partition(".")[0] in packages:
             del sys.modules[name]
     sys.meta_path.insert(0, _Absent(packages))
-    yield
 
 
 # --- another backend
@@ -103,7 +102,7 @@ def under_backend(
     names: Sequence[str],
     weights: Path | None,
 ) -> None:
-    """Make some checks under another backend; send `(check, state, text)` of each, and outputs.
+    """Make some checks under another backend; send `(check, state, text)` of each, and outputs or an error.
 
     Args:
         weights: file of the weights and images with which an architecture's outputs are wanted.
@@ -111,14 +110,14 @@ def under_backend(
     enter_child({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NOWHERE)
     from zoo.testing._subjects import SUBJECTS
 
-    subject = SUBJECTS[kind](origin.load(), **options)
-    results = [(result.check, result.state, result.text) for result in subject.results(names)]
-    outputs = None
-    if weights is not None and all(state == "passed" for _, state, _ in results):
-        try:
+    results, outputs = [], None
+    try:
+        subject = SUBJECTS[kind](origin.load(), **options)
+        results = [(result.check, result.state, result.text) for result in subject.results(names)]
+        if weights is not None and all(state == "passed" for _, state, _ in results):
             outputs = subject.outputs_with(weights)
-        except Exception as error:
-            outputs = told(error)
+    except (Exception, SystemExit) as error:
+        outputs = told(error)
     connection.send((results, outputs))
     leave_child(connection)
 

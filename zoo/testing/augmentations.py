@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _CALLS = 6
+_NEARLY = 1e-5  # weights of an interpolation that sum to 1.0000001 are no mistake
 _PROBED = 1000  # images, a quarter of them held out
 
 
@@ -92,10 +93,6 @@ def dtype(policy: Policy) -> None:
         if portrait.changed is not None and portrait.changed.dtype != policy.images.dtype:
             text = f"expected {policy.images.dtype} as it went in, but got {portrait.changed.dtype}"
             raise policy.found(portrait.parameters, text)
-
-
-# Weights that sum to 1.0000001 are no mistake, nor is what half precision makes of 1.
-_NEARLY = 1e-3
 
 
 @SUITE.check("applies")
@@ -272,7 +269,9 @@ def backends(policy: Policy) -> str:
         options.pop("probe", None)
         names = SUITE.checks["backends"].needs
         child = spawn(_children.under_backend, (backend, origin, SUITE.kind, options, names, None))
-        results, _ = _children.answer_of(child, f"under {backend}")
+        results, error = _children.answer_of(child, f"under {backend}")
+        if error is not None:
+            raise policy.found(policy.defaults, f"expected the same under {backend}, but {error}")
         for _, state, text in results:
             if state != "passed":
                 text = f"expected the same under {backend}, but there {text.splitlines()[0]}"
