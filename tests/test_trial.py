@@ -52,6 +52,7 @@ def test_the_json_is_the_one_of_the_record():
         "objective": "val_accuracy",
         "direction": "maximize",
         "seed": 2147483647,
+        "plugins": {},
     }
 
 

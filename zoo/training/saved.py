@@ -154,7 +154,7 @@ def _compare(model: str, requirement: str) -> None:
     name, _, version = requirement.partition("==")
     try:
         there = metadata.version(name)
-    except metadata.PackageNotFoundError:
+    except Exception:  # not there, or not readable: by whichever finder of distributions answers
         return  # the import tells
     if version and there != version:
         warnings.warn(
