@@ -69,10 +69,12 @@ def _best_first(table: pd.DataFrame, objectives: Sequence[Objective]) -> pd.Data
     if len(objectives) > 1:
         table.insert(3, "front", table.index.isin(front))
 
+    trials = dict(zip(table.index, table["trial"], strict=True))
+
     def place(row: int) -> tuple[bool, bool, float, int]:
         is_beaten = len(objectives) > 1 and row not in front
         loss = objectives[0].loss(values[row][0]) if row in values else 0.0
-        return row not in values, is_beaten, loss, int(table.loc[row, "trial"])
+        return row not in values, is_beaten, loss, trials[row]
 
     return table.loc[sorted(map(int, table.index), key=place)].reset_index(drop=True)
 
