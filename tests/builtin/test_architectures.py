@@ -61,6 +61,20 @@ def test_batch_norm_stands_between_convolution_and_activation():
     assert kinds(model)[:7] == [*("Conv2D", "BatchNormalization", "Activation") * 2, "MaxPooling2D"]
 
 
+def test_batch_norm_follows_within_one_short_epoch():
+    """What is judged by the moving statistics is then what was trained."""
+    random = np.random.default_rng(0)
+    images = random.random((8, 8, 8, 1), dtype=np.float32)
+    keras.utils.set_random_seed(0)
+    model = conv_net((8, 8, 1), 10, filters=(8,), batch_norm=True)
+    for _ in range(40):
+        model(images, training=True)
+    normalisation = next(layer for layer in model.layers if type(layer).__name__ == "BatchNormalization")
+    maps = keras.ops.convert_to_numpy(model.layers[0](images))
+    mean = keras.ops.convert_to_numpy(normalisation.moving_mean)
+    assert np.allclose(mean, maps.mean(axis=(0, 1, 2)), rtol=0.05, atol=1e-4)
+
+
 def test_activation_and_dropout_are_used_everywhere():
     model = conv_net((8, 8, 1), 10, activation="silu", dropout=0.5, dense_units=(16, 16))
     used = [

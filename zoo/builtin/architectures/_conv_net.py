@@ -39,7 +39,8 @@ def conv_net(
         padding: `same` keeps the size; `valid` loses `kernel_size - 1` pixels at each convolution.
         activation: after every convolution and hidden dense layer.
         pool_size: side and stride of every max pooling, pixels.
-        batch_norm: normalise each convolution's output before its activation (Ioffe & Szegedy 2015).
+        batch_norm: normalise each convolution's output before its activation (Ioffe & Szegedy 2015);
+            its moving statistics follow with a momentum of 0.9.
         dense_units: of each hidden dense layer; may be empty.
         dropout: share of the inputs of every dense layer that is dropped (Srivastava et al. 2014).
 
@@ -61,7 +62,9 @@ def conv_net(
             # A bias would be undone by the normalisation that follows.
             stack.append(layers.Conv2D(width, kernel_size, padding=padding, use_bias=not batch_norm))
             if batch_norm:
-                stack.append(layers.BatchNormalization())
+                # Keras's 0.99 is far behind the weights in the short epochs of a small dataset, and a
+                # pruner would judge by that.
+                stack.append(layers.BatchNormalization(momentum=0.9))
             stack.append(layers.Activation(activation))
         stack.append(layers.MaxPooling2D(pool_size))
     stack.append(layers.Flatten())  # (batch, features)
