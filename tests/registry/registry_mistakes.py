@@ -177,6 +177,17 @@ FROM_SIGNATURES = {
         ": register_architectures: net: parameter 'sizes': same_length_as names an earlier List, but "
         "'filters' is none. There is none.",
     ),
+    "variant_that_follows": (
+        hook(
+            "def stack(input_shape, num_classes, *,\n"
+            "    filters: Annotated[tuple, List(Int(8, 64), length=(1, 3))] = (16,),\n"
+            "    sizes: Annotated[tuple, List(Choice(3, 5), same_length_as='filters')] = (3,),\n"
+            "): ...\n"
+            "net = variant(stack, 'net', 'Wide.', sizes=(5,))"
+        ),
+        ": register_architectures: net: parameter 'sizes': it keeps its default, but is as long as "
+        "'filters', which is searched; give 'filters' a default too.",
+    ),
     "named_name": (
         hook("def net(*, name: str): ...", "dataset"),
         ": register_datasets: net: a parameter cannot be called 'name', which in a study names the dataset; "
