@@ -379,7 +379,8 @@ class Plain:
             fits = float in self.types
             value = float(value) if fits else value
         else:
-            fits = isinstance(value, self.types)
+            # NaN differs from itself, and so would the manifest of every study that has one.
+            fits = isinstance(value, self.types) and is_plain(value)
         if not fits:
             raise misfit(self, value)
         return value
