@@ -14,6 +14,7 @@ and all but Plain can
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -172,7 +173,8 @@ class Float:
             return [self.low]
         if self.step is None:
             return None
-        return [self._after(steps) for steps in range(round(self._steps_to(self.high)) + 1)]
+        count = round(self._steps_to(self.high)) + 1
+        return _Steps(self, count) if count <= sys.maxsize else None
 
     def _steps_to(self, value: float) -> Fraction:
         """How many steps `value` lies above `low`."""
@@ -187,6 +189,21 @@ class Float:
     def __str__(self) -> str:
         extra = f" (step {self.step:.12g})" if self.step is not None else " (log)" if self.log else ""
         return f"{self.low:.12g} … {self.high:.12g}{extra}"
+
+
+@dataclass(frozen=True)
+class _Steps(Sequence[float]):
+    """The members of a Float with a step, as `range` has those of an Int: each made when it is asked for."""
+
+    domain: Float
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, place: Any) -> Any:
+        steps = range(self.size)[place]
+        return self.domain._after(steps) if isinstance(steps, int) else [*map(self.domain._after, steps)]
 
 
 @dataclass(frozen=True, init=False)
