@@ -420,7 +420,8 @@ def test_list_fills_with_something_it_holds():
     ("value", "message"),
     [
         (32, r"expected a list of 1 … 3 items, each 8 … 128, but got 32\. Did you mean \[32\]\?"),
-        ("ab", r'expected a list of .* but got "ab"\.'),
+        ("ab", r'expected a list of .* but got "ab"\.$'),
+        (300, r"expected a list of .* but got 300\.$"),
         ([], r"expected 1 … 3 items, but got 0: \[\]\."),
         ([8, 8, 8, 8], r"expected 1 … 3 items, but got 4: \[8, 8, 8, 8\]\."),
         ([8, 200], r"expected 8 … 128, but got 200\. Did you mean 128\?"),

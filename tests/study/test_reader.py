@@ -550,10 +550,13 @@ def test_a_pinned_list_and_the_one_it_follows_have_to_agree(parse, problems):
         "s.toml:4: [architecture] kernels: it is as long as 'filters', so pin 'filters' to 3 items too, or "
         "search both."
     ]
-    assert problems(f"{start}kernels = [3, 4]\nfilters = 3") == [
+    assert problems(f"{start}kernels = [3, 4]\nfilters = 30") == [
         "s.toml:4: [architecture] kernels: expected 3 | 5, but got 4.",
         "s.toml:5: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), "
-        "but got 3. Did you mean [3]?",
+        "but got 30. Did you mean [30]?",
+    ]
+    assert problems(f"{start}filters = 3") == [
+        "s.toml:4: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), but got 3."
     ]
     followed = parse(f"{start}filters = [8, 8, 8]").baseline("", 0).architecture.parameters
     assert followed["kernels"] == (3, 3, 3)

@@ -298,10 +298,17 @@ class List:
     def check(self, value: Any) -> tuple[Any, ...]:
         """`value` as a tuple, if this domain holds it; SpaceError otherwise."""
         if not isinstance(value, list | tuple):
-            raise misfit(f"a list of {self}", value, [value])
+            raise misfit(f"a list of {self}", value, [value] if self._holds([value]) else None)
         if self.length is not None and not self.length[0] <= len(value) <= self.length[1]:
             raise SpaceError(f"expected {self._count()}, but got {len(value)}: {show(value)}.")
         return tuple(self.item.check(item) for item in value)
+
+    def _holds(self, value: Any) -> bool:
+        try:
+            self.check(value)
+        except SpaceError:
+            return False
+        return True
 
     def sample(self, name: str, suggester: Suggester, length: int | None = None) -> tuple[Any, ...]:
         """Asks for `NAME.length` unless that is fixed or given, then for `NAME.0`, `NAME.1` …"""
