@@ -329,7 +329,16 @@ MISTAKES = {
     ),
     "negative seed": (
         "[search]\nseed = -1",
-        "s.toml:4: [search] seed: expected a whole number from 0, but got -1",
+        "s.toml:4: [search] seed: expected a whole number from 0 to 4294967295, but got -1",
+    ),
+    "a seed that no sampler takes": (
+        "[search]\nseed = 99999999999",
+        "s.toml:4: [search] seed: expected a whole number from 0 to 4294967295, but got 99999999999",
+    ),
+    "a share that no float holds": (
+        f"[validation]\nfraction = 1{'0' * 400}",
+        "s.toml:4: [validation] fraction: expected a share between 0 and 1, both excluded, "
+        f"but got 1{'0' * 400}",
     ),
     "all held out": (
         "[validation]\nfraction = 1",

@@ -9,8 +9,8 @@ from typing import Any
 
 from zoo.errors import PluginError, SpaceError, StudyError, did_you_mean
 from zoo.registry import Registered, Registry
-from zoo.space import REQUIRED, List, Parameter, Space, narrow_domain
-from zoo.study._definition import Search, Searched, StudyDefinition, check_search, is_number, is_whole
+from zoo.space import REQUIRED, List, Parameter, Space, is_int, is_real, narrow_domain
+from zoo.study._definition import Search, Searched, StudyDefinition, check_search
 from zoo.study._objectives import Objective
 from zoo.study._places import Places, override_value, syntax_error
 from zoo.training import training_space
@@ -222,14 +222,14 @@ class _Reader:
             if key not in ("fraction", "folds", "seed"):
                 hint = did_you_mean(key, ("fraction", "folds", "seed"))
                 self._problem(("validation", key), f"there is no such key. {hint}")
-            elif key == "fraction" and not (is_number(value) and 0 < value < 1):
+            elif key == "fraction" and not (is_real(value) and 0 < value < 1):
                 self._problem(
                     ("validation", key), f"expected a share between 0 and 1, both excluded, but got {value!r}"
                 )
-            elif key == "folds" and not (is_whole(value) and value >= 2):
+            elif key == "folds" and not (is_int(value) and value >= 2):
                 hint = "; without folds, fraction says what is held out" if value == 1 else ""
                 self._problem(("validation", key), f"expected a whole number from 2, but got {value!r}{hint}")
-            elif key == "seed" and not (is_whole(value) and value >= 0):
+            elif key == "seed" and not (is_int(value) and value >= 0):
                 self._problem(("validation", key), f"expected a whole number from 0, but got {value!r}")
             else:
                 values[key] = float(value) if key == "fraction" else value
