@@ -144,6 +144,7 @@ def test_a_dataset_with_parameters(parse, problems):
     assert parse(table).dataset.parameters == {
         "path": "pictures",
         "image_size": 64,
+        "count": 10,
         "sides": (2, 3),
         "crops": (1, 1),
     }
@@ -159,6 +160,9 @@ def test_a_dataset_with_parameters(parse, problems):
     ]
     assert problems(table.replace('"pictures"', "{ choices = [3] }")) == [
         "s.toml:3: [dataset] path: it is set, not searched: expected str, but got a table."
+    ]
+    assert problems(table.replace("image_size = 64", "count = { low = 60, high = 70 }")) == [
+        "s.toml:4: [dataset] count: a dataset's parameters are set, not searched; give one value"
     ]
     assert problems(table.replace("64", "7")) == [
         "s.toml:4: [dataset] image_size: expected 8 … 256, but got 7. Did you mean 8?"

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.errors import PluginError, SpaceError, StudyError, did_you_mean
 from zoo.registry import Registered, Registry
-from zoo.space import REQUIRED, List, Parameter, Space, is_int, is_real, narrow_domain
+from zoo.space import REQUIRED, List, Parameter, Plain, Space, is_int, is_real, narrow_domain
 from zoo.study._definition import Search, Searched, StudyDefinition, check_search
 from zoo.study._objectives import Objective
 from zoo.study._places import Places, override_value, syntax_error
@@ -93,7 +93,7 @@ class _Reader:
         if entry is None:
             return None
         for key, parameter in entry.space.items():
-            if parameter.searched and isinstance(table.get(key), dict):
+            if not isinstance(parameter.domain, Plain) and isinstance(table.get(key), dict):
                 self._problem(
                     ("dataset", key), "a dataset's parameters are set, not searched; give one value"
                 )
