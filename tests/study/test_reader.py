@@ -483,6 +483,20 @@ MISTAKES = {
         '[augmentation]\nname = { choices = ["none", "affine"] }\n[augmentation.affine]\n\nzom = 0.1',
         "s.toml:7: [augmentation.affine] zom: there is no such parameter. Did you mean 'zoom'?",
     ),
+    "a table of one that is not among the choices": (
+        '[augmentation]\nname = { choices = ["none", "flips"] }\n[augmentation.affine]\nzzz = 1',
+        "s.toml:5: [augmentation] affine: it is not among the augmentations that are chosen; "
+        "add 'affine' to the choices of name, or remove its table",
+    ),
+    "a table of one that is not chosen": (
+        '[augmentation]\nname = "none"\n[augmentation.affine]\nzzz = 1',
+        "s.toml:5: [augmentation] affine: it is not among the augmentations that are chosen; "
+        "add 'affine' to the choices of name, or remove its table",
+    ),
+    "the same key in both tables of the only one": (
+        '[augmentation]\nname = "affine"\nrotation = 3.0\n[augmentation.affine]\nrotation = 5.0',
+        "s.toml:7: [augmentation.affine] rotation: it is in [augmentation] too; leave out one of them",
+    ),
     "a date": (
         "[training]\nmomentum = 2024-02-03",
         "s.toml:4: [training] momentum: expected 0 … 0.99, but got datetime.date(2024, 2, 3).",
@@ -688,6 +702,23 @@ def test_a_mistake_in_an_override_is_told_as_such(problems):
     ]
 
 
+def test_of_two_tables_for_the_only_one_an_override_beats_the_file(parse, problems):
+    text = 'dataset = "digits"\n[architecture]\nname = "conv_net"\ndropout = 0.3\n'
+    own = text.replace("dropout", "[architecture.conv_net]\ndropout")
+
+    def dropout(*study):
+        return parse(*study).architecture.spaces["conv_net"]["dropout"].default
+
+    assert dropout(text, "architecture.conv_net.dropout=0.1") == 0.1
+    assert (dropout(own), dropout(own, "architecture.dropout=0.1")) == (0.3, 0.1)
+    assert problems(text, "architecture.conv_net.dropout=9") == [
+        "--set architecture.conv_net.dropout=9: expected 0 … 0.6, but got 9. Did you mean 0.6?"
+    ]
+    assert problems(own.replace("0.3", "9")) == [
+        "s.toml:5: [architecture.conv_net] dropout: expected 0 … 0.6, but got 9. Did you mean 0.6?"
+    ]
+
+
 # What a study becomes
 
 
@@ -737,9 +768,11 @@ rotation = { high = 15.0 }
     registry = Registry.load()
     none = parse_study(text, registry, "s", overrides=["augmentation.name=none"])
     assert list(none.augmentation.spaces) == ["none"]
+    fewer = parse_study(text, registry, "s", overrides=['augmentation.name.choices=["none"]'])
+    assert list(fewer.augmentation.spaces) == ["none"]
     affine = parse_study(text, registry, "s", overrides=["augmentation.name=affine"])
     assert affine.augmentation.spaces["affine"]["rotation"].domain.high == 15.0
-    with pytest.raises(StudyError, match=r"\[augmentation\] rotatio: .*'rotation'"):
+    with pytest.raises(StudyError, match=r"study:7: \[augmentation\.affine\] rotatio: .*'rotation'"):
         parse_study(
             text.replace("rotation", "rotatio"), registry, "s", overrides=["augmentation.name=affine"]
         )
