@@ -161,6 +161,7 @@ class TestLayouts:
         refused(f"{root} is a file; expected the folder that has the class folders in it.")
         refused(f"there is no such file or folder in {root.parent}", path="pest")
         refused("Did you mean 'pets'?", path="pest")
+        refused(f'path = "{"a" * 300}": it cannot be read: File name too long.', path="a" * 300)
 
 
 class TestFormats:
