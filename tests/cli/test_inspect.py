@@ -119,6 +119,8 @@ def test_help_names_every_picture(zoo_command):
     helped = zoo_command("inspect", "--help").stdout
     for name in inspect_command.command.commands:
         assert f"  {name}" in helped
+    bare = zoo_command("inspect")
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, helped, "")
 
 
 def test_the_whole_way_with_the_installed_command(zoo_command, recorded_study, tmp_path):

@@ -69,8 +69,10 @@ _image = click.option(
 )
 
 
-@click.group("inspect", cls=Pictures)
-def command() -> None:
+# Without a picture it shows its help itself: click would make an error of it, and one line of that.
+@click.group("inspect", cls=Pictures, invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
     """Draw a dataset, a policy, a trial, or what its network sees.
 
     Each picture is written as a PNG, and its path is printed: into the working folder where it is of
@@ -83,6 +85,8 @@ def command() -> None:
     zoo inspect curves --study mnist_cnn
     zoo inspect features --study mnist_cnn --trial 3 --layer conv2d_1 --image 7
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @command.command("samples")
