@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
+from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import KINDS, Registered, Registry
 from zoo.space import REQUIRED, Parameter, Plain, Space
-from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study, value_of
+from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study
 
 
 @click.command("show")
@@ -54,7 +55,7 @@ def command(
         for entry in entries:
             _print_entry(entry)
             if layers and entry.kind == "architecture":
-                _print_layers(entry, _shape(shape), classes, _values(entry.space, overrides))
+                _print_layers(entry, common.image_shape(shape), classes, _values(entry.space, overrides))
 
 
 def _entries(name: str, registry: Registry) -> list[Registered]:
@@ -140,12 +141,7 @@ def _written(value: Any) -> str:
 
 def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
     """The defaults, with what `--set KEY=VALUE` says instead."""
-    table = {}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise StudyError(f"--set {override}: expected KEY=VALUE, such as dropout=0.5")
-        table[key.strip()] = value_of(text)
+    table = dict(common.key_and_value(override, "dropout=0.5") for override in overrides)
     try:
         return space.narrow(table).defaults()
     except SpaceError as error:
@@ -169,13 +165,6 @@ def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int, value
         told = f"The architecture '{entry.name}' of {entry.origin}"
         raise PluginError(f"{told} raised {type(error).__name__}: {one_line(error)}") from error
     click.echo(summary(network))
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '{text}'")
-    return tuple(map(int, parts))
 
 
 def _facts(entry: Registered) -> dict[str, Any]:
