@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
@@ -39,14 +40,26 @@ from zoo.study import StudyDefinition, find_study, known_studies, load_study, re
     help="Another value than the default, for --layers: --set dropout=0.5.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
 def command(
-    name: str, layers: bool, shape: str, classes: int, overrides: tuple[str, ...], as_json: bool
+    context: click.Context,
+    name: str,
+    layers: bool,
+    shape: str,
+    classes: int,
+    overrides: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """What NAME is: its parameters with range, default and condition. A study may be given by path."""
+    _check_together(context, layers, as_json)
     registry = Registry.load()
     entries = _entries(name, registry)
-    if layers and not any(entry.kind == "architecture" for entry in entries):
-        raise ZooError(f"--layers shows an architecture, but '{name}' is none.")
+    input_shape, values = common.image_shape(shape), {}
+    if layers:
+        architecture = next((entry for entry in entries if entry.kind == "architecture"), None)
+        if architecture is None:
+            raise ZooError(f"--layers shows an architecture, but '{name}' is none.")
+        values = _values(architecture.space, overrides)
     if not entries:
         _show_study(name, load_study(name, registry), as_json)
     elif as_json:
@@ -55,7 +68,17 @@ def command(
         for entry in entries:
             _print_entry(entry)
             if layers and entry.kind == "architecture":
-                _print_layers(entry, common.image_shape(shape), classes, _values(entry.space, overrides))
+                _print_layers(entry, input_shape, classes, values)
+
+
+def _check_together(context: click.Context, layers: bool, as_json: bool) -> None:
+    """What would be passed by without a word is a mistake."""
+    for option in ("shape", "classes", "overrides"):
+        if not layers and context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            shown = "--set" if option == "overrides" else f"--{option}"
+            raise ZooError(f"{shown} is for --layers; add that, or leave {shown} out.")
+    if layers and as_json:
+        raise ZooError("--layers prints a table, which --json has not; leave one of them out.")
 
 
 def _entries(name: str, registry: Registry) -> list[Registered]:
