@@ -78,7 +78,7 @@ def _meant(name: str, registry: Registry) -> tuple[list[Registered], list[Plugin
     """What is registered as `name`, and all that a distribution of that name registered or failed to.
 
     Raises:
-        PluginError: there is neither.
+        PluginError: there is neither, or its plugins are off.
     """
     plugins = [one for one in registry.plugins if same_for_pip(one.distribution) == same_for_pip(name)]
     found = [entry for entry in registry.entries() if entry.name == name]
@@ -90,6 +90,11 @@ def _meant(name: str, registry: Registry) -> tuple[list[Registered], list[Plugin
         raise PluginError(
             f"Nothing is registered, and no distribution with plugins is installed, as '{name}'. {hint}"
             f"{registry.left_out()}"
+        )
+    if not found and all(plugin.off for plugin in plugins):
+        raise PluginError(
+            f"{plugins[0].distribution} is installed, but left out by ZOO_PLUGINS or --no-plugins; "
+            "start without that, or name it there."
         )
     found += [entry for plugin in plugins for entry in plugin.registered if entry not in found]
     return found, [plugin for plugin in plugins if plugin.problem]
