@@ -285,6 +285,17 @@ def test_damaged_metadata_of_one_distribution_hides_no_other(installed, tmp_path
     assert problem.startswith("Plugin 'entry_points.txt' of zoo-damaged 1.0 cannot be read: ")
 
 
+def test_metadata_in_another_encoding_hides_no_entry_point(installed, tmp_path):
+    installed("zoo-damaged", "1.0", "")
+    installed("zoo-latin", "1.0", GOOD)
+    site = tmp_path / "site"
+    (site / "zoo_damaged-1.0.dist-info" / "entry_points.txt").write_bytes(b"[zoo]\nno equals sign\n")
+    (site / "zoo_latin-1.0.dist-info" / "METADATA").write_bytes(b"Name: zoo-latin\nAuthor: Ren\xe9e\n")
+    registry = Registry.load()
+    assert registry.get("dataset", "squares").origin == "zoo_latin of unknown version"
+    assert len(registry.problems) == 1
+
+
 def test_a_distribution_without_metadata_is_named_by_its_entry_point(installed, tmp_path):
     installed("zoo-bare", "1.0", GOOD)
     installed("zoo-fine", "1.0", hook("def net(): ''", "augmentation"))
