@@ -32,6 +32,10 @@ FROM_HOOKS = {
         "def register_model(register): ...",
         ": it registers nothing. There is no hook named 'register_model'. Did you mean 'register_datasets'?",
     ),
+    "one_of_two_misspelt_and_unmarked": (
+        hook("def net(input_shape, num_classes): ...") + "def register_dataset(register): ...",
+        ": there is no hook named 'register_dataset'. Did you mean 'register_datasets'?",
+    ),
     "unmarked": (
         "def register_architectures(register): ...",
         ": register_architectures lacks @zoo.hookimpl above it.",

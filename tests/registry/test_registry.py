@@ -182,6 +182,12 @@ def test_a_hook_that_belongs_to_another_package_is_left_alone():
     assert [entry.name for entry in registry.entries()] == ["squares", "little_net"]
 
 
+def test_a_function_of_its_own_that_is_no_hook_is_left_alone():
+    source = hook("def net(input_shape, num_classes): ...")
+    source += "def register_dataset(register, name): ...\ndef register_my_datasets(register): ...\n"
+    assert load(source).problems == []
+
+
 def test_what_a_plugin_prints_stays_out_of_the_output(capsys):
     load("print('hello')\n" + textwrap.dedent(GOOD))
     captured = capsys.readouterr()
