@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -367,9 +368,10 @@ def _sweep(parent: Path) -> None:
     """Remove what processes of this machine that are gone left half-written."""
     if not Path("/proc/self").exists():
         return
-    start = f".new-{platform.node()}-"
+    # The whole name: that of another machine may begin with this one's.
+    ours = re.compile(rf"\.new-{re.escape(platform.node())}-(\d+)-[0-9a-f]{{32}}(-damaged)?")
     for path in parent.iterdir():
-        owner = path.name.removeprefix(start).partition("-")[0]
-        if path.name.startswith(start) and owner.isdigit() and not Path("/proc", owner).exists():
+        owner = ours.fullmatch(path.name)
+        if owner and not Path("/proc", owner[1]).exists():
             with suppress(OSError):
                 path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
