@@ -59,8 +59,9 @@ def _cached(entry: Registered, values: Mapping[str, Any], cache: Path, told: str
             return known
         dataset = entry.function(**values)
         check_contract(dataset)
+        warning = " ".join(filter(None, [dataset.warning, absent_classes(dataset)]))
         after = fingerprint(entry, values)
-    dataset = replace(dataset, warning=" ".join(filter(None, [dataset.warning, absent_classes(dataset)])))
+    dataset = replace(dataset, warning=warning)
     with _keeping(told, cache):
         digest = save_dataset(cache, dataset)
         if before is not None and before == after:  # else who knows which of the two was read
