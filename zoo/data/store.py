@@ -35,6 +35,7 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress
 from zoo.data.rows import Rows
 from zoo.errors import DataError
+from zoo.trial import count_folds
 
 SPLITS = ("train", "validation", "test")
 
@@ -134,11 +135,6 @@ def recall(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
         except (DataError, OSError, ValueError, LookupError, TypeError):
             continue
     return None
-
-
-def count_folds(validation: Mapping[str, Any]) -> int:
-    """How many folds `[validation]` asks for; 1 where a part of the training split is held out."""
-    return int(validation.get("folds", 1))
 
 
 def split_for(

@@ -12,7 +12,7 @@ from zoo.registry import Registered, plugins_of, versions_of
 from zoo.space import Space, Suggester, is_int
 from zoo.study._objectives import Objective
 from zoo.training import most_epochs
-from zoo.trial import Chosen, TrialConfig
+from zoo.trial import Chosen, TrialConfig, count_folds
 
 SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
 FOR_ONE_OBJECTIVE = ("cmaes", "gp")
@@ -97,7 +97,7 @@ class StudyDefinition:
     @property
     def folds(self) -> int:
         """How often a trial trains; 1 where a part of the training split is held out."""
-        return int(self.validation.get("folds", 1))
+        return count_folds(self.validation)
 
     def sample(self, suggester: Suggester, digest: str, seed: int) -> TrialConfig:
         """A trial with values from `suggester`, an Optuna trial or whatever answers like one."""
