@@ -100,6 +100,13 @@ class TestLayouts:
         assert len(image_folder(path="pets", test_fraction=0.5).test) == 20
         assert image_folder(path="pets", test_fraction=0.0).test is None
 
+    def test_one_image_of_a_class_is_always_trained_on(self, root):
+        fill(root.parent, ["pets"], images=2)
+        save(root / "owl/0.png")
+        dataset = image_folder(path="pets", test_fraction=0.9)
+        assert np.bincount(dataset.train.labels).tolist() == [1, 1, 1]
+        assert np.bincount(dataset.test.labels, minlength=3).tolist() == [1, 1, 0]
+
     def test_folders_inside_a_class_folder_belong_to_it(self, root):
         fill(root, ["train"])
         save(root / "train/cat/more/deep/1.png")
