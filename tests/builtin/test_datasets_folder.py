@@ -115,6 +115,24 @@ class TestLayouts:
         assert dataset.train.labels.tolist() == [0] * 4 + [1] * 3
         assert dataset.warning == ""
 
+    def test_folders_that_are_linked_into_a_class_folder_belong_to_it(self, root):
+        fill(root, ["train"])
+        save(root.parent / "elsewhere/deep/1.png")
+        for name, target in (("more", root.parent / "elsewhere"), ("up", ".."), ("self", "."), ("top", root)):
+            (root / "train/cat" / name).symlink_to(target)
+        (root / "train/cat/more/deep/again").symlink_to("..")
+        dataset = image_folder(path="pets")
+        assert dataset.train.labels.tolist() == [0] * 4 + [1] * 3
+        assert dataset.warning == ""
+
+    def test_loose_files_are_told_of(self, root):
+        fill(root, ["train"])
+        for name in ("labels.csv", ".hidden", "train/README", "train/cat/notes.txt"):
+            (root / name).touch()
+        told = "in a class folder: labels.csv, train/README, train/cat/notes.txt."
+        assert image_folder(path="pets").warning.endswith(told)
+        assert image_folder(path="pets/train").warning.endswith("in a class folder: README, cat/notes.txt.")
+
     def test_what_is_no_image_in_a_class_folder_is_told_of(self, root):
         fill(root, ["train"])
         for name in ("train/cat/notes.txt", "train/.DS_Store", "train/cat/Thumbs.db", "train/cat/._0.png"):

@@ -99,6 +99,7 @@ def _look_into(root: Path) -> _Tree:
     tree = _Tree(root, has_splits=root not in roots.values(), folders=[root])
     if tree.has_splits:
         tree.left_out += [folder for folder in _folders_in(root).values() if folder not in roots.values()]
+        tree.left_out += _files_in(root)
     tree.class_names = list(_folders_in(roots["train"]))
     if len(tree.class_names) < 2:
         there = f"only {tree.class_names[0]}" if tree.class_names else "none"
@@ -129,13 +130,14 @@ def _split_folders(root: Path) -> dict[str, Path]:
 def _labelled(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
     """The images in the class folders of one split; what else is there is told to `tree`."""
     tree.folders.append(folder)
-    tree.left_out += [path for path in sorted(folder.iterdir()) if _is_image(path)]
+    tree.left_out += _files_in(folder)
     for name, class_folder in _folders_in(folder).items():
         if name not in tree.class_names:
             listed = ", ".join(tree.class_names)
             raise ZooError(f"{class_folder}: there is no such class in train, which has {listed}.")
-        for place, inner, files in os.walk(class_folder, onerror=_stop):
-            inner[:] = sorted(one for one in inner if not _is_hidden(one))  # what it goes into
+        seen = {_identity(place) for place in (tree.root, folder, class_folder)}  # of links that lead back
+        for place, inner, files in os.walk(class_folder, onerror=_stop, followlinks=True):
+            inner[:] = _unseen(Path(place), inner, seen)  # what it goes into
             tree.folders.append(Path(place))
             for file in (Path(place, one) for one in sorted(files) if not _is_hidden(one)):
                 if _is_image(file):
@@ -183,6 +185,26 @@ def _folders_in(folder: Path) -> dict[str, Path]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
     return {name: folder / name for name in sorted(names)}
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """What lies in a folder, is not hidden and is no folder, in its order."""
+    return [path for path in sorted(folder.iterdir()) if not path.is_dir() and not _is_hidden(path.name)]
+
+
+def _unseen(place: Path, names: Sequence[str], seen: set[tuple[int, int]]) -> list[str]:
+    """The folders in a folder that are not hidden and are seen for the first time, in its order."""
+    fresh = []
+    for name in sorted(names):
+        if not _is_hidden(name) and (identity := _identity(place / name)) not in seen:
+            seen.add(identity)
+            fresh.append(name)
+    return fresh
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def _is_hidden(name: str) -> bool:
