@@ -107,6 +107,15 @@ class TestLayouts:
         assert np.bincount(dataset.train.labels).tolist() == [1, 1, 1]
         assert np.bincount(dataset.test.labels, minlength=3).tolist() == [1, 1, 0]
 
+    @pytest.mark.parametrize("names", [("train",), ("test",), ("Train", "test", "val", "valid")])
+    def test_a_class_may_be_called_like_a_split(self, root, names):
+        classes = sorted(["car", "plane", *names])
+        fill(root.parent, ["pets"], classes, images=5)
+        dataset = image_folder(path="pets")
+        assert dataset.class_names == classes
+        assert (len(dataset.train), len(dataset.test)) == (4 * len(classes), len(classes))
+        assert dataset.warning == ""
+
     def test_folders_inside_a_class_folder_belong_to_it(self, root):
         fill(root, ["train"])
         save(root / "train/cat/more/deep/1.png")
@@ -150,7 +159,11 @@ class TestLayouts:
         ("made", "told"),
         [
             ([], "pets/: expected class folders, at least two, with images in them; there is none."),
-            (["train/"], "train: expected class folders, at least two, with images in them; there is none."),
+            (
+                ["train/1.png", "test/1.png"],
+                "train: expected class folders, at least two, with images in them; there is none. "
+                "If train is a class, rename it.",
+            ),
             (["train/cat/1.png"], "at least two, with images in them; there is only cat."),
             (["1.png", "2.png"], "at least two, with images in them; there is none."),
             (["train/cat/1.png", "train/dog/"], "train/dog: there is no JPEG, PNG, GIF or BMP in it."),

@@ -103,6 +103,7 @@ def _look_into(root: Path) -> _Tree:
     tree.class_names = list(_folders_in(roots["train"]))
     if len(tree.class_names) < 2:
         there = f"only {tree.class_names[0]}" if tree.class_names else "none"
+        there += ". If train is a class, rename it" if tree.has_splits else ""
         raise ZooError(
             f"{roots['train']}: expected class folders, at least two, with images in them; there is {there}."
         )
@@ -116,6 +117,8 @@ def _split_folders(root: Path) -> dict[str, Path]:
     """The folder of each split, train first; a folder without splits is itself what is trained on."""
     inner = _folders_in(root)
     named = {split: [name for name in inner if name.lower() in names] for split, names in SPLITS.items()}
+    if _are_classes(inner, named):
+        return {"train": root}
     for split, names in named.items():
         if len(names) > 1:
             raise ZooError(
@@ -125,6 +128,13 @@ def _split_folders(root: Path) -> dict[str, Path]:
     if roots and "train" not in roots:
         raise ZooError(f"{root} has the folder {' and '.join(roots)}, but no folder train.")
     return roots or {"train": root}
+
+
+def _are_classes(inner: dict[str, Path], named: dict[str, list[str]]) -> bool:
+    """Whether folders that are called like splits are classes, as among car, plane and train."""
+    of_splits = [name for names in named.values() for name in names]
+    telling = named["train"] or of_splits
+    return len(of_splits) < len(inner) and not any(_folders_in(inner[name]) for name in telling)
 
 
 def _labelled(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
