@@ -31,6 +31,7 @@ class Child:
     def __init__(self, process: Any, connection: Any) -> None:
         self.process = process
         self.connection = connection
+        self.log: Path | None = None  # what it prints, where whoever started it says so
 
     @property
     def pid(self) -> int:

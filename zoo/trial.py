@@ -66,7 +66,7 @@ class TrialConfig:
     @property
     def folds(self) -> int:
         """How often it trains; 1 where a part of the training split is held out."""
-        return int(self.validation.get("folds", 1))
+        return count_folds(self.validation)
 
     def seed_of_fold(self, fold: int) -> int:
         """A seed for every fold, the first is 1; that of the first is the trial's own."""
@@ -93,6 +93,11 @@ class TrialConfig:
         mappings = {name: _restored(document[name]) for name in ("validation", "training")}
         measures = tuple(document.get("measures", ()))
         return cls(**{**document, **mappings, **chosen, "measures": measures})
+
+
+def count_folds(validation: Mapping[str, Any]) -> int:
+    """How many folds `[validation]` asks for; 1 where a part of the training split is held out."""
+    return int(validation.get("folds", 1))
 
 
 def _chosen(document: Mapping[str, Any]) -> Chosen:

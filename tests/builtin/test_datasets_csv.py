@@ -139,7 +139,9 @@ class TestBadFiles:
             ("0x10", "0x10"),
             ("nan", "nan"),
             ("9" * 5000, "9" * 40),
-            ("\0", "\0"),
+            ("\0", r"\x00"),
+            ("\f", r"\x0c"),
+            ("\x1b[31m", r"\x1b[31m"),
             ("٣", "٣"),
         ],
     )
@@ -200,6 +202,7 @@ class TestBadFiles:
             ("0,1,2,3,4\n1,2,3,4,5\n", "line 1: expected the header label,pixel1,…, but got '0,1,2,3,4'"),
             ("pixel1,label\n1,2\n", "line 1: expected the header label,pixel1,…, but got 'pixel1,label'"),
             ("label;pixel1\n1;2\n", "line 1: expected the header label,pixel1,…, but got 'label;pixel1'"),
+            ("\x1b[2J\n1\n", r"expected the header label,pixel1,…, but got '\x1b[2J'"),
             ("label\n1\n", "line 1: expected the header label,pixel1,…, but got 'label'"),
             ("label,a,b\n0,1,2\n1,3,4\n", "2 pixels are no square; say what they are with image_size"),
         ],
@@ -208,6 +211,10 @@ class TestBadFiles:
         (files / "train.csv").write_text(content)
         refused(told)
         refused(f"{files}/train.csv")
+
+    def test_a_column_whose_name_cannot_be_printed(self, files):
+        (files / "train.csv").write_text("label,a\x1b[31m\n0,x\n")
+        refused("column 2 (a[31m): expected a whole number from 0 to 255, but got 'x'.")
 
     def test_bytes_that_are_no_text(self, files):
         (files / "train.csv").write_bytes(b"label,pixel1\n0,\xff\xfe\n")

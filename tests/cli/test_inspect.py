@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from zoo.cli import inspect_command
+from zoo.errors import ZooError
 from zoo.inspection import _process
 
 
@@ -89,6 +90,28 @@ def test_the_hint_is_of_the_same_dataset(inspect, tmp_path):
     )
 
 
+def test_of_a_study_the_hint_has_only_what_is_of_the_dataset(inspect, tmp_path):
+    options = f"--set training.epochs=3 --output {tmp_path}/s.png"
+    said = inspect(f"samples --study digits_cnn {options}").stderr
+    assert "zoo inspect augmentation affine --study digits_cnn   " in said
+
+
+def test_a_folder_with_a_space_can_be_typed_again():
+    assert inspect_command._run_options(None, None, "my runs/1") == "--run 'my runs/1'"
+
+
+def test_the_policy_is_the_studys_own_by_default(inspect, tmp_path):
+    study = tmp_path / "mine.toml"
+    text = 'dataset = "digits"\narchitecture = "conv_net"\n[augmentation]\n'
+    study.write_text(text + 'name = { choices = ["none", "flips", "affine"] }\n')
+    run = inspect(f"augmentation --study {study} --output {tmp_path}/a.png")
+    assert run.stdout == f"{tmp_path}/a.png\n"
+    assert "next: zoo show flips " in run.stderr
+    study.write_text(text + 'name = "none"\n')
+    with pytest.raises(ZooError, match="augments nothing; name a policy: zoo inspect augmentation affine --"):
+        inspect(f"augmentation --study {study}")
+
+
 def test_a_path_elsewhere_is_printed_whole(inspect, tmp_path):
     assert inspect(f"samples digits --output {tmp_path}/s.png").stdout == f"{tmp_path}/s.png\n"
 
@@ -102,6 +125,7 @@ def test_a_path_elsewhere_is_printed_whole(inspect, tmp_path):
             "error: There are no trials of a study named 'example' in mlruns/zoo;",
         ),
         ("inspect samples digits --image 3", "error: No such option '--image'"),
+        ("inspect augmentation", "error: Which policy, and whose images? Name both, or with --study STUDY "),
         (
             "inspect filters",
             "error: Which run? Name a study, --study STUDY, or the folder of a run, --run FOLDER",
@@ -119,6 +143,8 @@ def test_help_names_every_picture(zoo_command):
     helped = zoo_command("inspect", "--help").stdout
     for name in inspect_command.command.commands:
         assert f"  {name}" in helped
+    bare = zoo_command("inspect")
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, helped, "")
 
 
 def test_the_whole_way_with_the_installed_command(zoo_command, recorded_study, tmp_path):

@@ -134,6 +134,15 @@ def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):
     assert end == "1 check: 1 failed"
 
 
+def test_a_distribution_that_is_off_was_not_checked(check):
+    run = check("zoo-shapes", "--no-plugins")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == (
+        "error: zoo-shapes is installed, but left out by ZOO_PLUGINS or --no-plugins; "
+        "start without that, or name it there.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -142,6 +142,9 @@ def test_a_study_by_name_and_by_path(show, tmp_path):
     assert facts["space"]["training"]["epochs"] == {"kind": "fixed", "value": 3}
 
 
+BUILT = ("pretrained --layers", "broken --layers")  # what is wrong with these comes out when they are
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -152,6 +155,13 @@ def test_a_study_by_name_and_by_path(show, tmp_path):
         ),
         ("affine --layers", "error: --layers shows an architecture, but 'affine' is none."),
         ("digits_cnn --layers", "error: --layers shows an architecture, but 'digits_cnn' is none."),
+        ("conv_net --set dropout=9", "error: --set is for --layers; add that, or leave --set out."),
+        ("conv_net --shape abc", "error: --shape is for --layers; add that, or leave --shape out."),
+        ("digits_cnn --classes 3", "error: --classes is for --layers; add that, or leave --classes out."),
+        (
+            "conv_net --layers --json",
+            "error: --layers prints a table, which --json has not; leave one of them out.",
+        ),
         (
             "conv_net --layers --shape 28x28",
             "error: --shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '28x28'",
@@ -184,6 +194,7 @@ def test_bad_input_is_one_line_and_status_2(show, arguments, line):
     assert run.returncode == 2
     assert len(run.stderr.splitlines()) == 1
     assert run.stderr.startswith(line)
+    assert run.stdout == "" or arguments in BUILT
 
 
 def test_a_study_with_mistakes_is_a_line_for_each(show, tmp_path):

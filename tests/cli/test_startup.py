@@ -143,6 +143,18 @@ def test_bad_input_is_one_line_and_status_2(zoo_command, arguments, line):
     assert run.stderr.startswith(line)
 
 
+@pytest.mark.parametrize("arguments", ["list", "check", "show digits_cnn"])
+def test_a_working_folder_that_is_gone(arguments, tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(sys, "argv", ["zoo", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        zoo.cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", "error: The working folder is gone; cd to one that exists.\n")
+
+
 def test_debug_shows_where_an_error_came_from(zoo_command):
     for arguments in (["--debug", "show", "convnet"], ["show", "convnet", "--debug"]):
         run = zoo_command(*arguments)

@@ -113,6 +113,12 @@ def test_where_every_split_has_every_class_there_is_nothing_to_warn_of():
     assert absent_classes(whole) == ""
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.uint64, ">i8"])
+def test_labels_of_every_integer_type_are_counted(kind):
+    split = Split(np.zeros((3, 1, 1, 1), np.uint8), np.array([0, 2, 2]).astype(kind))
+    assert "none of class 'dog'" in absent_classes(Dataset(split, class_names=NAMES))
+
+
 def test_a_class_that_a_split_lacks_is_told_with_counts():
     dataset = Dataset(labelled(0, 0, 1, 1, 1), test=labelled(0, 2), class_names=NAMES)
     assert absent_classes(dataset) == (

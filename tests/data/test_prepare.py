@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import zoo.data.prepare as data_prepare
 from zoo import hookimpl
 from zoo.data import Dataset, Split
 from zoo.data.prepare import finish_preparing, prepare, start_preparing
@@ -248,9 +249,13 @@ def test_an_error_comes_out_as_it_went_in_or_as_one_of_ours(prepared, tmp_path, 
 @pytest.mark.parametrize(
     ("name", "how"), [("exits", "exited with status 3"), ("killed", "killed by signal 9")]
 )
-def test_a_process_that_dies_is_an_error_that_says_how(prepared, name, how):
-    with pytest.raises(DataError, match=f"^The process that prepares the dataset '{name}' died: {how}.$"):
+def test_a_process_that_dies_is_an_error_that_says_how(prepared, tmp_path, name, how):
+    with pytest.raises(DataError) as told:
         prepared(name)
+    assert str(told.value) == (
+        f"The process that prepares the dataset '{name}' died: {how}. "
+        f"What it printed is in {tmp_path / 'prepare.log'}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -260,9 +265,32 @@ def test_a_process_that_dies_is_an_error_that_says_how(prepared, name, how):
         ("killed_after", "killed by signal 9"),
     ],
 )
-def test_what_it_was_doing_when_it_died_is_told(prepared, name, how):
-    with pytest.raises(DataError, match=f"^The process that prepares the dataset '{name}' died: {how}.$"):
+def test_what_it_was_doing_when_it_died_is_told(prepared, tmp_path, name, how):
+    with pytest.raises(DataError) as told:
         prepared(name)
+    assert str(told.value) == (
+        f"The process that prepares the dataset '{name}' died: {how}. "
+        f"What it printed is in {tmp_path / 'prepare.log'}"
+    )
+
+
+def test_a_mistake_of_our_own_is_told_with_its_reason(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("not\ntoday")
+
+    sent = []
+    connection = SimpleNamespace(send=sent.append)
+    monkeypatch.setattr(data_prepare, "enter_child", lambda *_: None)
+    monkeypatch.setattr(data_prepare, "prepare", broken)
+    with warnings.catch_warnings():
+        arguments = (Chosen("digits"), FIFTH, tmp_path, tmp_path / "a.log", None)
+        data_prepare._prepare_and_send(connection, *arguments)
+    (error,) = sent
+    assert type(error) is DataError
+    assert str(error) == (
+        "The dataset 'digits' could not be prepared: RuntimeError: not today. "
+        f"What it printed is in {tmp_path / 'a.log'}"
+    )
 
 
 def test_what_it_tells_of_its_progress_is_heard_on_our_side(prepared):

@@ -311,13 +311,17 @@ def test_killed_while_it_replaces_a_damaged_one(tmp_path, fast_disk):
 
 
 def test_what_living_processes_and_other_machines_write_is_left_alone(tmp_path):
-    ours = tmp_path / f".new-{store.platform.node()}-{os.getpid()}-abc"
-    elsewhere = tmp_path / ".new-another.machine-1-abc"
-    for folder in (ours, elsewhere):
-        folder.mkdir()
+    node, unique = store.platform.node(), "0123456789abcdef" * 2
+    others = [
+        f".new-{node}-{os.getpid()}-{unique}",
+        f".new-another.machine-99999999-{unique}",
+        f".new-{node}-99999999-7-{unique}",  # of a machine whose name begins with this one's
+    ]
+    left_over = [f".new-{node}-99999999-{unique}", f".new-{node}-99999999-{unique}-damaged"]
+    for name in (*others, *left_over):
+        (tmp_path / name).mkdir()
     save_dataset(tmp_path, small_dataset())
-    assert ours.exists()
-    assert elsewhere.exists()
+    assert {path.name for path in tmp_path.glob(".new-*")} == set(others)
 
 
 # Processes at once

@@ -32,6 +32,10 @@ FROM_HOOKS = {
         "def register_model(register): ...",
         ": it registers nothing. There is no hook named 'register_model'. Did you mean 'register_datasets'?",
     ),
+    "one_of_two_misspelt_and_unmarked": (
+        hook("def net(input_shape, num_classes): ...") + "def register_dataset(register): ...",
+        ": there is no hook named 'register_dataset'. Did you mean 'register_datasets'?",
+    ),
     "unmarked": (
         "def register_architectures(register): ...",
         ": register_architectures lacks @zoo.hookimpl above it.",
@@ -176,6 +180,17 @@ FROM_SIGNATURES = {
         ),
         ": register_architectures: net: parameter 'sizes': same_length_as names an earlier List, but "
         "'filters' is none. There is none.",
+    ),
+    "variant_that_follows": (
+        hook(
+            "def stack(input_shape, num_classes, *,\n"
+            "    filters: Annotated[tuple, List(Int(8, 64), length=(1, 3))] = (16,),\n"
+            "    sizes: Annotated[tuple, List(Choice(3, 5), same_length_as='filters')] = (3,),\n"
+            "): ...\n"
+            "net = variant(stack, 'net', 'Wide.', sizes=(5,))"
+        ),
+        ": register_architectures: net: parameter 'sizes': it keeps its default, but is as long as "
+        "'filters', which is searched; give 'filters' a default too.",
     ),
     "named_name": (
         hook("def net(*, name: str): ...", "dataset"),

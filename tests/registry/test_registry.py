@@ -182,6 +182,12 @@ def test_a_hook_that_belongs_to_another_package_is_left_alone():
     assert [entry.name for entry in registry.entries()] == ["squares", "little_net"]
 
 
+def test_a_function_of_its_own_that_is_no_hook_is_left_alone():
+    source = hook("def net(input_shape, num_classes): ...")
+    source += "def register_dataset(register, name): ...\ndef register_my_datasets(register): ...\n"
+    assert load(source).problems == []
+
+
 def test_what_a_plugin_prints_stays_out_of_the_output(capsys):
     load("print('hello')\n" + textwrap.dedent(GOOD))
     captured = capsys.readouterr()
@@ -283,6 +289,17 @@ def test_damaged_metadata_of_one_distribution_hides_no_other(installed, tmp_path
     assert registry.get("dataset", "squares").origin == "zoo-shapes 2.1"
     (problem,) = registry.problems
     assert problem.startswith("Plugin 'entry_points.txt' of zoo-damaged 1.0 cannot be read: ")
+
+
+def test_metadata_in_another_encoding_hides_no_entry_point(installed, tmp_path):
+    installed("zoo-damaged", "1.0", "")
+    installed("zoo-latin", "1.0", GOOD)
+    site = tmp_path / "site"
+    (site / "zoo_damaged-1.0.dist-info" / "entry_points.txt").write_bytes(b"[zoo]\nno equals sign\n")
+    (site / "zoo_latin-1.0.dist-info" / "METADATA").write_bytes(b"Name: zoo-latin\nAuthor: Ren\xe9e\n")
+    registry = Registry.load()
+    assert registry.get("dataset", "squares").origin == "zoo_latin of unknown version"
+    assert len(registry.problems) == 1
 
 
 def test_a_distribution_without_metadata_is_named_by_its_entry_point(installed, tmp_path):

@@ -91,6 +91,12 @@ def test_one_that_is_not_installed(two, monkeypatch, chosen, line):
     assert str(refused.value) == line
 
 
+def test_one_that_is_not_installed_where_nothing_is(monkeypatch):
+    monkeypatch.setenv("ZOO_PLUGINS", "typo")
+    with pytest.raises(PluginError, match=r"no plugin is installed as 'typo'\. There is none\.$"):
+        Registry.load([])
+
+
 def test_what_is_off_is_told_to_whom_it_lacks(two, monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "zoo-two")
     with pytest.raises(PluginError, match=r"named 'one'\. .* \(Left out: zoo-one 1\.0 by ZOO_PLUGINS\)$"):
@@ -199,6 +205,12 @@ def test_a_trial_does_not_ask_the_environment_again(two, untried, monkeypatch):
             "3.0",
             "zoo-three 3.0 was installed when this began, but now it is not; pip install zoo-three==3.0, "
             "or begin again.",
+        ),
+        (
+            "zoo-three:three",
+            "of unknown version",
+            "zoo-three of unknown version was installed when this began, but now it is not; "
+            "pip install zoo-three, or begin again.",
         ),
     ],
 )

@@ -225,10 +225,10 @@ def test_float_bounds_are_inclusive_and_whole_numbers_will_do():
 
 
 def test_float_steps_are_decimals():
-    assert Float(0.1, 0.8, step=0.1).values() == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    assert list(Float(0.1, 0.8, step=0.1).values()) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
     assert Float(0.1, 0.9, step=0.1).check(0.1 + 2 * 0.1) == 0.3
     assert Float(0.0, 0.3, step=0.1).check(3 * 0.1) == 0.3
-    assert Float(1e-05, 3e-05, step=1e-05).values() == [1e-05, 2e-05, 3e-05]
+    assert list(Float(1e-05, 3e-05, step=1e-05).values()) == [1e-05, 2e-05, 3e-05]
 
 
 def test_float_high_falls_on_a_step():
@@ -239,6 +239,15 @@ def test_float_high_falls_on_a_step():
 def test_float_lists_its_values_only_if_they_are_few():
     assert Float(0, 1).values() is None
     assert Float(0.5, 0.5).values() == [0.5]
+    assert Float(0, 1, step=1e-300).values() is None
+
+
+def test_float_makes_no_value_before_it_is_asked_for():
+    values = Float(0, 1, step=1e-12).values()
+    assert len(values) == 10**12 + 1
+    assert (values[3], values[-1], values[1:3]) == (3e-12, 1.0, [1e-12, 2e-12])
+    with pytest.raises(IndexError):
+        values[10**13]
 
 
 def test_float_prints_short_and_exact():
@@ -411,7 +420,8 @@ def test_list_fills_with_something_it_holds():
     ("value", "message"),
     [
         (32, r"expected a list of 1 … 3 items, each 8 … 128, but got 32\. Did you mean \[32\]\?"),
-        ("ab", r'expected a list of .* but got "ab"\.'),
+        ("ab", r'expected a list of .* but got "ab"\.$'),
+        (300, r"expected a list of .* but got 300\.$"),
         ([], r"expected 1 … 3 items, but got 0: \[\]\."),
         ([8, 8, 8, 8], r"expected 1 … 3 items, but got 4: \[8, 8, 8, 8\]\."),
         ([8, 200], r"expected 8 … 128, but got 200\. Did you mean 128\?"),
@@ -551,6 +561,9 @@ def test_plain_holds(types, value, checked):
         ((int,), 3.0, r"expected int, but got 3\.0\."),
         ((str,), None, r"expected str, but got null\."),
         ((float,), 10**400, r"expected float, but got 1000"),
+        ((float,), math.nan, r"expected float, but got NaN\."),
+        ((int, float), -math.inf, r"expected int or float, but got -Infinity\."),
+        ((list,), [1.0, [math.nan]], r"expected list, but got \[1\.0, \[NaN\]\]\."),
         ((str,), ["a"], r'expected str, but got \["a"\]\.'),
         ((tuple,), "ab", r'expected tuple, but got "ab"\.'),
         ((tuple,), [object()], r"expected tuple, but got \(<object"),

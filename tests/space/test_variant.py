@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
 from space_examples import conv_net
 
 from zoo.errors import SpaceError
-from zoo.space import read_space, variant
+from zoo.space import Choice, Int, List, read_space, variant
 
 POSITIONAL = ("input_shape", "num_classes")
 
@@ -47,6 +49,28 @@ def test_a_variant_of_a_variant_keeps_what_it_does_not_change():
 def test_refuses_a_keyword_there_is_not():
     with pytest.raises(SpaceError, match=r"tiny: conv_net has no keyword 'droput'.*dropout"):
         variant(conv_net, "tiny", "Tiny.", droput=0.5)
+
+
+def stacked(
+    input_shape,
+    num_classes,
+    *,
+    filters: Annotated[tuple, List(Int(8, 64), length=(1, 3))] = (16,),
+    kernels: Annotated[tuple, List(Choice(3, 5), same_length_as="filters")] = (3,),
+):
+    """Convolutions, each with a kernel of its own size."""
+
+
+def test_a_list_that_follows_another_needs_that_one_kept_too():
+    with pytest.raises(SpaceError) as refused:
+        read_space(variant(stacked, "wide", "Wide.", kernels=(5,)), positional=POSITIONAL)
+    assert str(refused.value) == (
+        "wide: parameter 'kernels': it keeps its default, but is as long as 'filters', which is searched; "
+        "give 'filters' a default too."
+    )
+    wide = variant(stacked, "wide", "Wide.", filters=(8, 8), kernels=(5, 5))
+    space = read_space(wide, positional=POSITIONAL)
+    assert space.narrow({}).defaults() == {"filters": (8, 8), "kernels": (5, 5)}
 
 
 def test_a_default_outside_the_range_is_found_when_the_space_is_read():

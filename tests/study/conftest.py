@@ -4,7 +4,7 @@ from typing import Annotated
 
 import pytest
 
-from zoo import Choice, Float, Int, List, hookimpl
+from zoo import Choice, Float, Int, List, Setting, hookimpl
 from zoo.registry import Plugin, Registry
 
 
@@ -17,6 +17,7 @@ class StudyPlugin:
             *,
             path: str,
             image_size: Annotated[int, Int(8, 256)] = 32,
+            count: Annotated[int, Setting(Int(1, 100))] = 10,
             sides: Annotated[tuple, List(Int(1, 9), length=(1, 3))] = (2, 3),
             crops: Annotated[tuple, List(Int(1, 9), same_length_as="sides")] = (1, 1),
         ):

@@ -81,6 +81,19 @@ def test_a_file_that_cannot_be_read(folder, registry):
         load_study("mine", registry)
 
 
+def test_a_name_that_no_file_can_have(folder):
+    name = f"{'a' * 300}.toml"
+    with pytest.raises(StudyError, match=f"^{name} cannot be read: File name too long$"):
+        find_study(name, folder)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_one_may_not_enter(folder):
+    (folder / "studies").chmod(0)
+    with pytest.raises(StudyError, match=r"^studies/mine\.toml cannot be read: Permission denied$"):
+        find_study("studies/mine.toml", folder)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_one_may_not_read(folder, registry):
     (folder / "studies" / "mine.toml").chmod(0)

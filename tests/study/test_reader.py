@@ -144,6 +144,7 @@ def test_a_dataset_with_parameters(parse, problems):
     assert parse(table).dataset.parameters == {
         "path": "pictures",
         "image_size": 64,
+        "count": 10,
         "sides": (2, 3),
         "crops": (1, 1),
     }
@@ -159,6 +160,9 @@ def test_a_dataset_with_parameters(parse, problems):
     ]
     assert problems(table.replace('"pictures"', "{ choices = [3] }")) == [
         "s.toml:3: [dataset] path: it is set, not searched: expected str, but got a table."
+    ]
+    assert problems(table.replace("image_size = 64", "count = { low = 60, high = 70 }")) == [
+        "s.toml:4: [dataset] count: a dataset's parameters are set, not searched; give one value"
     ]
     assert problems(table.replace("64", "7")) == [
         "s.toml:4: [dataset] image_size: expected 8 … 256, but got 7. Did you mean 8?"
@@ -329,7 +333,16 @@ MISTAKES = {
     ),
     "negative seed": (
         "[search]\nseed = -1",
-        "s.toml:4: [search] seed: expected a whole number from 0, but got -1",
+        "s.toml:4: [search] seed: expected a whole number from 0 to 4294967295, but got -1",
+    ),
+    "a seed that no sampler takes": (
+        "[search]\nseed = 99999999999",
+        "s.toml:4: [search] seed: expected a whole number from 0 to 4294967295, but got 99999999999",
+    ),
+    "a share that no float holds": (
+        f"[validation]\nfraction = 1{'0' * 400}",
+        "s.toml:4: [validation] fraction: expected a share between 0 and 1, both excluded, "
+        f"but got 1{'0' * 400}",
     ),
     "all held out": (
         "[validation]\nfraction = 1",
@@ -470,6 +483,20 @@ MISTAKES = {
         '[augmentation]\nname = { choices = ["none", "affine"] }\n[augmentation.affine]\n\nzom = 0.1',
         "s.toml:7: [augmentation.affine] zom: there is no such parameter. Did you mean 'zoom'?",
     ),
+    "a table of one that is not among the choices": (
+        '[augmentation]\nname = { choices = ["none", "flips"] }\n[augmentation.affine]\nzzz = 1',
+        "s.toml:5: [augmentation] affine: it is not among the augmentations that are chosen; "
+        "add 'affine' to the choices of name, or remove its table",
+    ),
+    "a table of one that is not chosen": (
+        '[augmentation]\nname = "none"\n[augmentation.affine]\nzzz = 1',
+        "s.toml:5: [augmentation] affine: it is not among the augmentations that are chosen; "
+        "add 'affine' to the choices of name, or remove its table",
+    ),
+    "the same key in both tables of the only one": (
+        '[augmentation]\nname = "affine"\nrotation = 3.0\n[augmentation.affine]\nrotation = 5.0',
+        "s.toml:7: [augmentation.affine] rotation: it is in [augmentation] too; leave out one of them",
+    ),
     "a date": (
         "[training]\nmomentum = 2024-02-03",
         "s.toml:4: [training] momentum: expected 0 … 0.99, but got datetime.date(2024, 2, 3).",
@@ -550,10 +577,13 @@ def test_a_pinned_list_and_the_one_it_follows_have_to_agree(parse, problems):
         "s.toml:4: [architecture] kernels: it is as long as 'filters', so pin 'filters' to 3 items too, or "
         "search both."
     ]
-    assert problems(f"{start}kernels = [3, 4]\nfilters = 3") == [
+    assert problems(f"{start}kernels = [3, 4]\nfilters = 30") == [
         "s.toml:4: [architecture] kernels: expected 3 | 5, but got 4.",
         "s.toml:5: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), "
-        "but got 3. Did you mean [3]?",
+        "but got 30. Did you mean [30]?",
+    ]
+    assert problems(f"{start}filters = 3") == [
+        "s.toml:4: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), but got 3."
     ]
     followed = parse(f"{start}filters = [8, 8, 8]").baseline("", 0).architecture.parameters
     assert followed["kernels"] == (3, 3, 3)
@@ -672,6 +702,23 @@ def test_a_mistake_in_an_override_is_told_as_such(problems):
     ]
 
 
+def test_of_two_tables_for_the_only_one_an_override_beats_the_file(parse, problems):
+    text = 'dataset = "digits"\n[architecture]\nname = "conv_net"\ndropout = 0.3\n'
+    own = text.replace("dropout", "[architecture.conv_net]\ndropout")
+
+    def dropout(*study):
+        return parse(*study).architecture.spaces["conv_net"]["dropout"].default
+
+    assert dropout(text, "architecture.conv_net.dropout=0.1") == 0.1
+    assert (dropout(own), dropout(own, "architecture.dropout=0.1")) == (0.3, 0.1)
+    assert problems(text, "architecture.conv_net.dropout=9") == [
+        "--set architecture.conv_net.dropout=9: expected 0 … 0.6, but got 9. Did you mean 0.6?"
+    ]
+    assert problems(own.replace("0.3", "9")) == [
+        "s.toml:5: [architecture.conv_net] dropout: expected 0 … 0.6, but got 9. Did you mean 0.6?"
+    ]
+
+
 # What a study becomes
 
 
@@ -721,9 +768,11 @@ rotation = { high = 15.0 }
     registry = Registry.load()
     none = parse_study(text, registry, "s", overrides=["augmentation.name=none"])
     assert list(none.augmentation.spaces) == ["none"]
+    fewer = parse_study(text, registry, "s", overrides=['augmentation.name.choices=["none"]'])
+    assert list(fewer.augmentation.spaces) == ["none"]
     affine = parse_study(text, registry, "s", overrides=["augmentation.name=affine"])
     assert affine.augmentation.spaces["affine"]["rotation"].domain.high == 15.0
-    with pytest.raises(StudyError, match=r"\[augmentation\] rotatio: .*'rotation'"):
+    with pytest.raises(StudyError, match=r"study:7: \[augmentation\.affine\] rotatio: .*'rotation'"):
         parse_study(
             text.replace("rotation", "rotatio"), registry, "s", overrides=["augmentation.name=affine"]
         )

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -96,9 +97,8 @@ def main() -> None:
         status = _fail(error.format_message(), 2, debug)
     except ZooError as error:
         status = _fail(str(error), getattr(error, "exit_status", 2), debug)
-    except Exception as error:  # a mistake of zoo's own
-        text = " ".join(str(error).split())
-        status = _fail(f"zoo failed: {type(error).__name__}: {text} (--debug shows where)", 1, debug)
+    except Exception as error:
+        status = _fail(*_unforeseen(error), debug)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -119,6 +119,15 @@ def _arguments() -> list[str]:
     anywhere = [argument for argument in sys.argv[1:] if argument in ("--debug", "--no-plugins")]
     given = [argument for argument in sys.argv[1:] if argument not in anywhere]
     return [*anywhere, *(given or ["--help"])]
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """A mistake of zoo's own, and its exit status; unless nothing can work where zoo was started."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return "The working folder is gone; cd to one that exists.", 2
+    return f"zoo failed: {type(error).__name__}: {one_line(error)} (--debug shows where)", 1
 
 
 def _fail(text: str, status: int, debug: bool) -> int:

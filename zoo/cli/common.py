@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from zoo.errors import StudyError
 
 if TYPE_CHECKING:
     from zoo.tuning.display import Display
@@ -21,6 +23,24 @@ set_option = click.option(
     help="Override the file: --set training.epochs=3.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
+
+
+def image_shape(text: str) -> tuple[int, ...]:
+    """`--shape HEIGHTxWIDTHxCHANNELS` as three numbers."""
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '{text}'")
+    return tuple(map(int, parts))
+
+
+def key_and_value(setting: str, example: str) -> tuple[str, Any]:
+    """`--set KEY=VALUE`; a value that is not TOML is text."""
+    from zoo.study import value_of
+
+    key, equals, text = setting.partition("=")
+    if not equals:
+        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as {example}")
+    return key.strip(), value_of(text)
 
 
 def begin_loading_keras() -> None:

@@ -69,8 +69,10 @@ _image = click.option(
 )
 
 
-@click.group("inspect", cls=Pictures)
-def command() -> None:
+# Without a picture it shows its help itself: click would make an error of it, and one line of that.
+@click.group("inspect", cls=Pictures, invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
     """Draw a dataset, a policy, a trial, or what its network sees.
 
     Each picture is written as a PNG, and its path is printed: into the working folder where it is of
@@ -83,6 +85,8 @@ def command() -> None:
     zoo inspect curves --study mnist_cnn
     zoo inspect features --study mnist_cnn --trial 3 --layer conv2d_1 --image 7
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @command.command("samples")
@@ -93,27 +97,32 @@ def samples(dataset: str | None, **options: Any) -> None:
     from zoo import inspection
 
     _print(inspection.samples(dataset, display=_display(), **options))
-    of_study = [] if options["study"] is None else ["--study", options["study"]]
     parameters = [f"dataset.{one.removeprefix('dataset.')}" for one in options["overrides"]]
+    of_study = []
+    if options["study"] is not None:  # of a study --set may say more than a dataset has
+        of_study = ["--study", options["study"]]
+        parameters = [one for one in options["overrides"] if one.startswith("dataset.")]
     again = [*filter(None, [dataset]), *of_study, *(word for one in parameters for word in ("--set", one))]
     _hint(f"zoo inspect augmentation affine {shlex.join(again)}", "what a policy makes of its images")
 
 
 @command.command("augmentation")
-@click.argument("policy")
+@click.argument("policy", required=False)
 @click.argument("dataset", required=False)
 @_of_dataset
 @_image
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="For other versions.")
-def augmentation(policy: str, dataset: str | None, **options: Any) -> None:
+def augmentation(policy: str | None, dataset: str | None, **options: Any) -> None:
     """What the augmentation POLICY makes of images of DATASET.
 
     Many versions of one image, and one version of several. --set sets the policy's parameters;
-    those of the dataset are --set dataset.KEY=VALUE.
+    those of the dataset are --set dataset.KEY=VALUE. With --study, POLICY is by default the study's
+    own: the first that is not `none`.
     """
     common.begin_loading_keras()
     from zoo import inspection
 
+    policy = policy or _policy_of(options["study"])
     _print(inspection.augmentation(policy, dataset, display=_display(), **options))
     _hint(f"zoo show {policy}", "the parameters that --set takes, with their ranges")
 
@@ -155,7 +164,7 @@ def curves(
 
     _print(inspection.curves(study, *trials, run=run, top=top, output=output))
     if study is not None:
-        _hint(f"zoo compare --study {study}", "what these trials trained, and what came of it")
+        _hint(f"zoo compare --study {shlex.quote(study)}", "what these trials trained, and what came of it")
 
 
 @command.command("confusion")
@@ -241,6 +250,20 @@ def layers(**options: Any) -> None:
     _hint(f"zoo inspect features {_same_run(options)} --layer NAME", "the maps of one of them")
 
 
+def _policy_of(study: str | None) -> str:
+    """The first policy of a study that does anything."""
+    from zoo.registry import Registry
+    from zoo.study import load_study
+
+    if study is None:
+        raise ZooError("Which policy, and whose images? Name both, or with --study STUDY a study")
+    for name in load_study(study, Registry.load()).augmentation.spaces:
+        if name != "none":
+            return name
+    again = f"zoo inspect augmentation affine --study {shlex.quote(study)}"
+    raise ZooError(f"The study '{study}' augments nothing; name a policy: {again}")
+
+
 def _display() -> Display:
     return common.display(quiet=False)
 
@@ -261,5 +284,5 @@ def _same_run(options: dict[str, Any]) -> str:
 
 def _run_options(study: str | None, trial: int | None, run: str | None) -> str:
     if run is not None:
-        return f"--run {run}"
-    return f"--study {study}" + (f" --trial {trial}" if trial is not None else "")
+        return f"--run {shlex.quote(run)}"
+    return f"--study {shlex.quote(study or '')}" + (f" --trial {trial}" if trial is not None else "")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -14,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli import common
 from zoo.errors import PluginError, StudyError, ZooError, did_you_mean
-from zoo.registry import Plugin, Registered, Registry
+from zoo.registry import Plugin, Registered, Registry, same_for_pip
 from zoo.space import REQUIRED
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def command(
     registry = Registry.load()
     entries, left_out = _meant(name, registry)
     values = _values(settings, entries)
-    sizes = [_shape(shape) for shape in shapes]
+    sizes = [common.image_shape(shape) for shape in shapes]
     of_kind: dict[str, dict[str, Any]] = {"architecture": {}, "augmentation": {}, "dataset": {}}
     if sizes:
         of_kind["architecture"]["input_shapes"] = sizes
@@ -79,9 +78,9 @@ def _meant(name: str, registry: Registry) -> tuple[list[Registered], list[Plugin
     """What is registered as `name`, and all that a distribution of that name registered or failed to.
 
     Raises:
-        PluginError: there is neither.
+        PluginError: there is neither, or its plugins are off.
     """
-    plugins = [plugin for plugin in registry.plugins if _canonical(plugin.distribution) == _canonical(name)]
+    plugins = [one for one in registry.plugins if same_for_pip(one.distribution) == same_for_pip(name)]
     found = [entry for entry in registry.entries() if entry.name == name]
     if not plugins and not found:
         registered = {entry.name for plugin in registry.plugins for entry in plugin.registered}
@@ -92,37 +91,25 @@ def _meant(name: str, registry: Registry) -> tuple[list[Registered], list[Plugin
             f"Nothing is registered, and no distribution with plugins is installed, as '{name}'. {hint}"
             f"{registry.left_out()}"
         )
+    if not found and all(plugin.off for plugin in plugins):
+        raise PluginError(
+            f"{plugins[0].distribution} is installed, but left out by ZOO_PLUGINS or --no-plugins; "
+            "start without that, or name it there."
+        )
     found += [entry for plugin in plugins for entry in plugin.registered if entry not in found]
     return found, [plugin for plugin in plugins if plugin.problem]
 
 
-def _canonical(distribution: str) -> str:
-    """As package indexes compare names: `Zoo_Tiny` is `zoo-tiny`."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
 def _values(settings: Sequence[str], entries: Sequence[Registered]) -> dict[str, Any]:
-    """`KEY=VALUE` of each setting; a value that is not TOML is a string."""
+    """`KEY=VALUE` of each setting, for a parameter that one of `entries` has."""
     values: dict[str, Any] = {}
     known = {name for entry in entries for name in entry.space}
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise StudyError(f"--set {setting}: expected KEY=VALUE, such as weights=none")
+        key, value = common.key_and_value(setting, "weights=none")
         if key not in known:
             raise StudyError(f"--set {setting}: there is no parameter '{key}'. {did_you_mean(key, known)}")
-        try:
-            values[key] = tomllib.loads(f"value = {text}")["value"]
-        except ValueError:
-            values[key] = text
+        values[key] = value
     return values
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '{text}'")
-    return tuple(map(int, parts))
 
 
 def _check_known(checks: Sequence[str], entries: Sequence[Registered]) -> None:

@@ -12,11 +12,13 @@ from textwrap import wrap
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import KINDS, Registered, Registry
 from zoo.space import REQUIRED, Parameter, Plain, Space
-from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study, value_of
+from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study
 
 
 @click.command("show")
@@ -38,14 +40,26 @@ from zoo.study import StudyDefinition, find_study, known_studies, load_study, re
     help="Another value than the default, for --layers: --set dropout=0.5.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
 def command(
-    name: str, layers: bool, shape: str, classes: int, overrides: tuple[str, ...], as_json: bool
+    context: click.Context,
+    name: str,
+    layers: bool,
+    shape: str,
+    classes: int,
+    overrides: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """What NAME is: its parameters with range, default and condition. A study may be given by path."""
+    _check_together(context, layers, as_json)
     registry = Registry.load()
     entries = _entries(name, registry)
-    if layers and not any(entry.kind == "architecture" for entry in entries):
-        raise ZooError(f"--layers shows an architecture, but '{name}' is none.")
+    input_shape, values = common.image_shape(shape), {}
+    if layers:
+        architecture = next((entry for entry in entries if entry.kind == "architecture"), None)
+        if architecture is None:
+            raise ZooError(f"--layers shows an architecture, but '{name}' is none.")
+        values = _values(architecture.space, overrides)
     if not entries:
         _show_study(name, load_study(name, registry), as_json)
     elif as_json:
@@ -54,7 +68,17 @@ def command(
         for entry in entries:
             _print_entry(entry)
             if layers and entry.kind == "architecture":
-                _print_layers(entry, _shape(shape), classes, _values(entry.space, overrides))
+                _print_layers(entry, input_shape, classes, values)
+
+
+def _check_together(context: click.Context, layers: bool, as_json: bool) -> None:
+    """What would be passed by without a word is a mistake."""
+    for option in ("shape", "classes", "overrides"):
+        if not layers and context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            shown = "--set" if option == "overrides" else f"--{option}"
+            raise ZooError(f"{shown} is for --layers; add that, or leave {shown} out.")
+    if layers and as_json:
+        raise ZooError("--layers prints a table, which --json has not; leave one of them out.")
 
 
 def _entries(name: str, registry: Registry) -> list[Registered]:
@@ -140,12 +164,7 @@ def _written(value: Any) -> str:
 
 def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
     """The defaults, with what `--set KEY=VALUE` says instead."""
-    table = {}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise StudyError(f"--set {override}: expected KEY=VALUE, such as dropout=0.5")
-        table[key.strip()] = value_of(text)
+    table = dict(common.key_and_value(override, "dropout=0.5") for override in overrides)
     try:
         return space.narrow(table).defaults()
     except SpaceError as error:
@@ -169,13 +188,6 @@ def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int, value
         told = f"The architecture '{entry.name}' of {entry.origin}"
         raise PluginError(f"{told} raised {type(error).__name__}: {one_line(error)}") from error
     click.echo(summary(network))
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '{text}'")
-    return tuple(map(int, parts))
 
 
 def _facts(entry: Registered) -> dict[str, Any]:

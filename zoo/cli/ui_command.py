@@ -47,17 +47,22 @@ def command(study: str | None, host: str, port: int) -> int:
 
 def _serve(arguments: list[str], environment: dict[str, str]) -> int:
     """Run the server until it ends or a signal ends it, with nothing of its own words on stdout."""
-    server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
+    server: subprocess.Popen[bytes] | None = None
     told = False
 
     def end(*_: object) -> None:
         nonlocal told
         told = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)  # its workers too
+        if server is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)  # its workers too
 
+    # Before the server is there: in a session of its own it does not hear a Ctrl-C that comes meanwhile.
     before = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
+        server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
+        if told:
+            end()
         status = server.wait()
     finally:
         for signum, handler in before.items():

@@ -44,7 +44,7 @@ def absent_classes(dataset: Dataset) -> str:
     What a network never sees it never answers, and a split without a class says nothing about it.
     """
     counts = {
-        name: np.bincount(np.asarray(split.labels), minlength=len(dataset.class_names))
+        name: np.bincount(np.asarray(split.labels, np.int64), minlength=len(dataset.class_names))
         for name in ("train", "validation", "test")
         if (split := getattr(dataset, name)) is not None
     }

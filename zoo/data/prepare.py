@@ -59,8 +59,9 @@ def _cached(entry: Registered, values: Mapping[str, Any], cache: Path, told: str
             return known
         dataset = entry.function(**values)
         check_contract(dataset)
+        warning = " ".join(filter(None, [dataset.warning, absent_classes(dataset)]))
         after = fingerprint(entry, values)
-    dataset = replace(dataset, warning=" ".join(filter(None, [dataset.warning, absent_classes(dataset)])))
+    dataset = replace(dataset, warning=warning)
     with _keeping(told, cache):
         digest = save_dataset(cache, dataset)
         if before is not None and before == after:  # else who knows which of the two was read
@@ -102,7 +103,9 @@ def start_preparing(
         log: file for what the plugin prints and warns of, so that it stays out of the display.
         plugins: `DISTRIBUTION:PLUGIN` → version of the one that registered it; None to look among all.
     """
-    return spawn(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
+    child = spawn(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
+    child.log = log
+    return child
 
 
 def finish_preparing(child: Child, dataset: Chosen, listener: Listener | None = None) -> Prepared:
@@ -123,7 +126,10 @@ def finish_preparing(child: Child, dataset: Chosen, listener: Listener | None = 
             listener(answer.what, answer.fraction)
     if answer is None:
         how = child.end()
-        raise DataError(f"The process that prepares the dataset '{dataset.name}' died: {how}{doing}.")
+        raise DataError(
+            f"The process that prepares the dataset '{dataset.name}' died: {how}{doing}. "
+            f"What it printed is in {child.log}"
+        )
     child.end()  # a thread that the plugin left running must not hold us up
     if isinstance(answer, BaseException):
         raise answer
@@ -152,6 +158,10 @@ def _prepare_and_send(
         # A plugin's own kind of error might not come out of the pipe as it went in.
         ours = type(error).__module__ == ZooError.__module__
         connection.send(error if ours else DataError(str(error)))
+    except Exception as error:  # a mistake of zoo's own, or something that only this machine lacks
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {one_line(error)}. What it printed is in {log}"
+        connection.send(DataError(f"The dataset '{dataset.name}' could not be prepared: {reason}"))
 
 
 def _described(digest: str, dataset: Dataset, held_out: int) -> Prepared:

@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress
 from zoo.data.rows import Rows
 from zoo.errors import DataError
+from zoo.trial import count_folds
 
 SPLITS = ("train", "validation", "test")
 
@@ -133,11 +135,6 @@ def recall(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
         except (DataError, OSError, ValueError, LookupError, TypeError):
             continue
     return None
-
-
-def count_folds(validation: Mapping[str, Any]) -> int:
-    """How many folds `[validation]` asks for; 1 where a part of the training split is held out."""
-    return int(validation.get("folds", 1))
 
 
 def split_for(
@@ -367,9 +364,10 @@ def _sweep(parent: Path) -> None:
     """Remove what processes of this machine that are gone left half-written."""
     if not Path("/proc/self").exists():
         return
-    start = f".new-{platform.node()}-"
+    # The whole name: that of another machine may begin with this one's.
+    ours = re.compile(rf"\.new-{re.escape(platform.node())}-(\d+)-[0-9a-f]{{32}}(-damaged)?")
     for path in parent.iterdir():
-        owner = path.name.removeprefix(start).partition("-")[0]
-        if path.name.startswith(start) and owner.isdigit() and not Path("/proc", owner).exists():
+        owner = ours.fullmatch(path.name)
+        if owner and not Path("/proc", owner[1]).exists():
             with suppress(OSError):
                 path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)

@@ -13,7 +13,7 @@ and whoever needs what it would have registered is told why it is not there.
 """
 
 from zoo.registry._contract import RESERVED
-from zoo.registry._installed import plugin_requirements
+from zoo.registry._installed import plugin_requirements, same_for_pip
 from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, plugins_of, versions_of
 from zoo.registry._registry import Registry
 
@@ -26,5 +26,6 @@ __all__ = [
     "Registry",
     "plugin_requirements",
     "plugins_of",
+    "same_for_pip",
     "versions_of",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -97,11 +98,25 @@ def _register(plugin: Plugin, kind: str, entries: list[Registered], function: An
 
 
 def _check_marked(module: Any) -> None:
-    """A hook without @hookimpl would be ignored by pluggy without a word."""
+    """A hook without @hookimpl would be ignored by pluggy without a word, however it is spelt."""
     for hook in HOOKS.values():
         function = getattr(module, hook, None)
         if callable(function) and _is_of(module, function) and not hasattr(function, "zoo_impl"):
             raise Breach(f"{hook} lacks @zoo.hookimpl above it.")
+    for name in dir(module):
+        if name.startswith("register_") and name not in HOOKS.values() and _is_hook(module, name):
+            raise Breach(f"there is no hook named '{name}'. {did_you_mean(name, HOOKS.values())}")
+
+
+def _is_hook(module: Any, name: str) -> bool:
+    """Whether this is meant as a hook: a letter or two from one, and it takes what that takes."""
+    function = getattr(module, name, None)
+    return (
+        bool(get_close_matches(name, HOOKS.values(), n=1, cutoff=0.94))
+        and inspect.isroutine(function)
+        and _is_of(module, function)
+        and list(inspect.signature(function).parameters) == ["register"]
+    )
 
 
 def _is_of(module: Any, function: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -45,7 +45,7 @@ class Installed:
     @property
     def requirement(self) -> str:
         """What pip installs: `zoo-resnet==1.2`, or the name alone where there is no version."""
-        return self.distribution + ("" if self.version == UNKNOWN_VERSION else f"=={self.version}")
+        return requirement_of(self.distribution, self.version)
 
 
 def installed(
@@ -66,27 +66,31 @@ def installed(
     return sorted(found, key=lambda one: (one.distribution, one.version, one.entry_point.name)), unreadable
 
 
+def requirement_of(distribution: str, version: str) -> str:
+    return distribution if version == UNKNOWN_VERSION else f"{distribution}=={version}"
+
+
 def plugin_requirements() -> dict[str, str]:
     """Of every plugin, loaded or not: its top-level module, and what pip installs, `zoo-resnet==1.2`."""
     return {one.package: one.requirement for one in installed()[0]}
 
 
-def is_wanted(distribution: str, known: Iterable[str]) -> bool:
-    """Whether `ZOO_PLUGINS` names a distribution, or is not set.
+def wanted_names(known: Collection[str]) -> set[str]:
+    """Those of `known`, names of distributions, that `ZOO_PLUGINS` names; all where it is not set.
 
     Raises:
         PluginError: it names one that is not among `known`.
     """
     chosen = os.environ.get(ONLY)
     if chosen is None:
-        return True
+        return set(known)
     names = {same_for_pip(name): name for name in known}
     wanted = [name.strip() for name in chosen.split(",") if name.strip()]
     for name in wanted:
         if same_for_pip(name) not in names:
             hint = did_you_mean(name, names.values())
             raise PluginError(f"{ONLY}: no plugin is installed as '{name}'. {hint}")
-    return same_for_pip(distribution) in map(same_for_pip, wanted)
+    return {name for name in known if same_for_pip(name) in map(same_for_pip, wanted)}
 
 
 def wrong_zoo(found: Installed) -> str:
@@ -133,17 +137,21 @@ def _described(entry_point: metadata.EntryPoint) -> Installed:
 
 def _one_by_one() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
     """The entry points that can be read, whatever state the others' metadata is in."""
-    found: dict[str, list[metadata.EntryPoint]] = {}
+    found: list[metadata.EntryPoint] = []
     unreadable = []
+    names: set[str] = set()
     for distribution in metadata.distributions():
-        name = distribution.metadata["Name"] or "a distribution without a name"
-        if name in found:  # hidden by one that comes earlier on sys.path
+        name, version = "", UNKNOWN_VERSION
+        with contextlib.suppress(Exception):  # whatever is wrong with METADATA, the entry points may be sound
+            name, version = distribution.metadata["Name"] or "", distribution.version or UNKNOWN_VERSION
+        known_by = name or str(getattr(distribution, "_path", distribution))
+        if known_by in names:  # hidden by one that comes earlier on sys.path
             continue
-        found[name] = []
+        names.add(known_by)
         try:
-            found[name] += [point for point in distribution.entry_points if point.group == GROUP]
+            found += [point for point in distribution.entry_points if point.group == GROUP]
         except Exception as error:
-            plugin = Plugin("entry_points.txt", name, distribution.version or UNKNOWN_VERSION)
+            plugin = Plugin("entry_points.txt", name or "a distribution without a name", version)
             plugin.problem = f"{plugin.told} cannot be read: {raised(error)}"
             unreadable.append(plugin)
-    return [point for points in found.values() for point in points], unreadable
+    return found, unreadable

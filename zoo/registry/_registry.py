@@ -15,7 +15,7 @@ from zoo._version import __version__
 from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.registry._contract import registrations
-from zoo.registry._installed import ONLY, Installed, installed, is_wanted, wrong_zoo
+from zoo.registry._installed import ONLY, Installed, installed, requirement_of, wanted_names, wrong_zoo
 from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Plugin, Registered, raised
 from zoo.registry._verdict import forget, verdicts
 
@@ -39,11 +39,11 @@ class Registry:
         """
         registry = cls._of_built_ins()
         found, unreadable = installed(entry_points)
-        known = [*(one.distribution for one in found), *(one.distribution for one in unreadable)]
-        wanted = [one for one in found if is_wanted(one.distribution, known)]
+        names = wanted_names([one.distribution for one in found] + [one.distribution for one in unreadable])
+        wanted = [one for one in found if one.distribution in names]
         wrong = {one: f"{one.plugin().told} {problem}" for one in wanted if (problem := wrong_zoo(one))}
         judged = {**wrong, **verdicts([one for one in wanted if one not in wrong])}
-        registry.plugins += [one for one in unreadable if is_wanted(one.distribution, known)]
+        registry.plugins += [one for one in unreadable if one.distribution in names]
         for one in found:
             if one in wanted:
                 registry._add_installed(one, judged[one])
@@ -72,7 +72,7 @@ class Registry:
                 there = f"{known[key].version} is" if key in known else "it is not"
                 raise PluginError(
                     f"{name} {version} was installed when this began, but now {there}; "
-                    f"pip install {name}=={version}, or begin again."
+                    f"pip install {requirement_of(name, version)}, or begin again."
                 )
             registry._add_installed(known[key], "")
         return registry

@@ -24,7 +24,7 @@ from zoo.space._domains import (
 )
 from zoo.space._signature import read_space
 from zoo.space._space import REQUIRED, Parameter, Space
-from zoo.space._values import Scalar
+from zoo.space._values import Scalar, is_int, is_real
 from zoo.space._variant import variant
 
 __all__ = [
@@ -40,6 +40,8 @@ __all__ = [
     "Setting",
     "Space",
     "Suggester",
+    "is_int",
+    "is_real",
     "narrow_domain",
     "read_space",
     "variant",

@@ -14,6 +14,7 @@ and all but Plain can
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -172,7 +173,8 @@ class Float:
             return [self.low]
         if self.step is None:
             return None
-        return [self._after(steps) for steps in range(round(self._steps_to(self.high)) + 1)]
+        count = round(self._steps_to(self.high)) + 1
+        return _Steps(self, count) if count <= sys.maxsize else None
 
     def _steps_to(self, value: float) -> Fraction:
         """How many steps `value` lies above `low`."""
@@ -187,6 +189,21 @@ class Float:
     def __str__(self) -> str:
         extra = f" (step {self.step:.12g})" if self.step is not None else " (log)" if self.log else ""
         return f"{self.low:.12g} … {self.high:.12g}{extra}"
+
+
+@dataclass(frozen=True)
+class _Steps(Sequence[float]):
+    """The members of a Float with a step, as `range` has those of an Int: each made when it is asked for."""
+
+    domain: Float
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, place: Any) -> Any:
+        steps = range(self.size)[place]
+        return self.domain._after(steps) if isinstance(steps, int) else [*map(self.domain._after, steps)]
 
 
 @dataclass(frozen=True, init=False)
@@ -281,10 +298,17 @@ class List:
     def check(self, value: Any) -> tuple[Any, ...]:
         """`value` as a tuple, if this domain holds it; SpaceError otherwise."""
         if not isinstance(value, list | tuple):
-            raise misfit(f"a list of {self}", value, [value])
+            raise misfit(f"a list of {self}", value, [value] if self._holds([value]) else None)
         if self.length is not None and not self.length[0] <= len(value) <= self.length[1]:
             raise SpaceError(f"expected {self._count()}, but got {len(value)}: {show(value)}.")
         return tuple(self.item.check(item) for item in value)
+
+    def _holds(self, value: Any) -> bool:
+        try:
+            self.check(value)
+        except SpaceError:
+            return False
+        return True
 
     def sample(self, name: str, suggester: Suggester, length: int | None = None) -> tuple[Any, ...]:
         """Asks for `NAME.length` unless that is fixed or given, then for `NAME.0`, `NAME.1` …"""
@@ -379,7 +403,8 @@ class Plain:
             fits = float in self.types
             value = float(value) if fits else value
         else:
-            fits = isinstance(value, self.types)
+            # NaN differs from itself, and so would the manifest of every study that has one.
+            fits = isinstance(value, self.types) and is_plain(value)
         if not fits:
             raise misfit(self, value)
         return value

@@ -37,6 +37,7 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
             annotation = _evaluated(keyword.annotation, names_known)
             parameter = _read_parameter(keyword, annotation, {one.name: one for one in parameters})
             parameters.append(replace(parameter, searched=False) if keyword.name in settings else parameter)
+            _check_kept_length(parameters)
     return Space(parameters)
 
 
@@ -111,6 +112,19 @@ def _check_leader(leader: str, length: int, earlier: Mapping[str, Parameter]) ->
         raise SpaceError(f"same_length_as names an earlier List, but '{leader}' is none. {hint}")
     if length != len(lists[leader]):
         raise SpaceError(f"its default has {length} items, but that of '{leader}' has {len(lists[leader])}.")
+
+
+def _check_kept_length(parameters: Sequence[Parameter]) -> None:
+    """The last one, if it keeps its default, follows a list that always has as many items."""
+    parameter = parameters[-1]
+    leader = parameter.follows
+    if leader is None or parameter.searched:
+        return
+    if Space(parameters).lengths(leader) != {len(parameter.default)}:
+        raise SpaceError(
+            f"it keeps its default, but is as long as '{leader}', which is searched; "
+            f"give '{leader}' a default too."
+        )
 
 
 def _check_condition(domain: Domain, earlier: Mapping[str, Parameter]) -> None:

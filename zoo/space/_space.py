@@ -159,13 +159,13 @@ class Space(Mapping[str, Parameter]):
         if leader is None or parameter.searched:
             return
         length = len(parameter.default)
-        if self._lengths(leader) != {length}:
+        if self.lengths(leader) != {length}:
             raise SpaceError(
                 f"{parameter.name}: it is as long as '{leader}', so pin '{leader}' to {length} items too, "
                 "or search both."
             )
 
-    def _lengths(self, name: str) -> set[int]:
+    def lengths(self, name: str) -> set[int]:
         """Every length that the list `name` may have."""
         parameter = self[name]
         domain = parameter.domain
@@ -174,7 +174,7 @@ class Space(Mapping[str, Parameter]):
         if isinstance(domain, List) and domain.length is not None:
             return set(range(domain.length[0], domain.length[1] + 1))
         if parameter.follows is not None:
-            return self._lengths(parameter.follows)
+            return self.lengths(parameter.follows)
         return {len(option) for option in domain.options} if isinstance(domain, Choice) else set()
 
 

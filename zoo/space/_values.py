@@ -30,8 +30,10 @@ def is_real(value: Any) -> TypeGuard[float]:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether JSON can hold `value`: scalars and lists of them."""
-    return all(map(is_plain, value)) if isinstance(value, list | tuple) else isinstance(value, Scalar)
+    """Whether JSON can hold `value`, and gives back one that equals it: scalars and lists of them."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return isinstance(value, Scalar) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def same(one: Any, other: Any) -> bool:

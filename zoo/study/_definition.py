@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import StudyError, did_you_mean
 from zoo.registry import Registered, plugins_of, versions_of
-from zoo.space import Space, Suggester
+from zoo.space import Space, Suggester, is_int
 from zoo.study._objectives import Objective
 from zoo.training import most_epochs
-from zoo.trial import Chosen, TrialConfig
+from zoo.trial import Chosen, TrialConfig, count_folds
 
 SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
 FOR_ONE_OBJECTIVE = ("cmaes", "gp")
@@ -98,7 +97,7 @@ class StudyDefinition:
     @property
     def folds(self) -> int:
         """How often a trial trains; 1 where a part of the training split is held out."""
-        return int(self.validation.get("folds", 1))
+        return count_folds(self.validation)
 
     def sample(self, suggester: Suggester, digest: str, seed: int) -> TrialConfig:
         """A trial with values from `suggester`, an Optuna trial or whatever answers like one."""
@@ -201,11 +200,13 @@ def check_search(table: Mapping[str, Any], search: Search, dashes: str, objectiv
 def _what_is_wrong(key: str, value: Any, objectives: int) -> str:
     """Of one setting of `[search]`; "" where nothing is."""
     least = {"trials": 1, "seed": 0, "max_parameters": 1}
+    most = {"seed": 2**32 - 1}  # that every sampler of Optuna takes
     known = {"sampler": SAMPLERS, "pruner": PRUNERS}
     if key not in Search.__dataclass_fields__:
         return f"there is no such key. {did_you_mean(key, Search.__dataclass_fields__)}"
-    if key in least and not (is_whole(value) and value >= least[key]):
-        return f"expected a whole number from {least[key]}, but got {value!r}"
+    if key in least and not (is_int(value) and least[key] <= value <= most.get(key, value)):
+        upto = f" to {most[key]}" if key in most else ""
+        return f"expected a whole number from {least[key]}{upto}, but got {value!r}"
     if key in known and value not in known[key]:
         return f"there is no {key} {value!r}. {did_you_mean(str(value), known[key])}"
     if objectives > 1 and key == "sampler" and value in FOR_ONE_OBJECTIVE:
@@ -219,11 +220,3 @@ def _what_is_wrong(key: str, value: Any, objectives: int) -> str:
             'with several nothing is pruned: leave it out, or write "none"'
         )
     return ""
-
-
-def is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

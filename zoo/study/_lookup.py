@@ -53,7 +53,7 @@ def find_study(study: str, folder: Path) -> Path:
     """The file of a study given by name or path."""
     if study.endswith(".toml") or "/" in study:
         path = folder / study
-        if not path.is_file():
+        if not _is_file(path, study):
             there = [one.name for one in sorted(path.parent.glob("*.toml"))]
             hint = did_you_mean(path.name, there) if there else "Give a path, or a name that zoo list shows."
             raise StudyError(f"There is no study file {study}. {hint}")
@@ -64,6 +64,13 @@ def find_study(study: str, folder: Path) -> Path:
             f"There is no study named '{study}' in ./studies or among zoo's own. {did_you_mean(study, known)}"
         )
     return known[study]
+
+
+def _is_file(path: Path, study: str) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # the name is too long, a folder on the way may not be entered
+        raise StudyError(f"{study} cannot be read: {error.strerror}") from None
 
 
 def known_studies(folder: Path) -> dict[str, Path]:

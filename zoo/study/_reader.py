@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from zoo.errors import PluginError, SpaceError, StudyError, did_you_mean
 from zoo.registry import Registered, Registry
-from zoo.space import REQUIRED, List, Parameter, Space, narrow_domain
-from zoo.study._definition import Search, Searched, StudyDefinition, check_search, is_number, is_whole
+from zoo.space import REQUIRED, List, Parameter, Plain, Space, is_int, is_real, narrow_domain
+from zoo.study._definition import Search, Searched, StudyDefinition, check_search
 from zoo.study._objectives import Objective
 from zoo.study._places import Places, override_value, syntax_error
 from zoo.training import training_space
@@ -55,6 +55,7 @@ class _Reader:
         self._document = document
         self._registry = registry
         self._places = places
+        self._moved: dict[tuple[str, ...], tuple[str, ...]] = {}  # a merged key -> where it was
         self.problems: list[str] = []
 
     def read(self, name: str, text: str) -> StudyDefinition | None:
@@ -93,7 +94,7 @@ class _Reader:
         if entry is None:
             return None
         for key, parameter in entry.space.items():
-            if parameter.searched and isinstance(table.get(key), dict):
+            if not isinstance(parameter.domain, Plain) and isinstance(table.get(key), dict):
                 self._problem(
                     ("dataset", key), "a dataset's parameters are set, not searched; give one value"
                 )
@@ -117,9 +118,11 @@ class _Reader:
             if entry is not None:
                 entries[one] = entry
                 if not several:
-                    self._set_aside(kind, entry, table)
+                    self._merge_own(kind, entry, table)
+                    self._take_others(kind, table, entry.space)
                 spaces[one] = self._narrow((kind, one) if several else (kind,), entry.space, own)
-        self._set_aside(kind, None, table)
+        if several:
+            self._take_others(kind, table, ())
         for key in table if several else ():
             self._problem(
                 (kind, key),
@@ -128,13 +131,32 @@ class _Reader:
             )
         return Searched(kind, entries, spaces, frozenset(taken))
 
-    def _set_aside(self, kind: str, chosen: Registered | None, table: dict[str, Any]) -> None:
+    def _merge_own(self, kind: str, chosen: Registered, table: dict[str, Any]) -> None:
+        """`[augmentation.affine]` into `[augmentation]`, where affine is the only one."""
+        name = chosen.name
+        for key, value in self._own_table(kind, name, table).items() if name not in chosen.space else ():
+            here, there = (kind, key), (kind, name, key)
+            if key in table:  # `--set` takes the place of the file's
+                given = [keys for keys in (here, there) if self._places.is_override(*keys)]
+                if given == [here]:
+                    continue
+                if given != [there]:
+                    self._problem(there, f"it is in [{kind}] too; leave out one of them")
+            table[key] = value
+            self._moved[here] = there
+
+    def _take_others(self, kind: str, table: dict[str, Any], space: Collection[str]) -> None:
         """Take out the tables of others than the chosen: `--set augmentation.name=none` leaves them over."""
-        for key in [key for key, value in table.items() if isinstance(value, dict)]:
-            if key in self._registry.names(kind) and (chosen is None or key not in chosen.space):
-                of_its_own = table.pop(key)
-                if chosen is not None and key == chosen.name:
-                    table.update(of_its_own)
+        of_file = not any(self._places.is_override(kind, *keys) for keys in (["name"], ["name", "choices"]))
+        for key in [key for key, value in table.items() if isinstance(value, dict) and key not in space]:
+            if key in self._registry.names(kind):
+                del table[key]
+                if of_file:
+                    self._problem(
+                        (kind, key),
+                        f"it is not among the {kind}s that are chosen; add '{key}' to the choices of name, "
+                        "or remove its table",
+                    )
 
     def _own_table(self, kind: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
         """`[architecture.NAME]`, taken out of the table of them all."""
@@ -222,14 +244,14 @@ class _Reader:
             if key not in ("fraction", "folds", "seed"):
                 hint = did_you_mean(key, ("fraction", "folds", "seed"))
                 self._problem(("validation", key), f"there is no such key. {hint}")
-            elif key == "fraction" and not (is_number(value) and 0 < value < 1):
+            elif key == "fraction" and not (is_real(value) and 0 < value < 1):
                 self._problem(
                     ("validation", key), f"expected a share between 0 and 1, both excluded, but got {value!r}"
                 )
-            elif key == "folds" and not (is_whole(value) and value >= 2):
+            elif key == "folds" and not (is_int(value) and value >= 2):
                 hint = "; without folds, fraction says what is held out" if value == 1 else ""
                 self._problem(("validation", key), f"expected a whole number from 2, but got {value!r}{hint}")
-            elif key == "seed" and not (is_whole(value) and value >= 0):
+            elif key == "seed" and not (is_int(value) and value >= 0):
                 self._problem(("validation", key), f"expected a whole number from 0, but got {value!r}")
             else:
                 values[key] = float(value) if key == "fraction" else value
@@ -330,4 +352,5 @@ class _Reader:
 
     def _problem(self, keys: tuple[str, ...], text: str) -> None:
         # One line, even of a key that has a line break in it.
-        self.problems.append("\\n".join(f"{self._places.of(*keys)}: {text}".splitlines()))
+        place = self._places.of(*self._moved.get(keys, keys))
+        self.problems.append("\\n".join(f"{place}: {text}".splitlines()))

@@ -100,7 +100,7 @@ def _columns(path: Path, header: str) -> list[str]:
     columns = [name.strip().strip('"') for name in header.rstrip("\n").split(",")]
     if len(columns) < 2 or columns[0].lower() != "label":
         shown = header.strip()[:40]
-        raise ZooError(f"{path}: line 1: expected the header label,pixel1,…, but got '{shown}'.")
+        raise ZooError(f"{path}: line 1: expected the header label,pixel1,…, but got {shown!r}.")
     return columns
 
 
@@ -139,9 +139,13 @@ def _check_line(path: Path, columns: Sequence[str], number: int, line: str) -> N
         text = cell.strip()
         if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= 255):
             raise ZooError(
-                f"{path}: line {number}, column {position} ({column}): expected a whole number "
-                f"from 0 to 255, but got '{cell[:40]}'."
+                f"{path}: line {number}, column {position} ({_printable(column)}): expected a whole number "
+                f"from 0 to 255, but got {cell[:40]!r}."
             )
+
+
+def _printable(text: str) -> str:
+    return "".join(filter(str.isprintable, text[:40]))
 
 
 def _ends_with_a_line_break(path: Path) -> bool:

@@ -39,6 +39,13 @@ def find(parameter: str, path: str) -> Path:
     """
     if not path.strip():
         raise ZooError(f'{parameter} = "{path}": expected the path of a file or folder.')
+    try:
+        return _found(parameter, path)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise ZooError(f'{parameter} = "{path}": it cannot be read: {error.strerror}.') from error
+
+
+def _found(parameter: str, path: str) -> Path:
     here, wanted = Path.cwd(), Path(path).expanduser()
     if (here / wanted).exists():
         return here / wanted

@@ -99,9 +99,11 @@ def _look_into(root: Path) -> _Tree:
     tree = _Tree(root, has_splits=root not in roots.values(), folders=[root])
     if tree.has_splits:
         tree.left_out += [folder for folder in _folders_in(root).values() if folder not in roots.values()]
+        tree.left_out += _files_in(root)
     tree.class_names = list(_folders_in(roots["train"]))
     if len(tree.class_names) < 2:
         there = f"only {tree.class_names[0]}" if tree.class_names else "none"
+        there += ". If train is a class, rename it" if tree.has_splits else ""
         raise ZooError(
             f"{roots['train']}: expected class folders, at least two, with images in them; there is {there}."
         )
@@ -115,6 +117,8 @@ def _split_folders(root: Path) -> dict[str, Path]:
     """The folder of each split, train first; a folder without splits is itself what is trained on."""
     inner = _folders_in(root)
     named = {split: [name for name in inner if name.lower() in names] for split, names in SPLITS.items()}
+    if _are_classes(inner, named):
+        return {"train": root}
     for split, names in named.items():
         if len(names) > 1:
             raise ZooError(
@@ -126,16 +130,24 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return roots or {"train": root}
 
 
+def _are_classes(inner: dict[str, Path], named: dict[str, list[str]]) -> bool:
+    """Whether folders that are called like splits are classes, as among car, plane and train."""
+    of_splits = [name for names in named.values() for name in names]
+    telling = named["train"] or of_splits
+    return len(of_splits) < len(inner) and not any(_folders_in(inner[name]) for name in telling)
+
+
 def _labelled(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
     """The images in the class folders of one split; what else is there is told to `tree`."""
     tree.folders.append(folder)
-    tree.left_out += [path for path in sorted(folder.iterdir()) if _is_image(path)]
+    tree.left_out += _files_in(folder)
     for name, class_folder in _folders_in(folder).items():
         if name not in tree.class_names:
             listed = ", ".join(tree.class_names)
             raise ZooError(f"{class_folder}: there is no such class in train, which has {listed}.")
-        for place, inner, files in os.walk(class_folder, onerror=_stop):
-            inner[:] = sorted(one for one in inner if not _is_hidden(one))  # what it goes into
+        seen = {_identity(place) for place in (tree.root, folder, class_folder)}  # of links that lead back
+        for place, inner, files in os.walk(class_folder, onerror=_stop, followlinks=True):
+            inner[:] = _unseen(Path(place), inner, seen)  # what it goes into
             tree.folders.append(Path(place))
             for file in (Path(place, one) for one in sorted(files) if not _is_hidden(one)):
                 if _is_image(file):
@@ -183,6 +195,26 @@ def _folders_in(folder: Path) -> dict[str, Path]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
     return {name: folder / name for name in sorted(names)}
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """What lies in a folder, is not hidden and is no folder, in its order."""
+    return [path for path in sorted(folder.iterdir()) if not path.is_dir() and not _is_hidden(path.name)]
+
+
+def _unseen(place: Path, names: Sequence[str], seen: set[tuple[int, int]]) -> list[str]:
+    """The folders in a folder that are not hidden and are seen for the first time, in its order."""
+    fresh = []
+    for name in sorted(names):
+        if not _is_hidden(name) and (identity := _identity(place / name)) not in seen:
+            seen.add(identity)
+            fresh.append(name)
+    return fresh
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def _is_hidden(name: str) -> bool:

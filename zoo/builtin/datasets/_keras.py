@@ -70,58 +70,65 @@ def load(published: Published) -> Dataset:
     Raises:
         ZooError: there is neither, with where it was looked for; or what was found is damaged.
     """
-    dataset = look_for(published)
+    dataset, places = look_for(published)
     if dataset is not None:
         return dataset
-    folder = data_folder()
-    names = " or ".join(copy.path for copy in published.copies)
-    places = [
-        f"not in ZOO_DATA_DIR ({folder}, as {names})" if folder else "ZOO_DATA_DIR is not set",
-        f"not in Keras's cache ({_keras_cache() or 'there is no home'})",
-        *(f"not in {SYSTEM_FOLDER / copy.path}" for copy in published.system),
-        "and Keras's server cannot be reached",
-    ]
     raise ZooError(
-        f"{published.title} was not found: {', '.join(places)}. Put {names} into a folder and set "
+        f"{published.title} was not found: {places}. Put {_names(published)} into a folder and set "
         "ZOO_DATA_DIR to it, or run this once with a network."
     )
 
 
-def look_for(published: Published) -> Dataset | None:
-    """As `load`, but None where there is neither."""
+def look_for(published: Published) -> tuple[Dataset | None, str]:
+    """As `load`, but where there is neither, None and why not, place by place."""
+    places = []
     for look in (_in_data_folder, _in_keras_cache, _in_system_folder, _downloaded):
         found = look(published)
-        if found is not None:
-            return _as_published(published, *found)
-    return None
+        if not isinstance(found, str):
+            return _as_published(published, *found), ""
+        places += [found] if found else []
+    return None, f"{', '.join(places[:-1])}, and {places[-1]}"
 
 
-def _in_data_folder(published: Published) -> tuple[str, Arrays] | None:
+# Each of these gives what it found, or says why that is nothing.
+
+
+def _in_data_folder(published: Published) -> tuple[str, Arrays] | str:
     folder = data_folder()
     if folder is None:
-        return None
+        return "ZOO_DATA_DIR is not set"
     for copy in published.copies:
         path = folder / copy.path
         if os.path.lexists(path):  # a link to nowhere is an error, not an absence
             return copy.path, _read(published, copy, path)
-    return None
+    return f"not in ZOO_DATA_DIR ({folder}, as {_names(published)})"
 
 
-def _in_keras_cache(published: Published) -> tuple[str, Arrays] | None:
+def _in_keras_cache(published: Published) -> tuple[str, Arrays] | str:
     folder = _keras_cache()
     if folder is None:
-        return None
+        return "not in Keras's cache (there is no home)"
+    damage = ""
     for copy in published.cached:
-        if _is_whole(folder / copy.path, copy.checksums):
-            return copy.path, _read(published, copy, folder / copy.path)
-    return None
+        path = folder / copy.path
+        if not all((path / name).is_file() for name in copy.checksums):
+            continue
+        damage = _damage(path, copy.checksums)
+        if not damage:
+            return copy.path, _read(published, copy, path)
+        warnings.warn(damage, stacklevel=3)  # for the log, where another place has a sound one
+    return damage or f"not in Keras's cache ({folder})"
 
 
-def _in_system_folder(published: Published) -> tuple[str, Arrays] | None:
+def _in_system_folder(published: Published) -> tuple[str, Arrays] | str:
     for copy in published.system:
         if (SYSTEM_FOLDER / copy.path).is_dir():
             return copy.path, _read(published, copy, SYSTEM_FOLDER / copy.path)
-    return None
+    return ", ".join(f"not in {SYSTEM_FOLDER / copy.path}" for copy in published.system)
+
+
+def _names(published: Published) -> str:
+    return " or ".join(copy.path for copy in published.copies)
 
 
 def _keras_cache() -> Path | None:
@@ -131,29 +138,27 @@ def _keras_cache() -> Path | None:
         return None
 
 
-def _is_whole(path: Path, checksums: Mapping[str, str]) -> bool:
-    """Whether every file is there and is what was published; a warning where one is not."""
+def _damage(path: Path, checksums: Mapping[str, str]) -> str:
+    """What is wrong with the first file that is not what was published; "" where all are."""
     for name, expected in checksums.items():
         kind = "SHA-256" if len(expected) == 64 else "MD5"
         try:
             with (path / name).open("rb") as file:
                 digest = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
-        except OSError:
-            return False
+        except OSError as error:
+            return f"{path / name} is left aside: it cannot be read ({error.strerror})"
         if digest != expected:
-            warnings.warn(
+            return (
                 f"{path / name} is left aside: its {kind} is {digest}, but that of the published file "
-                f"is {expected}.",
-                stacklevel=4,
+                f"is {expected}"
             )
-            return False
-    return True
+    return ""
 
 
-def _downloaded(published: Published) -> tuple[str, Arrays] | None:
-    """Keras's download, which checks its checksum and fills its cache; None without a network."""
+def _downloaded(published: Published) -> tuple[str, Arrays] | str:
+    """Keras's download, which checks its checksum and fills its cache; not tried without a network."""
     if not _answers(published.url):
-        return None
+        return "Keras's server cannot be reached, or does not have it"
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)  # seconds of silence; Keras's download itself would wait for ever
     try:
@@ -164,8 +169,7 @@ def _downloaded(published: Published) -> tuple[str, Arrays] | None:
             for load in progress([download], f"downloading {published.title}"):
                 (x_train, y_train), (x_test, y_test) = load()
     except Exception as error:  # Keras raises a plain Exception
-        warnings.warn(f"Keras could not download {published.title}: {error}", stacklevel=3)
-        return None
+        return f"Keras could not download it ({' '.join(str(error).split())})"
     finally:
         socket.setdefaulttimeout(patience)
     if x_train.shape[1:] == (3, 32, 32):  # Keras is set to `channels_first`

