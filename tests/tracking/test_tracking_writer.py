@@ -121,9 +121,7 @@ def test_epochs_are_there_as_soon_as_they_end(tracker: StudyTracker, bare_folder
     assert examples.run_of(tracker, 8).data.metrics["loss"] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("state", "status"), [("failed", "FAILED"), ("pruned", "KILLED"), ("interrupted", "KILLED")]
-)
+@pytest.mark.parametrize(("state", "status"), [("failed", "FAILED"), ("pruned", "KILLED")])
 def test_a_trial_that_came_to_nothing(
     tracker: StudyTracker, bare_folder: Path, state: str, status: str
 ) -> None:
