@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import tracking_examples as examples
 from tracking_examples import CONFIG
 
 from zoo.errors import ZooError
-from zoo.tracking import BackgroundTracker, Store, StudyTracker
+from zoo.tracking import BackgroundTracker, Store, StudyTracker, ended_runs
 
 FOLDER = Path("nowhere")
 SECONDS = 30.0
@@ -37,7 +38,7 @@ class Pretend:
         for event in events:
             self.handle(number, config, event, folder)
 
-    def give_up(self, number: int, config: Any, event: Any, folder: Path, problem: str) -> None:
+    def give_up(self, number: int, config: Any, event: Any, problem: str) -> None:
         self.calls.append((number, "gave up", problem))
 
     def show_front(self, numbers: Any, figure: Path | None) -> None:
@@ -254,6 +255,42 @@ def test_with_mlflow_itself(local_store: Store, tmp_path: Path, model_file: Path
     experiment_id = str(local_store.experiment_id("digits_cnn"))
     statuses = {run.info.run_name: run.info.status for run in examples.all_runs(local_store, experiment_id)}
     assert statuses == {"digits_cnn": "FINISHED", "trial-007": "FINISHED"}
+
+
+def test_where_no_file_can_be_written(local_store: Store, tmp_path: Path, model_file: Path) -> None:
+    """The database takes everything; the next life of the study adds the files."""
+    writer = StudyTracker(local_store, examples.facts())
+    trials = {
+        7: (examples.events(), examples.make_folder(tmp_path / "007", model_file)),
+        8: (examples.events("pruned"), examples.make_folder(tmp_path / "008")),
+    }
+    shutil.rmtree(tmp_path / "mlruns")
+    (tmp_path / "mlruns").touch()
+    background = BackgroundTracker(lambda: writer)
+    for number, (events, folder) in trials.items():
+        for said in events:
+            background.put(number, CONFIG, said, folder)
+    assert not background.close(timeout=SECONDS)
+    assert background.recorded() == []
+    for number, status in [(7, "FINISHED"), (8, "KILLED")]:
+        run = examples.run_of(writer, number)
+        assert run.info.status == status
+        assert "mlruns" in run.data.tags["zoo.problem"]
+        assert run.data.params["architecture"] == "conv_net"
+        assert len(examples.history(local_store, run, "loss")) == 3
+    assert ended_runs("digits_cnn", "abc123", local_store) == set()
+
+    (tmp_path / "mlruns").unlink()
+    again = BackgroundTracker(lambda: StudyTracker(local_store, examples.facts()))
+    for number, (events, folder) in trials.items():
+        again.replay(number, CONFIG, events, folder)
+    assert again.close(timeout=SECONDS)
+    assert again.recorded() == [7, 8]
+    for number in trials:
+        run = examples.run_of(writer, number)
+        assert "config.json" in examples.artifacts(local_store, run)
+        assert "zoo.problem" not in run.data.tags
+    assert ended_runs("digits_cnn", "abc123", local_store) == {"abc123-7", "abc123-8"}
 
 
 def test_a_server_that_goes_away_and_comes_back(

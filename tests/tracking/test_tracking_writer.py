@@ -235,7 +235,7 @@ def test_replaying_is_the_same_as_living(store: Store, folder: Path, request: py
 def test_an_end_that_was_given_up_can_be_made_good(tracker: StudyTracker, folder: Path) -> None:
     *before, end = examples.events()
     examples.record(tracker, 7, before, folder)
-    tracker.give_up(7, CONFIG, end, folder, "no space left on device")
+    tracker.give_up(7, CONFIG, end, "no space left on device")
     run = examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert run.data.tags["zoo.problem"] == "no space left on device"

@@ -34,9 +34,7 @@ class Tracker(Protocol):
         self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path
     ) -> None: ...
 
-    def give_up(
-        self, number: int, config: Mapping[str, Any], event: Event, folder: Path, problem: str
-    ) -> None: ...
+    def give_up(self, number: int, config: Mapping[str, Any], event: Event, problem: str) -> None: ...
 
     def show_front(self, numbers: Sequence[int], figure: Path | None) -> None: ...
 
@@ -253,7 +251,7 @@ class BackgroundTracker:
         for work, why in self._late:
             if work.end is not None:
                 try:
-                    self._tracker.give_up(work.number, work.config, work.end, work.folder, why)
+                    self._tracker.give_up(work.number, work.config, work.end, why)
                 except Exception as error:
                     self._say(f"MLflow did not take the end of trial {work.number}: {reason(error)}")
 
