@@ -154,6 +154,22 @@ def test_one_event_that_is_refused_holds_up_no_other(
     assert background.recorded() == [7]
 
 
+def test_a_trial_that_lacks_an_epoch_is_not_whole(
+    background: BackgroundTracker, pretend: Pretend, problems: list[str]
+) -> None:
+    pretend.refuses = lambda number, kind: (number, kind) == (7, "epoch")
+    for number in (7, 8):
+        for kind in ("started", "epoch", "epoch", "finished"):
+            background.put(number, CONFIG, event(kind), FOLDER)
+    assert not background.close(timeout=SECONDS)
+    assert pretend.calls == [
+        (7, "started"), (7, "finished"), (8, "started"), (8, "epoch"), (8, "epoch"), (8, "finished"),
+        (7, "gave up", "refused epoch"), ("FINISHED",),
+    ]  # fmt: skip
+    assert background.recorded() == [8]
+    assert problems[-1] == "MLflow does not have everything of trials 7."
+
+
 def test_no_run_is_left_open(background: BackgroundTracker, pretend: Pretend, problems: list[str]) -> None:
     pretend.refuses = lambda number, kind: kind == "finished"
     background.put(7, CONFIG, event("started"), FOLDER)
@@ -260,6 +276,35 @@ def test_with_mlflow_itself(local_store: Store, tmp_path: Path, model_file: Path
     experiment_id = str(local_store.experiment_id("digits_cnn"))
     statuses = {run.info.run_name: run.info.status for run in examples.all_runs(local_store, experiment_id)}
     assert statuses == {"digits_cnn": "FINISHED", "trial-007": "FINISHED"}
+
+
+def test_an_epoch_that_mlflow_refused_comes_in_the_next_life(
+    local_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = examples.make_folder(tmp_path / "007")
+    writer = StudyTracker(local_store, examples.facts())
+    handle = writer.handle
+
+    def refuse_the_first(number: int, config: Any, event: Mapping[str, Any], folder: Path) -> None:
+        if event.get("epoch") == 1:
+            raise ValueError("refused")
+        handle(number, config, event, folder)
+
+    monkeypatch.setattr(writer, "handle", refuse_the_first)
+    background = BackgroundTracker(lambda: writer)
+    for said in examples.events("pruned"):
+        background.put(7, CONFIG, said, folder)
+    assert not background.close(timeout=SECONDS)
+    run = examples.run_of(writer, 7)
+    assert run.info.status == "KILLED"
+    assert run.data.tags["zoo.problem"] == "refused"
+    assert ended_runs("digits_cnn", "abc123", local_store) == set()
+
+    again = BackgroundTracker(lambda: StudyTracker(local_store, examples.facts()))
+    again.replay(7, CONFIG, examples.events("pruned"), folder)
+    assert again.close(timeout=SECONDS)
+    assert len(examples.history(local_store, run, "loss")) == 3
+    assert ended_runs("digits_cnn", "abc123", local_store) == {"abc123-7"}
 
 
 def test_where_no_file_can_be_written(local_store: Store, tmp_path: Path, model_file: Path) -> None:

@@ -92,7 +92,8 @@ class BackgroundTracker:
         self._away = False
         self._try_again_at = 0.0
         self._said: set[str] = set()
-        self._recorded: set[int] = set()
+        # Configuration and `finished` event of every trial whose end was taken.
+        self._ends: dict[int, tuple[Mapping[str, Any], Event]] = {}
         self._study_ended = False
         self._front: tuple[Sequence[int], Path | None] | None = None
         self._thread = threading.Thread(target=self._run, name="zoo-tracking", daemon=True)
@@ -129,7 +130,7 @@ class BackgroundTracker:
     def recorded(self) -> list[int]:
         """The trials that MLflow holds to their end, files and model included."""
         late = {work.number for work, _ in self._late.copy()}
-        return sorted(self._recorded.copy() - late)
+        return sorted(self._ends.copy().keys() - late)
 
     def close(self, status: str = "FINISHED", timeout: float | None = None) -> bool:
         """Send what is left, end the study's run, stop; True when MLflow has everything.
@@ -182,7 +183,7 @@ class BackgroundTracker:
             self._not_taken(work, error)
             return False
         if work.end is not None:
-            self._recorded.add(work.number)
+            self._ends[work.number] = work.config, work.end
         return True
 
     def _not_taken(self, work: _Work, error: Exception) -> None:
@@ -223,14 +224,20 @@ class BackgroundTracker:
             self._say(f"MLflow does not have everything of trials {', '.join(map(str, trials))}.")
 
     def _give_up_late(self) -> None:
-        """No run is left as if it were still at work: end those whose end was not taken."""
+        """No run is left as if it were still at work, nor as if it were whole.
+
+        A trial's end may have been taken where an epoch before it was not; only a run that says so
+        is told again.
+        """
         assert self._writer is not None
-        for work, why in self._late:
-            if work.end is not None:
-                try:
-                    self._writer.give_up(work.number, work.config, work.end, why)
-                except Exception as error:
-                    self._say(f"MLflow did not take the end of trial {work.number}: {reason(error)}")
+        ends = self._ends | {work.number: (work.config, work.end) for work, _ in self._late if work.end}
+        problems = {work.number: why for work, why in self._late}
+        for number in sorted(problems.keys() & ends.keys()):
+            config, end = ends[number]
+            try:
+                self._writer.give_up(number, config, end, problems[number])
+            except Exception as error:
+                self._say(f"MLflow did not take the end of trial {number}: {reason(error)}")
 
     def _end_study(self, status: str) -> None:
         assert self._writer is not None
