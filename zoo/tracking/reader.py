@@ -119,16 +119,24 @@ def champion_address(study: str, store: Store) -> str:
     """The model of the best complete trial of a study, as MLflow addresses it.
 
     Raises:
-        TrackingError: there is no such study, or none of its trials left a model.
+        TrackingError: there is no such study, none of its trials is complete, or MLflow does not have
+            the model of the best; another one would not be what was asked for.
     """
     table = leaderboard(study, store)
-    models = table.loc[(table["state"] == "complete") & (table["model"] != ""), "model"]
-    if models.empty:
+    complete = table[table["state"] == "complete"]
+    if complete.empty:
         raise TrackingError(
             f"No trial of the study '{study}' in {shown(store.uri)} has a model yet; "
             f"`zoo compare --study {study}` shows how far they are."
         )
-    return str(models.iloc[0])
+    best = complete.iloc[0]
+    if not best["model"]:
+        raise TrackingError(
+            f"MLflow at {shown(store.uri)} does not have the model of trial {best['trial']}, the best of the "
+            f"study '{study}'. `zoo tune --study {study}` adds it where the trial's folder still has it; "
+            f"`zoo train --study {study} --trial {best['trial']}` trains it again."
+        )
+    return str(best["model"])
 
 
 def study_page(study: str, store: Store | None = None) -> str:
