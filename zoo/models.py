@@ -25,7 +25,8 @@ def load_model(model: str | Path) -> keras.Model:
 
     Raises:
         ModelError: there is no such file, or a plugin that it needs is not installed.
-        TrackingError: MLflow cannot be reached, or has no such study or model.
+        TrackingError: MLflow cannot be reached, has no such study or model, or not that of the study's
+            best trial.
     """
     backend.quiet()
     text = str(model)

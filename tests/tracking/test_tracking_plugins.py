@@ -91,6 +91,20 @@ def test_a_study_without_a_model(local_store: Store, tmp_path: Path) -> None:
         champion_address("digits_cnn", local_store)
 
 
+def test_the_second_best_is_not_taken_for_the_best(
+    local_store: Store, saved_model: Path, tmp_path: Path
+) -> None:
+    tracker = StudyTracker(local_store, examples.facts())
+    for number, (best, file) in enumerate([(0.7, saved_model / "model.keras"), (0.9, None)]):
+        folder = examples.make_folder(tmp_path / str(number), file)
+        examples.record(tracker, number, examples.events(best=best), folder)
+    with pytest.raises(TrackingError, match=r"the model of trial 1, the best of the study") as refused:
+        champion_address("digits_cnn", local_store)
+    assert "`zoo train --study digits_cnn --trial 1`" in str(refused.value)
+    assert "`zoo tune --study digits_cnn`" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("address", ["models:/m-0123456789abcdef0123456789abcdef", "runs:/nowhere/model"])
 def test_a_model_that_is_not_there(local_store: Store, tmp_path: Path, address: str) -> None:
     with pytest.raises(TrackingError, match=f"^MLflow at .* has no {address}: ") as refused:

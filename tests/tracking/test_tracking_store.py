@@ -187,6 +187,20 @@ def test_the_database_of_something_else(working_folder: Path) -> None:
     assert f"{working_folder}/mlflow.db" in one_line(error)
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_the_database_of_another_mlflow(working_folder: Path, empty_database: Path, create: bool) -> None:
+    shutil.copyfile(empty_database, working_folder / "mlflow.db")
+    with closing(sqlite3.connect(working_folder / "mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'f4a9b2c7d1e6'")
+        database.commit()
+    with pytest.raises(TrackingError) as error:
+        connect(create=create)
+    text = one_line(error)
+    assert "was made by another version of MLflow" in text
+    assert f"`mlflow db upgrade sqlite:///{working_folder}/mlflow.db`" in text
+    assert text.endswith("run `pip install --upgrade mlflow` instead.")
+
+
 def test_a_reader_makes_nothing(working_folder: Path) -> None:
     with pytest.raises(TrackingError, match="Run a study here first"):
         connect(create=False)

@@ -121,9 +121,7 @@ def test_epochs_are_there_as_soon_as_they_end(tracker: StudyTracker, bare_folder
     assert examples.run_of(tracker, 8).data.metrics["loss"] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("state", "status"), [("failed", "FAILED"), ("pruned", "KILLED"), ("interrupted", "KILLED")]
-)
+@pytest.mark.parametrize(("state", "status"), [("failed", "FAILED"), ("pruned", "KILLED")])
 def test_a_trial_that_came_to_nothing(
     tracker: StudyTracker, bare_folder: Path, state: str, status: str
 ) -> None:
@@ -237,7 +235,7 @@ def test_replaying_is_the_same_as_living(store: Store, folder: Path, request: py
 def test_an_end_that_was_given_up_can_be_made_good(tracker: StudyTracker, folder: Path) -> None:
     *before, end = examples.events()
     examples.record(tracker, 7, before, folder)
-    tracker.give_up(7, CONFIG, end, folder, "no space left on device")
+    tracker.give_up(7, CONFIG, end, "no space left on device")
     run = examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert run.data.tags["zoo.problem"] == "no space left on device"

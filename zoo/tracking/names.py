@@ -12,7 +12,7 @@ KIND = "zoo.kind"  # "study", "trial", or "training": one outside the search
 STUDY = "zoo.study"
 UID = "zoo.uid"
 TRIAL = "zoo.trial"
-STATE = "zoo.state"  # "complete", "pruned", "failed", "interrupted"
+STATE = "zoo.state"  # "complete", "pruned", "failed"
 REASON = "zoo.reason"
 PROBLEM = "zoo.problem"  # the run was ended although something of it could not be recorded
 MODEL_GONE = "its model is not kept any more"  # a problem that no later attempt puts right
@@ -28,7 +28,7 @@ DEVICE = "zoo.device"
 BACKEND = "zoo.backend"
 PARENT = "mlflow.parentRunId"
 
-STATUS = {"complete": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
+STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 
 _NAMED = ("dataset", "architecture", "augmentation")
 _TAGS = ("digest", "plugins")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def leaderboard(study: str, store: Store | None = None, *, every: bool = False) -> pd.DataFrame:
+def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     """The trials of a study, best first; then those without a result, by number.
 
     Columns: `trial`, `state` (`running` while it is), `reason`, the objective's best value such as
@@ -27,9 +27,10 @@ def leaderboard(study: str, store: Store | None = None, *, every: bool = False) 
     objectives a column for each, and `front`: whether no other trial is as good in every objective
     and better in one. Those come first, then the others; both by the first objective.
 
+    A study begun anew after its state was removed has only the trials since.
+
     Args:
         store: where to look; MLflow's own choice by default.
-        every: also trials of earlier lives of the study, whose state was removed since.
 
     Raises:
         TrackingError: MLflow cannot be reached, or holds no such study.
@@ -37,13 +38,9 @@ def leaderboard(study: str, store: Store | None = None, *, every: bool = False) 
     import pandas as pd
 
     store = store or connect(create=False)
-    experiment_id, parents = _study_runs(study, store)
-    objectives = names.objectives_of(parents[0].data.tags)
-    runs = [
-        run
-        for parent in (parents if every else parents[:1])
-        for run in store.runs(experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
-    ]
+    experiment_id, parent = _study_run(study, store)
+    objectives = names.objectives_of(parent.data.tags)
+    runs = list(store.runs(experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'"))
     summary = _summary_columns(runs, objectives)
     parameters = list(dict.fromkeys(key for run in runs for key in sorted(run.data.params)))
     columns = ["trial", "state", "reason", *summary, *parameters, "dataset.digest", "run_id", "model"]
@@ -94,8 +91,8 @@ def _row(run: Any, summary: list[str]) -> dict[str, Any]:
     }
 
 
-def _study_runs(study: str, store: Store) -> tuple[str, list[Any]]:
-    """The experiment, and the study's own runs in it, newest first: one for each of its lives."""
+def _study_run(study: str, store: Store) -> tuple[str, Any]:
+    """The experiment, and the study's own run in it: the newest, for each of its lives has one."""
     experiment_id = store.experiment_id(study)
     found: list[Any] = []
     if experiment_id is not None:
@@ -107,7 +104,7 @@ def _study_runs(study: str, store: Store) -> tuple[str, list[Any]]:
             f"MLflow has no trials of a study named '{study}' in {shown(store.uri)}; "
             f"`zoo tune --study {study}` makes some. {hint}".rstrip()
         )
-    return experiment_id, sorted(found, key=lambda run: run.info.start_time, reverse=True)
+    return experiment_id, max(found, key=lambda run: run.info.start_time)
 
 
 def model_address(study: str, uid: str, store: Store) -> str:
@@ -122,16 +119,24 @@ def champion_address(study: str, store: Store) -> str:
     """The model of the best complete trial of a study, as MLflow addresses it.
 
     Raises:
-        TrackingError: there is no such study, or none of its trials left a model.
+        TrackingError: there is no such study, none of its trials is complete, or MLflow does not have
+            the model of the best; another one would not be what was asked for.
     """
     table = leaderboard(study, store)
-    models = table.loc[(table["state"] == "complete") & (table["model"] != ""), "model"]
-    if models.empty:
+    complete = table[table["state"] == "complete"]
+    if complete.empty:
         raise TrackingError(
             f"No trial of the study '{study}' in {shown(store.uri)} has a model yet; "
             f"`zoo compare --study {study}` shows how far they are."
         )
-    return str(models.iloc[0])
+    best = complete.iloc[0]
+    if not best["model"]:
+        raise TrackingError(
+            f"MLflow at {shown(store.uri)} does not have the model of trial {best['trial']}, the best of the "
+            f"study '{study}'. `zoo tune --study {study}` adds it where the trial's folder still has it; "
+            f"`zoo train --study {study} --trial {best['trial']}` trains it again."
+        )
+    return str(best["model"])
 
 
 def study_page(study: str, store: Store | None = None) -> str:
@@ -143,8 +148,8 @@ def study_page(study: str, store: Store | None = None) -> str:
     Raises:
         TrackingError: MLflow cannot be reached, or holds no such study.
     """
-    experiment_id, parents = _study_runs(study, store or connect(create=False))
-    first = names.objectives_of(parents[0].data.tags)[0]
+    experiment_id, parent = _study_run(study, store or connect(create=False))
+    first = names.objectives_of(parent.data.tags)[0]
     query = {
         "workflowType": "machine_learning",
         "searchFilter": f"tags.`{names.KIND}` = 'trial'",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sqlite3
 import tempfile
 import uuid
@@ -41,6 +42,7 @@ _DEFAULTS = {
 # While only asking whether anybody is there.
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _LOCK_SECONDS = 5.0
+_OTHER_SCHEMA = "out-of-date database schema"  # MLflow's words, also of one that is newer than itself
 _PAGE = 1000  # runs that one request brings
 
 
@@ -336,6 +338,12 @@ def _cannot_use(uri: str, error: Exception) -> str:
             f"MLflow no longer writes its old file format, which {shown(uri)} is in. Set "
             "MLFLOW_TRACKING_URI=sqlite:///mlflow.db; `mlflow migrate-filestore --source mlruns "
             "--target sqlite:///mlflow.db` takes the old runs along."
+        )
+    if _OTHER_SCHEMA in str(error):
+        return (
+            f"{shown(uri)} was made by another version of MLflow than is installed here. "
+            f"Back it up and run `mlflow db upgrade {shlex.quote(shown(uri))}`; "
+            "if a newer MLflow made it, run `pip install --upgrade mlflow` instead."
         )
     return f"MLflow cannot use {shown(uri)}: {reason(error)}. Set MLFLOW_TRACKING_URI to another store."
 

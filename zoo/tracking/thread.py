@@ -25,7 +25,7 @@ Event = Mapping[str, Any]
 Draw = Callable[[Path, Mapping[str, Any]], None]
 
 
-class Tracker(Protocol):
+class Writer(Protocol):
     """What runs in the thread: a `StudyTracker`, or a test's stand-in."""
 
     def handle(self, number: int, config: Mapping[str, Any], event: Event, folder: Path) -> None: ...
@@ -34,9 +34,7 @@ class Tracker(Protocol):
         self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path
     ) -> None: ...
 
-    def give_up(
-        self, number: int, config: Mapping[str, Any], event: Event, folder: Path, problem: str
-    ) -> None: ...
+    def give_up(self, number: int, config: Mapping[str, Any], event: Event, problem: str) -> None: ...
 
     def show_front(self, numbers: Sequence[int], figure: Path | None) -> None: ...
 
@@ -60,20 +58,15 @@ class _Work:
 
 
 @dataclass(frozen=True)
-class _Flush:
-    done: threading.Event
-
-
-@dataclass(frozen=True)
 class _Close:
     status: str
 
 
 class BackgroundTracker:
-    """Feeds a tracker from a queue.
+    """Feeds a writer from a queue.
 
     Args:
-        open_tracker: makes the tracker, in the thread: importing MLflow takes seconds.
+        open_writer: makes the writer, in the thread: importing MLflow takes seconds.
         draw: called with a complete trial's folder and configuration before its figures are sent.
         on_problem: called from the thread with one line, once for every different problem.
         retry_seconds: how long a store that stopped answering is left alone.
@@ -81,32 +74,33 @@ class BackgroundTracker:
 
     def __init__(
         self,
-        open_tracker: Callable[[], Tracker],
+        open_writer: Callable[[], Writer],
         *,
         draw: Draw | None = None,
         on_problem: Callable[[str], None] = lambda text: None,
         retry_seconds: float = 10.0,
     ) -> None:
-        self._open_tracker = open_tracker
+        self._open_writer = open_writer
         self._draw = draw
         self._on_problem = on_problem
         self._retry_seconds = retry_seconds
-        self._queue: queue.SimpleQueue[_Work | _Flush | _Close] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Work | _Close] = queue.SimpleQueue()
         self._opened = threading.Event()
-        self._tracker: Tracker | None = None
+        self._writer: Writer | None = None
         self._failure: Exception | None = None
         self._late: list[tuple[_Work, str]] = []  # with why it was not taken
         self._away = False
         self._try_again_at = 0.0
         self._said: set[str] = set()
-        self._recorded: set[int] = set()
+        # Configuration and `finished` event of every trial whose end was taken.
+        self._ends: dict[int, tuple[Mapping[str, Any], Event]] = {}
         self._study_ended = False
         self._front: tuple[Sequence[int], Path | None] | None = None
         self._thread = threading.Thread(target=self._run, name="zoo-tracking", daemon=True)
         self._thread.start()
 
     def ready(self, timeout: float | None = None) -> bool:
-        """Wait until the tracker is open; False when that took longer than `timeout` seconds.
+        """Wait until the writer is open; False when that took longer than `timeout` seconds.
 
         Raises:
             Exception: what opening it raised, a `ZooError` where a person can put it right.
@@ -136,15 +130,7 @@ class BackgroundTracker:
     def recorded(self) -> list[int]:
         """The trials that MLflow holds to their end, files and model included."""
         late = {work.number for work, _ in self._late.copy()}
-        return sorted(self._recorded.copy() - late)
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait for everything put so far; True when MLflow has all of it."""
-        if not self._thread.is_alive():
-            return self._all_in()
-        done = threading.Event()
-        self._queue.put(_Flush(done))
-        return done.wait(timeout) and self._all_in()
+        return sorted(self._ends.copy().keys() - late)
 
     def close(self, status: str = "FINISHED", timeout: float | None = None) -> bool:
         """Send what is left, end the study's run, stop; True when MLflow has everything.
@@ -156,34 +142,27 @@ class BackgroundTracker:
         if self._thread.is_alive():
             self._queue.put(_Close(status))
             self._thread.join(timeout)
-        return not self._thread.is_alive() and self._study_ended and self._all_in()
-
-    def _all_in(self) -> bool:
-        return self._failure is None and not self._late
+        return not self._thread.is_alive() and self._study_ended and not self._late
 
     def _run(self) -> None:
         try:
-            self._tracker = self._open_tracker()
+            self._writer = self._open_writer()
         except Exception as error:
             self._failure = error  # `ready` raises it
         finally:
             self._opened.set()
         while True:
             item = self._queue.get()
-            if isinstance(item, _Work):
-                self._work(item)
-            elif isinstance(item, _Flush):
-                self._retry()
-                item.done.set()
-            else:
+            if isinstance(item, _Close):
                 self._close(item.status)
                 return
+            self._work(item)
 
     def _work(self, work: _Work) -> None:
         self._draw_figures(work)
-        if self._tracker is None:
+        if self._writer is None:
             return
-        if self._is_away():
+        if self._away:
             if time.monotonic() < self._try_again_at or not self._retry():
                 self._late.append((work, ""))
                 return
@@ -193,23 +172,23 @@ class BackgroundTracker:
 
     def _send(self, work: _Work) -> bool:
         """Whether MLflow took it; if not, it is in line for another time."""
-        assert self._tracker is not None
+        assert self._writer is not None
         try:
             if len(work.events) == 1:
-                self._tracker.handle(work.number, work.config, work.events[0], work.folder)
+                self._writer.handle(work.number, work.config, work.events[0], work.folder)
             else:
-                self._tracker.replay(work.number, work.config, work.events, work.folder)
+                self._writer.replay(work.number, work.config, work.events, work.folder)
         except Exception as error:
             self._late.append((work, reason(error)))
             self._not_taken(work, error)
             return False
         if work.end is not None:
-            self._recorded.add(work.number)
+            self._ends[work.number] = work.config, work.end
         return True
 
     def _not_taken(self, work: _Work, error: Exception) -> None:
-        assert self._tracker is not None
-        if self._tracker.answers():
+        assert self._writer is not None
+        if self._writer.answers():
             self._say(f"MLflow did not take an event of trial {work.number}: {reason(error)}", reason(error))
             return
         self._leave_alone()
@@ -220,21 +199,18 @@ class BackgroundTracker:
         self._away = True
         self._try_again_at = time.monotonic() + self._retry_seconds
 
-    def _is_away(self) -> bool:
-        return self._away
-
     def _retry(self) -> bool:
         """Send what is late, oldest first; whether MLflow answers."""
-        if self._tracker is None:
+        if self._writer is None:
             return False
-        if self._is_away() and not self._tracker.answers():
+        if self._away and not self._writer.answers():
             self._leave_alone()
             return False
         self._away = False
         late, self._late = self._late, []
         while late:
             self._send(late.pop(0)[0])
-            if self._is_away():  # gone again
+            if self._away:  # gone again
                 self._late += late
                 return False
         return True
@@ -248,21 +224,27 @@ class BackgroundTracker:
             self._say(f"MLflow does not have everything of trials {', '.join(map(str, trials))}.")
 
     def _give_up_late(self) -> None:
-        """No run is left as if it were still at work: end those whose end was not taken."""
-        assert self._tracker is not None
-        for work, why in self._late:
-            if work.end is not None:
-                try:
-                    self._tracker.give_up(work.number, work.config, work.end, work.folder, why)
-                except Exception as error:
-                    self._say(f"MLflow did not take the end of trial {work.number}: {reason(error)}")
+        """No run is left as if it were still at work, nor as if it were whole.
+
+        A trial's end may have been taken where an epoch before it was not; only a run that says so
+        is told again.
+        """
+        assert self._writer is not None
+        ends = self._ends | {work.number: (work.config, work.end) for work, _ in self._late if work.end}
+        problems = {work.number: why for work, why in self._late}
+        for number in sorted(problems.keys() & ends.keys()):
+            config, end = ends[number]
+            try:
+                self._writer.give_up(number, config, end, problems[number])
+            except Exception as error:
+                self._say(f"MLflow did not take the end of trial {number}: {reason(error)}")
 
     def _end_study(self, status: str) -> None:
-        assert self._tracker is not None
+        assert self._writer is not None
         try:
             if self._front is not None:
-                self._tracker.show_front(*self._front)
-            self._tracker.finish(status)
+                self._writer.show_front(*self._front)
+            self._writer.finish(status)
             self._study_ended = True
         except Exception as error:
             self._say(f"MLflow did not take the end of the study: {reason(error)}")

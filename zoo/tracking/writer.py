@@ -118,7 +118,7 @@ class StudyTracker:
             folder: where the trial left its files.
         """
         if event["event"] in _RECORDED:
-            trial = self._trial(number, config, event, folder)
+            trial = self._trial(number, config, event)
             self._record(trial, event, folder)
 
     def replay(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
@@ -126,20 +126,18 @@ class StudyTracker:
         events = [event for event in events if event["event"] in _RECORDED]
         if not events:
             return
-        trial = self._trial(number, config, events[0], folder)
+        trial = self._trial(number, config, events[0])
         self._log_epochs(trial, [event for event in events if event["event"] == "epoch"])
         for event in events:
             if event["event"] != "epoch":
                 self._record(trial, event, folder)
 
-    def give_up(
-        self, number: int, config: Mapping[str, Any], event: Event, folder: Path, problem: str
-    ) -> None:
+    def give_up(self, number: int, config: Mapping[str, Any], event: Event, problem: str) -> None:
         """End a trial's run although something of it could not be recorded, and say what.
 
         Handling its `finished` event once more, when that has been put right, completes the run.
         """
-        trial = self._trial(number, config, event, folder)
+        trial = self._opened(number, config, event)  # what introduces it may be what is not taken
         self._end(trial, event, self._client.get_run(trial.run_id), problem)
 
     def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
@@ -192,15 +190,18 @@ class StudyTracker:
             self._client.log_text(run_id, json.dumps(facts.manifest, indent=1) + "\n", "manifest.json")
         return run_id
 
-    def _trial(self, number: int, config: Mapping[str, Any], event: Event, folder: Path) -> _Trial:
+    def _trial(self, number: int, config: Mapping[str, Any], event: Event) -> _Trial:
         """The trial's run, with everything that is known of it from its beginning."""
-        trial = self._trials.get(number)
-        if trial is None:
-            trial = _Trial(number, self._open_run(number, config, event), config)
-            self._trials[number] = trial
+        trial = self._opened(number, config, event)
         if config and not trial.introduced:
-            self._introduce(trial, folder)
+            self._introduce(trial)
         return trial
+
+    def _opened(self, number: int, config: Mapping[str, Any], event: Event) -> _Trial:
+        """The trial's run, made if it is not there."""
+        if number not in self._trials:
+            self._trials[number] = _Trial(number, self._open_run(number, config, event), config)
+        return self._trials[number]
 
     def _open_run(self, number: int, config: Mapping[str, Any], event: Event) -> str:
         uid = names.trial_uid(self.facts.uid, number)
@@ -227,8 +228,8 @@ class StudyTracker:
     def _name(self, number: int) -> str:
         return self.facts.training or names.run_name(number)
 
-    def _introduce(self, trial: _Trial, folder: Path) -> None:
-        """Parameters, dataset and the exact configuration."""
+    def _introduce(self, trial: _Trial) -> None:
+        """Parameters and dataset; no files, so that a full disk takes no curve away."""
         from mlflow.entities import Param
 
         parameters = names.flat_parameters(trial.config)
@@ -236,10 +237,6 @@ class StudyTracker:
             trial.run_id, params=[Param(key, value) for key, value in parameters.items()], synchronous=True
         )
         self._client.log_inputs(trial.run_id, datasets=[self._dataset(trial.config)])
-        if (folder / "config.json").exists():
-            self._client.log_artifact(trial.run_id, str(folder / "config.json"))
-        else:
-            self._client.log_text(trial.run_id, json.dumps(trial.config, indent=1) + "\n", "config.json")
         trial.introduced = True
 
     def _dataset(self, config: Mapping[str, Any]) -> Any:
@@ -310,6 +307,11 @@ class StudyTracker:
         trial.epochs.clear()
 
     def _upload(self, trial: _Trial, folder: Path) -> None:
+        """The files that every trial leaves, whatever came of it."""
+        if (folder / "config.json").exists():
+            self._client.log_artifact(trial.run_id, str(folder / "config.json"))
+        elif trial.config:
+            self._client.log_text(trial.run_id, json.dumps(trial.config, indent=1) + "\n", "config.json")
         for figure in sorted((folder / "figures").glob("*.png")):
             self._client.log_artifact(trial.run_id, str(figure), "figures")
         for file in (folder / "summary.txt", folder / "output.log"):
