@@ -29,6 +29,23 @@ def register_datasets(register):
     register(photos)
 
 
+@hookimpl
+def register_augmentations(register):
+    register(only_grey)
+
+
+def only_grey():
+    """Noise on one channel."""
+    import keras
+
+    class Grey(keras.layers.Layer):
+        def call(self, images, training=False):
+            noise = keras.random.uniform(keras.ops.shape(images)[:3])
+            return keras.ops.squeeze(images, 3)[..., None] * noise[..., None] if training else images
+
+    return [Grey()]
+
+
 def plain_net(input_shape, num_classes, *, width: Annotated[int, Int(1, 8)] = 4, last: str = "softmax"):
     """A network that talks."""
     print("building")
@@ -99,7 +116,7 @@ def test_a_whole_distribution_as_json(check):
     options += " --shape 5x4x3 --shape 9x9x1 --set last=relu --json"
     run = check("Zoo_Shapes", *options.split())
     assert run.returncode == 1
-    stripes, photos, net = json.loads(run.stdout)
+    stripes, photos, net, _ = json.loads(run.stdout)
     assert stripes == {
         "kind": "dataset",
         "name": "stripes",
@@ -118,6 +135,12 @@ def test_a_whole_distribution_as_json(check):
     assert net["checks"][1]["text"] == "5×4×3, 9×9×1"
     assert "space={'last': 'relu'}" in net["checks"][2]["text"]
     assert "building" in run.stderr
+
+
+def test_a_policy_is_tried_on_every_size(check):
+    run = check("only_grey", *"--check applies --shape 9x7x1 --shape 5x4x3".split())
+    assert run.returncode == 1
+    assert "only_grey() for images of (5, 4, 3): applies: expected layers that take images of" in run.stdout
 
 
 def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):

@@ -78,6 +78,26 @@ def changes_the_shape_at_one_option(*, crop: Annotated[str, Choice("no", "yes")]
     return [Half() if crop == "yes" else Noise()]
 
 
+class Transposed(Noise):
+    def change(self, images):
+        return ops.transpose(super().change(images), (0, 2, 1, 3))
+
+
+def height_and_width_change_places():
+    """A policy."""
+    return [Transposed()]
+
+
+class OnlyGrey(Noise):
+    def change(self, images):
+        return super().change(images) * ops.ones((1, 1, 1, 1)) @ ops.ones((1, 1))
+
+
+def takes_no_colours():
+    """A policy."""
+    return [OnlyGrey()]
+
+
 class Coarse(Noise):
     def change(self, images):
         return ops.cast(super().change(images), "float16")
@@ -111,6 +131,18 @@ class NotANumber(Noise):
 def not_finite():
     """A policy."""
     return [NotANumber()]
+
+
+class Stretched(Noise):
+    def change(self, images):
+        images = super().change(images)
+        darkest = ops.min(images, axis=(1, 2, 3), keepdims=True)
+        return (images - darkest) / (ops.max(images, axis=(1, 2, 3), keepdims=True) - darkest)
+
+
+def not_finite_where_an_image_is_black():
+    """A policy."""
+    return [Stretched()]
 
 
 class Always(Noise):
@@ -219,12 +251,16 @@ BROKEN = [
     (raises, "defaults", {}),
     (raises_at_a_corner, "search_space", {}),
     (takes_no_oblong_images, "applies", OBLONG),
+    (takes_no_oblong_images, "applies", {}),
+    (takes_no_colours, "applies", {}),
     (changes_the_shape, "shape", {}),
+    (height_and_width_change_places, "shape", {}),
     (changes_the_shape_at_one_option, "shape", {}),
     (changes_the_dtype, "dtype", {}),
     (leaves_the_range, "value_range", {}),
     (leaves_the_range_at_its_strongest, "value_range", {}),
     (not_finite, "value_range", {}),
+    (not_finite_where_an_image_is_black, "value_range", {}),
     (acts_outside_training, "inference", {}),
     (the_same_at_every_call, "random", {}),
     (random_numbers_of_its_own, "repeatable", {}),

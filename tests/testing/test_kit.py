@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import broken_architectures
+import broken_augmentations
 import broken_datasets
 import keras
 import numpy as np
@@ -125,11 +126,15 @@ class TestOptions:
             check_architecture(small_net, **options)
         assert not isinstance(told.value, CheckFailed)
 
-    def test_the_size_of_a_policys_images(self):
-        with pytest.raises(
-            ZooError, match=r"input_shape: expected \(height, width, channels\), .* got \(28, 28\)"
-        ):
+    def test_the_sizes_of_a_policys_images(self):
+        with pytest.raises(ZooError, match=r"input_shapes: expected a list of .* got \[\(28, 28\)\]"):
             check_augmentation(affine, input_shape=(28, 28))
+        check_augmentation(broken_augmentations.takes_no_colours, input_shape=(9, 7, 1), checks=["applies"])
+        with pytest.raises(CheckFailed) as told:
+            check_augmentation(broken_augmentations.height_and_width_change_places, checks=["shape"])
+        first, second = str(told.value).splitlines()
+        assert first.startswith("height_and_width_change_places() for images of (33, 27, 3): shape: expected")
+        assert second.endswith('points=[], input_shapes=[(28, 28, 1), (33, 27, 3)])"')
 
     def test_parameters_of_a_dataset(self):
         def bars(*, count: int, path: str = "nowhere"):

@@ -62,8 +62,7 @@ def command(
     sizes = [_shape(shape) for shape in shapes]
     of_kind: dict[str, dict[str, Any]] = {"architecture": {}, "augmentation": {}, "dataset": {}}
     if sizes:
-        of_kind["architecture"]["input_shapes"] = sizes
-        of_kind["augmentation"]["input_shape"] = sizes[0]
+        of_kind["architecture"]["input_shapes"] = of_kind["augmentation"]["input_shapes"] = sizes
     if needs_plugin:
         of_kind["architecture"]["needs_plugin_to_load"] = True
     if probe:

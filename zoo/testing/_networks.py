@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import InvalidParameters, ZooError
+from zoo.errors import InvalidParameters
 from zoo.testing._failure import Broken, called, told
 from zoo.testing._kit import Suite
 from zoo.testing._points import Point
 from zoo.testing._state import random_states, watched
-from zoo.testing._walk import Walker, is_shape
+from zoo.testing._walk import Walker, check_shapes
 
 if TYPE_CHECKING:
     import keras
@@ -102,11 +102,7 @@ class Network(Walker):
         self._portraits: dict[str, Portrait] = {}
 
     def validate(self) -> None:
-        if not self.shapes or not all(is_shape(shape) for shape in self.shapes):
-            raise ZooError(
-                "input_shapes: expected a list of (height, width, channels), such as [(32, 32, 3)], "
-                f"but got {self.shapes!r}."
-            )
+        check_shapes(self.shapes)
         super().validate()
 
     def begin(self, names: Sequence[str]) -> None:
