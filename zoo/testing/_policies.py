@@ -202,3 +202,30 @@ def applied(layers: Sequence[Any], images: Array, *, training: bool) -> Array:
         return images
     outputs: Array = ops.convert_to_numpy(Sequential(list(layers))(images, training=training))
     return outputs
+
+
+def compiled(layers: Sequence[Any], shape: Shape) -> Callable[[Array], Array]:
+    """A function that applies the layers in training, as part of a compiled model.
+
+    As in a trial's `fit` the size of a batch is unknown when that is compiled: so it is after two sizes.
+    """
+    import keras
+    import numpy as np
+
+    class InTraining(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.policy = keras.Sequential(list(layers))
+
+        def call(self, images: Any) -> Any:
+            return self.policy(images, training=True)
+
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, InTraining()(inputs))
+    model.predict(np.zeros((1, *shape), "float32"), verbose=0)
+
+    def apply(images: Array) -> Array:
+        outputs: Array = model.predict(images, verbose=0)
+        return outputs
+
+    return apply

@@ -10,7 +10,7 @@ from zoo.process import spawn
 from zoo.testing import _children
 from zoo.testing._failure import Skipped, counted, told
 from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
-from zoo.testing._policies import SUITE, Policy, Portrait, applied
+from zoo.testing._policies import SUITE, Policy, Portrait, applied, compiled
 from zoo.testing._state import disturbance
 
 if TYPE_CHECKING:
@@ -121,23 +121,6 @@ def inference(policy: Policy) -> None:
 
 
 @SUITE.check("applies")
-def random(policy: Policy) -> str:
-    """In training, at the defaults, every call gives other images; unless there are no layers."""
-    import numpy as np
-
-    layers = policy.make(policy.defaults, policy.seed)
-    if not layers:
-        return "no layers, nothing to vary"
-    first = applied(layers, policy.images(), training=True)
-    # Several, since a policy that flips a coin may well repeat itself once.
-    for _ in range(_CALLS - 1):
-        if not np.array_equal(first, applied(layers, policy.images(), training=True)):
-            return ""
-    text = f"expected other images at each call in training, but {_CALLS} calls gave the same"
-    raise policy.found(policy.place(), text)
-
-
-@SUITE.check("applies")
 def repeatable(policy: Policy) -> None:
     """The same seed gives the same images."""
     import numpy as np
@@ -215,6 +198,58 @@ def training_step(policy: Policy) -> str:
             raise policy.found(place, f"expected a finite loss, but it is {loss}")
         count += 1
     return counted(count, "model")
+
+
+@SUITE.check("training_step")
+def random(policy: Policy) -> str:
+    """In training, at the defaults, every call gives other images, compiled too; unless there are no layers.
+
+    NumPy draws its random numbers while a function is compiled, and never again.
+    """
+    import numpy as np
+
+    layers = policy.make(policy.defaults, policy.seed)
+    if not layers:
+        return "no layers, nothing to vary"
+
+    def eager(images: Array) -> Array:
+        return applied(layers, images, training=True)
+
+    in_model = compiled(policy.make(policy.defaults, policy.seed), policy.shape)
+    for apply, how in ((eager, ""), (in_model, " once compiled; draw with keras.random and a SeedGenerator")):
+        first = apply(policy.images())
+        # Several, since a policy that flips a coin may well repeat itself once.
+        if all(np.array_equal(first, apply(policy.images())) for _ in range(_CALLS - 1)):
+            text = f"expected other images at each call in training, but {_CALLS} calls gave the same{how}"
+            raise policy.found(policy.place(), text)
+    return ""
+
+
+@SUITE.check("training_step", "repeatable")
+def independent(policy: Policy) -> None:
+    """What comes of an image depends on no other image of its batch, compiled too: labels are not mixed."""
+    import numpy as np
+
+    images = policy.images()
+    others = images.copy()
+    others[0] = 1 - others[0]
+
+    def eager(images: Array, seed: int) -> Array:
+        return applied(policy.make(policy.defaults, seed), images, training=True)
+
+    def in_model(images: Array, seed: int) -> Array:
+        return compiled(policy.make(policy.defaults, seed), policy.shape)(images)
+
+    # Several seeds, since whoever shuffles a batch may well leave the first image in its place.
+    for apply, seeds, how in ((eager, _CALLS, ""), (in_model, 1, " once compiled")):
+        for seed in range(policy.seed, policy.seed + seeds):
+            one, other = apply(images, seed)[1:], apply(others, seed)[1:]
+            if not np.allclose(one, other, rtol=0, atol=_NEARLY):
+                text = (
+                    "expected every image to be changed by itself, since each has a label of its own, but "
+                    f"another first image in the batch changes the others{how}"
+                )
+                raise policy.found(policy.place(), text)
 
 
 @SUITE.check("shape", "dtype", "value_range")
