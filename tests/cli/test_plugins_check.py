@@ -138,7 +138,7 @@ def test_a_whole_distribution_as_json(check):
 
 
 def test_a_policy_is_tried_on_every_size(check):
-    run = check("only_grey", *"--check applies --shape 9x7x1 --shape 5x4x3".split())
+    run = check("only_grey", *["--check", "applies", "--shape", "9x7x1", "--shape", "5x4x3"])
     assert run.returncode == 1
     assert "only_grey() for images of (5, 4, 3): applies: expected layers that take images of" in run.stdout
 

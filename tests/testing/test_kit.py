@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from zoo.builtin.datasets import digits
 from zoo.testing import CheckFailed, check_architecture, check_augmentation, check_dataset
 from zoo.testing._networks import Network
 from zoo.testing._origin import origin_of
+from zoo.testing._policies import Policy
 
 FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
 BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
@@ -93,6 +95,15 @@ class TestOptions:
         text = network.result("search_space").text
         tried, planned = len(network.corners) + 1, len(network.corners) + len(network.sampled)
         assert text.startswith(f"{tried} of {planned} points, for want of time")
+
+    def test_what_was_left_out_for_want_of_time_is_told(self):
+        results = ended(small_net, **FAST, seconds=0)
+        for name in ("gradients", "saving"):
+            assert results[name].text.startswith("1 of 3 networks, for want of time"), name
+        policy = Policy(affine, samples=1, seconds=0)
+        for name in ("serialisable", "training_step"):
+            assert re.fullmatch(r"1 of \d (point|model)s, for want of time", policy.result(name).text), name
+        assert " of " not in Policy(affine, points=[]).result("training_step").text
 
     def test_the_same_points_every_time(self):
         tried = []
@@ -275,6 +286,16 @@ class TestLeftAlone:
     def test_what_changed_is_told(self, function, told):
         with pytest.raises(CheckFailed, match=f"expected it to leave alone what others use, but {told}"):
             check_architecture(function, checks=["global_state"], **FAST)
+
+    def test_what_a_first_import_changes_is_no_fault_of_the_plugins(self):
+        for check, function in (
+            (check_architecture, sound_plugins.importing_net),
+            (check_augmentation, sound_plugins.importing_policy),
+        ):
+            sys.modules.pop("changes_when_imported", None)
+            check(function, checks=["global_state"], points=[])
+            assert "changes_when_imported" in sys.modules
+            assert "CHANGES_WHEN_IMPORTED" not in os.environ
 
 
 class TestProbe:

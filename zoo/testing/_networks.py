@@ -11,7 +11,7 @@ from zoo.errors import InvalidParameters
 from zoo.testing._failure import Broken, called, told
 from zoo.testing._kit import Suite
 from zoo.testing._points import Point
-from zoo.testing._state import random_states, watched
+from zoo.testing._state import changed_again, random_states, watched
 from zoo.testing._walk import Walker, check_shapes
 
 if TYPE_CHECKING:
@@ -142,6 +142,11 @@ class Network(Walker):
         points = [self.defaults, *(self.structures if self.given_points is None else self.corners)]
         return [self.place(point, shape=small) for point in points]
 
+    def built_places(self) -> list[Place]:
+        """Of the defaults and of points as different as can be, those that are possible."""
+        places = [self.place(), *map(self.place, self.structures)]
+        return [place for place in places if self.portrait(place).built]
+
     def found(self, place: Place, text: str, cause: BaseException | None = None) -> Broken:
         """What is wrong at one place."""
         again = self.again(place.parameters)
@@ -200,7 +205,7 @@ class Network(Walker):
             except (Exception, SystemExit) as error:
                 portrait.broken, portrait.cause = f"expected {expected}, but it raised {told(error)}", error
             portrait.random_states = random_states()
-        portrait.changes = changes
+        portrait.changes = changed_again(changes, lambda: self._look(self.call(place), Portrait(place)))
         return portrait
 
     def _look(self, network: Any, portrait: Portrait) -> None:

@@ -10,7 +10,7 @@ from zoo.errors import InvalidParameters, PluginError
 from zoo.testing._failure import Broken, called, told
 from zoo.testing._kit import Suite
 from zoo.testing._points import Point
-from zoo.testing._state import random_states, watched
+from zoo.testing._state import changed_again, random_states, watched
 from zoo.testing._walk import Walker, check_shapes
 
 if TYPE_CHECKING:
@@ -116,6 +116,11 @@ class Policy(Walker):
     def other_sizes(self) -> list[Place]:
         return [self.place(shape=shape) for shape in self.shapes[1:]]
 
+    def usable_places(self, *, all_sizes: bool = False) -> list[Place]:
+        """Of the defaults and of points as different as can be, those that are possible."""
+        places = [self.place(), *(self.other_sizes() if all_sizes else []), *map(self.place, self.structures)]
+        return [place for place in places if self.portrait(place).changed is not None]
+
     def found(self, place: Place, text: str, cause: BaseException | None = None) -> Broken:
         """What is wrong at one place."""
         call, again = called(self.name, (), place.parameters), self.again(place.parameters)
@@ -179,7 +184,9 @@ class Policy(Walker):
             else:
                 self._look(layers, portrait)
             portrait.random_states = random_states()
-        portrait.changes = changes
+        portrait.changes = changed_again(
+            changes, lambda: self._look(self.function(**place.parameters), Portrait(place))
+        )
         return portrait
 
     def _look(self, layers: Sequence[Any], portrait: Portrait) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.process import spawn
 from zoo.testing import _children
-from zoo.testing._failure import Skipped, counted, told
+from zoo.testing._failure import Skipped, counted, counted_of, told
 from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
 from zoo.testing._policies import SUITE, Policy, Portrait, applied, compiled
 from zoo.testing._state import disturbance
@@ -33,7 +33,8 @@ def check_augmentation(
             first, its defaults at each. 28×28×1 and 33×27×3 if not given; `input_shape` is for a single one.
         space: as a study's table: `{"fill": "black"}` pins, `{"shift": {"high": 0.1}}` narrows.
         points: list of parameters to try instead of corners and random points.
-        samples: how many random points; 20. `seconds`: after which no more are tried; 15. `seed`: 0.
+        samples: how many random points; 20. `seconds`: after which no more are tried, and no more models
+            trained; 15. `seed`: 0.
         probe: a function that returns a `zoo.Dataset` on whose images the labels have to survive.
 
     Raises:
@@ -66,7 +67,7 @@ def search_space(policy: Policy) -> str:
     for portrait in policy.points_tried():
         _sound(policy, portrait)
         tried += 1
-    return counted(tried, "point")
+    return counted_of(tried, len(policy.corners) + len(policy.sampled), "point")
 
 
 @SUITE.check("defaults")
@@ -146,10 +147,8 @@ def serialisable(policy: Policy) -> str:
     """Each layer comes back from its configuration, through JSON, with the same configuration."""
     from keras import saving
 
-    count = 0
-    for place in policy.in_time([policy.place(), *map(policy.place, policy.structures)]):
-        if policy.portrait(place).changed is None:
-            continue
+    tried, places = 0, policy.usable_places()
+    for place in policy.in_time(places):
         for layer in policy.make(place.parameters, policy.seed):
             name = type(layer).__name__
             try:
@@ -164,8 +163,8 @@ def serialisable(policy: Policy) -> str:
                     f"expected {name} to come back as it was, but its configuration became {other['config']}"
                 )
                 raise policy.found(place, text)
-            count += 1
-    return counted(count, "layer")
+        tried += 1
+    return counted_of(tried, len(places), "point")
 
 
 @SUITE.check("shape", "dtype", "value_range")
@@ -177,11 +176,8 @@ def training_step(policy: Policy) -> str:
     from zoo.training.model import assemble, check_shape
 
     labels = np.arange(len(policy.images())) % 2
-    count = 0
-    places = [policy.place(), *policy.other_sizes(), *map(policy.place, policy.structures)]
+    tried, places = 0, policy.usable_places(all_sizes=True)
     for place in policy.in_time(places):
-        if policy.portrait(place).changed is None:
-            continue
         layers = policy.make(place.parameters, policy.seed)
         try:
             check_shape(layers, place.shape)
@@ -196,8 +192,8 @@ def training_step(policy: Policy) -> str:
             raise policy.found(place, text, error) from error
         if not np.isfinite(loss):
             raise policy.found(place, f"expected a finite loss, but it is {loss}")
-        count += 1
-    return counted(count, "model")
+        tried += 1
+    return counted_of(tried, len(places), "model")
 
 
 @SUITE.check("training_step")
