@@ -52,12 +52,13 @@ class Portrait:
     outputs: Array | None = None  # (batch, num_classes), float32
     instead: str = ""  # what came where one array was expected
     parameters: int = 0
+    too_large: bool = False  # more parameters than allowed, so not built
     changes: list[str] = field(default_factory=list)
     random_states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def built(self) -> bool:
-        return self.impossible is None and not self.broken
+        return self.impossible is None and not self.broken and not self.too_large
 
 
 SUITE = Suite("architecture")
@@ -192,8 +193,11 @@ class Network(Walker):
     def _taken(self, place: Place, seed: int) -> Portrait:
         import keras
 
+        portrait = Portrait(place, parameters=self._counted(place))
+        portrait.too_large = portrait.parameters > self.max_parameters
+        if portrait.too_large:
+            return portrait
         keras.utils.set_random_seed(seed)
-        portrait = Portrait(place)
         expected = "a network or InvalidParameters"
         with watched() as changes:
             try:
@@ -207,6 +211,19 @@ class Network(Walker):
             portrait.random_states = random_states()
         portrait.changes = changed_again(changes, lambda: self._look(self.call(place), Portrait(place)))
         return portrait
+
+    def _counted(self, place: Place) -> int:
+        """The weights of a network, counted before it is built: one of 10¹² would take the machine with it.
+
+        0 where that cannot be told, or where there is no network.
+        """
+        from zoo.training.model import count_parameters
+
+        with watched():
+            try:
+                return count_parameters(lambda: self.call(place)) or 0
+            except InvalidParameters:
+                return 0
 
     def _look(self, network: Any, portrait: Portrait) -> None:
         import keras

@@ -63,6 +63,8 @@ def defaults(net: Network) -> str:
         text = f"expected the defaults to be possible for images of {net.shape}, but: {portrait.impossible}"
         raise net.found(portrait.place, text, portrait.impossible)
     _sound(net, portrait)
+    if portrait.too_large:
+        raise Skipped(f"{counted(portrait.parameters, 'weight')} are more than max_parameters")
     return counted(portrait.parameters, "weight")
 
 
@@ -146,9 +148,12 @@ def probabilities(net: Network) -> None:
                 raise net.found(portrait.place, str(error)) from None
 
 
-@SUITE.check("defaults")
+@SUITE.check("signature")
 def parameter_count(net: Network) -> str:
-    """It has no more weights than `max_parameters`, wherever it is built."""
+    """It has no more weights than `max_parameters`, wherever it is built; what has more is not built."""
+    defaults = net.portrait(net.place())
+    if not (defaults.built or defaults.too_large):
+        raise Skipped("there is no network at its defaults")
     largest = 0
     for portrait in net.everywhere():
         largest = max(largest, portrait.parameters)
