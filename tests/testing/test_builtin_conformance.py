@@ -8,7 +8,7 @@ import pytest
 
 from zoo import ZooError
 from zoo.registry import Registry
-from zoo.testing._subjects import SUBJECTS
+from zoo.testing._subjects import subject_of
 
 # Options of the kit for those that are not tried as they are.
 OPTIONS: dict[str, dict] = {
@@ -77,7 +77,7 @@ def test_datasets(entry):
 
 
 def keeps_the_contract(entry, options, checks=None):
-    subject = SUBJECTS[entry.kind](entry.function, given=options, **options)
+    subject = subject_of(entry.kind, entry.function, options)
     subject.validate()
     results = list(subject.results(checks or list(subject.suite.checks)))
     for result in results:

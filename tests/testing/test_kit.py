@@ -21,7 +21,13 @@ from sound_plugins import residual_net, small_net, smaller_net, subclassed_net
 from zoo import ZooError, variant
 from zoo.builtin.augmentations import affine
 from zoo.builtin.datasets import digits
-from zoo.testing import CheckFailed, check_architecture, check_augmentation, check_dataset
+from zoo.testing import (
+    CheckFailed,
+    check_architecture,
+    check_augmentation,
+    check_dataset,
+    parametrize_with_checks,
+)
 from zoo.testing._networks import Network
 from zoo.testing._origin import origin_of
 from zoo.testing._policies import Policy
@@ -160,6 +166,16 @@ class TestOptions:
             check_dataset(bars)
         with pytest.raises(ZooError, match=r"bars: there is no parameter 'cuont'\. Did you mean 'count'"):
             check_dataset(bars, cuont=3)
+
+    def test_parameters_of_a_dataset_may_be_called_as_the_kits_own(self):
+        def bars(*, function: str = "a", given: str = "b", values: int = 1):
+            """A dataset."""
+            raise FileNotFoundError(function + given)
+
+        with pytest.raises(CheckFailed, match=r"bars\(function='x', given='y', .* FileNotFoundError: xy"):
+            check_dataset(bars, function="x", given="y", values=2)
+        mark = parametrize_with_checks(bars, kind="dataset", function="x", given="y", values=2)
+        assert mark.args[1][0].values[0].subject.parameters["values"] == 2
 
 
 class TestFailures:

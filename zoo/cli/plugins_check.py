@@ -145,7 +145,7 @@ def _section(
     entry: Registered, values: Mapping[str, Any], options: Mapping[str, Any], checks: Sequence[str]
 ) -> Section:
     from zoo.testing._kit import Result
-    from zoo.testing._subjects import SUBJECTS
+    from zoo.testing._subjects import subject_of
 
     facts = {"kind": entry.kind, "name": entry.name}
     facts |= {"distribution": entry.distribution, "version": entry.version}
@@ -154,7 +154,7 @@ def _section(
         if parameter.default is REQUIRED and name not in own:
             return facts, [Result("loads", "skipped", f"'{name}' has to be given: --set {name}=…")]
     given = own if entry.kind == "dataset" else {**options, **({"space": own} if own else {})}
-    subject = SUBJECTS[entry.kind](entry.function, given=given, **given)
+    subject = subject_of(entry.kind, entry.function, given)
     subject.validate()
     names = [name for name in subject.suite.checks if not checks or name in checks]
     return facts, subject.results(names)

@@ -108,11 +108,11 @@ def under_backend(
         weights: file of the weights and images with which an architecture's outputs are wanted.
     """
     enter_child({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NOWHERE)
-    from zoo.testing._subjects import SUBJECTS
+    from zoo.testing._subjects import subject_of
 
     results, outputs = [], None
     try:
-        subject = SUBJECTS[kind](origin.load(), **options)
+        subject: Any = subject_of(kind, origin.load(), options)
         results = [(result.check, result.state, result.text) for result in subject.results(names)]
         if weights is not None and all(state == "passed" for _, state, _ in results):
             outputs = subject.outputs_with(weights)

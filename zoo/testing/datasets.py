@@ -25,14 +25,13 @@ SUITE = Suite("dataset")
 
 
 class Data(Subject):
-    """A dataset, with values for its own parameters."""
+    """A dataset, with `values` for its own parameters, whatever they are called."""
 
     suite = SUITE
 
-    def __init__(
-        self, function: Callable[..., Any], *, given: Mapping[str, Any] | None = None, **values: Any
-    ) -> None:
-        super().__init__(function, given or {})
+    def __init__(self, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
+        # In a line to type, `checks` are those to make.
+        super().__init__(function, {name: value for name, value in values.items() if name != "checks"})
         self.values = values
 
     def validate(self) -> None:
@@ -82,19 +81,20 @@ class Data(Subject):
 
 
 def check_dataset(
-    function: Callable[..., Any], *, checks: Sequence[str] | None = None, **parameters: Any
+    function: Callable[..., Any], /, *, checks: Sequence[str] | None = None, **parameters: Any
 ) -> None:
     """Make every check of a dataset, or those named in `checks`; docs/testing.md tells them all.
 
     Args:
-        parameters: of the dataset's own, in place of their defaults: `check_dataset(bars, count=50)`.
+        parameters: of the dataset's own, in place of their defaults: `check_dataset(bars, count=50)`. One
+            called `checks` can be given by `zoo plugins check NAME --set checks=…` alone.
 
     Raises:
         CheckFailed: with every check that failed, what was expected, what came, and a line that
             reproduces it.
     """
     __tracebackhide__ = True
-    check_all(Data(function, given=parameters, **parameters), checks)
+    check_all(Data(function, parameters), checks)
 
 
 SUITE.check()(signature)
