@@ -143,6 +143,27 @@ def test_a_policy_is_tried_on_every_size(check):
     assert "only_grey() for images of (5, 4, 3): applies: expected layers that take images of" in run.stdout
 
 
+def test_a_network_for_two_classes_alone(zoo_command):
+    options = "--check defaults --shape 46x50x3"
+    run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split())
+    assert run.returncode == 1
+    assert re.search(
+        r"but there are 10; .* \(if it is not made for them, .* --shape and --classes\)", run.stdout
+    )
+    run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split(), "--classes", "2")
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.endswith("1 check: 1 passed\n")
+
+
+def test_the_first_number_of_classes_is_the_usual_one(check):
+    options = (
+        "--check class_numbers --check probabilities --set last=relu --classes 4 --classes 3 --classes 9"
+    )
+    run = check("plain_net", *options.split())
+    assert ["class_numbers", "passed", "3 and 9"] in map(cells, run.stdout.splitlines())
+    assert "plain_net((28, 28, 1), 4, " in run.stdout
+
+
 def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):
     site = install_plugin("zoo-broken", "0.1", "1 / 0")
     run = zoo_command("plugins", "check", "zoo-broken", env={"PYTHONPATH": str(site)})

@@ -38,6 +38,13 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # what is checked, and how 
     metavar="HEIGHTxWIDTHxCHANNELS",
     help="Images that it is made for; may be repeated.",
 )
+@click.option(
+    "--classes",
+    multiple=True,
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Numbers of classes an architecture is made for, the first is the usual one; may be repeated.",
+)
 @click.option("--needs-plugin", is_flag=True, help="Saved models may have layers of the plugin's own.")
 @click.option("--probe", metavar="DATASET", help="See whether a policy leaves this dataset's labels true.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -48,6 +55,7 @@ def command(
     checks: tuple[str, ...],
     settings: tuple[str, ...],
     shapes: tuple[str, ...],
+    classes: tuple[int, ...],
     needs_plugin: bool,
     probe: str | None,
     as_json: bool,
@@ -63,6 +71,8 @@ def command(
     of_kind: dict[str, dict[str, Any]] = {"architecture": {}, "augmentation": {}, "dataset": {}}
     if sizes:
         of_kind["architecture"]["input_shapes"] = of_kind["augmentation"]["input_shapes"] = sizes
+    if classes:
+        of_kind["architecture"] |= {"num_classes": classes[0], "class_counts": list(classes[1:])}
     if needs_plugin:
         of_kind["architecture"]["needs_plugin_to_load"] = True
     if probe:

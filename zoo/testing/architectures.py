@@ -60,7 +60,11 @@ def defaults(net: Network) -> str:
     """At its defaults it builds a Keras model that takes images."""
     portrait = net.portrait(net.place())
     if portrait.impossible is not None:
-        text = f"expected the defaults to be possible for images of {net.shape}, but: {portrait.impossible}"
+        text = (
+            f"expected the defaults to be possible for images of {net.shape} and {net.num_classes} classes, "
+            f"but: {portrait.impossible} (if it is not made for them, say for which: input_shapes=[…], "
+            "num_classes=… and class_counts=[…]; at the prompt --shape and --classes)"
+        )
         raise net.found(portrait.place, text, portrait.impossible)
     _sound(net, portrait)
     if portrait.too_large:
@@ -128,11 +132,14 @@ def class_numbers(net: Network) -> str:
     for classes in net.class_counts:
         portrait = net.portrait(net.place(classes=classes))
         if portrait.impossible is not None:
-            text = f"expected a network for {classes} classes, but: {portrait.impossible}"
+            text = (
+                f"expected a network for {classes} classes, but: {portrait.impossible} "
+                "(if it is not made for so many, say for how many: class_counts=[…])"
+            )
             raise net.found(portrait.place, text, portrait.impossible)
         _sound(net, portrait)
         _right_shape(net, portrait)
-    return " and ".join(map(str, net.class_counts))
+    return " and ".join(map(str, net.class_counts)) or "no other number given"
 
 
 @SUITE.check("output_shape")
