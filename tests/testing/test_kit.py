@@ -23,6 +23,7 @@ from zoo.builtin.augmentations import affine
 from zoo.builtin.datasets import digits
 from zoo.testing import (
     CheckFailed,
+    _children,
     check_architecture,
     check_augmentation,
     check_dataset,
@@ -31,6 +32,7 @@ from zoo.testing import (
 from zoo.testing._networks import Network
 from zoo.testing._origin import origin_of
 from zoo.testing._policies import Policy
+from zoo.testing.datasets import Data
 
 FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
 BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
@@ -229,6 +231,20 @@ class TestFailures:
             CheckFailed, match=r"of the 20 images in test 7 are in another too, such as test\[0\]"
         ):
             check_dataset(broken_datasets.test_images_to_train_on, checks=["separate_splits"])
+
+    def test_a_second_load_has_more_time_where_the_first_took_long(self, monkeypatch):
+        def first_load_takes(seconds):
+            monkeypatch.setattr(
+                Data, "_loading", property(lambda data: seconds, lambda data, measured: None), raising=False
+            )
+
+        monkeypatch.setattr(_children, "PATIENCE", 0.0)
+        first_load_takes(0.0)
+        told = r"after 0 s there was none \(the first load took 0 s; .* check_dataset\(digits, …=…\)"
+        with pytest.raises(CheckFailed, match=told):
+            check_dataset(digits, checks=["digest"])
+        first_load_takes(60.0)
+        check_dataset(digits, checks=["digest"])
 
 
 class TestReproducing:

@@ -17,15 +17,20 @@ from zoo.testing._failure import Broken, told
 
 _NOWHERE = Path(os.devnull)
 _ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-_PATIENCE = 300.0  # seconds
+PATIENCE = 300.0  # seconds
 
 
-def answer_of(child: Child, what: str) -> Any:
-    """The one message of a child; Broken where it dies or hangs before it has one."""
-    if not wait([child], _PATIENCE):
+def answer_of(child: Child, what: str, patience: float = PATIENCE, cure: str = "") -> Any:
+    """The one message of a child; Broken where it dies or hangs before it has one.
+
+    Args:
+        patience: seconds.
+        cure: what might help if they were too few.
+    """
+    if not wait([child], patience):
         child.kill()
         child.join()
-        raise Broken(f"{what}: expected an answer, but after {_PATIENCE:.0f} s there was none")
+        raise Broken(f"{what}: expected an answer, but after {patience:.0f} s there was none{cure}")
     answer = child.receive()
     how = child.end()
     if answer is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ class Data(Subject):
         # In a line to type, `checks` are those to make.
         super().__init__(function, {name: value for name, value in values.items() if name != "checks"})
         self.values = values
+        self._loading = 0.0  # seconds
 
     def validate(self) -> None:
         try:
@@ -50,7 +52,9 @@ class Data(Subject):
 
     @cached_property
     def dataset(self) -> Dataset:
+        began = time.monotonic()
         dataset: Dataset = self.function(**self.parameters)
+        self._loading = time.monotonic() - began
         return dataset
 
     @cached_property
@@ -64,7 +68,13 @@ class Data(Subject):
     def child(self) -> tuple[tuple[bool, str], tuple[bool, str]]:
         """Whether it loads in a fresh process, and its digest or the error: without network, and at all."""
         child = spawn(_children.load_dataset, (self.found_elsewhere(), self.parameters))
-        answer: Any = _children.answer_of(child, "a second process")
+        # It may load twice, and look for a network in vain before that.
+        patience = _children.PATIENCE + 4 * self._loading
+        cure = (
+            f" (the first load took {self._loading:.0f} s; if it is only slow, give parameters with which it "
+            f"is smaller: check_dataset({self.name}, …=…), or at the prompt --set)"
+        )
+        answer: Any = _children.answer_of(child, "a second process", patience, cure)
         return answer[0], answer[1]
 
     @property
