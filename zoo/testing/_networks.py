@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,11 +220,14 @@ class Network(Walker):
         """
         from zoo.training.model import count_parameters
 
+        gc.freeze()  # or Keras, which collects garbage afterwards, goes through all of TensorFlow each time
         with watched():
             try:
                 return count_parameters(lambda: self.call(place)) or 0
             except InvalidParameters:
                 return 0
+            finally:
+                gc.unfreeze()
 
     def _look(self, network: Any, portrait: Portrait) -> None:
         import keras
