@@ -29,6 +29,23 @@ def register_datasets(register):
     register(photos)
 
 
+@hookimpl
+def register_augmentations(register):
+    register(only_grey)
+
+
+def only_grey():
+    """Noise on one channel."""
+    import keras
+
+    class Grey(keras.layers.Layer):
+        def call(self, images, training=False):
+            noise = keras.random.uniform(keras.ops.shape(images)[:3])
+            return keras.ops.squeeze(images, 3)[..., None] * noise[..., None] if training else images
+
+    return [Grey()]
+
+
 def plain_net(input_shape, num_classes, *, width: Annotated[int, Int(1, 8)] = 4, last: str = "softmax"):
     """A network that talks."""
     print("building")
@@ -99,7 +116,7 @@ def test_a_whole_distribution_as_json(check):
     options += " --shape 5x4x3 --shape 9x9x1 --set last=relu --json"
     run = check("Zoo_Shapes", *options.split())
     assert run.returncode == 1
-    stripes, photos, net = json.loads(run.stdout)
+    stripes, photos, net, _ = json.loads(run.stdout)
     assert stripes == {
         "kind": "dataset",
         "name": "stripes",
@@ -118,6 +135,33 @@ def test_a_whole_distribution_as_json(check):
     assert net["checks"][1]["text"] == "5×4×3, 9×9×1"
     assert "space={'last': 'relu'}" in net["checks"][2]["text"]
     assert "building" in run.stderr
+
+
+def test_a_policy_is_tried_on_every_size(check):
+    run = check("only_grey", *["--check", "applies", "--shape", "9x7x1", "--shape", "5x4x3"])
+    assert run.returncode == 1
+    assert "only_grey() for images of (5, 4, 3): applies: expected layers that take images of" in run.stdout
+
+
+def test_a_network_for_two_classes_alone(zoo_command):
+    options = "--check defaults --shape 46x50x3"
+    run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split())
+    assert run.returncode == 1
+    assert re.search(
+        r"but there are 10; .* \(if it is not made for them, .* --shape and --classes\)", run.stdout
+    )
+    run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split(), "--classes", "2")
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.endswith("1 check: 1 passed\n")
+
+
+def test_the_first_number_of_classes_is_the_usual_one(check):
+    options = (
+        "--check class_numbers --check probabilities --set last=relu --classes 4 --classes 3 --classes 9"
+    )
+    run = check("plain_net", *options.split())
+    assert ["class_numbers", "passed", "3 and 9"] in map(cells, run.stdout.splitlines())
+    assert "plain_net((28, 28, 1), 4, " in run.stdout
 
 
 def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.figures import AUGMENTED_IMAGES, AUGMENTED_VERSIONS, augmentation
+from zoo.figures._page import Page
 
 
 def draw(path, versions, others, shape=(28, 28, 1)):
@@ -43,6 +44,14 @@ def test_every_version_is_drawn_in_its_place(tmp_path, open_png):
     tops = [top for top, _ in corners]
     assert len(set(tops)) == 4  # two rows of versions, one of originals, one of theirs
     assert [left for _, left in corners[17:21]] == [left for _, left in corners[21:]]
+
+
+def test_one_is_told_as_one(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(Page, "text", lambda page, x, y, text, **how: told.append(text))
+    image = np.zeros((1, 8, 8, 1), np.uint8)
+    augmentation(image[0], image, image, image, tmp_path / "a.png", title="t", subtitle="s")
+    assert {"1 version of one image", "one version of one image"} <= set(told)
 
 
 def test_what_is_missing(tmp_path):

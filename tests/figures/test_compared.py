@@ -7,6 +7,7 @@ import pytest
 
 from zoo.figures import Curve, compared_curves
 from zoo.figures._compared import _FAINT, AT_MOST, COLORS, WIDTH
+from zoo.figures._page import Page
 
 
 @pytest.fixture
@@ -73,6 +74,14 @@ def test_odd_numbers_and_names(tmp_path, open_png, assert_tidy, curve):
     long = Curve("trial 2 " + "with a very long name " * 9 + "$x$", curve(2).epochs, best_epoch=77)
     assert_tidy(open_png(compared_curves([odd, long], tmp_path / "c.png", title="t" * 300)))
     assert_tidy(open_png(compared_curves([odd], tmp_path / "d.png", title="t")))
+
+
+def test_rings_are_told_of_where_there_are_any(tmp_path, curve, monkeypatch):
+    told = []
+    monkeypatch.setattr(Page, "header", lambda page, title, subtitle: told.append(subtitle))
+    compared_curves([curve(0)], tmp_path / "a.png", title="t")
+    compared_curves([Curve("folds", curve(0).epochs)], tmp_path / "b.png", title="t")
+    assert told == ["1 trial; a ring marks the best epoch", "1 trial"]
 
 
 def test_the_best_epoch_has_a_ring(tmp_path, open_png, curve):

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from zoo.figures import confusion_matrix, learning_curves, mistakes
 from zoo.figures._page import (
+    Page,
+    number_alike,
     paste_ink,
     pick_palette,
     plain_style,
@@ -182,6 +184,24 @@ def test_shortened_text_fits_and_keeps_its_ends(text, width):
         assert text.startswith(start)
         assert text.endswith(end)
         assert abs(len(start) - len(end)) <= 1
+
+
+def test_names_that_would_become_alike_begin_with_their_number():
+    names = [f"class number {number} with a long name" for number in range(3)]
+    with plain_style():
+        assert number_alike([*names, "cat"], 80, 9) == [f"{n}: {name}" for n, name in enumerate(names)] + [
+            "cat"
+        ]
+        assert number_alike(names, 1000, 9) == names
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_no_font_can_draw_is_a_question_mark_in_title_and_subtitle():
+    with plain_style():
+        strange, asked = Page(400, 100), Page(400, 100)
+        strange.header("a \U00012000 b", "of class \U00012000")
+        asked.header("a ? b", "of class ?")
+        np.testing.assert_array_equal(strange.pixels(), asked.pixels())
 
 
 def test_text_width_is_what_matplotlib_draws():

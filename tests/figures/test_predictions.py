@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from zoo.figures import pick_predictions, predictions
+from zoo.figures._page import MARGIN
 
 BLUE, ORANGE, GREY = (8, 81, 156), (200, 55, 0), (150, 150, 150)
 
@@ -96,6 +97,14 @@ def test_any_kind(tmp_path, open_png, assert_tidy, classes, shape):
     path = draw(tmp_path / "p.png", images, rng.integers(0, classes, 30), rng.dirichlet(np.ones(classes), 30))
     assert_tidy(open_png(path))
     assert path.stat().st_size < 300_000
+
+
+def test_one_image_and_many_classes(tmp_path, open_png, assert_tidy):
+    """The note on the classes is wider than the image with its bars."""
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    pixels = open_png(draw(tmp_path / "p.png", images, [3], np.full((1, 1000), 0.001)))
+    assert_tidy(pixels)
+    assert (pixels[:, -MARGIN:] == 255).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 12, 13])

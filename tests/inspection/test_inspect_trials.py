@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -66,6 +67,25 @@ def test_predictions_that_were_not_kept_are_made_again(in_study, in_this_process
     assert recorded.path.exists()
 
 
+@pytest.mark.parametrize("draw", [inspection.confusion, inspection.mistakes, inspection.predictions])
+def test_predictions_and_prepared_dataset_that_are_gone_are_made_again(
+    in_study, in_this_process, in_tmp, draw
+):
+    best = in_study / "mlruns" / "zoo" / "example" / "trials" / "001"
+    (in_tmp / "copy").mkdir()
+    for name in ("config.json", "events.jsonl", "model.keras"):
+        (in_tmp / "copy" / name).write_bytes((best / name).read_bytes())
+    assert draw(run="copy", output=in_tmp / "p.png", **QUIET).path.exists()
+
+
+def test_predictions_that_cannot_be_read(in_study, in_tmp):
+    folder = shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
+    recorded = (folder / "predictions.npz").read_bytes()
+    (folder / "predictions.npz").write_bytes(recorded[: len(recorded) // 2])
+    with pytest.raises(ZooError, match=r"^Cannot read the trial's predictions in .*predictions\.npz: "):
+        inspection.confusion(run=folder, **QUIET)
+
+
 def test_chosen_images(in_study, figures_of, read_picture):
     chosen = inspection.predictions("example", images=[5, 2], **QUIET)
     assert chosen.path == figures_of(1) / "predictions-5-2.png"
@@ -79,6 +99,10 @@ class TestCurves:
         picture = inspection.curves("example")
         assert picture.path.as_posix() == "mlruns/zoo/example/figures/curves.png"
         read_picture(picture)
+
+    def test_of_a_study_by_its_file(self, in_study):
+        path = inspection.curves("studies/example.toml").path
+        assert path.as_posix() == "mlruns/zoo/example/figures/curves.png"
 
     def test_of_some_trials(self, in_study, tmp_path):
         picture = inspection.curves("example", 2, 0)

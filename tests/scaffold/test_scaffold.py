@@ -62,6 +62,21 @@ def test_what_is_written(write, in_tmp, kind):
         assert not re.search(r"\$\w", text), "a name was not filled in"
 
 
+@pytest.mark.parametrize(
+    ("kind", "study"),
+    [
+        ("dataset", "mynet_conv_net"),
+        ("architecture", "digits_mynet"),
+        ("augmentation", "digits_mynet"),
+    ],
+)
+def test_the_study_is_called_after_its_dataset(write, in_tmp, kind, study):
+    write(kind=kind)
+    text = (in_tmp / "zoo-mynet" / "README.md").read_text(encoding="utf-8")
+    assert f"# studies/{study}.toml\n" in text
+    assert f"zoo tune --study {study}\n" in text
+
+
 def test_the_metadata(write, in_tmp):
     write(author='Ada "Countess" Löve\\lace', license="bsd-3-clause")
     project = tomllib.loads((in_tmp / "zoo-mynet" / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -173,6 +173,18 @@ def more_weights_than_allowed(input_shape, num_classes, *, width: Annotated[int,
     return network(input_shape, num_classes, layers.Dense(width))
 
 
+def more_weights_than_any_memory_holds(
+    input_shape, num_classes, *, width: Annotated[int, Int(1, 10**12)] = 4
+):
+    """A network."""
+    return network(input_shape, num_classes, layers.Dense(width))
+
+
+def more_weights_than_allowed_by_default(input_shape, num_classes, *, width: Annotated[int, Int(1, 9)] = 9):
+    """A network."""
+    return network(input_shape, num_classes, layers.Dense(width))
+
+
 # --- what must not depend on anything, or change anything
 
 
@@ -398,5 +410,7 @@ BROKEN = [
     (a_layer_nobody_finds, "saving", OWN),
     (a_layer_that_forgets, "saving", OWN),
     (more_weights_than_allowed, "parameter_count", {"max_parameters": 700}),
+    (more_weights_than_any_memory_holds, "parameter_count", {}),
+    (more_weights_than_allowed_by_default, "parameter_count", {"max_parameters": 100}),
     (only_under_tensorflow, "backends", {}),
 ]

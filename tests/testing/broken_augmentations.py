@@ -78,6 +78,26 @@ def changes_the_shape_at_one_option(*, crop: Annotated[str, Choice("no", "yes")]
     return [Half() if crop == "yes" else Noise()]
 
 
+class Transposed(Noise):
+    def change(self, images):
+        return ops.transpose(super().change(images), (0, 2, 1, 3))
+
+
+def height_and_width_change_places():
+    """A policy."""
+    return [Transposed()]
+
+
+class OnlyGrey(Noise):
+    def change(self, images):
+        return super().change(images) * ops.ones((1, 1, 1, 1)) @ ops.ones((1, 1))
+
+
+def takes_no_colours():
+    """A policy."""
+    return [OnlyGrey()]
+
+
 class Coarse(Noise):
     def change(self, images):
         return ops.cast(super().change(images), "float16")
@@ -113,6 +133,18 @@ def not_finite():
     return [NotANumber()]
 
 
+class Stretched(Noise):
+    def change(self, images):
+        images = super().change(images)
+        darkest = ops.min(images, axis=(1, 2, 3), keepdims=True)
+        return (images - darkest) / (ops.max(images, axis=(1, 2, 3), keepdims=True) - darkest)
+
+
+def not_finite_where_an_image_is_black():
+    """A policy."""
+    return [Stretched()]
+
+
 class Always(Noise):
     def call(self, images, training=False):
         return self.change(images)
@@ -133,14 +165,56 @@ def the_same_at_every_call():
     return [Negative()]
 
 
-class Unseeded(Noise):
+class NumPyNoise(Noise):
     def change(self, images):
-        return images * float(np.random.default_rng().uniform(0.5, 1))
+        return images * np.random.uniform(0.5, 1)
+
+
+def the_same_once_compiled():
+    """A policy."""
+    return [NumPyNoise()]
+
+
+class Unseeded(Noise):
+    def __init__(self, amount=0.5, **options):
+        super().__init__(amount, **options)
+        self.numbers = keras.random.SeedGenerator(int(np.random.default_rng().integers(2**31)))
 
 
 def random_numbers_of_its_own():
     """A policy."""
     return [Unseeded()]
+
+
+def mixes_images():
+    """A policy."""
+    return [layers.MixUp()]
+
+
+def pastes_parts_of_other_images():
+    """A policy."""
+    return [layers.CutMix()]
+
+
+class Centred(Noise):
+    def change(self, images):
+        return (super().change(images) + ops.mean(images)) / 2
+
+
+def looks_at_the_whole_batch():
+    """A policy."""
+    return [Centred()]
+
+
+class FirstOnceCompiled(Noise):
+    def change(self, images):
+        known = images.shape[0] is not None
+        return super().change(images if known else ops.zeros_like(images) + images[:1])
+
+
+def every_image_the_first_once_compiled():
+    """A policy."""
+    return [FirstOnceCompiled()]
 
 
 def sets_the_seeds():
@@ -219,15 +293,24 @@ BROKEN = [
     (raises, "defaults", {}),
     (raises_at_a_corner, "search_space", {}),
     (takes_no_oblong_images, "applies", OBLONG),
+    (takes_no_oblong_images, "applies", {}),
+    (takes_no_colours, "applies", {}),
     (changes_the_shape, "shape", {}),
+    (height_and_width_change_places, "shape", {}),
     (changes_the_shape_at_one_option, "shape", {}),
     (changes_the_dtype, "dtype", {}),
     (leaves_the_range, "value_range", {}),
     (leaves_the_range_at_its_strongest, "value_range", {}),
     (not_finite, "value_range", {}),
+    (not_finite_where_an_image_is_black, "value_range", {}),
     (acts_outside_training, "inference", {}),
     (the_same_at_every_call, "random", {}),
+    (the_same_once_compiled, "random", {}),
     (random_numbers_of_its_own, "repeatable", {}),
+    (mixes_images, "independent", {}),
+    (pastes_parts_of_other_images, "independent", {}),
+    (looks_at_the_whole_batch, "independent", {}),
+    (every_image_the_first_once_compiled, "independent", {}),
     (sets_the_seeds, "global_state", {}),
     (cannot_be_made_again, "serialisable", {}),
     (comes_back_as_another, "serialisable", {}),

@@ -25,6 +25,12 @@ def takes_a_positional_argument(count):
     """A dataset."""
 
 
+def à_la_carte():
+    """A dataset."""
+    train, test = splits()
+    return Dataset(train, test=test, class_names=NAMES)
+
+
 def without_docstring():
     train, test = splits()
     return Dataset(train, test=test, class_names=NAMES)
@@ -131,6 +137,7 @@ def too_few_for_a_validation_split():
 # function, the check that has to fail
 BROKEN = [
     (takes_a_positional_argument, "signature"),
+    (à_la_carte, "signature"),
     (without_docstring, "docstring"),
     (cannot_be_read, "loads"),
     (two_arrays, "contract"),

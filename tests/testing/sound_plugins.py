@@ -74,3 +74,17 @@ class Subclassed(keras.Model):
 def subclassed_net(input_shape, num_classes):
     """A subclass of keras.Model."""
     return Subclassed(num_classes)
+
+
+def importing_net(input_shape, num_classes):
+    """A network whose function imports what it needs, as a plugin's has to."""
+    import changes_when_imported  # noqa: F401
+
+    return small_net(input_shape, num_classes)
+
+
+def importing_policy():
+    """A policy that does so too."""
+    import changes_when_imported  # noqa: F401
+
+    return [keras.layers.RandomFlip()]

@@ -12,12 +12,12 @@ import pytest
 
 from zoo.testing import CheckFailed
 from zoo.testing._kit import other_backends
-from zoo.testing._subjects import SUBJECTS
+from zoo.testing._subjects import SUBJECTS, subject_of
 
 
 def failures(kind, function, options):
     """Name and text of every check that fails."""
-    subject = SUBJECTS[kind](function, given=options, **options)
+    subject = subject_of(kind, function, options)
     results = list(subject.results(list(subject.suite.checks)))
     for result in results:
         print(f"{result.check:16} {result.state:8} {result.text}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import broken_architectures
+import broken_augmentations
 import broken_datasets
 import keras
 import numpy as np
@@ -19,9 +21,18 @@ from sound_plugins import residual_net, small_net, smaller_net, subclassed_net
 from zoo import ZooError, variant
 from zoo.builtin.augmentations import affine
 from zoo.builtin.datasets import digits
-from zoo.testing import CheckFailed, check_architecture, check_augmentation, check_dataset
+from zoo.testing import (
+    CheckFailed,
+    _children,
+    check_architecture,
+    check_augmentation,
+    check_dataset,
+    parametrize_with_checks,
+)
 from zoo.testing._networks import Network
 from zoo.testing._origin import origin_of
+from zoo.testing._policies import Policy
+from zoo.testing.datasets import Data
 
 FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
 BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
@@ -93,6 +104,15 @@ class TestOptions:
         tried, planned = len(network.corners) + 1, len(network.corners) + len(network.sampled)
         assert text.startswith(f"{tried} of {planned} points, for want of time")
 
+    def test_what_was_left_out_for_want_of_time_is_told(self):
+        results = ended(small_net, **FAST, seconds=0)
+        for name in ("gradients", "saving"):
+            assert results[name].text.startswith("1 of 3 networks, for want of time"), name
+        policy = Policy(affine, samples=1, seconds=0)
+        for name in ("serialisable", "training_step"):
+            assert re.fullmatch(r"1 of \d (point|model)s, for want of time", policy.result(name).text), name
+        assert " of " not in Policy(affine, points=[]).result("training_step").text
+
     def test_the_same_points_every_time(self):
         tried = []
 
@@ -125,11 +145,15 @@ class TestOptions:
             check_architecture(small_net, **options)
         assert not isinstance(told.value, CheckFailed)
 
-    def test_the_size_of_a_policys_images(self):
-        with pytest.raises(
-            ZooError, match=r"input_shape: expected \(height, width, channels\), .* got \(28, 28\)"
-        ):
+    def test_the_sizes_of_a_policys_images(self):
+        with pytest.raises(ZooError, match=r"input_shapes: expected a list of .* got \[\(28, 28\)\]"):
             check_augmentation(affine, input_shape=(28, 28))
+        check_augmentation(broken_augmentations.takes_no_colours, input_shape=(9, 7, 1), checks=["applies"])
+        with pytest.raises(CheckFailed) as told:
+            check_augmentation(broken_augmentations.height_and_width_change_places, checks=["shape"])
+        first, second = str(told.value).splitlines()
+        assert first.startswith("height_and_width_change_places() for images of (33, 27, 3): shape: expected")
+        assert second.endswith('points=[], input_shapes=[(28, 28, 1), (33, 27, 3)])"')
 
     def test_parameters_of_a_dataset(self):
         def bars(*, count: int, path: str = "nowhere"):
@@ -144,6 +168,16 @@ class TestOptions:
             check_dataset(bars)
         with pytest.raises(ZooError, match=r"bars: there is no parameter 'cuont'\. Did you mean 'count'"):
             check_dataset(bars, cuont=3)
+
+    def test_parameters_of_a_dataset_may_be_called_as_the_kits_own(self):
+        def bars(*, function: str = "a", given: str = "b", values: int = 1):
+            """A dataset."""
+            raise FileNotFoundError(function + given)
+
+        with pytest.raises(CheckFailed, match=r"bars\(function='x', given='y', .* FileNotFoundError: xy"):
+            check_dataset(bars, function="x", given="y", values=2)
+        mark = parametrize_with_checks(bars, kind="dataset", function="x", given="y", values=2)
+        assert mark.args[1][0].values[0].subject.parameters["values"] == 2
 
 
 class TestFailures:
@@ -197,6 +231,20 @@ class TestFailures:
             CheckFailed, match=r"of the 20 images in test 7 are in another too, such as test\[0\]"
         ):
             check_dataset(broken_datasets.test_images_to_train_on, checks=["separate_splits"])
+
+    def test_a_second_load_has_more_time_where_the_first_took_long(self, monkeypatch):
+        def first_load_takes(seconds):
+            monkeypatch.setattr(
+                Data, "_loading", property(lambda data: seconds, lambda data, measured: None), raising=False
+            )
+
+        monkeypatch.setattr(_children, "PATIENCE", 0.0)
+        first_load_takes(0.0)
+        told = r"after 0 s there was none \(the first load took 0 s; .* check_dataset\(digits, …=…\)"
+        with pytest.raises(CheckFailed, match=told):
+            check_dataset(digits, checks=["digest"])
+        first_load_takes(60.0)
+        check_dataset(digits, checks=["digest"])
 
 
 class TestReproducing:
@@ -270,6 +318,16 @@ class TestLeftAlone:
     def test_what_changed_is_told(self, function, told):
         with pytest.raises(CheckFailed, match=f"expected it to leave alone what others use, but {told}"):
             check_architecture(function, checks=["global_state"], **FAST)
+
+    def test_what_a_first_import_changes_is_no_fault_of_the_plugins(self):
+        for check, function in (
+            (check_architecture, sound_plugins.importing_net),
+            (check_augmentation, sound_plugins.importing_policy),
+        ):
+            sys.modules.pop("changes_when_imported", None)
+            check(function, checks=["global_state"], points=[])
+            assert "changes_when_imported" in sys.modules
+            assert "CHANGES_WHEN_IMPORTED" not in os.environ
 
 
 class TestProbe:

@@ -37,6 +37,13 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # what is checked, and how 
     metavar="HEIGHTxWIDTHxCHANNELS",
     help="Images that it is made for; may be repeated.",
 )
+@click.option(
+    "--classes",
+    multiple=True,
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Numbers of classes an architecture is made for, the first is the usual one; may be repeated.",
+)
 @click.option("--needs-plugin", is_flag=True, help="Saved models may have layers of the plugin's own.")
 @click.option("--probe", metavar="DATASET", help="See whether a policy leaves this dataset's labels true.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -47,6 +54,7 @@ def command(
     checks: tuple[str, ...],
     settings: tuple[str, ...],
     shapes: tuple[str, ...],
+    classes: tuple[int, ...],
     needs_plugin: bool,
     probe: str | None,
     as_json: bool,
@@ -61,8 +69,9 @@ def command(
     sizes = [common.image_shape(shape) for shape in shapes]
     of_kind: dict[str, dict[str, Any]] = {"architecture": {}, "augmentation": {}, "dataset": {}}
     if sizes:
-        of_kind["architecture"]["input_shapes"] = sizes
-        of_kind["augmentation"]["input_shape"] = sizes[0]
+        of_kind["architecture"]["input_shapes"] = of_kind["augmentation"]["input_shapes"] = sizes
+    if classes:
+        of_kind["architecture"] |= {"num_classes": classes[0], "class_counts": list(classes[1:])}
     if needs_plugin:
         of_kind["architecture"]["needs_plugin_to_load"] = True
     if probe:
@@ -133,7 +142,7 @@ def _section(
     entry: Registered, values: Mapping[str, Any], options: Mapping[str, Any], checks: Sequence[str]
 ) -> Section:
     from zoo.testing._kit import Result
-    from zoo.testing._subjects import SUBJECTS
+    from zoo.testing._subjects import subject_of
 
     facts = {"kind": entry.kind, "name": entry.name}
     facts |= {"distribution": entry.distribution, "version": entry.version}
@@ -142,7 +151,7 @@ def _section(
         if parameter.default is REQUIRED and name not in own:
             return facts, [Result("loads", "skipped", f"'{name}' has to be given: --set {name}=…")]
     given = own if entry.kind == "dataset" else {**options, **({"space": own} if own else {})}
-    subject = SUBJECTS[entry.kind](entry.function, given=given, **given)
+    subject = subject_of(entry.kind, entry.function, given)
     subject.validate()
     names = [name for name in subject.suite.checks if not checks or name in checks]
     return facts, subject.results(names)

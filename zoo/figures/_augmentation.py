@@ -55,9 +55,11 @@ def augmentation(
         columns = max(min(_COLUMNS, len(versions)) + 1, len(originals))
         page = Page(max(left + columns * step_x + 10 + MARGIN, 520), lower + 2 * step_y + MARGIN - _GAP)
         page.header(title, subtitle)
-        page.text(MARGIN, upper - 13, f"{len(versions)} versions of one image", weight="bold")
+        plural = "s" if len(versions) > 1 else ""
+        page.text(MARGIN, upper - 13, f"{len(versions)} version{plural} of one image", weight="bold")
         page.text(MARGIN, upper + height / 2, "original", size=_SIZE)
-        page.text(MARGIN, lower - 13, f"one version of each of {len(originals)} images", weight="bold")
+        several = f"each of {len(originals)} images" if len(originals) > 1 else "one image"
+        page.text(MARGIN, lower - 13, f"one version of {several}", weight="bold")
         page.text(MARGIN, lower + height / 2, "original", size=_SIZE)
         page.text(MARGIN, lower + step_y + height / 2, "version", size=_SIZE)
         pixels = page.pixels()

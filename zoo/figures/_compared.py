@@ -64,7 +64,9 @@ def compared_curves(
     last = max(event["epoch"] for curve in drawn for event in curve.epochs)
     with plain_style():
         page = Page(WIDTH, HEIGHT)
-        told = f"{len(curves)} trial{'s' if len(curves) > 1 else ''}; a ring marks the best epoch"
+        told = f"{len(curves)} trial{'s' if len(curves) > 1 else ''}"
+        if any(curve.best_epoch is not None for curve in curves):  # of folds each has one of its own
+            told += "; a ring marks the best epoch"
         if others:
             told += f"; {len(others)} more in grey"
         page.header(title, told)

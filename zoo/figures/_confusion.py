@@ -17,6 +17,7 @@ from zoo.figures._page import (
     Mask,
     Page,
     Pixels,
+    number_alike,
     paste_ink,
     plain_style,
     readable_names,
@@ -72,7 +73,8 @@ def confusion_matrix(
     """Draw counts with actual classes in rows and predicted ones in columns.
 
     The colour is a cell's share of its row, so that small classes show like large ones; what is right
-    is blue and what is wrong orange, so that a few errors beside a full diagonal are seen. Numbers
+    is blue and what is wrong orange, on a steeper scale, so that a few errors beside a full diagonal are
+    seen. Numbers
     stand in the cells where they fit; names are thinned out where they do not.
 
     Args:
@@ -94,6 +96,7 @@ def _draw(counts: Counts, names: list[str], title: str) -> Pixels:
     side = cell * classes
     size = 9 if cell >= 14 else 7
     shown = range(0, classes, max(1, -(-13 // cell)))  # a line of text needs 13 pixels
+    names = number_alike(names, _NAME_WIDTH, size)
     names = [shorten(name, _NAME_WIDTH, size) for name in names]
     longest = round(max(text_width(names[i], size) for i in shown))
     upright = longest > cell - 6  # too wide to stand side by side
@@ -133,7 +136,11 @@ def _subtitle(counts: Counts) -> str:
 def _key(page: Page) -> None:
     """Say what the colours mean."""
     x: float = MARGIN
-    for text, rgb in (("● right", _RIGHT), ("● wrong", _WRONG), ("darker: a larger share of the row", None)):
+    for text, rgb in (
+        ("● right", _RIGHT),
+        ("● wrong", _WRONG),
+        ("darker: a larger share of the row; wrong on a steeper scale", None),
+    ):
         page.text(x, HEADER + 4, text, size=8, color="#{:02x}{:02x}{:02x}".format(*rgb) if rgb else GREY)
         x += text_width(text, 8) + 14
 

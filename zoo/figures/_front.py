@@ -116,9 +116,10 @@ def _scale(axis: Any, objective: Objective, values: Values) -> None:
     better = "higher" if objective.direction == "maximize" else "lower"
     axis.set_label_text(f"{objective.metric} ({better} is better)", color=GREY)
     low, high = float(values.min()), float(values.max())
-    set_limits = axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim
+    axes, across = axis.axes, axis.axis_name == "x"
+    set_limits, set_scale = (axes.set_xlim, axes.set_xscale) if across else (axes.set_ylim, axes.set_yscale)
     if low > 0 and high > _LOG_ABOVE * low:
-        axis._set_axes_scale("log")
+        set_scale("log")
         set_limits(low / 1.6, high * 1.6)
         axis.set_major_locator(LogLocator(numticks=6))
         axis.set_minor_locator(NullLocator())

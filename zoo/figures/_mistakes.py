@@ -17,6 +17,7 @@ from zoo.figures._page import (
     MARGIN,
     Page,
     Pixels,
+    number_alike,
     plain_style,
     readable_names,
     shorten,
@@ -26,7 +27,7 @@ from zoo.figures._page import (
 from zoo.figures._tiles import Tiles, is_colored, paste_tile
 
 AT_MOST = 25
-_LABEL_SIZE = 8  # points
+_LABEL_SIZE, _LABEL_WIDTH = 8, 130  # points, pixels
 _LINE = 14  # pixels from one line of a label to the next
 _GAP = 14  # pixels between columns
 
@@ -90,7 +91,8 @@ def mistakes(
         if not len(picked):
             pixels = _draw_none(len(labels), title)
         else:
-            names = readable_names(class_names)
+            room = _LABEL_WIDTH - text_width(" (100 %)", _LABEL_SIZE)
+            names = number_alike(readable_names(class_names), room, _LABEL_SIZE)
             predicted = probabilities.argmax(axis=1)
             captions = [
                 (names[labels[i]], names[predicted[i]], f"({100 * probabilities[i, predicted[i]]:.0f} %)")
@@ -126,7 +128,7 @@ def _box(count: int) -> int:
 def _draw(tiles: Tiles, captions: list[tuple[str, str, str]], title: str, subtitle: str) -> Pixels:
     count = len(captions)
     columns = count if count <= 5 else 5
-    step_x = max(tiles.width, 130) + _GAP
+    step_x = max(tiles.width, _LABEL_WIDTH) + _GAP
     labels = [_label(*caption, room=step_x - _GAP) for caption in captions]
     lines = max(len(label) for label in labels)
     step_y = tiles.height + lines * _LINE + 18

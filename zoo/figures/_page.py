@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
@@ -142,9 +143,22 @@ def shorten(text: str, width: float, size: float, weight: str = "normal") -> str
     return text[:start] + "…" + text[end:]
 
 
+def number_alike(names: Sequence[str], width: float, size: float) -> list[str]:
+    """The class names; `3: name` where several would be alike once they are shortened to `width` pixels."""
+    short = [shorten(name, width, size) for name in names]
+    alike = {name for name, count in Counter(short).items() if count > 1}
+    return [f"{number}: {name}" if short[number] in alike else name for number, name in enumerate(names)]
+
+
 def _one_line(text: object) -> str:
     """As one line of printable characters."""
     return "".join(letter for letter in " ".join(str(text).split()) if letter.isprintable())
+
+
+def _readable(text: str) -> str:
+    """On one line, with a question mark for what no installed font could draw."""
+    drawable = _drawable()
+    return "".join(letter if ord(letter) in drawable else "?" for letter in _one_line(text))
 
 
 def readable_names(class_names: Sequence[Any]) -> list[str]:
@@ -177,11 +191,9 @@ class Page:
 
     def header(self, title: str, subtitle: str) -> None:
         """Write the title and the line below it, shortened to the page's width."""
-        drawable = _drawable()
-        title = "".join(letter if ord(letter) in drawable else "?" for letter in _one_line(title))
         room = self.width - 2 * MARGIN
-        self.text(MARGIN, 22, shorten(title, room, 12, "bold"), size=12, weight="bold")
-        self.text(MARGIN, 44, shorten(subtitle, room, 9), color=GREY)
+        self.text(MARGIN, 22, shorten(_readable(title), room, 12, "bold"), size=12, weight="bold")
+        self.text(MARGIN, 44, shorten(_readable(subtitle), room, 9), color=GREY)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Any:
         """New axes whose plotting area is this rectangle."""

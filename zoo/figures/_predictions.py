@@ -19,6 +19,7 @@ from zoo.figures._page import (
     Mask,
     Page,
     Pixels,
+    number_alike,
     paste_ink,
     plain_style,
     readable_names,
@@ -37,6 +38,7 @@ _BOX = 112  # pixels an image may take, both ways
 _LONGEST_NAME, _NAME_AND_BAR, _PERCENT = 116, 196, 34  # widths in pixels
 _LINE = 13  # pixels from one bar to the next
 _SIZE = 8  # points
+_KEY_GAP = 14  # pixels between the parts of the key
 _TRUTH, _WRONG, _OTHER = (8, 81, 156), (200, 55, 0), (150, 150, 150)
 
 Indices = npt.NDArray[np.int64]
@@ -120,11 +122,11 @@ class _Sheet:
     """Where everything goes: groups of cells, each an image with bars to its right."""
 
     def __init__(self, names: list[str], sizes: Sequence[int], shape: tuple[int, ...]) -> None:
-        self._names = names
         self._bars = len(names) if len(names) <= _ALL_CLASSES else _MOST_PROBABLE + 1
         tile = Tiles.of([np.zeros(shape, np.uint8)], _BOX)
         self._tile_width = tile.width
         self._name_width = min(_LONGEST_NAME, round(max(text_width(name, _SIZE) for name in names)))
+        self._names = number_alike(names, self._name_width, _SIZE)
         self._bar_width = _NAME_AND_BAR - self._name_width
         self._step_x = tile.width + 14 + _NAME_AND_BAR + 8 + 4 + _PERCENT + 18
         self._step_y = max(tile.height + _LINE + 4, self._bars * _LINE) + 20
@@ -132,18 +134,17 @@ class _Sheet:
         self._tops = [HEADER + 44]
         for size in sizes:
             self._tops.append(self._tops[-1] + -(-size // self._columns) * self._step_y + 34)
-        width = max(self._columns * self._step_x + 2 * MARGIN - 18, 520)
+        self._key = _key(len(names))
+        key = sum(text_width(text, _SIZE) + _KEY_GAP for text, _ in self._key) - _KEY_GAP
+        width = max(self._columns * self._step_x + 2 * MARGIN - 18, 520, round(key) + 2 * MARGIN)
         self.page = Page(width, self._tops.pop() - 34 + MARGIN - 6)
 
     def write_texts(self, title: str, subtitle: str, headings: Sequence[str]) -> None:
         self.page.header(title, subtitle)
         x: float = MARGIN
-        for text, rgb in (("● the truth", _TRUTH), ("● taken for, wrongly", _WRONG)):
-            self.page.text(x, HEADER + 4, text, size=_SIZE, color="#{:02x}{:02x}{:02x}".format(*rgb))
-            x += text_width(text, _SIZE) + 14
-        if len(self._names) > _ALL_CLASSES:
-            text = f"the {_MOST_PROBABLE} most probable of {len(self._names):,} classes, and the truth"
-            self.page.text(x, HEADER + 4, text, size=_SIZE, color=GREY)
+        for text, color in self._key:
+            self.page.text(x, HEADER + 4, text, size=_SIZE, color=color)
+            x += text_width(text, _SIZE) + _KEY_GAP
         for heading, top in zip(headings, self._tops, strict=True):
             self.page.text(MARGIN, top - 13, heading, size=9, color=INK, weight="bold")
 
@@ -186,6 +187,15 @@ class _Sheet:
 
     def _name(self, number: int) -> Mask:
         return _mask(shorten(self._names[number], self._name_width, _SIZE))
+
+
+def _key(classes: int) -> list[tuple[str, str]]:
+    """What the colours mean, and which classes have a bar; each text with its colour."""
+    colors = (("● the truth", _TRUTH), ("● taken for, wrongly", _WRONG))
+    key = [(text, "#{:02x}{:02x}{:02x}".format(*rgb)) for text, rgb in colors]
+    if classes > _ALL_CLASSES:
+        key.append((f"the {_MOST_PROBABLE} most probable of {classes:,} classes, and the truth", GREY))
+    return key
 
 
 @cache

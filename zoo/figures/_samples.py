@@ -16,6 +16,7 @@ from zoo.figures._page import (
     MARGIN,
     Page,
     Pixels,
+    number_alike,
     plain_style,
     readable_names,
     shorten,
@@ -72,7 +73,8 @@ def samples(
     shape = np.asarray(images[0]).shape
     shown = min(len(class_names), AT_MOST)
     with plain_style():
-        names = [shorten(name, _LONGEST_NAME, _SIZE) for name in readable_names(class_names[:shown])]
+        names = number_alike(readable_names(class_names[:shown]), _LONGEST_NAME, _SIZE)
+        names = [shorten(name, _LONGEST_NAME, _SIZE) for name in names]
         layout = _Layout(names, shape)
         page = layout.page()
         page.header(title, _subtitle(labels, shape, len(class_names), note))

@@ -45,7 +45,7 @@ def draw_trial(
     curves = draw_curves(folder, figures / "learning_curves.png", title=title)
     written = [] if curves is None else [curves]
     if (folder / "predictions.npz").exists():
-        labels, probabilities = _read_predictions(folder / "predictions.npz")
+        labels, probabilities = read_predictions(folder / "predictions.npz")
         predicted = probabilities.argmax(axis=1)
         path = figures / "confusion_matrix.png"
         written.append(confusion_matrix(labels, predicted, class_names, path, title=title))
@@ -96,8 +96,12 @@ def _read_events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return list(epochs.values()), summary
 
 
-def _read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Labels `(n,)` and probabilities `(n, classes)`."""
+def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Labels `(n,)` and probabilities `(n, classes)`, as a complete trial left them in `predictions.npz`.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return arrays["labels"], arrays["probabilities"]

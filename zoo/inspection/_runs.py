@@ -18,6 +18,7 @@ from zoo.data import Split
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import Prepared, cut_validation, open_dataset, validation_split
 from zoo.errors import DataError, StudyError, ZooError, did_you_mean
+from zoo.figures import read_predictions
 from zoo.trial import Chosen, TrialConfig
 from zoo.tuning.display import Display
 from zoo.tuning.record import STATE, StudyRecord, TrialRecord
@@ -231,15 +232,20 @@ def validation_data(run: Run, display: Display) -> tuple[Split, tuple[str, ...]]
 
 
 def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
-    """Class probabilities `(n, classes)` of the validation images, as recorded or predicted again."""
+    """Class probabilities `(n, classes)` of the validation images, as recorded or predicted again.
+
+    Predicting needs the prepared dataset: `validation_data` comes first.
+
+    Raises:
+        ZooError: they cannot be had.
+    """
     from zoo.inspection._network import probabilities
     from zoo.inspection._process import ask
 
     run.check_complete()
     recorded = run.folder / "predictions.npz"
     if recorded.exists():
-        with np.load(recorded, allow_pickle=False) as arrays:
-            return np.asarray(arrays["probabilities"])
+        return read_predictions(recorded)[1]
     display.phase("predicting with its model …")
     with model_of(run) as model:
         answer: npt.NDArray[Any] = ask(

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+import numpy.typing as npt
+
 from zoo import figures
+from zoo.data import Split
 from zoo.errors import StudyError, ZooError
 from zoo.inspection import _network, _process
 from zoo.inspection._network import LayerTable
@@ -58,6 +61,7 @@ def curves(
     if study is None:
         raise StudyError("Which run? Name a study, --study STUDY, or the folder of a run, --run FOLDER")
     runs = all_runs(study)
+    study = runs[0].study  # which may have been given by its file
     chosen = pick(study, list(trials), runs) if trials else best_first(runs)[:top]
     others = [] if trials else [one for one in runs if one not in chosen]
     if not any(one.epochs for one in chosen):
@@ -123,9 +127,7 @@ def confusion(
     """
     found = find_run(study, trial, run)
     path = checked_output(output, found.folder / "figures" / "confusion_matrix.png")
-    display = display or PlainDisplay()
-    predicted = predictions_of(found, display)
-    split, names = validation_data(found, display)
+    split, names, predicted = _predicted(found, display or PlainDisplay())
     return written(
         lambda path: figures.confusion_matrix(
             split.labels, predicted.argmax(axis=1), names, path, title=found.title
@@ -151,9 +153,7 @@ def mistakes(
     """
     found = find_run(study, trial, run)
     path = checked_output(output, found.folder / "figures" / "mistakes.png")
-    display = display or PlainDisplay()
-    predicted = predictions_of(found, display)
-    split, names = validation_data(found, display)
+    split, names, predicted = _predicted(found, display or PlainDisplay())
     return written(
         lambda path: figures.mistakes(split.images, split.labels, predicted, names, path, title=found.title),
         path,
@@ -182,9 +182,7 @@ def predictions(
     found = find_run(study, trial, run)
     name = f"predictions-{'-'.join(map(str, images))}.png" if images else "predictions.png"
     path = checked_output(output, found.folder / "figures" / name)
-    display = display or PlainDisplay()
-    predicted = predictions_of(found, display)
-    split, names = validation_data(found, display)
+    split, names, predicted = _predicted(found, display or PlainDisplay())
     for number in images:
         image_of(split.images, number, _WHERE)
     return written(
@@ -276,6 +274,13 @@ def layers(
     split, _ = validation_data(found, display)
     table: LayerTable = _ask(_network.layer_table, found, display, image_of(split.images, 0, _WHERE))
     return table
+
+
+def _predicted(run: Run, display: Display) -> tuple[Split, tuple[str, ...], npt.NDArray[Any]]:
+    """The validation images, the names of the classes, and what the run's model gives them."""
+    run.check_complete()
+    split, names = validation_data(run, display)  # first: predicting again needs the prepared dataset
+    return split, names, predictions_of(run, display)
 
 
 def _ask(question: Any, run: Run, display: Display, *arguments: Any) -> Any:

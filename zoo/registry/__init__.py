@@ -12,7 +12,7 @@ and whoever needs what it would have registered is told why it is not there.
     _registry.py   Registry: everything together
 """
 
-from zoo.registry._contract import RESERVED
+from zoo.registry._contract import RESERVED, is_name
 from zoo.registry._installed import plugin_requirements, same_for_pip
 from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, plugins_of, versions_of
 from zoo.registry._registry import Registry
@@ -24,6 +24,7 @@ __all__ = [
     "Plugin",
     "Registered",
     "Registry",
+    "is_name",
     "plugin_requirements",
     "plugins_of",
     "same_for_pip",

@@ -67,6 +67,11 @@ def _call(implementation: Any, hook: str, register: Callable[[Any], Any]) -> Any
         raise Breach(f"{hook} raised {raised(error)}") from error
 
 
+def is_name(name: str) -> bool:
+    """Whether it can be a registered name: letters without accents, digits and `_`, as in a study."""
+    return name.isidentifier() and name.isascii()
+
+
 def _register(plugin: Plugin, kind: str, entries: list[Registered], function: Any) -> Any:
     hook = HOOKS[kind]
     name = getattr(function, "__name__", "")
@@ -75,7 +80,7 @@ def _register(plugin: Plugin, kind: str, entries: list[Registered], function: An
             f"{hook} registered {_described(function)}, but a named function is expected "
             "(its name becomes the registered name)."
         )
-    if not (name.isidentifier() and name.isascii()):
+    if not is_name(name):
         raise Breach(
             f"{hook} registered a function named '{name}', but a name is made of letters without accents, "
             "digits and _, and does not begin with a digit; rename it."

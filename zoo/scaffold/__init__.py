@@ -93,6 +93,7 @@ def _names(name: str, kind: str, author: str, license: str) -> dict[str, str]:
         "package": package,
         "function": function,
         "kind": kind,
+        "study_name": f"{function}_conv_net" if kind == "dataset" else f"digits_{function}",
         "summary": f"{function}: {'a' if kind == 'dataset' else 'an'} {kind} for zoo.",
         "author": author,
         "author_toml": json.dumps(author, ensure_ascii=False),  # a string is written alike in both

@@ -17,15 +17,20 @@ from zoo.testing._failure import Broken, told
 
 _NOWHERE = Path(os.devnull)
 _ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-_PATIENCE = 300.0  # seconds
+PATIENCE = 300.0  # seconds
 
 
-def answer_of(child: Child, what: str) -> Any:
-    """The one message of a child; Broken where it dies or hangs before it has one."""
-    if not wait([child], _PATIENCE):
+def answer_of(child: Child, what: str, patience: float = PATIENCE, cure: str = "") -> Any:
+    """The one message of a child; Broken where it dies or hangs before it has one.
+
+    Args:
+        patience: seconds.
+        cure: what might help if they were too few.
+    """
+    if not wait([child], patience):
         child.kill()
         child.join()
-        raise Broken(f"{what}: expected an answer, but after {_PATIENCE:.0f} s there was none")
+        raise Broken(f"{what}: expected an answer, but after {patience:.0f} s there was none{cure}")
     answer = child.receive()
     how = child.end()
     if answer is None:
@@ -108,11 +113,11 @@ def under_backend(
         weights: file of the weights and images with which an architecture's outputs are wanted.
     """
     enter_child({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NOWHERE)
-    from zoo.testing._subjects import SUBJECTS
+    from zoo.testing._subjects import subject_of
 
     results, outputs = [], None
     try:
-        subject = SUBJECTS[kind](origin.load(), **options)
+        subject: Any = subject_of(kind, origin.load(), options)
         results = [(result.check, result.state, result.text) for result in subject.results(names)]
         if weights is not None and all(state == "passed" for _, state, _ in results):
             outputs = subject.outputs_with(weights)

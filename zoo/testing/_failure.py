@@ -57,3 +57,8 @@ def called(name: str, positional: Sequence[Any] = (), parameters: Mapping[str, A
 def counted(number: int, what: str) -> str:
     """`1 layer`, `12,345 weights`."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def counted_of(tried: int, planned: int, what: str) -> str:
+    """`3 points`; `2 of 3 points, for want of time`."""
+    return counted(tried, what) if tried == planned else f"{tried:,} of {planned:,} {what}s, for want of time"

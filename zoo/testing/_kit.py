@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar, TypeVar
 
 from zoo.errors import SpaceError, ZooError, did_you_mean
-from zoo.registry import KINDS, RESERVED
+from zoo.registry import KINDS, RESERVED, is_name
 from zoo.space import Space, read_space
 from zoo.testing._failure import Broken, CheckFailed, Skipped, counted, told
 from zoo.testing._origin import Origin, VariantOrigin, command, origin_of
@@ -198,8 +198,13 @@ def check_all(subject: Subject, names: Sequence[str] | None) -> None:
 def signature(subject: Subject) -> str:
     """The signature is one zoo can read, every keyword is annotated, every default inside its own range."""
     function, kind = subject.function, subject.suite.kind
-    if not inspect.isfunction(function) or not subject.name.isidentifier():
+    if not inspect.isfunction(function) or subject.name == "<lambda>":
         raise Broken(f"expected a named function (its name is the registered name), but got {function!r}")
+    if not is_name(subject.name):
+        raise Broken(
+            "expected a name of letters without accents, digits and _, which begins with no digit, "
+            f"but it is '{subject.name}'"
+        )
     try:
         space = subject.space
     except SpaceError as error:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import InvalidParameters, ZooError
+from zoo.errors import InvalidParameters
 from zoo.testing._failure import Broken, called, told
 from zoo.testing._kit import Suite
 from zoo.testing._points import Point
-from zoo.testing._state import random_states, watched
-from zoo.testing._walk import Walker, is_shape
+from zoo.testing._state import changed_again, random_states, watched
+from zoo.testing._walk import Walker, check_shapes
 
 if TYPE_CHECKING:
     import keras
@@ -52,12 +53,13 @@ class Portrait:
     outputs: Array | None = None  # (batch, num_classes), float32
     instead: str = ""  # what came where one array was expected
     parameters: int = 0
+    too_large: bool = False  # more parameters than allowed, so not built
     changes: list[str] = field(default_factory=list)
     random_states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def built(self) -> bool:
-        return self.impossible is None and not self.broken
+        return self.impossible is None and not self.broken and not self.too_large
 
 
 SUITE = Suite("architecture")
@@ -102,11 +104,7 @@ class Network(Walker):
         self._portraits: dict[str, Portrait] = {}
 
     def validate(self) -> None:
-        if not self.shapes or not all(is_shape(shape) for shape in self.shapes):
-            raise ZooError(
-                "input_shapes: expected a list of (height, width, channels), such as [(32, 32, 3)], "
-                f"but got {self.shapes!r}."
-            )
+        check_shapes(self.shapes)
         super().validate()
 
     def begin(self, names: Sequence[str]) -> None:
@@ -145,6 +143,11 @@ class Network(Walker):
         small = (min(height, SMALL), min(width, SMALL), channels)
         points = [self.defaults, *(self.structures if self.given_points is None else self.corners)]
         return [self.place(point, shape=small) for point in points]
+
+    def built_places(self) -> list[Place]:
+        """Of the defaults and of points as different as can be, those that are possible."""
+        places = [self.place(), *map(self.place, self.structures)]
+        return [place for place in places if self.portrait(place).built]
 
     def found(self, place: Place, text: str, cause: BaseException | None = None) -> Broken:
         """What is wrong at one place."""
@@ -191,8 +194,11 @@ class Network(Walker):
     def _taken(self, place: Place, seed: int) -> Portrait:
         import keras
 
+        portrait = Portrait(place, parameters=self._counted(place))
+        portrait.too_large = portrait.parameters > self.max_parameters
+        if portrait.too_large:
+            return portrait
         keras.utils.set_random_seed(seed)
-        portrait = Portrait(place)
         expected = "a network or InvalidParameters"
         with watched() as changes:
             try:
@@ -204,8 +210,24 @@ class Network(Walker):
             except (Exception, SystemExit) as error:
                 portrait.broken, portrait.cause = f"expected {expected}, but it raised {told(error)}", error
             portrait.random_states = random_states()
-        portrait.changes = changes
+        portrait.changes = changed_again(changes, lambda: self._look(self.call(place), Portrait(place)))
         return portrait
+
+    def _counted(self, place: Place) -> int:
+        """The weights of a network, counted before it is built: one of 10¹² would take the machine with it.
+
+        0 where that cannot be told, or where there is no network.
+        """
+        from zoo.training.model import count_parameters
+
+        gc.freeze()  # or Keras, which collects garbage afterwards, goes through all of TensorFlow each time
+        with watched():
+            try:
+                return count_parameters(lambda: self.call(place)) or 0
+            except InvalidParameters:
+                return 0
+            finally:
+                gc.unfreeze()
 
     def _look(self, network: Any, portrait: Portrait) -> None:
         import keras

@@ -9,12 +9,13 @@ from typing import Any
 from zoo.errors import ZooError, did_you_mean
 from zoo.registry import KINDS
 from zoo.testing._failure import CheckFailed
-from zoo.testing._kit import Subject, options_of
-from zoo.testing._subjects import SUBJECTS
+from zoo.testing._kit import Subject
+from zoo.testing._subjects import SUBJECTS, subject_of
 
 
 def parametrize_with_checks(
     function: Callable[..., Any],
+    /,
     *,
     kind: str | None = None,
     expected_failures: Mapping[str, str] | None = None,
@@ -30,7 +31,8 @@ def parametrize_with_checks(
         kind: `architecture`, `dataset` or `augmentation`; an architecture is known by its signature.
         expected_failures: name of a check → why it fails. It is reported as xfail; once it passes, the
             test fails, so that the entry gets removed.
-        options: of `check_architecture`, `check_dataset` or `check_augmentation`.
+        options: of `check_architecture`, `check_dataset` or `check_augmentation`. Of a dataset's own
+            parameters, those called `kind` or `expected_failures` cannot be given here.
 
     Raises:
         ZooError: pytest is not installed, the kind cannot be told, or there is no such check or option.
@@ -42,7 +44,10 @@ def parametrize_with_checks(
             "parametrize_with_checks needs pytest, which is not installed: pip install pytest"
         ) from None
 
-    subject = subject_of(function, kind, options)
+    kind = kind or _kind_of(function)
+    if kind not in SUBJECTS:
+        raise ZooError(f"There is no kind '{kind}'. {did_you_mean(kind, SUBJECTS)}")
+    subject = subject_of(kind, function, options)
     expected = dict(expected_failures or {})
     subject.suite.chosen(list(expected))
     parameters = []
@@ -52,17 +57,6 @@ def parametrize_with_checks(
             marks = [pytest.mark.xfail(reason=expected[name], strict=True, raises=CheckFailed)]
         parameters.append(pytest.param(OneCheck(subject, name), id=name, marks=marks))
     return pytest.mark.parametrize("check", parameters)
-
-
-def subject_of(function: Callable[..., Any], kind: str | None, options: Mapping[str, Any]) -> Subject:
-    """`function` and its options, ready to be checked."""
-    kind = kind or _kind_of(function)
-    if kind not in SUBJECTS:
-        raise ZooError(f"There is no kind '{kind}'. {did_you_mean(kind, SUBJECTS)}")
-    if kind != "dataset":
-        options_of(SUBJECTS[kind], options)
-    subject: Subject = SUBJECTS[kind](function, given=options, **options)
-    return subject
 
 
 class OneCheck:

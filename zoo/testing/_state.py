@@ -7,8 +7,8 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -34,6 +34,18 @@ def watched() -> Iterator[list[str]]:
         changes += _differences(before, _snapshot())
         if changes:
             _restore(before)
+
+
+def changed_again(changes: list[str], act: Callable[[], object]) -> list[str]:
+    """What `act` changes, if it made `changes` before; after that, everything is as it was.
+
+    What a first import inside a function changes does not come again, and a plugin is to import there.
+    """
+    if not changes:
+        return []
+    with watched() as again, suppress(Exception, SystemExit):
+        act()
+    return again
 
 
 @contextmanager

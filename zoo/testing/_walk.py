@@ -126,8 +126,20 @@ class Walker(Subject):
             yield item
 
 
-def is_shape(shape: Any) -> bool:
-    """Whether it is `(height, width, channels)`, as an option gives it."""
+def check_shapes(shapes: Any) -> None:
+    """Whether they are sizes of images, as an option gives them.
+
+    Raises:
+        ZooError: they are not.
+    """
+    if not shapes or not all(_is_shape(shape) for shape in shapes):
+        raise ZooError(
+            "input_shapes: expected a list of (height, width, channels), such as [(32, 32, 3)], "
+            f"but got {shapes!r}."
+        )
+
+
+def _is_shape(shape: Any) -> bool:
     return (
         isinstance(shape, list | tuple)
         and len(shape) == 3

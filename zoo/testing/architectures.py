@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import PluginError
 from zoo.process import spawn
 from zoo.testing import _children
-from zoo.testing._failure import Skipped, counted, told
+from zoo.testing._failure import Skipped, counted, counted_of, told
 from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
 from zoo.testing._networks import SUITE, Network, Place, Portrait
 from zoo.testing._state import disturbance
@@ -38,7 +38,8 @@ def check_architecture(
         num_classes: for which it is mostly built; 10. `class_counts`: for which it is too; 2 and 100.
         space: as a study's table: `{"weights": "none"}` pins, `{"filters": {"high": 64}}` narrows.
         points: list of parameters to try instead of corners and random points.
-        samples: how many random points; 20. `seconds`: after which no more are tried; 15. `seed`: 0.
+        samples: how many random points; 20. `seconds`: after which no more are tried, and no more networks
+            trained or saved; 15. `seed`: 0.
         max_parameters: at most so many weights; 100 million.
         needs_plugin_to_load: its saved models may have layers of the plugin's own.
 
@@ -59,9 +60,15 @@ def defaults(net: Network) -> str:
     """At its defaults it builds a Keras model that takes images."""
     portrait = net.portrait(net.place())
     if portrait.impossible is not None:
-        text = f"expected the defaults to be possible for images of {net.shape}, but: {portrait.impossible}"
+        text = (
+            f"expected the defaults to be possible for images of {net.shape} and {net.num_classes} classes, "
+            f"but: {portrait.impossible} (if it is not made for them, say for which: input_shapes=[…], "
+            "num_classes=… and class_counts=[…]; at the prompt --shape and --classes)"
+        )
         raise net.found(portrait.place, text, portrait.impossible)
     _sound(net, portrait)
+    if portrait.too_large:
+        raise Skipped(f"{counted(portrait.parameters, 'weight')} are more than max_parameters")
     return counted(portrait.parameters, "weight")
 
 
@@ -74,7 +81,7 @@ def search_space(net: Network) -> str:
         tried += 1
         impossible += portrait.impossible is not None
     planned = len(net.corners) + len(net.sampled)
-    some = counted(tried, "point") if tried == planned else f"{tried} of {planned} points, for want of time"
+    some = counted_of(tried, planned, "point")
     return f"{some}; {impossible} of them impossible" if impossible else some
 
 
@@ -125,11 +132,14 @@ def class_numbers(net: Network) -> str:
     for classes in net.class_counts:
         portrait = net.portrait(net.place(classes=classes))
         if portrait.impossible is not None:
-            text = f"expected a network for {classes} classes, but: {portrait.impossible}"
+            text = (
+                f"expected a network for {classes} classes, but: {portrait.impossible} "
+                "(if it is not made for so many, say for how many: class_counts=[…])"
+            )
             raise net.found(portrait.place, text, portrait.impossible)
         _sound(net, portrait)
         _right_shape(net, portrait)
-    return " and ".join(map(str, net.class_counts))
+    return " and ".join(map(str, net.class_counts)) or "no other number given"
 
 
 @SUITE.check("output_shape")
@@ -145,9 +155,12 @@ def probabilities(net: Network) -> None:
                 raise net.found(portrait.place, str(error)) from None
 
 
-@SUITE.check("defaults")
+@SUITE.check("signature")
 def parameter_count(net: Network) -> str:
-    """It has no more weights than `max_parameters`, wherever it is built."""
+    """It has no more weights than `max_parameters`, wherever it is built; what has more is not built."""
+    defaults = net.portrait(net.place())
+    if not (defaults.built or defaults.too_large):
+        raise Skipped("there is no network at its defaults")
     largest = 0
     for portrait in net.everywhere():
         largest = max(largest, portrait.parameters)
@@ -213,12 +226,11 @@ def training_step(net: Network) -> str:
 @SUITE.check("training_step")
 def gradients(net: Network) -> str:
     """A gradient reaches every trainable weight, within three steps and three seeds."""
-    tried = 0
-    for place in net.in_time([net.place(), *map(net.place, net.structures)]):
-        if net.portrait(place).built:
-            _reached(net, place)
-            tried += 1
-    return counted(tried, "network")
+    tried, places = 0, net.built_places()
+    for place in net.in_time(places):
+        _reached(net, place)
+        tried += 1
+    return counted_of(tried, len(places), "network")
 
 
 @SUITE.check("probabilities")
@@ -231,12 +243,12 @@ def saving(net: Network) -> str:
 
     saved: list[tuple[Place, str, Array]] = []
     modules: set[str] = set()
+    places = net.built_places()
     with TemporaryDirectory() as folder:
-        for place in net.in_time([net.place(), *map(net.place, net.structures)]):
-            if net.portrait(place).built:
-                digest, outputs, used = _saved(net, place, Path(folder, str(len(saved))))
-                saved.append((place, digest, outputs))
-                modules |= used
+        for place in net.in_time(places):
+            digest, outputs, used = _saved(net, place, Path(folder, str(len(saved))))
+            saved.append((place, digest, outputs))
+            modules |= used
         if net.needs_plugin_to_load:
             absent, imported = [], sorted({str(net.function.__module__), *modules})
             where = f"with {', '.join(imported)} imported"
@@ -249,7 +261,7 @@ def saving(net: Network) -> str:
         loaded = _children.answer_of(child, f"loading saved models {where}")
     for number, (place, digest, outputs) in enumerate(saved):
         _same(net, place, loaded[str(number)], digest, outputs, where)
-    return f"{counted(len(saved), 'network')}, loaded {where}"
+    return f"{counted_of(len(saved), len(places), 'network')}, loaded {where}"
 
 
 @SUITE.check("training_step")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.process import spawn
 from zoo.testing import _children
-from zoo.testing._failure import Skipped, counted, told
+from zoo.testing._failure import Skipped, counted, counted_of, told
 from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
-from zoo.testing._policies import SUITE, Policy, Portrait, applied
+from zoo.testing._policies import SUITE, Policy, Portrait, applied, compiled
 from zoo.testing._state import disturbance
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ def check_augmentation(
     """Make every check of an augmentation policy, or those named in `checks`; docs/testing.md tells them all.
 
     Args:
-        input_shape: `(height, width, channels)` of the images it is tried on; 28×28×1.
+        input_shapes: list of `(height, width, channels)` of the images it is tried on; its space at the
+            first, its defaults at each. 28×28×1 and 33×27×3 if not given; `input_shape` is for a single one.
         space: as a study's table: `{"fill": "black"}` pins, `{"shift": {"high": 0.1}}` narrows.
         points: list of parameters to try instead of corners and random points.
-        samples: how many random points; 20. `seconds`: after which no more are tried; 15. `seed`: 0.
+        samples: how many random points; 20. `seconds`: after which no more are tried, and no more models
+            trained; 15. `seed`: 0.
         probe: a function that returns a `zoo.Dataset` on whose images the labels have to survive.
 
     Raises:
@@ -53,7 +55,7 @@ def defaults(policy: Policy) -> str:
     portrait = policy.portrait_at(policy.defaults)
     if portrait.impossible is not None:
         text = f"expected the defaults to be possible, but: {portrait.impossible}"
-        raise policy.found(portrait.parameters, text, portrait.impossible)
+        raise policy.found(portrait.place, text, portrait.impossible)
     _sound(policy, portrait)
     return counted(len(policy.make(policy.defaults, policy.seed)), "layer")
 
@@ -65,7 +67,7 @@ def search_space(policy: Policy) -> str:
     for portrait in policy.points_tried():
         _sound(policy, portrait)
         tried += 1
-    return counted(tried, "point")
+    return counted_of(tried, len(policy.corners) + len(policy.sampled), "point")
 
 
 @SUITE.check("defaults")
@@ -73,26 +75,27 @@ def applies(policy: Policy) -> None:
     """The layers take float images `(batch, height, width, channels)`, in training and outside of it."""
     for portrait in policy.everywhere():
         if portrait.unusable:
-            raise policy.found(portrait.parameters, portrait.unusable, portrait.cause)
+            raise policy.found(portrait.place, portrait.unusable, portrait.cause)
 
 
 @SUITE.check("applies")
 def shape(policy: Policy) -> None:
     """Images keep their shape in training."""
     for portrait in policy.everywhere():
-        if portrait.changed is not None and portrait.changed.shape != policy.images.shape:
-            expected, came = policy.images.shape, portrait.changed.shape
+        expected = policy.images(portrait.place.shape).shape
+        if portrait.changed is not None and portrait.changed.shape != expected:
+            came = portrait.changed.shape
             text = f"expected images of shape {expected} as they went in, but got {came}"
-            raise policy.found(portrait.parameters, text)
+            raise policy.found(portrait.place, text)
 
 
 @SUITE.check("applies")
 def dtype(policy: Policy) -> None:
     """Images keep their type, float32, in training."""
     for portrait in policy.everywhere():
-        if portrait.changed is not None and portrait.changed.dtype != policy.images.dtype:
-            text = f"expected {policy.images.dtype} as it went in, but got {portrait.changed.dtype}"
-            raise policy.found(portrait.parameters, text)
+        if portrait.changed is not None and portrait.changed.dtype != "float32":
+            text = f"expected float32 as it went in, but got {portrait.changed.dtype}"
+            raise policy.found(portrait.place, text)
 
 
 @SUITE.check("applies")
@@ -103,7 +106,7 @@ def value_range(policy: Policy) -> None:
             low, high = float(portrait.changed.min()), float(portrait.changed.max())
             if not (low >= -_NEARLY and high <= 1 + _NEARLY):  # NaN fails too
                 text = f"expected values in 0 to 1, but they go from {low:.6g} to {high:.6g}"
-                raise policy.found(portrait.parameters, text)
+                raise policy.found(portrait.place, text)
 
 
 @SUITE.check("applies")
@@ -112,26 +115,10 @@ def inference(policy: Policy) -> None:
     import numpy as np
 
     for portrait in policy.everywhere():
-        if portrait.kept is not None and not np.array_equal(portrait.kept, policy.images):
+        images = policy.images(portrait.place.shape)
+        if portrait.kept is not None and not np.array_equal(portrait.kept, images):
             text = "expected the images unchanged outside training (training=False), but they were changed"
-            raise policy.found(portrait.parameters, text)
-
-
-@SUITE.check("applies")
-def random(policy: Policy) -> str:
-    """In training, at the defaults, every call gives other images; unless there are no layers."""
-    import numpy as np
-
-    layers = policy.make(policy.defaults, policy.seed)
-    if not layers:
-        return "no layers, nothing to vary"
-    first = applied(layers, policy.images, training=True)
-    # Several, since a policy that flips a coin may well repeat itself once.
-    for _ in range(_CALLS - 1):
-        if not np.array_equal(first, applied(layers, policy.images, training=True)):
-            return ""
-    text = f"expected other images at each call in training, but {_CALLS} calls gave the same"
-    raise policy.found(policy.defaults, text)
+            raise policy.found(portrait.place, text)
 
 
 @SUITE.check("applies")
@@ -140,10 +127,10 @@ def repeatable(policy: Policy) -> None:
     import numpy as np
 
     first, second = (
-        applied(policy.make(policy.defaults, policy.seed), policy.images, training=True) for _ in range(2)
+        applied(policy.make(policy.defaults, policy.seed), policy.images(), training=True) for _ in range(2)
     )
     if not np.array_equal(first, second, equal_nan=True):
-        raise policy.found(policy.defaults, "expected the same images from the same seed, but they differ")
+        raise policy.found(policy.place(), "expected the same images from the same seed, but they differ")
 
 
 @SUITE.check("defaults")
@@ -152,7 +139,7 @@ def global_state(policy: Policy) -> None:
     disturbed = disturbance([*policy.everywhere(), policy.portrait_again()])
     if disturbed is not None:
         portrait, what = disturbed
-        raise policy.found(portrait.parameters, f"expected it to leave alone what others use, but {what}")
+        raise policy.found(portrait.place, f"expected it to leave alone what others use, but {what}")
 
 
 @SUITE.check("applies")
@@ -160,11 +147,9 @@ def serialisable(policy: Policy) -> str:
     """Each layer comes back from its configuration, through JSON, with the same configuration."""
     from keras import saving
 
-    count = 0
-    for parameters in policy.in_time([policy.defaults, *policy.structures]):
-        if policy.portrait_at(parameters).changed is None:
-            continue
-        for layer in policy.make(parameters, policy.seed):
+    tried, places = 0, policy.usable_places()
+    for place in policy.in_time(places):
+        for layer in policy.make(place.parameters, policy.seed):
             name = type(layer).__name__
             try:
                 config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
@@ -172,14 +157,14 @@ def serialisable(policy: Policy) -> str:
                 other = json.loads(json.dumps(saving.serialize_keras_object(again)))
             except Exception as error:
                 text = f"expected {name} to come back from its configuration, but that raised {told(error)}"
-                raise policy.found(parameters, text, error) from error
+                raise policy.found(place, text, error) from error
             if config["config"] != other["config"]:
                 text = (
                     f"expected {name} to come back as it was, but its configuration became {other['config']}"
                 )
-                raise policy.found(parameters, text)
-            count += 1
-    return counted(count, "layer")
+                raise policy.found(place, text)
+        tried += 1
+    return counted_of(tried, len(places), "point")
 
 
 @SUITE.check("shape", "dtype", "value_range")
@@ -190,27 +175,77 @@ def training_step(policy: Policy) -> str:
 
     from zoo.training.model import assemble, check_shape
 
-    labels = np.arange(len(policy.images)) % 2
-    count = 0
-    for parameters in policy.in_time([policy.defaults, *policy.structures]):
-        if policy.portrait_at(parameters).changed is None:
-            continue
-        layers = policy.make(parameters, policy.seed)
+    labels = np.arange(len(policy.images())) % 2
+    tried, places = 0, policy.usable_places(all_sizes=True)
+    for place in policy.in_time(places):
+        layers = policy.make(place.parameters, policy.seed)
         try:
-            check_shape(layers, policy.shape)
+            check_shape(layers, place.shape)
             head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
-            network = keras.Sequential([keras.Input(policy.shape), *head])
-            model, _ = assemble(network, layers, policy.shape)
+            network = keras.Sequential([keras.Input(place.shape), *head])
+            model, _ = assemble(network, layers, place.shape)
             model.compile("sgd", "sparse_categorical_crossentropy")
-            history = model.fit(policy.images * 255, labels, verbose=0).history
+            history = model.fit(policy.images(place.shape) * 255, labels, verbose=0).history
             loss = history["loss"][0]
         except Exception as error:
             text = f"expected to train one step with the layers in front, but that raised {told(error)}"
-            raise policy.found(parameters, text, error) from error
+            raise policy.found(place, text, error) from error
         if not np.isfinite(loss):
-            raise policy.found(parameters, f"expected a finite loss, but it is {loss}")
-        count += 1
-    return counted(count, "model")
+            raise policy.found(place, f"expected a finite loss, but it is {loss}")
+        tried += 1
+    return counted_of(tried, len(places), "model")
+
+
+@SUITE.check("training_step")
+def random(policy: Policy) -> str:
+    """In training, at the defaults, every call gives other images, compiled too; unless there are no layers.
+
+    NumPy draws its random numbers while a function is compiled, and never again.
+    """
+    import numpy as np
+
+    layers = policy.make(policy.defaults, policy.seed)
+    if not layers:
+        return "no layers, nothing to vary"
+
+    def eager(images: Array) -> Array:
+        return applied(layers, images, training=True)
+
+    in_model = compiled(policy.make(policy.defaults, policy.seed), policy.shape)
+    for apply, how in ((eager, ""), (in_model, " once compiled; draw with keras.random and a SeedGenerator")):
+        first = apply(policy.images())
+        # Several, since a policy that flips a coin may well repeat itself once.
+        if all(np.array_equal(first, apply(policy.images())) for _ in range(_CALLS - 1)):
+            text = f"expected other images at each call in training, but {_CALLS} calls gave the same{how}"
+            raise policy.found(policy.place(), text)
+    return ""
+
+
+@SUITE.check("training_step", "repeatable")
+def independent(policy: Policy) -> None:
+    """What comes of an image depends on no other image of its batch, compiled too: labels are not mixed."""
+    import numpy as np
+
+    images = policy.images()
+    others = images.copy()
+    others[0] = 1 - others[0]
+
+    def eager(images: Array, seed: int) -> Array:
+        return applied(policy.make(policy.defaults, seed), images, training=True)
+
+    def in_model(images: Array, seed: int) -> Array:
+        return compiled(policy.make(policy.defaults, seed), policy.shape)(images)
+
+    # Several seeds, since whoever shuffles a batch may well leave the first image in its place.
+    for apply, seeds, how in ((eager, _CALLS, ""), (in_model, 1, " once compiled")):
+        for seed in range(policy.seed, policy.seed + seeds):
+            one, other = apply(images, seed)[1:], apply(others, seed)[1:]
+            if not np.allclose(one, other, rtol=0, atol=_NEARLY):
+                text = (
+                    "expected every image to be changed by itself, since each has a label of its own, but "
+                    f"another first image in the batch changes the others{how}"
+                )
+                raise policy.found(policy.place(), text)
 
 
 @SUITE.check("shape", "dtype", "value_range")
@@ -250,7 +285,7 @@ def labels(policy: Policy) -> str:
             f"expected the labels to survive, but a probe that is right on {before:.0%} of the images "
             f"is right on {after:.0%} of the changed ones (guessing: {guessing:.0%})"
         )
-        raise policy.found(policy.defaults, text)
+        raise policy.found(policy.place(), text)
     return f"a probe is right on {before:.0%} of the images, on {after:.0%} of the changed ones"
 
 
@@ -265,20 +300,22 @@ def backends(policy: Policy) -> str:
         raise Skipped(f"only {here} is installed")
     origin = policy.found_elsewhere()
     for backend in others:
-        options = {**policy.given, "points": []}
-        options.pop("probe", None)
+        options = {
+            name: value for name, value in policy.given.items() if name not in ("probe", "input_shape")
+        }
+        options |= {"points": [], "input_shapes": [policy.shape]}
         names = SUITE.checks["backends"].needs
         child = spawn(_children.under_backend, (backend, origin, SUITE.kind, options, names, None))
         results, error = _children.answer_of(child, f"under {backend}")
         if error is not None:
-            raise policy.found(policy.defaults, f"expected the same under {backend}, but {error}")
+            raise policy.found(policy.place(), f"expected the same under {backend}, but {error}")
         for _, state, text in results:
             if state != "passed":
                 text = f"expected the same under {backend}, but there {text.splitlines()[0]}"
-                raise policy.found(policy.defaults, text)
+                raise policy.found(policy.place(), text)
     return f"{here} and {', '.join(others)}"
 
 
 def _sound(policy: Policy, portrait: Portrait) -> None:
     if portrait.broken:
-        raise policy.found(portrait.parameters, portrait.broken, portrait.cause)
+        raise policy.found(portrait.place, portrait.broken, portrait.cause)

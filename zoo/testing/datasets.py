@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -25,15 +26,15 @@ SUITE = Suite("dataset")
 
 
 class Data(Subject):
-    """A dataset, with values for its own parameters."""
+    """A dataset, with `values` for its own parameters, whatever they are called."""
 
     suite = SUITE
 
-    def __init__(
-        self, function: Callable[..., Any], *, given: Mapping[str, Any] | None = None, **values: Any
-    ) -> None:
-        super().__init__(function, given or {})
+    def __init__(self, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
+        # In a line to type, `checks` are those to make.
+        super().__init__(function, {name: value for name, value in values.items() if name != "checks"})
         self.values = values
+        self._loading = 0.0  # seconds
 
     def validate(self) -> None:
         try:
@@ -51,7 +52,9 @@ class Data(Subject):
 
     @cached_property
     def dataset(self) -> Dataset:
+        began = time.monotonic()
         dataset: Dataset = self.function(**self.parameters)
+        self._loading = time.monotonic() - began
         return dataset
 
     @cached_property
@@ -65,7 +68,13 @@ class Data(Subject):
     def child(self) -> tuple[tuple[bool, str], tuple[bool, str]]:
         """Whether it loads in a fresh process, and its digest or the error: without network, and at all."""
         child = spawn(_children.load_dataset, (self.found_elsewhere(), self.parameters))
-        answer: Any = _children.answer_of(child, "a second process")
+        # It may load twice, and look for a network in vain before that.
+        patience = _children.PATIENCE + 4 * self._loading
+        cure = (
+            f" (the first load took {self._loading:.0f} s; if it is only slow, give parameters with which it "
+            f"is smaller: check_dataset({self.name}, …=…), or at the prompt --set)"
+        )
+        answer: Any = _children.answer_of(child, "a second process", patience, cure)
         return answer[0], answer[1]
 
     @property
@@ -82,19 +91,20 @@ class Data(Subject):
 
 
 def check_dataset(
-    function: Callable[..., Any], *, checks: Sequence[str] | None = None, **parameters: Any
+    function: Callable[..., Any], /, *, checks: Sequence[str] | None = None, **parameters: Any
 ) -> None:
     """Make every check of a dataset, or those named in `checks`; docs/testing.md tells them all.
 
     Args:
-        parameters: of the dataset's own, in place of their defaults: `check_dataset(bars, count=50)`.
+        parameters: of the dataset's own, in place of their defaults: `check_dataset(bars, count=50)`. One
+            called `checks` can be given by `zoo plugins check NAME --set checks=…` alone.
 
     Raises:
         CheckFailed: with every check that failed, what was expected, what came, and a line that
             reproduces it.
     """
     __tracebackhide__ = True
-    check_all(Data(function, given=parameters, **parameters), checks)
+    check_all(Data(function, parameters), checks)
 
 
 SUITE.check()(signature)
