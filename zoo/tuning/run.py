@@ -100,6 +100,8 @@ def train(
         recorded = _recorded(root, definition, trial)
         recorded, differences = with_plugins_of_today(trial, recorded, registry)
         problems += differences
+        # The split that was recorded, whatever the file says today: it is what its figures are of.
+        definition = replace(definition, validation=recorded.validation)
     with Session(definition, root, jobs=1, display=display or PlainDisplay()) as session:
         for problem in problems:
             session.display.problem(problem)

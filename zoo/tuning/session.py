@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import threading
@@ -132,6 +133,7 @@ class Session(AbstractContextManager["Session"]):
         self.record = StudyRecord(root, definition.name)
         self.executor = LocalExecutor(jobs)
         self._heard: list[int] = []  # trials that MLflow had before this session
+        self._split_images: dict[str, Any] = {}  # by the [validation] that cut them
 
     def __enter__(self) -> Session:
         check_backend()
@@ -317,12 +319,17 @@ class Session(AbstractContextManager["Session"]):
     def _draw(self, folder: Path, config: Mapping[str, Any]) -> None:
         trial = f"trial {int(folder.name)}" if folder.name.isdigit() else f"training {folder.name}"
         title = f"{self.definition.name}, {trial}"
-        draw_trial(folder, self._validation_images, self.prepared.class_names, title=title)
+        images = self._validation_images(config.get("validation", self.definition.validation))
+        draw_trial(folder, images, self.prepared.class_names, title=title)
 
-    @cached_property
-    def _validation_images(self) -> Any:
-        cache, digest = self.record.cache, self.prepared.digest
-        return validation_split(cache, digest, open_dataset(cache, digest), self.definition.validation).images
+    def _validation_images(self, validation: Mapping[str, Any]) -> Any:
+        """Of the split that a trial had; what is trained again has that of its record."""
+        key = json.dumps(validation, sort_keys=True)
+        if key not in self._split_images:
+            cache, digest = self.record.cache, self.prepared.digest
+            split = validation_split(cache, digest, open_dataset(cache, digest), validation)
+            self._split_images[key] = split.images
+        return self._split_images[key]
 
     def _reconcile(self, supervisor: Supervisor, tracker: BackgroundTracker, search: OptunaSearch) -> None:
         """What a killed supervisor left open, and what MLflow did not hear of, from the trials' own files."""

@@ -1,0 +1,62 @@
+"""What a session does around the trials, with stand-ins for processes and MLflow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo.data import Dataset, Split
+from zoo.data.store import Prepared, cut_validation, save_dataset
+from zoo.tuning import session as session_module
+from zoo.tuning.display import NoDisplay
+from zoo.tuning.session import Session
+
+
+class Display(NoDisplay):
+    def __init__(self):
+        self.phases, self.problems = [], []
+
+    def phase(self, text):
+        self.phases.append(text)
+
+    def problem(self, text):
+        self.problems.append(text)
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """A dataset of 40 images in the cache; the pixels of each are its number."""
+    monkeypatch.delenv("ZOO_CACHE_DIR", raising=False)
+    numbers = np.arange(40, dtype="uint8")
+    images = np.broadcast_to(numbers[:, None, None, None], (40, 4, 4, 1))
+    dataset = Dataset(train=Split(images, numbers % 2), class_names=("even", "odd"))
+    cache = tmp_path / "mlruns" / "zoo" / ".cache"
+    digest = save_dataset(cache, dataset)
+    for seed in (0, 7):
+        cut_validation(cache, digest, dataset, {"fraction": 0.1, "seed": seed})
+    return Prepared(digest, ("even", "odd"), (4, 4, 1), {"train": 36, "validation": 4}, "", "")
+
+
+@pytest.fixture
+def session(define, prepared, tmp_path):
+    """A session of the example study that is open as far as these tests need it."""
+    session = Session(define(), tmp_path, jobs=1, display=Display())
+    session.record.open()
+    session.prepared = prepared
+    return session
+
+
+class TestFigures:
+    def test_are_of_the_images_that_the_trial_was_validated_with(self, session, monkeypatch, tmp_path):
+        drawn = []
+
+        def draw(folder, images, class_names, *, title):
+            drawn.append((images[:][:, 0, 0, 0].tolist(), title))
+
+        monkeypatch.setattr(session_module, "draw_trial", draw)
+        for name, seed in (("003", 0), ("20260101-5", 7), ("004", 0)):
+            session._draw(tmp_path / name, {"validation": {"fraction": 0.1, "seed": seed}})
+        session._draw(tmp_path / "005", {})  # its configuration is lost
+        (first, _), (other, _), (third, _), (lost, _) = drawn
+        assert first == third == lost != other
+        assert [title for _, title in drawn[:2]] == ["example, trial 3", "example, training 20260101-5"]
