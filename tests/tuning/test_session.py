@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,42 @@ class TestFigures:
         (first, _), (other, _), (third, _), (lost, _) = drawn
         assert first == third == lost != other
         assert [title for _, title in drawn[:2]] == ["example, trial 3", "example, training 20260101-5"]
+
+
+class TestTheModelsAddress:
+    class Store:
+        def __init__(self, answers):
+            self._answers = answers
+
+        def answers(self):
+            return self._answers
+
+    @pytest.fixture
+    def address(self, session, monkeypatch):
+        """address(store, recorded, says) -> what comes of it, and whether MLflow was asked for it."""
+
+        def find(store, recorded, says="models:/m-1"):
+            asked = []
+
+            def model_address(study, uid, where):
+                asked.append((study, uid, where))
+                if isinstance(says, Exception):
+                    raise says
+                return says
+
+            monkeypatch.setattr(session_module, "model_address", model_address)
+            session._store = Future()
+            session._store.set_result(store)
+            return session._model_address("uid-3", recorded), bool(asked)
+
+        return find
+
+    def test_is_what_mlflow_says(self, address):
+        assert address(self.Store(False), recorded=True) == ("models:/m-1", True)
+        assert address(self.Store(True), recorded=False) == ("models:/m-1", True)
+
+    def test_of_a_server_that_is_gone_nothing_is_asked_for_minutes(self, address):
+        assert address(self.Store(False), recorded=False) == ("", False)
+
+    def test_is_no_reason_to_lose_what_the_search_came_to(self, address):
+        assert address(self.Store(True), recorded=True, says=OSError("away")) == ("", True)

@@ -199,7 +199,7 @@ class Session(AbstractContextManager["Session"]):
                 drop_copies(self.record, search, [*self._heard, *tracker.recorded()])
         best = outcome.best
         known = recorded or (best is not None and best[0] in [*self._heard, *tracker.recorded()])
-        uri = self._model_address(search.uid(best[0])) if best is not None and known else ""
+        uri = self._model_address(search.uid(best[0]), recorded) if best is not None and known else ""
         return TuneResult(
             study=self.definition.name,
             objective=self.definition.objective,
@@ -367,8 +367,17 @@ class Session(AbstractContextManager["Session"]):
         except Exception as error:
             self.display.problem(str(error))
 
-    def _model_address(self, uid: str) -> str:
-        return model_address(self.definition.name, uid, self._store.result())
+    def _model_address(self, uid: str, answers: bool) -> str:
+        """Where MLflow has the model; "" where it does not say any more, which is no reason to lose the rest.
+
+        Args:
+            answers: whether MLflow is known to; else it is asked, for seconds rather than minutes.
+        """
+        try:
+            store = self._store.result()
+            return model_address(self.definition.name, uid, store) if answers or store.answers() else ""
+        except Exception:
+            return ""
 
 
 def _in_background(work: Callable[[], Result]) -> Future[Result]:
