@@ -108,6 +108,16 @@ class TestOfAStudy:
         assert record.numbers() == []
         assert (record.folder / "trials-aaaaaaaa" / "003" / "config.json").exists()
 
+    def test_is_known_by_a_name_that_stays_when_it_is_moved(self, tmp_path):
+        for name in ("before", "another"):
+            StudyRecord(tmp_path / name, "example").open()
+        home = StudyRecord(tmp_path / "before", "example").home()
+        (tmp_path / "before").rename(tmp_path / "after")
+        moved = StudyRecord(tmp_path / "after", "example")
+        assert moved.home() == home != StudyRecord(tmp_path / "another", "example").home()
+        (moved.folder / "home").write_text("")  # its writer was killed
+        assert moved.home() == moved.home() != ""
+
     def test_is_of_one_process_at_a_time(self, tmp_path):
         command = [sys.executable, "-c", HOLD, str(tmp_path)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:

@@ -2,6 +2,7 @@
 
     mlruns/zoo/<study>/
     ├── lock                      held by the supervisor that is at work
+    ├── home                      a random name, by which Optuna knows this folder wherever it is moved
     ├── prepare.log               what the dataset plugin printed
     └── trials/007/
         ├── config.json           the TrialConfig
@@ -20,6 +21,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -120,6 +122,16 @@ class StudyRecord:
                     f"{folder} cannot be written ({error.strerror}); zoo keeps its record there. "
                     "Run it from a folder you may write to."
                 ) from None
+
+    def home(self) -> str:
+        """A name that no other folder has; it stays when this one is moved, or its machine renamed."""
+        path = self.folder / "home"
+        with suppress(FileNotFoundError):
+            if name := path.read_text(encoding="utf-8").strip():  # else its writer was killed over it
+                return name
+        name = uuid.uuid4().hex
+        path.write_text(name + "\n", encoding="utf-8")
+        return name
 
     def belong_to(self, uid: str) -> None:
         """Make this the folder of the study `uid`; trials of an earlier one of that name are put aside."""

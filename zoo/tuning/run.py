@@ -65,7 +65,7 @@ def tune(
             session.display.problem(problem)
         return session.search_with(
             lambda manifest: OptunaSearch(
-                definition, manifest, url, home=session.record.folder, accept_versions=accept_versions
+                definition, manifest, url, record=session.record, accept_versions=accept_versions
             )
         )
 

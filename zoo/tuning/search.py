@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import re
+import shlex
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from zoo.errors import ZooError, one_line
 from zoo.study import StudyDefinition, pareto_front
 from zoo.trial import TrialConfig
 from zoo.tuning.manifest import check_manifest
+from zoo.tuning.record import StudyRecord
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _REASON = "zoo.reason"
 _INTERRUPTED = "zoo.interrupted"
 _BUDGET = "max_parameters"
+_HOME, _PLACE = "zoo.home", "zoo.place"  # the folder that has the trials, by its name and where it was last
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ class OptunaSearch:
         manifest: Mapping[str, Any],
         storage: str,
         *,
-        home: Path,
+        record: StudyRecord,
         accept_versions: bool = False,
     ) -> None:
         """Open the study or begin it.
 
         Args:
-            home: the study's folder, whose lock the caller holds.
+            record: the study's folder, whose lock the caller holds.
 
         Raises:
             ManifestError: it was begun as something else.
@@ -81,7 +84,7 @@ class OptunaSearch:
         self._digest = manifest["dataset"]["digest"]
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
         self._live: dict[int, optuna.Trial] = {}
-        opened = _open_storage(storage, home)
+        opened = _open_storage(storage, record.folder)
         search = definition.search
         self._study = optuna.create_study(
             study_name=definition.name,
@@ -109,7 +112,7 @@ class OptunaSearch:
         if not begun:
             self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr("zoo.manifest", json.dumps(manifest))
-        self._settle(f"{socket.gethostname()}:{home.resolve()}")
+        self._settle(record)
 
     def uid(self, number: int | None = None) -> str:
         """A name no other study or trial has, anywhere."""
@@ -243,17 +246,22 @@ class OptunaSearch:
         if answers not in [one.system_attrs.get("fixed_params") for one in waiting]:
             self._enqueue(answers)
 
-    def _settle(self, home: str) -> None:
+    def _settle(self, record: StudyRecord) -> None:
         """A storage can be shared, a folder's lock cannot: what runs elsewhere is not ours to end."""
-        elsewhere = self._study.user_attrs.get("zoo.home", home)
-        running = self._running()
-        if elsewhere != home and running:
+        attributes = self._study.user_attrs
+        home, place = record.home(), f"{socket.gethostname()}:{record.folder.resolve()}"
+        elsewhere, running = attributes.get(_HOME, home), self._running()
+        if elsewhere not in (home, place) and running:
+            name = self._definition.name
             listed = ", ".join(str(trial.number) for trial in running)
+            run = f"Trials {listed} of '{name}' run" if len(running) > 1 else f"Trial {listed} of '{name}' runs"
             raise ZooError(
-                f"Trial {listed} of '{self._definition.name}' runs in {elsewhere}; wait for it there, "
-                f"or begin a study of your own: the same command with --name {self._definition.name}-2"
+                f"{run} in {attributes.get(_PLACE, elsewhere)}; wait for it there. If nothing is at work there "
+                f"any more, take the study over: echo {elsewhere} > {shlex.quote(str(record.folder / 'home'))}. "
+                f"Or begin a study of your own: the same command with --name {name}-2"
             )
-        self._study.set_user_attr("zoo.home", home)
+        self._study.set_user_attr(_PLACE, place)
+        self._study.set_user_attr(_HOME, home)
 
     def _running(self) -> list[optuna.trial.FrozenTrial]:
         import optuna
