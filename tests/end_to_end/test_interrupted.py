@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
+from end_to_end_studies import TINY
 from end_to_end_tools import epochs
 
 
@@ -137,3 +140,20 @@ class TestTheEnd:
         """Memory-mapped: its pages are in memory once for all trials."""
         (folder,) = [path for path in (busy.zoo.folder / "mlruns/zoo/.cache").iterdir() if path.is_dir()]
         assert folder / "train-images.npy" in busy.maps[which]
+
+
+@pytest.mark.slow
+def test_where_nobody_reads_its_progress_any_more_it_goes_on_and_its_record_is_whole(new_zoo):
+    zoo = new_zoo("unread", tiny=TINY)
+    command = [zoo.script, "tune", "--study", "tiny"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=zoo.folder, env=zoo.environment, text=True, **pipes)
+    process.stderr.readline()
+    process.stderr.close()
+    stdout = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=240) == 0
+    assert stdout.startswith("best: trial ")
+    after = zoo.snapshot("tiny")
+    assert after.statuses == ["FINISHED", "FINISHED"]
+    assert [run.info.status for run in after.parents] == ["FINISHED"]

@@ -48,6 +48,41 @@ def session(define, prepared, tmp_path):
     return session
 
 
+class TestTheEnd:
+    """Whatever is lost on the way: MLflow hears of the end."""
+
+    def test_where_the_display_raises_and_the_storage_is_gone(self, session, monkeypatch):
+        closed = []
+
+        class Search:
+            def uid(self, number=None):
+                return "uid"
+
+            def front(self):
+                raise OSError("the storage is gone")
+
+        class Supervisor:
+            def __init__(self, *_):
+                pass
+
+            def run(self, interrupts):
+                raise OSError("the storage is gone")
+
+        def phase(text):
+            raise RuntimeError("a display of somebody's own")
+
+        monkeypatch.setattr(session_module, "Supervisor", Supervisor)
+        monkeypatch.setattr(session, "tracker", lambda *_: None)
+        monkeypatch.setattr(session, "_reconcile", lambda *_: None)
+        monkeypatch.setattr(session, "_close", lambda tracker, status, *_: closed.append(status))
+        with pytest.raises(OSError, match="the storage is gone"):
+            session.search_with(lambda manifest: Search())
+        monkeypatch.setattr(session.display, "phase", phase)
+        with pytest.raises(RuntimeError):
+            session.search_with(lambda manifest: Search())
+        assert closed == ["FAILED", "FAILED"]
+
+
 class TestFigures:
     def test_are_of_the_images_that_the_trial_was_validated_with(self, session, monkeypatch, tmp_path):
         drawn = []

@@ -63,7 +63,7 @@ class TuneResult:
         done, total: trials that came to an end, and how many the study is to have.
         test_metrics: of the champion on the test split; empty where there is none.
         model_uri: for `mlflow.keras.load_model`.
-        interrupted: the exit status, where Ctrl-C or SIGTERM ended the search.
+        interrupted: the exit status, where Ctrl-C, SIGTERM or the end of the terminal ended the search.
         objectives: all that is searched for.
         front: the complete trials that no other beats (as good in every objective, and better in
             one), by number, with their objectives by name; the best in the first objective first.
@@ -193,9 +193,11 @@ class Session(AbstractContextManager["Session"]):
                         outcome = replace(outcome, interrupted=interrupts.exit_status)
                 status = "KILLED" if outcome.interrupted is not None else "FINISHED"
             finally:
-                self.display.phase("finishing the record …")
-                self._show_front(search, tracker)
-                recorded = self._close(tracker, status)
+                try:
+                    self.display.phase("finishing the record …")
+                    self._show_front(search, tracker)
+                finally:  # whatever else is lost: no run is left as if it were still at work
+                    recorded = self._close(tracker, status)
                 drop_copies(self.record, search, [*self._heard, *tracker.recorded()])
         best = outcome.best
         known = recorded or (best is not None and best[0] in [*self._heard, *tracker.recorded()])
@@ -261,8 +263,10 @@ class Session(AbstractContextManager["Session"]):
                 )
                 status = "FINISHED"
             finally:
-                self.display.phase("finishing the record …")
-                self._close(tracker, status)
+                try:
+                    self.display.phase("finishing the record …")
+                finally:
+                    self._close(tracker, status)
         epochs = [event for event in record.events() if event["event"] == "epoch"]
         return TrainResult(
             study=self.definition.name,
