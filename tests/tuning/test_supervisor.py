@@ -63,8 +63,11 @@ class FakeExecutor:
         self._saying[number] = deque(script)
 
     def wait(self, timeout):
-        ready = [number for number, script in self._saying.items() if script]
-        if not ready:
+        ready = [number for number, script in self._saying.items() if script and script[0] is not None]
+        if not ready and timeout:
+            for script in self._saying.values():
+                if script and script[0] is None:  # behind it is what was said in the meantime
+                    script.popleft()
             os.kill(os.getpid(), signal.SIGINT)
         return ready
 
@@ -444,6 +447,28 @@ class TestInterrupted:
             ("tracker", number, "finished", state)
             for number, state in enumerate(["complete", "failed", "failed"])
         ]
+        assert here.executor.running == []
+
+    def test_what_a_trial_has_said_already_still_counts(self, stage):
+        done, runs = [STARTED, epoch(1, 0.5), None, complete(0.75)[-1]], [*RUNS_ON, None, epoch(2, 0.5)]
+        here = stage([done, runs], "search.trials=9", jobs=2)
+        outcome = here.run()
+        assert (outcome.interrupted, outcome.done, outcome.best) == (130, 1, (0, 0.75))
+        assert here.states() == ["COMPLETE", "FAIL"]
+        assert here.reasons() == ["", "interrupted"]
+        assert ("tracker", 0, "finished", "complete") in here.log
+        assert [event["event"] for event in here.record.trial(1).events()][1:] == [
+            "epoch",
+            "epoch",
+            "finished",
+        ]
+
+    def test_a_third_failure_among_that_leaves_no_trial_running(self, stage):
+        waiting = [[STARTED, None, end("failed", "it fell")] for _ in range(3)]
+        here = stage([RUNS_ON, *waiting], "search.trials=9", jobs=4)
+        with pytest.raises(TooManyFailures):
+            here.run()
+        assert here.states() == ["FAIL"] * 4
         assert here.executor.running == []
 
     def test_what_was_interrupted_is_run_again_and_does_not_count(self, stage):

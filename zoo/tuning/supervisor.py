@@ -238,9 +238,14 @@ class Supervisor:
             )
 
     def _interrupt(self, reason: str = "interrupted") -> None:
-        """Stop every running trial and give it its final state."""
-        for number in self._executor.stop_all():
-            self._hear(number, ended("failed", reason, interrupted=True))
+        """Stop every running trial and give it its final state: what it has said already still counts."""
+        try:
+            while ready := self._executor.wait(timeout=0):
+                for number in ready:
+                    self._hear(number, self._executor.read(number))
+        finally:
+            for number in self._executor.stop_all():
+                self._hear(number, ended("failed", reason, interrupted=True))
 
     def _outcome(self, interrupted: int | None) -> Outcome:
         search = self._search
