@@ -94,6 +94,20 @@ class TestTheBeginning:
         assert json.loads(study.user_attrs["zoo.manifest"])["seed"] == 0
         assert len(study.trials) == 1
 
+    def test_one_that_was_never_begun_may_change(self, define, open_search, storage):
+        """MLflow did not answer, and the next attempt is another one."""
+        before = open_search(manifest={**MANIFEST, "seed": 0})
+        objective = 'objective=["val_loss", "parameters"]'
+        changed = ("training.learning_rate=0.02", objective)
+        search = open_search(*changed, manifest={**MANIFEST, "seed": 1})
+        assert search.uid() == before.uid()  # MLflow may know it already
+        study = optuna.load_study(study_name="example", storage=storage)
+        assert json.loads(study.user_attrs["zoo.manifest"])["seed"] == 1
+        assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+        definition = define(*changed)
+        assert search.ask().config == definition.baseline(DIGEST, definition.seed_of(0))
+        assert len(study.trials) == 1
+
     def test_accepted_versions_are_the_ones_from_then_on(self, open_search):
         old, new = ({**MANIFEST, "plugins": {"zoo-odd": version}} for version in ("1.0", "2.0"))
         run(open_search(manifest=old))

@@ -9,6 +9,7 @@ import pytest
 
 from zoo.data import Dataset, Split
 from zoo.data.store import Prepared, cut_validation, save_dataset
+from zoo.errors import ZooError
 from zoo.tuning import session as session_module
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.session import Session
@@ -48,6 +49,16 @@ def session(define, prepared, tmp_path):
     return session
 
 
+class TestTheBeginning:
+    def test_where_mlflow_does_not_answer_nothing_is_begun(self, session):
+        session._is_new, session._store = False, Future()
+        session._store.set_exception(ZooError("No MLflow server answers"))
+        begun = []
+        with pytest.raises(ZooError, match="No MLflow server answers"):
+            session.search_with(begun.append)
+        assert begun == []
+
+
 class TestTheEnd:
     """Whatever is lost on the way: MLflow hears of the end."""
 
@@ -71,6 +82,7 @@ class TestTheEnd:
         def phase(text):
             raise RuntimeError("a display of somebody's own")
 
+        session._is_new = True
         monkeypatch.setattr(session_module, "Supervisor", Supervisor)
         monkeypatch.setattr(session, "tracker", lambda *_: None)
         monkeypatch.setattr(session, "_reconcile", lambda *_: None)

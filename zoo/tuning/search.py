@@ -86,33 +86,44 @@ class OptunaSearch:
         self._live: dict[int, optuna.Trial] = {}
         opened = _open_storage(storage, record.folder)
         search = definition.search
-        self._study = optuna.create_study(
-            study_name=definition.name,
-            storage=opened,
-            directions=[objective.direction for objective in definition.objectives],
-            load_if_exists=True,
-            pruner=make_pruner(search.pruner, definition.folds * definition.max_epochs()),
-            sampler=optuna.samplers.RandomSampler(seed=0),
-        )
-        begun = len(self._study.get_trials(deepcopy=False))
-        ours = "zoo.uid" in self._study.user_attrs
-        stored = self._study.user_attrs.get("zoo.manifest")
-        if stored is not None:
-            check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
-        elif begun and not ours:
+        self._study = self._create(opened)
+        uid, stored = (self._study.user_attrs.get(key) for key in ("zoo.uid", "zoo.manifest"))
+        trials = self._study.get_trials(deepcopy=False)
+        if trials and uid is None:
             raise ZooError(
                 f"There is an Optuna study '{definition.name}' in {redacted(storage)} that zoo did not make; "
                 f"give yours another name: the same command with --name {definition.name}-2"
             )
+        if any(trial.state != optuna.trial.TrialState.WAITING for trial in trials):
+            if stored is not None:
+                check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
+        elif trials and stored != json.dumps(manifest):
+            # It was never begun, as where MLflow did not take it, so it may be another one by now. What
+            # waits in it is the baseline of the one that it was.
+            optuna.delete_study(study_name=definition.name, storage=opened)
+            self._study, trials = self._create(opened), []
         # A seeded sampler starts over in every process; without the count, a study that is resumed
         # would draw its first trials once more.
-        self._study.sampler = make_sampler(search.sampler, _derived(search.seed, begun), search.trials)
-        if not ours:
-            self._study.set_user_attr("zoo.uid", uuid.uuid4().hex)
-        if not begun:
+        self._study.sampler = make_sampler(search.sampler, _derived(search.seed, len(trials)), search.trials)
+        self._study.set_user_attr("zoo.uid", uid or uuid.uuid4().hex)
+        if not trials:
             self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr("zoo.manifest", json.dumps(manifest))
         self._settle(record)
+
+    def _create(self, storage: optuna.storages.BaseStorage) -> optuna.Study:
+        """The Optuna study, or what there is of it."""
+        import optuna
+
+        definition = self._definition
+        return optuna.create_study(
+            study_name=definition.name,
+            storage=storage,
+            directions=[objective.direction for objective in definition.objectives],
+            load_if_exists=True,
+            pruner=make_pruner(definition.search.pruner, definition.folds * definition.max_epochs()),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
 
     def uid(self, number: int | None = None) -> str:
         """A name no other study or trial has, anywhere."""

@@ -175,6 +175,8 @@ class Session(AbstractContextManager["Session"]):
     def search_with(self, open_search: Callable[[dict[str, Any]], OptunaSearch]) -> TuneResult:
         """Run the study's trials, score the champion, close the record."""
         manifest = manifest_of(self.definition, self.prepared)
+        if not self._is_new:  # nothing is begun where MLflow does not answer
+            self._store.result()
         search = open_search(manifest)
         self.record.belong_to(search.uid())
         tracker = self.tracker(search.uid(), manifest)
