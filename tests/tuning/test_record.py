@@ -80,6 +80,26 @@ class TestOfATrial:
         assert left == {"config.json", "events.jsonl", "summary.txt", "output.log"}
 
 
+class TestOfATraining:
+    def test_says_which_run_it_is_until_mlflow_has_all_of_it(self, tmp_path):
+        record = StudyRecord(tmp_path, "example").training()
+        record.begin({})
+        assert record.unrecorded() is None
+        run = {"uid": "abc", "name": "training-baseline", "number": 0}
+        record.is_run(run)
+        (again,) = StudyRecord(tmp_path, "example").trainings()
+        assert (again.folder, again.unrecorded()) == (record.folder, run)
+        for _ in range(2):
+            again.recorded()
+            assert record.unrecorded() is None
+
+    def test_one_whose_writer_was_killed_over_it_has_no_run_yet(self, tmp_path):
+        record = StudyRecord(tmp_path, "example").training()
+        record.begin({})
+        (record.folder / "unrecorded.json").write_text('{"uid": "ab')
+        assert record.unrecorded() is None
+
+
 class TestOfAStudy:
     def test_has_a_folder_for_every_trial(self, tmp_path):
         record = StudyRecord(tmp_path, "example")

@@ -95,6 +95,92 @@ class TestTheEnd:
         assert closed == ["FAILED", "FAILED"]
 
 
+class Tracker:
+    """MLflow, and whether it takes what it is told."""
+
+    takes = True
+    made: list[Tracker]
+
+    def __init__(self, uid, manifest, training=""):
+        self.heard = [(uid, training)]
+        self.made.append(self)
+
+    def replay(self, number, config, events, folder):
+        self.heard += [number, [event["event"] for event in events]]
+
+    def put(self, number, config, event, folder):
+        self.heard.append(event["event"])
+
+    def close(self, status="FINISHED", timeout=None):
+        return self.takes
+
+
+class TestTrainings:
+    RUN = {"uid": "abc", "name": "training-007", "number": 7}
+
+    @pytest.fixture
+    def trackers(self, session, monkeypatch):
+        monkeypatch.setattr(session, "tracker", Tracker)
+        monkeypatch.setattr(Tracker, "made", [], raising=False)
+        return Tracker.made
+
+    @pytest.fixture
+    def killed(self, session, define):
+        """What `zoo train --trial 7` left that was killed."""
+        record = session.record.training()
+        record.begin(define().baseline(session.prepared.digest, 0).as_json())
+        record.is_run(self.RUN)
+        record.append({"event": "started", "time": 1.0})
+        return record
+
+    def test_one_that_was_killed_gets_its_end(self, session, killed, trackers):
+        session._mend_trainings()
+        assert killed.finished()["reason"] == "interrupted: zoo train was killed"
+        assert trackers[0].heard == [("abc", "training-007"), 7, ["started", "finished"]]
+        assert session.display.problems == [
+            f"the last training-007 was killed; put in order: {killed.folder}"
+        ]
+        session._mend_trainings()
+        assert len(trackers) == 1
+
+    def test_what_mlflow_was_away_for_it_hears_the_next_time(self, session, killed, trackers, monkeypatch):
+        killed.append({"event": "finished", "time": 2.0, "state": "complete", "reason": "", "summary": {}})
+        monkeypatch.setattr(Tracker, "takes", False)
+        session._mend_trainings()
+        monkeypatch.setattr(Tracker, "takes", True)
+        session._mend_trainings()
+        session._mend_trainings()
+        assert [tracker.heard[-1] for tracker in trackers] == [["started", "finished"]] * 2
+        assert session.display.problems == []
+
+    def test_one_of_other_data_waits_for_those(self, session, define, trackers):
+        record = session.record.training()
+        record.begin(define().baseline("e" * 64, 0).as_json())
+        record.is_run(self.RUN)
+        session._mend_trainings()
+        assert trackers == []
+        assert record.unrecorded() == self.RUN
+
+    @pytest.mark.parametrize("takes", [True, False])
+    def test_a_training_says_which_run_it_is_until_mlflow_has_it(
+        self, session, define, trackers, monkeypatch, takes
+    ):
+        seen = []
+
+        def run_alone(number, config, cache, record, *_):
+            seen.append(record.unrecorded())
+            return {"summary": {}}
+
+        monkeypatch.setattr(session_module, "run_alone", run_alone)
+        monkeypatch.setattr(session, "_close", lambda *_: takes)
+        config = define().baseline(session.prepared.digest, 0)
+        folder = session.train(config, trial=7).folder
+        (run,) = seen
+        assert (run["name"], run["number"]) == ("training-007", 7)
+        assert trackers[0].heard == [(run["uid"], "training-007")]
+        assert (folder / "unrecorded.json").exists() != takes
+
+
 class TestFigures:
     def test_are_of_the_images_that_the_trial_was_validated_with(self, session, monkeypatch, tmp_path):
         drawn = []

@@ -37,7 +37,7 @@ from zoo.trial import TrialConfig
 from zoo.tuning.alone import run_alone
 from zoo.tuning.champion import drop_copies, score_champion
 from zoo.tuning.display import Display
-from zoo.tuning.executor import LocalExecutor
+from zoo.tuning.executor import LocalExecutor, ended
 from zoo.tuning.interrupts import Interrupted, Interrupts
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.record import StudyRecord
@@ -245,11 +245,13 @@ class Session(AbstractContextManager["Session"]):
         Raises:
             TrialFailed: it did not come to its end.
         """
+        self._mend_trainings()
         record = self.record.training()
         record.begin(config.as_json())
         name = "baseline" if trial is None else f"{trial:03d}"
-        tracker = self.tracker(uuid.uuid4().hex, {}, training=f"training-{name}")
-        number = 0 if trial is None else trial
+        uid, training, number = uuid.uuid4().hex, f"training-{name}", trial or 0
+        record.is_run({"uid": uid, "name": training, "number": number})
+        tracker = self.tracker(uid, {}, training)
         status = "FAILED"
         with Interrupts() as interrupts:
             try:
@@ -268,7 +270,8 @@ class Session(AbstractContextManager["Session"]):
                 try:
                     self.display.phase("finishing the record …")
                 finally:
-                    self._close(tracker, status)
+                    if self._close(tracker, status):
+                        record.recorded()
         epochs = [event for event in record.events() if event["event"] == "epoch"]
         return TrainResult(
             study=self.definition.name,
@@ -343,14 +346,30 @@ class Session(AbstractContextManager["Session"]):
         if abandoned:
             listed = ", ".join(map(str, abandoned))
             self.display.problem(f"the last run of this study was killed; put in order: trial {listed}")
+        self._mend_trainings()
         numbers = self.record.numbers()
-        ended = ended_runs(self.definition.name, search.uid(), self._store.result()) if numbers else set()
+        known = ended_runs(self.definition.name, search.uid(), self._store.result()) if numbers else set()
         for number in numbers:
             trial = self.record.trial(number)
-            if search.uid(number) in ended:
+            if search.uid(number) in known:
                 self._heard.append(number)
             elif trial.finished() is not None:
                 tracker.replay(number, trial.config() or {}, trial.events(), trial.folder)
+
+    def _mend_trainings(self) -> None:
+        """What a killed `zoo train` left open, and what MLflow did not hear of one, from its own file."""
+        for record in self.record.trainings():
+            run, config = record.unrecorded(), record.config() or {}
+            # What it says of the images comes from the dataset of today.
+            if run is None or config.get("digest") != self.prepared.digest:
+                continue
+            if record.finished() is None:
+                record.append(ended("failed", "interrupted: zoo train was killed"))
+                self.display.problem(f"the last {run['name']} was killed; put in order: {record.folder}")
+            tracker = self.tracker(run["uid"], {}, run["name"])
+            tracker.replay(run["number"], config, record.events(), record.folder)
+            if tracker.close(timeout=_LAST_WORDS_SECONDS):
+                record.recorded()
 
     def _close(self, tracker: BackgroundTracker, status: str) -> bool:
         """Wait for MLflow as long as it takes in more; whether it has everything."""
