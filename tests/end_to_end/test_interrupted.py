@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from end_to_end_studies import TINY
-from end_to_end_tools import epochs
+from end_to_end_studies import BUSY, TINY
+from end_to_end_tools import epochs, mlflow_client, read_events
 
 
 def without_a_traceback(done):
@@ -52,8 +52,6 @@ class TestTheSupervisorIsKilled:
 
     def test_their_curves_are_whole(self, busy):
         """What was in the file and had not reached MLflow is there now."""
-        from end_to_end_tools import mlflow_client
-
         client = mlflow_client(busy.zoo.folder)
         for run in busy.after.children:
             recorded = epochs(busy.zoo.events("busy", int(run.data.tags["zoo.trial"])))
@@ -107,7 +105,7 @@ class TestASecondSupervisor:
     def test_is_refused_while_the_first_is_at_work(self, busy):
         assert busy.refused.returncode == 2
         (line,) = busy.refused.stderr.splitlines()
-        assert line.startswith("error: The study 'busy' is being tuned by process ")
+        assert line.startswith("error: The study 'busy' is being worked on by process ")
         assert line.endswith("; wait for it, or stop it with Ctrl-C.")
 
 
@@ -157,3 +155,23 @@ def test_where_nobody_reads_its_progress_any_more_it_goes_on_and_its_record_is_w
     after = zoo.snapshot("tiny")
     assert after.statuses == ["FINISHED", "FINISHED"]
     assert [run.info.status for run in after.parents] == ["FINISHED"]
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_is_put_in_order_by_the_next_run(new_zoo):
+    zoo = new_zoo("killed", busy=BUSY)
+    trainings = zoo.folder / "mlruns" / "zoo" / "busy" / "training"
+    with zoo.running("train", "--study", "busy") as training:
+        training.until(
+            lambda: any(len(epochs(read_events(folder))) > 1 for folder in trainings.glob("*")), "two epochs"
+        )
+        training.process.kill()
+        training.process.wait()
+    done = zoo("train", "--study", "busy", "--set", "training.epochs=1")
+    assert done.returncode == 0, done.stderr
+    assert "warning: the last training-baseline was killed; put in order: " in done.stderr
+    client = mlflow_client(zoo.folder)
+    experiment = client.get_experiment_by_name("busy").experiment_id
+    runs = sorted(client.search_runs([experiment]), key=lambda run: run.info.start_time)
+    assert [run.info.status for run in runs] == ["FAILED", "FINISHED"]
+    assert runs[0].data.tags["zoo.reason"] == "interrupted: zoo train was killed"

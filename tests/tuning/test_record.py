@@ -146,7 +146,7 @@ class TestOfAStudy:
                 with pytest.raises(StudyError) as refused:
                     StudyRecord(tmp_path, "example").acquire()
                 assert str(refused.value) == (
-                    f"The study 'example' is being tuned by process {other.pid}; "
+                    f"The study 'example' is being worked on by process {other.pid}; "
                     "wait for it, or stop it with Ctrl-C."
                 )
                 StudyRecord(tmp_path, "another").acquire()

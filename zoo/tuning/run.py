@@ -63,6 +63,11 @@ def tune(
     with Session(definition, root, jobs, display or PlainDisplay()) as session:
         for problem in registry.problems:
             session.display.problem(problem)
+        if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
+            session.display.problem(
+                f"with --jobs {jobs} each network's latency_ms is measured while others train, and says "
+                "little; leave --jobs at 1"
+            )
         return session.search_with(
             lambda manifest: OptunaSearch(
                 definition, manifest, url, record=session.record, accept_versions=accept_versions

@@ -302,7 +302,8 @@ def _open_storage(url: str, home: Path) -> optuna.storages.BaseStorage:
             return optuna.storages.get_storage(url)
     except Exception as error:
         raise ZooError(
-            f"The Optuna storage {redacted(url)} cannot be opened: {redacted(one_line(error))[:200]}"
+            f"The Optuna storage {redacted(url)} cannot be opened: {redacted(one_line(error))[:200]}. "
+            "Name another one, such as --storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db"
         ) from error
 
 
