@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from concurrent.futures import Future
 
 import numpy as np
@@ -12,6 +14,7 @@ from zoo.data.store import Prepared, cut_validation, save_dataset
 from zoo.errors import ZooError
 from zoo.tuning import session as session_module
 from zoo.tuning.display import NoDisplay
+from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.session import Session
 
 
@@ -179,6 +182,56 @@ class TestTrainings:
         assert (run["name"], run["number"]) == ("training-007", 7)
         assert trackers[0].heard == [(run["uid"], "training-007")]
         assert (folder / "unrecorded.json").exists() != takes
+
+
+class TestLastWords:
+    """MLflow hears the rest, one piece at a time; `Ctrl-C` among the answers is where it is pressed."""
+
+    class Tracker:
+        def __init__(self, *answers, working=True):
+            self._answers = list(answers)
+            self.working = working
+            self.calls = 0
+
+        def close(self, status, timeout):
+            self.calls += 1
+            answer = self._answers.pop(0)
+            if answer == "Ctrl-C":
+                os.kill(os.getpid(), signal.SIGINT)
+                return False
+            self.whole = answer
+            return answer is True
+
+        def recorded(self):
+            return list(range(self.whole))
+
+        def ready(self, timeout):
+            return True
+
+    def close(self, session, tracker, signum=None):
+        with Interrupts() as interrupts:
+            interrupts.signum = signum
+            return session._close(tracker, "FINISHED", interrupts), interrupts.signum
+
+    def test_are_waited_for_as_long_as_it_takes_in_more(self, session):
+        assert self.close(session, self.Tracker(3, 4, 5, True)) == (True, None)
+        assert session.display.problems == []
+
+    def test_where_it_takes_in_nothing_more_they_are_kept_for_the_next_run(self, session):
+        tracker = self.Tracker(3, 4, 4)
+        assert self.close(session, tracker) == (False, None)
+        assert tracker.calls == 3
+        (problem,) = session.display.problems
+        assert problem.endswith("and the next run of the study adds it")
+
+    def test_ctrl_c_ends_the_wait_and_says_so(self, session):
+        tracker = self.Tracker(3, "Ctrl-C", 5)
+        assert self.close(session, tracker) == (False, signal.SIGINT)
+        assert tracker.calls == 2
+        assert session.display.problems[0] == "stopped waiting for MLflow"
+
+    def test_a_ctrl_c_that_ended_the_search_does_not_end_this_too(self, session):
+        assert self.close(session, self.Tracker(3, True), signal.SIGINT) == (True, signal.SIGINT)
 
 
 class TestFigures:

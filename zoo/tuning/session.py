@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_LAST_WORDS_SECONDS = 60.0  # how long MLflow may take to hear the rest, at the end
+# How long MLflow may take in nothing whole at the end: a large model on a slow line is one thing, and
+# whoever does not want to wait for it says so with Ctrl-C.
+_LAST_WORDS_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,10 @@ class Session(AbstractContextManager["Session"]):
                     self.display.phase("finishing the record …")
                     self._show_front(search, tracker)
                 finally:  # whatever else is lost: no run is left as if it were still at work
-                    recorded = self._close(tracker, status)
+                    recorded = self._close(tracker, status, interrupts)
                 drop_copies(self.record, search, [*self._heard, *tracker.recorded()])
+        if interrupts.signum is not None:  # also where it came when the search was over
+            outcome = replace(outcome, interrupted=interrupts.exit_status)
         best = outcome.best
         known = recorded or (best is not None and best[0] in [*self._heard, *tracker.recorded()])
         uri = self._model_address(search.uid(best[0]), recorded) if best is not None and known else ""
@@ -270,7 +274,7 @@ class Session(AbstractContextManager["Session"]):
                 try:
                     self.display.phase("finishing the record …")
                 finally:
-                    if self._close(tracker, status):
+                    if self._close(tracker, status, interrupts):
                         record.recorded()
         epochs = [event for event in record.events() if event["event"] == "epoch"]
         return TrainResult(
@@ -371,13 +375,19 @@ class Session(AbstractContextManager["Session"]):
             if tracker.close(timeout=_LAST_WORDS_SECONDS):
                 record.recorded()
 
-    def _close(self, tracker: BackgroundTracker, status: str) -> bool:
-        """Wait for MLflow as long as it takes in more; whether it has everything."""
-        recorded = -1
-        while not (closed := tracker.close(status, timeout=_LAST_WORDS_SECONDS)):
-            before, recorded = recorded, len(tracker.recorded())
-            if not tracker.working or recorded == before:
-                break
+    def _close(self, tracker: BackgroundTracker, status: str, interrupts: Interrupts) -> bool:
+        """Wait for MLflow as long as it takes in more, or until Ctrl-C; whether it has everything."""
+        recorded, closed = -1, False
+        # One that ended the search already does not end this too: the record is to be closed after it.
+        may_leave = interrupts.welcome() if interrupts.signum is None else nullcontext()
+        try:
+            with may_leave:
+                while not (closed := tracker.close(status, timeout=_LAST_WORDS_SECONDS)):
+                    before, recorded = recorded, len(tracker.recorded())
+                    if not tracker.working or recorded == before:
+                        break
+        except Interrupted:
+            self.display.problem("stopped waiting for MLflow")
         if not closed:
             self._tell_failure(tracker)
             self.display.problem(
