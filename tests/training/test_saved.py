@@ -150,7 +150,9 @@ class TestWhatIsImported:
         assert "json" in sys.modules
         sys.modules.pop("json.tool", None)
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.tool", "config": {}})
-        with pytest.raises(ModelError, match=r"json\.tool, which is not a zoo plugin; import json\.tool first"):
+        with pytest.raises(
+            ModelError, match=r"json\.tool, which is not a zoo plugin; import json\.tool first"
+        ):
             import_needs(file)
         assert "json.tool" not in sys.modules
 

@@ -113,7 +113,9 @@ def said(process):
     return process.stdout.read(), process.stderr.read()
 
 
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_what_may_be_left(start, signum, status):
     process = start(WAITS)
     process.send_signal(signum)

@@ -125,7 +125,9 @@ class TestTheBeginning:
             open_search(url=url)
         assert str(refused.value).startswith(f"The Optuna storage {url} cannot be opened: ")
         assert "\n" not in str(refused.value)
-        assert str(refused.value).endswith("--storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db")
+        assert str(refused.value).endswith(
+            "--storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db"
+        )
 
     @pytest.mark.parametrize("character", "?#%")
     def test_a_path_that_an_address_would_misread_is_refused(self, tmp_path, character):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import Future
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ class Tracker:
 
 
 class TestTrainings:
-    RUN = {"uid": "abc", "name": "training-007", "number": 7}
+    RUN: ClassVar = {"uid": "abc", "name": "training-007", "number": 7}
 
     @pytest.fixture
     def trackers(self, session, monkeypatch):

@@ -13,7 +13,7 @@ from zoo.trial import TrialConfig
 
 
 class Display(Protocol):
-    """Told of everything that happens; shows what it likes. It never raises: nobody may be there to see it."""
+    """Told of everything that happens; shows what it likes. It never raises: nobody may be there to see."""
 
     def phase(self, text: str) -> None:
         """What is being done before and after the trials."""

@@ -192,7 +192,8 @@ class StudyRecord:
             owner = self._lock.read().strip() or "another process"
             self._lock.close()
             raise StudyError(
-                f"The study '{self._study}' is being worked on by {owner}; wait for it, or stop it with Ctrl-C."
+                f"The study '{self._study}' is being worked on by {owner}; wait for it, "
+                "or stop it with Ctrl-C."
             ) from None
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()}")

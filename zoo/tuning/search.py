@@ -265,10 +265,11 @@ class OptunaSearch:
         if elsewhere not in (home, place) and running:
             name = self._definition.name
             listed = ", ".join(str(trial.number) for trial in running)
-            run = f"Trials {listed} of '{name}' run" if len(running) > 1 else f"Trial {listed} of '{name}' runs"
+            trials, run = ("Trial", "runs") if len(running) == 1 else ("Trials", "run")
             raise ZooError(
-                f"{run} in {attributes.get(_PLACE, elsewhere)}; wait for it there. If nothing is at work there "
-                f"any more, take the study over: echo {elsewhere} > {shlex.quote(str(record.folder / 'home'))}. "
+                f"{trials} {listed} of '{name}' {run} in {attributes.get(_PLACE, elsewhere)}; wait for it "
+                "there. If nothing is at work there any more, take the study over: "
+                f"echo {shlex.quote(elsewhere)} > {shlex.quote(str(record.folder / 'home'))}. "
                 f"Or begin a study of your own: the same command with --name {name}-2"
             )
         self._study.set_user_attr(_PLACE, place)
