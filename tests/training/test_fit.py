@@ -44,13 +44,17 @@ def train(model, splits):
     def run(objective="val_loss", direction="minimize", **training):
         reported = []
 
-        def on_epoch(epoch, metrics):
+        lasts = []
+
+        def on_epoch(epoch, metrics, is_last):
             reported.append(dict(metrics))
+            lasts.append(is_last)
             assert epoch == len(reported)
             return True
 
         settings = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, **training}
         best = fit(model, *splits, objective, direction, on_epoch, lambda epoch, fraction: None, **settings)
+        assert lasts == [False] * (len(lasts) - 1) + [True]  # whether it ends early or not
         return best, reported
 
     return run
@@ -137,8 +141,9 @@ class TestTheBestEpoch:
     def test_an_answer_of_false_is_the_last_one(self, model, splits):
         heard = []
 
-        def on_epoch(epoch, metrics):
+        def on_epoch(epoch, metrics, is_last):
             heard.append(epoch)
+            assert not is_last
             return epoch < 2
 
         fit(model, *splits, "val_loss", "minimize", on_epoch, lambda *_: None, epochs=9, batch_size=16)

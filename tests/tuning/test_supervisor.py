@@ -220,20 +220,11 @@ class TestTheWayOfAnEvent:
 
     def test_after_its_last_epoch_no_trial_is_pruned(self, stage, monkeypatch):
         """There would be nothing left to save."""
-        here = stage([complete()], "search.trials=1", "training.epochs=1")
+        last = [STARTED, {**epoch(2, 0.5), "last": True}, end(best_val_accuracy=0.5, best_epoch=2)]
+        here = stage([last, RUNS_ON], "search.trials=2")
         monkeypatch.setattr(here.search, "report", lambda *report: False)
         here.run()
-        assert here.log.count(("answer", 0, True)) == 1
-
-    def test_the_last_epoch_is_that_of_the_fine_tuning(self, stage, monkeypatch):
-        epochs = [epoch(number, 0.5) for number in (1, 2, 3)]
-        trial = [STARTED, *epochs, end(best_val_accuracy=0.5, best_epoch=1)]
-        fine_tuning = ("training.epochs=2", "training.fine_tune_layers=4", "training.fine_tune_epochs=1")
-        here = stage([trial, [STARTED, *epochs]], "search.trials=2", *fine_tuning)
-        monkeypatch.setattr(here.search, "report", lambda number, epoch, best: number == 0 and epoch < 3)
-        here.run()
-        answers = [entry[1:] for entry in here.log if entry[0] == "answer"]
-        assert answers == [(0, True), (0, True), (0, True), (1, False)]
+        assert [entry[1:] for entry in here.log if entry[0] == "answer"] == [(0, True), (1, False)]
         assert here.states() == ["COMPLETE", "PRUNED"]
 
 
@@ -273,13 +264,6 @@ class TestFolds:
         trial = self.trial((0.5, 0.5), (0.5,), (0.5,))
         _, heard = self.heard(stage, monkeypatch, trial, "training.epochs={ low = 2, high = 10 }")
         assert [step for step, _ in heard] == [1, 2, 11, 21]
-
-    def test_only_after_the_last_epoch_of_the_last_fold_nothing_is_pruned(self, stage, monkeypatch):
-        here, _ = self.heard(stage, monkeypatch, self.trial((0.5, 0.5, 0.5)), goes_on=False)
-        assert here.log.count(("answer", 0, False)) == 1  # after the very first
-        last = [STARTED, {**epoch(3, 0.5), "fold": 3}, end(best_val_accuracy=0.5, best_epoch=1)]
-        here, _ = self.heard(stage, monkeypatch, last, "search.trials=2", goes_on=False)
-        assert here.log.count(("answer", 1, True)) == 1
 
     def test_the_least_is_best_where_that_is_the_objective(self, stage, monkeypatch):
         def losses(fold, *values):
