@@ -176,4 +176,20 @@ def test_progress_is_told_a_few_times_a_second(model, splits, monkeypatch):
         epochs=1,
         batch_size=8,
     )
-    assert told == [(1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0)]
+    assert told == [(1, 0.125), (1, 0.375), (1, 0.625), (1, 0.875)]
+
+
+def test_nothing_of_a_batch_is_waited_for(model, splits, keras, monkeypatch):
+    """Keras reads the metrics after every batch as soon as one callback wants to hear of its end."""
+    lists = []
+    whole = keras.Model.fit
+
+    def watched(self, *arguments, callbacks, **keywords):
+        lists.append(keras.callbacks.CallbackList(callbacks, model=self))
+        return whole(self, *arguments, callbacks=callbacks, **keywords)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    fit(model, *splits, "val_loss", "minimize", lambda *_: True, lambda *_: None, epochs=1, batch_size=16)
+    (callbacks,) = lists
+    ends = [type(callback).on_train_batch_end for callback in callbacks.callbacks]
+    assert set(ends) == {keras.callbacks.Callback.on_train_batch_end}

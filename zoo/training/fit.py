@@ -177,11 +177,13 @@ def _reporter(shuffle: Callable[[int], None], on_epoch: OnEpoch, on_progress: On
             self.began = self.told = time.perf_counter()
             self.rate = _learning_rate(self.model)
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # Not `on_train_batch_end`: for a callback with that, Keras makes numbers of the metrics after every
+        # batch, and waits each time until the GPU has come to them.
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             now = time.perf_counter()
             if now - self.told > 0.3 and self.params.get("steps"):
                 self.told = now
-                on_progress(self.epoch, (batch + 1) / self.params["steps"])
+                on_progress(self.epoch, batch / self.params["steps"])
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             metrics = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
