@@ -61,7 +61,8 @@ KIDS = """
         enter_child({"ZOO_TEST_WORD": "hello"}, Path(log))
         print("printed")
         os.write(2, b"written\\n")
-        connection.send((os.environ["ZOO_TEST_WORD"], signal.getsignal(signal.SIGINT) == signal.SIG_IGN))
+        ignored = [signal.getsignal(signum) == signal.SIG_IGN for signum in (signal.SIGINT, signal.SIGHUP)]
+        connection.send((os.environ["ZOO_TEST_WORD"], all(ignored)))
 
     def names_main(connection):
         connection.send(getattr(sys.modules["__main__"], "__file__", None))

@@ -141,10 +141,11 @@ def wait(children: Sequence[Child], timeout: float) -> list[Child]:
 def enter_child(environment: Mapping[str, str], log: Path) -> None:
     """First thing in a child: its environment, its own log, its end with the parent's.
 
-    A Ctrl-C in the terminal reaches every process of the group; here it is ignored, because the
-    parent answers it.
+    A Ctrl-C in the terminal reaches every process of the group, and so does its end; here they are
+    ignored, because the parent answers them.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
     os.environ.update(environment)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
@@ -202,8 +203,11 @@ def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) 
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """A process started in here never hears a Ctrl-C; the parent answers it for all of them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """A process started in here never hears what the terminal tells all of its group.
+
+    That is Ctrl-C, and that it was closed; the parent answers for all of them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

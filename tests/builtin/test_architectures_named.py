@@ -148,7 +148,7 @@ def test_a_training_learns(name, shape, classes, seed):
         split,
         "val_loss",
         "minimize",
-        lambda epoch, metrics: reported.append(metrics) or True,
+        lambda epoch, metrics, is_last: reported.append(metrics) or True,
         lambda *_: None,
         epochs=2,
         batch_size=16,

@@ -146,7 +146,7 @@ def test_in_a_training(policy):
     model, kept = assemble(network, layers, (8, 8, 1))
     seen = []
 
-    def on_epoch(epoch, metrics):
+    def on_epoch(epoch, metrics, is_last):
         seen.append(metrics)
         return True
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
-from end_to_end_tools import epochs
+from end_to_end_studies import BUSY, TINY
+from end_to_end_tools import epochs, mlflow_client, read_events
 
 
 def without_a_traceback(done):
@@ -49,8 +52,6 @@ class TestTheSupervisorIsKilled:
 
     def test_their_curves_are_whole(self, busy):
         """What was in the file and had not reached MLflow is there now."""
-        from end_to_end_tools import mlflow_client
-
         client = mlflow_client(busy.zoo.folder)
         for run in busy.after.children:
             recorded = epochs(busy.zoo.events("busy", int(run.data.tags["zoo.trial"])))
@@ -104,7 +105,7 @@ class TestASecondSupervisor:
     def test_is_refused_while_the_first_is_at_work(self, busy):
         assert busy.refused.returncode == 2
         (line,) = busy.refused.stderr.splitlines()
-        assert line.startswith("error: The study 'busy' is being tuned by process ")
+        assert line.startswith("error: The study 'busy' is being worked on by process ")
         assert line.endswith("; wait for it, or stop it with Ctrl-C.")
 
 
@@ -137,3 +138,40 @@ class TestTheEnd:
         """Memory-mapped: its pages are in memory once for all trials."""
         (folder,) = [path for path in (busy.zoo.folder / "mlruns/zoo/.cache").iterdir() if path.is_dir()]
         assert folder / "train-images.npy" in busy.maps[which]
+
+
+@pytest.mark.slow
+def test_where_nobody_reads_its_progress_any_more_it_goes_on_and_its_record_is_whole(new_zoo):
+    zoo = new_zoo("unread", tiny=TINY)
+    command = [zoo.script, "tune", "--study", "tiny"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=zoo.folder, env=zoo.environment, text=True, **pipes)
+    process.stderr.readline()
+    process.stderr.close()
+    stdout = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=240) == 0
+    assert stdout.startswith("best: trial ")
+    after = zoo.snapshot("tiny")
+    assert after.statuses == ["FINISHED", "FINISHED"]
+    assert [run.info.status for run in after.parents] == ["FINISHED"]
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_is_put_in_order_by_the_next_run(new_zoo):
+    zoo = new_zoo("killed", busy=BUSY)
+    trainings = zoo.folder / "mlruns" / "zoo" / "busy" / "training"
+    with zoo.running("train", "--study", "busy") as training:
+        training.until(
+            lambda: any(len(epochs(read_events(folder))) > 1 for folder in trainings.glob("*")), "two epochs"
+        )
+        training.process.kill()
+        training.process.wait()
+    done = zoo("train", "--study", "busy", "--set", "training.epochs=1")
+    assert done.returncode == 0, done.stderr
+    assert "warning: the last training-baseline was killed; put in order: " in done.stderr
+    client = mlflow_client(zoo.folder)
+    experiment = client.get_experiment_by_name("busy").experiment_id
+    runs = sorted(client.search_runs([experiment]), key=lambda run: run.info.start_time)
+    assert [run.info.status for run in runs] == ["FAILED", "FINISHED"]
+    assert runs[0].data.tags["zoo.reason"] == "interrupted: zoo train was killed"

@@ -73,10 +73,11 @@ def trained(
     model, splits, objective="val_loss", direction="minimize", answers=lambda epoch: True, **training
 ):
     """The best epoch, what every epoch reported, the weights after each."""
-    reported, weights = [], []
+    reported, lasts, weights = [], [], []
 
-    def on_epoch(epoch, metrics):
+    def on_epoch(epoch, metrics, is_last):
         reported.append(dict(metrics))
+        lasts.append(is_last)
         weights.append(weights_of(model))
         assert epoch == len(reported)
         return answers(epoch)
@@ -87,6 +88,8 @@ def trained(
         **training,
     }
     best = fit(model, *splits, objective, direction, on_epoch, lambda *_: None, **settings)
+    assert not any(lasts[:-1])  # the last of the first phase is none
+    assert lasts[-1] == answers(len(lasts))
     return best, reported, weights
 
 

@@ -44,13 +44,17 @@ def train(model, splits):
     def run(objective="val_loss", direction="minimize", **training):
         reported = []
 
-        def on_epoch(epoch, metrics):
+        lasts = []
+
+        def on_epoch(epoch, metrics, is_last):
             reported.append(dict(metrics))
+            lasts.append(is_last)
             assert epoch == len(reported)
             return True
 
         settings = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, **training}
         best = fit(model, *splits, objective, direction, on_epoch, lambda epoch, fraction: None, **settings)
+        assert lasts == [False] * (len(lasts) - 1) + [True]  # whether it ends early or not
         return best, reported
 
     return run
@@ -137,8 +141,9 @@ class TestTheBestEpoch:
     def test_an_answer_of_false_is_the_last_one(self, model, splits):
         heard = []
 
-        def on_epoch(epoch, metrics):
+        def on_epoch(epoch, metrics, is_last):
             heard.append(epoch)
+            assert not is_last
             return epoch < 2
 
         fit(model, *splits, "val_loss", "minimize", on_epoch, lambda *_: None, epochs=9, batch_size=16)
@@ -171,4 +176,20 @@ def test_progress_is_told_a_few_times_a_second(model, splits, monkeypatch):
         epochs=1,
         batch_size=8,
     )
-    assert told == [(1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0)]
+    assert told == [(1, 0.125), (1, 0.375), (1, 0.625), (1, 0.875)]
+
+
+def test_nothing_of_a_batch_is_waited_for(model, splits, keras, monkeypatch):
+    """Keras reads the metrics after every batch as soon as one callback wants to hear of its end."""
+    lists = []
+    whole = keras.Model.fit
+
+    def watched(self, *arguments, callbacks, **keywords):
+        lists.append(keras.callbacks.CallbackList(callbacks, model=self))
+        return whole(self, *arguments, callbacks=callbacks, **keywords)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    fit(model, *splits, "val_loss", "minimize", lambda *_: True, lambda *_: None, epochs=1, batch_size=16)
+    (callbacks,) = lists
+    ends = [type(callback).on_train_batch_end for callback in callbacks.callbacks]
+    assert set(ends) == {keras.callbacks.Callback.on_train_batch_end}

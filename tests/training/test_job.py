@@ -141,6 +141,8 @@ class TestTheEnd:
         """The loss falls, so the highest is the first; and the weights are that epoch's."""
         trial = run(replace(config, objective="loss", direction="maximize"), epochs=9, patience=2)
         assert len(trial.epochs) == 3
+        lasts = [event.get("last", False) for event in trial.events if event["event"] == "epoch"]
+        assert lasts == [False, False, True]  # the supervisor shall not prune what has ended
         summary = trial.finished["summary"]
         assert (summary["best_epoch"], summary["best_loss"]) == (1, trial.epochs[0]["loss"])
         assert trial.finished["state"] == "complete"
@@ -266,6 +268,8 @@ class TestFolds:
         trial = run(worse, epochs=9, patience=1)
         places = [(event["fold"], event["epoch"]) for event in trial.events if event["event"] == "epoch"]
         assert places == [(fold, epoch) for fold in (1, 2) for epoch in (1, 2)]
+        lasts = [event.get("last", False) for event in trial.events if event["event"] == "epoch"]
+        assert lasts == [False, False, False, True]
         assert trial.finished["state"] == "complete"
         assert trial.finished["summary"]["best_epoch"] == 1
 

@@ -146,6 +146,16 @@ class TestWhatIsImported:
         )
         assert "antigravity" not in sys.modules
 
+    def test_a_package_that_is_imported_says_nothing_for_its_other_modules(self, tmp_path):
+        assert "json" in sys.modules
+        sys.modules.pop("json.tool", None)
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.tool", "config": {}})
+        with pytest.raises(
+            ModelError, match=r"json\.tool, which is not a zoo plugin; import json\.tool first"
+        ):
+            import_needs(file)
+        assert "json.tool" not in sys.modules
+
     def test_what_is_imported_already_is_trusted(self, tmp_path):
         import_needs(keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.decoder", "config": {}}))
 

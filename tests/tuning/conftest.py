@@ -15,6 +15,7 @@ from zoo.hookspecs import hookimpl
 from zoo.registry import Plugin, Registry
 from zoo.space import Int
 from zoo.study import StudyDefinition, parse_study
+from zoo.tuning.record import StudyRecord
 from zoo.tuning.search import OptunaSearch
 
 
@@ -74,22 +75,22 @@ def storage(tmp_path: Path, empty_optuna: Path) -> str:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def record(tmp_path: Path) -> StudyRecord:
     """The folder of the example study."""
-    folder = tmp_path / "mlruns" / "zoo" / "example"
-    folder.mkdir(parents=True)
-    return folder
+    record = StudyRecord(tmp_path, "example")
+    record.open()
+    return record
 
 
 @pytest.fixture
 def open_search(
-    define: Callable[..., StudyDefinition], storage: str, home: Path
+    define: Callable[..., StudyDefinition], storage: str, record: StudyRecord
 ) -> Callable[..., OptunaSearch]:
     """open_search("search.trials=3") -> the example's search, as every new process opens it."""
 
     def make(
         *overrides: str, name: str = "example", manifest: Any = MANIFEST, url: str = storage, **keywords: Any
     ) -> OptunaSearch:
-        return OptunaSearch(define(*overrides, name=name), manifest, url, **{"home": home, **keywords})
+        return OptunaSearch(define(*overrides, name=name), manifest, url, **{"record": record, **keywords})
 
     return make

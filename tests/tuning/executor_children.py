@@ -43,7 +43,8 @@ def talks_until_told(connection):
     go_on = True
     while go_on:
         epoch += 1
-        connection.send({"event": "epoch", "time": time.time(), "epoch": epoch, "metrics": {}})
+        place = {"epoch": epoch, "pid": os.getpid()}
+        connection.send({"event": "epoch", "time": time.time(), **place, "metrics": {}})
         go_on = connection.recv()
     connection.send(end(epochs=epoch))
 

@@ -22,7 +22,10 @@ COMPLETE = {**ended("complete", ""), "summary": {"best_val_accuracy": 0.5, "best
 
 
 class Stage(NoDisplay):
-    """Executor, tracker and display in one; where the trial has nothing more to say, Ctrl-C is pressed."""
+    """Executor, tracker and display in one; where the trial has nothing more to say, Ctrl-C is pressed.
+
+    `None` among its events is where it is pressed before they were read.
+    """
 
     def __init__(self, folder, config, events):
         self.config = config
@@ -35,12 +38,18 @@ class Stage(NoDisplay):
         assert folder == self.record.folder
 
     def wait(self, timeout):
-        if not self.events:
+        if not timeout:
+            return [7] if self.events else []
+        if not self.events or self.events[0] is None:
+            self.events = deque(event for event in self.events if event is not None)
             os.kill(os.getpid(), signal.SIGINT)
         return [7]
 
     def read(self, number):
-        return self.events.popleft()
+        event = self.events.popleft()
+        if isinstance(event, BaseException):
+            raise event
+        return event
 
     def answer(self, number, go_on):
         self.answers.append(go_on)
@@ -88,6 +97,7 @@ def test_any_other_end_is_an_error_that_names_the_log(stage, state):
     assert "it fell" in str(failed.value)
     assert str(here.record.folder / "output.log") in str(failed.value)
     assert here.tracked[-1] == (7, "finished")
+    assert not here.stopped
 
 
 def test_ctrl_c_ends_it_with_its_record_whole(stage):
@@ -95,6 +105,35 @@ def test_ctrl_c_ends_it_with_its_record_whole(stage):
     with pytest.raises(TrialFailed, match="stopped") as stopped:
         here.run()
     assert stopped.value.exit_status == 130
+    assert str(here.record.folder) in str(stopped.value)
     assert here.stopped
     assert here.record.finished()["reason"] == "interrupted"
+    assert here.tracked[-1] == (7, "finished")
+
+
+def test_an_end_that_was_there_when_ctrl_c_came_is_its_end(stage):
+    here = stage(STARTED, None, EPOCH, COMPLETE)
+    assert here.run() == COMPLETE
+    assert here.record.events() == [STARTED, EPOCH, COMPLETE]
+
+
+@pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
+def test_whatever_else_stops_it_mlflow_hears_of_the_end(stage, error):
+    here = stage(STARTED, error)
+    with pytest.raises(type(error)):
+        here.run()
+    assert here.stopped
+    assert here.record.finished()["reason"] == "interrupted: the training was stopped"
+    assert here.tracked[-1] == (7, "finished")
+
+
+def test_a_full_disk_too(stage, monkeypatch):
+    here = stage(STARTED, EPOCH)
+
+    def full(event):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(here.record, "append", full)
+    with pytest.raises(OSError, match="no space left"):
+        here.run()
     assert here.tracked[-1] == (7, "finished")

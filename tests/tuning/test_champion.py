@@ -62,8 +62,16 @@ def test_it_is_scored_once_and_read_back_afterwards(tmp_path):
     assert stage.score() == METRICS
     assert stage.score() == METRICS
     assert stage.evaluated == [("001", True, "d")]
-    assert stage.tracked == [(1, {"number": 1}, "tested", METRICS)]
+    # MLflow hears it again: it may have been away the first time.
+    assert stage.tracked == [(1, {"number": 1}, "tested", METRICS)] * 2
     assert [event["event"] for event in stage.record.trial(1).events()] == ["tested"]
+
+
+def test_a_score_that_is_not_in_its_file_any_more_is_none(tmp_path):
+    stage = Stage(tmp_path, best=(1, 0.9))
+    stage.search.set_tested(1)
+    assert stage.score() == {}
+    assert stage.tracked == []
 
 
 def test_a_better_one_is_scored_in_its_turn(tmp_path):
@@ -85,6 +93,7 @@ def test_a_model_that_is_gone_is_told(tmp_path):
     (stage.record.trial(1).folder / "model.keras").unlink()
     assert stage.score() == {}
     assert "its model is not in" in stage.problems[0]
+    assert stage.problems[0].endswith("; to have it again: zoo train --study example --trial 1")
     assert stage.search.tested() is None
 
 

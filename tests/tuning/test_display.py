@@ -52,6 +52,25 @@ def search(display, config):
     display.end()
 
 
+class Lost(io.StringIO):
+    """A terminal or a pipe that nobody reads any more."""
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+        self.tried = 0
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.tried += 1
+        raise self._error("gone")
+
+    def flush(self):
+        raise self._error("gone")
+
+
 class TestPlain:
     @pytest.fixture
     def lines(self, config):
@@ -71,6 +90,12 @@ class TestPlain:
             "trial 4  pruned  val_accuracy 0.5000  T  (pruned after epoch 1)  [5/9]  best 0.8750 (trial 2)",
             "finishing …",
         ]
+
+    @pytest.mark.parametrize("error", [BrokenPipeError, ValueError])
+    def test_where_nobody_reads_any_more_it_falls_silent(self, config, error):
+        stream = Lost(error)
+        search(PlainDisplay(stream), config)
+        assert stream.tried == 1
 
     def test_has_no_control_characters(self, lines):
         assert not re.search(r"[\x00-\x1f\x7f]", "".join(lines))
@@ -156,6 +181,15 @@ class TestLive:
         assert len(failed) == 1
         assert failed[0].endswith("RuntimeError: no [bold]room[/bold]")
         assert any(re.match(r"trial   4  pruned    val_accuracy 0.5000  \d", line) for line in lines)
+
+    @pytest.mark.parametrize("error", [OSError, BrokenPipeError, ValueError])
+    def test_where_the_terminal_is_gone_the_search_goes_on(self, monkeypatch, config, error):
+        stream = Lost(error)
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        search(LiveDisplay(), config)
+        assert stream.tried > 1
+        assert sys.stderr is stream
 
     def test_it_leaves_the_terminal_as_it_was(self, terminal, config):
         search(LiveDisplay(), config)

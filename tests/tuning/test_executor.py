@@ -166,9 +166,9 @@ def test_a_trial_that_dies_is_told_as_failed_with_how_it_died(executor, start, w
 
 def test_a_trial_that_is_killed_from_outside(executor, start):
     start(0, "listens")
-    next_event(executor, 0)
+    pid = next_event(executor, 0)["pid"]
     start(1, "talks_until_told")
-    os.kill(executor.pid(0), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     assert next_event(executor, 0)["reason"] == "killed by signal 9"
     assert executor.running == [1]
     assert next_event(executor, 1)["epoch"] == 1  # the other goes on
@@ -181,11 +181,12 @@ def test_a_trial_that_closes_the_pipe_and_stays_is_ended(executor, start, monkey
     assert next_event(executor, 0)["reason"] == "killed by signal 9"
 
 
-def test_ctrl_c_in_the_terminal_is_not_for_the_trials(executor, start):
-    """It reaches every process of the group; the supervisor answers it."""
+def test_what_happens_to_the_terminal_is_not_for_the_trials(executor, start):
+    """It reaches every process of the group, and so does its end; the supervisor answers them."""
     start(0, "talks_until_told")
-    next_event(executor, 0)
-    os.kill(executor.pid(0), signal.SIGINT)
+    pid = next_event(executor, 0)["pid"]
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        os.kill(pid, signum)
     executor.answer(0, True)
     assert next_event(executor, 0)["epoch"] == 2
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, sent for real to a process of their own."""
+"""Ctrl-C, SIGTERM and SIGHUP, sent for real to a process of their own."""
 
 from __future__ import annotations
 
@@ -34,6 +34,34 @@ with Interrupts() as interrupts:
     print("half", flush=True)
     os.kill(os.getpid(), signal.SIGINT)
     print("whole", flush=True)
+    try:
+        with interrupts.welcome():
+            print("never here", flush=True)
+    except Interrupted:
+        print("ended with", interrupts.exit_status, flush=True)
+"""
+
+# The signal comes between the check whether one came and the stretch that may be left.
+BETWEEN = """
+import os, signal
+from zoo.tuning.interrupts import Interrupted, Interrupts
+
+class Sudden(Interrupts):
+    @property
+    def signum(self):
+        came = self._signum
+        if came is None and self._armed:
+            self._armed = False
+            os.kill(os.getpid(), signal.SIGINT)
+        return came
+    @signum.setter
+    def signum(self, number):
+        self._signum = number
+    _armed = False
+
+with Sudden() as interrupts:
+    print("begun", flush=True)
+    interrupts._armed = True
     try:
         with interrupts.welcome():
             print("never here", flush=True)
@@ -85,7 +113,9 @@ def said(process):
     return process.stdout.read(), process.stderr.read()
 
 
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_what_may_be_left(start, signum, status):
     process = start(WAITS)
     process.send_signal(signum)
@@ -95,6 +125,26 @@ def test_a_signal_ends_what_may_be_left(start, signum, status):
 
 def test_a_signal_waits_for_what_is_half_done(start):
     assert said(start(WRITES)) == ("whole\nended with 130\n", "")
+
+
+def test_a_signal_just_before_a_stretch_that_may_be_left_ends_it(start):
+    assert said(start(BETWEEN)) == ("ended with 130\n", "")
+
+
+def test_one_that_was_started_with_nohup_outlives_its_terminal(start):
+    process = start("import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WAITS)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    assert said(process) == ("ended with 143\n", "")
+
+
+def test_a_second_signal_ends_it_at_once_also_where_nobody_reads(start):
+    process = start(HANGS)
+    process.stderr.close()
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 129
 
 
 @pytest.mark.parametrize(
@@ -111,10 +161,11 @@ def test_a_second_signal_ends_it_at_once(start, second, status):
 
 
 def test_afterwards_signals_are_what_they_were():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     with Interrupts():
         assert signal.getsignal(signal.SIGINT) != before[0]
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_outside_the_main_thread_they_are_left_alone():

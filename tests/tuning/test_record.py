@@ -80,6 +80,26 @@ class TestOfATrial:
         assert left == {"config.json", "events.jsonl", "summary.txt", "output.log"}
 
 
+class TestOfATraining:
+    def test_says_which_run_it_is_until_mlflow_has_all_of_it(self, tmp_path):
+        record = StudyRecord(tmp_path, "example").training()
+        record.begin({})
+        assert record.unrecorded() is None
+        run = {"uid": "abc", "name": "training-baseline", "number": 0}
+        record.is_run(run)
+        (again,) = StudyRecord(tmp_path, "example").trainings()
+        assert (again.folder, again.unrecorded()) == (record.folder, run)
+        for _ in range(2):
+            again.recorded()
+            assert record.unrecorded() is None
+
+    def test_one_whose_writer_was_killed_over_it_has_no_run_yet(self, tmp_path):
+        record = StudyRecord(tmp_path, "example").training()
+        record.begin({})
+        (record.folder / "unrecorded.json").write_text('{"uid": "ab')
+        assert record.unrecorded() is None
+
+
 class TestOfAStudy:
     def test_has_a_folder_for_every_trial(self, tmp_path):
         record = StudyRecord(tmp_path, "example")
@@ -108,6 +128,16 @@ class TestOfAStudy:
         assert record.numbers() == []
         assert (record.folder / "trials-aaaaaaaa" / "003" / "config.json").exists()
 
+    def test_is_known_by_a_name_that_stays_when_it_is_moved(self, tmp_path):
+        for name in ("before", "another"):
+            StudyRecord(tmp_path / name, "example").open()
+        home = StudyRecord(tmp_path / "before", "example").home()
+        (tmp_path / "before").rename(tmp_path / "after")
+        moved = StudyRecord(tmp_path / "after", "example")
+        assert moved.home() == home != StudyRecord(tmp_path / "another", "example").home()
+        (moved.folder / "home").write_text("")  # its writer was killed
+        assert moved.home() == moved.home() != ""
+
     def test_is_of_one_process_at_a_time(self, tmp_path):
         command = [sys.executable, "-c", HOLD, str(tmp_path)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -116,7 +146,7 @@ class TestOfAStudy:
                 with pytest.raises(StudyError) as refused:
                     StudyRecord(tmp_path, "example").acquire()
                 assert str(refused.value) == (
-                    f"The study 'example' is being tuned by process {other.pid}; "
+                    f"The study 'example' is being worked on by process {other.pid}; "
                     "wait for it, or stop it with Ctrl-C."
                 )
                 StudyRecord(tmp_path, "another").acquire()

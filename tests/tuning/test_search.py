@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 
 import pytest
 from tuning_examples import DIGEST, MANIFEST
 
 from zoo.errors import ManifestError, ZooError
 from zoo.study import SAMPLERS
+from zoo.tuning.record import StudyRecord
 from zoo.tuning.search import default_storage, redacted
 
 optuna = pytest.importorskip("optuna")
@@ -91,6 +94,20 @@ class TestTheBeginning:
         assert json.loads(study.user_attrs["zoo.manifest"])["seed"] == 0
         assert len(study.trials) == 1
 
+    def test_one_that_was_never_begun_may_change(self, define, open_search, storage):
+        """MLflow did not answer, and the next attempt is another one."""
+        before = open_search(manifest={**MANIFEST, "seed": 0})
+        objective = 'objective=["val_loss", "parameters"]'
+        changed = ("training.learning_rate=0.02", objective)
+        search = open_search(*changed, manifest={**MANIFEST, "seed": 1})
+        assert search.uid() == before.uid()  # MLflow may know it already
+        study = optuna.load_study(study_name="example", storage=storage)
+        assert json.loads(study.user_attrs["zoo.manifest"])["seed"] == 1
+        assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+        definition = define(*changed)
+        assert search.ask().config == definition.baseline(DIGEST, definition.seed_of(0))
+        assert len(study.trials) == 1
+
     def test_accepted_versions_are_the_ones_from_then_on(self, open_search):
         old, new = ({**MANIFEST, "plugins": {"zoo-odd": version}} for version in ("1.0", "2.0"))
         run(open_search(manifest=old))
@@ -108,6 +125,9 @@ class TestTheBeginning:
             open_search(url=url)
         assert str(refused.value).startswith(f"The Optuna storage {url} cannot be opened: ")
         assert "\n" not in str(refused.value)
+        assert str(refused.value).endswith(
+            "--storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db"
+        )
 
     @pytest.mark.parametrize("character", "?#%")
     def test_a_path_that_an_address_would_misread_is_refused(self, tmp_path, character):
@@ -432,22 +452,59 @@ class TestAbandoned:
 class TestASharedStorage:
     """A storage may be used from several machines; a folder's lock is of one."""
 
-    def test_what_runs_elsewhere_is_left_alone(self, open_search, tmp_path, storage):
-        elsewhere = tmp_path / "elsewhere" / "example"
-        elsewhere.mkdir(parents=True)
-        there = open_search(home=elsewhere)
-        there.ask()
-        with pytest.raises(ZooError, match=rf"Trial 0 of 'example' runs in .*{elsewhere}; wait for it there"):
+    @pytest.fixture
+    def elsewhere(self, tmp_path):
+        """The study's folder on another machine."""
+        record = StudyRecord(tmp_path / "elsewhere", "example")
+        record.open()
+        return record
+
+    @pytest.mark.parametrize(
+        ("running", "told"), [(1, "Trial 0 of 'example' runs"), (2, "Trials 0, 1 of 'example' run")]
+    )
+    def test_what_runs_elsewhere_is_left_alone(self, open_search, elsewhere, record, storage, running, told):
+        there = open_search(record=elsewhere)
+        for _ in range(running):
+            there.ask()
+        with pytest.raises(ZooError) as refused:
             open_search()
+        assert str(refused.value) == (
+            f"{told} in {socket.gethostname()}:{elsewhere.folder}; wait for it there. If nothing is at work "
+            f"there any more, take the study over: echo {elsewhere.home()} > {record.folder}/home. "
+            "Or begin a study of your own: the same command with --name example-2"
+        )
         assert stored(storage)[0].state == optuna.trial.TrialState.RUNNING
 
-    def test_when_nothing_runs_there_the_study_may_move(self, open_search, tmp_path):
-        elsewhere = tmp_path / "elsewhere" / "example"
-        elsewhere.mkdir(parents=True)
-        run(open_search(home=elsewhere))
+    def test_it_can_be_taken_over_as_the_message_says(self, open_search, elsewhere, record):
+        open_search(record=elsewhere).ask()
+        (record.folder / "home").write_text(elsewhere.home() + "\n")
+        assert open_search().abandoned() == [0]
+
+    def test_when_nothing_runs_there_the_study_may_move(self, open_search, elsewhere):
+        run(open_search(record=elsewhere))
         search = open_search()
         run(search)
         assert search.done() == 2
+
+    def test_a_killed_study_goes_on_after_its_folder_and_machine_had_another_name(
+        self, open_search, tmp_path, empty_optuna, monkeypatch
+    ):
+        before, after = tmp_path / "before", tmp_path / "after"
+        (before / "mlruns" / "zoo" / "example").mkdir(parents=True)
+        shutil.copyfile(empty_optuna, before / "mlruns" / "optuna.db")
+        killed = open_search(record=StudyRecord(before, "example"), url=default_storage(before))
+        number = killed.ask().number
+        before.rename(after)
+        monkeypatch.setattr(socket, "gethostname", lambda: "another-machine")
+        search = open_search(record=StudyRecord(after, "example"), url=default_storage(after))
+        assert search.abandoned() == [number]
+
+    def test_a_study_of_an_earlier_version_knows_its_folder_by_its_path(self, open_search, record, storage):
+        open_search().ask()
+        study = optuna.load_study(study_name="example", storage=storage)
+        study.set_user_attr("zoo.home", f"{socket.gethostname()}:{record.folder}")
+        assert open_search().abandoned() == [0]
+        assert study.user_attrs["zoo.home"] == record.home()
 
     def test_its_password_is_not_shown(self, open_search):
         url = "postgresql://zoo:se:cret@nowhere.invalid/optuna"

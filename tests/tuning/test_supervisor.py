@@ -63,8 +63,11 @@ class FakeExecutor:
         self._saying[number] = deque(script)
 
     def wait(self, timeout):
-        ready = [number for number, script in self._saying.items() if script]
-        if not ready:
+        ready = [number for number, script in self._saying.items() if script and script[0] is not None]
+        if not ready and timeout:
+            for script in self._saying.values():
+                if script and script[0] is None:  # behind it is what was said in the meantime
+                    script.popleft()
             os.kill(os.getpid(), signal.SIGINT)
         return ready
 
@@ -217,20 +220,11 @@ class TestTheWayOfAnEvent:
 
     def test_after_its_last_epoch_no_trial_is_pruned(self, stage, monkeypatch):
         """There would be nothing left to save."""
-        here = stage([complete()], "search.trials=1", "training.epochs=1")
+        last = [STARTED, {**epoch(2, 0.5), "last": True}, end(best_val_accuracy=0.5, best_epoch=2)]
+        here = stage([last, RUNS_ON], "search.trials=2")
         monkeypatch.setattr(here.search, "report", lambda *report: False)
         here.run()
-        assert here.log.count(("answer", 0, True)) == 1
-
-    def test_the_last_epoch_is_that_of_the_fine_tuning(self, stage, monkeypatch):
-        epochs = [epoch(number, 0.5) for number in (1, 2, 3)]
-        trial = [STARTED, *epochs, end(best_val_accuracy=0.5, best_epoch=1)]
-        fine_tuning = ("training.epochs=2", "training.fine_tune_layers=4", "training.fine_tune_epochs=1")
-        here = stage([trial, [STARTED, *epochs]], "search.trials=2", *fine_tuning)
-        monkeypatch.setattr(here.search, "report", lambda number, epoch, best: number == 0 and epoch < 3)
-        here.run()
-        answers = [entry[1:] for entry in here.log if entry[0] == "answer"]
-        assert answers == [(0, True), (0, True), (0, True), (1, False)]
+        assert [entry[1:] for entry in here.log if entry[0] == "answer"] == [(0, True), (1, False)]
         assert here.states() == ["COMPLETE", "PRUNED"]
 
 
@@ -270,13 +264,6 @@ class TestFolds:
         trial = self.trial((0.5, 0.5), (0.5,), (0.5,))
         _, heard = self.heard(stage, monkeypatch, trial, "training.epochs={ low = 2, high = 10 }")
         assert [step for step, _ in heard] == [1, 2, 11, 21]
-
-    def test_only_after_the_last_epoch_of_the_last_fold_nothing_is_pruned(self, stage, monkeypatch):
-        here, _ = self.heard(stage, monkeypatch, self.trial((0.5, 0.5, 0.5)), goes_on=False)
-        assert here.log.count(("answer", 0, False)) == 1  # after the very first
-        last = [STARTED, {**epoch(3, 0.5), "fold": 3}, end(best_val_accuracy=0.5, best_epoch=1)]
-        here, _ = self.heard(stage, monkeypatch, last, "search.trials=2", goes_on=False)
-        assert here.log.count(("answer", 1, True)) == 1
 
     def test_the_least_is_best_where_that_is_the_objective(self, stage, monkeypatch):
         def losses(fold, *values):
@@ -444,6 +431,28 @@ class TestInterrupted:
             ("tracker", number, "finished", state)
             for number, state in enumerate(["complete", "failed", "failed"])
         ]
+        assert here.executor.running == []
+
+    def test_what_a_trial_has_said_already_still_counts(self, stage):
+        done, runs = [STARTED, epoch(1, 0.5), None, complete(0.75)[-1]], [*RUNS_ON, None, epoch(2, 0.5)]
+        here = stage([done, runs], "search.trials=9", jobs=2)
+        outcome = here.run()
+        assert (outcome.interrupted, outcome.done, outcome.best) == (130, 1, (0, 0.75))
+        assert here.states() == ["COMPLETE", "FAIL"]
+        assert here.reasons() == ["", "interrupted"]
+        assert ("tracker", 0, "finished", "complete") in here.log
+        assert [event["event"] for event in here.record.trial(1).events()][1:] == [
+            "epoch",
+            "epoch",
+            "finished",
+        ]
+
+    def test_a_third_failure_among_that_leaves_no_trial_running(self, stage):
+        waiting = [[STARTED, None, end("failed", "it fell")] for _ in range(3)]
+        here = stage([RUNS_ON, *waiting], "search.trials=9", jobs=4)
+        with pytest.raises(TooManyFailures):
+            here.run()
+        assert here.states() == ["FAIL"] * 4
         assert here.executor.running == []
 
     def test_what_was_interrupted_is_run_again_and_does_not_count(self, stage):

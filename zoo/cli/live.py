@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -40,11 +43,30 @@ class _Running:
         return epochs / (self.config.folds * in_a_fold)
 
 
+class _Terminal:
+    """A stream that takes everything, also when the terminal behind it was closed: the search goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 class LiveDisplay:
     """Finished trials scroll by; those that run, and the study as a whole, stay at the bottom."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(file=cast(TextIO, _Terminal(sys.stderr)))
         self._spinner = Spinner("dots")
         self._phase = ""
         self._preparing: tuple[str, float | None] | None = None

@@ -25,6 +25,7 @@ def command(study: str, trial: int | None, overrides: tuple[str, ...], name: str
     """
     common.begin_loading_keras()
     from zoo.tuning import train
+    from zoo.tuning.display import told
 
     result = train(study, trial=trial, overrides=overrides, name=name, display=common.display(quiet))
     value = result.summary[f"best_{result.objective}"]
@@ -36,4 +37,4 @@ def command(study: str, trial: int | None, overrides: tuple[str, ...], name: str
     click.echo(f"{result.objective} {value:.4f} {where}")
     click.echo(f"model: {result.folder / 'model.keras'}")
     if not quiet:
-        click.echo(f"next: zoo ui   its curves and figures, in the experiment {result.study}", err=True)
+        told(f"next: zoo ui   its curves and figures, in the experiment {result.study}")

@@ -55,6 +55,7 @@ def command(
     """
     common.begin_loading_keras()
     from zoo.tuning import tune
+    from zoo.tuning.display import told
 
     result = tune(
         study,
@@ -70,23 +71,22 @@ def command(
     )
     if result.interrupted is not None:
         again = shlex.join(["zoo", *sys.argv[1:]])
-        click.echo(f"stopped with {result.done} of {result.total} trials done; go on with: {again}", err=True)
+        told(f"stopped with {result.done} of {result.total} trials done; go on with: {again}")
         return result.interrupted
     if result.rejected:
-        click.echo(
+        told(
             f"{result.rejected} of {result.done} trials were not trained: "
-            f"their networks have more than {result.max_parameters:,} parameters (max_parameters)",
-            err=True,
+            f"their networks have more than {result.max_parameters:,} parameters (max_parameters)"
         )
     if result.best is None:
-        click.echo("no trial was completed", err=True)
+        told("no trial was completed")
         return 1
     _print(result, result.best, quiet)
     return 0
 
 
 def _print(result: TuneResult, best: tuple[int, float], quiet: bool) -> None:
-    from zoo.tuning.display import value_text
+    from zoo.tuning.display import told, value_text
 
     if len(result.objectives) > 1:
         for number, values in result.front.items():
@@ -97,8 +97,7 @@ def _print(result: TuneResult, best: tuple[int, float], quiet: bool) -> None:
     click.echo(f"best: trial {number}, {value_text(result.objective, value)}{tested}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
     if not quiet:
-        click.echo(
+        told(
             f"next: zoo compare --study {result.study}   the trials, best first\n"
-            f"      zoo ui --study {result.study}        the same in MLflow's UI, with curves and figures",
-            err=True,
+            f"      zoo ui --study {result.study}        the same in MLflow's UI, with curves and figures"
         )

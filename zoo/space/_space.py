@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -131,10 +129,6 @@ class Space(Mapping[str, Parameter]):
 
     def as_json(self) -> dict[str, Any]:
         return {name: parameter.as_json() for name, parameter in self.items()}
-
-    def fingerprint(self) -> str:
-        """A digest that changes whenever anything about the search does."""
-        return hashlib.sha256(json.dumps(self.as_json()).encode()).hexdigest()
 
     def _walk(self, pick: Callable[[Parameter, int | None], Any]) -> dict[str, Any]:
         """`pick` a value for every active parameter in order; the inactive keep their default."""

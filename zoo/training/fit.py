@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from zoo.data import Split
 
-# Called after every epoch with its number (first is 1) and metrics; False ends the training.
-OnEpoch = Callable[[int, Mapping[str, float]], bool]
+# Called after every epoch with its number (first is 1), its metrics, and whether it was the last one
+# in any case; False ends the training.
+OnEpoch = Callable[[int, Mapping[str, float], bool], bool]
 OnProgress = Callable[[int, float], None]  # epoch, fraction of it that is done
 
 
@@ -82,12 +83,14 @@ def fit(
     best = _best_epoch(objective, direction, patience)
     reporter = _reporter(batches.shuffle, on_epoch, on_progress)
 
-    def train_phase(base_rate: float, first: int, count: int) -> None:
+    def train_phase(base_rate: float, first: int, count: int, *, is_final: bool) -> None:
         """Train epochs `first + 1` to `first + count`."""
-        callbacks = [reporter, best]
+        reporter.ends_after = first + count
+        reporter.is_final = is_final
+        callbacks = [best, reporter]  # whether it is the last epoch, `best` has to know first
         if schedule == "plateau":
             plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
-            callbacks.insert(1, plateau)
+            callbacks.insert(0, plateau)
         rate: Any = base_rate
         if schedule == "cosine":
             rate = keras.optimizers.schedules.CosineDecay(base_rate, decay_steps=count * len(batches))
@@ -106,10 +109,10 @@ def fit(
             verbose=0,
         )
 
-    train_phase(learning_rate, 0, epochs)
+    train_phase(learning_rate, 0, epochs, is_final=not to_unfreeze)
     if to_unfreeze and not reporter.told_to_stop:
         unfreeze(model, to_unfreeze)
-        train_phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
+        train_phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs, is_final=True)
     return best.best_epoch + 1 if best.best_weights is not None else None
 
 
@@ -165,6 +168,8 @@ def _reporter(shuffle: Callable[[int], None], on_epoch: OnEpoch, on_progress: On
 
     class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         told_to_stop = False
+        ends_after = 0  # the epoch after which this phase ends, unless it does earlier
+        is_final = True  # no other phase follows
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.epoch = epoch + 1
@@ -172,18 +177,21 @@ def _reporter(shuffle: Callable[[int], None], on_epoch: OnEpoch, on_progress: On
             self.began = self.told = time.perf_counter()
             self.rate = _learning_rate(self.model)
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # Not `on_train_batch_end`: for a callback with that, Keras makes numbers of the metrics after every
+        # batch, and waits each time until the GPU has come to them.
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             now = time.perf_counter()
             if now - self.told > 0.3 and self.params.get("steps"):
                 self.told = now
-                on_progress(self.epoch, (batch + 1) / self.params["steps"])
+                on_progress(self.epoch, batch / self.params["steps"])
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             metrics = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
             _check_finite(self.epoch, metrics)
             metrics["learning_rate"] = self.rate
             metrics["epoch_seconds"] = time.perf_counter() - self.began
-            if not on_epoch(self.epoch, metrics):
+            is_last = self.is_final and (self.epoch == self.ends_after or self.model.stop_training)
+            if not on_epoch(self.epoch, metrics, is_last):
                 self.told_to_stop = self.model.stop_training = True
 
     return Reporter()

@@ -3,6 +3,7 @@
     {"event": "started", "time": …, "device": "cpu", "backend": "tensorflow", "parameters": 12345}
     {"event": "progress", "epoch": 1, "fraction": 0.4}            only for the display
     {"event": "epoch", "time": …, "epoch": 1, "metrics": {"loss": …, "val_accuracy": …, …}}
+                                                                  with "last": true where none follows
     {"event": "finished", "time": …, "state": "complete" | "pruned" | "failed", "reason": …, "summary": {…}}
 
 Every `epoch` is answered with True (go on) or False (stop: pruned). A complete trial leaves
@@ -171,9 +172,11 @@ class _Job:
         config = self._config
         epochs: list[Mapping[str, float]] = []
 
-        def on_epoch(epoch: int, metrics: Mapping[str, float]) -> bool:
+        def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
             told = {**place, "epoch": epoch, "metrics": dict(metrics)}
+            if is_last and place.get("fold", 1) == config.folds:
+                told["last"] = True
             self._send({"event": "epoch", "time": time.time(), **told})
             self._pruned = not self._answer()
             return not self._pruned

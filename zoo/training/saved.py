@@ -121,7 +121,8 @@ def load_file(file: Path, told: str = "") -> keras.Model:
 def import_needs(file: Path, told: str = "") -> None:
     """Import the modules in which a model's layers are defined, so that Keras knows them.
 
-    Only modules of zoo plugins are: a file from elsewhere shall not have any other code run.
+    Only modules of zoo plugins are, and what is imported already stays so: a file from elsewhere shall
+    not have any other code run.
 
     Raises:
         ModelError: one is not installed, cannot be imported, or is no plugin's.
@@ -139,7 +140,7 @@ def _import(model: str, module: str, requirement: str) -> None:
     if util.find_spec(_package(module)) is None:
         way = f"pip install {requirement}" if requirement else "install the plugin it came from"
         raise ModelError(f"{told}, which is not installed; {way}")
-    if _package(module) not in {*plugin_requirements(), *sys.modules}:
+    if module not in sys.modules and _package(module) not in plugin_requirements():
         raise ModelError(f"{told}, which is not a zoo plugin; import {module} first, if you trust it")
     try:
         import_module(module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -38,7 +39,21 @@ def run_alone(
     objective = Objective(config.objective, config.direction)
     display.begin(record.folder.parents[1].name, [objective], 0, 1)
     display.started(number, config)
-    try:
+
+    def hear(event: Event) -> None:
+        """One event: to its file, back to the process, to MLflow."""
+        if event["event"] == "progress":
+            display.progress(number, event["epoch"], event["fraction"], event.get("fold", 1))
+            return
+        try:
+            record.append(event)
+        finally:  # a full disk is no reason to leave a run in MLflow as if it were at work
+            tracker.put(number, config.as_json(), event, record.folder)
+        if event["event"] == "epoch":
+            executor.answer(number, True)
+            display.epoch(number, event["epoch"], event["metrics"], event.get("fold", 1))
+
+    def train() -> Event:
         with interrupts.welcome():
             executor.start(number, config, cache, record.folder)
         while True:
@@ -46,24 +61,35 @@ def run_alone(
                 ready = executor.wait(timeout=1.0)
             for one in ready:
                 event = executor.read(one)
-                if event["event"] == "progress":
-                    display.progress(number, event["epoch"], event["fraction"], event.get("fold", 1))
-                    continue
-                record.append(event)
-                if event["event"] == "epoch":
-                    executor.answer(number, True)
-                    display.epoch(number, event["epoch"], event["metrics"], event.get("fold", 1))
-                tracker.put(number, config.as_json(), event, record.folder)
+                hear(event)
                 if event["event"] == "finished":
-                    return _ended_well(event, number, config, record, display)
-    except Interrupted:
+                    return event
+
+    def stop(reason: str) -> Event | None:
+        """The end that it had said already; None where it was stopped, for this reason."""
+        with suppress(Exception):  # what stopped it may stand in the way of this too
+            while executor.wait(timeout=0):
+                event = executor.read(number)
+                hear(event)
+                if event["event"] == "finished":
+                    return event
         executor.stop_all()
-        event = ended("failed", "interrupted")
-        record.append(event)
-        tracker.put(number, config.as_json(), event, record.folder)
-        stopped = TrialFailed("stopped; what it reached is in MLflow")
-        stopped.exit_status = interrupts.exit_status
-        raise stopped from None
+        hear(ended("failed", reason))
+        return None
+
+    try:
+        finished = train()
+    except Interrupted:
+        end = stop("interrupted")
+        if end is None:
+            stopped = TrialFailed(f"stopped; what it reached is in {record.folder}")
+            stopped.exit_status = interrupts.exit_status
+            raise stopped from None
+        finished = end
+    except BaseException:
+        stop("interrupted: the training was stopped")
+        raise
+    return _ended_well(finished, number, config, record, display)
 
 
 def _ended_well(

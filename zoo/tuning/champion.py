@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from zoo.tuning.display import Display
 from zoo.tuning.executor import LocalExecutor
 from zoo.tuning.interrupts import Interrupts
-from zoo.tuning.record import StudyRecord
+from zoo.tuning.record import StudyRecord, TrialRecord
 from zoo.tuning.search import OptunaSearch
 from zoo.tuning.supervisor import Tracker
 
@@ -33,11 +33,12 @@ def score_champion(
     number = best[0]
     trial = record.trial(number)
     if search.tested() == number:
-        return next((event["metrics"] for event in trial.events() if event["event"] == "tested"), {})
+        return _told_again(number, trial, tracker)
     model = trial.folder / "model.keras"
     if not model.exists():
         display.problem(
-            f"trial {number} was not scored on the test split: its model is not in {trial.folder} any more"
+            f"trial {number} was not scored on the test split: its model is not in {trial.folder} any more; "
+            f"to have it again: zoo train --study {record.folder.name} --trial {number}"
         )
         return {}
     display.phase("scoring the best model on the test split …")
@@ -52,6 +53,19 @@ def score_champion(
     trial.append(event)
     tracker.put(number, trial.config() or {}, event, trial.folder)
     search.set_tested(number)
+    return metrics
+
+
+def _told_again(number: int, trial: TrialRecord, tracker: Tracker) -> Mapping[str, float]:
+    """What was scored in an earlier run of the study.
+
+    MLflow may have been away then, and what it has it knows when it hears it again.
+    """
+    event = next((event for event in trial.events() if event["event"] == "tested"), None)
+    if event is None:
+        return {}
+    tracker.put(number, trial.config() or {}, event, trial.folder)
+    metrics: Mapping[str, float] = event["metrics"]
     return metrics
 
 

@@ -13,7 +13,7 @@ from zoo.trial import TrialConfig
 
 
 class Display(Protocol):
-    """Told of everything that happens; shows what it likes."""
+    """Told of everything that happens; shows what it likes. It never raises: nobody may be there to see."""
 
     def phase(self, text: str) -> None:
         """What is being done before and after the trials."""
@@ -88,6 +88,7 @@ class PlainDisplay(NoDisplay):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._is_lost = False
         self._phase_began = self._told = time.monotonic()
         self._started: dict[int, float] = {}
         self._configs: dict[int, TrialConfig] = {}
@@ -145,7 +146,17 @@ class PlainDisplay(NoDisplay):
         self._line(f"warning: {text}")
 
     def _line(self, text: str) -> None:
-        print(text, file=self._stream or sys.stderr, flush=True)
+        if not self._is_lost:
+            self._is_lost = not told(text, self._stream)
+
+
+def told(text: str, stream: TextIO | None = None) -> bool:
+    """A line on stderr; False where whoever read it has gone, which ends nothing that is at work."""
+    try:
+        print(text, file=stream or sys.stderr, flush=True)
+    except (OSError, ValueError):  # a pipe without a reader, a terminal that was closed; a closed file
+        return False
+    return True
 
 
 def share_of(fraction: float | None) -> str:

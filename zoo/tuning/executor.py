@@ -41,10 +41,6 @@ class LocalExecutor:
     def free(self) -> int:
         return self.jobs - len(self._running)
 
-    def pid(self, number: int) -> int:
-        """Process id of a running trial."""
-        return self._running[number][0].pid
-
     def start(self, number: int, config: TrialConfig, cache: Path, folder: Path) -> None:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
         child = self._server.child(trial_process, (config.as_json(), cache, folder, self._environment(slot)))

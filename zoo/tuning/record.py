@@ -2,12 +2,16 @@
 
     mlruns/zoo/<study>/
     ├── lock                      held by the supervisor that is at work
+    ├── home                      a random name, by which Optuna knows this folder wherever it is moved
     ├── prepare.log               what the dataset plugin printed
-    └── trials/007/
-        ├── config.json           the TrialConfig
-        ├── events.jsonl          every event, before anyone else sees it
-        ├── output.log            what the trial's process printed
-        └── model.keras, summary.txt, predictions.npz, figures/
+    ├── trials/007/
+    │   ├── config.json           the TrialConfig
+    │   ├── events.jsonl          every event, before anyone else sees it
+    │   ├── output.log            what the trial's process printed
+    │   └── model.keras, summary.txt, predictions.npz, figures/
+    └── training/20261121-204244-18148/
+        ├── unrecorded.json       which run it is; there until MLflow has all of it
+        └── the rest as of a trial
 
 Optuna and MLflow are fed from the events, so what a killed process or a lost connection kept from
 them can be made good from here.
@@ -20,6 +24,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -87,6 +92,30 @@ class TrialRecord:
                 (self.folder / name).unlink()
 
 
+class TrainingRecord(TrialRecord):
+    """The folder of a training outside the search."""
+
+    @property
+    def _run_path(self) -> Path:
+        return self.folder / "unrecorded.json"
+
+    def is_run(self, run: Mapping[str, Any]) -> None:
+        """Note which run in MLflow it is."""
+        self._run_path.write_text(json.dumps(run) + "\n", encoding="utf-8")
+
+    def unrecorded(self) -> dict[str, Any] | None:
+        """The run of which MLflow does not have everything; None where it does."""
+        try:
+            run: dict[str, Any] = json.loads(self._run_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return run
+
+    def recorded(self) -> None:
+        """MLflow has everything."""
+        self._run_path.unlink(missing_ok=True)
+
+
 class StudyRecord:
     """The folder of one study; one supervisor at a time holds its lock."""
 
@@ -99,9 +128,13 @@ class StudyRecord:
     def trial(self, number: int) -> TrialRecord:
         return TrialRecord(self.folder / "trials" / f"{number:03d}")
 
-    def training(self) -> TrialRecord:
+    def training(self) -> TrainingRecord:
         """A new folder for a training outside the search, named by the time."""
-        return TrialRecord(self.folder / "training" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        return TrainingRecord(self.folder / "training" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+
+    def trainings(self) -> list[TrainingRecord]:
+        """Those outside the search that have a folder, the oldest first."""
+        return [TrainingRecord(path) for path in sorted((self.folder / "training").glob("*"))]
 
     def open(self) -> None:
         """Make the folders.
@@ -120,6 +153,16 @@ class StudyRecord:
                     f"{folder} cannot be written ({error.strerror}); zoo keeps its record there. "
                     "Run it from a folder you may write to."
                 ) from None
+
+    def home(self) -> str:
+        """A name that no other folder has; it stays when this one is moved, or its machine renamed."""
+        path = self.folder / "home"
+        with suppress(FileNotFoundError):
+            if name := path.read_text(encoding="utf-8").strip():  # else its writer was killed over it
+                return name
+        name = uuid.uuid4().hex
+        path.write_text(name + "\n", encoding="utf-8")
+        return name
 
     def belong_to(self, uid: str) -> None:
         """Make this the folder of the study `uid`; trials of an earlier one of that name are put aside."""
@@ -149,7 +192,8 @@ class StudyRecord:
             owner = self._lock.read().strip() or "another process"
             self._lock.close()
             raise StudyError(
-                f"The study '{self._study}' is being tuned by {owner}; wait for it, or stop it with Ctrl-C."
+                f"The study '{self._study}' is being worked on by {owner}; wait for it, "
+                "or stop it with Ctrl-C."
             ) from None
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()}")

@@ -63,9 +63,14 @@ def tune(
     with Session(definition, root, jobs, display or PlainDisplay()) as session:
         for problem in registry.problems:
             session.display.problem(problem)
+        if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
+            session.display.problem(
+                f"with --jobs {jobs} each network's latency_ms is measured while others train, and says "
+                "little; leave --jobs at 1"
+            )
         return session.search_with(
             lambda manifest: OptunaSearch(
-                definition, manifest, url, home=session.record.folder, accept_versions=accept_versions
+                definition, manifest, url, record=session.record, accept_versions=accept_versions
             )
         )
 
@@ -100,6 +105,8 @@ def train(
         recorded = _recorded(root, definition, trial)
         recorded, differences = with_plugins_of_today(trial, recorded, registry)
         problems += differences
+        # The split that was recorded, whatever the file says today: it is what its figures are of.
+        definition = replace(definition, validation=recorded.validation)
     with Session(definition, root, jobs=1, display=display or PlainDisplay()) as session:
         for problem in problems:
             session.display.problem(problem)

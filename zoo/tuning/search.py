@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import re
+import shlex
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from zoo.errors import ZooError, one_line
 from zoo.study import StudyDefinition, pareto_front
 from zoo.trial import TrialConfig
 from zoo.tuning.manifest import check_manifest
+from zoo.tuning.record import StudyRecord
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _REASON = "zoo.reason"
 _INTERRUPTED = "zoo.interrupted"
 _BUDGET = "max_parameters"
+_HOME, _PLACE = "zoo.home", "zoo.place"  # the folder that has the trials, by its name and where it was last
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ class OptunaSearch:
         manifest: Mapping[str, Any],
         storage: str,
         *,
-        home: Path,
+        record: StudyRecord,
         accept_versions: bool = False,
     ) -> None:
         """Open the study or begin it.
 
         Args:
-            home: the study's folder, whose lock the caller holds.
+            record: the study's folder, whose lock the caller holds.
 
         Raises:
             ManifestError: it was begun as something else.
@@ -81,35 +84,46 @@ class OptunaSearch:
         self._digest = manifest["dataset"]["digest"]
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
         self._live: dict[int, optuna.Trial] = {}
-        opened = _open_storage(storage, home)
+        opened = _open_storage(storage, record.folder)
         search = definition.search
-        self._study = optuna.create_study(
-            study_name=definition.name,
-            storage=opened,
-            directions=[objective.direction for objective in definition.objectives],
-            load_if_exists=True,
-            pruner=make_pruner(search.pruner, definition.folds * definition.max_epochs()),
-            sampler=optuna.samplers.RandomSampler(seed=0),
-        )
-        begun = len(self._study.get_trials(deepcopy=False))
-        ours = "zoo.uid" in self._study.user_attrs
-        stored = self._study.user_attrs.get("zoo.manifest")
-        if stored is not None:
-            check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
-        elif begun and not ours:
+        self._study = self._create(opened)
+        uid, stored = (self._study.user_attrs.get(key) for key in ("zoo.uid", "zoo.manifest"))
+        trials = self._study.get_trials(deepcopy=False)
+        if trials and uid is None:
             raise ZooError(
                 f"There is an Optuna study '{definition.name}' in {redacted(storage)} that zoo did not make; "
                 f"give yours another name: the same command with --name {definition.name}-2"
             )
+        if any(trial.state != optuna.trial.TrialState.WAITING for trial in trials):
+            if stored is not None:
+                check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
+        elif trials and stored != json.dumps(manifest):
+            # It was never begun, as where MLflow did not take it, so it may be another one by now. What
+            # waits in it is the baseline of the one that it was.
+            optuna.delete_study(study_name=definition.name, storage=opened)
+            self._study, trials = self._create(opened), []
         # A seeded sampler starts over in every process; without the count, a study that is resumed
         # would draw its first trials once more.
-        self._study.sampler = make_sampler(search.sampler, _derived(search.seed, begun), search.trials)
-        if not ours:
-            self._study.set_user_attr("zoo.uid", uuid.uuid4().hex)
-        if not begun:
+        self._study.sampler = make_sampler(search.sampler, _derived(search.seed, len(trials)), search.trials)
+        self._study.set_user_attr("zoo.uid", uid or uuid.uuid4().hex)
+        if not trials:
             self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr("zoo.manifest", json.dumps(manifest))
-        self._settle(f"{socket.gethostname()}:{home.resolve()}")
+        self._settle(record)
+
+    def _create(self, storage: optuna.storages.BaseStorage) -> optuna.Study:
+        """The Optuna study, or what there is of it."""
+        import optuna
+
+        definition = self._definition
+        return optuna.create_study(
+            study_name=definition.name,
+            storage=storage,
+            directions=[objective.direction for objective in definition.objectives],
+            load_if_exists=True,
+            pruner=make_pruner(definition.search.pruner, definition.folds * definition.max_epochs()),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
 
     def uid(self, number: int | None = None) -> str:
         """A name no other study or trial has, anywhere."""
@@ -243,17 +257,23 @@ class OptunaSearch:
         if answers not in [one.system_attrs.get("fixed_params") for one in waiting]:
             self._enqueue(answers)
 
-    def _settle(self, home: str) -> None:
+    def _settle(self, record: StudyRecord) -> None:
         """A storage can be shared, a folder's lock cannot: what runs elsewhere is not ours to end."""
-        elsewhere = self._study.user_attrs.get("zoo.home", home)
-        running = self._running()
-        if elsewhere != home and running:
+        attributes = self._study.user_attrs
+        home, place = record.home(), f"{socket.gethostname()}:{record.folder.resolve()}"
+        elsewhere, running = attributes.get(_HOME, home), self._running()
+        if elsewhere not in (home, place) and running:
+            name = self._definition.name
             listed = ", ".join(str(trial.number) for trial in running)
+            trials, run = ("Trial", "runs") if len(running) == 1 else ("Trials", "run")
             raise ZooError(
-                f"Trial {listed} of '{self._definition.name}' runs in {elsewhere}; wait for it there, "
-                f"or begin a study of your own: the same command with --name {self._definition.name}-2"
+                f"{trials} {listed} of '{name}' {run} in {attributes.get(_PLACE, elsewhere)}; wait for it "
+                "there. If nothing is at work there any more, take the study over: "
+                f"echo {shlex.quote(elsewhere)} > {shlex.quote(str(record.folder / 'home'))}. "
+                f"Or begin a study of your own: the same command with --name {name}-2"
             )
-        self._study.set_user_attr("zoo.home", home)
+        self._study.set_user_attr(_PLACE, place)
+        self._study.set_user_attr(_HOME, home)
 
     def _running(self) -> list[optuna.trial.FrozenTrial]:
         import optuna
@@ -283,7 +303,8 @@ def _open_storage(url: str, home: Path) -> optuna.storages.BaseStorage:
             return optuna.storages.get_storage(url)
     except Exception as error:
         raise ZooError(
-            f"The Optuna storage {redacted(url)} cannot be opened: {redacted(one_line(error))[:200]}"
+            f"The Optuna storage {redacted(url)} cannot be opened: {redacted(one_line(error))[:200]}. "
+            "Name another one, such as --storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db"
         ) from error
 
 

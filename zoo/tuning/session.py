@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +37,7 @@ from zoo.trial import TrialConfig
 from zoo.tuning.alone import run_alone
 from zoo.tuning.champion import drop_copies, score_champion
 from zoo.tuning.display import Display
-from zoo.tuning.executor import LocalExecutor
+from zoo.tuning.executor import LocalExecutor, ended
 from zoo.tuning.interrupts import Interrupted, Interrupts
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.record import StudyRecord
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_LAST_WORDS_SECONDS = 60.0  # how long MLflow may take to hear the rest, at the end
+# How long MLflow may take in nothing whole at the end: a large model on a slow line is one thing, and
+# whoever does not want to wait for it says so with Ctrl-C.
+_LAST_WORDS_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class TuneResult:
         done, total: trials that came to an end, and how many the study is to have.
         test_metrics: of the champion on the test split; empty where there is none.
         model_uri: for `mlflow.keras.load_model`.
-        interrupted: the exit status, where Ctrl-C or SIGTERM ended the search.
+        interrupted: the exit status, where Ctrl-C, SIGTERM or the end of the terminal ended the search.
         objectives: all that is searched for.
         front: the complete trials that no other beats (as good in every objective, and better in
             one), by number, with their objectives by name; the best in the first objective first.
@@ -132,6 +135,7 @@ class Session(AbstractContextManager["Session"]):
         self.record = StudyRecord(root, definition.name)
         self.executor = LocalExecutor(jobs)
         self._heard: list[int] = []  # trials that MLflow had before this session
+        self._split_images: dict[str, Any] = {}  # by the [validation] that cut them
 
     def __enter__(self) -> Session:
         check_backend()
@@ -173,6 +177,8 @@ class Session(AbstractContextManager["Session"]):
     def search_with(self, open_search: Callable[[dict[str, Any]], OptunaSearch]) -> TuneResult:
         """Run the study's trials, score the champion, close the record."""
         manifest = manifest_of(self.definition, self.prepared)
+        if not self._is_new:  # nothing is begun where MLflow does not answer
+            self._store.result()
         search = open_search(manifest)
         self.record.belong_to(search.uid())
         tracker = self.tracker(search.uid(), manifest)
@@ -191,13 +197,17 @@ class Session(AbstractContextManager["Session"]):
                         outcome = replace(outcome, interrupted=interrupts.exit_status)
                 status = "KILLED" if outcome.interrupted is not None else "FINISHED"
             finally:
-                self.display.phase("finishing the record …")
-                self._show_front(search, tracker)
-                recorded = self._close(tracker, status)
+                try:
+                    self.display.phase("finishing the record …")
+                    self._show_front(search, tracker)
+                finally:  # whatever else is lost: no run is left as if it were still at work
+                    recorded = self._close(tracker, status, interrupts)
                 drop_copies(self.record, search, [*self._heard, *tracker.recorded()])
+        if interrupts.signum is not None:  # also where it came when the search was over
+            outcome = replace(outcome, interrupted=interrupts.exit_status)
         best = outcome.best
         known = recorded or (best is not None and best[0] in [*self._heard, *tracker.recorded()])
-        uri = self._model_address(search.uid(best[0])) if best is not None and known else ""
+        uri = self._model_address(search.uid(best[0]), recorded) if best is not None and known else ""
         return TuneResult(
             study=self.definition.name,
             objective=self.definition.objective,
@@ -239,11 +249,13 @@ class Session(AbstractContextManager["Session"]):
         Raises:
             TrialFailed: it did not come to its end.
         """
+        self._mend_trainings()
         record = self.record.training()
         record.begin(config.as_json())
         name = "baseline" if trial is None else f"{trial:03d}"
-        tracker = self.tracker(uuid.uuid4().hex, {}, training=f"training-{name}")
-        number = 0 if trial is None else trial
+        uid, training, number = uuid.uuid4().hex, f"training-{name}", trial or 0
+        record.is_run({"uid": uid, "name": training, "number": number})
+        tracker = self.tracker(uid, {}, training)
         status = "FAILED"
         with Interrupts() as interrupts:
             try:
@@ -259,8 +271,11 @@ class Session(AbstractContextManager["Session"]):
                 )
                 status = "FINISHED"
             finally:
-                self.display.phase("finishing the record …")
-                self._close(tracker, status)
+                try:
+                    self.display.phase("finishing the record …")
+                finally:
+                    if self._close(tracker, status, interrupts):
+                        record.recorded()
         epochs = [event for event in record.events() if event["event"] == "epoch"]
         return TrainResult(
             study=self.definition.name,
@@ -317,12 +332,17 @@ class Session(AbstractContextManager["Session"]):
     def _draw(self, folder: Path, config: Mapping[str, Any]) -> None:
         trial = f"trial {int(folder.name)}" if folder.name.isdigit() else f"training {folder.name}"
         title = f"{self.definition.name}, {trial}"
-        draw_trial(folder, self._validation_images, self.prepared.class_names, title=title)
+        images = self._validation_images(config.get("validation", self.definition.validation))
+        draw_trial(folder, images, self.prepared.class_names, title=title)
 
-    @cached_property
-    def _validation_images(self) -> Any:
-        cache, digest = self.record.cache, self.prepared.digest
-        return validation_split(cache, digest, open_dataset(cache, digest), self.definition.validation).images
+    def _validation_images(self, validation: Mapping[str, Any]) -> Any:
+        """Of the split that a trial had; what is trained again has that of its record."""
+        key = json.dumps(validation, sort_keys=True)
+        if key not in self._split_images:
+            cache, digest = self.record.cache, self.prepared.digest
+            split = validation_split(cache, digest, open_dataset(cache, digest), validation)
+            self._split_images[key] = split.images
+        return self._split_images[key]
 
     def _reconcile(self, supervisor: Supervisor, tracker: BackgroundTracker, search: OptunaSearch) -> None:
         """What a killed supervisor left open, and what MLflow did not hear of, from the trials' own files."""
@@ -330,22 +350,44 @@ class Session(AbstractContextManager["Session"]):
         if abandoned:
             listed = ", ".join(map(str, abandoned))
             self.display.problem(f"the last run of this study was killed; put in order: trial {listed}")
+        self._mend_trainings()
         numbers = self.record.numbers()
-        ended = ended_runs(self.definition.name, search.uid(), self._store.result()) if numbers else set()
+        known = ended_runs(self.definition.name, search.uid(), self._store.result()) if numbers else set()
         for number in numbers:
             trial = self.record.trial(number)
-            if search.uid(number) in ended:
+            if search.uid(number) in known:
                 self._heard.append(number)
             elif trial.finished() is not None:
                 tracker.replay(number, trial.config() or {}, trial.events(), trial.folder)
 
-    def _close(self, tracker: BackgroundTracker, status: str) -> bool:
-        """Wait for MLflow as long as it takes in more; whether it has everything."""
-        recorded = -1
-        while not (closed := tracker.close(status, timeout=_LAST_WORDS_SECONDS)):
-            before, recorded = recorded, len(tracker.recorded())
-            if not tracker.working or recorded == before:
-                break
+    def _mend_trainings(self) -> None:
+        """What a killed `zoo train` left open, and what MLflow did not hear of one, from its own file."""
+        for record in self.record.trainings():
+            run, config = record.unrecorded(), record.config() or {}
+            # What it says of the images comes from the dataset of today.
+            if run is None or config.get("digest") != self.prepared.digest:
+                continue
+            if record.finished() is None:
+                record.append(ended("failed", "interrupted: zoo train was killed"))
+                self.display.problem(f"the last {run['name']} was killed; put in order: {record.folder}")
+            tracker = self.tracker(run["uid"], {}, run["name"])
+            tracker.replay(run["number"], config, record.events(), record.folder)
+            if tracker.close(timeout=_LAST_WORDS_SECONDS):
+                record.recorded()
+
+    def _close(self, tracker: BackgroundTracker, status: str, interrupts: Interrupts) -> bool:
+        """Wait for MLflow as long as it takes in more, or until Ctrl-C; whether it has everything."""
+        recorded, closed = -1, False
+        # One that ended the search already does not end this too: the record is to be closed after it.
+        may_leave = interrupts.welcome() if interrupts.signum is None else nullcontext()
+        try:
+            with may_leave:
+                while not (closed := tracker.close(status, timeout=_LAST_WORDS_SECONDS)):
+                    before, recorded = recorded, len(tracker.recorded())
+                    if not tracker.working or recorded == before:
+                        break
+        except Interrupted:
+            self.display.problem("stopped waiting for MLflow")
         if not closed:
             self._tell_failure(tracker)
             self.display.problem(
@@ -360,8 +402,17 @@ class Session(AbstractContextManager["Session"]):
         except Exception as error:
             self.display.problem(str(error))
 
-    def _model_address(self, uid: str) -> str:
-        return model_address(self.definition.name, uid, self._store.result())
+    def _model_address(self, uid: str, answers: bool) -> str:
+        """Where MLflow has the model; "" where it does not say any more, which is no reason to lose the rest.
+
+        Args:
+            answers: whether MLflow is known to; else it is asked, for seconds rather than minutes.
+        """
+        try:
+            store = self._store.result()
+            return model_address(self.definition.name, uid, store) if answers or store.answers() else ""
+        except Exception:
+            return ""
 
 
 def _in_background(work: Callable[[], Result]) -> Future[Result]:

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from zoo.errors import ZooError
 from zoo.study import StudyDefinition
-from zoo.training import most_epochs
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display
 from zoo.tuning.executor import Event, LocalExecutor, ended
@@ -174,15 +173,14 @@ class Supervisor:
         fold count after all that the fold before might have had, so that trials are compared at
         equal points also where one of them ended a fold early.
         """
-        objective, config = self._definition.followed, self._configs[number]
+        objective = self._definition.followed
         value, fold, epoch = event["metrics"][objective.metric], event.get("fold", 1), event["epoch"]
         reached = self._reached.setdefault(number, {})
         reached[fold] = objective.best([value, reached.get(fold, value)])
         step = (fold - 1) * self._definition.max_epochs() + epoch
         goes_on = self._search.report(number, step, fmean(reached.values()))
-        # After the very last one nothing is left to save.
-        is_last = (fold, epoch) == (config.folds, most_epochs(config.training))
-        return goes_on or is_last
+        # After the very last one, of patience or not, nothing is left to save.
+        return goes_on or event.get("last", False)
 
     def _judged(self, event: Event) -> Event:
         """A trial is complete only with a finite value of every objective."""
@@ -238,9 +236,14 @@ class Supervisor:
             )
 
     def _interrupt(self, reason: str = "interrupted") -> None:
-        """Stop every running trial and give it its final state."""
-        for number in self._executor.stop_all():
-            self._hear(number, ended("failed", reason, interrupted=True))
+        """Stop every running trial and give it its final state: what it has said already still counts."""
+        try:
+            while ready := self._executor.wait(timeout=0):
+                for number in ready:
+                    self._hear(number, self._executor.read(number))
+        finally:
+            for number in self._executor.stop_all():
+                self._hear(number, ended("failed", reason, interrupted=True))
 
     def _outcome(self, interrupted: int | None) -> Outcome:
         search = self._search
