@@ -58,7 +58,9 @@ def test_architectures(entry):
 
 @registered("augmentation")
 def test_augmentations(entry):
-    options = {"points": []} if is_variant(entry) else {"samples": 5}
+    """At the size of `digits` too."""
+    options = {"input_shapes": [(28, 28, 1), (33, 20, 3), (8, 8, 1)]}
+    options |= {"points": []} if is_variant(entry) else {"samples": 5}
     keeps_the_contract(entry, options | OPTIONS.get(entry.name, {}))
 
 
