@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -29,21 +31,25 @@ def load_model(model: str | Path) -> keras.Model:
             best trial.
     """
     backend.quiet()
+    with _found(model) as (file, told):
+        return load_file(file, told)  # from here, or a warning names another line than the caller's
+
+
+@contextmanager
+def _found(model: str | Path) -> Iterator[tuple[Path, str]]:
+    """The file of a model, and what errors call it."""
     text = str(model)
-    if ":/" in text:
-        return _load_recorded(text)
-    if isinstance(model, Path) or "/" in text or text.endswith(".keras"):
-        return load_file(_file_in(Path(model)))
-    return _load_recorded("", study=text)
-
-
-def _load_recorded(address: str, study: str = "") -> keras.Model:
+    recorded = ":/" in text
+    if not recorded and (isinstance(model, Path) or "/" in text or text.endswith(".keras")):
+        file = _file_in(Path(model))
+        yield file, str(file)
+        return
     from zoo.tracking import champion_address, connect, fetch_model_file
 
     store = connect(create=False)
+    address = text if recorded else champion_address(text, store)
     with TemporaryDirectory(prefix="zoo-model-") as folder:
-        address = address or champion_address(study, store)
-        return load_file(fetch_model_file(store, address, Path(folder)), told=address)
+        yield fetch_model_file(store, address, Path(folder)), address
 
 
 def _file_in(path: Path) -> Path:

@@ -30,6 +30,20 @@ def test_tiny_net():
     check_architecture(zoo_tiny.tiny_net, samples=1)
 """
 
+# Of the page's layers of one's own; `src` has them beside zoo_first, which alone is installed.
+OWN_LAYERS_TEST = """
+import zoo_gain
+from zoo.testing import check_architecture, check_augmentation
+
+
+def test_gain_net():
+    check_architecture(zoo_gain.gain_net, needs_plugin_to_load=True)
+
+
+def test_dim():
+    check_augmentation(zoo_gain.dim)
+"""
+
 
 def files_on(page):
     """The files a page shows: every block that begins with `# NAME`, or goes on with `# NAME, …`."""
@@ -136,12 +150,18 @@ def test_what_the_kit_says_of_one_is_what_the_page_shows(installed, zoo_command,
 
 def test_they_keep_the_contract(installed, with_plugins):
     """Both pages' tests in one process, since importing Keras takes its time."""
-    tests = [installed / PAGE.stem / "tests" / "test_zoo_first.py", installed / "test_zoo_tiny.py"]
+    tests = [
+        installed / PAGE.stem / "tests" / "test_zoo_first.py",
+        installed / "test_zoo_tiny.py",
+        installed / "test_zoo_gain.py",
+    ]
     tests[1].write_text(README_TEST, encoding="utf-8")
+    tests[2].write_text(OWN_LAYERS_TEST, encoding="utf-8")
+    path = os.pathsep.join([with_plugins["PYTHONPATH"], str(installed / PAGE.stem / "src")])
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
         cwd=installed,
-        env={**os.environ, **with_plugins},
+        env={**os.environ, **with_plugins, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=300,

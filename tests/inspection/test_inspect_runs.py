@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,19 @@ import pytest
 from zoo.data.store import Prepared, open_dataset
 from zoo.errors import StudyError, ZooError
 from zoo.inspection import _runs
-from zoo.inspection._runs import all_runs, best_first, champion, find_run, model_of, validation_data
+from zoo.inspection._runs import (
+    all_runs,
+    best_first,
+    champion,
+    find_run,
+    model_of,
+    tell_versions,
+    validation_data,
+)
 from zoo.trial import Chosen
 from zoo.tuning.display import NoDisplay
 
+TRIAL_1 = "mlruns/zoo/example/trials/001"
 VALIDATION = {"fraction": 0.1, "seed": 0}
 
 
@@ -152,6 +162,15 @@ def test_a_model_that_is_only_in_mlflow(in_study, monkeypatch):
         assert model.read_bytes() == b"a model"
     assert asked == [("a store", "example", "5f0c-0")]
     assert not model.exists()
+
+
+def test_another_version_of_the_models_plugin_is_warned_of(in_study, in_tmp):
+    with zipfile.ZipFile(in_tmp / "model.keras", "w") as archive:
+        archive.writestr("zoo.json", json.dumps({"modules": {"pluggy": "pluggy==0.0.1"}}))
+    listener = Listener()
+    tell_versions(in_tmp / "model.keras", find_run(None, None, in_study / TRIAL_1), listener)
+    (problem,) = listener.problems
+    assert problem.startswith("The model of trial 1 of 'example' was saved with pluggy 0.0.1, but ")
 
 
 def test_a_training_whose_model_was_removed(in_study, in_tmp):

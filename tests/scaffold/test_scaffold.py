@@ -113,7 +113,7 @@ def test_the_workflow_keeps_what_is_githubs(write, in_tmp):
     write()
     text = (in_tmp / "zoo-mynet" / ".github/workflows/test.yml").read_text(encoding="utf-8")
     assert "python-version: ${{ matrix.python }}\n" in text
-    assert "zoo plugins check zoo-mynet\n" in text
+    assert text.endswith("      - run: pytest\n")
 
 
 @every_kind
@@ -167,6 +167,8 @@ def test_names_the_templates_use_are_refused(write, in_tmp, kind):
         ("zoo-list", r"a function called 'list', "),
         ("zoo-conv-net", r"'conv_net' is already registered by keras-zoo .*\. Choose another name\.$"),
         ("json", r"There is a Python package 'json' already, "),
+        ("keras-zoo", r"^The distribution 'keras-zoo' is installed already, .*\. Choose another name\.$"),
+        ("scikit-learn", r"^The distribution 'scikit-learn' is installed already, "),
     ],
 )
 def test_names_that_cannot_be_had(write, in_tmp, name, message):

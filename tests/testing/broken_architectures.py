@@ -354,6 +354,33 @@ def a_layer_that_forgets(input_shape, num_classes):
     return network(input_shape, num_classes, Forgetful(7.0))
 
 
+@keras.saving.register_keras_serializable(package="broken")
+class Numbered(layers.Layer):
+    """Its configuration lacks what its constructor takes."""
+
+    def __init__(self, factor, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, images):
+        return images * self.factor
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+def a_layer_without_its_number(input_shape, num_classes):
+    """A network."""
+    return network(input_shape, num_classes, Numbered(7.0))
+
+
+def only_small_and_few(input_shape, num_classes):
+    """A network, for some images and some classes."""
+    if input_shape[:2] != (28, 28) or num_classes > 2:
+        raise InvalidParameters("not made for that")
+    return network(input_shape, num_classes)
+
+
 # --- backends
 
 
@@ -409,6 +436,7 @@ BROKEN = [
     (a_layer_of_its_own_at_one_option, "saving", {}),
     (a_layer_nobody_finds, "saving", OWN),
     (a_layer_that_forgets, "saving", OWN),
+    (a_layer_without_its_number, "saving", OWN),
     (more_weights_than_allowed, "parameter_count", {"max_parameters": 700}),
     (more_weights_than_any_memory_holds, "parameter_count", {}),
     (more_weights_than_allowed_by_default, "parameter_count", {"max_parameters": 100}),

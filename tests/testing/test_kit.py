@@ -221,6 +221,42 @@ class TestFailures:
             check_architecture(broken_architectures.takes_only_even_sizes, checks=["image_sizes"], points=[])
         assert all(line.isprintable() for line in str(told.value).splitlines())
 
+    @pytest.mark.parametrize(
+        ("function", "options", "told"),
+        [
+            (
+                broken_architectures.a_layer_of_its_own,
+                {},
+                "expected a model of Keras's own layers, but its layer Twice (broken_architectures) is the "
+                "plugin's own; declare needs_plugin_to_load=True (--needs-plugin at the prompt)",
+            ),
+            (
+                broken_architectures.a_layer_nobody_finds,
+                {"needs_plugin_to_load": True},
+                "expected a model that can be loaded again, but its layer Unregistered "
+                "(broken_architectures) could not be loaded again: it is not registered with Keras; put "
+                "@keras.saving.register_keras_serializable(package=…) above it",
+            ),
+            (
+                broken_architectures.a_layer_without_its_number,
+                {"needs_plugin_to_load": True},
+                "expected its saved model to load with broken_architectures imported, but it raised "
+                "TypeError: Numbered.__init__() missing 1 required positional argument: 'factor'",
+            ),
+        ],
+    )
+    def test_a_model_that_does_not_load_is_told_by_its_cause(self, function, options, told):
+        with pytest.raises(CheckFailed) as failure:
+            check_architecture(function, checks=["saving"], **FAST, **options)
+        assert f"{function.__name__}((12, 12, 1), 10): saving: {told}\n  reproduce: " in str(failure.value)
+
+    def test_sizes_and_classes_are_declared_in_a_test_or_at_the_prompt(self):
+        results = ended(broken_architectures.only_small_and_few, points=[], num_classes=2)
+        assert (
+            "say for which: input_shapes=[…]; at the prompt --shape 64x64x3)" in results["image_sizes"].text
+        )
+        assert "class_counts=[…]; at the prompt --classes)" in results["class_numbers"].text
+
     def test_a_failed_need_is_told_where_its_dependant_alone_was_asked_for(self):
         with pytest.raises(CheckFailed) as told:
             check_architecture(broken_architectures.raises_at_its_defaults, checks=["saving"])

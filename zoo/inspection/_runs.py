@@ -19,6 +19,7 @@ from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import Prepared, cut_validation, open_dataset, validation_split
 from zoo.errors import DataError, StudyError, ZooError, did_you_mean
 from zoo.figures import read_predictions
+from zoo.training.saved import other_versions
 from zoo.trial import Chosen, TrialConfig
 from zoo.tuning.display import Display
 from zoo.tuning.record import STATE, StudyRecord, TrialRecord
@@ -248,6 +249,7 @@ def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
         return read_predictions(recorded)[1]
     display.phase("predicting with its model …")
     with model_of(run) as model:
+        tell_versions(model, run, display)
         answer: npt.NDArray[Any] = ask(
             probabilities,
             model,
@@ -257,6 +259,16 @@ def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
             log=run.folder / "output.log",
         )
     return answer
+
+
+def tell_versions(model: Path, run: Run, display: Display) -> None:
+    """Warn, as zoo.load_model does, where a plugin is installed in another version than the model's.
+
+    Raises:
+        ZooError: it is no file that Keras saved.
+    """
+    for warning in other_versions(model, f"of {run.name} of '{run.study}'"):
+        display.problem(warning)
 
 
 def prepare(dataset: Chosen, validation: Mapping[str, Any], cache: Path, display: Display) -> Prepared:

@@ -25,6 +25,7 @@ from zoo.inspection._runs import (
     model_of,
     pick,
     predictions_of,
+    tell_versions,
     validation_data,
 )
 from zoo.tuning.display import Display, PlainDisplay
@@ -290,6 +291,7 @@ def _ask(question: Any, run: Run, display: Display, *arguments: Any) -> Any:
     display.phase("loading the model …")
     with model_of(run) as model:
         try:
+            tell_versions(model, run, display)
             return _process.ask(question, model, *arguments, log=run.folder / "output.log")
         except ZooError as error:
             raise ZooError(f"{run.title}: {error}") from None

@@ -7,6 +7,8 @@ bring a dozen packages to fill in the same seven files.
 from __future__ import annotations
 
 import builtins
+import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import keyword
@@ -113,6 +115,12 @@ def _check_free(names: Mapping[str, str], kind: str, registry: Registry) -> None
         raise PluginError(
             f"The {kind} of '{names['distribution']}' would be a function called '{function}', which cannot "
             f"be, or means something else already. Choose another name, such as 'zoo-my-{function}'."
+        )
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.distribution(names["distribution"])
+        raise PluginError(
+            f"The distribution '{names['distribution']}' is installed already, and pip would put this one in "
+            "its place. Choose another name."
         )
     if function in registry.names(kind):
         entry = registry.get(kind, function)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.process import Child, enter_child, leave_child, wait
-from zoo.testing._failure import Broken, told
+from zoo.testing._failure import Broken, shortened, told
 
 _NOWHERE = Path(os.devnull)
 _ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
@@ -59,6 +59,8 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
     import keras
     import numpy as np
 
+    from zoo.training.saved import cause_of
+
     keras.saving.get_custom_objects().clear()
     answers: dict[str, Any] = {}
     _uninstall(absent)
@@ -71,7 +73,7 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
             outputs = keras.ops.convert_to_numpy(network(images, training=False))
             answers[path.stem] = (digest_of_weights(network), outputs.astype("float32"))
         except Exception as error:
-            answers[path.stem] = told(error)
+            answers[path.stem] = f"it raised {type(error).__name__}: {shortened(cause_of(error))}"
     connection.send(answers)
     leave_child(connection)
 

@@ -43,9 +43,14 @@ class Skipped(Exception):
 
 def told(error: BaseException) -> str:
     """Another's error in one line; Keras writes paragraphs, in bold."""
-    text = _COLOURS.sub("", one_line(error))
-    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+    text = shortened(one_line(error))
     return text if isinstance(error, ZooError) else f"{type(error).__name__}: {text}"
+
+
+def shortened(text: str) -> str:
+    """Without colours, and no longer than somebody reads."""
+    text = _COLOURS.sub("", text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def called(name: str, positional: Sequence[Any] = (), parameters: Mapping[str, Any] | None = None) -> str:

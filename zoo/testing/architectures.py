@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _RATE = 0.05  # of the optimiser, in whatever is trained here
 _TOLERANCE = 1e-3  # between two machines' probabilities
+_DECLARE = "declare needs_plugin_to_load=True (--needs-plugin at the prompt)"
 
 
 def check_architecture(
@@ -63,7 +64,7 @@ def defaults(net: Network) -> str:
         text = (
             f"expected the defaults to be possible for images of {net.shape} and {net.num_classes} classes, "
             f"but: {portrait.impossible} (if it is not made for them, say for which: input_shapes=[…], "
-            "num_classes=… and class_counts=[…]; at the prompt --shape and --classes)"
+            "num_classes=… and class_counts=[…]; at the prompt --shape 64x64x3 and --classes)"
         )
         raise net.found(portrait.place, text, portrait.impossible)
     _sound(net, portrait)
@@ -118,7 +119,7 @@ def image_sizes(net: Network) -> str:
         if portrait.impossible is not None:
             text = (
                 f"expected a network for images of {shape}, but: {portrait.impossible} "
-                "(if it is not made for them, say for which: input_shapes=[…])"
+                "(if it is not made for them, say for which: input_shapes=[…]; at the prompt --shape 64x64x3)"
             )
             raise net.found(portrait.place, text, portrait.impossible)
         _sound(net, portrait)
@@ -134,7 +135,8 @@ def class_numbers(net: Network) -> str:
         if portrait.impossible is not None:
             text = (
                 f"expected a network for {classes} classes, but: {portrait.impossible} "
-                "(if it is not made for so many, say for how many: class_counts=[…])"
+                "(if it is not made for so many, say for how many: num_classes=… and class_counts=[…]; "
+                "at the prompt --classes)"
             )
             raise net.found(portrait.place, text, portrait.impossible)
         _sound(net, portrait)
@@ -242,7 +244,8 @@ def saving(net: Network) -> str:
     from zoo.training.server import fork_server
 
     saved: list[tuple[Place, str, Array]] = []
-    modules: set[str] = set()
+    module = str(net.function.__module__)
+    modules = {module}
     places = net.built_places()
     with TemporaryDirectory() as folder:
         for place in net.in_time(places):
@@ -250,11 +253,10 @@ def saving(net: Network) -> str:
             saved.append((place, digest, outputs))
             modules |= used
         if net.needs_plugin_to_load:
-            absent, imported = [], sorted({str(net.function.__module__), *modules})
+            absent, imported = [], sorted(modules)
             where = f"with {', '.join(imported)} imported"
         else:
-            packages = {module.partition(".")[0] for module in (str(net.function.__module__), *modules)}
-            absent, imported = sorted({"zoo", *packages} - {"__main__"}), []
+            absent, imported = sorted({"zoo", module.partition(".")[0]} - {"__main__"}), []
             where = f"without {' and '.join(absent)} installed"
         fork_server().start()
         child = fork_server().child(_children.load_models, (Path(folder), absent, imported))
@@ -374,7 +376,13 @@ def _saved(net: Network, place: Place, path: Path) -> tuple[str, Array, set[str]
     """Save the network of a place; the digest of its weights, its outputs, and whose classes are in it."""
     import numpy as np
 
+    from zoo.training.saved import check_layers_registered
+
     network, images = net.build(place, net.seed), net.images(place.shape)
+    try:
+        check_layers_registered(network)  # as a trial does, and with its words
+    except PluginError as error:
+        raise net.found(place, f"expected a model that can be loaded again, but {error}") from None
     np.save(path.with_suffix(".npy"), images)
     try:
         network.save(path.with_suffix(".keras"))
@@ -383,31 +391,41 @@ def _saved(net: Network, place: Place, path: Path) -> tuple[str, Array, set[str]
             place, f"expected to save it as .keras, but that raised {told(error)}", error
         ) from error
     with zipfile.ZipFile(path.with_suffix(".keras")) as archive:
-        modules = set(_modules(json.loads(archive.read("config.json"))))
-    return _children.digest_of_weights(network), _outputs(network, images), modules
+        own = sorted(set(_own(json.loads(archive.read("config.json")))))
+    if own and not net.needs_plugin_to_load:
+        text = f"expected a model of Keras's own layers, but {_listed(own)} the plugin's own; {_DECLARE}"
+        raise net.found(place, text)
+    return _children.digest_of_weights(network), _outputs(network, images), {module for module, _ in own}
 
 
-def _modules(config: Any) -> Iterator[str]:
-    """The modules, other than Keras's, of the classes and functions in a saved model's configuration."""
+def _own(config: Any) -> Iterator[tuple[str, str]]:
+    """Module and name of the classes and functions in a saved model's configuration, other than Keras's."""
     if isinstance(config, list):
         for entry in config:
-            yield from _modules(entry)
+            yield from _own(entry)
     elif isinstance(config, dict):
-        module = config.get("module")
+        module, name = config.get("module"), config.get("class_name")
         if isinstance(module, str) and module.partition(".")[0] not in ("keras", "builtins"):
-            yield module
-        yield from _modules(list(config.values()))
+            yield module, str(config.get("config") if name == "function" else name)
+        yield from _own(list(config.values()))
+
+
+def _listed(own: Sequence[tuple[str, str]]) -> str:
+    """`its layer Gain (zoo_gain.layers) is`."""
+    names = ", ".join(f"{name} ({module})" for module, name in own)
+    return f"its layer {names} is" if len(own) == 1 else f"its layers {names} are"
 
 
 def _same(net: Network, place: Place, loaded: Any, digest: str, outputs: Array, where: str) -> None:
     """Broken where a model that was loaded is not the one that was saved."""
     import numpy as np
 
-    cure = (
-        "" if net.needs_plugin_to_load else "; use Keras's own layers, or declare needs_plugin_to_load=True"
-    )
     if isinstance(loaded, str):
-        raise net.found(place, f"expected its saved model to load {where}, but {loaded}{cure}")
+        # Of a function of the plugin's own, such as an activation, no module is in the file.
+        own = not net.needs_plugin_to_load and "Could not locate" in loaded
+        raise net.found(
+            place, f"expected its saved model to load {where}, but {loaded}{f'; {_DECLARE}' if own else ''}"
+        )
     if loaded[0] != digest:
         raise net.found(place, f"expected the saved weights again {where}, but they differ")
     if not np.allclose(loaded[1], outputs, atol=_TOLERANCE):

@@ -113,9 +113,12 @@ def load_file(file: Path, told: str = "") -> keras.Model:
     try:
         return keras.saving.load_model(file, compile=False)
     except Exception as error:
-        # Keras tells of every layer around the one at fault, each with its whole configuration.
-        said = one_line(error).rpartition("Exception encountered: ")[2]
-        raise ModelError(f"The model {told} cannot be loaded: {said[:300]}") from error
+        raise ModelError(f"The model {told} cannot be loaded: {cause_of(error)[:300]}") from error
+
+
+def cause_of(error: BaseException) -> str:
+    """In one line what Keras could not load; it tells of every layer around that too, in full."""
+    return one_line(error).rpartition("Exception encountered: ")[2]
 
 
 def import_needs(file: Path, told: str = "") -> None:
@@ -128,8 +131,8 @@ def import_needs(file: Path, told: str = "") -> None:
         ModelError: one is not installed, cannot be imported, or is no plugin's.
     """
     needs = needs_of(file)
-    for requirement in needs.requirements:
-        _compare(told or str(file), requirement)
+    for warning in other_versions(file, told):
+        warnings.warn(warning, stacklevel=4)  # where zoo.load_model was called
     for module, requirement in needs.modules.items():
         _import(told or str(file), module, requirement)
 
@@ -150,19 +153,23 @@ def _import(model: str, module: str, requirement: str) -> None:
         raise ModelError(f"{told}, which cannot be imported: {said}{way}") from error
 
 
-def _compare(model: str, requirement: str) -> None:
-    """Warn of a distribution that is there in another version."""
-    name, _, version = requirement.partition("==")
-    try:
-        there = metadata.version(name)
-    except Exception:  # not there, or not readable: by whichever finder of distributions answers
-        return  # the import tells
-    if version and there != version:
-        warnings.warn(
-            f"The model {model} was saved with {name} {version}, but {there} is installed, and may compute "
-            f"something else; pip install {requirement}",
-            stacklevel=5,  # where zoo.load_model was called
-        )
+def other_versions(file: Path, told: str = "") -> Iterator[str]:
+    """A sentence on each plugin that is installed in another version than the model was saved with.
+
+    Raises:
+        ModelError: it is no file that Keras saved.
+    """
+    for requirement in needs_of(file).requirements:
+        name, _, version = requirement.partition("==")
+        try:
+            there = metadata.version(name)
+        except Exception:  # not there, or not readable: by whichever finder of distributions answers
+            continue  # the import tells
+        if version and there != version:
+            yield (
+                f"The model {told or file} was saved with {name} {version}, but {there} is installed, "
+                f"and may compute something else; pip install {requirement}"
+            )
 
 
 def _modules_in(file: Path) -> list[str]:
