@@ -162,8 +162,8 @@ FROM_SIGNATURES = {
             "momentum: Annotated[float, Float(0.0, 0.9, when={'head': 'dense'})] = 0.5, "
             "head: Annotated[str, Choice('dense', 'average')] = 'dense'"
         ),
-        ": register_architectures: net: parameter 'momentum': when names an earlier parameter, but 'head' is "
-        "none. There is none.",
+        ": register_architectures: net: parameter 'momentum': when names 'head', which comes "
+        "after 'momentum'; move it in front.",
     ),
     "when_that_cannot_be": (
         net(
@@ -178,8 +178,8 @@ FROM_SIGNATURES = {
             "filters: Annotated[int, Int(8, 64)] = 8, "
             "sizes: Annotated[tuple, List(Choice(3, 5), same_length_as='filters')] = (3,)"
         ),
-        ": register_architectures: net: parameter 'sizes': same_length_as names an earlier List, but "
-        "'filters' is none. There is none.",
+        ": register_architectures: net: parameter 'sizes': same_length_as names 'filters', but that "
+        "is no List: 8 … 64.",
     ),
     "variant_that_follows": (
         hook(
