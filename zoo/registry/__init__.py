@@ -7,6 +7,7 @@ and whoever needs what it would have registered is told why it is not there.
     _plugin.py     Plugin and Registered: what there is to know of one
     _contract.py   the hooks: what a module registers, and every way to get it wrong
     _installed.py  the entry points of group `zoo`, the zoo they require, those ZOO_PLUGINS names
+    _place.py      where in a plugin's own files something happened
     _verdict.py    whether a plugin can be loaded without harm; asked once, then remembered
     _probe.py      the process in which that is found out
     _registry.py   Registry: everything together

@@ -59,6 +59,7 @@ class Plugin:
     name: str
     distribution: str
     version: str
+    package: str = ""  # its top-level module; "" for one of zoo's own
     hooks: list[str] = field(default_factory=list)  # those it implements, as far as it got
     registered: list[Registered] = field(default_factory=list)
     seconds: float = 0.0  # that loading it took, in this process
