@@ -15,7 +15,7 @@ and whoever needs what it would have registered is told why it is not there.
 
 from zoo.registry._contract import RESERVED, is_name
 from zoo.registry._installed import plugin_requirements, same_for_pip
-from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, plugins_of, versions_of
+from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, code_of, plugins_of, versions_of
 from zoo.registry._registry import Registry
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Plugin",
     "Registered",
     "Registry",
+    "code_of",
     "is_name",
     "plugin_requirements",
     "plugins_of",
