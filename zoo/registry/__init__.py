@@ -14,7 +14,7 @@ and whoever needs what it would have registered is told why it is not there.
 """
 
 from zoo.registry._contract import RESERVED, is_name
-from zoo.registry._installed import plugin_requirements, same_for_pip
+from zoo.registry._installed import plugin_requirements, requirement_of, same_for_pip
 from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, code_of, plugins_of, versions_of
 from zoo.registry._registry import Registry
 
@@ -29,6 +29,7 @@ __all__ = [
     "is_name",
     "plugin_requirements",
     "plugins_of",
+    "requirement_of",
     "same_for_pip",
     "versions_of",
 ]

@@ -173,10 +173,15 @@ class Registry:
 
     def left_out(self) -> str:
         """The end of an error about what is not there: the plugins left out, for it may be theirs."""
+        told = self.told_left_out()
+        return f" ({told})" if told else ""
+
+    def told_left_out(self) -> str:
+        """The plugins left out, and why; "" where none is."""
         broken = [plugin.problem for plugin in self.plugins if plugin.problem]
         off = sorted({plugin.origin for plugin in self.plugins if plugin.off})
         broken += [f"{', '.join(off)} by {ONLY}"] if off else []
-        return f" (Left out: {'; '.join(broken)})" if broken else ""
+        return f"Left out: {'; '.join(broken)}" if broken else ""
 
     def _ambiguous(self, entries: list[Registered]) -> str:
         owners = [
