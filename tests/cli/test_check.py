@@ -77,7 +77,10 @@ def test_a_broken_plugin_is_a_problem_and_studies_are_checked_all_the_same(zoo_c
     site = install_plugin("zoo-broken", "0.1", "import sys; sys.exit()")
     run = zoo_command("check", env={"PYTHONPATH": str(site)})
     assert run.returncode == 2
-    assert run.stderr == "error: Plugin 'broken' of zoo-broken 0.1 could not be loaded: SystemExit\n"
+    assert (
+        run.stderr
+        == "error: Plugin 'broken' of zoo-broken 0.1 could not be loaded: SystemExit (zoo_broken.py:1)\n"
+    )
     assert "study digits_cnn: " in run.stdout
     assert "broken" not in run.stdout
 
@@ -93,7 +96,7 @@ def test_a_study_that_needs_what_a_broken_plugin_has_is_told_so(zoo_command, ins
     )
     assert line.endswith(
         ". (Left out: Plugin 'broken' of zoo-broken 0.1 could not be loaded: "
-        "ZeroDivisionError: division by zero)"
+        "ZeroDivisionError: division by zero (zoo_broken.py:1))"
     )
 
 

@@ -98,7 +98,8 @@ def test_broken_plugins_are_warnings_and_the_rest_is_listed(zoo_command, install
     run = zoo_command("list", env={"PYTHONPATH": str(site)})
     assert run.returncode == 0
     assert run.stderr.splitlines() == [
-        "warning: Plugin 'broken' of zoo-broken 0.1 could not be loaded: RuntimeError: no GPU",
+        "warning: Plugin 'broken' of zoo-broken 0.1 could not be loaded: RuntimeError: no GPU "
+        "(zoo_broken.py:1)",
         "warning: The dataset 'shapes' is registered by plugin 'again' of zoo-again 3 and by plugin "
         "'shapes' of zoo-shapes 2.1, so nobody can tell which is meant. Uninstall zoo-again or "
         "zoo-shapes, or ask its author to rename it.",

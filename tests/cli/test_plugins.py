@@ -128,5 +128,6 @@ def test_json(zoo_command, install_plugin):
     }
     assert (broken["state"], broken["registered"]) == ("left out", [])
     assert broken["problem"] == (
-        "Plugin 'broken' of zoo-broken 0.1 could not be loaded: ZeroDivisionError: division by zero"
+        "Plugin 'broken' of zoo-broken 0.1 could not be loaded: ZeroDivisionError: division by zero "
+        "(zoo_broken.py:1)"
     )

@@ -173,7 +173,8 @@ def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):
     assert cells(problem) == [
         "registration",
         "failed",
-        "Plugin 'broken' of zoo-broken 0.1 could not be loaded: ZeroDivisionError: division by zero",
+        "Plugin 'broken' of zoo-broken 0.1 could not be loaded: ZeroDivisionError: division by zero "
+        "(zoo_broken.py:1)",
     ]
     assert end == "1 check: 1 failed"
 

@@ -50,6 +50,10 @@ class TestTune:
         ]
         assert (stderr, status) == ([], 0)
 
+    def test_which_architecture_it_is_where_there_was_a_choice(self, printed):
+        stdout, _, _ = printed(tune_command.command, "tune", tuned(architecture="small_net"))
+        assert stdout[0] == "best: trial 3 (small_net), val_accuracy 0.5000"
+
     def test_of_several_the_front_too(self, printed):
         values = {
             3: {"val_accuracy": 0.5, "parameters": 12345.0},

@@ -197,6 +197,16 @@ def test_bad_input_is_one_line_and_status_2(show, arguments, line):
     assert run.stdout == "" or arguments in BUILT
 
 
+def test_of_what_a_broken_plugin_has_the_cause_comes_first(show, install_plugin):
+    install_plugin("zoo-mixer", "0.1", "1 / 0")
+    run = show("mlp_mixer")
+    assert run.stderr == (
+        "error: Nothing is registered as 'mlp_mixer'. Left out: Plugin 'mixer' of zoo-mixer 0.1 could not be "
+        "loaded: ZeroDivisionError: division by zero (zoo_mixer.py:1).\n"
+    )
+    assert "(zoo_mixer.py:1). Did you mean 'conv_net'?" in show("conv_nett").stderr
+
+
 def test_a_study_with_mistakes_is_a_line_for_each(show, tmp_path):
     (tmp_path / "bad.toml").write_text(
         'dataset = "digts"\narchitecture = "conv_net"\ntrials = 3\n', encoding="utf-8"

@@ -213,7 +213,7 @@ class TestAStudyThatChanged:
         done = begun("tune", "--study", "digits_cnn", *changes, "--trials", 9, "--quiet")
         assert (done.returncode, done.stdout) == (2, "")
         first, *rest = done.stderr.splitlines()
-        assert first == "error: The study 'digits_cnn' has trials, and since them this has changed:"
+        assert first == "error: The study 'digits_cnn' has trials, and since then this has changed:"
         assert rest == [
             '  space.training.epochs: was {"value": 3}, is {"value": 5}',
             "  seed: was 0, is 1",

@@ -171,8 +171,9 @@ def test_the_model_requires_the_plugin(layered, address, tmp_path):
 def test_the_study_cannot_go_on_without_the_plugin(layered):
     done = layered.zoo("tune", "--study", "layered", "--trials", 3, env={"PYTHONPATH": ""})
     assert done.returncode == 2
-    (line,) = done.errors
-    assert "There is no architecture named 'gained'" in line
+    missing, used = done.errors
+    assert "There is no architecture named 'gained'" in missing
+    assert used == "error: trials of this study used zoo-layered 0.3; pip install zoo-layered==0.3"
 
 
 def test_the_study_cannot_go_on_with_plugins_switched_off(layered):

@@ -1,6 +1,7 @@
 """Plugins that break the contract, each in one way, and what zoo says of them.
 
 The line about a plugin begins `Plugin 'NAME' of DISTRIBUTION VERSION`; here stands how it goes on.
+FILE is the file that the plugin's module is in.
 """
 
 from __future__ import annotations
@@ -67,11 +68,11 @@ FROM_HOOKS = {
     ),
     "hook_raises": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): raise KeyError('a\\nb')",
-        r": register_datasets raised KeyError: 'a\nb'",
+        r": register_datasets raised KeyError: 'a\nb' (FILE:4)",
     ),
     "hook_exits": (
         f"{IMPORTS}import sys\n@hookimpl\ndef register_datasets(register): sys.exit(3)",
-        ": register_datasets raised SystemExit: 3",
+        ": register_datasets raised SystemExit: 3 (FILE:5)",
     ),
     "returns": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): return [len]",
@@ -162,8 +163,8 @@ FROM_SIGNATURES = {
             "momentum: Annotated[float, Float(0.0, 0.9, when={'head': 'dense'})] = 0.5, "
             "head: Annotated[str, Choice('dense', 'average')] = 'dense'"
         ),
-        ": register_architectures: net: parameter 'momentum': when names an earlier parameter, but 'head' is "
-        "none. There is none.",
+        ": register_architectures: net: parameter 'momentum': when names 'head', which comes "
+        "after 'momentum'; move it in front.",
     ),
     "when_that_cannot_be": (
         net(
@@ -178,8 +179,8 @@ FROM_SIGNATURES = {
             "filters: Annotated[int, Int(8, 64)] = 8, "
             "sizes: Annotated[tuple, List(Choice(3, 5), same_length_as='filters')] = (3,)"
         ),
-        ": register_architectures: net: parameter 'sizes': same_length_as names an earlier List, but "
-        "'filters' is none. There is none.",
+        ": register_architectures: net: parameter 'sizes': same_length_as names 'filters', but that "
+        "is no List: 8 … 64.",
     ),
     "variant_that_follows": (
         hook(
@@ -202,27 +203,41 @@ FROM_SIGNATURES = {
 FROM_IMPORTS = {
     "not_there": (
         "import torchvision_of_old",
-        " could not be loaded: ModuleNotFoundError: No module named 'torchvision_of_old'",
+        " could not be loaded: ModuleNotFoundError: No module named 'torchvision_of_old' (FILE:1)",
     ),
-    "divides": ("1 / 0", " could not be loaded: ZeroDivisionError: division by zero"),
-    "exits": ("import sys; sys.exit('bye')", " could not be loaded: SystemExit: bye"),
+    "divides": ("1 / 0", " could not be loaded: ZeroDivisionError: division by zero (FILE:1)"),
+    "exits": ("import sys; sys.exit('bye')", " could not be loaded: SystemExit: bye (FILE:1)"),
     "many_lines": (
         "raise ValueError('one\\n\\n  two')",
-        " could not be loaded: ValueError: one two",
+        " could not be loaded: ValueError: one two (FILE:1)",
     ),
-    "says_nothing": ("raise AssertionError", " could not be loaded: AssertionError"),
+    "says_nothing": ("raise AssertionError", " could not be loaded: AssertionError (FILE:1)"),
     "cannot_be_told": (
         "class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd",
-        " could not be loaded: Odd: (its text cannot be had: RuntimeError)",
+        " could not be loaded: Odd: (its text cannot be had: RuntimeError) (FILE:3)",
     ),
     "no_exception": (
         "class Odd(BaseException): ...\nraise Odd('out')",
-        " could not be loaded: Odd: out",
+        " could not be loaded: Odd: out (FILE:2)",
     ),
     "our_own_error": (
         "from zoo import ZooError\nraise ZooError('not today')",
-        " could not be loaded: ZooError: not today",
+        " could not be loaded: not today (FILE:2)",
     ),
+    "range_upside_down": (
+        net("depth: Annotated[int, Int(1, 4)] = 1,\n    dropout: Annotated[float, Float(4.0, 1.0)] = 2.0"),
+        " could not be loaded: Float needs low <= high, but got low=4.0 and high=1.0 (FILE:4)",
+    ),
+    "choice_of_a_list": (
+        net("depth: Annotated[int, Choice([1, 2, 4])] = 1"),
+        " could not be loaded: Choice takes strings, numbers, booleans or None, but got [1, 2, 4]; "
+        "write Choice(1, 2, 4) (FILE:3)",
+    ),
+    "in_a_hook": (
+        f"{IMPORTS}@hookimpl\ndef register_datasets(register): Float(4.0, 1.0)",
+        ": register_datasets: Float needs low <= high, but got low=4.0 and high=1.0 (FILE:4)",
+    ),
+    "syntax": ("\n\nnet = (", " could not be loaded: SyntaxError: '(' was never closed (FILE:3)"),
 }
 
 MISTAKES = {**FROM_HOOKS, **FROM_SIGNATURES, **FROM_IMPORTS}

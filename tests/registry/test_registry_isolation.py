@@ -61,8 +61,11 @@ ROGUES = {
     "prints_much": ("print('x' * 100_000)", PRINTS.format("'" + 59 * "x" + "…'")),
     "prints_natively": ("import os\nos.write(1, b'hello')", PRINTS.format("'hello'")),
     "complains": ("import sys\nprint('oh', file=sys.stderr)", PRINTS.format("'oh'")),
-    "asks": ("input()", " could not be loaded: EOFError: EOF when reading a line"),
-    "interrupts": ("raise KeyboardInterrupt", " could not be loaded: KeyboardInterrupt"),
+    "asks": ("input()", " could not be loaded: EOFError: EOF when reading a line (zoo_rogue/asks.py:2)"),
+    "interrupts": (
+        "raise KeyboardInterrupt",
+        " could not be loaded: KeyboardInterrupt (zoo_rogue/interrupts.py:2)",
+    ),
     "environment": (
         "import os\nos.environ['ZOO_ROGUE'] = '1'",
         CHANGES.format("the environment variable ZOO_ROGUE"),
@@ -117,6 +120,15 @@ ROGUES = {
     "heavy_through_another": (
         "from zoo_rogue import heavy_inside",
         IMPORTS.format("optuna", "zoo_rogue/heavy_inside.py:2"),
+    ),
+    "heavy_in_what_a_hook_calls": (
+        "from zoo import hookimpl\n\ndef roll():\n    import keras\n\n"
+        "@hookimpl\ndef register_datasets(register):\n    register(roll())",
+        IMPORTS.format(
+            "keras",
+            "zoo_rogue/heavy_in_what_a_hook_calls.py:5, called by register_datasets, "
+            "zoo_rogue/heavy_in_what_a_hook_calls.py:9",
+        ),
     ),
     "heavy_through_zoo": (
         "from zoo import tune\nfrom zoo.tracking import preload\npreload()",
@@ -211,6 +223,9 @@ def test_what_it_started_is_ended(rogues):
 def test_what_the_page_shows_is_what_zoo_says():
     shown = [
         IMPORTS.format("keras", "zoo_wrong.py:3"),
+        IMPORTS.format(
+            "keras", "zoo_wrong/nets.py:3, called by register_architectures, zoo_wrong/__init__.py:9"
+        ),
         PRINTS.format("'hello'"),
         CHANGES.format("the environment variable OMP_NUM_THREADS"),
         HANGS.format("zoo_wrong.py:7").replace("3 s", "5 s").replace("zoo_rogue/", ""),

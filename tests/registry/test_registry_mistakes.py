@@ -16,8 +16,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 # One after the other in a process of its own, so not all of them.
 INSTALLED = (
     "a_class", "a_lambda", "default_outside", "hook_raises", "hook_without_register", "illegal_name",
-    "misspelt", "name_of_ours", "no_num_classes", "not_there", "returns", "same_length_as_no_list",
-    "unannotated", "when_of_a_later",
+    "misspelt", "name_of_ours", "no_num_classes", "not_there", "range_upside_down", "returns",
+    "same_length_as_no_list", "syntax", "unannotated", "when_of_a_later",
 )  # fmt: skip
 
 PYPROJECT = """
@@ -65,7 +65,7 @@ def wrong(tmp_path_factory, pip_install, zoo_command_of_module):
 @pytest.fixture(scope="module")
 def problems():
     """The line about each of the plugins, in the order in which they are loaded."""
-    endings = {name: MISTAKES[name][1] for name in INSTALLED}
+    endings = {name: MISTAKES[name][1].replace("FILE", f"zoo_wrong/{name}.py") for name in INSTALLED}
     endings["a_function"] = ": its entry point names 'net'; let it name the module, 'zoo_wrong.a_class'."
     return [
         f"Plugin 'early' of zoo-early 0.1.0 requires keras-zoo >=99, but this is {zoo.__version__}; "
@@ -93,7 +93,7 @@ def test_what_the_page_shows_is_what_zoo_says():
     """The plugin is called `first` there."""
     section = PAGE.read_text(encoding="utf-8").partition("## Mistakes\n")[2].partition("\n## ")[0]
     shown = re.findall(r"`Plugin 'first' of zoo-wrong 0\.1\.0(.*)` \|$", section, re.MULTILINE)
-    endings = {ending for _, ending in MISTAKES.values()}
+    endings = {ending.replace("FILE", "zoo_wrong.py") for _, ending in MISTAKES.values()}
     endings.add(": its entry point names 'net'; let it name the module, 'zoo_wrong'.")
     assert len(shown) > 15
     assert [line for line in shown if line not in endings] == []

@@ -364,7 +364,10 @@ def test_choice_refuses(domain, value, message):
     ("make", "message"),
     [
         (lambda: Choice(), r"Choice needs at least one option, but got none\."),
-        (lambda: Choice([3, 5]), r"Choice takes strings, numbers, booleans or None, but got \[3, 5\]\."),
+        (
+            lambda: Choice([3, 5]),
+            r"Choice takes strings, numbers, booleans or None, but got \[3, 5\]; write Choice\(3, 5\)\.",
+        ),
         (lambda: Choice(math.nan), r"Choice takes strings, numbers, booleans or None, but got NaN\."),
         (lambda: Choice("a", "b", "a"), r'choices have to differ, but "a" equals "a"\.'),
         (lambda: Choice(1, True), r"choices have to differ, but 1 equals true\."),

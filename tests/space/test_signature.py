@@ -121,6 +121,13 @@ def outside(*, a: Annotated[int, Int(1, 2)] = 3): ...
 def lonely(*, a: Annotated[tuple, List(Int(1, 2), same_length_as="b")] = (1,)): ...
 
 
+def leader_later(
+    *,
+    a: Annotated[tuple, List(Int(1, 2), same_length_as="b")] = (1,),
+    b: Annotated[tuple, List(Int(1, 2), (1, 2))] = (1,),
+): ...
+
+
 def uneven(
     *,
     a: Annotated[tuple, List(Int(1, 2), (1, 2))] = (1,),
@@ -187,17 +194,21 @@ def when_never(
         (plain_misfit, "its default is not of its own type: expected str, but got 3."),
         (searched_and_required, "it has no default; every searched parameter needs one: 1 … 2."),
         (outside, "its default is outside its own range: expected 1 … 2, but got 3. Did you mean 2?"),
-        (lonely, "same_length_as names an earlier List, but 'b' is none. There is none."),
+        (
+            lonely,
+            "same_length_as names 'b', but there is no such parameter. There is no parameter but this one.",
+        ),
+        (leader_later, "same_length_as names 'b', which comes after 'a'; move it in front."),
         (uneven, "its default has 2 items, but that of 'a' has 1."),
-        (misnamed, "same_length_as names an earlier List, but 'width' is none. Did you mean 'widths'?"),
-        (follows_a_number, "same_length_as names an earlier List, but 'a' is none. There is none."),
+        (misnamed, "same_length_as names 'width', but there is no such parameter. Did you mean 'widths'?"),
+        (follows_a_number, "same_length_as names 'a', but that is no List: 1 … 2."),
         (when_is_no_table, "when is a table such as {'optimizer': 'sgd'}, but got \"a\"."),
-        (when_later, "when names an earlier parameter, but 'b' is none. There is none."),
-        (when_itself, "when names an earlier parameter, but 'a' is none. There is none."),
+        (when_later, "when names 'b', which comes after 'a'; move it in front."),
+        (when_itself, "when names the parameter itself; name an earlier one."),
         (when_empty, "when a = [] can never be; name at least one value."),
         (
             when_misspelt,
-            "when names an earlier parameter, but 'optimiser' is none. Did you mean 'optimizer'?",
+            "when names 'optimiser', but there is no such parameter. Did you mean 'optimizer'?",
         ),
         (
             when_never,

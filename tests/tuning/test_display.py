@@ -13,7 +13,7 @@ from zoo.cli import common, live
 from zoo.cli.live import LiveDisplay
 from zoo.study import Objective
 from zoo.tuning import display as display_module
-from zoo.tuning.display import NoDisplay, PlainDisplay
+from zoo.tuning.display import NoDisplay, PlainDisplay, begin_text
 
 ESCAPE = "\x1b"
 ACCURACY = Objective("val_accuracy", "maximize")
@@ -298,3 +298,15 @@ class TestWhichOne:
         assert type(display) is NoDisplay
         search(display, config)
         assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("done", "text"),
+    [
+        (0, "3 trials, maximize val_accuracy"),
+        (2, "3 trials, 2 of them done, maximize val_accuracy"),
+        (3, "3 trials, maximize val_accuracy; all done, --trials N asks for more"),
+    ],
+)
+def test_how_far_a_study_is(done, text):
+    assert begin_text([ACCURACY], done, 3) == text

@@ -122,7 +122,7 @@ def test_a_refusal_names_each_difference_and_each_way_on(define, manifest):
     with pytest.raises(ManifestError) as refused:
         check_manifest("example", manifest, other)
     first, *rest = str(refused.value).splitlines()
-    assert first == "The study 'example' has trials, and since them this has changed:"
+    assert first == "The study 'example' has trials, and since then this has changed:"
     assert rest == [
         '  space.training.epochs: was {"value": 3}, is {"value": 4}',
         "  seed: was 0, is 1",
@@ -148,3 +148,36 @@ class TestOtherVersions:
         with pytest.raises(ManifestError, match="seed: was 0, is 7") as refused:
             check_manifest("example", manifest, {**updated, "seed": 7}, accept_versions=True)
         assert "--accept-versions" not in str(refused.value)
+
+
+class TestOtherCode:
+    @pytest.fixture
+    def began(self, manifest):
+        return {**manifest, "plugins": {"zoo-small": "0.1"}, "code": {"zoo-small": "a" * 64}}
+
+    @pytest.fixture
+    def edited(self, began):
+        return {**began, "code": {"zoo-small": "b" * 64}}
+
+    def test_under_the_same_version_is_refused(self, began, edited):
+        with pytest.raises(ManifestError) as refused:
+            check_manifest("example", began, edited)
+        assert str(refused.value).splitlines()[1:] == [
+            "  plugins.zoo-small: its code has changed since, under the same version 0.1",
+            "  to begin a study of its own: the same command with --name example-2",
+            "  to go on with the new code: the same command with --accept-versions",
+        ]
+
+    def test_is_taken_where_the_user_says_so(self, began, edited):
+        check_manifest("example", began, edited, accept_versions=True)
+
+    def test_of_another_version_is_told_by_the_version_alone(self, began, edited):
+        lines = list(differing(began, {**edited, "plugins": {"zoo-small": "0.2"}}))
+        assert lines == ['plugins.zoo-small: was "0.1", is "0.2"']
+
+    def test_is_not_known_of_a_study_from_before(self, began, edited):
+        del began["code"]
+        check_manifest("example", began, edited)
+
+    def test_is_that_of_plugins_and_not_of_zoo_itself(self, define):
+        assert "code" not in manifest_of(define("architecture=conv_net"), PREPARED)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from tuning_examples import STUDY
 
+from zoo.errors import StudyError
 from zoo.tuning import run
 from zoo.tuning.display import NoDisplay
+from zoo.tuning.record import StudyRecord
 
 
 class Display(NoDisplay):
@@ -53,3 +55,15 @@ def test_a_latency_that_is_measured_beside_other_trials_is_warned_of(tune):
         "leave --jobs at 1"
     ]
     assert tune(several) == tune(jobs=2) == []
+
+
+def test_a_study_whose_plugin_is_gone_names_it(tune, tmp_path):
+    plugins = {"keras-zoo:architectures": "0.1", "zoo-mixer:mixer": "0.2"}
+    StudyRecord(tmp_path, "example").trial(0).begin({"plugins": plugins})
+    with pytest.raises(StudyError) as refused:
+        tune("architecture.name=mlp_mixer")
+    *_, last = str(refused.value).splitlines()
+    assert last == "trials of this study used zoo-mixer 0.2; pip install zoo-mixer==0.2"
+    with pytest.raises(StudyError) as refused:  # a study that was never begun
+        tune("architecture.name=mlp_mixer", name="other")
+    assert "zoo-mixer" not in str(refused.value)

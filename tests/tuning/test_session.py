@@ -288,3 +288,18 @@ class TestTheModelsAddress:
 
     def test_is_no_reason_to_lose_what_the_search_came_to(self, address):
         assert address(self.Store(True), recorded=True, says=OSError("away")) == ("", True)
+
+
+class TestTheArchitecture:
+    CHOICES = 'dataset = "digits"\narchitecture = { name = { choices = ["conv_net", "small_lenet"] } }'
+
+    def test_is_told_where_there_is_a_choice(self, define, tmp_path):
+        definition = define(text=self.CHOICES)
+        session = Session(definition, tmp_path, jobs=1, display=Display())
+        session.record.trial(4).begin(definition.baseline("d" * 64, 0).as_json())
+        assert session._architecture(4) == "conv_net"
+        assert session._architecture(5) == ""  # its configuration is lost
+
+    def test_is_no_news_where_there_is_none(self, session, define):
+        session.record.trial(4).begin(define().baseline("d" * 64, 0).as_json())
+        assert session._architecture(4) == ""

@@ -383,7 +383,7 @@ class TestFailures:
         assert str(stopped.value) == (
             "3 trials in a row failed, the last because: three. "
             f"What the trials printed is in {here.record.folder / 'trials'}; "
-            "when it is put right, the same command goes on"
+            "when it is put right, the same command goes on, or begin afresh with --name example-2"
         )
         assert here.states() == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
 

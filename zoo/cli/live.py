@@ -17,10 +17,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from zoo.study import Objective, objectives_text
+from zoo.study import Objective
 from zoo.training import most_epochs
 from zoo.trial import TrialConfig
-from zoo.tuning.display import facts_of, figure, place_text, share_of, value_text
+from zoo.tuning.display import begin_text, facts_of, figure, place_text, share_of, value_text
 
 _STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
@@ -93,11 +93,7 @@ class LiveDisplay:
         self._began = time.monotonic()
         self._phase = "starting Keras …" if done < total else ""
         self._preparing = None
-        resumed = f", {done} of them done" if done else ""
-        if done >= total:
-            resumed = ", all done; --trials N asks for more"
-        trials = f"{total} trial{'s' if total != 1 else ''}"
-        self._print(f"study [bold]{escape(study)}[/]: {trials}{resumed}, {objectives_text(objectives)}")
+        self._print(f"study [bold]{escape(study)}[/]: {begin_text(objectives, done, total)}")
         self._live.start()
 
     def started(self, number: int, config: TrialConfig) -> None:

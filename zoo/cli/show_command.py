@@ -90,7 +90,9 @@ def _entries(name: str, registry: Registry) -> list[Registered]:
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
-    raise PluginError(f"Nothing is registered as '{name}'. {hint}{registry.left_out()}")
+    if left_out := registry.told_left_out():  # it is probably theirs: no list of all the others
+        hint = f"{left_out.removesuffix('.')}." + (f" {hint}" if hint.startswith("Did you mean") else "")
+    raise PluginError(f"Nothing is registered as '{name}'. {hint}")
 
 
 def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:

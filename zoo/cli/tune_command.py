@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--name", metavar="NAME", help="Record it under this name instead of the study's.")
 @click.option("--storage", metavar="URL", help="Optuna storage instead of mlruns/optuna.db.")
 @click.option(
-    "--accept-versions", is_flag=True, help="Go on with a study although versions of plugins changed."
+    "--accept-versions", is_flag=True, help="Go on with a study although versions or code of plugins changed."
 )
 @common.quiet_option
 def command(
@@ -94,7 +94,8 @@ def _print(result: TuneResult, best: tuple[int, float], quiet: bool) -> None:
             click.echo(f"front: trial {number}, {reached}")
     number, value = best
     tested = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
-    click.echo(f"best: trial {number}, {value_text(result.objective, value)}{tested}")
+    chosen = f" ({result.architecture})" if result.architecture else ""
+    click.echo(f"best: trial {number}{chosen}, {value_text(result.objective, value)}{tested}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
     if not quiet:
         told(

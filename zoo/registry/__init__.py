@@ -7,14 +7,15 @@ and whoever needs what it would have registered is told why it is not there.
     _plugin.py     Plugin and Registered: what there is to know of one
     _contract.py   the hooks: what a module registers, and every way to get it wrong
     _installed.py  the entry points of group `zoo`, the zoo they require, those ZOO_PLUGINS names
+    _place.py      where in a plugin's own files something happened
     _verdict.py    whether a plugin can be loaded without harm; asked once, then remembered
     _probe.py      the process in which that is found out
     _registry.py   Registry: everything together
 """
 
 from zoo.registry._contract import RESERVED, is_name
-from zoo.registry._installed import plugin_requirements, same_for_pip
-from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, plugins_of, versions_of
+from zoo.registry._installed import plugin_requirements, requirement_of, same_for_pip
+from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, code_of, plugins_of, versions_of
 from zoo.registry._registry import Registry
 
 __all__ = [
@@ -24,9 +25,11 @@ __all__ = [
     "Plugin",
     "Registered",
     "Registry",
+    "code_of",
     "is_name",
     "plugin_requirements",
     "plugins_of",
+    "requirement_of",
     "same_for_pip",
     "versions_of",
 ]

@@ -13,8 +13,9 @@ from typing import Any
 import pluggy
 
 from zoo import hookspecs
-from zoo.errors import SpaceError, did_you_mean, one_line
-from zoo.registry._plugin import HOOKS, KINDS, Breach, Plugin, Registered, raised
+from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
+from zoo.registry._place import raised_at
+from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Plugin, Registered
 from zoo.space import read_space
 
 # A study's `name = …` says which one is meant, so no parameter can be called that.
@@ -40,11 +41,13 @@ def registrations(plugin: Plugin, module: Any) -> list[Registered]:
         raise Breach(_hook_problem(one_line(error))) from None
     _check_marked(module)
     entries: list[Registered] = []
+    file = str(getattr(module, "__file__", None) or "") if plugin.distribution != OURSELVES else ""
     for kind, hook in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin.hooks.append(hook)
             before = len(entries)
-            returned = _call(implementation, hook, partial(_register, plugin, kind, entries))
+            register = partial(_register, plugin, kind, file, entries)
+            returned = _call(implementation, hook, register, plugin.package)
             if returned is not None and len(entries) == before:
                 raise Breach(
                     f"{hook} returned {type(returned).__name__} and registered nothing; "
@@ -55,7 +58,7 @@ def registrations(plugin: Plugin, module: Any) -> list[Registered]:
     return entries
 
 
-def _call(implementation: Any, hook: str, register: Callable[[Any], Any]) -> Any:
+def _call(implementation: Any, hook: str, register: Callable[[Any], Any], package: str) -> Any:
     if implementation.argnames != ("register",):
         signature = inspect.signature(implementation.function)
         raise Breach(f"expected the hook {hook}(register), but it is {hook}{signature}.")
@@ -64,7 +67,8 @@ def _call(implementation: Any, hook: str, register: Callable[[Any], Any]) -> Any
     except (KeyboardInterrupt, Breach):
         raise
     except BaseException as error:
-        raise Breach(f"{hook} raised {raised(error)}") from error
+        told = f"{hook}:" if isinstance(error, ZooError) else f"{hook} raised"
+        raise Breach(f"{told} {raised_at(error, package)}") from error
 
 
 def is_name(name: str) -> bool:
@@ -72,7 +76,7 @@ def is_name(name: str) -> bool:
     return name.isidentifier() and name.isascii()
 
 
-def _register(plugin: Plugin, kind: str, entries: list[Registered], function: Any) -> Any:
+def _register(plugin: Plugin, kind: str, file: str, entries: list[Registered], function: Any) -> Any:
     hook = HOOKS[kind]
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>":
@@ -97,7 +101,7 @@ def _register(plugin: Plugin, kind: str, entries: list[Registered], function: An
             f"{kind}; rename it."
         )
     description = (inspect.getdoc(function) or "").partition("\n")[0]
-    origin = (plugin.distribution, plugin.version, plugin.name)
+    origin = (plugin.distribution, plugin.version, plugin.name, file)
     entries.append(Registered(kind, name, function, space, description, *origin))
     return function  # so that `@register` above a function in the hook works too
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from zoo._version import __version__
 from zoo.errors import PluginError, did_you_mean
+from zoo.registry._place import top_level
 from zoo.registry._plugin import OURSELVES, Plugin, raised
 
 GROUP = "zoo"
@@ -35,7 +36,7 @@ class Installed:
     place: str = ""
 
     def plugin(self) -> Plugin:
-        return Plugin(self.entry_point.name, self.distribution, self.version)
+        return Plugin(self.entry_point.name, self.distribution, self.version, self.package)
 
     @property
     def package(self) -> str:
@@ -109,10 +110,6 @@ def wrong_zoo(found: Installed) -> str:
                     f"pip install --upgrade {OURSELVES} {found.distribution}"
                 )
     return ""
-
-
-def top_level(module: str) -> str:
-    return re.split(r"[.:\s]", module, maxsplit=1)[0]
 
 
 def same_for_pip(name: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, one_line
@@ -36,6 +39,7 @@ class Registered:
     distribution: str
     version: str
     plugin: str = ""  # the name of the entry point, or of the built-in module
+    file: str = ""  # of the module that the entry point names; "" for one of zoo's own
 
     @property
     def origin(self) -> str:
@@ -52,6 +56,28 @@ def versions_of(*entries: Registered) -> dict[str, str]:
     return dict(sorted({entry.distribution: entry.version for entry in entries}.items()))
 
 
+def code_of(*entries: Registered) -> dict[str, str]:
+    """Distribution → digest of the Python files of its plugins; without zoo's own, which has a version."""
+    files: dict[str, set[Path]] = {}
+    for one in entries:
+        if one.file:
+            files.setdefault(one.distribution, set()).add(Path(one.file))
+    return {name: _digest(files[name]) for name in sorted(files)}
+
+
+def _digest(modules: Iterable[Path]) -> str:
+    """Of every module that is a file, its text; of a package, every Python file's in it and below."""
+    digest = hashlib.sha256()
+    for module in sorted(modules):
+        # A folder's path is left out: the same code elsewhere is the same code.
+        is_package = module.name == "__init__.py"
+        for file in sorted(module.parent.rglob("*.py")) if is_package else [module]:
+            with suppress(OSError):  # it may be in an archive
+                content = file.read_bytes()
+                digest.update(f"{file.relative_to(module.parent)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
 @dataclass
 class Plugin:
     """One installed plugin: a built-in module or an entry point."""
@@ -59,6 +85,7 @@ class Plugin:
     name: str
     distribution: str
     version: str
+    package: str = ""  # its top-level module; "" for one of zoo's own
     hooks: list[str] = field(default_factory=list)  # those it implements, as far as it got
     registered: list[Registered] = field(default_factory=list)
     seconds: float = 0.0  # that loading it took, in this process

@@ -33,10 +33,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from zoo.registry._installed import top_level
-from zoo.registry._plugin import Plugin, raised
+from zoo.registry._place import raised_at, shown_place, top_level
+from zoo.registry._plugin import HOOKS, Plugin
 from zoo.registry._registry import Registry
-from zoo.registry._verdict import shown_place
 
 # Seconds each, which no `zoo list` may take; and a supervisor with Keras in it would hold a GPU.
 HEAVY = ("jax", "keras", "matplotlib", "mlflow", "optuna", "pandas", "tensorflow", "torch")
@@ -52,8 +51,8 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     printed = _take_output()
     process = os.getpid()
     point = EntryPoint(*request["entry_point"])
-    plugin = Plugin(point.name, request["distribution"], request["version"])
-    refusing = Refusing(top_level(point.value))
+    plugin = Plugin(point.name, request["distribution"], request["version"], top_level(point.value))
+    refusing = Refusing(plugin.package)
     sys.meta_path.insert(0, refusing)
     warnings.showwarning = _unheard
     known = set(sys.modules)
@@ -64,12 +63,12 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     try:
         Registry().add(plugin, point.load)
     except KeyboardInterrupt as error:  # nobody's but its own: no terminal reaches this process
-        plugin.problem = f"{plugin.told} could not be loaded: {raised(error)}"
+        plugin.problem = f"{plugin.told} could not be loaded: {raised_at(error, plugin.package)}"
     faulthandler.cancel_dump_traceback_later()
     if os.getpid() != process:
         os._exit(0)  # the plugin forked, and this is the other one
     problem = _problem(plugin, refusing.refused, _text(printed), changes(before, state()))
-    files = _files(set(sys.modules) - known, top_level(point.value))
+    files = _files(set(sys.modules) - known, plugin.package)
     print(json.dumps({"problem": problem, "files": files}), file=verdict, flush=True)
     os._exit(0)  # whatever threads it left
 
@@ -149,16 +148,22 @@ class Refusing:
 
 
 def _where(frame: FrameType | None, package: str) -> str:
-    """The line of the plugin that is running, and whose code it called: `zoo_x.py:1, through sklearn`."""
-    through = ""
+    """The line of the plugin that is running, whose code it called, and the hook that led there.
+
+    `zoo_x.py:1, through sklearn`, or `zoo_x/nets.py:3, called by register_architectures, zoo_x.py:9`.
+    """
+    through = place = ""
     while frame is not None:
         path, line = frame.f_code.co_filename, frame.f_lineno
         if (shown := shown_place(path, package)) is not None:
-            return f"{shown}:{line}{through}"
-        if not through and not path.startswith("<frozen"):
+            if not place:
+                place = f"{shown}:{line}{through}"
+            elif frame.f_code.co_name in HOOKS.values():
+                return f"{place}, called by {frame.f_code.co_name}, {shown}:{line}"
+        elif not place and not through and not path.startswith("<frozen"):
             through = f", through {top_level(frame.f_globals.get('__name__') or path)}"
         frame = frame.f_back
-    return through.removeprefix(", ")
+    return place or through.removeprefix(", ")
 
 
 def _problem(plugin: Plugin, refused: list[tuple[str, str]], printed: str, changed: list[str]) -> str:

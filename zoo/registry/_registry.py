@@ -16,7 +16,8 @@ from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.registry._contract import registrations
 from zoo.registry._installed import ONLY, Installed, installed, requirement_of, wanted_names, wrong_zoo
-from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Plugin, Registered, raised
+from zoo.registry._place import raised_at
+from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Plugin, Registered
 from zoo.registry._verdict import forget, verdicts
 
 
@@ -112,7 +113,7 @@ class Registry:
         except Breach as error:
             plugin.problem = one_line(f"{plugin.told}: {error}")
         except BaseException as error:  # whatever an import can raise, SystemExit among it
-            plugin.problem = f"{plugin.told} could not be loaded: {raised(error)}"
+            plugin.problem = f"{plugin.told} could not be loaded: {raised_at(error, plugin.package)}"
         plugin.seconds = time.perf_counter() - began
         for entry in plugin.registered:
             self._entries.setdefault((entry.kind, entry.name), []).append(entry)
@@ -172,10 +173,15 @@ class Registry:
 
     def left_out(self) -> str:
         """The end of an error about what is not there: the plugins left out, for it may be theirs."""
+        told = self.told_left_out()
+        return f" ({told})" if told else ""
+
+    def told_left_out(self) -> str:
+        """The plugins left out, and why; "" where none is."""
         broken = [plugin.problem for plugin in self.plugins if plugin.problem]
         off = sorted({plugin.origin for plugin in self.plugins if plugin.off})
         broken += [f"{', '.join(off)} by {ONLY}"] if off else []
-        return f" (Left out: {'; '.join(broken)})" if broken else ""
+        return f"Left out: {'; '.join(broken)}" if broken else ""
 
     def _ambiguous(self, entries: list[Registered]) -> str:
         owners = [

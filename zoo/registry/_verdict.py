@@ -27,6 +27,7 @@ from typing import Any
 from zoo._version import __version__
 from zoo.errors import ZooError
 from zoo.registry._installed import Installed
+from zoo.registry._place import shown_place
 
 SECONDS = "ZOO_PLUGIN_SECONDS"
 _DEFAULT_SECONDS = 5.0
@@ -153,15 +154,6 @@ def _place(traceback: str, package: str) -> str:
         if (shown := shown_place(path, package)) is not None:
             return f", at {shown}:{line}"
     return ""
-
-
-def shown_place(path: str, package: str) -> str | None:
-    """A file of the package as a path from the package on; None for any other file."""
-    parts = Path(path).with_suffix("").parts
-    if package not in parts:
-        return None
-    start = len(parts) - 1 - parts[::-1].index(package)
-    return "/".join(Path(path).parts[start:])
 
 
 def _how_it_ended(status: int) -> str:

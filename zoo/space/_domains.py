@@ -216,7 +216,7 @@ class Choice:
     def __init__(self, *options: Scalar, when: Condition | None = None) -> None:
         for option in options:
             if not (option is None or isinstance(option, str | bool) or is_real(option)):
-                raise SpaceError(f"Choice takes strings, numbers, booleans or None, but got {show(option)}.")
+                raise _no_scalar(option)
         self._set(options, when)
 
     @classmethod
@@ -270,6 +270,11 @@ class Choice:
 
     def __str__(self) -> str:
         return " | ".join(show(option) for option in self.options)
+
+
+def _no_scalar(option: Any) -> SpaceError:
+    hint = f"; write Choice({str(list(option))[1:-1]})" if isinstance(option, list | tuple) else ""
+    return SpaceError(f"Choice takes strings, numbers, booleans or None, but got {show(option)}{hint}.")
 
 
 @dataclass(frozen=True)

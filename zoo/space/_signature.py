@@ -35,7 +35,9 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
     for keyword in keywords:
         with about(f"{name}: parameter '{keyword.name}'"):
             annotation = _evaluated(keyword.annotation, names_known)
-            parameter = _read_parameter(keyword, annotation, {one.name: one for one in parameters})
+            earlier = {one.name: one for one in parameters}
+            later = [one.name for one in keywords[len(parameters) + 1 :]]
+            parameter = _read_parameter(keyword, annotation, earlier, later)
             parameters.append(replace(parameter, searched=False) if keyword.name in settings else parameter)
             _check_kept_length(parameters)
     return Space(parameters)
@@ -76,7 +78,7 @@ def _evaluated(annotation: Any, names_known: dict[str, Any]) -> Any:
 
 
 def _read_parameter(
-    keyword: inspect.Parameter, annotation: Any, earlier: Mapping[str, Parameter]
+    keyword: inspect.Parameter, annotation: Any, earlier: Mapping[str, Parameter], later: Sequence[str]
 ) -> Parameter:
     if annotation is keyword.empty:
         raise SpaceError("it has no annotation; write Annotated[float, Float(0.0, 1.0)], or a plain type.")
@@ -86,12 +88,13 @@ def _read_parameter(
     if len(marks) > 1:
         raise SpaceError(f"it has {len(marks)} domains, but one is expected.")
     domain = marks[0].domain if isinstance(marks[0], Setting) else marks[0]
-    _check_condition(domain, earlier)
+    _check_condition(keyword.name, domain, earlier, later)
     if keyword.default is REQUIRED:
         raise SpaceError(f"it has no default; every searched parameter needs one: {domain}.")
     with about("its default is outside its own range"):
         default: Any = domain.check(keyword.default)
     if isinstance(domain, List) and domain.same_length_as is not None:
+        _check_earlier("same_length_as", domain.same_length_as, keyword.name, earlier, later)
         _check_leader(domain.same_length_as, len(default), earlier)
     return Parameter(keyword.name, domain, default, searched=not isinstance(marks[0], Setting))
 
@@ -106,12 +109,11 @@ def _read_plain(keyword: inspect.Parameter, annotation: Any) -> Parameter:
 
 
 def _check_leader(leader: str, length: int, earlier: Mapping[str, Parameter]) -> None:
-    lists = {name: one.default for name, one in earlier.items() if isinstance(one.domain, List)}
-    if leader not in lists:
-        hint = did_you_mean(leader, lists)
-        raise SpaceError(f"same_length_as names an earlier List, but '{leader}' is none. {hint}")
-    if length != len(lists[leader]):
-        raise SpaceError(f"its default has {length} items, but that of '{leader}' has {len(lists[leader])}.")
+    if not isinstance(earlier[leader].domain, List):
+        raise SpaceError(f"same_length_as names '{leader}', but that is no List: {earlier[leader].domain}.")
+    wanted = len(earlier[leader].default)
+    if length != wanted:
+        raise SpaceError(f"its default has {length} items, but that of '{leader}' has {wanted}.")
 
 
 def _check_kept_length(parameters: Sequence[Parameter]) -> None:
@@ -127,13 +129,29 @@ def _check_kept_length(parameters: Sequence[Parameter]) -> None:
         )
 
 
-def _check_condition(domain: Domain, earlier: Mapping[str, Parameter]) -> None:
+def _check_earlier(
+    word: str, other: str, name: str, earlier: Mapping[str, Parameter], later: Sequence[str]
+) -> None:
+    """That `other`, which `word` of the parameter `name` names, stands in front of it."""
+    if other in later:
+        raise SpaceError(f"{word} names '{other}', which comes after '{name}'; move it in front.")
+    if other == name:
+        raise SpaceError(f"{word} names the parameter itself; name an earlier one.")
+    if other not in earlier:
+        hint = did_you_mean(other, [*earlier, *later])
+        alone = "There is no parameter but this one."
+        raise SpaceError(
+            f"{word} names '{other}', but there is no such parameter. {hint if earlier or later else alone}"
+        )
+
+
+def _check_condition(
+    keyword: str, domain: Domain, earlier: Mapping[str, Parameter], later: Sequence[str]
+) -> None:
     if domain.when is not None and not isinstance(domain.when, Mapping):
         raise SpaceError(f"when is a table such as {{'optimizer': 'sgd'}}, but got {show(domain.when)}.")
     for name, wanted in conditions(domain.when).items():
-        if name not in earlier:
-            hint = did_you_mean(name, earlier)
-            raise SpaceError(f"when names an earlier parameter, but '{name}' is none. {hint}")
+        _check_earlier("when", name, keyword, earlier, later)
         if not wanted:
             raise SpaceError(f"when {name} = [] can never be; name at least one value.")
         for value in wanted:

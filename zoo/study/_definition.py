@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import StudyError, did_you_mean
-from zoo.registry import Registered, plugins_of, versions_of
+from zoo.registry import Registered, code_of, plugins_of, versions_of
 from zoo.space import Space, Suggester, is_int
 from zoo.study._objectives import Objective
 from zoo.training import most_epochs
@@ -138,9 +138,15 @@ class StudyDefinition:
 
     def plugins(self) -> dict[str, str]:
         """Distribution and version of every plugin the study can use."""
-        return versions_of(
-            self.dataset_entry, *self.architecture.entries.values(), *self.augmentation.entries.values()
-        )
+        return versions_of(*self._entries())
+
+    def code(self) -> dict[str, str]:
+        """Distribution and digest of the code of every such plugin, without zoo's own."""
+        return code_of(*self._entries())
+
+    def _entries(self) -> list[Registered]:
+        searched = (*self.architecture.entries.values(), *self.augmentation.entries.values())
+        return [self.dataset_entry, *searched]
 
     def max_epochs(self) -> int:
         """The most epochs a trial may train, in each fold, for pruners that plan with it."""

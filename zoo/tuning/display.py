@@ -108,11 +108,7 @@ class PlainDisplay(NoDisplay):
 
     def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
         self._objective, self._total = objectives[0].metric, total
-        resumed = f", {done} of them done" if done else ""
-        if done >= total:
-            resumed = ", all done; --trials N asks for more"
-        trials = f"{total} trial{'s' if total != 1 else ''}"
-        self._line(f"study {study}: {trials}{resumed}, {objectives_text(objectives)}")
+        self._line(f"study {study}: {begin_text(objectives, done, total)}")
 
     def started(self, number: int, config: TrialConfig) -> None:
         self._started[number] = time.monotonic()
@@ -157,6 +153,14 @@ def told(text: str, stream: TextIO | None = None) -> bool:
     except (OSError, ValueError):  # a pipe without a reader, a terminal that was closed; a closed file
         return False
     return True
+
+
+def begin_text(objectives: Sequence[Objective], done: int, total: int) -> str:
+    """`8 trials, 3 of them done, maximize val_accuracy`."""
+    trials = f"{total} trial{'s' if total != 1 else ''}"
+    resumed = f", {done} of them done" if 0 < done < total else ""
+    complete = "; all done, --trials N asks for more" if done >= total else ""
+    return f"{trials}{resumed}, {objectives_text(objectives)}{complete}"
 
 
 def share_of(fraction: float | None) -> str:

@@ -31,6 +31,8 @@ def manifest_of(definition: StudyDefinition, prepared: Prepared) -> dict[str, An
         **({"max_parameters": limit} if limit is not None else {}),
         "seed": definition.search.seed,
         "plugins": definition.plugins(),
+        # An editable install changes under the same version.
+        **({"code": code} if (code := definition.code()) else {}),
     }
 
 
@@ -55,11 +57,12 @@ def check_manifest(
     shown = "".join(f"\n  {line}" for line in differences)
     ways = [f"to begin a study of its own: the same command with --name {study}-2"]
     if all(line.startswith("plugins.") for line in differences):
-        ways.append("to go on with the new version: the same command with --accept-versions")
+        new = "code" if differences == list(_changed_code(stored, current)) else "version"
+        ways.append(f"to go on with the new {new}: the same command with --accept-versions")
     else:
         ways.append("to go on with the old one: undo the change")
     raise ManifestError(
-        f"The study '{study}' has trials, and since them this has changed:{shown}\n  " + "\n  ".join(ways)
+        f"The study '{study}' has trials, and since then this has changed:{shown}\n  " + "\n  ".join(ways)
     )
 
 
@@ -67,9 +70,20 @@ def differing(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator
     """A line for every difference: `dataset.source: was "a", is "b"`."""
     before, after = dict(_flat(stored)), dict(_flat(current))
     for key in [*before, *(key for key in after if key not in before)]:
-        if key == "fingerprint" or (key in before and key in after and before[key] == after[key]):
+        if key == "fingerprint" or key.startswith("code."):
             continue
-        yield f"{key}: was {_shown(before, key)}, is {_shown(after, key)}"
+        if key not in before or key not in after or before[key] != after[key]:
+            yield f"{key}: was {_shown(before, key)}, is {_shown(after, key)}"
+    yield from _changed_code(stored, current)
+
+
+def _changed_code(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
+    """A line for every plugin of which only the code is another; manifests of before have no digest."""
+    versions, before, after = stored.get("plugins", {}), stored.get("code", {}), current.get("code", {})
+    for name in after:
+        version = versions.get(name)
+        if name in before and before[name] != after[name] and version == current["plugins"].get(name):
+            yield f"plugins.{name}: its code has changed since, under the same version {version}"
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

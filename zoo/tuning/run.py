@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError
-from zoo.registry import KINDS, Registry, plugins_of
+from zoo.registry import KINDS, Registry, plugins_of, requirement_of
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import connect, leaderboard
 from zoo.trial import TrialConfig
@@ -45,7 +45,7 @@ def tune(
         overrides: as `--set` takes them: `["training.epochs=3"]`.
         name: to record it under, instead of the file's.
         storage: an Optuna storage URL, instead of `mlruns/optuna.db`.
-        accept_versions: go on although versions of plugins changed.
+        accept_versions: go on although versions or code of plugins changed.
         display: told of the progress; plain lines on stderr by default.
 
     Raises:
@@ -56,7 +56,7 @@ def tune(
         raise StudyError(f"--jobs: expected a whole number from 1, but got {jobs}")
     root = Path.cwd()
     registry = Registry.load()
-    definition = load_study(study, registry, overrides=overrides, name=name, folder=root)
+    definition = _load(study, registry, overrides, name, root)
     definition = definition.with_search(trials=trials, sampler=sampler, pruner=pruner)
     check_sampler(definition)
     url = storage or default_storage(root)
@@ -97,7 +97,7 @@ def train(
     """
     root = Path.cwd()
     registry = Registry.load()
-    definition = load_study(study, registry, overrides=overrides, name=name, folder=root)
+    definition = _load(study, registry, overrides, name, root)
     if trial is not None and overrides:
         raise StudyError("--trial trains what that trial trained, so --set cannot change it")
     problems, recorded = registry.problems, None
@@ -160,6 +160,31 @@ def with_plugins_of_today(
         if (name := key.partition(":")[0]) and then.get(key, version) != version
     }
     return replace(config, plugins=now), sorted(changed)
+
+
+def _load(
+    study: str, registry: Registry, overrides: Sequence[str], name: str | None, root: Path
+) -> StudyDefinition:
+    """The study; where it is not in order, whatever its trials used that is not installed is told too."""
+    try:
+        return load_study(study, registry, overrides=overrides, name=name, folder=root)
+    except StudyError as error:
+        gone = _gone(StudyRecord(root, name or Path(study).stem), registry)
+        raise StudyError("\n".join([str(error), *gone])) from None
+
+
+def _gone(record: StudyRecord, registry: Registry) -> list[str]:
+    """A line for every distribution that trials of the study used and that is not there."""
+    here = {plugin.distribution for plugin in registry.plugins}
+    used: dict[str, str] = {}
+    for number in record.numbers():
+        plugins = (record.trial(number).config() or {}).get("plugins", {})
+        used |= {key.partition(":")[0]: version for key, version in plugins.items()}
+    return [
+        f"trials of this study used {name} {version}; pip install {requirement_of(name, version)}"
+        for name, version in sorted(used.items())
+        if name not in here
+    ]
 
 
 def _recorded(root: Path, definition: StudyDefinition, trial: int) -> TrialConfig:

@@ -70,6 +70,7 @@ class TuneResult:
         front: the complete trials that no other beats (as good in every objective, and better in
             one), by number, with their objectives by name; the best in the first objective first.
         rejected: trials that were not trained, because their network had more than `max_parameters`.
+        architecture: of the best trial, where the study chooses among several; else "".
     """
 
     study: str
@@ -84,6 +85,7 @@ class TuneResult:
     front: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     rejected: int = 0
     max_parameters: int | None = None
+    architecture: str = ""
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -224,7 +226,15 @@ class Session(AbstractContextManager["Session"]):
             },
             rejected=outcome.rejected,
             max_parameters=self.definition.search.max_parameters,
+            architecture=self._architecture(best[0]) if best is not None else "",
         )
+
+    def _architecture(self, number: int) -> str:
+        """That of one trial, where there are several to choose from."""
+        if len(self.definition.architecture.spaces) == 1:
+            return ""
+        config = self.record.trial(number).config() or {}
+        return str(config.get("architecture", {}).get("name", ""))
 
     @property
     def _metrics(self) -> list[str]:

@@ -232,7 +232,8 @@ class Supervisor:
             raise TooManyFailures(
                 f"{FAILURES_IN_A_ROW} trials in a row failed, the last because: {reason}. "
                 f"What the trials printed is in {self._record.folder / 'trials'}; "
-                "when it is put right, the same command goes on"
+                "when it is put right, the same command goes on, "
+                f"or begin afresh with --name {self._definition.name}-2"  # these count as trials of this one
             )
 
     def _interrupt(self, reason: str = "interrupted") -> None:
