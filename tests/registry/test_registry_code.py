@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from zoo.registry import Registered, code_of
+from zoo import hookimpl
+from zoo.registry import Plugin, Registered, Registry, code_of
 from zoo.space import Space
 
 
@@ -51,3 +54,19 @@ def test_every_distribution_has_one_and_what_has_no_file_none(package):
         entry(package / "nets.py"), entry(package / "__init__.py", "zoo-a"), entry("", "keras-zoo")
     )
     assert list(found) == ["zoo-a", "zoo-x"]
+
+
+def test_it_is_known_of_plugins_and_not_of_zoos_own(package):
+    @hookimpl
+    def register_augmentations(register):
+        def mirror(): ...
+
+        register(mirror)
+
+    module = SimpleNamespace(
+        register_augmentations=register_augmentations, __file__=str(package / "__init__.py")
+    )
+    registry = Registry.load([])
+    registry.add(Plugin("x", "zoo-x", "1.0", "zoo_x"), lambda: module)
+    assert registry.problems == []
+    assert list(code_of(*registry.entries())) == ["zoo-x"]
