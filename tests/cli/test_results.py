@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -80,6 +81,12 @@ class TestTune:
         )
         assert rest == (["no trial was completed"] if best is None else [])
 
+    def test_what_has_to_be_known_of_the_data_is_said_again_at_the_end(self, printed):
+        result = tuned(source="5,000 digits", warning="This is NOT the full MNIST.")
+        stdout, stderr, _ = printed(tune_command.command, "tune", result, "--quiet")
+        assert stdout == ["best: trial 3, val_accuracy 0.5000", "model: models:/m-1", "data: 5,000 digits"]
+        assert stderr == ["warning: This is NOT the full MNIST."]
+
 
 class TestTrain:
     def test_without_folds(self, printed):
@@ -106,9 +113,11 @@ class TestCurves:
 
 
 class TestCompare:
+    dataset: ClassVar = {"dataset.source": "s", "dataset.warning": "", "dataset.digest": "d"}
+
     def row(self, trial, **values):
         facts = {"study": "example", "trial": trial, "state": "complete", "reason": ""}
-        return {**facts, "best_val_accuracy": 0.5, "parameters": 9.0, "dataset.digest": "d", **values}
+        return {**facts, "best_val_accuracy": 0.5, "parameters": 9.0, **self.dataset, **values}
 
     def table(self, *rows):
         columns = {name: None for row in rows for name in row}
@@ -126,6 +135,14 @@ class TestCompare:
         (_, first, second), _, _ = printed(compare_command.command, "compare", table)
         assert first.split()[:4] == ["example", "1", "complete", "*"]
         assert second.split()[:4] == ["other", "0", "complete", "0.5"]
+
+    def test_what_has_to_be_known_of_the_data_is_said_once(self, printed):
+        warned = {"dataset.warning": "This is NOT the full MNIST.", "dataset.source": "5,000 digits"}
+        table = self.table(self.row(1, **warned), self.row(0, **warned))
+        (head, *_), stderr, _ = printed(compare_command.command, "compare", table)
+        assert "dataset" not in head
+        assert stderr[0] == "warning: This is NOT the full MNIST."
+        assert "warning" not in "".join(stderr[1:])
 
     def test_names_that_differ_come_before_numbers_that_differ_more(self, printed):
         rows = [

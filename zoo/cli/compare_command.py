@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAMES = ("dataset", "architecture", "augmentation")
-_HIDDEN = ("study", "dataset.digest", "run_id", "model", "reason", "train_seconds", "seed")
+_DATASET = ("dataset.source", "dataset.warning", "dataset.digest")
+_HIDDEN = ("study", *_DATASET, "run_id", "model", "reason", "train_seconds", "seed")
 
 
 @click.command("compare")
@@ -39,6 +40,8 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
         click.echo(table.to_json(orient="records", indent=1))
     else:
         click.echo(_shown(table))
+    for warning in filter(None, table["dataset.warning"].unique()):
+        click.echo(f"warning: {warning}", err=True)
     digests = table["dataset.digest"].unique()
     if len(digests) > 1:
         click.echo(

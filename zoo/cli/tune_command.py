@@ -97,6 +97,9 @@ def _print(result: TuneResult, best: tuple[int, float], quiet: bool) -> None:
     chosen = f" ({result.architecture})" if result.architecture else ""
     click.echo(f"best: trial {number}{chosen}, {value_text(result.objective, value)}{tested}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
+    if result.warning:  # that of the start is far up by now
+        click.echo(f"data: {result.source}")
+        told(f"warning: {result.warning}")
     if not quiet:
         told(
             f"next: zoo compare --study {result.study}   the trials, best first\n"

@@ -43,7 +43,8 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     runs = list(store.runs(experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'"))
     summary = _summary_columns(runs, objectives)
     parameters = list(dict.fromkeys(key for run in runs for key in sorted(run.data.params)))
-    columns = ["trial", "state", "reason", *summary, *parameters, "dataset.digest", "run_id", "model"]
+    dataset = ["dataset.source", "dataset.warning", "dataset.digest"]
+    columns = ["trial", "state", "reason", *summary, *parameters, *dataset, "run_id", "model"]
     table = pd.DataFrame([_row(run, summary) for run in runs], columns=columns)
     return _best_first(table, objectives)
 
@@ -85,6 +86,8 @@ def _row(run: Any, summary: list[str]) -> dict[str, Any]:
         "reason": data.tags.get(names.REASON, ""),
         **{key: data.metrics.get(key) for key in summary},
         **{key: names.from_text(text) for key, text in data.params.items()},
+        "dataset.source": data.tags.get(names.SOURCE, ""),
+        "dataset.warning": data.tags.get(names.WARNING, ""),
         "dataset.digest": data.tags.get(names.DIGEST, ""),
         "run_id": run.info.run_id,
         "model": f"models:/{models[-1]}" if models else "",

@@ -71,6 +71,7 @@ class TuneResult:
             one), by number, with their objectives by name; the best in the first objective first.
         rejected: trials that were not trained, because their network had more than `max_parameters`.
         architecture: of the best trial, where the study chooses among several; else "".
+        source, warning: where the data came from, and what has to be known before a figure is believed.
     """
 
     study: str
@@ -86,6 +87,8 @@ class TuneResult:
     rejected: int = 0
     max_parameters: int | None = None
     architecture: str = ""
+    source: str = ""
+    warning: str = ""
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -227,6 +230,8 @@ class Session(AbstractContextManager["Session"]):
             rejected=outcome.rejected,
             max_parameters=self.definition.search.max_parameters,
             architecture=self._architecture(best[0]) if best is not None else "",
+            source=self.prepared.source,
+            warning=self.prepared.warning,
         )
 
     def _architecture(self, number: int) -> str:
