@@ -148,7 +148,7 @@ def test_a_network_for_two_classes_alone(zoo_command):
     run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split())
     assert run.returncode == 1
     assert re.search(
-        r"but there are 10; .* \(if it is not made for them, .* --shape and --classes\)", run.stdout
+        r"but there are 10; .* \(if it is not made for them, .* --shape 64x64x3 and --classes\)", run.stdout
     )
     run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split(), "--classes", "2")
     assert run.returncode == 0, run.stdout

@@ -132,7 +132,7 @@ def test_the_study_and_its_manifest_name_both(layered):
 
 
 def test_the_champion_is_scored_although_its_layers_are_the_plugins(layered):
-    assert layered.done.stdout.startswith("best: trial 1, val_accuracy ")
+    assert layered.done.stdout.startswith("best: trial 1 (gained), val_accuracy ")
     assert " on the test split\n" in layered.done.stdout
     assert "warning" not in layered.done.stderr
 

@@ -60,11 +60,23 @@ def test_the_study_in_each_readme_is_in_order(begun):
         assert f"zoo tune --study {file.removeprefix('studies/').removesuffix('.toml')}\n" in readme
 
 
-def test_a_name_that_is_registered_by_now_is_refused(begun):
-    run = begun("plugins", "new", "zoo-my-dataset", "--kind", "dataset", "--folder", "again")
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (
+            "zoo-my-dataset",
+            "The distribution 'zoo-my-dataset' is installed already, and pip would put this one in its "
+            "place.",
+        ),
+        (
+            "my-dataset",
+            "The dataset 'my_dataset' is already registered by zoo-my-dataset 0.1.0, and nobody could tell "
+            "which is meant.",
+        ),
+    ],
+)
+def test_a_name_that_is_taken_by_now_is_refused(begun, name, problem):
+    run = begun("plugins", "new", name, "--kind", "dataset", "--folder", "again")
     assert run.returncode == 2
-    assert run.errors == [
-        "error: The dataset 'my_dataset' is already registered by zoo-my-dataset 0.1.0, and nobody could "
-        "tell which is meant. Choose another name."
-    ]
+    assert run.errors == [f"error: {problem} Choose another name."]
     assert not (begun.folder / "again").exists()
