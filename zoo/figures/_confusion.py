@@ -74,8 +74,7 @@ def confusion_matrix(
 
     The colour is a cell's share of its row, so that small classes show like large ones; what is right
     is blue and what is wrong orange, on a steeper scale, so that a few errors beside a full diagonal are
-    seen. Numbers
-    stand in the cells where they fit; names are thinned out where they do not.
+    seen. Numbers stand in the cells where they fit; names are thinned out where they do not.
 
     Args:
         labels, predicted: integers in `0 .. len(class_names) - 1`, shape `(n,)`.
