@@ -226,6 +226,31 @@ class TestPruners:
         assert definition.max_epochs() == 27
         assert make_pruner("hyperband", definition.max_epochs())._max_resource == 27
 
+    @pytest.mark.parametrize("name", ["median", "hyperband"])
+    def test_none_stops_a_trial_at_its_first_report(self, name):
+        """A network with batch normalisation may guess after one epoch, and win in the end."""
+        study = optuna.create_study(direction="maximize", pruner=make_pruner(name, steps=9))
+        stopped_at = []
+        for number in range(40):
+            trial = study.ask()
+            value = 0.1 if number >= 20 else 0.9
+            for step in range(1, 10):
+                trial.report(value, step)
+                if trial.should_prune():
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                    stopped_at.append(step)
+                    break
+            else:
+                study.tell(trial, value)
+        assert min(stopped_at) == 2
+
+    @pytest.mark.parametrize("steps", [1, 2, 3])
+    def test_hyperband_can_plan_with_few_epochs(self, steps):
+        study = optuna.create_study(pruner=make_pruner("hyperband", steps=steps))
+        trial = study.ask()
+        trial.report(1.0, 1)
+        assert not trial.should_prune()
+
     @pytest.mark.parametrize("direction", ["maximize", "minimize"])
     def test_median_judges_by_what_a_trial_reports_now(self, direction):
         """A mean over folds can fall; what the first fold alone had reached is no excuse later."""

@@ -65,7 +65,7 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
 
 
 def make_pruner(name: str, steps: int) -> optuna.pruners.BasePruner:
-    """The pruner a study names.
+    """The pruner a study names; none stops a trial at its first report, which says little of it.
 
     Args:
         steps: the most a trial may report: its epochs, those of one fold after those of another.
@@ -86,7 +86,7 @@ def make_pruner(name: str, steps: int) -> optuna.pruners.BasePruner:
     if name == "median":
         return MedianOfLastReports(n_startup_trials=4, n_warmup_steps=2)
     if name == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=steps)
+        return optuna.pruners.HyperbandPruner(min_resource=min(2, steps), max_resource=steps)
     return optuna.pruners.NopPruner()
 
 
