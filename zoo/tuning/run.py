@@ -14,9 +14,10 @@ from zoo.tracking import connect, leaderboard
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.record import StudyRecord
+from zoo.tuning.results import TrainResult, TuneResult
 from zoo.tuning.samplers import check_sampler
 from zoo.tuning.search import OptunaSearch, default_storage
-from zoo.tuning.session import Session, TrainResult, TuneResult
+from zoo.tuning.session import Session
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,12 @@ import shlex
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import open_dataset, validation_split
@@ -28,7 +27,6 @@ from zoo.tracking import (
     connect,
     ended_runs,
     is_new_store,
-    leaderboard,
     model_address,
     preload,
 )
@@ -41,90 +39,15 @@ from zoo.tuning.executor import LocalExecutor, ended
 from zoo.tuning.interrupts import Interrupted, Interrupts
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.record import StudyRecord
+from zoo.tuning.results import TrainResult, TuneResult
 from zoo.tuning.search import OptunaSearch, redacted
 from zoo.tuning.supervisor import Supervisor
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Result = TypeVar("Result")
 
 # How long MLflow may take in nothing whole at the end: a large model on a slow line is one thing, and
 # whoever does not want to wait for it says so with Ctrl-C.
 _LAST_WORDS_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class TuneResult:
-    """What a search came to.
-
-    Args:
-        study: the name it is recorded under.
-        objective: what is searched for; of several, the first.
-        best: number and objective of the best complete trial, or None.
-        done, total: trials that came to an end, and how many the study is to have.
-        test_metrics: of the champion on the test split; empty where there is none.
-        model_uri: for `mlflow.keras.load_model`.
-        interrupted: the exit status, where Ctrl-C, SIGTERM or the end of the terminal ended the search.
-        objectives: all that is searched for.
-        front: the complete trials that no other beats (as good in every objective, and better in
-            one), by number, with their objectives by name; the best in the first objective first.
-        rejected: trials that were not trained, because their network had more than `max_parameters`.
-        architecture: of the best trial, where the study chooses among several; else "".
-        source, warning: where the data came from, and what has to be known before a figure is believed.
-    """
-
-    study: str
-    objective: str
-    best: tuple[int, float] | None
-    done: int
-    total: int
-    test_metrics: Mapping[str, float]
-    model_uri: str = ""
-    interrupted: int | None = None
-    objectives: Sequence[str] = ()
-    front: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    rejected: int = 0
-    max_parameters: int | None = None
-    architecture: str = ""
-    source: str = ""
-    warning: str = ""
-
-    @cached_property
-    def trials(self) -> pd.DataFrame:
-        """Every trial, best first; read from MLflow when it is first asked for."""
-        return leaderboard(self.study)
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What one training came to.
-
-    Args:
-        summary: `best_val_accuracy` (or what the objective is), `best_epoch`, `parameters`,
-            `train_seconds`; with folds also `best_val_accuracy_std` and `best_fold`.
-        epochs: the metrics of every epoch, the first epoch first; of folds, one after the other.
-        folder: where its files are: `model.keras`, `figures/`, `summary.txt`.
-    """
-
-    study: str
-    objective: str
-    trial: int | None
-    summary: Mapping[str, float]
-    epochs: Sequence[Mapping[str, float]]
-    folder: Path
-    folds: Sequence[int] = ()  # with folds, that of every one of `epochs`
-
-    @property
-    def curves(self) -> pd.DataFrame:
-        """A row for every epoch, the first is 1; a column for every metric. With folds, by fold and epoch."""
-        import pandas as pd
-
-        if not self.folds:
-            return pd.DataFrame(list(self.epochs), index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
-        places = [(fold, 1 + self.folds[:row].count(fold)) for row, fold in enumerate(self.folds)]
-        index = pd.MultiIndex.from_tuples(places, names=["fold", "epoch"])
-        return pd.DataFrame(list(self.epochs), index=index)
 
 
 class Session(AbstractContextManager["Session"]):
