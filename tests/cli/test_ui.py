@@ -27,10 +27,31 @@ def test_a_signal_that_comes_while_the_server_starts_ends_it(signum, monkeypatch
 
     monkeypatch.setattr(subprocess, "Popen", interrupted)
     before = signal.getsignal(signum)
-    assert ui_command._serve(SLEEPS, dict(os.environ)) == 0
+    told = []
+    assert ui_command._serve(SLEEPS, dict(os.environ), lambda: False, lambda: told.append(1)) == 0
+    assert told == []
     assert begun[0].returncode == -signal.SIGTERM
     assert signal.getsignal(signum) is before
 
 
 def test_a_server_that_ends_by_itself_says_with_which_status():
-    assert ui_command._serve([sys.executable, "-c", "raise SystemExit(3)"], dict(os.environ)) == 3
+    told = []
+    fails = [sys.executable, "-c", "raise SystemExit(3)"]
+    assert ui_command._serve(fails, dict(os.environ), lambda: False, lambda: told.append(1)) == 3
+    assert told == []
+
+
+@pytest.mark.timeout(30)
+def test_the_address_is_told_once_when_the_server_answers():
+    asked, told = [], []
+
+    def answers():
+        asked.append(1)
+        return len(asked) == 3
+
+    def tell():
+        told.append(len(asked))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert ui_command._serve(SLEEPS, dict(os.environ), answers, tell) == 0
+    assert told == [3]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from zoo.tracking import free_port, ui_address, ui_command, ui_environment
+from zoo.tracking import free_port, ui_address, ui_answers, ui_command, ui_environment
 
 
 def test_a_local_store(working_folder: Path) -> None:
@@ -39,3 +41,22 @@ def test_a_port_that_is_taken() -> None:
         port = taken.getsockname()[1]
         assert free_port(wanted=port) not in (0, port)
     assert free_port(wanted=port) == port
+
+
+class Nothing(BaseHTTPRequestHandler):
+    """A server that has come up, and knows no page."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_whether_it_has_come_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # which would not find this machine's own
+    assert not ui_answers(f"http://127.0.0.1:{free_port(wanted=0)}")
+    with HTTPServer(("127.0.0.1", 0), Nothing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert ui_answers(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()

@@ -6,10 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
+from collections.abc import Callable
 
 import click
 
 from zoo.errors import ZooError
+
+_ASK_AGAIN_SECONDS = 0.1
 
 
 @click.command("ui")
@@ -27,9 +31,17 @@ from zoo.errors import ZooError
 def command(study: str | None, host: str, port: int) -> int:
     """Open MLflow's UI on the record, until Ctrl-C.
 
-    Prints its address; where MLFLOW_TRACKING_URI names a server, that is all.
+    Prints its address once it answers; where MLFLOW_TRACKING_URI names a server, that is all.
     """
-    from zoo.tracking import free_port, study_page, tracking_uri, ui_address, ui_command, ui_environment
+    from zoo.tracking import (
+        free_port,
+        study_page,
+        tracking_uri,
+        ui_address,
+        ui_answers,
+        ui_command,
+        ui_environment,
+    )
 
     uri = tracking_uri()
     try:
@@ -37,22 +49,33 @@ def command(study: str | None, host: str, port: int) -> int:
     except OSError as error:
         raise ZooError(f"zoo cannot listen on {host}: {error.strerror or error}") from None
     arguments = ui_command(uri, host, chosen)
-    page = study_page(study) if study is not None else ""
-    click.echo(ui_address(uri, host, chosen) + page)
+    address = ui_address(uri, host, chosen)
+    page = address + (study_page(study) if study is not None else "")
     if not arguments:
+        click.echo(page)
         return 0
-    click.echo(f"showing {uri}; Ctrl-C ends it", err=True)
-    return _serve(arguments, ui_environment())
+    click.echo("starting MLflow's UI …", err=True)
+
+    def tell() -> None:
+        click.echo(page)
+        click.echo(f"showing {uri}; Ctrl-C ends it", err=True)
+
+    return _serve(arguments, ui_environment(), lambda: ui_answers(address), tell)
 
 
-def _serve(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run the server until it ends or a signal ends it, with nothing of its own words on stdout."""
+def _serve(
+    arguments: list[str], environment: dict[str, str], answers: Callable[[], bool], tell: Callable[[], None]
+) -> int:
+    """Run the server until it ends or a signal ends it, with nothing of its own words on stdout.
+
+    Args:
+        tell: called once, when it `answers`.
+    """
     server: subprocess.Popen[bytes] | None = None
-    told = False
+    ended = threading.Event()
 
     def end(*_: object) -> None:
-        nonlocal told
-        told = True
+        ended.set()
         if server is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)  # its workers too
@@ -61,10 +84,15 @@ def _serve(arguments: list[str], environment: dict[str, str]) -> int:
     before = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
-        if told:
+        if ended.is_set():
             end()
+        while server.poll() is None and not ended.is_set():
+            if answers():
+                tell()
+                break
+            ended.wait(_ASK_AGAIN_SECONDS)
         status = server.wait()
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-    return 0 if told else status
+    return 0 if ended.is_set() else status

@@ -17,7 +17,7 @@ from __future__ import annotations
 from zoo.tracking.models import fetch_model, fetch_model_file
 from zoo.tracking.names import trial_uid
 from zoo.tracking.reader import champion_address, ended_runs, leaderboard, model_address, study_page
-from zoo.tracking.server import free_port, ui_address, ui_command, ui_environment
+from zoo.tracking.server import free_port, ui_address, ui_answers, ui_command, ui_environment
 from zoo.tracking.store import Store, TrackingError, connect, is_new_store, preload, tracking_uri
 from zoo.tracking.thread import BackgroundTracker
 from zoo.tracking.writer import StudyFacts, StudyTracker
@@ -42,6 +42,7 @@ __all__ = [
     "tracking_uri",
     "trial_uid",
     "ui_address",
+    "ui_answers",
     "ui_command",
     "ui_environment",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import urllib.error
+import urllib.request
 
 from zoo.tracking.store import tracking_uri
 
@@ -41,6 +43,18 @@ def ui_environment() -> dict[str, str]:
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),
         "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
     }
+
+
+def ui_answers(address: str) -> bool:
+    """Whether the server at `address`, on this machine, has come up."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{address}/health", timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True  # it answers, whatever it says
+    except OSError:
+        return False
 
 
 def is_server(uri: str) -> bool:
