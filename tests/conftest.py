@@ -203,3 +203,11 @@ def _rewrite_events(trial, events):
     trial.events_path.unlink(missing_ok=True)
     for event in events:
         trial.append(event)
+
+
+@pytest.fixture
+def in_study(recorded_study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder is that of the recorded study `example`."""
+    monkeypatch.chdir(recorded_study)
+    monkeypatch.delenv("ZOO_CACHE_DIR", raising=False)
+    return recorded_study

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-
-@pytest.fixture
-def in_study(recorded_study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder is that of the recorded study `example`."""
-    monkeypatch.chdir(recorded_study)
-    monkeypatch.delenv("ZOO_CACHE_DIR", raising=False)
-    return recorded_study
 
 
 @pytest.fixture

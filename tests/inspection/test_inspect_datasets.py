@@ -8,8 +8,9 @@ import pytest
 from zoo import inspection
 from zoo.data.prepare import prepare
 from zoo.errors import ZooError
-from zoo.inspection import _datasets, _process
+from zoo.inspection import _datasets
 from zoo.registry import Registry
+from zoo.runs import asking
 from zoo.tuning.display import NoDisplay
 
 QUIET = {"display": NoDisplay()}
@@ -51,8 +52,8 @@ def in_this_process(monkeypatch):
         asked.append(arguments)
         return question(*arguments)
 
-    monkeypatch.setattr(_process, "begin", lambda: None)
-    monkeypatch.setattr(_process, "ask", ask)
+    monkeypatch.setattr(asking, "begin", lambda: None)
+    monkeypatch.setattr(asking, "ask", ask)
     return asked
 
 
@@ -133,12 +134,12 @@ class TestAugmentation:
         assert len(originals) == 8
 
     def test_a_policy_that_fails_is_named(self, in_study, monkeypatch, tmp_path):
-        monkeypatch.setattr(_process, "begin", lambda: None)
+        monkeypatch.setattr(asking, "begin", lambda: None)
 
         def fail(*_, log):
             raise ZooError("KeyError: 'x'")
 
-        monkeypatch.setattr(_process, "ask", fail)
+        monkeypatch.setattr(asking, "ask", fail)
         with pytest.raises(ZooError, match=r"^The augmentation 'affine' of keras-zoo .*: KeyError: 'x'$"):
             inspection.augmentation("affine", "digits", output=tmp_path / "a.png", **QUIET)
 

@@ -10,10 +10,12 @@ import pytest
 
 import zoo
 from zoo import inspection
+from zoo.data.store import open_dataset
 from zoo.errors import StudyError, ZooError
 from zoo.figures import draw_trial
-from zoo.inspection import _network, _process, _trials
-from zoo.inspection._runs import all_runs, find_run, validation_data
+from zoo.inspection import _network, _trials
+from zoo.inspection._picture import image_of
+from zoo.runs import all_runs, asking, find_run, validation_data
 from zoo.tuning.display import NoDisplay
 
 QUIET = {"display": NoDisplay()}
@@ -22,8 +24,8 @@ QUIET = {"display": NoDisplay()}
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Answer questions here: the tests have Keras, and starting a process is another test's."""
-    monkeypatch.setattr(_process, "begin", lambda: None)
-    monkeypatch.setattr(_process, "ask", lambda question, *arguments, log: question(*arguments))
+    monkeypatch.setattr(asking, "begin", lambda: None)
+    monkeypatch.setattr(asking, "ask", lambda question, *arguments, log: question(*arguments))
 
 
 def test_the_public_name():
@@ -188,7 +190,7 @@ class TestNetwork:
 
     @pytest.mark.parametrize("draw", [inspection.features, inspection.filters, inspection.layers])
     def test_a_trial_without_a_model_is_refused_before_anything_is_begun(self, in_study, monkeypatch, draw):
-        monkeypatch.setattr(_process, "begin", lambda: pytest.fail("Keras is being loaded"))
+        monkeypatch.setattr(asking, "begin", lambda: pytest.fail("Keras is being loaded"))
         with pytest.raises(StudyError, match="Trial 2 of 'example' was pruned"):
             draw("example", 2, **QUIET)
 
@@ -217,3 +219,14 @@ def test_a_place_that_cannot_be_written(in_study, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ZooError, match=r"m\.png cannot be written \(.*\); --output names another place"):
         inspection.mistakes("example", output=tmp_path / "file" / "m.png", **QUIET)
+
+
+def test_an_image_that_is_not_there(in_study):
+    run = find_run("example", 1, None)
+    images = open_dataset(run.cache, run.config.digest).train.images
+    assert image_of(images, 5, "the training split").shape == (8, 8, 1)
+    for number in (-1, len(images)):
+        with pytest.raises(
+            ZooError, match=rf"no image {number} in the training split; expected 0 … {len(images) - 1}"
+        ):
+            image_of(images, number, "the training split")

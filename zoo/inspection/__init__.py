@@ -5,9 +5,7 @@ has the same as `zoo inspect`. What needs Keras runs in a process of its own.
 
     _datasets.py   samples, kernels, augmentation
     _trials.py     curves, confusion, mistakes, predictions, features, filters, layers
-    _runs.py       finding a trial, its model and its data
     _network.py    inside the process: what a model says of itself
-    _process.py    that process
 """
 
 from __future__ import annotations

@@ -15,11 +15,10 @@ from zoo import figures
 from zoo.data import Dataset
 from zoo.data.store import open_dataset
 from zoo.errors import SpaceError, StudyError, ZooError, did_you_mean
-from zoo.inspection import _process
 from zoo.inspection._network import augmented
-from zoo.inspection._picture import Picture, checked_output, written
-from zoo.inspection._runs import image_of, prepare
+from zoo.inspection._picture import Picture, checked_output, image_of, written
 from zoo.registry import Registered, Registry
+from zoo.runs import asking, prepare
 from zoo.study import load_study, value_of
 from zoo.trial import Chosen
 from zoo.tuning.display import Display, PlainDisplay
@@ -128,7 +127,7 @@ def augmentation(
     entry = Registry.load().get("augmentation", policy)
     chosen = _chosen(entry, of_policy, _defaults_in(study, entry))
     path = checked_output(output, Path(f"augmentation-{policy}-{source.name}.png"))
-    _process.begin()
+    asking.begin()
     data = source.open(display)
     original = image_of(data.train.images, image, _WHERE)
     numbers = _spread(image, len(data.train.images), figures.AUGMENTED_IMAGES)
@@ -137,7 +136,7 @@ def augmentation(
     display.phase("augmenting …")
     try:
         log = source.cache / "inspect.log"
-        versions, others = _process.ask(augmented, chosen, [copies, originals], seed, log=log)
+        versions, others = asking.ask(augmented, chosen, [copies, originals], seed, log=log)
     except ZooError as error:
         raise ZooError(f"The augmentation '{policy}' of {entry.origin}: {error}") from None
     told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in chosen.parameters.items())

@@ -1,4 +1,4 @@
-"""The picture that comes back, and where its file goes."""
+"""The picture that comes back, where its file goes, and the image it is of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from zoo.errors import ZooError
 
@@ -46,3 +50,14 @@ def written(draw: Callable[[Path], object], path: Path) -> Picture:
         why = error.strerror or error
         raise ZooError(f"{path} cannot be written ({why}); --output names another place") from None
     return Picture(path)
+
+
+def image_of(images: Any, number: int, where: str) -> npt.NDArray[Any]:
+    """Image `number`, the first is 0, as an array in memory.
+
+    Raises:
+        ZooError: there are not so many.
+    """
+    if not 0 <= number < len(images):
+        raise ZooError(f"--image: there is no image {number} in {where}; expected 0 … {len(images) - 1}")
+    return np.asarray(images[number])

@@ -13,18 +13,17 @@ import numpy.typing as npt
 from zoo import figures
 from zoo.data import Split
 from zoo.errors import StudyError, ZooError
-from zoo.inspection import _network, _process
+from zoo.inspection import _network
 from zoo.inspection._network import LayerTable
-from zoo.inspection._picture import Picture, checked_output, written
-from zoo.inspection._runs import (
+from zoo.inspection._picture import Picture, checked_output, image_of, written
+from zoo.runs import (
     Run,
     all_runs,
+    asking,
     best_first,
     find_run,
-    image_of,
     model_of,
     pick,
-    predictions_of,
     tell_versions,
     validation_data,
 )
@@ -220,7 +219,7 @@ def features(
     path = checked_output(output, found.folder / "figures" / f"features-{of_layer}{image}.png")
     found.check_complete()
     display = display or PlainDisplay()
-    _process.begin()
+    asking.begin()
     split, names = validation_data(found, display)
     pixels = image_of(split.images, image, _WHERE)
     at_most = figures.AT_MOST_MAPS if layer is not None else figures.MAPS_OF_EACH
@@ -271,7 +270,7 @@ def layers(
     found = find_run(study, trial, run)
     found.check_complete()
     display = display or PlainDisplay()
-    _process.begin()
+    asking.begin()
     split, _ = validation_data(found, display)
     table: LayerTable = _ask(_network.layer_table, found, display, image_of(split.images, 0, _WHERE))
     return table
@@ -284,14 +283,40 @@ def _predicted(run: Run, display: Display) -> tuple[Split, tuple[str, ...], npt.
     return split, names, predictions_of(run, display)
 
 
+def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
+    """Class probabilities `(n, classes)` of the validation images, as recorded or predicted again.
+
+    Predicting needs the prepared dataset: `validation_data` comes first.
+
+    Raises:
+        ZooError: they cannot be had.
+    """
+    run.check_complete()
+    recorded = run.folder / "predictions.npz"
+    if recorded.exists():
+        return figures.read_predictions(recorded)[1]
+    display.phase("predicting with its model …")
+    with model_of(run) as model:
+        tell_versions(model, run, display)
+        answer: npt.NDArray[Any] = asking.ask(
+            _network.probabilities,
+            model,
+            run.cache,
+            run.config.digest,
+            run.config.validation,
+            log=run.folder / "output.log",
+        )
+    return answer
+
+
 def _ask(question: Any, run: Run, display: Display, *arguments: Any) -> Any:
     """Ask a run's model; what is wrong is told with the run's name."""
     run.check_complete()
-    _process.begin()
+    asking.begin()
     display.phase("loading the model …")
     with model_of(run) as model:
         try:
             tell_versions(model, run, display)
-            return _process.ask(question, model, *arguments, log=run.folder / "output.log")
+            return asking.ask(question, model, *arguments, log=run.folder / "output.log")
         except ZooError as error:
             raise ZooError(f"{run.title}: {error}") from None

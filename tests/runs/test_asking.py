@@ -7,7 +7,7 @@ import os
 import pytest
 
 from zoo.errors import InvalidParameters, ZooError
-from zoo.inspection import _process
+from zoo.runs import asking
 
 
 class Stranger(ZooError):
@@ -40,12 +40,12 @@ def log(tmp_path):
 
 
 def test_the_answer_comes_back_and_what_was_printed_is_in_the_log(log):
-    assert _process.ask(add, 1, 2, log=log) == {"sum": 3, "keras": True}
+    assert asking.ask(add, 1, 2, log=log) == {"sum": 3, "keras": True}
     assert log.read_text() == "adding\n"
 
 
 def test_no_answer_is_an_answer(log):
-    assert _process.ask(refuse, "nothing", log=log) is None
+    assert asking.ask(refuse, "nothing", log=log) is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_no_answer_is_an_answer(log):
 )
 def test_an_error_is_one_line(log, kind, said):
     with pytest.raises(ZooError) as raised:
-        _process.ask(refuse, kind, log=log)
+        asking.ask(refuse, kind, log=log)
     assert str(raised.value).startswith(said)
     assert len(str(raised.value).splitlines()) == 1
     if kind == "other":
@@ -64,10 +64,10 @@ def test_an_error_is_one_line(log, kind, said):
 
 def test_a_death_is_told(log):
     with pytest.raises(ZooError, match=r"died: exited with status 7; what it printed is in .*output\.log"):
-        _process.ask(refuse, "death", log=log)
+        asking.ask(refuse, "death", log=log)
 
 
 def test_a_backend_that_is_not_there(log, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflwo")
     with pytest.raises(ZooError, match="Did you mean 'tensorflow'"):
-        _process.ask(add, 1, 2, log=log)
+        asking.ask(add, 1, 2, log=log)

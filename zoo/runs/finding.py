@@ -1,27 +1,16 @@
-"""A trial as it was recorded: its configuration, its epochs, its model, its validation images."""
+"""Finding a trial as it was recorded: by study and number, the best one, or by its folder."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from zoo.data import Split
-from zoo.data.prepare import finish_preparing, start_preparing
-from zoo.data.store import Prepared, cut_validation, open_dataset, validation_split
-from zoo.errors import DataError, StudyError, ZooError, did_you_mean
-from zoo.figures import read_predictions
-from zoo.training.saved import other_versions
-from zoo.trial import Chosen, TrialConfig
-from zoo.tuning.display import Display
+from zoo.errors import StudyError, did_you_mean
+from zoo.trial import TrialConfig
 from zoo.tuning.record import STATE, StudyRecord, TrialRecord
 
 
@@ -184,123 +173,3 @@ def _run_in(folder: Path) -> Run:
         cache=StudyRecord(root, study).cache,
         config=TrialConfig.from_json(config),
     )
-
-
-@contextmanager
-def model_of(run: Run) -> Iterator[Path]:
-    """The file of a complete run's model: the one beside its record, or else a copy of MLflow's.
-
-    Raises:
-        ZooError: neither is there.
-    """
-    run.check_complete()
-    local = run.folder / "model.keras"
-    if local.exists():
-        yield local
-        return
-    from zoo.tracking import connect, fetch_model, trial_uid
-
-    owner = run.folder.parents[1] / "uid"
-    if run.number is None or not owner.exists():
-        raise StudyError(f"{run.told} has no model any more: expected {local}")
-    uid = trial_uid(owner.read_text(encoding="utf-8").strip(), run.number)
-    with tempfile.TemporaryDirectory(prefix="zoo-model-") as folder:
-        yield fetch_model(connect(create=False), run.study, uid, Path(folder))
-
-
-def validation_data(run: Run, display: Display) -> tuple[Split, tuple[str, ...]]:
-    """The images that the run was validated with, and the names of the classes.
-
-    Read from the cache; prepared again where they are not there any more.
-
-    Raises:
-        ZooError: they cannot be had, or are not what they were.
-    """
-    config = run.config
-    try:
-        dataset = open_dataset(run.cache, config.digest)
-    except DataError:
-        prepared = prepare(config.dataset, config.validation, run.cache, display)
-        if prepared.digest != config.digest:
-            raise StudyError(
-                f"{run.told} was trained on other data "
-                f"({config.digest[:12]}…, now {prepared.digest[:12]}…), so its images cannot be shown."
-            ) from None
-        dataset = open_dataset(run.cache, config.digest)
-    cut_validation(run.cache, config.digest, dataset, config.validation)
-    split = validation_split(run.cache, config.digest, dataset, config.validation)
-    return split, tuple(dataset.class_names)
-
-
-def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
-    """Class probabilities `(n, classes)` of the validation images, as recorded or predicted again.
-
-    Predicting needs the prepared dataset: `validation_data` comes first.
-
-    Raises:
-        ZooError: they cannot be had.
-    """
-    from zoo.inspection._network import probabilities
-    from zoo.inspection._process import ask
-
-    run.check_complete()
-    recorded = run.folder / "predictions.npz"
-    if recorded.exists():
-        return read_predictions(recorded)[1]
-    display.phase("predicting with its model …")
-    with model_of(run) as model:
-        tell_versions(model, run, display)
-        answer: npt.NDArray[Any] = ask(
-            probabilities,
-            model,
-            run.cache,
-            run.config.digest,
-            run.config.validation,
-            log=run.folder / "output.log",
-        )
-    return answer
-
-
-def tell_versions(model: Path, run: Run, display: Display) -> None:
-    """Warn, as zoo.load_model does, where a plugin is installed in another version than the model's.
-
-    Raises:
-        ZooError: it is no file that Keras saved.
-    """
-    for warning in other_versions(model, f"of {run.name} of '{run.study}'"):
-        display.problem(warning)
-
-
-def prepare(dataset: Chosen, validation: Mapping[str, Any], cache: Path, display: Display) -> Prepared:
-    """Have a dataset prepared in a process of its own, as `zoo tune` does.
-
-    Raises:
-        ZooError: it cannot be.
-    """
-    display.phase("preparing the dataset …")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ZooError(
-            f"{cache} cannot be written ({error.strerror}); prepared datasets are kept there. "
-            "Run zoo in a folder you may write to, or set ZOO_CACHE_DIR to one."
-        ) from None
-    preparing = start_preparing(dataset, validation, cache, cache / "prepare.log")
-    try:
-        prepared = finish_preparing(preparing, dataset, display.preparing)
-    finally:
-        preparing.kill()
-    if prepared.warning:
-        display.problem(prepared.warning)
-    return prepared
-
-
-def image_of(images: Any, number: int, where: str) -> npt.NDArray[Any]:
-    """Image `number`, the first is 0, as an array in memory.
-
-    Raises:
-        ZooError: there are not so many.
-    """
-    if not 0 <= number < len(images):
-        raise ZooError(f"--image: there is no image {number} in {where}; expected 0 … {len(images) - 1}")
-    return np.asarray(images[number])
