@@ -2,7 +2,7 @@
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`,
-`train`, `compare`, `inspect`, `load_model`.
+`train`, `evaluate`, `compare`, `inspect`, `load_model`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from zoo import inspection as inspect
     from zoo import testing
     from zoo.data import Dataset, Split, progress, reads
+    from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
     from zoo.models import load_model
     from zoo.tuning import compare, train, tune
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
-    "progress", "InvalidParameters", "ZooError", "testing", "tune", "train", "compare", "inspect",
-    "load_model", "__version__",
+    "progress", "InvalidParameters", "ZooError", "testing", "tune", "train", "evaluate", "compare",
+    "inspect", "load_model", "__version__",
 ]  # fmt: skip
 
 _ROOMS = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
@@ -37,6 +38,7 @@ _WHERE = {
     "progress": "zoo.data",
     "tune": "zoo.tuning",
     "train": "zoo.tuning",
+    "evaluate": "zoo.evaluation",
     "compare": "zoo.tuning",
     "load_model": "zoo.models",
 }

@@ -28,7 +28,7 @@ PLUGINS, COMMANDS, STUDIES, PICTURES, TESTING = (
     ROOT / "docs" / name for name in ("plugins.md", "commands.md", "studies.md", "pictures.md", "testing.md")
 )
 # The others are for plugin authors.
-PYTHON_NAMES = {"tune", "train", "compare", "inspect", "load_model", "__version__"}
+PYTHON_NAMES = {"tune", "train", "evaluate", "compare", "inspect", "load_model", "__version__"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -320,6 +320,30 @@ class TestTrainAgain:
         assert now.states == tuned.after.states
 
 
+class TestEvaluate:
+    def test_of_the_champion_says_what_the_search_said(self, tuned):
+        done = tuned.zoo("evaluate", "--study", tuned.study, "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        number, told = re.search(
+            r"best: trial (\d), .*, (0\.\d{4}) on the test split", tuned.more.stdout
+        ).groups()
+        assert found["run"] == f"trial {number}"
+        assert f"{found['test_accuracy']:.4f}" == told
+        assert sum(one["images"] for one in found["classes"]) == found["images"] > 300
+        right = sum(one["images"] * one["recall"] for one in found["classes"])
+        assert right == pytest.approx(found["test_accuracy"] * found["images"])
+
+    def test_of_what_zoo_train_trained_is_added_to_its_run(self, tuned):
+        (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "training").iterdir()
+        done = tuned.zoo("evaluate", "--run", folder)
+        assert done.returncode == 0, done.stderr
+        accuracy = re.search(r"^test_accuracy (0\.\d{4})$", done.stdout, re.MULTILINE)[1]
+        (run,) = tuned.zoo.snapshot(tuned.study).trainings
+        assert f"{run.data.metrics['test_accuracy']:.4f}" == accuracy
+        assert "problem" not in done.stderr
+
+
 def test_only_the_champions_model_is_kept_twice(tuned):
     """MLflow holds every trial's; a folder that grows by a copy of each would be full one day."""
     kept = sorted(path.parent.name for path in tuned.zoo.folder.glob("mlruns/zoo/*/trials/*/model.keras"))

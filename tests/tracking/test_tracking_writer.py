@@ -10,7 +10,7 @@ import pytest
 import tracking_examples as examples
 from tracking_examples import CONFIG, DIGEST
 
-from zoo.tracking import Store, StudyTracker, leaderboard
+from zoo.tracking import Store, StudyTracker, add_test_metrics, leaderboard, trial_uid
 
 
 @pytest.fixture
@@ -203,6 +203,22 @@ def test_the_champion_on_the_test_split(tracker: StudyTracker, folder: Path) -> 
     study = store.client.get_run(tracker.run_id)
     assert study.data.metrics["test_accuracy"] == 0.88
     assert study.data.tags["zoo.champion"] == "7"
+
+
+def test_a_run_that_ended_is_scored_on_the_test_split_later(tracker: StudyTracker, folder: Path) -> None:
+    examples.record(tracker, 7, examples.events(), folder)
+    event = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
+    store, facts = tracker.store, tracker.facts
+    for _ in range(2):
+        assert add_test_metrics(store, facts.name, trial_uid(facts.uid, 7), event)
+    run = examples.run_of(tracker, 7)
+    assert run.info.status == "FINISHED"
+    assert [(s, v) for s, _, v in examples.history(store, run, "test_accuracy")] == [(2, 0.88)]
+    (model,) = examples.models_of(store, tracker.experiment_id)
+    assert [m.value for m in model.metrics if m.key == "test_accuracy"] == [0.88]
+    assert "test_accuracy" not in store.client.get_run(tracker.run_id).data.metrics  # it is no champion
+    for study, uid in ((facts.name, "another-7"), ("another", trial_uid(facts.uid, 7))):
+        assert not add_test_metrics(store, study, uid, event)
 
 
 def test_doing_everything_again_changes_nothing(

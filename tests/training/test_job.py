@@ -15,7 +15,6 @@ from zoo import hookspecs
 from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
 from zoo.registry import Plugin
 from zoo.training import job
-from zoo.training.job import evaluate_model
 from zoo.trial import Chosen
 
 
@@ -100,16 +99,6 @@ class TestComplete:
         text = (trial.folder / "summary.txt").read_text()
         assert all(layer in text for layer in ("conv2d", "flatten", "dense", "Total params"))
         assert max(map(len, text.splitlines())) <= 80
-
-    def test_its_model_is_scored_on_the_test_split(self, trial, model, prepared):
-        cache, facts = prepared
-        test = open_dataset(cache, facts.digest).test
-        probabilities = model.predict(test.images, verbose=0)
-        metrics = evaluate_model(trial.folder / "model.keras", cache, facts.digest)
-        assert set(metrics) == {"test_accuracy", "test_loss"}
-        assert metrics["test_accuracy"] == (probabilities.argmax(axis=1) == test.labels).mean()
-        chosen = probabilities[np.arange(len(test.labels)), test.labels]
-        assert metrics["test_loss"] == pytest.approx(-np.log(chosen).mean(), rel=1e-3)
 
 
 @pytest.fixture(scope="module")

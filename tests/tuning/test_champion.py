@@ -15,16 +15,9 @@ METRICS = {"test_accuracy": 0.75, "test_loss": 0.5}
 class Search:
     def __init__(self, best):
         self._best = best
-        self._tested = None
 
     def best(self):
         return self._best
-
-    def tested(self):
-        return self._tested
-
-    def set_tested(self, number):
-        self._tested = number
 
 
 class Stage(NoDisplay):
@@ -67,11 +60,12 @@ def test_it_is_scored_once_and_read_back_afterwards(tmp_path):
     assert [event["event"] for event in stage.record.trial(1).events()] == ["tested"]
 
 
-def test_a_score_that_is_not_in_its_file_any_more_is_none(tmp_path):
+def test_what_zoo_evaluate_found_is_not_scored_again(tmp_path):
     stage = Stage(tmp_path, best=(1, 0.9))
-    stage.search.set_tested(1)
-    assert stage.score() == {}
-    assert stage.tracked == []
+    stage.record.trial(1).append({"event": "tested", "time": 1.0, "metrics": METRICS})
+    assert stage.score() == METRICS
+    assert stage.evaluated == []
+    assert stage.tracked == [(1, {"number": 1}, "tested", METRICS)]
 
 
 def test_a_better_one_is_scored_in_its_turn(tmp_path):
@@ -94,7 +88,7 @@ def test_a_model_that_is_gone_is_told(tmp_path):
     assert stage.score() == {}
     assert "its model is not in" in stage.problems[0]
     assert stage.problems[0].endswith("; to have it again: zoo train --study example --trial 1")
-    assert stage.search.tested() is None
+    assert stage.record.trial(1).events() == []
 
 
 def test_a_process_that_died_is_told_and_it_is_tried_again_next_time(tmp_path):
@@ -109,7 +103,6 @@ def test_interrupted_it_is_scored_next_time(tmp_path):
     stage = Stage(tmp_path, best=(1, 0.9), answer=Interrupted())
     with pytest.raises(Interrupted):
         stage.score()
-    assert stage.search.tested() is None
     assert stage.record.trial(1).events() == []
 
 

@@ -88,16 +88,16 @@ class TestOfATraining:
         run = {"uid": "abc", "name": "training-baseline", "number": 0}
         record.is_run(run)
         (again,) = StudyRecord(tmp_path, "example").trainings()
-        assert (again.folder, again.unrecorded()) == (record.folder, run)
+        assert (again.folder, again.unrecorded(), again.run()) == (record.folder, run, run)
         for _ in range(2):
             again.recorded()
-            assert record.unrecorded() is None
+            assert (record.unrecorded(), record.run()) == (None, run)
 
     def test_one_whose_writer_was_killed_over_it_has_no_run_yet(self, tmp_path):
         record = StudyRecord(tmp_path, "example").training()
         record.begin({})
         (record.folder / "unrecorded.json").write_text('{"uid": "ab')
-        assert record.unrecorded() is None
+        assert (record.unrecorded(), record.run()) == (None, None)
 
 
 class TestOfAStudy:

@@ -202,12 +202,6 @@ class TestCounting:
         equal = {2: (0.75,), 3: (0.75,)} if objective == "val_accuracy" else {1: (0.25,), 4: (0.25,)}
         assert search.front() == equal
 
-    def test_it_remembers_who_was_scored_on_the_test_split(self, open_search):
-        search = open_search()
-        assert search.tested() is None
-        search.set_tested(0)
-        assert open_search().tested() == 0
-
 
 class TestEpochs:
     def test_are_reported_from_1(self, open_search, storage):

@@ -20,6 +20,7 @@ from zoo.errors import ZooError, one_line
 COMMANDS = {
     "tune": "Search for a good model, as a study says.",
     "train": "Train a study's baseline, or one of its trials again.",
+    "evaluate": "Score a trial's model on the test split.",
     "compare": "The trials of a study, best first.",
     "ui": "Open MLflow's UI on the record.",
     "inspect": "Draw a dataset, a policy, a trial, or what its network sees.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,6 +12,20 @@ from zoo.errors import StudyError
 
 if TYPE_CHECKING:
     from zoo.tuning.display import Display
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
 
 study_option = click.option(
     "--study", required=True, metavar="STUDY", help="A study's name, or the path of its file."
@@ -21,6 +36,11 @@ set_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     help="Override the file: --set training.epochs=3.",
+)
+run_options = options(
+    click.option("--study", metavar="STUDY", help="A study's name."),
+    click.option("--trial", type=int, metavar="N", help="One of its trials; the best one by default."),
+    click.option("--run", metavar="FOLDER", help="A run's folder instead, such as zoo train prints."),
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, only the result.")
 

@@ -34,21 +34,10 @@ class Pictures(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, in this order."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 _output = click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="The PNG to write instead."
 )
-_of_dataset = _options(
+_of_dataset = common.options(
     click.option("--study", metavar="STUDY", help="The dataset of this study, instead of a dataset's name."),
     click.option(
         "--set",
@@ -58,11 +47,6 @@ _of_dataset = _options(
         help="A parameter of the dataset: --set count=500. With --study, as zoo tune takes it.",
     ),
     _output,
-)
-_of_run = _options(
-    click.option("--study", metavar="STUDY", help="A study's name."),
-    click.option("--trial", type=int, metavar="N", help="One of its trials; the best one by default."),
-    click.option("--run", metavar="FOLDER", help="A run's folder instead, such as zoo train prints."),
 )
 _image = click.option(
     "--image", type=int, default=0, show_default=True, metavar="N", help="The image's number."
@@ -168,7 +152,7 @@ def curves(
 
 
 @command.command("confusion")
-@_of_run
+@common.run_options
 @_output
 def confusion(**options: Any) -> None:
     """Which class a trial's model takes for which."""
@@ -179,7 +163,7 @@ def confusion(**options: Any) -> None:
 
 
 @command.command("mistakes")
-@_of_run
+@common.run_options
 @_output
 def mistakes(**options: Any) -> None:
     """One mistake of every class: the most confident."""
@@ -190,7 +174,7 @@ def mistakes(**options: Any) -> None:
 
 
 @command.command("predictions")
-@_of_run
+@common.run_options
 @click.option(
     "--image", "images", type=int, multiple=True, metavar="N", help="An image's number; may be repeated."
 )
@@ -208,7 +192,7 @@ def predictions(**options: Any) -> None:
 
 
 @command.command("features")
-@_of_run
+@common.run_options
 @click.option("--layer", metavar="NAME", help="One layer, as zoo inspect layers lists it.")
 @_image
 @_output
@@ -228,7 +212,7 @@ def features(**options: Any) -> None:
 
 
 @command.command("filters")
-@_of_run
+@common.run_options
 @_output
 def filters(**options: Any) -> None:
     """The filters that the first convolution learned."""
@@ -240,7 +224,7 @@ def filters(**options: Any) -> None:
 
 
 @command.command("layers")
-@_of_run
+@common.run_options
 def layers(**options: Any) -> None:
     """A network's layers, their shapes and parameters, as text."""
     common.begin_loading_keras()

@@ -30,12 +30,11 @@ def model_of(run: Run) -> Iterator[Path]:
     if local.exists():
         yield local
         return
-    from zoo.tracking import connect, fetch_model, trial_uid
+    from zoo.tracking import connect, fetch_model
 
-    owner = run.folder.parents[1] / "uid"
-    if run.number is None or not owner.exists():
+    uid = None if run.number is None else run.uid
+    if uid is None:
         raise StudyError(f"{run.told} has no model any more: expected {local}")
-    uid = trial_uid(owner.read_text(encoding="utf-8").strip(), run.number)
     with tempfile.TemporaryDirectory(prefix="zoo-model-") as folder:
         yield fetch_model(connect(create=False), run.study, uid, Path(folder))
 

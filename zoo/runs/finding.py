@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.errors import StudyError, did_you_mean
 from zoo.trial import TrialConfig
-from zoo.tuning.record import STATE, StudyRecord, TrialRecord
+from zoo.tuning.record import STATE, StudyRecord, TrainingRecord, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,17 @@ class Run:
         """The best of its objective; None where it came to none."""
         value = (self.finished.get("summary") or {}).get(f"best_{self.config.objective}")
         return None if value is None else float(value)
+
+    @property
+    def uid(self) -> str | None:
+        """By which MLflow knows its run; None where nothing here says it."""
+        from zoo.tracking import trial_uid
+
+        if self.number is None:
+            run = TrainingRecord(self.folder).run()
+            return trial_uid(run["uid"], run["number"]) if run is not None else None
+        owner = self.folder.parents[1] / "uid"
+        return trial_uid(owner.read_text(encoding="utf-8").strip(), self.number) if owner.exists() else None
 
     def check_complete(self) -> None:
         """A trial that was not completed left neither model nor predictions.

@@ -20,7 +20,7 @@ from zoo.tracking.reader import champion_address, ended_runs, leaderboard, model
 from zoo.tracking.server import free_port, ui_address, ui_answers, ui_command, ui_environment
 from zoo.tracking.store import Store, TrackingError, connect, is_new_store, preload, tracking_uri
 from zoo.tracking.thread import BackgroundTracker
-from zoo.tracking.writer import StudyFacts, StudyTracker
+from zoo.tracking.writer import StudyFacts, StudyTracker, add_test_metrics
 
 __all__ = [
     "BackgroundTracker",
@@ -28,6 +28,7 @@ __all__ = [
     "StudyFacts",
     "StudyTracker",
     "TrackingError",
+    "add_test_metrics",
     "champion_address",
     "connect",
     "fetch_model",

@@ -393,10 +393,7 @@ class StudyTracker:
 
     def _tested(self, trial: _Trial, event: Event) -> None:
         """The champion's figures on the test split: on its run, its model and the study's run."""
-        run = self._client.get_run(trial.run_id)
-        step = int(run.data.metrics.get("best_epoch", 0))
-        model_id = next(iter(model_ids(run)), None)
-        self._log(trial.run_id, _metrics(event["metrics"], event, step=step, model_id=model_id))
+        self._log(trial.run_id, _test_metrics(self._client.get_run(trial.run_id), event))
         if self.run_id is not None:
             self._log(self.run_id, _metrics(event["metrics"], event, step=trial.number))
             self._set_tags(self.run_id, {names.CHAMPION: str(trial.number)})
@@ -413,6 +410,27 @@ class StudyTracker:
 
 
 _RECORDED = frozenset({"started", "epoch", "finished", "tested"})
+
+
+def add_test_metrics(store: Store, study: str, uid: str, event: Event) -> bool:
+    """Add what a model was found to reach on the test split to a run that ended; whether there is such a run.
+
+    Args:
+        uid: the run's `zoo.uid`.
+        event: `tested`, with its time and metrics.
+    """
+    experiment_id = store.experiment_id(study)
+    run = store.find_run(experiment_id, uid) if experiment_id else None
+    if run is None:
+        return False
+    store.client.log_batch(run.info.run_id, metrics=_test_metrics(run, event), synchronous=True)
+    return True
+
+
+def _test_metrics(run: Any, event: Event) -> list[Metric]:
+    """At the epoch of the run's model, and of that model."""
+    step = int(run.data.metrics.get("best_epoch", 0))
+    return _metrics(event["metrics"], event, step=step, model_id=next(iter(model_ids(run)), None))
 
 
 def _metrics(

@@ -34,7 +34,7 @@ def evaluation_process(
 ) -> None:
     """Score a saved model on the test split; one message, the metrics."""
     enter_child(environment, log)
-    from zoo.training.job import evaluate_model
+    from zoo.training.scoring import score_test_split
 
-    connection.send(evaluate_model(model, cache, digest))
+    connection.send(score_test_split(model, cache, digest))
     leave_child(connection)

@@ -41,7 +41,7 @@ from zoo.training.model import (
     predict,
     summary,
 )
-from zoo.training.saved import check_layers_registered, load_file, note_needs
+from zoo.training.saved import check_layers_registered, note_needs
 from zoo.trial import METRICS, Chosen, TrialConfig
 
 if TYPE_CHECKING:
@@ -298,22 +298,6 @@ def _at_fault(entry: Registered) -> Iterator[None]:
         if isinstance(error, ZooError) or _is_out_of_memory(error):
             raise
         raise PluginError(f"{told} raised {_reason(error)}") from error
-
-
-def evaluate_model(model_path: Path, cache: Path, digest: str) -> dict[str, float]:
-    """Loss and accuracy of a saved model on the test split of a prepared dataset."""
-    import numpy as np
-
-    model = load_file(model_path)
-    test = open_dataset(cache, digest).test
-    assert test is not None
-    probabilities = predict(model, test.images)
-    labels = np.asarray(test.labels)
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    return {
-        "test_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-        "test_loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean()),
-    }
 
 
 def _reason(error: BaseException) -> str:

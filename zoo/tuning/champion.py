@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from zoo.tuning.display import Display
 from zoo.tuning.executor import LocalExecutor
 from zoo.tuning.interrupts import Interrupts
-from zoo.tuning.record import StudyRecord, TrialRecord
+from zoo.tuning.record import StudyRecord
 from zoo.tuning.search import OptunaSearch
 from zoo.tuning.supervisor import Tracker
 
@@ -32,8 +32,11 @@ def score_champion(
         return {}
     number = best[0]
     trial = record.trial(number)
-    if search.tested() == number:
-        return _told_again(number, trial, tracker)
+    known = next((event for event in trial.events() if event["event"] == "tested"), None)
+    if known is not None:  # MLflow may have been away then, and what it has it knows when it hears it again
+        tracker.put(number, trial.config() or {}, known, trial.folder)
+        recorded: Mapping[str, float] = known["metrics"]
+        return recorded
     model = trial.folder / "model.keras"
     if not model.exists():
         display.problem(
@@ -52,20 +55,6 @@ def score_champion(
     event = {"event": "tested", "time": time.time(), "metrics": dict(metrics)}
     trial.append(event)
     tracker.put(number, trial.config() or {}, event, trial.folder)
-    search.set_tested(number)
-    return metrics
-
-
-def _told_again(number: int, trial: TrialRecord, tracker: Tracker) -> Mapping[str, float]:
-    """What was scored in an earlier run of the study.
-
-    MLflow may have been away then, and what it has it knows when it hears it again.
-    """
-    event = next((event for event in trial.events() if event["event"] == "tested"), None)
-    if event is None:
-        return {}
-    tracker.put(number, trial.config() or {}, event, trial.folder)
-    metrics: Mapping[str, float] = event["metrics"]
     return metrics
 
 

@@ -10,7 +10,7 @@
     │   ├── output.log            what the trial's process printed
     │   └── model.keras, summary.txt, predictions.npz, figures/
     └── training/20261121-204244-18148/
-        ├── unrecorded.json       which run it is; there until MLflow has all of it
+        ├── run.json              which run in MLflow it is; unrecorded.json until that has all of it
         └── the rest as of a trial
 
 Optuna and MLflow are fed from the events, so what a killed process or a lost connection kept from
@@ -56,11 +56,7 @@ class TrialRecord:
 
     def config(self) -> dict[str, Any] | None:
         """The trial's configuration, or None where there is no such trial."""
-        try:
-            document: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return document
+        return _read(self.folder / "config.json")
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add one event; when this returns, it survives this process."""
@@ -96,24 +92,29 @@ class TrainingRecord(TrialRecord):
     """The folder of a training outside the search."""
 
     @property
-    def _run_path(self) -> Path:
+    def _unrecorded(self) -> Path:
         return self.folder / "unrecorded.json"
+
+    @property
+    def _recorded(self) -> Path:
+        return self.folder / "run.json"
 
     def is_run(self, run: Mapping[str, Any]) -> None:
         """Note which run in MLflow it is."""
-        self._run_path.write_text(json.dumps(run) + "\n", encoding="utf-8")
+        self._unrecorded.write_text(json.dumps(run) + "\n", encoding="utf-8")
+
+    def run(self) -> dict[str, Any] | None:
+        """Which run in MLflow it is; None where nobody noted it."""
+        return _read(self._recorded) or self.unrecorded()
 
     def unrecorded(self) -> dict[str, Any] | None:
         """The run of which MLflow does not have everything; None where it does."""
-        try:
-            run: dict[str, Any] = json.loads(self._run_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return run
+        return _read(self._unrecorded)
 
     def recorded(self) -> None:
         """MLflow has everything."""
-        self._run_path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            self._unrecorded.replace(self._recorded)
 
 
 class StudyRecord:
@@ -203,3 +204,12 @@ class StudyRecord:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON document, or None where there is none, or not all of it."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document

@@ -238,14 +238,6 @@ class OptunaSearch:
         """How many trials had more parameters than they may have."""
         return sum(trial.constraints.get(_BUDGET, 0) > 0 for trial in self._study.get_trials(deepcopy=False))
 
-    def tested(self) -> int | None:
-        """The trial whose model was last scored on the test split."""
-        number = self._study.user_attrs.get("zoo.tested")
-        return None if number is None else int(number)
-
-    def set_tested(self, number: int) -> None:
-        self._study.set_user_attr("zoo.tested", number)
-
     def _ask_again(self, number: int) -> None:
         """Put the values of a trial in line, unless they are there already."""
         import optuna
