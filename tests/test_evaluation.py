@@ -60,6 +60,10 @@ def scores_in(folder):
     return [event for event in TrialRecord(folder).events() if event["event"] == "tested"]
 
 
+def source_of(run):
+    return open_dataset(run.cache, run.config.digest).source
+
+
 def test_the_public_name():
     assert zoo.evaluate is evaluate
 
@@ -89,6 +93,24 @@ def test_they_go_into_the_runs_events_and_to_mlflow_and_twice_is_as_once(folder,
     assert mlflow == [("a store", "example", "5f0c-1", metrics, event["time"])] * 2
 
 
+def test_a_last_digit_is_no_other_figure(folder, mlflow, listener):
+    """Other threads add in another order; what the search said is what is said."""
+    record = TrialRecord(folder / "mlruns/zoo/example/trials/001")
+    exactly = evaluate("example", 1, display=listener).metrics
+    said = record.add_tested({**exactly, "test_loss": exactly["test_loss"] * (1 + 1e-6)})["metrics"]
+    assert evaluate("example", 1, display=listener).metrics == said
+    record.add_tested({**exactly, "test_loss": exactly["test_loss"] * 2})  # of another version of its plugin
+    assert evaluate("example", 1, display=listener).metrics == exactly
+    assert record.tested()["metrics"] == exactly
+
+
+def test_what_has_to_be_known_of_the_data(folder, mlflow, listener, monkeypatch):
+    whole = evaluation.dataset_of
+    monkeypatch.setattr(evaluation, "dataset_of", lambda *found: replace(whole(*found), warning="a few only"))
+    result = evaluate("example", display=listener)
+    assert (result.source, result.warning) == (source_of(find_run("example", 1, None)), "a few only")
+
+
 def test_a_class_that_is_never_guessed_has_no_precision(folder, mlflow, listener, monkeypatch):
     def always_zero(question, *arguments, log):
         return np.eye(10)[np.zeros(len(question(*arguments)), int)]
@@ -112,8 +134,8 @@ def test_what_zoo_train_trained(folder, mlflow, listener):
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (False, "has no run of it"),
-        (tracking.TrackingError("nobody answers"), "did not take it: nobody answers"),
+        (False, "it has no run of it"),
+        (tracking.TrackingError("away"), "away; the same command adds them later"),
     ],
 )
 def test_where_mlflow_does_not_take_it_that_is_told(folder, listener, mlflow, monkeypatch, answer, told):
@@ -125,7 +147,7 @@ def test_where_mlflow_does_not_take_it_that_is_told(folder, listener, mlflow, mo
     monkeypatch.setattr(tracking, "add_test_metrics", add)
     evaluate("example", 1, display=listener)
     (problem,) = listener.problems
-    assert problem.endswith(f"but MLflow {told}")
+    assert problem.endswith(f"but not in MLflow: {told}")
     assert len(scores_in(folder / "mlruns/zoo/example/trials/001")) == 1
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ class Evaluation:
         classes: a row for every class, by name: `images` of it in the split; `precision`, the share of
             those taken for it that are of it, missing where none was; `recall`, the share of its images
             that were taken for it, missing where it has none.
+        source, warning: where the data came from, and what has to be known before a figure is believed.
     """
 
     study: str
@@ -39,6 +40,8 @@ class Evaluation:
     images: int
     metrics: Mapping[str, float]
     classes: pd.DataFrame
+    source: str = ""
+    warning: str = ""
 
 
 def evaluate(
@@ -73,34 +76,54 @@ def evaluate(
     labels = np.asarray(dataset.test.labels)
     display.phase("loading the model, scoring it on the test split …")
     with model_of(found) as model:
-        tell_versions(model, found, display)
-        probabilities = asking.ask(
-            predict_test_split, model, found.cache, found.config.digest, log=found.folder / "output.log"
-        )
-    metrics = scores(probabilities, labels)
-    _record(found, metrics, display)
-    classes = _by_class(probabilities.argmax(axis=1), labels, dataset.class_names)
-    return Evaluation(found.study, found.name, len(labels), metrics, classes)
+        try:
+            tell_versions(model, found, display)
+            log = found.folder / "output.log"
+            probabilities = asking.ask(predict_test_split, model, found.cache, found.config.digest, log=log)
+        except ZooError as error:
+            raise ZooError(f"{found.title}: {error}") from None
+    return Evaluation(
+        study=found.study,
+        name=found.name,
+        images=len(labels),
+        metrics=_recorded(found, scores(probabilities, labels), display),
+        classes=_by_class(probabilities.argmax(axis=1), labels, dataset.class_names),
+        source=dataset.source,
+        warning=dataset.warning,
+    )
 
 
-def _record(run: Run, metrics: Mapping[str, float], display: Display) -> None:
-    """In the run's own events and in MLflow, each once."""
+def _recorded(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping[str, float]:
+    """The figures, now in the run's own events and in MLflow.
+
+    Those that are there already are left as they are: other threads, or another device, add in
+    another order.
+    """
     from zoo.tracking import add_test_metrics, connect
 
-    record = TrialRecord(run.folder)
-    known = (event for event in record.events() if event["event"] == "tested" and event["metrics"] == metrics)
-    event = next(known, None)
-    if event is None:
-        event = {"event": "tested", "time": time.time(), "metrics": dict(metrics)}
-        record.append(event)
+    record, why = TrialRecord(run.folder), ""
+    event = record.tested()
+    if event is None or not _agree(event["metrics"], metrics):
+        try:
+            event = record.add_tested(metrics)
+        except OSError as error:
+            display.problem(f"the figures are not kept: {record.events_path}: {error.strerror}")
+            return metrics
     try:
-        uid = run.uid
-        told = uid is not None and add_test_metrics(connect(create=False), run.study, uid, event)
-        why = "has no run of it"
+        if run.uid is None or not add_test_metrics(connect(create=False), run.study, run.uid, event):
+            why = "it has no run of it"
     except ZooError as error:
-        told, why = False, f"did not take it: {error}"
-    if not told:
-        display.problem(f"the figures are in {record.events_path}, but MLflow {why}")
+        why = f"{error}; the same command adds them later"
+    if why:
+        display.problem(f"the figures are in {record.events_path}, but not in MLflow: {why}")
+    recorded: Mapping[str, float] = event["metrics"]
+    return recorded
+
+
+def _agree(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return one.keys() == other.keys() and all(
+        math.isclose(value, other[name], rel_tol=1e-4, abs_tol=1e-7) for name, value in one.items()
+    )
 
 
 def _by_class(

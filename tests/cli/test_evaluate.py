@@ -29,7 +29,8 @@ def asked(monkeypatch):
         calls.append((study, trial, run))
         if study == "nothing":
             raise StudyError("There are no trials")
-        return Evaluation("pets", "trial 3", 4, {"test_accuracy": 0.75, "test_loss": 0.5}, CLASSES)
+        metrics = {"test_accuracy": 0.75, "test_loss": 0.5}
+        return Evaluation("pets", "trial 3", 4, metrics, CLASSES, "pets.zip", "only some of them")
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr("zoo.cli.common.begin_loading_keras", lambda: None)
@@ -52,6 +53,7 @@ def test_as_text(asked):
         "  cat       3     0.7500  1.0000",
         "  dog       1          -  0.0000",
     ]
+    assert done.stderr == "warning: only some of them\n"
 
 
 def test_as_json(asked):
@@ -61,6 +63,8 @@ def test_as_json(asked):
         "study": "pets",
         "run": "trial 3",
         "images": 4,
+        "dataset.source": "pets.zip",
+        "dataset.warning": "only some of them",
         "test_accuracy": 0.75,
         "test_loss": 0.5,
         "classes": [

@@ -55,3 +55,17 @@ def test_the_address_is_told_once_when_the_server_answers():
 
     assert ui_command._serve(SLEEPS, dict(os.environ), answers, tell) == 0
     assert told == [3]
+
+
+@pytest.mark.timeout(30)
+def test_where_nobody_reads_the_address_the_server_ends_too(monkeypatch):
+    begun = []
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **o: begun.append(start(*a, **o)) or begun[0])
+
+    def tell():
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        ui_command._serve(SLEEPS, dict(os.environ), lambda: True, tell)
+    assert begun[0].wait() == -signal.SIGTERM

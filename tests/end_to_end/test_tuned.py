@@ -341,7 +341,7 @@ class TestEvaluate:
         accuracy = re.search(r"^test_accuracy (0\.\d{4})$", done.stdout, re.MULTILINE)[1]
         (run,) = tuned.zoo.snapshot(tuned.study).trainings
         assert f"{run.data.metrics['test_accuracy']:.4f}" == accuracy
-        assert "problem" not in done.stderr
+        assert "warning" not in done.stderr
 
 
 def test_only_the_champions_model_is_kept_twice(tuned):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from zoo.errors import StudyError
 from zoo.runs import all_runs, best_first, champion, find_run, model_of
+from zoo.study import Objective
+from zoo.tuning.record import StudyRecord
 
 
 def test_all_trials_in_order(in_study):
@@ -32,6 +35,23 @@ def test_a_lower_loss_is_better_and_of_equals_the_first(in_study):
     assert champion(runs).number == 0
     twins = [runs[1], replace(runs[1], number=7)]
     assert champion(twins).number == 1
+
+
+def test_of_several_objectives_the_best_is_that_of_the_search(in_study, monkeypatch):
+    """Trials 1 and 7 are the most accurate, 7 is smaller; 0 is the smallest."""
+    runs = all_runs("example")
+    accurate, small = Objective("val_accuracy", "maximize"), Objective("parameters", "minimize")
+
+    def with_parameters(run, number, parameters):
+        finished = {**run.finished, "summary": {**run.finished["summary"], "parameters": parameters}}
+        changed = replace(run, number=number)
+        changed.__dict__["finished"] = finished
+        return changed
+
+    given = [with_parameters(*one) for one in [(runs[0], 0, 10), (runs[1], 1, 30), (runs[1], 7, 20)]]
+    for objectives, order in {(accurate, small): [7, 0, 1], (small, accurate): [0, 7, 1]}.items():
+        monkeypatch.setattr(StudyRecord, "objectives", lambda _, judged_by=objectives: list(judged_by))
+        assert [run.number for run in best_first(given)] == order
 
 
 def test_no_complete_trial(in_study):
@@ -82,3 +102,10 @@ def test_a_trial_by_its_folder(in_study, in_tmp):
     run = find_run(None, None, folder)
     assert (run.study, run.name, run.number) == ("example", "trial 1", 1)
     assert run.cache == in_study / "mlruns" / "zoo" / ".cache"
+
+
+def test_mlflow_knows_a_trial_by_the_study_it_belongs_to(in_study, in_tmp):
+    record = shutil.copytree(in_study / "mlruns" / "zoo" / "example", in_tmp / "mlruns" / "zoo" / "example")
+    assert find_run("example", 1, None).uid == "5f0c-1"
+    (record / "trials").rename(record / "trials-5f0c")  # and the study was begun anew
+    assert find_run(None, None, record / "trials-5f0c" / "001").uid is None

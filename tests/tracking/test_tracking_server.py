@@ -60,3 +60,19 @@ def test_whether_it_has_come_up(monkeypatch: pytest.MonkeyPatch) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert ui_answers(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
+
+
+def test_what_answers_in_another_language_has_not_come_up() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+
+        def speak() -> None:
+            connection, _ = other.accept()
+            connection.sendall(b"220 smtp.example ESMTP\r\n")
+            connection.close()
+
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        assert not ui_answers(f"http://127.0.0.1:{other.getsockname()[1]}")
+        speaker.join()

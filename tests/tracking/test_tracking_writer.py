@@ -10,7 +10,7 @@ import pytest
 import tracking_examples as examples
 from tracking_examples import CONFIG, DIGEST
 
-from zoo.tracking import Store, StudyTracker, add_test_metrics, leaderboard, trial_uid
+from zoo.tracking import Store, StudyTracker, TrackingError, add_test_metrics, leaderboard, trial_uid
 
 
 @pytest.fixture
@@ -193,6 +193,7 @@ def test_the_best_value_so_far(tracker: StudyTracker, tmp_path: Path, model_file
 def test_the_champion_on_the_test_split(tracker: StudyTracker, folder: Path) -> None:
     examples.record(tracker, 7, examples.events(), folder)
     tested = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
+    tested["champion"] = True
     for _ in range(2):
         tracker.handle(7, {}, tested, folder)
     store, run = tracker.store, examples.run_of(tracker, 7)
@@ -219,6 +220,32 @@ def test_a_run_that_ended_is_scored_on_the_test_split_later(tracker: StudyTracke
     assert "test_accuracy" not in store.client.get_run(tracker.run_id).data.metrics  # it is no champion
     for study, uid in ((facts.name, "another-7"), ("another", trial_uid(facts.uid, 7))):
         assert not add_test_metrics(store, study, uid, event)
+
+
+def test_a_trial_that_was_scored_is_no_champion_when_it_is_replayed(
+    tracker: StudyTracker, folder: Path
+) -> None:
+    tested = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
+    tracker.replay(7, {}, [*examples.events(), tested], folder)
+    assert examples.run_of(tracker, 7).data.metrics["test_accuracy"] == 0.88
+    study = tracker.store.client.get_run(tracker.run_id)
+    assert "test_accuracy" not in study.data.metrics
+    assert "zoo.champion" not in study.data.tags
+
+
+def test_a_store_that_does_not_take_a_score_is_told_in_one_line(
+    tracker: StudyTracker, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples.record(tracker, 7, examples.events(), folder)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("attempt to write a readonly database\n[SQL: …]")
+
+    monkeypatch.setattr(type(tracker.store.client), "log_batch", refuse)
+    event = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
+    with pytest.raises(TrackingError, match=r"does not take it: .*readonly database") as told:
+        add_test_metrics(tracker.store, tracker.facts.name, trial_uid(tracker.facts.uid, 7), event)
+    assert "\n" not in str(told.value)
 
 
 def test_doing_everything_again_changes_nothing(

@@ -40,7 +40,7 @@ class Stage(NoDisplay):
         return self.answer
 
     def put(self, number, config, event, folder):
-        self.tracked.append((number, config, event["event"], event["metrics"]))
+        self.tracked.append((number, config, event["event"], event["champion"], event["metrics"]))
 
     def problem(self, text):
         self.problems.append(text)
@@ -56,16 +56,17 @@ def test_it_is_scored_once_and_read_back_afterwards(tmp_path):
     assert stage.score() == METRICS
     assert stage.evaluated == [("001", True, "d")]
     # MLflow hears it again: it may have been away the first time.
-    assert stage.tracked == [(1, {"number": 1}, "tested", METRICS)] * 2
+    assert stage.tracked == [(1, {"number": 1}, "tested", True, METRICS)] * 2
     assert [event["event"] for event in stage.record.trial(1).events()] == ["tested"]
 
 
 def test_what_zoo_evaluate_found_is_not_scored_again(tmp_path):
     stage = Stage(tmp_path, best=(1, 0.9))
-    stage.record.trial(1).append({"event": "tested", "time": 1.0, "metrics": METRICS})
+    stage.record.trial(1).add_tested({"test_accuracy": 0.7})
+    stage.record.trial(1).add_tested(METRICS)  # on another machine
     assert stage.score() == METRICS
     assert stage.evaluated == []
-    assert stage.tracked == [(1, {"number": 1}, "tested", METRICS)]
+    assert stage.tracked == [(1, {"number": 1}, "tested", True, METRICS)]
 
 
 def test_a_better_one_is_scored_in_its_turn(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from zoo.errors import StudyError, ZooError
+from zoo.study import Objective
 from zoo.tuning.record import StudyRecord, TrialRecord
 
 EPOCH = {"event": "epoch", "time": 2.5, "epoch": 1, "metrics": {"loss": 0.1}}
@@ -119,12 +120,15 @@ class TestOfAStudy:
     def test_puts_the_trials_of_an_earlier_study_of_that_name_aside(self, tmp_path):
         record = StudyRecord(tmp_path, "example")
         record.open()
-        record.belong_to("a" * 32)
+        assert record.objectives() == []
+        judged_by = [Objective("parameters", "minimize"), Objective("val_accuracy", "maximize")]
+        record.belong_to("a" * 32, judged_by)
+        assert record.objectives() == judged_by
         for number in (3, 0):
             record.trial(number).begin({"seed": number})
-        record.belong_to("a" * 32)  # the same again
+        record.belong_to("a" * 32, judged_by)  # the same again
         assert record.numbers() == [0, 3]
-        record.belong_to("b" * 32)  # its Optuna file was removed, and it was begun anew
+        record.belong_to("b" * 32, judged_by)  # its Optuna file was removed, and it was begun anew
         assert record.numbers() == []
         assert (record.folder / "trials-aaaaaaaa" / "003" / "config.json").exists()
 

@@ -25,16 +25,20 @@ def command(study: str | None, trial: int | None, run: str | None, as_json: bool
     """
     common.begin_loading_keras()
     from zoo.evaluation import evaluate
+    from zoo.tuning.display import told
 
     display = common.display(quiet)
     try:
         result = evaluate(study, trial, run=run, display=display)
     finally:
         display.end()
+    if result.warning:
+        told(f"warning: {result.warning}")
     if as_json:
         classes = json.loads(result.classes.reset_index().to_json(orient="records"))
         facts = {"study": result.study, "run": result.name, "images": result.images}
-        click.echo(json.dumps({**facts, **result.metrics, "classes": classes}, indent=1))
+        dataset = {"dataset.source": result.source, "dataset.warning": result.warning}
+        click.echo(json.dumps({**facts, **dataset, **result.metrics, "classes": classes}, indent=1))
         return
     click.echo(f"{result.name} of {result.study}, {result.images:,} images of the test split")
     for metric, value in result.metrics.items():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +15,6 @@ from zoo.errors import ZooError, did_you_mean
 if TYPE_CHECKING:
     from zoo.inspection import Picture
     from zoo.tuning.display import Display
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Pictures(click.Group):

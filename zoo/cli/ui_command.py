@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Callable
 
 import click
@@ -72,10 +72,11 @@ def _serve(
         tell: called once, when it `answers`.
     """
     server: subprocess.Popen[bytes] | None = None
-    ended = threading.Event()
+    ended = False
 
     def end(*_: object) -> None:
-        ended.set()
+        nonlocal ended
+        ended = True
         if server is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)  # its workers too
@@ -84,15 +85,18 @@ def _serve(
     before = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
-        if ended.is_set():
+        if ended:
             end()
-        while server.poll() is None and not ended.is_set():
+        while server.poll() is None and not ended:
             if answers():
                 tell()
                 break
-            ended.wait(_ASK_AGAIN_SECONDS)
+            time.sleep(_ASK_AGAIN_SECONDS)
         status = server.wait()
+    except BaseException:  # nobody reads the address any more
+        end()
+        raise
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-    return 0 if ended.is_set() else status
+    return 0 if ended else status

@@ -43,7 +43,7 @@ def ask(question: Callable[..., Any], *arguments: Any, log: Path) -> Any:
     finally:
         child.kill()
     if answer is None:
-        raise ZooError(f"The process that looks into the model died: {died}; what it printed is in {log}")
+        raise ZooError(f"The process that asks the model died: {died}; what it printed is in {log}")
     if "error" in answer:
         raise answer["error"]
     return answer["answer"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import StudyError, did_you_mean
+from zoo.study import Objective, pareto_front
 from zoo.trial import TrialConfig
 from zoo.tuning.record import STATE, StudyRecord, TrainingRecord, TrialRecord
 
@@ -62,6 +63,12 @@ class Run:
         value = (self.finished.get("summary") or {}).get(f"best_{self.config.objective}")
         return None if value is None else float(value)
 
+    def values(self, objectives: Sequence[Objective]) -> tuple[float, ...] | None:
+        """What it came to, for each objective; None where it did not come to all of them."""
+        summary = self.finished.get("summary") or {}
+        values = [summary[one.result] for one in objectives if summary.get(one.result) is not None]
+        return tuple(values) if self.is_complete and len(values) == len(objectives) else None
+
     @property
     def uid(self) -> str | None:
         """By which MLflow knows its run; None where nothing here says it."""
@@ -70,6 +77,8 @@ class Run:
         if self.number is None:
             run = TrainingRecord(self.folder).run()
             return trial_uid(run["uid"], run["number"]) if run is not None else None
+        if self.folder.parent.name != "trials":  # put aside, when a study of its name was begun anew
+            return None
         owner = self.folder.parents[1] / "uid"
         return trial_uid(owner.read_text(encoding="utf-8").strip(), self.number) if owner.exists() else None
 
@@ -83,7 +92,7 @@ class Run:
             return
         state = f"was {self.finished['state']}" if self.finished else "is not finished"
         raise StudyError(
-            f"{self.told} {state}, so it has no model to look into; "
+            f"{self.told} {state}, so it has no model; "
             f"zoo compare --study {self.study} lists those that were completed."
         )
 
@@ -146,10 +155,17 @@ def pick(study: str, trials: list[int], runs: list[Run]) -> list[Run]:
 
 
 def best_first(runs: list[Run]) -> list[Run]:
-    """The complete ones by their objective; of equals the first."""
-    complete = [run for run in runs if run.is_complete and run.value is not None]
-    sign = -1 if runs[0].config.direction == "maximize" else 1
-    return sorted(complete, key=lambda run: sign * (run.value or 0.0))
+    """The complete trials of a study; first those that no other beats, in the order of `pareto_front`.
+
+    So the first of them is the best that `zoo tune` names.
+    """
+    config, record = runs[0].config, StudyRecord(Path.cwd(), runs[0].study)
+    objectives = record.objectives() or [Objective(config.objective, config.direction)]
+    by_place = dict(enumerate(runs))
+    values = {place: one for place, run in by_place.items() if (one := run.values(objectives)) is not None}
+    front = pareto_front(values, objectives)
+    others = sorted(values.keys() - front, key=lambda place: (objectives[0].loss(values[place][0]), place))
+    return [by_place[place] for place in [*front, *others]]
 
 
 def champion(runs: list[Run]) -> Run:
@@ -160,7 +176,7 @@ def champion(runs: list[Run]) -> Run:
     """
     ranked = best_first(runs)
     if not ranked:
-        raise StudyError(f"No trial of '{runs[0].study}' is complete yet, so there is no best one to show.")
+        raise StudyError(f"No trial of '{runs[0].study}' is complete yet, so there is no best one.")
     return ranked[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import sys
@@ -53,7 +54,7 @@ def ui_answers(address: str) -> bool:
             return True
     except urllib.error.HTTPError:
         return True  # it answers, whatever it says
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 

@@ -28,7 +28,7 @@ from zoo.study import Objective
 from zoo.tracking import names
 from zoo.tracking.models import ModelFacts, model_ids, publish_model
 from zoo.tracking.names import milliseconds
-from zoo.tracking.store import Store
+from zoo.tracking.store import Store, TrackingError, reason, shown
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -392,9 +392,9 @@ class StudyTracker:
         self._client.set_terminated(trial.run_id, status, end_time=milliseconds(event["time"]))
 
     def _tested(self, trial: _Trial, event: Event) -> None:
-        """The champion's figures on the test split: on its run, its model and the study's run."""
+        """Figures on the test split: on its run and its model, and the champion's on the study's run."""
         self._log(trial.run_id, _test_metrics(self._client.get_run(trial.run_id), event))
-        if self.run_id is not None:
+        if self.run_id is not None and event.get("champion"):
             self._log(self.run_id, _metrics(event["metrics"], event, step=trial.number))
             self._set_tags(self.run_id, {names.CHAMPION: str(trial.number)})
 
@@ -418,13 +418,20 @@ def add_test_metrics(store: Store, study: str, uid: str, event: Event) -> bool:
     Args:
         uid: the run's `zoo.uid`.
         event: `tested`, with its time and metrics.
+
+    Raises:
+        TrackingError: MLflow does not answer, or does not take it.
     """
-    experiment_id = store.experiment_id(study)
-    run = store.find_run(experiment_id, uid) if experiment_id else None
-    if run is None:
-        return False
-    store.client.log_batch(run.info.run_id, metrics=_test_metrics(run, event), synchronous=True)
-    return True
+    try:
+        experiment_id = store.experiment_id(study)
+        run = store.find_run(experiment_id, uid) if experiment_id else None
+        if run is not None:
+            store.client.log_batch(run.info.run_id, metrics=_test_metrics(run, event), synchronous=True)
+    except TrackingError:
+        raise
+    except Exception as error:
+        raise TrackingError(f"MLflow at {shown(store.uri)} does not take it: {reason(error)}") from error
+    return run is not None
 
 
 def _test_metrics(run: Any, event: Event) -> list[Metric]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from typing import Any
 
 from zoo.tuning.display import Display
 from zoo.tuning.executor import LocalExecutor
 from zoo.tuning.interrupts import Interrupts
-from zoo.tuning.record import StudyRecord
+from zoo.tuning.record import StudyRecord, TrialRecord
 from zoo.tuning.search import OptunaSearch
 from zoo.tuning.supervisor import Tracker
 
@@ -32,9 +32,9 @@ def score_champion(
         return {}
     number = best[0]
     trial = record.trial(number)
-    known = next((event for event in trial.events() if event["event"] == "tested"), None)
+    known = trial.tested()
     if known is not None:  # MLflow may have been away then, and what it has it knows when it hears it again
-        tracker.put(number, trial.config() or {}, known, trial.folder)
+        _crown(number, trial, known, tracker)
         recorded: Mapping[str, float] = known["metrics"]
         return recorded
     model = trial.folder / "model.keras"
@@ -52,10 +52,13 @@ def score_champion(
             f"trial {number} was not scored on the test split: {metrics}; see {trial.folder / 'output.log'}"
         )
         return {}
-    event = {"event": "tested", "time": time.time(), "metrics": dict(metrics)}
-    trial.append(event)
-    tracker.put(number, trial.config() or {}, event, trial.folder)
+    _crown(number, trial, trial.add_tested(metrics), tracker)
     return metrics
+
+
+def _crown(number: int, trial: TrialRecord, event: Mapping[str, Any], tracker: Tracker) -> None:
+    """Tell of the champion's figures as such: `zoo evaluate` leaves the same event with any trial."""
+    tracker.put(number, trial.config() or {}, {**event, "champion": True}, trial.folder)
 
 
 def drop_copies(record: StudyRecord, search: OptunaSearch, recorded: list[int]) -> None:

@@ -3,6 +3,8 @@
     mlruns/zoo/<study>/
     ├── lock                      held by the supervisor that is at work
     ├── home                      a random name, by which Optuna knows this folder wherever it is moved
+    ├── uid                       of the study in Optuna and MLflow, in this life of it
+    ├── objectives.json           what its trials are judged by
     ├── prepare.log               what the dataset plugin printed
     ├── trials/007/
     │   ├── config.json           the TrialConfig
@@ -25,12 +27,14 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import StudyError, ZooError
+from zoo.study import Objective
 
 STATE = Path("mlruns") / "zoo"
 # Of a trial that MLflow holds, these are only copies.
@@ -56,7 +60,8 @@ class TrialRecord:
 
     def config(self) -> dict[str, Any] | None:
         """The trial's configuration, or None where there is no such trial."""
-        return _read(self.folder / "config.json")
+        document: dict[str, Any] | None = _read(self.folder / "config.json")
+        return document
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add one event; when this returns, it survives this process."""
@@ -80,6 +85,17 @@ class TrialRecord:
     def finished(self) -> dict[str, Any] | None:
         """The event that ended the trial, if it came to an end."""
         return next((event for event in self.events() if event["event"] == "finished"), None)
+
+    def tested(self) -> dict[str, Any] | None:
+        """What its model was last found to reach on the test split, if somebody asked."""
+        scored = [event for event in self.events() if event["event"] == "tested"]
+        return scored[-1] if scored else None
+
+    def add_tested(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """Keep what its model reaches on the test split."""
+        event = {"event": "tested", "time": time.time(), "metrics": dict(metrics)}
+        self.append(event)
+        return event
 
     def drop_copies(self) -> None:
         """Remove what MLflow holds too."""
@@ -105,11 +121,13 @@ class TrainingRecord(TrialRecord):
 
     def run(self) -> dict[str, Any] | None:
         """Which run in MLflow it is; None where nobody noted it."""
-        return _read(self._recorded) or self.unrecorded()
+        run: dict[str, Any] | None = _read(self._recorded) or _read(self._unrecorded)
+        return run
 
     def unrecorded(self) -> dict[str, Any] | None:
         """The run of which MLflow does not have everything; None where it does."""
-        return _read(self._unrecorded)
+        run: dict[str, Any] | None = _read(self._unrecorded)
+        return run
 
     def recorded(self) -> None:
         """MLflow has everything."""
@@ -165,7 +183,7 @@ class StudyRecord:
         path.write_text(name + "\n", encoding="utf-8")
         return name
 
-    def belong_to(self, uid: str) -> None:
+    def belong_to(self, uid: str, objectives: Sequence[Objective]) -> None:
         """Make this the folder of the study `uid`; trials of an earlier one of that name are put aside."""
         owner = self.folder / "uid"
         before = owner.read_text(encoding="utf-8").strip() if owner.exists() else uid
@@ -173,6 +191,12 @@ class StudyRecord:
         if before != uid and trials.exists():
             trials.rename(self.folder / f"trials-{before[:8]}")
         owner.write_text(uid + "\n", encoding="utf-8")
+        judged_by = json.dumps([asdict(objective) for objective in objectives])
+        (self.folder / "objectives.json").write_text(judged_by + "\n", encoding="utf-8")
+
+    def objectives(self) -> list[Objective]:
+        """What its trials are judged by, the first first; nothing where no search has begun."""
+        return [Objective(**one) for one in _read(self.folder / "objectives.json") or []]
 
     def numbers(self) -> list[int]:
         """The trials that have a folder, in order."""
@@ -206,10 +230,9 @@ class StudyRecord:
             self._lock = None
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Any:
     """A JSON document, or None where there is none, or not all of it."""
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return document

@@ -108,7 +108,7 @@ class Session(AbstractContextManager["Session"]):
         if not self._is_new:  # nothing is begun where MLflow does not answer
             self._store.result()
         search = open_search(manifest)
-        self.record.belong_to(search.uid())
+        self.record.belong_to(search.uid(), self.definition.objectives)
         tracker = self.tracker(search.uid(), manifest)
         supervisor = Supervisor(self.definition, search, self.record, self.executor, tracker, self.display)
         tested: Mapping[str, float] = {}
