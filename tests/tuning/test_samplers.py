@@ -218,18 +218,19 @@ filters""",
 class TestPruners:
     @pytest.mark.parametrize("name", PRUNERS)
     def test_every_one_can_be_made(self, name):
-        pruner = make_pruner(name, steps=9)
+        pruner = make_pruner(name, epochs=9)
         assert type(pruner).__name__.lower().startswith(name[:2])
 
     def test_hyperband_plans_with_the_most_epochs_a_trial_may_train(self, define):
         definition = define("training.epochs={ low = 3, high = 27 }")
         assert definition.max_epochs() == 27
         assert make_pruner("hyperband", definition.max_epochs())._max_resource == 27
+        assert make_pruner("hyperband", definition.max_epochs(), folds=5)._max_resource == 135
 
     @pytest.mark.parametrize("name", ["median", "hyperband"])
     def test_none_stops_a_trial_at_its_first_report(self, name):
         """A network with batch normalisation may guess after one epoch, and win in the end."""
-        study = optuna.create_study(direction="maximize", pruner=make_pruner(name, steps=9))
+        study = optuna.create_study(direction="maximize", pruner=make_pruner(name, epochs=9))
         stopped_at = []
         for number in range(40):
             trial = study.ask()
@@ -244,9 +245,23 @@ class TestPruners:
                 study.tell(trial, value)
         assert min(stopped_at) == 2
 
-    @pytest.mark.parametrize("steps", [1, 2, 3])
-    def test_hyperband_can_plan_with_few_epochs(self, steps):
-        study = optuna.create_study(pruner=make_pruner("hyperband", steps=steps))
+    @pytest.mark.parametrize(("epochs", "first"), [(6, 2), (14, 2), (25, 5), (100, 20)])
+    def test_median_waits_for_a_fifth_of_a_training(self, epochs, first):
+        study = optuna.create_study(direction="maximize", pruner=make_pruner("median", epochs, folds=2))
+        for value in [0.9] * 4 + [0.1]:
+            trial = study.ask()
+            stopped_at = None
+            for step in range(1, 2 * epochs + 1):
+                trial.report(value, step)
+                if trial.should_prune():
+                    stopped_at = step
+                    break
+            study.tell(trial, value)
+        assert stopped_at == first
+
+    @pytest.mark.parametrize("epochs", [1, 2, 3])
+    def test_hyperband_can_plan_with_few_epochs(self, epochs):
+        study = optuna.create_study(pruner=make_pruner("hyperband", epochs))
         trial = study.ask()
         trial.report(1.0, 1)
         assert not trial.should_prune()
@@ -255,7 +270,7 @@ class TestPruners:
     def test_median_judges_by_what_a_trial_reports_now(self, direction):
         """A mean over folds can fall; what the first fold alone had reached is no excuse later."""
         sign = 1 if direction == "maximize" else -1
-        study = optuna.create_study(direction=direction, pruner=make_pruner("median", steps=4))
+        study = optuna.create_study(direction=direction, pruner=make_pruner("median", epochs=4))
         for _ in range(4):
             trial = study.ask()
             for step in (1, 2, 3, 4):

@@ -64,11 +64,14 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def make_pruner(name: str, steps: int) -> optuna.pruners.BasePruner:
+def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePruner:
     """The pruner a study names; none stops a trial at its first report, which says little of it.
 
+    `median` waits for a fifth of a training besides: of few images, the first epochs are luck.
+
     Args:
-        steps: the most a trial may report: its epochs, those of one fold after those of another.
+        epochs: the most a trial may train, in each fold; those of one fold are reported after those
+            of another.
     """
     import optuna
 
@@ -84,8 +87,9 @@ def make_pruner(name: str, steps: int) -> optuna.pruners.BasePruner:
             return bool(super().prune(study, seen))
 
     if name == "median":
-        return MedianOfLastReports(n_startup_trials=4, n_warmup_steps=2)
+        return MedianOfLastReports(n_startup_trials=4, n_warmup_steps=max(2, epochs // 5))
     if name == "hyperband":
+        steps = folds * epochs
         return optuna.pruners.HyperbandPruner(min_resource=min(2, steps), max_resource=steps)
     return optuna.pruners.NopPruner()
 

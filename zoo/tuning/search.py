@@ -121,7 +121,7 @@ class OptunaSearch:
             storage=storage,
             directions=[objective.direction for objective in definition.objectives],
             load_if_exists=True,
-            pruner=make_pruner(definition.search.pruner, definition.folds * definition.max_epochs()),
+            pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
 
