@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import StudyError, ZooError
-from zoo.runs import Run, asking, dataset_of, find_run, model_of, tell_versions
+from zoo.runs import Run, asking, dataset_of, find_run
 from zoo.training.scoring import predict_test_split, scores
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.record import TrialRecord
@@ -75,13 +75,7 @@ def evaluate(
         raise StudyError(f"The dataset '{found.config.dataset.name}' has no test split to score a model on.")
     labels = np.asarray(dataset.test.labels)
     display.phase("loading the model, scoring it on the test split …")
-    with model_of(found) as model:
-        try:
-            tell_versions(model, found, display)
-            log = found.folder / "output.log"
-            probabilities = asking.ask(predict_test_split, model, found.cache, found.config.digest, log=log)
-        except ZooError as error:
-            raise ZooError(f"{found.title}: {error}") from None
+    probabilities = asking.ask_model(predict_test_split, found, display, found.cache, found.config.digest)
     return Evaluation(
         study=found.study,
         name=found.name,

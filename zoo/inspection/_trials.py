@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zoo import figures
 from zoo.data import Split
-from zoo.errors import StudyError, ZooError
+from zoo.errors import StudyError
 from zoo.inspection import _network
 from zoo.inspection._network import LayerTable
 from zoo.inspection._picture import Picture, checked_output, image_of, written
@@ -22,9 +22,7 @@ from zoo.runs import (
     asking,
     best_first,
     find_run,
-    model_of,
     pick,
-    tell_versions,
     validation_data,
 )
 from zoo.tuning.display import Display, PlainDisplay
@@ -296,16 +294,9 @@ def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
     if recorded.exists():
         return figures.read_predictions(recorded)[1]
     display.phase("predicting with its model …")
-    with model_of(run) as model:
-        tell_versions(model, run, display)
-        answer: npt.NDArray[Any] = asking.ask(
-            _network.probabilities,
-            model,
-            run.cache,
-            run.config.digest,
-            run.config.validation,
-            log=run.folder / "output.log",
-        )
+    answer: npt.NDArray[Any] = asking.ask_model(
+        _network.probabilities, run, display, run.cache, run.config.digest, run.config.validation
+    )
     return answer
 
 
@@ -314,9 +305,4 @@ def _ask(question: Any, run: Run, display: Display, *arguments: Any) -> Any:
     run.check_complete()
     asking.begin()
     display.phase("loading the model …")
-    with model_of(run) as model:
-        try:
-            tell_versions(model, run, display)
-            return asking.ask(question, model, *arguments, log=run.folder / "output.log")
-        except ZooError as error:
-            raise ZooError(f"{run.title}: {error}") from None
+    return asking.ask_model(question, run, display, *arguments)

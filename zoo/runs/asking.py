@@ -9,8 +9,11 @@ from typing import Any
 
 from zoo.errors import ZooError, one_line
 from zoo.process import enter_child, leave_child
+from zoo.runs.contents import model_of, tell_versions
+from zoo.runs.finding import Run
 from zoo.training import backend
 from zoo.training.server import fork_server
+from zoo.tuning.display import Display
 
 
 def begin() -> None:
@@ -47,6 +50,20 @@ def ask(question: Callable[..., Any], *arguments: Any, log: Path) -> Any:
     if "error" in answer:
         raise answer["error"]
     return answer["answer"]
+
+
+def ask_model(question: Callable[..., Any], run: Run, display: Display, *arguments: Any) -> Any:
+    """What `question(model_file, *arguments)` answers of a run's model.
+
+    Raises:
+        ZooError: as `ask`, or there is no model, with the run's name.
+    """
+    with model_of(run) as model:
+        try:
+            tell_versions(model, run, display)
+            return ask(question, model, *arguments, log=run.folder / "output.log")
+        except ZooError as error:
+            raise ZooError(f"{run.title}: {error}") from None
 
 
 def _answer(

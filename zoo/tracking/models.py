@@ -179,8 +179,7 @@ def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
     Raises:
         TrackingError: MLflow has none of it, or does not hand it out.
     """
-    experiment_id = store.experiment_id(study)
-    run = store.find_run(experiment_id, uid) if experiment_id else None
+    run = store.run_of(study, uid)
     models = model_ids(run) if run is not None else []
     if not models:
         raise TrackingError(

@@ -112,8 +112,7 @@ def _study_run(study: str, store: Store) -> tuple[str, Any]:
 
 def model_address(study: str, uid: str, store: Store) -> str:
     """The model of the trial with that `zoo.uid`, for `mlflow.keras.load_model`; "" where there is none."""
-    experiment_id = store.experiment_id(study)
-    run = store.find_run(experiment_id, uid) if experiment_id else None
+    run = store.run_of(study, uid)
     models = model_ids(run) if run is not None else []
     return f"models:/{models[-1]}" if models else ""
 

@@ -106,6 +106,11 @@ class Store:
         found = self.client.search_runs([experiment_id], f"tags.`{names.UID}` = {quoted(uid)}", max_results=1)
         return found[0] if found else None
 
+    def run_of(self, study: str, uid: str) -> Any | None:
+        """The run of the study that carries `uid`, or None where either is not there."""
+        experiment_id = self.experiment_id(study)
+        return self.find_run(experiment_id, uid) if experiment_id else None
+
     def runs(self, experiment_id: str, condition: str) -> Iterator[Any]:
         """Every run of an experiment that meets `condition`, in MLflow's words; all of them for ""."""
         return pages(

@@ -423,8 +423,7 @@ def add_test_metrics(store: Store, study: str, uid: str, event: Event) -> bool:
         TrackingError: MLflow does not answer, or does not take it.
     """
     try:
-        experiment_id = store.experiment_id(study)
-        run = store.find_run(experiment_id, uid) if experiment_id else None
+        run = store.run_of(study, uid)
         if run is not None:
             store.client.log_batch(run.info.run_id, metrics=_test_metrics(run, event), synchronous=True)
     except TrackingError:
