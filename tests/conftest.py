@@ -161,7 +161,7 @@ def recorded_study(tmp_path_factory):
     from zoo.registry import Registry
     from zoo.training import backend, training_space
     from zoo.training.job import run_trial
-    from zoo.trial import Chosen, TrialConfig
+    from zoo.trial import PluginConfig, TrialConfig
     from zoo.tuning.record import StudyRecord, TrialRecord
 
     backend.quiet()
@@ -171,11 +171,11 @@ def recorded_study(tmp_path_factory):
     prepared = prepare(registry.get("dataset", "digits"), {}, validation, record.cache)
     network = registry.get("architecture", "conv_net").space.check({"filters": (8, 70), "dense_units": ()})
     config = TrialConfig(
-        dataset=Chosen("digits"),
+        dataset=PluginConfig("digits"),
         digest=prepared.digest,
         validation=validation,
-        architecture=Chosen("conv_net", network),
-        augmentation=Chosen("none"),
+        architecture=PluginConfig("conv_net", network),
+        augmentation=PluginConfig("none"),
         training=training_space().check({"epochs": 2, "learning_rate": 0.01}),
         objective="val_accuracy",
         direction="maximize",

@@ -1,4 +1,4 @@
-"""Child processes: they are told things, they die, and they never outlive their parent."""
+"""Worker processes: they receive messages, they die, and they never outlive their parent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.process import ForkServer, spawn, wait
 KIDS = """
     import ctypes, os, signal, sys, time
     from pathlib import Path
-    from zoo.process import end_with_parent, enter_child
+    from zoo.process import end_with_parent, enter_worker
 
     def echo(connection):
         while (message := connection.recv()) is not None:
@@ -58,7 +58,7 @@ KIDS = """
         ctypes.PyDLL(None).sleep(600)
 
     def enters(connection, log):
-        enter_child({"ZOO_TEST_WORD": "hello"}, Path(log))
+        enter_worker({"ZOO_TEST_WORD": "hello"}, Path(log))
         print("printed")
         os.write(2, b"written\\n")
         ignored = [signal.getsignal(signum) == signal.SIG_IGN for signum in (signal.SIGINT, signal.SIGHUP)]

@@ -8,14 +8,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.trial import Chosen, TrialConfig
+from zoo.trial import PluginConfig, TrialConfig
 
 CONFIG = TrialConfig(
-    dataset=Chosen("mnist"),
+    dataset=PluginConfig("mnist"),
     digest="a" * 64,
     validation={"fraction": 0.1, "seed": 0},
-    architecture=Chosen("conv_net", {"filters": (32, 64), "dropout": 0.1 + 0.2, "batch_norm": True}),
-    augmentation=Chosen("affine", {"fill": "nearest"}),
+    architecture=PluginConfig("conv_net", {"filters": (32, 64), "dropout": 0.1 + 0.2, "batch_norm": True}),
+    augmentation=PluginConfig("affine", {"fill": "nearest"}),
     training={"epochs": 3, "learning_rate": 1e-5, "schedule": None},
     objective="val_accuracy",
     direction="maximize",
@@ -28,9 +28,9 @@ PARAMETERS = st.dictionaries(st.text(min_size=1), VALUES, max_size=4)
 CONFIGS = st.builds(
     replace,
     st.just(CONFIG),
-    dataset=st.builds(Chosen, st.text(), PARAMETERS),
-    architecture=st.builds(Chosen, st.text(), PARAMETERS),
-    augmentation=st.builds(Chosen, st.text(), PARAMETERS),
+    dataset=st.builds(PluginConfig, st.text(), PARAMETERS),
+    architecture=st.builds(PluginConfig, st.text(), PARAMETERS),
+    augmentation=st.builds(PluginConfig, st.text(), PARAMETERS),
     training=PARAMETERS,
     seed=st.integers(0, 2**31 - 1),
     measures=st.lists(st.sampled_from(["latency_ms", "val_loss"]), unique=True).map(tuple),

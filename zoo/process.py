@@ -25,7 +25,7 @@ from zoo.errors import ZooError
 _start_lock = threading.Lock()
 
 
-class Child:
+class WorkerProcess:
     """A process and the pipe to it. Messages are whatever pickles; here, dicts and dataclasses."""
 
     def __init__(self, process: Any, connection: Any) -> None:
@@ -81,7 +81,7 @@ class Child:
             self.process.kill()
 
 
-def spawn(target: Callable[..., None], arguments: Sequence[Any]) -> Child:
+def spawn(target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
     """Start `target(connection, *arguments)` in a fresh interpreter."""
     with _deaf_to_interrupts():
         return _start(get_context("spawn"), target, arguments)
@@ -105,7 +105,7 @@ class ForkServer:
                 forkserver.ensure_running()
             atexit.register(_end_fork_server)
 
-    def child(self, target: Callable[..., None], arguments: Sequence[Any]) -> Child:
+    def child(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
         """Start `target(connection, *arguments)` in a process forked from the server.
 
         Raises:
@@ -130,7 +130,7 @@ def _end_fork_server() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def wait(children: Sequence[Child], timeout: float) -> list[Child]:
+def wait(children: Sequence[WorkerProcess], timeout: float) -> list[WorkerProcess]:
     """Those of `children` that have a message or have ended, after `timeout` seconds at most."""
     ready = set(
         map(id, mp_connection.wait([one for child in children for one in child.waitables()], timeout))
@@ -138,7 +138,7 @@ def wait(children: Sequence[Child], timeout: float) -> list[Child]:
     return [child for child in children if any(id(one) in ready for one in child.waitables())]
 
 
-def enter_child(environment: Mapping[str, str], log: Path) -> None:
+def enter_worker(environment: Mapping[str, str], log: Path) -> None:
     """First thing in a child: its environment, its own log, its end with the parent's.
 
     A Ctrl-C in the terminal reaches every process of the group, and so does its end; here they are
@@ -156,7 +156,7 @@ def enter_child(environment: Mapping[str, str], log: Path) -> None:
     end_with_parent()
 
 
-def leave_child(connection: Any) -> None:
+def exit_worker(connection: Any) -> None:
     """Last thing in a child: gone at once, whatever threads a plugin or a backend left behind."""
     connection.close()
     sys.stdout.flush()
@@ -192,13 +192,13 @@ def _exit_after(sentinel: Any) -> None:
     os._exit(1)
 
 
-def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) -> Child:
+def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
     with _start_lock, _without_main():
         process.start()
     theirs.close()
-    return Child(process, ours)
+    return WorkerProcess(process, ours)
 
 
 @contextlib.contextmanager

@@ -12,20 +12,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-METRICS = {  # what an epoch reports and a study may optimise, and which way is better
+EPOCH_METRICS = {  # what an epoch reports and a study may optimise, and which way is better
     "val_accuracy": "maximize",
     "val_loss": "minimize",
     "accuracy": "maximize",
     "loss": "minimize",
 }
-MEASURES = {  # what is known of a whole network, beside a metric of its epochs
+MODEL_METRICS = {  # what is known of a whole network, beside a metric of its epochs
     "parameters": "minimize",
     "latency_ms": "minimize",
 }
 
 
 @dataclass(frozen=True)
-class Chosen:
+class PluginConfig:
     """A registered thing by name, with a value for each of its parameters."""
 
     name: str
@@ -50,11 +50,11 @@ class TrialConfig:
             where nobody wrote it down, as in records of earlier versions.
     """
 
-    dataset: Chosen
+    dataset: PluginConfig
     digest: str
     validation: Mapping[str, Any]
-    architecture: Chosen
-    augmentation: Chosen
+    architecture: PluginConfig
+    augmentation: PluginConfig
     training: Mapping[str, Any]
     objective: str
     direction: str
@@ -100,8 +100,8 @@ def count_folds(validation: Mapping[str, Any]) -> int:
     return int(validation.get("folds", 1))
 
 
-def _chosen(document: Mapping[str, Any]) -> Chosen:
-    return Chosen(document["name"], _restored(document["parameters"]))
+def _chosen(document: Mapping[str, Any]) -> PluginConfig:
+    return PluginConfig(document["name"], _restored(document["parameters"]))
 
 
 def _restored(values: Mapping[str, Any]) -> dict[str, Any]:

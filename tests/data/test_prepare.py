@@ -16,9 +16,9 @@ from zoo.data import Dataset, Split
 from zoo.data.prepare import finish_preparing, prepare, start_preparing
 from zoo.data.store import digest_of, open_dataset
 from zoo.errors import DataError, InvalidParameters, PluginError, ZooError
-from zoo.process import Child
+from zoo.process import WorkerProcess
 from zoo.registry import Plugin, Registry
-from zoo.trial import Chosen
+from zoo.trial import PluginConfig
 
 FIFTH = {"fraction": 0.2, "seed": 0}
 
@@ -219,7 +219,7 @@ def prepared(tmp_path, install_plugin, monkeypatch):
     monkeypatch.syspath_prepend(install_plugin("zoo-made", "0.7", PLUGIN))
 
     def run(name, listener=None, **parameters):
-        chosen = Chosen(name, parameters)
+        chosen = PluginConfig(name, parameters)
         child = start_preparing(chosen, FIFTH, tmp_path / "cache", tmp_path / "prepare.log")
         return finish_preparing(child, chosen, *([listener] if listener else []))
 
@@ -280,10 +280,10 @@ def test_a_mistake_of_our_own_is_told_with_its_reason(tmp_path, monkeypatch):
 
     sent = []
     connection = SimpleNamespace(send=sent.append)
-    monkeypatch.setattr(data_prepare, "enter_child", lambda *_: None)
+    monkeypatch.setattr(data_prepare, "enter_worker", lambda *_: None)
     monkeypatch.setattr(data_prepare, "prepare", broken)
     with warnings.catch_warnings():
-        arguments = (Chosen("digits"), FIFTH, tmp_path, tmp_path / "a.log", None)
+        arguments = (PluginConfig("digits"), FIFTH, tmp_path, tmp_path / "a.log", None)
         data_prepare._prepare_and_send(connection, *arguments)
     (error,) = sent
     assert type(error) is DataError
@@ -303,8 +303,8 @@ def test_what_it_tells_of_its_progress_is_heard_on_our_side(prepared):
 
 def test_a_thread_that_the_plugin_left_running_does_not_hold_us_up(prepared, monkeypatch):
     patience = 0.2
-    end = Child.end
-    monkeypatch.setattr(Child, "end", lambda self: end(self, patience))
+    end = WorkerProcess.end
+    monkeypatch.setattr(WorkerProcess, "end", lambda self: end(self, patience))
     assert dict(prepared("lingers").sizes) == {"train": 16, "validation": 4}
 
 

@@ -93,7 +93,7 @@ def layered(new_zoo, pip_install):
     return SimpleNamespace(zoo=zoo, done=done, after=zoo.snapshot("layered"))
 
 
-def plugins_of(run):
+def plugin_versions(run):
     prefix = "zoo.plugin."
     return {key.removeprefix(prefix): value for key, value in run.data.tags.items() if key.startswith(prefix)}
 
@@ -115,8 +115,8 @@ def python(zoo, script, *arguments, **environment):
 def test_each_trial_is_tagged_with_the_plugins_it_used(layered):
     impossible, trained = layered.after.children
     assert impossible.data.tags["zoo.state"] == "pruned"
-    assert plugins_of(impossible) == OURS
-    assert plugins_of(trained) == BOTH
+    assert plugin_versions(impossible) == OURS
+    assert plugin_versions(trained) == BOTH
     config = json.loads((layered.zoo.folder / "mlruns/zoo/layered/trials/001/config.json").read_text())
     expected = {"keras-zoo:datasets": "keras-zoo", "keras-zoo:augmentations": "keras-zoo"}
     expected["zoo-layered:layered"] = "zoo-layered"
@@ -125,7 +125,7 @@ def test_each_trial_is_tagged_with_the_plugins_it_used(layered):
 
 def test_the_study_and_its_manifest_name_both(layered):
     (parent,) = layered.after.parents
-    assert plugins_of(parent) == BOTH
+    assert plugin_versions(parent) == BOTH
     client = mlflow_client(layered.zoo.folder)
     manifest = Path(client.download_artifacts(parent.info.run_id, "manifest.json"))
     assert json.loads(manifest.read_text())["plugins"] == BOTH

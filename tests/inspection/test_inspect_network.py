@@ -9,7 +9,7 @@ from zoo.errors import ZooError
 from zoo.inspection import _network
 from zoo.training import backend
 from zoo.training.model import assemble
-from zoo.trial import Chosen
+from zoo.trial import PluginConfig
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype(np.uint8)
 
@@ -236,7 +236,7 @@ class TestAugmented:
     BATCHES = (np.repeat(IMAGE[None], 5, axis=0), np.stack([IMAGE, IMAGE[::-1]]))
 
     def test_every_image_has_a_version_of_its_own(self, keras):
-        chosen = Chosen("affine", {"rotation": 30.0})
+        chosen = PluginConfig("affine", {"rotation": 30.0})
         versions, others = _network.augmented(chosen, self.BATCHES, 0)
         assert versions.shape == (5, 12, 12, 1)
         assert others.shape == (2, 12, 12, 1)
@@ -245,12 +245,12 @@ class TestAugmented:
 
     def test_a_seed_gives_the_same_again_another_does_not(self, keras):
         first, again, other = (
-            _network.augmented(Chosen("affine"), self.BATCHES, seed)[0].tobytes() for seed in (1, 1, 2)
+            _network.augmented(PluginConfig("affine"), self.BATCHES, seed)[0].tobytes() for seed in (1, 1, 2)
         )
         assert first == again != other
 
     def test_no_augmentation_changes_nothing(self, keras):
         for before, after in zip(
-            self.BATCHES, _network.augmented(Chosen("none"), self.BATCHES, 0), strict=True
+            self.BATCHES, _network.augmented(PluginConfig("none"), self.BATCHES, 0), strict=True
         ):
             np.testing.assert_array_equal(before, after)

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from zoo import hookimpl
-from zoo.registry import Plugin, Registered, Registry, code_of
+from zoo.registry import Component, Plugin, Registry, distribution_digests
 from zoo.space import Space
 
 
 def entry(file, distribution="zoo-x"):
     facts = ("architecture", "net", print, Space([]), "", distribution, "1.0", "x")
-    return Registered(*facts, file=str(file))
+    return Component(*facts, file=str(file))
 
 
 @pytest.fixture
@@ -26,31 +26,31 @@ def package(tmp_path):
 
 
 def test_every_python_file_of_a_package_counts_and_nothing_else(package):
-    seen = [code_of(entry(package / "__init__.py"))]
+    seen = [distribution_digests(entry(package / "__init__.py"))]
     (package / "notes.txt").write_text("nothing")
-    assert code_of(entry(package / "__init__.py")) == seen[0]
+    assert distribution_digests(entry(package / "__init__.py")) == seen[0]
     for name in ("__init__.py", "nets.py", "below/__init__.py", "new.py"):
         (package / name).write_text("ANSWER = 43\n")
-        seen.append(code_of(entry(package / "__init__.py")))
+        seen.append(distribution_digests(entry(package / "__init__.py")))
     assert len({one["zoo-x"] for one in seen}) == 5
 
 
 def test_of_a_module_its_own_file_counts(package):
-    before = code_of(entry(package / "nets.py"))
+    before = distribution_digests(entry(package / "nets.py"))
     (package / "__init__.py").write_text("")
-    assert code_of(entry(package / "nets.py")) == before
+    assert distribution_digests(entry(package / "nets.py")) == before
     (package / "nets.py").write_text("")
-    assert code_of(entry(package / "nets.py")) != before
+    assert distribution_digests(entry(package / "nets.py")) != before
 
 
 def test_where_it_is_installed_does_not_count(package, tmp_path):
-    before = code_of(entry(package / "__init__.py"))
+    before = distribution_digests(entry(package / "__init__.py"))
     package.rename(tmp_path / "elsewhere")
-    assert code_of(entry(tmp_path / "elsewhere" / "__init__.py")) == before
+    assert distribution_digests(entry(tmp_path / "elsewhere" / "__init__.py")) == before
 
 
 def test_every_distribution_has_one_and_what_has_no_file_none(package):
-    found = code_of(
+    found = distribution_digests(
         entry(package / "nets.py"), entry(package / "__init__.py", "zoo-a"), entry("", "keras-zoo")
     )
     assert list(found) == ["zoo-a", "zoo-x"]
@@ -69,4 +69,4 @@ def test_it_is_known_of_plugins_and_not_of_zoos_own(package):
     registry = Registry.load([])
     registry.add(Plugin("x", "zoo-x", "1.0", "zoo_x"), lambda: module)
     assert registry.problems == []
-    assert list(code_of(*registry.entries())) == ["zoo-x"]
+    assert list(distribution_digests(*registry.entries())) == ["zoo-x"]

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo.errors import PluginError
-from zoo.registry import Registry, _verdict, plugins_of
+from zoo.registry import Registry, _verdict, plugin_versions
 
 SOURCE = """
 from zoo import hookimpl
@@ -182,7 +182,7 @@ def test_what_registered_something_is_what_a_trial_is_given(two):
     registry = Registry.load()
     used = registry.get("augmentation", "one"), registry.get("augmentation", "affine")
     expected = {"keras-zoo:augmentations": zoo.__version__, "zoo-one:one": "1.0"}
-    assert plugins_of(*used) == expected
+    assert plugin_versions(*used) == expected
     assert Registry.of(expected).get("augmentation", "one").origin == "zoo-one 1.0"
 
 

@@ -9,10 +9,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from zoo.data.store import Prepared
+from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError, ZooError
 from zoo.runs import contents, find_run, model_of, prepare, tell_versions, validation_data
-from zoo.trial import Chosen
+from zoo.trial import PluginConfig
 from zoo.tuning.display import NoDisplay
 
 TRIAL_1 = "mlruns/zoo/example/trials/001"
@@ -102,14 +102,14 @@ def test_a_training_whose_model_was_removed(in_study, in_tmp):
 def test_a_cache_that_cannot_be_written(in_tmp):
     (in_tmp / "file").write_text("in the way")
     with pytest.raises(ZooError, match=r"file cannot be written .* set ZOO_CACHE_DIR to one"):
-        prepare(Chosen("digits"), VALIDATION, in_tmp / "file", NoDisplay())
+        prepare(PluginConfig("digits"), VALIDATION, in_tmp / "file", NoDisplay())
 
 
 def test_the_warning_of_a_dataset_is_told(in_tmp, monkeypatch):
     def finish(child, dataset, listener):
-        return Prepared("d" * 64, ("a", "b"), (8, 8, 1), {"train": 9}, "digits", "only some of them")
+        return PreparedDataset("d" * 64, ("a", "b"), (8, 8, 1), {"train": 9}, "digits", "only some of them")
 
     monkeypatch.setattr(contents, "finish_preparing", finish)
     listener = Listener()
-    prepare(Chosen("digits"), VALIDATION, in_tmp / "cache", listener)
+    prepare(PluginConfig("digits"), VALIDATION, in_tmp / "cache", listener)
     assert listener.problems == ["only some of them"]

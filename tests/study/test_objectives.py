@@ -13,8 +13,8 @@ PARAMETERS = Objective("parameters", "minimize")
 
 
 def test_what_is_of_epochs_and_what_of_the_whole():
-    assert (ACCURACY.is_of_epochs, ACCURACY.result) == (True, "best_val_accuracy")
-    assert (PARAMETERS.is_of_epochs, PARAMETERS.result) == (False, "parameters")
+    assert (ACCURACY.is_per_epoch, ACCURACY.result) == (True, "best_val_accuracy")
+    assert (PARAMETERS.is_per_epoch, PARAMETERS.result) == (False, "parameters")
 
 
 def test_which_way_is_better():

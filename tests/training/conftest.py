@@ -12,14 +12,14 @@ import pytest
 from zoo.data.prepare import prepare
 from zoo.registry import Plugin, Registry
 from zoo.training import backend, job
-from zoo.trial import Chosen, TrialConfig
+from zoo.trial import PluginConfig, TrialConfig
 
 VALIDATION = {"fraction": 0.2, "seed": 0}
 FAULTY = Path(__file__).parents[1] / "plugins" / "zoo-faulty" / "src" / "zoo_faulty" / "__init__.py"
 
 # As small as a network can be that still learns the digits in two epochs.
 TRAINING = {"epochs": 2, "batch_size": 64, "optimizer": "adam", "learning_rate": 0.01}
-NETWORK = Chosen("conv_net", {"filters": (8,), "dense_units": (), "dropout": 0.0})
+NETWORK = PluginConfig("conv_net", {"filters": (8,), "dense_units": (), "dropout": 0.0})
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +58,11 @@ def prepared(registry, tmp_path_factory):
 def config(prepared):
     """A trial that would be complete in a second or two."""
     return TrialConfig(
-        dataset=Chosen("digits"),
+        dataset=PluginConfig("digits"),
         digest=prepared[1].digest,
         validation=VALIDATION,
         architecture=NETWORK,
-        augmentation=Chosen("none"),
+        augmentation=PluginConfig("none"),
         training=TRAINING,
         objective="val_accuracy",
         direction="maximize",

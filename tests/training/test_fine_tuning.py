@@ -9,7 +9,7 @@ import pytest
 
 from zoo import InvalidParameters, ZooError
 from zoo.data import Split
-from zoo.training import fit, most_epochs, training_space
+from zoo.training import fit, max_epochs, training_space
 from zoo.training.fine_tuning import last_frozen, unfreeze
 
 BASE = ["base_first", "base_norm", "base_second", "base_relu"]
@@ -241,6 +241,6 @@ class TestUnfreezing:
 
 def test_the_most_epochs_are_those_of_both_phases():
     training = training_space().defaults()
-    assert most_epochs(training) == training["epochs"]
-    assert most_epochs({**training, "epochs": 3, "fine_tune_layers": 4, "fine_tune_epochs": 2}) == 5
-    assert most_epochs({"epochs": 3}) == 3  # a trial recorded before there was a second phase
+    assert max_epochs(training) == training["epochs"]
+    assert max_epochs({**training, "epochs": 3, "fine_tune_layers": 4, "fine_tune_epochs": 2}) == 5
+    assert max_epochs({"epochs": 3}) == 3  # a trial recorded before there was a second phase

@@ -15,13 +15,13 @@ from zoo import hookspecs
 from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
 from zoo.registry import Plugin
 from zoo.training import job
-from zoo.trial import Chosen
+from zoo.trial import PluginConfig
 
 
 @pytest.fixture(scope="module")
 def trial(run, config):
     """A complete one, its learning rate so high that the last epoch is hardly the best."""
-    augmented = replace(config, augmentation=Chosen("affine", {}), seed=3)
+    augmented = replace(config, augmentation=PluginConfig("affine", {}), seed=3)
     return run(augmented, epochs=6, learning_rate=0.08)
 
 
@@ -104,8 +104,8 @@ class TestComplete:
 @pytest.fixture(scope="module")
 def all_at_random(config):
     """With everything in it that draws random numbers."""
-    network = Chosen("conv_net", {"filters": (8,), "dense_units": (), "dropout": 0.3})
-    return replace(config, architecture=network, augmentation=Chosen("affine", {}))
+    network = PluginConfig("conv_net", {"filters": (8,), "dense_units": (), "dropout": 0.3})
+    return replace(config, architecture=network, augmentation=PluginConfig("affine", {}))
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ class TestTheSameAgain:
         assert run(replace(all_at_random, seed=8), epochs=1).timeless()[0] != first.timeless()[0]
 
     def test_without_augmentation_gives_others(self, run, all_at_random, first):
-        plain = replace(all_at_random, augmentation=Chosen("none"))
+        plain = replace(all_at_random, augmentation=PluginConfig("none"))
         assert run(plain, epochs=1).timeless()[0] != first.timeless()[0]
 
 
@@ -157,7 +157,7 @@ class TestTheEnd:
         assert trial.files == []
 
     def test_nan_fails_it_with_the_epoch(self, run, config):
-        trial = run(replace(config, architecture=Chosen("faulty", {"how": "nan"})))
+        trial = run(replace(config, architecture=PluginConfig("faulty", {"how": "nan"})))
         assert (trial.finished["state"], trial.finished["reason"]) == (
             "failed",
             "loss became nan in epoch 1",
@@ -300,7 +300,7 @@ class TestABudgetOfParameters:
 
     def test_no_weight_of_it_is_ever_made(self, run, config):
         """Thirty gigabytes of them would not go unnoticed."""
-        huge = Chosen("faulty", {"how": "huge"})
+        huge = PluginConfig("faulty", {"how": "huge"})
         trial = run(replace(config, architecture=huge, max_parameters=10**6))
         assert trial.finished["reason"] == "7,500,000,010 parameters, but max_parameters is 1,000,000"
 
@@ -311,7 +311,7 @@ class TestABudgetOfParameters:
             ("raises", "failed", "The architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError"),
             ("no model", "failed", "The architecture 'faulty' of zoo-faulty 0.3: expected a keras.Model"),
         ):
-            trial = run(replace(limited, architecture=Chosen("faulty", {"how": how, "units": 3})))
+            trial = run(replace(limited, architecture=PluginConfig("faulty", {"how": how, "units": 3})))
             assert trial.finished["state"] == state
             assert trial.finished["reason"].startswith(reason)
 
@@ -335,7 +335,7 @@ class TestAPluginAtFault:
     """What it did wrong, with the name and version of its distribution."""
 
     def fault(self, run, config, how, **parameters):
-        trial = run(replace(config, architecture=Chosen("faulty", {"how": how, **parameters})))
+        trial = run(replace(config, architecture=PluginConfig("faulty", {"how": how, **parameters})))
         assert [event["event"] for event in trial.events] == ["finished"]
         assert trial.files == []
         assert "\n" not in trial.finished["reason"]
@@ -378,7 +378,7 @@ class TestAPluginAtFault:
         )
 
     def test_a_built_in_may_find_a_combination_impossible_too(self, run, config):
-        tall = Chosen("conv_net", {"filters": (8, 8, 8, 8)})
+        tall = PluginConfig("conv_net", {"filters": (8, 8, 8, 8)})
         trial = run(replace(config, architecture=tall))
         assert trial.finished["state"] == "pruned"
         assert trial.finished["reason"].startswith("impossible parameters: Block 4 of 4 pools by 2×2")
@@ -433,7 +433,7 @@ class TestAnAugmentationAtFault:
         ],
     )
     def test_fails_the_trial(self, run, config, policies, name, reason):
-        trial = run(replace(config, augmentation=Chosen(name)))
+        trial = run(replace(config, augmentation=PluginConfig(name)))
         told = f"The augmentation '{name}' of zoo-shaky 0.1"
         assert (trial.finished["state"], trial.finished["reason"]) == ("failed", told + reason)
 
@@ -467,10 +467,10 @@ class TestOtherwise:
         assert "There is no prepared dataset 000000000000" in trial.finished["reason"]
 
     def test_a_name_that_is_not_registered_any_more_fails_the_trial(self, run, config):
-        trial = run(replace(config, architecture=Chosen("convnet")))
+        trial = run(replace(config, architecture=PluginConfig("convnet")))
         assert trial.finished["reason"].endswith("Did you mean 'conv_net'?")
 
     def test_a_parameter_that_is_not_in_its_space_fails_the_trial(self, run, config):
-        trial = run(replace(config, architecture=Chosen("conv_net", {"dropout": 0.99})))
+        trial = run(replace(config, architecture=PluginConfig("conv_net", {"dropout": 0.99})))
         assert trial.finished["state"] == "failed"
         assert "dropout" in trial.finished["reason"]

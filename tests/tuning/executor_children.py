@@ -7,17 +7,17 @@ import signal
 import sys
 import time
 
-from zoo.process import enter_child
+from zoo.process import enter_worker
 
 
-def trial_process(connection, config, cache, folder, environment):
+def run_trial_process(connection, config, cache, folder, environment):
     """Do what the configuration's architecture is called."""
-    enter_child(environment, folder / "output.log")
+    enter_worker(environment, folder / "output.log")
     globals()[config["architecture"]["name"]](connection)
 
 
 def evaluation_process(connection, model, cache, digest, log, environment):
-    enter_child(environment, log)
+    enter_worker(environment, log)
     if model.exists():
         connection.send({"test_accuracy": 0.5, "pid": os.getpid()})
     else:

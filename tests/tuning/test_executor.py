@@ -16,16 +16,16 @@ import pytest
 
 from zoo import process as process_module
 from zoo.process import ForkServer
-from zoo.trial import Chosen, TrialConfig
+from zoo.trial import PluginConfig, TrialConfig
 from zoo.tuning import executor as executor_module
 from zoo.tuning.executor import LocalExecutor, ended
 
 CONFIG = TrialConfig(
-    dataset=Chosen("digits"),
+    dataset=PluginConfig("digits"),
     digest="d" * 64,
     validation={"fraction": 0.1, "seed": 0},
-    architecture=Chosen("good"),
-    augmentation=Chosen("none"),
+    architecture=PluginConfig("good"),
+    augmentation=PluginConfig("none"),
     training={},
     objective="val_accuracy",
     direction="maximize",
@@ -37,12 +37,12 @@ SUPERVISOR = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_executor import CONFIG, replace, Chosen, make
+from test_executor import CONFIG, replace, PluginConfig, make
 executor = make(2)
 for number in range(2):
     folder = Path(sys.argv[2], str(number))
     folder.mkdir()
-    executor.start(number, replace(CONFIG, architecture=Chosen("listens")), folder, folder)
+    executor.start(number, replace(CONFIG, architecture=PluginConfig("listens")), folder, folder)
 for number in range(2):
     while number not in executor.wait(5): pass
     print(executor.read(number)["pid"], flush=True)
@@ -53,7 +53,7 @@ sys.stdin.read()
 def make(jobs, set_name=setattr):
     """An executor whose processes import nothing that is large."""
     set_name(executor_module, "fork_server", lambda: ForkServer([]))
-    for name in ("trial_process", "evaluation_process"):
+    for name in ("run_trial_process", "evaluation_process"):
         set_name(executor_module, name, getattr(executor_children, name))
     return LocalExecutor(jobs)
 
@@ -72,7 +72,7 @@ def start(executor, tmp_path):
     def begin(number, what):
         folder = tmp_path / f"{number:03d}"
         folder.mkdir()
-        executor.start(number, replace(CONFIG, architecture=Chosen(what)), tmp_path, folder)
+        executor.start(number, replace(CONFIG, architecture=PluginConfig(what)), tmp_path, folder)
         return folder
 
     return begin
@@ -176,7 +176,7 @@ def test_a_trial_that_is_killed_from_outside(executor, start):
 
 
 def test_a_trial_that_closes_the_pipe_and_stays_is_ended(executor, start, monkeypatch):
-    monkeypatch.setattr(process_module.Child.end, "__defaults__", (0.1,))
+    monkeypatch.setattr(process_module.WorkerProcess.end, "__defaults__", (0.1,))
     start(0, "closes_its_end")
     assert next_event(executor, 0)["reason"] == "killed by signal 9"
 

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from zoo.data.store import Prepared
+from zoo.data.store import PreparedDataset
 from zoo.errors import ManifestError
 from zoo.tuning.manifest import check_manifest, differing, manifest_of
 
-PREPARED = Prepared(
+PREPARED = PreparedDataset(
     digest="a" * 64,
     class_names=("0", "1"),
     image_shape=(8, 8, 1),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from zoo.data import Dataset, Split
-from zoo.data.store import Prepared, cut_validation, save_dataset
+from zoo.data.store import PreparedDataset, cut_validation, save_dataset
 from zoo.errors import ZooError
 from zoo.tuning import session as session_module
 from zoo.tuning.display import NoDisplay
@@ -41,7 +41,7 @@ def prepared(tmp_path, monkeypatch):
     digest = save_dataset(cache, dataset)
     for seed in (0, 7):
         cut_validation(cache, digest, dataset, {"fraction": 0.1, "seed": seed})
-    return Prepared(digest, ("even", "odd"), (4, 4, 1), {"train": 36, "validation": 4}, "", "")
+    return PreparedDataset(digest, ("even", "odd"), (4, 4, 1), {"train": 36, "validation": 4}, "", "")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tuning_examples import STUDY
 
 import zoo
 from zoo.errors import PluginError
-from zoo.trial import Chosen
+from zoo.trial import PluginConfig
 from zoo.tuning import run
 from zoo.tuning.record import StudyRecord
 from zoo.tuning.run import with_plugins_of_today
@@ -40,7 +40,7 @@ def test_a_record_of_an_earlier_version_does_not_say(config, registry):
 
 
 def test_what_is_not_installed_any_more(config, registry):
-    gone = replace(config, architecture=Chosen("res_net"))
+    gone = replace(config, architecture=PluginConfig("res_net"))
     with pytest.raises(PluginError, match=r"^There is no architecture named 'res_net'\. "):
         with_plugins_of_today(3, gone, registry)
 

@@ -55,12 +55,12 @@ def image_shape(text: str) -> tuple[int, ...]:
 
 def key_and_value(setting: str, example: str) -> tuple[str, Any]:
     """`--set KEY=VALUE`; a value that is not TOML is text."""
-    from zoo.study import value_of
+    from zoo.study import parse_value
 
     key, equals, text = setting.partition("=")
     if not equals:
         raise StudyError(f"--set {setting}: expected KEY=VALUE, such as {example}")
-    return key.strip(), value_of(text)
+    return key.strip(), parse_value(text)
 
 
 def begin_loading_keras() -> None:

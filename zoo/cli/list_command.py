@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from zoo.registry import KINDS, Registered, Registry
+from zoo.registry import KINDS, Component, Registry
 from zoo.study import known_studies
 
 _HEADINGS = {"dataset": "datasets", "architecture": "architectures", "augmentation": "augmentation policies"}
@@ -35,7 +35,7 @@ def command(kind: str | None, as_json: bool) -> None:
         click.echo(f"warning: {problem}", err=True)
 
 
-def _print(entries: list[Registered], studies: dict[str, Path]) -> None:
+def _print(entries: list[Component], studies: dict[str, Path]) -> None:
     width = max((len(name) for name in [*(entry.name for entry in entries), *studies]), default=0)
     for kind, heading in _HEADINGS.items():
         of_kind = [entry for entry in entries if entry.kind == kind]
@@ -58,7 +58,7 @@ def _opening(path: Path) -> str:
     return first.lstrip("# ").rstrip() if first.startswith("#") else ""
 
 
-def _facts(entry: Registered) -> dict[str, str]:
+def _facts(entry: Component) -> dict[str, str]:
     return {
         "kind": entry.kind,
         "name": entry.name,

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.study import Objective
-from zoo.training import most_epochs
+from zoo.training import max_epochs
 from zoo.trial import TrialConfig
 from zoo.tuning.display import begin_text, facts_of, figure, place_text, share_of, value_text
 
@@ -38,7 +38,7 @@ class _Running:
     @property
     def done(self) -> float:
         """The share of all epochs of all folds."""
-        in_a_fold = most_epochs(self.config.training)
+        in_a_fold = max_epochs(self.config.training)
         epochs = (self.fold - 1) * in_a_fold + max(self.epoch - 1, 0) + self.fraction
         return epochs / (self.config.folds * in_a_fold)
 

@@ -14,7 +14,7 @@ import click
 
 from zoo.cli import common
 from zoo.errors import PluginError, StudyError, ZooError, did_you_mean
-from zoo.registry import Plugin, Registered, Registry, same_for_pip
+from zoo.registry import Component, Plugin, Registry, canonical_name
 from zoo.space import REQUIRED
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ def command(
     context.exit(1 if states["failed"] else 0)
 
 
-def _meant(name: str, registry: Registry) -> tuple[list[Registered], list[Plugin]]:
+def _meant(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]:
     """What is registered as `name`, and all that a distribution of that name registered or failed to.
 
     Raises:
         PluginError: there is neither, or its plugins are off.
     """
-    plugins = [one for one in registry.plugins if same_for_pip(one.distribution) == same_for_pip(name)]
+    plugins = [one for one in registry.plugins if canonical_name(one.distribution) == canonical_name(name)]
     found = [entry for entry in registry.entries() if entry.name == name]
     if not plugins and not found:
         registered = {entry.name for plugin in registry.plugins for entry in plugin.registered}
@@ -109,7 +109,7 @@ def _meant(name: str, registry: Registry) -> tuple[list[Registered], list[Plugin
     return found, [plugin for plugin in plugins if plugin.problem]
 
 
-def _values(settings: Sequence[str], entries: Sequence[Registered]) -> dict[str, Any]:
+def _values(settings: Sequence[str], entries: Sequence[Component]) -> dict[str, Any]:
     """`KEY=VALUE` of each setting, for a parameter that one of `entries` has."""
     values: dict[str, Any] = {}
     known = {name for entry in entries for name in entry.space}
@@ -121,7 +121,7 @@ def _values(settings: Sequence[str], entries: Sequence[Registered]) -> dict[str,
     return values
 
 
-def _check_known(checks: Sequence[str], entries: Sequence[Registered]) -> None:
+def _check_known(checks: Sequence[str], entries: Sequence[Component]) -> None:
     from zoo.testing._subjects import SUBJECTS
 
     known = {check for entry in entries for check in SUBJECTS[entry.kind].suite.checks}
@@ -139,7 +139,7 @@ def _left_out(plugin: Plugin) -> Section:
 
 
 def _section(
-    entry: Registered, values: Mapping[str, Any], options: Mapping[str, Any], checks: Sequence[str]
+    entry: Component, values: Mapping[str, Any], options: Mapping[str, Any], checks: Sequence[str]
 ) -> Section:
     from zoo.testing._kit import Result
     from zoo.testing._subjects import subject_of

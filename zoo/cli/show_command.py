@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
-from zoo.registry import KINDS, Registered, Registry
+from zoo.registry import KINDS, Component, Registry
 from zoo.space import REQUIRED, Parameter, Plain, Space
 from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study
 
@@ -81,7 +81,7 @@ def _check_together(context: click.Context, layers: bool, as_json: bool) -> None
         raise ZooError("--layers prints a table, which --json has not; leave one of them out.")
 
 
-def _entries(name: str, registry: Registry) -> list[Registered]:
+def _entries(name: str, registry: Registry) -> list[Component]:
     """What is registered as `name`; nothing, where it is a study."""
     registered = {one for kind in KINDS for one in registry.names(kind)}
     if name in registered:
@@ -106,7 +106,7 @@ def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:
     _print_space("training", definition.training)
 
 
-def _print_entry(entry: Registered) -> None:
+def _print_entry(entry: Component) -> None:
     click.echo(f"{entry.kind} {click.style(entry.name, bold=True)}  [{entry.origin}]")
     documentation = inspect.getdoc(entry.function)
     if documentation:
@@ -173,7 +173,7 @@ def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
         raise StudyError(f"--set: {error}") from None
 
 
-def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int, values: dict[str, Any]) -> None:
+def _print_layers(entry: Component, shape: tuple[int, ...], classes: int, values: dict[str, Any]) -> None:
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
     from zoo.training import backend
@@ -192,7 +192,7 @@ def _print_layers(entry: Registered, shape: tuple[int, ...], classes: int, value
     click.echo(summary(network))
 
 
-def _facts(entry: Registered) -> dict[str, Any]:
+def _facts(entry: Component) -> dict[str, Any]:
     return {
         "kind": entry.kind,
         "name": entry.name,

@@ -18,11 +18,11 @@ from zoo.data.contract import absent_classes, check_contract
 from zoo.data.dataset import Dataset
 from zoo.data.reporting import Listener, listening
 from zoo.data.sources import fingerprint
-from zoo.data.store import SPLITS, Prepared, cut_validation, recall, remember, save_dataset
+from zoo.data.store import SPLITS, PreparedDataset, cut_validation, recall, remember, save_dataset
 from zoo.errors import DataError, ZooError, one_line
-from zoo.process import Child, enter_child, spawn
-from zoo.registry import Registered, Registry
-from zoo.trial import Chosen
+from zoo.process import WorkerProcess, enter_worker, spawn
+from zoo.registry import Component, Registry
+from zoo.trial import PluginConfig
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Progress:
 
 
 def prepare(
-    entry: Registered, parameters: Mapping[str, Any], validation: Mapping[str, Any], cache: Path
-) -> Prepared:
+    entry: Component, parameters: Mapping[str, Any], validation: Mapping[str, Any], cache: Path
+) -> PreparedDataset:
     """Call the dataset function, check what it returns, cache it, cut its validation split.
 
     Where the dataset says which files it reads, and they are as they were, it is in the cache already.
@@ -50,7 +50,7 @@ def prepare(
     return _described(digest, dataset, held_out)
 
 
-def _cached(entry: Registered, values: Mapping[str, Any], cache: Path, told: str) -> tuple[str, Dataset]:
+def _cached(entry: Component, values: Mapping[str, Any], cache: Path, told: str) -> tuple[str, Dataset]:
     """Digest and dataset, in the cache from before or from now on."""
     with _reading(told):
         before = fingerprint(entry, values)
@@ -91,12 +91,12 @@ def _keeping(told: str, cache: Path) -> Iterator[None]:
 
 
 def start_preparing(
-    dataset: Chosen,
+    dataset: PluginConfig,
     validation: Mapping[str, Any],
     cache: Path,
     log: Path,
     plugins: Mapping[str, str] | None = None,
-) -> Child:
+) -> WorkerProcess:
     """Begin to prepare in a fresh process; `finish_preparing` waits for what comes of it.
 
     Args:
@@ -108,7 +108,9 @@ def start_preparing(
     return child
 
 
-def finish_preparing(child: Child, dataset: Chosen, listener: Listener | None = None) -> Prepared:
+def finish_preparing(
+    child: WorkerProcess, dataset: PluginConfig, listener: Listener | None = None
+) -> PreparedDataset:
     """The prepared dataset, or the error that kept it from being one.
 
     Args:
@@ -133,19 +135,19 @@ def finish_preparing(child: Child, dataset: Chosen, listener: Listener | None = 
     child.end()  # a thread that the plugin left running must not hold us up
     if isinstance(answer, BaseException):
         raise answer
-    assert isinstance(answer, Prepared)
+    assert isinstance(answer, PreparedDataset)
     return answer
 
 
 def _prepare_and_send(
     connection: Any,
-    dataset: Chosen,
+    dataset: PluginConfig,
     validation: Mapping[str, Any],
     cache: Path,
     log: Path,
     plugins: Mapping[str, str] | None,
 ) -> None:
-    enter_child({}, log)
+    enter_worker({}, log)
     warnings.simplefilter("default")
     try:
         registry = Registry.load() if plugins is None else Registry.of(plugins)
@@ -164,12 +166,12 @@ def _prepare_and_send(
         connection.send(DataError(f"The dataset '{dataset.name}' could not be prepared: {reason}"))
 
 
-def _described(digest: str, dataset: Dataset, held_out: int) -> Prepared:
+def _described(digest: str, dataset: Dataset, held_out: int) -> PreparedDataset:
     sizes = {name: len(split) for name in SPLITS if (split := getattr(dataset, name)) is not None}
     if dataset.validation is None:
         sizes = {**sizes, "train": sizes["train"] - held_out, "validation": held_out}
     height, width, channels = dataset.train.images.shape[1:]
-    return Prepared(
+    return PreparedDataset(
         digest=digest,
         class_names=tuple(dataset.class_names),
         image_shape=(int(height), int(width), int(channels)),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoo.errors import one_line
 
 if TYPE_CHECKING:
-    from zoo.registry import Registered
+    from zoo.registry import Component
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,7 +38,7 @@ def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Fu
     return mark
 
 
-def fingerprint(entry: Registered, parameters: Mapping[str, Any]) -> str | None:
+def fingerprint(entry: Component, parameters: Mapping[str, Any]) -> str | None:
     """A digest that is the same only if reading the dataset again would give the same.
 
     None where the dataset does not say what it reads.

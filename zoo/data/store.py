@@ -43,7 +43,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedDataset:
     """What is known of a dataset once it is in the cache."""
 
     digest: str

@@ -17,10 +17,10 @@ from zoo.data.store import open_dataset
 from zoo.errors import SpaceError, StudyError, ZooError, did_you_mean
 from zoo.inspection._network import augmented
 from zoo.inspection._picture import Picture, checked_output, image_of, written
-from zoo.registry import Registered, Registry
+from zoo.registry import Component, Registry
 from zoo.runs import asking, prepare
-from zoo.study import load_study, value_of
-from zoo.trial import Chosen
+from zoo.study import load_study, parse_value
+from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.record import StudyRecord
 
@@ -164,7 +164,7 @@ def _spread(first: int, images: int, count: int) -> list[int]:
 class _Source:
     """A dataset that was named, not read yet."""
 
-    dataset: Chosen
+    dataset: PluginConfig
     validation: Mapping[str, Any]
     cache: Path
 
@@ -190,7 +190,9 @@ def _source(dataset: str | None, study: str | None, overrides: Sequence[str]) ->
     return _Source(_chosen(registry.get("dataset", dataset), overrides), _VALIDATION, cache)
 
 
-def _chosen(entry: Registered, overrides: Sequence[str], values: Mapping[str, Any] | None = None) -> Chosen:
+def _chosen(
+    entry: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
+) -> PluginConfig:
     """`entry` with `values`, and over them what `overrides` set: `count=500`, or `dataset.count=500`."""
     told = f"{entry.kind} {entry.name}"
     values = dict(values or {})
@@ -203,16 +205,16 @@ def _chosen(entry: Registered, overrides: Sequence[str], values: Mapping[str, An
             hint = did_you_mean(key, entry.space) if entry.space else "It has none."
             raise SpaceError(f"--set {override}: the {told} has no parameter '{key}'. {hint}")
         try:
-            values[key] = entry.space[key].domain.check(value_of(text))
+            values[key] = entry.space[key].domain.check(parse_value(text))
         except SpaceError as error:
             raise SpaceError(f"--set {override}: {error}") from None
     try:
-        return Chosen(entry.name, entry.space.check(values))
+        return PluginConfig(entry.name, entry.space.check(values))
     except SpaceError as error:  # one that has to be given, or two that do not go together
         raise SpaceError(f"--set: the {told}: {error}") from None
 
 
-def _defaults_in(study: str | None, entry: Registered) -> Mapping[str, Any]:
+def _defaults_in(study: str | None, entry: Component) -> Mapping[str, Any]:
     """What a study pins of a policy, if it names that."""
     if study is None:
         return {}

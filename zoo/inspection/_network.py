@@ -17,7 +17,7 @@ from zoo.errors import ZooError, did_you_mean
 from zoo.figures import LayerMaps
 from zoo.registry import Registry
 from zoo.training.saved import load_file
-from zoo.trial import Chosen
+from zoo.trial import PluginConfig
 
 if TYPE_CHECKING:
     import keras
@@ -156,7 +156,7 @@ def probabilities(
     return predict(load_file(model_file), split.images)
 
 
-def augmented(chosen: Chosen, batches: Sequence[npt.NDArray[Any]], seed: int) -> list[npt.NDArray[Any]]:
+def augmented(chosen: PluginConfig, batches: Sequence[npt.NDArray[Any]], seed: int) -> list[npt.NDArray[Any]]:
     """What an augmentation policy makes of images while training.
 
     Args:

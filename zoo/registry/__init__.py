@@ -4,7 +4,7 @@ A registry is an object made afresh; there is no global plugin manager. Entry po
 by one, each in isolation: a plugin that breaks the contract is left out and named among `problems`,
 and whoever needs what it would have registered is told why it is not there.
 
-    _plugin.py     Plugin and Registered: what there is to know of one
+    _plugin.py     Plugin and Component: what there is to know of one
     _contract.py   the hooks: what a module registers, and every way to get it wrong
     _installed.py  the entry points of group `zoo`, the zoo they require, those ZOO_PLUGINS names
     _place.py      where in a plugin's own files something happened
@@ -14,8 +14,16 @@ and whoever needs what it would have registered is told why it is not there.
 """
 
 from zoo.registry._contract import RESERVED, is_name
-from zoo.registry._installed import plugin_requirements, requirement_of, same_for_pip
-from zoo.registry._plugin import HOOKS, KINDS, Plugin, Registered, code_of, plugins_of, versions_of
+from zoo.registry._installed import canonical_name, plugin_requirements, requirement_of
+from zoo.registry._plugin import (
+    HOOKS,
+    KINDS,
+    Component,
+    Plugin,
+    distribution_digests,
+    distribution_versions,
+    plugin_versions,
+)
 from zoo.registry._registry import Registry
 
 __all__ = [
@@ -23,13 +31,13 @@ __all__ = [
     "KINDS",
     "RESERVED",
     "Plugin",
-    "Registered",
+    "Component",
     "Registry",
-    "code_of",
+    "distribution_digests",
     "is_name",
     "plugin_requirements",
-    "plugins_of",
+    "plugin_versions",
     "requirement_of",
-    "same_for_pip",
-    "versions_of",
+    "canonical_name",
+    "distribution_versions",
 ]

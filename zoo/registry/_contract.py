@@ -15,14 +15,14 @@ import pluggy
 from zoo import hookspecs
 from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
 from zoo.registry._place import raised_at
-from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Plugin, Registered
+from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Component, Plugin
 from zoo.space import read_space
 
 # A study's `name = …` says which one is meant, so no parameter can be called that.
 RESERVED = "name"
 
 
-def registrations(plugin: Plugin, module: Any) -> list[Registered]:
+def registrations(plugin: Plugin, module: Any) -> list[Component]:
     """What `module` registers through the three hooks; a fresh plugin manager checks the hooks.
 
     Raises:
@@ -40,7 +40,7 @@ def registrations(plugin: Plugin, module: Any) -> list[Registered]:
     except pluggy.PluginValidationError as error:
         raise Breach(_hook_problem(one_line(error))) from None
     _check_marked(module)
-    entries: list[Registered] = []
+    entries: list[Component] = []
     file = str(getattr(module, "__file__", None) or "") if plugin.distribution != OURSELVES else ""
     for kind, hook in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
@@ -76,7 +76,7 @@ def is_name(name: str) -> bool:
     return name.isidentifier() and name.isascii()
 
 
-def _register(plugin: Plugin, kind: str, file: str, entries: list[Registered], function: Any) -> Any:
+def _register(plugin: Plugin, kind: str, file: str, entries: list[Component], function: Any) -> Any:
     hook = HOOKS[kind]
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>":
@@ -102,7 +102,7 @@ def _register(plugin: Plugin, kind: str, file: str, entries: list[Registered], f
         )
     description = (inspect.getdoc(function) or "").partition("\n")[0]
     origin = (plugin.distribution, plugin.version, plugin.name, file)
-    entries.append(Registered(kind, name, function, space, description, *origin))
+    entries.append(Component(kind, name, function, space, description, *origin))
     return function  # so that `@register` above a function in the hook works too
 
 

@@ -85,13 +85,13 @@ def wanted_names(known: Collection[str]) -> set[str]:
     chosen = os.environ.get(ONLY)
     if chosen is None:
         return set(known)
-    names = {same_for_pip(name): name for name in known}
+    names = {canonical_name(name): name for name in known}
     wanted = [name.strip() for name in chosen.split(",") if name.strip()]
     for name in wanted:
-        if same_for_pip(name) not in names:
+        if canonical_name(name) not in names:
             hint = did_you_mean(name, names.values())
             raise PluginError(f"{ONLY}: no plugin is installed as '{name}'. {hint}")
-    return {name for name in known if same_for_pip(name) in map(same_for_pip, wanted)}
+    return {name for name in known if canonical_name(name) in map(canonical_name, wanted)}
 
 
 def wrong_zoo(found: Installed) -> str:
@@ -112,7 +112,7 @@ def wrong_zoo(found: Installed) -> str:
     return ""
 
 
-def same_for_pip(name: str) -> str:
+def canonical_name(name: str) -> str:
     """One spelling for all that pip takes for one name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 

@@ -28,7 +28,7 @@ class Breach(PluginError):
 
 
 @dataclass(frozen=True)
-class Registered:
+class Component:
     """One dataset, architecture or augmentation policy, and where it came from."""
 
     kind: str
@@ -46,17 +46,17 @@ class Registered:
         return f"{self.distribution} {self.version}"
 
 
-def plugins_of(*entries: Registered) -> dict[str, str]:
+def plugin_versions(*entries: Component) -> dict[str, str]:
     """`DISTRIBUTION:PLUGIN` → version of the plugins that registered these: what `Registry.of` takes."""
     return dict(sorted({f"{one.distribution}:{one.plugin}": one.version for one in entries}.items()))
 
 
-def versions_of(*entries: Registered) -> dict[str, str]:
+def distribution_versions(*entries: Component) -> dict[str, str]:
     """Distribution → version of everything these came from, by name."""
     return dict(sorted({entry.distribution: entry.version for entry in entries}.items()))
 
 
-def code_of(*entries: Registered) -> dict[str, str]:
+def distribution_digests(*entries: Component) -> dict[str, str]:
     """Distribution → digest of the Python files of its plugins; without zoo's own, which has a version."""
     files: dict[str, set[Path]] = {}
     for one in entries:
@@ -87,7 +87,7 @@ class Plugin:
     version: str
     package: str = ""  # its top-level module; "" for one of zoo's own
     hooks: list[str] = field(default_factory=list)  # those it implements, as far as it got
-    registered: list[Registered] = field(default_factory=list)
+    registered: list[Component] = field(default_factory=list)
     seconds: float = 0.0  # that loading it took, in this process
     problem: str = ""  # one line that names plugin, distribution and version
     off: bool = False  # not among those that ZOO_PLUGINS names

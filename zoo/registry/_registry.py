@@ -17,7 +17,7 @@ from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.registry._contract import registrations
 from zoo.registry._installed import ONLY, Installed, installed, requirement_of, wanted_names, wrong_zoo
 from zoo.registry._place import raised_at
-from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Plugin, Registered
+from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Component, Plugin
 from zoo.registry._verdict import forget, verdicts
 
 
@@ -26,7 +26,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
-        self._entries: dict[tuple[str, str], list[Registered]] = {}
+        self._entries: dict[tuple[str, str], list[Component]] = {}
 
     @classmethod
     def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:
@@ -118,7 +118,7 @@ class Registry:
         for entry in plugin.registered:
             self._entries.setdefault((entry.kind, entry.name), []).append(entry)
 
-    def _check_free(self, plugin: Plugin, entries: list[Registered]) -> None:
+    def _check_free(self, plugin: Plugin, entries: list[Component]) -> None:
         """Zoo's own names mean the same for everybody, whatever is installed."""
         for entry in entries:
             owners = {other.distribution for other in self._entries.get((entry.kind, entry.name), [])}
@@ -137,13 +137,13 @@ class Registry:
     def names(self, kind: str) -> list[str]:
         return sorted(name for of_kind, name in self._entries if of_kind == kind)
 
-    def entries(self) -> list[Registered]:
+    def entries(self) -> list[Component]:
         """Everything that can be used, by kind, in the order in which it was registered."""
         order = list(KINDS)
         usable = [entries[0] for entries in self._entries.values() if len(entries) == 1]
         return sorted(usable, key=lambda entry: order.index(entry.kind))
 
-    def get(self, kind: str, name: str) -> Registered:
+    def get(self, kind: str, name: str) -> Component:
         """The `kind` registered as `name`.
 
         Raises:
@@ -158,7 +158,7 @@ class Registry:
         hint = did_you_mean(name, self.names(kind))
         raise PluginError(f"There is no {kind} named '{name}'. {hint}{self.left_out()}")
 
-    def find(self, name: str) -> list[Registered]:
+    def find(self, name: str) -> list[Component]:
         """Whatever is registered as `name`, of any kind.
 
         Raises:
@@ -183,7 +183,7 @@ class Registry:
         broken += [f"{', '.join(off)} by {ONLY}"] if off else []
         return f"Left out: {'; '.join(broken)}" if broken else ""
 
-    def _ambiguous(self, entries: list[Registered]) -> str:
+    def _ambiguous(self, entries: list[Component]) -> str:
         owners = [
             plugin
             for entry in entries

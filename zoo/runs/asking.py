@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError, one_line
-from zoo.process import enter_child, leave_child
+from zoo.process import enter_worker, exit_worker
 from zoo.runs.contents import model_of, tell_versions
 from zoo.runs.finding import Run
 from zoo.training import backend
@@ -73,7 +73,7 @@ def _answer(
     log: Path,
     environment: Mapping[str, str],
 ) -> None:
-    enter_child(environment, log)
+    enter_worker(environment, log)
     try:
         connection.send({"answer": question(*arguments)})
     except ZooError as error:
@@ -84,4 +84,4 @@ def _answer(
         traceback.print_exc()  # into the log
         text = f"{type(error).__name__}: {one_line(error)[:300]}; what was printed is in {log}"
         connection.send({"error": ZooError(text)})
-    leave_child(connection)
+    exit_worker(connection)

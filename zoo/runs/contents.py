@@ -10,11 +10,11 @@ from typing import Any
 
 from zoo.data import Dataset, Split
 from zoo.data.prepare import finish_preparing, start_preparing
-from zoo.data.store import Prepared, cut_validation, open_dataset, validation_split
+from zoo.data.store import PreparedDataset, cut_validation, open_dataset, validation_split
 from zoo.errors import DataError, StudyError, ZooError
 from zoo.runs.finding import Run
 from zoo.training.saved import other_versions
-from zoo.trial import Chosen
+from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
 
 
@@ -81,7 +81,9 @@ def tell_versions(model: Path, run: Run, display: Display) -> None:
         display.problem(warning)
 
 
-def prepare(dataset: Chosen, validation: Mapping[str, Any], cache: Path, display: Display) -> Prepared:
+def prepare(
+    dataset: PluginConfig, validation: Mapping[str, Any], cache: Path, display: Display
+) -> PreparedDataset:
     """Have a dataset prepared in a process of its own, as `zoo tune` does.
 
     Raises:

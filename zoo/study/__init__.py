@@ -3,10 +3,10 @@
 One rule holds everywhere: a value pins, a table searches, silence keeps the author's range.
 """
 
-from zoo.study._definition import PRUNERS, SAMPLERS, Search, Searched, StudyDefinition
+from zoo.study._definition import PRUNERS, SAMPLERS, ComponentSpace, Search, StudyDefinition
 from zoo.study._lookup import find_study, known_studies, load_study, read_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front
-from zoo.study._places import value_of
+from zoo.study._places import parse_value
 from zoo.study._reader import parse_study
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "PRUNERS",
     "SAMPLERS",
     "Search",
-    "Searched",
+    "ComponentSpace",
     "StudyDefinition",
     "find_study",
     "known_studies",
@@ -23,5 +23,5 @@ __all__ = [
     "pareto_front",
     "parse_study",
     "read_study",
-    "value_of",
+    "parse_value",
 ]

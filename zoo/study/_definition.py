@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import StudyError, did_you_mean
-from zoo.registry import Registered, code_of, plugins_of, versions_of
+from zoo.registry import Component, distribution_digests, distribution_versions, plugin_versions
 from zoo.space import Space, Suggester, is_int
 from zoo.study._objectives import Objective
-from zoo.training import most_epochs
-from zoo.trial import Chosen, TrialConfig, count_folds
+from zoo.training import max_epochs
+from zoo.trial import PluginConfig, TrialConfig, count_folds
 
 SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
 FOR_ONE_OBJECTIVE = ("cmaes", "gp")
@@ -20,7 +20,7 @@ PRUNERS = ("median", "hyperband", "none")
 
 
 @dataclass(frozen=True)
-class Searched:
+class ComponentSpace:
     """The architectures (or augmentation policies) a study chooses among, each with its space.
 
     A suggester is asked for `conv_net.dropout`; a name that is among `taken`, because the questions
@@ -28,21 +28,21 @@ class Searched:
     """
 
     kind: str
-    entries: Mapping[str, Registered]
+    entries: Mapping[str, Component]
     spaces: Mapping[str, Space]
     taken: frozenset[str] = frozenset()
 
-    def sample(self, suggester: Suggester) -> Chosen:
+    def sample(self, suggester: Suggester) -> PluginConfig:
         names = list(self.spaces)
         name = names[0] if len(names) == 1 else suggester.suggest_categorical(self.kind, names)
-        return Chosen(name, self.spaces[name].sample(suggester, self._prefix(name)))
+        return PluginConfig(name, self.spaces[name].sample(suggester, self._prefix(name)))
 
-    def baseline(self) -> Chosen:
+    def baseline(self) -> PluginConfig:
         """The first one named, with its defaults."""
         name = next(iter(self.spaces))
-        return Chosen(name, self.spaces[name].defaults())
+        return PluginConfig(name, self.spaces[name].defaults())
 
-    def encode(self, chosen: Chosen) -> dict[str, Any]:
+    def encode(self, chosen: PluginConfig) -> dict[str, Any]:
         name = {self.kind: chosen.name} if len(self.spaces) > 1 else {}
         return {**name, **self.spaces[chosen.name].encode(chosen.parameters, self._prefix(chosen.name))}
 
@@ -70,11 +70,11 @@ class StudyDefinition:
 
     name: str
     text: str
-    dataset: Chosen
-    dataset_entry: Registered
+    dataset: PluginConfig
+    dataset_entry: Component
     validation: Mapping[str, Any]
-    architecture: Searched
-    augmentation: Searched
+    architecture: ComponentSpace
+    augmentation: ComponentSpace
     training: Space
     objectives: tuple[Objective, ...]
     search: Search
@@ -90,9 +90,9 @@ class StudyDefinition:
         return self.objectives[0].direction
 
     @property
-    def followed(self) -> Objective:
+    def epoch_objective(self) -> Objective:
         """The objective that decides which epoch of a trial is best: the first that epochs report."""
-        return next(objective for objective in self.objectives if objective.is_of_epochs)
+        return next(objective for objective in self.objectives if objective.is_per_epoch)
 
     @property
     def folds(self) -> int:
@@ -138,13 +138,13 @@ class StudyDefinition:
 
     def plugins(self) -> dict[str, str]:
         """Distribution and version of every plugin the study can use."""
-        return versions_of(*self._entries())
+        return distribution_versions(*self._entries())
 
     def code(self) -> dict[str, str]:
         """Distribution and digest of the code of every such plugin, without zoo's own."""
-        return code_of(*self._entries())
+        return distribution_digests(*self._entries())
 
-    def _entries(self) -> list[Registered]:
+    def _entries(self) -> list[Component]:
         searched = (*self.architecture.entries.values(), *self.augmentation.entries.values())
         return [self.dataset_entry, *searched]
 
@@ -155,7 +155,7 @@ class StudyDefinition:
             parameter = self.training[name]
             values = parameter.domain.values() if parameter.searched else None
             highest[name] = max(values or [parameter.default])
-        return most_epochs(highest)
+        return max_epochs(highest)
 
     def with_search(self, **changes: Any) -> StudyDefinition:
         """The same study with other `[search]` settings; None leaves one as it is."""
@@ -163,7 +163,12 @@ class StudyDefinition:
         return replace(self, search=check_search(kept, self.search, "--", len(self.objectives)))
 
     def _trial(
-        self, architecture: Chosen, augmentation: Chosen, training: Mapping[str, Any], digest: str, seed: int
+        self,
+        architecture: PluginConfig,
+        augmentation: PluginConfig,
+        training: Mapping[str, Any],
+        digest: str,
+        seed: int,
     ) -> TrialConfig:
         return TrialConfig(
             dataset=self.dataset,
@@ -172,12 +177,12 @@ class StudyDefinition:
             architecture=architecture,
             augmentation=augmentation,
             training=training,
-            objective=self.followed.metric,
-            direction=self.followed.direction,
+            objective=self.epoch_objective.metric,
+            direction=self.epoch_objective.direction,
             seed=seed,
             measures=self._measures(),
             max_parameters=self.search.max_parameters,
-            plugins=plugins_of(
+            plugins=plugin_versions(
                 self.dataset_entry,
                 self.architecture.entries[architecture.name],
                 self.augmentation.entries[augmentation.name],
@@ -186,7 +191,7 @@ class StudyDefinition:
 
     def _measures(self) -> tuple[str, ...]:
         """What trials have to find out besides the metric they follow; `parameters` they always say."""
-        others = (one.metric for one in self.objectives if one != self.followed)
+        others = (one.metric for one in self.objectives if one != self.epoch_objective)
         return tuple(metric for metric in others if metric != "parameters")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.trial import MEASURES, METRICS
+from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,14 @@ class Objective:
     direction: str
 
     @property
-    def is_of_epochs(self) -> bool:
+    def is_per_epoch(self) -> bool:
         """Whether every epoch reports it; what is of a whole network is measured once."""
-        return self.metric in METRICS
+        return self.metric in EPOCH_METRICS
 
     @property
     def result(self) -> str:
         """Its name among the results of a trial: `best_val_accuracy`, `parameters`."""
-        return self.metric if self.metric in MEASURES else f"best_{self.metric}"
+        return self.metric if self.metric in MODEL_METRICS else f"best_{self.metric}"
 
     def best(self, values: Iterable[float]) -> float:
         """The best of `values`, of which there is at least one."""

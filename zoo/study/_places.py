@@ -116,11 +116,11 @@ def override_value(document: dict[str, Any], override: str, places: Places) -> N
             inner = {_SHORT_FOR[key]: inner} if depth == 0 and key in _SHORT_FOR else {}
         table[key] = inner
         table = inner
-    table[keys[-1]] = value_of(text)
+    table[keys[-1]] = parse_value(text)
     places.overridden[".".join(keys)] = override
 
 
-def value_of(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """The value that `text` is in TOML; what is not TOML is a string."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]

@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from zoo.errors import PluginError, SpaceError, StudyError, did_you_mean
-from zoo.registry import Registered, Registry
+from zoo.registry import Component, Registry
 from zoo.space import REQUIRED, List, Parameter, Plain, Space, is_int, is_real, narrow_domain
-from zoo.study._definition import Search, Searched, StudyDefinition, check_search
+from zoo.study._definition import ComponentSpace, Search, StudyDefinition, check_search
 from zoo.study._objectives import Objective
 from zoo.study._places import Places, override_value, syntax_error
 from zoo.training import training_space
-from zoo.trial import MEASURES, METRICS, Chosen
+from zoo.trial import EPOCH_METRICS, MODEL_METRICS, PluginConfig
 
 _TABLES = ("dataset", "objective", "validation", "architecture", "augmentation", "training", "search")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -85,7 +85,7 @@ class _Reader:
             search=search,
         )
 
-    def _dataset(self) -> tuple[Chosen, Registered] | None:
+    def _dataset(self) -> tuple[PluginConfig, Component] | None:
         table = self._named_table("dataset", default=None)
         if table is None:
             return None
@@ -100,9 +100,9 @@ class _Reader:
                 )
                 del table[key]
         narrowed = self._narrow(("dataset",), entry.space, table)
-        return (Chosen(name, narrowed.defaults()), entry) if not self.problems else None
+        return (PluginConfig(name, narrowed.defaults()), entry) if not self.problems else None
 
-    def _searched(self, kind: str, default: str | None, taken: Sequence[str]) -> Searched | None:
+    def _searched(self, kind: str, default: str | None, taken: Sequence[str]) -> ComponentSpace | None:
         """What is said of the architecture or augmentation; None where it has no name to go by."""
         table = self._named_table(kind, default)
         if table is None:
@@ -110,7 +110,7 @@ class _Reader:
         name = table.pop("name")
         several = isinstance(name, dict)
         names = name["choices"] if several else [name]
-        entries: dict[str, Registered] = {}
+        entries: dict[str, Component] = {}
         spaces: dict[str, Space] = {}
         for one in names:
             own = self._own_table(kind, one, table) if several else table
@@ -129,9 +129,9 @@ class _Reader:
                 "with several to choose from, what is said of each goes into its own table, "
                 f"[{kind}.{names[0]}] for one. {did_you_mean(key, names)}",
             )
-        return Searched(kind, entries, spaces, frozenset(taken))
+        return ComponentSpace(kind, entries, spaces, frozenset(taken))
 
-    def _merge_own(self, kind: str, chosen: Registered, table: dict[str, Any]) -> None:
+    def _merge_own(self, kind: str, chosen: Component, table: dict[str, Any]) -> None:
         """`[augmentation.affine]` into `[augmentation]`, where affine is the only one."""
         name = chosen.name
         for key, value in self._own_table(kind, name, table).items() if name not in chosen.space else ():
@@ -192,7 +192,7 @@ class _Reader:
         )
         return None
 
-    def _get(self, kind: str, name: str, keys: tuple[str, ...]) -> Registered | None:
+    def _get(self, kind: str, name: str, keys: tuple[str, ...]) -> Component | None:
         try:
             return self._registry.get(kind, name)
         except PluginError as error:
@@ -289,7 +289,7 @@ class _Reader:
             self._problem(("objective", "metric") if isinstance(value, dict) else ("objective",), what)
         if len(self.problems) > before:
             return (Objective("val_accuracy", "maximize"),)
-        known = {**METRICS, **MEASURES}
+        known = {**EPOCH_METRICS, **MODEL_METRICS}
         return tuple(
             Objective(one, which or known[one]) for one, which in zip(metrics, directions, strict=True)
         )
@@ -313,7 +313,7 @@ class _Reader:
 
     def _wrong_metrics(self, metrics: list[Any]) -> str:
         """What is wrong with the metrics that are searched for; "" where nothing is."""
-        known = {**METRICS, **MEASURES}
+        known = {**EPOCH_METRICS, **MODEL_METRICS}
         if not metrics:
             return f"expected at least one metric. There is: {', '.join(known)}."
         for position, metric in enumerate(metrics):
@@ -322,9 +322,9 @@ class _Reader:
                 return f"expected a metric, or a list of them, but got {metric!r}. {hint}"
             if metric in metrics[:position]:
                 return f"each objective is there once, but '{metric}' is there twice"
-        if not any(metric in METRICS for metric in metrics):
+        if not any(metric in EPOCH_METRICS for metric in metrics):
             told = f"'{metrics[0]}' alone says" if len(metrics) == 1 else "these alone say"
-            return f"{told} nothing of how well a network learned; add one of {', '.join(METRICS)}"
+            return f"{told} nothing of how well a network learned; add one of {', '.join(EPOCH_METRICS)}"
         return ""
 
     def _search(self, objectives: int) -> Search:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zoo.process import Child, enter_child, leave_child, wait
+from zoo.process import WorkerProcess, enter_worker, exit_worker, wait
 from zoo.testing._failure import Broken, shortened, told
 
 _NOWHERE = Path(os.devnull)
@@ -20,7 +20,7 @@ _ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 PATIENCE = 300.0  # seconds
 
 
-def answer_of(child: Child, what: str, patience: float = PATIENCE, cure: str = "") -> Any:
+def answer_of(child: WorkerProcess, what: str, patience: float = PATIENCE, cure: str = "") -> Any:
     """The one message of a child; Broken where it dies or hangs before it has one.
 
     Args:
@@ -55,7 +55,7 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
         absent: packages that cannot be imported while it happens, as if they were not installed.
         modules: imported before, since the models' own classes are in them.
     """
-    enter_child(_ON_CPU, _NOWHERE)
+    enter_worker(_ON_CPU, _NOWHERE)
     import keras
     import numpy as np
 
@@ -75,7 +75,7 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
         except Exception as error:
             answers[path.stem] = f"it raised {type(error).__name__}: {shortened(cause_of(error))}"
     connection.send(answers)
-    leave_child(connection)
+    exit_worker(connection)
 
 
 class _Absent:
@@ -114,7 +114,7 @@ def under_backend(
     Args:
         weights: file of the weights and images with which an architecture's outputs are wanted.
     """
-    enter_child({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NOWHERE)
+    enter_worker({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NOWHERE)
     from zoo.testing._subjects import subject_of
 
     results, outputs = [], None
@@ -126,7 +126,7 @@ def under_backend(
     except (Exception, SystemExit) as error:
         outputs = told(error)
     connection.send((results, outputs))
-    leave_child(connection)
+    exit_worker(connection)
 
 
 # --- datasets
@@ -134,7 +134,7 @@ def under_backend(
 
 def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) -> None:
     """Load a dataset without a network; where that fails, once more with one. Sends two digests or errors."""
-    enter_child({}, _NOWHERE)
+    enter_worker({}, _NOWHERE)
     from zoo.data.store import digest_of
 
     def digest() -> tuple[bool, str]:
@@ -146,7 +146,7 @@ def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) ->
     with _no_network():
         offline = digest()
     connection.send((offline, offline if offline[0] else digest()))
-    leave_child(connection)
+    exit_worker(connection)
 
 
 @contextmanager

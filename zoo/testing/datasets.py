@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, SpaceError, ZooError
 from zoo.process import spawn
-from zoo.registry import Registered
+from zoo.registry import Component
 from zoo.testing import _children
 from zoo.testing._failure import Broken, called, told
 from zoo.testing._kit import Subject, Suite, check_all, docstring, signature
@@ -219,7 +219,7 @@ def cache(data: Data) -> None:
     from zoo.data.prepare import prepare
     from zoo.data.store import digest_of, open_dataset
 
-    entry = Registered(
+    entry = Component(
         "dataset", data.name, data.function, data.space, inspect.getdoc(data.function) or "", "its plugin", ""
     )
     with TemporaryDirectory() as folder:

@@ -3,6 +3,6 @@
 Importing this is light; Keras comes with the first function called.
 """
 
-from zoo.training.fit import fit, most_epochs, training_space
+from zoo.training.fit import fit, max_epochs, training_space
 
-__all__ = ["fit", "most_epochs", "training_space"]
+__all__ = ["fit", "max_epochs", "training_space"]

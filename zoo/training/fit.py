@@ -116,7 +116,7 @@ def fit(
     return best.best_epoch + 1 if best.best_weights is not None else None
 
 
-def most_epochs(training: Mapping[str, Any]) -> int:
+def max_epochs(training: Mapping[str, Any]) -> int:
     """The most epochs `fit` may train with these keywords, both phases together."""
     fine_tuning = training["fine_tune_epochs"] if training.get("fine_tune_layers") else 0
     return int(training["epochs"] + fine_tuning)

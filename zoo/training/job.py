@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data.store import fold_of_images, open_dataset, split_for
 from zoo.errors import InvalidParameters, PluginError, ZooError, one_line
-from zoo.registry import Registered, Registry
+from zoo.registry import Component, Registry
 from zoo.training import backend
 from zoo.training.fit import NotFinite, fit, training_space
 from zoo.training.model import (
@@ -42,7 +42,7 @@ from zoo.training.model import (
     summary,
 )
 from zoo.training.saved import check_layers_registered, note_needs
-from zoo.trial import METRICS, Chosen, TrialConfig
+from zoo.trial import EPOCH_METRICS, PluginConfig, TrialConfig
 
 if TYPE_CHECKING:
     import keras
@@ -225,7 +225,7 @@ class _Job:
                 results[f"best_{config.objective}_std"] = stdev(values)
             results["best_fold"] = self._best_fold()
         for metric in config.measures:
-            if metric in METRICS:
+            if metric in EPOCH_METRICS:
                 results[f"best_{metric}"] = fmean(
                     fold.epochs[fold.best_epoch - 1][metric] for fold in self._done
                 )
@@ -256,7 +256,7 @@ class _Job:
         fold.kept.save(self._folder / "model.keras")
         note_needs(self._folder / "model.keras")
 
-    def _architecture(self) -> tuple[Registered, Callable[[], Any]]:
+    def _architecture(self) -> tuple[Component, Callable[[], Any]]:
         """What is registered, and how its network is built."""
         entry = self._registry.get("architecture", self._config.architecture.name)
         parameters = entry.space.check(self._config.architecture.parameters)
@@ -277,7 +277,7 @@ class _Job:
         return network
 
 
-def _build_augmentation(registry: Registry, chosen: Chosen, train: Split) -> list[Any]:
+def _build_augmentation(registry: Registry, chosen: PluginConfig, train: Split) -> list[Any]:
     entry = registry.get("augmentation", chosen.name)
     with _at_fault(entry):
         layers = entry.function(**entry.space.check(chosen.parameters))
@@ -287,7 +287,7 @@ def _build_augmentation(registry: Registry, chosen: Chosen, train: Split) -> lis
 
 
 @contextmanager
-def _at_fault(entry: Registered) -> Iterator[None]:
+def _at_fault(entry: Component) -> Iterator[None]:
     """Whatever goes wrong in here is told with the plugin's name and version."""
     told = f"The {entry.kind} '{entry.name}' of {entry.origin}"
     try:

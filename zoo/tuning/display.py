@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, TextIO
 
 from zoo.study import Objective, objectives_text
-from zoo.training import most_epochs
+from zoo.training import max_epochs
 from zoo.trial import TrialConfig
 
 
@@ -182,7 +182,7 @@ def value_text(metric: str, value: float) -> str:
 def place_text(config: TrialConfig, fold: int, epoch: int) -> str:
     """How far a trial is: `epoch 3/12`, or `fold 2/5  epoch 3/12`."""
     folds = f"fold {fold}/{config.folds}  " if config.folds > 1 else ""
-    return f"{folds}epoch {epoch}/{most_epochs(config.training)}"
+    return f"{folds}epoch {epoch}/{max_epochs(config.training)}"
 
 
 def facts_of(config: TrialConfig) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.process import Child, wait
+from zoo.process import WorkerProcess, wait
 from zoo.training import backend
-from zoo.training.child import evaluation_process, trial_process
+from zoo.training.child import evaluation_process, run_trial_process
 from zoo.training.server import fork_server
 from zoo.trial import TrialConfig
 
@@ -26,8 +26,8 @@ class LocalExecutor:
         self.jobs = jobs
         self._server = fork_server()
         self._gpus = backend.visible_gpus()
-        self._leaving: list[Child] = []
-        self._running: dict[int, tuple[Child, int]] = {}  # trial number -> its process and its slot
+        self._leaving: list[WorkerProcess] = []
+        self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> its process and its slot
 
     def warm_up(self) -> None:
         """Begin to load Keras; returns at once. The first trial waits for what is left of it."""
@@ -43,7 +43,9 @@ class LocalExecutor:
 
     def start(self, number: int, config: TrialConfig, cache: Path, folder: Path) -> None:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
-        child = self._server.child(trial_process, (config.as_json(), cache, folder, self._environment(slot)))
+        child = self._server.child(
+            run_trial_process, (config.as_json(), cache, folder, self._environment(slot))
+        )
         self._running[number] = (child, slot)
         self._see_off()
 

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zoo.data.store import Prepared
+from zoo.data.store import PreparedDataset
 from zoo.errors import ManifestError
 from zoo.study import StudyDefinition
 
 
-def manifest_of(definition: StudyDefinition, prepared: Prepared) -> dict[str, Any]:
+def manifest_of(definition: StudyDefinition, prepared: PreparedDataset) -> dict[str, Any]:
     """Everything that has to be the same for two trials to be comparable."""
     space = definition.space_as_json()
     limit = definition.search.max_parameters

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError
-from zoo.registry import KINDS, Registry, plugins_of, requirement_of
+from zoo.registry import KINDS, Registry, plugin_versions, requirement_of
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import connect, leaderboard
 from zoo.trial import TrialConfig
@@ -153,7 +153,7 @@ def with_plugins_of_today(
     Raises:
         PluginError: something of it is not registered any more.
     """
-    now = plugins_of(*(registry.get(kind, getattr(config, kind).name) for kind in KINDS))
+    now = plugin_versions(*(registry.get(kind, getattr(config, kind).name) for kind in KINDS))
     then = config.plugins
     changed = {
         f"trial {trial} was trained with {name} {then[key]}, now it is with {name} {version}"

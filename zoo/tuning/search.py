@@ -35,7 +35,7 @@ _HOME, _PLACE = "zoo.home", "zoo.place"  # the folder that has the trials, by it
 
 
 @dataclass(frozen=True)
-class Asked:
+class PendingTrial:
     """A trial to be run."""
 
     number: int
@@ -142,7 +142,7 @@ class OptunaSearch:
             for trial in self._study.get_trials(deepcopy=False)
         )
 
-    def ask(self) -> Asked:
+    def ask(self) -> PendingTrial:
         """The next trial: the baseline first, then what was interrupted, then what the sampler says."""
         import optuna
 
@@ -152,7 +152,7 @@ class OptunaSearch:
         trial = self._study.ask()
         self._live[trial.number] = trial
         seed = self._definition.seed_of(trial.number)
-        return Asked(trial.number, self._definition.sample(trial, self._digest, seed))
+        return PendingTrial(trial.number, self._definition.sample(trial, self._digest, seed))
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Tell what a trial reached by an epoch; True where it may go on, False where it is pruned.

@@ -18,7 +18,7 @@ from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import open_dataset, validation_split
 from zoo.errors import one_line
 from zoo.figures import draw_trial, trade_offs
-from zoo.registry import plugins_of
+from zoo.registry import plugin_versions
 from zoo.study import StudyDefinition
 from zoo.tracking import (
     BackgroundTracker,
@@ -75,7 +75,7 @@ class Session(AbstractContextManager["Session"]):
                 definition.validation,
                 self.record.cache,
                 self.record.folder / "prepare.log",
-                plugins_of(definition.dataset_entry),
+                plugin_versions(definition.dataset_entry),
             )
             self.executor.warm_up()
             self._is_new = is_new_store()

@@ -173,7 +173,7 @@ class Supervisor:
         fold count after all that the fold before might have had, so that trials are compared at
         equal points also where one of them ended a fold early.
         """
-        objective = self._definition.followed
+        objective = self._definition.epoch_objective
         value, fold, epoch = event["metrics"][objective.metric], event.get("fold", 1), event["epoch"]
         reached = self._reached.setdefault(number, {})
         reached[fold] = objective.best([value, reached.get(fold, value)])
