@@ -13,19 +13,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from zoo.process import ForkServer, spawn, wait
+from zoo.process import ForkServer, spawn_worker, wait_for_any
 
 KIDS = """
     import ctypes, os, signal, sys, time
     from pathlib import Path
-    from zoo.process import end_with_parent, enter_worker
+    from zoo.process import exit_with_parent, enter_worker
 
     def echo(connection):
         while (message := connection.recv()) is not None:
             connection.send(message)
 
     def belongs_and_echoes(connection):
-        end_with_parent()
+        exit_with_parent()
         echo(connection)
 
     def has_loaded(connection, module):
@@ -47,13 +47,13 @@ KIDS = """
         os._exit(0)
 
     def waits(connection):
-        end_with_parent()
+        exit_with_parent()
         connection.send(os.getpid())
         time.sleep(600)
 
     def hangs(connection):
         "In native code, with Python's lock held: no other thread of this process can run."
-        end_with_parent()
+        exit_with_parent()
         connection.send(os.getpid())
         ctypes.PyDLL(None).sleep(600)
 
@@ -91,7 +91,7 @@ def start(request, kids):
     server = ForkServer([])
 
     def start(target, *arguments):
-        begin = server.child if request.param == "fork server" else spawn
+        begin = server.start_worker if request.param == "fork server" else spawn_worker
         child = begin(target, arguments)
         started.append(child)
         return child
@@ -121,19 +121,19 @@ def gone(pid):
 
 def test_messages_go_both_ways(start, kids):
     child = start(kids.echo)
-    assert child.running
+    assert child.is_running
     assert child.pid != os.getpid()
     for message in ({"event": "epoch", "metrics": {"loss": 0.5}}, True, "text", (1, 2)):
         child.send(message)
-        assert wait([child], 30) == [child]
+        assert wait_for_any([child], 30) == [child]
         assert child.has_message()
         assert child.receive() == message
-    assert wait([child], 0) == []
+    assert wait_for_any([child], 0) == []
     assert not child.has_message()
     child.send(None)
     assert child.receive() is None
     assert child.join() == "exited with status 0"
-    assert not child.running
+    assert not child.is_running
 
 
 @pytest.mark.parametrize(
@@ -142,18 +142,18 @@ def test_messages_go_both_ways(start, kids):
         ("exits", (3,), "exited with status 3"),
         ("exits", (0,), "exited with status 0"),
         ("raises", (), "exited with status 1"),
-        ("killed", (signal.SIGKILL,), "killed by signal 9"),
-        ("killed", (signal.SIGTERM,), "killed by signal 15"),
-        ("killed", (signal.SIGSEGV,), "killed by signal 11"),
+        ("killed", (signal.SIGKILL,), "killed by signal 9 (SIGKILL)"),
+        ("killed", (signal.SIGTERM,), "killed by signal 15 (SIGTERM)"),
+        ("killed", (signal.SIGSEGV,), "killed by signal 11 (SIGSEGV)"),
         ("half_a_message", (), "exited with status 0"),
     ],
 )
 def test_how_it_ended_is_told(start, kids, work, arguments, how):
     child = start(getattr(kids, work), *arguments)
-    assert wait([child], 30) == [child]
+    assert wait_for_any([child], 30) == [child]
     assert child.receive() is None
-    assert child.end() == how
-    assert child.end() == how  # asking twice does no harm
+    assert child.finish() == how
+    assert child.finish() == how  # asking twice does no harm
     child.send("too late")
     assert child.receive() is None
     assert not child.has_message()
@@ -162,7 +162,7 @@ def test_how_it_ended_is_told(start, kids, work, arguments, how):
 def test_a_child_that_is_told_to_end_ends(start, kids):
     child = start(kids.waits)
     assert child.receive() == child.pid
-    assert child.end(patience=0.1) == "killed by signal 9"
+    assert child.finish(timeout=0.1) == "killed by signal 9 (SIGKILL)"
     child.kill()  # nothing left to kill, and no harm
 
 
@@ -170,7 +170,7 @@ def test_waiting_names_those_that_have_something_to_say(start, kids):
     quiet, loud, dead = start(kids.echo), start(kids.echo), start(kids.exits, 0)
     loud.send("hello")
     heard = set()
-    assert until(lambda: heard.update(map(id, wait([quiet, loud, dead], 1))) or len(heard) == 2)
+    assert until(lambda: heard.update(map(id, wait_for_any([quiet, loud, dead], 1))) or len(heard) == 2)
     assert heard == {id(loud), id(dead)}
 
 
@@ -211,15 +211,15 @@ def lines_of(script):
 
 PARENT = """
     import threading
-    from zoo.process import ForkServer, spawn
+    from zoo.process import ForkServer, spawn_worker
     import process_kids
 
     server = ForkServer([])
     server.start()
     children = [
-        server.child(process_kids.waits, ()),
-        spawn(process_kids.waits, ()),
-        server.child(process_kids.hangs, ()),
+        server.start_worker(process_kids.waits, ()),
+        spawn_worker(process_kids.waits, ()),
+        server.start_worker(process_kids.hangs, ()),
     ]
     print(*[child.receive() for child in children], flush=True)
     threading.Event().wait()
@@ -246,11 +246,11 @@ def test_children_end_with_a_parent_that_is_killed(script, how):
 def test_a_child_outlives_the_thread_that_started_it(script):
     started_by_threads = script("""
         import threading
-        from zoo.process import ForkServer, spawn, wait
+        from zoo.process import ForkServer, spawn_worker, wait_for_any
         import process_kids
 
         children = []
-        for begin in (spawn, ForkServer([]).child):
+        for begin in (spawn_worker, ForkServer([]).start_worker):
             def work():
                 children.append(begin(process_kids.belongs_and_echoes, ()))
                 children[-1].send("are you there?")
@@ -259,7 +259,7 @@ def test_a_child_outlives_the_thread_that_started_it(script):
             thread.start()
             thread.join()
         for child in children:
-            wait([child], 0.2)  # time for a signal to arrive, if there is one
+            wait_for_any([child], 0.2)  # time for a signal to arrive, if there is one
             child.send("still there?")
             print(child.receive())
             child.send(None)
@@ -271,12 +271,12 @@ def test_a_child_outlives_the_thread_that_started_it(script):
 def test_a_script_without_a_guard_runs_once(script):
     unguarded = script("""
         print("the script runs")
-        from zoo.process import ForkServer, spawn
+        from zoo.process import ForkServer, spawn_worker
         import process_kids
 
         server = ForkServer(["json"])
         server.start()
-        for begin in (server.child, spawn):
+        for begin in (server.start_worker, spawn_worker):
             child = begin(process_kids.echo, ())
             child.send("answered")
             print(child.receive())
@@ -295,7 +295,7 @@ def test_what_the_fork_server_loads_is_there_in_every_child(script, tmp_path):
         server = ForkServer(["slow_to_load"])
         server.start()
         for _ in range(3):
-            child = server.child(process_kids.has_loaded, ("slow_to_load",))
+            child = server.start_worker(process_kids.has_loaded, ("slow_to_load",))
             print(child.receive(), flush=True)
             child.join()
     """)
@@ -312,10 +312,10 @@ def test_a_fork_server_that_dies_of_its_imports_says_how_to_see_why(script, tmp_
         server = ForkServer(["dies_at_once"])
         server.start()
         try:
-            server.child(process_kids.echo, ())
+            server.start_worker(process_kids.echo, ())
         except ZooError as error:
             print(error)
     """)
     (line,) = lines_of(dying)
-    assert line.startswith("The process from which trials are forked died while it started; ")
+    assert line.startswith("The process from which trials are forked died while it started. ")
     assert line.endswith('-c "import dies_at_once"')

@@ -11,6 +11,7 @@ ZooError               something a person can put right; the command line shows 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -59,6 +60,19 @@ def one_line(text: object) -> str:
         return " ".join(str(text).split())
     except Exception as error:
         return f"(its text cannot be had: {type(error).__name__})"
+
+
+def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
+    """Return an error that can be sent to another process: `error` itself, or a `kind` with its text.
+
+    A subclass that a plugin defines might not unpickle where the plugin is not imported.
+    """
+    return error if type(error).__module__ == __name__ else kind(str(error))
+
+
+def redact_password(text: str) -> str:
+    """Return `text` with the password of every URL in it replaced: `postgresql://me:***@host/db`."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
 
 
 def _folded(name: str) -> str:

@@ -1,6 +1,6 @@
-"""Processes that belong to this one: started fresh or from the fork server, gone when it is gone.
+"""Worker processes: started fresh or from the fork server, and ended when this process ends.
 
-A script or notebook that calls `zoo.tune` is not run again in them, as `multiprocessing` would.
+Unlike `multiprocessing` itself, this does not import the caller's script or notebook again in a worker.
 """
 
 from __future__ import annotations
@@ -26,28 +26,32 @@ _start_lock = threading.Lock()
 
 
 class WorkerProcess:
-    """A process and the pipe to it. Messages are whatever pickles; here, dicts and dataclasses."""
+    """A process and the pipe to it. A message is any object that pickles."""
 
     def __init__(self, process: Any, connection: Any) -> None:
         self.process = process
         self.connection = connection
-        self.log: Path | None = None  # what it prints, where whoever started it says so
+        self.log_path: Path | None = None  # the file of its output, if the starter sets it
 
     @property
     def pid(self) -> int:
         return int(self.process.pid)
 
-    def waitables(self) -> list[Any]:
-        """What `wait` looks at: a message, or the process's end."""
+    @property
+    def is_running(self) -> bool:
+        return bool(self.process.exitcode is None)
+
+    def handles(self) -> list[Any]:
+        """Return what becomes ready when a message arrives or the process ends."""
         return [self.connection, self.process.sentinel]
 
     def send(self, message: Any) -> None:
-        """Tell the child something; a child that has gone hears nothing."""
+        """Send `message`; ignored if the process has ended."""
         with contextlib.suppress(OSError):
             self.connection.send(message)
 
     def receive(self) -> Any:
-        """The next message, or None when the child has closed its end."""
+        """Return the next message, or None when the process has closed its end of the pipe."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
@@ -59,90 +63,78 @@ class WorkerProcess:
         except OSError:
             return False
 
-    @property
-    def running(self) -> bool:
-        return bool(self.process.exitcode is None)
-
     def join(self) -> str:
-        """Wait for the end, and say how it came: `killed by signal 9`, `exited with status 1`."""
+        """Wait for the end and describe it: `killed by signal 9 (SIGKILL)`, `exited with status 1`."""
         self.process.join()
         self.connection.close()
-        return _how_it_ended(self.process.exitcode)
+        return describe_exit(self.process.exitcode)
 
-    def end(self, patience: float = 5.0) -> str:
-        """As `join`, for a child that has closed its end of the pipe and should be gone any moment."""
-        self.process.join(patience)
+    def finish(self, timeout: float = 5.0) -> str:
+        """As `join`, but kill the process if it has not ended after `timeout` seconds."""
+        self.process.join(timeout)
         self.kill()
         return self.join()
 
     def kill(self) -> None:
-        """End it now. SIGKILL, because a backend that hangs in a kernel hears nothing else."""
-        if self.running:
+        """Send SIGKILL: a backend that hangs in native code reacts to no other signal."""
+        if self.is_running:
             self.process.kill()
 
 
-def spawn(target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
+def spawn_worker(target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
     """Start `target(connection, *arguments)` in a fresh interpreter."""
-    with _deaf_to_interrupts():
+    with _terminal_signals_blocked():
         return _start(get_context("spawn"), target, arguments)
 
 
 class ForkServer:
-    """A process with heavy modules imported, from which fresh processes are had in milliseconds.
+    """A process with heavy modules imported, which forks worker processes within milliseconds.
 
-    Python keeps one per process. It warms up on its own after `start`; the first child waits for
-    that. Where there is no `fork`, every child is a fresh interpreter.
+    Python keeps one per process. After `start` it imports in the background; the first worker waits for
+    that. On a platform without `fork`, every worker is a fresh interpreter.
     """
 
     def __init__(self, preload: Sequence[str]) -> None:
         self._preload = list(preload)
 
     def start(self) -> None:
-        """Begin to warm up; returns at once."""
-        if "forkserver" in multiprocessing.get_all_start_methods():
+        """Start the process and its imports; return at once."""
+        if _has_fork_server():
             get_context("forkserver").set_forkserver_preload(self._preload)
-            with _deaf_to_interrupts():
+            with _terminal_signals_blocked():
                 forkserver.ensure_running()
-            atexit.register(_end_fork_server)
+            atexit.register(_kill_fork_server)
 
-    def child(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
+    def start_worker(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
         """Start `target(connection, *arguments)` in a process forked from the server.
 
         Raises:
-            ZooError: the server died, most likely of what it imports.
+            ZooError: the server died, most likely because of a module that it imports.
         """
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        method = "forkserver" if _has_fork_server() else "spawn"
         try:
             return _start(get_context(method), target, arguments)
         except (EOFError, ConnectionError):
             imports = f"import {', '.join(self._preload)}" if self._preload else "pass"
             raise ZooError(
-                "The process from which trials are forked died while it started; "
-                f'what it says is told by: {Path(sys.executable).name} -c "{imports}"'
+                "The process from which trials are forked died while it started. To see its error, run: "
+                f'{Path(sys.executable).name} -c "{imports}"'
             ) from None
 
 
-def _end_fork_server() -> None:
-    """Not left to itself: what it imported takes seconds to free, and it may be importing still."""
-    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def wait(children: Sequence[WorkerProcess], timeout: float) -> list[WorkerProcess]:
-    """Those of `children` that have a message or have ended, after `timeout` seconds at most."""
-    ready = set(
-        map(id, mp_connection.wait([one for child in children for one in child.waitables()], timeout))
-    )
-    return [child for child in children if any(id(one) in ready for one in child.waitables())]
+def wait_for_any(workers: Sequence[WorkerProcess], timeout: float) -> list[WorkerProcess]:
+    """Return the workers that have a message or have ended, after at most `timeout` seconds."""
+    handles = [handle for worker in workers for handle in worker.handles()]
+    ready = set(map(id, mp_connection.wait(handles, timeout)))
+    return [worker for worker in workers if any(id(handle) in ready for handle in worker.handles())]
 
 
 def enter_worker(environment: Mapping[str, str], log: Path) -> None:
-    """First thing in a child: its environment, its own log, its end with the parent's.
+    """Set up a worker process; its first call.
 
-    A Ctrl-C in the terminal reaches every process of the group, and so does its end; here they are
-    ignored, because the parent answers them.
+    Sets the environment variables, sends stdout and stderr to `log`, and ends the process when its parent
+    ends. SIGINT and SIGHUP are ignored: a terminal sends them to every process of its group, and the parent
+    handles them.
     """
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
@@ -153,34 +145,59 @@ def enter_worker(environment: Mapping[str, str], log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
-    end_with_parent()
+    exit_with_parent()
 
 
 def exit_worker(connection: Any) -> None:
-    """Last thing in a child: gone at once, whatever threads a plugin or a backend left behind."""
+    """End a worker process at once, whatever threads a plugin or a backend left running; its last call."""
     connection.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-def end_with_parent() -> None:
-    """Have this process die when the one that started it does, however that dies."""
+def exit_with_parent() -> None:
+    """Make this process end when the process that started it ends, even by SIGKILL."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
     if sys.platform == "linux" and os.getppid() != parent.pid:
-        # From the fork server. Once the supervisor and its children let go of the server's pipe, it
-        # goes; the kernel then ends its children, even one that hangs in native code with Python's
-        # lock held. 1 is PR_SET_PDEATHSIG. Not for a direct child: there the kernel would look at
-        # the thread that started it, which may end long before the process.
-        _let_fork_server_go()
+        # This process comes from the fork server, which ends once the supervisor and its workers have closed
+        # the server's pipe; the kernel then ends its children, even one that hangs in native code and holds
+        # Python's lock. 1 is PR_SET_PDEATHSIG. A direct child must not use it: the signal comes when the
+        # thread that started it ends, which may be long before the process does.
+        _close_fork_server_pipe()
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
     threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
 
 
-def _let_fork_server_go() -> None:
-    """Close our copy of the pipe for whose last end the fork server waits."""
+def describe_exit(status: int | None) -> str:
+    """Describe an exit status of `subprocess` or `multiprocessing`: `killed by signal 9 (SIGKILL)`."""
+    if status is None:
+        return "still running"
+    if status >= 0:
+        return f"exited with status {status}"
+    with contextlib.suppress(ValueError):
+        return f"killed by signal {-status} ({signal.Signals(-status).name})"
+    return f"killed by signal {-status}"
+
+
+def _has_fork_server() -> bool:
+    return "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def _kill_fork_server() -> None:
+    """End the fork server at once: freeing its imports takes seconds, and it may still be importing."""
+    # No public name gives the server's pid; tests/test_process.py fails if this one disappears.
+    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _close_fork_server_pipe() -> None:
+    """Close this process's copy of the pipe; the fork server ends when the last copy is closed."""
+    # No public name gives the descriptor; tests/test_process.py fails if this one disappears.
     alive = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_alive_fd", None)
     if isinstance(alive, int):
         with contextlib.suppress(OSError):
@@ -202,11 +219,8 @@ def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) 
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A process started in here never hears what the terminal tells all of its group.
-
-    That is Ctrl-C, and that it was closed; the parent answers for all of them.
-    """
+def _terminal_signals_blocked() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C and a closed terminal; this process handles both for them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
@@ -216,16 +230,10 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
-    """Hide the caller's script, or `multiprocessing` would import it again in every child."""
+    """Hide the caller's script: `multiprocessing` would import it again in every worker."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-def _how_it_ended(exitcode: int | None) -> str:
-    if exitcode is None:
-        return "still running"
-    return f"killed by signal {-exitcode}" if exitcode < 0 else f"exited with status {exitcode}"

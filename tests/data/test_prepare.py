@@ -247,7 +247,7 @@ def test_an_error_comes_out_as_it_went_in_or_as_one_of_ours(prepared, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("name", "how"), [("exits", "exited with status 3"), ("killed", "killed by signal 9")]
+    ("name", "how"), [("exits", "exited with status 3"), ("killed", "killed by signal 9 (SIGKILL)")]
 )
 def test_a_process_that_dies_is_an_error_that_says_how(prepared, tmp_path, name, how):
     with pytest.raises(DataError) as told:
@@ -261,8 +261,8 @@ def test_a_process_that_dies_is_an_error_that_says_how(prepared, tmp_path, name,
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        ("killed_while", "killed by signal 9, while reading a.mat"),
-        ("killed_after", "killed by signal 9"),
+        ("killed_while", "killed by signal 9 (SIGKILL), while reading a.mat"),
+        ("killed_after", "killed by signal 9 (SIGKILL)"),
     ],
 )
 def test_what_it_was_doing_when_it_died_is_told(prepared, tmp_path, name, how):
@@ -303,8 +303,8 @@ def test_what_it_tells_of_its_progress_is_heard_on_our_side(prepared):
 
 def test_a_thread_that_the_plugin_left_running_does_not_hold_us_up(prepared, monkeypatch):
     patience = 0.2
-    end = WorkerProcess.end
-    monkeypatch.setattr(WorkerProcess, "end", lambda self: end(self, patience))
+    end = WorkerProcess.finish
+    monkeypatch.setattr(WorkerProcess, "finish", lambda self: end(self, patience))
     assert dict(prepared("lingers").sizes) == {"train": 16, "validation": 4}
 
 

@@ -9,7 +9,7 @@ REASONS = {
     "impossible": "impossible parameters: 8 units do not fit",
     "raises": "The architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError: the author divided by zero",
     "vanishes": "exited with status 3",
-    "segfaults": "killed by signal 11",
+    "segfaults": "killed by signal 11 (SIGSEGV)",
     "nan": "loss became nan in epoch 1",
 }
 STATES = {"fine": ("COMPLETE", "FINISHED", "complete"), "impossible": ("PRUNED", "KILLED", "pruned")}

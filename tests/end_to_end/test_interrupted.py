@@ -15,14 +15,21 @@ def without_a_traceback(done):
     return True
 
 
+SIGKILLED = "killed by signal 9 (SIGKILL)"
+
+
 class TestATrialIsKilled:
     def test_it_failed_with_the_signal(self, busy):
         end = busy.killed_trial[-1]
-        assert (end["event"], end["state"], end["reason"]) == ("finished", "failed", "killed by signal 9")
+        assert (end["event"], end["state"], end["reason"]) == (
+            "finished",
+            "failed",
+            SIGKILLED,
+        )
         assert epochs(busy.killed_trial), "it was killed in the middle of its training"
         trial, run = busy.after.optuna[0], busy.after.children[0]
-        assert (trial.state.name, trial.user_attrs["zoo.reason"]) == ("FAIL", "killed by signal 9")
-        assert (run.info.status, run.data.tags["zoo.reason"]) == ("FAILED", "killed by signal 9")
+        assert (trial.state.name, trial.user_attrs["zoo.reason"]) == ("FAIL", SIGKILLED)
+        assert (run.info.status, run.data.tags["zoo.reason"]) == ("FAILED", SIGKILLED)
 
     def test_it_counts_and_is_not_run_again(self, busy):
         first = busy.after.optuna[0]

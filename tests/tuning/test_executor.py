@@ -148,7 +148,7 @@ def test_trials_run_at_once_each_in_a_fresh_process_with_its_share_of_the_cores(
     ("what", "reason"),
     [
         ("exits", "exited with status 3"),
-        ("says_and_is_killed", "killed by signal 9"),
+        ("says_and_is_killed", "killed by signal 9 (SIGKILL)"),
         ("no_such_function", "exited with status 1"),
     ],
 )
@@ -169,16 +169,16 @@ def test_a_trial_that_is_killed_from_outside(executor, start):
     pid = next_event(executor, 0)["pid"]
     start(1, "talks_until_told")
     os.kill(pid, signal.SIGKILL)
-    assert next_event(executor, 0)["reason"] == "killed by signal 9"
+    assert next_event(executor, 0)["reason"] == "killed by signal 9 (SIGKILL)"
     assert executor.running == [1]
     assert next_event(executor, 1)["epoch"] == 1  # the other goes on
     executor.answer(0, True)  # nobody is there to hear it
 
 
 def test_a_trial_that_closes_the_pipe_and_stays_is_ended(executor, start, monkeypatch):
-    monkeypatch.setattr(process_module.WorkerProcess.end, "__defaults__", (0.1,))
+    monkeypatch.setattr(process_module.WorkerProcess.finish, "__defaults__", (0.1,))
     start(0, "closes_its_end")
-    assert next_event(executor, 0)["reason"] == "killed by signal 9"
+    assert next_event(executor, 0)["reason"] == "killed by signal 9 (SIGKILL)"
 
 
 def test_what_happens_to_the_terminal_is_not_for_the_trials(executor, start):
@@ -210,7 +210,7 @@ def test_waiting_takes_no_longer_than_it_may(executor, start):
 def test_an_evaluation_gives_metrics_or_how_it_died(executor, tmp_path):
     model = tmp_path / "model.keras"
     log = tmp_path / "output.log"
-    assert executor.evaluate(model, tmp_path, "d", log) == "killed by signal 9"
+    assert executor.evaluate(model, tmp_path, "d", log) == "killed by signal 9 (SIGKILL)"
     model.touch()
     assert executor.evaluate(model, tmp_path, "d", log)["test_accuracy"] == 0.5
 
@@ -229,12 +229,12 @@ def test_no_trial_outlives_a_supervisor_that_is_killed(tmp_path):
 
 
 def test_the_event_of_a_trial_that_did_not_speak():
-    event = ended("failed", "killed by signal 9")
+    event = ended("failed", "killed by signal 9 (SIGKILL)")
     assert {**event, "time": 0} == {
         "event": "finished",
         "time": 0,
         "state": "failed",
-        "reason": "killed by signal 9",
+        "reason": "killed by signal 9 (SIGKILL)",
         "summary": {},
     }
     assert ended("failed", "interrupted", interrupted=True)["interrupted"] is True

@@ -20,7 +20,7 @@ from zoo.data.reporting import Listener, listening
 from zoo.data.sources import fingerprint
 from zoo.data.store import SPLITS, PreparedDataset, cut_validation, recall, remember, save_dataset
 from zoo.errors import DataError, ZooError, one_line
-from zoo.process import WorkerProcess, enter_worker, spawn
+from zoo.process import WorkerProcess, enter_worker, spawn_worker
 from zoo.registry import Component, Registry
 from zoo.trial import PluginConfig
 
@@ -103,8 +103,8 @@ def start_preparing(
         log: file for what the plugin prints and warns of, so that it stays out of the display.
         plugins: `DISTRIBUTION:PLUGIN` → version of the one that registered it; None to look among all.
     """
-    child = spawn(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
-    child.log = log
+    child = spawn_worker(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
+    child.log_path = log
     return child
 
 
@@ -127,12 +127,12 @@ def finish_preparing(
         if listener is not None:
             listener(answer.what, answer.fraction)
     if answer is None:
-        how = child.end()
+        how = child.finish()
         raise DataError(
             f"The process that prepares the dataset '{dataset.name}' died: {how}{doing}. "
-            f"What it printed is in {child.log}"
+            f"What it printed is in {child.log_path}"
         )
-    child.end()  # a thread that the plugin left running must not hold us up
+    child.finish()  # a thread that the plugin left running must not hold us up
     if isinstance(answer, BaseException):
         raise answer
     assert isinstance(answer, PreparedDataset)

@@ -39,10 +39,10 @@ def ask(question: Callable[..., Any], *arguments: Any, log: Path) -> Any:
     begin()
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = backend.child_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
-    child = fork_server().child(_answer, (question, arguments, log, environment))
+    child = fork_server().start_worker(_answer, (question, arguments, log, environment))
     try:
         answer = child.receive()
-        died = child.end()
+        died = child.finish()
     finally:
         child.kill()
     if answer is None:

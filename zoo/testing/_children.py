@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zoo.process import WorkerProcess, enter_worker, exit_worker, wait
+from zoo.process import WorkerProcess, enter_worker, exit_worker, wait_for_any
 from zoo.testing._failure import Broken, shortened, told
 
 _NOWHERE = Path(os.devnull)
@@ -27,12 +27,12 @@ def answer_of(child: WorkerProcess, what: str, patience: float = PATIENCE, cure:
         patience: seconds.
         cure: what might help if they were too few.
     """
-    if not wait([child], patience):
+    if not wait_for_any([child], patience):
         child.kill()
         child.join()
         raise Broken(f"{what}: expected an answer, but after {patience:.0f} s there was none{cure}")
     answer = child.receive()
-    how = child.end()
+    how = child.finish()
     if answer is None:
         raise Broken(f"{what}: expected an answer, but the process died: {how}")
     return answer

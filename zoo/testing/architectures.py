@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import PluginError
-from zoo.process import spawn
+from zoo.process import spawn_worker
 from zoo.testing import _children
 from zoo.testing._failure import Skipped, counted, counted_of, told
 from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
@@ -259,7 +259,7 @@ def saving(net: Network) -> str:
             absent, imported = sorted({"zoo", module.partition(".")[0]} - {"__main__"}), []
             where = f"without {' and '.join(absent)} installed"
         fork_server().start()
-        child = fork_server().child(_children.load_models, (Path(folder), absent, imported))
+        child = fork_server().start_worker(_children.load_models, (Path(folder), absent, imported))
         loaded = _children.answer_of(child, f"loading saved models {where}")
     for number, (place, digest, outputs) in enumerate(saved):
         _same(net, place, loaded[str(number)], digest, outputs, where)
@@ -441,7 +441,7 @@ def _check_under(net: Network, origin: Any, backend: str, weights: Path, outputs
     here = {"points": [], "input_shapes": [place.shape], "class_counts": []}
     options = {name: value for name, value in net.given.items() if name != "input_shape"} | here
     names = ["probabilities", "training_step"]
-    child = spawn(_children.under_backend, (backend, origin, SUITE.kind, options, names, weights))
+    child = spawn_worker(_children.under_backend, (backend, origin, SUITE.kind, options, names, weights))
     results, again = _children.answer_of(child, f"under {backend}")
     for _, state, text in results:
         if state != "passed":

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.process import spawn
+from zoo.process import spawn_worker
 from zoo.testing import _children
 from zoo.testing._failure import Skipped, counted, counted_of, told
 from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
@@ -305,7 +305,7 @@ def backends(policy: Policy) -> str:
         }
         options |= {"points": [], "input_shapes": [policy.shape]}
         names = SUITE.checks["backends"].needs
-        child = spawn(_children.under_backend, (backend, origin, SUITE.kind, options, names, None))
+        child = spawn_worker(_children.under_backend, (backend, origin, SUITE.kind, options, names, None))
         results, error = _children.answer_of(child, f"under {backend}")
         if error is not None:
             raise policy.found(policy.place(), f"expected the same under {backend}, but {error}")

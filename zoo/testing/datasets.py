@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, SpaceError, ZooError
-from zoo.process import spawn
+from zoo.process import spawn_worker
 from zoo.registry import Component
 from zoo.testing import _children
 from zoo.testing._failure import Broken, called, told
@@ -67,7 +67,7 @@ class Data(Subject):
     @cached_property
     def child(self) -> tuple[tuple[bool, str], tuple[bool, str]]:
         """Whether it loads in a fresh process, and its digest or the error: without network, and at all."""
-        child = spawn(_children.load_dataset, (self.found_elsewhere(), self.parameters))
+        child = spawn_worker(_children.load_dataset, (self.found_elsewhere(), self.parameters))
         # It may load twice, and look for a network in vain before that.
         patience = _children.PATIENCE + 4 * self._loading
         cure = (

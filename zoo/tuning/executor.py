@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.process import WorkerProcess, wait
+from zoo.process import WorkerProcess, wait_for_any
 from zoo.training import backend
 from zoo.training.child import evaluation_process, run_trial_process
 from zoo.training.server import fork_server
@@ -43,7 +43,7 @@ class LocalExecutor:
 
     def start(self, number: int, config: TrialConfig, cache: Path, folder: Path) -> None:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
-        child = self._server.child(
+        child = self._server.start_worker(
             run_trial_process, (config.as_json(), cache, folder, self._environment(slot))
         )
         self._running[number] = (child, slot)
@@ -52,14 +52,17 @@ class LocalExecutor:
     def wait(self, timeout: float) -> list[int]:
         """The trials that have something to say, after `timeout` seconds at most."""
         numbers = {id(child): number for number, (child, _) in self._running.items()}
-        return [numbers[id(child)] for child in wait([child for child, _ in self._running.values()], timeout)]
+        return [
+            numbers[id(child)]
+            for child in wait_for_any([child for child, _ in self._running.values()], timeout)
+        ]
 
     def read(self, number: int) -> Event:
         """The next event of a trial that `wait` named."""
         child, _ = self._running[number]
         event: Event | None = child.receive() if child.has_message() else None
         if event is None:  # its end of the pipe is closed, or it is gone
-            event = ended("failed", child.end())
+            event = ended("failed", child.finish())
         elif event["event"] == "finished":
             self._leaving.append(child)  # the kernel takes a while to clear it away
         if event["event"] == "finished":
@@ -69,7 +72,7 @@ class LocalExecutor:
     def _see_off(self) -> None:
         """Have nothing left of the trials that said they were finished."""
         while self._leaving:
-            self._leaving.pop().end()
+            self._leaving.pop().finish()
 
     def answer(self, number: int, go_on: bool) -> None:
         """Answer an epoch: whether the trial goes on."""
@@ -89,10 +92,12 @@ class LocalExecutor:
 
     def evaluate(self, model: Path, cache: Path, digest: str, log: Path) -> Mapping[str, float] | str:
         """Metrics of a saved model on the test split, or how the process died."""
-        child = self._server.child(evaluation_process, (model, cache, digest, log, self._environment(0)))
+        child = self._server.start_worker(
+            evaluation_process, (model, cache, digest, log, self._environment(0))
+        )
         try:
             metrics = child.receive()
-            died = child.end()
+            died = child.finish()
         finally:
             child.kill()
         return died if metrics is None else dict(metrics)

@@ -35,6 +35,7 @@ def tune(
     storage: str | None = None,
     accept_versions: bool = False,
     display: Display | None = None,
+    command: str = "zoo.tune",
 ) -> TuneResult:
     """Search as `study` says, until it has its number of trials; go on with one that was begun.
 
@@ -48,6 +49,7 @@ def tune(
         storage: an Optuna storage URL, instead of `mlruns/optuna.db`.
         accept_versions: go on although versions or code of plugins changed.
         display: told of the progress; plain lines on stderr by default.
+        command: what the user typed, for the record in MLflow.
 
     Raises:
         ZooError: something a person can put right; nothing was started.
@@ -83,6 +85,7 @@ def train(
     overrides: Sequence[str] = (),
     name: str | None = None,
     display: Display | None = None,
+    command: str = "zoo.train",
 ) -> TrainResult:
     """Train a study's baseline, or one of its trials again with the same parameters and seed.
 
@@ -91,6 +94,7 @@ def train(
     Args:
         study, overrides, name: as for `tune`.
         trial: the number of a trial in `./mlruns/zoo`; the baseline by default.
+        command: what the user typed, for the record in MLflow.
 
     Raises:
         ZooError: something a person can put right; nothing was started.

@@ -1,0 +1,53 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from zoo.files import atomic_path, link_or_copy, write_atomically
+
+
+def test_content_replaces_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_atomically(path, "one")
+    write_atomically(path, "zwö")
+    assert path.read_text(encoding="utf-8") == "zwö"
+    write_atomically(path, b"\0\1")
+    assert path.read_bytes() == b"\0\1"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write_half():
+        with atomic_path(path) as temporary:
+            temporary.write_text("ha")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_link_is_the_same_file(tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_text("x")
+    link_or_copy(source, target)
+    assert source.samefile(target)
+
+
+def test_link_falls_back_to_a_copy(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError
+
+    monkeypatch.setattr(os, "link", refuse)
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_text("x")
+    link_or_copy(source, target)
+    assert target.read_text() == "x"
+    assert not source.samefile(target)

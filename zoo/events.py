@@ -1,0 +1,213 @@
+"""The events of a trial, and the event log that keeps them.
+
+The worker process of a trial sends events to the supervisor. The supervisor appends each event except
+`Progress` to the trial's event log before Optuna, MLflow or the display see it, so that all three can
+be rebuilt from the log. One event is one line of JSON:
+
+    {"version": 2, "event": "started", "time": 1764460800.1, "device": "cpu", "backend": "tensorflow", …}
+    {"version": 2, "event": "epoch_end", "time": …, "epoch": 1, "metrics": {"val_accuracy": 0.97, …}}
+    {"version": 2, "event": "finished", "time": …, "state": "complete", "summary": {"best_epoch": 9, …}}
+    {"version": 2, "event": "scored", "time": …, "metrics": {"test_accuracy": 0.99, …}}
+
+`time` is in seconds since 1970. Fields that have their default value are not written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import ClassVar
+
+FORMAT_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Started:
+    """The worker process has built the network and begins to train.
+
+    Args:
+        device: such as `cpu` or `gpu: NVIDIA H200`.
+        backend: the Keras backend.
+        num_parameters: weights of the network, trainable or not.
+    """
+
+    name: ClassVar[str] = "started"
+    time: float
+    device: str = ""
+    backend: str = ""
+    num_parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Part of an epoch is done. For the display only; never logged.
+
+    Args:
+        epoch: from 1.
+        fraction: of the epoch, from 0 to 1.
+        fold: from 1; None without cross-validation.
+    """
+
+    name: ClassVar[str] = "progress"
+    epoch: int
+    fraction: float
+    fold: int | None = None
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch is done. The supervisor answers it: go on, or stop.
+
+    Args:
+        epoch: from 1; in each fold it starts again.
+        metrics: such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
+        fold: from 1; None without cross-validation.
+        is_last: no epoch follows, whatever the answer.
+    """
+
+    name: ClassVar[str] = "epoch_end"
+    time: float
+    epoch: int
+    metrics: Mapping[str, float]
+    fold: int | None = None
+    is_last: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The trial has its final state.
+
+    Args:
+        state: `complete`, `pruned` or `failed`.
+        reason: why it was pruned or failed; "" for a complete trial.
+        summary: results of the trial, such as `best_val_accuracy`, `best_epoch`, `parameters`.
+        is_interrupted: it failed because the study was stopped, and will be retried.
+    """
+
+    name: ClassVar[str] = "finished"
+    time: float
+    state: str
+    reason: str = ""
+    summary: Mapping[str, float] = field(default_factory=dict)
+    is_interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The model of a trial was evaluated on the test split.
+
+    Args:
+        metrics: `test_accuracy` and `test_loss`.
+        is_champion: the trial was the best of its study then. Not logged, since another may become it.
+    """
+
+    name: ClassVar[str] = "scored"
+    time: float
+    metrics: Mapping[str, float]
+    is_champion: bool = False
+
+
+Event = Started | Progress | EpochEnd | Finished | Scored
+
+_TYPES: Mapping[str, type[Event]] = {one.name: one for one in (Started, Progress, EpochEnd, Finished, Scored)}
+# Logs of version 1 had no "version", and other names.
+_NAMES_V1 = {"epoch": "epoch_end", "tested": "scored"}
+_FIELDS_V1 = {"parameters": "num_parameters", "last": "is_last", "interrupted": "is_interrupted"}
+_NOT_LOGGED = ("is_champion",)
+_JSON_TYPES = {"metrics": Mapping, "summary": Mapping, "epoch": int, "time": int | float, "state": str}
+
+
+def to_json(event: Event) -> str:
+    """Return `event` as one line of JSON, without the line break."""
+    values = asdict(event)
+    for one in fields(event):
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if one.name in _NOT_LOGGED or values[one.name] == default:
+            del values[one.name]
+    return json.dumps({"version": FORMAT_VERSION, "event": event.name, **values})
+
+
+def from_json(line: str | bytes) -> Event:
+    """Return the event that `to_json`, or version 1 of the format, wrote as `line`.
+
+    Raises:
+        ValueError: `line` is not such an event.
+    """
+    document = json.loads(line)
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a JSON object, got {type(document).__name__}")
+    version = document.get("version", 1)
+    if version not in (1, FORMAT_VERSION):
+        raise ValueError(f"expected format version 1 or {FORMAT_VERSION}, got {version!r}")
+    values, kind = document, str(document.get("event"))
+    if version == 1:
+        values = {_FIELDS_V1.get(key, key): value for key, value in document.items()}
+        kind = _NAMES_V1.get(kind, kind)
+    if kind not in _TYPES:
+        raise ValueError(f"unknown event {kind!r}")
+    known = {one.name for one in fields(_TYPES[kind])}
+    for key, expected in _JSON_TYPES.items():
+        if key in known and key in values and not isinstance(values[key], expected):
+            raise ValueError(f"{key}: {values[key]!r} has the wrong type")
+    try:
+        return _TYPES[kind](**{key: value for key, value in values.items() if key in known})
+    except TypeError as error:  # a field is missing
+        raise ValueError(str(error)) from None
+
+
+class EventLog:
+    """The file of a trial's events: read and appended to, one JSON line for each event.
+
+    A line that a killed process or a full disk cut off is lost, and no other.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, event: Event) -> None:
+        """Append `event`. When this returns, the event survives the end of this process.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        line = to_json(event).encode() + b"\n"
+        with self.path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # the last line was cut off, so the new one needs its own
+                    line = b"\n" + line
+            file.write(line)
+
+    def read(self) -> list[Event]:
+        """Return every event that can be read; [] where there is no file.
+
+        Raises:
+            OSError: the file exists but cannot be read.
+        """
+        return self._parse()[0]
+
+    def damaged_lines(self) -> list[int]:
+        """Return the numbers (from 1) of the lines that cannot be read, and whose events are lost.
+
+        A last line that was cut off is not among them: a process that is killed while it writes leaves one.
+        """
+        return self._parse()[1]
+
+    def _parse(self) -> tuple[list[Event], list[int]]:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return [], []
+        *lines, unfinished = content.split(b"\n")
+        events: list[Event] = []
+        damaged: list[int] = []
+        for number, line in enumerate([*lines, unfinished], start=1):
+            try:
+                events.append(from_json(line))
+            except ValueError:
+                if line.strip() and number <= len(lines):
+                    damaged.append(number)
+        return events, damaged

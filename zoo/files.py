@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace `path` by a file with `content`. After a crash the old or the new file is there, whole.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full; `path` is then unchanged.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what the block writes there becomes `path` at its end.
+
+    If the block raises, the temporary file is removed and `path` is unchanged.
+    """
+    temporary = temporary_path(path.parent)
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_path(folder: Path) -> Path:
+    """Return a new hidden path in `folder` that names this machine and process: `.HOST-PID-RANDOM.tmp`."""
+    return folder / f".{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`, or a copy where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """A rename may reach the disk before the content does, unless the content is flushed first."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
