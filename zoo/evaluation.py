@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import StudyError, ZooError
-from zoo.runs import Run, asking, dataset_of, find_run
+from zoo.runs import Run, ask_model, dataset_of, find_run
 from zoo.training.scoring import predict_test_split, scores
+from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.record import TrialRecord
 
@@ -69,13 +70,13 @@ def evaluate(
     found = find_run(study, trial, run)
     found.check_complete()
     display = display or PlainDisplay()
-    asking.begin()
+    start_loading_keras()
     dataset = dataset_of(found, display)
     if dataset.test is None:
         raise StudyError(f"The dataset '{found.config.dataset.name}' has no test split to score a model on.")
     labels = np.asarray(dataset.test.labels)
     display.phase("loading the model, scoring it on the test split …")
-    probabilities = asking.ask_model(predict_test_split, found, display, found.cache, found.config.digest)
+    probabilities = ask_model(predict_test_split, found, display, found.cache, found.config.digest)
     return Evaluation(
         study=found.study,
         name=found.name,

@@ -163,8 +163,8 @@ def busy(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
         supervisor.until(lambda: lock.exists() and lock.read_text(), "it locks the study")
         seen.refused = zoo(*command)
         supervisor.until(in_training(0, 1), "the first epochs of trials 0 and 1")
-        victim = supervisor.run_trial_process(trials / "000")
-        other = supervisor.run_trial_process(trials / "001")
+        victim = supervisor.trial_process(trials / "000")
+        other = supervisor.trial_process(trials / "001")
         seen.maps = [
             {Path(one.path) for one in process.memory_maps() if one.path.endswith(".npy")}
             for process in (victim, other)

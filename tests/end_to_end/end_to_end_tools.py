@@ -149,7 +149,7 @@ class Running:
         """Every process below it."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def run_trial_process(self, folder: Path) -> psutil.Process:
+    def trial_process(self, folder: Path) -> psutil.Process:
         """The process of a trial: the one that writes the trial's log."""
         log = str(folder / "output.log")
 

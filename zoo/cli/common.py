@@ -65,7 +65,7 @@ def key_and_value(setting: str, example: str) -> tuple[str, Any]:
 
 def begin_loading_keras() -> None:
     """First thing in a command that trains: Keras takes longer to load than all the rest."""
-    from zoo.training.server import fork_server
+    from zoo.training.worker import fork_server
 
     fork_server().start()
 

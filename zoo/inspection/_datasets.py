@@ -18,8 +18,9 @@ from zoo.errors import SpaceError, StudyError, ZooError, did_you_mean
 from zoo.inspection._network import augmented
 from zoo.inspection._picture import Picture, checked_output, image_of, written
 from zoo.registry import Component, Registry
-from zoo.runs import asking, prepare
+from zoo.runs import prepare
 from zoo.study import load_study, parse_value
+from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.record import StudyRecord
@@ -127,7 +128,7 @@ def augmentation(
     entry = Registry.load().get("augmentation", policy)
     chosen = _chosen(entry, of_policy, _defaults_in(study, entry))
     path = checked_output(output, Path(f"augmentation-{policy}-{source.name}.png"))
-    asking.begin()
+    start_loading_keras()
     data = source.open(display)
     original = image_of(data.train.images, image, _WHERE)
     numbers = _spread(image, len(data.train.images), figures.AUGMENTED_IMAGES)
@@ -136,7 +137,7 @@ def augmentation(
     display.phase("augmenting …")
     try:
         log = source.cache / "inspect.log"
-        versions, others = asking.ask(augmented, chosen, [copies, originals], seed, log=log)
+        versions, others = call_in_worker(augmented, chosen, [copies, originals], seed, log_path=log)
     except ZooError as error:
         raise ZooError(f"The augmentation '{policy}' of {entry.origin}: {error}") from None
     told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in chosen.parameters.items())

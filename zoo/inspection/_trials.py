@@ -19,12 +19,13 @@ from zoo.inspection._picture import Picture, checked_output, image_of, written
 from zoo.runs import (
     Run,
     all_runs,
-    asking,
+    ask_model,
     best_first,
     find_run,
     pick,
     validation_data,
 )
+from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.record import STATE
 
@@ -217,7 +218,7 @@ def features(
     path = checked_output(output, found.folder / "figures" / f"features-{of_layer}{image}.png")
     found.check_complete()
     display = display or PlainDisplay()
-    asking.begin()
+    start_loading_keras()
     split, names = validation_data(found, display)
     pixels = image_of(split.images, image, _WHERE)
     at_most = figures.AT_MOST_MAPS if layer is not None else figures.MAPS_OF_EACH
@@ -268,7 +269,7 @@ def layers(
     found = find_run(study, trial, run)
     found.check_complete()
     display = display or PlainDisplay()
-    asking.begin()
+    start_loading_keras()
     split, _ = validation_data(found, display)
     table: LayerTable = _ask(_network.layer_table, found, display, image_of(split.images, 0, _WHERE))
     return table
@@ -294,7 +295,7 @@ def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
     if recorded.exists():
         return figures.read_predictions(recorded)[1]
     display.phase("predicting with its model …")
-    answer: npt.NDArray[Any] = asking.ask_model(
+    answer: npt.NDArray[Any] = ask_model(
         _network.probabilities, run, display, run.cache, run.config.digest, run.config.validation
     )
     return answer
@@ -303,6 +304,6 @@ def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
 def _ask(question: Any, run: Run, display: Display, *arguments: Any) -> Any:
     """Ask a run's model; what is wrong is told with the run's name."""
     run.check_complete()
-    asking.begin()
+    start_loading_keras()
     display.phase("loading the model …")
-    return asking.ask_model(question, run, display, *arguments)
+    return ask_model(question, run, display, *arguments)

@@ -2,15 +2,15 @@
 
 finding.py    a run by study and number, the champion, or by its folder
 contents.py   its model and its dataset
-asking.py     a process with Keras for one question, since the one that asks never imports it
 """
 
-from zoo.runs.contents import dataset_of, model_of, prepare, tell_versions, validation_data
+from zoo.runs.contents import ask_model, dataset_of, model_of, prepare, tell_versions, validation_data
 from zoo.runs.finding import Run, all_runs, best_first, champion, find_run, pick
 
 __all__ = [
     "Run",
     "all_runs",
+    "ask_model",
     "best_first",
     "champion",
     "dataset_of",

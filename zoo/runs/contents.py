@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from zoo.data.store import PreparedDataset, cut_validation, open_dataset, valida
 from zoo.errors import DataError, StudyError, ZooError
 from zoo.runs.finding import Run
 from zoo.training.saved import other_versions
+from zoo.training.worker import call_in_worker
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
 
@@ -69,6 +70,20 @@ def dataset_of(run: Run, display: Display) -> Dataset:
             f"({config.digest[:12]}…, now {prepared.digest[:12]}…), so its images cannot be had."
         )
     return open_dataset(run.cache, config.digest)
+
+
+def ask_model(question: Callable[..., Any], run: Run, display: Display, *arguments: Any) -> Any:
+    """Return `question(model_path, *arguments)`, called in a worker process on the model of a run.
+
+    Raises:
+        ZooError: `question` raised, the process died, or there is no model; names the run.
+    """
+    with model_of(run) as model:
+        try:
+            tell_versions(model, run, display)
+            return call_in_worker(question, model, *arguments, log_path=run.folder / "output.log")
+        except ZooError as error:
+            raise ZooError(f"{run.title}: {error}") from None
 
 
 def tell_versions(model: Path, run: Run, display: Display) -> None:

@@ -5,7 +5,7 @@ One rule holds everywhere: a value pins, a table searches, silence keeps the aut
 
 from zoo.study._definition import PRUNERS, SAMPLERS, ComponentSpace, Search, StudyDefinition
 from zoo.study._lookup import find_study, known_studies, load_study, read_study
-from zoo.study._objectives import Objective, objectives_text, pareto_front
+from zoo.study._objectives import Objective, objectives_text, pareto_front, rank
 from zoo.study._places import parse_value
 from zoo.study._reader import parse_study
 
@@ -22,6 +22,7 @@ __all__ = [
     "objectives_text",
     "pareto_front",
     "parse_study",
+    "rank",
     "read_study",
     "parse_value",
 ]

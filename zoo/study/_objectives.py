@@ -61,5 +61,18 @@ def pareto_front(values: Mapping[int, Sequence[float]], objectives: Sequence[Obj
     return front
 
 
+def rank(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
+    """Return the trials best first: the Pareto front, then the others by the first objective.
+
+    With one objective, the front is the best trial; of equal trials the earlier comes first.
+
+    Args:
+        values: trial number to one value for each objective.
+    """
+    front = pareto_front(values, objectives)
+    others = sorted(values.keys() - set(front), key=lambda one: (objectives[0].loss(values[one][0]), one))
+    return [*front, *others]
+
+
 def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
     return one != other and all(mine <= theirs for mine, theirs in zip(one, other, strict=True))

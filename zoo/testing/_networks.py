@@ -108,7 +108,7 @@ class Network(Walker):
         super().validate()
 
     def begin(self, names: Sequence[str]) -> None:
-        from zoo.training.server import fork_server
+        from zoo.training.worker import fork_server
 
         if "saving" in names:  # in a process that has Keras loaded by then
             fork_server().start()

@@ -241,7 +241,7 @@ def saving(net: Network) -> str:
 
     With `needs_plugin_to_load` they are loaded where the plugin is imported first.
     """
-    from zoo.training.server import fork_server
+    from zoo.training.worker import fork_server
 
     saved: list[tuple[Place, str, Array]] = []
     module = str(net.function.__module__)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zoo.errors import ZooError
+from zoo.training.scoring import score_test_split
+from zoo.training.worker import call_in_worker
 from zoo.tuning.display import Display
-from zoo.tuning.executor import LocalExecutor
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.record import StudyRecord, TrialRecord
 from zoo.tuning.search import OptunaSearch
@@ -16,7 +18,6 @@ from zoo.tuning.supervisor import Tracker
 def score_champion(
     search: OptunaSearch,
     record: StudyRecord,
-    executor: LocalExecutor,
     tracker: Tracker,
     digest: str,
     display: Display,
@@ -45,15 +46,16 @@ def score_champion(
         )
         return {}
     display.phase("scoring the best model on the test split …")
-    with interrupts.welcome():
-        metrics = executor.evaluate(model, record.cache, digest, trial.folder / "output.log")
-    if isinstance(metrics, str):
-        display.problem(
-            f"trial {number} was not scored on the test split: {metrics}; see {trial.folder / 'output.log'}"
-        )
+    try:
+        with interrupts.welcome():
+            metrics = call_in_worker(
+                score_test_split, model, record.cache, digest, log_path=trial.folder / "output.log"
+            )
+    except ZooError as error:
+        display.problem(f"trial {number} was not scored on the test split: {error}")
         return {}
     _crown(number, trial, trial.add_tested(metrics), tracker)
-    return metrics
+    return dict(metrics)
 
 
 def _crown(number: int, trial: TrialRecord, event: Mapping[str, Any], tracker: Tracker) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 from zoo.process import WorkerProcess, wait_for_any
 from zoo.training import backend
-from zoo.training.child import evaluation_process, run_trial_process
-from zoo.training.server import fork_server
+from zoo.training.worker import fork_server, run_trial_process
 from zoo.trial import TrialConfig
 
 Event = dict[str, Any]
@@ -89,18 +88,6 @@ class LocalExecutor:
         self._running.clear()
         self._see_off()
         return stopped
-
-    def evaluate(self, model: Path, cache: Path, digest: str, log: Path) -> Mapping[str, float] | str:
-        """Metrics of a saved model on the test split, or how the process died."""
-        child = self._server.start_worker(
-            evaluation_process, (model, cache, digest, log, self._environment(0))
-        )
-        try:
-            metrics = child.receive()
-            died = child.finish()
-        finally:
-            child.kill()
-        return died if metrics is None else dict(metrics)
 
     def _environment(self, slot: int) -> Mapping[str, str]:
         return backend.child_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)

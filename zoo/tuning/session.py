@@ -265,7 +265,7 @@ class Session(AbstractContextManager["Session"]):
         self, search: OptunaSearch, tracker: BackgroundTracker, interrupts: Interrupts
     ) -> Mapping[str, float]:
         digest = self.prepared.digest
-        return score_champion(search, self.record, self.executor, tracker, digest, self.display, interrupts)
+        return score_champion(search, self.record, tracker, digest, self.display, interrupts)
 
     def _draw(self, folder: Path, config: Mapping[str, Any]) -> None:
         trial = f"trial {int(folder.name)}" if folder.name.isdigit() else f"training {folder.name}"

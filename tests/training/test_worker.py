@@ -7,7 +7,7 @@ import os
 import pytest
 
 from zoo.errors import InvalidParameters, ZooError
-from zoo.runs import asking
+from zoo.training.worker import call_in_worker
 
 
 class Stranger(ZooError):
@@ -40,12 +40,12 @@ def log(tmp_path):
 
 
 def test_the_answer_comes_back_and_what_was_printed_is_in_the_log(log):
-    assert asking.ask(add, 1, 2, log=log) == {"sum": 3, "keras": True}
+    assert call_in_worker(add, 1, 2, log_path=log) == {"sum": 3, "keras": True}
     assert log.read_text() == "adding\n"
 
 
 def test_no_answer_is_an_answer(log):
-    assert asking.ask(refuse, "nothing", log=log) is None
+    assert call_in_worker(refuse, "nothing", log_path=log) is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_no_answer_is_an_answer(log):
 )
 def test_an_error_is_one_line(log, kind, said):
     with pytest.raises(ZooError) as raised:
-        asking.ask(refuse, kind, log=log)
+        call_in_worker(refuse, kind, log_path=log)
     assert str(raised.value).startswith(said)
     assert len(str(raised.value).splitlines()) == 1
     if kind == "other":
@@ -63,11 +63,11 @@ def test_an_error_is_one_line(log, kind, said):
 
 
 def test_a_death_is_told(log):
-    with pytest.raises(ZooError, match=r"died: exited with status 7; what it printed is in .*output\.log"):
-        asking.ask(refuse, "death", log=log)
+    with pytest.raises(ZooError, match=r"died: exited with status 7; its output is in .*output\.log"):
+        call_in_worker(refuse, "death", log_path=log)
 
 
 def test_a_backend_that_is_not_there(log, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflwo")
     with pytest.raises(ZooError, match="Did you mean 'tensorflow'"):
-        asking.ask(add, 1, 2, log=log)
+        call_in_worker(add, 1, 2, log_path=log)

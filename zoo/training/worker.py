@@ -1,0 +1,95 @@
+"""Worker processes with Keras: one trains a trial, one answers a single call.
+
+They are forked from a server that has Keras imported. The process that starts them never imports it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError, one_line, portable
+from zoo.process import ForkServer, enter_worker, exit_worker
+from zoo.training import backend
+from zoo.trial import TrialConfig
+
+
+def fork_server() -> ForkServer:
+    """Return the fork server of this process; its `start` imports Keras in the background."""
+    return ForkServer(["zoo.training.preload"])
+
+
+def start_loading_keras() -> None:
+    """Start the fork server, so that Keras loads while something else is done; return at once.
+
+    Raises:
+        ZooError: the backend that `KERAS_BACKEND` names does not exist or is not installed.
+    """
+    backend.check_backend()
+    fork_server().start()
+
+
+def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path) -> Any:
+    """Return `function(*arguments)`, called in a worker process with Keras.
+
+    Args:
+        function: defined at the top of a module; it, its arguments and its result are pickled.
+        log_path: file to which the process's output is appended.
+
+    Raises:
+        ZooError: what `function` raised, as one line, or how the process died.
+    """
+    start_loading_keras()
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    environment = backend.child_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
+    worker = fork_server().start_worker(_call_process, (function, arguments, log_path, environment))
+    try:
+        answer = worker.receive()
+        exit_text = worker.finish()
+    finally:
+        worker.kill()
+    if answer is None:
+        raise ZooError(f"The process that runs the model died: {exit_text}; its output is in {log_path}")
+    if "error" in answer:
+        raise answer["error"]
+    return answer["result"]
+
+
+def run_trial_process(
+    connection: Connection,
+    config: Mapping[str, Any],
+    cache: Path,
+    folder: Path,
+    environment: Mapping[str, str],
+) -> None:
+    """Run one trial in a worker process; send its events, receive the answers to its epochs."""
+    enter_worker(environment, folder / "output.log")
+    from zoo.training.job import run_trial
+
+    def receive_answer() -> bool:
+        return bool(connection.recv())
+
+    run_trial(TrialConfig.from_json(config), cache, folder, connection.send, receive_answer)
+    exit_worker(connection)
+
+
+def _call_process(
+    connection: Connection,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    log_path: Path,
+    environment: Mapping[str, str],
+) -> None:
+    enter_worker(environment, log_path)
+    try:
+        connection.send({"result": function(*arguments)})
+    except ZooError as error:
+        connection.send({"error": portable(error)})
+    except Exception as error:
+        traceback.print_exc()  # into the log
+        message = f"{type(error).__name__}: {one_line(error)[:300]}; the output is in {log_path}"
+        connection.send({"error": ZooError(message)})
+    exit_worker(connection)
