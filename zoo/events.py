@@ -85,6 +85,7 @@ class Finished:
         reason: why it was pruned or failed; "" for a complete trial.
         summary: results of the trial, such as `best_val_accuracy`, `best_epoch`, `parameters`.
         is_interrupted: it failed because the study was stopped, and will be retried.
+        is_plugin_error: it failed because of an exception in a plugin's code.
     """
 
     name: ClassVar[str] = "finished"
@@ -93,6 +94,7 @@ class Finished:
     reason: str = ""
     summary: Mapping[str, float] = field(default_factory=dict)
     is_interrupted: bool = False
+    is_plugin_error: bool = False
 
 
 @dataclass(frozen=True)
