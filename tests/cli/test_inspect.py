@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from zoo.cli import inspect_command
 from zoo.errors import ZooError
-from zoo.runs import asking
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from zoo.data.prepare import prepare
 from zoo.errors import ZooError
 from zoo.inspection import _datasets
 from zoo.registry import Registry
-from zoo.runs import asking
 from zoo.tuning.display import NoDisplay
 
 QUIET = {"display": NoDisplay()}
@@ -52,8 +51,8 @@ def in_this_process(monkeypatch):
         asked.append(arguments)
         return question(*arguments)
 
-    monkeypatch.setattr(asking, "begin", lambda: None)
-    monkeypatch.setattr(asking, "ask", ask)
+    monkeypatch.setattr(_datasets, "start_loading_keras", lambda: None)
+    monkeypatch.setattr(_datasets, "call_in_worker", ask)
     return asked
 
 
@@ -134,12 +133,12 @@ class TestAugmentation:
         assert len(originals) == 8
 
     def test_a_policy_that_fails_is_named(self, in_study, monkeypatch, tmp_path):
-        monkeypatch.setattr(asking, "begin", lambda: None)
+        monkeypatch.setattr(_datasets, "start_loading_keras", lambda: None)
 
         def fail(*_, log):
             raise ZooError("KeyError: 'x'")
 
-        monkeypatch.setattr(asking, "ask", fail)
+        monkeypatch.setattr(_datasets, "call_in_worker", fail)
         with pytest.raises(ZooError, match=r"^The augmentation 'affine' of keras-zoo .*: KeyError: 'x'$"):
             inspection.augmentation("affine", "digits", output=tmp_path / "a.png", **QUIET)
 
