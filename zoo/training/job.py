@@ -1,17 +1,12 @@
 """One trial, from its configuration to its files: a pure job that sends events and is answered.
 
-    {"event": "started", "time": …, "device": "cpu", "backend": "tensorflow", "parameters": 12345}
-    {"event": "progress", "epoch": 1, "fraction": 0.4}            only for the display
-    {"event": "epoch", "time": …, "epoch": 1, "metrics": {"loss": …, "val_accuracy": …, …}}
-                                                                  with "last": true where none follows
-    {"event": "finished", "time": …, "state": "complete" | "pruned" | "failed", "reason": …, "summary": {…}}
+It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `Finished`; see
+`zoo.events`. Every `EpochEnd` is answered with True (continue) or False (stop: pruned). A complete
+trial leaves `model.keras`, `summary.txt` and `predictions.npz` in its directory.
 
-Every `epoch` is answered with True (go on) or False (stop: pruned). A complete trial leaves
-`model.keras`, `summary.txt` and `predictions.npz` in its folder.
-
-A trial with folds trains them one after another; `progress` and `epoch` then have a `fold` too, from
-1. Its model is that of the best fold, its predictions are of every training image, each by the
-network that was not trained on it.
+With folds, one network is trained after another; `Progress` and `EpochEnd` then have a `fold`. The
+saved model is that of the best fold; every training image is predicted by the network that was not
+trained on it.
 """
 
 from __future__ import annotations
@@ -28,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data.store import fold_of_images, open_dataset, split_for
 from zoo.errors import InvalidParameters, PluginError, ZooError, one_line
+from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.registry import Component, Registry
 from zoo.training import backend
 from zoo.training.fit import NotFinite, fit, training_space
@@ -49,7 +45,7 @@ if TYPE_CHECKING:
 
     from zoo.data import Split
 
-Send = Callable[[dict[str, Any]], None]
+Send = Callable[[Event], None]
 Answer = Callable[[], bool]
 
 
@@ -63,15 +59,16 @@ def run_trial(config: TrialConfig, cache: Path, folder: Path, send: Send, answer
     try:
         finished = _Job(config, cache, folder, send, answer).run()
     except TooLarge as error:
-        finished = {"state": "pruned", "reason": str(error), "summary": {"parameters": error.parameters}}
+        summary = {"parameters": error.parameters}
+        finished = Finished(time.time(), "pruned", str(error), summary)
     except InvalidParameters as error:
-        finished = {"state": "pruned", "reason": f"impossible parameters: {one_line(error)}"}
+        finished = Finished(time.time(), "pruned", f"impossible parameters: {one_line(error)}")
     except NotFinite as error:
-        finished = {"state": "failed", "reason": str(error)}
+        finished = Finished(time.time(), "failed", str(error))
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
-        finished = {"state": "failed", "reason": _reason(error)}
-    send({"event": "finished", "time": time.time(), "summary": {}, **finished})
+        finished = Finished(time.time(), "failed", _reason(error))
+    send(finished)
 
 
 class TooLarge(ZooError):
@@ -116,7 +113,7 @@ class _Job:
         self._pruned = False
         self._done: list[_Fold] = []
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Finished:
         """Train one fold after another and keep the model of the best; how the trial ended."""
         self._refuse_too_large()
         weights: Any = None  # of the best fold so far
@@ -124,7 +121,7 @@ class _Job:
             fold = self._train_fold(number)
             self._done.append(fold)
             if self._pruned:
-                return {"state": "pruned", "reason": self._why_pruned(), "summary": self._summary()}
+                return Finished(time.time(), "pruned", self._why_pruned(), self._summary())
             if self._config.folds > 1 and self._best_fold() == number:
                 weights = fold.kept.get_weights()
         if weights is not None:
@@ -133,7 +130,7 @@ class _Job:
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(fold.kept, self._dataset.train.images[:1])
         self._keep(fold)
-        return {"state": "complete", "reason": "", "summary": results}
+        return Finished(time.time(), "complete", summary=results)
 
     def _refuse_too_large(self) -> None:
         """Before a single weight is made: that of a network far too large may not fit into memory."""
@@ -161,28 +158,27 @@ class _Job:
         model, kept = assemble(network, layers, train.images.shape[1:])
         if number == 1:
             self._say_started(network)
-        fold = self._fit(model, train, validation, {"fold": number} if config.folds > 1 else {})
+        fold = self._fit(model, train, validation, number)
         fold.network, fold.kept = network, kept
         if not self._pruned:
             fold.probabilities, fold.labels = predict(kept, validation.images), validation.labels
         return fold
 
-    def _fit(self, model: keras.Model, train: Split, validation: Split, place: Mapping[str, int]) -> _Fold:
-        """Fit `model`, and say of every epoch what it reached; `place` is in every such event."""
+    def _fit(self, model: keras.Model, train: Split, validation: Split, number: int) -> _Fold:
+        """Fit `model`, and send an event for every epoch."""
         config = self._config
+        fold = number if config.folds > 1 else None
         epochs: list[Mapping[str, float]] = []
 
         def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
-            told = {**place, "epoch": epoch, "metrics": dict(metrics)}
-            if is_last and place.get("fold", 1) == config.folds:
-                told["last"] = True
-            self._send({"event": "epoch", "time": time.time(), **told})
+            is_last = is_last and number == config.folds
+            self._send(EpochEnd(time.time(), epoch, dict(metrics), fold, is_last))
             self._pruned = not self._answer()
             return not self._pruned
 
         def on_progress(epoch: int, fraction: float) -> None:
-            self._send({"event": "progress", **place, "epoch": epoch, "fraction": fraction})
+            self._send(Progress(epoch, fraction, fold))
 
         training = training_space().check(config.training)
         began = time.perf_counter()
@@ -195,15 +191,8 @@ class _Job:
         import keras
 
         self._parameters = int(network.count_params())
-        self._send(
-            {
-                "event": "started",
-                "time": time.time(),
-                "device": backend.device_name(),
-                "backend": keras.backend.backend(),
-                "parameters": self._parameters,
-            }
-        )
+        device, name = backend.device_name(), keras.backend.backend()
+        self._send(Started(time.time(), device, name, self._parameters))
 
     def _best_of(self, fold: _Fold) -> float:
         """The objective in the best epoch of a fold."""
