@@ -106,7 +106,7 @@ def run(keras, prepared, registry, tmp_path_factory):
             return answers(events[-1].epoch, events[-1].fold or 1)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(job.Registry, "load", lambda: registry)
+            patch.setattr(Registry, "load", lambda: registry)
             job.run_trial(config, prepared[0], folder, events.append, answer)
         return Ran(events, folder)
 

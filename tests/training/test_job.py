@@ -14,7 +14,7 @@ from zoo import hookspecs
 from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
 from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
-from zoo.training import job
+from zoo.training import components, job
 from zoo.trial import PluginConfig
 
 
@@ -316,7 +316,7 @@ class TestABudgetOfParameters:
             assert trial.finished.reason.startswith(reason)
 
     def test_one_that_can_only_be_counted_when_it_is_built_is_refused_then(self, run, config, monkeypatch):
-        monkeypatch.setattr(job, "count_parameters", lambda build: None)
+        monkeypatch.setattr(components, "count_parameters", lambda build: None)
         trial = run(replace(config, max_parameters=1369))
         assert trial.finished.reason == "1,370 parameters, but max_parameters is 1,369"
         assert [type(event) for event in trial.events] == [Finished]
