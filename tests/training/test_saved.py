@@ -175,8 +175,8 @@ class TestTheNetwork:
         with pytest.raises(PluginError) as refused:
             check_layers_registered(layered.unregistered((8, 8, 1), 10))
         assert str(refused.value) == (
-            "its class Forgotten (zoo_layered.layers) cannot be loaded again, since it is not registered with "
-            "Keras; put @keras.saving.register_keras_serializable(package=…) above it"
+            "its class Forgotten (zoo_layered.layers) cannot be loaded again, since it is not registered "
+            "with Keras; put @keras.saving.register_keras_serializable(package=…) above it"
         )
 
     def test_with_a_layer_that_nobody_can_import(self, layered):

@@ -25,7 +25,9 @@ def last_frozen(model: keras.Model, count: int) -> list[Any]:
     import keras
 
     frozen = [layer for layer in _leaves(model) if not layer.trainable]
-    can_learn = [bool(layer.weights) and not isinstance(layer, keras.layers.BatchNormalization) for layer in frozen]
+    can_learn = [
+        bool(layer.weights) and not isinstance(layer, keras.layers.BatchNormalization) for layer in frozen
+    ]
     if not any(can_learn):
         raise ZooError(
             f"fine_tune_layers = {count}, but no layer of this network is frozen; expected an architecture "

@@ -52,7 +52,9 @@ def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) 
     if not isinstance(network, keras.Model):
         raise PluginError(f"expected a keras.Model, got {type(network).__name__}")
     if network.compiled:
-        raise PluginError("expected an uncompiled model; remove compile(), since the study sets the optimizer")
+        raise PluginError(
+            "expected an uncompiled model; remove compile(), since the study sets the optimizer"
+        )
     outputs = predict(network, images)
     if outputs.shape != (len(images), num_classes):
         raise PluginError(

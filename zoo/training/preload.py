@@ -15,10 +15,9 @@ from zoo.training import backend
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 with backend.muted():
-    import keras  # noqa: F401
-
-    import zoo.training.callbacks
-    import zoo.training.job  # noqa: F401
+    import_module("keras")
+    for module in ("batches", "callbacks", "job"):
+        import_module(f"zoo.training.{module}")
 
 for module in BUILTIN_MODULES:
     import_module(module)
