@@ -11,7 +11,7 @@ import pytest
 
 import zoo
 from zoo import tracking
-from zoo.training.saved import ModelError
+from zoo.errors import ModelError
 
 NEEDS = {"pluggy": "pluggy==0.0.1", "zoo_absent.layers": "zoo-absent==1.0"}
 

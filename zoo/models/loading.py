@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from zoo.errors import ModelError
 from zoo.training import backend
-from zoo.training.saved import ModelError, load_file
+from zoo.training.saved import load_file
 
 if TYPE_CHECKING:
     import keras
