@@ -12,11 +12,9 @@ from zoo.errors import ZooError
 
 
 @pytest.fixture
-def inspect(recorded_study, monkeypatch):
+def inspect(recorded_study, monkeypatch, keras_in_process):
     """Run `zoo inspect …` in this process, in the folder of the recorded study."""
     monkeypatch.chdir(recorded_study)
-    monkeypatch.setattr(asking, "begin", lambda: None)
-    monkeypatch.setattr(asking, "ask", lambda question, *arguments, log: question(*arguments))
     monkeypatch.setattr("zoo.cli.common.begin_loading_keras", lambda: None)
 
     def run(line):
