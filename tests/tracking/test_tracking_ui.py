@@ -1,4 +1,4 @@
-"""The command for MLflow's user interface. That it works, the tests on a real server show."""
+"""The command for MLflow's user interface; other tests start a server with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from zoo.tracking import free_port, ui_address, ui_answers, ui_command, ui_environment
 
 
-def test_a_local_store(working_folder: Path) -> None:
+def test_local_store_is_served(working_folder: Path) -> None:
     command = ui_command(port=5001)
     assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{working_folder}/mlflow.db"
@@ -21,20 +21,20 @@ def test_a_local_store(working_folder: Path) -> None:
     assert ui_address(port=5001) == "http://127.0.0.1:5001"
 
 
-def test_a_server_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_needs_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
     assert ui_address() == "http://tracking.example:5000"
     assert ui_command() == []
 
 
-def test_no_job_runner_unless_the_user_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_runner_is_off_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", raising=False)
     assert ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "true")
     assert ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
 
 
-def test_a_port_that_is_taken() -> None:
+def test_taken_port_is_replaced() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -43,8 +43,8 @@ def test_a_port_that_is_taken() -> None:
     assert free_port(wanted=port) == port
 
 
-class Nothing(BaseHTTPRequestHandler):
-    """A server that has come up, and knows no page."""
+class NoPages(BaseHTTPRequestHandler):
+    """A server without pages."""
 
     def do_GET(self) -> None:
         self.send_error(404)
@@ -53,26 +53,26 @@ class Nothing(BaseHTTPRequestHandler):
         pass
 
 
-def test_whether_it_has_come_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # which would not find this machine's own
+def test_running_server_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy that does not exist
     assert not ui_answers(f"http://127.0.0.1:{free_port(wanted=0)}")
-    with HTTPServer(("127.0.0.1", 0), Nothing) as server:
+    with HTTPServer(("127.0.0.1", 0), NoPages) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert ui_answers(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
 
 
-def test_what_answers_in_another_language_has_not_come_up() -> None:
+def test_server_of_another_protocol_is_not_ours() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
 
-        def speak() -> None:
+        def answer() -> None:
             connection, _ = other.accept()
             connection.sendall(b"220 smtp.example ESMTP\r\n")
             connection.close()
 
-        speaker = threading.Thread(target=speak)
-        speaker.start()
+        thread = threading.Thread(target=answer)
+        thread.start()
         assert not ui_answers(f"http://127.0.0.1:{other.getsockname()[1]}")
-        speaker.join()
+        thread.join()
