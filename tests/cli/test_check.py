@@ -20,7 +20,7 @@ def squares(): ...
 
 @pytest.fixture
 def study(tmp_path):
-    """Writes a study of the working folder."""
+    """Write a study file into the working folder."""
     (tmp_path / "studies").mkdir()
 
     def study(name, text):
@@ -29,36 +29,37 @@ def study(tmp_path):
     return study
 
 
-# A clone's own studies are the shipped ones.
+# The studies folder of this repository is the one that is shipped.
 SHIPPED = [path.stem for path in (Path(__file__).parents[2] / "studies").glob("*.toml")]
 
 
-def test_all_known_studies_and_plugins(zoo_command, study):
+def test_all_known_studies_and_plugins_are_checked(zoo_command, study):
     study("mine", GOOD)
     run = zoo_command("check")
-    assert (run.returncode, run.stderr) == (0, "")
-    assert "study mine: 5 trials, tpe: in order" in run.stdout
+    assert run.returncode == 0
+    assert run.stderr == "next: zoo tune STUDY   search for the best model of a study\n"
+    assert "study mine: ok (5 trials, tpe)" in run.stdout
     assert "study mnist_cnn: " in run.stdout
     assert "study digits_cnn: " in run.stdout
     assert "plugin architectures of keras-zoo" in run.stdout
 
 
-def test_only_those_named(zoo_command, study):
+def test_only_the_named_studies_are_checked(zoo_command, study):
     study("mine", GOOD)
     study("broken", "x")
     run = zoo_command("check", "mine", "studies/mine.toml")
     assert run.returncode == 0
-    assert run.stdout.count("5 trials, tpe: in order") == 2
+    assert run.stdout.count("ok (5 trials, tpe)") == 2
     assert "digits_cnn" not in run.stdout
 
 
-def test_every_problem_of_every_study_is_a_line(zoo_command, study):
+def test_every_problem_of_every_study_has_a_line(zoo_command, study):
     study("one", GOOD.replace("trials = 5", "trials = 0").replace("conv_net", "convnet"))
     study("two", "[search\n")
     study("three", GOOD)
     run = zoo_command("check", "one", "two", "three", "four")
     assert run.returncode == 2
-    assert "study three: 5 trials" in run.stdout
+    assert "study three: ok (5 trials, tpe)" in run.stdout
     assert "study one" not in run.stdout
     lines = run.stderr.splitlines()
     assert lines[:2] == [
@@ -67,13 +68,13 @@ def test_every_problem_of_every_study_is_a_line(zoo_command, study):
         "error: studies/one.toml:4: [search] trials: expected a whole number from 1, but got 0",
     ]
     assert lines[2].startswith("error: studies/two.toml:1: not TOML: ")
-    there, known = lines[3].rstrip(".").split("There is: ")
-    assert there == "error: There is no study named 'four' in ./studies or among zoo's own. "
-    assert known.split(", ") == sorted({*SHIPPED, "one", "two", "three"})
+    message, names = lines[3].rstrip(".").split("There is: ")
+    assert message == "error: There is no study named 'four' in ./studies or among zoo's own. "
+    assert names.split(", ") == sorted({*SHIPPED, "one", "two", "three"})
     assert len(lines) == 4
 
 
-def test_a_broken_plugin_is_a_problem_and_studies_are_checked_all_the_same(zoo_command, install_plugin):
+def test_broken_plugin_is_a_problem_beside_checked_studies(zoo_command, install_plugin):
     site = install_plugin("zoo-broken", "0.1", "import sys; sys.exit()")
     run = zoo_command("check", env={"PYTHONPATH": str(site)})
     assert run.returncode == 2
@@ -85,7 +86,7 @@ def test_a_broken_plugin_is_a_problem_and_studies_are_checked_all_the_same(zoo_c
     assert "broken" not in run.stdout
 
 
-def test_a_study_that_needs_what_a_broken_plugin_has_is_told_so(zoo_command, install_plugin, study):
+def test_study_of_a_broken_plugin_names_the_plugin(zoo_command, install_plugin, study):
     site = install_plugin("zoo-broken", "0.1", "1 / 0")
     study("mine", GOOD.replace("conv_net", "res_net"))
     run = zoo_command("check", "mine", env={"PYTHONPATH": str(site)})
@@ -100,7 +101,7 @@ def test_a_study_that_needs_what_a_broken_plugin_has_is_told_so(zoo_command, ins
     )
 
 
-def test_a_name_that_two_plugins_have_is_refused_where_it_is_used(zoo_command, install_plugin, study):
+def test_ambiguous_name_is_an_error_of_its_study(zoo_command, install_plugin, study):
     site = install_plugin("zoo-clash", "9.9", CLASH)
     install_plugin("zoo-bang", "1.1", CLASH)
     study("mine", GOOD.replace("digits", "squares"))
@@ -115,13 +116,11 @@ def test_a_name_that_two_plugins_have_is_refused_where_it_is_used(zoo_command, i
     )
 
 
-def test_a_study_is_not_troubled_by_a_plugin_that_takes_a_name_of_zoos_own(
-    zoo_command, install_plugin, study
-):
+def test_plugin_with_a_builtin_name_leaves_studies_ok(zoo_command, install_plugin, study):
     site = install_plugin("zoo-clash", "9.9", CLASH.replace("squares", "digits"))
     study("mine", GOOD)
     run = zoo_command("check", "mine", env={"PYTHONPATH": str(site)})
-    assert run.stdout.startswith("study mine: 5 trials, tpe: in order\n")
+    assert run.stdout.startswith("study mine: ok (5 trials, tpe)\n")
     assert run.stderr == (
         "error: Plugin 'clash' of zoo-clash 9.9: register_datasets registered 'digits', which is the name of "
         "one of zoo's own; rename it.\n"

@@ -1,4 +1,4 @@
-"""`zoo evaluate`: figures on stdout, as text and as JSON."""
+"""`zoo evaluate`: scores on stdout, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CLASSES = pd.DataFrame(
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What `zoo.evaluate` was asked; it answers with two classes."""
+def calls(monkeypatch):
+    """The calls of `zoo.evaluate`, which is replaced and returns scores for two classes."""
     calls = []
 
     def evaluate(study, trial, *, run, display):
@@ -33,7 +33,7 @@ def asked(monkeypatch):
         return Evaluation("pets", "trial 3", 4, metrics, CLASSES, "pets.zip", "only some of them")
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
-    monkeypatch.setattr("zoo.cli.common.begin_loading_keras", lambda: None)
+    monkeypatch.setattr("zoo.cli.common.start_loading_keras", lambda: None)
     return calls
 
 
@@ -41,9 +41,9 @@ def run(line):
     return CliRunner().invoke(evaluate_command.command, line.split(), catch_exceptions=False)
 
 
-def test_as_text(asked):
-    done = run("--study pets --trial 3")
-    assert asked == [("pets", 3, None)]
+def test_scores_are_printed_as_text(calls):
+    done = run("pets --trial 3")
+    assert calls == [("pets", 3, None)]
     assert done.stdout.splitlines() == [
         "trial 3 of pets, 4 images of the test split",
         "test_accuracy 0.7500",
@@ -53,12 +53,17 @@ def test_as_text(asked):
         "  cat       3     0.7500  1.0000",
         "  dog       1          -  0.0000",
     ]
+    assert done.stderr.splitlines() == [
+        "warning: only some of them",
+        "next: zoo inspect confusion pets --trial 3   which classes it confuses",
+    ]
+
+
+def test_scores_are_printed_as_json(calls):
+    done = run("--run some/folder --json")
+    document = json.loads(done.stdout)
     assert done.stderr == "warning: only some of them\n"
-
-
-def test_as_json(asked):
-    document = json.loads(run("--run some/folder --json").stdout)
-    assert asked == [(None, None, "some/folder")]
+    assert calls == [(None, None, "some/folder")]
     assert document == {
         "study": "pets",
         "run": "trial 3",
@@ -74,6 +79,6 @@ def test_as_json(asked):
     }
 
 
-def test_an_error_is_an_error(asked):
+def test_error_of_evaluate_is_raised(calls):
     with pytest.raises(StudyError, match="no trials"):
         run("--study nothing")

@@ -1,4 +1,4 @@
-"""`zoo inspect`: one path on stdout, the next step on stderr, mistakes in one line."""
+"""`zoo inspect`: a path on stdout, the next step on stderr, one line for a mistake."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zoo.cli import inspect_command
+from zoo.cli import common, inspect_command
 from zoo.errors import ZooError
 
 
@@ -15,7 +15,7 @@ from zoo.errors import ZooError
 def inspect(recorded_study, monkeypatch, keras_in_process):
     """Run `zoo inspect …` in this process, in the folder of the recorded study."""
     monkeypatch.chdir(recorded_study)
-    monkeypatch.setattr("zoo.cli.common.begin_loading_keras", lambda: None)
+    monkeypatch.setattr("zoo.cli.common.start_loading_keras", lambda: None)
 
     def run(line):
         return CliRunner().invoke(inspect_command.command, line.split(), catch_exceptions=False)
@@ -31,21 +31,24 @@ FIGURES = "mlruns/zoo/example/trials/001/figures"
     [
         ("samples digits", "samples-digits.png"),
         ("samples --study digits_cnn --output a/b.png", "a/b.png"),
+        ("samples digits_cnn --output a/c.png", "a/c.png"),
         ("kernels digits --image 5", "kernels-digits-5.png"),
+        ("kernels digits_cnn", "kernels-digits-0.png"),
+        ("augmentation affine digits_cnn", "augmentation-affine-digits.png"),
         ("augmentation affine digits --set rotation=20 --seed 3", "augmentation-affine-digits.png"),
-        ("curves --study example", "mlruns/zoo/example/figures/curves.png"),
-        ("curves --study example --top 1", "mlruns/zoo/example/figures/curves.png"),
+        ("curves example", "mlruns/zoo/example/figures/curves.png"),
+        ("curves example --top 1", "mlruns/zoo/example/figures/curves.png"),
         ("curves --study example --trial 1", f"{FIGURES}/learning_curves.png"),
         ("curves --study example --trial 0 --trial 2", "mlruns/zoo/example/figures/curves-0-2.png"),
-        ("confusion --study example", f"{FIGURES}/confusion_matrix.png"),
-        ("mistakes --study example --trial 1", f"{FIGURES}/mistakes.png"),
+        ("confusion example", f"{FIGURES}/confusion_matrix.png"),
+        ("mistakes example --trial 1", f"{FIGURES}/mistakes.png"),
         (f"predictions --run {FIGURES.removesuffix('/figures')}", f"{FIGURES}/predictions.png"),
         ("predictions --study example --image 4 --image 1", f"{FIGURES}/predictions-4-1.png"),
         ("features --study example --image 7", f"{FIGURES}/features-7.png"),
         ("filters --study example", f"{FIGURES}/filters.png"),
     ],
 )
-def test_each_prints_the_path_of_a_picture_and_what_to_do_next(inspect, line, path):
+def test_picture_prints_its_path_and_the_next_command(inspect, line, path):
     run = inspect(line)
     assert run.exit_code == 0
     assert run.stdout == f"{path}\n"
@@ -54,103 +57,101 @@ def test_each_prints_the_path_of_a_picture_and_what_to_do_next(inspect, line, pa
     assert last.startswith("next: zoo ")
 
 
-def test_layers_are_text(inspect):
+def test_layers_are_printed_as_text(inspect):
     run = inspect("layers --study example")
     lines = run.stdout.splitlines()
     assert lines[0].split() == ["layer", "kind", "output", "parameters"]
     assert lines[-1].startswith("total")
-    assert run.stderr.splitlines()[-1].startswith("next: zoo inspect features --study example --layer NAME")
+    assert run.stderr.splitlines()[-1].startswith("next: zoo inspect features example --layer NAME")
 
 
-def test_the_layer_that_the_table_names_is_one_that_features_takes(inspect):
+def test_features_accepts_a_layer_of_the_table(inspect):
     name = inspect("layers --study example").stdout.splitlines()[3].split()[0]
     run = inspect(f"features --study example --layer {name}")
     assert run.stdout == f"{FIGURES}/features-{name}-0.png\n"
-    assert "zoo inspect filters --study example" in run.stderr
+    assert "zoo inspect filters example" in run.stderr
 
 
-def test_the_hint_is_of_the_same_run(inspect):
-    assert (
-        "zoo inspect mistakes --study example --trial 1 "
-        in inspect("confusion --study example --trial 1").stderr
-    )
+def test_next_command_is_about_the_same_run(inspect):
+    assert "zoo inspect mistakes example --trial 1 " in inspect("confusion --study example --trial 1").stderr
     folder = FIGURES.removesuffix("/figures")
     assert f"zoo inspect mistakes --run {folder} " in inspect(f"confusion --run {folder}").stderr
 
 
-def test_the_hint_is_of_the_same_dataset(inspect, tmp_path):
+def test_next_command_is_about_the_same_dataset(inspect, tmp_path):
     (tmp_path / "signs.csv").write_text("label,pixel1,pixel2,pixel3,pixel4\n" + "0,9,8,7,6\n1,1,2,3,4\n" * 9)
-    said = inspect(f"samples csv_images --set train={tmp_path}/signs.csv --output {tmp_path}/s.png").stderr
-    assert f"augmentation affine csv_images --set dataset.train={tmp_path}/signs.csv " in said
-    assert (
-        "zoo inspect augmentation affine --study digits_cnn " in inspect("samples --study digits_cnn").stderr
-    )
+    stderr = inspect(f"samples csv_images --set train={tmp_path}/signs.csv --output {tmp_path}/s.png").stderr
+    assert f"augmentation affine csv_images --set dataset.train={tmp_path}/signs.csv " in stderr
+    assert "zoo inspect augmentation affine digits_cnn " in inspect("samples --study digits_cnn").stderr
 
 
-def test_of_a_study_the_hint_has_only_what_is_of_the_dataset(inspect, tmp_path):
+def test_next_command_keeps_only_settings_of_the_dataset(inspect, tmp_path):
     options = f"--set training.epochs=3 --output {tmp_path}/s.png"
-    said = inspect(f"samples --study digits_cnn {options}").stderr
-    assert "zoo inspect augmentation affine --study digits_cnn   " in said
+    stderr = inspect(f"samples --study digits_cnn {options}").stderr
+    assert "zoo inspect augmentation affine digits_cnn   " in stderr
 
 
-def test_a_folder_with_a_space_can_be_typed_again():
-    assert inspect_command._run_options(None, None, "my runs/1") == "--run 'my runs/1'"
+def test_folder_with_a_space_is_quoted():
+    assert common.run_arguments(None, None, "my runs/1") == "--run 'my runs/1'"
 
 
-def test_the_policy_is_the_studys_own_by_default(inspect, tmp_path):
+def test_policy_defaults_to_the_studys_own(inspect, tmp_path):
     study = tmp_path / "mine.toml"
     text = 'dataset = "digits"\narchitecture = "conv_net"\n[augmentation]\n'
     study.write_text(text + 'name = { choices = ["none", "flips", "affine"] }\n')
-    run = inspect(f"augmentation --study {study} --output {tmp_path}/a.png")
+    run = inspect(f"augmentation {study} --output {tmp_path}/a.png")
     assert run.stdout == f"{tmp_path}/a.png\n"
     assert "next: zoo show flips " in run.stderr
     study.write_text(text + 'name = "none"\n')
-    with pytest.raises(ZooError, match="augments nothing; name a policy: zoo inspect augmentation affine --"):
+    with pytest.raises(ZooError, match="no augmentation; name a policy: `zoo inspect augmentation affine /"):
         inspect(f"augmentation --study {study}")
 
 
-def test_a_path_elsewhere_is_printed_whole(inspect, tmp_path):
+def test_path_outside_the_working_folder_is_absolute(inspect, tmp_path):
     assert inspect(f"samples digits --output {tmp_path}/s.png").stdout == f"{tmp_path}/s.png\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("inspect sampels digits", "error: There is no picture 'sampels'. Did you mean 'samples'?"),
+        (
+            "inspect sampels digits",
+            "error: There is no command 'zoo inspect sampels'. Did you mean 'samples'?",
+        ),
         (
             "inspect curves --study example",
-            "error: There are no trials of a study named 'example' in mlruns/zoo;",
+            "error: No trials of a study named 'example' in mlruns/zoo. `zoo tune example`",
         ),
         ("inspect samples digits --image 3", "error: No such option '--image'"),
-        ("inspect augmentation", "error: Which policy, and whose images? Name both, or with --study STUDY "),
+        ("inspect augmentation", "error: Missing arguments: name a policy and a dataset, or a study."),
         (
             "inspect filters",
-            "error: Which run? Name a study, --study STUDY, or the folder of a run, --run FOLDER",
+            "error: Missing argument STUDY or --run FOLDER. No study is recorded here; ",
         ),
     ],
 )
-def test_mistakes_are_one_line_and_status_2(zoo_command, arguments, line):
+def test_mistake_is_one_line_and_status_2(zoo_command, arguments, line):
     run = zoo_command(*arguments.split())
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.splitlines()[-1].startswith(line)
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_help_names_every_picture(zoo_command):
-    helped = zoo_command("inspect", "--help").stdout
+def test_help_lists_every_picture(zoo_command):
+    help_text = zoo_command("inspect", "--help").stdout
     for name in inspect_command.command.commands:
-        assert f"  {name}" in helped
+        assert f"  {name}" in help_text
     bare = zoo_command("inspect")
-    assert (bare.returncode, bare.stdout, bare.stderr) == (0, helped, "")
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, help_text, "")
 
 
-def test_the_whole_way_with_the_installed_command(zoo_command, recorded_study, tmp_path):
-    """Keras comes only in the process that is asked; nothing else is on stdout."""
+def test_installed_command_prints_only_the_path(zoo_command, recorded_study, tmp_path):
+    """Keras runs in a worker process; its messages reach neither stdout nor stderr."""
     run = zoo_command(
         "inspect", "filters", "--study", "example", "--output", tmp_path / "f.png", folder=recorded_study
     )
     assert (run.returncode, run.stdout) == (0, f"{tmp_path}/f.png\n")
     assert run.stderr.splitlines() == [
         "loading the model …",
-        "next: zoo inspect features --study example   what they and the later ones make of an image",
+        "next: zoo inspect features example   the feature maps of an image",
     ]

@@ -7,6 +7,7 @@ import re
 
 import zoo
 
+NEXT = "next: zoo show NAME   one of them in full\n"
 SHAPES = '''
 from zoo import hookimpl
 
@@ -21,9 +22,9 @@ def shapes():
 '''
 
 
-def test_everything_registered_and_every_study_with_its_origin(zoo_command):
+def test_components_and_studies_are_listed_with_their_origin(zoo_command):
     run = zoo_command("list")
-    assert (run.returncode, run.stderr) == (0, "")
+    assert (run.returncode, run.stderr) == (0, NEXT)
     lines = [line.split() for line in run.stdout.splitlines()]
     assert [line[0] for line in lines if len(line) < 3] == [
         "datasets",
@@ -45,14 +46,14 @@ def test_everything_registered_and_every_study_with_its_origin(zoo_command):
     assert "60,000 to train on" in mnist
 
 
-def test_one_kind(zoo_command):
+def test_kind_limits_the_list(zoo_command):
     assert zoo_command("list", "architectures").stdout.split()[:2] == ["architectures", "conv_net"]
     assert "conv_net" not in zoo_command("list", "datasets").stdout
     studies = zoo_command("list", "studies").stdout
     assert re.search(r"^  digits_cnn +A search that takes seconds", studies, re.M)
 
 
-def test_json_has_the_same_and_nothing_else_on_stdout(zoo_command, install_plugin):
+def test_json_is_the_only_output_on_stdout(zoo_command, install_plugin):
     site = install_plugin("zoo-shapes", "2.1", SHAPES)
     install_plugin("zoo-loud", "1.0", f"print('a plugin that prints')\n{SHAPES}")
     run = zoo_command("list", "--json", env={"PYTHONPATH": str(site)})
@@ -73,25 +74,25 @@ def test_json_has_the_same_and_nothing_else_on_stdout(zoo_command, install_plugi
     assert {"digits_cnn", "mnist_cnn"} <= set(found["studies"])
 
 
-def test_ones_own_studies_and_what_they_say_of_themselves(zoo_command, tmp_path):
+def test_studies_are_listed_with_their_first_comment(zoo_command, tmp_path):
     studies = tmp_path / "studies"
     studies.mkdir()
     (studies / "mine.toml").write_text("# Which bird is it?\n#\n", encoding="utf-8")
     (studies / "bare.toml").write_text('dataset = "digits"\n', encoding="utf-8")
     (studies / "odd.toml").write_bytes(b"\xef\xbb\xbf# \xff\n")
-    (studies / "gone.toml").symlink_to(tmp_path / "nowhere.toml")
+    (studies / "lost.toml").symlink_to(tmp_path / "nowhere.toml")
     run = zoo_command("list", "studies")
-    assert (run.returncode, run.stderr) == (0, "")
+    assert (run.returncode, run.stderr) == (0, NEXT)
     lines = dict(
         line.split(maxsplit=1) if " " in line.strip() else (line.strip(), "")
         for line in run.stdout.splitlines()
     )
     assert lines["mine"] == "Which bird is it?"
     assert lines["bare"] == ""
-    assert lines["gone"] == "cannot be read: No such file or directory"
+    assert lines["lost"] == "cannot be read: No such file or directory"
 
 
-def test_broken_plugins_are_warnings_and_the_rest_is_listed(zoo_command, install_plugin):
+def test_broken_plugin_is_a_warning_below_the_list(zoo_command, install_plugin):
     site = install_plugin("zoo-broken", "0.1", "raise RuntimeError('no\\nGPU')")
     install_plugin("zoo-shapes", "2.1", SHAPES)
     install_plugin("zoo-again", "3", SHAPES)
@@ -103,6 +104,7 @@ def test_broken_plugins_are_warnings_and_the_rest_is_listed(zoo_command, install
         "warning: The dataset 'shapes' is registered by plugin 'again' of zoo-again 3 and by plugin "
         "'shapes' of zoo-shapes 2.1, so nobody can tell which is meant. Uninstall zoo-again or "
         "zoo-shapes, or ask its author to rename it.",
+        NEXT.rstrip(),
     ]
     assert "conv_net" in run.stdout
     assert "Circles" not in run.stdout

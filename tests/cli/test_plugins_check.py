@@ -71,7 +71,7 @@ def photos(*, folder: str):
 
 @pytest.fixture
 def check(zoo_command, install_plugin):
-    """Runs `zoo plugins check` where `zoo-shapes` is installed."""
+    """Run `zoo plugins check` with `zoo-shapes` installed."""
     site = install_plugin("zoo-shapes", "2.1", PLUGIN)
 
     def run(*arguments):
@@ -84,15 +84,16 @@ def cells(line):
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
-def test_what_docs_commands_shows(zoo_command):
+def test_output_is_the_one_in_the_docs(zoo_command):
     page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     shown = re.search(r"^\$ zoo plugins check digits\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     run = zoo_command("plugins", "check", "digits")
-    assert (run.returncode, run.stderr) == (0, "")
+    assert run.returncode == 0
+    assert run.stderr == "next: zoo list   the names that a study can use\n"
     assert run.stdout == shown[1].replace("keras-zoo 0.1.0", f"keras-zoo {zoo.__version__}")
 
 
-def test_every_check_is_a_line_and_a_failure_says_how_to_see_it_again(check):
+def test_every_check_is_a_line_and_a_failure_shows_how_to_repeat_it(check):
     run = check("stripes")
     assert run.returncode == 1
     lines = run.stdout.splitlines()
@@ -107,11 +108,11 @@ def test_every_check_is_a_line_and_a_failure_says_how_to_see_it_again(check):
     ]
     assert lines[failed + 1].endswith("check_dataset(stripes, checks=['separate_splits'])\"")
     assert lines[-1] == "10 checks: 9 passed, 1 failed"
-    assert "loading" in run.stderr  # what a plugin prints is no result
+    assert "loading" in run.stderr  # the output of a plugin is not a result
     assert "loading" not in run.stdout
 
 
-def test_a_whole_distribution_as_json(check):
+def test_distribution_is_checked_as_json(check):
     options = "--check signature --check image_sizes --check probabilities"
     options += " --shape 5x4x3 --shape 9x9x1 --set last=relu --json"
     run = check("Zoo_Shapes", *options.split())
@@ -125,7 +126,7 @@ def test_a_whole_distribution_as_json(check):
         "checks": [{"check": "signature", "state": "passed", "text": "1 parameter"}],
     }
     assert photos["checks"] == [
-        {"check": "loads", "state": "skipped", "text": "'folder' has to be given: --set folder=…"}
+        {"check": "loads", "state": "skipped", "text": "'folder' has no default; add --set folder=…"}
     ]
     assert [(one["check"], one["state"]) for one in net["checks"]] == [
         ("signature", "passed"),
@@ -137,13 +138,13 @@ def test_a_whole_distribution_as_json(check):
     assert "building" in run.stderr
 
 
-def test_a_policy_is_tried_on_every_size(check):
+def test_policy_is_checked_with_every_shape(check):
     run = check("only_grey", *["--check", "applies", "--shape", "9x7x1", "--shape", "5x4x3"])
     assert run.returncode == 1
     assert "only_grey() for images of (5, 4, 3): applies: expected layers that take images of" in run.stdout
 
 
-def test_a_network_for_two_classes_alone(zoo_command):
+def test_classes_limits_the_numbers_of_classes(zoo_command):
     options = "--check defaults --shape 46x50x3"
     run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split())
     assert run.returncode == 1
@@ -155,7 +156,7 @@ def test_a_network_for_two_classes_alone(zoo_command):
     assert run.stdout.endswith("1 check: 1 passed\n")
 
 
-def test_the_first_number_of_classes_is_the_usual_one(check):
+def test_first_number_of_classes_is_used_by_all_checks(check):
     options = (
         "--check class_numbers --check probabilities --set last=relu --classes 4 --classes 3 --classes 9"
     )
@@ -164,7 +165,7 @@ def test_the_first_number_of_classes_is_the_usual_one(check):
     assert "plain_net((28, 28, 1), 4, " in run.stdout
 
 
-def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):
+def test_left_out_plugin_fails_its_registration(zoo_command, install_plugin):
     site = install_plugin("zoo-broken", "0.1", "1 / 0")
     run = zoo_command("plugins", "check", "zoo-broken", env={"PYTHONPATH": str(site)})
     assert run.returncode == 1
@@ -179,12 +180,12 @@ def test_a_plugin_that_was_left_out_failed(zoo_command, install_plugin):
     assert end == "1 check: 1 failed"
 
 
-def test_a_distribution_that_is_off_was_not_checked(check):
+def test_distribution_that_is_off_is_an_error(check):
     run = check("zoo-shapes", "--no-plugins")
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (
-        "error: zoo-shapes is installed, but left out by ZOO_PLUGINS or --no-plugins; "
-        "start without that, or name it there.\n"
+        "error: zoo-shapes is installed, but ZOO_PLUGINS or --no-plugins leaves it out. "
+        "Leave out --no-plugins, or add it to ZOO_PLUGINS.\n"
     )
 
 
@@ -195,17 +196,17 @@ def test_a_distribution_that_is_off_was_not_checked(check):
                       "Did you mean 'zoo-shapes'?"),
         ("stripe", "Nothing is registered, and no distribution with plugins is installed, as 'stripe'. "
                    "Did you mean 'stripes'?"),
-        ("stripes --check contrat", "There is no check 'contrat' for this. Did you mean 'contract'?"),
-        ("stripes --check probabilities", "There is no check 'probabilities' for this. There is: "),
-        ("stripes --set cuont=3", "--set cuont=3: there is no parameter 'cuont'. Did you mean 'count'?"),
+        ("stripes --check contrat", "--check contrat: no such check. Did you mean 'contract'?"),
+        ("stripes --check probabilities", "--check probabilities: no such check. There is: "),
+        ("stripes --set cuont=3", "--set cuont=3: no such parameter 'cuont'. Did you mean 'count'?"),
         ("stripes --set count", "--set count: expected KEY=VALUE, such as weights=none"),
         ("stripes --set count=many", "stripes: count: expected int, but got \"many\"."),
         ("plain_net --set width=99", "plain_net: width: expected 1 … 8, but got 99. Did you mean 8?"),
-        ("plain_net --shape 28x28", "--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got "),
+        ("plain_net --shape 28x28", "--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, got "),
         ("plain_net --probe stipes", "There is no dataset named 'stipes'. Did you mean 'stripes'?"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_status_2(check, arguments, line):
+def test_mistake_is_one_line_and_status_2(check, arguments, line):
     run = check(*arguments.split())
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.splitlines()) == 1

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 
-def test_it_prints_what_it_wrote_and_what_comes_next(zoo_command, tmp_path):
+def test_new_prints_the_files_and_the_next_commands(zoo_command, tmp_path):
     run = zoo_command("plugins", "new", "zoo-mynet", "--kind", "architecture")
-    assert (run.returncode, run.stderr) == (0, "")
+    assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     assert lines[0] == "zoo-mynet/"
     assert lines[2] == "  src/zoo_mynet/__init__.py   the plugin: write your architecture here"
     for line in lines[1:8]:
         assert (tmp_path / "zoo-mynet" / line.split()[0]).is_file()
-    assert lines[8:] == [
+    assert len(lines) == 8
+    assert run.stderr.splitlines() == [
         "next: cd zoo-mynet",
         "      pip install -e '.[test]'",
         "      pytest",
@@ -19,16 +20,16 @@ def test_it_prints_what_it_wrote_and_what_comes_next(zoo_command, tmp_path):
     ]
 
 
-def test_the_options(zoo_command, tmp_path):
+def test_options_set_folder_author_and_license(zoo_command, tmp_path):
     options = ["--folder", "my plugins", "--author", "Ada Lovelace", "--license", "mit"]
     run = zoo_command("plugins", "new", "zoo-mydata", "--kind", "dataset", *options)
     assert run.returncode == 0, run.stderr
-    assert "next: cd 'my plugins'\n" in run.stdout
+    assert "next: cd 'my plugins'\n" in run.stderr
     assert "Ada Lovelace" in (tmp_path / "my plugins" / "LICENSE").read_text()
     assert 'name = "zoo-mydata"' in (tmp_path / "my plugins" / "pyproject.toml").read_text()
 
 
-def test_bad_input_is_one_line_and_status_2(zoo_command, tmp_path):
+def test_mistake_is_one_line_and_status_2(zoo_command, tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
     for arguments, expected in {

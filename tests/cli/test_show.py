@@ -70,9 +70,10 @@ def table_of(text):
     return {row[0]: row[1:] for row in rows[start + 1 :] if row}
 
 
-def test_an_architecture_with_range_and_default_of_every_parameter(show):
+def test_architecture_has_range_and_default_of_every_parameter(show):
     run = show("conv_net")
-    assert (run.returncode, run.stderr) == (0, "")
+    assert run.returncode == 0
+    assert run.stderr == "next: zoo show conv_net --layers   its layers, built with these defaults\n"
     assert run.stdout.startswith(
         f"architecture conv_net  [keras-zoo {zoo.__version__}]\n\nConvolve and pool once"
     )
@@ -83,13 +84,15 @@ def test_an_architecture_with_range_and_default_of_every_parameter(show):
     assert table["dropout"] == ["0 … 0.6", "0.25"]
 
 
-def test_what_silence_does_not_search(show):
+def test_parameter_fixed_by_default_is_marked(show):
     table = table_of(show("small_lenet").stdout)
-    assert table["filters"] == ["1 … 12 items, each 1 … 1024 (log)", "(kept; a table searches it)", "[6, 16]"]
-    assert not any("kept" in cell for row in table_of(show("conv_net").stdout).values() for cell in row)
+    assert table["filters"] == ["1 … 12 items, each 1 … 1024 (log)", "(not searched by default)", "[6, 16]"]
+    assert not any(
+        "not searched" in cell for row in table_of(show("conv_net").stdout).values() for cell in row
+    )
 
 
-def test_a_long_range_goes_on_below_itself(show):
+def test_long_range_is_wrapped(show):
     lines = show("pretrained").stdout.splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("  base "))
     assert lines[first].endswith('"VGG16"')
@@ -99,24 +102,24 @@ def test_a_long_range_goes_on_below_itself(show):
     assert max(map(len, lines)) < 120
 
 
-def test_conditions_are_told(show):
+def test_conditions_are_shown(show):
     table = table_of(show("picky").stdout)
     assert table["pool_size"] == ["2 … 4", "2", 'pooling = "max" or "average"']
     assert table["rate"] == ["1e-05 … 1 (log)", "0.001", 'pooling = "none"']
 
 
-def test_what_a_study_has_to_give(show):
+def test_required_parameter_has_no_default(show):
     table = table_of(show("scanned_pages").stdout)
-    assert table["path"] == ["str", "(set, not searched)"]
+    assert table["path"] == ["str", "(not searched)"]
     assert table["image_size"] == ["8 … 256", "32"]
 
 
-def test_a_policy_without_parameters(show):
+def test_policy_without_parameters_says_so(show):
     run = show("picky_policy")
     assert run.stdout == "augmentation picky_policy  [zoo-picky 0.3]\n\nNo parameters.\n\n  no parameters\n\n"
 
 
-def test_json(show):
+def test_json_has_the_search_space(show):
     (facts,) = json.loads(show("picky", "--json").stdout)
     assert (facts["kind"], facts["distribution"], facts["version"]) == ("architecture", "zoo-picky", "0.3")
     assert facts["description"] == "Particular about pooling."
@@ -126,7 +129,7 @@ def test_json(show):
     }
 
 
-def test_a_study_by_name_and_by_path(show, tmp_path):
+def test_study_is_shown_by_name_or_path(show, tmp_path):
     (tmp_path / "studies").mkdir()
     text = 'dataset = "digits"\narchitecture = "conv_net"\n[training]\nepochs = 3\n'
     (tmp_path / "studies" / "mine.toml").write_text(text, encoding="utf-8")
@@ -136,13 +139,13 @@ def test_a_study_by_name_and_by_path(show, tmp_path):
     assert "architecture conv_net\n  parameter" in by_name.stdout
     assert "augmentation none\n  no parameters" in by_name.stdout
     training = by_name.stdout.partition("\ntraining\n")[2]
-    assert table_of(training)["epochs"] == ["1 … 1000", "(set, not searched)", "3"]
+    assert table_of(training)["epochs"] == ["1 … 1000", "(not searched)", "3"]
     facts = json.loads(show("mine", "--json").stdout)
     assert facts["study"] == "mine"
     assert facts["space"]["training"]["epochs"] == {"kind": "fixed", "value": 3}
 
 
-BUILT = ("pretrained --layers", "broken --layers")  # what is wrong with these comes out when they are
+BUILT = ("pretrained --layers", "broken --layers")  # these fail only when they are built
 
 
 @pytest.mark.parametrize(
@@ -153,22 +156,31 @@ BUILT = ("pretrained --layers", "broken --layers")  # what is wrong with these c
             "no/where.toml",
             "error: There is no study file no/where.toml. Give a path, or a name that zoo list shows.",
         ),
-        ("affine --layers", "error: --layers shows an architecture, but 'affine' is none."),
-        ("digits_cnn --layers", "error: --layers shows an architecture, but 'digits_cnn' is none."),
-        ("conv_net --set dropout=9", "error: --set is for --layers; add that, or leave --set out."),
-        ("conv_net --shape abc", "error: --shape is for --layers; add that, or leave --shape out."),
-        ("digits_cnn --classes 3", "error: --classes is for --layers; add that, or leave --classes out."),
+        ("affine --layers", "error: --layers: expected an architecture, got 'affine'"),
+        ("digits_cnn --layers", "error: --layers: expected an architecture, got 'digits_cnn'"),
+        (
+            "conv_net --set dropout=9",
+            "error: --set has an effect only with --layers; add --layers, or leave --set out.",
+        ),
+        (
+            "conv_net --shape abc",
+            "error: --shape has an effect only with --layers; add --layers, or leave --shape out.",
+        ),
+        (
+            "digits_cnn --classes 3",
+            "error: --classes has an effect only with --layers; add --layers, or leave --classes out.",
+        ),
         (
             "conv_net --layers --json",
-            "error: --layers prints a table, which --json has not; leave one of them out.",
+            "error: --layers and --json cannot be combined; leave one of them out.",
         ),
         (
             "conv_net --layers --shape 28x28",
-            "error: --shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '28x28'",
+            "error: --shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, got '28x28'",
         ),
         (
             "conv_net --layers --shape 0x28x1",
-            "error: --shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, but got '0x28x1'",
+            "error: --shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, got '0x28x1'",
         ),
         (
             "conv_net --layers --classes 1",
@@ -189,7 +201,7 @@ BUILT = ("pretrained --layers", "broken --layers")  # what is wrong with these c
         ("broken --layers", "error: The architecture 'broken' of zoo-picky 0.3 raised ValueError: not today"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(show, arguments, line):
+def test_mistake_is_one_line_and_status_2(show, arguments, line):
     run = show(*arguments.split())
     assert run.returncode == 2
     assert len(run.stderr.splitlines()) == 1
@@ -197,7 +209,7 @@ def test_bad_input_is_one_line_and_status_2(show, arguments, line):
     assert run.stdout == "" or arguments in BUILT
 
 
-def test_of_what_a_broken_plugin_has_the_cause_comes_first(show, install_plugin):
+def test_unknown_name_names_the_broken_plugin_first(show, install_plugin):
     install_plugin("zoo-mixer", "0.1", "1 / 0")
     run = show("mlp_mixer")
     assert run.stderr == (
@@ -207,7 +219,7 @@ def test_of_what_a_broken_plugin_has_the_cause_comes_first(show, install_plugin)
     assert "(zoo_mixer.py:1). Did you mean 'conv_net'?" in show("conv_nett").stderr
 
 
-def test_a_study_with_mistakes_is_a_line_for_each(show, tmp_path):
+def test_every_mistake_of_a_study_has_a_line(show, tmp_path):
     (tmp_path / "bad.toml").write_text(
         'dataset = "digts"\narchitecture = "conv_net"\ntrials = 3\n', encoding="utf-8"
     )
@@ -220,14 +232,14 @@ def test_a_study_with_mistakes_is_a_line_for_each(show, tmp_path):
     ]
 
 
-def test_the_layers_of_an_architecture(show):
+def test_layers_are_printed_for_a_shape(show):
     run = show("conv_net", "--layers", "--shape", "8x8x1", "--classes", "3")
     assert run.returncode == 0, run.stderr
     assert "conv2d" in run.stdout.lower()
     assert "Total params" in run.stdout
 
 
-def test_the_layers_of_a_network_with_other_numbers(show):
+def test_layers_are_printed_for_other_parameters(show):
     assert "Total params: 8,790 " in show("small_lenet", "--layers").stdout
     changed = show("small_lenet", "--layers", "--set", "filters=[16]", "--set", "padding=valid")
     assert changed.returncode == 0, changed.stderr

@@ -16,56 +16,56 @@ SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_comes_while_the_server_starts_ends_it(signum, monkeypatch):
-    begun = []
+def test_signal_during_the_start_stops_the_server(signum, monkeypatch):
+    servers = []
     start = subprocess.Popen
 
-    def interrupted(*arguments, **options):
-        begun.append(start(*arguments, **options))
+    def start_and_interrupt(*arguments, **options):
+        servers.append(start(*arguments, **options))
         os.kill(os.getpid(), signum)
-        return begun[0]
+        return servers[0]
 
-    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    monkeypatch.setattr(subprocess, "Popen", start_and_interrupt)
     before = signal.getsignal(signum)
-    told = []
-    assert ui_command._serve(SLEEPS, dict(os.environ), lambda: False, lambda: told.append(1)) == 0
-    assert told == []
-    assert begun[0].returncode == -signal.SIGTERM
+    calls = []
+    assert ui_command._serve(SLEEPS, dict(os.environ), lambda: False, lambda: calls.append(1)) == 0
+    assert calls == []
+    assert servers[0].returncode == -signal.SIGTERM
     assert signal.getsignal(signum) is before
 
 
-def test_a_server_that_ends_by_itself_says_with_which_status():
-    told = []
+def test_exit_status_of_the_server_is_returned():
+    calls = []
     fails = [sys.executable, "-c", "raise SystemExit(3)"]
-    assert ui_command._serve(fails, dict(os.environ), lambda: False, lambda: told.append(1)) == 3
-    assert told == []
+    assert ui_command._serve(fails, dict(os.environ), lambda: False, lambda: calls.append(1)) == 3
+    assert calls == []
 
 
 @pytest.mark.timeout(30)
-def test_the_address_is_told_once_when_the_server_answers():
-    asked, told = [], []
+def test_address_is_printed_once_when_the_server_answers():
+    polls, addresses = [], []
 
     def answers():
-        asked.append(1)
-        return len(asked) == 3
+        polls.append(1)
+        return len(polls) == 3
 
-    def tell():
-        told.append(len(asked))
+    def print_address():
+        addresses.append(len(polls))
         os.kill(os.getpid(), signal.SIGINT)
 
-    assert ui_command._serve(SLEEPS, dict(os.environ), answers, tell) == 0
-    assert told == [3]
+    assert ui_command._serve(SLEEPS, dict(os.environ), answers, print_address) == 0
+    assert addresses == [3]
 
 
 @pytest.mark.timeout(30)
-def test_where_nobody_reads_the_address_the_server_ends_too(monkeypatch):
-    begun = []
+def test_closed_stdout_stops_the_server(monkeypatch):
+    servers = []
     start = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda *a, **o: begun.append(start(*a, **o)) or begun[0])
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **o: servers.append(start(*a, **o)) or servers[0])
 
-    def tell():
+    def print_address():
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        ui_command._serve(SLEEPS, dict(os.environ), lambda: True, tell)
-    assert begun[0].wait() == -signal.SIGTERM
+        ui_command._serve(SLEEPS, dict(os.environ), lambda: True, print_address)
+    assert servers[0].wait() == -signal.SIGTERM

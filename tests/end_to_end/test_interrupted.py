@@ -76,7 +76,7 @@ class TestCtrlCOnce:
     def test_prints_the_command_to_go_on_with(self, busy):
         last = busy.ctrl_c.stderr.splitlines()[-1]
         assert last.startswith("stopped with ")
-        assert last.endswith(" of 3 trials done; go on with: zoo " + " ".join(busy.command))
+        assert last.endswith(" of 3 trials done; resume with: zoo " + " ".join(busy.command))
 
     def test_leaves_final_states_in_both_stores(self, busy):
         states = busy.after_ctrl_c.states
@@ -99,7 +99,7 @@ class TestSigterm:
     def test_ends_it_as_cleanly_with_143(self, busy):
         assert busy.sigterm.returncode == 143
         assert without_a_traceback(busy.sigterm)
-        assert "go on with: zoo tune" in busy.sigterm.stderr
+        assert "resume with: zoo tune" in busy.sigterm.stderr
         assert "RUNNING" not in busy.after_sigterm.states
         assert "RUNNING" not in busy.after_sigterm.statuses
         assert busy.after_sigterm.parents[0].info.status == "KILLED"

@@ -189,7 +189,7 @@ def test_the_study_that_uses_one_is_in_order_where_it_is_installed(tuned):
     path = ROOT / "studies" / "with_plugins" / "digits_resnet.toml"
     run = tuned.zoo("check", path)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith(f"study {path}: 10 trials, tpe: in order\n")
+    assert run.stdout.startswith(f"study {path}: ok (10 trials, tpe)\n")
     without = tuned.zoo("check", path, env={"PYTHONPATH": ""})
     assert without.returncode == 2
     assert "There is no architecture named 'resnet'" in without.stderr

@@ -56,7 +56,7 @@ def test_the_study_in_each_readme_is_in_order(begun):
         (begun.folder / file).write_text(study, encoding="utf-8")
         run = begun("check", file)
         assert run.returncode == 0, run.stderr
-        assert f"study {file}: 10 trials, tpe: in order" in run.stdout
+        assert f"study {file}: ok (10 trials, tpe)" in run.stdout
         assert f"zoo tune --study {file.removeprefix('studies/').removesuffix('.toml')}\n" in readme
 
 

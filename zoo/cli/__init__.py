@@ -1,91 +1,66 @@
-"""The `zoo` command: one module for each command, imported when it is typed."""
+"""The `zoo` command. Each command has its own module, imported when the command is used."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib
 import io
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from zoo._version import __version__
+from zoo.cli.group import Group
 from zoo.errors import ZooError, one_line
 
-# command -> its module and its one line in `zoo --help`; `tests/cli` holds the two together
+# Help lines by command name. The module of a command is zoo/cli/NAME_command.py.
 COMMANDS = {
-    "tune": "Search for a good model, as a study says.",
+    "tune": "Search for the best model of a study.",
     "train": "Train a study's baseline, or one of its trials again.",
     "evaluate": "Score a trial's model on the test split.",
-    "compare": "The trials of a study, best first.",
-    "ui": "Open MLflow's UI on the record.",
-    "inspect": "Draw a dataset, a policy, a trial, or what its network sees.",
-    "list": "What is registered, and which studies there are.",
-    "show": "One dataset, architecture, policy or study in full.",
-    "check": "Check studies and plugins without training.",
-    "plugins": "The installed plugins and what they registered.",
+    "compare": "Show the trials of a study, best first.",
+    "ui": "Open MLflow's UI on the recorded studies.",
+    "inspect": "Draw a dataset, an augmentation policy, a trial, or a trained network.",
+    "list": "List datasets, architectures, augmentation policies and studies.",
+    "show": "Show a dataset, architecture, augmentation policy or study in full.",
+    "check": "Check study files and plugins without training.",
+    "delete": "Delete a study, or some of its trials.",
+    "rename": "Rename a study.",
+    "plugins": "List the installed plugins, start a new one, or check one.",
 }
 
 
-class Commands(click.Group):
-    """Imports a command's module when the command is named, not before."""
-
-    table: Mapping[str, str] = COMMANDS
-    module = "zoo.cli.{}_command"
-    prefix = ""  # what is typed before a command, besides `zoo`
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.table)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in self.table:
-            return None
-        command: click.Command = importlib.import_module(self.module.format(name)).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.table.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.table and not args[0].startswith("-"):
-            from zoo.errors import did_you_mean
-
-            hint = did_you_mean(args[0], self.table)
-            raise ZooError(f"There is no command '{self.prefix}{args[0]}'. {hint}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Group,
+    lazy_commands=COMMANDS,
+    module="zoo.cli.{}_command",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="zoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option("--no-plugins", is_flag=True, help="Start with what zoo itself ships alone.")
+@click.option("--no-plugins", is_flag=True, help="Load only the plugins that are part of zoo.")
 @click.pass_context
 def zoo(context: click.Context, debug: bool, no_plugins: bool) -> None:
     """Search for a good image classifier, and trust the record of how it was found.
 
     \b
-    zoo tune --study digits_cnn    a search that takes seconds
-    zoo ui                         compare its trials in MLflow
+    zoo tune digits_cnn    a search that takes seconds
+    zoo ui                 compare its trials in MLflow
     """
     context.obj = debug
     if no_plugins:
-        os.environ["ZOO_PLUGINS"] = ""  # which every process that this one starts inherits
+        os.environ["ZOO_PLUGINS"] = ""  # inherited by every process that this one starts
 
 
 def main() -> None:
-    """Run the command line: one line for an error, exit status 2, no traceback unless `--debug`."""
+    """Run the command line. An error is one line and exit status 2, with a traceback only for `--debug`."""
     debug = "--debug" in sys.argv[1:]
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without a sign for "×" shows "?"
+    if isinstance(sys.stdout, io.TextIOWrapper):  # "?" on a terminal that cannot show "×"
         sys.stdout.reconfigure(errors="replace")
     try:
-        # click itself ends it, silently and with status 1, where the reader has gone: `zoo list | true`.
+        # click handles a closed pipe, `zoo list | true`: it exits silently with status 1.
         status = zoo.main(args=_arguments(), prog_name="zoo", standalone_mode=False)
     except click.exceptions.Abort:
         status = _fail("stopped", 130, debug=False)
@@ -99,35 +74,36 @@ def main() -> None:
     except ZooError as error:
         status = _fail(str(error), getattr(error, "exit_status", 2), debug)
     except Exception as error:
-        status = _fail(*_unforeseen(error), debug)
+        status = _fail(*_describe_unexpected(error), debug)
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def run() -> None:
-    """`main`, and then out at once: to free MLflow and pandas object by object takes a second."""
+    """Run `main`, then exit at once: Python needs a second to free MLflow's and pandas' objects."""
     try:
         main()
-    except SystemExit as ended:
+    except SystemExit as exit_request:
+        # No public function runs the exit handlers; tests/cli/test_startup.py fails if this one disappears.
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-        os._exit(ended.code if isinstance(ended.code, int) else 0)
+        os._exit(exit_request.code if isinstance(exit_request.code, int) else 0)
 
 
 def _arguments() -> list[str]:
-    """What is zoo's own, not a command's, may stand anywhere; nothing at all asks for help."""
-    anywhere = [argument for argument in sys.argv[1:] if argument in ("--debug", "--no-plugins")]
-    given = [argument for argument in sys.argv[1:] if argument not in anywhere]
-    return [*anywhere, *(given or ["--help"])]
+    """Return the arguments, `--help` if there are none. Options of `zoo` itself are moved to the front."""
+    global_options = [argument for argument in sys.argv[1:] if argument in ("--debug", "--no-plugins")]
+    others = [argument for argument in sys.argv[1:] if argument not in global_options]
+    return [*global_options, *(others or ["--help"])]
 
 
-def _unforeseen(error: Exception) -> tuple[str, int]:
-    """A mistake of zoo's own, and its exit status; unless nothing can work where zoo was started."""
+def _describe_unexpected(error: Exception) -> tuple[str, int]:
+    """Return message and exit status for an error that is a bug, or that a missing working folder caused."""
     try:
         Path.cwd()
     except FileNotFoundError:
-        return "The working folder is gone; cd to one that exists.", 2
+        return "The working folder no longer exists; cd to one that exists.", 2
     return f"zoo failed: {type(error).__name__}: {one_line(error)} (--debug shows where)", 1
 
 
@@ -139,6 +115,6 @@ def _fail(text: str, status: int, debug: bool) -> int:
     first, *rest = text.splitlines() or [""]
     print(f"error: {first}", file=sys.stderr)
     for line in rest:
-        # Each problem of a study file is a line of its own; details of one problem are indented.
+        # Each problem of a study file is a line of its own; the details of a problem are indented.
         print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
     return status

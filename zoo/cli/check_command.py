@@ -1,4 +1,4 @@
-"""`zoo check`: studies and plugins, without training and without Keras."""
+"""`zoo check`: check study files and plugins, without training and without Keras."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from zoo.cli import common
 from zoo.errors import StudyError, ZooError
 from zoo.registry import Registry
 from zoo.study import known_studies, load_study
@@ -13,9 +14,12 @@ from zoo.tuning.samplers import check_sampler
 
 
 @click.command("check")
-@click.argument("studies", nargs=-1)
+@common.several_studies
 def command(studies: tuple[str, ...]) -> None:
-    """Check STUDIES (names or paths; all that are known if none is given) and every plugin."""
+    """Check STUDIES (names or paths; by default all known studies) and every plugin.
+
+    Prints one line for each mistake. Trains nothing and does not load Keras.
+    """
     registry = Registry.load()
     problems = list(registry.problems)
     for study in studies or tuple(known_studies(Path.cwd())):
@@ -25,13 +29,11 @@ def command(studies: tuple[str, ...]) -> None:
         except ZooError as error:
             problems += str(error).splitlines()
         else:
-            click.echo(
-                f"study {study}: {definition.search.trials} trials, {definition.search.sampler}: in order"
-            )
+            search = definition.search
+            click.echo(f"study {study}: ok ({search.trials} trials, {search.sampler})")
     for plugin in registry.plugins:
         if plugin.state == "loaded":
-            click.echo(
-                f"plugin {plugin.name} of {plugin.origin}: registers {len(plugin.registered)}: in order"
-            )
+            click.echo(f"plugin {plugin.name} of {plugin.origin}: ok ({len(plugin.registered)} registered)")
     if problems:
         raise StudyError("\n".join(problems))
+    common.print_next(("zoo tune STUDY", "search for the best model of a study"))

@@ -1,34 +1,38 @@
-"""`zoo compare`: the trials of a study, best first."""
+"""`zoo compare`: show the trials of studies, best first."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from typing import TYPE_CHECKING
 
 import click
 
+from zoo.cli import common
+
 if TYPE_CHECKING:
     import pandas as pd
 
-_NAMES = ("dataset", "architecture", "augmentation")
-_DATASET = ("dataset.source", "dataset.warning", "dataset.digest")
-_HIDDEN = ("study", *_DATASET, "run_id", "model", "reason", "train_seconds", "seed")
+_COMPONENTS = ("dataset", "architecture", "augmentation")
+_NEVER_SHOWN = (
+    *("study", "dataset.source", "dataset.warning", "dataset.digest"),
+    *("run_id", "model", "reason", "train_seconds", "seed"),
+)
 
 
 @click.command("compare")
-@click.option(
-    "--study",
-    "studies",
-    multiple=True,
-    required=True,
-    metavar="STUDY",
-    help="A study's name; several may be given.",
-)
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N best.")
-@click.option("--csv", "as_csv", is_flag=True, help="Every column, as CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Every column, as JSON.")
+@common.several_studies
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N best trials of each study.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print every column as JSON.")
 def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bool) -> None:
-    """The trials of a study, best first, as MLflow has them."""
+    """Show the trials of STUDIES, best first, as recorded in MLflow.
+
+    \b
+    zoo compare mnist_cnn
+    zoo compare mnist_cnn mnist_wide_pair --top 3
+    """
+    common.check_recorded(studies, "STUDIES")
     from zoo.tracking import compare
 
     table = compare(*studies)
@@ -39,60 +43,59 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     elif as_json:
         click.echo(table.to_json(orient="records", indent=1))
     else:
-        click.echo(_shown(table))
+        click.echo(_fitting_table(table))
     for warning in filter(None, table["dataset.warning"].unique()):
-        click.echo(f"warning: {warning}", err=True)
+        common.print_note(f"warning: {warning}")
     digests = table["dataset.digest"].unique()
     if len(digests) > 1:
-        click.echo(
-            f"warning: these trials saw {len(digests)} different datasets; their figures cannot be compared",
-            err=True,
+        common.print_note(
+            f"warning: these trials used {len(digests)} different datasets; their metrics cannot be compared"
         )
     if not (as_csv or as_json):
-        click.echo(
-            f"next: zoo ui --study {studies[0]}   curves, figures and models of these trials in MLflow",
-            err=True,
-        )
+        purpose = "curves, figures and models of these trials in MLflow"
+        common.print_next((f"zoo ui {shlex.quote(studies[0])}", purpose))
 
 
-def _shown(table: pd.DataFrame) -> str:
-    """What a terminal has room for: what came of the trials, then what differs most between them."""
-    text = table.copy()
-    interrupted = text["reason"].astype(str).str.startswith("interrupted")
+def _fitting_table(table: pd.DataFrame) -> str:
+    """Return as many columns as fit into the terminal: the results, then the parameters that vary most."""
+    results = _result_columns(table)
+    text = table[results + _varied_columns(table, exclude=results)].copy()
+    interrupted = table["reason"].astype(str).str.startswith("interrupted")
     text["state"] = text["state"].mask(interrupted, "interrupted")
-    best = [name for name in map(str, text) if name.startswith("best_")]
-    outcome = ["trial", "state", *best, "parameters", *(["latency_ms"] if "latency_ms" in text else [])]
-    if text["study"].nunique() > 1:
-        outcome.insert(0, "study")
-    if "front" in text:  # of studies with several objectives
+    if "front" in text:  # only for a study with several objectives
         text["front"] = text["front"].eq(True).map({True: "*", False: ""})
-        outcome.insert(outcome.index("state") + 1, "front")
-    varied = {  # where it counts: what is of one architecture is empty for the others
-        name: text[name].dropna().astype(str).nunique()
-        for name in map(str, text)
-        if name not in (*outcome, *_HIDDEN)
-    }
-    most_varied = sorted(
-        (name for name in varied if varied[name] > 1), key=lambda name: (name not in _NAMES, -varied[name])
-    )
-    text = text[outcome + most_varied]
     for name in text:
         if text[name].dtype.kind == "f":
-            text[name] = text[name].map(_number)
+            text[name] = text[name].map(_format)
+    room = shutil.get_terminal_size((160, 24)).columns
     for width in range(len(text.columns), 0, -1):
         lines = text.iloc[:, :width].to_string(index=False, na_rep="")
-        if width <= len(outcome) or max(map(len, lines.splitlines())) <= _columns():
+        if width <= len(results) or max(map(len, lines.splitlines())) <= room:
             break
     left_out = list(text.columns[width:])
     note = f"\n(not shown: {', '.join(left_out)}; --csv has every column)" if left_out else ""
     return str(lines) + note
 
 
-def _number(value: float) -> str:
-    if value != value:  # nothing came of that trial
+def _result_columns(table: pd.DataFrame) -> list[str]:
+    best = [name for name in map(str, table) if name.startswith("best_")]
+    names = ["trial", "state", "front", *best, "parameters", "latency_ms"]
+    several = table["study"].nunique() > 1
+    return [*(["study"] if several else []), *(name for name in names if name in table)]
+
+
+def _varied_columns(table: pd.DataFrame, exclude: list[str]) -> list[str]:
+    # A parameter of one architecture is empty for the others, which does not make it vary.
+    counts = {
+        name: table[name].dropna().astype(str).nunique()
+        for name in map(str, table)
+        if name not in (*exclude, *_NEVER_SHOWN)
+    }
+    varied = [name for name, count in counts.items() if count > 1]
+    return sorted(varied, key=lambda name: (name not in _COMPONENTS, -counts[name]))
+
+
+def _format(value: float) -> str:
+    if value != value:  # NaN: a trial without this result
         return ""
     return f"{value:.0f}" if value == round(value) else f"{value:.5g}"
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size((160, 24)).columns

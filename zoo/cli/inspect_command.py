@@ -1,7 +1,8 @@
-"""`zoo inspect`: pictures of a dataset, a policy, a trial, and of what its network sees."""
+"""`zoo inspect`: draw a dataset, an augmentation policy, a trial, or a trained network."""
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 from pathlib import Path
@@ -10,260 +11,268 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import common
-from zoo.errors import ZooError, did_you_mean
+from zoo.cli.common import Command
+from zoo.cli.group import Group
+from zoo.errors import ZooError
 
 if TYPE_CHECKING:
     from zoo.inspection import Picture
-    from zoo.tuning.display import Display
 
-
-class Pictures(click.Group):
-    """The pictures, in the order in which somebody would look at them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            raise ZooError(f"There is no picture '{args[0]}'. {did_you_mean(args[0], self.commands)}")
-        return super().resolve_command(ctx, args)
-
-
-_output = click.option(
-    "--output", metavar="FILE", type=click.Path(path_type=Path), help="The PNG to write instead."
+_output_option = click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), help="Path of the PNG to write."
 )
-_of_dataset = common.options(
-    click.option("--study", metavar="STUDY", help="The dataset of this study, instead of a dataset's name."),
-    click.option(
+_image_option = click.option(
+    "--image", type=int, default=0, show_default=True, metavar="N", help="Number of the image."
+)
+
+
+def _dataset_options(command: Command) -> Command:
+    """Add DATASET, which may also be a study's name, with `--study`, `--set` and `--output`."""
+
+    @click.argument("dataset", required=False)
+    @click.option("--study", metavar="STUDY", help="Use the dataset of this study.")
+    @click.option(
         "--set",
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
-        help="A parameter of the dataset: --set count=500. With --study, as zoo tune takes it.",
-    ),
-    _output,
-)
-_image = click.option(
-    "--image", type=int, default=0, show_default=True, metavar="N", help="The image's number."
-)
+        help="A parameter of the dataset: --set count=500. With a study, as for zoo tune. May be repeated.",
+    )
+    @_output_option
+    @functools.wraps(command)
+    def with_dataset(*, dataset: str | None, study: str | None, **values: Any) -> Any:
+        if dataset is not None and study is None and _is_study(dataset):
+            dataset, study = None, dataset
+        return command(dataset=dataset, study=study, **values)
+
+    return with_dataset
 
 
-# Without a picture it shows its help itself: click would make an error of it, and one line of that.
-@click.group("inspect", cls=Pictures, invoke_without_command=True)
+def _is_study(name: str) -> bool:
+    """Return whether `name` is a study, and not also a dataset, which takes precedence."""
+    from zoo.registry import Registry
+    from zoo.study import known_studies
+
+    if name.endswith(".toml"):
+        return True
+    return name in known_studies(Path.cwd()) and name not in Registry.load().names("dataset")
+
+
+# click's own treatment of a missing picture is an error; this group prints its help instead.
+@click.group("inspect", cls=Group, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Draw a dataset, a policy, a trial, or what its network sees.
+    """Draw a dataset, an augmentation policy, a trial, or a trained network.
 
-    Each picture is written as a PNG, and its path is printed: into the working folder where it is of
-    a dataset, into the run's own figures where it is of a run. Images are numbered from 0, those of a
-    dataset in its training split, those of a run in its validation split.
+    Each command writes a PNG and prints its path. A picture of a dataset is written to the working
+    folder, a picture of a run to the run's folder. Images are numbered from 0: those of a dataset in its
+    training split, those of a run in its validation split.
 
     \b
     zoo inspect samples mnist
     zoo inspect augmentation affine mnist --set rotation=20
-    zoo inspect curves --study mnist_cnn
-    zoo inspect features --study mnist_cnn --trial 3 --layer conv2d_1 --image 7
+    zoo inspect curves mnist_cnn
+    zoo inspect features mnist_cnn --trial 3 --layer conv2d_1 --image 7
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 @command.command("samples")
-@click.argument("dataset", required=False)
-@_of_dataset
-def samples(dataset: str | None, **options: Any) -> None:
-    """Some images of every class of DATASET."""
+@_dataset_options
+def samples(**options: Any) -> None:
+    """Draw some images of every class of DATASET, or of a study's dataset."""
     from zoo import inspection
 
-    _print(inspection.samples(dataset, display=_display(), **options))
-    parameters = [f"dataset.{one.removeprefix('dataset.')}" for one in options["overrides"]]
-    of_study = []
-    if options["study"] is not None:  # of a study --set may say more than a dataset has
-        of_study = ["--study", options["study"]]
-        parameters = [one for one in options["overrides"] if one.startswith("dataset.")]
-    again = [*filter(None, [dataset]), *of_study, *(word for one in parameters for word in ("--set", one))]
-    _hint(f"zoo inspect augmentation affine {shlex.join(again)}", "what a policy makes of its images")
+    _print(inspection.samples(display=common.display(), **options))
+    arguments = [options["dataset"] or options["study"]]
+    for override in options["overrides"]:
+        # With a study, --set may also change other settings than those of its dataset.
+        if options["study"] is None or override.startswith("dataset."):
+            arguments += ["--set", f"dataset.{override.removeprefix('dataset.')}"]
+    _print_next(f"augmentation affine {shlex.join(arguments)}", "the same images, augmented")
 
 
 @command.command("augmentation")
 @click.argument("policy", required=False)
-@click.argument("dataset", required=False)
-@_of_dataset
-@_image
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="For other versions.")
-def augmentation(policy: str | None, dataset: str | None, **options: Any) -> None:
-    """What the augmentation POLICY makes of images of DATASET.
+@_dataset_options
+@_image_option
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the policy.")
+def augmentation(policy: str | None, **options: Any) -> None:
+    """Draw images of DATASET as the augmentation POLICY changes them.
 
-    Many versions of one image, and one version of several. --set sets the policy's parameters;
-    those of the dataset are --set dataset.KEY=VALUE. With --study, POLICY is by default the study's
-    own: the first that is not `none`.
+    Shows many versions of one image, and one version of several images. --set sets the parameters of the
+    policy, --set dataset.KEY=VALUE those of the dataset. For a study, POLICY can be left out: it is
+    the study's first policy other than `none`.
     """
-    common.begin_loading_keras()
+    common.start_loading_keras()
     from zoo import inspection
 
+    if policy is not None and options["dataset"] is None and options["study"] is None and _is_study(policy):
+        policy, options["study"] = None, policy
     policy = policy or _policy_of(options["study"])
-    _print(inspection.augmentation(policy, dataset, display=_display(), **options))
-    _hint(f"zoo show {policy}", "the parameters that --set takes, with their ranges")
+    _print(inspection.augmentation(policy, display=common.display(), **options))
+    common.print_next((f"zoo show {policy}", "the parameters that --set accepts, with their ranges"))
 
 
 @command.command("kernels")
-@click.argument("dataset", required=False)
-@_of_dataset
-@_image
-def kernels(dataset: str | None, **options: Any) -> None:
-    """What smoothing and edge-finding make of an image of DATASET.
+@_dataset_options
+@_image_option
+def kernels(**options: Any) -> None:
+    """Draw an image of DATASET, smoothed and with its edges detected.
 
-    The classic kernels: smoothing, horizontal, vertical and all edges.
+    Applies four classic kernels: smoothing, horizontal, vertical and all edges.
     """
     from zoo import inspection
 
-    _print(inspection.kernels(dataset, display=_display(), **options))
-    _hint("zoo inspect filters --study STUDY", "the kernels that a network of yours learned")
+    _print(inspection.kernels(display=common.display(), **options))
+    _print_next("filters STUDY", "the kernels that a trained network learned")
 
 
 @command.command("curves")
-@click.option("--study", metavar="STUDY", help="A study's name.")
+@common.study_argument(required=False)
 @click.option(
-    "--trial", "trials", type=int, multiple=True, metavar="N", help="One of its trials; may be repeated."
+    "--trial", "trials", type=int, multiple=True, metavar="N", help="A trial of the study; may be repeated."
 )
-@click.option("--run", metavar="FOLDER", help="A run's folder instead, such as zoo train prints.")
+@common.run_option
 @click.option(
-    "--top", type=click.IntRange(1, 8), default=8, show_default=True, metavar="N", help="So many in colour."
+    "--top",
+    type=click.IntRange(1, 8),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Number of trials drawn in colour.",
 )
-@_output
+@_output_option
 def curves(
     study: str | None, trials: tuple[int, ...], run: str | None, top: int, output: Path | None
 ) -> None:
-    """Learning curves, of one trial or of several compared.
+    """Draw the learning curves of one trial, or compare those of several.
 
-    With one --trial its training and validation curves; with several the validation curves of these;
-    with none those of all, the best in colour.
+    With one --trial, its training and validation curves; with several, their validation curves; without,
+    the validation curves of all trials, the best in colour.
     """
     from zoo import inspection
 
+    if run is None:
+        common.check_recorded(study, "STUDY or --run FOLDER")
     _print(inspection.curves(study, *trials, run=run, top=top, output=output))
     if study is not None:
-        _hint(f"zoo compare --study {shlex.quote(study)}", "what these trials trained, and what came of it")
+        common.print_next((f"zoo compare {shlex.quote(study)}", "parameters and results of these trials"))
+    else:
+        _print_next(f"confusion {common.run_arguments(None, None, run)}", "which classes it confuses")
 
 
 @command.command("confusion")
 @common.run_options
-@_output
+@_output_option
 def confusion(**options: Any) -> None:
-    """Which class a trial's model takes for which."""
+    """Draw the confusion matrix of a trial's model."""
     from zoo import inspection
 
-    _print(inspection.confusion(display=_display(), **options))
-    _hint(f"zoo inspect mistakes {_same_run(options)}", "one image of every class that it mistook")
+    _print(inspection.confusion(display=common.display(), **options))
+    _print_next(f"mistakes {_same_run(options)}", "for every class, an image that was mistaken for it")
 
 
 @command.command("mistakes")
 @common.run_options
-@_output
+@_output_option
 def mistakes(**options: Any) -> None:
-    """One mistake of every class: the most confident."""
+    """Draw one mistake of every class, the most confident one."""
     from zoo import inspection
 
-    _print(inspection.mistakes(display=_display(), **options))
-    _hint(f"zoo inspect predictions {_same_run(options)}", "how sure it is, also where it is right")
+    _print(inspection.mistakes(display=common.display(), **options))
+    _print_next(f"predictions {_same_run(options)}", "how certain the model is, also where it is right")
 
 
 @command.command("predictions")
 @common.run_options
 @click.option(
-    "--image", "images", type=int, multiple=True, metavar="N", help="An image's number; may be repeated."
+    "--image", "images", type=int, multiple=True, metavar="N", help="Number of an image; may be repeated."
 )
-@_output
+@_output_option
 def predictions(**options: Any) -> None:
-    """Images beside the probabilities of their classes.
+    """Draw images beside the predicted probabilities of their classes.
 
-    By default six of all validation images, and the six that the model is least certain of.
+    By default six images at equal distances, and the six of which the model is least certain.
     """
     from zoo import inspection
 
-    _print(inspection.predictions(display=_display(), **options))
+    _print(inspection.predictions(display=common.display(), **options))
     image = next(iter(options["images"]), 0)
-    _hint(f"zoo inspect features {_same_run(options)} --image {image}", "what the network sees in one")
+    _print_next(f"features {_same_run(options)} --image {image}", "the feature maps of one image")
 
 
 @command.command("features")
 @common.run_options
-@click.option("--layer", metavar="NAME", help="One layer, as zoo inspect layers lists it.")
-@_image
-@_output
+@click.option("--layer", metavar="NAME", help="One layer, as zoo inspect layers names it.")
+@_image_option
+@_output_option
 def features(**options: Any) -> None:
-    """What a network's layers make of an image: feature maps.
+    """Draw the feature maps of an image.
 
-    With --layer up to 64 maps of it; without, up to 12 of every convolution and pooling.
+    With --layer up to 64 maps of that layer, else up to 12 of every convolution and pooling layer.
     """
-    common.begin_loading_keras()
+    common.start_loading_keras()
     from zoo import inspection
 
-    _print(inspection.features(display=_display(), **options))
+    _print(inspection.features(display=common.display(), **options))
     if options["layer"] is None:
-        _hint(f"zoo inspect layers {_same_run(options)}", "the names that --layer takes")
+        _print_next(f"layers {_same_run(options)}", "the names that --layer accepts")
     else:
-        _hint(f"zoo inspect filters {_same_run(options)}", "what the first convolution looks for")
+        _print_next(f"filters {_same_run(options)}", "the filters of the first convolution")
 
 
 @command.command("filters")
 @common.run_options
-@_output
+@_output_option
 def filters(**options: Any) -> None:
-    """The filters that the first convolution learned."""
-    common.begin_loading_keras()
+    """Draw the filters that the first convolution learned."""
+    common.start_loading_keras()
     from zoo import inspection
 
-    _print(inspection.filters(display=_display(), **options))
-    _hint(f"zoo inspect features {_same_run(options)}", "what they and the later ones make of an image")
+    _print(inspection.filters(display=common.display(), **options))
+    _print_next(f"features {_same_run(options)}", "the feature maps of an image")
 
 
 @command.command("layers")
 @common.run_options
 def layers(**options: Any) -> None:
-    """A network's layers, their shapes and parameters, as text."""
-    common.begin_loading_keras()
+    """Print the layers of a network with their shapes and parameters."""
+    common.start_loading_keras()
     from zoo import inspection
 
-    click.echo(str(inspection.layers(display=_display(), **options)))
-    _hint(f"zoo inspect features {_same_run(options)} --layer NAME", "the maps of one of them")
+    click.echo(str(inspection.layers(display=common.display(), **options)))
+    _print_next(f"features {_same_run(options)} --layer NAME", "the feature maps of one layer")
 
 
 def _policy_of(study: str | None) -> str:
-    """The first policy of a study that does anything."""
+    """Return the first policy of a study that changes images.
+
+    Raises:
+        ZooError: there is no study, or the study has no such policy.
+    """
     from zoo.registry import Registry
     from zoo.study import load_study
 
     if study is None:
-        raise ZooError("Which policy, and whose images? Name both, or with --study STUDY a study")
+        raise ZooError("Missing arguments: name a policy and a dataset, or a study.")
     for name in load_study(study, Registry.load()).augmentation.spaces:
         if name != "none":
             return name
-    again = f"zoo inspect augmentation affine --study {shlex.quote(study)}"
-    raise ZooError(f"The study '{study}' augments nothing; name a policy: {again}")
-
-
-def _display() -> Display:
-    return common.display(quiet=False)
+    again = f"zoo inspect augmentation affine {shlex.quote(study)}"
+    raise ZooError(f"The study '{study}' has no augmentation; name a policy: `{again}`")
 
 
 def _print(picture: Picture) -> None:
-    """The picture's path, as short as it can be typed here."""
+    """Print the path of `picture`, relative to the working folder if it lies below it."""
     path = picture.path
     click.echo(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _hint(line: str, why: str) -> None:
-    click.echo(f"next: {line}   {why}", err=True)
+def _print_next(arguments: str, purpose: str) -> None:
+    common.print_next((f"zoo inspect {arguments}", purpose))
 
 
 def _same_run(options: dict[str, Any]) -> str:
-    return _run_options(options["study"], options["trial"], options["run"])
-
-
-def _run_options(study: str | None, trial: int | None, run: str | None) -> str:
-    if run is not None:
-        return f"--run {shlex.quote(run)}"
-    return f"--study {shlex.quote(study or '')}" + (f" --trial {trial}" if trial is not None else "")
+    return common.run_arguments(options["study"], options["trial"], options["run"])

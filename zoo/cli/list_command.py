@@ -1,4 +1,4 @@
-"""`zoo list`: what is registered, and which studies there are."""
+"""`zoo list`: list what plugins registered, and the studies that can be named."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from zoo.cli import common
 from zoo.registry import KINDS, Component, Registry
 from zoo.study import known_studies
 
@@ -17,40 +18,42 @@ _HEADINGS = {"dataset": "datasets", "architecture": "architectures", "augmentati
 @click.argument(
     "kind", required=False, metavar="[KIND]", type=click.Choice([*(f"{kind}s" for kind in KINDS), "studies"])
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@common.json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """What is registered, and which studies there are.
+    """List datasets, architectures, augmentation policies and studies.
 
-    KIND shows one kind alone: datasets, architectures, augmentations or studies.
+    KIND limits the list to one kind: datasets, architectures, augmentations or studies.
     """
     registry = Registry.load()
-    entries = [entry for entry in registry.entries() if kind in (None, f"{entry.kind}s")]
+    components = [one for one in registry.entries() if kind in (None, f"{one.kind}s")]
     studies = known_studies(Path.cwd()) if kind in (None, "studies") else {}
     if as_json:
-        facts = {"registered": [_facts(entry) for entry in entries], "studies": list(studies)}
-        click.echo(json.dumps(facts, indent=1))
+        document = {"registered": [_facts(one) for one in components], "studies": list(studies)}
+        click.echo(json.dumps(document, indent=1))
     else:
-        _print(entries, studies)
+        _print(components, studies)
     for problem in registry.problems:
-        click.echo(f"warning: {problem}", err=True)
+        common.print_note(f"warning: {problem}")
+    if not as_json:
+        common.print_next(("zoo show NAME", "one of them in full"))
 
 
-def _print(entries: list[Component], studies: dict[str, Path]) -> None:
-    width = max((len(name) for name in [*(entry.name for entry in entries), *studies]), default=0)
+def _print(components: list[Component], studies: dict[str, Path]) -> None:
+    width = max((len(name) for name in [*(one.name for one in components), *studies]), default=0)
     for kind, heading in _HEADINGS.items():
-        of_kind = [entry for entry in entries if entry.kind == kind]
+        of_kind = [one for one in components if one.kind == kind]
         if of_kind:
             click.echo(click.style(heading, bold=True))
-        for entry in of_kind:
-            click.echo(f"  {entry.name:<{width}}  {entry.description}  [{entry.origin}]")
+        for one in of_kind:
+            click.echo(f"  {one.name:<{width}}  {one.description}  [{one.origin}]")
     if studies:
         click.echo(click.style("studies", bold=True))
     for name, path in studies.items():
-        click.echo(f"  {name:<{width}}  {_opening(path)}")
+        click.echo(f"  {name:<{width}}  {_description(path)}")
 
 
-def _opening(path: Path) -> str:
-    """The first line of the comment a study opens with."""
+def _description(path: Path) -> str:
+    """Return the first line of a study file if it is a comment."""
     try:
         first = path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0]
     except OSError as error:
@@ -58,11 +61,7 @@ def _opening(path: Path) -> str:
     return first.lstrip("# ").rstrip() if first.startswith("#") else ""
 
 
-def _facts(entry: Component) -> dict[str, str]:
+def _facts(component: Component) -> dict[str, str]:
     return {
-        "kind": entry.kind,
-        "name": entry.name,
-        "description": entry.description,
-        "distribution": entry.distribution,
-        "version": entry.version,
+        name: getattr(component, name) for name in ("kind", "name", "description", "distribution", "version")
     }

@@ -1,4 +1,4 @@
-"""`zoo plugins`: the installed plugins and what they registered; and the commands for their authors."""
+"""`zoo plugins`: list the installed plugins, with commands for plugin authors below it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from typing import Any
 
 import click
 
-from zoo.cli import Commands
+from zoo.cli import common
+from zoo.cli.group import Group
 from zoo.registry import HOOKS, Plugin, Registry
 
-# command -> its one line in `zoo plugins --help`; its module is zoo/cli/plugins_NAME.py
+# Help lines by command name. The module of a command is zoo/cli/plugins_NAME.py.
 COMMANDS = {
-    "new": "Begin a plugin: write a whole distribution.",
-    "check": "Whether a plugin keeps the contract: the conformance kit.",
+    "new": "Start a new plugin: write a distribution that works.",
+    "check": "Run the conformance kit on a plugin.",
 }
 
 
-class PluginCommands(Commands):
-    """What `zoo plugins` has below it."""
-
-    table = COMMANDS
-    module = "zoo.cli.plugins_{}"
-    prefix = "plugins "
-
-
-@click.group("plugins", cls=PluginCommands, invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.group(
+    "plugins",
+    cls=Group,
+    lazy_commands=COMMANDS,
+    module="zoo.cli.plugins_{}",
+    invoke_without_command=True,
+)
+@common.json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """The installed plugins and what they registered."""
+    """List the installed plugins and what they registered."""
     if context.invoked_subcommand is None:
         _list(as_json)
 
@@ -41,25 +40,27 @@ def _list(as_json: bool) -> None:
     else:
         _print(registry.plugins)
     for problem in registry.problems:
-        click.echo(f"warning: {problem}", err=True)
+        common.print_note(f"warning: {problem}")
+    if not as_json:
+        common.print_next(("zoo plugins check NAME", "run the conformance kit on one of them"))
 
 
 def _print(plugins: list[Plugin]) -> None:
-    rows = [(one.origin, one.name, one.state, _load_time(one), _offered(one)) for one in plugins]
+    rows = [(one.origin, one.name, one.state, _load_time(one), _registrations(one)) for one in plugins]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for origin, name, state, load_time, offered in rows:
+    for origin, name, state, load_time, registrations in rows:
         line = f"{origin:<{widths[0]}}  {name:<{widths[1]}}  {state:<{widths[2]}}  {load_time:>{widths[3]}}"
-        click.echo(f"{line}  {offered}".rstrip())
+        click.echo(f"{line}  {registrations}".rstrip())
 
 
 def _load_time(plugin: Plugin) -> str:
     return f"{plugin.seconds * 1000:.0f} ms" if plugin.state == "loaded" else ""
 
 
-def _offered(plugin: Plugin) -> str:
-    """Each hook with what it registered: `register_datasets: digits, mnist`."""
+def _registrations(plugin: Plugin) -> str:
+    """Return each hook with what it registered: `register_datasets: digits, mnist`."""
     return "; ".join(
-        f"{hook}: {', '.join(entry.name for entry in plugin.registered if HOOKS[entry.kind] == hook)}"
+        f"{hook}: {', '.join(one.name for one in plugin.registered if HOOKS[one.kind] == hook)}"
         for hook in plugin.hooks
         if plugin.state == "loaded"
     )
@@ -74,5 +75,5 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "problem": plugin.problem,
         "load_seconds": round(plugin.seconds, 4),
         "hooks": plugin.hooks,
-        "registered": [f"{entry.kind} {entry.name}" for entry in plugin.registered],
+        "registered": [f"{one.kind} {one.name}" for one in plugin.registered],
     }

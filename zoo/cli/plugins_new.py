@@ -1,4 +1,4 @@
-"""`zoo plugins new NAME`: a distribution to begin with."""
+"""`zoo plugins new NAME`: write a distribution to start from."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from pathlib import Path
 
 import click
 
+from zoo.cli import common
 from zoo.registry import KINDS, Registry
 from zoo.scaffold import LICENSES, write_plugin
 
 
 @click.command("new")
 @click.argument("name")
-@click.option(
-    "--kind", required=True, type=click.Choice(list(KINDS)), help="What the plugin is to have in it."
-)
-@click.option("--folder", metavar="FOLDER", help="Where to; a new folder called NAME by default.")
+@click.option("--kind", required=True, type=click.Choice(list(KINDS)), help="What the plugin registers.")
+@click.option("--folder", metavar="FOLDER", help="Folder to write to; by default a new one called NAME.")
 @click.option("--author", default="", metavar="TEXT", help='For LICENSE and pyproject.toml: "Ada Lovelace".')
 @click.option(
     "--license",
@@ -24,20 +23,22 @@ from zoo.scaffold import LICENSES, write_plugin
     type=click.Choice(list(LICENSES)),
     default="apache-2.0",
     show_default=True,
-    help="Under which others may use it.",
+    help="License of the plugin.",
 )
 def command(name: str, kind: str, folder: str | None, author: str, license_key: str) -> None:
-    """Begin a plugin: write the distribution NAME, which works and passes its own tests.
+    """Write the distribution NAME, a plugin that works and passes its own tests.
 
     zoo plugins new zoo-mynet --kind architecture
     """
-    place = Path(folder if folder is not None else name)
-    files = write_plugin(name, kind, place, Registry.load(), author=author, license=license_key)
+    path = Path(folder if folder is not None else name)
+    files = write_plugin(name, kind, path, Registry.load(), author=author, license=license_key)
     width = max(map(len, files))
-    click.echo(f"{place}/")
-    for path, purpose in files.items():
-        click.echo(f"  {path:<{width}}  {purpose}")
-    click.echo(f"next: cd {shlex.quote(str(place))}")
-    click.echo("      pip install -e '.[test]'")
-    click.echo("      pytest")
-    click.echo(f"      zoo plugins check {name}")
+    click.echo(f"{path}/")
+    for file, purpose in files.items():
+        click.echo(f"  {file:<{width}}  {purpose}")
+    common.print_next(
+        (f"cd {shlex.quote(str(path))}", ""),
+        ("pip install -e '.[test]'", ""),
+        ("pytest", ""),
+        (f"zoo plugins check {name}", ""),
+    )

@@ -1,12 +1,11 @@
-"""`zoo show NAME`: one dataset, architecture, augmentation policy or study in full."""
+"""`zoo show NAME`: show a dataset, architecture, augmentation policy or study in full."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import sys
+import shlex
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -23,23 +22,25 @@ from zoo.study import StudyDefinition, find_study, known_studies, load_study, re
 
 @click.command("show")
 @click.argument("name")
+@click.option("--layers", is_flag=True, help="Also build an architecture and print its layers; loads Keras.")
 @click.option(
-    "--layers", is_flag=True, help="Also build it at its defaults: layer table, parameters (loads Keras)."
+    "--shape",
+    default="28x28x1",
+    show_default=True,
+    metavar="HEIGHTxWIDTHxCHANNELS",
+    help="Shape of the images, for --layers.",
 )
 @click.option(
-    "--shape", default="28x28x1", show_default=True, help="Images for --layers: HEIGHTxWIDTHxCHANNELS."
-)
-@click.option(
-    "--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Classes for --layers."
+    "--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Classes, for --layers."
 )
 @click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Another value than the default, for --layers: --set dropout=0.5.",
+    help="Value of a parameter, for --layers: --set dropout=0.5; may be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@common.json_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -50,39 +51,43 @@ def command(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """What NAME is: its parameters with range, default and condition. A study may be given by path."""
-    _check_together(context, layers, as_json)
+    """Show NAME: its parameters with range, default and condition.
+
+    NAME is a dataset, an architecture, an augmentation policy, or a study (name or path).
+    """
+    _check_options(context, layers, as_json)
     registry = Registry.load()
-    entries = _entries(name, registry)
+    components = _components(name, registry)
     input_shape, values = common.image_shape(shape), {}
     if layers:
-        architecture = next((entry for entry in entries if entry.kind == "architecture"), None)
+        architecture = next((one for one in components if one.kind == "architecture"), None)
         if architecture is None:
-            raise ZooError(f"--layers shows an architecture, but '{name}' is none.")
+            raise ZooError(f"--layers: expected an architecture, got '{name}'")
         values = _values(architecture.space, overrides)
-    if not entries:
+    if not components:
         _show_study(name, load_study(name, registry), as_json)
     elif as_json:
-        click.echo(json.dumps([_facts(entry) for entry in entries], indent=1))
+        click.echo(json.dumps([_facts(one) for one in components], indent=1))
     else:
-        for entry in entries:
-            _print_entry(entry)
-            if layers and entry.kind == "architecture":
-                _print_layers(entry, input_shape, classes, values)
+        for component in components:
+            _print_component(component)
+            if layers and component.kind == "architecture":
+                _print_layers(component, input_shape, classes, values)
+        common.print_next(_next_step(components[0], layers))
 
 
-def _check_together(context: click.Context, layers: bool, as_json: bool) -> None:
-    """What would be passed by without a word is a mistake."""
+def _check_options(context: click.Context, layers: bool, as_json: bool) -> None:
+    """Raise ZooError for an option that would have no effect."""
     for option in ("shape", "classes", "overrides"):
         if not layers and context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
-            shown = "--set" if option == "overrides" else f"--{option}"
-            raise ZooError(f"{shown} is for --layers; add that, or leave {shown} out.")
+            flag = "--set" if option == "overrides" else f"--{option}"
+            raise ZooError(f"{flag} has an effect only with --layers; add --layers, or leave {flag} out.")
     if layers and as_json:
-        raise ZooError("--layers prints a table, which --json has not; leave one of them out.")
+        raise ZooError("--layers and --json cannot be combined; leave one of them out.")
 
 
-def _entries(name: str, registry: Registry) -> list[Component]:
-    """What is registered as `name`; nothing, where it is a study."""
+def _components(name: str, registry: Registry) -> list[Component]:
+    """Return what is registered as `name`; [] for a study."""
     registered = {one for kind in KINDS for one in registry.names(kind)}
     if name in registered:
         return registry.find(name)
@@ -90,7 +95,7 @@ def _entries(name: str, registry: Registry) -> list[Component]:
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
-    if left_out := registry.told_left_out():  # it is probably theirs: no list of all the others
+    if left_out := registry.told_left_out():  # it probably belongs to one of them, so a list would not help
         hint = f"{left_out.removesuffix('.')}." + (f" {hint}" if hint.startswith("Did you mean") else "")
     raise PluginError(f"Nothing is registered as '{name}'. {hint}")
 
@@ -100,23 +105,24 @@ def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:
         click.echo(json.dumps({"study": definition.name, "space": definition.space_as_json()}, indent=1))
         return
     click.echo(read_study(find_study(name, Path.cwd())))
-    for searched in (definition.architecture, definition.augmentation):
-        for one, space in searched.spaces.items():
-            _print_space(f"{searched.kind} {one}", space)
+    for component_space in (definition.architecture, definition.augmentation):
+        for component, space in component_space.spaces.items():
+            _print_space(f"{component_space.kind} {component}", space)
     _print_space("training", definition.training)
+    common.print_next((f"zoo tune {shlex.quote(name)}", "search for its best model"))
 
 
-def _print_entry(entry: Component) -> None:
-    click.echo(f"{entry.kind} {click.style(entry.name, bold=True)}  [{entry.origin}]")
-    documentation = inspect.getdoc(entry.function)
+def _print_component(component: Component) -> None:
+    click.echo(f"{component.kind} {click.style(component.name, bold=True)}  [{component.origin}]")
+    documentation = inspect.getdoc(component.function)
     if documentation:
         click.echo(f"\n{documentation}")
     click.echo()
-    _print_space("", entry.space, of_study=False)
+    _print_space("", component.space, of_study=False)
 
 
 def _print_space(heading: str, space: Space, of_study: bool = True) -> None:
-    rows = [("parameter", "range", "default", "counts when"), *_rows(space, of_study)]
+    rows = [("parameter", "range", "default", "active when"), *_rows(space, of_study)]
     if heading:
         click.echo(click.style(heading, bold=True))
     if len(rows) == 1:
@@ -125,14 +131,13 @@ def _print_space(heading: str, space: Space, of_study: bool = True) -> None:
     lines = [line for row in rows for line in _wrapped(row)]
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
     for line in lines:
-        click.echo(
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        click.echo(f"  {'  '.join(cells)}".rstrip())
     click.echo()
 
 
 def _wrapped(row: tuple[str, str, str, str]) -> Iterator[tuple[str, str, str, str]]:
-    """The lines of one row: a long range, such as forty names, goes on below itself."""
+    """Yield the lines of a row; a long range, such as forty names, takes several."""
     name, domain, default, when = row
     first, *others = wrap(domain, 72) or [""]
     yield name, first, default, when
@@ -143,29 +148,28 @@ def _wrapped(row: tuple[str, str, str, str]) -> Iterator[tuple[str, str, str, st
 def _rows(space: Space, of_study: bool) -> Iterator[tuple[str, str, str, str]]:
     for name, parameter in space.items():
         conditions = (parameter.domain.when or {}).items()
-        when = " and ".join(f"{other} = {_any_of(wanted)}" for other, wanted in conditions)
-        default = "" if parameter.default is REQUIRED else _written(parameter.default)
+        when = " and ".join(f"{other} = {_alternatives(expected)}" for other, expected in conditions)
+        default = "" if parameter.default is REQUIRED else _as_toml(parameter.default)
         yield name, f"{parameter.domain}{_note(parameter, of_study)}", default, when
 
 
 def _note(parameter: Parameter, of_study: bool) -> str:
     if parameter.searched:
         return ""
-    is_setting = not of_study and not isinstance(parameter.domain, Plain)
-    return "  (kept; a table searches it)" if is_setting else "  (set, not searched)"
+    is_searchable = not of_study and not isinstance(parameter.domain, Plain)
+    return "  (not searched by default)" if is_searchable else "  (not searched)"
 
 
-def _any_of(wanted: Any) -> str:
-    return " or ".join(map(_written, wanted)) if isinstance(wanted, list | tuple) else _written(wanted)
+def _alternatives(values: Any) -> str:
+    return " or ".join(map(_as_toml, values)) if isinstance(values, list | tuple) else _as_toml(values)
 
 
-def _written(value: Any) -> str:
-    """As a study file would write it."""
+def _as_toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
 def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
-    """The defaults, with what `--set KEY=VALUE` says instead."""
+    """Return the defaults, overridden by each `--set KEY=VALUE`."""
     table = dict(common.key_and_value(override, "dropout=0.5") for override in overrides)
     try:
         return space.narrow(table).defaults()
@@ -173,31 +177,40 @@ def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
         raise StudyError(f"--set: {error}") from None
 
 
-def _print_layers(entry: Component, shape: tuple[int, ...], classes: int, values: dict[str, Any]) -> None:
-    if sys.stderr.isatty():
-        click.echo("loading Keras …", err=True)
-    from zoo.training import backend
-
-    with backend.muted():
-        import_module("keras")
+def _print_layers(component: Component, shape: tuple[int, ...], classes: int, values: dict[str, Any]) -> None:
+    common.load_keras()
     from zoo.training.model import summary
 
     try:
-        network = entry.function(shape, classes, **values)
+        network = component.function(shape, classes, **values)
     except ZooError:
         raise
     except Exception as error:
-        told = f"The architecture '{entry.name}' of {entry.origin}"
-        raise PluginError(f"{told} raised {type(error).__name__}: {one_line(error)}") from error
+        raise PluginError(
+            f"The architecture '{component.name}' of {component.origin} raised "
+            f"{type(error).__name__}: {one_line(error)}"
+        ) from error
     click.echo(summary(network))
 
 
-def _facts(entry: Component) -> dict[str, Any]:
+def _next_step(component: Component, has_layers: bool) -> tuple[str, str]:
+    if component.kind == "dataset":
+        required = [name for name, one in component.space.items() if one.default is REQUIRED]
+        settings = "".join(f" --set {name}=…" for name in required)
+        return f"zoo inspect samples {component.name}{settings}", "images of every class"
+    if component.kind == "augmentation":
+        return f"zoo inspect augmentation {component.name} DATASET", "images of a dataset, augmented"
+    if not has_layers:
+        return f"zoo show {component.name} --layers", "its layers, built with these defaults"
+    return f"zoo plugins check {component.name}", "run the conformance kit on it"
+
+
+def _facts(component: Component) -> dict[str, Any]:
     return {
-        "kind": entry.kind,
-        "name": entry.name,
-        "description": entry.description,
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "parameters": entry.space.as_json(),
+        "kind": component.kind,
+        "name": component.name,
+        "description": component.description,
+        "distribution": component.distribution,
+        "version": component.version,
+        "parameters": component.space.as_json(),
     }

@@ -1,6 +1,9 @@
-"""`zoo train`: a study's baseline, or one of its trials again."""
+"""`zoo train`: train a study's baseline, or one of its trials again."""
 
 from __future__ import annotations
+
+import shlex
+from typing import Any
 
 import click
 
@@ -8,26 +11,29 @@ from zoo.cli import common
 
 
 @click.command("train")
-@common.study_option
+@common.study_argument(required=True)
 @click.option(
     "--trial",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Train trial N again, same parameters, same seed.",
+    help="Train trial N again, with the same parameters and seed, instead of the baseline.",
 )
 @common.set_option
-@click.option("--name", metavar="NAME", help="The study is recorded under this name.")
+@click.option("--name", metavar="NAME", help="The name under which the study is recorded.")
 @common.quiet_option
-def command(study: str, trial: int | None, overrides: tuple[str, ...], name: str | None, quiet: bool) -> None:
-    """Train STUDY's baseline, or one of its trials again, outside the search.
+def command(quiet: bool, **options: Any) -> None:
+    """Train the baseline of STUDY, or one of its trials again, outside the study.
 
-    It becomes a run of its own in the study's MLflow experiment.
+    It is recorded as a separate run in the study's MLflow experiment.
+
+    \b
+    zoo train mnist_cnn
+    zoo train mnist_cnn --trial 3
     """
-    common.begin_loading_keras()
+    common.start_loading_keras()
     from zoo.tuning import train
-    from zoo.tuning.display import told
 
-    result = train(study, trial=trial, overrides=overrides, name=name, display=common.display(quiet))
+    result = train(**options, display=common.display(quiet), command=common.command_line())
     value = result.summary[f"best_{result.objective}"]
     if result.folds:
         spread = result.summary[f"best_{result.objective}_std"]
@@ -37,4 +43,7 @@ def command(study: str, trial: int | None, overrides: tuple[str, ...], name: str
     click.echo(f"{result.objective} {value:.4f} {where}")
     click.echo(f"model: {result.folder / 'model.keras'}")
     if not quiet:
-        told(f"next: zoo ui   its curves and figures, in the experiment {result.study}")
+        common.print_next(
+            (f"zoo ui {shlex.quote(result.study)}", "its curves and figures, in the experiment of the study"),
+            (f"zoo evaluate --run {shlex.quote(str(result.folder))}", "its score on the test split"),
+        )

@@ -1,10 +1,9 @@
-"""`zoo tune`: search for a good model, as a study says."""
+"""`zoo tune`: search for the best model of a study."""
 
 from __future__ import annotations
 
 import shlex
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,93 +14,68 @@ if TYPE_CHECKING:
 
 
 @click.command("tune")
-@common.study_option
+@common.study_argument(required=True)
+@click.option("--trials", type=int, metavar="N", help="Total number of trials; overrides the study's.")
+@click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials at the same time.")
 @click.option(
-    "--trials", type=int, metavar="N", help="The study's number of trials in all, instead of its own."
+    "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
-@click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials at once.")
-@click.option(
-    "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp, instead of the study's."
-)
-@click.option("--pruner", metavar="NAME", help="median, hyperband or none, instead of the study's.")
+@click.option("--pruner", metavar="NAME", help="median, hyperband or none; overrides the study's.")
 @common.set_option
-@click.option("--name", metavar="NAME", help="Record it under this name instead of the study's.")
-@click.option("--storage", metavar="URL", help="Optuna storage instead of mlruns/optuna.db.")
+@click.option("--name", metavar="NAME", help="Record the study under this name.")
+@click.option("--storage", metavar="URL", help="Optuna storage; mlruns/optuna.db by default.")
 @click.option(
-    "--accept-versions", is_flag=True, help="Go on with a study although versions or code of plugins changed."
+    "--accept-versions", is_flag=True, help="Resume although versions or code of the study's plugins changed."
 )
 @common.quiet_option
-def command(
-    study: str,
-    trials: int | None,
-    jobs: int,
-    sampler: str | None,
-    pruner: str | None,
-    overrides: tuple[str, ...],
-    name: str | None,
-    storage: str | None,
-    accept_versions: bool,
-    quiet: bool,
-) -> int:
-    """Search for a good model, as STUDY says.
+def command(quiet: bool, **options: Any) -> int:
+    """Search for the best model of STUDY, a study's name or the path of its file.
 
-    A study that was begun goes on: the same command again resumes it. Ctrl-C once ends it
-    cleanly, twice at once.
+    The same command again resumes a study. Ctrl-C once stops it cleanly, twice at once.
 
     \b
-    zoo tune --study digits_cnn
-    zoo tune --study mnist_cnn --trials 8 --jobs 2
-    zoo tune --study mnist_cnn --set training.epochs=3 --name mnist_quick
+    zoo tune digits_cnn
+    zoo tune mnist_cnn --trials 8 --jobs 2
+    zoo tune mnist_cnn --set training.epochs=3 --name mnist_quick
     """
-    common.begin_loading_keras()
+    common.start_loading_keras()
     from zoo.tuning import tune
-    from zoo.tuning.display import told
 
-    result = tune(
-        study,
-        trials=trials,
-        jobs=jobs,
-        sampler=sampler,
-        pruner=pruner,
-        overrides=overrides,
-        name=name,
-        storage=storage,
-        accept_versions=accept_versions,
-        display=common.display(quiet),
-    )
+    typed = common.command_line()
+    result = tune(**options, display=common.display(quiet), command=typed)
     if result.interrupted is not None:
-        again = shlex.join(["zoo", *sys.argv[1:]])
-        told(f"stopped with {result.done} of {result.total} trials done; go on with: {again}")
+        common.print_note(f"stopped with {result.done} of {result.total} trials done; resume with: {typed}")
         return result.interrupted
     if result.rejected:
-        told(
+        common.print_note(
             f"{result.rejected} of {result.done} trials were not trained: "
             f"their networks have more than {result.max_parameters:,} parameters (max_parameters)"
         )
     if result.best is None:
-        told("no trial was completed")
+        common.print_note(f"no trial was completed; see why with: zoo compare {shlex.quote(result.study)}")
         return 1
-    _print(result, result.best, quiet)
+    _print_result(result, result.best)
+    if not quiet:
+        study = shlex.quote(result.study)
+        common.print_next(
+            (f"zoo compare {study}", "the trials, best first"),
+            (f"zoo ui {study}", "the same in MLflow's UI, with curves and figures"),
+        )
     return 0
 
 
-def _print(result: TuneResult, best: tuple[int, float], quiet: bool) -> None:
-    from zoo.tuning.display import told, value_text
+def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
+    from zoo.tuning.display import value_text
 
     if len(result.objectives) > 1:
         for number, values in result.front.items():
-            reached = ", ".join(value_text(metric, value) for metric, value in values.items())
-            click.echo(f"front: trial {number}, {reached}")
+            results = ", ".join(value_text(metric, value) for metric, value in values.items())
+            click.echo(f"front: trial {number}, {results}")
     number, value = best
-    tested = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
-    chosen = f" ({result.architecture})" if result.architecture else ""
-    click.echo(f"best: trial {number}{chosen}, {value_text(result.objective, value)}{tested}")
+    score = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
+    architecture = f" ({result.architecture})" if result.architecture else ""
+    click.echo(f"best: trial {number}{architecture}, {value_text(result.objective, value)}{score}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
-    if result.warning:  # that of the start is far up by now
+    if result.warning:  # repeated, since the one at the start has scrolled away
         click.echo(f"data: {result.source}")
-        told(f"warning: {result.warning}")
-    if not quiet:
-        told(
-            f"next: zoo compare --study {result.study}   the trials, best first\n"
-            f"      zoo ui --study {result.study}        the same in MLflow's UI, with curves and figures"
-        )
+        common.print_note(f"warning: {result.warning}")

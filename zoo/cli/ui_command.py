@@ -1,4 +1,4 @@
-"""`zoo ui`: MLflow's user interface on the store that zoo records in."""
+"""`zoo ui`: MLflow's user interface on the store in which zoo records."""
 
 from __future__ import annotations
 
@@ -11,92 +11,88 @@ from collections.abc import Callable
 
 import click
 
+from zoo.cli import common
 from zoo.errors import ZooError
 
-_ASK_AGAIN_SECONDS = 0.1
+_POLL_INTERVAL_S = 0.1
 
 
 @click.command("ui")
-@click.option(
-    "--study", metavar="STUDY", help="Print the address of this study's trials, charts beside them."
-)
+@common.study_argument(required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=5000,
     show_default=True,
-    help="Port; the next free one if it is taken.",
+    help="Port to listen on; the next free one if it is taken.",
 )
 def command(study: str | None, host: str, port: int) -> int:
-    """Open MLflow's UI on the record, until Ctrl-C.
+    """Open MLflow's UI on the recorded studies, until Ctrl-C.
 
-    Prints its address once it answers; where MLFLOW_TRACKING_URI names a server, that is all.
+    Prints the address once the page can be opened: with STUDY, of the study's trials with their charts.
+    If MLFLOW_TRACKING_URI names a server, only prints the address there.
     """
-    from zoo.tracking import (
-        free_port,
-        study_page,
-        tracking_uri,
-        ui_address,
-        ui_answers,
-        ui_command,
-        ui_environment,
-    )
+    from zoo import tracking
 
-    uri = tracking_uri()
+    uri = tracking.tracking_uri()
     try:
-        chosen = free_port(host, port)
+        port = tracking.free_port(host, port)
     except OSError as error:
         raise ZooError(f"zoo cannot listen on {host}: {error.strerror or error}") from None
-    arguments = ui_command(uri, host, chosen)
-    address = ui_address(uri, host, chosen)
-    page = address + (study_page(study) if study is not None else "")
+    arguments = tracking.ui_command(uri, host, port)
+    address = tracking.ui_address(uri, host, port)
+    page = address + (tracking.study_page(study) if study is not None else "")
     if not arguments:
         click.echo(page)
         return 0
     click.echo("starting MLflow's UI …", err=True)
 
-    def tell() -> None:
+    def print_address() -> None:
         click.echo(page)
         click.echo(f"showing {uri}; Ctrl-C ends it", err=True)
 
-    return _serve(arguments, ui_environment(), lambda: ui_answers(address), tell)
+    environment = tracking.ui_environment()
+    return _serve(arguments, environment, lambda: tracking.ui_answers(address), print_address)
 
 
 def _serve(
-    arguments: list[str], environment: dict[str, str], answers: Callable[[], bool], tell: Callable[[], None]
+    arguments: list[str],
+    environment: dict[str, str],
+    answers: Callable[[], bool],
+    on_ready: Callable[[], None],
 ) -> int:
-    """Run the server until it ends or a signal ends it, with nothing of its own words on stdout.
+    """Run the server until it ends or a signal ends it; return its exit status. Its output goes to stderr.
 
     Args:
-        tell: called once, when it `answers`.
+        on_ready: called once, when `answers` returns True.
     """
     server: subprocess.Popen[bytes] | None = None
-    ended = False
+    is_stopped = False
 
-    def end(*_: object) -> None:
-        nonlocal ended
-        ended = True
+    def stop(*_: object) -> None:
+        nonlocal is_stopped
+        is_stopped = True
         if server is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGTERM)  # its workers too
+                os.killpg(server.pid, signal.SIGTERM)  # including its workers
 
-    # Before the server is there: in a session of its own it does not hear a Ctrl-C that comes meanwhile.
-    before = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
+    # Set before the server starts, since Ctrl-C does not reach a process in a session of its own.
+    previous = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
-        if ended:
-            end()
-        while server.poll() is None and not ended:
+        if is_stopped:
+            stop()
+        while server.poll() is None and not is_stopped:
             if answers():
-                tell()
+                on_ready()
                 break
-            time.sleep(_ASK_AGAIN_SECONDS)
+            time.sleep(_POLL_INTERVAL_S)
         status = server.wait()
-    except BaseException:  # nobody reads the address any more
-        end()
+    except BaseException:  # such as a closed pipe on stdout
+        stop()
         raise
     finally:
-        for signum, handler in before.items():
+        for signum, handler in previous.items():
             signal.signal(signum, handler)
-    return 0 if ended else status
+    return 0 if is_stopped else status

@@ -1,0 +1,69 @@
+"""`zoo delete`: delete a study or some of its trials, or restore trials."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import click
+
+from zoo.cli import common
+from zoo.errors import ZooError
+
+
+@click.command("delete")
+@common.study_argument(required=False)
+@click.option(
+    "--trial",
+    "trials",
+    type=click.IntRange(min=0),
+    multiple=True,
+    metavar="N",
+    help="Delete only this trial of the study; may be repeated.",
+)
+@click.option("--restore", is_flag=True, help="Restore the trials that --trial names.")
+@click.option("--yes", is_flag=True, help="Delete a whole study without asking.")
+def command(study: str | None, trials: tuple[int, ...], restore: bool, yes: bool) -> None:
+    """Delete STUDY, or some of its trials, in Optuna, in MLflow and in the local record.
+
+    A deleted trial is ignored by every command. It can be restored.
+
+    \b
+    zoo delete mnist_cnn --trial 3
+    zoo delete mnist_cnn --trial 3 --restore
+    zoo delete mnist_cnn
+    """
+    common.check_recorded(study, "STUDY")
+    assert study is not None
+    if restore and not trials:
+        raise ZooError("--restore: name the trials to restore with --trial N")
+    if not trials and not yes:
+        _confirm(study)
+    from zoo.tuning import lifecycle  # type: ignore[attr-defined, unused-ignore]
+
+    name = shlex.quote(study)
+    if not trials:
+        click.echo(lifecycle.delete_study(study))
+        common.print_next(("zoo list studies", "the studies that can be searched"))
+    elif restore:
+        click.echo(lifecycle.restore_trials(study, trials))
+        common.print_next((f"zoo compare {name}", "the trials, best first"))
+    else:
+        click.echo(lifecycle.delete_trials(study, trials))
+        numbers = " ".join(f"--trial {number}" for number in trials)
+        common.print_next(
+            (f"zoo compare {name}", "the remaining trials"),
+            (f"zoo delete {name} {numbers} --restore", "undo this"),
+        )
+
+
+def _confirm(study: str) -> None:
+    """Ask before a whole study is deleted.
+
+    Raises:
+        ZooError: there is no terminal to ask on, or the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise ZooError(f"Deleting the study '{study}' needs a confirmation; without a terminal, add --yes.")
+    if not click.confirm(f"Delete the study '{study}' with all its trials?", err=True):
+        raise ZooError(f"The study '{study}' was not deleted.")

@@ -1,0 +1,26 @@
+"""`zoo rename`: rename a study."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from zoo.cli import common
+
+
+@click.command("rename")
+@click.argument("old")
+@click.argument("new")
+def command(old: str, new: str) -> None:
+    """Rename the study OLD to NEW, in Optuna, in MLflow and in the local record.
+
+    The study file keeps its name. To resume the study, add --name NEW.
+
+    \b
+    zoo rename mnist_cnn mnist_first
+    """
+    from zoo.tuning import lifecycle  # type: ignore[attr-defined, unused-ignore]
+
+    click.echo(lifecycle.rename_study(old, new))
+    common.print_next((f"zoo compare {shlex.quote(new)}", "the trials, best first"))
