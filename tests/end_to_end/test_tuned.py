@@ -98,7 +98,7 @@ class TestResume:
     def test_of_a_finished_study_adds_nothing_and_says_the_same(self, tuned):
         assert tuned.again.returncode == 0, tuned.again.stderr
         assert tuned.again.stdout == tuned.first.stdout
-        assert "3 trials, maximize val_accuracy; all done, --trials N asks for more" in tuned.again.stderr
+        assert "3 trials, maximize val_accuracy; all done, add trials with --trials N" in tuned.again.stderr
         assert not re.search(r"trial \d", tuned.again.stderr)
         assert tuned.trials_after_again == ["000", "001", "002"]
 

@@ -1,4 +1,4 @@
-"""What a person sees of a search: plain lines, or a moving display on a terminal."""
+"""The progress display: plain lines, or a moving display on a terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from zoo.cli import common, live
 from zoo.cli.live import LiveDisplay
+from zoo.events import EpochEnd, Progress
 from zoo.study import Objective
 from zoo.tuning import display as display_module
 from zoo.tuning.display import NoDisplay, PlainDisplay, begin_text
@@ -31,54 +32,58 @@ def in_folds(define):
     return define("validation.folds=5").baseline("d" * 64, 0)
 
 
-def search(display, config):
-    """A short search, as the supervisor tells of it: two good trials, one bad, one interrupted."""
+def run_study(display, config):
+    """Call `display` as the supervisor does: a complete, a failed, a pruned and an unfinished trial."""
     display.phase("preparing …")
     display.preparing("decoding images", 0.5)
     display.begin("digits[x]", [ACCURACY], 2, 9)
     for number in (2, 3):
         display.started(number, config)
-    display.progress(2, 1, 0.5)
-    display.epoch(2, 1, {"val_accuracy": 0.75, "epoch_seconds": 0.3})
-    display.epoch(2, 2, {"val_accuracy": 0.875, "epoch_seconds": 2.25})
+    display.progress(2, Progress(1, 0.5))
+    display.epoch(2, epoch_end(1, 0.75, 0.3))
+    display.epoch(2, epoch_end(2, 0.875, 2.25))
     display.problem("the tracker says [no]")
     display.finished(2, "complete", {"val_accuracy": 0.875}, "", (2, 0.875), 3)
     display.finished(3, "failed", {}, "RuntimeError: no [bold]room[/bold]", (2, 0.875), 4)
     display.started(4, config)
-    display.epoch(4, 1, {"val_accuracy": 0.5, "epoch_seconds": 0.3})
+    display.epoch(4, epoch_end(1, 0.5, 0.3))
     display.finished(4, "pruned", {"val_accuracy": 0.5}, "pruned after epoch 1", (2, 0.875), 5)
     display.started(5, config)
     display.phase("finishing …")
     display.end()
 
 
-class Lost(io.StringIO):
-    """A terminal or a pipe that nobody reads any more."""
+def epoch_end(epoch, accuracy, seconds=0.1, fold=None):
+    return EpochEnd(0.0, epoch, {"val_accuracy": accuracy, "epoch_seconds": seconds}, fold)
+
+
+class ClosedStream(io.StringIO):
+    """A terminal or pipe that was closed at the other end."""
 
     def __init__(self, error):
         super().__init__()
         self._error = error
-        self.tried = 0
+        self.num_writes = 0
 
     def isatty(self):
         return True
 
     def write(self, text):
-        self.tried += 1
-        raise self._error("gone")
+        self.num_writes += 1
+        raise self._error("closed")
 
     def flush(self):
-        raise self._error("gone")
+        raise self._error("closed")
 
 
 class TestPlain:
     @pytest.fixture
     def lines(self, config):
         stream = io.StringIO()
-        search(PlainDisplay(stream), config)
+        run_study(PlainDisplay(stream), config)
         return stream.getvalue().splitlines()
 
-    def test_is_a_line_for_each_thing_that_happened(self, lines):
+    def test_each_event_has_a_line(self, lines):
         timeless = [re.sub(r"\d+\.\d s", "T", line) for line in lines]
         assert timeless == [
             "preparing …",
@@ -92,21 +97,21 @@ class TestPlain:
         ]
 
     @pytest.mark.parametrize("error", [BrokenPipeError, ValueError])
-    def test_where_nobody_reads_any_more_it_falls_silent(self, config, error):
-        stream = Lost(error)
-        search(PlainDisplay(stream), config)
-        assert stream.tried == 1
+    def test_closed_stream_is_written_to_once(self, config, error):
+        stream = ClosedStream(error)
+        run_study(PlainDisplay(stream), config)
+        assert stream.num_writes == 1
 
-    def test_has_no_control_characters(self, lines):
+    def test_lines_have_no_control_characters(self, lines):
         assert not re.search(r"[\x00-\x1f\x7f]", "".join(lines))
 
-    def test_goes_to_stderr_at_once(self, config, capsys):
-        search(PlainDisplay(), config)
+    def test_lines_go_to_stderr(self, config, capsys):
+        run_study(PlainDisplay(), config)
         captured = capsys.readouterr()
         assert captured.out == ""
         assert "trial 2  complete" in captured.err
 
-    def test_what_takes_longer_than_two_seconds_to_prepare_is_told_ever_more_rarely(self, monkeypatch):
+    def test_preparation_is_reported_at_growing_intervals(self, monkeypatch):
         stream, now = io.StringIO(), [0.0]
         monkeypatch.setattr(display_module.time, "monotonic", lambda: now[0])
         display = PlainDisplay(stream)
@@ -121,7 +126,7 @@ class TestPlain:
         display.preparing("downloading", None)
         assert stream.getvalue().splitlines()[-1] == "downloading …"
 
-    def test_before_the_first_trial_is_complete_none_is_best(self, config, capsys):
+    def test_failed_first_trial_has_no_best(self, config, capsys):
         display = PlainDisplay()
         display.begin("example", [Objective("val_loss", "minimize")], 0, 1)
         display.started(0, config)
@@ -131,25 +136,25 @@ class TestPlain:
             capsys.readouterr().err,
         )
 
-    def test_every_objective_is_shown_as_a_person_reads_it(self, config, capsys):
+    def test_every_objective_is_formatted(self, config, capsys):
         display = PlainDisplay()
         display.begin("example", SEVERAL, 0, 1)
         display.started(0, config)
         values = {"val_accuracy": 0.5, "parameters": 12345, "latency_ms": 1.23456}
         display.finished(0, "complete", values, "", (0, 0.5), 1)
-        begun, ended = capsys.readouterr().err.splitlines()
-        assert begun.endswith("1 trial, maximize val_accuracy, minimize parameters, minimize latency_ms")
+        first, last = capsys.readouterr().err.splitlines()
+        assert first.endswith("1 trial, maximize val_accuracy, minimize parameters, minimize latency_ms")
         assert re.fullmatch(
             r"trial 0  complete  val_accuracy 0.5000  parameters 12,345  latency_ms 1.23  \d.\d s  "
             r"\[1/1\]  best 0.5000 \(trial 0\)",
-            ended,
+            last,
         )
 
-    def test_an_epoch_of_a_fold_says_which(self, in_folds, capsys):
+    def test_epoch_of_a_fold_names_the_fold(self, in_folds, capsys):
         display = PlainDisplay()
         display.begin("example", [ACCURACY], 0, 1)
         display.started(0, in_folds)
-        display.epoch(0, 2, {"val_accuracy": 0.5, "epoch_seconds": 2.5}, fold=3)
+        display.epoch(0, epoch_end(2, 0.5, 2.5, fold=3))
         assert capsys.readouterr().err.splitlines()[1] == (
             "trial 0  fold 3/5  epoch 2/3  val_accuracy 0.5000  2.5 s"
         )
@@ -158,20 +163,20 @@ class TestPlain:
 class TestLive:
     @pytest.fixture
     def terminal(self, monkeypatch):
-        """What is drawn on a terminal of 100 columns."""
+        """The output on a terminal of 100 columns."""
         stream = io.StringIO()
         console = Console(file=stream, force_terminal=True, width=100, height=30, color_system="truecolor")
         monkeypatch.setattr(live, "Console", lambda **_: console)
         return stream
 
     def shown(self, display):
-        """The part at the bottom that moves, as it is now."""
+        """Return the moving part at the bottom."""
         console = Console(file=io.StringIO(), width=100)
         console.print(display._render())
         return console.file.getvalue()
 
-    def test_finished_trials_scroll_by_one_line_each(self, terminal, config):
-        search(LiveDisplay(), config)
+    def test_finished_trial_leaves_one_line(self, terminal, config):
+        run_study(LiveDisplay(), config)
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
         lines = [line.rstrip() for line in re.split(r"[\r\n]+", text)]
         assert "study digits[x]: 9 trials, 2 of them done, maximize val_accuracy" in lines
@@ -183,35 +188,35 @@ class TestLive:
         assert any(re.match(r"trial   4  pruned    val_accuracy 0.5000  \d", line) for line in lines)
 
     @pytest.mark.parametrize("error", [OSError, BrokenPipeError, ValueError])
-    def test_where_the_terminal_is_gone_the_search_goes_on(self, monkeypatch, config, error):
-        stream = Lost(error)
+    def test_closed_terminal_does_not_raise(self, monkeypatch, config, error):
+        stream = ClosedStream(error)
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setenv("TERM", "xterm")
-        search(LiveDisplay(), config)
-        assert stream.tried > 1
+        run_study(LiveDisplay(), config)
+        assert stream.num_writes > 1
         assert sys.stderr is stream
 
-    def test_it_leaves_the_terminal_as_it_was(self, terminal, config):
-        search(LiveDisplay(), config)
+    def test_end_restores_the_cursor(self, terminal, config):
+        run_study(LiveDisplay(), config)
         text = terminal.getvalue()
         assert text.count(f"{ESCAPE}[?25l") == text.count(f"{ESCAPE}[?25h") == 1  # the cursor is back
 
-    def test_the_bottom_shows_what_runs_and_the_study(self, terminal, config):
+    def test_bottom_shows_running_trials_and_the_study(self, terminal, config):
         display = LiveDisplay()
         display.begin("example", [ACCURACY], 0, 4)
         assert "0/4 trials" in self.shown(display)
         assert "no trial complete yet" in self.shown(display)
         display.started(0, config)
-        display.progress(0, 2, 0.5)
-        display.epoch(0, 2, {"val_accuracy": 0.5, "epoch_seconds": 0.1})
-        display.epoch(0, 3, {"val_accuracy": 0.75, "epoch_seconds": 0.1})
+        display.progress(0, Progress(2, 0.5))
+        display.epoch(0, epoch_end(2, 0.5))
+        display.epoch(0, epoch_end(3, 0.75))
         assert re.search(r"trial   0 .*epoch 3/3 .*0\.7500 ▁█ .*conv_net", self.shown(display))
         display.finished(0, "complete", {"val_accuracy": 0.75}, "", (0, 0.75), 1)
         assert re.search(r"1/4 trials  best 0\.7500 \(trial 0\)  0:0\d, about", self.shown(display))
         assert "epoch" not in self.shown(display)
         display.end()
 
-    def test_the_bottom_shows_how_far_the_dataset_is(self, terminal):
+    def test_bottom_shows_the_preparation_of_the_dataset(self, terminal):
         display = LiveDisplay()
         display.phase("preparing the dataset …")
         display.preparing("decoding [4] images", 0.25)
@@ -220,21 +225,21 @@ class TestLive:
         assert re.search(r"━+ .*downloading MNIST …", self.shown(display))
         display.preparing("downloading MNIST", 1.0)
         assert "MNIST" not in self.shown(display)
-        display.preparing("reading", 0.5)  # and never comes to its end
+        display.preparing("reading", 0.5)  # never reported as done
         display.begin("example", [ACCURACY], 0, 4)
         assert "reading" not in self.shown(display)
         display.end()
 
-    def test_the_bottom_shows_fold_and_epoch_and_the_curve_of_the_fold(self, terminal, in_folds):
+    def test_bottom_shows_fold_epoch_and_curve(self, terminal, in_folds):
         display = LiveDisplay()
         display.begin("example", SEVERAL, 0, 4)
         display.started(0, in_folds)
-        display.epoch(0, 3, {"val_accuracy": 0.75, "epoch_seconds": 0.1})
-        display.progress(0, 1, 0.5, fold=2)
+        display.epoch(0, epoch_end(3, 0.75))
+        display.progress(0, Progress(1, 0.5, fold=2))
         assert display._running[0].done == pytest.approx((3 + 0.5) / 15)
         assert re.search(r"trial   0 .*fold 2/5  epoch 1/3 .*0\.7500 ▄", self.shown(display))
         for epoch, value in ((1, 0.5), (2, 0.625)):
-            display.epoch(0, epoch, {"val_accuracy": value, "epoch_seconds": 0.1}, fold=2)
+            display.epoch(0, epoch_end(epoch, value, fold=2))
         assert re.search(r"fold 2/5  epoch 2/3 .*0\.6250 ▁█ ", self.shown(display))
         assert display._running[0].done == pytest.approx(5 / 15)
         display.end()
@@ -242,7 +247,7 @@ class TestLive:
     @pytest.mark.parametrize(
         ("state", "reason"), [("pruned", "1,500 parameters, but"), ("failed", "it fell")]
     )
-    def test_one_that_never_trained_says_why(self, terminal, config, state, reason):
+    def test_trial_without_an_epoch_shows_its_reason(self, terminal, config, state, reason):
         display = LiveDisplay()
         display.begin("example", [ACCURACY], 0, 1)
         display.started(0, config)
@@ -250,22 +255,22 @@ class TestLive:
         display.end()
         assert reason in terminal.getvalue()
 
-    def test_nothing_that_happens_while_it_draws_disturbs_it(self, terminal, config, monkeypatch):
+    def test_trial_can_start_while_the_display_draws(self, terminal, config, monkeypatch):
         display = LiveDisplay()
         display.begin("example", [ACCURACY], 0, 4)
         display.started(0, config)
         display.started(1, config)
         text = live.Text
 
-        def another_begins(*arguments, **keywords):
+        def start_another(*arguments, **keywords):
             display._running.setdefault(len(display._running), display._running[0])
             return text(*arguments, **keywords)
 
-        monkeypatch.setattr(live, "Text", another_begins)
+        monkeypatch.setattr(live, "Text", start_another)
         display._render()
         display.end()
 
-    def test_it_may_be_ended_before_it_began_and_twice(self, terminal):
+    def test_end_is_allowed_early_and_twice(self, terminal):
         display = LiveDisplay()
         display.end()
         display.phase("preparing …")
@@ -273,30 +278,30 @@ class TestLive:
         display.end()
 
 
-class TestWhichOne:
+class TestChoice:
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
-    def test_moving_on_a_terminal(self, monkeypatch):
+    def test_terminal_has_a_live_display(self, monkeypatch):
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setattr(sys, "stderr", self.Terminal())
         assert isinstance(common.display(quiet=False), LiveDisplay)
 
     @pytest.mark.parametrize("term", ["dumb", "unknown"])
-    def test_plain_on_one_that_cannot_move(self, monkeypatch, term):
+    def test_dumb_terminal_has_a_plain_display(self, monkeypatch, term):
         monkeypatch.setenv("TERM", term)
         monkeypatch.setattr(sys, "stderr", self.Terminal())
         assert isinstance(common.display(quiet=False), PlainDisplay)
 
-    def test_plain_in_a_pipe(self, monkeypatch):
+    def test_pipe_has_a_plain_display(self, monkeypatch):
         monkeypatch.setattr(sys, "stderr", io.StringIO())
         assert isinstance(common.display(quiet=False), PlainDisplay)
 
-    def test_none_where_quiet_is_wanted(self, monkeypatch, config, capsys):
+    def test_quiet_shows_nothing(self, monkeypatch, config, capsys):
         display = common.display(quiet=True)
         assert type(display) is NoDisplay
-        search(display, config)
+        run_study(display, config)
         assert capsys.readouterr() == ("", "")
 
 
@@ -305,8 +310,8 @@ class TestWhichOne:
     [
         (0, "3 trials, maximize val_accuracy"),
         (2, "3 trials, 2 of them done, maximize val_accuracy"),
-        (3, "3 trials, maximize val_accuracy; all done, --trials N asks for more"),
+        (3, "3 trials, maximize val_accuracy; all done, add trials with --trials N"),
     ],
 )
-def test_how_far_a_study_is(done, text):
+def test_begin_text_counts_trials(done, text):
     assert begin_text([ACCURACY], done, 3) == text

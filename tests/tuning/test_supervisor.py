@@ -107,11 +107,11 @@ class Display(NoDisplay):
     def begin(self, study, objectives, done, total):
         self.calls.append(("begin", study, done, total))
 
-    def progress(self, number, epoch, fraction, fold=1):
-        self.calls.append(("progress", number, fold, epoch, fraction))
+    def progress(self, number, event):
+        self.calls.append(("progress", number, event.fold or 1, event.epoch, event.fraction))
 
-    def epoch(self, number, epoch, metrics, fold=1):
-        self.calls.append(("epoch", number, fold, epoch))
+    def epoch(self, number, event):
+        self.calls.append(("epoch", number, event.fold or 1, event.epoch))
 
     def finished(self, number, state, values, reason, best, done):
         self.calls.append(("finished", number, state, values, reason, best, done))

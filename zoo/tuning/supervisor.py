@@ -157,11 +157,11 @@ class Supervisor:
         """Pass one event to the event log, Optuna, the trial, the display and the tracker."""
         match event:
             case Progress():
-                self._display.progress(number, event.epoch, event.fraction, event.fold or 1)
+                self._display.progress(number, event)
             case EpochEnd():
                 self._directory_of(number).append(event)
                 self._executor.answer(number, self._source.report(number, event))
-                self._display.epoch(number, event.epoch, event.metrics, event.fold or 1)
+                self._display.epoch(number, event)
                 self._track(number, self._configs[number], event)
             case Finished():
                 self._finish(number, self._checked(event))
