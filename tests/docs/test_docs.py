@@ -133,7 +133,7 @@ def test_every_command_is_documented_with_all_its_options(name):
     command = command_named(name)
     parameters = [parameter for one in parts_of(command) for parameter in one.params]
     options = {parameter.opts[0] for parameter in parameters if isinstance(parameter, click.Option)}
-    documented = {cell.split(" ")[0] for cell in rows(told) if cell.startswith("--")}
+    documented = {option for cell in rows(told) for option in re.findall(r"(?:^|`)(--[\w-]+)", cell)}
     assert documented == options
     for parameter in parameters:
         if isinstance(parameter, click.Argument):
