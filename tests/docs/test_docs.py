@@ -235,6 +235,12 @@ def test_exit_statuses_are_documented():
     assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == ["0", "1", "2", "129", "130", "143"]
 
 
+def test_design_page_has_every_package():
+    table = section(ROOT / "docs" / "design.md", "## Packages")
+    packages = {path.stem for path in (ROOT / "zoo").iterdir() if not path.name.startswith(("_", "."))}
+    assert packages - {"studies"} <= set(re.findall(r"`(\w+)`", table))
+
+
 # --- every documented name exists
 
 
