@@ -24,8 +24,9 @@ from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLUGINS, COMMANDS, STUDIES, PICTURES, TESTING = (
-    ROOT / "docs" / name for name in ("plugins.md", "commands.md", "studies.md", "pictures.md", "testing.md")
+PLUGINS, REFERENCE, COMMANDS, STUDIES, PICTURES, TESTING = (
+    ROOT / "docs" / f"{name}.md"
+    for name in ("plugins", "plugin-reference", "commands", "studies", "pictures", "testing")
 )
 # The others are for plugin authors.
 PYTHON_NAMES = {"tune", "train", "evaluate", "compare", "inspect", "load_model", "__version__"}
@@ -93,12 +94,12 @@ def rows(text):
 def test_every_hook_is_documented():
     hooks = [name for name in dir(hookspecs) if hasattr(getattr(hookspecs, name), "zoo_spec")]
     assert len(hooks) == 3
-    assert {f"{hook}(register)" for hook in hooks} == set(rows(section(PLUGINS, "## The hooks")))
+    assert {f"{hook}(register)" for hook in hooks} == set(rows(section(REFERENCE, "## Hooks")))
 
 
 @pytest.mark.parametrize("name", zoo.__all__)
 def test_every_public_name_is_documented(name):
-    page = COMMANDS if name in PYTHON_NAMES else PLUGINS
+    page = COMMANDS if name in PYTHON_NAMES else REFERENCE
     assert re.search(rf"\b{re.escape(name)}\b", text_of(page))
 
 

@@ -16,7 +16,7 @@ import pytest
 from zoo.errors import PluginError, ZooError
 from zoo.registry import Registry, _verdict
 
-PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
+PAGE = Path(__file__).parents[2] / "docs" / "plugin-errors.md"
 
 GOOD = """
 from zoo import hookimpl

@@ -11,7 +11,7 @@ from registry_mistakes import MISTAKES, hook
 
 import zoo
 
-PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
+PAGE = Path(__file__).parents[2] / "docs" / "plugin-errors.md"
 
 # One after the other in a process of its own, so not all of them.
 INSTALLED = (
@@ -91,7 +91,8 @@ def test_zoo_list_warns_of_every_mistake_and_works(wrong, problems):
 
 def test_what_the_page_shows_is_what_zoo_says():
     """The plugin is called `first` there."""
-    section = PAGE.read_text(encoding="utf-8").partition("## Mistakes\n")[2].partition("\n## ")[0]
+    page = PAGE.read_text(encoding="utf-8")
+    section = page.partition("## When the plugin registers its functions\n")[2].partition("\n## ")[0]
     shown = re.findall(r"`Plugin 'first' of zoo-wrong 0\.1\.0(.*)` \|$", section, re.MULTILINE)
     endings = {ending.replace("FILE", "zoo_wrong.py") for _, ending in MISTAKES.values()}
     endings.add(": its entry point names 'net'; let it name the module, 'zoo_wrong'.")
