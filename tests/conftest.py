@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,21 +155,22 @@ def install_plugin(tmp_path):
 def recorded_study(tmp_path_factory):
     """A folder in which `zoo tune` might have run: a study `example` of scikit-learn's digits.
 
-    Trial 1 is the best complete one and has its model, trial 0 is complete and has not, trial 2 was
-    pruned, trial 3 is running; and there is a training outside the search.
+    Trial 1 is the best complete trial and has its model; trial 0 is complete without a model; trial 2 was
+    pruned; trial 3 is running; and there is a standalone run.
     """
     from zoo.data.prepare import prepare
+    from zoo.events import Progress
+    from zoo.record import MLflowRun, StudyDirectory, epochs_of
     from zoo.registry import Registry
     from zoo.training import backend, training_space
     from zoo.training.job import run_trial
     from zoo.trial import PluginConfig, TrialConfig
-    from zoo.tuning.record import StudyRecord, TrialRecord
 
     backend.quiet()
     registry = Registry.load([])
-    record = StudyRecord(tmp_path_factory.mktemp("recorded"), "example")
+    directory = StudyDirectory(tmp_path_factory.mktemp("recorded"), "example")
     validation = {"fraction": 0.2, "seed": 0}
-    prepared = prepare(registry.get("dataset", "digits"), {}, validation, record.cache)
+    prepared = prepare(registry.get("dataset", "digits"), {}, validation, directory.cache_dir)
     network = registry.get("architecture", "conv_net").space.check({"filters": (8, 70), "dense_units": ()})
     config = TrialConfig(
         dataset=PluginConfig("digits"),
@@ -181,26 +183,34 @@ def recorded_study(tmp_path_factory):
         direction="maximize",
         seed=0,
     )
-    best = record.trial(1)
-    best.begin(config.as_json())
-    run_trial(config, record.cache, best.folder, best.append, lambda: True)
+    best = directory.trial(1)
+    best.create(config.as_json())
+
+    def log(event):
+        if not isinstance(event, Progress):
+            best.append(event)
+
+    run_trial(config, directory.cache_dir, best.path, log, lambda: True)
     finished = best.finished()
-    assert finished["state"] == "complete", finished["reason"]
-    for other in (record.trial(0), record.training()):  # as they would come out with the same seed
-        shutil.copytree(best.folder, other.folder)
-    (record.folder / "uid").write_text("5f0c", encoding="utf-8")
-    record.trial(0).drop_copies()
-    worse = {**finished["summary"], "best_val_accuracy": 0.1}
-    _rewrite_events(record.trial(0), [*best.events()[:-1], {**finished, "summary": worse}])
-    for number, end in ((2, [{**finished, "state": "pruned", "reason": "pruned after epoch 1"}]), (3, [])):
-        record.trial(number).begin(config.as_json())
-        first = [event for event in best.events() if event.get("epoch") == 1]
-        _rewrite_events(TrialRecord(record.trial(number).folder), [*first, *end])
-    return record.folder.parents[2]
+    assert finished.state == "complete", finished.reason
+    standalone = directory.new_standalone_run(MLflowRun("abc", "standalone-003", 3))
+    for other in (directory.trial(0), standalone):  # as the same seed would give them
+        shutil.copytree(best.path, other.path)
+    (standalone.path / "run.json").write_text('{"uid": "abc", "name": "standalone-003", "number": 3}')
+    (directory.path / "uid").write_text("5f0c", encoding="utf-8")
+    directory.trial(0).delete_copies()
+    worse = {**finished.summary, "best_val_accuracy": 0.1}
+    _rewrite_events(directory.trial(0), [*best.events()[:-1], replace(finished, summary=worse)])
+    pruned = replace(finished, state="pruned", reason="pruned after epoch 1")
+    for number, end in ((2, [pruned]), (3, [])):
+        directory.trial(number).create(config.as_json())
+        first = [event for event in epochs_of(best.events()) if event.epoch == 1]
+        _rewrite_events(directory.trial(number), [*first, *end])
+    return directory.path.parents[2]
 
 
 def _rewrite_events(trial, events):
-    trial.events_path.unlink(missing_ok=True)
+    trial.event_log.path.unlink(missing_ok=True)
     for event in events:
         trial.append(event)
 
@@ -211,3 +221,19 @@ def in_study(recorded_study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(recorded_study)
     monkeypatch.delenv("ZOO_CACHE_DIR", raising=False)
     return recorded_study
+
+
+@pytest.fixture
+def keras_in_process(monkeypatch):
+    """Call functions on models in this process, which is faster than a worker process."""
+    from zoo import evaluation
+    from zoo.inspection import _datasets, _trials
+    from zoo.models import recorded
+
+    def call(function, *arguments, log_path):
+        return function(*arguments)
+
+    for module in (recorded, _datasets):
+        monkeypatch.setattr(module, "call_in_worker", call)
+    for module in (evaluation, _datasets, _trials):
+        monkeypatch.setattr(module, "start_loading_keras", lambda: None)

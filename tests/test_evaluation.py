@@ -1,4 +1,4 @@
-"""Scoring a recorded model on the test split: the figures, where they go, what is refused."""
+"""Scoring a recorded model on the test split."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from zoo import evaluation, tracking
 from zoo.data.store import open_dataset
 from zoo.errors import StudyError
 from zoo.evaluation import evaluate
-from zoo.runs import asking, find_run
+from zoo.events import Scored
+from zoo.models import recorded
+from zoo.models.recorded import find_run
+from zoo.record import StandaloneDirectory, TrialDirectory
 from zoo.training.scoring import predict_test_split
 from zoo.tuning.display import NoDisplay
-from zoo.tuning.record import TrainingRecord, TrialRecord
 
 
 class Listener(NoDisplay):
@@ -33,10 +35,8 @@ def listener():
 
 
 @pytest.fixture
-def folder(in_study, tmp_path, monkeypatch):
-    """A copy of the recorded study, since what is found is added to it; questions are answered here."""
-    monkeypatch.setattr(asking, "begin", lambda: None)
-    monkeypatch.setattr(asking, "ask", lambda question, *arguments, log: question(*arguments))
+def folder(in_study, tmp_path, monkeypatch, keras_in_process):
+    """A copy of the recorded study, since scores are added to it."""
     copy = shutil.copytree(in_study, tmp_path / "copy")
     monkeypatch.chdir(copy)
     return copy
@@ -44,35 +44,35 @@ def folder(in_study, tmp_path, monkeypatch):
 
 @pytest.fixture
 def mlflow(monkeypatch):
-    """What MLflow is told."""
-    told = []
+    """The scores that MLflow gets."""
+    calls = []
 
     def add(store, study, uid, event):
-        told.append((store, study, uid, event["metrics"], event["time"]))
+        calls.append((store, study, uid, event.metrics, event.time))
         return True
 
     monkeypatch.setattr(tracking, "connect", lambda create: "a store")
     monkeypatch.setattr(tracking, "add_test_metrics", add)
-    return told
+    return calls
 
 
 def scores_in(folder):
-    return [event for event in TrialRecord(folder).events() if event["event"] == "tested"]
+    return [event for event in TrialDirectory(folder).events() if isinstance(event, Scored)]
 
 
 def source_of(run):
-    return open_dataset(run.cache, run.config.digest).source
+    return open_dataset(run.cache_dir, run.config.digest).source
 
 
-def test_the_public_name():
+def test_public_name():
     assert zoo.evaluate is evaluate
 
 
-def test_the_figures_are_those_of_the_test_split(folder, mlflow, listener):
+def test_scores_belong_to_the_test_split(folder, mlflow, listener):
     result = evaluate("example", display=listener)
     run = find_run("example", 1, None)
-    labels = np.asarray(open_dataset(run.cache, run.config.digest).test.labels)
-    predicted = predict_test_split(run.folder / "model.keras", run.cache, run.config.digest).argmax(axis=1)
+    labels = np.asarray(open_dataset(run.cache_dir, run.config.digest).test.labels)
+    predicted = predict_test_split(run.directory.model_path, run.cache_dir, run.config.digest).argmax(axis=1)
     assert (result.study, result.name, result.images) == ("example", "trial 1", len(labels))
     assert result.metrics["test_accuracy"] == (predicted == labels).mean()
     assert list(result.classes.index) == list("0123456789")
@@ -85,60 +85,61 @@ def test_the_figures_are_those_of_the_test_split(folder, mlflow, listener):
     assert listener.problems == []
 
 
-def test_they_go_into_the_runs_events_and_to_mlflow_and_twice_is_as_once(folder, mlflow, listener):
+def test_scores_are_logged_and_recorded_once(folder, mlflow, listener):
     metrics = evaluate("example", 1, display=listener).metrics
     evaluate("example", 1, display=listener)
     (event,) = scores_in(folder / "mlruns/zoo/example/trials/001")
-    assert event["metrics"] == metrics
-    assert mlflow == [("a store", "example", "5f0c-1", metrics, event["time"])] * 2
+    assert event.metrics == metrics
+    assert mlflow == [("a store", "example", "5f0c-1", metrics, event.time)] * 2
 
 
-def test_a_last_digit_is_no_other_figure(folder, mlflow, listener):
-    """Other threads add in another order; what the search said is what is said."""
-    record = TrialRecord(folder / "mlruns/zoo/example/trials/001")
+def test_rounding_does_not_replace_recorded_scores(folder, mlflow, listener):
+    """Other threads add numbers in another order; the recorded scores stay."""
+    directory = TrialDirectory(folder / "mlruns/zoo/example/trials/001")
     exactly = evaluate("example", 1, display=listener).metrics
-    said = record.add_tested({**exactly, "test_loss": exactly["test_loss"] * (1 + 1e-6)})["metrics"]
-    assert evaluate("example", 1, display=listener).metrics == said
-    record.add_tested({**exactly, "test_loss": exactly["test_loss"] * 2})  # of another version of its plugin
+    recorded = {**exactly, "test_loss": exactly["test_loss"] * (1 + 1e-6)}
+    directory.append(Scored(1.0, recorded))
+    assert evaluate("example", 1, display=listener).metrics == recorded
+    other_version = {**exactly, "test_loss": exactly["test_loss"] * 2}  # of the trial's plugin
+    directory.append(Scored(2.0, other_version))
     assert evaluate("example", 1, display=listener).metrics == exactly
-    assert record.tested()["metrics"] == exactly
+    assert directory.scored().metrics == exactly
 
 
-def test_what_has_to_be_known_of_the_data(folder, mlflow, listener, monkeypatch):
+def test_source_and_warning_of_the_data_are_returned(folder, mlflow, listener, monkeypatch):
     whole = evaluation.dataset_of
     monkeypatch.setattr(evaluation, "dataset_of", lambda *found: replace(whole(*found), warning="a few only"))
     result = evaluate("example", display=listener)
     assert (result.source, result.warning) == (source_of(find_run("example", 1, None)), "a few only")
 
 
-def test_a_class_that_is_never_guessed_has_no_precision(folder, mlflow, listener, monkeypatch):
-    def always_zero(question, *arguments, log):
-        return np.eye(10)[np.zeros(len(question(*arguments)), int)]
+def test_class_without_predictions_has_no_precision(folder, mlflow, listener, monkeypatch):
+    def always_zero(function, *arguments, log_path):
+        return np.eye(10)[np.zeros(len(function(*arguments)), int)]
 
-    monkeypatch.setattr(asking, "ask", always_zero)
+    monkeypatch.setattr(recorded, "call_in_worker", always_zero)
     classes = evaluate("example", display=listener).classes
     assert classes["recall"].tolist() == [1.0] + [0.0] * 9
     assert classes["precision"].notna().tolist() == [True] + [False] * 9
 
 
-def test_what_zoo_train_trained(folder, mlflow, listener):
-    (training,) = (folder / "mlruns/zoo/example/training").iterdir()
-    TrainingRecord(training).is_run({"uid": "abc", "name": "training-003", "number": 3})
+def test_standalone_run_is_scored(folder, mlflow, listener):
+    (run,) = (folder / "mlruns/zoo/example/standalone").iterdir()
     for _ in range(2):
-        result = evaluate(run=training, display=listener)
-        TrainingRecord(training).recorded()
-    assert result.name == f"training {training.name}"
+        result = evaluate(run=run, display=listener)
+        StandaloneDirectory(run).mark_complete_in_mlflow()
+    assert result.name == f"run {run.name}"
     assert [uid for _, _, uid, *_ in mlflow] == ["abc-3", "abc-3"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
-        (False, "it has no run of it"),
+        (False, "it does not have this run"),
         (tracking.TrackingError("away"), "away; the same command adds them later"),
     ],
 )
-def test_where_mlflow_does_not_take_it_that_is_told(folder, listener, mlflow, monkeypatch, answer, told):
+def test_failure_of_mlflow_is_reported(folder, listener, mlflow, monkeypatch, answer, message):
     def add(*_):
         if isinstance(answer, Exception):
             raise answer
@@ -147,11 +148,11 @@ def test_where_mlflow_does_not_take_it_that_is_told(folder, listener, mlflow, mo
     monkeypatch.setattr(tracking, "add_test_metrics", add)
     evaluate("example", 1, display=listener)
     (problem,) = listener.problems
-    assert problem.endswith(f"but not in MLflow: {told}")
+    assert problem.endswith(f"but not in MLflow: {message}")
     assert len(scores_in(folder / "mlruns/zoo/example/trials/001")) == 1
 
 
-def test_a_dataset_without_a_test_split(folder, mlflow, listener, monkeypatch):
+def test_dataset_without_test_split_is_an_error(folder, mlflow, listener, monkeypatch):
     whole = evaluation.dataset_of
     monkeypatch.setattr(evaluation, "dataset_of", lambda *found: replace(whole(*found), test=None))
     with pytest.raises(StudyError, match="The dataset 'digits' has no test split to score a model on"):
@@ -160,7 +161,7 @@ def test_a_dataset_without_a_test_split(folder, mlflow, listener, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("study", "trial", "told"),
+    ("study", "trial", "message"),
     [
         ("example", 2, "Trial 2 of 'example' was pruned, so it has no model"),
         ("example", 9, r"There is no trial 9 of 'example'"),
@@ -168,6 +169,6 @@ def test_a_dataset_without_a_test_split(folder, mlflow, listener, monkeypatch):
         (None, None, "Name a study"),
     ],
 )
-def test_what_cannot_be_scored(folder, mlflow, listener, study, trial, told):
-    with pytest.raises(StudyError, match=told):
+def test_run_without_model_is_an_error(folder, mlflow, listener, study, trial, message):
+    with pytest.raises(StudyError, match=message):
         evaluate(study, trial, display=listener)

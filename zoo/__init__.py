@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
     from zoo.models import load_model
-    from zoo.tuning import compare, train, tune
+    from zoo.tracking import compare
+    from zoo.tuning import train, tune
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
@@ -39,7 +40,7 @@ _WHERE = {
     "tune": "zoo.tuning",
     "train": "zoo.tuning",
     "evaluate": "zoo.evaluation",
-    "compare": "zoo.tuning",
+    "compare": "zoo.tracking",
     "load_model": "zoo.models",
 }
 

@@ -6,6 +6,7 @@ ZooError               something a person can put right; the command line shows 
 ├── StudyError         a study file says something it may not say
 ├── PluginError        a plugin broke the contract; names its distribution and version
 ├── DataError          a dataset cannot be read, or is not what it should be
+├── ModelError         a saved model cannot be loaded
 └── ManifestError      a study was resumed after what it searches had changed
 """
 
@@ -38,6 +39,10 @@ class PluginError(ZooError):
 
 class DataError(ZooError):
     """A dataset cannot be read, or is not what it should be."""
+
+
+class ModelError(ZooError):
+    """A saved model cannot be loaded."""
 
 
 class ManifestError(ZooError):

@@ -1,9 +1,10 @@
-"""What a recorded model reaches on the test split, for one that is not the champion of a finished search."""
+"""Scores of a recorded model on the test split."""
 
 from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import StudyError, ZooError
-from zoo.runs import Run, ask_model, dataset_of, find_run
+from zoo.events import Scored
+from zoo.models.recorded import call_on_model, dataset_of, find_run
+from zoo.record import Run
 from zoo.training.scoring import predict_test_split, scores
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
-from zoo.tuning.record import TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,16 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model reaches on the test split.
+    """Scores of a model on the test split.
 
     Args:
-        name: `trial 6`, or `training 20261121-204244-18148`.
-        images: how many the split has.
+        name: of the run, `trial 6` or `run 20261121-204244-18148`.
+        images: number of images in the split.
         metrics: `test_accuracy` from 0 to 1 and `test_loss`, the mean cross-entropy in nats.
-        classes: a row for every class, by name: `images` of it in the split; `precision`, the share of
-            those taken for it that are of it, missing where none was; `recall`, the share of its images
-            that were taken for it, missing where it has none.
-        source, warning: where the data came from, and what has to be known before a figure is believed.
+        classes: a row for each class name: `images`, their number in the split; `precision`, the share of
+            the predictions of this class that are correct, NaN without any; `recall`, the share of its
+            images that are predicted as this class, NaN without any.
+        source, warning: of the dataset: where it came from, and what limits the use of its scores.
     """
 
     study: str
@@ -52,20 +54,19 @@ def evaluate(
     run: str | os.PathLike[str] | None = None,
     display: Display | None = None,
 ) -> Evaluation:
-    """Score a recorded model on the test split, and add the figures to its run in MLflow.
+    """Score a recorded model on the test split, and add the scores to its run in MLflow.
 
-    `tune` does that for the champion of a finished search; this is for a search that was stopped, for
-    another trial, and for what `train` trained. To choose between trials is what the validation split
-    is for.
+    `tune` does this for the best trial at its end. Use `evaluate` for a study that was stopped, for another
+    trial, or for a standalone run. To choose between trials, use the validation split instead.
 
     Args:
         study: a study's name.
         trial: the number of one of its trials; the best by default.
-        run: a run's folder instead, such as `train` returns.
-        display: told of the progress; plain lines on stderr by default.
+        run: the folder of a run instead, such as `train` returns.
+        display: shows the progress; plain lines on stderr by default.
 
     Raises:
-        ZooError: something a person can put right.
+        ZooError: there is no such run, or it has no model, or its dataset has no test split.
     """
     found = find_run(study, trial, run)
     found.check_complete()
@@ -76,43 +77,50 @@ def evaluate(
         raise StudyError(f"The dataset '{found.config.dataset.name}' has no test split to score a model on.")
     labels = np.asarray(dataset.test.labels)
     display.phase("loading the model, scoring it on the test split …")
-    probabilities = ask_model(predict_test_split, found, display, found.cache, found.config.digest)
+    cache_dir, digest = found.cache_dir, found.config.digest
+    probabilities = call_on_model(predict_test_split, found, display, cache_dir, digest)
     return Evaluation(
         study=found.study,
         name=found.name,
         images=len(labels),
-        metrics=_recorded(found, scores(probabilities, labels), display),
+        metrics=_record(found, scores(probabilities, labels), display),
         classes=_by_class(probabilities.argmax(axis=1), labels, dataset.class_names),
         source=dataset.source,
         warning=dataset.warning,
     )
 
 
-def _recorded(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping[str, float]:
-    """The figures, now in the run's own events and in MLflow.
+def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping[str, float]:
+    """Log the scores, record them in MLflow, and return what is recorded.
 
-    Those that are there already are left as they are: other threads, or another device, add in
+    Scores that are already recorded stay if they agree: other threads or another device add numbers in
     another order.
     """
+    directory, event = run.directory, run.directory.scored()
+    if event is None or not _agree(event.metrics, metrics):
+        event = Scored(time.time(), metrics)
+        try:
+            directory.append(event)
+        except OSError as error:
+            display.problem(f"cannot write the scores to {directory.event_log.path}: {error.strerror}")
+            return metrics
+    problem = _record_in_mlflow(run, event)
+    if problem:
+        display.problem(f"the scores are in {directory.event_log.path}, but not in MLflow: {problem}")
+    return event.metrics
+
+
+def _record_in_mlflow(run: Run, event: Scored) -> str:
+    """Record scores in MLflow; return the reason if that fails, else ""."""
     from zoo.tracking import add_test_metrics, connect
 
-    record, why = TrialRecord(run.folder), ""
-    event = record.tested()
-    if event is None or not _agree(event["metrics"], metrics):
-        try:
-            event = record.add_tested(metrics)
-        except OSError as error:
-            display.problem(f"the figures are not kept: {record.events_path}: {error.strerror}")
-            return metrics
+    uid = run.uid()
     try:
-        if run.uid is None or not add_test_metrics(connect(create=False), run.study, run.uid, event):
-            why = "it has no run of it"
+        if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event):
+            return "it does not have this run"
     except ZooError as error:
-        why = f"{error}; the same command adds them later"
-    if why:
-        display.problem(f"the figures are in {record.events_path}, but not in MLflow: {why}")
-    recorded: Mapping[str, float] = event["metrics"]
-    return recorded
+        return f"{error}; the same command adds them later"
+    return ""
 
 
 def _agree(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

@@ -19,7 +19,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 FORMAT_VERSION = 2
 
@@ -85,6 +85,7 @@ class Finished:
         reason: why it was pruned or failed; "" for a complete trial.
         summary: results of the trial, such as `best_val_accuracy`, `best_epoch`, `parameters`.
         is_interrupted: it failed because the study was stopped, and will be retried.
+        is_plugin_error: it failed because of an exception in a plugin's code.
     """
 
     name: ClassVar[str] = "finished"
@@ -93,6 +94,7 @@ class Finished:
     reason: str = ""
     summary: Mapping[str, float] = field(default_factory=dict)
     is_interrupted: bool = False
+    is_plugin_error: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,21 +114,29 @@ class Scored:
 
 Event = Started | Progress | EpochEnd | Finished | Scored
 
-_TYPES: Mapping[str, type[Event]] = {one.name: one for one in (Started, Progress, EpochEnd, Finished, Scored)}
+_TYPES: Mapping[str, type[Event]] = {
+    kind.name: kind for kind in (Started, Progress, EpochEnd, Finished, Scored)
+}
 # Logs of version 1 had no "version", and other names.
 _NAMES_V1 = {"epoch": "epoch_end", "tested": "scored"}
 _FIELDS_V1 = {"parameters": "num_parameters", "last": "is_last", "interrupted": "is_interrupted"}
 _NOT_LOGGED = ("is_champion",)
-_JSON_TYPES = {"metrics": Mapping, "summary": Mapping, "epoch": int, "time": int | float, "state": str}
+_JSON_TYPES: Mapping[str, Any] = {
+    "metrics": Mapping,
+    "summary": Mapping,
+    "epoch": int,
+    "time": int | float,
+    "state": str,
+}
 
 
 def to_json(event: Event) -> str:
     """Return `event` as one line of JSON, without the line break."""
     values = asdict(event)
-    for one in fields(event):
-        default = one.default_factory() if one.default_factory is not MISSING else one.default
-        if one.name in _NOT_LOGGED or values[one.name] == default:
-            del values[one.name]
+    for item in fields(event):
+        default = item.default_factory() if item.default_factory is not MISSING else item.default
+        if item.name in _NOT_LOGGED or values[item.name] == default:
+            del values[item.name]
     return json.dumps({"version": FORMAT_VERSION, "event": event.name, **values})
 
 
@@ -148,12 +158,13 @@ def from_json(line: str | bytes) -> Event:
         kind = _NAMES_V1.get(kind, kind)
     if kind not in _TYPES:
         raise ValueError(f"unknown event {kind!r}")
-    known = {one.name for one in fields(_TYPES[kind])}
-    for key, expected in _JSON_TYPES.items():
-        if key in known and key in values and not isinstance(values[key], expected):
-            raise ValueError(f"{key}: {values[key]!r} has the wrong type")
+    names = {item.name for item in fields(_TYPES[kind])}
+    values = {name: value for name, value in values.items() if name in names}
+    for name, value in values.items():
+        if not isinstance(value, _JSON_TYPES.get(name, object)):
+            raise ValueError(f"{name}: {value!r} has the wrong type")
     try:
-        return _TYPES[kind](**{key: value for key, value in values.items() if key in known})
+        return _TYPES[kind](**values)
     except TypeError as error:  # a field is missing
         raise ValueError(str(error)) from None
 
@@ -177,12 +188,12 @@ class EventLog:
         with self.path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # the last line was cut off, so the new one needs its own
+                if file.read(1) != b"\n":  # the last line was cut off; do not continue it
                     line = b"\n" + line
             file.write(line)
 
     def read(self) -> list[Event]:
-        """Return every event that can be read; [] where there is no file.
+        """Return every event that can be read; [] if there is no file.
 
         Raises:
             OSError: the file exists but cannot be read.
@@ -190,9 +201,9 @@ class EventLog:
         return self._parse()[0]
 
     def damaged_lines(self) -> list[int]:
-        """Return the numbers (from 1) of the lines that cannot be read, and whose events are lost.
+        """Return the numbers (from 1) of the lines that cannot be read; their events are lost.
 
-        A last line that was cut off is not among them: a process that is killed while it writes leaves one.
+        A last line that was cut off is not among them, since any process killed while it writes leaves one.
         """
         return self._parse()[1]
 
@@ -201,13 +212,13 @@ class EventLog:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return [], []
-        *lines, unfinished = content.split(b"\n")
+        lines = content.split(b"\n")
         events: list[Event] = []
-        damaged: list[int] = []
-        for number, line in enumerate([*lines, unfinished], start=1):
+        damaged_lines: list[int] = []
+        for number, line in enumerate(lines, start=1):
             try:
                 events.append(from_json(line))
             except ValueError:
-                if line.strip() and number <= len(lines):
-                    damaged.append(number)
-        return events, damaged
+                if line.strip() and number < len(lines):
+                    damaged_lines.append(number)
+        return events, damaged_lines

@@ -1,6 +1,6 @@
-"""Worker processes: started fresh or from the fork server, and ended when this process ends.
+"""Worker processes, started in a fresh interpreter or forked from a server. They end when this process ends.
 
-Unlike `multiprocessing` itself, this does not import the caller's script or notebook again in a worker.
+Unlike `multiprocessing` itself, this module does not import the caller's script again in a worker.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any
 
 from zoo.errors import ZooError
 
-_start_lock = threading.Lock()
+_start_lock = threading.Lock()  # `_without_main` changes a global variable
 
 
 class WorkerProcess:
-    """A process and the pipe to it. A message is any object that pickles."""
+    """A process and the pipe to it. A message is any object that can be pickled, except None."""
 
     def __init__(self, process: Any, connection: Any) -> None:
         self.process = process
         self.connection = connection
-        self.log_path: Path | None = None  # the file of its output, if the starter sets it
+        self.log_path: Path | None = None  # file of its output, if the caller sets it
 
     @property
     def pid(self) -> int:
@@ -42,7 +42,7 @@ class WorkerProcess:
         return bool(self.process.exitcode is None)
 
     def handles(self) -> list[Any]:
-        """Return what becomes ready when a message arrives or the process ends."""
+        """Return what `multiprocessing.connection.wait` can wait for: the pipe and the end of the process."""
         return [self.connection, self.process.sentinel]
 
     def send(self, message: Any) -> None:
@@ -64,13 +64,13 @@ class WorkerProcess:
             return False
 
     def join(self) -> str:
-        """Wait for the end and describe it: `killed by signal 9 (SIGKILL)`, `exited with status 1`."""
+        """Wait until the process ends, and describe how: `exited with status 1`."""
         self.process.join()
         self.connection.close()
         return describe_exit(self.process.exitcode)
 
     def finish(self, timeout: float = 5.0) -> str:
-        """As `join`, but kill the process if it has not ended after `timeout` seconds."""
+        """Like `join`, but kill the process if it has not ended after `timeout` seconds."""
         self.process.join(timeout)
         self.kill()
         return self.join()
@@ -88,10 +88,10 @@ def spawn_worker(target: Callable[..., None], arguments: Sequence[Any]) -> Worke
 
 
 class ForkServer:
-    """A process with heavy modules imported, which forks worker processes within milliseconds.
+    """A process that has imported heavy modules, and forks worker processes within milliseconds.
 
-    Python keeps one per process. After `start` it imports in the background; the first worker waits for
-    that. On a platform without `fork`, every worker is a fresh interpreter.
+    Python keeps one per process. After `start` it imports in the background; the first worker waits until
+    it has finished.
     """
 
     def __init__(self, preload: Sequence[str]) -> None:
@@ -99,21 +99,19 @@ class ForkServer:
 
     def start(self) -> None:
         """Start the process and its imports; return at once."""
-        if _has_fork_server():
-            get_context("forkserver").set_forkserver_preload(self._preload)
-            with _terminal_signals_blocked():
-                forkserver.ensure_running()
-            atexit.register(_kill_fork_server)
+        get_context("forkserver").set_forkserver_preload(self._preload)
+        with _terminal_signals_blocked():
+            forkserver.ensure_running()
+        atexit.register(_kill_fork_server)
 
     def start_worker(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
         """Start `target(connection, *arguments)` in a process forked from the server.
 
         Raises:
-            ZooError: the server died, most likely because of a module that it imports.
+            ZooError: the server died, most likely because of a module that it imported.
         """
-        method = "forkserver" if _has_fork_server() else "spawn"
         try:
-            return _start(get_context(method), target, arguments)
+            return _start(get_context("forkserver"), target, arguments)
         except (EOFError, ConnectionError):
             imports = f"import {', '.join(self._preload)}" if self._preload else "pass"
             raise ZooError(
@@ -130,11 +128,11 @@ def wait_for_any(workers: Sequence[WorkerProcess], timeout: float) -> list[Worke
 
 
 def enter_worker(environment: Mapping[str, str], log: Path) -> None:
-    """Set up a worker process; its first call.
+    """Set up a worker process; the first call in it.
 
-    Sets the environment variables, sends stdout and stderr to `log`, and ends the process when its parent
-    ends. SIGINT and SIGHUP are ignored: a terminal sends them to every process of its group, and the parent
-    handles them.
+    It sets the environment variables, sends stdout and stderr to the file `log`, and makes the process end
+    with its parent. SIGINT and SIGHUP are ignored: a terminal sends them to every process of its group, and
+    the parent handles them.
     """
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
@@ -149,7 +147,7 @@ def enter_worker(environment: Mapping[str, str], log: Path) -> None:
 
 
 def exit_worker(connection: Any) -> None:
-    """End a worker process at once, whatever threads a plugin or a backend left running; its last call."""
+    """End a worker process at once, even if it has other threads running; the last call in it."""
     connection.close()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -162,10 +160,10 @@ def exit_with_parent() -> None:
     if parent is None:
         return
     if sys.platform == "linux" and os.getppid() != parent.pid:
-        # This process comes from the fork server, which ends once the supervisor and its workers have closed
-        # the server's pipe; the kernel then ends its children, even one that hangs in native code and holds
-        # Python's lock. 1 is PR_SET_PDEATHSIG. A direct child must not use it: the signal comes when the
-        # thread that started it ends, which may be long before the process does.
+        # The parent of this process is the fork server, which ends when the supervisor has ended and all
+        # workers have closed their copy of the server's pipe. The kernel then kills the workers, even one
+        # that hangs in native code and holds Python's lock. 1 is PR_SET_PDEATHSIG. A direct child of the
+        # supervisor must not use it: the kernel sends the signal as soon as the thread that started it ends.
         _close_fork_server_pipe()
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
     threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
@@ -182,14 +180,9 @@ def describe_exit(status: int | None) -> str:
     return f"killed by signal {-status}"
 
 
-def _has_fork_server() -> bool:
-    return "forkserver" in multiprocessing.get_all_start_methods()
-
-
 def _kill_fork_server() -> None:
     """End the fork server at once: freeing its imports takes seconds, and it may still be importing."""
-    # No public name gives the server's pid; tests/test_process.py fails if this one disappears.
-    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+    pid = _fork_server_attribute("_forkserver_pid")
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -197,11 +190,19 @@ def _kill_fork_server() -> None:
 
 def _close_fork_server_pipe() -> None:
     """Close this process's copy of the pipe; the fork server ends when the last copy is closed."""
-    # No public name gives the descriptor; tests/test_process.py fails if this one disappears.
-    alive = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_alive_fd", None)
-    if isinstance(alive, int):
+    descriptor = _fork_server_attribute("_forkserver_alive_fd")
+    if descriptor is not None:
         with contextlib.suppress(OSError):
-            os.close(alive)
+            os.close(descriptor)
+
+
+def _fork_server_attribute(name: str) -> int | None:
+    """Return a private attribute of Python's fork server, for which there is no public name.
+
+    tests/test_process.py fails if one of them disappears.
+    """
+    value: int | None = getattr(forkserver._forkserver, name, None)
+    return value
 
 
 def _exit_after(sentinel: Any) -> None:
@@ -220,7 +221,7 @@ def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) 
 
 @contextlib.contextmanager
 def _terminal_signals_blocked() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C and a closed terminal; this process handles both for them."""
+    """Start a process with SIGINT and SIGHUP blocked, since this process handles both for it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
@@ -230,7 +231,7 @@ def _terminal_signals_blocked() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
-    """Hide the caller's script: `multiprocessing` would import it again in every worker."""
+    """Hide the caller's script, which `multiprocessing` would import again in every worker."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:

@@ -9,15 +9,12 @@ from click.testing import CliRunner
 
 from zoo.cli import inspect_command
 from zoo.errors import ZooError
-from zoo.runs import asking
 
 
 @pytest.fixture
-def inspect(recorded_study, monkeypatch):
+def inspect(recorded_study, monkeypatch, keras_in_process):
     """Run `zoo inspect …` in this process, in the folder of the recorded study."""
     monkeypatch.chdir(recorded_study)
-    monkeypatch.setattr(asking, "begin", lambda: None)
-    monkeypatch.setattr(asking, "ask", lambda question, *arguments, log: question(*arguments))
     monkeypatch.setattr("zoo.cli.common.begin_loading_keras", lambda: None)
 
     def run(line):

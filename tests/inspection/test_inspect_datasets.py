@@ -10,7 +10,6 @@ from zoo.data.prepare import prepare
 from zoo.errors import ZooError
 from zoo.inspection import _datasets
 from zoo.registry import Registry
-from zoo.runs import asking
 from zoo.tuning.display import NoDisplay
 
 QUIET = {"display": NoDisplay()}
@@ -44,17 +43,17 @@ def with_study(in_study):
 
 
 @pytest.fixture
-def in_this_process(monkeypatch):
-    """Answer questions here, and remember what was asked."""
-    asked = []
+def calls(monkeypatch):
+    """The arguments of calls in a worker process, which happen in this process."""
+    calls = []
 
-    def ask(question, *arguments, log):
-        asked.append(arguments)
-        return question(*arguments)
+    def call(function, *arguments, log_path):
+        calls.append(arguments)
+        return function(*arguments)
 
-    monkeypatch.setattr(asking, "begin", lambda: None)
-    monkeypatch.setattr(asking, "ask", ask)
-    return asked
+    monkeypatch.setattr(_datasets, "start_loading_keras", lambda: None)
+    monkeypatch.setattr(_datasets, "call_in_worker", call)
+    return calls
 
 
 def test_samples(in_study, tmp_path, read_picture):
@@ -86,13 +85,13 @@ def test_another_image_is_another_picture(in_study, tmp_path, read_picture):
 
 
 class TestAugmentation:
-    def test_parameters(self, in_study, in_this_process, tmp_path, read_picture):
+    def test_parameters(self, in_study, calls, tmp_path, read_picture):
         picture = inspection.augmentation(
             "affine", "digits", image=5, seed=3, overrides=["rotation=12.5", "augmentation.shear=0"],
             output=tmp_path / "a.png", **QUIET,
         )  # fmt: skip
         read_picture(picture)
-        ((chosen, (copies, originals), seed),) = in_this_process
+        ((chosen, (copies, originals), seed),) = calls
         assert (chosen.name, seed) == ("affine", 3)
         assert (chosen.parameters["rotation"], chosen.parameters["shear"]) == (12.5, 0.0)
         assert (
@@ -102,18 +101,18 @@ class TestAugmentation:
         assert (copies == originals[0]).all()
         assert len({image.tobytes() for image in originals}) == len(originals) == 8
 
-    def test_a_study_says_what_it_pins(self, with_study, in_this_process, tmp_path):
+    def test_a_study_says_what_it_pins(self, with_study, calls, tmp_path):
         inspection.augmentation("affine", study="turned", output=tmp_path / "a.png", **QUIET)
         inspection.augmentation(
             "affine", study="turned", overrides=["rotation=1"], output=tmp_path / "a.png", **QUIET
         )
-        found = [chosen.parameters for chosen, *_ in in_this_process]
+        found = [chosen.parameters for chosen, *_ in calls]
         assert [one["rotation"] for one in found] == [33.0, 1.0]
         assert all(one["zoom"] == 0.01 for one in found)  # the value of its range nearest to the default
 
-    def test_one_that_the_study_does_not_name(self, with_study, in_this_process, tmp_path):
+    def test_one_that_the_study_does_not_name(self, with_study, calls, tmp_path):
         inspection.augmentation("none", study="turned", output=tmp_path / "a.png", **QUIET)
-        assert in_this_process[0][0].parameters == {}
+        assert calls[0][0].parameters == {}
 
     @pytest.mark.parametrize(
         ("first", "images", "expected"),
@@ -127,19 +126,19 @@ class TestAugmentation:
     def test_the_others_are_spread_over_all(self, first, images, expected):
         assert _datasets._spread(first, images, 8) == expected
 
-    def test_from_the_last_image_on(self, in_study, in_this_process, tmp_path):
+    def test_from_the_last_image_on(self, in_study, calls, tmp_path):
         inspection.augmentation("none", "digits", image=1437, output=tmp_path / "a.png", **QUIET)
-        (_, (copies, originals), _) = in_this_process[0]
+        (_, (copies, originals), _) = calls[0]
         np.testing.assert_array_equal(originals[0], copies[0])
         assert len(originals) == 8
 
     def test_a_policy_that_fails_is_named(self, in_study, monkeypatch, tmp_path):
-        monkeypatch.setattr(asking, "begin", lambda: None)
+        monkeypatch.setattr(_datasets, "start_loading_keras", lambda: None)
 
-        def fail(*_, log):
+        def fail(*_, log_path):
             raise ZooError("KeyError: 'x'")
 
-        monkeypatch.setattr(asking, "ask", fail)
+        monkeypatch.setattr(_datasets, "call_in_worker", fail)
         with pytest.raises(ZooError, match=r"^The augmentation 'affine' of keras-zoo .*: KeyError: 'x'$"):
             inspection.augmentation("affine", "digits", output=tmp_path / "a.png", **QUIET)
 
@@ -176,7 +175,7 @@ class TestAugmentation:
         ),
     ],
 )
-def test_what_is_refused(in_study, in_this_process, tmp_path, draw, arguments, options, complaint):
+def test_what_is_refused(in_study, calls, tmp_path, draw, arguments, options, complaint):
     with pytest.raises(ZooError) as refused:
         getattr(inspection, draw)(*arguments, **options, output=tmp_path / "p.png", **QUIET)
     assert complaint in str(refused.value)

@@ -15,17 +15,11 @@ from zoo.errors import StudyError, ZooError
 from zoo.figures import draw_trial
 from zoo.inspection import _network, _trials
 from zoo.inspection._picture import image_of
-from zoo.runs import all_runs, asking, find_run, validation_data
+from zoo.models.recorded import find_run, validation_data
+from zoo.record import load_runs
 from zoo.tuning.display import NoDisplay
 
 QUIET = {"display": NoDisplay()}
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Answer questions here: the tests have Keras, and starting a process is another test's."""
-    monkeypatch.setattr(asking, "begin", lambda: None)
-    monkeypatch.setattr(asking, "ask", lambda question, *arguments, log: question(*arguments))
 
 
 def test_the_public_name():
@@ -37,7 +31,7 @@ def test_what_every_trial_leaves_is_what_is_drawn_on_demand(in_study, figures_of
     run = find_run("example", None, None)
     split, names = validation_data(run, NoDisplay())
     left = {
-        path.name: path.read_bytes() for path in draw_trial(run.folder, split.images, names, title=run.title)
+        path.name: path.read_bytes() for path in draw_trial(run.directory.path, split.images, names, title=run.title)
     }
     drawn = [
         inspection.curves("example", 1),
@@ -55,7 +49,7 @@ def test_a_notebook_shows_it(in_study):
     assert picture._repr_png_().startswith(b"\x89PNG")
 
 
-def test_predictions_that_were_not_kept_are_made_again(in_study, in_this_process, monkeypatch, tmp_path):
+def test_predictions_that_were_not_kept_are_made_again(in_study, keras_in_process, monkeypatch, tmp_path):
     """Trial 0 has neither predictions nor model here; its model comes from elsewhere."""
     best = find_run("example", 1, None)
     recorded = inspection.confusion("example", 1, output=tmp_path / "a.png", **QUIET)
@@ -71,7 +65,7 @@ def test_predictions_that_were_not_kept_are_made_again(in_study, in_this_process
 
 @pytest.mark.parametrize("draw", [inspection.confusion, inspection.mistakes, inspection.predictions])
 def test_predictions_and_prepared_dataset_that_are_gone_are_made_again(
-    in_study, in_this_process, in_tmp, draw
+    in_study, keras_in_process, in_tmp, draw
 ):
     best = in_study / "mlruns" / "zoo" / "example" / "trials" / "001"
     (in_tmp / "copy").mkdir()
@@ -117,11 +111,11 @@ class TestCurves:
             assert inspection.curves("example", trial).path == figures_of(trial) / "learning_curves.png"
 
     def test_of_a_training(self, in_study):
-        (folder,) = (in_study / "mlruns" / "zoo" / "example" / "training").iterdir()
+        (folder,) = (in_study / "mlruns" / "zoo" / "example" / "standalone").iterdir()
         assert inspection.curves(run=folder).path == folder / "figures" / "learning_curves.png"
 
     def test_what_is_compared(self, in_study):
-        names = [_trials._curve(run).name for run in all_runs("example")]
+        names = [_trials._curve(run).name for run in load_runs("example")]
         value = find_run("example", 1, None).value
         assert names == [
             "trial 0: 0.1000",
@@ -156,7 +150,7 @@ class TestCurves:
             inspection.curves()
 
 
-@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.usefixtures("keras_in_process")
 class TestNetwork:
     def test_maps_of_every_layer(self, in_study, figures_of, read_picture):
         picture = inspection.features("example", image=7, **QUIET)
@@ -184,13 +178,13 @@ class TestNetwork:
 
     def test_layers(self, in_study):
         table = inspection.layers("example", **QUIET)
-        summary = find_run("example", 1, None).finished["summary"]
+        summary = find_run("example", 1, None).summary
         assert table.parameters == summary["parameters"]
         assert [layer.kind for layer in table.layers][:3] == ["InputLayer", "Rescaling", "Conv2D"]
 
     @pytest.mark.parametrize("draw", [inspection.features, inspection.filters, inspection.layers])
     def test_a_trial_without_a_model_is_refused_before_anything_is_begun(self, in_study, monkeypatch, draw):
-        monkeypatch.setattr(asking, "begin", lambda: pytest.fail("Keras is being loaded"))
+        monkeypatch.setattr(_trials, "start_loading_keras", lambda: pytest.fail("Keras is being loaded"))
         with pytest.raises(StudyError, match="Trial 2 of 'example' was pruned"):
             draw("example", 2, **QUIET)
 

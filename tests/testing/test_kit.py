@@ -191,7 +191,7 @@ class TestFailures:
         first, second = str(told.value).splitlines()
         assert first.startswith(
             "logits_at_one_option((28, 28, 1), 10, head='b'): probabilities: "
-            "expected class probabilities (each row sums to 1), but they sum to "
+            "expected class probabilities (each row sums to 1), got rows that sum to "
         )
         assert second.endswith(
             "check_architecture(logits_at_one_option, checks=['probabilities'], points=[{'head': 'b'}])\""
@@ -233,8 +233,8 @@ class TestFailures:
             (
                 broken_architectures.a_layer_nobody_finds,
                 {"needs_plugin_to_load": True},
-                "expected a model that can be loaded again, but its layer Unregistered "
-                "(broken_architectures) could not be loaded again: it is not registered with Keras; put "
+                "expected a model that can be loaded again, but its class Unregistered "
+                "(broken_architectures) cannot be loaded again, since it is not registered with Keras; put "
                 "@keras.saving.register_keras_serializable(package=…) above it",
             ),
             (

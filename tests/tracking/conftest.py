@@ -1,4 +1,4 @@
-"""MLflow stores to record into: fresh SQLite files and one real server, and one trained model."""
+"""MLflow stores: new SQLite files and one real server; and the file of a model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 from zoo.tracking import Store, connect, free_port, ui_command, ui_environment
 
-# Trains nothing: a model with random weights is as good a file. The second folder is what MLflow's
-# own `save_model` makes of the same model, to compare ours with.
+# The model has random weights, since only its file is needed. MLflow's own `save_model` writes the folder
+# `official`, to compare zoo's folder with it.
 _SAVE = """
 import sys
 import keras, mlflow.keras, numpy
@@ -41,7 +41,7 @@ mlflow.keras.save_model(model, folder + "/official", signature=signature, pip_re
 
 @pytest.fixture(autouse=True)
 def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, and nothing configured."""
+    """Run the test in an empty folder, without $MLFLOW_TRACKING_URI."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
@@ -49,7 +49,7 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new SQLite store; MLflow takes seconds to make its tables, so tests work on copies."""
+    """A new SQLite store. MLflow takes seconds to create its tables, so tests use copies."""
     folder = tmp_path_factory.mktemp("template")
     before = Path.cwd()
     os.chdir(folder)
@@ -68,7 +68,7 @@ def local_store(working_folder: Path, empty_database: Path) -> Store:
 
 @pytest.fixture(scope="session")
 def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[str]:
-    """A real tracking server on this machine, started by the command that `zoo ui` runs."""
+    """A tracking server on this machine, started with the command that `zoo ui` runs."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copyfile(empty_database, folder / "mlflow.db")
     port = free_port(wanted=0)
@@ -87,13 +87,13 @@ def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Pat
         start_new_session=True,
     )
     assert process.stdout is not None
-    said = []
+    output = []
     for line in process.stdout:
-        said.append(line)
+        output.append(line)
         if "startup complete" in line:
             break
     else:
-        pytest.fail("mlflow did not start:\n" + "".join(said))
+        pytest.fail("mlflow did not start:\n" + "".join(output))
     threading.Thread(target=process.stdout.read, daemon=True).start()
     yield f"http://127.0.0.1:{port}"
     process.terminate()
@@ -102,7 +102,7 @@ def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Pat
 
 @pytest.fixture(params=["sqlite", "server"])
 def store(request: pytest.FixtureRequest) -> Store:
-    """Each kind of store in turn. The server is shared: give every test's study a name of its own."""
+    """A SQLite store, then a server. Tests share the server, so each uses another study name."""
     if request.param == "sqlite":
         found: Store = request.getfixturevalue("local_store")
         return found
@@ -111,7 +111,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 @pytest.fixture(scope="session")
 def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `model.keras`, `expected.npz` (images, probabilities) and MLflow's own `official`."""
+    """A folder with `model.keras`, `expected.npz` (images, probabilities), and `official` from MLflow."""
     from importlib.metadata import version
 
     folder = tmp_path_factory.mktemp("model")
@@ -128,7 +128,7 @@ def model_file(saved_model: Path) -> Path:
 
 @pytest.fixture
 def run_python(working_folder: Path) -> Callable[..., str]:
-    """Run a script in a fresh process and return what it printed; it may print no warning."""
+    """A function that runs a script in a new process and returns its output, stderr included."""
 
     def run(script: str, *arguments: str, **environment: str) -> str:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A process that is killed after any one of its calls to MLflow: replaying its events makes it good."""
+"""A process that is killed after one of its calls to MLflow: replaying its events completes the run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zoo.tracking import Store, StudyTracker
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing may catch it."""
+    """The end of the process: no code catches it."""
 
 
 class MortalClient:
-    """Passes every call on to the real client; the process dies right after call number `last`."""
+    """Passes each call to the real client; the process ends after call number `last`."""
 
     def __init__(self, client: Any, last: int) -> None:
         self._client = client
@@ -37,7 +37,7 @@ class MortalClient:
         return call
 
 
-def live(store: Store, name: str, folder: Path) -> StudyTracker:
+def record_study(store: Store, name: str, folder: Path) -> StudyTracker:
     tracker = StudyTracker(store, examples.facts(name))
     examples.record(tracker, 7, examples.events(epochs=2), folder)
     tracker.finish()
@@ -45,33 +45,35 @@ def live(store: Store, name: str, folder: Path) -> StudyTracker:
 
 
 def comparable(tracker: StudyTracker) -> dict[str, Any]:
-    held = examples.held(tracker)
+    held = examples.content(tracker)
     held["runs"]["study"] = held["runs"].pop(tracker.facts.name)
     for entry in [*held["runs"].values(), *held["models"]]:
         del entry["tags"]["zoo.study"]
     return held
 
 
-def test_killed_after_any_call(local_store: Store, tmp_path: Path, model_file: Path) -> None:
+def test_process_killed_after_any_call_is_completed(
+    local_store: Store, tmp_path: Path, model_file: Path
+) -> None:
     folder = examples.make_folder(tmp_path / "007", model_file)
-    undisturbed = comparable(live(local_store, "undisturbed", folder))
+    undisturbed = comparable(record_study(local_store, "undisturbed", folder))
 
     for last in itertools.count(1):
         name = f"killed-{last}"
         try:
-            live(Store(local_store.uri, MortalClient(local_store.client, last)), name, folder)
+            record_study(Store(local_store.uri, MortalClient(local_store.client, last)), name, folder)
         except Killed:
             killed = StudyTracker(local_store, examples.facts(name))
-            killed.replay(7, CONFIG, examples.events(epochs=2), folder)
+            killed.record(7, CONFIG, examples.events(epochs=2), folder)
             killed.finish()
             assert comparable(killed) == undisturbed, f"killed after call {last}"
         else:
             break
-    assert last > 20  # or nothing was tried
+    assert last > 20
 
 
 @pytest.mark.parametrize("done", ["create_logged_model", "log_model_artifacts", "log_outputs"])
-def test_killed_while_the_model_was_sent_over_http(
+def test_upload_interrupted_over_http_is_completed(
     server_address: str, tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch, done: str
 ) -> None:
     from zoo.tracking import connect
@@ -88,25 +90,25 @@ def test_killed_while_the_model_was_sent_over_http(
     with monkeypatch.context() as patch:
         patch.setattr(store.client, done, last_call)
         with pytest.raises(Killed):
-            live(store, name, folder)
-    (begun,) = examples.models_of(store, str(store.experiment_id(name)))
-    assert str(begun.status) == "PENDING"
+            record_study(store, name, folder)
+    (pending,) = examples.logged_models(store, str(store.experiment_id(name)))
+    assert str(pending.status) == "PENDING"
 
-    tracker = live(store, name, folder)
-    (model,) = examples.models_of(store, tracker.experiment_id)
+    tracker = record_study(store, name, folder)
+    (model,) = examples.logged_models(store, tracker.experiment_id)
     assert str(model.status) == "READY"
-    assert model.model_id == begun.model_id
+    assert model.model_id == pending.model_id
     assert examples.run_of(tracker, 7).info.status == "FINISHED"
 
 
-def test_a_model_file_that_is_cut_off(local_store: Store, tmp_path: Path, model_file: Path) -> None:
+def test_cut_off_model_file_is_refused(local_store: Store, tmp_path: Path, model_file: Path) -> None:
     folder = examples.make_folder(tmp_path / "007", model_file)
     whole = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(Exception, match="not a model that Keras saved"):
-        live(local_store, "cut-off", folder)
+        record_study(local_store, "cut-off", folder)
     (folder / "model.keras").write_bytes(whole)
-    tracker = live(local_store, "cut-off", folder)
-    assert [str(model.status) for model in examples.models_of(local_store, tracker.experiment_id)] == [
+    tracker = record_study(local_store, "cut-off", folder)
+    assert [str(model.status) for model in examples.logged_models(local_store, tracker.experiment_id)] == [
         "READY"
     ]

@@ -1,4 +1,4 @@
-"""Parameters and names as MLflow holds them."""
+"""Parameters and names as MLflow stores them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tracking_examples import CONFIG
 
-from zoo.tracking import names
+from zoo.tracking import _names as names
 
 
 def test_parameters_are_flat() -> None:
@@ -34,34 +34,29 @@ def named(dataset: str, architecture: str, augmentation: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "plugins", [("a", "simple", "simple"), ("a", "training", "dataset"), ("a", "a", "augmentation")]
 )
-def test_plugins_of_one_name_do_not_hide_each_other(plugins: tuple[str, str, str]) -> None:
+def test_plugins_with_one_name_keep_their_parameters(plugins: tuple[str, str, str]) -> None:
     flat = names.flat_parameters(named(*plugins))
     assert sorted(value for key, value in flat.items() if key.endswith(".size")) == ["1", "2", "3", "4"]
 
 
-def test_nothing_is_known() -> None:
+def test_lost_configuration_has_no_parameters() -> None:
     assert names.flat_parameters({}) == {}
-    assert names.digest_of({}) == ""
-
-
-def test_a_digest_inside_the_dataset() -> None:
-    assert names.digest_of({"dataset": {"name": "digits", "digest": "d"}}) == "d"
 
 
 scalars = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.none()
 
 
 @given(scalars | st.lists(scalars))
-def test_values_come_back(value: object) -> None:
+def test_value_survives_round_trip(value: object) -> None:
     assert names.from_text(names.as_text(value)) == value
 
 
 @given(st.text(alphabet="abcxyz_-", min_size=1).filter(lambda text: text not in {"true", "false", "null"}))
-def test_words_come_back(word: str) -> None:
+def test_word_survives_round_trip(word: str) -> None:
     assert names.from_text(names.as_text(word)) == word
 
 
 @given(st.text(max_size=10_000))
-def test_a_tag_is_never_too_long(text: str) -> None:
+def test_tag_is_never_too_long(text: str) -> None:
     assert len(names.shortened(text)) <= 4000
     assert names.shortened(text) == text or names.shortened(text).endswith("…")

@@ -1,4 +1,4 @@
-"""Whose code a trial ran, as MLflow has it: tags of its run, requirements of its model."""
+"""The plugins of a trial in MLflow: tags of its run, requirements of its model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import tracking_examples as examples
 
 from zoo.tracking import Store, StudyTracker, TrackingError, champion_address, fetch_model_file
-from zoo.tracking.models import ModelFacts, build_model_folder
+from zoo.tracking._model_folder import ModelFacts, build_model_folder
 
 BOTH = {"keras-zoo": "0.1.0", "zoo-layered": "0.3"}
 
@@ -21,9 +21,7 @@ def tags_of(run: Any) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in run.data.tags.items() if key.startswith(prefix)}
 
 
-def test_a_trial_is_tagged_with_what_it_used_and_the_study_with_all(
-    local_store: Store, tmp_path: Path
-) -> None:
+def test_trial_is_tagged_with_its_plugins_study_with_all(local_store: Store, tmp_path: Path) -> None:
     tracker = StudyTracker(local_store, examples.facts(plugins=BOTH))
     used: list[dict[str, str]] = [{"keras-zoo": "0.1.0"}, {"zoo-layered": "0.3"}, BOTH, {}]
     entry_points = ("one", "two")  # of each distribution: the tag is the distribution's
@@ -31,17 +29,16 @@ def test_a_trial_is_tagged_with_what_it_used_and_the_study_with_all(
         folder = examples.make_folder(tmp_path / str(number))
         named = {f"{name}:{point}": plugins[name] for name in plugins for point in entry_points}
         config = {**examples.CONFIG, "plugins": named}
-        for event in examples.events("failed", reason="no reason"):
-            tracker.handle(number, config, event, folder)
+        tracker.record(number, config, examples.events("failed", reason="no reason"), folder)
     runs = [examples.run_of(tracker, number) for number in range(4)]
     assert [tags_of(run) for run in runs[:3]] == used[:3]
-    assert tags_of(runs[3]) == BOTH  # a record of an earlier version does not say
+    assert tags_of(runs[3]) == BOTH  # a record of an earlier version does not name them
     assert tags_of(local_store.client.get_run(tracker.run_id)) == BOTH
     assert not [key for run in runs for key in run.data.params if "plugins" in key]
 
 
 def layered_file(folder: Path, modules: dict[str, str]) -> Path:
-    """What a trial leaves of a model with layers of a plugin, as far as it is read here."""
+    """Write the parts of a model file with layers of a plugin that tracking reads."""
     file = folder / "model.keras"
     layer = {"module": "zoo_layered.layers", "class_name": "Gain", "config": {}}
     with zipfile.ZipFile(file, "w") as archive:
@@ -51,7 +48,7 @@ def layered_file(folder: Path, modules: dict[str, str]) -> Path:
     return file
 
 
-def test_a_model_with_layers_of_a_plugin_requires_it(tmp_path: Path) -> None:
+def test_model_with_plugin_layers_requires_the_plugin(tmp_path: Path) -> None:
     import yaml
 
     import zoo
@@ -70,7 +67,7 @@ def test_a_model_with_layers_of_a_plugin_requires_it(tmp_path: Path) -> None:
     assert model["flavors"]["python_function"]["loader_module"] == "zoo.tracking.loader"
 
 
-def test_the_champions_model_can_be_fetched(local_store: Store, saved_model: Path, tmp_path: Path) -> None:
+def test_champions_model_can_be_fetched(local_store: Store, saved_model: Path, tmp_path: Path) -> None:
     tracker = StudyTracker(local_store, examples.facts())
     for number, best in enumerate([0.7, 0.9, 0.8]):
         folder = examples.make_folder(tmp_path / str(number), saved_model / "model.keras")
@@ -84,14 +81,14 @@ def test_the_champions_model_can_be_fetched(local_store: Store, saved_model: Pat
     assert file.read_bytes() == (saved_model / "model.keras").read_bytes()
 
 
-def test_a_study_without_a_model(local_store: Store, tmp_path: Path) -> None:
+def test_study_without_model_is_reported(local_store: Store, tmp_path: Path) -> None:
     tracker = StudyTracker(local_store, examples.facts())
     examples.record(tracker, 0, examples.events("failed"), examples.make_folder(tmp_path / "0"))
     with pytest.raises(TrackingError, match=r"No trial of the study 'digits_cnn' in .* has a model yet"):
         champion_address("digits_cnn", local_store)
 
 
-def test_the_second_best_is_not_taken_for_the_best(
+def test_second_best_model_does_not_replace_the_best(
     local_store: Store, saved_model: Path, tmp_path: Path
 ) -> None:
     tracker = StudyTracker(local_store, examples.facts())
@@ -106,7 +103,7 @@ def test_the_second_best_is_not_taken_for_the_best(
 
 
 @pytest.mark.parametrize("address", ["models:/m-0123456789abcdef0123456789abcdef", "runs:/nowhere/model"])
-def test_a_model_that_is_not_there(local_store: Store, tmp_path: Path, address: str) -> None:
+def test_unknown_model_is_reported(local_store: Store, tmp_path: Path, address: str) -> None:
     with pytest.raises(TrackingError, match=f"^MLflow at .* has no {address}: ") as refused:
         fetch_model_file(local_store, address, tmp_path)
     assert "\n" not in str(refused.value)

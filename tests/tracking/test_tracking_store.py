@@ -1,4 +1,4 @@
-"""Which store, how it is made, and what is said when it cannot be used."""
+"""The store: which one is used, how it is created, errors when it cannot be used."""
 
 from __future__ import annotations
 
@@ -17,15 +17,24 @@ import pytest
 import tracking_examples as examples
 
 from zoo.errors import ZooError
-from zoo.tracking import Store, StudyTracker, TrackingError, connect, free_port, store, tracking_uri
+from zoo.tracking import (
+    Store,
+    StudyTracker,
+    TrackingError,
+    _database,
+    _store,
+    connect,
+    free_port,
+    tracking_uri,
+)
 
 
-def test_mlflow_db_in_this_folder(working_folder: Path) -> None:
+def test_default_is_database_in_working_folder(working_folder: Path) -> None:
     assert tracking_uri() == f"sqlite:///{working_folder}/mlflow.db"
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("uri", "expected"),
     [
         ("sqlite:///mine.db", "sqlite:///{here}/mine.db"),
         ("sqlite:///sub/mine.db", "sqlite:///{here}/sub/mine.db"),
@@ -35,15 +44,15 @@ def test_mlflow_db_in_this_folder(working_folder: Path) -> None:
         ("postgresql://localhost/mlflow", "postgresql://localhost/mlflow"),
     ],
 )
-def test_what_the_environment_says(
-    working_folder: Path, monkeypatch: pytest.MonkeyPatch, said: str, meant: str
+def test_relative_path_becomes_absolute(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch, uri: str, expected: str
 ) -> None:
-    assert tracking_uri(said) == meant.format(here=working_folder)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", said)
-    assert tracking_uri() == meant.format(here=working_folder)
+    assert tracking_uri(uri) == expected.format(here=working_folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert tracking_uri() == expected.format(here=working_folder)
 
 
-def test_the_old_file_format_is_chosen_as_mlflow_does(working_folder: Path) -> None:
+def test_old_file_format_is_selected_as_by_mlflow(working_folder: Path) -> None:
     (working_folder / "mlruns" / "0").mkdir(parents=True)
     (working_folder / "mlruns" / "0" / "meta.yaml").touch()
     import mlflow
@@ -54,10 +63,10 @@ def test_the_old_file_format_is_chosen_as_mlflow_does(working_folder: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["with space", "ha#sh", "ünïcode", "qu'ote", "semi;colon"])
-def test_folders_with_odd_names(
+def test_folder_with_unusual_name_is_used(
     working_folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A plain MLflow in the same folder sees what zoo recorded."""
+    """MLflow without zoo, in the same folder, finds what zoo recorded."""
     folder = working_folder / name
     folder.mkdir()
     shutil.copyfile(empty_database, folder / "mlflow.db")
@@ -71,29 +80,18 @@ def test_folders_with_odd_names(
     assert MlflowClient().get_experiment_by_name("digits_cnn") is not None
 
 
-def test_a_question_mark_in_a_name(
-    working_folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["per%20cent", "wh?t"])
+def test_folder_that_mlflow_misreads_is_refused(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    (working_folder / "wh?t").mkdir()
-    (working_folder / "wh").mkdir()
-    shutil.copyfile(empty_database, working_folder / "wh?t" / "mlflow.db")
-    monkeypatch.chdir(working_folder / "wh?t")
-    StudyTracker(connect(), examples.facts())
-    assert {path.name for path in Path.cwd().iterdir()} == {"mlflow.db", "mlruns"}
-    assert list((working_folder / "wh").iterdir()) == []
-
-
-def test_a_folder_that_mlflow_would_write_beside(
-    working_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (working_folder / "per%20cent").mkdir()
-    monkeypatch.chdir(working_folder / "per%20cent")
-    with pytest.raises(TrackingError, match="without a percent sign"):
+    (working_folder / name).mkdir()
+    monkeypatch.chdir(working_folder / name)
+    with pytest.raises(TrackingError, match="misreads '%' and"):
         connect()
-    assert {path.name for path in working_folder.iterdir()} == {"per%20cent"}
+    assert {path.name for path in working_folder.iterdir()} == {name}
 
 
-def test_a_new_database_appears_complete(working_folder: Path) -> None:
+def test_new_database_is_complete(working_folder: Path) -> None:
     connect()
     assert {path.name for path in working_folder.iterdir()} <= {"mlflow.db", "mlruns"}
     with closing(sqlite3.connect(working_folder / "mlflow.db")) as database:
@@ -101,7 +99,7 @@ def test_a_new_database_appears_complete(working_folder: Path) -> None:
         assert database.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 
 
-def test_several_processes_begin_at_once(working_folder: Path) -> None:
+def test_several_processes_create_one_database(working_folder: Path) -> None:
     script = "from zoo.tracking import connect; connect().open_experiment('shared'); print('in')"
     processes = [
         subprocess.Popen(
@@ -114,24 +112,26 @@ def test_several_processes_begin_at_once(working_folder: Path) -> None:
     assert {path.name for path in working_folder.iterdir()} <= {"mlflow.db", "mlruns"}
 
 
-def test_killed_while_the_tables_were_made(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_process_leaves_no_database(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(uri: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "_make_tables", killed)
+    monkeypatch.setattr(_database, "_create_tables", killed)
     with pytest.raises(KeyboardInterrupt):
         connect()
     assert not (working_folder / "mlflow.db").exists()
 
 
-def test_without_hard_links(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_is_created_without_hard_links(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*paths: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(store.os, "link", refuse)
-    monkeypatch.setattr(store, "_make_tables", lambda uri: sqlite3.connect(uri[10:]).close())
+    monkeypatch.setattr(_database.os, "link", refuse)
+    monkeypatch.setattr(_database, "_create_tables", lambda uri: sqlite3.connect(uri[10:]).close())
     (working_folder / "new").mkdir()
-    store._create_database(working_folder / "new" / "mlflow.db")
+    _database._create_database(working_folder / "new" / "mlflow.db")
     assert [path.name for path in (working_folder / "new").iterdir()] == ["mlflow.db"]
 
 
@@ -144,7 +144,7 @@ def one_line(error: pytest.ExceptionInfo[TrackingError]) -> str:
 
 
 @pytest.mark.parametrize("broken", ["a folder", "no database", "below a file", "read-only"])
-def test_a_database_that_cannot_be_used(working_folder: Path, broken: str) -> None:
+def test_unusable_database_is_reported_at_once(working_folder: Path, broken: str) -> None:
     path = working_folder / "mlflow.db"
     match broken:
         case "a folder":
@@ -156,19 +156,19 @@ def test_a_database_that_cannot_be_used(working_folder: Path, broken: str) -> No
             path = path / "mlflow.db"
         case "read-only":
             path = Path("/proc/mlflow.db")
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(TrackingError) as error:
         connect(f"sqlite:///{path}")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start < 5
     text = one_line(error)
     assert str(path) in text
     assert "MLFLOW_TRACKING_URI" in text
 
 
-def test_a_database_that_somebody_holds(
+def test_locked_database_is_reported(
     working_folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(_database, "_LOCK_TIMEOUT_S", 0.1)
     shutil.copyfile(empty_database, working_folder / "mlflow.db")
     with closing(sqlite3.connect(working_folder / "mlflow.db")) as holder:
         holder.execute("BEGIN EXCLUSIVE")
@@ -177,7 +177,7 @@ def test_a_database_that_somebody_holds(
     assert "database is locked" in one_line(error)
 
 
-def test_the_database_of_something_else(working_folder: Path) -> None:
+def test_database_of_another_program_is_refused(working_folder: Path) -> None:
     with closing(sqlite3.connect(working_folder / "mlflow.db")) as other:
         other.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
         other.execute("INSERT INTO alembic_version VALUES ('v3.2.0.a')")
@@ -188,7 +188,9 @@ def test_the_database_of_something_else(working_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_the_database_of_another_mlflow(working_folder: Path, empty_database: Path, create: bool) -> None:
+def test_database_of_another_mlflow_version_is_refused(
+    working_folder: Path, empty_database: Path, create: bool
+) -> None:
     shutil.copyfile(empty_database, working_folder / "mlflow.db")
     with closing(sqlite3.connect(working_folder / "mlflow.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = 'f4a9b2c7d1e6'")
@@ -198,73 +200,73 @@ def test_the_database_of_another_mlflow(working_folder: Path, empty_database: Pa
     text = one_line(error)
     assert "was made by another version of MLflow" in text
     assert f"`mlflow db upgrade sqlite:///{working_folder}/mlflow.db`" in text
-    assert text.endswith("run `pip install --upgrade mlflow` instead.")
+    assert text.endswith("run `pip install --upgrade mlflow`.")
 
 
-def test_a_reader_makes_nothing(working_folder: Path) -> None:
-    with pytest.raises(TrackingError, match="Run a study here first"):
+def test_reader_creates_no_database(working_folder: Path) -> None:
+    with pytest.raises(TrackingError, match="Run a study in this folder first"):
         connect(create=False)
     assert list(working_folder.iterdir()) == []
 
 
 @pytest.fixture
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def default_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
-        monkeypatch.setenv(name, store._DEFAULTS[name])
-    monkeypatch.setitem(store._IMPATIENT, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        monkeypatch.setenv(name, _store.DEFAULTS[name])
+    monkeypatch.setitem(_store._SHORT_TIMEOUTS, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
 
 
-@pytest.mark.usefixtures("no_patience")
-def test_a_dead_server() -> None:
+@pytest.mark.usefixtures("default_timeouts")
+def test_dead_server_is_reported_without_password() -> None:
     address = f"http://user:secret@127.0.0.1:{free_port(wanted=0)}"
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(TrackingError) as error:
         connect(address)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10
     text = one_line(error)
     assert "No MLflow server answers at http://user:***@127.0.0.1" in text
     assert "Connection refused" in text
     assert "secret" not in text
 
 
-@pytest.mark.usefixtures("no_patience")
-def test_a_server_that_never_answers() -> None:
+@pytest.mark.usefixtures("default_timeouts")
+def test_silent_server_is_reported() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        began = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(TrackingError) as error:
             connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - start < 20
     assert "timed out" in one_line(error)
 
 
 @pytest.mark.parametrize("uri", ["ftp://example.org", "postgresql://127.0.0.1:1/mlflow"])
-def test_what_mlflow_cannot_use(uri: str) -> None:
+def test_address_that_mlflow_cannot_use_is_reported(uri: str) -> None:
     with pytest.raises(TrackingError, match="MLflow cannot use") as error:
         connect(uri)
     assert uri in one_line(error)
 
 
-def test_a_deleted_experiment(local_store: Store) -> None:
+def test_deleted_experiment_is_refused(local_store: Store) -> None:
     experiment_id = local_store.open_experiment("gone")
     local_store.client.delete_experiment(experiment_id)
     with pytest.raises(TrackingError, match=f"mlflow experiments restore --experiment-id {experiment_id}"):
         StudyTracker(local_store, examples.facts("gone"))
 
 
-def test_an_experiment_that_was_there_already(local_store: Store) -> None:
+def test_existing_experiment_is_used(local_store: Store) -> None:
     experiment_id = local_store.client.create_experiment("mine")
     assert local_store.open_experiment("mine") == experiment_id
     assert local_store.studies() == ["mine"]
 
 
-def test_a_name_that_mlflow_does_not_take(local_store: Store) -> None:
-    with pytest.raises(TrackingError, match="cannot make the experiment"):
+def test_name_that_mlflow_refuses_is_reported(local_store: Store) -> None:
+    with pytest.raises(TrackingError, match="cannot create the experiment"):
         local_store.open_experiment("x" * 1000)
 
 
-def test_what_the_user_chose_stays(
+def test_users_setting_is_kept(
     working_folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copyfile(empty_database, working_folder / "mlflow.db")
@@ -275,7 +277,7 @@ def test_what_the_user_chose_stays(
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
 
 
-_LIFE = """
+_SCRIPT = """
 import sys
 from pathlib import Path
 
@@ -294,10 +296,10 @@ assert not {"keras", "tensorflow"} & set(sys.modules)
 
 
 @pytest.mark.parametrize("where", ["sqlite", "server"])
-def test_nothing_is_printed_and_keras_stays_out(
+def test_nothing_is_printed_and_keras_not_imported(
     where: str, request: pytest.FixtureRequest, model_file: Path, run_python: Callable[..., str]
 ) -> None:
     environment = {"PYTHONPATH": str(Path(__file__).parent)}
     if where == "server":
         environment["MLFLOW_TRACKING_URI"] = request.getfixturevalue("server_address")
-    assert run_python(_LIFE, str(model_file), **environment) == ""
+    assert run_python(_SCRIPT, str(model_file), **environment) == ""

@@ -1,15 +1,17 @@
-"""What MLflow holds after a study was written into it: the same on SQLite and on a server."""
+"""The content of MLflow after a study was recorded: the same with SQLite and with a server."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tracking_examples as examples
 from tracking_examples import CONFIG, DIGEST
 
+from zoo.events import EpochEnd, Event, Started
 from zoo.tracking import Store, StudyTracker, TrackingError, add_test_metrics, leaderboard, trial_uid
 
 
@@ -28,7 +30,7 @@ def bare_folder(tmp_path: Path) -> Path:
     return examples.make_folder(tmp_path / "trials" / "008")
 
 
-def test_a_complete_trial(tracker: StudyTracker, folder: Path) -> None:
+def test_complete_trial_is_recorded_as_finished(tracker: StudyTracker, folder: Path) -> None:
     store = tracker.store
     (folder / "output.log").write_text("a warning\n")
     examples.record(tracker, 7, examples.events(), folder)
@@ -91,12 +93,12 @@ def test_a_complete_trial(tracker: StudyTracker, folder: Path) -> None:
     assert json.loads(dataset.dataset.source)["tags"]["digest"] == DIGEST
 
 
-def test_the_model_of_the_best_epoch(tracker: StudyTracker, folder: Path) -> None:
+def test_model_of_best_epoch_is_published(tracker: StudyTracker, folder: Path) -> None:
     store = tracker.store
     examples.record(tracker, 7, examples.events(), folder)
     run = examples.run_of(tracker, 7)
 
-    (model,) = examples.models_of(store, tracker.experiment_id)
+    (model,) = examples.logged_models(store, tracker.experiment_id)
     assert str(model.status) == "READY"
     assert model.source_run_id == run.info.run_id
     assert [(o.model_id, o.step) for o in run.outputs.model_outputs] == [(model.model_id, 2)]
@@ -112,17 +114,17 @@ def test_the_model_of_the_best_epoch(tracker: StudyTracker, folder: Path) -> Non
     assert model.tags["zoo.uid"] == "abc123-7"
 
 
-def test_epochs_are_there_as_soon_as_they_end(tracker: StudyTracker, bare_folder: Path) -> None:
+def test_epoch_is_recorded_when_it_ends(tracker: StudyTracker, bare_folder: Path) -> None:
     started, _, first, *_ = examples.events()
-    tracker.handle(8, CONFIG, started, bare_folder)
+    tracker.record(8, CONFIG, [started], bare_folder)
     assert examples.run_of(tracker, 8).info.status == "RUNNING"
     assert examples.run_of(tracker, 8).data.metrics == {"parameters": 650}
-    tracker.handle(8, CONFIG, first, bare_folder)
+    tracker.record(8, CONFIG, [first], bare_folder)
     assert examples.run_of(tracker, 8).data.metrics["loss"] == 1.0
 
 
 @pytest.mark.parametrize(("state", "status"), [("failed", "FAILED"), ("pruned", "KILLED")])
-def test_a_trial_that_came_to_nothing(
+def test_trial_without_result_keeps_reason_and_output(
     tracker: StudyTracker, bare_folder: Path, state: str, status: str
 ) -> None:
     (bare_folder / "output.log").write_text("Segmentation fault\n")
@@ -133,34 +135,34 @@ def test_a_trial_that_came_to_nothing(
     assert run.data.tags["zoo.reason"] == "killed by signal 9"
     assert run.data.metrics["parameters"] == 650
     assert examples.artifacts(tracker.store, run) == ["config.json", "output.log"]
-    assert examples.models_of(tracker.store, tracker.experiment_id) == []
+    assert examples.logged_models(tracker.store, tracker.experiment_id) == []
 
 
-def test_a_trial_that_died_before_it_started(tracker: StudyTracker, bare_folder: Path) -> None:
-    end = examples.events("failed", reason="out of memory")[-1]
-    tracker.handle(8, CONFIG, end, bare_folder)
+def test_trial_that_failed_before_its_start_is_recorded(tracker: StudyTracker, bare_folder: Path) -> None:
+    end = examples.end("failed", reason="out of memory")
+    tracker.record(8, CONFIG, [end], bare_folder)
     run = examples.run_of(tracker, 8)
     assert run.info.status == "FAILED"
     assert run.data.params["architecture"] == "conv_net"
 
 
-def test_a_metric_that_is_no_number(tracker: StudyTracker, bare_folder: Path) -> None:
-    started, _, epoch, *_ = examples.events()
-    tracker.handle(8, CONFIG, started, bare_folder)
-    metrics = {"loss": float("nan"), "val_loss": float("inf"), "note": "text", "nothing": None}
+def test_metric_that_is_no_number_is_left_out(tracker: StudyTracker, bare_folder: Path) -> None:
+    metrics: Any = {"loss": float("nan"), "val_loss": float("inf"), "note": "text", "nothing": None}
     for _ in range(2):
-        tracker.handle(8, CONFIG, {**epoch, "metrics": metrics}, bare_folder)
+        sent: list[Event] = [Started(examples.START, num_parameters=650)]
+        sent.append(EpochEnd(examples.START + 1, 1, metrics))
+        examples.record(tracker, 8, sent, bare_folder)
     run = examples.run_of(tracker, 8)
     assert set(run.data.metrics) == {"parameters", "loss", "val_loss"}
     assert len(examples.history(tracker.store, run, "loss")) == 1
 
 
-def test_a_reason_of_any_length(tracker: StudyTracker, bare_folder: Path) -> None:
-    tracker.handle(8, CONFIG, examples.events("failed", reason="x" * 20_000)[-1], bare_folder)
+def test_long_reason_is_cut_off(tracker: StudyTracker, bare_folder: Path) -> None:
+    tracker.record(8, CONFIG, [examples.end("failed", reason="x" * 20_000)], bare_folder)
     assert 1000 < len(examples.run_of(tracker, 8).data.tags["zoo.reason"]) < 8000
 
 
-def test_the_study_itself(tracker: StudyTracker, bare_folder: Path) -> None:
+def test_study_run_is_opened_again(tracker: StudyTracker, bare_folder: Path) -> None:
     store = tracker.store
     run = store.client.get_run(tracker.run_id)
     assert run.info.status == "RUNNING"
@@ -177,63 +179,57 @@ def test_the_study_itself(tracker: StudyTracker, bare_folder: Path) -> None:
     assert store.client.get_run(tracker.run_id).info.status == "FINISHED"
 
 
-def test_the_best_value_so_far(tracker: StudyTracker, tmp_path: Path, model_file: Path) -> None:
+def test_study_run_shows_best_value_so_far(tracker: StudyTracker, tmp_path: Path, model_file: Path) -> None:
     """Trial 2 ends before trial 1; what MLflow shows last is the best of all."""
-    for number, best, began in [(0, 0.5, 0.0), (2, 0.7, 10.0), (1, 0.8, 20.0)]:
+    for number, best, start in [(0, 0.5, 0.0), (2, 0.7, 10.0), (1, 0.8, 20.0)]:
         folder = examples.make_folder(tmp_path / str(number), model_file)
-        said = examples.events(best=best, began=examples.BEGAN + began)
+        sent = examples.events(best=best, start=examples.START + start)
         for _ in range(2):
-            examples.record(tracker, number, said, folder)
+            examples.record(tracker, number, sent, folder)
     run = tracker.store.client.get_run(tracker.run_id)
     points = examples.history(tracker.store, run, "best_val_accuracy")
     assert [(step, value) for step, _, value in points] == [(0, 0.5), (2, 0.7), (2, 0.8)]
     assert run.data.metrics["best_val_accuracy"] == 0.8
 
 
-def test_the_champion_on_the_test_split(tracker: StudyTracker, folder: Path) -> None:
+def test_champion_score_is_on_study_run_too(tracker: StudyTracker, folder: Path) -> None:
     examples.record(tracker, 7, examples.events(), folder)
-    tested = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
-    tested["champion"] = True
     for _ in range(2):
-        tracker.handle(7, {}, tested, folder)
+        tracker.record(7, {}, [examples.score(is_champion=True)], folder)
     store, run = tracker.store, examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert [(s, v) for s, _, v in examples.history(store, run, "test_accuracy")] == [(2, 0.88)]
-    (model,) = examples.models_of(store, tracker.experiment_id)
+    (model,) = examples.logged_models(store, tracker.experiment_id)
     assert [m.value for m in model.metrics if m.key == "test_accuracy"] == [0.88]
     study = store.client.get_run(tracker.run_id)
     assert study.data.metrics["test_accuracy"] == 0.88
     assert study.data.tags["zoo.champion"] == "7"
 
 
-def test_a_run_that_ended_is_scored_on_the_test_split_later(tracker: StudyTracker, folder: Path) -> None:
+def test_score_is_added_to_ended_run(tracker: StudyTracker, folder: Path) -> None:
     examples.record(tracker, 7, examples.events(), folder)
-    event = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
     store, facts = tracker.store, tracker.facts
     for _ in range(2):
-        assert add_test_metrics(store, facts.name, trial_uid(facts.uid, 7), event)
+        assert add_test_metrics(store, facts.name, trial_uid(facts.uid, 7), examples.score())
     run = examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert [(s, v) for s, _, v in examples.history(store, run, "test_accuracy")] == [(2, 0.88)]
-    (model,) = examples.models_of(store, tracker.experiment_id)
+    (model,) = examples.logged_models(store, tracker.experiment_id)
     assert [m.value for m in model.metrics if m.key == "test_accuracy"] == [0.88]
-    assert "test_accuracy" not in store.client.get_run(tracker.run_id).data.metrics  # it is no champion
+    assert "test_accuracy" not in store.client.get_run(tracker.run_id).data.metrics  # it is not the champion
     for study, uid in ((facts.name, "another-7"), ("another", trial_uid(facts.uid, 7))):
-        assert not add_test_metrics(store, study, uid, event)
+        assert not add_test_metrics(store, study, uid, examples.score())
 
 
-def test_a_trial_that_was_scored_is_no_champion_when_it_is_replayed(
-    tracker: StudyTracker, folder: Path
-) -> None:
-    tested = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
-    tracker.replay(7, {}, [*examples.events(), tested], folder)
+def test_replayed_score_is_not_the_champions(tracker: StudyTracker, folder: Path) -> None:
+    tracker.record(7, {}, [*examples.events(), examples.score()], folder)
     assert examples.run_of(tracker, 7).data.metrics["test_accuracy"] == 0.88
     study = tracker.store.client.get_run(tracker.run_id)
     assert "test_accuracy" not in study.data.metrics
     assert "zoo.champion" not in study.data.tags
 
 
-def test_a_store_that_does_not_take_a_score_is_told_in_one_line(
+def test_refused_score_is_reported_in_one_line(
     tracker: StudyTracker, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples.record(tracker, 7, examples.events(), folder)
@@ -242,73 +238,70 @@ def test_a_store_that_does_not_take_a_score_is_told_in_one_line(
         raise RuntimeError("attempt to write a readonly database\n[SQL: …]")
 
     monkeypatch.setattr(type(tracker.store.client), "log_batch", refuse)
-    event = {"event": "tested", "time": examples.BEGAN + 99, "metrics": {"test_accuracy": 0.88}}
-    with pytest.raises(TrackingError, match=r"does not take it: .*readonly database") as told:
-        add_test_metrics(tracker.store, tracker.facts.name, trial_uid(tracker.facts.uid, 7), event)
-    assert "\n" not in str(told.value)
+    uid = trial_uid(tracker.facts.uid, 7)
+    with pytest.raises(TrackingError, match=r"refused a request: .*readonly database") as refused:
+        add_test_metrics(tracker.store, tracker.facts.name, uid, examples.score())
+    assert "\n" not in str(refused.value)
 
 
-def test_doing_everything_again_changes_nothing(
-    tracker: StudyTracker, folder: Path, bare_folder: Path
-) -> None:
+def test_recording_again_has_no_effect(tracker: StudyTracker, folder: Path, bare_folder: Path) -> None:
     failed = examples.events("failed", reason="killed by signal 9", epochs=2)
     examples.record(tracker, 7, examples.events(), folder)
     examples.record(tracker, 8, failed, bare_folder)
-    before = examples.held(tracker)
+    before = examples.content(tracker)
 
     examples.record(tracker, 7, examples.events(), folder)  # the same process
-    later = StudyTracker(tracker.store, tracker.facts)  # and one that remembers nothing
+    later = StudyTracker(tracker.store, tracker.facts)  # and a new one
     examples.record(later, 7, examples.events(), folder)
-    later.replay(8, CONFIG, failed, bare_folder)
-    assert examples.held(later) == before
+    later.record(8, CONFIG, failed, bare_folder)
+    assert examples.content(later) == before
 
 
-def test_replaying_is_the_same_as_living(store: Store, folder: Path, request: pytest.FixtureRequest) -> None:
-    lived = StudyTracker(store, examples.facts(f"{request.node.name}-lived"))
-    replayed = StudyTracker(store, examples.facts(f"{request.node.name}-replayed"))
-    examples.record(lived, 7, examples.events(), folder)
-    replayed.replay(7, CONFIG, examples.events(), folder)
+def test_events_at_once_and_one_by_one_are_equal(
+    store: Store, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    single = StudyTracker(store, examples.facts(f"{request.node.name}-single"))
+    together = StudyTracker(store, examples.facts(f"{request.node.name}-together"))
+    examples.record(single, 7, examples.events(), folder)
+    together.record(7, CONFIG, examples.events(), folder)
 
-    def alike(tracker: StudyTracker) -> str:
-        return json.dumps(examples.held(tracker), sort_keys=True).replace(tracker.facts.name, "")
+    def comparable(tracker: StudyTracker) -> str:
+        return json.dumps(examples.content(tracker), sort_keys=True).replace(tracker.facts.name, "")
 
-    assert alike(replayed) == alike(lived)
+    assert comparable(together) == comparable(single)
 
 
-def test_an_end_that_was_given_up_can_be_made_good(tracker: StudyTracker, folder: Path) -> None:
-    *before, end = examples.events()
-    examples.record(tracker, 7, before, folder)
-    tracker.give_up(7, CONFIG, end, "no space left on device")
+def test_incomplete_run_is_completed_later(tracker: StudyTracker, folder: Path) -> None:
+    examples.record(tracker, 7, examples.events()[:-1], folder)
+    tracker.give_up(7, CONFIG, examples.end(), "no space left on device")
     run = examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert run.data.tags["zoo.problem"] == "no space left on device"
 
-    tracker.handle(7, CONFIG, end, folder)
+    tracker.record(7, CONFIG, [examples.end()], folder)
     assert "zoo.problem" not in examples.run_of(tracker, 7).data.tags
-    assert len(examples.models_of(tracker.store, tracker.experiment_id)) == 1
+    assert len(examples.logged_models(tracker.store, tracker.experiment_id)) == 1
 
 
-def test_a_study_begun_anew_has_runs_of_its_own(tracker: StudyTracker, bare_folder: Path) -> None:
-    end = examples.events("failed", reason="first life")[-1]
-    tracker.handle(8, CONFIG, end, bare_folder)
-    anew = StudyTracker(tracker.store, examples.facts(tracker.facts.name, uid="def456"))
-    anew.handle(8, CONFIG, {**end, "reason": "second life"}, bare_folder)
-    assert anew.run_id != tracker.run_id
-    assert examples.run_of(tracker, 8).data.tags["zoo.reason"] == "first life"
-    assert examples.run_of(anew, 8).data.tags["zoo.reason"] == "second life"
+def test_study_started_again_has_new_runs(tracker: StudyTracker, bare_folder: Path) -> None:
+    tracker.record(8, CONFIG, [examples.end("failed", reason="old")], bare_folder)
+    again = StudyTracker(tracker.store, examples.facts(tracker.facts.name, uid="def456"))
+    again.record(8, CONFIG, [examples.end("failed", reason="new")], bare_folder)
+    assert again.run_id != tracker.run_id
+    assert examples.run_of(tracker, 8).data.tags["zoo.reason"] == "old"
+    assert examples.run_of(again, 8).data.tags["zoo.reason"] == "new"
 
 
-def test_a_training_outside_the_search(tracker: StudyTracker, folder: Path) -> None:
-    """A run of its own in the study's experiment; the search and its leaderboard are left alone."""
+def test_standalone_run_leaves_study_unchanged(tracker: StudyTracker, folder: Path) -> None:
     store, name = tracker.store, tracker.facts.name
     examples.record(tracker, 0, examples.events(best=0.7), folder)
     before = store.client.get_run(tracker.run_id)
-    alone = StudyTracker(store, examples.facts(name, uid="def456", training="training-baseline"))
-    examples.record(alone, 0, examples.events(best=0.9), folder)
-    alone.finish()
+    standalone = StudyTracker(store, examples.facts(name, uid="def456", training="training-baseline"))
+    examples.record(standalone, 0, examples.events(best=0.9), folder)
+    standalone.finish()
 
-    assert alone.run_id is None
-    run = examples.run_of(alone, 0)
+    assert standalone.run_id is None
+    run = examples.run_of(standalone, 0)
     assert run.info.run_name == "training-baseline"
     assert run.info.status == "FINISHED"
     assert run.data.tags["zoo.kind"] == "training"
@@ -318,9 +311,9 @@ def test_a_training_outside_the_search(tracker: StudyTracker, folder: Path) -> N
     assert list(leaderboard(name, store)["best_val_accuracy"]) == [0.7]
 
 
-def test_the_commit_of_the_working_folder(local_store: Store, working_folder: Path) -> None:
-    without = StudyTracker(local_store, examples.facts("without"))
-    assert "mlflow.source.git.commit" not in local_store.client.get_run(without.run_id).data.tags
+def test_commit_of_working_folder_is_tagged(local_store: Store, working_folder: Path) -> None:
+    outside = StudyTracker(local_store, examples.facts("without"))
+    assert "mlflow.source.git.commit" not in local_store.client.get_run(outside.run_id).data.tags
 
     identity = ["-c", "user.name=zoo", "-c", "user.email=zoo@example.org"]
     subprocess.run(["git", "init", "--quiet"], check=True)

@@ -1,17 +1,19 @@
-"""A study and trials to record, and what MLflow then holds, in a form that can be compared."""
+"""A study and trials to record, and the content of MLflow in a form that can be compared."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import zoo.tracking
+from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.study import Objective
 from zoo.tracking import StudyFacts, StudyTracker, trial_uid
 
-BEGAN = 1_700_000_000.0
+START = 1_700_000_000.0
 DIGEST = "0123456789abcdef" * 4
 IMAGE_SHAPE = (8, 8, 1)
 NUM_CLASSES = 10
@@ -47,23 +49,29 @@ def facts(name: str = "digits_cnn", uid: str = "abc123", **changes: Any) -> Stud
 
 
 def events(
-    state: str = "complete", *, reason: str = "", epochs: int = 3, best: float = 0.9, began: float = BEGAN
-) -> list[dict[str, Any]]:
-    """The events of one trial; the second epoch is the best."""
-    said: list[dict[str, Any]] = [
-        {"event": "started", "time": began, "device": "cpu", "parameters": 650, "backend": "tensorflow"}
-    ]
+    state: str = "complete", *, reason: str = "", epochs: int = 3, best: float = 0.9, start: float = START
+) -> list[Event]:
+    """Return the events of one trial; the second epoch is the best."""
+    sent: list[Event] = [Started(start, device="cpu", backend="tensorflow", num_parameters=650)]
     for epoch in range(1, epochs + 1):
-        said.append({"event": "progress", "epoch": epoch, "fraction": 0.5})
+        sent.append(Progress(epoch, 0.5))
         metrics = {"loss": 1 / epoch, "val_accuracy": best - 0.1 * abs(epoch - 2), "epoch_seconds": 0.5}
-        said.append({"event": "epoch", "time": began + epoch + 0.125, "epoch": epoch, "metrics": metrics})
+        sent.append(EpochEnd(start + epoch + 0.125, epoch, metrics))
+    return [*sent, end(state, reason=reason, best=best, time=start + epochs + 1)]
+
+
+def end(state: str = "complete", *, reason: str = "", best: float = 0.9, time: float = START + 4) -> Finished:
+    """Return the last event of a trial."""
     summary = {"best_val_accuracy": best, "best_epoch": 2, "parameters": 650, "train_seconds": 1.5}
-    end = {"event": "finished", "time": began + epochs + 1, "state": state, "reason": reason}
-    return [*said, {**end, "summary": summary if state == "complete" else {}}]
+    return Finished(time, state, reason, summary if state == "complete" else {})
+
+
+def score(*, is_champion: bool = False) -> Scored:
+    return Scored(START + 99, {"test_accuracy": 0.88}, is_champion)
 
 
 def make_folder(folder: Path, model_file: Path | None = None) -> Path:
-    """What a trial leaves; with a model only where one is given."""
+    """Make a trial directory; with a model if `model_file` is given."""
     (folder / "figures").mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
     (folder / "output.log").write_text("")
@@ -74,9 +82,10 @@ def make_folder(folder: Path, model_file: Path | None = None) -> Path:
     return folder
 
 
-def record(tracker: StudyTracker, number: int, said: list[dict[str, Any]], folder: Path) -> None:
-    for event in said:
-        tracker.handle(number, CONFIG, event, folder)
+def record(tracker: StudyTracker, number: int, sent: Sequence[Event], folder: Path) -> None:
+    """Record events one by one, as while the trial runs."""
+    for event in sent:
+        tracker.record(number, CONFIG, [event], folder)
 
 
 def run_of(tracker: StudyTracker, number: int) -> Any:
@@ -89,7 +98,7 @@ def all_runs(store: zoo.tracking.Store, experiment_id: str) -> list[Any]:
 
 
 def history(store: zoo.tracking.Store, run: Any, key: str) -> list[tuple[int, int, float]]:
-    """`(step, timestamp in ms, value)` of every point, in the order of the epochs."""
+    """Return `(step, timestamp in ms, value)` of each point, in the order of the epochs."""
     points = store.client.get_metric_history(run.info.run_id, key)
     return sorted((point.step, point.timestamp, point.value) for point in points)
 
@@ -101,16 +110,16 @@ def artifacts(store: zoo.tracking.Store, run: Any, folder: str | None = None) ->
     return sorted(found)
 
 
-def models_of(store: zoo.tracking.Store, experiment_id: str) -> list[Any]:
+def logged_models(store: zoo.tracking.Store, experiment_id: str) -> list[Any]:
     return list(store.client.search_logged_models([experiment_id]))
 
 
-def held(tracker: StudyTracker) -> dict[str, Any]:
-    """All that MLflow holds of a study, less the ids that it makes up itself."""
+def content(tracker: StudyTracker) -> dict[str, Any]:
+    """Return what MLflow has of a study, without the ids that MLflow generates."""
     store = tracker.store
     runs = all_runs(store, tracker.experiment_id)
     return {
-        "runs": {run.info.run_name: _held_of(store, run, tracker.run_id) for run in runs},
+        "runs": {run.info.run_name: _run_content(store, run, tracker.run_id) for run in runs},
         "number of runs": len(runs),
         "models": [
             {
@@ -120,12 +129,12 @@ def held(tracker: StudyTracker) -> dict[str, Any]:
                 "params": model.params,
                 "metrics": sorted((m.key, m.step, m.timestamp, m.value) for m in model.metrics),
             }
-            for model in models_of(store, tracker.experiment_id)
+            for model in logged_models(store, tracker.experiment_id)
         ],
     }
 
 
-def _held_of(store: zoo.tracking.Store, run: Any, study_run: str) -> dict[str, Any]:
+def _run_content(store: zoo.tracking.Store, run: Any, study_run: str) -> dict[str, Any]:
     own = run.info.run_id == study_run
     return {
         "status": run.info.status,

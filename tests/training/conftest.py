@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from zoo.data.prepare import prepare
+from zoo.events import EpochEnd
 from zoo.registry import Plugin, Registry
 from zoo.training import backend, job
 from zoo.trial import PluginConfig, TrialConfig
@@ -77,7 +78,8 @@ class Ran:
         self.events = events
         self.folder = folder
         self.finished = events[-1]
-        self.epochs = [event["metrics"] for event in events if event["event"] == "epoch"]
+        self.epoch_ends = [event for event in events if isinstance(event, EpochEnd)]
+        self.epochs = [event.metrics for event in self.epoch_ends]
 
     @property
     def files(self):
@@ -101,10 +103,10 @@ def run(keras, prepared, registry, tmp_path_factory):
         events = []
 
         def answer():
-            return answers(events[-1]["epoch"], events[-1].get("fold", 1))
+            return answers(events[-1].epoch, events[-1].fold or 1)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(job.Registry, "load", lambda: registry)
+            patch.setattr(Registry, "load", lambda: registry)
             job.run_trial(config, prepared[0], folder, events.append, answer)
         return Ran(events, folder)
 

@@ -10,7 +10,8 @@ import pytest
 
 from zoo.data import Split
 from zoo.training import fit, training_space
-from zoo.training.fit import NotFinite, _check_finite, _optimizer
+from zoo.training.faults import NotFinite
+from zoo.training.fit import _make_optimizer
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 
@@ -71,15 +72,17 @@ class TestOptimizers:
         assert tuple(training_space()["optimizer"].domain.values()) == OPTIMIZERS
 
     def test_momentum_is_of_sgd_alone(self, keras):
-        sgd = _optimizer("sgd", 0.1, momentum=0.5, weight_decay=0.25)
+        sgd = _make_optimizer("sgd", 0.1, momentum=0.5, weight_decay=0.25)
         assert (sgd.momentum, sgd.nesterov, sgd.weight_decay) == (0.5, True, None)
-        assert not _optimizer("sgd", 0.1, momentum=0.0, weight_decay=0.25).nesterov
+        assert not _make_optimizer("sgd", 0.1, momentum=0.0, weight_decay=0.25).nesterov
         for name in OPTIMIZERS[:-1]:
-            configs = [_optimizer(name, 0.1, momentum, 0.25).get_config() for momentum in (0.5, 0.9)]
+            configs = [_make_optimizer(name, 0.1, momentum, 0.25).get_config() for momentum in (0.5, 0.9)]
             assert configs[0] == {**configs[1], "name": configs[0]["name"]}
 
     def test_weight_decay_is_of_adamw_alone(self, keras):
-        decays = {name: _optimizer(name, 0.1, 0.5, weight_decay=0.25).weight_decay for name in OPTIMIZERS}
+        decays = {
+            name: _make_optimizer(name, 0.1, 0.5, weight_decay=0.25).weight_decay for name in OPTIMIZERS
+        }
         assert decays == {**dict.fromkeys(OPTIMIZERS), "adamw": 0.25}
 
     def test_what_is_not_of_the_optimizer_is_not_searched(self):
@@ -151,19 +154,25 @@ class TestTheBestEpoch:
 
 
 class TestFinite:
-    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-    def test_what_is_not_is_named_with_its_epoch(self, value):
-        with pytest.raises(NotFinite, match=rf"^val_loss became {value} in epoch 3$"):
-            _check_finite(3, {"loss": 0.5, "val_loss": value})
+    @pytest.fixture
+    def callbacks(self, keras):
+        from zoo.training import callbacks
 
-    def test_what_is_passes(self):
-        _check_finite(1, {"loss": 0.0, "accuracy": 1.0, "val_loss": 1e30})
+        return callbacks
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    def test_what_is_not_is_named_with_its_epoch(self, callbacks, value):
+        with pytest.raises(NotFinite, match=rf"^val_loss became {value} in epoch 3$"):
+            callbacks.check_finite(3, {"loss": 0.5, "val_loss": value})
+
+    def test_what_is_passes(self, callbacks):
+        callbacks.check_finite(1, {"loss": 0.0, "accuracy": 1.0, "val_loss": 1e30})
 
 
 def test_progress_is_told_a_few_times_a_second(model, splits, monkeypatch):
     """Never at every batch: each is a message to the supervisor."""
     clock = iter(np.arange(0, 1000, 0.2))
-    module = sys.modules["zoo.training.fit"]  # the package has the function under that name
+    module = sys.modules["zoo.training.callbacks"]
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     told = []
     fit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import types
 import weakref
 import zipfile
@@ -13,8 +12,9 @@ import pytest
 
 from zoo import hookspecs
 from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
+from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
-from zoo.training import job
+from zoo.training import components, job
 from zoo.trial import PluginConfig
 
 
@@ -38,31 +38,31 @@ def model(keras, trial):
 
 class TestComplete:
     def test_says_started_then_every_epoch_then_finished(self, trial):
-        kinds = [event["event"] for event in trial.events if event["event"] != "progress"]
-        assert kinds == ["started", *["epoch"] * 6, "finished"]
-        assert [event["epoch"] for event in trial.events if event["event"] == "epoch"] == [1, 2, 3, 4, 5, 6]
-        times = [event["time"] for event in trial.events if "time" in event]
+        kinds = [type(event) for event in trial.events if not isinstance(event, Progress)]
+        assert kinds == [Started, *[EpochEnd] * 6, Finished]
+        assert [event.epoch for event in trial.epoch_ends] == [1, 2, 3, 4, 5, 6]
+        times = [event.time for event in trial.events if not isinstance(event, Progress)]
         assert times == sorted(times)
-        assert (trial.finished["state"], trial.finished["reason"]) == ("complete", "")
+        assert (trial.finished.state, trial.finished.reason) == ("complete", "")
 
     def test_says_it_in_plain_json(self, trial):
-        assert json.loads(json.dumps(trial.events, allow_nan=False)) == trial.events
+        assert [from_json(to_json(event)) for event in trial.events] == trial.events
 
     def test_says_where_it_trains_and_how_large_it_is(self, trial, model, keras):
         started = trial.events[0]
-        assert (started["device"], started["backend"]) == ("cpu", keras.backend.backend())
-        assert started["parameters"] == model.count_params() == trial.finished["summary"]["parameters"]
+        assert (started.device, started.backend) == ("cpu", keras.backend.backend())
+        assert started.num_parameters == model.count_params() == trial.finished.summary["parameters"]
 
     def test_says_of_every_epoch_what_was_reached_and_how_long_it_took(self, trial):
         names = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds"}
         assert all(set(metrics) == names for metrics in trial.epochs)
         assert all(metrics["learning_rate"] == pytest.approx(0.08) for metrics in trial.epochs)
         spent = sum(metrics["epoch_seconds"] for metrics in trial.epochs)
-        assert 0 < spent < trial.finished["summary"]["train_seconds"]
+        assert 0 < spent < trial.finished.summary["train_seconds"]
 
     def test_sums_up_its_best_epoch(self, trial):
         reached = [metrics["val_accuracy"] for metrics in trial.epochs]
-        summary = trial.finished["summary"]
+        summary = trial.finished.summary
         assert summary["best_val_accuracy"] == max(reached)
         assert summary["best_epoch"] == 1 + reached.index(max(reached))
 
@@ -72,7 +72,7 @@ class TestComplete:
     def test_keeps_the_weights_of_its_best_epoch(self, trial, model, validation):
         probabilities = model.predict(validation.images, verbose=0)
         accuracy = (probabilities.argmax(axis=1) == validation.labels).mean()
-        assert accuracy == pytest.approx(trial.finished["summary"]["best_val_accuracy"], abs=1e-6)
+        assert accuracy == pytest.approx(trial.finished.summary["best_val_accuracy"], abs=1e-6)
 
     def test_keeps_what_it_predicts_for_the_validation_images(self, trial, model, validation):
         with np.load(trial.folder / "predictions.npz") as kept:
@@ -130,11 +130,11 @@ class TestTheEnd:
         """The loss falls, so the highest is the first; and the weights are that epoch's."""
         trial = run(replace(config, objective="loss", direction="maximize"), epochs=9, patience=2)
         assert len(trial.epochs) == 3
-        lasts = [event.get("last", False) for event in trial.events if event["event"] == "epoch"]
+        lasts = [event.is_last for event in trial.epoch_ends]
         assert lasts == [False, False, True]  # the supervisor shall not prune what has ended
-        summary = trial.finished["summary"]
+        summary = trial.finished.summary
         assert (summary["best_epoch"], summary["best_loss"]) == (1, trial.epochs[0]["loss"])
-        assert trial.finished["state"] == "complete"
+        assert trial.finished.state == "complete"
         model = keras.saving.load_model(trial.folder / "model.keras", compile=False)
         reached = (model.predict(validation.images, verbose=0).argmax(axis=1) == validation.labels).mean()
         assert reached == pytest.approx(trial.epochs[0]["val_accuracy"], abs=1e-6)
@@ -143,28 +143,28 @@ class TestTheEnd:
     def test_the_lowest_is_best_where_the_study_minimizes(self, run, config):
         trial = run(replace(config, objective="val_loss", direction="minimize"), epochs=3)
         reached = [metrics["val_loss"] for metrics in trial.epochs]
-        summary = trial.finished["summary"]
+        summary = trial.finished.summary
         assert summary["best_val_loss"] == min(reached)
         assert summary["best_epoch"] == 1 + reached.index(min(reached))
 
     def test_comes_at_once_where_the_supervisor_says_so(self, run, config):
         trial = run(config, epochs=9, answers=lambda epoch, fold: epoch < 2)
         assert len(trial.epochs) == 2
-        assert (trial.finished["state"], trial.finished["reason"]) == ("pruned", "pruned after epoch 2")
-        assert trial.finished["summary"]["best_val_accuracy"] == max(
+        assert (trial.finished.state, trial.finished.reason) == ("pruned", "pruned after epoch 2")
+        assert trial.finished.summary["best_val_accuracy"] == max(
             metrics["val_accuracy"] for metrics in trial.epochs
         )
         assert trial.files == []
 
     def test_nan_fails_it_with_the_epoch(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("faulty", {"how": "nan"})))
-        assert (trial.finished["state"], trial.finished["reason"]) == (
+        assert (trial.finished.state, trial.finished.reason) == (
             "failed",
             "loss became nan in epoch 1",
         )
         assert trial.epochs == []
         assert trial.files == []
-        json.dumps(trial.events, allow_nan=False)
+        assert all("NaN" not in to_json(event) for event in trial.events)
 
 
 TWO_FOLDS, FOLDS = ({"folds": count, "seed": 0} for count in (2, 3))
@@ -183,16 +183,16 @@ def folded(run, in_folds):
 
 class TestFolds:
     def test_come_one_after_another_each_with_its_epochs(self, folded):
-        kinds = [event["event"] for event in folded.events if event["event"] != "progress"]
-        assert kinds == ["started", *["epoch"] * 6, "finished"]
-        places = [(event["fold"], event["epoch"]) for event in folded.events if event["event"] == "epoch"]
+        kinds = [type(event) for event in folded.events if not isinstance(event, Progress)]
+        assert kinds == [Started, *[EpochEnd] * 6, Finished]
+        places = [(event.fold, event.epoch) for event in folded.epoch_ends]
         assert places == [(fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2)]
-        assert all("fold" in event for event in folded.events if event["event"] == "progress")
-        assert json.loads(json.dumps(folded.events, allow_nan=False)) == folded.events
+        assert all(event.fold for event in folded.events if isinstance(event, Progress))
+        assert [from_json(to_json(event)) for event in folded.events] == folded.events
 
     def test_without_folds_no_event_speaks_of_them(self, trial):
-        assert not any("fold" in event for event in trial.events)
-        assert not {"best_fold", "best_val_accuracy_std"} & set(trial.finished["summary"])
+        assert not any(event.fold for event in trial.epoch_ends)
+        assert not {"best_fold", "best_val_accuracy_std"} & set(trial.finished.summary)
 
     def test_are_summed_up_by_mean_and_spread_of_their_best(self, folded):
         best = [
@@ -200,7 +200,7 @@ class TestFolds:
             for fold in range(3)
         ]
         values = [metrics["val_accuracy"] for metrics in best]
-        summary = folded.finished["summary"]
+        summary = folded.finished.summary
         assert summary["best_val_accuracy"] == pytest.approx(np.mean(values))
         assert summary["best_val_accuracy_std"] == pytest.approx(np.std(values, ddof=1))
         assert summary["best_val_loss"] == pytest.approx(np.mean([metrics["val_loss"] for metrics in best]))
@@ -212,7 +212,7 @@ class TestFolds:
     def test_the_model_is_that_of_the_best_fold(self, folded, keras, prepared, in_folds):
         cache, facts = prepared
         model = keras.saving.load_model(folded.folder / "model.keras", compile=False)
-        summary = folded.finished["summary"]
+        summary = folded.finished.summary
         dataset = open_dataset(cache, facts.digest)
         _, held_out = split_for(cache, facts.digest, dataset, FOLDS, summary["best_fold"])
         predicted = model.predict(held_out.images, verbose=0).argmax(axis=1)
@@ -255,29 +255,29 @@ class TestFolds:
         # The loss falls, so the highest is the first.
         worse = replace(in_folds, validation=TWO_FOLDS, objective="loss", direction="maximize")
         trial = run(worse, epochs=9, patience=1)
-        places = [(event["fold"], event["epoch"]) for event in trial.events if event["event"] == "epoch"]
+        places = [(event.fold, event.epoch) for event in trial.epoch_ends]
         assert places == [(fold, epoch) for fold in (1, 2) for epoch in (1, 2)]
-        lasts = [event.get("last", False) for event in trial.events if event["event"] == "epoch"]
+        lasts = [event.is_last for event in trial.epoch_ends]
         assert lasts == [False, False, False, True]
-        assert trial.finished["state"] == "complete"
-        assert trial.finished["summary"]["best_epoch"] == 1
+        assert trial.finished.state == "complete"
+        assert trial.finished.summary["best_epoch"] == 1
 
     def test_pruned_it_ends_at_once_with_what_it_came_to(self, run, in_folds):
         trial = run(in_folds, answers=lambda epoch, fold: (fold, epoch) != (2, 1))
-        assert (trial.finished["state"], trial.finished["reason"]) == (
+        assert (trial.finished.state, trial.finished.reason) == (
             "pruned",
             "pruned in fold 2, after epoch 1",
         )
         assert len(trial.epochs) == 3
         first = max(metrics["val_accuracy"] for metrics in trial.epochs[:2])
         mean = (first + trial.epochs[2]["val_accuracy"]) / 2
-        assert trial.finished["summary"]["best_val_accuracy"] == pytest.approx(mean)
+        assert trial.finished.summary["best_val_accuracy"] == pytest.approx(mean)
         assert trial.files == []
 
     def test_in_the_first_fold_there_is_no_spread_yet(self, run, in_folds):
         trial = run(in_folds, answers=lambda epoch, fold: False)
-        assert trial.finished["reason"] == "pruned in fold 1, after epoch 1"
-        assert "best_val_accuracy_std" not in trial.finished["summary"]
+        assert trial.finished.reason == "pruned in fold 1, after epoch 1"
+        assert "best_val_accuracy_std" not in trial.finished.summary
 
 
 class TestABudgetOfParameters:
@@ -285,24 +285,24 @@ class TestABudgetOfParameters:
 
     def test_a_network_over_it_is_never_trained(self, run, config):
         trial = run(replace(config, max_parameters=1369))
-        assert [event["event"] for event in trial.events] == ["finished"]
-        assert (trial.finished["state"], trial.finished["reason"]) == (
+        assert [type(event) for event in trial.events] == [Finished]
+        assert (trial.finished.state, trial.finished.reason) == (
             "pruned",
             "1,370 parameters, but max_parameters is 1,369",
         )
-        assert trial.finished["summary"] == {"parameters": 1370}
+        assert trial.finished.summary == {"parameters": 1370}
         assert trial.files == []
 
     def test_one_that_just_fits_trains_as_without_a_budget(self, run, config):
         with_budget, without = run(replace(config, max_parameters=1370)), run(config)
         assert with_budget.timeless() == without.timeless()
-        assert with_budget.finished["state"] == "complete"
+        assert with_budget.finished.state == "complete"
 
     def test_no_weight_of_it_is_ever_made(self, run, config):
         """Thirty gigabytes of them would not go unnoticed."""
         huge = PluginConfig("faulty", {"how": "huge"})
         trial = run(replace(config, architecture=huge, max_parameters=10**6))
-        assert trial.finished["reason"] == "7,500,000,010 parameters, but max_parameters is 1,000,000"
+        assert trial.finished.reason == "7,500,000,010 parameters, but max_parameters is 1,000,000"
 
     def test_what_is_impossible_or_raises_says_so_as_ever(self, run, config):
         limited = replace(config, max_parameters=10**6)
@@ -312,23 +312,23 @@ class TestABudgetOfParameters:
             ("no model", "failed", "The architecture 'faulty' of zoo-faulty 0.3: expected a keras.Model"),
         ):
             trial = run(replace(limited, architecture=PluginConfig("faulty", {"how": how, "units": 3})))
-            assert trial.finished["state"] == state
-            assert trial.finished["reason"].startswith(reason)
+            assert trial.finished.state == state
+            assert trial.finished.reason.startswith(reason)
 
     def test_one_that_can_only_be_counted_when_it_is_built_is_refused_then(self, run, config, monkeypatch):
-        monkeypatch.setattr(job, "count_parameters", lambda build: None)
+        monkeypatch.setattr(components, "count_parameters", lambda build: None)
         trial = run(replace(config, max_parameters=1369))
-        assert trial.finished["reason"] == "1,370 parameters, but max_parameters is 1,369"
-        assert [event["event"] for event in trial.events] == ["finished"]
+        assert trial.finished.reason == "1,370 parameters, but max_parameters is 1,369"
+        assert [type(event) for event in trial.events] == [Finished]
 
 
 class TestLatency:
     def test_is_measured_where_it_is_asked_for(self, run, config):
         trial = run(replace(config, measures=("latency_ms",)), epochs=1)
-        assert 0 < trial.finished["summary"]["latency_ms"] < 10_000
+        assert 0 < trial.finished.summary["latency_ms"] < 10_000
 
     def test_is_not_measured_where_it_is_not(self, trial):
-        assert "latency_ms" not in trial.finished["summary"]
+        assert "latency_ms" not in trial.finished.summary
 
 
 class TestAPluginAtFault:
@@ -336,10 +336,10 @@ class TestAPluginAtFault:
 
     def fault(self, run, config, how, **parameters):
         trial = run(replace(config, architecture=PluginConfig("faulty", {"how": how, **parameters})))
-        assert [event["event"] for event in trial.events] == ["finished"]
+        assert [type(event) for event in trial.events] == [Finished]
         assert trial.files == []
-        assert "\n" not in trial.finished["reason"]
-        return trial.finished["state"], trial.finished["reason"]
+        assert "\n" not in trial.finished.reason
+        return trial.finished.state, trial.finished.reason
 
     @pytest.mark.parametrize(
         ("how", "reason"),
@@ -380,15 +380,13 @@ class TestAPluginAtFault:
     def test_a_built_in_may_find_a_combination_impossible_too(self, run, config):
         tall = PluginConfig("conv_net", {"filters": (8, 8, 8, 8)})
         trial = run(replace(config, architecture=tall))
-        assert trial.finished["state"] == "pruned"
-        assert trial.finished["reason"].startswith("impossible parameters: Block 4 of 4 pools by 2×2")
+        assert trial.finished.state == "pruned"
+        assert trial.finished.reason.startswith("impossible parameters: Block 4 of 4 pools by 2×2")
 
     def test_nothing_to_fine_tune_is_said_before_anything_is_trained(self, run, config):
         trial = run(config, fine_tune_layers=4)
-        assert trial.finished["state"] == "failed"
-        assert trial.finished["reason"].startswith(
-            "fine_tune_layers = 4, but nothing in this network is frozen"
-        )
+        assert trial.finished.state == "failed"
+        assert trial.finished.reason.startswith("fine_tune_layers = 4, but nothing in this network is frozen")
         assert trial.epochs == []
 
     def test_what_it_printed_stays_in_the_log(self, run, config, capfd):
@@ -435,7 +433,7 @@ class TestAnAugmentationAtFault:
     def test_fails_the_trial(self, run, config, policies, name, reason):
         trial = run(replace(config, augmentation=PluginConfig(name)))
         told = f"The augmentation '{name}' of zoo-shaky 0.1"
-        assert (trial.finished["state"], trial.finished["reason"]) == ("failed", told + reason)
+        assert (trial.finished.state, trial.finished.reason) == ("failed", told + reason)
 
 
 class TestOtherwise:
@@ -459,18 +457,18 @@ class TestOtherwise:
 
         monkeypatch.setattr(job, "fit", fails)
         trial = run(config)
-        assert (trial.finished["state"], trial.finished["reason"]) == ("failed", reason)
+        assert (trial.finished.state, trial.finished.reason) == ("failed", reason)
 
     def test_data_that_is_not_in_the_cache_any_more_fails_the_trial(self, run, config):
         trial = run(replace(config, digest="0" * 64))
-        assert trial.finished["state"] == "failed"
-        assert "There is no prepared dataset 000000000000" in trial.finished["reason"]
+        assert trial.finished.state == "failed"
+        assert "There is no prepared dataset 000000000000" in trial.finished.reason
 
     def test_a_name_that_is_not_registered_any_more_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("convnet")))
-        assert trial.finished["reason"].endswith("Did you mean 'conv_net'?")
+        assert trial.finished.reason.endswith("Did you mean 'conv_net'?")
 
     def test_a_parameter_that_is_not_in_its_space_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("conv_net", {"dropout": 0.99})))
-        assert trial.finished["state"] == "failed"
-        assert "dropout" in trial.finished["reason"]
+        assert trial.finished.state == "failed"
+        assert "dropout" in trial.finished.reason

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import PluginError
+from zoo.errors import ModelError, PluginError
 from zoo.training import saved
-from zoo.training.saved import ModelError, check_layers_registered, import_needs, needs_of, note_needs
+from zoo.training.saved import check_layers_registered, import_needs, needs_of, note_needs
 
 LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered" / "src"
 FLAT = {"module": "keras.layers", "class_name": "Flatten", "config": {}, "registered_name": None}
@@ -90,7 +90,7 @@ class TestWhatIsNoted:
     @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
     def test_what_is_no_model(self, tmp_path, content):
         (tmp_path / "model.keras").write_bytes(content)
-        with pytest.raises(ModelError, match=r"cannot be loaded: it is not a file that Keras saved"):
+        with pytest.raises(ModelError, match=r"cannot be loaded: expected a file that Keras saved"):
             needs_of(tmp_path / "model.keras")
 
 
@@ -175,15 +175,15 @@ class TestTheNetwork:
         with pytest.raises(PluginError) as refused:
             check_layers_registered(layered.unregistered((8, 8, 1), 10))
         assert str(refused.value) == (
-            "its layer Forgotten (zoo_layered.layers) could not be loaded again: it is not registered with "
-            "Keras; put @keras.saving.register_keras_serializable(package=…) above it"
+            "its class Forgotten (zoo_layered.layers) cannot be loaded again, since it is not registered "
+            "with Keras; put @keras.saving.register_keras_serializable(package=…) above it"
         )
 
     def test_with_a_layer_that_nobody_can_import(self, layered):
         with pytest.raises(PluginError) as refused:
             check_layers_registered(layered.unregistered((8, 8, 1), 10, where="function"))
         assert str(refused.value) == (
-            "its layer Hidden (zoo_layered) could not be loaded again: it is defined inside a function; "
+            "its class Hidden (zoo_layered) cannot be loaded again, since it is defined inside a function; "
             "define it in a module of its own, which the function imports"
         )
 

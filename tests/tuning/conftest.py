@@ -12,10 +12,10 @@ import pytest
 from tuning_examples import MANIFEST, STUDY
 
 from zoo.hookspecs import hookimpl
+from zoo.record import StudyDirectory
 from zoo.registry import Plugin, Registry
 from zoo.space import Int
 from zoo.study import StudyDefinition, parse_study
-from zoo.tuning.record import StudyRecord
 from zoo.tuning.search import OptunaSearch
 
 
@@ -75,22 +75,24 @@ def storage(tmp_path: Path, empty_optuna: Path) -> str:
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> StudyRecord:
-    """The folder of the example study."""
-    record = StudyRecord(tmp_path, "example")
-    record.open()
-    return record
+def directory(tmp_path: Path) -> StudyDirectory:
+    """The directory of the example study."""
+    directory = StudyDirectory(tmp_path, "example")
+    directory.create()
+    return directory
 
 
 @pytest.fixture
 def open_search(
-    define: Callable[..., StudyDefinition], storage: str, record: StudyRecord
+    define: Callable[..., StudyDefinition], storage: str, directory: StudyDirectory
 ) -> Callable[..., OptunaSearch]:
     """open_search("search.trials=3") -> the example's search, as every new process opens it."""
 
     def make(
         *overrides: str, name: str = "example", manifest: Any = MANIFEST, url: str = storage, **keywords: Any
     ) -> OptunaSearch:
-        return OptunaSearch(define(*overrides, name=name), manifest, url, **{"record": record, **keywords})
+        return OptunaSearch(
+            define(*overrides, name=name), manifest, url, **{"directory": directory, **keywords}
+        )
 
     return make

@@ -4,113 +4,125 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.tuning.champion import drop_copies, score_champion
+from zoo.errors import ZooError
+from zoo.events import Scored
+from zoo.record import StudyDirectory
+from zoo.tuning import champion
+from zoo.tuning.champion import delete_copies, score_champion
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupted, Interrupts
-from zoo.tuning.record import StudyRecord
 
 METRICS = {"test_accuracy": 0.75, "test_loss": 0.5}
 
 
-class Search:
-    def __init__(self, best):
-        self._best = best
+class Stage(NoDisplay):
+    """Trial source, worker process, tracker and display in one."""
+
+    def __init__(self, folder, best):
+        self.directory = StudyDirectory(folder, "example")
+        self.best_trial = best
+        self.answer = METRICS
+        self.calls, self.tracked, self.problems = [], [], []
+        for number in range(3):
+            self.directory.trial(number).create({"number": number})
+            for name in ("model.keras", "predictions.npz"):
+                (self.directory.trial(number).path / name).touch()
 
     def best(self):
-        return self._best
+        return self.best_trial
 
-
-class Stage(NoDisplay):
-    """Executor, tracker and display in one."""
-
-    def __init__(self, folder, best, answer=METRICS):
-        self.record = StudyRecord(folder, "example")
-        self.search = Search(best)
-        self.answer = answer
-        self.evaluated, self.tracked, self.problems = [], [], []
-        for number in range(3):
-            self.record.trial(number).begin({"number": number})
-            for name in ("model.keras", "predictions.npz"):
-                (self.record.trial(number).folder / name).touch()
-
-    def evaluate(self, model, cache, digest, log):
-        self.evaluated.append((model.parent.name, cache == self.record.cache, digest))
+    def call_in_worker(self, function, model_path, cache_dir, digest, *, log_path):
+        self.calls.append((model_path.parent.name, cache_dir == self.directory.cache_dir, digest))
+        assert log_path == model_path.parent / "output.log"
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
-    def put(self, number, config, event, folder):
-        self.tracked.append((number, config, event["event"], event["champion"], event["metrics"]))
+    def put(self, number, config, events, folder):
+        self.tracked.append((number, config, [(event.is_champion, event.metrics) for event in events]))
 
     def problem(self, text):
         self.problems.append(text)
 
     def score(self):
         with Interrupts() as interrupts:
-            return score_champion(self.search, self.record, self, self, "d", self, interrupts)
+            return score_champion(self, self.directory, self, "d", self, interrupts)
 
 
-def test_it_is_scored_once_and_read_back_afterwards(tmp_path):
-    stage = Stage(tmp_path, best=(1, 0.9))
-    assert stage.score() == METRICS
-    assert stage.score() == METRICS
-    assert stage.evaluated == [("001", True, "d")]
-    # MLflow hears it again: it may have been away the first time.
-    assert stage.tracked == [(1, {"number": 1}, "tested", True, METRICS)] * 2
-    assert [event["event"] for event in stage.record.trial(1).events()] == ["tested"]
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """stage((1, 0.9)) -> a study with three trials, of which trial 1 is the best."""
+
+    def make(best):
+        stage = Stage(tmp_path, best)
+        monkeypatch.setattr(champion, "call_in_worker", stage.call_in_worker)
+        return stage
+
+    return make
 
 
-def test_what_zoo_evaluate_found_is_not_scored_again(tmp_path):
-    stage = Stage(tmp_path, best=(1, 0.9))
-    stage.record.trial(1).add_tested({"test_accuracy": 0.7})
-    stage.record.trial(1).add_tested(METRICS)  # on another machine
-    assert stage.score() == METRICS
-    assert stage.evaluated == []
-    assert stage.tracked == [(1, {"number": 1}, "tested", True, METRICS)]
+def test_it_is_scored_once_and_then_read(stage):
+    here = stage((1, 0.9))
+    assert here.score() == METRICS
+    assert here.score() == METRICS
+    assert here.calls == [("001", True, "d")]
+    # MLflow gets the scores again, since it may not have answered the first time.
+    assert here.tracked == [(1, {"number": 1}, [(True, METRICS)])] * 2
+    assert here.directory.trial(1).scored().metrics == METRICS
 
 
-def test_a_better_one_is_scored_in_its_turn(tmp_path):
-    stage = Stage(tmp_path, best=(1, 0.9))
-    stage.score()
-    stage.search._best = (2, 0.95)
-    stage.score()
-    assert [name for name, *_ in stage.evaluated] == ["001", "002"]
+def test_scores_of_zoo_evaluate_are_not_computed_again(stage):
+    here = stage((1, 0.9))
+    here.directory.trial(1).append(Scored(1.0, {"test_accuracy": 0.7}))
+    here.directory.trial(1).append(Scored(2.0, METRICS))  # on another machine
+    assert here.score() == METRICS
+    assert here.calls == []
+    assert here.tracked == [(1, {"number": 1}, [(True, METRICS)])]
 
 
-def test_where_nothing_is_complete_there_is_none(tmp_path):
-    stage = Stage(tmp_path, best=None)
-    assert stage.score() == {}
-    assert stage.evaluated == stage.problems == []
+def test_new_best_trial_is_scored(stage):
+    here = stage((1, 0.9))
+    here.score()
+    here.best_trial = (2, 0.95)
+    here.score()
+    assert [name for name, *_ in here.calls] == ["001", "002"]
 
 
-def test_a_model_that_is_gone_is_told(tmp_path):
-    stage = Stage(tmp_path, best=(1, 0.9))
-    (stage.record.trial(1).folder / "model.keras").unlink()
-    assert stage.score() == {}
-    assert "its model is not in" in stage.problems[0]
-    assert stage.problems[0].endswith("; to have it again: zoo train --study example --trial 1")
-    assert stage.record.trial(1).events() == []
+def test_nothing_is_scored_without_a_complete_trial(stage):
+    here = stage(None)
+    assert here.score() == {}
+    assert here.calls == here.problems == []
 
 
-def test_a_process_that_died_is_told_and_it_is_tried_again_next_time(tmp_path):
-    stage = Stage(tmp_path, best=(1, 0.9), answer="killed by signal 9")
-    assert stage.score() == {}
-    assert stage.problems[0].startswith("trial 1 was not scored on the test split: killed by signal 9; see ")
-    stage.answer = METRICS
-    assert stage.score() == METRICS
+def test_missing_model_is_reported(stage):
+    here = stage((1, 0.9))
+    here.directory.trial(1).model_path.unlink()
+    assert here.score() == {}
+    assert "model.keras does not exist any more" in here.problems[0]
+    assert here.problems[0].endswith("To train it again: zoo train example --trial 1")
+    assert here.directory.trial(1).events() == []
 
 
-def test_interrupted_it_is_scored_next_time(tmp_path):
-    stage = Stage(tmp_path, best=(1, 0.9), answer=Interrupted())
+def test_dead_process_is_reported_and_tried_again(stage):
+    here = stage((1, 0.9))
+    here.answer = ZooError("The process that runs the model died: killed by signal 9 (SIGKILL)")
+    assert here.score() == {}
+    assert here.problems == [f"trial 1 was not scored on the test split: {here.answer}"]
+    here.answer = METRICS
+    assert here.score() == METRICS
+
+
+def test_interrupted_scoring_records_nothing(stage):
+    here = stage((1, 0.9))
+    here.answer = Interrupted()
     with pytest.raises(Interrupted):
-        stage.score()
-    assert stage.record.trial(1).events() == []
+        here.score()
+    assert here.directory.trial(1).events() == []
 
 
-def test_of_what_mlflow_holds_only_the_champions_model_stays(tmp_path):
-    stage = Stage(tmp_path, best=(1, 0.9))
-    drop_copies(stage.record, stage.search, [0, 1])  # MLflow does not have all of trial 2 yet
-    left = [
-        sorted(path.name for path in stage.record.trial(number).folder.glob("*.[kn]*")) for number in range(3)
-    ]
+def test_only_the_best_model_stays_on_disk(stage):
+    here = stage((1, 0.9))
+    delete_copies(here, here.directory, [0, 1])  # MLflow does not have all of trial 2 yet
+    paths = [here.directory.trial(number).path for number in range(3)]
+    left = [sorted(path.name for path in folder.glob("*.[kn]*")) for folder in paths]
     assert left == [[], ["model.keras", "predictions.npz"], ["model.keras", "predictions.npz"]]

@@ -1,4 +1,4 @@
-"""What the Optuna study is asked and told, over several lives of the supervisor."""
+"""The Optuna study of a study, opened several times."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 from tuning_examples import DIGEST, MANIFEST
 
 from zoo.errors import ManifestError, ZooError
+from zoo.events import EpochEnd, Finished
+from zoo.record import StudyDirectory
 from zoo.study import SAMPLERS
-from zoo.tuning.record import StudyRecord
-from zoo.tuning.search import default_storage, redacted
+from zoo.tuning.search import default_storage
 
 optuna = pytest.importorskip("optuna")
 
@@ -28,33 +29,54 @@ def stored(url, name="example"):
     return optuna.load_study(study_name=name, storage=url).trials
 
 
+def complete(*values, **summary):
+    """The final event of a complete trial: an accuracy (and the same loss), and a number of parameters."""
+    values = dict(zip(("best_val_accuracy", "parameters"), values, strict=False))
+    return Finished(9.0, "complete", "", {"best_val_loss": values["best_val_accuracy"], **values, **summary})
+
+
+def failed(reason="it fell"):
+    return Finished(9.0, "failed", reason)
+
+
+def pruned(reason="", **summary):
+    return Finished(9.0, "pruned", reason, summary)
+
+
+INTERRUPTED = Finished(9.0, "failed", "interrupted", is_interrupted=True)
+
+
+def epoch(number, value, **fields):
+    return EpochEnd(1.0, number, {"val_accuracy": value, "val_loss": value}, **fields)
+
+
 def run(search, value=0.5):
-    """One trial from its beginning to its end."""
-    asked = search.ask()
-    search.tell(asked.number, "complete", value, "")
-    return asked
+    """Run one trial to its end."""
+    trial = search.ask()
+    search.tell(trial.number, complete(value))
+    return trial
 
 
-class TestTheBeginning:
+class TestOpening:
     def test_trial_0_is_the_baseline(self, define, open_search):
-        asked = open_search().ask()
+        trial = open_search().ask()
         definition = define()
-        assert asked.number == 0
-        assert asked.config == definition.baseline(DIGEST, definition.seed_of(0))
+        assert trial.number == 0
+        assert trial.config == definition.baseline(DIGEST, definition.seed_of(0))
 
-    def test_is_the_same_whatever_the_sampler(self, define, open_search):
+    def test_baseline_is_the_same_for_every_sampler(self, define, open_search):
         for position, sampler in enumerate(name for name in SAMPLERS if name not in ("gp", "grid")):
             definition = define(f"search.sampler={sampler}", name=f"example-{position}")
-            asked = open_search(f"search.sampler={sampler}", name=definition.name).ask()
-            assert asked.config == definition.baseline(DIGEST, definition.seed_of(0))
+            trial = open_search(f"search.sampler={sampler}", name=definition.name).ask()
+            assert trial.config == definition.baseline(DIGEST, definition.seed_of(0))
 
-    def test_a_baseline_that_was_never_asked_for_is_there_in_the_next_life(self, define, open_search):
+    def test_queued_baseline_survives_a_restart(self, define, open_search):
         open_search()
         assert open_search().ask().config.training["learning_rate"] == 1e-3
         assert open_search().ask().config != define().baseline(DIGEST, define().seed_of(1))
 
     @pytest.mark.parametrize("died_before", ["zoo.uid", "zoo.manifest"])
-    def test_a_life_that_ended_while_the_study_was_begun_is_no_obstacle(
+    def test_study_killed_while_it_was_created_opens(
         self, define, open_search, storage, monkeypatch, died_before
     ):
         whole = optuna.Study.set_user_attr
@@ -72,21 +94,21 @@ class TestTheBeginning:
         assert [search.ask().config.training["learning_rate"] == 1e-3 for _ in range(2)] == [True, False]
         assert search.uid()
 
-    def test_every_trial_has_a_seed_and_a_name_of_its_own(self, open_search):
+    def test_every_trial_has_its_own_seed_and_uid(self, open_search):
         search = open_search()
         seeds = {search.ask().config.seed for _ in range(4)}
         assert len(seeds) == 4
         assert search.uid(3) == f"{search.uid()}-3"
         assert open_search().uid() == search.uid()
 
-    def test_a_study_that_zoo_did_not_make_is_left_alone(self, open_search, storage):
+    def test_study_of_another_program_is_refused(self, open_search, storage):
         theirs = optuna.create_study(study_name="example", storage=storage)
         theirs.tell(theirs.ask(), 0.5)
-        with pytest.raises(ZooError, match=r"that zoo did not make; .* with --name example-2"):
+        with pytest.raises(ZooError, match=r"was not made by zoo\. .* with --name example-2"):
             open_search()
         assert len(stored(storage)) == 1
 
-    def test_a_changed_study_is_refused_and_stays_as_it_was(self, open_search, storage):
+    def test_changed_study_is_refused_and_unchanged(self, open_search, storage):
         run(open_search(manifest={**MANIFEST, "seed": 0}))
         with pytest.raises(ManifestError, match="seed: was 0, is 1"):
             open_search(manifest={**MANIFEST, "seed": 1})
@@ -94,8 +116,8 @@ class TestTheBeginning:
         assert json.loads(study.user_attrs["zoo.manifest"])["seed"] == 0
         assert len(study.trials) == 1
 
-    def test_one_that_was_never_begun_may_change(self, define, open_search, storage):
-        """MLflow did not answer, and the next attempt is another one."""
+    def test_study_without_run_trials_may_change(self, define, open_search, storage):
+        """As after MLflow did not answer: the next attempt may be another study."""
         before = open_search(manifest={**MANIFEST, "seed": 0})
         objective = 'objective=["val_loss", "parameters"]'
         changed = ("training.learning_rate=0.02", objective)
@@ -108,7 +130,7 @@ class TestTheBeginning:
         assert search.ask().config == definition.baseline(DIGEST, definition.seed_of(0))
         assert len(study.trials) == 1
 
-    def test_accepted_versions_are_the_ones_from_then_on(self, open_search):
+    def test_accepted_versions_replace_the_stored_ones(self, open_search):
         old, new = ({**MANIFEST, "plugins": {"zoo-odd": version}} for version in ("1.0", "2.0"))
         run(open_search(manifest=old))
         open_search(manifest=new, accept_versions=True)
@@ -117,27 +139,27 @@ class TestTheBeginning:
             open_search(manifest=old)
 
     @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "nonsense://here", "sqlite:///"])
-    def test_a_storage_that_cannot_be_opened_is_one_line(self, open_search, url, tmp_path):
+    def test_unusable_storage_is_one_line(self, open_search, url, tmp_path):
         if url == "sqlite:///":
             (tmp_path / "text.db").write_text("not a database, but long enough to be looked at " * 9)
             url += str(tmp_path / "text.db")
         with pytest.raises(ZooError) as refused:
             open_search(url=url)
-        assert str(refused.value).startswith(f"The Optuna storage {url} cannot be opened: ")
+        assert str(refused.value).startswith(f"Cannot open the Optuna storage {url}: ")
         assert "\n" not in str(refused.value)
         assert str(refused.value).endswith(
-            "--storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db"
+            "--storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db."
         )
 
     @pytest.mark.parametrize("character", "?#%")
-    def test_a_path_that_an_address_would_misread_is_refused(self, tmp_path, character):
-        with pytest.raises(ZooError, match="use another folder"):
+    def test_path_with_url_characters_is_refused(self, tmp_path, character):
+        with pytest.raises(ZooError, match="Use another folder"):
             default_storage(tmp_path / f"what{character}")
         assert default_storage(tmp_path) == f"sqlite:///{tmp_path}/mlruns/optuna.db"
 
 
 class TestCounting:
-    def test_the_number_of_trials_is_the_studys_total(self, open_search):
+    def test_number_of_trials_is_the_total(self, open_search):
         first = open_search("search.trials=3")
         assert (first.done(), first.total()) == (0, 3)
         run(first)
@@ -147,11 +169,11 @@ class TestCounting:
         longer = open_search("search.trials=5")
         assert (longer.done(), longer.total()) == (2, 5)
 
-    def test_every_end_of_its_own_counts_and_is_in_optuna(self, open_search, storage):
+    def test_every_final_state_counts_and_is_in_optuna(self, open_search, storage):
         search = open_search()
-        ends = [("complete", 0.5, ""), ("pruned", None, "impossible parameters"), ("failed", None, "it fell")]
+        ends = [complete(0.5), pruned("impossible parameters"), failed()]
         for end in ends:
-            search.tell(search.ask().number, *end)
+            search.tell(search.ask().number, end)
         search.ask()  # runs still
         assert search.done() == 3
         trials = stored(storage)
@@ -159,10 +181,10 @@ class TestCounting:
         assert [trial.value for trial in trials[:3]] == [0.5, None, None]
         assert [trial.user_attrs.get("zoo.reason") for trial in trials[:3]] == [
             None,
-            *(e[2] for e in ends[1:]),
+            *(end.reason for end in ends[1:]),
         ]
 
-    def test_a_grid_may_have_fewer_points_than_the_study_trials(self, open_search):
+    def test_grid_may_have_fewer_points_than_trials(self, open_search):
         pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.momentum=0.9"]
         pinned += ["training.optimizer=sgd", "search.sampler=grid", "search.trials=50"]
         search = open_search(*pinned)
@@ -173,13 +195,13 @@ class TestCounting:
         assert sorted(points) == [(8,), (8, 8), (8, 16), (16,), (16, 8), (16, 16)]
         assert search.done() == search.total()
 
-    def test_grid_points_that_run_at_once_differ(self, open_search):
+    def test_concurrent_grid_points_differ(self, open_search):
         pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
         search = open_search(*pinned, "search.sampler=grid")
-        asked = [search.ask().config.architecture.parameters["filters"] for _ in range(6)]
-        assert len(set(asked)) == 6
+        trial = [search.ask().config.architecture.parameters["filters"] for _ in range(6)]
+        assert len(set(trial)) == 6
 
-    def test_steps_of_a_grid_are_those_of_the_baseline(self, open_search):
+    def test_grid_uses_the_steps_of_the_range(self, open_search):
         pinned = ["architecture.filters=[8]", "training.learning_rate=0.01", "training.optimizer=adam"]
         search = open_search(
             *pinned, "architecture.dropout={ low = 0.1, high = 0.5, step = 0.2 }", "search.sampler=grid"
@@ -188,103 +210,171 @@ class TestCounting:
         assert drops == [0.1, 0.3, 0.5]
 
     @pytest.mark.parametrize(("objective", "best"), [("val_accuracy", (2, 0.75)), ("val_loss", (1, 0.25))])
-    def test_the_best_is_the_first_of_the_best_complete_ones(self, open_search, objective, best):
+    def test_best_is_the_first_of_equal_complete_trials(self, open_search, objective, best):
         search = open_search(f"objective={objective}")
         assert search.best() is None
         for value in (0.5, 0.25, 0.75, 0.75, 0.25):
             run(search, value)
-        search.tell(search.ask().number, "failed", None, "it fell")
-        pruned = search.ask().number
-        search.report(pruned, 1, 0.99 if objective == "val_accuracy" else 0.01)
-        search.tell(pruned, "pruned", None, "")
+        search.tell(search.ask().number, failed())
+        number = search.ask().number
+        search.report(number, epoch(1, 0.99 if objective == "val_accuracy" else 0.01))
+        search.tell(number, pruned())
         assert search.best() == best
         assert search.values() == {0: (0.5,), 1: (0.25,), 2: (0.75,), 3: (0.75,), 4: (0.25,)}
         equal = {2: (0.75,), 3: (0.75,)} if objective == "val_accuracy" else {1: (0.25,), 4: (0.25,)}
         assert search.front() == equal
 
 
-class TestEpochs:
-    def test_are_reported_from_1(self, open_search, storage):
+class TestReport:
+    def test_steps_start_at_1(self, open_search, storage):
         search = open_search()
         number = search.ask().number
-        assert search.report(number, 1, 0.25)
-        assert search.report(number, 2, 0.5)
-        search.tell(number, "complete", 0.5, "")
+        assert search.report(number, epoch(1, 0.25))
+        assert search.report(number, epoch(2, 0.5))
+        search.tell(number, complete(0.5))
         assert stored(storage)[0].intermediate_values == {1: 0.25, 2: 0.5}
 
-    def test_a_trial_far_behind_the_others_is_pruned(self, open_search):
+    def test_trial_far_behind_is_pruned(self, open_search):
         search = open_search("search.pruner=median")
         for _ in range(4):
             number = search.ask().number
-            for epoch in (1, 2):
-                search.report(number, epoch, 0.9)
-            search.tell(number, "complete", 0.9, "")
+            for one in (1, 2):
+                search.report(number, epoch(one, 0.9))
+            search.tell(number, complete(0.9))
         number = search.ask().number
-        assert [search.report(number, epoch, 0.1) for epoch in (1, 2)] == [True, False]
+        assert [search.report(number, epoch(one, 0.1)) for one in (1, 2)] == [True, False]
+
+
+class TestPruning:
+    """Reports to the pruner: the best value so far, with folds the mean over them."""
+
+    FOLDS = ("training.epochs=3", "validation.folds=3")
+
+    def reports(self, open_search, storage, epochs, *overrides):
+        """Report `epochs` of one trial; return what Optuna then holds, by step."""
+        search = open_search(*overrides)
+        number = search.ask().number
+        for event in epochs:
+            search.report(number, event)
+        return {step: pytest.approx(value) for step, value in stored(storage)[0].intermediate_values.items()}
+
+    def in_folds(self, *folds):
+        return [
+            epoch(number, value, fold=fold)
+            for fold, values in enumerate(folds, start=1)
+            for number, value in enumerate(values, start=1)
+        ]
+
+    def test_best_value_so_far_is_reported(self, open_search, storage):
+        assert self.reports(open_search, storage, [epoch(1, 0.9), epoch(2, 0.5)]) == {1: 0.9, 2: 0.9}
+
+    def test_lowest_loss_so_far_is_reported(self, open_search, storage):
+        epochs = self.in_folds((0.5, 0.9), (0.7, 0.3))
+        reports = self.reports(open_search, storage, epochs, "objective=val_loss", *self.FOLDS)
+        assert reports == {1: 0.5, 2: 0.5, 4: 0.6, 5: 0.4}
+
+    def test_mean_of_the_best_of_each_fold_is_reported(self, open_search, storage):
+        epochs = self.in_folds((0.4, 0.6, 0.5), (0.2, 0.4, 0.8), (0.1, 0.1, 0.4))
+        assert self.reports(open_search, storage, epochs, *self.FOLDS) == {
+            **{1: 0.4, 2: 0.6, 3: 0.6},
+            **{4: (0.6 + 0.2) / 2, 5: (0.6 + 0.4) / 2, 6: (0.6 + 0.8) / 2},
+            **{7: (0.6 + 0.8 + 0.1) / 3, 8: (0.6 + 0.8 + 0.1) / 3, 9: (0.6 + 0.8 + 0.4) / 3},
+        }
+
+    def test_fold_that_ended_early_keeps_later_steps(self, open_search, storage):
+        epochs = self.in_folds((0.5,), (0.5, 0.5, 0.5), (0.5,))
+        assert list(self.reports(open_search, storage, epochs, *self.FOLDS)) == [1, 4, 5, 6, 7]
+
+    def test_maximum_of_searched_epochs_sets_the_steps(self, open_search, storage):
+        epochs = self.in_folds((0.5, 0.5), (0.5,), (0.5,))
+        overrides = ("training.epochs={ low = 2, high = 10 }", "validation.folds=3")
+        assert list(self.reports(open_search, storage, epochs, *overrides)) == [1, 2, 11, 21]
+
+    def test_trial_that_falls_behind_in_a_later_fold_is_pruned(self, open_search):
+        search = open_search("search.pruner=median", *self.FOLDS)
+        for _ in range(4):
+            number = search.ask().number
+            for event in self.in_folds((0.9,) * 3, (0.9,) * 3, (0.9,) * 3):
+                assert search.report(number, event)
+            search.tell(number, complete(0.9))
+        number = search.ask().number
+        answers = [search.report(number, event) for event in self.in_folds((0.9, 0.9, 0.95), (0.1,))]
+        assert answers == [True, True, True, False]
+
+    def test_no_trial_is_pruned_after_its_last_epoch(self, open_search):
+        search = open_search("search.pruner=median")
+        for _ in range(4):
+            number = search.ask().number
+            for one in (1, 2):
+                search.report(number, epoch(one, 0.9))
+            search.tell(number, complete(0.9))
+        number = search.ask().number
+        assert search.report(number, epoch(1, 0.1))
+        assert search.report(number, epoch(2, 0.1, is_last=True))
 
 
 class TestSeveralObjectives:
     OVERRIDES = ('objective=["val_accuracy", "parameters"]',)
 
-    def test_optuna_hears_every_value_and_direction(self, open_search, storage):
+    def test_optuna_gets_every_value_and_direction(self, open_search, storage):
         search = open_search(*self.OVERRIDES)
         for values in ((0.5, 100), (0.75, 900)):
-            search.tell(search.ask().number, "complete", values, "")
+            search.tell(search.ask().number, complete(*values))
         study = optuna.load_study(study_name="example", storage=storage)
         assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
         assert [trial.values for trial in study.trials] == [[0.5, 100.0], [0.75, 900.0]]
         assert {trial.number for trial in study.best_trials} == {0, 1}
 
-    def test_the_front_is_what_no_other_beats_and_the_best_its_first(self, open_search):
+    def test_best_is_the_first_of_the_front(self, open_search):
         search = open_search(*self.OVERRIDES)
         assert (search.front(), search.best()) == ({}, None)
         for values in ((0.5, 100), (0.75, 900), (0.5, 200), (0.75, 800), (0.25, 50)):
-            search.tell(search.ask().number, "complete", values, "")
-        search.tell(search.ask().number, "failed", None, "it fell")
+            search.tell(search.ask().number, complete(*values))
+        search.tell(search.ask().number, failed())
         assert list(search.front().items()) == [(3, (0.75, 800.0)), (0, (0.5, 100.0)), (4, (0.25, 50.0))]
         assert search.best() == (3, 0.75)
         assert open_search(*self.OVERRIDES).best() == (3, 0.75)
 
-    def test_nothing_is_pruned_and_nothing_is_reported(self, open_search, storage):
+    def test_nothing_is_pruned_or_reported(self, open_search, storage):
         search = open_search(*self.OVERRIDES)
         number = search.ask().number
-        assert search.report(number, 1, 0.1)
+        assert search.report(number, epoch(1, 0.1))
         assert stored(storage)[0].intermediate_values == {}
 
     @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
-    def test_every_sampler_goes_on_beside_trials_that_came_to_nothing(self, open_search, sampler):
-        """Most are pruned without a report or failed, in several lives; none is drawn twice."""
+    def test_samplers_cope_with_trials_without_values(self, open_search, sampler):
+        """Most are pruned without a report or failed, in several processes; none is proposed twice."""
         drawn = []
-        for life in range(3):
+        for restart in range(3):
             search = open_search(*self.OVERRIDES, f"search.sampler={sampler}", "search.trials=24")
             for position in range(8):
-                asked = search.ask()
-                drawn.append(asked.config.training["learning_rate"])
+                trial = search.ask()
+                drawn.append(trial.config.training["learning_rate"])
                 if position % 4 == 3:
-                    search.tell(asked.number, "complete", (drawn[-1], 100 + life), "")
+                    search.tell(trial.number, complete(drawn[-1], 100 + restart))
                 else:
-                    search.tell(asked.number, ("pruned", "failed")[position % 2], None, "no")
+                    search.tell(trial.number, (pruned("no"), failed("no"))[position % 2])
         assert len(set(drawn)) == 24
 
-    def test_a_grid_too(self, open_search):
+    def test_grid_works_with_several_objectives(self, open_search):
         pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
         search = open_search(*self.OVERRIDES, *pinned, "search.sampler=grid", "search.trials=50")
         points = []
         while search.done() < search.total():
-            asked = search.ask()
-            points.append(asked.config.architecture.parameters["filters"])
-            search.tell(asked.number, "complete", (0.5, len(points)), "")
+            trial = search.ask()
+            points.append(trial.config.architecture.parameters["filters"])
+            search.tell(trial.number, complete(0.5, len(points)))
         assert len(set(points)) == len(points) == 6
 
 
-class TestABudgetOfParameters:
+class TestMaxParameters:
     OVERRIDES = ("search.max_parameters=1000",)
 
-    def test_what_is_over_it_is_counted_and_told_to_the_sampler(self, open_search, storage):
+    def test_excess_is_counted_and_a_constraint(self, open_search, storage):
         search = open_search(*self.OVERRIDES)
-        search.tell(search.ask().number, "pruned", None, "1,500 parameters", parameters=1500)
-        search.tell(search.ask().number, "complete", 0.5, "", parameters=1000)
-        search.tell(search.ask().number, "failed", None, "it fell")
+        search.tell(search.ask().number, pruned("1,500 parameters", parameters=1500))
+        search.tell(search.ask().number, complete(0.5, 1000))
+        search.tell(search.ask().number, failed())
         assert (search.rejected(), search.done()) == (1, 3)
         assert open_search(*self.OVERRIDES).rejected() == 1
         trials = stored(storage)
@@ -296,13 +386,13 @@ class TestABudgetOfParameters:
         assert trials[0].state == PRUNED
         assert trials[0].intermediate_values == {}
 
-    def test_without_one_nothing_is_said(self, open_search, storage):
+    def test_no_limit_sets_no_constraint(self, open_search, storage):
         search = open_search()
-        search.tell(search.ask().number, "complete", 0.5, "", parameters=10**9)
+        search.tell(search.ask().number, complete(0.5, 10**9))
         assert search.rejected() == 0
         assert stored(storage)[0].constraints == {}
 
-    def test_a_supervisor_that_dies_while_it_tells_counts_it_once(self, open_search, monkeypatch, recwarn):
+    def test_death_during_tell_counts_the_trial_once(self, open_search, monkeypatch, recwarn):
         search = open_search(*self.OVERRIDES)
         number = search.ask().number
 
@@ -312,65 +402,65 @@ class TestABudgetOfParameters:
         with monkeypatch.context() as patch:
             patch.setattr(optuna.Study, "tell", dies)
             with pytest.raises(KeyboardInterrupt):
-                search.tell(number, "pruned", None, "1,500 parameters", parameters=1500)
+                search.tell(number, pruned("1,500 parameters", parameters=1500))
         search = open_search(*self.OVERRIDES)
         assert search.abandoned() == [number]
-        search.tell(number, "pruned", None, "1,500 parameters", parameters=1500)
+        search.tell(number, pruned("1,500 parameters", parameters=1500))
         assert (search.rejected(), search.done()) == (1, 1)
         assert [str(warning.message) for warning in recwarn if "constraint" in str(warning.message)] == []
 
-    def test_tpe_turns_to_what_is_small_enough(self, open_search, monkeypatch):
+    def test_tpe_learns_to_stay_below_the_limit(self, open_search, monkeypatch):
         """Nine of ten networks are too large; of what it draws later many more than one in ten are not."""
         in_memory = optuna.storages.InMemoryStorage()
         monkeypatch.setattr("zoo.tuning.search._open_storage", lambda *_: in_memory)
         search = open_search(*self.OVERRIDES, "search.sampler=tpe", "search.trials=60", "search.seed=3")
         small = []
         for _ in range(60):
-            asked = search.ask()
-            dropout = asked.config.architecture.parameters["dropout"]  # stands for a size, from 0 to 0.5
+            trial = search.ask()
+            dropout = trial.config.architecture.parameters["dropout"]  # stands for a size, from 0 to 0.5
             small.append(dropout <= 0.05)
             if small[-1]:
-                search.tell(asked.number, "complete", dropout, "", parameters=round(20_000 * dropout))
+                search.tell(trial.number, complete(dropout, round(20_000 * dropout)))
             else:
-                search.tell(asked.number, "pruned", None, "", parameters=round(20_000 * dropout))
+                search.tell(trial.number, pruned(parameters=round(20_000 * dropout)))
         assert sum(small[30:]) >= 8  # of 30, where chance would give 3
 
 
 class TestInterrupted:
     def interrupt(self, search, number):
-        search.tell(number, "failed", None, "interrupted", interrupted=True)
+        search.tell(number, INTERRUPTED)
 
-    def test_does_not_count_and_is_asked_for_again(self, open_search, storage):
+    def test_interrupted_trial_is_retried_and_does_not_count(self, open_search, storage):
         search = open_search()
         run(search)
-        asked = search.ask()
-        self.interrupt(search, asked.number)
+        trial = search.ask()
+        self.interrupt(search, trial.number)
         assert search.done() == 1
         assert stored(storage)[1].state == FAIL
         again = open_search().ask()
         assert again.number == 2
-        assert again.config.architecture == asked.config.architecture
-        assert again.config.training == asked.config.training
+        assert again.config.architecture == trial.config.architecture
+        assert again.config.training == trial.config.training
 
-    def test_the_baseline_too(self, define, open_search):
+    def test_interrupted_baseline_is_retried(self, define, open_search):
         search = open_search()
         self.interrupt(search, search.ask().number)
         again = open_search().ask()
         assert again.config == define().baseline(DIGEST, define().seed_of(1))
 
-    def test_several_are_asked_for_in_their_order_before_anything_new(self, open_search):
+    def test_several_are_retried_in_order_first(self, open_search):
         search = open_search()
         run(search)
-        asked = [search.ask() for _ in range(3)]
-        for one in asked:
+        trial = [search.ask() for _ in range(3)]
+        for one in trial:
             self.interrupt(search, one.number)
         search = open_search()
         again = [search.ask() for _ in range(3)]
-        assert [one.config.training for one in again] == [one.config.training for one in asked]
+        assert [one.config.training for one in again] == [one.config.training for one in trial]
         new = search.ask()
-        assert new.config.training not in [one.config.training for one in asked]
+        assert new.config.training not in [one.config.training for one in trial]
 
-    def test_again_and_again_it_is_asked_for_once(self, open_search):
+    def test_repeated_interruption_queues_once(self, open_search):
         search = open_search()
         for _ in range(3):
             self.interrupt(search, search.ask().number)
@@ -378,7 +468,7 @@ class TestInterrupted:
         first, second = search.ask(), search.ask()
         assert first.config.training != second.config.training
 
-    def test_in_a_grid_no_point_is_lost_and_none_comes_twice(self, open_search, storage):
+    def test_interrupted_grid_point_runs_exactly_once(self, open_search, storage):
         pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
         pinned += ["search.sampler=grid"]
         search = open_search(*pinned)
@@ -391,42 +481,71 @@ class TestInterrupted:
         assert len(complete) == len(set(complete)) == 6
 
 
-class TestAbandoned:
-    """Trials of a supervisor that was killed: Optuna calls them running for ever."""
+class TestRetryLater:
+    def test_failed_trials_do_not_count_and_run_again(self, open_search):
+        search = open_search()
+        trials = [search.ask() for _ in range(2)]
+        for trial in trials:
+            search.tell(trial.number, failed())
+        search.retry_later([0, 1])
+        assert search.done() == 0
+        search = open_search()
+        again = [search.ask() for _ in range(2)]
+        assert [one.config.training for one in again] == [one.config.training for one in trials]
+        for trial in again:
+            search.tell(trial.number, complete(0.5))
+        assert search.done() == 2
 
-    def test_are_found_and_can_be_told(self, open_search, storage):
+
+class TestExclude:
+    def test_deleted_trials_are_neither_best_nor_ranked(self, open_search, directory):
+        search = open_search()
+        for value in (0.5, 0.75, 0.6):
+            run(search, value)
+        search.exclude([1])
+        assert search.best() == (2, 0.6)
+        assert list(search.values()) == [0, 2]
+        assert search.done() == 3
+        directory.set_deleted([1, 2])
+        assert open_search().best() == (0, 0.5)
+
+
+class TestAbandoned:
+    """Trials of a killed supervisor, which Optuna keeps as running."""
+
+    def test_abandoned_trials_get_a_final_state(self, open_search, storage):
         killed = open_search()
         run(killed)
         left = [killed.ask().number for _ in range(2)]
         search = open_search()
         assert search.abandoned() == left
-        search.tell(left[0], "complete", 0.75, "")
-        search.tell(left[1], "failed", None, "killed", interrupted=True)
+        search.tell(left[0], complete(0.75))
+        search.tell(left[1], INTERRUPTED)
         assert open_search().abandoned() == []
         assert [trial.state for trial in stored(storage)][:3] == [COMPLETE, COMPLETE, FAIL]
         assert search.best() == (1, 0.75)
 
-    def test_keep_the_epochs_they_reported(self, open_search, storage):
+    def test_abandoned_trial_keeps_its_reports(self, open_search, storage):
         killed = open_search()
         number = killed.ask().number
-        killed.report(number, 1, 0.5)
+        killed.report(number, epoch(1, 0.5))
         search = open_search()
         search.abandoned()
-        search.tell(number, "pruned", None, "")
+        search.tell(number, pruned())
         assert stored(storage)[0].intermediate_values == {1: 0.5}
 
-    def test_one_that_was_never_sampled_is_asked_for_again_as_it_was_meant(self, define, open_search):
+    def test_abandoned_trial_without_values_is_retried_as_queued(self, define, open_search):
         killed = open_search()
         killed._study.ask()  # and dies before it asks for any value
         search = open_search()
         for number in search.abandoned():
-            search.tell(number, "failed", None, "killed", interrupted=True)
+            search.tell(number, INTERRUPTED)
         assert search.ask().config == define().baseline(DIGEST, define().seed_of(1))
 
-    def test_a_supervisor_that_dies_while_it_tells_loses_nothing(self, open_search, monkeypatch):
+    def test_death_during_tell_loses_no_trial(self, open_search, monkeypatch):
         search = open_search()
         run(search)
-        asked = search.ask()
+        trial = search.ask()
 
         def dies(*_, **__):
             raise KeyboardInterrupt
@@ -434,90 +553,72 @@ class TestAbandoned:
         with monkeypatch.context() as patch:
             patch.setattr(optuna.Study, "tell", dies)
             with pytest.raises(KeyboardInterrupt):
-                search.tell(asked.number, "failed", None, "interrupted", interrupted=True)
+                search.tell(trial.number, INTERRUPTED)
         search = open_search()
         for number in search.abandoned():
-            search.tell(number, "failed", None, "killed", interrupted=True)
+            search.tell(number, INTERRUPTED)
         again, new = search.ask(), search.ask()
-        assert again.config.training == asked.config.training
-        assert new.config.training != asked.config.training
+        assert again.config.training == trial.config.training
+        assert new.config.training != trial.config.training
 
 
 class TestASharedStorage:
-    """A storage may be used from several machines; a folder's lock is of one."""
+    """Several machines may share a storage, but not a directory's lock."""
 
     @pytest.fixture
     def elsewhere(self, tmp_path):
-        """The study's folder on another machine."""
-        record = StudyRecord(tmp_path / "elsewhere", "example")
-        record.open()
-        return record
+        """The study's directory on another machine."""
+        directory = StudyDirectory(tmp_path / "elsewhere", "example")
+        directory.create()
+        return directory
 
-    @pytest.mark.parametrize(
-        ("running", "told"), [(1, "Trial 0 of 'example' runs"), (2, "Trials 0, 1 of 'example' run")]
-    )
-    def test_what_runs_elsewhere_is_left_alone(self, open_search, elsewhere, record, storage, running, told):
-        there = open_search(record=elsewhere)
+    @pytest.mark.parametrize(("running", "listed"), [(1, "0"), (2, "0, 1")])
+    def test_trials_that_run_elsewhere_are_left_alone(self, open_search, elsewhere, storage, running, listed):
+        there = open_search(directory=elsewhere)
         for _ in range(running):
             there.ask()
         with pytest.raises(ZooError) as refused:
             open_search()
         assert str(refused.value) == (
-            f"{told} in {socket.gethostname()}:{elsewhere.folder}; wait for it there. If nothing is at work "
-            f"there any more, take the study over: echo {elsewhere.home()} > {record.folder}/home. "
-            "Or begin a study of your own: the same command with --name example-2"
+            f"Trials of 'example' are running in {socket.gethostname()}:{elsewhere.path}: {listed}. "
+            "Wait for them, or start a study of your own: the same command with --name example-2"
         )
         assert stored(storage)[0].state == optuna.trial.TrialState.RUNNING
 
-    def test_it_can_be_taken_over_as_the_message_says(self, open_search, elsewhere, record):
-        open_search(record=elsewhere).ask()
-        (record.folder / "home").write_text(elsewhere.home() + "\n")
-        assert open_search().abandoned() == [0]
-
-    def test_when_nothing_runs_there_the_study_may_move(self, open_search, elsewhere):
-        run(open_search(record=elsewhere))
+    def test_study_may_move_when_nothing_runs(self, open_search, elsewhere):
+        run(open_search(directory=elsewhere))
         search = open_search()
         run(search)
         assert search.done() == 2
 
-    def test_a_killed_study_goes_on_after_its_folder_and_machine_had_another_name(
-        self, open_search, tmp_path, empty_optuna, monkeypatch
-    ):
+    def test_killed_study_resumes_in_a_moved_folder(self, open_search, tmp_path, empty_optuna, monkeypatch):
+        """Also under another host name, as in a container."""
         before, after = tmp_path / "before", tmp_path / "after"
         (before / "mlruns" / "zoo" / "example").mkdir(parents=True)
         shutil.copyfile(empty_optuna, before / "mlruns" / "optuna.db")
-        killed = open_search(record=StudyRecord(before, "example"), url=default_storage(before))
+        killed = open_search(directory=StudyDirectory(before, "example"), url=default_storage(before))
         number = killed.ask().number
         before.rename(after)
         monkeypatch.setattr(socket, "gethostname", lambda: "another-machine")
-        search = open_search(record=StudyRecord(after, "example"), url=default_storage(after))
+        search = open_search(directory=StudyDirectory(after, "example"), url=default_storage(after))
         assert search.abandoned() == [number]
 
-    def test_a_study_of_an_earlier_version_knows_its_folder_by_its_path(self, open_search, record, storage):
-        open_search().ask()
-        study = optuna.load_study(study_name="example", storage=storage)
-        study.set_user_attr("zoo.home", f"{socket.gethostname()}:{record.folder}")
-        assert open_search().abandoned() == [0]
-        assert study.user_attrs["zoo.home"] == record.home()
-
-    def test_its_password_is_not_shown(self, open_search):
-        url = "postgresql://zoo:se:cret@nowhere.invalid/optuna"
-        assert redacted(f"at {url}?") == "at postgresql://zoo:…@nowhere.invalid/optuna?"
+    def test_password_is_not_shown(self, open_search):
         with pytest.raises(ZooError) as refused:
-            open_search(url=url)
+            open_search(url="postgresql://zoo:se:cret@nowhere.invalid/optuna")
         assert "cret" not in str(refused.value)
 
 
 class TestResume:
     @pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("gp", "grid")])
-    def test_never_draws_the_first_trials_once_more(self, open_search, sampler):
+    def test_resumed_sampler_does_not_repeat_trials(self, open_search, sampler):
         drawn = []
         for _ in range(3):
             search = open_search(f"search.sampler={sampler}", "search.trials=40")
             drawn += [run(search).config.training["learning_rate"] for _ in range(3)]
         assert len(set(drawn)) == len(drawn)
 
-    def test_is_the_same_each_time_it_is_done(self, open_search, tmp_path):
+    def test_resuming_is_reproducible(self, open_search, tmp_path):
         run(open_search())
         copy = tmp_path / "copy.db"
         copy.write_bytes((tmp_path / "optuna.db").read_bytes())
@@ -525,7 +626,7 @@ class TestResume:
         there = open_search(url=f"sqlite:///{copy}").ask().config
         assert here == there
 
-    def test_another_seed_draws_other_values(self, open_search):
+    def test_other_seed_proposes_other_values(self, open_search):
         configs = []
         for seed in (0, 1):
             search = open_search(f"search.seed={seed}", name=f"example-{seed}")

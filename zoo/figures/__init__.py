@@ -26,12 +26,11 @@ from zoo.figures._maps import AT_MOST_MAPS, MAPS_OF_EACH, LayerMaps, feature_map
 from zoo.figures._mistakes import mistakes, pick_mistakes
 from zoo.figures._predictions import pick_predictions, predictions
 from zoo.figures._samples import pick_samples, samples
-from zoo.figures._trial import draw_curves, draw_trial, read_predictions
+from zoo.figures._trial import draw_curves, draw_trial
 
 __all__ = [
     "draw_trial",
     "draw_curves",
-    "read_predictions",
     "learning_curves",
     "fold_curves",
     "compared_curves",

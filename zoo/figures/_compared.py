@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zoo.events import EpochEnd
 from zoo.figures._curves import Values, epoch_ticks, series, set_vertical_scale
 from zoo.figures._page import GREY, HEADER, INK, MARGIN, Page, plain_style, shorten, write_png
 
@@ -33,7 +34,7 @@ class Curve:
     """
 
     name: str
-    epochs: Sequence[Mapping[str, Any]]
+    epochs: Sequence[EpochEnd]
     best_epoch: int | None = None
 
 
@@ -60,8 +61,8 @@ def compared_curves(
     if not curves:
         raise ValueError("There are no epochs to draw; a learning curve needs at least one.")
     drawn = [*others, *curves]
-    first = min(event["epoch"] for curve in drawn for event in curve.epochs)
-    last = max(event["epoch"] for curve in drawn for event in curve.epochs)
+    first = min(event.epoch for curve in drawn for event in curve.epochs)
+    last = max(event.epoch for curve in drawn for event in curve.epochs)
     with plain_style():
         page = Page(WIDTH, HEIGHT)
         told = f"{len(curves)} trial{'s' if len(curves) > 1 else ''}"
@@ -101,8 +102,8 @@ def _key(page: Page, names: Sequence[str], others: int) -> None:
 
 
 def _draw(axes: Any, curve: Curve, name: str, color: str, *, ring: bool = False) -> None:
-    epochs = sorted(curve.epochs, key=lambda event: event["epoch"])
-    steps = [event["epoch"] for event in epochs]
+    epochs = sorted(curve.epochs, key=lambda event: event.epoch)
+    steps = [event.epoch for event in epochs]
     values: Values = series(epochs, name)
     marker = "o" if (ring and len(steps) <= _MARKERS_UP_TO) or len(steps) == 1 else None
     axes.plot(steps, values, color=color, linewidth=1.6 if ring else 1.2, marker=marker, markersize=3.5)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from zoo.events import EpochEnd
 from zoo.figures._page import GREY, HEADER, INK, MARGIN, Page, plain_style, text_width, write_png
 
 TRAINING, VALIDATION = "#2a78b8", "#d1580a"
@@ -21,7 +22,7 @@ Values = npt.NDArray[np.float64]
 
 
 def learning_curves(
-    epochs: Sequence[Mapping[str, Any]],
+    epochs: Sequence[EpochEnd],
     path: str | os.PathLike[str],
     *,
     best_epoch: int | None,
@@ -41,8 +42,8 @@ def learning_curves(
     """
     if not epochs:
         raise ValueError("There are no epochs to draw; a learning curve needs at least one.")
-    epochs = sorted(epochs, key=lambda event: event["epoch"])
-    steps = np.array([event["epoch"] for event in epochs])
+    epochs = sorted(epochs, key=lambda event: event.epoch)
+    steps = np.array([event.epoch for event in epochs])
     best = int(np.flatnonzero(steps == best_epoch)[0]) if best_epoch in steps else None
     loss, val_loss, accuracy, val_accuracy = (
         series(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")
@@ -66,9 +67,9 @@ def learning_curves(
     return write_png(pixels, path)
 
 
-def series(epochs: Sequence[Mapping[str, Any]], name: str) -> Values:
+def series(epochs: Sequence[EpochEnd], name: str) -> Values:
     """One metric of every epoch, `(epochs,)`; what is missing, null or infinite is NaN: a gap."""
-    values = [event["metrics"].get(name) for event in epochs]
+    values = [event.metrics.get(name) for event in epochs]
     series = np.array([np.nan if value is None else value for value in values], float)
     series[~np.isfinite(series)] = np.nan
     return series

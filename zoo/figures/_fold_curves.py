@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zoo.events import EpochEnd
 from zoo.figures._curves import (
     HEIGHT,
     TRAINING,
@@ -23,7 +24,7 @@ from zoo.figures._page import HEADER, INK, Page, plain_style, write_png
 
 
 def fold_curves(
-    epochs: Sequence[Mapping[str, Any]],
+    epochs: Sequence[EpochEnd],
     path: str | os.PathLike[str],
     *,
     best: tuple[int, int] | None,
@@ -64,20 +65,21 @@ def fold_curves(
     return write_png(pixels, path)
 
 
-def _subtitle(epochs: Sequence[Mapping[str, Any]], best: tuple[int, int] | None) -> str:
-    folds = max(event["fold"] for event in epochs)
+def _subtitle(epochs: Sequence[EpochEnd], best: tuple[int, int] | None) -> str:
+    folds = max(event.fold or 1 for event in epochs)
     text = f"{folds} folds, thin; their mean, thick" if folds > 1 else "fold 1"
     return f"{text}. The model that is kept: fold {best[0]}, epoch {best[1]}" if best else text
 
 
-def _by_fold(epochs: Sequence[Mapping[str, Any]], name: str) -> Values:
+def _by_fold(epochs: Sequence[EpochEnd], name: str) -> Values:
     """Shape `(folds, epochs)`; not a number where a fold had no such epoch, or no finite value there."""
-    folds, last = (max(event[what] for event in epochs) for what in ("fold", "epoch"))
+    folds = max(event.fold or 1 for event in epochs)
+    last = max(event.epoch for event in epochs)
     values = np.full((folds, last), np.nan)
     for event in epochs:
-        value = event["metrics"].get(name)
+        value = event.metrics.get(name)
         if value is not None and np.isfinite(value):
-            values[event["fold"] - 1, event["epoch"] - 1] = value
+            values[(event.fold or 1) - 1, event.epoch - 1] = value
     return values
 
 

@@ -17,13 +17,13 @@ from zoo.data.store import open_dataset
 from zoo.errors import SpaceError, StudyError, ZooError, did_you_mean
 from zoo.inspection._network import augmented
 from zoo.inspection._picture import Picture, checked_output, image_of, written
+from zoo.models.recorded import prepare
+from zoo.record import StudyDirectory
 from zoo.registry import Component, Registry
-from zoo.runs import prepare
 from zoo.study import load_study, parse_value
 from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
-from zoo.tuning.record import StudyRecord
 
 Output = str | os.PathLike[str] | None
 
@@ -183,7 +183,7 @@ def _source(dataset: str | None, study: str | None, overrides: Sequence[str]) ->
     if (dataset is None) == (study is None):
         raise StudyError("Whose images? Name either a dataset or, with --study STUDY, the study that has it")
     registry = Registry.load()
-    cache = StudyRecord(Path.cwd(), study or "").cache
+    cache = StudyDirectory(Path.cwd(), study or "").cache_dir
     if study is not None:
         definition = load_study(study, registry, overrides=overrides)
         return _Source(definition.dataset, definition.validation, cache)

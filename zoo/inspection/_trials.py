@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -13,21 +13,14 @@ import numpy.typing as npt
 from zoo import figures
 from zoo.data import Split
 from zoo.errors import StudyError
+from zoo.events import EpochEnd
 from zoo.inspection import _network
 from zoo.inspection._network import LayerTable
 from zoo.inspection._picture import Picture, checked_output, image_of, written
-from zoo.runs import (
-    Run,
-    all_runs,
-    ask_model,
-    best_first,
-    find_run,
-    pick,
-    validation_data,
-)
+from zoo.models.recorded import call_on_model, find_run, validation_data
+from zoo.record import STATE_DIR, Run, load_runs, pick_runs, rank_runs, read_predictions
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
-from zoo.tuning.record import STATE
 
 Output = str | os.PathLike[str] | None
 
@@ -58,15 +51,15 @@ def curves(
     if run is not None or len(trials) == 1:
         return _curves_of_one(find_run(study, trials[0] if trials else None, run), output)
     if study is None:
-        raise StudyError("Which run? Name a study, --study STUDY, or the folder of a run, --run FOLDER")
-    runs = all_runs(study)
+        raise StudyError("Name a study, or the folder of a run with --run FOLDER.")
+    runs = load_runs(study)
     study = runs[0].study  # which may have been given by its file
-    chosen = pick(study, list(trials), runs) if trials else best_first(runs)[:top]
+    chosen = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
     others = [] if trials else [one for one in runs if one not in chosen]
     if not any(one.epochs for one in chosen):
         raise StudyError(f"No trial of '{study}' is complete, so there are no curves to compare yet.")
     name = f"curves-{'-'.join(map(str, trials))}.png" if trials else "curves.png"
-    path = checked_output(output, STATE / study / "figures" / name)
+    path = checked_output(output, STATE_DIR / study / "figures" / name)
     return written(
         lambda path: figures.compared_curves(
             [_curve(one) for one in chosen], path, title=study, others=[_curve(one) for one in others]
@@ -76,32 +69,37 @@ def curves(
 
 
 def _curves_of_one(run: Run, output: Output) -> Picture:
-    path = checked_output(output, run.folder / "figures" / "learning_curves.png")
+    path = checked_output(output, run.directory.figures_dir / "learning_curves.png")
     if not run.epochs:
-        raise StudyError(f"{run.told} has no epoch, so it has no curves.")
-    return written(lambda path: figures.draw_curves(run.folder, path, title=run.title), path)
+        raise StudyError(f"{run.description} has no epoch, so it has no curves.")
+    return written(lambda path: figures.draw_curves(run.directory.path, path, title=run.title), path)
 
 
 def _curve(run: Run) -> figures.Curve:
-    """A trial for a comparison; of folds, their mean as far as every one came."""
+    """Return the curve of a trial for a comparison; with cross-validation the mean of the folds."""
     value = "" if run.value is None else f": {run.value:.4f}"
-    state = run.finished.get("state", "running")
-    name = f"{run.name}{value}" if state == "complete" else f"{run.name} ({state}){value}"
-    epochs = run.epochs
-    if not any("fold" in event for event in epochs):
-        return figures.Curve(name, epochs, (run.finished.get("summary") or {}).get("best_epoch"))
-    by_epoch: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    name = f"{run.name}{value}" if run.is_complete else f"{run.name} ({run.state}){value}"
+    if not any(event.fold for event in run.epochs):
+        best_epoch = run.summary.get("best_epoch")
+        return figures.Curve(name, run.epochs, None if best_epoch is None else int(best_epoch))
+    return figures.Curve(name, _mean_of_folds(run.epochs))
+
+
+def _mean_of_folds(epochs: Sequence[EpochEnd]) -> list[EpochEnd]:
+    """Return the mean metrics of every epoch that all folds have reached."""
+    by_epoch: dict[int, list[EpochEnd]] = defaultdict(list)
     for event in epochs:
-        by_epoch[event["epoch"]].append(event["metrics"])
-    folds = len({event["fold"] for event in epochs})
-    whole = {epoch: metrics for epoch, metrics in by_epoch.items() if len(metrics) == folds}
-    return figures.Curve(
-        name, [{"epoch": epoch, "metrics": _mean(metrics)} for epoch, metrics in whole.items()]
-    )
-
-
-def _mean(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: fmean(one[name] for one in metrics) for name in metrics[0]}
+        by_epoch[event.epoch].append(event)
+    num_folds = len({event.fold for event in epochs})
+    return [
+        EpochEnd(
+            events[-1].time,
+            epoch,
+            {name: fmean(event.metrics[name] for event in events) for name in events[0].metrics},
+        )
+        for epoch, events in by_epoch.items()
+        if len(events) == num_folds
+    ]
 
 
 def confusion(
@@ -125,7 +123,7 @@ def confusion(
         ZooError: something a person can put right.
     """
     found = find_run(study, trial, run)
-    path = checked_output(output, found.folder / "figures" / "confusion_matrix.png")
+    path = checked_output(output, found.directory.figures_dir / "confusion_matrix.png")
     split, names, predicted = _predicted(found, display or PlainDisplay())
     return written(
         lambda path: figures.confusion_matrix(
@@ -151,7 +149,7 @@ def mistakes(
         ZooError: something a person can put right.
     """
     found = find_run(study, trial, run)
-    path = checked_output(output, found.folder / "figures" / "mistakes.png")
+    path = checked_output(output, found.directory.figures_dir / "mistakes.png")
     split, names, predicted = _predicted(found, display or PlainDisplay())
     return written(
         lambda path: figures.mistakes(split.images, split.labels, predicted, names, path, title=found.title),
@@ -180,7 +178,7 @@ def predictions(
     """
     found = find_run(study, trial, run)
     name = f"predictions-{'-'.join(map(str, images))}.png" if images else "predictions.png"
-    path = checked_output(output, found.folder / "figures" / name)
+    path = checked_output(output, found.directory.figures_dir / name)
     split, names, predicted = _predicted(found, display or PlainDisplay())
     for number in images:
         image_of(split.images, number, _WHERE)
@@ -215,7 +213,7 @@ def features(
     """
     found = find_run(study, trial, run)
     of_layer = "" if layer is None else f"{layer.replace('/', '-')}-"
-    path = checked_output(output, found.folder / "figures" / f"features-{of_layer}{image}.png")
+    path = checked_output(output, found.directory.figures_dir / f"features-{of_layer}{image}.png")
     found.check_complete()
     display = display or PlainDisplay()
     start_loading_keras()
@@ -247,7 +245,7 @@ def filters(
         ZooError: something a person can put right.
     """
     found = find_run(study, trial, run)
-    path = checked_output(output, found.folder / "figures" / "filters.png")
+    path = checked_output(output, found.directory.figures_dir / "filters.png")
     layer, kernel = _ask(_network.first_filters, found, display or PlainDisplay())
     return written(lambda path: figures.filters(kernel, path, title=found.title, layer=layer), path)
 
@@ -291,12 +289,12 @@ def predictions_of(run: Run, display: Display) -> npt.NDArray[Any]:
         ZooError: they cannot be had.
     """
     run.check_complete()
-    recorded = run.folder / "predictions.npz"
-    if recorded.exists():
-        return figures.read_predictions(recorded)[1]
+    path = run.directory.predictions_path
+    if path.exists():
+        return read_predictions(path)[1]
     display.phase("predicting with its model …")
-    answer: npt.NDArray[Any] = ask_model(
-        _network.probabilities, run, display, run.cache, run.config.digest, run.config.validation
+    answer: npt.NDArray[Any] = call_on_model(
+        _network.probabilities, run, display, run.cache_dir, run.config.digest, run.config.validation
     )
     return answer
 
@@ -306,4 +304,4 @@ def _ask(question: Any, run: Run, display: Display, *arguments: Any) -> Any:
     run.check_complete()
     start_loading_keras()
     display.phase("loading the model …")
-    return ask_model(question, run, display, *arguments)
+    return call_on_model(question, run, display, *arguments)

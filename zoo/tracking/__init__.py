@@ -1,26 +1,27 @@
-"""Everything zoo knows of MLflow: writing studies into it and reading them back.
+"""Everything that zoo knows about MLflow: recording studies, and reading them back.
 
-The only importer of MLflow, which it imports where it is used: importing this package is light.
-
-    store.py    which store, and a client for it            connect, preload, tracking_uri
-    writer.py   a study's run and its trials' runs          StudyFacts, StudyTracker
-    thread.py   the writer in a thread of its own           BackgroundTracker
-    models.py   `model.keras` as an MLflow model            fetch_model, fetch_model_file
-    loader.py   how MLflow's pyfunc loads layers of plugins
-    reader.py   trials as a table, and which MLflow has     leaderboard, ended_runs, model_address
-    server.py   MLflow's user interface on the right store  ui_command
-    names.py    tags, parameters, unique names
+No other package imports MLflow. This one imports it where it is used, so `import zoo.tracking` is fast.
 """
 
 from __future__ import annotations
 
-from zoo.tracking.models import fetch_model, fetch_model_file
-from zoo.tracking.names import trial_uid
-from zoo.tracking.reader import champion_address, ended_runs, leaderboard, model_address, study_page
-from zoo.tracking.server import free_port, ui_address, ui_answers, ui_command, ui_environment
-from zoo.tracking.store import Store, TrackingError, connect, is_new_store, preload, tracking_uri
-from zoo.tracking.thread import BackgroundTracker
-from zoo.tracking.writer import StudyFacts, StudyTracker, add_test_metrics
+from zoo.tracking._background import BackgroundTracker
+from zoo.tracking._connection import connect, is_new_store, preload, tracking_uri
+from zoo.tracking._facts import StudyFacts
+from zoo.tracking._leaderboard import champion_address, compare, leaderboard
+from zoo.tracking._lifecycle import (
+    delete_study,
+    delete_trials,
+    deleted_trials,
+    rename_study,
+    restore_trials,
+)
+from zoo.tracking._models import fetch_model, fetch_model_file
+from zoo.tracking._names import trial_uid
+from zoo.tracking._reader import ended_runs, model_address, study_page
+from zoo.tracking._store import Store, TrackingError
+from zoo.tracking._ui import free_port, ui_address, ui_answers, ui_command, ui_environment
+from zoo.tracking._writer import StudyTracker, add_test_metrics
 
 __all__ = [
     "BackgroundTracker",
@@ -30,15 +31,21 @@ __all__ = [
     "TrackingError",
     "add_test_metrics",
     "champion_address",
+    "compare",
     "connect",
+    "delete_study",
+    "delete_trials",
+    "deleted_trials",
+    "ended_runs",
     "fetch_model",
     "fetch_model_file",
     "free_port",
-    "ended_runs",
     "is_new_store",
     "leaderboard",
     "model_address",
     "preload",
+    "rename_study",
+    "restore_trials",
     "study_page",
     "tracking_uri",
     "trial_uid",

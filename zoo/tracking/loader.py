@@ -1,6 +1,7 @@
-"""How `mlflow.pyfunc` loads a model with layers of a plugin: MLflow's own way, the plugin imported first.
+"""The pyfunc loader of models with layers of a plugin: it imports the plugin, then loads as MLflow does.
 
-Models of Keras's own layers do not name this module, and are loaded without zoo.
+The file `MLmodel` of such a model names this module, so it cannot be renamed. Models that have only
+Keras's own layers name MLflow's loader, and are loaded without zoo.
 """
 
 from __future__ import annotations
@@ -13,6 +14,6 @@ from zoo.training.saved import import_needs
 
 
 def _load_pyfunc(path: str) -> Any:
-    """Called by MLflow with the folder of the model."""
+    """Load the model in the folder `path`. MLflow calls its loader modules by this name."""
     import_needs(Path(path) / "data" / "model.keras")
     return import_module("mlflow.keras")._load_pyfunc(path)

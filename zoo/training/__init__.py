@@ -1,6 +1,6 @@
-"""The child's side of a trial: build, compile, fit, evaluate. Knows neither studies nor Optuna nor MLflow.
+"""The worker's side of a trial: build, compile, fit, evaluate; without studies, Optuna or MLflow.
 
-Importing this is light; Keras comes with the first function called.
+Importing this package does not import Keras; the first call of a function does.
 """
 
 from zoo.training.fit import fit, max_epochs, training_space

@@ -1,6 +1,7 @@
-"""What differs between Keras's backends: the one module that names TensorFlow.
+"""Everything that depends on the Keras backend. No other module of zoo names TensorFlow.
 
-`KERAS_BACKEND` chooses; TensorFlow is the default and the one that is installed.
+`KERAS_BACKEND` selects the backend. TensorFlow is the default, and a dependency of zoo; JAX and PyTorch are
+not.
 """
 
 from __future__ import annotations
@@ -22,45 +23,51 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def check_backend() -> None:
-    """Whether the backend that `KERAS_BACKEND` names can be had, seen without importing it.
+    """Check the backend that `KERAS_BACKEND` names, without importing it.
 
     Raises:
-        ZooError: Keras has none of that name, or it is not installed.
+        ZooError: Keras has no such backend, or it is not installed.
     """
     name = os.environ.get("KERAS_BACKEND")
     if not name:
         return
     if name not in _BACKENDS:
-        raise ZooError(f"KERAS_BACKEND={name}: there is no such backend. {did_you_mean(name, _BACKENDS)}")
+        raise ZooError(f"KERAS_BACKEND={name}: no such backend. {did_you_mean(name, _BACKENDS)}")
     if importlib.util.find_spec(name) is None:
         raise ZooError(f"KERAS_BACKEND={name}, but {name} is not installed: pip install {name}")
 
 
 def quiet() -> None:
-    """Keep the backend's start-up chatter out of the terminal. Before it is imported."""
+    """Turn off the log messages of a backend's start. Call this before the backend is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 @contextlib.contextmanager
 def muted() -> Iterator[None]:
-    """Nothing on stderr: backends greet there from native code, past every logging level."""
+    """Discard what is written to stderr: backends write from native code, whatever the logging level."""
     quiet()
     sys.stderr.flush()
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
-        os.close(nowhere)
+        os.close(null)
 
 
 def child_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:
-    """Environment of a trial's process: a fair share of the cores, a GPU of its own in turn.
+    """Return the environment variables of a worker process.
 
-    Read by the backend when it first touches a device, which is after the fork.
+    Several trials at once share the CPU cores equally, and each uses one of the GPUs. The backend reads the
+    variables when it first uses a device, which is after the fork.
+
+    Args:
+        jobs: number of trials that run at once.
+        slot: number of this trial among them, from 0.
+        gpus: indices of the GPUs, as from `visible_gpus`.
     """
     environment = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     if jobs > 1:
@@ -76,22 +83,22 @@ def child_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, 
 
 
 def available_cores() -> int:
-    """Cores this process may use, which in a container can be fewer than the machine has."""
+    """Return the number of cores that this process may use; in a container, the machine may have more."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:
-    """NVIDIA GPUs a trial may be given, by index, found without touching any of them."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [gpu.strip() for gpu in chosen.split(",") if gpu.strip() not in ("", "-1")]
+    """Return the NVIDIA GPUs that trials may use, by index, without initializing any of them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu.strip() for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
     return [str(index) for index, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
 
 
 def device_name() -> str:
-    """The device that trains, as the record shows it: `cpu`, `gpu: NVIDIA H200`."""
+    """Return the device that Keras trains on: `cpu`, `gpu: NVIDIA H200`."""
     import keras
 
     backend = keras.backend.backend()
@@ -114,7 +121,7 @@ def device_name() -> str:
 
 
 def feed(batches: Batches) -> Any:
-    """What `fit` takes in place of `batches`, read ahead of the step that needs it."""
+    """Return `batches` in a form for `keras.Model.fit` that reads the next batches during a step."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -129,8 +136,8 @@ def feed(batches: Batches) -> Any:
             tf.TensorSpec((None,), labels.dtype),
         ),
     )
-    # Autotuning has nothing to tune here, and its thread, which sleeps for up to seconds, is waited for
-    # when the training ends.
+    # There is nothing to autotune here, and the end of the training would wait for the autotuning thread,
+    # which may sleep for seconds.
     options = tf.data.Options()
     options.autotune.enabled = False
     return (

@@ -1,4 +1,4 @@
-"""The images of a split, a batch at a time; only what a batch needs is read from the memory map."""
+"""The images of a split in batches, each read from the memory map when it is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of raw images `(batch, height, width, channels)` and labels `(batch,)`.
 
-    The last one may be smaller. They come in the split's order until `shuffle` gives them another.
+    They have the order of the split until `shuffle` is called. The last batch may be smaller.
     """
 
     def __init__(self, split: Split, batch_size: int, seed: int = 0) -> None:
@@ -25,12 +25,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._order = np.arange(len(split))
 
     def shuffle(self, epoch: int) -> None:
-        """The order of an epoch (first is 1): by the seed and its number alone, whatever came before."""
+        """Shuffle for an epoch (from 1). The order depends on the seed and the epoch only."""
         self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._split))
 
     def __len__(self) -> int:
         return -(-len(self._split) // self._batch_size)
 
-    def __getitem__(self, position: int) -> tuple[Any, Any]:
-        rows = self._order[position * self._batch_size : (position + 1) * self._batch_size]
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         return self._split.images[rows], self._split.labels[rows]

@@ -1,4 +1,4 @@
-"""The layers of a network that are frozen, and letting the last of them learn."""
+"""Fine-tuning: choose the frozen layers of a network that learn in the second phase, and unfreeze them."""
 
 from __future__ import annotations
 
@@ -12,62 +12,64 @@ if TYPE_CHECKING:
 
 
 def last_frozen(model: keras.Model, count: int) -> list[Any]:
-    """Of the last `count` frozen layers of `model`, those that have something to learn.
+    """Return the layers to unfreeze among the last `count` frozen layers of `model`.
 
-    Batch normalisation is not among them, as Keras's guide to transfer learning advises
-    (https://keras.io/guides/transfer_learning/): frozen, it goes on with the statistics it has learned;
-    otherwise a few batches would replace them, and with them what the other layers have learned.
+    Layers without weights are counted but not returned, and neither is batch normalisation, as Keras's guide
+    to transfer learning advises (https://keras.io/guides/transfer_learning/): the statistics of a few
+    batches would replace those that the other layers were trained with.
 
     Raises:
-        ZooError: nothing is frozen.
-        InvalidParameters: none of the `count` has weights that may change.
+        ZooError: no layer is frozen.
+        InvalidParameters: none of the `count` layers has weights to train.
     """
     import keras
 
     frozen = [layer for layer in _leaves(model) if not layer.trainable]
-    learning = [layer.weights and not isinstance(layer, keras.layers.BatchNormalization) for layer in frozen]
-    if not any(learning):
+    can_learn = [
+        bool(layer.weights) and not isinstance(layer, keras.layers.BatchNormalization) for layer in frozen
+    ]
+    if not any(can_learn):
         raise ZooError(
-            f"fine_tune_layers = {count}, but nothing in this network is frozen, so there is nothing to "
-            "fine-tune; expected an architecture with a frozen base, such as 'pretrained' with its weights, "
-            "or fine_tune_layers = 0."
+            f"fine_tune_layers = {count}, but no layer of this network is frozen; expected an architecture "
+            "with a frozen base, such as 'pretrained' with its weights, or fine_tune_layers = 0."
         )
-    last = [layer for layer, learns in zip(frozen[-count:], learning[-count:], strict=True) if learns]
-    if not last:
-        needed = next(number for number, learns in enumerate(reversed(learning), start=1) if learns)
+    chosen = [layer for layer, learns in list(zip(frozen, can_learn, strict=True))[-count:] if learns]
+    if not chosen:
+        num_needed = can_learn[::-1].index(True) + 1
         raise InvalidParameters(
-            f"fine_tune_layers = {count}, but the last {needed - 1} of the frozen layers have nothing to "
-            f"learn; expected at least {needed}."
+            f"fine_tune_layers = {count}, but the last {num_needed - 1} frozen layers have no weights to "
+            f"train; expected at least {num_needed}."
         )
-    return last
+    return chosen
 
 
 def unfreeze(model: keras.Model, layers: Sequence[Any]) -> None:
-    """Let `layers` of `model` learn, and no other that was frozen. Takes effect when it is compiled."""
+    """Make `layers` of `model` trainable, and no other frozen layer. Takes effect at the next `compile`."""
     import keras
 
-    kept = [layer for layer in _leaves(model) if not layer.trainable and layer not in layers]
-    # Nothing inside a frozen network learns; unfreezing the network unfreezes all that is inside.
-    for network in (model, *(layer for layer in _inside(model) if isinstance(layer, keras.Model))):
+    frozen = [layer for layer in _leaves(model) if not layer.trainable and layer not in layers]
+    # A layer inside a frozen network is not trained. Setting `trainable` of a network sets it for all layers
+    # inside, so the others are frozen again afterwards.
+    for network in (model, *(layer for layer in _walk(model) if isinstance(layer, keras.Model))):
         network.trainable = True
-    for layer in kept:
+    for layer in frozen:
         layer.trainable = False
     for layer in layers:
         layer.trainable = True
 
 
 def _leaves(model: keras.Model) -> list[Any]:
-    """The layers of `model` in order; those of a network inside it instead of that network."""
+    """Return the layers of `model` in order, and instead of a network inside it the layers of that."""
     import keras
 
-    return [layer for layer in _inside(model) if not isinstance(layer, keras.Model)]
+    return [layer for layer in _walk(model) if not isinstance(layer, keras.Model)]
 
 
-def _inside(model: keras.Model) -> Iterator[Any]:
-    """The layers of `model` in order, each network among them followed by its own."""
+def _walk(model: keras.Model) -> Iterator[Any]:
+    """Yield the layers of `model` in order, each network inside it followed by its own layers."""
     import keras
 
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _inside(layer)
+            yield from _walk(layer)

@@ -1,314 +1,176 @@
 """One trial, from its configuration to its files: a pure job that sends events and is answered.
 
-    {"event": "started", "time": …, "device": "cpu", "backend": "tensorflow", "parameters": 12345}
-    {"event": "progress", "epoch": 1, "fraction": 0.4}            only for the display
-    {"event": "epoch", "time": …, "epoch": 1, "metrics": {"loss": …, "val_accuracy": …, …}}
-                                                                  with "last": true where none follows
-    {"event": "finished", "time": …, "state": "complete" | "pruned" | "failed", "reason": …, "summary": {…}}
+It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `Finished`; see
+`zoo.events`. Every `EpochEnd` is answered with True (continue) or False (stop: pruned). A complete
+trial leaves `model.keras`, `summary.txt` and `predictions.npz` in its directory.
 
-Every `epoch` is answered with True (go on) or False (stop: pruned). A complete trial leaves
-`model.keras`, `summary.txt` and `predictions.npz` in its folder.
-
-A trial with folds trains them one after another; `progress` and `epoch` then have a `fold` too, from
-1. Its model is that of the best fold, its predictions are of every training image, each by the
-network that was not trained on it.
+With folds, one network is trained after another; `Progress` and `EpochEnd` then have a `fold`. The
+saved model is that of the best fold; every training image is predicted by the network that was not
+trained on it.
 """
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zoo.data.store import fold_of_images, open_dataset, split_for
-from zoo.errors import InvalidParameters, PluginError, ZooError, one_line
-from zoo.registry import Component, Registry
+from zoo.errors import InvalidParameters, one_line
+from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
-from zoo.training.fit import NotFinite, fit, training_space
-from zoo.training.model import (
-    assemble,
-    check_layers,
-    check_network,
-    check_shape,
-    count_parameters,
-    latency_ms,
-    predict,
-    summary,
-)
-from zoo.training.saved import check_layers_registered, note_needs
-from zoo.trial import EPOCH_METRICS, PluginConfig, TrialConfig
+from zoo.training.components import Components
+from zoo.training.faults import NotFinite, TooLarge, blame_by_location, describe_error
+from zoo.training.fit import fit, training_space
+from zoo.training.model import assemble, latency_ms, predict, summary
+from zoo.training.results import FoldResult, best_fold, collect_predictions, summarize
+from zoo.training.saved import note_needs
+from zoo.trial import TrialConfig
 
 if TYPE_CHECKING:
     import keras
 
     from zoo.data import Split
 
-Send = Callable[[dict[str, Any]], None]
-Answer = Callable[[], bool]
+Send = Callable[[Event], None]
+ReceiveAnswer = Callable[[], bool]
 
 
-def run_trial(config: TrialConfig, cache: Path, folder: Path, send: Send, answer: Answer) -> None:
-    """Train what `config` says and leave its files in `folder`.
+def run_trial(
+    config: TrialConfig, cache: Path, folder: Path, send: Send, receive_answer: ReceiveAnswer
+) -> None:
+    """Train the network that `config` describes and leave the trial's files in `folder`.
 
     Args:
-        cache: where prepared datasets are; `config.digest` names the one.
-        send: takes one event; `answer` waits for what the supervisor says to an epoch.
+        cache: folder of the prepared datasets; `config.digest` names one of them.
+        send: takes one event.
+        receive_answer: called after each `EpochEnd`; waits for the answer and returns it.
     """
     try:
-        finished = _Job(config, cache, folder, send, answer).run()
+        finished = _Job(config, cache, folder, send, receive_answer).run()
     except TooLarge as error:
-        finished = {"state": "pruned", "reason": str(error), "summary": {"parameters": error.parameters}}
+        finished = _finished("pruned", str(error), {"parameters": error.num_parameters})
     except InvalidParameters as error:
-        finished = {"state": "pruned", "reason": f"impossible parameters: {one_line(error)}"}
+        finished = _finished("pruned", f"impossible parameters: {one_line(error)}")
     except NotFinite as error:
-        finished = {"state": "failed", "reason": str(error)}
+        finished = _finished("failed", str(error))
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
-        finished = {"state": "failed", "reason": _reason(error)}
-    send({"event": "finished", "time": time.time(), "summary": {}, **finished})
+        finished = _finished("failed", describe_error(error))
+    send(finished)
 
 
-class TooLarge(ZooError):
-    """A network has more parameters than the study lets one have."""
-
-    def __init__(self, parameters: int, limit: int) -> None:
-        super().__init__(f"{parameters:,} parameters, but max_parameters is {limit:,}")
-        self.parameters = parameters
-
-
-@dataclass
-class _Fold:
-    """What came of one fold, or of the one training where there are none.
-
-    Args:
-        best_epoch: the first is 1; the models have its weights.
-        network: as the architecture built it; `kept` takes raw pixels. None once they are dropped.
-        probabilities: of the validation images, `(n, classes)`; `labels`, `(n,)`, are the truth.
-    """
-
-    epochs: Sequence[Mapping[str, float]]
-    best_epoch: int
-    seconds: float
-    network: Any
-    kept: Any
-    probabilities: Any = None
-    labels: Any = None
+def _finished(state: str, reason: str = "", summary: Mapping[str, float] | None = None) -> Finished:
+    return Finished(time.time(), state, reason, summary or {})
 
 
 class _Job:
-    """One trial at work."""
+    """A trial while it runs."""
 
-    def __init__(self, config: TrialConfig, cache: Path, folder: Path, send: Send, answer: Answer) -> None:
+    def __init__(
+        self, config: TrialConfig, cache: Path, folder: Path, send: Send, receive_answer: ReceiveAnswer
+    ) -> None:
         self._config = config
         self._cache = cache
         self._folder = folder
         self._send = send
-        self._answer = answer
+        self._receive_answer = receive_answer
         self._dataset = open_dataset(cache, config.digest)
-        self._registry = Registry.of(config.plugins) if config.plugins else Registry.load()
-        self._parameters = 0
-        self._pruned = False
-        self._done: list[_Fold] = []
+        self._components = Components(config, self._dataset)
+        self._network: Any = None  # of the current fold, as the architecture built it
+        self._classifier: Any = None  # the same network, taking raw pixels; the model to save
+        self._num_parameters = 0
+        self._is_pruned = False
+        self._folds: list[FoldResult] = []
 
-    def run(self) -> dict[str, Any]:
-        """Train one fold after another and keep the model of the best; how the trial ended."""
-        self._refuse_too_large()
-        weights: Any = None  # of the best fold so far
+    def run(self) -> Finished:
+        """Train one fold after another, then save the model of the best one."""
+        self._components.check_size()
+        best_weights = None
         for number in range(1, self._config.folds + 1):
-            fold = self._train_fold(number)
-            self._done.append(fold)
-            if self._pruned:
-                return {"state": "pruned", "reason": self._why_pruned(), "summary": self._summary()}
-            if self._config.folds > 1 and self._best_fold() == number:
-                weights = fold.kept.get_weights()
-        if weights is not None:
-            fold.kept.set_weights(weights)
-        results = self._summary()
+            self._folds.append(self._train_fold(number))
+            if self._is_pruned:
+                return _finished("pruned", self._describe_pruning(), self._summarize())
+            if self._config.folds > 1 and best_fold(self._folds, self._config) == number:
+                best_weights = self._classifier.get_weights()
+        if best_weights is not None:
+            self._classifier.set_weights(best_weights)
+        summary = self._summarize()
         if "latency_ms" in self._config.measures:
-            results["latency_ms"] = latency_ms(fold.kept, self._dataset.train.images[:1])
-        self._keep(fold)
-        return {"state": "complete", "reason": "", "summary": results}
+            summary["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
+        self._save()
+        return _finished("complete", summary=summary)
 
-    def _refuse_too_large(self) -> None:
-        """Before a single weight is made: that of a network far too large may not fit into memory."""
-        if self._config.max_parameters is not None:
-            _, build = self._architecture()
-            self._check_size(count_parameters(build))
-
-    def _check_size(self, parameters: int | None) -> None:
-        limit = self._config.max_parameters
-        if limit is not None and parameters is not None and parameters > limit:
-            raise TooLarge(parameters, limit)
-
-    def _train_fold(self, number: int) -> _Fold:
-        """Train a new network on all folds but this one, the first of which is 1."""
+    def _train_fold(self, number: int) -> FoldResult:
+        """Train a new network on all folds except `number` (from 1), and validate it on that fold."""
         import keras
 
         config = self._config
-        if self._done:  # one network in memory at a time
-            self._done[-1].network = self._done[-1].kept = None
+        if number > 1:  # free the previous network, so that only one is in memory
+            self._network = self._classifier = None
             keras.utils.clear_session()
         keras.utils.set_random_seed(config.seed_of_fold(number))
         train, validation = split_for(self._cache, config.digest, self._dataset, config.validation, number)
-        network = self._build_network()
-        layers = _build_augmentation(self._registry, config.augmentation, train)
-        model, kept = assemble(network, layers, train.images.shape[1:])
+        self._network = self._components.build_network()
+        layers = self._components.build_augmentation()
+        model, self._classifier = assemble(self._network, layers, train.images.shape[1:])
         if number == 1:
-            self._say_started(network)
-        fold = self._fit(model, train, validation, {"fold": number} if config.folds > 1 else {})
-        fold.network, fold.kept = network, kept
-        if not self._pruned:
-            fold.probabilities, fold.labels = predict(kept, validation.images), validation.labels
-        return fold
+            self._send_started()
+        result = self._fit(model, train, validation, number)
+        if self._is_pruned:
+            return result
+        probabilities = predict(self._classifier, validation.images)
+        return replace(result, probabilities=probabilities, labels=validation.labels)
 
-    def _fit(self, model: keras.Model, train: Split, validation: Split, place: Mapping[str, int]) -> _Fold:
-        """Fit `model`, and say of every epoch what it reached; `place` is in every such event."""
+    def _fit(self, model: keras.Model, train: Split, validation: Split, number: int) -> FoldResult:
+        """Fit `model` and send its events; the result has no predictions yet."""
         config = self._config
+        fold = number if config.folds > 1 else None
         epochs: list[Mapping[str, float]] = []
 
         def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
-            told = {**place, "epoch": epoch, "metrics": dict(metrics)}
-            if is_last and place.get("fold", 1) == config.folds:
-                told["last"] = True
-            self._send({"event": "epoch", "time": time.time(), **told})
-            self._pruned = not self._answer()
-            return not self._pruned
+            is_last = is_last and number == config.folds
+            self._send(EpochEnd(time.time(), epoch, dict(metrics), fold, is_last))
+            self._is_pruned = not self._receive_answer()
+            return not self._is_pruned
 
         def on_progress(epoch: int, fraction: float) -> None:
-            self._send({"event": "progress", **place, "epoch": epoch, "fraction": fraction})
+            self._send(Progress(epoch, fraction, fold))
 
-        training = training_space().check(config.training)
-        began = time.perf_counter()
-        best = fit(
-            model, train, validation, config.objective, config.direction, on_epoch, on_progress, **training
-        )
-        return _Fold(epochs, best or len(epochs), time.perf_counter() - began, None, None)
+        settings = training_space().check(config.training)
+        callbacks = (on_epoch, on_progress)
+        start = time.perf_counter()
+        with blame_by_location(self._components.architecture, self._components.augmentation):
+            best = fit(model, train, validation, config.objective, config.direction, *callbacks, **settings)
+        return FoldResult(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
 
-    def _say_started(self, network: keras.Model) -> None:
+    def _send_started(self) -> None:
         import keras
 
-        self._parameters = int(network.count_params())
-        self._send(
-            {
-                "event": "started",
-                "time": time.time(),
-                "device": backend.device_name(),
-                "backend": keras.backend.backend(),
-                "parameters": self._parameters,
-            }
-        )
+        self._num_parameters = int(self._network.count_params())
+        device, name = backend.device_name(), keras.backend.backend()
+        self._send(Started(time.time(), device, name, self._num_parameters))
 
-    def _best_of(self, fold: _Fold) -> float:
-        """The objective in the best epoch of a fold."""
-        better = max if self._config.direction == "maximize" else min
-        return better(metrics[self._config.objective] for metrics in fold.epochs)
+    def _summarize(self) -> dict[str, float]:
+        return summarize(self._folds, self._config, self._num_parameters)
 
-    def _best_fold(self) -> int:
-        """The one with the best objective; of equals the first."""
-        values = [self._best_of(fold) for fold in self._done]
-        better = max if self._config.direction == "maximize" else min
-        return 1 + values.index(better(values))
+    def _describe_pruning(self) -> str:
+        fold = f"in fold {len(self._folds)}, " if self._config.folds > 1 else ""
+        return f"pruned {fold}after epoch {self._folds[-1].num_epochs}"
 
-    def _summary(self) -> dict[str, float]:
-        """What the trial came to; of folds the mean, as far as they have come."""
-        config, values = self._config, [self._best_of(fold) for fold in self._done]
-        results: dict[str, float] = {f"best_{config.objective}": fmean(values)}
+    def _save(self) -> None:
+        """Write the files of a complete trial."""
+        config, of_images = self._config, None
         if config.folds > 1:
-            if len(values) > 1:
-                results[f"best_{config.objective}_std"] = stdev(values)
-            results["best_fold"] = self._best_fold()
-        for metric in config.measures:
-            if metric in EPOCH_METRICS:
-                results[f"best_{metric}"] = fmean(
-                    fold.epochs[fold.best_epoch - 1][metric] for fold in self._done
-                )
-        return {
-            **results,
-            "best_epoch": self._done[self._best_fold() - 1].best_epoch,
-            "parameters": self._parameters,
-            "train_seconds": sum(fold.seconds for fold in self._done),
-        }
-
-    def _why_pruned(self) -> str:
-        fold = f"in fold {len(self._done)}, " if self._config.folds > 1 else ""
-        return f"pruned {fold}after epoch {len(self._done[-1].epochs)}"
-
-    def _keep(self, fold: _Fold) -> None:
-        """Write the files of a complete trial; `fold` has the models."""
-        import numpy as np
-
-        probabilities = np.concatenate([one.probabilities for one in self._done])
-        labels = np.concatenate([one.labels for one in self._done])
-        if self._config.folds > 1:  # in the order of the training split again
-            of_images = fold_of_images(self._cache, self._config.digest, self._config.validation)
-            order = np.argsort(of_images, kind="stable")  # of the images as they were validated
-            back = np.argsort(order)
-            probabilities, labels = probabilities[back], labels[back]
+            of_images = fold_of_images(self._cache, config.digest, config.validation)
+        probabilities, labels = collect_predictions(self._folds, of_images)
         np.savez(self._folder / "predictions.npz", probabilities=probabilities, labels=labels)
-        (self._folder / "summary.txt").write_text(summary(fold.network), encoding="utf-8")
-        fold.kept.save(self._folder / "model.keras")
+        (self._folder / "summary.txt").write_text(summary(self._network), encoding="utf-8")
+        self._classifier.save(self._folder / "model.keras")
         note_needs(self._folder / "model.keras")
-
-    def _architecture(self) -> tuple[Component, Callable[[], Any]]:
-        """What is registered, and how its network is built."""
-        entry = self._registry.get("architecture", self._config.architecture.name)
-        parameters = entry.space.check(self._config.architecture.parameters)
-        input_shape = tuple(int(size) for size in self._dataset.train.images.shape[1:])
-        classes = len(self._dataset.class_names)
-        return entry, lambda: entry.function(input_shape, classes, **parameters)
-
-    def _build_network(self) -> keras.Model:
-        import numpy as np
-
-        entry, build = self._architecture()
-        images = np.asarray(self._dataset.train.images[:2]).astype("float32") / 255
-        with _at_fault(entry):
-            network = build()
-            check_network(network, len(self._dataset.class_names), images)
-            check_layers_registered(network)
-        self._check_size(network.count_params())
-        return network
-
-
-def _build_augmentation(registry: Registry, chosen: PluginConfig, train: Split) -> list[Any]:
-    entry = registry.get("augmentation", chosen.name)
-    with _at_fault(entry):
-        layers = entry.function(**entry.space.check(chosen.parameters))
-        check_layers(layers)
-        check_shape(layers, train.images.shape[1:])
-    return list(layers)
-
-
-@contextmanager
-def _at_fault(entry: Component) -> Iterator[None]:
-    """Whatever goes wrong in here is told with the plugin's name and version."""
-    told = f"The {entry.kind} '{entry.name}' of {entry.origin}"
-    try:
-        yield
-    except PluginError as error:
-        raise PluginError(f"{told}: {error}") from error
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ZooError) or _is_out_of_memory(error):
-            raise
-        raise PluginError(f"{told} raised {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """The error in one line; backends that ran out of memory say so in many, Keras in bold."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", one_line(error))
-    if _is_out_of_memory(error):
-        return f"out of memory: {text[:300]}" if text else "out of memory"
-    return text[:1000] if isinstance(error, ZooError) else f"{type(error).__name__}: {text[:1000]}"
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Every backend has its own error for that."""
-    names = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
-    return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in one_line(error)

@@ -1,4 +1,4 @@
-"""Around the network an architecture built: raw pixels in front, augmentation while training."""
+"""The network of an architecture: checked, given raw pixels and augmentation, measured."""
 
 from __future__ import annotations
 
@@ -13,92 +13,98 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-# Passes of one image: how many before and while it is timed, and how long that may take.
-_WARM_UP, _PASSES, _SECONDS = 10, 200, 2.0
+# Of `latency_ms`: passes before the measurement, at most so many passes, and a limit of their total time.
+_WARM_UP_PASSES, _MAX_PASSES, _MIN_PASSES, _MAX_SECONDS = 10, 200, 5, 2.0
 
 
 def assemble(
     network: keras.Model, augmentation: Sequence[Any], input_shape: tuple[int, int, int]
 ) -> tuple[keras.Model, keras.Model]:
-    """The model to train and the model to keep; both take raw pixels 0–255 and share `network`.
+    """Return the model to train and the model to save. Both take raw pixels 0–255 and share `network`.
 
-    Only the first has the augmentation layers. The scaling to `[0, 1]` is part of both, so that
-    nobody who loads the model has to know of it.
+    Only the first has the augmentation layers. Both scale the pixels to `[0, 1]`, so that users of a saved
+    model need not.
     """
     import keras
 
-    def model(layers: Sequence[Any], name: str) -> keras.Model:
+    def build(layers: Sequence[Any], name: str) -> keras.Model:
         pixels = keras.Input(input_shape, name="pixels")  # (batch, height, width, channels), 0–255
         images = keras.layers.Rescaling(1 / 255, name="scale")(pixels)
         for layer in layers:
             images = layer(images)
         return keras.Model(pixels, network(images), name=name)
 
-    return model(augmentation, "training"), model((), "classifier")
+    return build(augmentation, "training"), build((), "classifier")
 
 
 def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) -> None:
-    """What the contract asks of an architecture, seen on a few images `(n, h, w, c)` in `[0, 1]`.
+    """Check that `network` meets the contract of architectures.
+
+    Args:
+        images: a few images `(n, height, width, channels)` in `[0, 1]`, to compute outputs for.
 
     Raises:
-        PluginError: not a Keras model, compiled already, or its output is not `(batch,
-            num_classes)` class probabilities.
+        PluginError: it is not a Keras model, is compiled, or its output is not class probabilities
+            `(batch, num_classes)`.
     """
     import keras
 
     if not isinstance(network, keras.Model):
-        raise PluginError(f"expected a keras.Model, but got {type(network).__name__}")
+        raise PluginError(f"expected a keras.Model, got {type(network).__name__}")
     if network.compiled:
-        raise PluginError("expected an uncompiled model; compiling is the study's part")
+        raise PluginError(
+            "expected an uncompiled model; remove compile(), since the study sets the optimizer"
+        )
     outputs = predict(network, images)
     if outputs.shape != (len(images), num_classes):
-        expected = ("batch", num_classes)
-        raise PluginError(f"expected an output of shape {expected}, but got {('batch', *outputs.shape[1:])}")
+        raise PluginError(
+            f"expected an output of shape {('batch', num_classes)}, got {('batch', *outputs.shape[1:])}; "
+            'end with Dense(num_classes, activation="softmax")'
+        )
     check_probabilities(outputs)
 
 
 def check_probabilities(outputs: np.ndarray[Any, Any]) -> None:
-    """`(batch, num_classes)` is class probabilities, as far as one can see.
+    """Check that `outputs` can be class probabilities `(batch, num_classes)`.
 
     Raises:
-        PluginError: a NaN, a number below 0, or a row that does not sum to 1.
+        PluginError: a number is NaN or below 0, or a row does not sum to 1.
     """
     import numpy as np
 
     if np.isnan(outputs).any():
-        raise PluginError("its output is NaN before any training")
+        raise PluginError("its output is NaN before any training; check its initializers")
     if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         raise PluginError(
-            "expected class probabilities (each row sums to 1), but they sum to "
+            "expected class probabilities (each row sums to 1), got rows that sum to "
             f"{float(outputs[0].sum()):.3g}; the last layer may lack its softmax"
         )
 
 
 def check_layers(layers: Any) -> None:
-    """An augmentation policy returns a list of Keras layers."""
+    """Raise PluginError unless `layers`, made by an augmentation policy, is a list of Keras layers."""
     import keras
 
     if not isinstance(layers, list | tuple) or not all(isinstance(layer, keras.Layer) for layer in layers):
-        raise PluginError(f"expected a list of Keras layers, but got {layers!r}")
+        raise PluginError(f"expected a list of Keras layers, got {layers!r}")
 
 
 def check_shape(layers: Sequence[Any], input_shape: tuple[int, int, int]) -> None:
-    """Augmented images have the shape they had before: `(height, width, channels)`.
-
-    Raises:
-        PluginError: they have another.
-    """
+    """Raise PluginError unless augmented images keep their shape `(height, width, channels)`."""
     import keras
 
     images = keras.Input(input_shape)
     for layer in layers:
         images = layer(images)
     if tuple(images.shape[1:]) != tuple(input_shape):
-        raise PluginError(f"expected images of shape {input_shape}, but got {tuple(images.shape[1:])}")
+        raise PluginError(f"expected images of shape {input_shape}, got {tuple(images.shape[1:])}")
 
 
 def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> np.ndarray[Any, Any]:
-    """Class probabilities `(n, num_classes)`, float32. Eager: tracing costs more than it saves here."""
+    """Return class probabilities `(n, num_classes)`, float32.
+
+    The model runs eagerly: a single pass over the images takes less time than tracing it.
+    """
     import numpy as np
     from keras import ops
 
@@ -110,12 +116,12 @@ def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> 
 
 
 def count_parameters(build: Callable[[], Any]) -> int | None:
-    """How many weights the network of `build` has, without making them: in milliseconds, however many.
+    """Return the number of weights of the network that `build` makes, without allocating them.
 
-    None where that cannot be told without; who builds it in earnest hears why.
+    None if it cannot be counted so. A real build then raises the error, if there is one.
 
     Raises:
-        InvalidParameters: as `build`.
+        InvalidParameters: `build` raised it.
     """
     import keras
 
@@ -127,28 +133,27 @@ def count_parameters(build: Callable[[], Any]) -> int | None:
     except (Exception, SystemExit):
         return None
     finally:
-        keras.utils.clear_session()  # or the next scope would make those weights
+        keras.utils.clear_session()  # otherwise the next scope would allocate those weights
 
 
 def latency_ms(model: Any, image: np.ndarray[Any, Any]) -> float:
-    """Milliseconds that the compiled forward pass of one image `(1, height, width, channels)` takes.
+    """Return the time of the compiled forward pass of one image `(1, height, width, channels)`.
 
-    The median of up to 200 passes, fewer where they take more than two seconds, after some that
-    warm up. They are alone on their device only where nothing else runs on it.
+    This is the median of 200 passes after ten that warm up; of fewer, at least five, if they take more
+    than two seconds. Other work on the same device makes it longer.
     """
-    passes: list[float] = []
-    for _ in range(_WARM_UP):
+    times: list[float] = []
+    for _ in range(_WARM_UP_PASSES):
         model.predict_on_batch(image)
-    while len(passes) < _PASSES and not (len(passes) >= 5 and sum(passes) > _SECONDS):
-        began = time.perf_counter()
+    while len(times) < _MAX_PASSES and not (len(times) >= _MIN_PASSES and sum(times) > _MAX_SECONDS):
+        start = time.perf_counter()
         model.predict_on_batch(image)
-        passes.append(time.perf_counter() - began)
-    return 1000 * median(passes)
+        times.append(time.perf_counter() - start)
+    return 1000 * median(times)
 
 
 def summary(model: Any) -> str:
-    """The layer table as text; Keras draws it 80 columns wide where there is no terminal."""
+    """Return the layer table as text, at most 79 columns wide."""
     lines: list[str] = []
-    write: Callable[..., None] = lambda line, **_: lines.append(line)  # noqa: E731
-    model.summary(print_fn=write, line_length=79, expand_nested=True)
+    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=79, expand_nested=True)
     return "\n".join(lines) + "\n"

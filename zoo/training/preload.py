@@ -1,7 +1,7 @@
 """Imported once by the fork server, so that every trial starts with Keras and its backend loaded.
 
-Nothing may run here: no tensor, no device query. What is merely imported survives a fork; a
-backend that has started its threads does not.
+Only imports are allowed here. They survive a fork; a backend that has started its threads, for a tensor or
+a device query, does not.
 """
 
 import gc
@@ -11,17 +11,17 @@ from importlib import import_module
 from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.training import backend
 
-# Ctrl-C in a terminal reaches every process of the group; only the supervisor answers it.
+# Ctrl-C in a terminal reaches every process of its group; only the supervisor handles it.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 with backend.muted():
-    import keras  # noqa: F401
-
-    import zoo.training.job  # noqa: F401
+    import_module("keras")
+    for module in ("batches", "callbacks", "job"):
+        import_module(f"zoo.training.{module}")
 
 for module in BUILTIN_MODULES:
     import_module(module)
 
-# What is imported stays; the garbage collector of a trial need not look through it time and again.
+# The imported objects stay, so the garbage collector of a trial need not examine them again.
 gc.collect()
 gc.freeze()

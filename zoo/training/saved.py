@@ -1,7 +1,7 @@
-"""What a saved model needs besides Keras: the modules of plugins that its layers are defined in.
+"""Saved models, and the plugin modules that must be imported before one is loaded.
 
-A `.keras` file is an archive. Where layers are not Keras's own, zoo adds a member `zoo.json` to it,
-which Keras passes over: each module, and the distribution that pip would have to install for it.
+A `.keras` file is a zip archive. If a model has classes that are not Keras's own, zoo adds a member
+`zoo.json`, which Keras ignores. It maps each of their modules to what pip installs for it:
 
     {"modules": {"zoo_layered.layers": "zoo-layered==0.3"}}
 """
@@ -13,31 +13,28 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import PluginError, ZooError, one_line
+from zoo.errors import ModelError, PluginError, one_line
 from zoo.registry import plugin_requirements
 
 if TYPE_CHECKING:
     import keras
 
 _NEEDS = "zoo.json"
-_OF_KERAS = ("keras", "builtins")
-
-
-class ModelError(ZooError):
-    """A saved model cannot be loaded: which, why, and what to install."""
+_KERAS_PACKAGES = ("keras", "builtins")
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What has to be imported before a model is loaded.
+    """The modules to import before a model is loaded.
 
     Args:
-        modules: module → what pip installs for it, `zoo-layered==0.3`; "" where nobody knows.
+        modules: module → what pip installs for it, such as `zoo-layered==0.3`; "" if unknown.
     """
 
     modules: Mapping[str, str]
@@ -48,153 +45,160 @@ class Needs:
 
 
 def check_layers_registered(network: keras.Model) -> None:
-    """Whether every layer class can be found again when the model is loaded.
+    """Check that Keras can find the classes of `network` again when its saved model is loaded.
 
     Raises:
-        PluginError: one is not Keras's own and not registered with it.
+        PluginError: a class is not Keras's own and not registered with Keras, or cannot be serialized.
     """
     import keras
 
-    for layer in network._flatten_layers():
-        kind = type(layer)
-        if _package(kind.__module__) in _OF_KERAS:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # Keras warns of lambdas again when it saves
+            config = keras.saving.serialize_keras_object(network)
+    except NotImplementedError as error:  # a layer without `get_config`
+        raise PluginError(f"its model cannot be saved: {one_line(error)[:300]}") from error
+    for saved in _custom_objects(config):
+        if not saved.get("registered_name"):  # a type, not a class of the plugin
             continue
-        name = keras.saving.get_registered_name(kind)
-        if keras.saving.get_registered_object(name) is not kind:
+        module = saved["module"] or "__main__"
+        subject = f"its class {saved['class_name']} ({module}) cannot be loaded again"
+        registered = keras.saving.get_registered_object(saved["registered_name"])
+        if registered is None or registered.__module__ != module:
             raise PluginError(
-                f"its layer {kind.__name__} ({kind.__module__}) could not be loaded again: it is not "
-                "registered with Keras; put @keras.saving.register_keras_serializable(package=…) above it"
+                f"{subject}, since it is not registered with Keras; put "
+                "@keras.saving.register_keras_serializable(package=…) above it"
             )
-        if "<locals>" in kind.__qualname__:
+        if "<locals>" in registered.__qualname__:
             raise PluginError(
-                f"its layer {kind.__name__} ({kind.__module__}) could not be loaded again: it is defined "
-                "inside a function; define it in a module of its own, which the function imports"
+                f"{subject}, since it is defined inside a function; define it in a module of its own, "
+                "which the function imports"
             )
 
 
-def note_needs(file: Path) -> None:
-    """Write into a `.keras` file what it needs, as it is installed here; nothing if that is Keras alone."""
-    modules = {module: _requirement(module) for module in _modules_in(file)}
+def note_needs(path: Path) -> None:
+    """Add to a `.keras` file the plugin modules that it needs, with the versions installed here."""
+    modules = {module: _requirement(module) for module in _custom_modules(path)}
     if modules:
-        with zipfile.ZipFile(file, "a") as archive:
+        with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(_NEEDS, json.dumps({"modules": modules}, indent=1))
 
 
-def needs_of(file: Path) -> Needs:
-    """What a `.keras` file needs; of one that zoo did not write, without the distributions.
+def needs_of(path: Path) -> Needs:
+    """Return what a `.keras` file needs; without requirements if zoo did not write it.
 
     Raises:
-        ModelError: it is not such a file.
+        ModelError: Keras did not save this file.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(path) as archive:
             if _NEEDS in archive.namelist():
                 return Needs(dict(json.loads(archive.read(_NEEDS))["modules"]))
-        return Needs(dict.fromkeys(_modules_in(file), ""))
+        return Needs(dict.fromkeys(_custom_modules(path), ""))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ModelError(
-            f"The model {file} cannot be loaded: it is not a file that Keras saved ({one_line(error)})"
+            f"The model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
         ) from error
 
 
-def load_file(file: Path, told: str = "") -> keras.Model:
-    """The model in a `.keras` file, the plugins it needs imported first.
+def load_file(path: Path, model_name: str = "") -> keras.Model:
+    """Import the plugins that a `.keras` file needs, and return its model.
 
     Args:
-        told: what errors call it; its path by default.
+        model_name: its name in errors and warnings; `path` by default.
 
     Raises:
-        ModelError: it is no such file, or what it needs is not installed.
+        ModelError: Keras did not save this file, or what it needs is not installed.
     """
-    told = told or str(file)
-    import_needs(file, told)
+    model_name = model_name or str(path)
+    import_needs(path, model_name)
     import keras
 
     try:
-        return keras.saving.load_model(file, compile=False)
+        return keras.saving.load_model(path, compile=False)
     except Exception as error:
-        raise ModelError(f"The model {told} cannot be loaded: {cause_of(error)[:300]}") from error
+        raise ModelError(f"The model {model_name} cannot be loaded: {cause_of(error)[:300]}") from error
 
 
 def cause_of(error: BaseException) -> str:
-    """In one line what Keras could not load; it tells of every layer around that too, in full."""
+    """Return in one line the innermost cause in a loading error of Keras, which names every outer layer."""
     return one_line(error).rpartition("Exception encountered: ")[2]
 
 
-def import_needs(file: Path, told: str = "") -> None:
-    """Import the modules in which a model's layers are defined, so that Keras knows them.
+def import_needs(path: Path, model_name: str = "") -> None:
+    """Import the modules of a model's classes, and warn of each plugin with another version.
 
-    Only modules of zoo plugins are, and what is imported already stays so: a file from elsewhere shall
-    not have any other code run.
+    A module is imported only if it belongs to a zoo plugin or is imported already, so that a model from an
+    unknown source cannot run other code.
 
     Raises:
-        ModelError: one is not installed, cannot be imported, or is no plugin's.
+        ModelError: a module is not installed, cannot be imported, or belongs to no plugin.
     """
-    needs = needs_of(file)
-    for warning in other_versions(file, told):
-        warnings.warn(warning, stacklevel=4)  # where zoo.load_model was called
-    for module, requirement in needs.modules.items():
-        _import(told or str(file), module, requirement)
+    for warning in other_versions(path, model_name):
+        warnings.warn(warning, stacklevel=4)  # the line that called zoo.load_model
+    for module, requirement in needs_of(path).modules.items():
+        _import(model_name or str(path), module, requirement)
 
 
-def _import(model: str, module: str, requirement: str) -> None:
+def _import(model_name: str, module: str, requirement: str) -> None:
     origin = f" ({requirement.replace('==', ' ')})" if requirement else ""
-    told = f"The model {model} has layers of {module}{origin}"
+    subject = f"The model {model_name} has layers of {module}{origin}"
     if util.find_spec(_package(module)) is None:
-        way = f"pip install {requirement}" if requirement else "install the plugin it came from"
-        raise ModelError(f"{told}, which is not installed; {way}")
+        install = f"pip install {requirement}" if requirement else "install the plugin it came from"
+        raise ModelError(f"{subject}, which is not installed; {install}")
     if module not in sys.modules and _package(module) not in plugin_requirements():
-        raise ModelError(f"{told}, which is not a zoo plugin; import {module} first, if you trust it")
+        raise ModelError(f"{subject}, which is not a zoo plugin; import {module} first, if you trust it")
     try:
         import_module(module)
     except Exception as error:
-        way = f"; pip install {requirement}" if requirement else ""
-        said = f"{type(error).__name__}: {one_line(error)}"
-        raise ModelError(f"{told}, which cannot be imported: {said}{way}") from error
+        install = f"; pip install {requirement}" if requirement else ""
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ModelError(f"{subject}, which cannot be imported: {reason}{install}") from error
 
 
-def other_versions(file: Path, told: str = "") -> Iterator[str]:
-    """A sentence on each plugin that is installed in another version than the model was saved with.
+def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
+    """Yield a warning for each plugin whose installed version is not that of the saved model.
 
     Raises:
-        ModelError: it is no file that Keras saved.
+        ModelError: Keras did not save this file.
     """
-    for requirement in needs_of(file).requirements:
+    for requirement in needs_of(path).requirements:
         name, _, version = requirement.partition("==")
-        try:
-            there = metadata.version(name)
-        except Exception:  # not there, or not readable: by whichever finder of distributions answers
-            continue  # the import tells
-        if version and there != version:
+        installed = ""
+        with suppress(Exception):  # `_import` reports a plugin that is missing or has unreadable metadata
+            installed = metadata.version(name)
+        if version and installed and installed != version:
             yield (
-                f"The model {told or file} was saved with {name} {version}, but {there} is installed, "
-                f"and may compute something else; pip install {requirement}"
+                f"The model {model_name or path} was saved with {name} {version}, but {installed} is "
+                f"installed, and may compute something else; pip install {requirement}"
             )
 
 
-def _modules_in(file: Path) -> list[str]:
-    """The modules, other than Keras's own, that a model's configuration names."""
-    with zipfile.ZipFile(file) as archive:
+def _custom_modules(path: Path) -> list[str]:
+    """Return the modules of all classes and functions in a model's configuration except Keras's own."""
+    with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
-    return sorted({module for module in _named(config) if _package(module) not in _OF_KERAS})
+    return sorted({saved["module"] for saved in _custom_objects(config) if saved["module"]})
 
 
-def _named(config: Any) -> Iterator[str]:
-    if isinstance(config, dict):
-        if isinstance(config.get("module"), str) and "class_name" in config:
-            yield config["module"]
-        for value in config.values():
-            yield from _named(value)
-    elif isinstance(config, list):
+def _custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the configuration of every object inside `config` whose class is not Keras's own."""
+    if isinstance(config, list | tuple):
         for value in config:
-            yield from _named(value)
+            yield from _custom_objects(value)
+    if isinstance(config, dict):
+        if {"class_name", "module"} <= set(config) and _package(
+            config["module"] or ""
+        ) not in _KERAS_PACKAGES:
+            yield config
+        for value in config.values():
+            yield from _custom_objects(value)
 
 
 def _requirement(module: str) -> str:
-    """`distribution==version` of the module; "" for one that no distribution has."""
+    """Return `distribution==version` of a module; "" if it belongs to no distribution."""
     package = _package(module)
     of_plugins = plugin_requirements()
-    if package in of_plugins:  # where pip installed a link, nothing else knows the package
+    if package in of_plugins:  # the metadata of an editable installation does not list its packages
         return of_plugins[package]
     for name in metadata.packages_distributions().get(package, ()):
         return f"{name}=={metadata.version(name)}"

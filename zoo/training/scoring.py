@@ -1,4 +1,4 @@
-"""How well a saved model does on the test split."""
+"""Scores of a saved model on the test split."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy.typing as npt
 from zoo.data.store import open_dataset
 from zoo.training.saved import load_file
 
-_LEAST = 1e-7  # as in Keras: a probability of 0 would make the loss infinite
+_MIN_PROBABILITY = 1e-7  # as in Keras: a probability of 0 would make the loss infinite
 
 
 def score_test_split(model_path: Path, cache: Path, digest: str) -> dict[str, float]:
-    """`test_accuracy` and `test_loss` of a saved model on the test split of a prepared dataset."""
+    """Return `test_accuracy` and `test_loss` of a saved model on the test split of a prepared dataset."""
     test = open_dataset(cache, digest).test
     assert test is not None
     return scores(predict_test_split(model_path, cache, digest), np.asarray(test.labels))
 
 
 def predict_test_split(model_path: Path, cache: Path, digest: str) -> npt.NDArray[np.floating]:
-    """Class probabilities `(n, classes)` that a saved model gives the images of the test split."""
+    """Return the class probabilities `(n, num_classes)` of a saved model for the test split."""
     from zoo.training.model import predict
 
     test = open_dataset(cache, digest).test
@@ -30,14 +30,14 @@ def predict_test_split(model_path: Path, cache: Path, digest: str) -> npt.NDArra
 
 
 def scores(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> dict[str, float]:
-    """`test_accuracy` from 0 to 1, and `test_loss`, the mean cross-entropy in nats.
+    """Return `test_accuracy`, from 0 to 1, and `test_loss`, the mean cross-entropy in nats.
 
     Args:
-        probabilities: shape `(n, classes)`.
-        labels: the true classes from 0, shape `(n,)`.
+        probabilities: shape `(n, num_classes)`.
+        labels: true classes from 0, shape `(n,)`.
     """
-    of_truth = probabilities[np.arange(len(labels)), labels]
+    of_label = probabilities[np.arange(len(labels)), labels]
     return {
         "test_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-        "test_loss": float(-np.log(np.clip(of_truth, _LEAST, 1)).mean()),
+        "test_loss": float(-np.log(np.clip(of_label, _MIN_PROBABILITY, 1)).mean()),
     }

@@ -1,6 +1,6 @@
-"""Worker processes with Keras: one trains a trial, one answers a single call.
+"""Worker processes with Keras: one runs a trial, the other calls a single function.
 
-They are forked from a server that has Keras imported. The process that starts them never imports it.
+They are forked from a server that has imported Keras. The process that starts them never imports it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def fork_server() -> ForkServer:
 
 
 def start_loading_keras() -> None:
-    """Start the fork server, so that Keras loads while something else is done; return at once.
+    """Start the fork server, which imports Keras in the background, and return at once.
 
     Raises:
         ZooError: the backend that `KERAS_BACKEND` names does not exist or is not installed.
@@ -37,15 +37,15 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
 
     Args:
         function: defined at the top of a module; it, its arguments and its result are pickled.
-        log_path: file to which the process's output is appended.
+        log_path: file to which the output of the process is appended.
 
     Raises:
-        ZooError: what `function` raised, as one line, or how the process died.
+        ZooError: `function` raised an error, or the process died.
     """
     start_loading_keras()
     log_path.parent.mkdir(parents=True, exist_ok=True)
     environment = backend.child_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
-    worker = fork_server().start_worker(_call_process, (function, arguments, log_path, environment))
+    worker = fork_server().start_worker(_call, (function, arguments, log_path, environment))
     try:
         answer = worker.receive()
         exit_text = worker.finish()
@@ -53,9 +53,30 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
         worker.kill()
     if answer is None:
         raise ZooError(f"The process that runs the model died: {exit_text}; its output is in {log_path}")
-    if "error" in answer:
-        raise answer["error"]
-    return answer["result"]
+    result, error = answer
+    if error is not None:
+        raise error
+    return result
+
+
+def _call(
+    connection: Connection,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    log_path: Path,
+    environment: Mapping[str, str],
+) -> None:
+    """Send the result of `function(*arguments)` and None, or None and the error that it raised."""
+    enter_worker(environment, log_path)
+    try:
+        connection.send((function(*arguments), None))
+    except ZooError as error:
+        connection.send((None, portable(error)))
+    except Exception as error:
+        traceback.print_exc()  # into the log
+        message = f"{type(error).__name__}: {one_line(error)[:300]}; the output is in {log_path}"
+        connection.send((None, ZooError(message)))
+    exit_worker(connection)
 
 
 def run_trial_process(
@@ -65,7 +86,7 @@ def run_trial_process(
     folder: Path,
     environment: Mapping[str, str],
 ) -> None:
-    """Run one trial in a worker process; send its events, receive the answers to its epochs."""
+    """Run one trial in a worker process: send its events, and receive the answers to its `EpochEnd`s."""
     enter_worker(environment, folder / "output.log")
     from zoo.training.job import run_trial
 
@@ -73,23 +94,4 @@ def run_trial_process(
         return bool(connection.recv())
 
     run_trial(TrialConfig.from_json(config), cache, folder, connection.send, receive_answer)
-    exit_worker(connection)
-
-
-def _call_process(
-    connection: Connection,
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    log_path: Path,
-    environment: Mapping[str, str],
-) -> None:
-    enter_worker(environment, log_path)
-    try:
-        connection.send({"result": function(*arguments)})
-    except ZooError as error:
-        connection.send({"error": portable(error)})
-    except Exception as error:
-        traceback.print_exc()  # into the log
-        message = f"{type(error).__name__}: {one_line(error)[:300]}; the output is in {log_path}"
-        connection.send({"error": ZooError(message)})
     exit_worker(connection)

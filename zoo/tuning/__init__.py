@@ -1,15 +1,21 @@
-"""The supervisor's side: Optuna, the loop that asks and tells, the processes trials run in.
+"""Running studies: Optuna, the supervisor, and the executors that trials run in.
 
-run.py         zoo.tune, zoo.train, zoo.compare
-session.py     what a study needs while it is worked on, opened together
-results.py     what a search and a single training come to
-supervisor.py  the one writer of a study
-search.py      the Optuna study
-executor.py    where trials run
-record.py      the files of a study and its trials
+study_run.py        zoo.tune, from beginning to end
+standalone_run.py   zoo.train, from beginning to end
+opening.py          directory, worker processes, dataset and MLflow, opened together
+mlflow_record.py    the record in MLflow, and closing it
+reconcile.py        completing what an earlier process left incomplete
+supervisor.py       starts trials, handles their events, decides final states
+search.py           trials from an Optuna study; samplers.py, manifest.py
+fixed_trials.py     trials with given configurations
+executors/          where trials run
+champion.py         the best trial, scored on the test split
+display.py          progress on the terminal; interrupts.py: signals
+results.py          what tune and train return
 """
 
 from zoo.tuning.results import TrainResult, TuneResult
-from zoo.tuning.run import compare, train, tune
+from zoo.tuning.standalone_run import train
+from zoo.tuning.study_run import tune
 
-__all__ = ["TrainResult", "TuneResult", "compare", "train", "tune"]
+__all__ = ["TrainResult", "TuneResult", "train", "tune"]

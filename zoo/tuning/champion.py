@@ -2,70 +2,87 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from zoo.errors import ZooError
+from zoo.events import Scored
+from zoo.record import StudyDirectory, TrialDirectory
 from zoo.training.scoring import score_test_split
 from zoo.training.worker import call_in_worker
 from zoo.tuning.display import Display
 from zoo.tuning.interrupts import Interrupts
-from zoo.tuning.record import StudyRecord, TrialRecord
-from zoo.tuning.search import OptunaSearch
-from zoo.tuning.supervisor import Tracker
+from zoo.tuning.supervisor import Tracker, TrialSource
 
 
 def score_champion(
-    search: OptunaSearch,
-    record: StudyRecord,
+    source: TrialSource,
+    directory: StudyDirectory,
     tracker: Tracker,
     digest: str,
     display: Display,
     interrupts: Interrupts,
 ) -> Mapping[str, float]:
-    """Score the champion's model on the test split, once; what is recorded already is read back.
+    """Return the scores of the best trial on the test split; {} if there is no best trial, or no model.
+
+    It is scored once; later calls read the recorded scores.
+
+    Args:
+        digest: of the prepared dataset.
 
     Raises:
-        Interrupted: it was told to stop; the next run of the study scores it.
+        Interrupted: a signal came; the next run of the study scores it.
     """
-    best = search.best()
+    best = source.best()
     if best is None:
         return {}
     number = best[0]
-    trial = record.trial(number)
-    known = trial.tested()
-    if known is not None:  # MLflow may have been away then, and what it has it knows when it hears it again
-        _crown(number, trial, known, tracker)
-        recorded: Mapping[str, float] = known["metrics"]
-        return recorded
-    model = trial.folder / "model.keras"
-    if not model.exists():
-        display.problem(
-            f"trial {number} was not scored on the test split: its model is not in {trial.folder} any more; "
-            f"to have it again: zoo train --study {record.folder.name} --trial {number}"
-        )
+    trial = directory.trial(number)
+    event = trial.scored() or _score(number, trial, directory, digest, display, interrupts)
+    if event is None:
         return {}
+    # Recording the same scores again in MLflow has no effect; it may not have answered the first time.
+    tracker.put(number, trial.config() or {}, [replace(event, is_champion=True)], trial.path)
+    return event.metrics
+
+
+def _score(
+    number: int,
+    trial: TrialDirectory,
+    directory: StudyDirectory,
+    digest: str,
+    display: Display,
+    interrupts: Interrupts,
+) -> Scored | None:
+    """Score a trial's model and log the event; report a problem and return None if that fails."""
+    if not trial.model_path.exists():
+        display.problem(
+            f"trial {number} was not scored on the test split: {trial.model_path} does not exist any more. "
+            f"To train it again: zoo train {directory.study} --trial {number}"
+        )
+        return None
     display.phase("scoring the best model on the test split …")
     try:
-        with interrupts.welcome():
+        with interrupts.interruptible():
             metrics = call_in_worker(
-                score_test_split, model, record.cache, digest, log_path=trial.folder / "output.log"
+                score_test_split,
+                trial.model_path,
+                directory.cache_dir,
+                digest,
+                log_path=trial.output_path,
             )
     except ZooError as error:
         display.problem(f"trial {number} was not scored on the test split: {error}")
-        return {}
-    _crown(number, trial, trial.add_tested(metrics), tracker)
-    return dict(metrics)
+        return None
+    event = Scored(time.time(), metrics)
+    trial.append(event)
+    return event
 
 
-def _crown(number: int, trial: TrialRecord, event: Mapping[str, Any], tracker: Tracker) -> None:
-    """Tell of the champion's figures as such: `zoo evaluate` leaves the same event with any trial."""
-    tracker.put(number, trial.config() or {}, {**event, "champion": True}, trial.folder)
-
-
-def drop_copies(record: StudyRecord, search: OptunaSearch, recorded: list[int]) -> None:
-    """Of the trials that MLflow holds, keep only the champion's model here."""
-    best = search.best()
+def delete_copies(source: TrialSource, directory: StudyDirectory, recorded: list[int]) -> None:
+    """Delete the local models of the trials that MLflow has, except the best trial's."""
+    best = source.best()
     for number in recorded:
         if best is None or number != best[0]:
-            record.trial(number).drop_copies()
+            directory.trial(number).delete_copies()

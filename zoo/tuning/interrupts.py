@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal while a search runs: once ends it cleanly, twice at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first stops a study cleanly, the second at once."""
 
 from __future__ import annotations
 
@@ -13,63 +13,64 @@ from typing import Any
 
 
 class Interrupted(Exception):
-    """The search was told to stop."""
+    """A signal stopped the study."""
 
 
 class Interrupts:
-    """Within `with interrupts:`, signals set `signum` instead of raising in the middle of a write.
+    """Inside `with interrupts:`, a signal sets `signum` and interrupts nothing, such as a write to a file.
 
-    Inside `with interrupts.welcome():`, where nothing is half done, they raise `Interrupted`.
+    Inside `with interrupts.interruptible():`, where nothing is half done, it raises `Interrupted`.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self._welcome = False
-        self._previous: dict[int, Any] = {}
+        self._is_interruptible = False
+        self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signum == signal.SIGHUP and signal.getsignal(signum) == signal.SIG_IGN:
-                    continue  # it was started with nohup
-                self._previous[signum] = signal.signal(signum, self._handle)
+                    continue  # started with nohup
+                self._previous_handlers[signum] = signal.signal(signum, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for signum, handler in self._previous.items():
+        for signum, handler in self._previous_handlers.items():
             signal.signal(signum, handler)
 
     @contextlib.contextmanager
-    def welcome(self) -> Iterator[None]:
-        """A stretch that may be left at any point."""
-        self._welcome = True  # before the check: a signal between the two must not wait for the end
+    def interruptible(self) -> Iterator[None]:
+        """Let a signal raise `Interrupted` in the block; one that came earlier raises it at once."""
+        self._is_interruptible = True  # before the check, so that no signal can come between the two
         try:
             if self.signum is not None:
                 raise Interrupted
             yield
         finally:
-            self._welcome = False
+            self._is_interruptible = False
 
     @property
     def exit_status(self) -> int:
-        """What a shell expects of a process that ended for a signal.
-
-        130 for Ctrl-C, 143 for SIGTERM, 129 for a terminal that was closed.
-        """
+        """The exit status that a shell expects: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
         return 128 + (self.signum or signal.SIGINT)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum is not None:  # the second time: at once; trials end with this process
-            if hasattr(sys, "ps1"):  # but an interpreter somebody sits at is not ours to end
-                raise KeyboardInterrupt
-            with contextlib.suppress(OSError, ValueError):  # a terminal that was closed
-                show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-                sys.stderr.write(
-                    f"{show_cursor}\nstopped at once; the next run of the study puts its record in order\n"
-                )
-                sys.stderr.flush()
-            os._exit(self.exit_status)
+        if self.signum is not None:
+            self._exit_at_once()
         self.signum = signum
-        if self._welcome:
-            self._welcome = False
+        if self._is_interruptible:
+            self._is_interruptible = False
             raise Interrupted
+
+    def _exit_at_once(self) -> None:
+        """End the process on a second signal; its worker processes end with it."""
+        if hasattr(sys, "ps1"):  # an interactive interpreter must not end
+            raise KeyboardInterrupt
+        with contextlib.suppress(OSError, ValueError):  # the terminal was closed
+            show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+            sys.stderr.write(
+                f"{show_cursor}\nstopped at once; the next run of the study completes its record\n"
+            )
+            sys.stderr.flush()
+        os._exit(self.exit_status)

@@ -1,4 +1,4 @@
-"""A study's manifest: what it is, stored with its trials, so that unlike trials are never mixed."""
+"""The manifest of a study: what must be equal for its trials to be comparable, stored with them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from zoo.errors import ManifestError
 from zoo.study import StudyDefinition
 
 
-def manifest_of(definition: StudyDefinition, prepared: PreparedDataset) -> dict[str, Any]:
-    """Everything that has to be the same for two trials to be comparable."""
+def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[str, Any]:
+    """Return the manifest of a study, as JSON."""
     space = definition.space_as_json()
     limit = definition.search.max_parameters
     return {
@@ -22,8 +22,8 @@ def manifest_of(definition: StudyDefinition, prepared: PreparedDataset) -> dict[
         "dataset": {
             "name": definition.dataset.name,
             "parameters": json.loads(json.dumps(definition.dataset.parameters)),
-            "source": prepared.source,
-            "digest": prepared.digest,
+            "source": dataset.source,
+            "digest": dataset.digest,
         },
         "validation": dict(definition.validation),
         "objective": _one_or_list([objective.metric for objective in definition.objectives]),
@@ -31,54 +31,55 @@ def manifest_of(definition: StudyDefinition, prepared: PreparedDataset) -> dict[
         **({"max_parameters": limit} if limit is not None else {}),
         "seed": definition.search.seed,
         "plugins": definition.plugins(),
-        # An editable install changes under the same version.
+        # An editable installation changes without a new version.
         **({"code": code} if (code := definition.code()) else {}),
     }
 
 
 def _one_or_list(values: list[str]) -> str | list[str]:
-    """As a study file says it."""
+    """Return `values` as a study file has them: one value, or a list."""
     return values if len(values) > 1 else values[0]
 
 
 def check_manifest(
     study: str, stored: Mapping[str, Any], current: Mapping[str, Any], *, accept_versions: bool = False
 ) -> None:
-    """Refuse to go on with a study that is not what it was.
+    """Raise ManifestError with every difference between two manifests, and the ways to continue.
 
-    Raises:
-        ManifestError: with every difference and the command for each way on.
+    Args:
+        accept_versions: allow differences in the versions and the code of plugins.
     """
-    differences = list(differing(stored, current))
+    differences = list(find_differences(stored, current))
     if accept_versions:
         differences = [line for line in differences if not line.startswith("plugins.")]
     if not differences:
         return
-    shown = "".join(f"\n  {line}" for line in differences)
-    ways = [f"to begin a study of its own: the same command with --name {study}-2"]
+    listed = "".join(f"\n  {line}" for line in differences)
+    ways = [f"to start a new study: the same command with --name {study}-2"]
     if all(line.startswith("plugins.") for line in differences):
-        new = "code" if differences == list(_changed_code(stored, current)) else "version"
-        ways.append(f"to go on with the new {new}: the same command with --accept-versions")
+        what = "code" if differences == list(_changed_code(stored, current)) else "version"
+        ways.append(f"to resume with the new {what}: the same command with --accept-versions")
     else:
-        ways.append("to go on with the old one: undo the change")
+        ways.append("to resume this study: undo the change")
     raise ManifestError(
-        f"The study '{study}' has trials, and since then this has changed:{shown}\n  " + "\n  ".join(ways)
+        f"The study '{study}' has trials, and this has changed since they ran:{listed}\n  "
+        + "\n  ".join(ways)
     )
 
 
-def differing(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
-    """A line for every difference: `dataset.source: was "a", is "b"`."""
-    before, after = dict(_flat(stored)), dict(_flat(current))
-    for key in [*before, *(key for key in after if key not in before)]:
+def find_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for every difference: `dataset.source: was "a", is "b"`."""
+    before, after = dict(_flatten(stored)), dict(_flatten(current))
+    for key in dict.fromkeys([*before, *after]):
         if key == "fingerprint" or key.startswith("code."):
             continue
         if key not in before or key not in after or before[key] != after[key]:
-            yield f"{key}: was {_shown(before, key)}, is {_shown(after, key)}"
+            yield f"{key}: was {_value_text(before, key)}, is {_value_text(after, key)}"
     yield from _changed_code(stored, current)
 
 
 def _changed_code(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
-    """A line for every plugin of which only the code is another; manifests of before have no digest."""
+    """Yield a line for every plugin whose code has changed without a new version."""
     versions, before, after = stored.get("plugins", {}), stored.get("code", {}), current.get("code", {})
     for name in after:
         version = versions.get(name)
@@ -86,21 +87,21 @@ def _changed_code(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iter
             yield f"plugins.{name}: its code has changed since, under the same version {version}"
 
 
-def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """One entry per parameter and fact; a parameter's domain stays in one piece."""
+def _flatten(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield one entry for each value; the domain of a parameter stays one value."""
     for key, value in document.items():
         if isinstance(value, Mapping) and value and not isinstance(value.get("kind"), str):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
-def _shown(flat: Mapping[str, Any], key: str) -> str:
+def _value_text(flat: Mapping[str, Any], key: str) -> str:
     if key not in flat:
         return "absent"
     value = flat[key]
     if isinstance(value, Mapping):
-        inner = {name: part for name, part in value.items() if name != "kind"}
-        return json.dumps(inner, ensure_ascii=False)
+        domain = {name: part for name, part in value.items() if name != "kind"}
+        return json.dumps(domain, ensure_ascii=False)
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) < 40 or key.endswith("source") else text[:13] + '…"'

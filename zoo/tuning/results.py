@@ -1,4 +1,4 @@
-"""What a search and a single training come to, for Python users and the command line."""
+"""What `zoo.tune` and `zoo.train` return."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What a search came to.
+    """The result of a study.
 
     Args:
-        study: the name it is recorded under.
-        objective: what is searched for; of several, the first.
-        best: number and objective of the best complete trial, or None.
-        done, total: trials that came to an end, and how many the study is to have.
-        test_metrics: of the champion on the test split; empty where there is none.
-        model_uri: for `mlflow.keras.load_model`.
-        interrupted: the exit status, where Ctrl-C, SIGTERM or the end of the terminal ended the search.
-        objectives: all that is searched for.
-        front: the complete trials that no other beats (as good in every objective, and better in
-            one), by number, with their objectives by name; the best in the first objective first.
-        rejected: trials that were not trained, because their network had more than `max_parameters`.
-        architecture: of the best trial, where the study chooses among several; else "".
-        source, warning: where the data came from, and what has to be known before a figure is believed.
+        study: the name under which it is recorded.
+        objective: the first objective.
+        best: number and first objective of the best complete trial; None if no trial is complete.
+        done, total: number of finished trials, and of all trials that the study runs.
+        test_metrics: of the champion on the test split; {} without one.
+        model_uri: of the champion, for `mlflow.keras.load_model`.
+        interrupted: the exit status if a signal stopped the study; else None.
+        objectives: all objectives.
+        front: the Pareto front: trial number to its objectives by name, best in the first objective first.
+        rejected: number of trials that were not trained because of `max_parameters`.
+        architecture: of the best trial, if the study chooses among several; else "".
+        source, warning: of the dataset: where it came from, and what limits the use of its scores.
     """
 
     study: str
@@ -52,19 +51,20 @@ class TuneResult:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """Every trial, best first; read from MLflow when it is first asked for."""
+        """Every trial, best first; read from MLflow at the first use."""
         return leaderboard(self.study)
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What one training came to.
+    """The result of a standalone run.
 
     Args:
-        summary: `best_val_accuracy` (or what the objective is), `best_epoch`, `parameters`,
-            `train_seconds`; with folds also `best_val_accuracy_std` and `best_fold`.
-        epochs: the metrics of every epoch, the first epoch first; of folds, one after the other.
-        folder: where its files are: `model.keras`, `figures/`, `summary.txt`.
+        summary: `best_val_accuracy` (or another objective), `best_epoch`, `parameters`, `train_seconds`;
+            with cross-validation also `best_val_accuracy_std` and `best_fold`.
+        epochs: the metrics of every epoch, in order; of one fold after the other.
+        folder: with the files `model.keras`, `summary.txt` and `figures/`.
+        folds: the fold of each of `epochs`; () without cross-validation.
     """
 
     study: str
@@ -73,15 +73,15 @@ class TrainResult:
     summary: Mapping[str, float]
     epochs: Sequence[Mapping[str, float]]
     folder: Path
-    folds: Sequence[int] = ()  # with folds, that of every one of `epochs`
+    folds: Sequence[int] = ()
 
     @property
     def curves(self) -> pd.DataFrame:
-        """A row for every epoch, the first is 1; a column for every metric. With folds, by fold and epoch."""
+        """A row for every epoch (from 1), a column for every metric; indexed by fold and epoch with folds."""
         import pandas as pd
 
         if not self.folds:
             return pd.DataFrame(list(self.epochs), index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
-        places = [(fold, 1 + self.folds[:row].count(fold)) for row, fold in enumerate(self.folds)]
-        index = pd.MultiIndex.from_tuples(places, names=["fold", "epoch"])
+        rows = [(fold, 1 + self.folds[:row].count(fold)) for row, fold in enumerate(self.folds)]
+        index = pd.MultiIndex.from_tuples(rows, names=["fold", "epoch"])
         return pd.DataFrame(list(self.epochs), index=index)

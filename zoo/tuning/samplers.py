@@ -20,11 +20,7 @@ GRID_LIMIT = 20_000
 
 
 def check_sampler(definition: StudyDefinition) -> None:
-    """Whether the study's sampler can search its space here; without Optuna.
-
-    Raises:
-        ZooError: a grid that is not finite or too large, or a package that is not installed.
-    """
+    """Raise ZooError if the study's grid is infinite or too large, or its sampler needs a missing package."""
     if definition.search.sampler == "grid":
         grid_points(definition)
     if definition.search.sampler == "gp" and not all(map(importlib.util.find_spec, ("torch", "scipy"))):
@@ -32,15 +28,16 @@ def check_sampler(definition: StudyDefinition) -> None:
 
 
 def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
-    """The sampler a study names.
+    """Return the sampler `name`, one of `zoo.study.SAMPLERS`.
 
-    `tpe` models the parameters jointly, the conditional ones in groups of those that occur
-    together (Bergstra et al. 2011; Falkner et al. 2018; Ozaki et al. 2022 for several objectives);
-    up to ten trials, fewer where few are planned, are random. `nsga2` breeds generations (Deb et al.
-    2002), of a quarter of the trials each. `cmaes` (Hansen & Ostermeier 2001) and `gp` model what is
-    numeric and unconditional, and draw the rest at random.
+    `tpe` models all parameters jointly, conditional ones in groups of those that occur together (Bergstra
+    et al. 2011; Falkner et al. 2018; Ozaki et al. 2022 for several objectives). Its first trials are
+    random: a quarter, from four to ten. `nsga2` (Deb et al. 2002) has generations of a quarter of the
+    trials. `cmaes` (Hansen & Ostermeier 2001) and `gp` model numeric parameters without conditions, and
+    draw the others at random.
 
-    `check_sampler` says beforehand whether it can be had.
+    Args:
+        trials: planned number of trials of the study.
     """
     import optuna
 
@@ -65,26 +62,27 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
 
 
 def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePruner:
-    """The pruner a study names; none stops a trial at its first report, which says little of it.
+    """Return the pruner `name`, one of `zoo.study.PRUNERS`.
 
-    `median` waits for a fifth of a training besides: of few images, the first epochs are luck.
+    None stops a trial at its first report. `median` also waits for a fifth of the epochs: with few images
+    the first epochs are mostly noise.
 
     Args:
-        epochs: the most a trial may train, in each fold; those of one fold are reported after those
-            of another.
+        epochs: the maximum number of epochs of a trial, in each fold.
     """
     import optuna
 
     class MedianOfLastReports(optuna.pruners.MedianPruner):  # type: ignore[misc]
-        """Optuna compares the best report of a trial; ours are the best so far already.
+        """Compares the last report of a trial, where Optuna compares the best.
 
-        With folds they are a mean besides, which falls where a fold is worse than those before it.
+        A report is the best value so far already. With folds it is a mean, which falls if a fold is worse
+        than those before it.
         """
 
         def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-            seen, step = copy.copy(trial), trial.last_step
-            seen.intermediate_values = {} if step is None else {step: trial.intermediate_values[step]}
-            return bool(super().prune(study, seen))
+            last, step = copy.copy(trial), trial.last_step
+            last.intermediate_values = {} if step is None else {step: trial.intermediate_values[step]}
+            return bool(super().prune(study, last))
 
     if name == "median":
         return MedianOfLastReports(n_startup_trials=4, n_warmup_steps=max(2, epochs // 5))
@@ -95,9 +93,9 @@ def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePr
 
 
 def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
-    """Every distinct combination, shuffled by the study's seed so that a part of it is a fair sample.
+    """Return every distinct combination of values, shuffled by the study's seed.
 
-    Conditions are respected: a parameter that does not count is not varied.
+    An inactive parameter is not varied. Shuffling makes the first trials a fair sample.
 
     Raises:
         StudyError: a parameter has infinitely many values, or there are too many combinations.
@@ -108,7 +106,7 @@ def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
         if len(points) > GRID_LIMIT:
             raise StudyError(
                 f"The grid of '{definition.name}' has more than {GRID_LIMIT:,} points; "
-                "pin parameters or narrow ranges."
+                "fix parameters or narrow ranges."
             )
     random.Random(definition.search.seed).shuffle(points)
     return points
@@ -119,7 +117,7 @@ def _enumerate(definition: StudyDefinition) -> Iterator[dict[str, Any]]:
     while True:
         odometer = _Odometer(path)
         definition.sample(odometer, digest="", seed=0)
-        yield odometer.answers
+        yield odometer.values
         path = odometer.path
         while path and path[-1] + 1 == odometer.sizes[len(path) - 1]:
             path.pop()
@@ -129,15 +127,15 @@ def _enumerate(definition: StudyDefinition) -> Iterator[dict[str, Any]]:
 
 
 class _Odometer:
-    """Answers every question with one of its finitely many values, as `path` says."""
+    """A suggester that returns the values at the positions in `path`, one position for each parameter."""
 
     def __init__(self, path: Sequence[int]) -> None:
         self.path = list(path)
         self.sizes: list[int] = []
-        self.answers: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        return int(self._answer(name, range(low, high + 1, step)))
+        return int(self._value(name, range(low, high + 1, step)))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -148,15 +146,15 @@ class _Odometer:
                 f"The sampler 'grid' needs finitely many values, but {name} is a range; "
                 "give it choices = […] or a step."
             )
-        return float(self._answer(name, values))
+        return float(self._value(name, values))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._answer(name, choices)
+        return self._value(name, choices)
 
-    def _answer(self, name: str, options: Sequence[Any]) -> Any:
+    def _value(self, name: str, options: Sequence[Any]) -> Any:
         position = len(self.sizes)
         if position == len(self.path):
             self.path.append(0)
         self.sizes.append(len(options))
-        self.answers[name] = options[self.path[position]]
-        return self.answers[name]
+        self.values[name] = options[self.path[position]]
+        return self.values[name]

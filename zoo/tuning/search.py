@@ -1,63 +1,61 @@
-"""The Optuna study behind a zoo study: asked for trials, told what became of them.
+"""The Optuna study of a zoo study: proposes trials and learns from their results.
 
-Every trial asked for ends in a final state. One that was interrupted (Ctrl-C, a supervisor that
-was killed) does not count and is asked for again with the same values; one that failed counts.
+Every trial ends in a final state. An interrupted trial (Ctrl-C, a supervisor that was killed) does not
+count and is retried with the same values; a failed trial counts.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import re
-import shlex
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError, one_line
-from zoo.study import StudyDefinition, pareto_front
-from zoo.trial import TrialConfig
+from filelock import FileLock
+
+from zoo.errors import ZooError, one_line, redact_password
+from zoo.events import EpochEnd, Finished
+from zoo.record import StudyDirectory, trial_uid
+from zoo.study import Objective, StudyDefinition, pareto_front
 from zoo.tuning.manifest import check_manifest
-from zoo.tuning.record import StudyRecord
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
+from zoo.tuning.supervisor import PendingTrial
 
 if TYPE_CHECKING:
     import optuna
 
+# Attributes of an Optuna trial.
 _REASON = "zoo.reason"
 _INTERRUPTED = "zoo.interrupted"
-_BUDGET = "max_parameters"
-_HOME, _PLACE = "zoo.home", "zoo.place"  # the folder that has the trials, by its name and where it was last
-
-
-@dataclass(frozen=True)
-class PendingTrial:
-    """A trial to be run."""
-
-    number: int
-    config: TrialConfig
+_MAX_PARAMETERS = "max_parameters"  # the name of a constraint
+# Attributes of the Optuna study.
+_UID = "zoo.uid"
+_MANIFEST = "zoo.manifest"
+_DIRECTORY_ID = "zoo.directory_id"
+_DIRECTORY_PATH = "zoo.directory_path"
+_RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
 
 def default_storage(root: Path) -> str:
-    """Optuna's own file; never MLflow's, the two cannot share one.
+    """Return the URL of Optuna's own SQLite file; MLflow and Optuna cannot share one.
 
     Raises:
-        ZooError: the path holds a character that a database URL gives a meaning to.
+        ZooError: the path contains a character with a meaning in a database URL.
     """
     path = (root / "mlruns" / "optuna.db").resolve()
     if any(character in str(path) for character in "?#%"):
         raise ZooError(
-            f"The path {path} holds one of '?', '#', '%', which a database URL cannot; use another folder."
+            f"The path {path} contains '?', '#' or '%', which a database URL cannot. Use another folder."
         )
     return f"sqlite:///{path}"
 
 
 class OptunaSearch:
-    """Ask, report, tell: the only way to the Optuna study."""
+    """The trials of a study, in an Optuna study. A `TrialSource`."""
 
     def __init__(
         self,
@@ -65,248 +63,261 @@ class OptunaSearch:
         manifest: Mapping[str, Any],
         storage: str,
         *,
-        record: StudyRecord,
+        directory: StudyDirectory,
         accept_versions: bool = False,
     ) -> None:
-        """Open the study or begin it.
+        """Open the Optuna study, or create it.
 
         Args:
-            record: the study's folder, whose lock the caller holds.
+            directory: of the study; the caller holds its lock.
 
         Raises:
-            ManifestError: it was begun as something else.
-            ZooError: the storage cannot be opened, or trials of the study run elsewhere.
+            ManifestError: its trials belong to another definition.
+            ZooError: the storage cannot be opened, or trials of the study run in another folder.
         """
-        import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._definition = definition
         self._digest = manifest["dataset"]["digest"]
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
         self._live: dict[int, optuna.Trial] = {}
-        opened = _open_storage(storage, record.folder)
-        search = definition.search
-        self._study = self._create(opened)
-        uid, stored = (self._study.user_attrs.get(key) for key in ("zoo.uid", "zoo.manifest"))
-        trials = self._study.get_trials(deepcopy=False)
-        if trials and uid is None:
-            raise ZooError(
-                f"There is an Optuna study '{definition.name}' in {redacted(storage)} that zoo did not make; "
-                f"give yours another name: the same command with --name {definition.name}-2"
-            )
-        if any(trial.state != optuna.trial.TrialState.WAITING for trial in trials):
-            if stored is not None:
-                check_manifest(definition.name, json.loads(stored), manifest, accept_versions=accept_versions)
-        elif trials and stored != json.dumps(manifest):
-            # It was never begun, as where MLflow did not take it, so it may be another one by now. What
-            # waits in it is the baseline of the one that it was.
-            optuna.delete_study(study_name=definition.name, storage=opened)
-            self._study, trials = self._create(opened), []
-        # A seeded sampler starts over in every process; without the count, a study that is resumed
-        # would draw its first trials once more.
-        self._study.sampler = make_sampler(search.sampler, _derived(search.seed, len(trials)), search.trials)
-        self._study.set_user_attr("zoo.uid", uid or uuid.uuid4().hex)
+        self._best_values: dict[int, dict[int, float]] = {}  # trial number -> fold -> best value so far
+        self._deleted = directory.deleted()
+        self._storage = _open_storage(storage, directory.path.parent)
+        self._study = self._create_study()
+        self._check_is_own(storage)
+        self._check_same(manifest, accept_versions)
+        self._check_not_running_elsewhere(directory)
+        trials = self._trials()
+        # A seeded sampler starts over in every process. With the number of trials in the seed, a resumed
+        # study does not propose its first trials again.
+        seed = _derive_seed(definition.search.seed, len(trials))
+        self._study.sampler = make_sampler(definition.search.sampler, seed, definition.search.trials)
+        self._study.set_user_attr(_UID, self._study.user_attrs.get(_UID) or uuid.uuid4().hex)
         if not trials:
             self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
-        self._study.set_user_attr("zoo.manifest", json.dumps(manifest))
-        self._settle(record)
+        self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
 
-    def _create(self, storage: optuna.storages.BaseStorage) -> optuna.Study:
-        """The Optuna study, or what there is of it."""
+    def _create_study(self) -> optuna.Study:
         import optuna
 
         definition = self._definition
         return optuna.create_study(
             study_name=definition.name,
-            storage=storage,
+            storage=self._storage,
             directions=[objective.direction for objective in definition.objectives],
             load_if_exists=True,
             pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
 
+    def _check_is_own(self, storage: str) -> None:
+        """Raise ZooError if another program made the Optuna study."""
+        name = self._definition.name
+        if self._trials() and _UID not in self._study.user_attrs:
+            raise ZooError(
+                f"The Optuna study '{name}' in {redact_password(storage)} was not made by zoo. "
+                f"Give your study another name: the same command with --name {name}-2"
+            )
+
+    def _check_same(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
+        """Raise ManifestError if trials have run with another manifest; drop a queued baseline of another."""
+        import optuna
+
+        trials, stored = self._trials(), self._study.user_attrs.get(_MANIFEST)
+        if all(trial.state == optuna.trial.TrialState.WAITING for trial in trials):
+            # No trial has run yet, so the definition may have changed since the baseline was queued.
+            if trials and stored != json.dumps(manifest):
+                optuna.delete_study(study_name=self._definition.name, storage=self._storage)
+                self._study = self._create_study()
+        elif stored is not None:
+            check_manifest(
+                self._definition.name, json.loads(stored), manifest, accept_versions=accept_versions
+            )
+
+    def _check_not_running_elsewhere(self, directory: StudyDirectory) -> None:
+        """Raise ZooError if trials run in another folder: machines may share a storage, but not a lock."""
+        attributes, running = self._study.user_attrs, self._running()
+        own_id, own_path = directory.id(), f"{socket.gethostname()}:{directory.path.resolve()}"
+        if running and attributes.get(_DIRECTORY_ID, own_id) != own_id:
+            name = self._definition.name
+            numbers = ", ".join(str(trial.number) for trial in running)
+            raise ZooError(
+                f"Trials of '{name}' are running in {attributes.get(_DIRECTORY_PATH)}: {numbers}. Wait for "
+                f"them, or start a study of your own: the same command with --name {name}-2"
+            )
+        self._study.set_user_attr(_DIRECTORY_PATH, own_path)
+        self._study.set_user_attr(_DIRECTORY_ID, own_id)
+
+    @property
+    def objectives(self) -> Sequence[Objective]:
+        return self._definition.objectives
+
     def uid(self, number: int | None = None) -> str:
-        """A name no other study or trial has, anywhere."""
-        uid = str(self._study.user_attrs["zoo.uid"])
-        return uid if number is None else f"{uid}-{number}"
+        """Return the unique name of the study, or of a trial, in MLflow."""
+        uid = str(self._study.user_attrs[_UID])
+        return uid if number is None else trial_uid(uid, number)
 
     def total(self) -> int:
-        """How many trials the study is to have; a grid may have fewer points than that."""
+        """Return the study's number of trials; a grid may have fewer points."""
         trials = self._definition.search.trials
         return trials if self._grid is None else min(trials, len(self._grid))
 
     def done(self) -> int:
-        """Trials that came to an end of their own."""
+        retried = self._study.user_attrs.get(_RETRIED, [])
         return sum(
-            trial.state.is_finished() and not trial.user_attrs.get(_INTERRUPTED)
-            for trial in self._study.get_trials(deepcopy=False)
+            trial.state.is_finished()
+            and not trial.user_attrs.get(_INTERRUPTED)
+            and trial.number not in retried
+            for trial in self._trials()
         )
 
     def ask(self) -> PendingTrial:
-        """The next trial: the baseline first, then what was interrupted, then what the sampler says."""
+        """Return the next trial: the baseline, then those to retry, then what the sampler proposes."""
         import optuna
 
-        waiting = (optuna.trial.TrialState.WAITING,)
-        if self._grid is not None and not self._study.get_trials(deepcopy=False, states=waiting):
+        if self._grid is not None and not self._trials(optuna.trial.TrialState.WAITING):
             self._enqueue(self._next_grid_point())
         trial = self._study.ask()
         self._live[trial.number] = trial
         seed = self._definition.seed_of(trial.number)
         return PendingTrial(trial.number, self._definition.sample(trial, self._digest, seed))
 
-    def report(self, number: int, step: int, value: float) -> bool:
-        """Tell what a trial reached by an epoch; True where it may go on, False where it is pruned.
+    def report(self, number: int, event: EpochEnd) -> bool:
+        """Report the trial's best value so far; return False if the pruner stops the trial.
 
-        With several objectives nothing is pruned.
+        With cross-validation the value is the mean of the best value of each fold so far. The steps of a
+        fold follow those that the fold before it may have had at most, so that trials are compared at
+        equal steps even if patience ended a fold early. With several objectives nothing is pruned.
         """
-        if len(self._definition.objectives) > 1:
+        if len(self.objectives) > 1:
             return True
+        objective, fold = self._definition.epoch_objective, event.fold or 1
+        value = event.metrics[objective.metric]
+        best_values = self._best_values.setdefault(number, {})
+        best_values[fold] = objective.best([value, best_values.get(fold, value)])
         trial = self._live[number]
-        trial.report(value, step=step)
-        return not trial.should_prune()
+        step = (fold - 1) * self._definition.max_epochs() + event.epoch
+        trial.report(fmean(best_values.values()), step=step)
+        # After the last epoch, pruning would save nothing and lose the model.
+        return event.is_last or not trial.should_prune()
 
-    def tell(
-        self,
-        number: int,
-        state: str,
-        value: float | Sequence[float] | None,
-        reason: str,
-        *,
-        interrupted: bool = False,
-        parameters: int | None = None,
-    ) -> None:
-        """The final state of a trial: `complete`, `pruned` or `failed`.
-
-        One that was interrupted does not count, and is asked for again with the same values.
-
-        Args:
-            value: of the objective, or of each; used where the trial is complete.
-            parameters: of its network, where they are known; samplers learn from them what is too large.
-        """
+    def tell(self, number: int, event: Finished) -> None:
         import optuna
 
         trial = self._live.pop(number)
-        if reason:
-            trial.set_user_attr(_REASON, reason)
-        limit = self._definition.search.max_parameters
-        if limit is not None and parameters is not None and _BUDGET not in trial.constraints:
-            trial.set_constraint(_BUDGET, parameters - limit)
-        if interrupted:
+        self._best_values.pop(number, None)
+        if event.reason:
+            trial.set_user_attr(_REASON, event.reason)
+        limit, parameters = self._definition.search.max_parameters, event.summary.get("parameters")
+        if limit is not None and parameters is not None and _MAX_PARAMETERS not in trial.constraints:
+            trial.set_constraint(_MAX_PARAMETERS, parameters - limit)
+        if event.is_interrupted:
+            # Before `tell`, so that a process killed in between leaves the trial running, not forgotten.
             trial.set_user_attr(_INTERRUPTED, True)
-            self._ask_again(number)  # before the end is told: whoever dies in between leaves it running
-        if state == "complete":
-            self._study.tell(trial, value)
-        elif state == "pruned":
+            self._enqueue_again(number)
+        if event.state == "complete":
+            self._study.tell(trial, [event.summary[objective.result] for objective in self.objectives])
+        elif event.state == "pruned":
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
+    def retry_later(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self._enqueue_again(number)
+        retried = {*self._study.user_attrs.get(_RETRIED, []), *numbers}
+        self._study.set_user_attr(_RETRIED, sorted(retried))
+
     def abandoned(self) -> list[int]:
-        """Trials that a supervisor which is gone left running. The caller holds the study's lock."""
+        """Return the trials that a killed supervisor left running. The caller holds the study's lock."""
         import optuna
 
         trials = self._running()
         for trial in trials:
-            # Optuna has no public way to take up a running trial in another process.
+            # Optuna has no public way to continue a running trial in another process;
+            # tests/tuning/test_search.py fails if `_trial_id` disappears.
             self._live.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
         return [trial.number for trial in trials]
 
+    def exclude(self, numbers: Iterable[int]) -> None:
+        """Exclude deleted trials from `values`, `front` and `best`."""
+        self._deleted = set(numbers)
+
     def values(self) -> dict[int, tuple[float, ...]]:
-        """Of every complete trial, a value for each objective."""
+        """Return one value for each objective of every complete trial that was not deleted."""
         import optuna
 
-        complete = (optuna.trial.TrialState.COMPLETE,)
         return {
             trial.number: tuple(trial.values)
-            for trial in self._study.get_trials(deepcopy=False, states=complete)
-            if trial.values is not None
+            for trial in self._trials(optuna.trial.TrialState.COMPLETE)
+            if trial.values is not None and trial.number not in self._deleted
         }
 
     def front(self) -> dict[int, tuple[float, ...]]:
-        """The complete trials that no other beats, the best in the first objective first."""
+        """Return the Pareto front, in the order of `zoo.study.rank`."""
         values = self.values()
-        return {number: values[number] for number in pareto_front(values, self._definition.objectives)}
+        return {number: values[number] for number in pareto_front(values, self.objectives)}
 
     def best(self) -> tuple[int, float] | None:
-        """Number and value of the best complete trial, by the first objective.
-
-        Of trials that are equal in it the best in the next; of trials equal in all the first.
-        """
         return next(((number, values[0]) for number, values in self.front().items()), None)
 
     def rejected(self) -> int:
-        """How many trials had more parameters than they may have."""
-        return sum(trial.constraints.get(_BUDGET, 0) > 0 for trial in self._study.get_trials(deepcopy=False))
+        """Return how many trials were not trained because of `max_parameters`."""
+        return sum(trial.constraints.get(_MAX_PARAMETERS, 0) > 0 for trial in self._trials())
 
-    def _ask_again(self, number: int) -> None:
-        """Put the values of a trial in line, unless they are there already."""
+    def _enqueue_again(self, number: int) -> None:
+        """Queue the values of a trial, unless they are queued already."""
         import optuna
 
-        trial = self._study.get_trials(deepcopy=False)[number]
-        # What was enqueued and never asked for is no parameter yet.
-        answers = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        waiting = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        if answers not in [one.system_attrs.get("fixed_params") for one in waiting]:
-            self._enqueue(answers)
+        trial = self._trials()[number]
+        # A queued value that the trial never asked for is not among its params.
+        values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        waiting = self._trials(optuna.trial.TrialState.WAITING)
+        if values not in [one.system_attrs.get("fixed_params") for one in waiting]:
+            self._enqueue(values)
 
-    def _settle(self, record: StudyRecord) -> None:
-        """A storage can be shared, a folder's lock cannot: what runs elsewhere is not ours to end."""
-        attributes = self._study.user_attrs
-        home, place = record.home(), f"{socket.gethostname()}:{record.folder.resolve()}"
-        elsewhere, running = attributes.get(_HOME, home), self._running()
-        if elsewhere not in (home, place) and running:
-            name = self._definition.name
-            listed = ", ".join(str(trial.number) for trial in running)
-            trials, run = ("Trial", "runs") if len(running) == 1 else ("Trials", "run")
-            raise ZooError(
-                f"{trials} {listed} of '{name}' {run} in {attributes.get(_PLACE, elsewhere)}; wait for it "
-                "there. If nothing is at work there any more, take the study over: "
-                f"echo {shlex.quote(elsewhere)} > {shlex.quote(str(record.folder / 'home'))}. "
-                f"Or begin a study of your own: the same command with --name {name}-2"
-            )
-        self._study.set_user_attr(_PLACE, place)
-        self._study.set_user_attr(_HOME, home)
+    def _enqueue(self, values: Mapping[str, Any]) -> None:
+        self._study.enqueue_trial(dict(values))
+
+    def _trials(self, *states: optuna.trial.TrialState) -> list[optuna.trial.FrozenTrial]:
+        return list(self._study.get_trials(deepcopy=False, states=states or None))
 
     def _running(self) -> list[optuna.trial.FrozenTrial]:
         import optuna
 
-        return list(self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)))
-
-    def _enqueue(self, answers: Mapping[str, Any]) -> None:
-        self._study.enqueue_trial(dict(answers))
+        return self._trials(optuna.trial.TrialState.RUNNING)
 
     def _next_grid_point(self) -> Mapping[str, Any]:
         assert self._grid is not None
-        used = {_key(trial.params) for trial in self._study.get_trials(deepcopy=False)}
+        used = {_key(trial.params) for trial in self._trials()}
         return next(point for point in self._grid if _key(point) not in used)
 
 
-def _open_storage(url: str, home: Path) -> optuna.storages.BaseStorage:
-    """The storage, its tables made if need be, one process of this folder at a time: Optuna's own
-    making of them is a race."""
+def _open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
+    """Open the storage and make its tables if needed, one process at a time: Optuna's own check is a race.
+
+    Raises:
+        ZooError: it cannot be opened.
+    """
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
-        with (home.parent / ".optuna.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(state_dir / ".optuna.lock"):
             if "://" in url and not url.startswith("redis"):
                 return optuna.storages.RDBStorage(url, engine_kwargs=options)
             return optuna.storages.get_storage(url)
     except Exception as error:
         raise ZooError(
-            f"The Optuna storage {redacted(url)} cannot be opened: {redacted(one_line(error))[:200]}. "
-            "Name another one, such as --storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db"
+            f"Cannot open the Optuna storage {redact_password(url)}: "
+            f"{redact_password(one_line(error))[:200]}. "
+            "Name another one, such as --storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db."
         ) from error
 
 
-def redacted(text: str) -> str:
-    """`text` without the password of a URL in it."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:…@", text)
-
-
-def _derived(seed: int, begun: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{begun}".encode()).digest()[:4], "big")
+def _derive_seed(seed: int, num_trials: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{num_trials}".encode()).digest()[:4], "big")
 
 
 def _key(params: Mapping[str, Any]) -> str:

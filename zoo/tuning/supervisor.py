@@ -1,253 +1,241 @@
-"""The supervisor: asks for trials, has them run, hears their events, decides every final state.
+"""The supervisor: starts trials, handles their events, decides every final state.
 
-It is the one writer of a study. An event goes to the trial's file first, then to Optuna, then the
-trial is answered, then the tracker is told; nothing of the last can hold up a trial.
+It is the only writer of a study. An event goes to the trial's event log first, then to Optuna, then the
+trial gets its answer, then the event goes to the tracker. A slow tracker never delays a trial.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Protocol
 
 from zoo.errors import ZooError
-from zoo.study import StudyDefinition
+from zoo.events import EpochEnd, Event, Finished, Progress
+from zoo.record import TrialDirectory
+from zoo.study import Objective
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display
-from zoo.tuning.executor import Event, LocalExecutor, ended
+from zoo.tuning.executors import Executor
 from zoo.tuning.interrupts import Interrupted, Interrupts
-from zoo.tuning.record import StudyRecord
-from zoo.tuning.search import OptunaSearch
 
-FAILURES_IN_A_ROW = 3
+MAX_FAILURES_IN_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class PendingTrial:
+    """A trial that is about to start."""
+
+    number: int
+    config: TrialConfig
+
+
+class TrialSource(Protocol):
+    """Proposes trials and learns from their results: an Optuna study, or a list of configurations."""
+
+    @property
+    def objectives(self) -> Sequence[Objective]:
+        """What trials are ranked by, the first objective first."""
+
+    def total(self) -> int:
+        """Return how many trials there are to be."""
+
+    def done(self) -> int:
+        """Return how many trials have finished, interrupted ones excluded."""
+
+    def ask(self) -> PendingTrial:
+        """Return the next trial."""
+
+    def report(self, number: int, event: EpochEnd) -> bool:
+        """Report an epoch; return False if the trial is to be pruned."""
+
+    def tell(self, number: int, event: Finished) -> None:
+        """Report the final state of a trial."""
+
+    def retry_later(self, numbers: Sequence[int]) -> None:
+        """Exclude failed trials from `done` and run them again when the study is resumed."""
+
+    def best(self) -> tuple[int, float] | None:
+        """Return number and first objective of the best complete trial; None if there is none."""
 
 
 class Tracker(Protocol):
-    """Where the record is shown: MLflow. Never waits, never raises."""
+    """Records events in MLflow. Neither waits nor raises."""
 
-    def put(self, number: int, config: Mapping[str, Any], event: Event, folder: Path) -> None: ...
+    def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None: ...
 
 
 class TooManyFailures(ZooError):
-    """Trial after trial failed; going on would only burn the budget."""
+    """Several trials in a row failed, so the study was stopped."""
 
     exit_status = 1
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a search ended."""
-
-    best: tuple[int, float] | None
-    done: int
-    total: int
-    interrupted: int | None = None  # the exit status, where a signal ended it
-    front: Mapping[int, tuple[float, ...]] = field(default_factory=dict)  # as OptunaSearch.front
-    rejected: int = 0  # trials with more parameters than they may have
-
-
 class Supervisor:
-    """Runs one study to its number of trials."""
+    """Runs the trials of a source until it has its number of them.
+
+    Args:
+        name: of the study, for messages.
+        directory_of: returns the directory of a trial by its number.
+        cache_dir: the cache of prepared datasets.
+    """
 
     def __init__(
         self,
-        definition: StudyDefinition,
-        search: OptunaSearch,
-        record: StudyRecord,
-        executor: LocalExecutor,
+        name: str,
+        source: TrialSource,
+        executor: Executor,
         tracker: Tracker,
         display: Display,
+        directory_of: Callable[[int], TrialDirectory],
+        cache_dir: Path,
     ) -> None:
-        self._definition = definition
-        self._search = search
-        self._record = record
+        self._name = name
+        self._source = source
         self._executor = executor
         self._tracker = tracker
         self._display = display
-        self._configs: dict[int, TrialConfig] = {}
-        # Of a running trial the best objective so far, by fold.
-        self._reached: dict[int, dict[int, float]] = {}
-        self._ended: list[tuple[int, TrialConfig, Event]] = []  # of which the tracker has not been told
-        self._failures: list[str] = []
+        self._directory_of = directory_of
+        self._cache_dir = cache_dir
+        self._configs: dict[int, TrialConfig] = {}  # of the running trials
+        self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not sent to the tracker yet
+        self._failures: list[tuple[int, Finished]] = []  # without another state in between
 
-    def reconcile(self) -> list[int]:
-        """Put in order what a supervisor that is gone left behind: every trial gets its final state.
-
-        A trial whose end is in its file gets that end; any other was interrupted.
-        """
-        abandoned = self._search.abandoned()
-        for number in abandoned:
-            trial = self._record.trial(number)
-            event = trial.finished()
-            if event is None:
-                event = ended("failed", "interrupted: its supervisor was killed", interrupted=True)
-                trial.folder.mkdir(parents=True, exist_ok=True)
-                trial.append(event)
-            self._tell_search(number, event)
-        return abandoned
-
-    def run(self, interrupts: Interrupts) -> Outcome:
-        """Run trials until the study has its number of them, or a signal ends it.
+    def run(self, interrupts: Interrupts) -> bool:
+        """Run trials until none is left or a signal comes; return False after a signal.
 
         Raises:
-            TooManyFailures: three in a row failed.
+            TooManyFailures: three trials in a row failed.
         """
-        definition, search = self._definition, self._search
-        self._display.begin(definition.name, definition.objectives, search.done(), search.total())
+        source = self._source
+        self._display.begin(self._name, source.objectives, source.done(), source.total())
         try:
             self._loop(interrupts)
         except Interrupted:
-            self._interrupt()
-            return self._outcome(interrupts.exit_status)
+            self._stop_running("interrupted")
+            return False
         except BaseException:
-            self._interrupt("interrupted: the study was stopped")
+            self._stop_running("interrupted: the study was stopped")
             raise
         finally:
-            self._track_ends()
-        return self._outcome(None)
+            self._track_finished()
+        return True
 
     def _loop(self, interrupts: Interrupts) -> None:
         while True:
-            while (
-                self._executor.free
-                and self._search.done() + len(self._executor.running) < self._search.total()
-            ):
-                self._start(interrupts)
-            self._track_ends()
+            while self._executor.free_slots and self._has_more():
+                self._start_next(interrupts)
+            self._track_finished()
             if not self._executor.running:
                 return
-            with interrupts.welcome():
+            with interrupts.interruptible():
                 ready = self._executor.wait(timeout=1.0)
             for number in ready:
-                self._hear(number, self._executor.read(number))
+                self._handle(number, self._executor.read(number))
 
-    def _start(self, interrupts: Interrupts) -> None:
-        asked = self._search.ask()
-        trial = self._record.trial(asked.number)
-        trial.begin(asked.config.as_json())
-        self._configs[asked.number] = asked.config
-        self._display.started(asked.number, asked.config)
+    def _has_more(self) -> bool:
+        return self._source.done() + len(self._executor.running) < self._source.total()
+
+    def _start_next(self, interrupts: Interrupts) -> None:
+        trial = self._source.ask()
+        directory = self._directory_of(trial.number)
+        directory.create(trial.config.as_json())
+        self._configs[trial.number] = trial.config
+        self._display.started(trial.number, trial.config)
         try:
-            with interrupts.welcome():  # the first one waits for Keras
-                self._executor.start(asked.number, asked.config, self._record.cache, trial.folder)
+            with interrupts.interruptible():  # the first trial waits until Keras is loaded
+                self._executor.start(trial.number, trial.config, self._cache_dir, directory.path)
         except BaseException:
-            if asked.number not in self._executor.running:
-                self._hear(asked.number, ended("failed", "interrupted before it began", interrupted=True))
+            if trial.number not in self._executor.running:
+                self._handle(trial.number, interrupted("interrupted before it started"))
             raise
 
-    def _hear(self, number: int, event: Event) -> None:
-        """One event of one trial: to its file, to Optuna, back to the trial, to the tracker."""
-        kind = event["event"]
-        if kind == "progress":
-            self._display.progress(number, event["epoch"], event["fraction"], event.get("fold", 1))
-            return
-        if kind == "finished":
-            event = self._judged(event)
-        self._record.trial(number).append(event)
-        if kind == "epoch":
-            self._executor.answer(number, self._goes_on(number, event))
-            self._display.epoch(number, event["epoch"], event["metrics"], event.get("fold", 1))
-        if kind == "finished":
-            self._tell_search(number, event)
-            self._display.finished(
-                number,
-                event["state"],
-                self._values(event),
-                event["reason"],
-                self._search.best(),
-                self._search.done(),
-            )
-            self._reached.pop(number, None)
-            self._ended.append((number, self._configs.pop(number), event))
-            self._count_failures(event)
-        else:
-            self._track(number, self._configs[number], event)
+    def _handle(self, number: int, event: Event) -> None:
+        """Pass one event to the event log, Optuna, the trial, the display and the tracker."""
+        match event:
+            case Progress():
+                self._display.progress(number, event.epoch, event.fraction, event.fold or 1)
+            case EpochEnd():
+                self._directory_of(number).append(event)
+                self._executor.answer(number, self._source.report(number, event))
+                self._display.epoch(number, event.epoch, event.metrics, event.fold or 1)
+                self._track(number, self._configs[number], event)
+            case Finished():
+                self._finish(number, self._checked(event))
+            case _:
+                self._directory_of(number).append(event)
+                self._track(number, self._configs[number], event)
 
-    def _goes_on(self, number: int, event: Event) -> bool:
-        """Whether the pruner lets a trial train another epoch, by the best it reached: that is its result.
+    def _finish(self, number: int, event: Finished) -> None:
+        try:
+            self._directory_of(number).append(event)
+        finally:  # a full disk must not leave the run in MLflow as running
+            self._finished.append((number, self._configs.pop(number), event))
+        self._source.tell(number, event)
+        values = {
+            objective.metric: float(event.summary[objective.result])
+            for objective in self._source.objectives
+            if event.summary.get(objective.result) is not None
+        }
+        best, done = self._source.best(), self._source.done()
+        self._display.finished(number, event.state, values, event.reason, best, done)
+        self._count_failures(number, event)
 
-        With folds that is the mean of the best of each, as far as they have come; the epochs of one
-        fold count after all that the fold before might have had, so that trials are compared at
-        equal points also where one of them ended a fold early.
-        """
-        objective = self._definition.epoch_objective
-        value, fold, epoch = event["metrics"][objective.metric], event.get("fold", 1), event["epoch"]
-        reached = self._reached.setdefault(number, {})
-        reached[fold] = objective.best([value, reached.get(fold, value)])
-        step = (fold - 1) * self._definition.max_epochs() + epoch
-        goes_on = self._search.report(number, step, fmean(reached.values()))
-        # After the very last one, of patience or not, nothing is left to save.
-        return goes_on or event.get("last", False)
-
-    def _judged(self, event: Event) -> Event:
-        """A trial is complete only with a finite value of every objective."""
-        if event["state"] != "complete":
-            return event
-        for objective in self._definition.objectives:
-            value = event["summary"].get(objective.result)
-            if not (isinstance(value, int | float) and math.isfinite(value)):
-                reason = f"{objective.metric} is {value!r}, not a finite number"
-                return {**event, "state": "failed", "reason": reason}
+    def _checked(self, event: Finished) -> Finished:
+        """Return `event`, as failed if it is complete without a finite value of every objective."""
+        if event.state == "complete":
+            for objective in self._source.objectives:
+                value = event.summary.get(objective.result)
+                if not (isinstance(value, int | float) and math.isfinite(value)):
+                    reason = f"{objective.metric} is {value!r}, not a finite number"
+                    return replace(event, state="failed", reason=reason)
         return event
 
-    def _tell_search(self, number: int, event: Event) -> None:
-        summary = event["summary"]
-        self._search.tell(
-            number,
-            event["state"],
-            [summary[objective.result] for objective in self._definition.objectives]
-            if event["state"] == "complete"
-            else None,
-            event["reason"],
-            interrupted=bool(event.get("interrupted")),
-            parameters=summary.get("parameters"),
+    def _track(self, number: int, config: TrialConfig, event: Event) -> None:
+        self._tracker.put(number, config.as_json(), [event], self._directory_of(number).path)
+
+    def _track_finished(self) -> None:
+        """Send final states to the tracker once the next trials run: figures and uploads take time."""
+        for number, config, event in self._finished:
+            self._track(number, config, event)
+        self._finished.clear()
+
+    def _count_failures(self, number: int, event: Finished) -> None:
+        if event.is_interrupted:
+            return
+        self._failures = [*self._failures, (number, event)] if event.state == "failed" else []
+        if len(self._failures) == MAX_FAILURES_IN_A_ROW:
+            raise TooManyFailures(self._failures_text())
+
+    def _failures_text(self) -> str:
+        """Describe the failures in a row; those in a plugin's code will be retried."""
+        number, last = self._failures[-1]
+        in_plugins = [number for number, event in self._failures if event.is_plugin_error]
+        start_over = f"to start over, add --name {self._name}-2"
+        if in_plugins:
+            self._source.retry_later(in_plugins)
+            cure = f"Fix the plugin and run the same command with --accept-versions; {start_over}."
+        else:
+            cure = f"Fix the cause and run the same command again; {start_over}."
+        return (
+            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed. Trial {number}: {last.reason.rstrip('.')}. "
+            f"The output of the trials is in {self._directory_of(number).path.parent}. {cure}"
         )
 
-    def _values(self, event: Event) -> dict[str, float]:
-        """The objectives by name, as far as the trial came to have them."""
-        results = {one.metric: event["summary"].get(one.result) for one in self._definition.objectives}
-        return {metric: float(value) for metric, value in results.items() if value is not None}
-
-    def _track(self, number: int, config: TrialConfig, event: Event) -> None:
-        self._tracker.put(number, config.as_json(), event, self._record.trial(number).folder)
-
-    def _track_ends(self) -> None:
-        """Tell of the trials that ended once the next ones run: figures and uploads are work."""
-        for number, config, event in self._ended:
-            self._track(number, config, event)
-        self._ended.clear()
-
-    def _count_failures(self, event: Event) -> None:
-        if event.get("interrupted"):
-            return
-        if event["state"] != "failed":
-            self._failures = []
-            return
-        self._failures.append(event["reason"])
-        if len(self._failures) == FAILURES_IN_A_ROW:
-            reason = event["reason"].rstrip(".")
-            raise TooManyFailures(
-                f"{FAILURES_IN_A_ROW} trials in a row failed, the last because: {reason}. "
-                f"What the trials printed is in {self._record.folder / 'trials'}; "
-                "when it is put right, the same command goes on, "
-                f"or begin afresh with --name {self._definition.name}-2"  # these count as trials of this one
-            )
-
-    def _interrupt(self, reason: str = "interrupted") -> None:
-        """Stop every running trial and give it its final state: what it has said already still counts."""
+    def _stop_running(self, reason: str) -> None:
+        """Handle the events that have arrived, then kill the running trials as interrupted."""
         try:
             while ready := self._executor.wait(timeout=0):
                 for number in ready:
-                    self._hear(number, self._executor.read(number))
+                    self._handle(number, self._executor.read(number))
         finally:
             for number in self._executor.stop_all():
-                self._hear(number, ended("failed", reason, interrupted=True))
+                self._handle(number, interrupted(reason))
 
-    def _outcome(self, interrupted: int | None) -> Outcome:
-        search = self._search
-        return Outcome(
-            search.best(), search.done(), search.total(), interrupted, search.front(), search.rejected()
-        )
+
+def interrupted(reason: str) -> Finished:
+    """Return the final event of a trial that was stopped through no fault of its own."""
+    return Finished(time.time(), "failed", reason, is_interrupted=True)

@@ -1,0 +1,223 @@
+"""Trials in real processes of a real fork server; what they do is in `executor_children.py`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import executor_children
+import psutil
+import pytest
+
+from zoo import process as process_module
+from zoo.events import EpochEnd, Finished, Started
+from zoo.process import ForkServer
+from zoo.trial import PluginConfig, TrialConfig
+from zoo.tuning.executors import local as executor_module
+from zoo.tuning.executors.local import LocalExecutor
+
+CONFIG = TrialConfig(
+    dataset=PluginConfig("digits"),
+    digest="d" * 64,
+    validation={"fraction": 0.1, "seed": 0},
+    architecture=PluginConfig("good"),
+    augmentation=PluginConfig("none"),
+    training={},
+    objective="val_accuracy",
+    direction="maximize",
+    seed=0,
+)
+
+# A supervisor that is killed while its trial runs.
+SUPERVISOR = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_local_executor import CONFIG, replace, PluginConfig, make, pid_of
+executor = make(2)
+for number in range(2):
+    folder = Path(sys.argv[2], str(number))
+    folder.mkdir()
+    executor.start(number, replace(CONFIG, architecture=PluginConfig("waits_for_an_answer")), folder, folder)
+for number in range(2):
+    while number not in executor.wait(5): pass
+    print(pid_of(executor.read(number)), flush=True)
+sys.stdin.read()
+"""
+
+
+def make(jobs, set_name=setattr):
+    """An executor whose processes import nothing that is large."""
+    set_name(executor_module, "fork_server", lambda: ForkServer([]))
+    set_name(executor_module, "run_trial_process", executor_children.run_trial_process)
+    return LocalExecutor(jobs)
+
+
+@pytest.fixture
+def executor(monkeypatch):
+    executor = make(2, monkeypatch.setattr)
+    yield executor
+    executor.stop_all()
+
+
+@pytest.fixture
+def start(executor, tmp_path):
+    """start(7, "waits_for_an_answer") -> trial 7 runs, and this is its folder."""
+
+    def begin(number, what):
+        folder = tmp_path / f"{number:03d}"
+        folder.mkdir()
+        executor.start(number, replace(CONFIG, architecture=PluginConfig(what)), tmp_path, folder)
+        return folder
+
+    return begin
+
+
+def next_event(executor, number):
+    """The next event of one trial; others stay unread."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if number in executor.wait(timeout=1.0):
+            return executor.read(number)
+    raise AssertionError(f"trial {number} sends nothing")
+
+
+def pid_of(event):
+    """The process's id, which the trials of these tests send in their events."""
+    return int(event.device if isinstance(event, Started) else event.metrics["pid"])
+
+
+def gone(pid):
+    """Whether a finished process ends; under load the kernel takes a while."""
+    try:
+        psutil.Process(pid).wait(timeout=60)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_events_and_answers_are_exchanged(executor, start):
+    folder = start(7, "good")
+    assert (executor.running, executor.free_slots) == ([7], 1)
+    assert isinstance(next_event(executor, 7), Started)
+    assert isinstance(next_event(executor, 7), EpochEnd)
+    executor.answer(7, True)
+    finished = next_event(executor, 7)
+    assert (finished.state, finished.summary["answer"]) == ("complete", True)
+    assert (executor.running, executor.free_slots) == ([], 2)
+    assert gone(finished.summary["pid"])
+    assert sorted((folder / "output.log").read_text().splitlines()) == [
+        "printed by the trial",
+        "warned by the trial",
+    ]
+
+
+def test_answer_stops_a_trial(executor, start):
+    start(0, "sends_epochs_until_stopped")
+    for epoch in (1, 2, 3):
+        assert next_event(executor, 0).epoch == epoch
+        executor.answer(0, epoch < 3)
+    assert next_event(executor, 0).summary["epochs"] == 3
+
+
+def test_trials_share_cores_in_processes_of_their_own(executor, start):
+    start(0, "good")
+    start(1, "good")
+    assert executor.free_slots == 0
+    shares = [next_event(executor, number).backend for number in (0, 1)]
+    assert shares == [str(max(1, len(os.sched_getaffinity(0)) // 2))] * 2
+    pids = []
+    for number in (0, 1):
+        next_event(executor, number)
+        executor.answer(number, True)
+        pids.append(next_event(executor, number).summary["pid"])
+    assert len({*pids, os.getpid()}) == 3
+    assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("exits", "exited with status 3"),
+        ("sends_and_is_killed", "killed by signal 9 (SIGKILL)"),
+        ("no_such_function", "exited with status 1"),
+    ],
+)
+def test_dead_trial_is_failed_with_its_exit(executor, start, what, reason):
+    start(0, what)
+    event = next_event(executor, 0)
+    if what == "sends_and_is_killed":  # its event before that is not lost
+        assert isinstance(event, Started)
+        event = next_event(executor, 0)
+    assert event == Finished(event.time, "failed", reason)
+    assert executor.running == []
+
+
+def test_killed_trial_leaves_others_running(executor, start):
+    start(0, "waits_for_an_answer")
+    pid = pid_of(next_event(executor, 0))
+    start(1, "sends_epochs_until_stopped")
+    os.kill(pid, signal.SIGKILL)
+    assert next_event(executor, 0).reason == "killed by signal 9 (SIGKILL)"
+    assert executor.running == [1]
+    assert next_event(executor, 1).epoch == 1  # the other goes on
+    executor.answer(0, True)  # ignored, since the process has ended
+
+
+def test_trial_that_closes_its_pipe_is_killed(executor, start, monkeypatch):
+    monkeypatch.setattr(process_module.WorkerProcess.finish, "__defaults__", (0.1,))
+    start(0, "closes_its_pipe")
+    assert next_event(executor, 0).reason == "killed by signal 9 (SIGKILL)"
+
+
+def test_trials_ignore_signals_of_the_terminal(executor, start):
+    """A terminal sends them to every process of its group; the supervisor handles them."""
+    start(0, "sends_epochs_until_stopped")
+    pid = pid_of(next_event(executor, 0))
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        os.kill(pid, signum)
+    executor.answer(0, True)
+    assert next_event(executor, 0).epoch == 2
+
+
+def test_stop_all_leaves_no_process(executor, start):
+    for number in (3, 4):
+        start(number, "waits_for_an_answer")
+    pids = [pid_of(next_event(executor, number)) for number in (3, 4)]
+    assert executor.stop_all() == [3, 4]
+    assert not any(map(alive, pids))
+    assert executor.running == []
+    assert executor.stop_all() == []
+
+
+def test_wait_respects_its_timeout(executor, start):
+    began = time.monotonic()
+    assert executor.wait(timeout=0.01) == []
+    assert time.monotonic() - began < 5
+
+
+def test_no_trial_outlives_a_killed_supervisor(tmp_path):
+    command = [sys.executable, "-c", SUPERVISOR, str(Path(__file__).parent), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as supervisor:
+        pids = [int(supervisor.stdout.readline()) for _ in range(2)]
+        family = psutil.Process(supervisor.pid).children(recursive=True)
+        assert {process.pid for process in family} >= set(pids)
+        supervisor.kill()
+    deadline = time.monotonic() + 5
+    while any(alive(process.pid) for process in family):
+        assert time.monotonic() < deadline, "a process of the supervisor is still running"
+        time.sleep(0.02)

@@ -1,0 +1,205 @@
+"""Completing what a killed process left incomplete."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from tuning_doubles import Display
+
+from zoo.events import EpochEnd, Finished, Started
+from zoo.record import MLflowRun
+from zoo.tuning import reconcile as module
+from zoo.tuning.reconcile import reconcile, reconcile_standalone_runs, settle_abandoned
+
+STARTED = Started(1.0)
+COMPLETE = Finished(9.0, "complete", "", {"best_val_accuracy": 0.9, "best_epoch": 1})
+DIGEST = "d" * 64
+
+
+class Record:
+    """The record of a study or a standalone run in MLflow."""
+
+    is_complete = True
+    made: list[Record]
+
+    def __init__(self, study=None, uid="", interrupts=None, *, standalone_name=""):
+        self.name = (uid, standalone_name)
+        self.events = {}
+        self.skipped = []
+        self.made.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def put(self, number, config, events, folder):
+        self.events[number] = [event.name for event in events]
+
+    def skip(self, number):
+        self.skipped.append(number)
+
+
+@pytest.fixture
+def records(monkeypatch):
+    monkeypatch.setattr(Record, "made", [], raising=False)
+    monkeypatch.setattr(module, "MLflowRecord", Record)
+    return Record.made
+
+
+@pytest.fixture
+def mlflow(monkeypatch):
+    """MLflow's part: the trials that it has completely, and those that were deleted in it."""
+    mlflow = SimpleNamespace(ended=set(), deleted=set(), store=lambda: "a store")
+    monkeypatch.setattr(module, "ended_runs", lambda study, uid, store: mlflow.ended)
+    monkeypatch.setattr(module, "deleted_trials", lambda store, study, uid: mlflow.deleted)
+    return mlflow
+
+
+@pytest.fixture
+def study(define, directory, mlflow):
+    dataset = SimpleNamespace(digest=DIGEST)
+    return SimpleNamespace(
+        definition=define(), directory=directory, dataset=dataset, mlflow=mlflow, display=Display()
+    )
+
+
+@pytest.fixture
+def killed(open_search, directory):
+    """A supervisor that was killed after trial 0, while trials 1 and 2 were running."""
+    search = open_search()
+    for _ in range(3):
+        trial = search.ask()
+        directory.trial(trial.number).create(trial.config.as_json())
+    directory.trial(0).append(COMPLETE)
+    search.tell(0, COMPLETE)
+    directory.trial(1).append(STARTED)
+    return directory
+
+
+def states(search):
+    return [trial.state.name for trial in search._study.trials if trial.state.name != "WAITING"]
+
+
+class TestAbandonedTrials:
+    def test_trial_without_final_state_was_interrupted(self, killed, study, open_search):
+        search = open_search()
+        assert settle_abandoned(study, search) == [1, 2]
+        assert states(search) == ["COMPLETE", "FAIL", "FAIL"]
+        events = [killed.trial(number).finished() for number in (1, 2)]
+        assert [event.reason for event in events] == ["interrupted: the supervisor was killed"] * 2
+        assert search.done() == 1
+        again = [search.ask().config.as_json()["training"] for _ in range(2)]
+        assert again == [killed.trial(number).config()["training"] for number in (1, 2)]
+
+    def test_logged_final_state_is_kept(self, killed, study, open_search):
+        killed.trial(1).append(COMPLETE)
+        killed.trial(2).append(Finished(9.0, "failed", "killed by signal 9 (SIGKILL)"))
+        search = open_search()
+        assert settle_abandoned(study, search) == []
+        assert states(search) == ["COMPLETE", "COMPLETE", "FAIL"]
+        assert search.done() == 3
+
+    def test_torn_line_is_no_final_state(self, killed, study, open_search):
+        path = killed.trial(1).event_log.path
+        path.write_bytes(path.read_bytes() + b'{"version": 2, "event": "finished", "time": 9.0, "sta')
+        settle_abandoned(study, open_search())
+        assert killed.trial(1).finished().is_interrupted
+
+    def test_trial_without_directory_was_interrupted(self, killed, study, open_search):
+        (killed.trial(2).path / "config.json").unlink()
+        killed.trial(2).path.rmdir()
+        assert settle_abandoned(study, open_search()) == [1, 2]
+        assert killed.trial(2).finished().is_interrupted
+
+    def test_clean_study_has_none(self, study, open_search, directory):
+        search = open_search()
+        trial = search.ask()
+        directory.trial(trial.number).create(trial.config.as_json())
+        search.tell(trial.number, COMPLETE)
+        assert settle_abandoned(study, open_search()) == []
+
+    def test_they_are_reported(self, killed, study, open_search, records):
+        reconcile(study, open_search(), Record(), None)
+        assert study.display.problems == [
+            "the previous run was killed; trial 1, 2 was marked as interrupted and will be retried"
+        ]
+
+
+class TestMLflow:
+    def test_it_gets_the_trials_that_it_lacks(self, killed, study, mlflow, open_search, records):
+        search, record = open_search(), Record()
+        mlflow.ended = {search.uid(0)}
+        reconcile(study, search, record, None)
+        assert record.skipped == [0]
+        assert record.events == {1: ["started", "finished"], 2: ["finished"]}
+
+    def test_deleted_trials_are_excluded_and_reported_once(self, killed, study, mlflow, open_search, records):
+        mlflow.deleted = {0}
+        search, record = open_search(), Record()
+        reconcile(study, search, record, None)
+        assert search.best() is None
+        assert 0 not in record.events
+        assert killed.deleted() == {0}
+        assert study.display.problems[-1].startswith("trial 0 was deleted in MLflow and is excluded; ")
+        study.display.problems.clear()
+        search = open_search()
+        reconcile(study, search, Record(), None)
+        assert study.display.problems == []
+        assert search.best() is None
+
+    def test_study_without_trials_does_not_wait_for_it(self, study, open_search, records):
+        study.mlflow.store = lambda: pytest.fail("MLflow was asked")
+        reconcile(study, open_search(), Record(), None)
+
+
+def test_damaged_lines_are_reported(killed, study, open_search, records):
+    path = killed.trial(1).event_log.path
+    path.write_bytes(b"garbage\n" + path.read_bytes())
+    record = Record()
+    reconcile(study, open_search(), record, None)
+    assert f"{path}: line 1 cannot be read, so its event is lost" in study.display.problems
+    assert record.events[1] == ["started", "finished"]
+
+
+class TestStandaloneRuns:
+    RUN = MLflowRun("abc", "standalone-007", 7)
+
+    @pytest.fixture
+    def killed_run(self, directory, define):
+        """What a killed `zoo train --trial 7` left."""
+        run = directory.new_standalone_run(self.RUN)
+        run.create(define().baseline(DIGEST, 0).as_json())
+        run.append(STARTED)
+        return run
+
+    def test_killed_run_gets_its_final_state(self, killed_run, study, records):
+        reconcile_standalone_runs(study, None)
+        assert killed_run.finished().reason == "interrupted: zoo train was killed"
+        (record,) = records
+        assert (record.name, record.events) == (("abc", "standalone-007"), {7: ["started", "finished"]})
+        assert study.display.problems == [
+            f"standalone-007 was killed; it was marked as interrupted: {killed_run.path}"
+        ]
+        reconcile_standalone_runs(study, None)
+        assert len(records) == 1
+
+    def test_incomplete_run_is_sent_until_mlflow_has_it(self, killed_run, study, records, monkeypatch):
+        killed_run.append(EpochEnd(1.5, 1, {}))
+        killed_run.append(COMPLETE)
+        monkeypatch.setattr(Record, "is_complete", False)
+        reconcile_standalone_runs(study, None)
+        monkeypatch.setattr(Record, "is_complete", True)
+        reconcile_standalone_runs(study, None)
+        reconcile_standalone_runs(study, None)
+        assert [record.events[7] for record in records] == [["started", "epoch_end", "finished"]] * 2
+        assert study.display.problems == []
+
+    def test_run_of_other_data_waits(self, directory, define, study, records):
+        run = directory.new_standalone_run(self.RUN)
+        run.create(define().baseline("e" * 64, 0).as_json())
+        reconcile_standalone_runs(study, None)
+        assert records == []
+        assert run.mlflow_run() == self.RUN

@@ -1,0 +1,129 @@
+"""The model and the dataset of a recorded run, and finding that run."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zoo.data import Dataset, Split
+from zoo.data.prepare import finish_preparing, start_preparing
+from zoo.data.store import PreparedDataset, cut_validation, open_dataset, validation_split
+from zoo.errors import DataError, StudyError, ZooError
+from zoo.record import Run, best_run, load_runs, pick_runs, run_in
+from zoo.training.saved import other_versions
+from zoo.training.worker import call_in_worker
+from zoo.trial import PluginConfig
+from zoo.tuning.display import Display
+
+
+def find_run(study: str | None, trial: int | None, run: str | os.PathLike[str] | None) -> Run:
+    """Return a trial by study and number, the best trial of a study, or the run in a folder.
+
+    Raises:
+        StudyError: there is no such study, trial or folder, or no trial is complete.
+    """
+    if run is not None:
+        if study is not None or trial is not None:
+            raise StudyError("--run names a run by itself; leave out the study and --trial")
+        return run_in(Path(run))
+    if study is None:
+        raise StudyError("Name a study, or the folder of a run with --run FOLDER.")
+    runs = load_runs(study)
+    return best_run(runs) if trial is None else pick_runs([trial], runs)[0]
+
+
+def call_on_model(function: Callable[..., Any], run: Run, display: Display, *arguments: Any) -> Any:
+    """Return `function(model_path, *arguments)`, called in a worker process on the model of `run`.
+
+    Raises:
+        ZooError: `function` raised, the process died, or there is no model; the message names the run.
+    """
+    with model_of(run) as model_path:
+        try:
+            for warning in other_versions(model_path, f"of {run.name} of '{run.study}'"):
+                display.problem(warning)
+            return call_in_worker(function, model_path, *arguments, log_path=run.directory.output_path)
+        except ZooError as error:
+            raise ZooError(f"{run.title}: {error}") from None
+
+
+@contextmanager
+def model_of(run: Run) -> Iterator[Path]:
+    """Yield the file of a complete run's model: the local file, or else a copy from MLflow.
+
+    Raises:
+        ZooError: neither exists.
+    """
+    run.check_complete()
+    if run.directory.model_path.exists():
+        yield run.directory.model_path
+        return
+    from zoo.tracking import connect, fetch_model
+
+    uid = None if run.number is None else run.uid()
+    if uid is None:
+        raise StudyError(f"{run.description} has no model any more: expected {run.directory.model_path}")
+    with tempfile.TemporaryDirectory(prefix="zoo-model-") as folder:
+        yield fetch_model(connect(create=False), run.study, uid, Path(folder))
+
+
+def validation_data(run: Run, display: Display) -> tuple[Split, tuple[str, ...]]:
+    """Return the images that the run was validated with, and the class names.
+
+    Raises:
+        ZooError: the dataset cannot be read, or has changed.
+    """
+    config = run.config
+    dataset = dataset_of(run, display)
+    cut_validation(run.cache_dir, config.digest, dataset, config.validation)
+    split = validation_split(run.cache_dir, config.digest, dataset, config.validation)
+    return split, tuple(dataset.class_names)
+
+
+def dataset_of(run: Run, display: Display) -> Dataset:
+    """Return the dataset that the run was trained on, from the cache, or prepared again.
+
+    Raises:
+        ZooError: it cannot be read, or has changed.
+    """
+    config = run.config
+    try:
+        return open_dataset(run.cache_dir, config.digest)
+    except DataError:
+        prepared = prepare(config.dataset, config.validation, run.cache_dir, display)
+    if prepared.digest != config.digest:
+        raise StudyError(
+            f"{run.description} was trained on other data ({config.digest[:12]}…, now "
+            f"{prepared.digest[:12]}…), so its images are not available."
+        )
+    return open_dataset(run.cache_dir, config.digest)
+
+
+def prepare(
+    dataset: PluginConfig, validation: Mapping[str, Any], cache_dir: Path, display: Display
+) -> PreparedDataset:
+    """Prepare a dataset in a process of its own, as `zoo tune` does.
+
+    Raises:
+        ZooError: the dataset cannot be prepared, or the cache cannot be written.
+    """
+    display.phase("preparing the dataset …")
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZooError(
+            f"Cannot write to {cache_dir} ({error.strerror}), where zoo keeps prepared datasets. "
+            "Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to one."
+        ) from None
+    preparing = start_preparing(dataset, validation, cache_dir, cache_dir / "prepare.log")
+    try:
+        prepared = finish_preparing(preparing, dataset, display.preparing)
+    finally:
+        preparing.kill()
+    if prepared.warning:
+        display.problem(prepared.warning)
+    return prepared

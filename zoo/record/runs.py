@@ -1,0 +1,204 @@
+"""Recorded trials and standalone runs: loading them, and finding one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from zoo.errors import StudyError, did_you_mean
+from zoo.events import EpochEnd, Event, Finished
+from zoo.record.study_directory import STATE_DIR, StudyDirectory, study_name
+from zoo.record.trial_directory import StandaloneDirectory, TrialDirectory, epochs_of
+from zoo.study import Objective, rank
+from zoo.trial import TrialConfig
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded trial of a study, or a recorded standalone run.
+
+    Args:
+        number: of the trial; None for a standalone run.
+        cache_dir: the cache of prepared datasets.
+    """
+
+    study: str
+    number: int | None
+    directory: TrialDirectory
+    cache_dir: Path
+    config: TrialConfig
+
+    @property
+    def name(self) -> str:
+        """`trial 6`, or `run 20261121-204244-18148`."""
+        return f"run {self.directory.path.name}" if self.number is None else f"trial {self.number}"
+
+    @property
+    def title(self) -> str:
+        """`mnist_cnn, trial 6`, for figures."""
+        return f"{self.study}, {self.name}"
+
+    @property
+    def description(self) -> str:
+        """`Trial 6 of 'mnist_cnn'`, for messages."""
+        return f"{self.name.capitalize()} of '{self.study}'"
+
+    @cached_property
+    def events(self) -> list[Event]:
+        return self.directory.events()
+
+    @property
+    def epochs(self) -> list[EpochEnd]:
+        return epochs_of(self.events)
+
+    @cached_property
+    def finished(self) -> Finished | None:
+        """The final state; None while the trial is running."""
+        return next((event for event in self.events if isinstance(event, Finished)), None)
+
+    @property
+    def state(self) -> str:
+        """`running`, or the final state: `complete`, `pruned` or `failed`."""
+        return self.finished.state if self.finished else "running"
+
+    @property
+    def summary(self) -> Mapping[str, float]:
+        """The results; {} while the trial is running."""
+        return self.finished.summary if self.finished else {}
+
+    @property
+    def is_complete(self) -> bool:
+        return self.state == "complete"
+
+    @property
+    def value(self) -> float | None:
+        """The best value of the objective that its epochs report; None if no epoch was logged."""
+        return self.summary.get(f"best_{self.config.objective}")
+
+    def values(self, objectives: Sequence[Objective]) -> tuple[float, ...] | None:
+        """Return one value for each objective; None if the trial is not complete or one is missing."""
+        values = [self.summary.get(objective.result) for objective in objectives]
+        found = tuple(value for value in values if value is not None)
+        return found if self.is_complete and len(found) == len(objectives) else None
+
+    def uid(self) -> str | None:
+        """Return the `zoo.uid` of the run in MLflow; None if the record does not name it."""
+        if isinstance(self.directory, StandaloneDirectory):
+            run = self.directory.mlflow_run()
+            return None if run is None else trial_uid(run.uid, run.number)
+        trials_dir = self.directory.path.parent
+        if self.number is None or trials_dir.name != "trials":  # moved aside for a new study of the name
+            return None
+        uid = StudyDirectory(trials_dir.parents[3], self.study).uid()
+        return None if uid is None else trial_uid(uid, self.number)
+
+    def check_complete(self) -> None:
+        """Raise StudyError if the run is not complete: then it has neither model nor predictions."""
+        if not self.is_complete:
+            state = "is not finished" if self.finished is None else f"was {self.state}"
+            raise StudyError(
+                f"{self.description} {state}, so it has no model. "
+                f"`zoo compare {self.study}` lists the complete trials."
+            )
+
+
+def trial_uid(study_uid: str, number: int) -> str:
+    """Return the `zoo.uid` of a trial's run in MLflow: unique among all studies ever."""
+    return f"{study_uid}-{number}"
+
+
+def load_runs(study: str, *, root: Path | None = None) -> list[Run]:
+    """Return every recorded trial of a study that was not deleted, by number; at least one.
+
+    Args:
+        study: a study's name, or the path of its file.
+        root: the folder that contains `mlruns`; the working folder by default.
+
+    Raises:
+        StudyError: there is none.
+    """
+    root, study = root or Path.cwd(), study_name(study)
+    directory = StudyDirectory(root, study)
+    deleted = directory.deleted()
+    runs = [
+        Run(study, number, directory.trial(number), directory.cache_dir, TrialConfig.from_json(config))
+        for number in directory.numbers()
+        if number not in deleted and (config := directory.trial(number).config()) is not None
+    ]
+    if runs:
+        return runs
+    if deleted:
+        raise StudyError(
+            f"Every trial of '{study}' was deleted. `zoo delete {study} --restore` restores them."
+        )
+    known = [path.parent.name for path in (root / STATE_DIR).glob("*/trials") if any(path.iterdir())]
+    hint = did_you_mean(study, known) if known else ""
+    raise StudyError(
+        f"No trials of a study named '{study}' in {STATE_DIR}. `zoo tune {study}` runs some. {hint}".rstrip()
+    )
+
+
+def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
+    """Return the runs of the trials `numbers`, in that order.
+
+    Raises:
+        StudyError: there is no such trial.
+    """
+    by_number = {run.number: run for run in runs}
+    for number in numbers:
+        if number not in by_number:
+            known = [str(run.number) for run in runs]
+            listed = ", ".join(known) if len(known) <= 30 else f"{known[0]} … {known[-1]}"
+            raise StudyError(f"There is no trial {number} of '{runs[0].study}'. Available: {listed}.")
+    return [by_number[number] for number in numbers]
+
+
+def rank_runs(runs: Sequence[Run]) -> list[Run]:
+    """Return the complete trials among `runs`, best first, in the order of `zoo.study.rank`."""
+    directory = StudyDirectory(runs[0].directory.path.parents[4], runs[0].study)
+    config = runs[0].config
+    objectives = directory.objectives() or [Objective(config.objective, config.direction)]
+    values = {
+        index: values for index, run in enumerate(runs) if (values := run.values(objectives)) is not None
+    }
+    return [runs[index] for index in rank(values, objectives)]
+
+
+def best_run(runs: Sequence[Run]) -> Run:
+    """Return the best complete trial.
+
+    Raises:
+        StudyError: none is complete.
+    """
+    ranked = rank_runs(runs)
+    if not ranked:
+        raise StudyError(f"No trial of '{runs[0].study}' is complete yet, so there is no best one.")
+    return ranked[0]
+
+
+def run_in(folder: Path) -> Run:
+    """Return the run whose record is in `folder`, such as `mlruns/zoo/STUDY/standalone/…`.
+
+    Raises:
+        StudyError: `folder` holds no run.
+    """
+    config = TrialDirectory(folder).config()
+    if config is None:
+        raise StudyError(
+            f"--run: no run in {folder}. Expected a folder with config.json, such as "
+            f"{STATE_DIR}/STUDY/standalone/…, which `zoo train` prints."
+        )
+    folder = folder.resolve()
+    is_trial = folder.name.isdigit()
+    # A record that was copied elsewhere is complete except for the prepared dataset.
+    root = folder.parents[4] if folder.match(str(STATE_DIR / "*" / "*" / "*")) else Path.cwd()
+    study = folder.parent.parent.name
+    return Run(
+        study=study,
+        number=int(folder.name) if is_trial else None,
+        directory=TrialDirectory(folder) if is_trial else StandaloneDirectory(folder),
+        cache_dir=StudyDirectory(root, study).cache_dir,
+        config=TrialConfig.from_json(config),
+    )

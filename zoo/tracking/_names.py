@@ -1,0 +1,134 @@
+"""Names of zoo's entries in MLflow: tags, parameters, and unique names of runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zoo.study import Objective
+
+KIND = "zoo.kind"  # "study", "trial", or "training" for a standalone run
+STUDY = "zoo.study"
+UID = "zoo.uid"
+TRIAL = "zoo.trial"
+STATE = "zoo.state"  # "complete", "pruned", "failed"
+REASON = "zoo.reason"
+PROBLEM = "zoo.problem"  # what is missing, although the run has ended
+MODEL_MISSING = "its model is not kept any more"  # the only problem that sending again cannot solve
+OBJECTIVE = "zoo.objective"  # several are separated by commas
+DIRECTION = "zoo.direction"
+FRONT = "zoo.front"  # "true" on the Pareto front
+FOLD = "zoo.fold"  # the fold whose model is kept
+DIGEST = "zoo.dataset.digest"
+SOURCE = "zoo.dataset.source"
+WARNING = "zoo.dataset.warning"
+CHAMPION = "zoo.champion"  # on the study's run: number of the best trial, once it has test metrics
+DEVICE = "zoo.device"
+BACKEND = "zoo.backend"
+PARENT = "mlflow.parentRunId"
+
+STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}  # of a run, by the trial's state
+
+_PLUGIN_KEYS = ("dataset", "architecture", "augmentation")
+_NOT_PARAMETERS = ("digest", "plugins")  # these are tags
+_MAX_TAG_LENGTH = 4000  # characters; MLflow keeps 8000
+
+
+def trial_uid(study_uid: str, trial: int) -> str:
+    """Return the `zoo.uid` of a trial's run.
+
+    A study that starts again after its state was removed has a new `study_uid`, so its runs are new too.
+    """
+    return f"{study_uid}-{trial}"
+
+
+def belongs_to(uid: str, study_uid: str) -> bool:
+    """Return True if `uid` is the `zoo.uid` of a trial of the study `study_uid`."""
+    return uid.rpartition("-")[0] == study_uid
+
+
+def run_name(trial: int) -> str:
+    return f"trial-{trial:03d}"
+
+
+def objective_tags(objectives: Sequence[Objective]) -> dict[str, str]:
+    """Return the tags from which `objectives_from` makes `objectives` again."""
+    return {
+        OBJECTIVE: ",".join(objective.metric for objective in objectives),
+        DIRECTION: ",".join(objective.direction for objective in objectives),
+    }
+
+
+def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
+    """Return the objectives that the tags of a study's run name."""
+    pairs = zip(tags[OBJECTIVE].split(","), tags[DIRECTION].split(","), strict=True)
+    return [Objective(metric, direction) for metric, direction in pairs]
+
+
+def fold_metric(fold: int, metric: str) -> str:
+    """Return the name of a fold's metric. MLflow draws metrics with the same prefix together."""
+    return f"fold-{fold}/{metric}"
+
+
+def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
+    """Return one tag for each distribution, such as `zoo.plugin.zoo-resnet`, with its version.
+
+    Args:
+        plugins: version by `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`.
+    """
+    return {f"zoo.plugin.{name.partition(':')[0]}": version for name, version in plugins.items()}
+
+
+def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return a trial's configuration as MLflow parameters, one entry for each resolved value.
+
+    `dataset`, `architecture` and `augmentation` are the names; `dataset.X`, `conv_net.filters`,
+    `affine.rotation`, `training.optimizer` are the values. Text stays text, other values are JSON.
+    The digest and the plugins are tags, not parameters.
+    """
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if key in _PLUGIN_KEYS:
+            flat[key] = value["name"]
+            prefix = _prefix(key, config)
+            flat.update({f"{prefix}.{name}": as_text(part) for name, part in value["parameters"].items()})
+        elif key in _NOT_PARAMETERS:
+            continue
+        elif isinstance(value, Mapping):
+            flat.update({f"{key}.{name}": as_text(part) for name, part in value.items()})
+        else:
+            flat[key] = as_text(value)
+    return flat
+
+
+def _prefix(kind: str, config: Mapping[str, Any]) -> str:
+    """Return the plugin's name, or `KIND.NAME` if another group of parameters has that prefix."""
+    name = str(config[kind]["name"])
+    if kind == "dataset":
+        return kind
+    is_taken = name in config or (kind == "augmentation" and name == config["architecture"]["name"])
+    return f"{kind}.{name}" if is_taken else name
+
+
+def as_text(value: Any) -> str:
+    """Return a parameter's value as MLflow stores it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def from_text(text: str) -> Any:
+    """Return the value that `as_text` wrote. Text that is valid JSON is read as JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def shortened(text: str) -> str:
+    """Return `text`, cut off where it is too long for a tag."""
+    return text if len(text) <= _MAX_TAG_LENGTH else text[: _MAX_TAG_LENGTH - 1] + "…"
+
+
+def milliseconds(seconds: float) -> int:
+    """Return an event's time in MLflow's unit: whole milliseconds since 1970."""
+    return round(seconds * 1000)

@@ -1,0 +1,196 @@
+"""One MLflow store: its experiments and runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ZooError, redact_password
+from zoo.tracking import _names as names
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+# Read by MLflow when it is imported, and at every request. A value that the user has set is kept.
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server costs a call 5 s; MLflow's default of 7, 4 min
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",  # seconds; a server may need them to store a model
+}
+# Used only to find out if a server answers.
+_SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+_PAGE_SIZE = 1000  # runs per request
+
+
+class TrackingError(ZooError):
+    """MLflow's store cannot be used, or lacks what was asked for."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store: its address and a client.
+
+    A run or an experiment that is deleted in MLflow counts as absent, unless a method says otherwise.
+    """
+
+    uri: str
+    client: MlflowClient
+
+    @property
+    def address(self) -> str:
+        """The address without a password, for messages."""
+        return redact_password(self.uri)
+
+    def experiment_id(self, name: str) -> str | None:
+        """Return the id of an experiment, or None if there is none."""
+        found = self.client.get_experiment_by_name(name)
+        return str(found.experiment_id) if found is not None and is_active(found) else None
+
+    def open_experiment(self, name: str) -> str:
+        """Return the id of a study's experiment; create it if there is none.
+
+        Raises:
+            TrackingError: the experiment is deleted, or MLflow refuses the name.
+        """
+        found = self.client.get_experiment_by_name(name) or self._create_experiment(name)
+        if not is_active(found):
+            raise TrackingError(
+                f"The MLflow experiment '{name}' is deleted. Restore it with "
+                f"`mlflow experiments restore --experiment-id {found.experiment_id}` "
+                f"(MLFLOW_TRACKING_URI={self.address}), or give the study another name."
+            )
+        if found.tags.get(names.KIND) != "study":
+            self.client.set_experiment_tag(found.experiment_id, names.KIND, "study")
+        return str(found.experiment_id)
+
+    def _create_experiment(self, name: str) -> Any:
+        try:
+            self.client.create_experiment(name, tags={names.KIND: "study"})
+        except Exception as error:
+            if self.client.get_experiment_by_name(name) is None:  # no other process has created it
+                raise TrackingError(
+                    f"MLflow at {self.address} cannot create the experiment '{name}': {reason(error)}"
+                ) from error
+        return self.client.get_experiment_by_name(name)
+
+    def studies(self) -> list[str]:
+        """Return the names of the experiments that hold studies."""
+        kind = f"tags.`{names.KIND}` = 'study'"
+        found = pages(lambda token: self.client.search_experiments(filter_string=kind, page_token=token))
+        return sorted(experiment.name for experiment in found)
+
+    def find_run(self, experiment_id: str, uid: str, *, deleted: bool = False) -> Any | None:
+        """Return the run with that `zoo.uid`, or None.
+
+        Args:
+            deleted: return a deleted run if there is no other.
+        """
+        found = list(self.runs(experiment_id, f"tags.`{names.UID}` = {quoted(uid)}", deleted=deleted))
+        return next(filter(is_active, found), found[0] if found else None)
+
+    def find_study_run(self, study: str, uid: str) -> Any | None:
+        """Return the run with that `zoo.uid` in a study's experiment, or None."""
+        experiment_id = self.experiment_id(study)
+        return self.find_run(experiment_id, uid) if experiment_id else None
+
+    def runs(self, experiment_id: str, condition: str = "", *, deleted: bool = False) -> Iterator[Any]:
+        """Yield the runs of an experiment that meet `condition`, a filter of MLflow.
+
+        Args:
+            deleted: include the deleted runs.
+        """
+        from mlflow.entities import ViewType
+
+        view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+        return pages(
+            lambda token: self.client.search_runs(
+                [experiment_id], condition, run_view_type=view, max_results=_PAGE_SIZE, page_token=token
+            )
+        )
+
+    def log(self, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
+        """Log metrics and tags of a run. When this returns, the store has them."""
+        from mlflow.entities import RunTag
+
+        entries = [RunTag(key, value) for key, value in (tags or {}).items()]
+        self.client.log_batch(run_id, metrics=metrics, tags=entries, synchronous=True)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run in one request."""
+        self.log(run_id, [], tags)
+
+    def answers(self) -> bool:
+        """Return True if the store answers; takes seconds at most."""
+        try:
+            with short_timeouts():
+                self.client.search_experiments(max_results=1)
+        except Exception:
+            return False
+        return True
+
+    @contextmanager
+    def requests(self) -> Iterator[None]:
+        """Turn the errors of the requests inside the block into a TrackingError of one line."""
+        try:
+            yield
+        except TrackingError:
+            raise
+        except Exception as error:
+            raise TrackingError(f"MLflow at {self.address} refused a request: {reason(error)}") from error
+
+
+def is_active(entity: Any) -> bool:
+    """Return True if a run or an experiment is not deleted in MLflow."""
+    return str(getattr(entity, "info", entity).lifecycle_stage) == "active"
+
+
+@contextmanager
+def short_timeouts() -> Iterator[None]:
+    """Shorten MLflow's timeouts inside the block, except those that the user has set."""
+    changed = {
+        name: value for name, value in _SHORT_TIMEOUTS.items() if os.environ.get(name) == DEFAULTS[name]
+    }
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name in changed:
+            os.environ[name] = DEFAULTS[name]
+
+
+def reason(error: BaseException) -> str:
+    """Return an error in one line; for a lost connection, only the cause that the network reported."""
+    text = str(error).strip()
+    if "Caused by" in text:
+        text = text.rpartition("Caused by ")[2].rstrip(")")
+        text = text.partition(": ")[2].strip("\"')") or text
+        return text.rpartition(": ")[2] if "Failed to" in text else text
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line if len(line) <= 200 else line[:199] + "…"
+
+
+def quoted(text: str) -> str:
+    """Return `text` as a literal in a filter of MLflow."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield the results of a search on all its pages.
+
+    Args:
+        search: takes the token of a page, or None for the first page.
+    """
+    token = None
+    while True:
+        page = search(token)
+        yield from page
+        token = page.token
+        if not token:
+            return

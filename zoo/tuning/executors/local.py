@@ -1,0 +1,87 @@
+"""Trials in worker processes of this machine, forked from a process that has Keras loaded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from zoo.events import Event, Finished
+from zoo.process import WorkerProcess, wait_for_any
+from zoo.training import backend
+from zoo.training.worker import fork_server, run_trial_process, start_loading_keras
+from zoo.trial import TrialConfig
+
+
+class LocalExecutor:
+    """Runs up to `jobs` trials at once, each in its own process, which ends when this process ends.
+
+    A context manager: entering it starts loading Keras in the background, leaving it kills what runs.
+    """
+
+    def __init__(self, jobs: int = 1) -> None:
+        self.jobs = jobs
+        self._server = fork_server()
+        self._gpus = backend.visible_gpus()
+        self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> process, slot
+        self._exiting: list[WorkerProcess] = []
+
+    def __enter__(self) -> LocalExecutor:
+        start_loading_keras()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_all()
+
+    @property
+    def running(self) -> list[int]:
+        return list(self._running)
+
+    @property
+    def free_slots(self) -> int:
+        return self.jobs - len(self._running)
+
+    def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
+        """Start a trial. The first one waits until Keras is loaded."""
+        slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
+        arguments = (config.as_json(), cache_dir, folder, self._environment(slot))
+        self._running[number] = (self._server.start_worker(run_trial_process, arguments), slot)
+        self._join_finished()
+
+    def wait(self, timeout: float) -> list[int]:
+        numbers = {id(worker): number for number, (worker, _) in self._running.items()}
+        workers = [worker for worker, _ in self._running.values()]
+        return [numbers[id(worker)] for worker in wait_for_any(workers, timeout)]
+
+    def read(self, number: int) -> Event:
+        worker, _ = self._running[number]
+        event: Event | None = worker.receive() if worker.has_message() else None
+        if event is None:  # the process has closed its end of the pipe, or died
+            event = Finished(time.time(), "failed", worker.finish())
+        elif isinstance(event, Finished):
+            self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
+        if isinstance(event, Finished):
+            del self._running[number]
+        return event
+
+    def answer(self, number: int, should_continue: bool) -> None:
+        if number in self._running:
+            self._running[number][0].send(should_continue)
+
+    def stop_all(self) -> list[int]:
+        stopped = list(self._running)
+        for worker, _ in self._running.values():
+            worker.kill()
+        for worker, _ in self._running.values():
+            worker.join()
+        self._running.clear()
+        self._join_finished()
+        return stopped
+
+    def _join_finished(self) -> None:
+        """Wait for the processes of finished trials, so that none of them remains."""
+        while self._exiting:
+            self._exiting.pop().finish()
+
+    def _environment(self, slot: int) -> Mapping[str, str]:
+        return backend.child_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
