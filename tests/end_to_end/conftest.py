@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from end_to_end_studies import BUSY, FAULTY
-from end_to_end_tools import Running, Zoo, clean_environment, ended, epochs, is_alive, until, zoo_script
+from end_to_end_tools import Running, Zoo, clean_environment, epochs, final_event, is_alive, until, zoo_script
 
 PLUGIN = Path(__file__).parents[1] / "plugins" / "zoo-faulty"
 
@@ -159,7 +159,7 @@ def busy(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
         return numbers
 
     with zoo.running(*command) as supervisor:
-        lock = zoo.folder / "mlruns" / "zoo" / "busy" / "lock"
+        lock = zoo.folder / "mlruns" / "zoo" / "busy" / "lock-owner"
         supervisor.until(lambda: lock.exists() and lock.read_text(), "it locks the study")
         seen.refused = zoo(*command)
         supervisor.until(in_training(0, 1), "the first epochs of trials 0 and 1")
@@ -171,7 +171,7 @@ def busy(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
         ]
         before = len(zoo.events("busy", 1))
         victim.kill()
-        supervisor.until(lambda: ended(zoo.events("busy", 0)), "the end of trial 0")
+        supervisor.until(lambda: final_event(zoo.events("busy", 0)), "the end of trial 0")
         supervisor.until(lambda: len(zoo.events("busy", 1)) > before, "trial 1 goes on")
         supervisor.until(in_training(2), "the first epoch of trial 2")
         seen.killed_trial = zoo.events("busy", 0)
@@ -197,7 +197,10 @@ def busy(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
     with zoo.running(*command) as supervisor:
         numbers = next_in_training(supervisor, before)
         supervisor.signal(signal.SIGINT)
-        until(lambda: any(ended(zoo.events("busy", number)) for number in numbers), what="it heard the first")
+        until(
+            lambda: any(final_event(zoo.events("busy", number)) for number in numbers),
+            what="the first signal",
+        )
         if supervisor.process.poll() is None:
             supervisor.signal(signal.SIGINT)
         seen.ctrl_c_twice = supervisor.done(10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pty
 import shutil
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from zoo.events import EpochEnd, Event, EventLog, Finished
 
 # What would steer zoo, Keras or MLflow from outside.
 _STEERS = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR", "TERM")
@@ -130,7 +131,7 @@ class Zoo:
             os.close(ours)
         return Done(process.returncode, process.stdout, b"".join(drawn).decode())
 
-    def events(self, study: str, trial: int) -> list[dict[str, Any]]:
+    def events(self, study: str, trial: int) -> list[Event]:
         """The events of one trial, as its file holds them now."""
         return read_events(self.folder / "mlruns" / "zoo" / study / "trials" / f"{trial:03d}")
 
@@ -194,20 +195,17 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    try:
-        lines = (folder / "events.jsonl").read_text().splitlines(keepends=True)
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+def read_events(folder: Path) -> list[Event]:
+    """The events in a trial's directory."""
+    return EventLog(folder / "events.jsonl").read()
 
 
-def epochs(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [event for event in events if event["event"] == "epoch"]
+def epochs(events: list[Event]) -> list[EpochEnd]:
+    return [event for event in events if isinstance(event, EpochEnd)]
 
 
-def ended(events: list[dict[str, Any]]) -> bool:
-    return any(event["event"] == "finished" for event in events)
+def final_event(events: list[Event]) -> Finished | None:
+    return next((event for event in events if isinstance(event, Finished)), None)
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,7 @@ class Snapshot:
     optuna: list[Any]  # FrozenTrial, by number; without those that wait to be asked for
     parents: list[Any]  # MLflow's Run
     children: list[Any]  # by trial
-    trainings: list[Any]  # outside the search
+    standalone: list[Any]
 
     @property
     def states(self) -> list[str]:
@@ -236,11 +234,11 @@ def snapshot(folder: Path, study: str, uri: str = "") -> Snapshot:
     client = mlflow_client(folder, uri)
     experiment = client.get_experiment_by_name(study)
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
-    kinds: dict[str, list[Any]] = {"study": [], "trial": [], "training": []}
+    kinds: dict[str, list[Any]] = {"study": [], "trial": [], "standalone": []}
     for run in runs:
         kinds[run.data.tags["zoo.kind"]].append(run)
     children = sorted(kinds["trial"], key=lambda run: int(run.data.tags["zoo.trial"]))
-    return Snapshot(optuna_trials(folder, study), kinds["study"], children, kinds["training"])
+    return Snapshot(optuna_trials(folder, study), kinds["study"], children, kinds["standalone"])
 
 
 def mlflow_client(folder: Path, uri: str = "") -> Any:

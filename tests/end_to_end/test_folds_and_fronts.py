@@ -21,7 +21,7 @@ def folded(new_zoo):
     command = ("tune", "--study", "folded")
     with zoo.running(*command) as supervisor:
         supervisor.until(
-            lambda: any(event["fold"] == 2 for event in epochs(zoo.events("folded", 0))), "the second fold"
+            lambda: any(event.fold == 2 for event in epochs(zoo.events("folded", 0))), "the second fold"
         )
         supervisor.process.kill()
         supervisor.process.wait()
@@ -45,7 +45,7 @@ class TestFolds:
     def test_a_killed_trial_is_run_again_and_the_study_comes_to_its_end(self, folded):
         assert folded.last.returncode == 0, folded.last.stderr
         assert folded.after.states == ["FAIL", "COMPLETE", "COMPLETE"]
-        assert folded.after.reasons[0] == "interrupted: its supervisor was killed"
+        assert folded.after.reasons[0] == "interrupted: the supervisor was killed"
         assert folded.after.optuna[0].params == folded.after.optuna[1].params
         assert re.match(r"best: trial [12], val_accuracy 0\.\d{4}, 0\.\d{4} on the test", folded.last.stdout)
 
@@ -53,25 +53,25 @@ class TestFolds:
         client = mlflow_client(folded.zoo.folder)
         for run in folded.after.children[1:]:
             recorded = epochs(folded.zoo.events("folded", int(run.data.tags["zoo.trial"])))
-            assert [(event["fold"], event["epoch"]) for event in recorded] == [
+            assert [(event.fold, event.epoch) for event in recorded] == [
                 (fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2)
             ]
             by_epoch = {1: [], 2: []}
             for event in recorded:
-                name = f"fold-{event['fold']}/val_accuracy"
+                name = f"fold-{event.fold}/val_accuracy"
                 points = {
                     p.step: (p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, name)
                 }
-                value = event["metrics"]["val_accuracy"]
-                assert points[event["epoch"]] == (value, round(event["time"] * 1000))
-                by_epoch[event["epoch"]].append(value)
+                value = event.metrics["val_accuracy"]
+                assert points[event.epoch] == (value, round(event.time * 1000))
+                by_epoch[event.epoch].append(value)
             mean = {p.step: p.value for p in client.get_metric_history(run.info.run_id, "val_accuracy")}
             assert mean == {epoch: pytest.approx(np.mean(values)) for epoch, values in by_epoch.items()}
 
     def test_the_objective_is_the_mean_and_the_spread_is_logged(self, folded):
         for run, trial in zip(folded.after.children[1:], folded.after.optuna[1:], strict=True):
             recorded = epochs(folded.zoo.events("folded", trial.number))
-            values = [event["metrics"]["val_accuracy"] for event in recorded]
+            values = [event.metrics["val_accuracy"] for event in recorded]
             best = [max(values[2 * fold : 2 * fold + 2]) for fold in range(3)]
             assert trial.value == run.data.metrics["best_val_accuracy"] == pytest.approx(np.mean(best))
             assert run.data.metrics["best_val_accuracy_std"] == pytest.approx(np.std(best, ddof=1))
@@ -132,8 +132,8 @@ class TestSeveralObjectives:
     def test_the_baseline_is_over_the_budget_and_was_never_trained(self, several):
         """The first architecture with its defaults."""
         (event,) = several.zoo.events("several", 0)
-        reason = f"{event['summary']['parameters']:,} parameters, but max_parameters is 3,000"
-        assert (event["state"], event["reason"]) == ("pruned", reason)
+        reason = f"{event.summary['parameters']:,} parameters, but max_parameters is 3,000"
+        assert (event.state, event.reason) == ("pruned", reason)
         run = several.after.children[0]
         assert (run.data.params["architecture"], run.data.params["augmentation"]) == ("conv_net", "none")
         assert run.data.tags["zoo.reason"] == reason

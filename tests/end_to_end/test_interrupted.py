@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from end_to_end_studies import BUSY, TINY
-from end_to_end_tools import epochs, mlflow_client, read_events
+from end_to_end_tools import epochs, final_event, mlflow_client, read_events
 
 
 def without_a_traceback(done):
@@ -20,12 +20,8 @@ SIGKILLED = "killed by signal 9 (SIGKILL)"
 
 class TestATrialIsKilled:
     def test_it_failed_with_the_signal(self, busy):
-        end = busy.killed_trial[-1]
-        assert (end["event"], end["state"], end["reason"]) == (
-            "finished",
-            "failed",
-            SIGKILLED,
-        )
+        end = final_event(busy.killed_trial)
+        assert (end.state, end.reason) == ("failed", SIGKILLED)
         assert epochs(busy.killed_trial), "it was killed in the middle of its training"
         trial, run = busy.after.optuna[0], busy.after.children[0]
         assert (trial.state.name, trial.user_attrs["zoo.reason"]) == ("FAIL", SIGKILLED)
@@ -51,11 +47,12 @@ class TestTheSupervisorIsKilled:
 
     def test_the_next_run_puts_them_in_order_and_says_so(self, busy):
         left = [number for number, state in enumerate(busy.after_kill) if state == "RUNNING"]
-        assert f"put in order: trial {', '.join(map(str, left))}" in busy.ctrl_c.stderr
+        listed = ", ".join(map(str, left))
+        assert f"trial {listed} was marked as interrupted and will be retried" in busy.ctrl_c.stderr
         for number in left:
             run = busy.after.children[number]
             assert run.info.status == "FAILED"
-            assert run.data.tags["zoo.reason"] == "interrupted: its supervisor was killed"
+            assert run.data.tags["zoo.reason"] == "interrupted: the supervisor was killed"
 
     def test_their_curves_are_whole(self, busy):
         """What was in the file and had not reached MLflow is there now."""
@@ -64,7 +61,7 @@ class TestTheSupervisorIsKilled:
             recorded = epochs(busy.zoo.events("busy", int(run.data.tags["zoo.trial"])))
             history = client.get_metric_history(run.info.run_id, "val_accuracy")
             assert [point.step for point in sorted(history, key=lambda point: point.step)] == [
-                event["epoch"] for event in recorded
+                event.epoch for event in recorded
             ]
 
 
@@ -112,8 +109,8 @@ class TestASecondSupervisor:
     def test_is_refused_while_the_first_is_at_work(self, busy):
         assert busy.refused.returncode == 2
         (line,) = busy.refused.stderr.splitlines()
-        assert line.startswith("error: The study 'busy' is being worked on by process ")
-        assert line.endswith("; wait for it, or stop it with Ctrl-C.")
+        assert line.startswith("error: The study 'busy' is being run by process ")
+        assert line.endswith(". Wait until it ends, or stop it with Ctrl-C.")
 
 
 class TestTheEnd:
@@ -167,16 +164,16 @@ def test_where_nobody_reads_its_progress_any_more_it_goes_on_and_its_record_is_w
 @pytest.mark.slow
 def test_a_training_that_was_killed_is_put_in_order_by_the_next_run(new_zoo):
     zoo = new_zoo("killed", busy=BUSY)
-    trainings = zoo.folder / "mlruns" / "zoo" / "busy" / "training"
+    standalone_dir = zoo.folder / "mlruns" / "zoo" / "busy" / "standalone"
     with zoo.running("train", "--study", "busy") as training:
         training.until(
-            lambda: any(len(epochs(read_events(folder))) > 1 for folder in trainings.glob("*")), "two epochs"
+            lambda: any(len(epochs(read_events(path))) > 1 for path in standalone_dir.glob("*")), "two epochs"
         )
         training.process.kill()
         training.process.wait()
     done = zoo("train", "--study", "busy", "--set", "training.epochs=1")
     assert done.returncode == 0, done.stderr
-    assert "warning: the last training-baseline was killed; put in order: " in done.stderr
+    assert "warning: standalone-baseline was killed; it was marked as interrupted: " in done.stderr
     client = mlflow_client(zoo.folder)
     experiment = client.get_experiment_by_name("busy").experiment_id
     runs = sorted(client.search_runs([experiment]), key=lambda run: run.info.start_time)

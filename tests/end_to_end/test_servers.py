@@ -90,7 +90,7 @@ class TestATrackingServer:
             history = client.get_metric_history(run.info.run_id, "val_loss")
             recorded = epochs(zoo.events("tiny", number))
             assert sorted((point.step, point.value) for point in history) == [
-                (event["epoch"], event["metrics"]["val_loss"]) for event in recorded
+                (event.epoch, event.metrics["val_loss"]) for event in recorded
             ]
 
     def test_has_their_files_and_models(self, on_the_server, server, tmp_path):

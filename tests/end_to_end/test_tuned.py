@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from end_to_end_tools import epochs, mlflow_client, read_events
+from end_to_end_tools import epochs, final_event, mlflow_client, read_events
 
 CURVES = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds"}
 SUMMARY = {"best_val_accuracy", "best_epoch", "parameters", "train_seconds"}
@@ -141,17 +141,16 @@ class TestMlflow:
                 history = client.get_metric_history(run.info.run_id, name)
                 points = [(point.step, point.value, point.timestamp) for point in history]
                 assert sorted(points) == [
-                    (event["epoch"], event["metrics"][name], round(event["time"] * 1000))
-                    for event in recorded
+                    (event.epoch, event.metrics[name], round(event.time * 1000)) for event in recorded
                 ]
                 assert min(points)[0] == 1
 
     def test_sums_up_the_complete_trials(self, tuned, complete):
         for run in complete:
             assert run.data.metrics.keys() >= CURVES | SUMMARY
-            summary = read_events(trial_folder(tuned, number_of(run)))
-            finished = next(event for event in summary if event["event"] == "finished")
-            assert {name: run.data.metrics[name] for name in SUMMARY} == finished["summary"]
+            events = read_events(trial_folder(tuned, number_of(run)))
+            finished = final_event(events)
+            assert {name: run.data.metrics[name] for name in SUMMARY} == finished.summary
 
     def test_has_every_parameter_flat_by_one_name(self, tuned):
         names = {frozenset(run.data.params) for run in tuned.after.children}
@@ -298,9 +297,9 @@ class TestTrainAgain:
     def test_reproduces_the_trials_metrics_exactly(self, tuned):
         """Of a trial that had the machine to itself, as `zoo train` has."""
         assert tuned.trained.returncode == 0, tuned.trained.stderr
-        (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "training").iterdir()
+        (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "standalone").iterdir()
         again, once = (
-            [{**event["metrics"], "epoch_seconds": 0} for event in epochs(read_events(path))]
+            [{**event.metrics, "epoch_seconds": 0} for event in epochs(read_events(path))]
             for path in (folder, trial_folder(tuned, 3))
         )
         assert again[: len(once)] == once  # the trial may have been pruned
@@ -312,8 +311,8 @@ class TestTrainAgain:
 
     def test_is_a_run_of_its_own_and_leaves_the_search_as_it_is(self, tuned):
         now = tuned.zoo.snapshot(tuned.study)
-        (run,) = now.trainings
-        assert (run.info.run_name, run.info.status) == ("training-003", "FINISHED")
+        (run,) = now.standalone
+        assert (run.info.run_name, run.info.status) == ("standalone-003", "FINISHED")
         assert "mlflow.parentRunId" not in run.data.tags
         assert run.data.params == now.children[3].data.params
         assert [one.info.run_id for one in now.children] == [one.info.run_id for one in tuned.after.children]
@@ -335,11 +334,11 @@ class TestEvaluate:
         assert right == pytest.approx(found["test_accuracy"] * found["images"])
 
     def test_of_what_zoo_train_trained_is_added_to_its_run(self, tuned):
-        (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "training").iterdir()
+        (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "standalone").iterdir()
         done = tuned.zoo("evaluate", "--run", folder)
         assert done.returncode == 0, done.stderr
         accuracy = re.search(r"^test_accuracy (0\.\d{4})$", done.stdout, re.MULTILINE)[1]
-        (run,) = tuned.zoo.snapshot(tuned.study).trainings
+        (run,) = tuned.zoo.snapshot(tuned.study).standalone
         assert f"{run.data.metrics['test_accuracy']:.4f}" == accuracy
         assert "warning" not in done.stderr
 

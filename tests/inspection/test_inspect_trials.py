@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
@@ -12,6 +11,7 @@ import zoo
 from zoo import inspection
 from zoo.data.store import open_dataset
 from zoo.errors import StudyError, ZooError
+from zoo.events import EpochEnd, EventLog
 from zoo.figures import draw_trial
 from zoo.inspection import _network, _trials
 from zoo.inspection._picture import image_of
@@ -31,7 +31,8 @@ def test_what_every_trial_leaves_is_what_is_drawn_on_demand(in_study, figures_of
     run = find_run("example", None, None)
     split, names = validation_data(run, NoDisplay())
     left = {
-        path.name: path.read_bytes() for path in draw_trial(run.directory.path, split.images, names, title=run.title)
+        path.name: path.read_bytes()
+        for path in draw_trial(run.directory.path, split.images, names, title=run.title)
     }
     drawn = [
         inspection.curves("example", 1),
@@ -55,10 +56,10 @@ def test_predictions_that_were_not_kept_are_made_again(in_study, keras_in_proces
     recorded = inspection.confusion("example", 1, output=tmp_path / "a.png", **QUIET)
     (tmp_path / "run").mkdir()
     for name in ("config.json", "events.jsonl", "model.keras"):
-        (tmp_path / "run" / name).write_bytes((best.folder / name).read_bytes())
+        (tmp_path / "run" / name).write_bytes((best.directory.path / name).read_bytes())
     monkeypatch.chdir(in_study)
     again = _trials.predictions_of(find_run(None, None, tmp_path / "run"), NoDisplay())
-    with np.load(best.folder / "predictions.npz") as kept:
+    with np.load(best.directory.predictions_path) as kept:
         np.testing.assert_allclose(again, kept["probabilities"], atol=1e-5)
     assert recorded.path.exists()
 
@@ -78,7 +79,7 @@ def test_predictions_that_cannot_be_read(in_study, in_tmp):
     folder = shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
     recorded = (folder / "predictions.npz").read_bytes()
     (folder / "predictions.npz").write_bytes(recorded[: len(recorded) // 2])
-    with pytest.raises(ZooError, match=r"^Cannot read the trial's predictions in .*predictions\.npz: "):
+    with pytest.raises(ZooError, match=r"^Cannot read the predictions in .*predictions\.npz: "):
         inspection.confusion(run=folder, **QUIET)
 
 
@@ -126,27 +127,28 @@ class TestCurves:
 
     def test_folds_are_their_mean_as_far_as_all_came(self, in_study, tmp_path):
         events = [
-            {"event": "epoch", "fold": fold, "epoch": epoch, "metrics": {"val_loss": float(fold * epoch)}}
+            EpochEnd(float(fold), epoch, {"val_loss": float(fold * epoch)}, fold=fold)
             for fold, epochs in ((1, 3), (2, 2))
             for epoch in range(1, epochs + 1)
         ]
         folder = tmp_path / "run"
         folder.mkdir()
-        best = find_run("example", 1, None).folder
+        best = find_run("example", 1, None).directory.path
         (folder / "config.json").write_bytes((best / "config.json").read_bytes())
-        (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+        for event in events:
+            EventLog(folder / "events.jsonl").append(event)
         curve = _trials._curve(find_run(None, None, folder))
         assert list(curve.epochs) == [
-            {"epoch": 1, "metrics": {"val_loss": 1.5}},
-            {"epoch": 2, "metrics": {"val_loss": 3.0}},
+            EpochEnd(2.0, 1, {"val_loss": 1.5}),
+            EpochEnd(2.0, 2, {"val_loss": 3.0}),
         ]
 
     def test_nothing_to_draw(self, in_study, tmp_path):
-        best = find_run("example", 1, None).folder
+        best = find_run("example", 1, None).directory.path
         (tmp_path / "config.json").write_bytes((best / "config.json").read_bytes())
         with pytest.raises(StudyError, match="has no epoch, so it has no curves"):
             inspection.curves(run=tmp_path)
-        with pytest.raises(StudyError, match="Which run"):
+        with pytest.raises(StudyError, match="Name a study"):
             inspection.curves()
 
 
@@ -192,7 +194,7 @@ class TestNetwork:
 def test_a_question_is_asked_in_a_process_of_its_own(in_study, tmp_path):
     """The whole way once: the model of the record, in a process with Keras, to a picture."""
     picture = inspection.filters("example", output=tmp_path / "f.png", **QUIET)
-    here = _network.first_filters(find_run("example", 1, None).folder / "model.keras")
+    here = _network.first_filters(find_run("example", 1, None).directory.model_path)
     assert here[1].shape == (3, 3, 1, 8)
     assert picture.path.stat().st_size > 1_000
 
@@ -217,7 +219,7 @@ def test_a_place_that_cannot_be_written(in_study, tmp_path):
 
 def test_an_image_that_is_not_there(in_study):
     run = find_run("example", 1, None)
-    images = open_dataset(run.cache, run.config.digest).train.images
+    images = open_dataset(run.cache_dir, run.config.digest).train.images
     assert image_of(images, 5, "the training split").shape == (8, 8, 1)
     for number in (-1, len(images)):
         with pytest.raises(

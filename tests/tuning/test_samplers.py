@@ -105,7 +105,7 @@ class TestGrid:
         monkeypatch.setattr(samplers, "GRID_LIMIT", len(points))
         assert len(grid_points(define(text=GRID))) == len(points)
         monkeypatch.setattr(samplers, "GRID_LIMIT", len(points) - 1)
-        with pytest.raises(StudyError, match="has more than 323 points; pin parameters or narrow ranges"):
+        with pytest.raises(StudyError, match="has more than 323 points; fix parameters or narrow ranges"):
             grid_points(define(text=GRID))
 
 

@@ -251,9 +251,7 @@ class TestRepeatedTrial:
     def test_other_data_are_refused(self, stage, config):
         here = stage()
         here.directory.trial(3).create({**config.as_json(), "digest": "b" * 64})
-        with pytest.raises(
-            StudyError, match=r"other data \(bbbbbbbbbbbb…, now aaaaaaaaaaaa…\)"
-        ):
+        with pytest.raises(StudyError, match=r"other data \(bbbbbbbbbbbb…, now aaaaaaaaaaaa…\)"):
             train("example.toml", trial=3)
 
     def test_unknown_trial_is_refused(self, stage):

@@ -340,7 +340,6 @@ class TestFailures:
         )
         assert here.states() == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
 
-    @pytest.mark.parametrize("between", [complete(), REJECTED], ids=["complete", "impossible"])
     def test_failures_in_plugin_code_do_not_count_and_are_retried(self, stage):
         def in_plugin(reason):
             return [STARTED, Finished(9.0, "failed", reason, is_plugin_error=True)]
@@ -358,6 +357,7 @@ class TestFailures:
         configs = [here.directory.trial(number).config()["training"] for number in range(5)]
         assert configs[3:] == [configs[0], configs[2]]
 
+    @pytest.mark.parametrize("between", [complete(), REJECTED], ids=["complete", "impossible"])
     def test_another_state_resets_the_count(self, stage, between):
         here = stage([failed(), failed(), between, failed(), failed()])
         assert here.run().done == 5

@@ -29,7 +29,7 @@ _HIDDEN = ("study", *_DATASET, "run_id", "model", "reason", "train_seconds", "se
 @click.option("--json", "as_json", is_flag=True, help="Every column, as JSON.")
 def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bool) -> None:
     """The trials of a study, best first, as MLflow has them."""
-    from zoo.tuning import compare
+    from zoo.tracking import compare
 
     table = compare(*studies)
     if top is not None:
