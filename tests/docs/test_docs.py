@@ -304,8 +304,8 @@ def test_images_are_small():
 @pytest.mark.parametrize(
     "command",
     [
-        "pip install -e . && zoo tune --study digits_cnn",
-        "zoo tune --study mnist_cnn",
+        "pip install -e . && zoo tune digits_cnn",
+        "zoo tune mnist_cnn",
         "pip install -e '.[test]' && pytest",
     ],
 )

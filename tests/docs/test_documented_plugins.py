@@ -68,7 +68,7 @@ def created(tmp_path_factory, zoo_command_of_module):
     run = zoo_command_of_module(*["plugins", "new", "zoo-first", "--kind", "architecture"], folder=folder)
     assert run.returncode == 0, run.stderr
     (folder / "zoo-first").rename(folder / PAGE.stem)
-    return folder, run.stdout
+    return folder, run.stdout + run.stderr
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_page_shows_output_of_list_and_show(installed, zoo_command, with_plugins
 def test_study_on_page_is_valid(installed, zoo_command, with_plugins):
     run = zoo_command("check", "bars_stack", folder=installed / PAGE.stem, env=with_plugins)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("study bars_stack: 6 trials, tpe: in order\n")
+    assert run.stdout.startswith("study bars_stack: ok (6 trials, tpe)\n")
 
 
 def test_page_shows_output_of_plugins_check(installed, zoo_command, with_plugins):
