@@ -67,7 +67,7 @@ def test_every_problem_of_every_study_is_a_line(zoo_command, study):
         "error: studies/one.toml:4: [search] trials: expected a whole number from 1, but got 0",
     ]
     assert lines[2].startswith("error: studies/two.toml:1: not TOML: ")
-    there, known = lines[3].rstrip(".").split("There is: ")
+    there, known = lines[3].rstrip(".").split("Available: ")
     assert there == "error: There is no study named 'four' in ./studies or among zoo's own. "
     assert known.split(", ") == sorted({*SHIPPED, "one", "two", "three"})
     assert len(lines) == 4
@@ -92,7 +92,7 @@ def test_a_study_that_needs_what_a_broken_plugin_has_is_told_so(zoo_command, ins
     line = run.stderr.splitlines()[1]
     assert line.startswith(
         "error: studies/mine.toml:2: [architecture] name: There is no architecture named 'res_net'. "
-        "There is: cats_and_dogs_net, conv_net, "
+        "Available: cats_and_dogs_net, conv_net, "
     )
     assert line.endswith(
         ". (Left out: Plugin 'broken' of zoo-broken 0.1 could not be loaded: "

@@ -196,7 +196,7 @@ def test_a_distribution_that_is_off_was_not_checked(check):
         ("stripe", "Nothing is registered, and no distribution with plugins is installed, as 'stripe'. "
                    "Did you mean 'stripes'?"),
         ("stripes --check contrat", "There is no check 'contrat' for this. Did you mean 'contract'?"),
-        ("stripes --check probabilities", "There is no check 'probabilities' for this. There is: "),
+        ("stripes --check probabilities", "There is no check 'probabilities' for this. Available: "),
         ("stripes --set cuont=3", "--set cuont=3: there is no parameter 'cuont'. Did you mean 'count'?"),
         ("stripes --set count", "--set count: expected KEY=VALUE, such as weights=none"),
         ("stripes --set count=many", "stripes: count: expected int, but got \"many\"."),

@@ -214,7 +214,7 @@ def test_a_study_with_mistakes_is_a_line_for_each(show, tmp_path):
     run = show("./bad.toml")
     assert run.returncode == 2
     assert run.stderr.splitlines() == [
-        "error: bad.toml:3: trials: there is no such key. There is: architecture, augmentation, dataset, "
+        "error: bad.toml:3: trials: there is no such key. Available: architecture, augmentation, dataset, "
         "objective, search, training, validation.",
         "error: bad.toml:1: [dataset] name: There is no dataset named 'digts'. Did you mean 'digits'?",
     ]

@@ -122,7 +122,7 @@ def test_the_version(zoo_command):
     ("arguments", "line"),
     [
         ("shwo", "error: There is no command 'shwo'. Did you mean 'show'?"),
-        ("xyzzy", "error: There is no command 'xyzzy'. There is: check, compare, "),
+        ("xyzzy", "error: There is no command 'xyzzy'. Available: check, compare, "),
         ("plugins chek zoo-x", "error: There is no command 'plugins chek'. "),
         ("list --jsn", "error: No such option"),
         ("list fish", "error: Invalid value for '[KIND]': 'fish' is not one of 'datasets', "),

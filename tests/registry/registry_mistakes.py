@@ -214,7 +214,7 @@ FROM_IMPORTS = {
     "says_nothing": ("raise AssertionError", " could not be loaded: AssertionError (FILE:1)"),
     "cannot_be_told": (
         "class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd",
-        " could not be loaded: Odd: (its text cannot be had: RuntimeError) (FILE:3)",
+        " could not be loaded: Odd: (no text: RuntimeError) (FILE:3)",
     ),
     "no_exception": (
         "class Odd(BaseException): ...\nraise Odd('out')",

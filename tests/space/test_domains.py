@@ -325,7 +325,7 @@ def test_narrow_float(domain, table, narrowed):
         (Float(0, 1, step=0.1), {"step": None}, r"expected steps that fall on 0 … 1 \(step 0\.1\)"),
         (Float(0, 1), {"log": True}, r"Float with log=True needs low > 0"),
         (Float(0, 1), {"low": math.nan}, r"Float's low is a finite number, but got NaN\."),
-        (Float(0, 1), {"length": 2}, r"there is no 'length' in a range\. There is: choices, high,"),
+        (Float(0, 1), {"length": 2}, r"there is no 'length' in a range\. Available: choices, high,"),
     ],
 )
 def test_narrow_float_refuses(domain, table, message):

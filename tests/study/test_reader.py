@@ -274,7 +274,7 @@ MISTAKES = {
     ),
     "unknown validation key": (
         "[validation]\nsplit = 0.2",
-        "s.toml:4: [validation] split: there is no such key. There is: folds, fraction, seed.",
+        "s.toml:4: [validation] split: there is no such key. Available: folds, fraction, seed.",
     ),
     "out of range": (
         "[training]\nmomentum = 1.5",
@@ -308,7 +308,7 @@ MISTAKES = {
     "unknown key in a range": (
         "[training]\nmomentum = { min = 0.1 }",
         "s.toml:4: [training] momentum: there is no 'min' in a range. "
-        "There is: choices, high, log, low, step.",
+        "Available: choices, high, log, low, step.",
     ),
     "empty table": (
         "[training]\nmomentum = {}",
@@ -356,7 +356,7 @@ MISTAKES = {
     "no such metric": (
         '[objective]\nmetric = "f1"\n',
         "s.toml:4: [objective] metric: expected a metric, or a list of them, but got 'f1'. "
-        "There is: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
+        "Available: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
     ),
     "no such objective among several": (
         'objective = ["val_loss", "paramters"]',
@@ -366,12 +366,12 @@ MISTAKES = {
     "an objective that is no name": (
         'objective = ["val_loss", 3]',
         "s.toml:3: objective: expected a metric, or a list of them, but got 3. "
-        "There is: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
+        "Available: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
     ),
     "no objective at all": (
         "objective = []",
         "s.toml:3: objective: expected at least one metric. "
-        "There is: val_accuracy, val_loss, accuracy, loss, parameters, latency_ms.",
+        "Available: val_accuracy, val_loss, accuracy, loss, parameters, latency_ms.",
     ),
     "one objective twice": (
         'objective = ["val_loss", "parameters", "val_loss"]',
@@ -473,7 +473,7 @@ MISTAKES = {
     "no table of its own for one of several": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\nzoom = 0.1',
         "s.toml:5: [augmentation] zoom: with several to choose from, what is said of each goes into its own "
-        "table, [augmentation.none] for one. There is: affine, none.",
+        "table, [augmentation.none] for one. Available: affine, none.",
     ),
     "a value where a table of its own goes": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\naffine = 3',
@@ -507,7 +507,7 @@ MISTAKES = {
     ),
     "a line break in a key": (
         '"a\\nb" = 3',
-        r"s.toml:3: a\nb: there is no such key. There is: architecture, augmentation, dataset, objective, "
+        r"s.toml:3: a\nb: there is no such key. Available: architecture, augmentation, dataset, objective, "
         "search, training, validation.",
     ),
 }
@@ -521,7 +521,7 @@ def test_a_mistake_is_one_line_with_its_place_and_the_likely_spelling(problems, 
 
 def test_what_has_to_be_there(problems, registry):
     assert problems("") == [
-        f's.toml: {kind}: it is missing; write {kind} = "NAME". There is: {", ".join(registry.names(kind))}.'
+        f's.toml: {kind}: it is missing; write {kind} = "NAME". Available: {", ".join(registry.names(kind))}.'
         for kind in ("dataset", "architecture")
     ]
     assert problems('dataset = { choices = ["mnist"] }\narchitecture = 3') == [
@@ -697,7 +697,7 @@ def test_a_mistake_in_an_override_is_told_as_such(problems):
         "--set training.epoch=3: there is no such parameter. Did you mean 'epochs'?",
     ]
     assert problems(PLAIN, "trials=3") == [
-        "--set trials=3: there is no such key. There is: architecture, augmentation, dataset, objective, "
+        "--set trials=3: there is no such key. Available: architecture, augmentation, dataset, objective, "
         "search, training, validation."
     ]
 

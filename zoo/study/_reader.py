@@ -171,7 +171,7 @@ class _Reader:
         value = self._document.get(kind, default)
         if value is None:
             known = ", ".join(self._registry.names(kind))
-            self._problem((kind,), f'it is missing; write {kind} = "NAME". There is: {known}.')
+            self._problem((kind,), f'it is missing; write {kind} = "NAME". Available: {known}.')
             return None
         table = dict(value) if isinstance(value, dict) else {"name": value}
         name = table.setdefault("name", None if table else default)
@@ -315,7 +315,7 @@ class _Reader:
         """What is wrong with the metrics that are searched for; "" where nothing is."""
         known = {**EPOCH_METRICS, **MODEL_METRICS}
         if not metrics:
-            return f"expected at least one metric. There is: {', '.join(known)}."
+            return f"expected at least one metric. Available: {', '.join(known)}."
         for position, metric in enumerate(metrics):
             if not isinstance(metric, str) or metric not in known:
                 hint = did_you_mean(metric if isinstance(metric, str) else "", known)
