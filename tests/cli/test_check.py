@@ -64,11 +64,11 @@ def test_every_problem_of_every_study_is_a_line(zoo_command, study):
     assert lines[:2] == [
         "error: studies/one.toml:2: [architecture] name: There is no architecture named 'convnet'. "
         "Did you mean 'conv_net'?",
-        "error: studies/one.toml:4: [search] trials: expected a whole number from 1, but got 0",
+        "error: studies/one.toml:4: [search] trials: expected an integer >= 1, got 0",
     ]
     assert lines[2].startswith("error: studies/two.toml:1: not TOML: ")
     there, known = lines[3].rstrip(".").split("Available: ")
-    assert there == "error: There is no study named 'four' in ./studies or among zoo's own. "
+    assert there == "error: There is no study named 'four' in ./studies or among the shipped studies. "
     assert known.split(", ") == sorted({*SHIPPED, "one", "two", "three"})
     assert len(lines) == 4
 

@@ -151,7 +151,7 @@ BUILT = ("pretrained --layers", "broken --layers")  # what is wrong with these c
         ("digit_cnn", "error: Nothing is registered as 'digit_cnn'. Did you mean 'digits_cnn'?"),
         (
             "no/where.toml",
-            "error: There is no study file no/where.toml. Give a path, or a name that zoo list shows.",
+            "error: There is no study file no/where.toml. Give a path, or a name from `zoo list`.",
         ),
         ("affine --layers", "error: --layers shows an architecture, but 'affine' is none."),
         ("digits_cnn --layers", "error: --layers shows an architecture, but 'digits_cnn' is none."),
@@ -214,7 +214,7 @@ def test_a_study_with_mistakes_is_a_line_for_each(show, tmp_path):
     run = show("./bad.toml")
     assert run.returncode == 2
     assert run.stderr.splitlines() == [
-        "error: bad.toml:3: trials: there is no such key. Available: architecture, augmentation, dataset, "
+        "error: bad.toml:3: trials: no such key. Available: architecture, augmentation, dataset, "
         "objective, search, training, validation.",
         "error: bad.toml:1: [dataset] name: There is no dataset named 'digts'. Did you mean 'digits'?",
     ]

@@ -130,7 +130,7 @@ def test_the_version(zoo_command):
         ("show convnet", "error: Nothing is registered as 'convnet'. Did you mean 'conv_net'?"),
         (
             "check digit_cnn",
-            "error: There is no study named 'digit_cnn' in ./studies or among zoo's own. "
+            "error: There is no study named 'digit_cnn' in ./studies or among the shipped studies. "
             "Did you mean 'digits_cnn'?",
         ),
     ],

@@ -65,8 +65,8 @@ def test_a_list_that_follows_another_needs_that_one_kept_too():
     with pytest.raises(SpaceError) as refused:
         read_space(variant(stacked, "wide", "Wide.", kernels=(5,)), positional=POSITIONAL)
     assert str(refused.value) == (
-        "wide: parameter 'kernels': it keeps its default, but is as long as 'filters', which is searched; "
-        "give 'filters' a default too."
+        "wide: parameter 'kernels': it keeps its default, but has the length of 'filters', which is "
+        "searched; give 'filters' a default too."
     )
     wide = variant(stacked, "wide", "Wide.", filters=(8, 8), kernels=(5, 5))
     space = read_space(wide, positional=POSITIONAL)

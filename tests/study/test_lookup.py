@@ -50,7 +50,8 @@ def test_another_name_and_overrides(folder, registry):
 
 def test_what_is_not_there_is_answered_with_what_is(folder):
     with pytest.raises(
-        StudyError, match=r"^There is no study named 'mines' in .* own\. Did you mean 'mine'\?$"
+        StudyError,
+        match=r"^There is no study named 'mines' in .* shipped studies\. Did you mean 'mine'\?$",
     ):
         find_study("mines", folder)
     with pytest.raises(
@@ -108,6 +109,6 @@ def test_a_byte_order_mark_is_no_part_of_the_text(folder, registry):
 
 def test_a_file_whose_name_is_no_name_for_a_study(folder, registry):
     (folder / "studies" / "my study.toml").write_text(MINE, encoding="utf-8")
-    with pytest.raises(StudyError, match="but got 'my study'; rename the file, or give a name with --name"):
+    with pytest.raises(StudyError, match="got 'my study'; rename the file, or give a name with --name"):
         load_study("my study", registry)
     assert load_study("my study", registry, name="mine").name == "mine"

@@ -73,7 +73,7 @@ def test_the_example_of_the_design(parse):
         *(40, "tpe", "hyperband", 0),
     )
     assert study.validation == {"fraction": 0.1, "seed": 0}
-    assert study.plugins() == {"keras-zoo": study.dataset_entry.version}
+    assert study.plugin_versions() == {"keras-zoo": study.dataset_entry.version}
     assert study.max_epochs() == 12
 
 
@@ -135,7 +135,7 @@ def test_several_architectures_have_a_table_each(parse):
         "pool_size": 3,
     }
     assert study.baseline("", 0).architecture.name == "res_net"
-    assert study.plugins().keys() == {"keras-zoo", "zoo-study"}
+    assert study.plugin_versions().keys() == {"keras-zoo", "zoo-study"}
 
 
 def test_a_dataset_with_parameters(parse, problems):
@@ -153,19 +153,19 @@ def test_a_dataset_with_parameters(parse, problems):
     # Parallel lists stay parallel.
     assert parse(table, "dataset.sides=[1,2,3]").dataset.parameters["crops"] == (1, 1, 1)
     assert problems(table.replace('path = "pictures"\n', "")) == [
-        "s.toml:1: [dataset] path: it has no default and has to be given: str"
+        "s.toml:1: [dataset] path: it has no default; give it a value: str"
     ]
     assert problems(table.replace("64", "{ low = 8, high = 64 }")) == [
-        "s.toml:4: [dataset] image_size: a dataset's parameters are set, not searched; give one value"
+        "s.toml:4: [dataset] image_size: the parameters of a dataset cannot be searched; give one value"
     ]
     assert problems(table.replace('"pictures"', "{ choices = [3] }")) == [
-        "s.toml:3: [dataset] path: it is set, not searched: expected str, but got a table."
+        "s.toml:3: [dataset] path: the parameters of a dataset cannot be searched; give one value"
     ]
     assert problems(table.replace("image_size = 64", "count = { low = 60, high = 70 }")) == [
-        "s.toml:4: [dataset] count: a dataset's parameters are set, not searched; give one value"
+        "s.toml:4: [dataset] count: the parameters of a dataset cannot be searched; give one value"
     ]
     assert problems(table.replace("64", "7")) == [
-        "s.toml:4: [dataset] image_size: expected 8 … 256, but got 7. Did you mean 8?"
+        "s.toml:4: [dataset] image_size: expected 8 … 256, got 7. Did you mean 8?"
     ]
 
 
@@ -236,7 +236,7 @@ def test_of_fraction_and_folds_an_override_sets_the_other_aside(parse, problems)
     assert parse(fraction, "validation.folds=3").validation == {"folds": 3, "seed": 0}
     assert parse(folds, "validation.fraction=0.5").validation == {"fraction": 0.5, "seed": 0}
     assert problems(PLAIN, "validation.fraction=0.5", "validation.folds=3") == [
-        "--set validation.folds=3: a study has fraction or folds, not both; leave out one of them"
+        "--set validation.folds=3: a study has fraction or folds; remove one of them"
     ]
 
 
@@ -247,8 +247,8 @@ def test_several_objectives_by_override_set_the_files_pruner_aside(parse, proble
     assert parse(text, several.replace("=", ".metric=", 1)).search.pruner == "none"
     assert parse(text, "objective=val_loss").search.pruner == "median"
     assert problems(text, several, "search.pruner=hyperband") == [
-        "--set search.pruner=hyperband: 'hyperband' judges by one objective, but there are 2; "
-        'with several nothing is pruned: leave it out, or write "none"'
+        "--set search.pruner=hyperband: 'hyperband' supports one objective, but the study has 2; "
+        'remove the key, or write "none"'
     ]
 
 
@@ -262,110 +262,109 @@ def test_a_budget_of_parameters(parse):
 MISTAKES = {
     "unknown key": (
         "[trainning]\nepochs = 3",
-        "s.toml:3: trainning: there is no such key. Did you mean 'training'?",
+        "s.toml:3: trainning: no such key. Did you mean 'training'?",
     ),
     "unknown parameter": (
         "[training]\nlearning-rate = 0.1",
-        "s.toml:4: [training] learning-rate: there is no such parameter. Did you mean 'learning_rate'?",
+        "s.toml:4: [training] learning-rate: no such parameter. Did you mean 'learning_rate'?",
     ),
     "unknown search key": (
         "[search]\nTrials = 3",
-        "s.toml:4: [search] Trials: there is no such key. Did you mean 'trials'?",
+        "s.toml:4: [search] Trials: no such key. Did you mean 'trials'?",
     ),
     "unknown validation key": (
         "[validation]\nsplit = 0.2",
-        "s.toml:4: [validation] split: there is no such key. Available: folds, fraction, seed.",
+        "s.toml:4: [validation] split: no such key. Available: folds, fraction, seed.",
     ),
     "out of range": (
         "[training]\nmomentum = 1.5",
-        "s.toml:4: [training] momentum: expected 0 … 0.99, but got 1.5. Did you mean 0.99?",
+        "s.toml:4: [training] momentum: expected 0 … 0.99, got 1.5. Did you mean 0.99?",
     ),
     "wrong type": (
         '[training]\nepochs = "many"',
-        's.toml:4: [training] epochs: expected 1 … 1000, but got "many".',
+        's.toml:4: [training] epochs: expected 1 … 1000, got "many".',
     ),
     "no such option": (
         '[training]\noptimizer = "adamm"',
         's.toml:4: [training] optimizer: expected "adam" | "adamw" | "nadam" | "rmsprop" | "sgd", '
-        'but got "adamm". Did you mean "adam"?',
+        'got "adamm". Did you mean "adam"?',
     ),
     "empty choices": (
         "[training]\noptimizer = { choices = [] }",
-        "s.toml:4: [training] optimizer: choices is a list of at least one value, but got [].",
+        "s.toml:4: [training] optimizer: choices must be a list with at least one value, got [].",
     ),
     "equal choices": (
         "[training]\nbatch_size = { choices = [32, 32] }",
-        "s.toml:4: [training] batch_size: choices have to differ, but 32 equals 32.",
+        "s.toml:4: [training] batch_size: choices must differ, but 32 equals 32.",
     ),
     "range outside the author's": (
         "[training]\nlearning_rate = { low = 1e-7, high = 0.1 }",
-        "s.toml:4: [training] learning_rate: expected a range inside 1e-05 … 1 (log), but got 1e-07 … 0.1.",
+        "s.toml:4: [training] learning_rate: expected a range inside 1e-05 … 1 (log), got 1e-07 … 0.1.",
     ),
     "range upside down": (
         "[training]\nmomentum = { low = 0.9, high = 0.1 }",
-        "s.toml:4: [training] momentum: expected a range inside 0 … 0.99, but got 0.9 … 0.1.",
+        "s.toml:4: [training] momentum: expected a range inside 0 … 0.99, got 0.9 … 0.1.",
     ),
     "unknown key in a range": (
         "[training]\nmomentum = { min = 0.1 }",
-        "s.toml:4: [training] momentum: there is no 'min' in a range. "
+        "s.toml:4: [training] momentum: no such key 'min' in a range. "
         "Available: choices, high, log, low, step.",
     ),
     "empty table": (
         "[training]\nmomentum = {}",
         "s.toml:4: [training] momentum: the table is empty; expected low, high or choices inside 0 … 0.99.",
     ),
-    "no table": ("training = 3", "s.toml:3: training: expected a table [training], but got 3"),
+    "no table": ("training = 3", "s.toml:3: training: expected a table [training], got 3"),
     "no trials": (
         "[search]\ntrials = 0",
-        "s.toml:4: [search] trials: expected a whole number from 1, but got 0",
+        "s.toml:4: [search] trials: expected an integer >= 1, got 0",
     ),
     "trials yes": (
         "[search]\ntrials = true",
-        "s.toml:4: [search] trials: expected a whole number from 1, but got True",
+        "s.toml:4: [search] trials: expected an integer >= 1, got true",
     ),
     "no such sampler": (
         '[search]\nsampler = "tpee"',
-        "s.toml:4: [search] sampler: there is no sampler 'tpee'. Did you mean 'tpe'?",
+        "s.toml:4: [search] sampler: there is no sampler \"tpee\". Did you mean 'tpe'?",
     ),
     "no such pruner": (
         '[search]\npruner = "hyper band"',
-        "s.toml:4: [search] pruner: there is no pruner 'hyper band'. Did you mean 'hyperband'?",
+        "s.toml:4: [search] pruner: there is no pruner \"hyper band\". Did you mean 'hyperband'?",
     ),
     "negative seed": (
         "[search]\nseed = -1",
-        "s.toml:4: [search] seed: expected a whole number from 0 to 4294967295, but got -1",
+        "s.toml:4: [search] seed: expected an integer from 0 to 4294967295, got -1",
     ),
     "a seed that no sampler takes": (
         "[search]\nseed = 99999999999",
-        "s.toml:4: [search] seed: expected a whole number from 0 to 4294967295, but got 99999999999",
+        "s.toml:4: [search] seed: expected an integer from 0 to 4294967295, got 99999999999",
     ),
     "a share that no float holds": (
         f"[validation]\nfraction = 1{'0' * 400}",
-        "s.toml:4: [validation] fraction: expected a share between 0 and 1, both excluded, "
-        f"but got 1{'0' * 400}",
+        f"s.toml:4: [validation] fraction: expected a number > 0 and < 1, got 1{'0' * 400}",
     ),
     "all held out": (
         "[validation]\nfraction = 1",
-        "s.toml:4: [validation] fraction: expected a share between 0 and 1, both excluded, but got 1",
+        "s.toml:4: [validation] fraction: expected a number > 0 and < 1, got 1",
     ),
     "no such objective": (
         'objective = "val_acuracy"',
-        "s.toml:3: objective: expected a metric, or a list of them, but got 'val_acuracy'. "
+        's.toml:3: objective: expected a metric, or a list of them, got "val_acuracy". '
         "Did you mean 'val_accuracy'?",
     ),
     "no such metric": (
         '[objective]\nmetric = "f1"\n',
-        "s.toml:4: [objective] metric: expected a metric, or a list of them, but got 'f1'. "
+        's.toml:4: [objective] metric: expected a metric, or a list of them, got "f1". '
         "Available: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
     ),
     "no such objective among several": (
         'objective = ["val_loss", "paramters"]',
-        "s.toml:3: objective: expected a metric, or a list of them, but got 'paramters'. "
+        's.toml:3: objective: expected a metric, or a list of them, got "paramters". '
         "Did you mean 'parameters'?",
     ),
     "an objective that is no name": (
         'objective = ["val_loss", 3]',
-        "s.toml:3: objective: expected a metric, or a list of them, but got 3. "
+        "s.toml:3: objective: expected a metric, or a list of them, got 3. "
         "Available: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
     ),
     "no objective at all": (
@@ -375,75 +374,76 @@ MISTAKES = {
     ),
     "one objective twice": (
         'objective = ["val_loss", "parameters", "val_loss"]',
-        "s.toml:3: objective: each objective is there once, but 'val_loss' is there twice",
+        "s.toml:3: objective: 'val_loss' occurs twice; list each objective once",
     ),
     "an objective that says nothing": (
         'objective = "parameters"',
-        "s.toml:3: objective: 'parameters' alone says nothing of how well a network learned; "
+        's.toml:3: objective: no objective measures how well a network learned, got ["parameters"]; '
         "add one of val_accuracy, val_loss, accuracy, loss",
     ),
     "two objectives that say nothing": (
         'objective = ["parameters", "latency_ms"]',
-        "s.toml:3: objective: these alone say nothing of how well a network learned; "
+        "s.toml:3: objective: no objective measures how well a network learned, "
+        'got ["parameters", "latency_ms"]; '
         "add one of val_accuracy, val_loss, accuracy, loss",
     ),
     "too few directions": (
         '[objective]\nmetric = ["val_loss", "parameters"]\ndirection = ["minimize"]\n',
-        "s.toml:5: [objective] direction: expected a list of 2, a direction for each metric, "
-        "but got a list of 1",
+        "s.toml:5: [objective] direction: expected a list of 2 directions, one for each metric, "
+        'got ["minimize"]',
     ),
     "one direction for several": (
         '[objective]\nmetric = ["val_loss", "parameters"]\ndirection = "minimize"\n',
-        "s.toml:5: [objective] direction: expected a list of 2, a direction for each metric, "
-        "but got 'minimize'",
+        "s.toml:5: [objective] direction: expected a list of 2 directions, one for each metric, "
+        'got "minimize"',
     ),
     "a bad direction among several": (
         '[objective]\nmetric = ["val_loss", "parameters"]\ndirection = ["minimize", "down"]\n',
-        "s.toml:5: [objective] direction: expected maximize or minimize, but got 'down'",
+        's.toml:5: [objective] direction: expected "maximize" or "minimize", got "down"',
     ),
     "several directions for one": (
         'objective = { metric = "val_loss", direction = ["minimize", "minimize"] }',
-        "s.toml:3: [objective] direction: expected maximize or minimize, but got ['minimize', 'minimize']",
+        's.toml:3: [objective] direction: expected "maximize" or "minimize", got ["minimize", "minimize"]',
     ),
     "a pruner for several": (
         'objective = ["val_loss", "parameters"]\n[search]\npruner = "median"',
-        "s.toml:5: [search] pruner: 'median' judges by one objective, but there are 2; "
-        'with several nothing is pruned: leave it out, or write "none"',
+        "s.toml:5: [search] pruner: 'median' supports one objective, but the study has 2; "
+        'remove the key, or write "none"',
     ),
     "a sampler for one objective": (
         'objective = ["val_loss", "parameters"]\n[search]\nsampler = "cmaes"',
-        "s.toml:5: [search] sampler: 'cmaes' searches for one objective, but there are 2. "
-        "For several there is: tpe, random, grid, nsga2.",
+        "s.toml:5: [search] sampler: 'cmaes' supports one objective, but the study has 2; "
+        "use one of tpe, random, grid, nsga2",
     ),
     "another sampler for one objective": (
         'objective = ["val_loss", "parameters", "accuracy"]\n[search]\nsampler = "gp"',
-        "s.toml:5: [search] sampler: 'gp' searches for one objective, but there are 3. "
-        "For several there is: tpe, random, grid, nsga2.",
+        "s.toml:5: [search] sampler: 'gp' supports one objective, but the study has 3; "
+        "use one of tpe, random, grid, nsga2",
     ),
     "no room at all": (
         "[search]\nmax_parameters = 0",
-        "s.toml:4: [search] max_parameters: expected a whole number from 1, but got 0",
+        "s.toml:4: [search] max_parameters: expected an integer >= 1, got 0",
     ),
     "one fold": (
         "[validation]\nfolds = 1",
-        "s.toml:4: [validation] folds: expected a whole number from 2, but got 1; "
-        "without folds, fraction says what is held out",
+        "s.toml:4: [validation] folds: expected an integer >= 2, got 1; "
+        "for a single validation split, write fraction",
     ),
     "half a fold": (
         "[validation]\nfolds = 2.5",
-        "s.toml:4: [validation] folds: expected a whole number from 2, but got 2.5",
+        "s.toml:4: [validation] folds: expected an integer >= 2, got 2.5",
     ),
     "both fraction and folds": (
         "[validation]\nfraction = 0.1\nfolds = 5",
-        "s.toml:5: [validation] folds: a study has fraction or folds, not both; leave out one of them",
+        "s.toml:5: [validation] folds: a study has fraction or folds; remove one of them",
     ),
     "bad direction": (
         'objective.direction = "up"',
-        "s.toml:3: [objective] direction: expected maximize or minimize, but got 'up'",
+        's.toml:3: [objective] direction: expected "maximize" or "minimize", got "up"',
     ),
     "unknown key of the objective": (
         'objective.metrics = "loss"',
-        "s.toml:3: [objective] metrics: there is no such key. Did you mean 'metric'?",
+        "s.toml:3: [objective] metrics: no such key. Did you mean 'metric'?",
     ),
     "no name": (
         "[augmentation]\nrotation = 3",
@@ -451,16 +451,16 @@ MISTAKES = {
     ),
     "empty name choices": (
         "[augmentation]\nname = { choices = [] }",
-        "s.toml:4: [augmentation] name: choices is a list of at least one name",
+        "s.toml:4: [augmentation] name: choices must be a list with at least one name, got []",
     ),
     "one name twice": (
         '[augmentation]\nname = { choices = ["none", "none"] }',
-        "s.toml:4: [augmentation] name: choices differ from each other, but one is there twice",
+        "s.toml:4: [augmentation] name: choices must differ, but 'none' occurs twice",
     ),
     "a list of names": (
         'augmentation = ["none", "affine"]',
-        's.toml:3: [augmentation] name: expected a name, or { choices = ["…", "…"] }, '
-        "but got ['none', 'affine']",
+        's.toml:3: [augmentation] name: expected a name, got ["none", "affine"]; '
+        'to search several, write name = { choices = ["none", "affine"] } in [augmentation]',
     ),
     "unknown name": (
         'augmentation = "afine"',
@@ -472,42 +472,42 @@ MISTAKES = {
     ),
     "no table of its own for one of several": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\nzoom = 0.1',
-        "s.toml:5: [augmentation] zoom: with several to choose from, what is said of each goes into its own "
-        "table, [augmentation.none] for one. Available: affine, none.",
+        "s.toml:5: [augmentation] zoom: with several augmentations, each has a table of its own for "
+        "its parameters, such as [augmentation.none]. Available: affine, none.",
     ),
     "a value where a table of its own goes": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\naffine = 3',
-        "s.toml:5: [augmentation] affine: expected a table [augmentation.affine], but got 3",
+        "s.toml:5: [augmentation] affine: expected a table [augmentation.affine], got 3",
     ),
     "mistake in a table of its own": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\n[augmentation.affine]\n\nzom = 0.1',
-        "s.toml:7: [augmentation.affine] zom: there is no such parameter. Did you mean 'zoom'?",
+        "s.toml:7: [augmentation.affine] zom: no such parameter. Did you mean 'zoom'?",
     ),
     "a table of one that is not among the choices": (
         '[augmentation]\nname = { choices = ["none", "flips"] }\n[augmentation.affine]\nzzz = 1',
-        "s.toml:5: [augmentation] affine: it is not among the augmentations that are chosen; "
+        "s.toml:5: [augmentation] affine: the study does not use this augmentation; "
         "add 'affine' to the choices of name, or remove its table",
     ),
     "a table of one that is not chosen": (
         '[augmentation]\nname = "none"\n[augmentation.affine]\nzzz = 1',
-        "s.toml:5: [augmentation] affine: it is not among the augmentations that are chosen; "
+        "s.toml:5: [augmentation] affine: the study does not use this augmentation; "
         "add 'affine' to the choices of name, or remove its table",
     ),
     "the same key in both tables of the only one": (
         '[augmentation]\nname = "affine"\nrotation = 3.0\n[augmentation.affine]\nrotation = 5.0',
-        "s.toml:7: [augmentation.affine] rotation: it is in [augmentation] too; leave out one of them",
+        "s.toml:7: [augmentation.affine] rotation: it is in [augmentation] too; remove one of them",
     ),
     "a date": (
         "[training]\nmomentum = 2024-02-03",
-        "s.toml:4: [training] momentum: expected 0 … 0.99, but got datetime.date(2024, 2, 3).",
+        "s.toml:4: [training] momentum: expected 0 … 0.99, got datetime.date(2024, 2, 3).",
     ),
     "not a number": (
         "[training]\nmomentum = nan",
-        "s.toml:4: [training] momentum: expected 0 … 0.99, but got NaN.",
+        "s.toml:4: [training] momentum: expected 0 … 0.99, got NaN.",
     ),
     "a line break in a key": (
         '"a\\nb" = 3',
-        r"s.toml:3: a\nb: there is no such key. Available: architecture, augmentation, dataset, objective, "
+        r"s.toml:3: a\nb: no such key. Available: architecture, augmentation, dataset, objective, "
         "search, training, validation.",
     ),
 }
@@ -519,6 +519,55 @@ def test_a_mistake_is_one_line_with_its_place_and_the_likely_spelling(problems, 
     assert problems(PLAIN + text) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        (
+            "training.batch_size=[32, 64]",
+            "expected 16 … 1024 (log), got [32, 64]. To search the range, write { low = 32, high = 64 }; "
+            "for these two values { choices = [32, 64] }.",
+        ),
+        (
+            "training.momentum=[0.5, 0.7, 0.9]",
+            "expected 0 … 0.99, got [0.5, 0.7, 0.9]. "
+            "To search several values, write { choices = [0.5, 0.7, 0.9] }.",
+        ),
+        (
+            "training.momentum=[0.9, 0.5]",
+            "expected 0 … 0.99, got [0.9, 0.5]. To search several values, write { choices = [0.9, 0.5] }.",
+        ),
+        (
+            "training.optimizer=['sgd', 'adam']",
+            'expected "adam" | "adamw" | "nadam" | "rmsprop" | "sgd", got ["sgd", "adam"]. '
+            'To search several values, write { choices = ["sgd", "adam"] }.',
+        ),
+        (
+            "architecture.padding=['same', 'some']",
+            'expected "same" | "valid", got ["same", "some"]. '
+            "To search several values, write { choices = […] }.",
+        ),
+        (
+            "architecture.filters=[[32], [32, 64]]",
+            "expected 8 … 128 (log), got [32]. "
+            "To search several values, write { choices = [[32], [32, 64]] }.",
+        ),
+        (
+            "architecture.filters=[4, 4]",
+            "expected 8 … 128 (log), got 4. Did you mean 8?",
+        ),
+    ],
+)
+def test_list_in_place_of_a_search_says_how_to_search(problems, setting, hint):
+    assert problems(PLAIN, setting) == [f"--set {setting}: {hint}"]
+
+
+def test_list_for_a_dataset_parameter_has_no_search_hint(problems):
+    folder = "[dataset]\nname = 'photo_folder'\npath = 'x'\n[architecture]\nname = 'conv_net'"
+    assert problems(folder, "dataset.image_size=[32, 64]") == [
+        "--set dataset.image_size=[32, 64]: expected 8 … 256, got [32, 64]."
+    ]
+
+
 def test_what_has_to_be_there(problems, registry):
     assert problems("") == [
         f's.toml: {kind}: it is missing; write {kind} = "NAME". Available: {", ".join(registry.names(kind))}.'
@@ -526,7 +575,7 @@ def test_what_has_to_be_there(problems, registry):
     ]
     assert problems('dataset = { choices = ["mnist"] }\narchitecture = 3') == [
         "s.toml:1: [dataset] name: expected a name",
-        's.toml:2: [architecture] name: expected a name, or { choices = ["…", "…"] }, but got 3',
+        's.toml:2: [architecture] name: expected a name, or { choices = ["…", "…"] }, got 3',
     ]
 
 
@@ -555,14 +604,18 @@ def test_several_mistakes_are_told_at_once_in_the_order_of_the_reader(problems):
         sampler = "best"
     """)
     assert [
-        line.partition(": there")[0].partition(": There")[0].partition(": expected")[0] for line in found
+        line.partition(": there")[0]
+        .partition(": no such")[0]
+        .partition(": There")[0]
+        .partition(": expected")[0]
+        for line in found
     ] == [
         "s.toml:3: objectiv",
         "s.toml:2: [dataset] name",
+        "s.toml:6: [architecture] name",
         "s.toml:8: [architecture.conv_net] dropout",
         "s.toml:9: [architecture.conv_net] filter",
         "s.toml:10: [architecture.conv_net] kernel_size",
-        "s.toml:6: [architecture] name",
         "s.toml:16: [training] weight_decay",
         "s.toml:17: [training] momentum",
         "s.toml:18: [training] batch_size",
@@ -574,16 +627,16 @@ def test_several_mistakes_are_told_at_once_in_the_order_of_the_reader(problems):
 def test_a_pinned_list_and_the_one_it_follows_have_to_agree(parse, problems):
     start = 'dataset = "digits"\n[architecture]\nname = "res_net"\n'
     assert problems(f"{start}kernels = [3, 3, 5]") == [
-        "s.toml:4: [architecture] kernels: it is as long as 'filters', so pin 'filters' to 3 items too, or "
-        "search both."
+        "s.toml:4: [architecture] kernels: it has the length of 'filters', so fix 'filters' to 3 items too, "
+        "or search both."
     ]
     assert problems(f"{start}kernels = [3, 4]\nfilters = 30") == [
-        "s.toml:4: [architecture] kernels: expected 3 | 5, but got 4.",
+        "s.toml:4: [architecture] kernels: expected 3 | 5, got 4.",
         "s.toml:5: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), "
-        "but got 30. Did you mean [30]?",
+        "got 30. Did you mean [30]?",
     ]
     assert problems(f"{start}filters = 3") == [
-        "s.toml:4: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), but got 3."
+        "s.toml:4: [architecture] filters: expected a list of 1 … 4 items, each 8 … 128 (log), got 3."
     ]
     followed = parse(f"{start}filters = [8, 8, 8]").baseline("", 0).architecture.parameters
     assert followed["kernels"] == (3, 3, 3)
@@ -611,7 +664,7 @@ def test_a_text_that_is_not_toml_is_told_with_its_line(problems, text, expected)
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", ".hidden", "ü"])
 def test_a_name_that_makes_no_folder_is_refused(parse, name):
-    with pytest.raises(StudyError, match=r"a study's name is letters, digits.*--name"):
+    with pytest.raises(StudyError, match=r"a study's name consists of letters, digits.*--name"):
         parse(PLAIN, name=name)
 
 
@@ -693,11 +746,11 @@ def test_an_override_without_key_or_value_is_refused(problems, override):
 
 def test_a_mistake_in_an_override_is_told_as_such(problems):
     assert problems(PLAIN + "[training]\nepochs = 3", "training.epochs=0", "training.epoch=3") == [
-        "--set training.epochs=0: expected 1 … 1000, but got 0. Did you mean 1?",
-        "--set training.epoch=3: there is no such parameter. Did you mean 'epochs'?",
+        "--set training.epochs=0: expected 1 … 1000, got 0. Did you mean 1?",
+        "--set training.epoch=3: no such parameter. Did you mean 'epochs'?",
     ]
     assert problems(PLAIN, "trials=3") == [
-        "--set trials=3: there is no such key. Available: architecture, augmentation, dataset, objective, "
+        "--set trials=3: no such key. Available: architecture, augmentation, dataset, objective, "
         "search, training, validation."
     ]
 
@@ -712,10 +765,10 @@ def test_of_two_tables_for_the_only_one_an_override_beats_the_file(parse, proble
     assert dropout(text, "architecture.conv_net.dropout=0.1") == 0.1
     assert (dropout(own), dropout(own, "architecture.dropout=0.1")) == (0.3, 0.1)
     assert problems(text, "architecture.conv_net.dropout=9") == [
-        "--set architecture.conv_net.dropout=9: expected 0 … 0.6, but got 9. Did you mean 0.6?"
+        "--set architecture.conv_net.dropout=9: expected 0 … 0.6, got 9. Did you mean 0.6?"
     ]
     assert problems(own.replace("0.3", "9")) == [
-        "s.toml:5: [architecture.conv_net] dropout: expected 0 … 0.6, but got 9. Did you mean 0.6?"
+        "s.toml:5: [architecture.conv_net] dropout: expected 0 … 0.6, got 9. Did you mean 0.6?"
     ]
 
 
@@ -729,8 +782,8 @@ def test_search_settings_from_the_command_line(parse):
     with pytest.raises(StudyError) as refused:
         study.with_search(trials=0, sampler="gird")
     assert str(refused.value).splitlines() == [
-        "--trials: expected a whole number from 1, but got 0",
-        "--sampler: there is no sampler 'gird'. Did you mean 'grid'?",
+        "--trials: expected an integer >= 1, got 0",
+        "--sampler: there is no sampler \"gird\". Did you mean 'grid'?",
     ]
     several = parse('objective = ["val_loss", "parameters"]\n' + PLAIN)
     assert several.with_search(pruner="none", sampler="nsga2").search.pruner == "none"

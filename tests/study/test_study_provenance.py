@@ -100,7 +100,7 @@ def test_a_trial_names_the_plugins_it_uses_and_no_other(registry, dataset, chose
 
 def test_a_study_names_all_that_any_trial_may_use(registry):
     study = parse_study(STUDY.replace("{dataset}", "one"), registry, "example")
-    assert study.plugins() == {
+    assert study.plugin_versions() == {
         **OURS,
         "zoo-one": "1.0",
         "zoo-two_net": "2.0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.study._places import Places
+from zoo.study._source_lines import SourceLines
 
 TEXT = """\
 # a comment, then an empty line
@@ -58,13 +58,16 @@ key = 1
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_the_line_of_a_key(keys, place, newline):
-    assert Places("s.toml", TEXT.replace("\n", newline)).of(*keys.split()) == place
+    assert SourceLines("s.toml", TEXT.replace("\n", newline)).place(tuple(keys.split())) == place
 
 
 def test_a_quoted_key():
-    assert Places("s.toml", TEXT).of("architecture", "quoted key") == "s.toml:11: [architecture] quoted key"
+    assert (
+        SourceLines("s.toml", TEXT).place(("architecture", "quoted key"))
+        == "s.toml:11: [architecture] quoted key"
+    )
 
 
 def test_lines_are_counted_as_editors_count_them():
     text = 'note = "\u2028 and \x85"\nkey = 1\n'
-    assert Places("s.toml", text).of("key") == "s.toml:2: key"
+    assert SourceLines("s.toml", text).place(("key",)) == "s.toml:2: key"
