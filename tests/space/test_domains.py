@@ -28,18 +28,18 @@ from zoo.space import Choice, Float, Int, List, Plain, Setting
 domains = items | lists()
 
 
-# What every domain promises
+# Properties of every domain
 
 
 @given(st.data(), domains)
-def test_what_is_sampled_is_a_member_and_is_left_alone_by_clip(data, domain):
+def test_sampled_value_is_a_member_and_unchanged_by_clip(data, domain):
     value = domain.sample("x", Drawn(data.draw))
     assert domain.check(value) == value
     assert domain.clip(value) == value
 
 
 @given(st.data(), domains)
-def test_encode_tells_what_to_answer_for_a_value(data, domain):
+def test_encode_makes_sample_return_the_value(data, domain):
     suggester = Drawn(data.draw)
     value = domain.sample("x", suggester)
     answers = domain.encode("x", value)
@@ -48,7 +48,7 @@ def test_encode_tells_what_to_answer_for_a_value(data, domain):
 
 
 @given(st.data(), domains)
-def test_a_member_survives_json(data, domain):
+def test_member_survives_json(data, domain):
     value = data.draw(members(domain))
     again = domain.check(json.loads(json.dumps(value)))
     assert again == value
@@ -56,7 +56,7 @@ def test_a_member_survives_json(data, domain):
 
 
 @given(st.data(), domains)
-def test_a_narrowed_domain_stays_inside(data, domain):
+def test_narrowed_domain_stays_inside_the_original(data, domain):
     narrowed = domain.narrow(data.draw(tables(domain)))
     value = data.draw(members(narrowed))
     assert domain.check(value) == value
@@ -73,7 +73,7 @@ def test_listed_values_are_members_and_differ(domain):
 
 
 @given(domains)
-def test_domains_describe_themselves_and_travel(domain):
+def test_domain_has_json_and_text_and_pickles(domain):
     json.dumps(domain.as_json())
     assert str(domain)
     assert pickle.loads(pickle.dumps(domain)) == domain
@@ -90,7 +90,7 @@ def test_clip_finds_the_nearest_member(domain, value):
 
 
 @given(items, scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.text(), scalars, max_size=1))
-def test_check_answers_or_raises_a_space_error_of_one_line(domain, value):
+def test_check_returns_or_raises_a_one_line_space_error(domain, value):
     try:
         checked = domain.check(value)
     except SpaceError as error:
@@ -142,7 +142,7 @@ def test_int_passes_its_range_to_the_suggester():
         ({1, 2}, r"got \{1, 2\}\.$"),
     ],
 )
-def test_int_refuses(value, message):
+def test_int_check_rejects_other_values(value, message):
     with pytest.raises(SpaceError, match=message):
         Int(8, 128, step=8).check(value)
 
@@ -161,7 +161,7 @@ def test_int_refuses(value, message):
         (lambda: Int(1, 9, log=True, step=2), r"Int takes either log or step, .* log=True and step=2\."),
     ],
 )
-def test_int_that_cannot_be(make, message):
+def test_invalid_int_is_rejected(make, message):
     with pytest.raises(SpaceError, match=message):
         make()
 
@@ -181,7 +181,7 @@ def test_int_that_cannot_be(make, message):
         (Int(1, 2, when={"a": 1}), {"choices": [1]}, Choice(1, when={"a": 1})),
     ],
 )
-def test_narrow_int(domain, table, narrowed):
+def test_int_narrows_to_a_table(domain, table, narrowed):
     assert domain.narrow(table) == narrowed
 
 
@@ -214,7 +214,7 @@ def test_narrow_int(domain, table, narrowed):
         ),
     ],
 )
-def test_narrow_int_refuses(domain, table, message):
+def test_int_rejects_invalid_tables(domain, table, message):
     with pytest.raises(SpaceError, match=message):
         domain.narrow(table)
 
@@ -222,7 +222,7 @@ def test_narrow_int_refuses(domain, table, message):
 # Float
 
 
-def test_float_bounds_are_inclusive_and_whole_numbers_will_do():
+def test_float_bounds_are_inclusive_and_accept_integers():
     assert [Float(0, 1).check(value) for value in (0, 0.5, 1)] == [0.0, 0.5, 1.0]
     assert type(Float(0, 1).check(1)) is float
     assert Float(0, 1) == Float(0.0, 1.0)
@@ -240,12 +240,12 @@ def test_float_high_falls_on_a_step():
     assert Float(0, 1, step=2) == Float(0, 0, step=2)
 
 
-def test_float_lists_its_values_only_if_they_are_few():
+def test_float_without_step_lists_no_values():
     assert Float(0, 1).values() is None
     assert Float(0.5, 0.5).values() == [0.5]
 
 
-def test_float_makes_no_value_before_it_is_asked_for():
+def test_float_values_are_computed_on_access():
     values = Float(0, 1, step=1e-12).values()
     assert len(values) == 10**12 + 1
     assert (values[3], values[-1], values[1:3]) == (3e-12, 1.0, [1e-12, 2e-12])
@@ -253,7 +253,7 @@ def test_float_makes_no_value_before_it_is_asked_for():
         values[10**13]
 
 
-def test_float_prints_short_and_exact():
+def test_float_text_is_short_and_exact():
     assert str(Float(1e-5, 0.1, log=True)) == "1e-05 … 0.1 (log)"
     assert str(Float(0, 1_000_001)) == "0 … 1000001"
     assert str(Float(0, 1, step=0.25)) == "0 … 1 (step 0.25)"
@@ -272,12 +272,12 @@ def test_float_prints_short_and_exact():
         ("0.5", r'got "0\.5"\.$'),
     ],
 )
-def test_float_refuses(value, message):
+def test_float_check_rejects_other_values(value, message):
     with pytest.raises(SpaceError, match=message):
         Float(0, 1, step=0.1).check(value)
 
 
-def test_float_refuses_what_lies_next_to_its_bound():
+def test_float_check_rejects_the_next_float_above_high():
     with pytest.raises(SpaceError, match="expected 0 … 1"):
         Float(0, 1).check(math.nextafter(1, 2))
 
@@ -298,7 +298,7 @@ def test_float_refuses_what_lies_next_to_its_bound():
         (lambda: Float(1, 2, log=True, step=1), r"Float takes either log or step, .* step=1\.0\."),
     ],
 )
-def test_float_that_cannot_be(make, message):
+def test_invalid_float_is_rejected(make, message):
     with pytest.raises(SpaceError, match=message):
         make()
 
@@ -315,7 +315,7 @@ def test_float_that_cannot_be(make, message):
         (Float(0, 1), {"choices": [0, 0.5]}, Choice(0.0, 0.5)),
     ],
 )
-def test_narrow_float(domain, table, narrowed):
+def test_float_narrows_to_a_table(domain, table, narrowed):
     assert domain.narrow(table) == narrowed
 
 
@@ -331,7 +331,7 @@ def test_narrow_float(domain, table, narrowed):
         (Float(0, 1), {"length": 2}, r"no such key 'length' in a range\. Available: choices, high,"),
     ],
 )
-def test_narrow_float_refuses(domain, table, message):
+def test_float_rejects_invalid_tables(domain, table, message):
     with pytest.raises(SpaceError, match=message):
         domain.narrow(table)
 
@@ -339,7 +339,7 @@ def test_narrow_float_refuses(domain, table, message):
 # Choice
 
 
-def test_choice_gives_back_the_option_in_its_own_type():
+def test_choice_check_returns_the_option_with_its_type():
     assert type(Choice(1.0, 2.0).check(1)) is float
     assert type(Choice(1, 2).check(1.0)) is int
     assert Choice(True, 3).check(True) is True
@@ -358,7 +358,7 @@ def test_choice_gives_back_the_option_in_its_own_type():
         (Choice(True, False), "true", r'got "true"\. Did you mean true\?'),
     ],
 )
-def test_choice_refuses(domain, value, message):
+def test_choice_check_rejects_other_values(domain, value, message):
     with pytest.raises(SpaceError, match=message):
         domain.check(value)
 
@@ -383,7 +383,7 @@ def test_choice_refuses(domain, value, message):
         ),
     ],
 )
-def test_choice_that_cannot_be(make, message):
+def test_invalid_choice_is_rejected(make, message):
     with pytest.raises(SpaceError, match=message):
         make()
 
@@ -391,14 +391,14 @@ def test_choice_that_cannot_be(make, message):
 # List
 
 
-def test_list_holds_tuples_of_its_lengths():
+def test_list_check_returns_tuples():
     domain = List(Int(8, 128), (1, 2))
     assert domain.check([8, 128]) == (8, 128)
     assert List(Int(1, 2), 3) == List(Int(1, 2), (3, 3)) == List(Int(1, 2), [3, 3])
     assert domain.values() is None
 
 
-def test_list_of_a_fixed_length_is_not_asked_for_its_length():
+def test_fixed_length_is_not_suggested():
     suggester = Random(0)
     assert len(List(Int(1, 9), 2).sample("sides", suggester)) == 2
     assert suggester.asked.keys() == {"sides.0", "sides.1"}
@@ -417,7 +417,7 @@ def test_list_clips_its_items_then_its_length(value, clipped):
     assert List(Int(8, 128), (2, 3)).clip(value) == clipped
 
 
-def test_list_fills_with_something_it_holds():
+def test_empty_list_is_filled_with_a_member():
     assert List(Float(0.5, 1.0), 2).clip(()) == (0.5, 0.5)
     assert List(Choice("a", "b"), 1).clip(()) == ("a",)
 
@@ -433,7 +433,7 @@ def test_list_fills_with_something_it_holds():
         ([8, 200], r"expected 8 … 128, got 200\. Did you mean 128\?"),
     ],
 )
-def test_list_refuses(value, message):
+def test_list_check_rejects_other_values(value, message):
     with pytest.raises(SpaceError, match=message):
         List(Int(8, 128), (1, 3)).check(value)
 
@@ -456,7 +456,7 @@ def test_list_refuses(value, message):
         (lambda: List(Int(1, 2), "12"), r'length must be \(low, high\) .* got "12"\.'),
     ],
 )
-def test_list_that_cannot_be(make, message):
+def test_invalid_list_is_rejected(make, message):
     with pytest.raises(SpaceError, match=message):
         make()
 
@@ -476,11 +476,11 @@ FILTERS = List(Int(8, 128), (1, 4))
         ({"choices": [8, 16], "length": 1}, List(Choice(8, 16), (1, 1))),
     ],
 )
-def test_narrow_list(table, narrowed):
+def test_list_narrows_to_a_table(table, narrowed):
     assert FILTERS.narrow(table) == narrowed
 
 
-def test_whole_lists_as_choices():
+def test_whole_lists_can_be_choices():
     narrowed = FILTERS.narrow({"choices": [[32, 64], [16]]})
     assert narrowed.values() == ((32, 64), (16,))
     assert narrowed.check([16]) == (16,)
@@ -520,7 +520,7 @@ def test_whole_lists_as_choices():
         (List(Choice(3, 5), 1), {"low": 3}, r"expected choices = \[…\] with some of 3 \| 5, got low\."),
     ],
 )
-def test_narrow_list_refuses(domain, table, message):
+def test_list_rejects_invalid_tables(domain, table, message):
     with pytest.raises(SpaceError, match=message):
         domain.narrow(table)
 
@@ -561,7 +561,7 @@ def test_list_as_text(domain, text):
         ((list[complex],), ["not checked"], ("not checked",)),
     ],
 )
-def test_plain_holds(types, value, checked):
+def test_plain_check_accepts_its_types(types, value, checked):
     again = Plain(types).check(value)
     assert again == checked
     assert type(again) is type(checked)
@@ -590,12 +590,12 @@ def test_plain_holds(types, value, checked):
         ((list[list[int]],), [[1], ["a"]], r"expected list\[list\[int\]\], got "),
     ],
 )
-def test_plain_refuses(types, value, message):
+def test_plain_check_rejects_other_types(types, value, message):
     with pytest.raises(SpaceError, match=message):
         Plain(types).check(value)
 
 
-def test_plain_is_not_searched():
+def test_plain_cannot_be_searched():
     with pytest.raises(SpaceError, match=r"it cannot be searched: expected str, got a table\."):
         Plain((str,)).narrow({"choices": ["a"]})
 
@@ -608,13 +608,13 @@ def test_plain_is_not_searched():
         (List(Int(1, 2), same_length_as="a"), r"Setting takes no List with same_length_as"),
     ],
 )
-def test_setting_that_cannot_be(domain, message):
+def test_invalid_setting_is_rejected(domain, message):
     with pytest.raises(SpaceError, match=message):
         Setting(domain)
 
 
 @given(choices, scalars)
-def test_choice_holds_just_its_options(domain, value):
+def test_choice_check_accepts_exactly_its_options(domain, value):
     held = any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in domain.options)
     if held:
         assert domain.check(value) == value

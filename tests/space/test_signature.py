@@ -1,4 +1,4 @@
-"""Reading spaces from signatures. Here annotations are strings; in space_examples.py they are objects."""
+"""Spaces from signatures. Annotations are strings here, objects in space_examples.py."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def fit(
     path: Optional[str],  # noqa: UP045
     sizes: list[int] = [1, 2],  # noqa: B006
 ) -> nothing_that.can.be_imported:  # noqa: F821
-    """Its return type names a module that there is not."""
+    """Its return type names a module that does not exist."""
 
 
-def test_reads_annotations_that_are_strings():
+def test_string_annotations_are_read():
     space = read_space(fit, positional=("model", "data"))
     assert list(space.values()) == [
         Parameter("epochs", Int(1, 1000), 12, searched=False),
@@ -43,7 +43,7 @@ def test_reads_annotations_that_are_strings():
     assert type(space["momentum"].default) is float
 
 
-def test_reads_annotations_that_are_objects():
+def test_object_annotations_are_read():
     assert conv_net.__annotations__["return"] == "nothing_that.can.be_imported"
     space = read_space(conv_net, positional=("input_shape", "num_classes"))
     assert space["filters"] == Parameter("filters", List(Int(8, 128, log=True), (1, 4)), (32, 64))
@@ -51,20 +51,20 @@ def test_reads_annotations_that_are_objects():
     assert list(space) == ["filters", "kernel_size", "pooling", "pool_size", "dropout"]
 
 
-def test_a_function_without_parameters():
+def test_function_without_parameters_has_an_empty_space():
     def none(): ...
 
     assert len(read_space(none)) == 0
 
 
-def test_a_wrapped_function_is_read_where_it_was_written():
-    elsewhere: dict = {}  # a module that knows neither Annotated nor Int
+def test_wrapped_function_uses_the_names_of_its_own_module():
+    elsewhere: dict = {}  # a module that imports neither Annotated nor Int
     exec("def wrapper(*args, **kwargs): ...", elsewhere)
     wrapped = functools.wraps(fit)(elsewhere["wrapper"])
     assert read_space(wrapped, positional=("model", "data")) == read_space(fit, positional=("model", "data"))
 
 
-def test_none_alone_and_every_plain_type():
+def test_every_plain_type_is_read():
     def plain(
         *, a: None = None, b: int = 1, c: float = 1, d: bool = True, e: tuple = (), f: int | str = "x"
     ): ...
@@ -80,7 +80,7 @@ def refused(function, positional=()):
     return str(raised.value)
 
 
-def test_names_that_come_first_are_those_expected():
+def test_other_positional_parameters_are_rejected():
     def net(shape, *, width: Annotated[int, Int(1, 2)] = 1): ...
 
     assert refused(net, ("input_shape", "num_classes")) == (
@@ -89,7 +89,7 @@ def test_names_that_come_first_are_those_expected():
     )
 
 
-def test_a_forgotten_star():
+def test_missing_star_is_rejected():
     def affine(rotation: Annotated[float, Float(0, 0.1)] = 0.0): ...
 
     assert refused(affine) == (
@@ -97,7 +97,7 @@ def test_a_forgotten_star():
     )
 
 
-def test_parameters_without_names():
+def test_variadic_parameters_are_rejected():
     def many(*numbers): ...
     def any_of(**options): ...
 
@@ -105,7 +105,7 @@ def test_parameters_without_names():
     assert refused(any_of) == "any_of takes '**options', but every parameter needs a name of its own."
 
 
-def test_what_is_no_function():
+def test_other_objects_than_functions_are_rejected():
     assert refused(5) == "5: expected a function with a signature, but 5 is not a callable object."
     assert refused(type).startswith("type: expected a function with a signature, but no signature found")
 
@@ -226,6 +226,6 @@ def when_never(
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
-def test_a_signature_that_cannot_be(function, message):
+def test_invalid_signature_names_parameter_and_problem(function, message):
     parameter = refused(function).split("'")[1]
     assert refused(function) == f"{function.__name__}: parameter '{parameter}': {message}"
