@@ -13,6 +13,7 @@ from zoo.tracking._lifecycle import (
     delete_study,
     delete_trials,
     deleted_trials,
+    recorded_trials,
     rename_study,
     restore_trials,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "leaderboard",
     "model_address",
     "preload",
+    "recorded_trials",
     "rename_study",
     "restore_trials",
     "study_page",

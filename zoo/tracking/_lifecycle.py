@@ -22,11 +22,19 @@ def deleted_trials(store: Store, study: str, study_uid: str) -> set[int]:
         TrackingError: MLflow does not answer.
     """
     with store.requests():
-        return {
-            number
-            for number, runs in _runs_by_trial(store, study, study_uid).items()
-            if not any(map(is_active, runs))
-        }
+        runs_by_trial = _runs_by_trial(store, study, study_uid)
+    return {number for number, runs in runs_by_trial.items() if not any(map(is_active, runs))}
+
+
+def recorded_trials(store: Store, study: str, study_uid: str) -> set[int]:
+    """Return the numbers of a study's trials whose run is in MLflow and not deleted.
+
+    Raises:
+        TrackingError: MLflow does not answer.
+    """
+    with store.requests():
+        runs_by_trial = _runs_by_trial(store, study, study_uid)
+    return {number for number, runs in runs_by_trial.items() if any(map(is_active, runs))}
 
 
 def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
