@@ -1,4 +1,4 @@
-"""Events: to one line of JSON and back, and the log that survives damage."""
+"""Events as lines of JSON, and an event log that survives damage."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def test_lines_of_version_1_are_read():
         b"\xff\xfe",
         b"\0" * 40,
         '{"event": "started"}',
-        '{"event": "unheard_of", "time": 1.0}',
+        '{"event": "unknown", "time": 1.0}',
         '{"version": 3, "event": "started", "time": 1.0}',
         '{"version": 2, "event": "epoch", "time": 1.0, "epoch": 1, "metrics": {}}',
         '{"event": "epoch", "time": 1.0, "epoch": "1", "metrics": {}}',
         '{"event": "epoch", "time": 1.0, "epoch": 1, "metrics": null}',
     ],
 )
-def test_anything_else_is_refused(line):
+def test_other_lines_are_rejected(line):
     with pytest.raises(ValueError):
         from_json(line)
 

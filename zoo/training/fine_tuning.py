@@ -37,7 +37,7 @@ def last_frozen(model: keras.Model, count: int) -> list[Any]:
     if not chosen:
         num_needed = can_learn[::-1].index(True) + 1
         raise InvalidParameters(
-            f"fine_tune_layers = {count}, but the last {num_needed - 1} frozen layers have no weights to "
+            f"fine_tune_layers = {count}, but none of these frozen layers has weights to "
             f"train; expected at least {num_needed}."
         )
     return chosen
