@@ -16,6 +16,7 @@ EVENTS = [
     EpochEnd(3.0, 2, {"loss": 0.25}, fold=1, is_last=True),
     Finished(4.0, "complete", summary={"best_val_accuracy": 0.75, "best_epoch": 1}),
     Finished(5.0, "failed", "interrupted", is_interrupted=True),
+    Finished(5.5, "failed", "KeyError", is_plugin_error=True),
     Scored(6.0, {"test_accuracy": 0.5, "test_loss": 1.5}),
 ]
 

@@ -374,6 +374,12 @@ class TestFaultyArchitecture:
         subject = "The architecture 'faulty' of zoo-faulty 0.3"
         assert self.fault(run, config, how) == ("failed", subject + reason)
 
+    def test_error_in_plugin_code_is_marked(self, run, config):
+        faulty = replace(config, architecture=PluginConfig("faulty", {"how": "raises"}))
+        assert run(faulty).finished.is_plugin_error
+        unknown = replace(config, architecture=PluginConfig("convnet"))
+        assert not run(unknown).finished.is_plugin_error
+
     def test_missing_softmax_is_suggested(self, run, config):
         state, reason = self.fault(run, config, "no softmax")
         assert state == "failed"

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from zoo.data.store import open_dataset
-from zoo.runs import find_run
+from zoo.models.recorded import find_run
 from zoo.training.saved import load_file
 from zoo.training.scoring import predict_test_split, score_test_split, scores
 
 
 def test_saved_model_is_scored_on_test_split(in_study):
     run = find_run("example", 1, None)
-    model, where = run.folder / "model.keras", (run.cache, run.config.digest)
+    model, where = run.directory.model_path, (run.cache_dir, run.config.digest)
     test = open_dataset(*where).test
     expected = load_file(model).predict(np.asarray(test.images), verbose=0)
     np.testing.assert_allclose(predict_test_split(model, *where), expected, atol=1e-5)

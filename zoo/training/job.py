@@ -25,7 +25,7 @@ from zoo.errors import InvalidParameters, one_line
 from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
 from zoo.training.components import Components
-from zoo.training.faults import NotFinite, TooLarge, blame_by_location, describe_error
+from zoo.training.faults import NotFinite, PluginFault, TooLarge, blame_by_location, describe_error
 from zoo.training.fit import fit, training_space
 from zoo.training.model import assemble, latency_ms, predict, summary
 from zoo.training.results import FoldResult, best_fold, collect_predictions, summarize
@@ -61,12 +61,12 @@ def run_trial(
         finished = _finished("failed", str(error))
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
-        finished = _finished("failed", describe_error(error))
+        finished = _finished("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
     send(finished)
 
 
-def _finished(state: str, reason: str = "", summary: Mapping[str, float] | None = None) -> Finished:
-    return Finished(time.time(), state, reason, summary or {})
+def _finished(state: str, reason: str = "", summary: Mapping[str, float] = {}, **flags: bool) -> Finished:
+    return Finished(time.time(), state, reason, summary, **flags)
 
 
 class _Job:
