@@ -54,7 +54,7 @@ def run_trial(
     try:
         finished = _Job(config, cache, folder, send, receive_answer).run()
     except TooLarge as error:
-        finished = _finished("pruned", str(error), {"parameters": error.num_parameters})
+        finished = _finished("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
         finished = _finished("pruned", f"impossible parameters: {one_line(error)}")
     except NotFinite as error:
@@ -65,8 +65,8 @@ def run_trial(
     send(finished)
 
 
-def _finished(state: str, reason: str = "", summary: Mapping[str, float] = {}, **flags: bool) -> Finished:
-    return Finished(time.time(), state, reason, summary, **flags)
+def _finished(state: str, reason: str = "", **fields: Any) -> Finished:
+    return Finished(time.time(), state, reason, **fields)
 
 
 class _Job:
@@ -95,16 +95,16 @@ class _Job:
         for number in range(1, self._config.folds + 1):
             self._folds.append(self._train_fold(number))
             if self._is_pruned:
-                return _finished("pruned", self._describe_pruning(), self._summarize())
+                return _finished("pruned", self._describe_pruning(), summary=self._summarize())
             if self._config.folds > 1 and best_fold(self._folds, self._config) == number:
                 best_weights = self._classifier.get_weights()
         if best_weights is not None:
             self._classifier.set_weights(best_weights)
-        summary = self._summarize()
+        results = self._summarize()
         if "latency_ms" in self._config.measures:
-            summary["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
+            results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
         self._save()
-        return _finished("complete", summary=summary)
+        return _finished("complete", summary=results)
 
     def _train_fold(self, number: int) -> FoldResult:
         """Train a new network on all folds except `number` (from 1), and validate it on that fold."""
