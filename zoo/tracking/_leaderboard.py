@@ -122,13 +122,13 @@ def champion_address(study: str, store: Store) -> str:
     if complete.empty:
         raise TrackingError(
             f"No trial of the study '{study}' in {store.address} has a model yet; "
-            f"`zoo compare --study {study}` shows their states."
+            f"`zoo compare {study}` shows their states."
         )
     best = complete.iloc[0]
     if not best["model"]:
         raise TrackingError(
             f"MLflow at {store.address} does not have the model of trial {best['trial']}, the best of the "
-            f"study '{study}'. `zoo tune --study {study}` adds it if the trial directory still has it; "
-            f"`zoo train --study {study} --trial {best['trial']}` trains it again."
+            f"study '{study}'. `zoo tune {study}` adds it if the trial directory still has it; "
+            f"`zoo train {study} --trial {best['trial']}` trains it again."
         )
     return str(best["model"])
