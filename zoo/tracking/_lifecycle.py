@@ -91,9 +91,8 @@ def rename_study(store: Store, old: str, new: str) -> bool:
                 client.update_run(run.info.run_id, name=new)
         for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
             client.set_logged_model_tags(model.model_id, {names.STUDY: new})
-        client.rename_experiment(
-            experiment_id, new
-        )  # last, so that the study is found under `old` until then
+        # Last, so that an interrupted call finds the study under `old` again.
+        client.rename_experiment(experiment_id, new)
         return True
 
 
