@@ -1,4 +1,4 @@
-"""All pictures of a trial, from its folder."""
+"""All figures of a trial, from its directory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STARTED = {"event": "started", "time": 1.0e9, "device": "cpu", "parameters": 10,
 
 @pytest.fixture
 def complete(tmp_path, epoch_events, digits):
-    """The folder of a complete trial that takes every tenth image for the class after its own."""
+    """The directory of a complete trial that predicts the next class for every tenth image."""
     write_events(tmp_path, [STARTED, *epoch_events(4), finished(best_epoch=3)])
     _, labels = digits
     predicted = np.where(np.arange(300) % 10 == 0, (labels + 1) % 10, labels)
@@ -44,7 +44,7 @@ def complete(tmp_path, epoch_events, digits):
     return tmp_path
 
 
-def test_a_complete_trial(complete, digits, open_png, assert_tidy):
+def test_complete_trial_has_all_figures(complete, digits, open_png, assert_tidy):
     written = draw_trial(complete, digits[0], NAMES, title="digits_cnn, trial 7")
     assert [path.name for path in written] == [
         "learning_curves.png",
@@ -58,12 +58,12 @@ def test_a_complete_trial(complete, digits, open_png, assert_tidy):
         assert path.stat().st_size < 100_000
 
 
-def test_drawing_again_gives_the_same_files(complete, digits):
+def test_drawing_again_gives_same_files(complete, digits):
     first = [path.read_bytes() for path in draw_trial(complete, digits[0], NAMES, title="t")]
     assert [path.read_bytes() for path in draw_trial(complete, digits[0], NAMES, title="t")] == first
 
 
-def test_the_best_epoch_is_the_finished_events(complete, digits, epoch_events):
+def test_best_epoch_comes_from_finished_event(complete, digits, epoch_events):
     marked = draw_trial(complete, digits[0], NAMES, title="t")[0].read_bytes()
     write_events(complete, [STARTED, *epoch_events(4), finished(best_epoch=1)])
     other = draw_trial(complete, digits[0], NAMES, title="t")[0].read_bytes()
@@ -72,7 +72,7 @@ def test_the_best_epoch_is_the_finished_events(complete, digits, epoch_events):
     assert len({marked, other, unmarked}) == 3
 
 
-def test_a_pruned_trial_has_curves_only(tmp_path, epoch_events):
+def test_pruned_trial_has_curves_only(tmp_path, epoch_events):
     pruned = finished("pruned")
     del pruned["summary"]
     write_events(tmp_path, [STARTED, *epoch_events(2), pruned])
@@ -80,14 +80,14 @@ def test_a_pruned_trial_has_curves_only(tmp_path, epoch_events):
     assert [path.name for path in written] == ["learning_curves.png"]
 
 
-def test_the_curves_alone(complete, digits):
+def test_curves_can_be_drawn_alone(complete, digits):
     whole = draw_trial(complete, digits[0], NAMES, title="t")[0]
     alone = draw_curves(complete, complete / "alone.png", title="t")
     assert alone == complete / "alone.png"
     assert alone.read_bytes() == whole.read_bytes()
 
 
-def test_a_trial_that_left_nothing(tmp_path):
+def test_trial_without_epochs_has_no_figures(tmp_path):
     assert draw_curves(tmp_path, tmp_path / "c.png", title="t") is None
     assert draw_trial(tmp_path, np.zeros((0, 8, 8, 1), np.uint8), NAMES, title="t") == []
     write_events(tmp_path, [STARTED, finished("failed")])
@@ -95,14 +95,14 @@ def test_a_trial_that_left_nothing(tmp_path):
     assert not (tmp_path / "figures").exists()
 
 
-def test_a_torn_last_line_is_no_event(tmp_path, epoch_events):
+def test_torn_last_line_is_ignored(tmp_path, epoch_events):
     write_events(tmp_path, [STARTED, *epoch_events(2)])
     whole = draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes()
     write_events(tmp_path, [STARTED, *epoch_events(2)], tail='{"event":"epoch","ep')
     assert draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes() == whole
 
 
-def test_an_epoch_told_twice_counts_once(tmp_path, epoch_events):
+def test_repeated_epoch_counts_once(tmp_path, epoch_events):
     events = epoch_events(3)
     write_events(tmp_path, events)
     once = draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes()
@@ -112,7 +112,7 @@ def test_an_epoch_told_twice_counts_once(tmp_path, epoch_events):
     assert draw_trial(tmp_path, (), NAMES, title="t")[0].read_bytes() == once
 
 
-def test_a_damaged_record(complete, digits):
+def test_damaged_record_raises(complete, digits):
     (complete / "predictions.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(DataError, match=r"predictions\.npz"):
         draw_trial(complete, digits[0], NAMES, title="t")
@@ -121,6 +121,6 @@ def test_a_damaged_record(complete, digits):
         draw_trial(complete, digits[0], NAMES, title="t")
 
 
-def test_images_of_another_split(complete, digits):
+def test_images_of_other_split_raise(complete, digits):
     with pytest.raises(ValueError, match="299 images"):
         draw_trial(complete, digits[0][:-1], NAMES, title="t")
