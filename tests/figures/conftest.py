@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zoo.events import EpochEnd
+
 
 @pytest.fixture(scope="session")
 def open_png() -> Any:
@@ -41,13 +43,12 @@ def assert_tidy() -> Any:
 def epoch_events() -> Any:
     """epoch_events(12) -> the epoch events of a trial whose loss falls."""
 
-    def make(count: int) -> list[dict[str, Any]]:
+    def make(count: int) -> list[EpochEnd]:
         return [
-            {
-                "event": "epoch",
-                "time": 1.0e9 + epoch,
-                "epoch": epoch,
-                "metrics": {
+            EpochEnd(
+                time=1.0e9 + epoch,
+                epoch=epoch,
+                metrics={
                     "loss": 2.3 * 0.9**epoch,
                     "accuracy": 1 - 0.9**epoch,
                     "val_loss": 2.4 * 0.91**epoch,
@@ -55,7 +56,7 @@ def epoch_events() -> Any:
                     "learning_rate": 1e-3,
                     "epoch_seconds": 1.5,
                 },
-            }
+            )
             for epoch in range(1, count + 1)
         ]
 

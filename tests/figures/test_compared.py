@@ -17,8 +17,8 @@ def curve(epoch_events):
     def make(number, epochs=6, below=0.0):
         events = epoch_events(epochs)
         for event in events:
-            event["metrics"]["val_accuracy"] -= below
-            event["metrics"]["val_loss"] += below
+            event.metrics["val_accuracy"] -= below
+            event.metrics["val_loss"] += below
         return Curve(f"trial {number}: 0.9757", events, best_epoch=epochs)
 
     return make
@@ -70,7 +70,7 @@ def test_trial_without_epochs_is_left_out(tmp_path, curve):
 def test_missing_values_and_long_names_are_drawn(tmp_path, open_png, assert_tidy, curve):
     odd = curve(1)
     for event in odd.epochs:
-        event["metrics"].update(val_loss=float("nan"), val_accuracy=None)
+        event.metrics.update(val_loss=float("nan"), val_accuracy=None)
     long = Curve("trial 2 " + "with a very long name " * 9 + "$x$", curve(2).epochs, best_epoch=77)
     assert_tidy(open_png(compared_curves([odd, long], tmp_path / "c.png", title="t" * 300)))
     assert_tidy(open_png(compared_curves([odd], tmp_path / "d.png", title="t")))

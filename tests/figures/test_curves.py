@@ -74,7 +74,7 @@ def test_order_of_events_does_not_matter(tmp_path, epoch_events):
 def test_unusual_values_are_drawn(tmp_path, open_png, assert_tidy, epoch_events, odd, everywhere):
     events = epoch_events(6)
     for event in events if everywhere else events[2:3]:
-        event["metrics"].update(odd)
+        event.metrics.update(odd)
     path = learning_curves(events, tmp_path / "c.png", best_epoch=3, title="odd")
     assert_tidy(open_png(path))
 
@@ -82,13 +82,13 @@ def test_unusual_values_are_drawn(tmp_path, open_png, assert_tidy, epoch_events,
 def test_missing_metric_leaves_a_gap(tmp_path, open_png, assert_tidy, epoch_events):
     events = epoch_events(3)
     for event in events:
-        del event["metrics"]["accuracy"], event["metrics"]["val_accuracy"]
+        del event.metrics["accuracy"], event.metrics["val_accuracy"]
     assert_tidy(open_png(learning_curves(events, tmp_path / "c.png", best_epoch=1, title="t")))
 
 
 def test_wide_range_is_drawn_on_log_axis(tmp_path, open_png, epoch_events):
     events = epoch_events(12)
-    events[0]["metrics"].update(loss=4000.0, val_loss=4000.0)
+    events[0].metrics.update(loss=4000.0, val_loss=4000.0)
     pixels = open_png(learning_curves(events, tmp_path / "c.png", best_epoch=None, title="t"))
     curve = ink(pixels, VALIDATION)
     late = curve[(curve[:, 1] > 200) & (curve[:, 1] < WIDTH / 2)]

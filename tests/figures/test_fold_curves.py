@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from zoo.events import EventLog, Finished
 from zoo.figures import draw_trial, fold_curves
 from zoo.figures._curves import HEADER, VALIDATION, WIDTH
 from zoo.figures._fold_curves import by_fold
@@ -19,11 +20,11 @@ def in_folds(epoch_events):
 
     def make(*counts):
         return [
-            {
-                **event,
-                "fold": fold,
-                "metrics": {**event["metrics"], "val_accuracy": event["epoch"] / 10 + fold / 50},
-            }
+            replace(
+                event,
+                fold=fold,
+                metrics={**event.metrics, "val_accuracy": event.epoch / 10 + fold / 50},
+            )
             for fold, count in enumerate(counts, start=1)
             for event in epoch_events(count)
         ]
@@ -61,8 +62,8 @@ def test_saved_model_is_marked(tmp_path, in_folds):
 
 def test_missing_and_infinite_values_leave_gaps(tmp_path, open_png, assert_tidy, in_folds):
     events = in_folds(4, 4)
-    events[1]["metrics"] |= {"val_loss": math.inf, "val_accuracy": None, "loss": math.nan}
-    del events[2]["metrics"]["accuracy"]
+    events[1].metrics.update({"val_loss": math.inf, "val_accuracy": None, "loss": math.nan})
+    del events[2].metrics["accuracy"]
     assert_tidy(open_png(fold_curves(events, tmp_path / "c.png", best=(1, 2), title="t")))
 
 
@@ -73,9 +74,9 @@ def test_no_epochs_raise(tmp_path):
 
 def test_trial_with_folds_is_drawn_from_directory(tmp_path, in_folds, open_png, assert_tidy):
     summary = {"best_fold": 2, "best_epoch": 3, "best_val_accuracy": 0.9}
-    end = {"event": "finished", "time": 2.0e9, "state": "complete", "reason": "", "summary": summary}
-    lines = "".join(json.dumps(event) + "\n" for event in [*in_folds(4, 4, 3), end])
-    (tmp_path / "events.jsonl").write_text(lines)
+    log = EventLog(tmp_path / "events.jsonl")
+    for event in [*in_folds(4, 4, 3), Finished(2.0e9, "complete", summary=summary)]:
+        log.append(event)
     (drawn,) = draw_trial(tmp_path, (), ["a", "b"], title="a study, trial 7")
     assert_tidy(open_png(drawn))
     expected = fold_curves(in_folds(4, 4, 3), tmp_path / "c.png", best=(2, 3), title="a study, trial 7")

@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 import zoo.figures
 assert "matplotlib" not in sys.modules and "PIL" not in sys.modules
-event = {{"event": "epoch", "epoch": 1, "metrics": {{"loss": 1.0, "val_loss": 1.0}}}}
+event = zoo.events.EpochEnd(1.0e9, 1, {{"loss": 1.0, "val_loss": 1.0}})
 zoo.figures.learning_curves([event], Path({str(tmp_path)!r}) / "c.png", best_epoch=1, title="t")
 zoo.figures.confusion_matrix([0, 1], [0, 0], ["a", "b"], Path({str(tmp_path)!r}) / "m.png", title="t")
 assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
