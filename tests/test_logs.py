@@ -95,10 +95,10 @@ def test_levels_of_the_loggers_count(log_path, monkeypatch):
 def test_warnings_go_to_the_file(log_path, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        shown = warnings.showwarning
+        before = warnings.showwarning
         with library_logs(log_path):
             warnings.warn("a default has changed", FutureWarning, stacklevel=1)
-        assert warnings.showwarning is shown
+        assert warnings.showwarning is before
     assert capsys.readouterr().err == ""
     assert "FutureWarning: a default has changed" in log_path.read_text()
 

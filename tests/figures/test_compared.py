@@ -35,8 +35,8 @@ def test_any_number_of_trials_is_drawn(tmp_path, open_png, assert_tidy, curve, c
     curves = [curve(number, below=0.02 * number) for number in range(count)]
     pixels = open_png(compared_curves(curves, tmp_path / "c.png", title="a study"))
     assert_tidy(pixels)
-    for place, color in enumerate(COLORS):
-        assert (ink(pixels, color) > 100) == (place < count)
+    for number, color in enumerate(COLORS):
+        assert (ink(pixels, color) > 100) == (number < count)
     assert (ink(pixels, FAINT) > 100) == (count > AT_MOST)
 
 

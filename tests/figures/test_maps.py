@@ -56,11 +56,11 @@ def test_each_map_is_drawn_in_its_place(tmp_path, open_png):
     pixels = open_png(feature_maps(IMAGE, LayerMaps("c", "Conv2D", maps, 24), tmp_path / "f.png", title="t"))
     dark = np.argwhere((pixels == (8, 48, 107)).all(axis=2))
     assert len(dark) == 24 * 12 * 12  # each a square of twelve pixels
-    places = [dark[dark[:, 0] == row, 1].min() for row in np.unique(dark[:, 0])][::12]
-    assert len(places) == 24
-    for row in (places[:8], places[8:16], places[16:]):
+    columns = [dark[dark[:, 0] == row, 1].min() for row in np.unique(dark[:, 0])][::12]
+    assert len(columns) == 24
+    for row in (columns[:8], columns[8:16], columns[16:]):
         assert np.ptp(np.diff(row)) == 0  # a diagonal that continues from map to map
-        assert row == places[:8]
+        assert row == columns[:8]
 
 
 def test_only_a_map_of_zeros_is_grey(tmp_path, open_png):

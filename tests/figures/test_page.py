@@ -1,4 +1,4 @@
-"""Pages: independent of the user's settings, and gone from memory afterwards."""
+"""Pages: independent of the user's settings, and removed from memory afterwards."""
 
 from __future__ import annotations
 

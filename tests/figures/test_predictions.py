@@ -79,14 +79,14 @@ def test_picked_images_are_drawn_in_order(tmp_path, open_png):
     images = np.broadcast_to(greys[:, None, None, None], (5, 28, 28, 1))
     table = np.full((5, 2), 0.5)
     pixels = open_png(draw(tmp_path / "p.png", images, [0] * 5, table, picked=[3, 1]))
-    places = {}
+    found_at = {}
     for grey in greys:
         found = np.argwhere((pixels == grey).all(axis=2))
-        places[int(grey)] = len(found), found[:, 1].mean() if len(found) else 0
-    assert places[160][0] >= 112**2
-    assert places[60][0] >= 112**2
-    assert places[160][1] < places[60][1]  # in the order of `picked`
-    assert max(places[10][0], places[110][0], places[210][0]) < 500
+        found_at[int(grey)] = len(found), found[:, 1].mean() if len(found) else 0
+    assert found_at[160][0] >= 112**2
+    assert found_at[60][0] >= 112**2
+    assert found_at[160][1] < found_at[60][1]  # in the order of `picked`
+    assert max(found_at[10][0], found_at[110][0], found_at[210][0]) < 500
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100])

@@ -41,8 +41,8 @@ def install_font(tmp_path, monkeypatch):
         fontManager.addfont(path)
         clear_caches()
 
-    known = [entry for entry in fontManager.ttflist if entry.name not in text_module._FALLBACKS]
-    monkeypatch.setattr(fontManager, "ttflist", known)
+    others = [entry for entry in fontManager.ttflist if entry.name not in text_module._FALLBACKS]
+    monkeypatch.setattr(fontManager, "ttflist", others)
     clear_caches()
     yield install
     monkeypatch.undo()

@@ -101,12 +101,12 @@ def filters(
         layer: the name of the convolution.
     """
     height, width, channels, total = kernel.shape
-    shown = np.moveaxis(kernel[..., :AT_MOST_MAPS], -1, 0)
+    drawn = np.moveaxis(kernel[..., :AT_MOST_MAPS], -1, 0)
     in_color = channels == 3
-    tiles = [_in_color(weights) if in_color else signed_shades(weights[:, :, 0]) for weights in shown]
+    tiles = [_in_color(weights) if in_color else signed_shades(weights[:, :, 0]) for weights in drawn]
     facts = [
         f"{layer}: {total} filters of {height}×{width}×{channels}",
-        f"the first {len(shown)} are shown" if len(shown) < total else "",
+        f"the first {len(drawn)} are shown" if len(drawn) < total else "",
         f"the weights of the first of {channels} channels" if channels > 1 and not in_color else "",
     ]
     key = _COLORS_KEY if in_color else _WEIGHTS_KEY
@@ -134,11 +134,11 @@ def _draw_grid(
     rows = math.ceil(len(tiles) / columns)
     step_x, step_y = width + _GAP, height + _GAP
     images = [] if image is None else make_tiles([image], 176)
-    left = MARGIN + sum(shown.shape[1] + 24 for shown in images) + 26
+    left = MARGIN + sum(tile.shape[1] + 24 for tile in images) + 26
     with plain_style():
         right = max(left + columns * step_x - _GAP, MARGIN + key_width(key))
         page = Page(
-            right + MARGIN, _TOP + max(rows * step_y, *(shown.shape[0] for shown in images), 0) + MARGIN
+            right + MARGIN, _TOP + max(rows * step_y, *(tile.shape[0] for tile in images), 0) + MARGIN
         )
         page.header(title, subtitle)
         page.key(key)
@@ -146,8 +146,8 @@ def _draw_grid(
             y = _TOP + row * step_y + height / 2
             page.text(left - 8, y, str(row * columns), size=_SIZE, color=GREY, ha="right")
         pixels = page.pixels()
-    for shown in images:
-        paste_tile(pixels, shown, _TOP, MARGIN)
+    for tile in images:
+        paste_tile(pixels, tile, _TOP, MARGIN)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         paste_tile(pixels, resize(tile, height, width), _TOP + row * step_y, left + column * step_x)
@@ -177,26 +177,26 @@ def layer_maps(
     if not layers:
         raise ValueError("No layers to draw the maps of: expected at least one.")
     positions = np.linspace(0, len(layers) - 1, min(len(layers), AT_MOST_LAYERS)).round().astype(int)
-    shown = [layers[position] for position in positions]
+    selection = [layers[position] for position in positions]
     # All maps have one size, so that the pixels of a map are twice as large after pooling.
-    height, width = map_size(image.shape, 96 if len(shown) <= 8 else 68)
+    height, width = map_size(image.shape, 96 if len(selection) <= 8 else 68)
     step_x, step_y = width + _GAP, max(height + _GAP, 34)
-    columns = max(min(MAPS_OF_EACH, layer.maps.shape[2]) for layer in shown)
+    columns = max(min(MAPS_OF_EACH, layer.maps.shape[2]) for layer in selection)
     with plain_style():
-        label = max(_label_width(layer) for layer in shown)
+        label = max(_label_width(layer) for layer in selection)
         left = MARGIN + label + 12
         right = max(left + columns * step_x - _GAP, MARGIN + key_width(_MAPS_KEY))
-        page = Page(right + MARGIN, _TOP + (len(shown) + 1) * step_y + MARGIN)
-        page.header(title, _layers_subtitle(len(shown), len(layers), subtitle))
+        page = Page(right + MARGIN, _TOP + (len(selection) + 1) * step_y + MARGIN)
+        page.header(title, _layers_subtitle(len(selection), len(layers), subtitle))
         page.key(_MAPS_KEY)
         page.text(MARGIN, _TOP + height / 2, "the image", size=_SIZE)
-        for row, layer in enumerate(shown, start=1):
+        for row, layer in enumerate(selection, start=1):
             middle = _TOP + row * step_y + height / 2
             name = shorten(layer.layer, label, _SIZE, "bold")
             page.text(MARGIN, middle - 7, name, size=_SIZE, weight="bold")
             page.text(MARGIN, middle + 7, f"{layer.kind} {layer.shape}", size=7, color=GREY)
         pixels = page.pixels()
-    for row, tiles in enumerate([[colored(image)], *(layer.tiles(MAPS_OF_EACH) for layer in shown)]):
+    for row, tiles in enumerate([[colored(image)], *(layer.tiles(MAPS_OF_EACH) for layer in selection)]):
         for column, tile in enumerate(tiles):
             paste_tile(pixels, resize(tile, height, width), _TOP + row * step_y, left + column * step_x)
     return write_png(pixels, path, colors="all")
@@ -208,8 +208,8 @@ def _label_width(layer: LayerMaps) -> int:
     return max(name, round(text_width(f"{layer.kind} {layer.shape}", 7)))
 
 
-def _layers_subtitle(shown: int, total: int, subtitle: str) -> str:
-    text = f"{shown} of {total} layers" if shown < total else f"{total} layers"
+def _layers_subtitle(count: int, total: int, subtitle: str) -> str:
+    text = f"{count} of {total} layers" if count < total else f"{total} layers"
     text += f", up to {MAPS_OF_EACH} maps of each"
     return f"{text}; {subtitle}" if subtitle else text
 

@@ -74,10 +74,10 @@ def mistakes(
     check_lengths(images, labels, probabilities)
     predicted = probabilities.argmax(axis=1) if len(labels) else labels
     picked = pick_mistakes(labels, probabilities)
-    shown = [np.asarray(images[i]) for i in picked]
+    mistaken = [np.asarray(images[i]) for i in picked]
     with plain_style():
-        if shown:
-            tiles = make_tiles(shown, 224 if len(shown) <= 3 else 112 if len(shown) <= 12 else 96)
+        if mistaken:
+            tiles = make_tiles(mistaken, 224 if len(mistaken) <= 3 else 112 if len(mistaken) <= 12 else 96)
             room = max(tiles[0].shape[1], _LABEL_WIDTH)
             names = short_names(class_names, room - text_width(" (100 %)", _LABEL_SIZE), _LABEL_SIZE)
             captions = [
@@ -86,14 +86,14 @@ def mistakes(
             pixels = _draw(tiles, captions, title, _subtitle(labels, predicted, len(picked)))
         else:
             pixels = _draw_none(len(labels), title)
-    return write_png(pixels, path, colors="many" if shown and is_colored(shown[0]) else "few")
+    return write_png(pixels, path, colors="many" if mistaken and is_colored(mistaken[0]) else "few")
 
 
 def _subtitle(labels: npt.NDArray[Any], predicted: npt.NDArray[Any], drawn: int) -> str:
     wrong = labels != predicted
     classes = len(np.unique(labels[wrong]))
-    shown = f"{drawn} of {classes} classes" if drawn < classes else "each class"
-    return f"{int(wrong.sum()):,} of {len(labels):,} images wrong; the most confident mistake of {shown}"
+    scope = f"{drawn} of {classes} classes" if drawn < classes else "each class"
+    return f"{int(wrong.sum()):,} of {len(labels):,} images wrong; the most confident mistake of {scope}"
 
 
 def _draw_none(count: int, title: str) -> Pixels:
@@ -131,7 +131,7 @@ def _caption(actual: str, predicted: str, probability: float, room: float) -> Ca
 
 
 def _write(page: Page, left: float, top: float, caption: Caption) -> None:
-    """Write word by word: in a single text, Arabic and Hebrew names would exchange places."""
+    """Write word by word: in a single text, Arabic and Hebrew names would swap positions."""
     for row, words in enumerate(caption):
         x = left
         for word in words:

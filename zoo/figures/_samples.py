@@ -61,16 +61,16 @@ def samples(
             f"{len(images)} images and {len(labels)} labels: expected at least one, and a label for each."
         )
     shape = np.asarray(images[0]).shape
-    shown = min(len(class_names), AT_MOST)
+    num_classes = min(len(class_names), AT_MOST)
     with plain_style():
-        names = short_names(class_names[:shown], _LONGEST_NAME, _SIZE)
+        names = short_names(class_names[:num_classes], _LONGEST_NAME, _SIZE)
         layout = _Layout(names, shape)
         page = layout.page()
         page.header(title, _subtitle(labels, shape, len(class_names), note))
         for label, name in enumerate(names):
             layout.write_name(page, label, name, int((labels == label).sum()))
         pixels = page.pixels()
-        for label in range(shown):
+        for label in range(num_classes):
             picked = pick_samples(labels, label, layout.images_of_each)
             layout.paste(pixels, label, [np.asarray(images[i]) for i in picked])
     return write_png(pixels, path, colors="all" if shape[2] >= 3 else "few")

@@ -17,8 +17,8 @@ Weight = Literal["normal", "bold"]
 DPI = 100
 FONT = "DejaVu Sans"  # part of matplotlib, so that figures look the same on every machine
 
-# DejaVu Sans has Latin, Greek, Cyrillic, Arabic, Hebrew and symbols. Its missing letters are drawn with these
-# fonts, as far as they are installed.
+# DejaVu Sans has Latin, Greek, Cyrillic, Arabic, Hebrew and symbols. Letters that it lacks are drawn with
+# these fonts if they are installed.
 _FALLBACKS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans", "WenQuanYi Zen Hei"),
     *("Droid Sans Fallback", "NanumGothic", "Noto Sans Thai", "Noto Sans Devanagari", "Noto Sans Bengali"),
