@@ -84,6 +84,8 @@ def test_page_is_sorted_by_first_objective(local_store: Store) -> None:
 
 
 def test_standalone_run_has_no_front(local_store: Store) -> None:
-    training = StudyTracker(local_store, examples.facts(objectives=OBJECTIVES, training="training-baseline"))
+    training = StudyTracker(
+        local_store, examples.facts(objectives=OBJECTIVES, standalone_name="standalone-baseline")
+    )
     training.show_front([0], None)
     assert examples.all_runs(local_store, training.experiment_id) == []

@@ -297,15 +297,17 @@ def test_standalone_run_leaves_study_unchanged(tracker: StudyTracker, folder: Pa
     store, name = tracker.store, tracker.facts.name
     examples.record(tracker, 0, examples.events(best=0.7), folder)
     before = store.client.get_run(tracker.run_id)
-    standalone = StudyTracker(store, examples.facts(name, uid="def456", training="training-baseline"))
+    standalone = StudyTracker(
+        store, examples.facts(name, uid="def456", standalone_name="standalone-baseline")
+    )
     examples.record(standalone, 0, examples.events(best=0.9), folder)
     standalone.finish()
 
     assert standalone.run_id is None
     run = examples.run_of(standalone, 0)
-    assert run.info.run_name == "training-baseline"
+    assert run.info.run_name == "standalone-baseline"
     assert run.info.status == "FINISHED"
-    assert run.data.tags["zoo.kind"] == "training"
+    assert run.data.tags["zoo.kind"] == "standalone"
     assert "mlflow.parentRunId" not in run.data.tags
     assert len(run.outputs.model_outputs) == 1
     assert store.client.get_run(tracker.run_id).to_dictionary() == before.to_dictionary()

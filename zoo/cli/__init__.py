@@ -14,6 +14,7 @@ import click
 from zoo._version import __version__
 from zoo.cli.group import Group
 from zoo.errors import ZooError, one_line
+from zoo.logs import library_logs
 
 # Help lines by command name. The module of a command is zoo/cli/NAME_command.py.
 COMMANDS = {
@@ -61,7 +62,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="replace")
     try:
         # click handles a closed pipe, `zoo list | true`: it exits silently with status 1.
-        status = zoo.main(args=_arguments(), prog_name="zoo", standalone_mode=False)
+        with library_logs(None):  # `zoo tune` and `zoo train` write them to a file
+            status = zoo.main(args=_arguments(), prog_name="zoo", standalone_mode=False)
     except click.exceptions.Abort:
         status = _fail("stopped", 130, debug=False)
     except KeyboardInterrupt:

@@ -28,8 +28,8 @@ class StudyFacts:
         definition: the study file's text.
         manifest: what must be equal for trials to be comparable.
         command: what the user typed.
-        training: the name of a standalone run; "" for a study. A standalone run has no study run as its
-            parent, and the leaderboard does not contain it.
+        standalone_name: the name of a standalone run; "" for a study. A standalone run has no study run
+            as its parent, and the leaderboard does not contain it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class StudyFacts:
     definition: str = ""
     manifest: Mapping[str, Any] = field(default_factory=dict)
     command: str = "zoo tune"
-    training: str = ""
+    standalone_name: str = ""
 
 
 def common_tags(facts: StudyFacts) -> dict[str, str]:

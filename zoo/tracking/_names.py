@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.study import Objective
 
-KIND = "zoo.kind"  # "study", "trial", or "training" for a standalone run
+KIND = "zoo.kind"  # "study", "trial", or "standalone"
 STUDY = "zoo.study"
 UID = "zoo.uid"
 TRIAL = "zoo.trial"

@@ -45,7 +45,9 @@ class StudyTracker:
         self._trials: dict[int, TrialRun | None] = {}  # None: deleted in MLflow
         self._tags = common_tags(facts)
         self.experiment_id = store.open_experiment(facts.name)
-        self._study = None if facts.training else StudyRun(store, facts, self.experiment_id, self._tags)
+        self._study = (
+            None if facts.standalone_name else StudyRun(store, facts, self.experiment_id, self._tags)
+        )
 
     @property
     def run_id(self) -> str | None:
@@ -133,7 +135,7 @@ class StudyTracker:
     def _create_run(self, number: int, config: Mapping[str, Any], event: _LoggedEvent) -> Any:
         tags = {
             **self._tags,
-            names.KIND: "training" if self._study is None else "trial",
+            names.KIND: "standalone" if self._study is None else "trial",
             names.UID: self._uid(number),
             names.TRIAL: str(number),
             names.DIGEST: config.get("digest") or self.facts.digest,
@@ -144,7 +146,7 @@ class StudyTracker:
             self.experiment_id,
             start_time=names.milliseconds(event.time),
             tags=tags,
-            run_name=self.facts.training or names.run_name(number),
+            run_name=self.facts.standalone_name or names.run_name(number),
         )
 
     def _uid(self, number: int) -> str:

@@ -156,6 +156,6 @@ def _facts(
         plugins=definition.plugin_versions(),
         definition=definition.text,
         manifest=manifest,
-        training=standalone_name,
+        standalone_name=standalone_name,
         command=command,
     )

@@ -13,6 +13,7 @@ from typing import TypeVar
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError
+from zoo.logs import library_logs
 from zoo.record import StudyDirectory
 from zoo.registry import Registry, plugin_versions, requirement_of
 from zoo.study import StudyDefinition, load_study
@@ -80,6 +81,7 @@ def open_study(
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
     stack.enter_context(directory.locked())
+    stack.enter_context(library_logs(directory.path / "zoo.log"))
     stack.callback(display.end)
     executor = stack.enter_context(LocalExecutor(jobs))
     mlflow = MLflowConnection()

@@ -301,7 +301,6 @@ def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
         with FileLock(state_dir / ".optuna.lock"):
