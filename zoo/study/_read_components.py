@@ -188,7 +188,7 @@ def narrow_space(
 
 
 def _problem(kind: str, name: str, value: Any, space: Space) -> str:
-    """Return the problem with one parameter, whatever the values of the others; "" if there is none."""
+    """Return the problem with one parameter, regardless of the others; "" if there is none."""
     if name not in space:
         return f"no such parameter. {did_you_mean(name, space)}"
     parameter = space[name]
@@ -203,7 +203,7 @@ def _problem(kind: str, name: str, value: Any, space: Space) -> str:
 
 
 def _search_hint(domain: Domain, value: Any) -> str:
-    """Return how to search several values, where a list stands in place of one value."""
+    """Return how to search several values, for a list in place of one value; "" for other problems."""
     if not isinstance(value, list) or isinstance(domain, Plain):
         return ""
     if isinstance(domain, List) and (
