@@ -8,7 +8,7 @@ import pytest
 from space_examples import conv_net
 
 from zoo.errors import SpaceError
-from zoo.space import Choice, Int, List, read_space, variant
+from zoo.space import Choice, Int, List, read_space, variant, variant_defaults
 
 POSITIONAL = ("input_shape", "num_classes")
 
@@ -76,3 +76,11 @@ def test_fixed_following_list_needs_a_fixed_leader():
 def test_default_outside_the_range_is_rejected_on_reading():
     with pytest.raises(SpaceError, match="outside its own range"):
         read_space(variant(conv_net, "wild", "Wild.", dropout=7.0), positional=POSITIONAL)
+
+
+def test_variant_defaults_include_those_of_its_base():
+    first = variant(conv_net, "first", "First.", dropout=0.5, filters=(8, 8))
+    second = variant(first, "second", "Second.", filters=(16, 16))
+    assert variant_defaults(second) == {"dropout": 0.5, "filters": (16, 16)}
+    assert variant_defaults(first) == {"dropout": 0.5, "filters": (8, 8)}
+    assert variant_defaults(conv_net) is None

@@ -4,8 +4,7 @@ One rule holds everywhere: a value fixes a parameter, a table searches it, and a
 mentioned is searched in the plugin's range.
 """
 
-from zoo.study._component_space import ComponentSpace
-from zoo.study._definition import StudyDefinition
+from zoo.study._definition import ComponentSpace, StudyDefinition
 from zoo.study._document import parse_value
 from zoo.study._files import check_files, missing_files
 from zoo.study._lookup import find_study, known_studies, load_study, read_study

@@ -8,7 +8,7 @@ from typing import Any
 from zoo.errors import PluginError, SpaceError, did_you_mean
 from zoo.registry import Component, Registry
 from zoo.space import REQUIRED, Domain, Float, Int, List, Plain, Space, contains, show
-from zoo.study._component_space import ComponentSpace
+from zoo.study._definition import ComponentSpace
 from zoo.study._document import Document
 from zoo.study._source_lines import Keys
 
@@ -28,32 +28,25 @@ def read_component_space(
         default: the component of a study without a table of this kind.
         reserved: prefixes of suggestions that other parts of the study use.
     """
-    table = _named_table(document, registry, kind, default)
-    if table is None:
-        return None
-    name = table.pop("name")
-    names = [name] if isinstance(name, str) else name["choices"]
-    components = _components(document, registry, kind, names)
-    if isinstance(name, str):
-        spaces = {one: _read_single(document, registry, components[one], table) for one in components}
-    else:
-        spaces = _read_several(document, registry, kind, names, components, table)
-    return ComponentSpace(kind, components, spaces, frozenset(reserved))
-
-
-def _named_table(document: Document, registry: Registry, kind: str, default: str | None) -> Table | None:
-    """Return a copy of the table `kind` with a valid `name`: `kind = "name"`, or `[kind] name = …`."""
     value = document.tables.get(kind, default)
     if value is None:
-        names = ", ".join(registry.names(kind))
-        document.report((kind,), f'it is missing; write {kind} = "NAME". Available: {names}.')
+        available = ", ".join(registry.names(kind))
+        document.report((kind,), f'it is missing; write {kind} = "NAME". Available: {available}.')
         return None
     table = dict(value) if isinstance(value, dict) else {"name": value}
-    name = table.setdefault("name", None if table else default)
+    name = table.pop("name", None if table else default)
     problem = _name_problem(kind, name)
     if problem:
         document.report((kind, "name"), problem)
-    return None if problem else table
+        return None
+    reader = _ComponentReader(document, registry, kind, table)
+    names = [name] if isinstance(name, str) else name["choices"]
+    components = reader.components(names)
+    if isinstance(name, str):
+        spaces = {one: reader.read_single(component) for one, component in components.items()}
+    else:
+        spaces = reader.read_several(names, components)
+    return ComponentSpace(kind, components, spaces, frozenset(reserved))
 
 
 def _name_problem(kind: str, name: Any) -> str:
@@ -63,7 +56,7 @@ def _name_problem(kind: str, name: Any) -> str:
     got = "" if name is None else f", got {show(name)}"
     if kind == "dataset":
         return f"expected a name{got}"
-    if isinstance(name, list):
+    if isinstance(name, list) and name:
         return (
             f"expected a name{got}; to search several, write name = {{ choices = {show(name)} }} in [{kind}]"
         )
@@ -76,97 +69,94 @@ def _name_problem(kind: str, name: Any) -> str:
     return f"choices must differ, but '{twice[0]}' occurs twice" if twice else ""
 
 
-def _components(
-    document: Document, registry: Registry, kind: str, names: Sequence[str]
-) -> dict[str, Component]:
-    components = {}
-    for name in names:
-        try:
-            components[name] = registry.get(kind, name)
-        except PluginError as error:
-            document.report((kind, "name"), str(error))
-    return components
+class _ComponentReader:
+    """Reads the `table` of one kind of component, without its name."""
 
+    def __init__(self, document: Document, registry: Registry, kind: str, table: Table) -> None:
+        self._document = document
+        self._registry = registry
+        self._kind = kind
+        self._table = table
 
-def _read_single(document: Document, registry: Registry, component: Component, table: Table) -> Space:
-    """Return the space of the only component of a kind."""
-    moved = _merge_own_table(document, component, table)
-    _drop_unused_tables(document, registry, component.kind, table, component.space)
-    return narrow_space(document, (component.kind,), component.space, table, moved)
+    def components(self, names: Sequence[str]) -> dict[str, Component]:
+        components = {}
+        for name in names:
+            try:
+                components[name] = self._registry.get(self._kind, name)
+            except PluginError as error:
+                self._document.report((self._kind, "name"), str(error))
+        return components
 
+    def read_single(self, component: Component) -> Space:
+        """Return the space of the only component."""
+        moved = self._merge_own_table(component)
+        self._drop_unused_tables(component.space)
+        return narrow_space(self._document, (self._kind,), component.space, self._table, moved)
 
-def _read_several(
-    document: Document,
-    registry: Registry,
-    kind: str,
-    names: Sequence[str],
-    components: Mapping[str, Component],
-    table: Table,
-) -> dict[str, Space]:
-    """Return the space of each component; each has a table of its own."""
-    tables = {name: _own_table(document, kind, name, table) for name in names}
-    spaces = {
-        name: narrow_space(document, (kind, name), component.space, tables[name])
-        for name, component in components.items()
-    }
-    _drop_unused_tables(document, registry, kind, table, ())
-    for key in table:
-        document.report(
-            (kind, key),
-            f"with several {kind}s, each has a table of its own for its parameters, such as "
-            f"[{kind}.{names[0]}]. {did_you_mean(key, names)}",
+    def read_several(self, names: Sequence[str], components: Mapping[str, Component]) -> dict[str, Space]:
+        """Return the space of each component; each has a table of its own."""
+        tables = {name: self._take_own_table(name) for name in names}
+        spaces = {
+            name: narrow_space(self._document, (self._kind, name), component.space, tables[name])
+            for name, component in components.items()
+        }
+        self._drop_unused_tables(())
+        for key in self._table:
+            self._document.report(
+                (self._kind, key),
+                f"with several {self._kind}s, each has a table of its own for its parameters, such as "
+                f"[{self._kind}.{names[0]}]. {did_you_mean(key, names)}",
+            )
+        return spaces
+
+    def _take_own_table(self, name: str) -> Table:
+        """Take the table of one component, `[architecture.NAME]`, out of the table of its kind."""
+        own = self._table.pop(name, {})
+        if isinstance(own, dict):
+            return own
+        problem = f"expected a table [{self._kind}.{name}], got {show(own)}"
+        self._document.report((self._kind, name), problem)
+        return {}
+
+    def _merge_own_table(self, component: Component) -> dict[str, Keys]:
+        """Merge `[augmentation.affine]` into `[augmentation]`, where affine is the only policy.
+
+        A key in both tables is an error, unless one of them is an override.
+
+        Returns:
+            The keys that were merged, with their places in the file.
+        """
+        moved: dict[str, Keys] = {}
+        own = self._take_own_table(component.name) if component.name not in component.space else {}
+        for key, value in own.items():
+            shared_keys, own_keys = (self._kind, key), (self._kind, component.name, key)
+            overrides = [keys for keys in (shared_keys, own_keys) if self._document.is_override(*keys)]
+            if key in self._table and overrides == [shared_keys]:
+                continue
+            if key in self._table and overrides != [own_keys]:
+                self._document.report(own_keys, f"it is in [{self._kind}] too; remove one of them")
+            self._table[key] = value
+            moved[key] = own_keys
+        return moved
+
+    def _drop_unused_tables(self, parameters: Collection[str]) -> None:
+        """Drop the tables of components that the study does not use, and report them.
+
+        They are no problem under `--set augmentation.name=none`, which leaves tables of the file unused.
+        """
+        is_override = any(
+            self._document.is_override(self._kind, *keys) for keys in (["name"], ["name", "choices"])
         )
-    return spaces
-
-
-def _own_table(document: Document, kind: str, name: str, table: Table) -> Table:
-    """Take the table of one component, `[architecture.NAME]`, out of the `table` of its kind."""
-    own = table.pop(name, {})
-    if isinstance(own, dict):
-        return own
-    document.report((kind, name), f"expected a table [{kind}.{name}], got {show(own)}")
-    return {}
-
-
-def _merge_own_table(document: Document, component: Component, table: Table) -> dict[str, Keys]:
-    """Merge `[augmentation.affine]` into `[augmentation]`, where affine is the only policy.
-
-    A key in both tables is an error, unless one of them is an override.
-
-    Returns:
-        The keys that were merged, with the place where the file has them.
-    """
-    kind, name = component.kind, component.name
-    moved: dict[str, Keys] = {}
-    own = _own_table(document, kind, name, table) if name not in component.space else {}
-    for key, value in own.items():
-        overrides = [keys for keys in ((kind, key), (kind, name, key)) if document.is_override(*keys)]
-        if key in table and overrides == [(kind, key)]:
-            continue
-        if key in table and overrides != [(kind, name, key)]:
-            document.report((kind, name, key), f"it is in [{kind}] too; remove one of them")
-        table[key] = value
-        moved[key] = (kind, name, key)
-    return moved
-
-
-def _drop_unused_tables(
-    document: Document, registry: Registry, kind: str, table: Table, parameters: Collection[str]
-) -> None:
-    """Drop the tables of components that the study does not use, and report them.
-
-    They are no problem under `--set augmentation.name=none`, which leaves tables of the file unused.
-    """
-    is_override = any(document.is_override(kind, *keys) for keys in (["name"], ["name", "choices"]))
-    for key, value in list(table.items()):
-        if isinstance(value, dict) and key not in parameters and key in registry.names(kind):
-            del table[key]
-            if not is_override:
-                document.report(
-                    (kind, key),
-                    f"the study does not use this {kind}; add '{key}' to the choices of name, "
-                    "or remove its table",
-                )
+        names = self._registry.names(self._kind)
+        for key, value in list(self._table.items()):
+            if isinstance(value, dict) and key not in parameters and key in names:
+                del self._table[key]
+                if not is_override:
+                    self._document.report(
+                        (self._kind, key),
+                        f"the study does not use this {self._kind}; add '{key}' to the choices of name, "
+                        "or remove its table",
+                    )
 
 
 def narrow_space(
@@ -198,7 +188,7 @@ def narrow_space(
 
 
 def _problem(kind: str, name: str, value: Any, space: Space) -> str:
-    """Return the problem with one parameter, whatever the values of the others; "" if there is none."""
+    """Return the problem with one parameter, regardless of the others; "" if there is none."""
     if name not in space:
         return f"no such parameter. {did_you_mean(name, space)}"
     parameter = space[name]
@@ -213,7 +203,7 @@ def _problem(kind: str, name: str, value: Any, space: Space) -> str:
 
 
 def _search_hint(domain: Domain, value: Any) -> str:
-    """Return how to search several values, where a list stands in place of one value."""
+    """Return how to search several values, for a list in place of one value; "" for other problems."""
     if not isinstance(value, list) or isinstance(domain, Plain):
         return ""
     if isinstance(domain, List) and (

@@ -81,5 +81,5 @@ def _paths(document: dict[str, Any], prefix: Keys = ()) -> Iterator[Keys]:
 
 
 def _split_lines(text: str) -> list[str]:
-    """Split at the line ends of TOML and of editors; `str.splitlines` knows several more."""
+    """Split at the line ends of TOML and of editors; `str.splitlines` splits at others too."""
     return text.replace("\r\n", "\n").split("\n")
