@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import warnings
@@ -26,15 +27,19 @@ def logger():
 
     def make(name, *, propagate=False):
         found, handler = logging.getLogger(name), logging.StreamHandler(sys.stderr)
-        added.append((found, handler, found.propagate))
+        state = {key: getattr(found, key) for key in ("propagate", "level", "disabled")}
+        added.append((found, handler, state))
         found.addHandler(handler)
-        found.propagate = propagate
+        # Other tests import the library, which may set a level or disable the logger.
+        found.propagate, found.disabled = propagate, False
+        found.setLevel(logging.DEBUG)
         return found
 
     yield make
-    for found, handler, propagate in added:
+    for found, handler, state in added:
         found.removeHandler(handler)
-        found.propagate = propagate
+        found.propagate, found.disabled = state["propagate"], state["disabled"]
+        found.setLevel(state["level"])
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
@@ -162,7 +167,10 @@ with library_logs(Path({str(log_path)!r})):
         logging.getLogger(name).error(name + " speaks")
     warnings.warn("python speaks")
 """
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
+    )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     text = log_path.read_text()
     for name in (

@@ -5,8 +5,10 @@ mlruns/zoo/<study>/
 ├── id                        a random name, by which the Optuna study knows this directory
 ├── uid                       the study's name in Optuna and MLflow; a new study of the name has another
 ├── objectives.json           what the trials are ranked by
+├── storage                   URL of the Optuna storage, if it is not mlruns/optuna.db
 ├── deleted.json              trials that were deleted, in MLflow or by `zoo delete`
 ├── prepare.log               output of the dataset plugin
+├── zoo.log                   what other libraries log while the study runs
 ├── trials/007/               see trial_directory.py
 └── standalone/20261121-204244-18148/
 """
