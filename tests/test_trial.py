@@ -1,4 +1,4 @@
-"""A trial's configuration and its JSON."""
+"""Trial configurations and their JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CONFIGS = st.builds(
 )
 
 
-def test_the_json_is_the_one_of_the_record():
+def test_json_has_the_format_of_the_record():
     assert CONFIG.as_json() == {
         "dataset": {"name": "mnist", "parameters": {}},
         "digest": "a" * 64,
@@ -56,29 +56,29 @@ def test_the_json_is_the_one_of_the_record():
     }
 
 
-def test_what_few_ask_for_is_there_where_it_is_asked_for():
+def test_json_has_measures_and_budget_only_if_set():
     asking = replace(CONFIG, measures=("latency_ms",), max_parameters=5000).as_json()
     assert asking == {**CONFIG.as_json(), "measures": ["latency_ms"], "max_parameters": 5000}
 
 
-def test_every_fold_has_a_seed_of_its_own_and_keeps_it():
+def test_every_fold_has_its_own_fixed_seed():
     folds = replace(CONFIG, validation={"folds": 50, "seed": 0})
     seeds = [folds.seed_of_fold(fold) for fold in range(1, 51)]
     assert len(set(seeds)) == 50
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert seeds[0] == CONFIG.seed
-    # Written down, so that a trial that is trained again is the same trial.
+    # Recorded trials depend on these values.
     assert seeds[1:4] == [1388220346, 1612634111, 1791891697]
     assert replace(folds, seed=1).seed_of_fold(2) != seeds[1]
 
 
 @given(CONFIGS)
-def test_json_gives_exactly_the_same_configuration_back(config):
+def test_config_survives_json_exactly(config):
     again = TrialConfig.from_json(json.loads(json.dumps(config.as_json())))
     assert again == config
-    assert repr(again) == repr(config)  # where 1 and True, or 0.0 and -0.0, are not the same
+    assert repr(again) == repr(config)  # distinguishes 1 from True, and 0.0 from -0.0
 
 
-def test_lists_are_tuples_again_all_the_way_down():
+def test_nested_lists_become_tuples_again():
     config = replace(CONFIG, training={"nested": ((1, 2), ("a", (None,)))})
     assert TrialConfig.from_json(config.as_json()).training == {"nested": ((1, 2), ("a", (None,)))}

@@ -1,4 +1,4 @@
-"""zoo: search for a good image classifier, and trust the record of how it was found.
+"""Search for image classifiers, and keep a record of the search that can be trusted.
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`,
@@ -30,8 +30,9 @@ __all__ = [
     "inspect", "load_model", "__version__",
 ]  # fmt: skip
 
-_ROOMS = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
-_WHERE = {
+# Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
+_LAZY_MODULES = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
+_LAZY_NAMES = {
     "hookimpl": "zoo.hookspecs",
     "Dataset": "zoo.data",
     "Split": "zoo.data",
@@ -46,11 +47,10 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use what is not needed to say `zoo --help`."""
-    if name in _ROOMS:
-        return importlib.import_module(_ROOMS[name])
-    if name in _WHERE:
-        value = getattr(importlib.import_module(_WHERE[name]), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(_LAZY_MODULES[name])
+    if name in _LAZY_NAMES:
+        value = getattr(importlib.import_module(_LAZY_NAMES[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'zoo' has no attribute '{name}'")

@@ -1,13 +1,13 @@
-"""The errors zoo raises on purpose.
+"""The errors that zoo raises on purpose.
 
-ZooError               something a person can put right; the command line shows it as one line
-├── InvalidParameters  raised by a plugin: this combination is impossible, prune the trial
-├── SpaceError         a search space, or a value for it, is not what it may be
-├── StudyError         a study file says something it may not say
-├── PluginError        a plugin broke the contract; names its distribution and version
-├── DataError          a dataset cannot be read, or is not what it should be
+ZooError               a problem that the user can fix; the command line prints it as one line
+├── InvalidParameters  raised by a plugin: the combination is impossible, the trial is rejected
+├── SpaceError         a search space, or a value for one, is invalid
+├── StudyError         a study file is invalid
+├── PluginError        a plugin violates the contract; names its distribution and version
+├── DataError          a dataset cannot be read, or violates the contract
 ├── ModelError         a saved model cannot be loaded
-└── ManifestError      a study was resumed after what it searches had changed
+└── ManifestError      a study cannot be resumed because its definition changed
 """
 
 from __future__ import annotations
@@ -18,53 +18,56 @@ from difflib import get_close_matches
 
 
 class ZooError(Exception):
-    """Something a person can put right: what happened, what was expected, what to type next."""
+    """A problem that the user can fix: what happened, what was expected, what to do next."""
 
 
 class InvalidParameters(ZooError):
-    """An impossible combination of parameters; raised by a plugin to have the trial pruned."""
+    """An impossible combination of parameters; a plugin raises it to have the trial rejected."""
 
 
 class SpaceError(ZooError):
-    """A search space, or a value meant for one, is not what it may be."""
+    """An invalid search space, or a value that is not in one."""
 
 
 class StudyError(ZooError):
-    """A study file says something it may not say."""
+    """An invalid study file."""
 
 
 class PluginError(ZooError):
-    """A plugin broke the contract."""
+    """A plugin that violates the contract."""
 
 
 class DataError(ZooError):
-    """A dataset cannot be read, or is not what it should be."""
+    """A dataset that cannot be read or violates the contract."""
 
 
 class ModelError(ZooError):
-    """A saved model cannot be loaded."""
+    """A saved model that cannot be loaded."""
 
 
 class ManifestError(ZooError):
-    """A study was resumed after what it searches had changed."""
+    """A study that cannot be resumed because its definition changed."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown `name`: the likely spelling, or all there is."""
-    known = sorted(known)
-    spellings = {_folded(one): one for one in known}
-    close = get_close_matches(_folded(name), spellings, n=1, cutoff=0.6)
+def did_you_mean(name: str, available: Iterable[str]) -> str:
+    """Return the last sentence of an error about an unknown `name`: the likely spelling, or all names.
+
+    Capitals and `-` for `_` count as the same spelling.
+    """
+    names = sorted(available)
+    spellings = {_normalized(one): one for one in names}
+    close = get_close_matches(_normalized(name), spellings, n=1, cutoff=0.6)
     if close:
         return f"Did you mean '{spellings[close[0]]}'?"
-    return f"There is: {', '.join(known)}." if known else "There is none."
+    return f"Available: {', '.join(names)}." if names else "None available."
 
 
 def one_line(text: object) -> str:
-    """`text` without its line breaks; whatever it is, and whatever its `str` does."""
+    """Return `str(text)` without line breaks, also for an object of a plugin whose `__str__` raises."""
     try:
         return " ".join(str(text).split())
     except Exception as error:
-        return f"(its text cannot be had: {type(error).__name__})"
+        return f"(no text: {type(error).__name__})"
 
 
 def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
@@ -80,6 +83,5 @@ def redact_password(text: str) -> str:
     return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
 
 
-def _folded(name: str) -> str:
-    """Without what people mix up first: capitals, and `-` for `_`."""
+def _normalized(name: str) -> str:
     return name.casefold().replace("-", "_")

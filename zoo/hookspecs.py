@@ -1,8 +1,8 @@
-"""The three hooks a plugin may implement. Entry-point group: `zoo`.
+"""The three hooks of the plugin contract; the entry-point group is `zoo`.
 
-Each is called once with `register`; the plugin calls `register(function)` for everything it offers.
-The function's name is the registered name, its docstring's first line the description, its
-keyword-only parameters the search space.
+Each hook is called once with `register`. The plugin calls `register(function)` for each component:
+the function's name is the registered name, the first line of its docstring the description, and its
+keyword-only parameters are the search space.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What one trial is told: everything it needs to train, resolved, as plain JSON.
+"""The configuration of one trial: everything it needs to train, as plain JSON.
 
-A trial knows neither the study it belongs to nor Optuna nor MLflow; the same configuration trains
-the same network wherever it runs.
+A trial depends on neither its study nor Optuna nor MLflow: the same configuration trains the same
+network in a local process, on a cluster and in a test.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-EPOCH_METRICS = {  # what an epoch reports and a study may optimise, and which way is better
+from zoo.space import as_tuples
+
+# Metrics that a study can optimise, with their better direction: once per epoch, and once per model.
+EPOCH_METRICS = {
     "val_accuracy": "maximize",
     "val_loss": "minimize",
     "accuracy": "maximize",
     "loss": "minimize",
 }
-MODEL_METRICS = {  # what is known of a whole network, beside a metric of its epochs
+MODEL_METRICS = {
     "parameters": "minimize",
     "latency_ms": "minimize",
 }
@@ -26,7 +29,7 @@ MODEL_METRICS = {  # what is known of a whole network, beside a metric of its ep
 
 @dataclass(frozen=True)
 class PluginConfig:
-    """A registered thing by name, with a value for each of its parameters."""
+    """The name of a registered component, with a value for each of its parameters."""
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -34,20 +37,20 @@ class PluginConfig:
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """One trial, completely.
+    """The complete configuration of one trial.
 
     Args:
-        digest: of the dataset's content, every byte; names its folder in the cache.
-        validation: `{"fraction": 0.1, "seed": 0}`, how the validation split is cut; or `{"folds": 5,
-            "seed": 0}`, in how many parts the training split is, each validated with in its turn.
+        digest: SHA-256 of the dataset's content; it names the dataset's folder in the cache.
+        validation: `{"fraction": 0.1, "seed": 0}` for one validation split, `{"folds": 5, "seed": 0}`
+            for cross-validation.
         training: keyword arguments of `zoo.training.fit`.
-        objective: the metric that decides which epoch is best; `direction` says which way.
+        objective: the metric that decides which epoch is best, in `direction`.
         seed: of the initial weights, the shuffling and the augmentation.
-        measures: what else its summary is to say of the model that is kept: `latency_ms`, or a
-            metric of the best epoch besides the objective.
+        measures: further results that the summary of the trial must contain: `latency_ms`, or a
+            metric of the best epoch other than the objective.
         max_parameters: a network with more is not trained.
-        plugins: `DISTRIBUTION:PLUGIN` → version of those that registered what is trained; empty
-            where nobody wrote it down, as in records of earlier versions.
+        plugins: `DISTRIBUTION:PLUGIN` to version, of the plugins in use; empty in records of versions
+            of zoo that did not write it.
     """
 
     dataset: PluginConfig
@@ -65,20 +68,20 @@ class TrialConfig:
 
     @property
     def folds(self) -> int:
-        """How often it trains; 1 where a part of the training split is held out."""
+        """Number of folds; 1 with a single validation split."""
         return count_folds(self.validation)
 
     def seed_of_fold(self, fold: int) -> int:
-        """A seed for every fold, the first is 1; that of the first is the trial's own."""
+        """Return the seed of a fold, counted from 1; the first fold has the seed of the trial."""
         if fold == 1:
             return self.seed
         digest = hashlib.sha256(f"{self.seed}/{fold}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
 
     def as_json(self) -> dict[str, Any]:
-        """Plain dicts, lists and scalars; `from_json` gives an equal configuration back.
+        """Return dicts, lists and scalars, from which `from_json` makes an equal configuration.
 
-        What few studies ask for is there only where it is asked for.
+        `measures` and `max_parameters` are left out where they are not set.
         """
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         for name in ("measures", "max_parameters"):
@@ -88,26 +91,20 @@ class TrialConfig:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrialConfig:
-        """The configuration that `as_json` described; lists are tuples again."""
-        chosen = {name: _chosen(document[name]) for name in ("dataset", "architecture", "augmentation")}
-        mappings = {name: _restored(document[name]) for name in ("validation", "training")}
+        """Return the configuration that `as_json` described, with lists as tuples again."""
+        configs = {
+            name: PluginConfig(document[name]["name"], _with_tuples(document[name]["parameters"]))
+            for name in ("dataset", "architecture", "augmentation")
+        }
+        mappings = {name: _with_tuples(document[name]) for name in ("validation", "training")}
         measures = tuple(document.get("measures", ()))
-        return cls(**{**document, **mappings, **chosen, "measures": measures})
+        return cls(**{**document, **configs, **mappings, "measures": measures})
 
 
 def count_folds(validation: Mapping[str, Any]) -> int:
-    """How many folds `[validation]` asks for; 1 where a part of the training split is held out."""
+    """Return the number of folds in `[validation]`; 1 with a single validation split."""
     return int(validation.get("folds", 1))
 
 
-def _chosen(document: Mapping[str, Any]) -> PluginConfig:
-    return PluginConfig(document["name"], _restored(document["parameters"]))
-
-
-def _restored(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _with_tuples(value) for name, value in values.items()}
-
-
-def _with_tuples(value: Any) -> Any:
-    """A parameter's value as a space holds it: JSON has lists where that has tuples."""
-    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: as_tuples(value) for name, value in values.items()}

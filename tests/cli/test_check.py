@@ -65,11 +65,11 @@ def test_every_problem_of_every_study_has_a_line(zoo_command, study):
     assert lines[:2] == [
         "error: studies/one.toml:2: [architecture] name: There is no architecture named 'convnet'. "
         "Did you mean 'conv_net'?",
-        "error: studies/one.toml:4: [search] trials: expected a whole number from 1, but got 0",
+        "error: studies/one.toml:4: [search] trials: expected an integer >= 1, got 0",
     ]
     assert lines[2].startswith("error: studies/two.toml:1: not TOML: ")
-    message, names = lines[3].rstrip(".").split("There is: ")
-    assert message == "error: There is no study named 'four' in ./studies or among zoo's own. "
+    message, names = lines[3].rstrip(".").split("Available: ")
+    assert message == "error: There is no study named 'four' in ./studies or among the shipped studies. "
     assert names.split(", ") == sorted({*SHIPPED, "one", "two", "three"})
     assert len(lines) == 4
 
@@ -93,7 +93,7 @@ def test_study_of_a_broken_plugin_names_the_plugin(zoo_command, install_plugin, 
     line = run.stderr.splitlines()[1]
     assert line.startswith(
         "error: studies/mine.toml:2: [architecture] name: There is no architecture named 'res_net'. "
-        "There is: cats_and_dogs_net, conv_net, "
+        "Available: cats_and_dogs_net, conv_net, "
     )
     assert line.endswith(
         ". (Left out: Plugin 'broken' of zoo-broken 0.1 could not be loaded: "
@@ -126,3 +126,23 @@ def test_plugin_with_a_builtin_name_leaves_studies_ok(zoo_command, install_plugi
         "one of zoo's own; rename it.\n"
     )
     assert zoo_command("check", "mine", "--no-plugins", env={"PYTHONPATH": str(site)}).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("mine",), ("studies/mine.toml",)])
+def test_missing_data_file_is_a_problem(zoo_command, study, arguments):
+    dataset = 'dataset = { name = "csv_images", train = "nowhere.csv" }'
+    study("mine", GOOD.replace('dataset = "digits"', dataset))
+    run = zoo_command("check", *arguments)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: study 'mine': dataset 'csv_images': train = \"nowhere.csv\": there is no ")
+    assert "study mine" not in run.stdout
+
+
+def test_data_of_a_shipped_study_is_needed_only_if_named(zoo_command):
+    run = zoo_command("check")
+    assert run.returncode == 0
+    assert "study signs: ok (16 trials, tpe, data not found)" in run.stdout
+    run = zoo_command("check", "signs")
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: study 'signs': dataset 'csv_images': ")

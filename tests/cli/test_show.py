@@ -154,7 +154,7 @@ BUILT = ("pretrained --layers", "broken --layers")  # these fail only when they 
         ("digit_cnn", "error: Nothing is registered as 'digit_cnn'. Did you mean 'digits_cnn'?"),
         (
             "no/where.toml",
-            "error: There is no study file no/where.toml. Give a path, or a name that zoo list shows.",
+            "error: There is no study file no/where.toml. Give a path, or a name from `zoo list`.",
         ),
         ("affine --layers", "error: --layers: expected an architecture, got 'affine'"),
         ("digits_cnn --layers", "error: --layers: expected an architecture, got 'digits_cnn'"),
@@ -226,7 +226,7 @@ def test_every_mistake_of_a_study_has_a_line(show, tmp_path):
     run = show("./bad.toml")
     assert run.returncode == 2
     assert run.stderr.splitlines() == [
-        "error: bad.toml:3: trials: there is no such key. There is: architecture, augmentation, dataset, "
+        "error: bad.toml:3: trials: no such key. Available: architecture, augmentation, dataset, "
         "objective, search, training, validation.",
         "error: bad.toml:1: [dataset] name: There is no dataset named 'digts'. Did you mean 'digits'?",
     ]

@@ -124,7 +124,7 @@ def test_version_is_printed(zoo_command):
     ("arguments", "line"),
     [
         ("shwo", "error: There is no command 'zoo shwo'. Did you mean 'show'?"),
-        ("xyzzy", "error: There is no command 'zoo xyzzy'. There is: check, compare, "),
+        ("xyzzy", "error: There is no command 'zoo xyzzy'. Available: check, compare, "),
         ("plugins chek zoo-x", "error: There is no command 'zoo plugins chek'. Did you mean 'check'?"),
         ("list --jsn", "error: No such option '--jsn'"),
         ("tune digits_cnn --trails 3", "error: No such option '--trails'. Did you mean '--trials'?"),
@@ -144,7 +144,7 @@ def test_version_is_printed(zoo_command):
         ("show convnet", "error: Nothing is registered as 'convnet'. Did you mean 'conv_net'?"),
         (
             "check digit_cnn",
-            "error: There is no study named 'digit_cnn' in ./studies or among zoo's own. "
+            "error: There is no study named 'digit_cnn' in ./studies or among the shipped studies. "
             "Did you mean 'digits_cnn'?",
         ),
     ],

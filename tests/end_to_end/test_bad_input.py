@@ -60,7 +60,7 @@ class TestTheCommand:
     @pytest.mark.parametrize("number", ["0", "-1"])
     def test_fewer_than_one_trial(self, zoo, number):
         line = refused(zoo, "tune", "--study", "digits_cnn", "--trials", number)
-        assert line == f"--trials: expected a whole number from 1, but got {number}"
+        assert line == f"--trials: expected an integer >= 1, got {number}"
 
     def test_fewer_than_one_job(self, zoo):
         line = refused(zoo, "tune", "--study", "digits_cnn", "--jobs", 0)
@@ -72,18 +72,18 @@ class TestTheCommand:
 
     def test_an_unknown_study(self, zoo):
         line = refused(zoo, "tune", "--study", "mnist_cn")
-        assert (
-            line
-            == "There is no study named 'mnist_cn' in ./studies or among zoo's own. Did you mean 'mnist_cnn'?"
+        assert line == (
+            "There is no study named 'mnist_cn' in ./studies or among the shipped studies. "
+            "Did you mean 'mnist_cnn'?"
         )
 
     def test_an_unknown_sampler(self, zoo):
         line = refused(zoo, "tune", "--study", "digits_cnn", "--sampler", "gird")
-        assert line == "--sampler: there is no sampler 'gird'. Did you mean 'grid'?"
+        assert line == "--sampler: there is no sampler \"gird\". Did you mean 'grid'?"
 
     def test_an_override_of_what_is_not_there(self, zoo):
         line = refused(zoo, "tune", "--study", "digits_cnn", "--set", "training.epoch=3")
-        assert line == "--set training.epoch=3: there is no such parameter. Did you mean 'epochs'?"
+        assert line == "--set training.epoch=3: no such parameter. Did you mean 'epochs'?"
 
 
 class TestTheStudyFile:
@@ -93,7 +93,7 @@ class TestTheStudyFile:
             (
                 "epochs = 2",
                 "epoch = 2",
-                "[training] epoch: there is no such parameter. Did you mean 'epochs'?",
+                "[training] epoch: no such parameter. Did you mean 'epochs'?",
             ),
             (
                 '"conv_net"',
@@ -101,9 +101,13 @@ class TestTheStudyFile:
                 "[architecture] name: There is no architecture named 'convnet'. Did you mean 'conv_net'?",
             ),
             ("batch_size = 64", "batch_size = 4096", "[training] batch_size: expected 16 … 1024"),
-            ('optimizer = "adam"', "optimizer = { choices = [] }", "[training] optimizer: choices is a list"),
+            (
+                'optimizer = "adam"',
+                "optimizer = { choices = [] }",
+                "[training] optimizer: choices must be a list",
+            ),
             ("high = 0.5", "high = 0.9", "[architecture] dropout: expected a range inside 0 … 0.6"),
-            ("trials = 2", "trials = 0", "[search] trials: expected a whole number from 1, but got 0"),
+            ("trials = 2", "trials = 0", "[search] trials: expected an integer >= 1, got 0"),
             (
                 'dataset = "digits"',
                 'dataset = "didgets"',
@@ -229,7 +233,7 @@ class TestDebug:
         assert done.returncode == 2
         assert "Traceback (most recent call last):" in done.stderr
         assert done.errors == [
-            "error: There is no study named 'mnist_cn' in ./studies or among zoo's own. "
+            "error: There is no study named 'mnist_cn' in ./studies or among the shipped studies. "
             "Did you mean 'mnist_cnn'?"
         ]
 

@@ -181,11 +181,11 @@ MISTAKES = {
     "objective = ['val_accuracy', 'paramters']": "Did you mean 'parameters'?",
     "objective = ['val_loss', 'val_loss']": "'val_loss' is there twice",
     "objective = { metric = ['loss', 'parameters'], direction = ['minimize'] }": "expected a list of 2",
-    "validation = { folds = 1 }": "expected a whole number from 2, but got 1",
+    "validation = { folds = 1 }": "expected an integer >= 2, got 1",
     "validation = { folds = 5, fraction = 0.1 }": "fraction or folds, not both",
     "validation = { fold = 5 }": "Did you mean 'folds'?",
-    "objective = ['loss', 'parameters']\nsearch = { pruner = 'median' }": "'median' judges by one objective",
-    "objective = ['loss', 'parameters']\nsearch = { sampler = 'gp' }": "'gp' searches for one objective",
+    "objective = ['loss', 'parameters']\nsearch = { pruner = 'median' }": "'median' supports one objective",
+    "objective = ['loss', 'parameters']\nsearch = { sampler = 'gp' }": "'gp' supports one objective",
     "search = { max_parameter = 5 }": "Did you mean 'max_parameters'?",
 }
 

@@ -165,7 +165,7 @@ class TestAugmentation:
             "augmentation",
             ["affine", "digits"],
             {"overrides": ["rotation=99"]},
-            "--set rotation=99: expected 0 … 45, but got 99",
+            "--set rotation=99: expected 0 … 45, got 99",
         ),
         (
             "augmentation",

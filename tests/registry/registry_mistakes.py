@@ -122,7 +122,7 @@ FROM_SIGNATURES = {
     "default_outside": (
         net("dropout: Annotated[float, Float(0.0, 0.5)] = 0.7"),
         ": register_architectures: net: parameter 'dropout': its default is outside its own range: "
-        "expected 0 … 0.5, but got 0.7. Did you mean 0.5?",
+        "expected 0 … 0.5, got 0.7. Did you mean 0.5?",
     ),
     "unannotated": (
         net("dropout=0.7"),
@@ -171,16 +171,16 @@ FROM_SIGNATURES = {
             "head: Annotated[str, Choice('dense', 'average')] = 'dense', "
             "units: Annotated[int, Int(8, 64, when={'head': 'dens'})] = 8"
         ),
-        ": register_architectures: net: parameter 'units': when head = \"dens\" can never be: "
-        'expected "dense" | "average", but got "dens". Did you mean "dense"?',
+        ": register_architectures: net: parameter 'units': when head = \"dens\" never holds: "
+        'expected "dense" | "average", got "dens". Did you mean "dense"?',
     ),
     "same_length_as_no_list": (
         net(
             "filters: Annotated[int, Int(8, 64)] = 8, "
             "sizes: Annotated[tuple, List(Choice(3, 5), same_length_as='filters')] = (3,)"
         ),
-        ": register_architectures: net: parameter 'sizes': same_length_as names 'filters', but that "
-        "is no List: 8 … 64.",
+        ": register_architectures: net: parameter 'sizes': same_length_as names 'filters', "
+        "which is not a List: 8 … 64.",
     ),
     "variant_that_follows": (
         hook(
@@ -190,7 +190,7 @@ FROM_SIGNATURES = {
             "): ...\n"
             "net = variant(stack, 'net', 'Wide.', sizes=(5,))"
         ),
-        ": register_architectures: net: parameter 'sizes': it keeps its default, but is as long as "
+        ": register_architectures: net: parameter 'sizes': it keeps its default, but has the length of "
         "'filters', which is searched; give 'filters' a default too.",
     ),
     "named_name": (
@@ -214,7 +214,7 @@ FROM_IMPORTS = {
     "says_nothing": ("raise AssertionError", " could not be loaded: AssertionError (FILE:1)"),
     "cannot_be_told": (
         "class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd",
-        " could not be loaded: Odd: (its text cannot be had: RuntimeError) (FILE:3)",
+        " could not be loaded: Odd: (no text: RuntimeError) (FILE:3)",
     ),
     "no_exception": (
         "class Odd(BaseException): ...\nraise Odd('out')",
@@ -226,16 +226,16 @@ FROM_IMPORTS = {
     ),
     "range_upside_down": (
         net("depth: Annotated[int, Int(1, 4)] = 1,\n    dropout: Annotated[float, Float(4.0, 1.0)] = 2.0"),
-        " could not be loaded: Float needs low <= high, but got low=4.0 and high=1.0 (FILE:4)",
+        " could not be loaded: Float needs low <= high, got low=4.0 and high=1.0 (FILE:4)",
     ),
     "choice_of_a_list": (
         net("depth: Annotated[int, Choice([1, 2, 4])] = 1"),
-        " could not be loaded: Choice takes strings, numbers, booleans or None, but got [1, 2, 4]; "
+        " could not be loaded: Choice takes strings, numbers, booleans or None, got [1, 2, 4]; "
         "write Choice(1, 2, 4) (FILE:3)",
     ),
     "in_a_hook": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): Float(4.0, 1.0)",
-        ": register_datasets: Float needs low <= high, but got low=4.0 and high=1.0 (FILE:4)",
+        ": register_datasets: Float needs low <= high, got low=4.0 and high=1.0 (FILE:4)",
     ),
     "syntax": ("\n\nnet = (", " could not be loaded: SyntaxError: '(' was never closed (FILE:3)"),
 }

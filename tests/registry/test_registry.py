@@ -139,11 +139,11 @@ def test_an_unknown_name_is_answered_with_the_likely_one(kind, name, near):
 
 
 def test_a_name_like_no_other_is_answered_with_all_there_are():
-    with pytest.raises(PluginError, match=r"named 'xyzzy'\. There is: cifar10, .*, mnist, notmnist\."):
+    with pytest.raises(PluginError, match=r"named 'xyzzy'\. Available: cifar10, .*, mnist, notmnist\."):
         Registry.load([]).get("dataset", "xyzzy")
     with pytest.raises(PluginError, match=r"registered as 'affin'\. Did you mean 'affine'\?"):
         Registry.load([]).find("affin")
-    with pytest.raises(PluginError, match=r"There is no dataset named 'mnist'\. There is none\."):
+    with pytest.raises(PluginError, match=r"There is no dataset named 'mnist'\. None available\."):
         Registry().get("dataset", "mnist")
 
 

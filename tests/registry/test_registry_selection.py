@@ -81,7 +81,7 @@ def test_all_where_nothing_is_said(two):
     [
         ("zoo-on", "ZOO_PLUGINS: no plugin is installed as 'zoo-on'. Did you mean 'zoo-one'?"),
         ("zoo-one, two", "ZOO_PLUGINS: no plugin is installed as 'two'. Did you mean 'zoo-two'?"),
-        ("resnet", "ZOO_PLUGINS: no plugin is installed as 'resnet'. There is: zoo-one, zoo-two."),
+        ("resnet", "ZOO_PLUGINS: no plugin is installed as 'resnet'. Available: zoo-one, zoo-two."),
     ],
 )
 def test_one_that_is_not_installed(two, monkeypatch, chosen, line):
@@ -93,7 +93,7 @@ def test_one_that_is_not_installed(two, monkeypatch, chosen, line):
 
 def test_one_that_is_not_installed_where_nothing_is(monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "typo")
-    with pytest.raises(PluginError, match=r"no plugin is installed as 'typo'\. There is none\.$"):
+    with pytest.raises(PluginError, match=r"no plugin is installed as 'typo'\. None available\.$"):
         Registry.load([])
 
 

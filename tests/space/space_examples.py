@@ -26,7 +26,7 @@ def conv_net(
 
 
 class Answers:
-    """A suggester that answers from a dictionary, as a replayed trial does, and notes the questions."""
+    """A suggester that answers from a dictionary, like a replayed trial, and collects the names."""
 
     def __init__(self, answers):
         self.answers = answers
@@ -40,7 +40,7 @@ class Answers:
 
 
 class Random:
-    """A suggester that draws as Optuna's random sampler does: steps are counted in floats."""
+    """A suggester that draws like Optuna's random sampler: steps are counted in floats."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -92,7 +92,7 @@ def ints(draw):
 
 @st.composite
 def floats(draw):
-    """Bounds and steps of at most three decimals, as people write them, and unbounded ones."""
+    """Floats with bounds and steps of at most three decimals, and floats of any size."""
     if draw(st.booleans()):
         low, high = sorted(draw(st.tuples(*[st.floats(-1e300, 1e300)] * 2)))
         return Float(low, high, log=low > 0 and draw(st.booleans()))
@@ -102,7 +102,7 @@ def floats(draw):
 
 scalars = (
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3)
-)  # hypothesis's `unique` compares as Choice does: True is 1
+)  # hypothesis's `unique` compares like Choice: True is 1
 choices = st.lists(scalars, min_size=1, max_size=4, unique=True).map(lambda options: Choice(*options))
 items = ints() | floats() | choices
 
@@ -120,7 +120,7 @@ def members(draw, domain):
 
 
 def _conditioned(domain, when):
-    """`domain` with a condition: what an author would have written in the first place."""
+    """Return `domain` with a condition."""
     if isinstance(domain, Choice):
         return Choice(*domain.options, when=when)
     parts = {name: getattr(domain, name) for name in domain.__dataclass_fields__}
@@ -154,7 +154,7 @@ def spaces(draw) -> Any:
 
 @st.composite
 def tables(draw, domain):
-    """What a study may write as the table of a parameter with this domain."""
+    """Tables that a study can give a parameter with this domain."""
     if isinstance(domain, List):
         table = draw(tables(domain.item)) if draw(st.booleans()) else {}
         if domain.length is None:
@@ -174,7 +174,7 @@ def tables(draw, domain):
 
 
 def _text(value):
-    """As Choice compares: 0.0 is -0.0."""
+    """Return text that is equal where Choice compares equal: 0.0 is -0.0."""
     return repr([item + 0 if isinstance(item, float) else item for item in _as_list(value)])
 
 

@@ -1,8 +1,9 @@
-"""Reading spaces from signatures. Here annotations are strings; in space_examples.py they are objects."""
+"""Spaces from signatures. Annotations are strings here, objects in space_examples.py."""
 
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Annotated, Optional
 
 import pytest
@@ -26,10 +27,10 @@ def fit(
     path: Optional[str],  # noqa: UP045
     sizes: list[int] = [1, 2],  # noqa: B006
 ) -> nothing_that.can.be_imported:  # noqa: F821
-    """Its return type names a module that there is not."""
+    """Its return type names a module that does not exist."""
 
 
-def test_reads_annotations_that_are_strings():
+def test_string_annotations_are_read():
     space = read_space(fit, positional=("model", "data"))
     assert list(space.values()) == [
         Parameter("epochs", Int(1, 1000), 12, searched=False),
@@ -37,12 +38,12 @@ def test_reads_annotations_that_are_strings():
         Parameter("momentum", Float(0, 1, when={"optimizer": "sgd"}), 0.0),
         Parameter("name", Plain((str, type(None))), None, searched=False),
         Parameter("path", Plain((str, type(None))), REQUIRED, searched=False),
-        Parameter("sizes", Plain((list,)), (1, 2), searched=False),
+        Parameter("sizes", Plain((list[int],)), (1, 2), searched=False),
     ]
     assert type(space["momentum"].default) is float
 
 
-def test_reads_annotations_that_are_objects():
+def test_object_annotations_are_read():
     assert conv_net.__annotations__["return"] == "nothing_that.can.be_imported"
     space = read_space(conv_net, positional=("input_shape", "num_classes"))
     assert space["filters"] == Parameter("filters", List(Int(8, 128, log=True), (1, 4)), (32, 64))
@@ -50,20 +51,20 @@ def test_reads_annotations_that_are_objects():
     assert list(space) == ["filters", "kernel_size", "pooling", "pool_size", "dropout"]
 
 
-def test_a_function_without_parameters():
+def test_function_without_parameters_has_an_empty_space():
     def none(): ...
 
     assert len(read_space(none)) == 0
 
 
-def test_a_wrapped_function_is_read_where_it_was_written():
-    elsewhere: dict = {}  # a module that knows neither Annotated nor Int
+def test_wrapped_function_uses_the_names_of_its_own_module():
+    elsewhere: dict = {}  # a module that imports neither Annotated nor Int
     exec("def wrapper(*args, **kwargs): ...", elsewhere)
     wrapped = functools.wraps(fit)(elsewhere["wrapper"])
     assert read_space(wrapped, positional=("model", "data")) == read_space(fit, positional=("model", "data"))
 
 
-def test_none_alone_and_every_plain_type():
+def test_every_plain_type_is_read():
     def plain(
         *, a: None = None, b: int = 1, c: float = 1, d: bool = True, e: tuple = (), f: int | str = "x"
     ): ...
@@ -79,7 +80,7 @@ def refused(function, positional=()):
     return str(raised.value)
 
 
-def test_names_that_come_first_are_those_expected():
+def test_other_positional_parameters_are_rejected():
     def net(shape, *, width: Annotated[int, Int(1, 2)] = 1): ...
 
     assert refused(net, ("input_shape", "num_classes")) == (
@@ -88,7 +89,7 @@ def test_names_that_come_first_are_those_expected():
     )
 
 
-def test_a_forgotten_star():
+def test_missing_star_is_rejected():
     def affine(rotation: Annotated[float, Float(0, 0.1)] = 0.0): ...
 
     assert refused(affine) == (
@@ -96,7 +97,7 @@ def test_a_forgotten_star():
     )
 
 
-def test_parameters_without_names():
+def test_variadic_parameters_are_rejected():
     def many(*numbers): ...
     def any_of(**options): ...
 
@@ -104,7 +105,7 @@ def test_parameters_without_names():
     assert refused(any_of) == "any_of takes '**options', but every parameter needs a name of its own."
 
 
-def test_what_is_no_function():
+def test_other_objects_than_functions_are_rejected():
     assert refused(5) == "5: expected a function with a signature, but 5 is not a callable object."
     assert refused(type).startswith("type: expected a function with a signature, but no signature found")
 
@@ -115,7 +116,9 @@ def bad_domain(*, a: Annotated[int, Int(2, 1)] = 1): ...
 def two_domains(*, a: Annotated[int, Int(1, 2), Float(1, 2)] = 1): ...
 def no_instance(*, a: Annotated[int, Int] = 1): ...
 def other_type(*, a: dict[str, int] = {}): ...  # noqa: B006
+def path_type(*, a: Path): ...
 def plain_misfit(*, a: str = 3): ...
+def item_misfit(*, a: list[int] = ["x"]): ...  # noqa: B006
 def searched_and_required(*, a: Annotated[int, Int(1, 2)]): ...
 def outside(*, a: Annotated[int, Int(1, 2)] = 3): ...
 def lonely(*, a: Annotated[tuple, List(Int(1, 2), same_length_as="b")] = (1,)): ...
@@ -175,14 +178,14 @@ def when_never(
         (no_annotation, "it has no annotation; write Annotated[float, Float(0.0, 1.0)], or a plain type."),
         (
             unknown_name,
-            "its annotation 'Annotated[int, Itn(1, 2)]' cannot be read (name 'Itn' is not defined); "
-            "import at the top what it names.",
+            "its annotation 'Annotated[int, Itn(1, 2)]' cannot be evaluated (name 'Itn' is not defined); "
+            "import its names at the top of the module.",
         ),
-        (bad_domain, "Int needs low <= high, but got low=2 and high=1."),
-        (two_domains, "it has 2 domains, but one is expected."),
+        (bad_domain, "Int needs low <= high, got low=2 and high=1."),
+        (two_domains, "expected one domain, got 2."),
         (
             no_instance,
-            "its annotation is typing.Annotated[int, <class 'zoo.space._domains.Int'>]; "
+            "its annotation is typing.Annotated[int, <class 'zoo.space._ranges.Int'>]; "
             "expected Annotated[…] with Int, Float, Choice or List, "
             "or one of str, int, float, bool, list, tuple.",
         ),
@@ -191,33 +194,38 @@ def when_never(
             "its annotation is dict[str, int]; expected Annotated[…] with Int, Float, Choice or List, "
             "or one of str, int, float, bool, list, tuple.",
         ),
-        (plain_misfit, "its default is not of its own type: expected str, but got 3."),
+        (
+            path_type,
+            f"its annotation is {Path!r}; expected Annotated[…] with Int, Float, Choice or List, "
+            "or one of str, int, float, bool, list, tuple; write str for a path.",
+        ),
+        (item_misfit, 'its default does not fit its annotation: expected list[int], got ["x"].'),
+        (plain_misfit, "its default does not fit its annotation: expected str, got 3."),
         (searched_and_required, "it has no default; every searched parameter needs one: 1 … 2."),
-        (outside, "its default is outside its own range: expected 1 … 2, but got 3. Did you mean 2?"),
+        (outside, "its default is outside its own range: expected 1 … 2, got 3. Did you mean 2?"),
         (
             lonely,
-            "same_length_as names 'b', but there is no such parameter. There is no parameter but this one.",
+            "same_length_as names 'b', but there is no such parameter. None available.",
         ),
         (leader_later, "same_length_as names 'b', which comes after 'a'; move it in front."),
         (uneven, "its default has 2 items, but that of 'a' has 1."),
         (misnamed, "same_length_as names 'width', but there is no such parameter. Did you mean 'widths'?"),
-        (follows_a_number, "same_length_as names 'a', but that is no List: 1 … 2."),
-        (when_is_no_table, "when is a table such as {'optimizer': 'sgd'}, but got \"a\"."),
+        (follows_a_number, "same_length_as names 'a', which is not a List: 1 … 2."),
+        (when_is_no_table, "when must be a dict such as {'optimizer': 'sgd'}, got \"a\"."),
         (when_later, "when names 'b', which comes after 'a'; move it in front."),
         (when_itself, "when names the parameter itself; name an earlier one."),
-        (when_empty, "when a = [] can never be; name at least one value."),
+        (when_empty, "when a = [] never holds; name at least one value."),
         (
             when_misspelt,
             "when names 'optimiser', but there is no such parameter. Did you mean 'optimizer'?",
         ),
         (
             when_never,
-            'when optimizer = "sdg" can never be: '
-            'expected "adam" | "sgd", but got "sdg". Did you mean "sgd"?',
+            'when optimizer = "sdg" never holds: expected "adam" | "sgd", got "sdg". Did you mean "sgd"?',
         ),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
-def test_a_signature_that_cannot_be(function, message):
+def test_invalid_signature_names_parameter_and_problem(function, message):
     parameter = refused(function).split("'")[1]
     assert refused(function) == f"{function.__name__}: parameter '{parameter}': {message}"

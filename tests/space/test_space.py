@@ -23,7 +23,7 @@ def conv_space():
 
 
 def as_text(space):
-    """As a study's manifest has it, in which any difference between two searches has to show."""
+    """Return the text in a study's manifest, where every difference between two spaces must show."""
     return json.dumps(space.as_json())
 
 
@@ -31,7 +31,7 @@ def space_of(*parameters):
     return Space([Parameter(*parameter) for parameter in parameters])
 
 
-# What every space promises
+# Properties of every space
 
 
 @given(spaces(), seeds)
@@ -42,7 +42,7 @@ def test_sampled_values_pass_check(space, seed):
 
 
 @given(spaces())
-def test_defaults_pass_check_and_are_what_is_missing(space):
+def test_defaults_pass_check_and_complete_missing_values(space):
     assert space.check(space.defaults()) == space.check({}) == space.defaults()
 
 
@@ -64,7 +64,7 @@ def test_values_survive_json(space, seed):
 
 
 @given(spaces(), seeds)
-def test_parallel_lists_are_always_as_long_as_each_other(space, seed):
+def test_parallel_lists_have_equal_lengths(space, seed):
     for values in (space.sample(Random(seed)), space.defaults()):
         for name, parameter in space.items():
             if parameter.follows is not None:
@@ -72,7 +72,7 @@ def test_parallel_lists_are_always_as_long_as_each_other(space, seed):
 
 
 @given(spaces(), seeds)
-def test_the_inactive_and_the_fixed_keep_their_default_and_are_not_asked_for(space, seed):
+def test_inactive_and_fixed_parameters_keep_their_default(space, seed):
     suggester = Random(seed)
     values = space.sample(suggester)
     active = space.active(values)
@@ -88,7 +88,7 @@ def test_the_inactive_and_the_fixed_keep_their_default_and_are_not_asked_for(spa
 
 
 @given(spaces(), seeds)
-def test_a_condition_is_met_only_by_an_active_parameter(space, seed):
+def test_inactive_parameter_meets_no_condition(space, seed):
     values = space.sample(Random(seed))
     active = space.active(values)
     for name, parameter in space.items():
@@ -101,13 +101,13 @@ def _when(parameter):
 
 
 @given(st.data(), spaces(), seeds)
-def test_a_narrowed_space_stays_inside_the_authors(data, space, seed):
+def test_narrowed_space_stays_inside_the_original(data, space, seed):
     table = {}
     for name, parameter in space.items():
         if isinstance(parameter.domain, Plain):
             continue
-        kind = data.draw(st.sampled_from(["silent", "pin", "search"]))
-        if kind == "pin" and parameter.follows is None:
+        kind = data.draw(st.sampled_from(["unmentioned", "fix", "search"]))
+        if kind == "fix" and parameter.follows is None:
             table[name] = data.draw(members(parameter.domain))
         if kind == "search" or (parameter.follows is not None and not parameter.searched):
             table[name] = data.draw(tables(parameter.domain))
@@ -124,12 +124,12 @@ def test_a_narrowed_space_stays_inside_the_authors(data, space, seed):
 
 
 @given(one=spaces())
-def test_equal_spaces_are_the_same_as_json(one):
+def test_equal_spaces_have_equal_json(one):
     assert as_text(Space(list(one.values()))) == as_text(one)
 
 
 @given(st.data(), spaces(), seeds)
-def test_any_difference_shows_in_the_json(data, space, seed):
+def test_different_spaces_have_different_json(data, space, seed):
     assume(len(space))
     name = data.draw(st.sampled_from(list(space)))
     parameter = space[name]
@@ -147,7 +147,7 @@ def test_any_difference_shows_in_the_json(data, space, seed):
         assert as_text(Space(parameters)) != as_text(space)
 
 
-# As JSON, one difference at a time
+# JSON, one difference at a time
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_any_difference_shows_in_the_json(data, space, seed):
         (List(Int(1, 8), same_length_as="a"), List(Int(1, 8), same_length_as="b")),
     ],
 )
-def test_a_different_domain_shows_in_the_json(one, other):
+def test_different_domains_have_different_json(one, other):
     assert as_text(space_of(("p", one, None))) != as_text(space_of(("p", other, None)))
 
 
@@ -186,22 +186,22 @@ def test_a_different_domain_shows_in_the_json(one, other):
         (Int(1, 2, when={}), Int(1, 2)),
     ],
 )
-def test_the_same_said_differently_is_the_same_as_json(one, other):
+def test_equivalent_domains_have_equal_json(one, other):
     assert as_text(space_of(("p", one, None))) == as_text(space_of(("p", other, None)))
 
 
-def test_the_order_counts():
+def test_order_of_parameters_shows_in_json():
     first, second = ("a", Int(1, 2), 1), ("b", Int(1, 2), 1)
     assert as_text(space_of(first, second)) != as_text(space_of(second, first))
 
 
-def test_a_pinned_value_counts_and_its_range_does_not():
+def test_json_of_a_fixed_parameter_has_no_range():
     wide, small = space_of(("a", Int(1, 9), 1)), space_of(("a", Int(1, 3), 1))
     assert as_text(wide.narrow({"a": 2})) == as_text(small.narrow({"a": 2}))
     assert as_text(wide.narrow({"a": 2})) != as_text(wide.narrow({"a": 3}))
 
 
-# One space by hand
+# A space with known results
 
 
 def test_as_json():
@@ -232,7 +232,7 @@ def test_as_json():
     }
 
 
-def test_sample_asks_by_name():
+def test_sample_asks_for_prefixed_names():
     answers = {
         "conv_net.filters.length": 3,
         "conv_net.filters.0": 8,
@@ -255,7 +255,7 @@ def test_sample_asks_by_name():
     assert conv_space().encode(values, "conv_net.") == answers
 
 
-def test_encode_takes_values_as_json_gives_them():
+def test_encode_accepts_values_from_json():
     space = conv_space().narrow({"filters": {"choices": [[8, 16], [32]]}})
     assert space.encode({"filters": [32], "pooling": "none"}) == {
         "filters": "[32]",
@@ -265,13 +265,13 @@ def test_encode_takes_values_as_json_gives_them():
     }
 
 
-def test_encode_refuses_what_the_space_does_not_hold():
-    with pytest.raises(SpaceError, match=r"dropout: expected 0 … 0\.3, but got 0\.5\."):
+def test_encode_rejects_values_outside_the_space():
+    with pytest.raises(SpaceError, match=r"dropout: expected 0 … 0\.3, got 0\.5\."):
         conv_space().narrow({"dropout": {"high": 0.3}}).encode({"dropout": 0.5})
 
 
-def test_a_suggester_that_leaves_the_range_is_found_out():
-    with pytest.raises(SpaceError, match=r"expected 1 … 2, but got 3\."):
+def test_suggestion_outside_the_range_is_rejected():
+    with pytest.raises(SpaceError, match=r"expected 1 … 2, got 3\."):
         space_of(("a", Int(1, 2), 1)).sample(Answers({"a": 3}))
 
 
@@ -284,7 +284,7 @@ def test_conditions_chain():
     )
     assert space.active(space.defaults()) == {"optimizer", "momentum", "nesterov", "warm"}
     assert space.active({**space.defaults(), "momentum": 0.5}) == {"optimizer", "momentum"}
-    # With adam, momentum is 0.0 still, but being inactive it meets nothing.
+    # With adam, momentum is 0.0, but it is inactive and meets no condition.
     assert space.sample(Answers({"optimizer": "adam"})) == {
         "optimizer": "adam",
         "momentum": 0.0,
@@ -293,12 +293,12 @@ def test_conditions_chain():
     }
 
 
-def test_a_condition_tells_true_from_one():
+def test_condition_distinguishes_true_from_one():
     space = space_of(("a", Choice(False, 2), False), ("b", Int(1, 2, when={"a": 0}), 1))
     assert space.active(space.defaults()) == {"a"}
 
 
-def test_a_follower_without_items_to_repeat_gets_its_lowest():
+def test_empty_following_list_is_filled_with_lowest_value():
     space = space_of(
         ("widths", List(Int(1, 9), (0, 3)), ()),
         ("sides", List(Choice(3, 5), same_length_as="widths"), (), False),
@@ -309,7 +309,7 @@ def test_a_follower_without_items_to_repeat_gets_its_lowest():
     assert space.sample(Answers(answers)) == {"widths": (4,), "sides": (3,), "rates": (0.5,)}
 
 
-def test_check_fits_the_missing_follower_to_the_list_that_is_given():
+def test_check_resizes_a_missing_following_list():
     assert conv_space().check({"filters": [8, 8, 8]})["kernel_size"] == (3, 3, 3)
     assert conv_space().check({"filters": [8]})["kernel_size"] == (3,)
 
@@ -318,16 +318,16 @@ def test_check_fits_the_missing_follower_to_the_list_that_is_given():
     ("values", "message"),
     [
         ({"dropuot": 0.5}, r"there is no parameter 'dropuot'\. Did you mean 'dropout'\?"),
-        ({"dropout": 0.7}, r"dropout: expected 0 … 0\.6, but got 0\.7\. Did you mean 0\.6\?"),
-        ({"filters": [8, 200]}, r"filters: expected 8 … 128 \(log\), but got 200\. Did you mean 128\?"),
+        ({"dropout": 0.7}, r"dropout: expected 0 … 0\.6, got 0\.7\. Did you mean 0\.6\?"),
+        ({"filters": [8, 200]}, r"filters: expected 8 … 128 \(log\), got 200\. Did you mean 128\?"),
         (
             {"kernel_size": [3]},
-            r"kernel_size: expected as many items as 'filters' has \(2\), but got \[3\]\.",
+            r"kernel_size: expected as many items as 'filters' has \(2\), got \[3\]\.",
         ),
         ({"filters": [8], "kernel_size": [3, 3]}, r"as many items as 'filters' has \(1\)"),
     ],
 )
-def test_check_refuses(values, message):
+def test_space_check_rejects_invalid_values(values, message):
     with pytest.raises(SpaceError, match=message):
         conv_space().check(values)
 
@@ -335,7 +335,7 @@ def test_check_refuses(values, message):
 # Narrowing
 
 
-def test_a_value_pins_a_table_searches_silence_keeps():
+def test_value_fixes_and_table_searches():
     narrowed = conv_space().narrow({"dropout": 0.1, "filters": {"low": 16, "high": 64, "length": 3}})
     assert narrowed["dropout"] == Parameter("dropout", Float(0, 0.6), 0.1, searched=False)
     assert narrowed["filters"].domain == List(Int(16, 64, log=True), 3)
@@ -349,25 +349,25 @@ def test_a_value_pins_a_table_searches_silence_keeps():
     }
 
 
-def test_a_default_outside_the_narrowed_range_moves_to_its_edge():
+def test_default_outside_the_narrowed_range_is_clipped():
     narrowed = conv_space().narrow({"dropout": {"low": 0.4}, "pooling": {"choices": ["none", "average"]}})
     assert (narrowed["dropout"].default, narrowed["pooling"].default) == (0.4, "none")
 
 
-def test_a_setting_is_searched_once_it_has_a_table():
+def test_setting_with_a_table_is_searched():
     space = space_of(("epochs", Int(1, 1000), 12, False))
     assert space.sample(Answers({})) == {"epochs": 12}
     assert space.narrow({"epochs": 5}).sample(Answers({})) == {"epochs": 5}
     assert space.narrow({"epochs": {"high": 20}}).sample(Answers({"epochs": 20})) == {"epochs": 20}
 
 
-def test_narrowing_twice_narrows_on():
+def test_narrowed_space_can_be_narrowed_again():
     once = conv_space().narrow({"filters": {"choices": [[8], [16, 16]]}, "dropout": {"high": 0.5}})
     twice = once.narrow({"filters": {"choices": [[8]]}, "dropout": 0.5})
     assert twice.defaults()["filters"] == (8,)
-    with pytest.raises(SpaceError, match=r"filters: expected \[8\] \| \[16, 16\], but got \[9\]\."):
+    with pytest.raises(SpaceError, match=r"filters: expected \[8\] \| \[16, 16\], got \[9\]\."):
         once.narrow({"filters": [9]})
-    with pytest.raises(SpaceError, match=r"dropout: expected 0 … 0\.5, but got 0\.6"):
+    with pytest.raises(SpaceError, match=r"dropout: expected 0 … 0\.5, got 0\.6"):
         once.narrow({"dropout": 0.6})
 
 
@@ -379,7 +379,7 @@ def test_narrowing_twice_narrows_on():
         {"filters": {"choices": [[8, 8, 8], [9, 9, 9]]}, "kernel_size": [3, 5, 3]},
     ],
 )
-def test_a_pinned_follower_of_a_list_of_its_length(table):
+def test_fixed_following_list_with_equal_length_is_accepted(table):
     assert conv_space().narrow(table).sample(Random(0))["kernel_size"] == (3, 5, 3)
 
 
@@ -387,13 +387,15 @@ def test_a_pinned_follower_of_a_list_of_its_length(table):
     "filters",
     [{}, {"filters": [8, 8]}, {"filters": {"length": [3, 4]}}, {"filters": {"choices": [[8, 8, 8], [9]]}}],
 )
-def test_a_pinned_follower_of_a_list_of_another_length(filters):
-    message = r"kernel_size: it is as long as 'filters', so pin 'filters' to 3 items too, or search both\."
+def test_fixed_following_list_with_other_length_is_rejected(filters):
+    message = (
+        r"kernel_size: it has the length of 'filters', so fix 'filters' to 3 items too, or search both\."
+    )
     with pytest.raises(SpaceError, match=message):
         conv_space().narrow({**filters, "kernel_size": [3, 5, 3]})
 
 
-def test_a_pinned_follower_of_a_follower():
+def test_fixed_list_can_follow_a_following_list():
     follower = List(Int(1, 9), same_length_as="a")
     space = space_of(
         ("a", List(Int(1, 9), (1, 2)), (1,)),
@@ -401,7 +403,7 @@ def test_a_pinned_follower_of_a_follower():
         ("c", replace(follower, same_length_as="b"), (1,)),
     )
     assert space.narrow({"a": {"length": 2}, "c": [1, 2]}).sample(Random(0))["c"] == (1, 2)
-    with pytest.raises(SpaceError, match="c: it is as long as 'b', so pin 'b' to 2 items too"):
+    with pytest.raises(SpaceError, match="c: it has the length of 'b', so fix 'b' to 2 items too"):
         space.narrow({"c": [1, 2]})
 
 
@@ -409,25 +411,25 @@ def test_a_pinned_follower_of_a_follower():
     ("table", "message"),
     [
         ({"dropuot": 0.5}, r"there is no parameter 'dropuot'\. Did you mean 'dropout'\?"),
-        ({"dropout": 0.7}, r"dropout: expected 0 … 0\.6, but got 0\.7\."),
-        ({"dropout": [0.1]}, r"dropout: expected 0 … 0\.6, but got \[0\.1\]\."),
+        ({"dropout": 0.7}, r"dropout: expected 0 … 0\.6, got 0\.7\."),
+        ({"dropout": [0.1]}, r"dropout: expected 0 … 0\.6, got \[0\.1\]\."),
         ({"dropout": {}}, r"dropout: the table is empty; expected low, high or choices inside 0 … 0\.6\."),
-        ({"dropout": {"high": 0.9}}, r"dropout: expected a range inside 0 … 0\.6, but got 0\.0 … 0\.9\."),
-        ({"pooling": {"choices": []}}, r"pooling: choices is a list of at least one value"),
-        ({"pooling": "maxx"}, r'pooling: expected .* but got "maxx"\. Did you mean "max"\?'),
+        ({"dropout": {"high": 0.9}}, r"dropout: expected a range inside 0 … 0\.6, got 0\.0 … 0\.9\."),
+        ({"pooling": {"choices": []}}, r"pooling: choices must be a list with at least one value"),
+        ({"pooling": "maxx"}, r'pooling: expected .* got "maxx"\. Did you mean "max"\?'),
     ],
 )
-def test_narrow_refuses(table, message):
+def test_space_rejects_invalid_tables(table, message):
     with pytest.raises(SpaceError, match=message):
         conv_space().narrow(table)
 
 
-# What has to be given
+# Required parameters
 
 
-def test_a_required_parameter_has_to_be_given():
+def test_required_parameter_without_value_is_rejected():
     space = space_of(("path", Plain((str,)), REQUIRED, False), ("size", Int(1, 9), 3))
-    message = r"'path' has no default and has to be given: str\."
+    message = r"'path' has no default; give it a value: str\."
     for demand in (space.defaults, lambda: space.check({}), lambda: space.sample(Random(0))):
         with pytest.raises(SpaceError, match=message):
             demand()
@@ -440,7 +442,7 @@ def test_a_required_parameter_has_to_be_given():
     assert space.as_json()["path"] == {"kind": "plain", "types": ["str"]}
 
 
-def test_a_space_is_a_mapping():
+def test_space_is_a_mapping():
     space = conv_space()
     assert len(space) == 5
     assert "filters" in space
@@ -450,10 +452,10 @@ def test_a_space_is_a_mapping():
     assert Space().defaults() == {}
 
 
-# The world outside
+# Optuna and imports
 
 
-def test_optuna_samples_and_replays_without_a_warning():
+def test_optuna_samples_and_replays_without_warnings():
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -478,7 +480,7 @@ def test_optuna_samples_and_replays_without_a_warning():
             assert space.sample(study.ask()) == values
 
 
-def test_the_standard_library_is_enough():
+def test_space_imports_only_the_standard_library():
     program = """if True:
         import sys
         before = set(sys.modules)

@@ -1,4 +1,4 @@
-"""A registry with the built-ins and a plugin that has what they lack."""
+"""A registry with the built-ins and a plugin with further kinds of parameters."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from zoo.registry import Plugin, Registry
 
 
 class StudyPlugin:
-    """A dataset with parameters, an architecture with parallel lists, a policy named like an architecture."""
+    """A dataset with parameters, an architecture with parallel lists, a policy named like a network."""
 
     @hookimpl
     def register_datasets(self, register):

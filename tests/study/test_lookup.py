@@ -1,4 +1,4 @@
-"""Finding a study by name or path."""
+"""Studies by name or path."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ MINE = 'dataset = "digits"\narchitecture = "conv_net"\n'
 
 @pytest.fixture
 def folder(in_tmp):
-    """A working folder with a study of its own, and one that hides a shipped one."""
+    """A working folder with two studies; one hides a shipped study."""
     (in_tmp / "studies").mkdir()
     (in_tmp / "studies" / "mine.toml").write_text(MINE, encoding="utf-8")
     (in_tmp / "studies" / "digits_cnn.toml").write_text(f"{MINE}[training]\nepochs = 2\n", encoding="utf-8")
     return in_tmp
 
 
-def test_the_shipped_studies_are_known_everywhere_and_in_order(in_tmp, registry):
+def test_shipped_studies_are_found_in_every_folder(in_tmp, registry):
     assert {"digits_cnn", "mnist_cnn"} <= known_studies(in_tmp).keys()
     for name in known_studies(in_tmp):
         assert load_study(name, registry).name == name
 
 
-def test_ones_own_are_known_in_their_folder_and_hide_shipped_ones(folder, registry):
+def test_own_studies_hide_shipped_ones(folder, registry):
     assert {"digits_cnn", "mine", "mnist_cnn"} <= known_studies(folder).keys()
     assert load_study("mine", registry).name == "mine"
     assert load_study("digits_cnn", registry).training["epochs"].default == 2
     assert load_study("digits_cnn", registry, folder=Path("/")).training["epochs"].default != 2
 
 
-def test_a_path_is_a_path(folder, registry, monkeypatch):
+def test_study_is_found_by_path(folder, registry, monkeypatch):
     assert load_study("studies/mine.toml", registry).name == "mine"
     assert load_study(str(folder / "studies" / "mine.toml"), registry).name == "mine"
     monkeypatch.chdir(folder / "studies")
@@ -43,14 +43,15 @@ def test_a_path_is_a_path(folder, registry, monkeypatch):
     assert find_study("./mine.toml", folder / "studies").samefile(folder / "studies" / "mine.toml")
 
 
-def test_another_name_and_overrides(folder, registry):
+def test_load_study_takes_name_and_overrides(folder, registry):
     study = load_study("mine", registry, name="other", overrides=["training.epochs=3"])
     assert (study.name, study.training["epochs"].default) == ("other", 3)
 
 
-def test_what_is_not_there_is_answered_with_what_is(folder):
+def test_unknown_study_has_a_suggestion(folder):
     with pytest.raises(
-        StudyError, match=r"^There is no study named 'mines' in .* own\. Did you mean 'mine'\?$"
+        StudyError,
+        match=r"^There is no study named 'mines' in .* shipped studies\. Did you mean 'mine'\?$",
     ):
         find_study("mines", folder)
     with pytest.raises(
@@ -63,14 +64,14 @@ def test_what_is_not_there_is_answered_with_what_is(folder):
         find_study("studies/", folder)
 
 
-def test_an_error_names_the_file_as_one_would_type_it(folder, registry):
+def test_error_names_the_file_relative_to_the_folder(folder, registry):
     (folder / "studies" / "mine.toml").write_text(f"{MINE}[training]\nepoch = 3\n", encoding="utf-8")
     for study in ("mine", "studies/mine.toml", str(folder / "studies" / "mine.toml")):
         with pytest.raises(StudyError, match=r"^studies/mine\.toml:4: \[training\] epoch: "):
             load_study(study, registry)
 
 
-def test_a_file_that_cannot_be_read(folder, registry):
+def test_unreadable_file_is_reported(folder, registry):
     mine = folder / "studies" / "mine.toml"
     mine.write_bytes(b'dataset = "\xff"')
     with pytest.raises(StudyError, match=r"mine\.toml cannot be read: 'utf-8' codec can't decode"):
@@ -81,33 +82,33 @@ def test_a_file_that_cannot_be_read(folder, registry):
         load_study("mine", registry)
 
 
-def test_a_name_that_no_file_can_have(folder):
+def test_too_long_name_is_reported(folder):
     name = f"{'a' * 300}.toml"
     with pytest.raises(StudyError, match=f"^{name} cannot be read: File name too long$"):
         find_study(name, folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_one_may_not_enter(folder):
+def test_inaccessible_folder_is_reported(folder):
     (folder / "studies").chmod(0)
     with pytest.raises(StudyError, match=r"^studies/mine\.toml cannot be read: Permission denied$"):
         find_study("studies/mine.toml", folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_one_may_not_read(folder, registry):
+def test_file_without_permission_is_reported(folder, registry):
     (folder / "studies" / "mine.toml").chmod(0)
     with pytest.raises(StudyError, match="Permission denied"):
         load_study("mine", registry)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(folder, registry):
+def test_byte_order_mark_is_ignored(folder, registry):
     (folder / "studies" / "mine.toml").write_bytes(b"\xef\xbb\xbf" + MINE.encode())
     assert load_study("mine", registry).dataset.name == "digits"
 
 
-def test_a_file_whose_name_is_no_name_for_a_study(folder, registry):
+def test_file_with_invalid_study_name_is_rejected(folder, registry):
     (folder / "studies" / "my study.toml").write_text(MINE, encoding="utf-8")
-    with pytest.raises(StudyError, match="but got 'my study'; rename the file, or give a name with --name"):
+    with pytest.raises(StudyError, match="got 'my study'; rename the file, or give a name with --name"):
         load_study("my study", registry)
     assert load_study("my study", registry, name="mine").name == "mine"

@@ -1,4 +1,4 @@
-"""Objectives, and the trials that no other beats."""
+"""Objectives and the Pareto front."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ ACCURACY, LOSS = Objective("val_accuracy", "maximize"), Objective("val_loss", "m
 PARAMETERS = Objective("parameters", "minimize")
 
 
-def test_what_is_of_epochs_and_what_of_the_whole():
+def test_objective_is_per_epoch_or_per_model():
     assert (ACCURACY.is_per_epoch, ACCURACY.result) == (True, "best_val_accuracy")
     assert (PARAMETERS.is_per_epoch, PARAMETERS.result) == (False, "parameters")
 
 
-def test_which_way_is_better():
+def test_loss_is_lower_for_better_values():
     assert (ACCURACY.best([0.1, 0.3, 0.2]), LOSS.best([0.1, 0.3, 0.2])) == (0.3, 0.1)
     assert ACCURACY.loss(0.3) < ACCURACY.loss(0.1)
     assert LOSS.loss(0.1) < LOSS.loss(0.3)
 
 
-def test_in_words():
+def test_objectives_as_text():
     assert objectives_text([ACCURACY, PARAMETERS]) == "maximize val_accuracy, minimize parameters"
 
 
-def test_the_front_is_in_the_order_of_the_first_objective():
+def test_front_is_sorted_by_the_first_objective():
     values = {0: (0.8, 100), 1: (0.9, 500), 2: (0.7, 50), 3: (0.8, 200), 4: (0.6, 50), 5: (0.9, 500)}
     assert pareto_front(values, [ACCURACY, PARAMETERS]) == [1, 5, 0, 2]
     assert pareto_front({n: v[::-1] for n, v in values.items()}, [PARAMETERS, ACCURACY]) == [2, 0, 1, 5]
 
 
-def test_of_one_objective_the_front_are_the_best():
+def test_front_of_one_objective_is_the_best_trials():
     assert pareto_front({3: (0.5,), 1: (0.75,), 2: (0.75,)}, [ACCURACY]) == [1, 2]
     assert pareto_front({3: (0.5,), 1: (0.75,), 2: (0.75,)}, [LOSS]) == [3]
     assert pareto_front({}, [LOSS]) == []
 
 
-FEW_VALUES = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # so that many are equal
+FEW_VALUES = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # few, so that many are equal
 
 
 @given(
@@ -50,7 +50,7 @@ FEW_VALUES = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # so that many are equal
         )
     )
 )
-def test_the_front_is_what_the_definition_says_and_what_optuna_finds(drawn):
+def test_front_equals_definition_and_optuna(drawn):
     points, directions = drawn
     objectives = [Objective("val_loss", direction) for direction in directions]
     values = dict(enumerate(points))

@@ -1,4 +1,4 @@
-"""What holds for every study: random valid ones, narrowed from the built-ins' own spaces."""
+"""Properties of random valid studies, narrowed from the spaces of the built-ins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.training import training_space
 from zoo.trial import TrialConfig
 
 REGISTRY = Registry.load([])
-DATASETS = [  # that need no path
+DATASETS = [  # without required parameters
     entry.name
     for entry in REGISTRY.entries()
     if entry.kind == "dataset" and all(one.default is not REQUIRED for one in entry.space.values())
@@ -29,7 +29,7 @@ def numbers(domain):
 
 
 def members(domain):
-    """Values of a domain, as a study file writes them."""
+    """Members of a domain, as a study file writes them."""
     if isinstance(domain, Choice):
         return st.sampled_from(domain.options)
     if isinstance(domain, List):
@@ -65,13 +65,13 @@ def ranges(draw, domain):
 
 @st.composite
 def narrowings(draw, space):
-    """A table for some of a space's parameters: pins and ranges; silence about the others."""
+    """A table that fixes or searches some parameters of a space."""
     table = {}
     for name, parameter in space.items():
-        said = draw(st.sampled_from(["nothing", "pin", "range"]))
-        if said == "pin":
+        setting = draw(st.sampled_from(["nothing", "value", "range"]))
+        if setting == "value":
             table[name] = draw(members(parameter.domain))
-        elif said == "range":
+        elif setting == "range":
             table[name] = draw(ranges(parameter.domain))
     return table
 
@@ -151,7 +151,7 @@ def parse(study, *overrides):
 
 
 class Answers:
-    """A suggester that gives the answers it was given, and no others."""
+    """A suggester that answers from a dictionary, each name once."""
 
     def __init__(self, answers):
         self.answers = dict(answers)
@@ -189,7 +189,7 @@ class Dice:
 
 
 def check_replays(definition, config):
-    """`encode` names just what `sample` asks for, and the answers give the same trial."""
+    """Check that `encode` gives exactly the suggestions that reproduce the trial."""
     suggester = Answers(definition.encode(config))
     assert definition.sample(suggester, config.digest, config.seed) == config
     assert suggester.answers == {}
@@ -205,7 +205,7 @@ def check_json(config):
 
 @FEW
 @given(studies())
-def test_a_valid_study_parses_and_says_what_it_said(study):
+def test_valid_study_keeps_its_settings(study):
     definition = parse(study)
     table = study["training"]
     for name, parameter in definition.training.items():
@@ -222,7 +222,7 @@ def test_a_valid_study_parses_and_says_what_it_said(study):
 
 @FEW
 @given(studies())
-def test_the_baseline_lies_inside_the_space_and_replays(study):
+def test_baseline_is_inside_the_space_and_replays(study):
     definition = parse(study)
     config = definition.baseline("0" * 64, 7)
     for chosen, searched in (
@@ -237,7 +237,7 @@ def test_the_baseline_lies_inside_the_space_and_replays(study):
 
 @FEW
 @given(studies(), st.integers(0, 2**32))
-def test_a_random_trial_replays_and_survives_json(study, seed):
+def test_random_trial_replays_and_survives_json(study, seed):
     definition = parse(study)
     config = definition.sample(Dice(seed), "f" * 64, definition.seed_of(3))
     check_replays(definition, config)
@@ -246,17 +246,17 @@ def test_a_random_trial_replays_and_survives_json(study, seed):
 
 @FEW
 @given(studies())
-def test_what_goes_into_the_manifest_is_the_same_every_time(study):
+def test_manifest_content_is_deterministic(study):
     one, other = parse(study), parse(study)
     assert json.dumps(one.space_as_json()) == json.dumps(other.space_as_json())
     assert json.loads(json.dumps(one.space_as_json())) == one.space_as_json()
-    assert one.plugins() == other.plugins()
+    assert one.plugin_versions() == other.plugin_versions()
     assert one.baseline("", 0) == other.baseline("", 0)
 
 
 @FEW
 @given(studies())
-def test_a_study_told_in_overrides_is_the_same_study(study):
+def test_study_from_overrides_equals_study_from_file(study):
     overrides = [
         f"{table}.{key}={toml(value)}" for table, keys in study.items() for key, value in keys.items()
     ]
@@ -266,7 +266,7 @@ def test_a_study_told_in_overrides_is_the_same_study(study):
     assert (from_line.search, from_line.objectives) == (from_file.search, from_file.objectives)
 
 
-def test_the_strategy_reaches_every_kind_of_domain():
+def test_strategy_covers_every_domain():
     kinds = {type(parameter.domain) for parameter in training_space().values()}
     kinds |= {type(parameter.domain) for parameter in REGISTRY.get("architecture", "conv_net").space.values()}
     assert kinds == {Int, Float, Choice, List}

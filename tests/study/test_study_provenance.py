@@ -1,4 +1,4 @@
-"""Whose code a study can use, and whose each trial does."""
+"""Plugins of a study and of each trial."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ name = { choices = ["none", "four"] }
 
 
 def module(kind, name, positional=""):
-    """A plugin's module, as an object: with one hook that registers one thing."""
+    """Return a plugin module with one hook that registers one component."""
 
     def function(): ...
 
@@ -52,7 +52,7 @@ def registry():
 
 
 class Choosing:
-    """Answers like an Optuna trial: what it is given, and else the first."""
+    """A suggester that answers from keyword arguments, else with the first choice."""
 
     def __init__(self, **chosen):
         self._chosen = chosen
@@ -85,7 +85,7 @@ OURS = {"keras-zoo": zoo.__version__}
         ),
     ],
 )
-def test_a_trial_names_the_plugins_it_uses_and_no_other(registry, dataset, chosen, plugins):
+def test_trial_names_exactly_its_plugins(registry, dataset, chosen, plugins):
     study = parse_study(STUDY.replace("{dataset}", dataset), registry, "example")
     trial = study.sample(Choosing(**chosen), "a" * 64, seed=0)
     strange = {f"{name}:{name.removeprefix('zoo-')}": version for name, version in plugins.items()}
@@ -98,9 +98,9 @@ def test_a_trial_names_the_plugins_it_uses_and_no_other(registry, dataset, chose
     assert TrialConfig.from_json(trial.as_json()) == trial
 
 
-def test_a_study_names_all_that_any_trial_may_use(registry):
+def test_study_names_all_plugins_of_its_trials(registry):
     study = parse_study(STUDY.replace("{dataset}", "one"), registry, "example")
-    assert study.plugins() == {
+    assert study.plugin_versions() == {
         **OURS,
         "zoo-one": "1.0",
         "zoo-two_net": "2.0",
@@ -109,7 +109,7 @@ def test_a_study_names_all_that_any_trial_may_use(registry):
     }
 
 
-def test_a_record_of_earlier_versions_names_none():
+def test_record_without_plugins_is_readable():
     document = {
         "dataset": {"name": "digits", "parameters": {}},
         "digest": "a" * 64,

@@ -136,8 +136,8 @@ class TestOptions:
             ({"sample": 3}, "check_architecture: there is no option 'sample'. Did you mean 'samples'"),
             ({"input_shapes": (28, 28, 1)}, r"input_shapes: expected a list of \(height, width, channels\)"),
             ({"space": {"widht": 3}}, "small_net: there is no parameter 'widht'. Did you mean 'widths'"),
-            ({"space": {"units": 99}}, r"small_net: units: expected 2 … 8, but got 99"),
-            ({"points": [{"units": 99}]}, r"small_net: points: units: expected 2 … 8, but got 99"),
+            ({"space": {"units": 99}}, r"small_net: units: expected 2 … 8, got 99"),
+            ({"points": [{"units": 99}]}, r"small_net: points: units: expected 2 … 8, got 99"),
         ],
     )  # fmt: skip
     def test_what_does_not_fit_is_an_error_and_no_failure(self, options, message):
@@ -164,7 +164,7 @@ class TestOptions:
             CheckFailed, match=r"bars\(count=3, path='here'\): loads: .* FileNotFoundError: here"
         ):
             check_dataset(bars, count=3, path="here")
-        with pytest.raises(ZooError, match="bars: 'count' has no default and has to be given: int"):
+        with pytest.raises(ZooError, match="bars: 'count' has no default; give it a value: int"):
             check_dataset(bars)
         with pytest.raises(ZooError, match=r"bars: there is no parameter 'cuont'\. Did you mean 'count'"):
             check_dataset(bars, cuont=3)

@@ -118,7 +118,7 @@ def test_datasets_and_policies_say_what_they_are(run):
             {"expected_failures": {"probability": ""}},
             "There is no check 'probability' .* Did you mean 'probabilities'",
         ),
-        ({"kind": "network"}, "There is no kind 'network'. There is: architecture, augmentation, dataset."),
+        ({"kind": "network"}, "There is no kind 'network'. Available: architecture, augmentation, dataset."),
         ({"smaples": 3}, "there is no option 'smaples'. Did you mean 'samples'"),
     ],
 )

@@ -1,31 +1,26 @@
-"""Search spaces: what a parameter may be, read from the signature of the function that takes it.
+"""Search spaces, read from the signatures of functions.
 
-Standard library only. Bounds are inclusive everywhere. The words are Optuna's (`low`, `high`,
-`log`, `step`) and KerasTuner's (`Int`, `Float`, `Choice`).
+Standard library only. All bounds are inclusive. The names are those of Optuna (`low`, `high`, `log`,
+`step`) and KerasTuner (`Int`, `Float`, `Choice`).
 
     def conv_net(input_shape, num_classes, *, dropout: Annotated[float, Float(0.0, 0.6)] = 0.25): ...
 
-    space = read_space(conv_net)
+    space = read_space(conv_net, positional=("input_shape", "num_classes"))
     space.defaults()                 # {"dropout": 0.25}
-    space.sample(suggester)          # one value for every parameter, conditions respected
+    space.sample(suggester)          # a value for every parameter, conditions respected
     space.narrow({"dropout": {"high": 0.4}})
 """
 
-from zoo.space._domains import (
-    Choice,
-    Domain,
-    Float,
-    Int,
-    List,
-    Plain,
-    Setting,
-    Suggester,
-    narrow_domain,
-)
+from zoo.space._choice import Choice
+from zoo.space._domain import Domain, Setting
+from zoo.space._list import List
+from zoo.space._plain import Plain
+from zoo.space._ranges import Float, Int
 from zoo.space._signature import read_space
 from zoo.space._space import REQUIRED, Parameter, Space
-from zoo.space._values import Scalar, is_int, is_real
-from zoo.space._variant import variant
+from zoo.space._suggester import Suggester
+from zoo.space._values import Scalar, as_tuples, contains, is_int, is_real, show
+from zoo.space._variant import variant, variant_defaults
 
 __all__ = [
     "REQUIRED",
@@ -40,9 +35,12 @@ __all__ = [
     "Setting",
     "Space",
     "Suggester",
+    "as_tuples",
+    "contains",
     "is_int",
     "is_real",
-    "narrow_domain",
     "read_space",
+    "show",
     "variant",
+    "variant_defaults",
 ]

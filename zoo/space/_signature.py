@@ -1,50 +1,61 @@
-"""Reading a search space from the signature of the function that takes it."""
+"""Search spaces from the signatures of functions."""
 
 from __future__ import annotations
 
 import inspect
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._domains import Choice, Domain, Float, Int, List, Plain, Setting
+from zoo.space._choice import Choice
+from zoo.space._domain import Domain, Setting
+from zoo.space._list import List
+from zoo.space._plain import plain_domain
+from zoo.space._ranges import Float, Int
 from zoo.space._space import REQUIRED, Parameter, Space
-from zoo.space._values import about, conditions, show
+from zoo.space._values import conditions, error_prefix, show
+from zoo.space._variant import variant_defaults
 
-SETTINGS = "zoo_settings"  # attribute of a function: keywords that are searched only where a study says so
+_DOMAINS = (Int, Float, Choice, List, Setting)
 
 
 def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) -> Space:
-    """The search space in the signature of `function`: its keyword-only parameters.
+    """Return the search space of `function`: its keyword-only parameters.
 
-    Each is annotated with a domain, `Annotated[float, Float(0.0, 0.6)] = 0.25`, or with a plain
-    type, `path: str`, for what a study may set but nobody searches. `positional` names what comes
-    before them. Annotations are evaluated one by one, so a quoted return type imports nothing.
+    Each has a domain as annotation, `Annotated[float, Float(0.0, 0.6)] = 0.25`, or a plain type,
+    `path: str`, which a study fixes and never searches. Annotations are evaluated one by one, so that a
+    quoted return type imports nothing.
+
+    Args:
+        positional: the names of the parameters before the keyword-only ones.
 
     Raises:
-        SpaceError: the signature is not of that form, or a default lies outside its own range.
+        SpaceError: the signature has another form, or a default is outside its own range.
     """
     name = getattr(function, "__name__", repr(function))
     keywords = _keywords(name, function, positional)
-    names_known = getattr(inspect.unwrap(function), "__globals__", {})
-    settings: frozenset[str] = getattr(function, SETTINGS, frozenset())
+    module_names = getattr(inspect.unwrap(function), "__globals__", {})
+    fixed = variant_defaults(function) or {}
     parameters: list[Parameter] = []
     for keyword in keywords:
-        with about(f"{name}: parameter '{keyword.name}'"):
-            annotation = _evaluated(keyword.annotation, names_known)
+        with error_prefix(f"{name}: parameter '{keyword.name}'"):
+            annotation = _evaluate(keyword.annotation, module_names)
             earlier = {one.name: one for one in parameters}
             later = [one.name for one in keywords[len(parameters) + 1 :]]
             parameter = _read_parameter(keyword, annotation, earlier, later)
-            parameters.append(replace(parameter, searched=False) if keyword.name in settings else parameter)
-            _check_kept_length(parameters)
+            parameters.append(replace(parameter, searched=False) if keyword.name in fixed else parameter)
+            if Space(parameters).has_length_conflict(keyword.name):
+                raise SpaceError(
+                    f"it keeps its default, but has the length of '{parameter.follows}', which is searched; "
+                    f"give '{parameter.follows}' a default too."
+                )
     return Space(parameters)
 
 
 def _keywords(name: str, function: Callable[..., Any], positional: Sequence[str]) -> list[inspect.Parameter]:
-    """The keyword-only parameters of `function`, which has just `positional` before them."""
+    """Return the keyword-only parameters of `function`, which has exactly `positional` before them."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:
@@ -63,17 +74,18 @@ def _keywords(name: str, function: Callable[..., Any], positional: Sequence[str]
     return keywords
 
 
-def _evaluated(annotation: Any, names_known: dict[str, Any]) -> Any:
-    """`annotation`, which is a string after `from __future__ import annotations`."""
+def _evaluate(annotation: Any, module_names: dict[str, Any]) -> Any:
+    """Return `annotation`, which is a string under `from __future__ import annotations`, as an object."""
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, names_known)
+        return eval(annotation, module_names)
     except SpaceError:
         raise
     except Exception as error:
         raise SpaceError(
-            f"its annotation {annotation!r} cannot be read ({error}); import at the top what it names."
+            f"its annotation {annotation!r} cannot be evaluated ({error}); import its names at the top of "
+            "the module."
         ) from None
 
 
@@ -82,16 +94,16 @@ def _read_parameter(
 ) -> Parameter:
     if annotation is keyword.empty:
         raise SpaceError("it has no annotation; write Annotated[float, Float(0.0, 1.0)], or a plain type.")
-    marks = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, _MARKS)]
+    marks = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, _DOMAINS)]
     if not marks:
         return _read_plain(keyword, annotation)
     if len(marks) > 1:
-        raise SpaceError(f"it has {len(marks)} domains, but one is expected.")
+        raise SpaceError(f"expected one domain, got {len(marks)}.")
     domain = marks[0].domain if isinstance(marks[0], Setting) else marks[0]
     _check_condition(keyword.name, domain, earlier, later)
     if keyword.default is REQUIRED:
         raise SpaceError(f"it has no default; every searched parameter needs one: {domain}.")
-    with about("its default is outside its own range"):
+    with error_prefix("its default is outside its own range"):
         default: Any = domain.check(keyword.default)
     if isinstance(domain, List) and domain.same_length_as is not None:
         _check_earlier("same_length_as", domain.same_length_as, keyword.name, earlier, later)
@@ -100,76 +112,50 @@ def _read_parameter(
 
 
 def _read_plain(keyword: inspect.Parameter, annotation: Any) -> Parameter:
-    domain = Plain(_plain_types(annotation))
+    domain = plain_domain(annotation)
+    if domain is None:
+        hint = "; write str for a path" if annotation is Path else ""
+        raise SpaceError(
+            f"its annotation is {annotation!r}; expected Annotated[…] with Int, Float, Choice or List, "
+            f"or one of str, int, float, bool, list, tuple{hint}."
+        )
     default = keyword.default
     if default is not REQUIRED:
-        with about("its default is not of its own type"):
+        with error_prefix("its default does not fit its annotation"):
             default = domain.check(default)
     return Parameter(keyword.name, domain, default, searched=False)
 
 
 def _check_leader(leader: str, length: int, earlier: Mapping[str, Parameter]) -> None:
     if not isinstance(earlier[leader].domain, List):
-        raise SpaceError(f"same_length_as names '{leader}', but that is no List: {earlier[leader].domain}.")
-    wanted = len(earlier[leader].default)
-    if length != wanted:
-        raise SpaceError(f"its default has {length} items, but that of '{leader}' has {wanted}.")
-
-
-def _check_kept_length(parameters: Sequence[Parameter]) -> None:
-    """The last one, if it keeps its default, follows a list that always has as many items."""
-    parameter = parameters[-1]
-    leader = parameter.follows
-    if leader is None or parameter.searched:
-        return
-    if Space(parameters).lengths(leader) != {len(parameter.default)}:
-        raise SpaceError(
-            f"it keeps its default, but is as long as '{leader}', which is searched; "
-            f"give '{leader}' a default too."
-        )
+        raise SpaceError(f"same_length_as names '{leader}', which is not a List: {earlier[leader].domain}.")
+    expected = len(earlier[leader].default)
+    if length != expected:
+        raise SpaceError(f"its default has {length} items, but that of '{leader}' has {expected}.")
 
 
 def _check_earlier(
-    word: str, other: str, name: str, earlier: Mapping[str, Parameter], later: Sequence[str]
+    argument: str, other: str, name: str, earlier: Mapping[str, Parameter], later: Sequence[str]
 ) -> None:
-    """That `other`, which `word` of the parameter `name` names, stands in front of it."""
+    """Raise SpaceError unless `other`, named by `argument` of the parameter `name`, comes before it."""
     if other in later:
-        raise SpaceError(f"{word} names '{other}', which comes after '{name}'; move it in front.")
+        raise SpaceError(f"{argument} names '{other}', which comes after '{name}'; move it in front.")
     if other == name:
-        raise SpaceError(f"{word} names the parameter itself; name an earlier one.")
+        raise SpaceError(f"{argument} names the parameter itself; name an earlier one.")
     if other not in earlier:
         hint = did_you_mean(other, [*earlier, *later])
-        alone = "There is no parameter but this one."
-        raise SpaceError(
-            f"{word} names '{other}', but there is no such parameter. {hint if earlier or later else alone}"
-        )
+        raise SpaceError(f"{argument} names '{other}', but there is no such parameter. {hint}")
 
 
 def _check_condition(
     keyword: str, domain: Domain, earlier: Mapping[str, Parameter], later: Sequence[str]
 ) -> None:
     if domain.when is not None and not isinstance(domain.when, Mapping):
-        raise SpaceError(f"when is a table such as {{'optimizer': 'sgd'}}, but got {show(domain.when)}.")
-    for name, wanted in conditions(domain.when).items():
+        raise SpaceError(f"when must be a dict such as {{'optimizer': 'sgd'}}, got {show(domain.when)}.")
+    for name, values in conditions(domain.when).items():
         _check_earlier("when", name, keyword, earlier, later)
-        if not wanted:
-            raise SpaceError(f"when {name} = [] can never be; name at least one value.")
-        for value in wanted:
-            with about(f"when {name} = {show(value)} can never be"):
+        if not values:
+            raise SpaceError(f"when {name} = [] never holds; name at least one value.")
+        for value in values:
+            with error_prefix(f"when {name} = {show(value)} never holds"):
                 earlier[name].domain.check(value)
-
-
-_MARKS = (Int, Float, Choice, List, Setting)
-_PLAIN = (str, int, float, bool, list, tuple, type(None))
-
-
-def _plain_types(annotation: Any) -> tuple[type, ...]:
-    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    members = typing.get_args(annotation) if is_union else (annotation,)
-    kinds = tuple(type(None) if member is None else typing.get_origin(member) or member for member in members)
-    if not all(kind in _PLAIN for kind in kinds):
-        raise SpaceError(
-            f"its annotation is {annotation!r}; expected Annotated[…] with Int, Float, Choice or List, "
-            "or one of str, int, float, bool, list, tuple."
-        )
-    return kinds

@@ -1,4 +1,4 @@
-"""Spaces: the parameters of one function, and the ways to walk through them."""
+"""Spaces: the parameters of one function, and operations on all of them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._domains import Choice, Domain, List, Plain, Suggester, narrow_domain
-from zoo.space._values import about, conditions, holds, plain, show, when_as_json
+from zoo.space._choice import Choice
+from zoo.space._domain import Domain
+from zoo.space._list import List
+from zoo.space._plain import Plain
+from zoo.space._suggester import Suggester
+from zoo.space._values import as_lists, conditions, equal, error_prefix, show, when_as_json
 
 REQUIRED: Any = inspect.Parameter.empty
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One keyword of a function: what it may be, what it is by default, whether it is searched."""
+    """A keyword parameter of a function: its domain, its default, and whether it is searched."""
 
     name: str
     domain: Domain
@@ -26,22 +30,31 @@ class Parameter:
 
     @property
     def follows(self) -> str | None:
-        """The list that this one is always as long as."""
+        """The list whose length this list has, if any."""
         return self.domain.same_length_as if isinstance(self.domain, List) else None
 
     def is_active(self, active: AbstractSet[str], values: Mapping[str, Any]) -> bool:
-        """Whether its `when` is met; what an inactive parameter is meets nothing."""
+        """Return True if the `when` condition holds; an inactive parameter meets no condition."""
         return all(
-            name in active and holds(values[name], wanted)
-            for name, wanted in conditions(self.domain.when).items()
+            name in active and any(equal(values[name], one) for one in accepted)
+            for name, accepted in conditions(self.domain.when).items()
         )
+
+    def narrow(self, setting: Any) -> Parameter:
+        """Return the parameter fixed to `setting`, or searched in the range of a table."""
+        if not isinstance(setting, Mapping):
+            return replace(self, default=self.domain.check(setting), searched=False)
+        if not setting:
+            raise SpaceError(f"the table is empty; expected low, high or choices inside {self.domain}.")
+        domain = self.domain.narrow(setting)
+        return replace(self, domain=domain, default=domain.clip(self.default), searched=True)
 
     def as_json(self) -> dict[str, Any]:
         if self.default is REQUIRED:
             return self.domain.as_json()
         if not self.searched:
-            return {"kind": "fixed", "value": plain(self.default), **when_as_json(self.domain.when)}
-        return {**self.domain.as_json(), "default": plain(self.default)}
+            return {"kind": "fixed", "value": as_lists(self.default), **when_as_json(self.domain.when)}
+        return {**self.domain.as_json(), "default": as_lists(self.default)}
 
 
 class Space(Mapping[str, Parameter]):
@@ -63,17 +76,16 @@ class Space(Mapping[str, Parameter]):
         return f"Space({list(self.values())!r})"
 
     def defaults(self) -> dict[str, Any]:
-        """The baseline: every parameter's default, parallel lists as long as those they follow."""
-        return self._walk(lambda parameter, length: parameter.default)
+        """Return the baseline: every default, with following lists resized to the lists they follow."""
+        return self._collect(lambda parameter, length: parameter.default)
 
     def sample(self, suggester: Suggester, prefix: str = "") -> dict[str, Any]:
-        """A value for every parameter; the inactive and the fixed keep their default.
+        """Return a value for every parameter; inactive and fixed ones keep their default.
 
-        `suggester` is an Optuna trial or whatever has its three `suggest_` methods; it is asked for
-        `prefix + name`, for lists `NAME.length`, `NAME.0`, `NAME.1` …
+        The suggester is asked for `prefix + name`, and for lists for `NAME.length`, `NAME.0` ….
         """
 
-        def pick(parameter: Parameter, length: int | None) -> Any:
+        def suggest(parameter: Parameter, length: int | None) -> Any:
             domain = parameter.domain
             if not parameter.searched or isinstance(domain, Plain):
                 return parameter.default
@@ -81,20 +93,20 @@ class Space(Mapping[str, Parameter]):
                 return domain.sample(prefix + parameter.name, suggester, length)
             return domain.sample(prefix + parameter.name, suggester)
 
-        return self._walk(pick)
+        return self._collect(suggest)
 
     def encode(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        """What a suggester would have to answer, by name, for `sample` to return `values`."""
+        """Return the suggestions, by name, that make `sample` return `values`."""
         values = self.check(values)
         active = self.active(values)
-        answers: dict[str, Any] = {}
+        suggestions: dict[str, Any] = {}
         for name, parameter in self.items():
             if name in active and parameter.searched and not isinstance(parameter.domain, Plain):
-                answers |= parameter.domain.encode(prefix + name, values[name])
-        return answers
+                suggestions |= parameter.domain.encode(prefix + name, values[name])
+        return suggestions
 
     def active(self, values: Mapping[str, Any]) -> set[str]:
-        """The names of the parameters whose `when` is met by `values`, one for every parameter."""
+        """Return the names of the active parameters, given a value for every parameter."""
         names: set[str] = set()
         for name, parameter in self.items():
             if parameter.is_active(names, values):
@@ -102,12 +114,12 @@ class Space(Mapping[str, Parameter]):
         return names
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """`values` with defaults for what is missing; SpaceError names the first that does not fit."""
+        """Return `values`, completed with defaults; raise SpaceError about the first invalid one."""
         self._check_names(values)
         checked: dict[str, Any] = {}
         for name, parameter in self.items():
             if name in values:
-                with about(name):
+                with error_prefix(name):
                     checked[name] = parameter.domain.check(values[name])
                     _check_length(checked[name], parameter, checked)
             else:
@@ -115,30 +127,54 @@ class Space(Mapping[str, Parameter]):
         return checked
 
     def narrow(self, table: Mapping[str, Any]) -> Space:
-        """This space as a study wants it: a value pins, a table searches, silence keeps the range."""
+        """Return the space of a study: its `table` fixes a parameter by a value, searches it by a table."""
         self._check_names(table)
         parameters = []
         for name, parameter in self.items():
-            with about(name):
-                parameters.append(_narrow(parameter, table[name]) if name in table else parameter)
+            with error_prefix(name):
+                parameters.append(parameter.narrow(table[name]) if name in table else parameter)
         narrowed = Space(parameters)
         for parameter in parameters:
             _default(parameter)
-            narrowed._check_pinned_length(parameter)
+            if narrowed.has_length_conflict(parameter.name):
+                raise SpaceError(
+                    f"{parameter.name}: it has the length of '{parameter.follows}', so fix "
+                    f"'{parameter.follows}' to {len(parameter.default)} items too, or search both."
+                )
         return narrowed
+
+    def has_length_conflict(self, name: str) -> bool:
+        """Return True if the list `name` is fixed and follows a list that can have another length."""
+        parameter = self[name]
+        leader = parameter.follows
+        if leader is None or parameter.searched:
+            return False
+        return self._lengths(leader) != {len(parameter.default)}
 
     def as_json(self) -> dict[str, Any]:
         return {name: parameter.as_json() for name, parameter in self.items()}
 
-    def _walk(self, pick: Callable[[Parameter, int | None], Any]) -> dict[str, Any]:
-        """`pick` a value for every active parameter in order; the inactive keep their default."""
+    def _lengths(self, name: str) -> set[int]:
+        """Return every length that the list `name` can have."""
+        parameter = self[name]
+        domain = parameter.domain
+        if not parameter.searched:
+            return {len(parameter.default)}
+        if isinstance(domain, List) and domain.length is not None:
+            return set(range(domain.length[0], domain.length[1] + 1))
+        if parameter.follows is not None:
+            return self._lengths(parameter.follows)
+        return {len(option) for option in domain.options} if isinstance(domain, Choice) else set()
+
+    def _collect(self, value_of: Callable[[Parameter, int | None], Any]) -> dict[str, Any]:
+        """Return `value_of(parameter, length)` for active parameters, in order; defaults for the others."""
         values: dict[str, Any] = {}
         active: set[str] = set()
         for name, parameter in self.items():
             value = _default(parameter)
             if parameter.is_active(active, values):
                 active.add(name)
-                value = pick(parameter, len(values[parameter.follows]) if parameter.follows else None)
+                value = value_of(parameter, len(values[parameter.follows]) if parameter.follows else None)
             values[name] = _resized(value, parameter, values)
         return values
 
@@ -147,48 +183,15 @@ class Space(Mapping[str, Parameter]):
             if name not in self:
                 raise SpaceError(f"there is no parameter '{name}'. {did_you_mean(name, self)}")
 
-    def _check_pinned_length(self, parameter: Parameter) -> None:
-        """A pinned list that follows another needs the other's length to be that one, always."""
-        leader = parameter.follows
-        if leader is None or parameter.searched:
-            return
-        length = len(parameter.default)
-        if self.lengths(leader) != {length}:
-            raise SpaceError(
-                f"{parameter.name}: it is as long as '{leader}', so pin '{leader}' to {length} items too, "
-                "or search both."
-            )
-
-    def lengths(self, name: str) -> set[int]:
-        """Every length that the list `name` may have."""
-        parameter = self[name]
-        domain = parameter.domain
-        if not parameter.searched:
-            return {len(parameter.default)}
-        if isinstance(domain, List) and domain.length is not None:
-            return set(range(domain.length[0], domain.length[1] + 1))
-        if parameter.follows is not None:
-            return self.lengths(parameter.follows)
-        return {len(option) for option in domain.options} if isinstance(domain, Choice) else set()
-
-
-def _narrow(parameter: Parameter, wanted: Any) -> Parameter:
-    if not isinstance(wanted, Mapping):
-        return replace(parameter, default=parameter.domain.check(wanted), searched=False)
-    if not wanted:
-        raise SpaceError(f"the table is empty; expected low, high or choices inside {parameter.domain}.")
-    domain = narrow_domain(parameter.domain, wanted)
-    return replace(parameter, domain=domain, default=domain.clip(parameter.default), searched=True)
-
 
 def _default(parameter: Parameter) -> Any:
     if parameter.default is REQUIRED:
-        raise SpaceError(f"'{parameter.name}' has no default and has to be given: {parameter.domain}.")
+        raise SpaceError(f"'{parameter.name}' has no default; give it a value: {parameter.domain}.")
     return parameter.default
 
 
 def _resized(value: Any, parameter: Parameter, values: Mapping[str, Any]) -> Any:
-    """`value`, as long as the list that it follows, if it follows one."""
+    """Return `value` with the length of the list that it follows, if any."""
     if isinstance(parameter.domain, List) and parameter.follows is not None:
         return parameter.domain.resize(value, len(values[parameter.follows]))
     return value
@@ -198,5 +201,5 @@ def _check_length(value: Any, parameter: Parameter, values: Mapping[str, Any]) -
     leader = parameter.follows
     if leader is not None and len(value) != len(values[leader]):
         raise SpaceError(
-            f"expected as many items as '{leader}' has ({len(values[leader])}), but got {show(value)}."
+            f"expected as many items as '{leader}' has ({len(values[leader])}), got {show(value)}."
         )

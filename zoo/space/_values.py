@@ -1,10 +1,10 @@
-"""Small judgements about values, shared by the domains and the spaces."""
+"""Helpers for values and conditions, shared by the domains and the spaces."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
@@ -15,12 +15,12 @@ Condition = Mapping[str, Any]
 
 
 def is_int(value: Any) -> TypeGuard[int]:
-    """A whole number; True and False are none."""
+    """Return True for an integer other than True and False."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_real(value: Any) -> TypeGuard[float]:
-    """A finite number that a float can hold; True and False are none."""
+    """Return True for a finite number within the range of float, other than True and False."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     try:
@@ -30,71 +30,80 @@ def is_real(value: Any) -> TypeGuard[float]:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether JSON can hold `value`, and gives back one that equals it: scalars and lists of them."""
+    """Return True for scalars, and lists of them, that are equal after a round trip through JSON.
+
+    NaN is excluded: it differs from itself, and so would the manifest of a study that has one.
+    """
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     return isinstance(value, Scalar) and not (isinstance(value, float) and not math.isfinite(value))
 
 
-def same(one: Any, other: Any) -> bool:
-    """Equal, where 1 and 1.0 are the same number but True is not 1, and [1] is as good as (1,)."""
+def equal(one: Any, other: Any) -> bool:
+    """Compare values: 1 equals 1.0 but not True, and [1] equals (1,)."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
-def plain(value: Any) -> Any:
-    """`value` as JSON gives it back: tuples become lists, all the way down."""
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+def as_lists(value: Any) -> Any:
+    """Return `value` with tuples as lists, at every level, as JSON has them."""
+    return [as_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def frozen(value: Any) -> Any:
-    """The way back: lists become tuples, all the way down."""
-    return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
+def as_tuples(value: Any) -> Any:
+    """Return `value` with lists as tuples, at every level, as a space has them."""
+    return tuple(as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def show(value: Any) -> str:
-    """`value` as a study file would write it."""
+    """Return `value` as a study file would write it."""
     try:
-        return json.dumps(plain(value), ensure_ascii=False)
+        return json.dumps(as_lists(value), ensure_ascii=False)
     except TypeError:
         return repr(value)
 
 
-def misfit(domain: object, value: Any, near: Any = None) -> SpaceError:
-    """The error about a `value` that `domain` does not hold; `near` is one that it does."""
-    hint = "" if near is None else f" Did you mean {show(near)}?"
-    return SpaceError(f"expected {domain}, but got {show(value)}.{hint}")
+def invalid_value(expected: object, value: Any, nearest: Any = None) -> SpaceError:
+    """Return the error about a `value` that is not in the domain `expected`; `nearest` is one that is."""
+    hint = "" if nearest is None else f" Did you mean {show(nearest)}?"
+    return SpaceError(f"expected {expected}, got {show(value)}.{hint}")
+
+
+def contains(domain: Any, value: Any) -> bool:
+    """Return True if `value` is a member of `domain`."""
+    try:
+        domain.check(value)
+    except SpaceError:
+        return False
+    return True
 
 
 @contextmanager
-def about(subject: str) -> Iterator[None]:
-    """Puts `subject` in front of a SpaceError, so that it says where."""
+def error_prefix(prefix: str) -> Iterator[None]:
+    """Start the message of every SpaceError with `prefix`, the place of the problem."""
     try:
         yield
     except SpaceError as error:
-        raise SpaceError(f"{subject}: {error}") from None
+        raise SpaceError(f"{prefix}: {error}") from None
 
 
 def check_keys(table: Mapping[str, Any], *allowed: str) -> None:
+    """Raise SpaceError if a table of a search has another key than those allowed."""
     for key in table:
         if key not in allowed:
-            raise SpaceError(f"there is no '{key}' in a range. {did_you_mean(key, allowed)}")
+            raise SpaceError(f"no such key '{key}' in a range. {did_you_mean(key, allowed)}")
 
 
 def conditions(when: Condition | None) -> dict[str, tuple[Any, ...]]:
-    """The parameters that `when` looks at, each with the values that meet it."""
+    """Return the parameters that `when` names, each with the values that meet the condition."""
     return {
-        name: tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
-        for name, wanted in (when or {}).items()
+        name: tuple(values) if isinstance(values, list | tuple) else (values,)
+        for name, values in (when or {}).items()
     }
 
 
-def holds(value: Any, wanted: Iterable[Any]) -> bool:
-    return any(same(value, one) for one in wanted)
-
-
 def when_as_json(when: Condition | None) -> dict[str, Any]:
-    """`{"when": {"optimizer": ["sgd"]}}`, or nothing."""
-    table = {name: plain(wanted) for name, wanted in sorted(conditions(when).items())}
+    """Return `{"when": {"optimizer": ["sgd"]}}`, or {} without a condition."""
+    table = {name: as_lists(values) for name, values in sorted(conditions(when).items())}
     return {"when": table} if table else {}

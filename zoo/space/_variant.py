@@ -1,31 +1,31 @@
-"""A function like another, under a name and with defaults of its own: a network as data, not as a copy."""
+"""Variants: a published network as other defaults of a function, not as a copy of its code."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._signature import SETTINGS
 
 Result = TypeVar("Result")
+
+_ATTRIBUTE = "zoo_variant_defaults"
 
 
 def variant(
     function: Callable[..., Result], name: str, description: str, **defaults: Any
 ) -> Callable[..., Result]:
-    """`function` under another name, described anew, with some of its defaults changed.
+    """Return `function` under another name, with another description and some other defaults.
 
-    What comes back registers like any function, and its keywords and their ranges are those of
-    `function`. A keyword with a new default is a setting: left alone it is what the name stands for,
-    and a study that gives it a table searches it.
+    The result registers like any function; its keywords and ranges are those of `function`. A keyword
+    with a new default is a setting: it keeps that default unless a study gives it a table.
 
     Args:
-        name: under which it registers.
-        description: its docstring; the first line is what `zoo list` shows.
-        defaults: keyword of `function` → default; each inside the range the author gave it.
+        name: the name to register.
+        description: the docstring; `zoo list` shows its first line.
+        defaults: keyword of `function` to default; each inside the author's range.
 
     Raises:
         SpaceError: `function` has no such keyword.
@@ -38,8 +38,8 @@ def variant(
             raise SpaceError(f"{name}: {function.__name__} has no keyword '{keyword}'. {hint}")
 
     @functools.wraps(function)
-    def call(*positional: Any, **given: Any) -> Result:
-        return function(*positional, **{**defaults, **given})
+    def call(*positional: Any, **keywords: Any) -> Result:
+        return function(*positional, **{**defaults, **keywords})
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = description
@@ -48,5 +48,14 @@ def variant(
             one.replace(default=defaults.get(one.name, one.default)) for one in signature.parameters.values()
         ]
     )
-    setattr(call, SETTINGS, getattr(function, SETTINGS, frozenset()) | defaults.keys())
+    setattr(call, _ATTRIBUTE, {**(variant_defaults(function) or {}), **defaults})
     return call
+
+
+def variant_defaults(function: Callable[..., Any]) -> Mapping[str, Any] | None:
+    """Return all defaults that `variant` changed, also those of a variant of a variant.
+
+    None for a function that is not a variant; the function that was varied is `function.__wrapped__`.
+    """
+    defaults: Mapping[str, Any] | None = getattr(function, _ATTRIBUTE, None)
+    return defaults

@@ -1,13 +1,17 @@
-"""A study: what is searched, as its TOML file says it. Checked against the registry, without Keras.
+"""Studies: TOML files that fix or search parameters, validated against the registry without Keras.
 
-One rule holds everywhere: a value pins, a table searches, silence keeps the author's range.
+One rule holds everywhere: a value fixes a parameter, a table searches it, and a parameter that is not
+mentioned is searched in the plugin's range.
 """
 
-from zoo.study._definition import PRUNERS, SAMPLERS, ComponentSpace, Search, StudyDefinition
+from zoo.study._component_space import ComponentSpace
+from zoo.study._definition import StudyDefinition
+from zoo.study._document import parse_value
+from zoo.study._files import check_files, missing_files
 from zoo.study._lookup import find_study, known_studies, load_study, read_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front, rank
-from zoo.study._places import parse_value
 from zoo.study._reader import parse_study
+from zoo.study._search import PRUNERS, SAMPLERS, Search
 
 __all__ = [
     "Objective",
@@ -16,9 +20,11 @@ __all__ = [
     "Search",
     "ComponentSpace",
     "StudyDefinition",
+    "check_files",
     "find_study",
     "known_studies",
     "load_study",
+    "missing_files",
     "objectives_text",
     "pareto_front",
     "parse_study",

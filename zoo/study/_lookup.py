@@ -1,4 +1,4 @@
-"""Finding a study by name or path."""
+"""Studies by name or path."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ def load_study(
     name: str | None = None,
     folder: Path | None = None,
 ) -> StudyDefinition:
-    """The study of that name or path, checked.
+    """Return a study by name or path, validated.
 
     Args:
-        study: a name, looked up in `./studies` and then among the shipped ones, or a path.
-        overrides: `training.epochs=3` and the like, by the same rule as the file.
-        name: to record it under, instead of the file's.
-        folder: where `./studies` is; the working folder by default.
+        study: a path, or a name in `./studies` or among the shipped studies.
+        overrides: settings such as `training.epochs=3` that replace those of the file.
+        name: the name to record the study under, instead of the file's.
+        folder: the folder that contains `./studies`; the working folder by default.
 
     Raises:
-        StudyError: no such study, or something in it that may not be: a line for each problem.
+        StudyError: there is no such study, or it is invalid: one line per problem.
     """
     folder = folder or Path.cwd()
     path = find_study(study, folder)
-    return parse_study(read_study(path), registry, name or path.stem, _shown(path, folder), overrides)
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return parse_study(read_study(path), registry, name or path.stem, str(shown), overrides)
 
 
 def read_study(path: Path) -> str:
-    """The text of a study's file.
+    """Return the text of a study file.
 
     Raises:
-        StudyError: it cannot be read, or is not UTF-8.
+        StudyError: the file cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -50,38 +51,34 @@ def read_study(path: Path) -> str:
 
 
 def find_study(study: str, folder: Path) -> Path:
-    """The file of a study given by name or path."""
+    """Return the file of a study given by name or path."""
     if study.endswith(".toml") or "/" in study:
         path = folder / study
         if not _is_file(path, study):
-            there = [one.name for one in sorted(path.parent.glob("*.toml"))]
-            hint = did_you_mean(path.name, there) if there else "Give a path, or a name that zoo list shows."
+            names = [one.name for one in sorted(path.parent.glob("*.toml"))]
+            hint = did_you_mean(path.name, names) if names else "Give a path, or a name from `zoo list`."
             raise StudyError(f"There is no study file {study}. {hint}")
         return path
     known = known_studies(folder)
     if study not in known:
         raise StudyError(
-            f"There is no study named '{study}' in ./studies or among zoo's own. {did_you_mean(study, known)}"
+            f"There is no study named '{study}' in ./studies or among the shipped studies. "
+            f"{did_you_mean(study, known)}"
         )
     return known[study]
+
+
+def known_studies(folder: Path) -> dict[str, Path]:
+    """Return the studies that have a name; those in `folder/studies` hide shipped ones."""
+    found: dict[str, Path] = {}
+    for studies_dir in (folder / "studies", _SHIPPED):
+        for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
 
 
 def _is_file(path: Path, study: str) -> bool:
     try:
         return path.is_file()
-    except OSError as error:  # the name is too long, a folder on the way may not be entered
+    except OSError as error:  # the name is too long, or a folder is not accessible
         raise StudyError(f"{study} cannot be read: {error.strerror}") from None
-
-
-def known_studies(folder: Path) -> dict[str, Path]:
-    """Every study that can be given by name; those of `folder/studies` hide shipped ones."""
-    found: dict[str, Path] = {}
-    for place in (folder / "studies", _SHIPPED):
-        for path in sorted(place.glob("*.toml")) if place.is_dir() else ():
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
-
-
-def _shown(path: Path, folder: Path) -> str:
-    """A path as somebody in `folder` would type it."""
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)

@@ -1,4 +1,4 @@
-"""What a study searches for: one objective or several, and which trials no other beats."""
+"""The objectives of a study, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -10,53 +10,55 @@ from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
 @dataclass(frozen=True)
 class Objective:
-    """A figure of a trial and which way it is better: `maximize` or `minimize`."""
+    """A metric with its direction, `maximize` or `minimize`."""
 
     metric: str
     direction: str
 
     @property
     def is_per_epoch(self) -> bool:
-        """Whether every epoch reports it; what is of a whole network is measured once."""
+        """True if every epoch reports the metric; False if it is measured once per model."""
         return self.metric in EPOCH_METRICS
 
     @property
     def result(self) -> str:
-        """Its name among the results of a trial: `best_val_accuracy`, `parameters`."""
+        """The name of the metric among a trial's results: `best_val_accuracy`, `parameters`."""
         return self.metric if self.metric in MODEL_METRICS else f"best_{self.metric}"
 
     def best(self, values: Iterable[float]) -> float:
-        """The best of `values`, of which there is at least one."""
+        """Return the best of `values`, which must not be empty."""
         return max(values) if self.direction == "maximize" else min(values)
 
     def loss(self, value: float) -> float:
-        """`value` turned so that lower is better."""
+        """Return `value`, negated if needed so that lower is better."""
         return -value if self.direction == "maximize" else value
 
 
 def objectives_text(objectives: Sequence[Objective]) -> str:
-    """`maximize val_accuracy, minimize parameters`."""
+    """Return the objectives as text: `maximize val_accuracy, minimize parameters`."""
     return ", ".join(f"{objective.direction} {objective.metric}" for objective in objectives)
 
 
 def pareto_front(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
-    """The trials that no other beats: another one as good in every objective, and better in one.
+    """Return the trials that no other trial dominates.
+
+    One trial dominates another if it is as good in every objective and better in one.
 
     Args:
-        values: of every trial by its number, one value for each objective.
+        values: trial number to one value for each objective.
 
     Returns:
-        Their numbers, the best in the first objective first, then in the second, and so on; of
-        trials that are equal in all of them the earlier first.
+        Trial numbers, sorted by the first objective, then by the second, and so on; trials that are
+        equal in all of them are sorted by number.
     """
     losses = {
-        number: tuple(objective.loss(value) for objective, value in zip(objectives, reached, strict=True))
-        for number, reached in values.items()
+        number: tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True))
+        for number, row in values.items()
     }
     front: list[int] = []
-    # Who beats a trial comes before it in this order, or is itself beaten by one that does.
+    # A trial that dominates another comes before it in this order, or is itself dominated by one that does.
     for number in sorted(losses, key=lambda one: (losses[one], one)):
-        if not any(_beats(losses[other], losses[number]) for other in front):
+        if not any(_dominates(losses[other], losses[number]) for other in front):
             front.append(number)
     return front
 
@@ -74,5 +76,5 @@ def rank(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective])
     return [*front, *others]
 
 
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(mine <= theirs for mine, theirs in zip(one, other, strict=True))
+def _dominates(losses: Sequence[float], others: Sequence[float]) -> bool:
+    return losses != others and all(loss <= other for loss, other in zip(losses, others, strict=True))

@@ -30,9 +30,9 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
         "direction": _one_or_list([objective.direction for objective in definition.objectives]),
         **({"max_parameters": limit} if limit is not None else {}),
         "seed": definition.search.seed,
-        "plugins": definition.plugins(),
+        "plugins": definition.plugin_versions(),
         # An editable installation changes without a new version.
-        **({"code": code} if (code := definition.code()) else {}),
+        **({"code": code} if (code := definition.plugin_digests()) else {}),
     }
 
 

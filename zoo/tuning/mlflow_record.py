@@ -153,7 +153,7 @@ def _facts(
         warning=dataset.warning,
         image_shape=dataset.image_shape,
         num_classes=len(dataset.class_names),
-        plugins=definition.plugins(),
+        plugins=definition.plugin_versions(),
         definition=definition.text,
         manifest=manifest,
         training=standalone_name,

@@ -1,10 +1,10 @@
-"""Where a key stands in a study file."""
+"""The line of a key in a study file."""
 
 from __future__ import annotations
 
 import pytest
 
-from zoo.study._places import Places
+from zoo.study._source_lines import SourceLines
 
 TEXT = """\
 # a comment, then an empty line
@@ -50,21 +50,24 @@ key = 1
         ("training epochs", "s.toml:24: [training] epochs"),
         ("training epochs high", "s.toml:24: [training.epochs] high"),
         ("twice key", "s.toml:26: [twice] key"),
-        # What is not there stands where it would have to be.
+        # A missing key has the line of its table.
         ("training momentum", "s.toml:23: [training] momentum"),
         ("search", "s.toml: search"),
         ("search trials", "s.toml: [search] trials"),
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_the_line_of_a_key(keys, place, newline):
-    assert Places("s.toml", TEXT.replace("\n", newline)).of(*keys.split()) == place
+def test_key_has_file_line_and_table(keys, place, newline):
+    assert SourceLines("s.toml", TEXT.replace("\n", newline)).place(tuple(keys.split())) == place
 
 
-def test_a_quoted_key():
-    assert Places("s.toml", TEXT).of("architecture", "quoted key") == "s.toml:11: [architecture] quoted key"
+def test_quoted_key_has_its_line():
+    assert (
+        SourceLines("s.toml", TEXT).place(("architecture", "quoted key"))
+        == "s.toml:11: [architecture] quoted key"
+    )
 
 
-def test_lines_are_counted_as_editors_count_them():
+def test_lines_are_counted_like_editors_do():
     text = 'note = "\u2028 and \x85"\nkey = 1\n'
-    assert Places("s.toml", text).of("key") == "s.toml:2: key"
+    assert SourceLines("s.toml", text).place(("key",)) == "s.toml:2: key"

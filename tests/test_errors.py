@@ -1,0 +1,46 @@
+"""Helpers for error messages."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from zoo.errors import DataError, ZooError, did_you_mean, one_line, portable, redact_password
+
+
+@pytest.mark.parametrize(
+    ("name", "available", "text"),
+    [
+        ("learning-rate", ["epochs", "learning_rate"], "Did you mean 'learning_rate'?"),
+        ("Trials", ["seed", "trials"], "Did you mean 'trials'?"),
+        ("xyzzy", ["b", "a"], "Available: a, b."),
+        ("xyzzy", [], "None available."),
+    ],
+)
+def test_did_you_mean_suggests_or_lists(name, available, text):
+    assert did_you_mean(name, available) == text
+
+
+def test_one_line_survives_a_broken_str():
+    class Broken:
+        def __str__(self):
+            raise RuntimeError("no")
+
+    assert one_line("two\n  lines") == "two lines"
+    assert one_line(Broken()) == "(no text: RuntimeError)"
+
+
+def test_portable_error_of_a_plugin_unpickles_without_it():
+    class OwnError(ZooError):
+        """Defined by a plugin."""
+
+    own = DataError("x")
+    assert portable(own) is own
+    again = pickle.loads(pickle.dumps(portable(OwnError("text"), DataError)))
+    assert (type(again), str(again)) == (DataError, "text")
+
+
+def test_redact_password_keeps_user_and_host():
+    assert redact_password("at postgresql://me:secret@host/db") == "at postgresql://me:***@host/db"
+    assert redact_password("http://localhost:5000") == "http://localhost:5000"
