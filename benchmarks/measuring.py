@@ -1,4 +1,4 @@
-"""What the benchmarks share: commands in folders of their own, and tables."""
+"""Shared by the benchmarks: running and timing commands in new folders, and Markdown tables."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-# Of the caller's environment these would change what is measured, or where it is recorded.
-_LEFT_OUT = ("MLFLOW_", "OPTUNA_", "ZOO_")
+# Environment variables that would change what is measured or where it is recorded.
+_REMOVED = ("MLFLOW_", "OPTUNA_", "ZOO_")
 
 
 class BenchmarkError(Exception):
-    """A command did not do what was to be measured."""
+    """A command failed or did something else than what is measured."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that ended well. Times are seconds; `began` and `ended` are unix times."""
+    """A command that succeeded. `began` and `ended` are seconds since 1970."""
 
     began: float
     ended: float
@@ -34,20 +34,20 @@ class Finished:
 
 
 def zoo_command() -> list[str]:
-    """The `zoo` of this Python, as it is typed.
+    """Return the `zoo` command of this Python.
 
     Raises:
-        BenchmarkError: it is not installed.
+        BenchmarkError: zoo is not installed.
     """
     path = Path(sysconfig.get_path("scripts"), "zoo")
     if not path.exists():
-        raise BenchmarkError(f"There is no {path}; install zoo first: pip install -e '.[benchmark]'")
+        raise BenchmarkError(f"{path} does not exist; install zoo first: pip install -e '.[benchmark]'")
     return [str(path)]
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The caller's environment without settings of MLflow, Optuna and zoo; nobody phones home."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    """Return the environment without variables of MLflow, Optuna and zoo, and without telemetry."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
     return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3", **extra}
 
 
@@ -61,14 +61,14 @@ def run(
     every: float = 0.1,
     timeout: float = 900,
 ) -> Finished:
-    """Run `command` in `folder` and time it, the start of its interpreter included.
+    """Run `command` in `folder` and return its time, including the start of the interpreter.
 
     Args:
-        watch: called with its process id every so many seconds (`every`) while it runs.
-        timeout: seconds after which it is killed.
+        watch: called with the process id every `every` seconds while the command runs.
+        timeout: seconds after which the command is killed.
 
     Raises:
-        BenchmarkError: it ended with another status than 0, or not in time.
+        BenchmarkError: the exit status is not 0, or the time is over.
     """
     output = folder / "output.txt"
     with output.open("wb") as file:
@@ -100,8 +100,8 @@ def run(
             if watch is not None:
                 watcher.join()
     if status != 0:
-        how = f"did not end within {timeout:.0f} s" if status is None else f"ended with status {status}"
-        raise BenchmarkError(f"{title} {how}; the end of what it printed:\n{_tail(output)}")
+        how = f"did not finish within {timeout:.0f} s" if status is None else f"exited with status {status}"
+        raise BenchmarkError(f"{title} {how}; the end of its output:\n{_tail(output)}")
     return Finished(began, ended, seconds)
 
 
@@ -117,18 +117,18 @@ def _tail(output: Path, lines: int = 15) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A markdown table; the first column to the left, the others to the right."""
+    """Return a Markdown table; the first column is left-aligned, the others right-aligned."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def cpus() -> int:
-    """CPUs this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(*distributions: str) -> str:
-    """Where it was measured: CPUs, their load at the moment, versions."""
+    """Describe the machine: CPUs, their current load, versions."""
     versions = [f"Python {platform.python_version()}"]
     for name in distributions:
         try:
@@ -139,13 +139,13 @@ def machine(*distributions: str) -> str:
     return f"{cpus()} CPUs ({load}), {platform.system()} {platform.machine()}; {', '.join(versions)}"
 
 
-def tell(text: str) -> None:
-    """Progress, for whoever waits; the tables alone go to stdout."""
+def print_progress(text: str) -> None:
+    """Print to stderr; only the tables go to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
 def main(measure: Callable[[], None]) -> None:
-    """Run a benchmark; what goes wrong is told in plain words, with exit status 1."""
+    """Run a benchmark; report an error in one line, with exit status 1."""
     try:
         measure()
     except BenchmarkError as error:

@@ -1,4 +1,4 @@
-"""How long `zoo --help` and `zoo list` take, from the shell prompt.
+"""The time of `zoo --help` and `zoo list`, including the start of Python.
 
 python benchmarks/startup.py
 """
@@ -17,14 +17,14 @@ LIMITS = {"--help": 0.3, "list": 0.5}  # seconds to hold
 
 def measure() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=10, metavar="N", help="of each command (10)")
+    parser.add_argument("--runs", type=int, default=10, metavar="N", help="runs of each command (10)")
     runs = max(1, parser.parse_args().runs)
     seconds: dict[str, list[float]] = {argument: [] for argument in LIMITS}
     with tempfile.TemporaryDirectory(prefix="zoo-startup-") as folder:
         for turn in range(runs + 1):
             for argument, times in seconds.items():
                 took = run(f"zoo {argument}", [*zoo_command(), argument], Path(folder)).seconds
-                if turn > 0:  # the first one reads the disk
+                if turn > 0:  # the first run fills the disk cache
                     times.append(took)
     rows = [
         [

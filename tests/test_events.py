@@ -1,4 +1,4 @@
-"""Events: to one line of JSON and back, and the log that survives damage."""
+"""Events as lines of JSON, and an event log that survives damage."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EVENTS = [
     EpochEnd(3.0, 2, {"loss": 0.25}, fold=1, is_last=True),
     Finished(4.0, "complete", summary={"best_val_accuracy": 0.75, "best_epoch": 1}),
     Finished(5.0, "failed", "interrupted", is_interrupted=True),
+    Finished(5.5, "failed", "KeyError", is_plugin_error=True),
     Scored(6.0, {"test_accuracy": 0.5, "test_loss": 1.5}),
 ]
 
@@ -72,14 +73,14 @@ def test_lines_of_version_1_are_read():
         b"\xff\xfe",
         b"\0" * 40,
         '{"event": "started"}',
-        '{"event": "unheard_of", "time": 1.0}',
+        '{"event": "unknown", "time": 1.0}',
         '{"version": 3, "event": "started", "time": 1.0}',
         '{"version": 2, "event": "epoch", "time": 1.0, "epoch": 1, "metrics": {}}',
         '{"event": "epoch", "time": 1.0, "epoch": "1", "metrics": {}}',
         '{"event": "epoch", "time": 1.0, "epoch": 1, "metrics": null}',
     ],
 )
-def test_anything_else_is_refused(line):
+def test_other_lines_are_rejected(line):
     with pytest.raises(ValueError):
         from_json(line)
 

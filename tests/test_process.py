@@ -1,4 +1,4 @@
-"""Worker processes: they receive messages, they die, and they never outlive their parent."""
+"""Worker processes: messages, exits, and an end together with the parent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import pytest
 
 from zoo.process import ForkServer, spawn_worker, wait_for_any
 
-KIDS = """
+WORKER_FUNCTIONS = """
     import ctypes, os, signal, sys, time
     from pathlib import Path
     from zoo.process import exit_with_parent, enter_worker
@@ -24,7 +25,7 @@ KIDS = """
         while (message := connection.recv()) is not None:
             connection.send(message)
 
-    def belongs_and_echoes(connection):
+    def exits_with_parent_and_echoes(connection):
         exit_with_parent()
         echo(connection)
 
@@ -52,17 +53,17 @@ KIDS = """
         time.sleep(600)
 
     def hangs(connection):
-        "In native code, with Python's lock held: no other thread of this process can run."
+        "Sleep in native code with Python's lock held, so that no other thread of this process can run."
         exit_with_parent()
         connection.send(os.getpid())
         ctypes.PyDLL(None).sleep(600)
 
     def enters(connection, log):
-        enter_worker({"ZOO_TEST_WORD": "hello"}, Path(log))
+        enter_worker({"ZOO_TEST_VARIABLE": "hello"}, Path(log))
         print("printed")
         os.write(2, b"written\\n")
         ignored = [signal.getsignal(signum) == signal.SIG_IGN for signum in (signal.SIGINT, signal.SIGHUP)]
-        connection.send((os.environ["ZOO_TEST_WORD"], all(ignored)))
+        connection.send((os.environ["ZOO_TEST_VARIABLE"], all(ignored)))
 
     def names_main(connection):
         connection.send(getattr(sys.modules["__main__"], "__file__", None))
@@ -70,40 +71,40 @@ KIDS = """
 
 
 @pytest.fixture(scope="module")
-def kids(tmp_path_factory):
-    """The module that children import their work from, and its folder on the path."""
-    folder = tmp_path_factory.mktemp("kids")
-    (folder / "process_kids.py").write_text(textwrap.dedent(KIDS))
+def functions(tmp_path_factory):
+    """The module with the functions of the workers; its folder is on the path."""
+    folder = tmp_path_factory.mktemp("functions")
+    (folder / "worker_functions.py").write_text(textwrap.dedent(WORKER_FUNCTIONS))
     sys.path.insert(0, str(folder))
     try:
-        import process_kids
+        import worker_functions
 
-        yield process_kids
+        yield worker_functions
     finally:
         sys.path.remove(str(folder))
-        sys.modules.pop("process_kids", None)
+        sys.modules.pop("worker_functions", None)
 
 
 @pytest.fixture(params=["fork server", "spawn"])
-def start(request, kids):
-    """Both ways to start a child; whatever was started is gone afterwards."""
-    started = []
+def start(request, functions):
+    """start(target, *arguments) -> a worker, for both ways to start one. All are killed afterwards."""
+    workers = []
     server = ForkServer([])
 
     def start(target, *arguments):
-        begin = server.start_worker if request.param == "fork server" else spawn_worker
-        child = begin(target, arguments)
-        started.append(child)
-        return child
+        start_worker = server.start_worker if request.param == "fork server" else spawn_worker
+        worker = start_worker(target, arguments)
+        workers.append(worker)
+        return worker
 
     yield start
-    for child in started:
-        child.kill()
-        child.join()
+    for worker in workers:
+        worker.kill()
+        worker.join()
 
 
 def until(condition, seconds=30.0):
-    """Poll until something holds; whether it did before the time was up."""
+    """Wait until `condition` holds; return False if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -112,32 +113,32 @@ def until(condition, seconds=30.0):
     return bool(condition())
 
 
-def gone(pid):
+def has_ended(pid):
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-def test_messages_go_both_ways(start, kids):
-    child = start(kids.echo)
-    assert child.is_running
-    assert child.pid != os.getpid()
+def test_messages_go_in_both_directions(start, functions):
+    worker = start(functions.echo)
+    assert worker.is_running
+    assert worker.pid != os.getpid()
     for message in ({"event": "epoch", "metrics": {"loss": 0.5}}, True, "text", (1, 2)):
-        child.send(message)
-        assert wait_for_any([child], 30) == [child]
-        assert child.has_message()
-        assert child.receive() == message
-    assert wait_for_any([child], 0) == []
-    assert not child.has_message()
-    child.send(None)
-    assert child.receive() is None
-    assert child.join() == "exited with status 0"
-    assert not child.is_running
+        worker.send(message)
+        assert wait_for_any([worker], 30) == [worker]
+        assert worker.has_message()
+        assert worker.receive() == message
+    assert wait_for_any([worker], 0) == []
+    assert not worker.has_message()
+    worker.send(None)
+    assert worker.receive() is None
+    assert worker.join() == "exited with status 0"
+    assert not worker.is_running
 
 
 @pytest.mark.parametrize(
-    ("work", "arguments", "how"),
+    ("function", "arguments", "description"),
     [
         ("exits", (3,), "exited with status 3"),
         ("exits", (0,), "exited with status 0"),
@@ -148,52 +149,52 @@ def test_messages_go_both_ways(start, kids):
         ("half_a_message", (), "exited with status 0"),
     ],
 )
-def test_how_it_ended_is_told(start, kids, work, arguments, how):
-    child = start(getattr(kids, work), *arguments)
-    assert wait_for_any([child], 30) == [child]
-    assert child.receive() is None
-    assert child.finish() == how
-    assert child.finish() == how  # asking twice does no harm
-    child.send("too late")
-    assert child.receive() is None
-    assert not child.has_message()
+def test_exit_is_described(start, functions, function, arguments, description):
+    worker = start(getattr(functions, function), *arguments)
+    assert wait_for_any([worker], 30) == [worker]
+    assert worker.receive() is None
+    assert worker.finish() == description
+    assert worker.finish() == description
+    worker.send("too late")
+    assert worker.receive() is None
+    assert not worker.has_message()
 
 
-def test_a_child_that_is_told_to_end_ends(start, kids):
-    child = start(kids.waits)
-    assert child.receive() == child.pid
-    assert child.finish(timeout=0.1) == "killed by signal 9 (SIGKILL)"
-    child.kill()  # nothing left to kill, and no harm
+def test_finish_kills_a_worker_after_its_timeout(start, functions):
+    worker = start(functions.waits)
+    assert worker.receive() == worker.pid
+    assert worker.finish(timeout=0.1) == "killed by signal 9 (SIGKILL)"
+    worker.kill()  # has no effect on an ended worker
 
 
-def test_waiting_names_those_that_have_something_to_say(start, kids):
-    quiet, loud, dead = start(kids.echo), start(kids.echo), start(kids.exits, 0)
-    loud.send("hello")
-    heard = set()
-    assert until(lambda: heard.update(map(id, wait_for_any([quiet, loud, dead], 1))) or len(heard) == 2)
-    assert heard == {id(loud), id(dead)}
+def test_wait_returns_workers_with_messages_or_ended(start, functions):
+    silent, talking, dead = start(functions.echo), start(functions.echo), start(functions.exits, 0)
+    talking.send("hello")
+    ready = set()
+    assert until(lambda: ready.update(map(id, wait_for_any([silent, talking, dead], 1))) or len(ready) == 2)
+    assert ready == {id(talking), id(dead)}
 
 
-def test_entering_sets_environment_and_log_and_leaves_ctrl_c_to_the_parent(start, kids, tmp_path, capfd):
-    child = start(kids.enters, str(tmp_path / "output.log"))
-    assert child.receive() == ("hello", True)
-    child.join()
+def test_enter_worker_sets_environment_log_and_signals(start, functions, tmp_path, capfd):
+    worker = start(functions.enters, str(tmp_path / "output.log"))
+    assert worker.receive() == ("hello", True)
+    worker.join()
     assert sorted((tmp_path / "output.log").read_text().split()) == ["printed", "written"]
     assert capfd.readouterr() == ("", "")
-    assert "ZOO_TEST_WORD" not in os.environ
+    assert "ZOO_TEST_VARIABLE" not in os.environ
 
 
-def test_children_do_not_see_the_script_that_started_them(start, kids):
-    assert start(kids.names_main).receive() is None
+def test_worker_does_not_see_the_calling_script(start, functions):
+    assert start(functions.names_main).receive() is None
 
 
-# Scripts of their own, to be killed or watched from outside
+# Tests with a parent process of their own
 
 
 @pytest.fixture
-def script(kids, tmp_path):
-    """Writes a script and gives what Popen takes to run it; children find `process_kids` and tmp_path."""
-    path = os.pathsep.join([str(Path(kids.__file__).parent), str(tmp_path)])
+def script(functions, tmp_path):
+    """script(text) -> the arguments of Popen that run `text`; it can import from `tmp_path`."""
+    path = os.pathsep.join([str(Path(functions.__file__).parent), str(tmp_path)])
 
     def script(text, *arguments):
         (tmp_path / "script.py").write_text(textwrap.dedent(text))
@@ -212,110 +213,138 @@ def lines_of(script):
 PARENT = """
     import threading
     from zoo.process import ForkServer, spawn_worker
-    import process_kids
+    import worker_functions
 
     server = ForkServer([])
     server.start()
-    children = [
-        server.start_worker(process_kids.waits, ()),
-        spawn_worker(process_kids.waits, ()),
-        server.start_worker(process_kids.hangs, ()),
+    workers = [
+        server.start_worker(worker_functions.waits, ()),
+        spawn_worker(worker_functions.waits, ()),
+        server.start_worker(worker_functions.hangs, ()),
     ]
-    print(*[child.receive() for child in children], flush=True)
+    print(*[worker.receive() for worker in workers], flush=True)
     threading.Event().wait()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what hangs in native code ends by Linux's prctl")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_children_end_with_a_parent_that_is_killed(script, how):
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="a worker in native code is ended by prctl, which only Linux has"
+)
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_when_their_parent_is_killed(script, signum):
     with subprocess.Popen(**script(PARENT), stdout=subprocess.PIPE) as parent:
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         try:
             assert until(lambda: psutil.Process(pids[2]).status() == psutil.STATUS_SLEEPING)
-            assert [gone(pid) for pid in pids] == [False] * 3
-            parent.send_signal(how)
-            assert until(lambda: all(map(gone, pids)), seconds=5)
+            assert [has_ended(pid) for pid in pids] == [False] * 3
+            parent.send_signal(signum)
+            assert until(lambda: all(map(has_ended, pids)))
         finally:
             parent.kill()
             for pid in pids:
-                if not gone(pid):
+                if not has_ended(pid):
                     os.kill(pid, signal.SIGKILL)
 
 
-def test_a_child_outlives_the_thread_that_started_it(script):
-    started_by_threads = script("""
+def test_worker_outlives_the_thread_that_started_it(script):
+    threaded = script("""
         import threading
         from zoo.process import ForkServer, spawn_worker, wait_for_any
-        import process_kids
+        import worker_functions
 
-        children = []
-        for begin in (spawn_worker, ForkServer([]).start_worker):
+        workers = []
+        for start_worker in (spawn_worker, ForkServer([]).start_worker):
             def work():
-                children.append(begin(process_kids.belongs_and_echoes, ()))
-                children[-1].send("are you there?")
-                children[-1].receive()
+                workers.append(start_worker(worker_functions.exits_with_parent_and_echoes, ()))
+                workers[-1].send("first")
+                workers[-1].receive()
             thread = threading.Thread(target=work)
             thread.start()
             thread.join()
-        for child in children:
-            wait_for_any([child], 0.2)  # time for a signal to arrive, if there is one
-            child.send("still there?")
-            print(child.receive())
-            child.send(None)
-            print(child.join())
+        for worker in workers:
+            wait_for_any([worker], 0.2)  # a signal would arrive in this time
+            worker.send("second")
+            print(worker.receive())
+            worker.send(None)
+            print(worker.join())
     """)
-    assert lines_of(started_by_threads) == ["still there?", "exited with status 0"] * 2
+    assert lines_of(threaded) == ["second", "exited with status 0"] * 2
 
 
-def test_a_script_without_a_guard_runs_once(script):
+def test_script_without_main_guard_runs_once(script):
     unguarded = script("""
         print("the script runs")
         from zoo.process import ForkServer, spawn_worker
-        import process_kids
+        import worker_functions
 
         server = ForkServer(["json"])
         server.start()
-        for begin in (server.start_worker, spawn_worker):
-            child = begin(process_kids.echo, ())
-            child.send("answered")
-            print(child.receive())
-            child.send(None)
-            child.join()
+        for start_worker in (server.start_worker, spawn_worker):
+            worker = start_worker(worker_functions.echo, ())
+            worker.send("answered")
+            print(worker.receive())
+            worker.send(None)
+            worker.join()
     """)
     assert lines_of(unguarded) == ["the script runs", "answered", "answered"]
 
 
-def test_what_the_fork_server_loads_is_there_in_every_child(script, tmp_path):
+def test_preloaded_module_is_loaded_in_every_worker(script, tmp_path):
     (tmp_path / "slow_to_load.py").write_text("print('loaded', flush=True)")
     preloading = script("""
         from zoo.process import ForkServer
-        import process_kids
+        import worker_functions
 
         server = ForkServer(["slow_to_load"])
         server.start()
         for _ in range(3):
-            child = server.start_worker(process_kids.has_loaded, ("slow_to_load",))
-            print(child.receive(), flush=True)
-            child.join()
+            worker = server.start_worker(worker_functions.has_loaded, ("slow_to_load",))
+            print(worker.receive(), flush=True)
+            worker.join()
     """)
     assert lines_of(preloading) == ["loaded", "True", "True", "True"]
 
 
-def test_a_fork_server_that_dies_of_its_imports_says_how_to_see_why(script, tmp_path):
+def test_dead_fork_server_reports_how_to_see_why(script, tmp_path):
     (tmp_path / "dies_at_once.py").write_text("import os; os._exit(5)")
     dying = script("""
         from zoo.errors import ZooError
         from zoo.process import ForkServer
-        import process_kids
+        import worker_functions
 
         server = ForkServer(["dies_at_once"])
         server.start()
         try:
-            server.start_worker(process_kids.echo, ())
+            server.start_worker(worker_functions.echo, ())
         except ZooError as error:
             print(error)
     """)
     (line,) = lines_of(dying)
     assert line.startswith("The process from which trials are forked died while it started. ")
     assert line.endswith('-c "import dies_at_once"')
+
+
+class TestPrivateNamesOfMultiprocessing:
+    """`zoo.process` uses two attributes of Python's fork server that have no public names."""
+
+    def test_fork_server_has_a_pid_and_a_pipe(self):
+        ForkServer([]).start()
+        assert psutil.Process(forkserver._forkserver._forkserver_pid).ppid() == os.getpid()
+        os.fstat(forkserver._forkserver._forkserver_alive_fd)
+
+    def test_fork_server_that_still_imports_ends_with_its_parent(self, script, tmp_path):
+        (tmp_path / "imports_forever.py").write_text(
+            "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+        )
+        impatient = script("""
+            import sys
+            from zoo.process import ForkServer
+
+            ForkServer(["imports_forever"]).start()
+            sys.stdin.readline()
+        """)
+        with subprocess.Popen(**impatient, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+            server_pid = int(parent.stdout.readline())
+            assert not has_ended(server_pid)
+            parent.stdin.write("exit\n")
+        assert until(lambda: has_ended(server_pid))

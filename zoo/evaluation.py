@@ -68,9 +68,9 @@ def evaluate(
     Raises:
         ZooError: there is no such run, or it has no model, or its dataset has no test split.
     """
-    found = find_run(study, trial, run)
-    found.check_complete()
     display = display or PlainDisplay()
+    found = find_run(study, trial, run, display)
+    found.check_complete()
     start_loading_keras()
     dataset = dataset_of(found, display)
     if dataset.test is None:

@@ -65,7 +65,7 @@ class EpochEnd:
         epoch: from 1; in each fold it starts again.
         metrics: such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
         fold: from 1; None without cross-validation.
-        is_last: no epoch follows, whatever the answer.
+        is_last: no epoch follows, even if the answer is to go on.
     """
 
     name: ClassVar[str] = "epoch_end"

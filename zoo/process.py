@@ -26,7 +26,7 @@ _start_lock = threading.Lock()  # `_without_main` changes a global variable
 
 
 class WorkerProcess:
-    """A process and the pipe to it. A message is any object that can be pickled, except None."""
+    """A process and the pipe to it. The process may send any object that can be pickled, except None."""
 
     def __init__(self, process: Any, connection: Any) -> None:
         self.process = process
@@ -113,10 +113,10 @@ class ForkServer:
         try:
             return _start(get_context("forkserver"), target, arguments)
         except (EOFError, ConnectionError):
-            imports = f"import {', '.join(self._preload)}" if self._preload else "pass"
+            imports = ", ".join(self._preload)
             raise ZooError(
                 "The process from which trials are forked died while it started. To see its error, run: "
-                f'{Path(sys.executable).name} -c "{imports}"'
+                f'{Path(sys.executable).name} -c "import {imports}"'
             ) from None
 
 

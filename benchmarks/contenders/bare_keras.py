@@ -1,4 +1,4 @@
-"""The yardstick: a loop over `fit`. Nothing is kept, not even the models."""
+"""The baseline of the comparison: a loop over `fit` that keeps nothing, not even the models."""
 
 from fixed_trials import BATCH_SIZE, EPOCHS, FILTERS, Report, build, load_data
 

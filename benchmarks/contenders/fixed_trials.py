@@ -1,7 +1,7 @@
-"""What all contenders train: the same four networks, on the same images, equally long.
+"""The four networks that all contenders train, on the same images and for the same number of epochs.
 
-The network is zoo's `conv_net` with two blocks, written as a script would have it. Light to import:
-Keras and NumPy are loaded by whoever calls.
+The network is zoo's `conv_net` with two blocks, written out. Importing this module is fast: the functions
+import Keras and NumPy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TRAINING_IMAGES = 4_500  # of the 5,000 in mnist.npz; the other 500 are for vali
 
 
 def load_data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Training and validation images `(n, 28, 28, 1)`, float32 in `[0, 1]`, and labels `(n,)`."""
+    """Return training and validation images `(n, 28, 28, 1)`, float32 in `[0, 1]`, and labels `(n,)`."""
     import numpy as np
 
     with np.load(Path(os.environ["ZOO_DATA_DIR"], "mnist.npz")) as arrays:
@@ -29,7 +29,7 @@ def load_data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
 
 
 def build(filters: tuple[int, int]) -> Any:
-    """The network of one trial, compiled."""
+    """Return the network of one trial, compiled."""
     import keras
     from keras import layers
 
@@ -54,13 +54,13 @@ def build(filters: tuple[int, int]) -> Any:
 
 
 class Report:
-    """What was trained, written to `trials.json` so that the runner can see it was the same work."""
+    """The trained networks, in `trials.json`; `trials.py` checks that all contenders did the same work."""
 
     def __init__(self) -> None:
         self._trials: list[dict[str, Any]] = []
 
     def add(self, filters: tuple[int, int], parameters: int, val_accuracy: float) -> None:
-        """One trial: its filters, the weights in its network, its best validation accuracy."""
+        """Add one trial: filters, number of weights, best validation accuracy."""
         self._trials.append(
             {"filters": list(filters), "parameters": parameters, "val_accuracy": float(val_accuracy)}
         )

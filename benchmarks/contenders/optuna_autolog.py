@@ -1,11 +1,11 @@
-"""The usual way: an Optuna study with its pruning callback, and MLflow's autolog, as both document them."""
+"""An Optuna study with its pruning callback and MLflow's autolog, as both document them."""
 
 import mlflow
 import optuna
 from fixed_trials import BATCH_SIZE, EPOCHS, FILTERS, Report, build, load_data
 from optuna_integration import KerasPruningCallback
 
-mlflow.keras.autolog()  # a run for each `fit`: parameters, curves, the model
+mlflow.keras.autolog()  # one run per `fit`: parameters, curves, model
 train, validation = load_data()
 report = Report()
 
@@ -30,7 +30,7 @@ study = optuna.create_study(
     storage="sqlite:///optuna.db",
     direction="maximize",
     sampler=optuna.samplers.GridSampler({"filters": range(len(FILTERS))}, seed=0),
-    pruner=optuna.pruners.NopPruner(),  # asked after every epoch, but all four are to be trained in full
+    pruner=optuna.pruners.NopPruner(),  # the callback runs after every epoch and never prunes
 )
 study.optimize(objective, n_trials=len(FILTERS))
 report.write()

@@ -1,4 +1,4 @@
-"""KerasTuner's grid over the same four. It keeps a checkpoint of every trial and tracks nothing."""
+"""KerasTuner's grid search over the same four. It keeps a checkpoint of every trial and no curves."""
 
 import keras_tuner
 from fixed_trials import BATCH_SIZE, EPOCHS, FILTERS, Report, build, load_data

@@ -1,4 +1,4 @@
-"""The documentation, held to the code: what it names exists, and what exists it names."""
+"""The documentation matches the code: every public name is documented, and every documented name exists."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from zoo.training import training_space
 from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLUGINS, REFERENCE, COMMANDS, STUDIES, PICTURES, TESTING = (
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+INDEX, API, PLUGINS, REFERENCE, COMMANDS, STUDIES, PICTURES, TESTING = (
     ROOT / "docs" / f"{name}.md"
-    for name in ("plugins", "plugin-reference", "commands", "studies", "pictures", "testing")
+    for name in ("index", "api", "plugins", "plugin-reference", "commands", "studies", "pictures", "testing")
 )
-# The others are for plugin authors.
+# Documented with the commands; the other public names are for plugin authors.
 PYTHON_NAMES = {"tune", "train", "evaluate", "compare", "inspect", "load_model", "__version__"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def command_names():
-    """`tune`, `plugins`, `plugins new` …; the pictures of `inspect` share one table."""
+    """Yield `tune`, `plugins`, `plugins new` …; the pictures of `inspect` have one section."""
     for name in zoo_group.list_commands(click.Context(zoo_group)):
         yield name
         if name == "plugins":
@@ -58,53 +58,58 @@ def text_of(page):
 
 
 def blocks(page, language):
-    """The code blocks of one language, in order."""
+    """Return the code blocks of one language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
 
 
 def prose(page):
-    """The page without its code blocks, in which `#` begins a comment."""
+    """Return the page without its code blocks, in which `#` starts a comment."""
     return re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
 
 
 def section(page, heading):
-    """What stands between a heading and the next of its rank or a higher one."""
-    rank = len(heading.split(" ")[0])
-    lines, inside, in_code = [], False, False
+    """Return the text from a heading to the next heading of the same or a higher level."""
+    level = len(heading.split(" ")[0])
+    lines, is_inside, is_code = [], False, False
     for line in text_of(page).splitlines():
-        in_code ^= line.startswith("```")
-        if not in_code and re.match(rf"#{{1,{rank}}} ", line):
-            inside = line == heading
-        elif inside:
+        is_code ^= line.startswith("```")
+        if not is_code and re.match(rf"#{{1,{level}}} ", line):
+            is_inside = line == heading
+        elif is_inside:
             lines.append(line)
     assert lines, f"{page.name} has no '{heading}'"
     return "\n".join(lines)
 
 
 def rows(text):
-    """The rows of the tables in `text`, as lists of cells, by their first cell without backticks."""
+    """Return the table rows of `text`: first cell without backticks -> other cells."""
     lines = [line for line in text.splitlines() if line.startswith("| `")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
     return {row[0].strip("`"): row[1:] for row in cells}
 
 
-# --- what there is, is documented
+# --- every name is documented
 
 
-def test_every_hook_is_documented():
+def test_hooks_are_documented():
     hooks = [name for name in dir(hookspecs) if hasattr(getattr(hookspecs, name), "zoo_spec")]
     assert len(hooks) == 3
     assert {f"{hook}(register)" for hook in hooks} == set(rows(section(REFERENCE, "## Hooks")))
 
 
 @pytest.mark.parametrize("name", zoo.__all__)
-def test_every_public_name_is_documented(name):
+def test_public_name_is_documented(name):
     page = COMMANDS if name in PYTHON_NAMES else REFERENCE
     assert re.search(rf"\b{re.escape(name)}\b", text_of(page))
 
 
+@pytest.mark.parametrize("name", sorted({*zoo.__all__} - {"testing", "inspect", "hookimpl", "__version__"}))
+def test_api_page_has_public_name(name):
+    assert re.search(rf"(?m)^\.\. auto\w+:: zoo\.{name}$", text_of(API))
+
+
 @pytest.mark.parametrize("name", zoo.testing.__all__)
-def test_every_name_of_the_conformance_kit_is_documented(name):
+def test_conformance_kit_name_is_documented(name):
     assert name in section(PLUGINS, "## Testing a plugin")
 
 
@@ -116,45 +121,48 @@ def test_every_name_of_the_conformance_kit_is_documented(name):
         ("dataset", "## Datasets"),
     ],
 )
-def test_every_check_and_its_options_are_documented(kind, heading):
-    told = list(rows(section(TESTING, heading)))
+def test_checks_and_options_of_kit_are_documented(kind, heading):
+    documented = list(rows(section(TESTING, heading)))
     checks = list(SUBJECTS[kind].suite.checks)
-    assert told[-len(checks) :] == checks
+    assert documented[-len(checks) :] == checks
     options = [
         name for name in inspect.signature(SUBJECTS[kind]).parameters if name not in ("function", "given")
     ]
-    assert set(told) - set(checks) - {"checks"} == set(options) - {"values"}
+    assert set(documented) - set(checks) - {"checks"} == set(options) - {"values"}
     assert not set(checks) & set(options)
 
 
 @every_command
-def test_every_command_is_documented_with_all_its_options(name):
-    told = section(COMMANDS, f"## zoo {name}")
+def test_command_is_documented_with_its_options(name):
+    text = section(COMMANDS, f"## zoo {name}")
     command = command_named(name)
-    parameters = [parameter for one in parts_of(command) for parameter in one.params]
+    parameters = [parameter for one in subcommands(command) for parameter in one.params]
     options = {parameter.opts[0] for parameter in parameters if isinstance(parameter, click.Option)}
-    documented = {cell.split(" ")[0] for cell in rows(told) if cell.startswith("--")}
+    documented = {option for cell in rows(text) for option in re.findall(r"(?:^|`)(--[\w-]+)", cell)}
     assert documented == options
     for parameter in parameters:
         if isinstance(parameter, click.Argument):
-            assert parameter.name.upper() in told
-    assert f"`zoo {name}`" in text_of(COMMANDS).partition("\n## ")[0]  # in the table at the top
+            assert parameter.name.upper() in text
+    assert f"`zoo {name}`" in text_of(COMMANDS).partition("\n## ")[0]  # in the first table
 
 
-def parts_of(command):
-    """The command itself, or the pictures that it is made of."""
+def subcommands(command):
+    """Return the subcommands of a group, or the command itself."""
     return list(getattr(command, "commands", {}).values()) or [command]
 
 
-def test_every_picture_is_documented_with_its_options():
-    """In the table of pictures; each option with the pictures that take it; and on a page with an image."""
-    told = rows(section(COMMANDS, "## zoo inspect"))
+def test_picture_is_documented_with_its_options():
+    """In the table of pictures, in the table of options, and in docs/pictures.md."""
+    documented = rows(section(COMMANDS, "## zoo inspect"))
     pictures = zoo_group.get_command(click.Context(zoo_group), "inspect").commands
-    assert {key.split(" ")[0] for key in told if not key.startswith("--")} == set(pictures)
-    for option, (of, _) in ((key, cells) for key, cells in told.items() if key.startswith("--")):
-        takers = {name for name, one in pictures.items() if option.split(" ")[0] in names_of(one)}
-        exceptions = set(re.findall(r"`(\w+)`", of))
-        assert takers == (set(pictures) - exceptions if of.startswith("all") else exceptions), option
+    assert {key.split(" ")[0] for key in documented if not key.startswith("--")} == set(pictures)
+    options = {key: cells[0] for key, cells in documented.items() if key.startswith("--")}
+    for option, of in options.items():
+        pictures_with_it = {
+            name for name, one in pictures.items() if option.split(" ")[0] in option_names(one)
+        }
+        named = set(re.findall(r"`(\w+)`", of))
+        assert pictures_with_it == (set(pictures) - named if of.startswith("all") else named), option
     shown = "".join(blocks(PICTURES, "console"))
     assert set(re.findall(r"^\$ zoo inspect (\w+)", shown, re.MULTILINE)) == set(pictures)
     in_python = "".join(blocks(PICTURES, "python"))
@@ -162,29 +170,29 @@ def test_every_picture_is_documented_with_its_options():
     assert set(pictures) <= set(zoo.inspect.__all__)
 
 
-def names_of(command):
+def option_names(command):
     return {name for parameter in command.params for name in parameter.opts}
 
 
-def test_the_options_of_zoo_itself_are_documented():
-    opening = text_of(COMMANDS).partition("\n## ")[0]
+def test_options_of_zoo_itself_are_documented():
+    introduction = text_of(COMMANDS).partition("\n## ")[0]
     for parameter in zoo_group.params:
-        assert f"`{parameter.opts[0]}`" in opening
+        assert f"`{parameter.opts[0]}`" in introduction
 
 
-def test_every_key_of_the_search_table_is_documented():
-    told = rows(section(STUDIES, "### `[search]`"))
+def test_search_keys_are_documented():
+    documented = rows(section(STUDIES, "### `[search]`"))
     defaults = {name: field.default for name, field in Search.__dataclass_fields__.items()}
     expected = {name: "none" if default is None else str(default) for name, default in defaults.items()}
-    assert {key: cells[2].strip("`") for key, cells in told.items()} == expected
+    assert {key: cells[2].strip("`") for key, cells in documented.items()} == expected
 
 
-def test_every_key_of_the_training_table_is_documented():
-    told = rows(section(STUDIES, "### `[training]`"))
+def test_training_keys_are_documented():
+    documented = rows(section(STUDIES, "### `[training]`"))
     space = training_space()
-    assert list(told) == list(space)
+    assert list(documented) == list(space)
     for name, parameter in space.items():
-        _, bounds, default, *_ = told[name]
+        _, bounds, default, *_ = documented[name]
         assert default.strip("`") == str(parameter.default)
         if isinstance(parameter.domain, Choice):
             assert bounds == ", ".join(f"`{option}`" for option in parameter.domain.options)
@@ -194,11 +202,11 @@ def test_every_key_of_the_training_table_is_documented():
             assert ("log" in bounds) == parameter.domain.log
 
 
-def test_the_defaults_of_the_validation_split_are_documented():
-    told = rows(section(STUDIES, "### `[validation]`"))
+def test_validation_defaults_are_documented():
+    documented = rows(section(STUDIES, "### `[validation]`"))
     study = parse_study('dataset = "digits"\narchitecture = "conv_net"', Registry.load(), "short")
-    assert set(told) == {"fraction", "folds", "seed"}
-    defaults = {key: cells[2] for key, cells in told.items() if cells[2] != "none"}
+    assert set(documented) == {"fraction", "folds", "seed"}
+    defaults = {key: cells[2] for key, cells in documented.items() if cells[2] != "none"}
     assert {key: float(default) for key, default in defaults.items()} == study.validation
 
 
@@ -206,34 +214,42 @@ def test_the_defaults_of_the_validation_split_are_documented():
     ("heading", "names"),
     [("## Samplers", SAMPLERS), ("## Pruners", PRUNERS)],
 )
-def test_every_sampler_and_pruner_is_documented(heading, names):
+def test_samplers_and_pruners_are_documented(heading, names):
     assert set(rows(section(STUDIES, heading))) == set(names)
 
 
-def test_every_objective_is_documented():
-    told = section(STUDIES, "### `objective`")
-    assert all(f"`{metric}`" in told for metric in (*EPOCH_METRICS, *MODEL_METRICS))
+def test_objectives_are_documented():
+    text = section(STUDIES, "### `objective`")
+    assert all(f"`{metric}`" in text for metric in (*EPOCH_METRICS, *MODEL_METRICS))
 
 
-def test_every_environment_variable_is_documented():
+def test_environment_variables_are_documented():
     sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "zoo").rglob("*.py")))
-    ours = set(re.findall(r"\bZOO_[A-Z_]+\b", sources))
-    told = rows(section(COMMANDS, "## Environment variables"))
-    assert ours | {"MLFLOW_TRACKING_URI", "KERAS_BACKEND", "KERAS_HOME"} == set(told)
+    zoo_variables = set(re.findall(r"\bZOO_[A-Z_]+\b", sources))
+    documented = set(rows(section(COMMANDS, "## Environment variables")))
+    assert documented == zoo_variables | {"MLFLOW_TRACKING_URI", "KERAS_BACKEND", "KERAS_HOME"}
 
 
-def test_every_exit_status_is_documented():
-    told = section(COMMANDS, "## Exit statuses")
-    assert re.findall(r"^\| (\d+) \|", told, re.MULTILINE) == ["0", "1", "2", "129", "130", "143"]
+def test_exit_statuses_are_documented():
+    text = section(COMMANDS, "## Exit statuses")
+    assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == ["0", "1", "2", "129", "130", "143"]
 
 
-# --- what is documented, there is
+def test_design_page_has_every_package():
+    table = section(ROOT / "docs" / "design.md", "## Packages")
+    packages = {path.stem for path in (ROOT / "zoo").iterdir() if not path.name.startswith(("_", "."))}
+    assert packages - {"studies"} <= set(re.findall(r"`(\w+)`", table))
+
+
+# --- every documented name exists
 
 
 @every_page
-def test_every_command_line_shown_is_one_that_zoo_takes(page):
-    typed = re.findall(r"^(?:\$ )?(?:pip .* && )?zoo (.*)$", "".join(blocks(page, "console")), re.MULTILINE)
-    for name, *arguments in map(shlex.split, typed):
+def test_commands_on_page_are_valid(page):
+    commands = re.findall(
+        r"^(?:\$ )?(?:pip .* && )?zoo (.*)$", "".join(blocks(page, "console")), re.MULTILINE
+    )
+    for name, *arguments in map(shlex.split, commands):
         command = zoo_group.get_command(click.Context(zoo_group), name)
         if isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
             name, *arguments = arguments
@@ -243,43 +259,57 @@ def test_every_command_line_shown_is_one_that_zoo_takes(page):
 
 
 @every_page
-def test_every_toml_block_is_toml(page):
+def test_toml_blocks_parse(page):
     for block in blocks(page, "toml"):
         tomllib.loads(block)
 
 
 @every_page
-def test_every_python_block_is_python(page):
+def test_python_blocks_compile(page):
     for block in blocks(page, "python"):
         compile(block, page.name, "exec")
 
 
 @every_page
-def test_every_link_leads_somewhere(page):
+def test_links_have_a_target(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if target.startswith(("http://", "https://")):
             continue
         path, _, anchor = target.partition("#")
-        there = page.parent / path if path else page
-        assert there.exists(), f"{page.name} links to {target}"
+        linked = page.parent / path if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
         if anchor:
-            assert anchor in anchors(there), f"{page.name} links to {target}"
+            assert anchor in anchors(linked), f"{page.name} links to {target}"
 
 
 def anchors(page):
-    """The anchors that a page's headings have on GitHub."""
+    """Return the anchors of a page's headings on GitHub."""
     headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_pictures_are_small():
+def test_index_lists_every_page():
+    tree = "".join(re.findall(r"^```{toctree}\n(.*?)^```$", text_of(INDEX), re.MULTILINE | re.DOTALL))
+    listed = re.findall(r"^[\w-]+$", tree, re.MULTILINE)
+    assert sorted(listed) == sorted(
+        page.stem for page in PAGES if page.parent == INDEX.parent and page != INDEX
+    )
+    assert all(f"]({name}.md)" in text_of(INDEX) for name in listed)
+
+
+def test_images_are_small():
     assert all(path.stat().st_size < 300_000 for path in (ROOT / "docs" / "images").iterdir())
 
 
 @pytest.mark.parametrize(
-    "command", ["pip install -e . && zoo tune --study mnist_cnn", "pip install -e '.[test]' && pytest"]
+    "command",
+    [
+        "pip install -e . && zoo tune digits_cnn",
+        "zoo tune mnist_cnn",
+        "pip install -e '.[test]' && pytest",
+    ],
 )
-def test_the_readme_has_its_two_commands_in_blocks_of_their_own(command):
+def test_readme_command_has_its_own_block(command):
     assert f"{command}\n" in blocks(ROOT / "README.md", "console")
 
 
@@ -287,12 +317,14 @@ def test_the_readme_has_its_two_commands_in_blocks_of_their_own(command):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.toml")), ids=lambda path: path.stem)
-def test_every_shipped_study_is_in_order(path):
+def test_shipped_study_is_valid(path):
     assert load_study(str(path), Registry.load()).name == path.stem
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", STUDIES], ids=lambda page: page.name)
-def test_the_whole_study_on_a_page_is_in_order(page):
-    whole = [block for block in blocks(page, "toml") if {"search", "training"} <= tomllib.loads(block).keys()]
-    assert len(whole) == 1
-    parse_study(whole[0], Registry.load(), "shown")
+def test_complete_study_on_page_is_valid(page):
+    studies = [
+        block for block in blocks(page, "toml") if {"search", "training"} <= tomllib.loads(block).keys()
+    ]
+    assert len(studies) == 1
+    parse_study(studies[0], Registry.load(), "shown")

@@ -1,4 +1,4 @@
-"""The plugins shown in the README and in docs/plugins.md: built from the pages, installed with pip, used."""
+"""The plugins in README.md and docs/plugins.md work: they are written from the pages, installed and used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("pip") is None, reason="pip is not installed in this environment"
 )
 
-# docs/plugins.md brings a test of its own.
+# docs/plugins.md contains a test; the README does not.
 README_TEST = """
 import zoo_tiny
 from zoo.testing import check_architecture
@@ -30,7 +30,7 @@ def test_tiny_net():
     check_architecture(zoo_tiny.tiny_net, samples=1)
 """
 
-# Of the page's layers of one's own; `src` has them beside zoo_first, which alone is installed.
+# For zoo_gain of docs/plugins.md, which is in `src` beside zoo_first and is not installed.
 OWN_LAYERS_TEST = """
 import zoo_gain
 from zoo.testing import check_architecture, check_augmentation
@@ -46,11 +46,11 @@ def test_dim():
 
 
 def files_on(page):
-    """The files a page shows: every block that begins with `# NAME`, or goes on with `# NAME, …`."""
+    """Return the files on a page: the blocks that start with `# NAME` or, as a continuation, `# NAME, …`."""
     files = {}
     text = page.read_text(encoding="utf-8")
-    shown = r"^```(?:python|toml)\n# ([\w./]+\.(?:py|toml))(?:, [^\n]*)?\n(.*?)^```$"
-    for name, block in re.findall(shown, text, re.MULTILINE | re.DOTALL):
+    pattern = r"^```(?:python|toml)\n# ([\w./]+\.(?:py|toml))(?:, [^\n]*)?\n(.*?)^```$"
+    for name, block in re.findall(pattern, text, re.MULTILINE | re.DOTALL):
         files[name] = files.get(name, "") + block
     return files
 
@@ -62,8 +62,8 @@ def write(files, folder):
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory, zoo_command_of_module):
-    """A folder, and what `zoo plugins new` said in it, as the page has it typed."""
+def created(tmp_path_factory, zoo_command_of_module):
+    """A folder with the output of `zoo plugins new`, and what it printed."""
     folder = tmp_path_factory.mktemp("documented")
     run = zoo_command_of_module(*["plugins", "new", "zoo-first", "--kind", "architecture"], folder=folder)
     assert run.returncode == 0, run.stderr
@@ -72,9 +72,9 @@ def begun(tmp_path_factory, zoo_command_of_module):
 
 
 @pytest.fixture(scope="module")
-def installed(begun):
-    """A folder in which pip installed both plugins: in `site`; what they came from is beside it."""
-    folder, _ = begun
+def installed(created):
+    """A folder with both plugins, installed by pip into `site`; their sources are beside it."""
+    folder, _ = created
     for page in (README, PAGE):
         source = folder / page.stem
         write(files_on(page), source)
@@ -95,19 +95,19 @@ def with_plugins(installed, clean_environment):
     return {**clean_environment, "PYTHONPATH": str(installed / "site")}
 
 
-def test_what_was_written_is_what_the_page_shows(begun):
-    _, told = begun
-    assert f"$ zoo plugins new zoo-first --kind architecture\n{told}```" in PAGE.read_text(encoding="utf-8")
+def test_page_shows_output_of_plugins_new(created):
+    _, output = created
+    assert f"$ zoo plugins new zoo-first --kind architecture\n{output}```" in PAGE.read_text(encoding="utf-8")
 
 
-def test_the_entry_point_is_the_one_on_the_page(begun):
-    folder, _ = begun
+def test_page_shows_the_entry_point(created):
+    folder, _ = created
     project = tomllib.loads((folder / PAGE.stem / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     blocks = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert {"project": {"entry-points": project["entry-points"]}} in map(tomllib.loads, blocks)
 
 
-def test_zoo_lists_them(installed, zoo_command, with_plugins):
+def test_zoo_lists_both_plugins(installed, zoo_command, with_plugins):
     run = zoo_command("list", "--json", env=with_plugins)
     assert run.stderr == ""
     found = {(one["kind"], one["name"], one["distribution"]) for one in json.loads(run.stdout)["registered"]}
@@ -119,27 +119,27 @@ def test_zoo_lists_them(installed, zoo_command, with_plugins):
     }
 
 
-def test_what_zoo_says_of_them_is_what_the_page_shows(installed, zoo_command, with_plugins):
+def test_page_shows_output_of_list_and_show(installed, zoo_command, with_plugins):
     page = PAGE.read_text(encoding="utf-8")
     for arguments in (["list", "architectures"], ["show", "stack_net"], ["show", "bars"]):
         shown = re.search(
             rf"^\$ zoo {' '.join(arguments)}\n(.*?)(?=^\$ |^```$)", page, re.MULTILINE | re.DOTALL
         )
         lines = zoo_command(*arguments, env=with_plugins).stdout.strip().splitlines()
-        # The README's plugin is installed here too; a line with … alone stands for what is left out.
+        # The README's plugin is installed, too; a line of … stands for omitted lines.
         printed = "\n".join(line for line in lines if "zoo-tiny" not in line)
         expected = r"\n(.*\n)*".join(map(re.escape, shown[1].strip().split("\n…\n")))
         assert re.fullmatch(expected, printed)
 
 
-def test_the_study_that_uses_them_is_in_order(installed, zoo_command, with_plugins):
+def test_study_on_page_is_valid(installed, zoo_command, with_plugins):
     run = zoo_command("check", "bars_stack", folder=installed / PAGE.stem, env=with_plugins)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("study bars_stack: ok (6 trials, tpe)\n")
 
 
-def test_what_the_kit_says_of_one_is_what_the_page_shows(installed, zoo_command, with_plugins):
-    """Its first checks, since all of them take their time."""
+def test_page_shows_output_of_plugins_check(installed, zoo_command, with_plugins):
+    """The first checks only, since all of them take long."""
     page = PAGE.read_text(encoding="utf-8")
     shown = re.search(r"^\$ zoo plugins check stack_net\n(.*?)^  …$", page, re.MULTILINE | re.DOTALL)
     checks = re.findall(r"^  (\w+) ", shown[1], re.MULTILINE)
@@ -148,8 +148,8 @@ def test_what_the_kit_says_of_one_is_what_the_page_shows(installed, zoo_command,
     assert run.stdout == f"{shown[1]}{len(checks)} checks: {len(checks)} passed\n"
 
 
-def test_they_keep_the_contract(installed, with_plugins):
-    """Both pages' tests in one process, since importing Keras takes its time."""
+def test_plugins_on_pages_keep_the_contract(installed, with_plugins):
+    """All tests run in one process, since importing Keras takes long."""
     tests = [
         installed / PAGE.stem / "tests" / "test_zoo_first.py",
         installed / "test_zoo_tiny.py",

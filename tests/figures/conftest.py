@@ -1,4 +1,4 @@
-"""What the tests of the figures share."""
+"""Fixtures of the tests of figures."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zoo.events import EpochEnd
+
 
 @pytest.fixture(scope="session")
 def open_png() -> Any:
-    """Read a PNG as `(height, width, 3)`; reading it whole also checks that it is whole."""
+    """open_png(path) -> the pixels, `(height, width, 3)`; fails if the file is incomplete."""
     from PIL import Image
 
     def read(path: Path) -> np.ndarray:
@@ -24,14 +26,14 @@ def open_png() -> Any:
 
 @pytest.fixture(scope="session")
 def assert_tidy() -> Any:
-    """Nothing touches the edge of the page, which is white and of sane size."""
+    """assert_tidy(pixels) fails if something touches the edge of the page, or its size is unusual."""
 
     def check(pixels: np.ndarray) -> None:
         height, width = pixels.shape[:2]
         assert 100 <= height <= 1600
         assert 400 <= width <= 1600
         for edge in (pixels[:4], pixels[-4:], pixels[:, :4], pixels[:, -4:]):
-            assert (edge == 255).all(), "something is clipped at the edge, or the paper is not white"
+            assert (edge == 255).all(), "something is clipped at the edge, or the page is not white"
         assert (pixels < 100).any(), "the page is empty"
 
     return check
@@ -39,15 +41,14 @@ def assert_tidy() -> Any:
 
 @pytest.fixture
 def epoch_events() -> Any:
-    """Make the epoch events of a trial that learns."""
+    """epoch_events(12) -> the epoch events of a trial whose loss falls."""
 
-    def make(count: int) -> list[dict[str, Any]]:
+    def make(count: int) -> list[EpochEnd]:
         return [
-            {
-                "event": "epoch",
-                "time": 1.0e9 + epoch,
-                "epoch": epoch,
-                "metrics": {
+            EpochEnd(
+                time=1.0e9 + epoch,
+                epoch=epoch,
+                metrics={
                     "loss": 2.3 * 0.9**epoch,
                     "accuracy": 1 - 0.9**epoch,
                     "val_loss": 2.4 * 0.91**epoch,
@@ -55,7 +56,7 @@ def epoch_events() -> Any:
                     "learning_rate": 1e-3,
                     "epoch_seconds": 1.5,
                 },
-            }
+            )
             for epoch in range(1, count + 1)
         ]
 

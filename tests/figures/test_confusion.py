@@ -1,4 +1,4 @@
-"""The confusion matrix: what is counted, how it is coloured, and that everything finds room."""
+"""The confusion matrix: its counts, its colours, and names of any length and number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ODD_NAMES = [
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=60))
-def test_counts(pairs):
+def test_counts_are_the_numbers_of_pairs(pairs):
     labels, predicted = [a for a, _ in pairs], [b for _, b in pairs]
     counts = confusion_counts(labels, predicted, 7)
     assert counts.shape == (7, 7)
@@ -49,16 +49,16 @@ def test_counts_agree_with_scikit_learn():
     [
         ([0, 3], [0, 1], "labels run from 0 to 3"),
         ([0, 1], [-1, 1], "predictions run from -1 to 1"),
-        ([0, 1], [0], "one length"),
+        ([0, 1], [0], "equal length"),
     ],
 )
-def test_what_does_not_fit(tmp_path, labels, predicted, complaint):
+def test_labels_that_do_not_fit_raise(tmp_path, labels, predicted, complaint):
     with pytest.raises(ValueError, match=complaint):
         confusion_matrix(labels, predicted, ["a", "b", "c"], tmp_path / "m.png", title="t")
     assert not list(tmp_path.iterdir())
 
 
-def test_colors_follow_the_share_of_the_row():
+def test_color_depends_on_share_of_row():
     counts = np.array([[99, 1, 0], [0, 9_900, 100], [0, 0, 0]])
     colors = cell_colors(counts).astype(int)
     assert (colors[0, 0] == colors[1, 1]).all()  # the same share, a hundred times the images
@@ -67,11 +67,11 @@ def test_colors_follow_the_share_of_the_row():
     assert (colors[2] == 255).all()  # a class without images
     assert colors[0, 0].argmax() == 2  # right is blue
     red, _, blue = colors[0, 1]
-    assert red - blue > 25  # one error in a hundred is plainly not white, and not blue
+    assert red - blue > 25  # one error in a hundred is visibly orange
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 10, 26, 40, 100, 400])
-def test_any_number_of_classes(tmp_path, open_png, assert_tidy, classes):
+def test_any_number_of_classes_is_drawn(tmp_path, open_png, assert_tidy, classes):
     rng = np.random.default_rng(classes)
     labels = rng.integers(0, classes, 3_000)
     predicted = np.where(rng.random(3_000) < 0.8, labels, rng.integers(0, classes, 3_000))
@@ -83,23 +83,23 @@ def test_any_number_of_classes(tmp_path, open_png, assert_tidy, classes):
 
 @pytest.mark.parametrize("classes", [10, 50])
 @pytest.mark.filterwarnings("error")
-def test_odd_names(tmp_path, open_png, assert_tidy, classes):
+def test_unusual_names_are_drawn(tmp_path, open_png, assert_tidy, classes):
     names = ODD_NAMES * (classes // 10)
     labels = np.arange(classes)
     path = confusion_matrix(labels, labels, names, tmp_path / "m.png", title="$x$ 猫 " + "very long " * 30)
     assert_tidy(open_png(path))
 
 
-def test_numbers_stand_in_the_cells(tmp_path, open_png):
-    """Two matrices of equal shares and colours differ by their numbers alone, inside every cell."""
+def test_cells_contain_numbers(tmp_path, open_png):
+    """Two matrices with equal shares, and so equal colours, differ only in the numbers of their cells."""
     labels, predicted = [0, 0, 1, 1], [0, 1, 0, 1]
     small = open_png(confusion_matrix(labels, predicted, ["a", "b"], tmp_path / "s.png", title="t"))
     large = open_png(confusion_matrix(labels * 7, predicted * 7, ["a", "b"], tmp_path / "l.png", title="t"))
-    rows, columns = np.nonzero((small != large).any(axis=2)[80:])  # below the header, which counts too
+    rows, columns = np.nonzero((small != large).any(axis=2)[80:])  # below the header, which has counts too
     assert np.ptp(rows) > 100
     assert np.ptp(columns) > 100
 
 
-def test_no_images(tmp_path, open_png, assert_tidy):
+def test_matrix_without_images_is_drawn(tmp_path, open_png, assert_tidy):
     path = confusion_matrix([], [], ["a", "b"], tmp_path / "m.png", title="t")
     assert_tidy(open_png(path))

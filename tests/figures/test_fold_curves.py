@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from zoo.events import EventLog, Finished
 from zoo.figures import draw_trial, fold_curves
 from zoo.figures._curves import HEADER, VALIDATION, WIDTH
-from zoo.figures._fold_curves import _by_fold
+from zoo.figures._fold_curves import by_fold
 
 
 @pytest.fixture
 def in_folds(epoch_events):
-    """in_folds(3, 2, 4) -> epoch events of three folds that came to 3, 2 and 4 epochs."""
+    """in_folds(3, 2, 4) -> epoch events of three folds with 3, 2 and 4 epochs."""
 
     def make(*counts):
         return [
-            {
-                **event,
-                "fold": fold,
-                "metrics": {**event["metrics"], "val_accuracy": event["epoch"] / 10 + fold / 50},
-            }
+            replace(
+                event,
+                fold=fold,
+                metrics={**event.metrics, "val_accuracy": event.epoch / 10 + fold / 50},
+            )
             for fold, count in enumerate(counts, start=1)
             for event in epoch_events(count)
         ]
@@ -32,7 +33,7 @@ def in_folds(epoch_events):
 
 
 @pytest.mark.parametrize("counts", [(1,), (1, 1), (5,), (12, 9, 12), (300, 280, 3, 150, 300)])
-def test_any_number_of_folds_and_epochs(tmp_path, open_png, assert_tidy, in_folds, counts):
+def test_any_number_of_folds_is_drawn(tmp_path, open_png, assert_tidy, in_folds, counts):
     path = fold_curves(in_folds(*counts), tmp_path / "c.png", best=(1, 1), title="a study")
     pixels = open_png(path)
     assert_tidy(pixels)
@@ -42,15 +43,15 @@ def test_any_number_of_folds_and_epochs(tmp_path, open_png, assert_tidy, in_fold
     assert path.stat().st_size < 100_000
 
 
-def test_the_mean_goes_as_far_as_every_fold(in_folds):
-    values = _by_fold(in_folds(3, 2), "val_accuracy")
+def test_mean_ends_with_the_shortest_fold(in_folds):
+    values = by_fold(in_folds(3, 2), "val_accuracy")
     assert values.shape == (2, 3)
     np.testing.assert_allclose(values[:, :2], [[0.12, 0.22], [0.14, 0.24]])
     assert np.isnan(values[1, 2])
     assert np.isnan(values.sum(axis=0)).tolist() == [False, False, True]
 
 
-def test_the_model_that_is_kept_is_marked(tmp_path, in_folds):
+def test_saved_model_is_marked(tmp_path, in_folds):
     events = in_folds(5, 5)
     drawn = {
         best: fold_curves(events, tmp_path / "c.png", best=best, title="t").read_bytes()
@@ -59,23 +60,23 @@ def test_the_model_that_is_kept_is_marked(tmp_path, in_folds):
     assert len(set(drawn.values())) == 4
 
 
-def test_values_that_are_none_or_infinite_leave_gaps(tmp_path, open_png, assert_tidy, in_folds):
+def test_missing_and_infinite_values_leave_gaps(tmp_path, open_png, assert_tidy, in_folds):
     events = in_folds(4, 4)
-    events[1]["metrics"] |= {"val_loss": math.inf, "val_accuracy": None, "loss": math.nan}
-    del events[2]["metrics"]["accuracy"]
+    events[1].metrics.update({"val_loss": math.inf, "val_accuracy": None, "loss": math.nan})
+    del events[2].metrics["accuracy"]
     assert_tidy(open_png(fold_curves(events, tmp_path / "c.png", best=(1, 2), title="t")))
 
 
-def test_without_epochs_there_is_nothing_to_draw(tmp_path):
-    with pytest.raises(ValueError, match="no epochs"):
+def test_no_epochs_raise(tmp_path):
+    with pytest.raises(ValueError, match="No epochs"):
         fold_curves([], tmp_path / "c.png", best=None, title="t")
 
 
-def test_a_trial_with_folds_is_drawn_from_its_folder(tmp_path, in_folds, open_png, assert_tidy):
+def test_trial_with_folds_is_drawn_from_directory(tmp_path, in_folds, open_png, assert_tidy):
     summary = {"best_fold": 2, "best_epoch": 3, "best_val_accuracy": 0.9}
-    end = {"event": "finished", "time": 2.0e9, "state": "complete", "reason": "", "summary": summary}
-    lines = "".join(json.dumps(event) + "\n" for event in [*in_folds(4, 4, 3), end])
-    (tmp_path / "events.jsonl").write_text(lines)
+    log = EventLog(tmp_path / "events.jsonl")
+    for event in [*in_folds(4, 4, 3), Finished(2.0e9, "complete", summary=summary)]:
+        log.append(event)
     (drawn,) = draw_trial(tmp_path, (), ["a", "b"], title="a study, trial 7")
     assert_tidy(open_png(drawn))
     expected = fold_curves(in_folds(4, 4, 3), tmp_path / "c.png", best=(2, 3), title="a study, trial 7")

@@ -1,4 +1,4 @@
-"""The classic kernels: what they compute, and the page they are shown on."""
+"""The classic kernels: their results and their figure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.figures._kernels import KERNELS, apply_kernel, grey_levels
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_it_is_what_a_convolution_layer_does(name, seed):
+def test_kernel_is_applied_like_a_convolution_layer(name, seed):
     from scipy.ndimage import correlate
 
     image = np.random.default_rng(seed).integers(0, 256, (17, 12))
@@ -18,14 +18,14 @@ def test_it_is_what_a_convolution_layer_does(name, seed):
     np.testing.assert_allclose(apply_kernel(image, KERNELS[name]), expected, atol=1e-9)
 
 
-def test_smoothing_keeps_an_even_area_and_edges_find_nothing_in_it():
+def test_even_area_has_no_edges():
     even = np.full((9, 9), 200.0)
     for name, kernel in KERNELS.items():
         expected = 200.0 if name == "smoothing" else 0.0
         np.testing.assert_allclose(apply_kernel(even, kernel), expected, atol=1e-9)
 
 
-def test_each_finds_its_own_edges():
+def test_each_kernel_finds_its_own_edges():
     step = np.zeros((8, 8))
     step[4:] = 100  # brighter below
     found = {name: apply_kernel(step, kernel) for name, kernel in KERNELS.items()}
@@ -38,7 +38,7 @@ def test_each_finds_its_own_edges():
     assert not turned["horizontal edges"].any()
 
 
-def test_grey_levels_of_a_color():
+def test_grey_levels_are_luma():
     white_red_green = np.array([[[255, 255, 255], [255, 0, 0], [0, 255, 0]]], np.uint8)
     np.testing.assert_allclose(grey_levels(white_red_green), [[255, 0.299 * 255, 0.587 * 255]])
     assert (grey_levels(np.full((2, 2, 1), 9, np.uint8)) == 9).all()
@@ -47,14 +47,14 @@ def test_grey_levels_of_a_color():
 @pytest.mark.parametrize(
     "shape", [(8, 8, 1), (28, 28, 1), (150, 150, 3), (20, 60, 4), (60, 20, 3), (1, 1, 1), (400, 300, 3)]
 )
-def test_any_kind_of_image(tmp_path, open_png, assert_tidy, shape):
+def test_image_of_any_shape_is_drawn(tmp_path, open_png, assert_tidy, shape):
     image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     path = kernels(image, tmp_path / "k.png", title="mnist, image 5", subtitle="of class 2")
     assert_tidy(open_png(path))
 
 
 def test_edges_are_dark_on_white(tmp_path, open_png):
-    """Half black, half white: blue and orange only in the results, and those are mostly white."""
+    """For a black and white image, only the edges are coloured, and most of the results is white."""
     image = np.zeros((28, 28, 1), np.uint8)
     image[10:18] = 255
     pixels = open_png(kernels(image, tmp_path / "k.png", title="t", subtitle="s")).astype(int)

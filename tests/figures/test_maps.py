@@ -1,4 +1,4 @@
-"""Feature maps and filters: each where it belongs, in whatever number and shape layers have them."""
+"""Feature maps and filters of any number and shape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from zoo.figures import LayerMaps, feature_maps, filters, layer_maps
-from zoo.figures._maps import AT_MOST_LAYERS, AT_MOST_MAPS, _map_size, resize_map
+from zoo.figures._maps import AT_MOST_LAYERS, AT_MOST_MAPS, map_size
+from zoo.figures._tiles import resize
 
 IMAGE = np.full((28, 28, 1), 7, np.uint8)
 
@@ -30,13 +31,13 @@ def layer(shape, channels=None, name="conv2d"):
     ],
 )
 @pytest.mark.parametrize("image", [(28, 28, 1), (150, 150, 3), (40, 160, 3)])
-def test_the_maps_of_any_layer(tmp_path, open_png, assert_tidy, shape, image):
+def test_layer_of_any_shape_is_drawn(tmp_path, open_png, assert_tidy, shape, image):
     pixels = np.random.default_rng(0).integers(0, 200, image).astype(np.uint8)
     path = feature_maps(pixels, layer(shape), tmp_path / "f.png", title="a study, trial 7, image 3")
     assert_tidy(open_png(path))
 
 
-def test_of_many_maps_the_first_are_drawn(tmp_path, open_png):
+def test_first_of_many_maps_are_drawn(tmp_path, open_png):
     many, first = layer((7, 7, 512)), layer((7, 7, AT_MOST_MAPS))
     assert (many.maps[:, :, :AT_MOST_MAPS] != 0).any()
     whole = LayerMaps("conv2d", "Conv2D", many.maps[:, :, :AT_MOST_MAPS], 512)
@@ -44,25 +45,25 @@ def test_of_many_maps_the_first_are_drawn(tmp_path, open_png):
     assert (drawn == open_png(feature_maps(IMAGE, whole, tmp_path / "b.png", title="t"))).all()
     fewer = open_png(feature_maps(IMAGE, first, tmp_path / "c.png", title="t"))
     assert fewer.shape == drawn.shape
-    assert (fewer[:60] != drawn[:60]).any()  # the line below the title says how many there are
+    assert (fewer[:60] != drawn[:60]).any()  # the line below the title has the number of maps
 
 
-def test_each_map_in_its_place(tmp_path, open_png):
-    """Maps that are 0 but for one pixel, another in each: eight in a row, row by row."""
+def test_each_map_is_drawn_in_its_place(tmp_path, open_png):
+    """Each map has one pixel that is not 0, so the position of a map on the page can be read."""
     maps = np.zeros((8, 8, 24), np.float32)
     for number in range(24):
         maps[number % 8, number % 8, number] = 1
     pixels = open_png(feature_maps(IMAGE, LayerMaps("c", "Conv2D", maps, 24), tmp_path / "f.png", title="t"))
     dark = np.argwhere((pixels == (8, 48, 107)).all(axis=2))
     assert len(dark) == 24 * 12 * 12  # each a square of twelve pixels
-    places = [dark[dark[:, 0] == row, 1].min() for row in np.unique(dark[:, 0])][::12]
-    assert len(places) == 24
-    for row in (places[:8], places[8:16], places[16:]):
-        assert np.ptp(np.diff(row)) == 0  # a diagonal that runs on from map to map
-        assert row == places[:8]
+    columns = [dark[dark[:, 0] == row, 1].min() for row in np.unique(dark[:, 0])][::12]
+    assert len(columns) == 24
+    for row in (columns[:8], columns[8:16], columns[16:]):
+        assert np.ptp(np.diff(row)) == 0  # a diagonal that continues from map to map
+        assert row == columns[:8]
 
 
-def test_a_map_of_nothing_is_grey_and_a_weak_one_is_not(tmp_path, open_png):
+def test_only_a_map_of_zeros_is_grey(tmp_path, open_png):
     maps = np.zeros((4, 4, 2), np.float32)
     maps[1, 1, 1] = 1e-9
     pixels = open_png(feature_maps(IMAGE, LayerMaps("c", "Conv2D", maps, 2), tmp_path / "f.png", title="t"))
@@ -72,15 +73,15 @@ def test_a_map_of_nothing_is_grey_and_a_weak_one_is_not(tmp_path, open_png):
 
 @pytest.mark.parametrize("count", [1, 9, 53])
 @pytest.mark.parametrize("image", [(8, 8, 1), (45, 45, 3), (150, 150, 3), (40, 160, 3), (160, 40, 3)])
-def test_the_maps_of_any_number_of_layers(tmp_path, open_png, assert_tidy, count, image):
+def test_any_number_of_layers_is_drawn(tmp_path, open_png, assert_tidy, count, image):
     layers = [layer((6, 6, 12), 64, name=f"block{number}_convolution") for number in range(count)]
     pixels = np.random.default_rng(0).integers(0, 200, image).astype(np.uint8)
     path = layer_maps(pixels, layers, tmp_path / "l.png", title="t", subtitle="of class 3")
     assert_tidy(open_png(path))
 
 
-def test_of_many_layers_the_first_the_last_and_some_between_are_drawn(tmp_path, open_png):
-    """Layers of one map that is 0 everywhere, but for three of them: two of those are shown."""
+def test_evenly_spaced_layers_of_many_are_drawn(tmp_path, open_png):
+    """Of three layers whose map is not 0, the first and the last are shown."""
 
     def all_zero_but(*numbers):
         return [
@@ -94,14 +95,14 @@ def test_of_many_layers_the_first_the_last_and_some_between_are_drawn(tmp_path, 
     assert (np.diff(np.flatnonzero(dark)) > 1).sum() == 1  # two bands of rows
 
 
-def test_long_names_of_layers(tmp_path, open_png, assert_tidy):
+def test_long_layer_names_are_drawn(tmp_path, open_png, assert_tidy):
     layers = [layer((6, 6, 3), name="a_network/of_a_network/" + "with_a_long_name" * 5)]
     assert_tidy(open_png(layer_maps(IMAGE, layers, tmp_path / "l.png", title="t")))
     assert_tidy(open_png(feature_maps(IMAGE, layers[0], tmp_path / "f.png", title="t")))
 
 
-def test_no_layers(tmp_path):
-    with pytest.raises(ValueError, match="no layers"):
+def test_no_layers_raise(tmp_path):
+    with pytest.raises(ValueError, match="No layers"):
         layer_maps(IMAGE, [], tmp_path / "l.png", title="t")
 
 
@@ -109,12 +110,12 @@ def test_no_layers(tmp_path):
     "shape",
     [(3, 3, 1, 16), (3, 3, 3, 64), (7, 7, 3, 96), (5, 1, 1, 4), (1, 1, 8, 2), (3, 3, 2, 1), (11, 11, 3, 512)],
 )
-def test_any_filters(tmp_path, open_png, assert_tidy, shape):
+def test_filters_of_any_shape_are_drawn(tmp_path, open_png, assert_tidy, shape):
     kernel = np.random.default_rng(0).normal(size=shape)
     assert_tidy(open_png(filters(kernel, tmp_path / "f.png", title="t", layer="conv2d")))
 
 
-def test_filters_of_three_channels_are_colors_about_grey(tmp_path, open_png):
+def test_filters_of_three_channels_are_colored(tmp_path, open_png):
     kernel = np.zeros((3, 3, 3, 1))
     kernel[0, 0, 0], kernel[2, 2, 2] = 1, -1
     pixels = open_png(filters(kernel, tmp_path / "f.png", title="t", layer="conv2d"))
@@ -130,7 +131,7 @@ def test_filters_of_one_channel_are_blue_and_orange(tmp_path, open_png):
         assert (pixels == color).all(axis=2).sum() >= 40**2
 
 
-def test_filters_of_no_weight(tmp_path, open_png, assert_tidy):
+def test_filters_of_zeros_are_drawn(tmp_path, open_png, assert_tidy):
     for channels in (1, 3):
         kernel = np.zeros((3, 3, channels, 2))
         assert_tidy(open_png(filters(kernel, tmp_path / "f.png", title="t", layer="conv2d")))
@@ -139,13 +140,13 @@ def test_filters_of_no_weight(tmp_path, open_png, assert_tidy):
 @pytest.mark.parametrize("side", [1, 2, 5, 7, 28, 45, 64, 68, 96, 150, 1_000])
 @pytest.mark.parametrize("box", [68, 96, 144])
 def test_maps_are_never_larger_than_their_box(side, box):
-    height, width = _map_size((side, side), box)
+    height, width = map_size((side, side), box)
     assert 0.7 * box <= height == width <= box
     assert height % side == 0 or height == box
 
 
-def test_a_map_is_repeated_to_a_larger_size_and_averaged_to_a_smaller_one():
+def test_small_map_is_repeated_large_map_averaged():
     values = np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, axis=2)
-    assert (resize_map(values, 8, 8) == values.repeat(2, axis=0).repeat(2, axis=1)).all()
-    assert set(np.unique(resize_map(values, 10, 6))) == set(range(16))
-    assert resize_map(values.repeat(40, axis=0).repeat(40, axis=1), 20, 20).shape == (20, 20, 3)
+    assert (resize(values, 8, 8) == values.repeat(2, axis=0).repeat(2, axis=1)).all()
+    assert set(np.unique(resize(values, 10, 6))) == set(range(16))
+    assert resize(values.repeat(40, axis=0).repeat(40, axis=1), 20, 20).shape == (20, 20, 3)

@@ -1,4 +1,4 @@
-"""The pictures of real photographs and digits: whole, and dark on light."""
+"""Figures of real photographs and digits: complete, with dark text on white."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def real(request):
     return np.stack(images), np.repeat([0, 1], 20), ["cats", "dogs"]
 
 
-def test_every_picture(real, tmp_path, open_png, assert_tidy):
+def test_figures_of_real_images_are_tidy(real, tmp_path, open_png, assert_tidy):
     images, labels, names = real
     rng = np.random.default_rng(0)
     table = rng.dirichlet(np.ones(len(names)), len(labels))
@@ -55,7 +55,7 @@ def test_every_picture(real, tmp_path, open_png, assert_tidy):
         pixels = open_png(path)
         assert_tidy(pixels)
         assert path.stat().st_size < 2_000_000
-        # The line below the title is grey text on white paper.
+        # The line below the title is grey text on white.
         line = pixels[36:52, 20:320]
         assert (line == 255).all(axis=2).mean() > 0.5
         assert line.min() < 130

@@ -1,4 +1,4 @@
-"""Samples per class: the right images in the right rows, however many classes there are."""
+"""Samples of every class, for any number of classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.figures._samples import AT_MOST
 
 
 @given(st.lists(st.integers(0, 4), max_size=60), st.integers(0, 4), st.integers(1, 8))
-def test_picked_are_of_the_class_and_spread_over_it(labels, label, count):
+def test_picked_images_spread_over_their_class(labels, label, count):
     picked = pick_samples(labels, label, count)
     members = [i for i, one in enumerate(labels) if one == label]
     assert len(picked) == min(count, len(members))
@@ -24,8 +24,8 @@ def test_picked_are_of_the_class_and_spread_over_it(labels, label, count):
         assert (picked[0], picked[-1]) == (members[0], members[-1])
 
 
-def test_each_row_has_the_images_of_its_class(tmp_path, open_png):
-    """Images of one grey for each class: its greys stand in one band of the page, in order."""
+def test_each_row_shows_its_class(tmp_path, open_png):
+    """With one grey for each class, the greys are in separate bands of the page, in order."""
     greys = np.array([10, 60, 110, 160, 210], np.uint8)
     labels = np.arange(50) % 5
     images = np.broadcast_to(greys[labels][:, None, None, None], (50, 28, 28, 1))
@@ -40,7 +40,7 @@ def test_each_row_has_the_images_of_its_class(tmp_path, open_png):
 
 @pytest.mark.parametrize("classes", [2, 10, 26, 150])
 @pytest.mark.parametrize("shape", [(8, 8, 1), (150, 150, 3)])
-def test_any_number_of_classes(tmp_path, open_png, assert_tidy, classes, shape):
+def test_any_number_of_classes_is_drawn(tmp_path, open_png, assert_tidy, classes, shape):
     labels = np.arange(classes * 2) % classes
     images = np.random.default_rng(0).integers(0, 200, (len(labels), *shape)).astype(np.uint8)
     names = [f"class {number}" for number in range(classes)]
@@ -49,14 +49,14 @@ def test_any_number_of_classes(tmp_path, open_png, assert_tidy, classes, shape):
 
 
 @pytest.mark.parametrize("shape", [(20, 60, 4), (60, 20, 3), (300, 7, 2), (1, 1, 1)])
-def test_any_kind_of_image(tmp_path, open_png, assert_tidy, shape):
+def test_image_of_any_shape_is_drawn(tmp_path, open_png, assert_tidy, shape):
     images = np.random.default_rng(0).integers(0, 200, (30, *shape)).astype(np.uint8)
     path = samples(images, np.arange(30) % 3, ["a", "b", "c"], tmp_path / "s.png", title="t")
     assert_tidy(open_png(path))
 
 
-def test_of_many_classes_the_first_are_shown(tmp_path, open_png):
-    """The images of the last class shown are on the page, those of the next are not."""
+def test_first_of_many_classes_are_shown(tmp_path, open_png):
+    """The last class shown is on the page, the next one is not."""
     labels = np.arange(AT_MOST + 1)
     images = np.zeros((AT_MOST + 1, 28, 28, 3), np.uint8)
     images[AT_MOST - 1], images[AT_MOST] = (255, 0, 0), (0, 255, 0)
@@ -67,9 +67,9 @@ def test_of_many_classes_the_first_are_shown(tmp_path, open_png):
 
 
 @pytest.mark.filterwarnings("error")
-def test_odd_names_and_a_class_without_images(tmp_path, open_png, assert_tidy):
+def test_unusual_names_and_empty_class_are_drawn(tmp_path, open_png, assert_tidy):
     images = np.zeros((4, 28, 28, 1), np.uint8)
-    names = ["naïve café " * 20, "قط", "$5 and $10", "猫", "nobody"]
+    names = ["naïve café " * 20, "قط", "$5 and $10", "猫", "no images"]
     path = samples(images, [0, 1, 2, 3], names, tmp_path / "s.png", title="$x$ 猫")
     assert_tidy(open_png(path))
 
@@ -91,7 +91,7 @@ def test_only_the_images_drawn_are_read(tmp_path):
     assert len(images.read) <= 10 * 12 + 1
 
 
-def test_what_does_not_fit(tmp_path):
+def test_different_lengths_or_no_images_raise(tmp_path):
     with pytest.raises(ValueError, match="3 images and 2 labels"):
         samples(np.zeros((3, 8, 8, 1), np.uint8), [0, 1], ["a", "b"], tmp_path / "s.png", title="t")
     with pytest.raises(ValueError, match="0 images"):

@@ -1,33 +1,33 @@
-"""Images as tiles: of a size to look at, pixels kept as squares, pasted where they belong."""
+"""Images resized to tiles and pasted into a page."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from zoo.figures._tiles import Tiles, colored, paste_tile, resize, tile_size
+from zoo.figures._tiles import colored, make_tiles, paste_tile, resize, tile_size
 
 
 @pytest.mark.parametrize("box", [44, 96, 112, 224])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (28, 28), (64, 64), (150, 150), (2_000, 3), (3, 2_000)])
-def test_tiles_are_large_enough_to_see_and_small_enough_to_keep(box, size):
-    tiles = Tiles.of([np.zeros((*size, 1), np.uint8)] * 2, box)
-    assert all(tile.shape == (tiles.height, tiles.width, 3) for tile in tiles.images)
-    assert box / 1.5 <= max(tiles.height, tiles.width) <= box * 4 / 3
+def test_tile_size_is_near_the_box(box, size):
+    tiles = make_tiles([np.zeros((*size, 1), np.uint8)] * 2, box)
+    assert [tile.shape for tile in tiles] == [(*tile_size(size, box), 3)] * 2
+    assert box / 1.5 <= max(tiles[0].shape) <= box * 4 / 3
 
 
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (20, 30)])
-def test_small_images_keep_their_pixels(size):
+def test_small_image_keeps_its_pixels(size):
     image = np.random.default_rng(0).integers(0, 256, (*size, 1)).astype(np.uint8)
-    tiles = Tiles.of([image], 112)
-    step = tiles.height // size[0]
-    assert (tiles.height, tiles.width) == (step * size[0], step * size[1])
+    (tile,) = make_tiles([image], 112)
+    step = tile.shape[0] // size[0]
+    assert tile.shape == (step * size[0], step * size[1], 3)
     for row in range(step):
         for column in range(step):
-            assert (tiles.images[0][row::step, column::step, 0] == image[:, :, 0]).all()
+            assert (tile[row::step, column::step, 0] == image[:, :, 0]).all()
 
 
-def test_proportions_stay():
+def test_large_image_keeps_its_proportions():
     height, width = tile_size((600, 200, 3), 120)
     assert (height, width) == (120, 40)
 
@@ -40,7 +40,7 @@ def test_any_number_of_channels_becomes_three(channels, expected):
     assert (colored(image) == expected).all()
 
 
-def test_a_large_image_is_averaged_not_thinned_out():
+def test_shrinking_averages_pixels():
     stripes = np.zeros((300, 300, 3), np.uint8)
     stripes[:, ::2] = 255
     small = resize(stripes, 100, 100)
@@ -48,7 +48,7 @@ def test_a_large_image_is_averaged_not_thinned_out():
     assert small.std() < 70
 
 
-def test_a_tile_has_a_line_round_it():
+def test_pasted_tile_has_a_frame():
     page = np.full((20, 20, 3), 255, np.uint8)
     paste_tile(page, np.full((4, 6, 3), 250, np.uint8), 5, 7)
     assert (page[5:9, 7:13] == 250).all()

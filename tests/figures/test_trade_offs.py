@@ -1,4 +1,4 @@
-"""Trials by their objectives, those on the front marked."""
+"""Trials by their objectives, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import pytest
 
 from zoo.figures import trade_offs
-from zoo.figures._front import BEATEN, ON_IT, _overlap
+from zoo.figures._trade_offs import DOMINATED, FRONT, overlap
 from zoo.study import Objective, pareto_front
 
 ACCURACY = Objective("val_accuracy", "maximize")
@@ -19,7 +19,7 @@ OTHERS = [
 
 
 def ink(pixels, color, below=70):
-    """How many pixels of exactly this colour there are below the key."""
+    """Return the number of pixels of exactly this colour below the key."""
     rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     return int((pixels[below:] == rgb).all(axis=2).sum())
 
@@ -39,17 +39,17 @@ def test_any_number_of_trials_and_objectives(tmp_path, open_png, assert_tidy, co
     path = trade_offs(values, [ACCURACY, *OTHERS[:others]], tmp_path / "f.png", title="a study")
     pixels = open_png(path)
     assert_tidy(pixels)
-    assert ink(pixels, ON_IT) > 20
+    assert ink(pixels, FRONT) > 20
     assert path.stat().st_size < 100_000
 
 
-def test_what_is_beaten_is_drawn_as_such(tmp_path, open_png):
+def test_dominated_trial_is_grey(tmp_path, open_png):
     objectives = [ACCURACY, OTHERS[0]]
-    nobody = open_png(trade_offs({0: (0.5, 10), 1: (0.6, 20)}, objectives, tmp_path / "a.png", title="t"))
+    without = open_png(trade_offs({0: (0.5, 10), 1: (0.6, 20)}, objectives, tmp_path / "a.png", title="t"))
     one = {0: (0.5, 10), 1: (0.6, 20), 2: (0.4, 15)}
     assert pareto_front(one, objectives) == [1, 0]
-    beaten = open_png(trade_offs(one, objectives, tmp_path / "b.png", title="t"))
-    assert ink(beaten, BEATEN) > ink(nobody, BEATEN)
+    with_dominated = open_png(trade_offs(one, objectives, tmp_path / "b.png", title="t"))
+    assert ink(with_dominated, DOMINATED) > ink(without, DOMINATED)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_what_is_beaten_is_drawn_as_such(tmp_path, open_png):
     ],
     ids=["equal", "zero", "wide", "wider"],
 )
-def test_odd_values(tmp_path, open_png, assert_tidy, values):
+def test_unusual_values_are_drawn(tmp_path, open_png, assert_tidy, values):
     assert_tidy(open_png(trade_offs(values, [ACCURACY, OTHERS[0]], tmp_path / "f.png", title="t")))
 
 
-def test_drawing_again_gives_the_same_file(tmp_path):
+def test_drawing_again_gives_same_file(tmp_path):
     draw = [
         trade_offs(some_values(30, 2), [ACCURACY, OTHERS[0]], tmp_path / f"{n}.png", title="t").read_bytes()
         for n in range(2)
@@ -74,13 +74,13 @@ def test_drawing_again_gives_the_same_file(tmp_path):
     assert draw[0] == draw[1]
 
 
-def test_labels_that_would_cover_each_other_are_seen():
-    assert _overlap((0, 0, 2, 2), (1, 1, 3, 3))
-    assert not _overlap((0, 0, 2, 2), (2, 0, 3, 2))
-    assert not _overlap((0, 0, 2, 2), (0, 5, 2, 6))
+def test_overlapping_boxes_are_recognised():
+    assert overlap((0, 0, 2, 2), (1, 1, 3, 3))
+    assert not overlap((0, 0, 2, 2), (2, 0, 3, 2))
+    assert not overlap((0, 0, 2, 2), (0, 5, 2, 6))
 
 
-def test_nothing_to_draw(tmp_path):
+def test_no_trial_or_one_objective_raises(tmp_path):
     with pytest.raises(ValueError, match="at least one trial and two objectives"):
         trade_offs({}, [ACCURACY, OTHERS[0]], tmp_path / "f.png", title="t")
     with pytest.raises(ValueError, match="at least one trial and two objectives"):

@@ -28,7 +28,7 @@ def test_the_public_name():
 
 def test_what_every_trial_leaves_is_what_is_drawn_on_demand(in_study, figures_of, tmp_path):
     """Same record, same function: the same bytes."""
-    run = find_run("example", None, None)
+    run = find_run("example", None, None, NoDisplay())
     split, names = validation_data(run, NoDisplay())
     left = {
         path.name: path.read_bytes()
@@ -52,13 +52,13 @@ def test_a_notebook_shows_it(in_study):
 
 def test_predictions_that_were_not_kept_are_made_again(in_study, keras_in_process, monkeypatch, tmp_path):
     """Trial 0 has neither predictions nor model here; its model comes from elsewhere."""
-    best = find_run("example", 1, None)
+    best = find_run("example", 1, None, NoDisplay())
     recorded = inspection.confusion("example", 1, output=tmp_path / "a.png", **QUIET)
     (tmp_path / "run").mkdir()
     for name in ("config.json", "events.jsonl", "model.keras"):
         (tmp_path / "run" / name).write_bytes((best.directory.path / name).read_bytes())
     monkeypatch.chdir(in_study)
-    again = _trials.predictions_of(find_run(None, None, tmp_path / "run"), NoDisplay())
+    again = _trials.predictions_of(find_run(None, None, tmp_path / "run", NoDisplay()), NoDisplay())
     with np.load(best.directory.predictions_path) as kept:
         np.testing.assert_allclose(again, kept["probabilities"], atol=1e-5)
     assert recorded.path.exists()
@@ -117,7 +117,7 @@ class TestCurves:
 
     def test_what_is_compared(self, in_study):
         names = [_trials._curve(run).name for run in load_runs("example")]
-        value = find_run("example", 1, None).value
+        value = find_run("example", 1, None, NoDisplay()).value
         assert names == [
             "trial 0: 0.1000",
             f"trial 1: {value:.4f}",
@@ -133,18 +133,18 @@ class TestCurves:
         ]
         folder = tmp_path / "run"
         folder.mkdir()
-        best = find_run("example", 1, None).directory.path
+        best = find_run("example", 1, None, NoDisplay()).directory.path
         (folder / "config.json").write_bytes((best / "config.json").read_bytes())
         for event in events:
             EventLog(folder / "events.jsonl").append(event)
-        curve = _trials._curve(find_run(None, None, folder))
+        curve = _trials._curve(find_run(None, None, folder, NoDisplay()))
         assert list(curve.epochs) == [
             EpochEnd(2.0, 1, {"val_loss": 1.5}),
             EpochEnd(2.0, 2, {"val_loss": 3.0}),
         ]
 
     def test_nothing_to_draw(self, in_study, tmp_path):
-        best = find_run("example", 1, None).directory.path
+        best = find_run("example", 1, None, NoDisplay()).directory.path
         (tmp_path / "config.json").write_bytes((best / "config.json").read_bytes())
         with pytest.raises(StudyError, match="has no epoch, so it has no curves"):
             inspection.curves(run=tmp_path)
@@ -180,7 +180,7 @@ class TestNetwork:
 
     def test_layers(self, in_study):
         table = inspection.layers("example", **QUIET)
-        summary = find_run("example", 1, None).summary
+        summary = find_run("example", 1, None, NoDisplay()).summary
         assert table.parameters == summary["parameters"]
         assert [layer.kind for layer in table.layers][:3] == ["InputLayer", "Rescaling", "Conv2D"]
 
@@ -194,7 +194,7 @@ class TestNetwork:
 def test_a_question_is_asked_in_a_process_of_its_own(in_study, tmp_path):
     """The whole way once: the model of the record, in a process with Keras, to a picture."""
     picture = inspection.filters("example", output=tmp_path / "f.png", **QUIET)
-    here = _network.first_filters(find_run("example", 1, None).directory.model_path)
+    here = _network.first_filters(find_run("example", 1, None, NoDisplay()).directory.model_path)
     assert here[1].shape == (3, 3, 1, 8)
     assert picture.path.stat().st_size > 1_000
 
@@ -218,7 +218,7 @@ def test_a_place_that_cannot_be_written(in_study, tmp_path):
 
 
 def test_an_image_that_is_not_there(in_study):
-    run = find_run("example", 1, None)
+    run = find_run("example", 1, None, NoDisplay())
     images = open_dataset(run.cache_dir, run.config.digest).train.images
     assert image_of(images, 5, "the training split").shape == (8, 8, 1)
     for number in (-1, len(images)):

@@ -34,7 +34,7 @@ class Listener(NoDisplay):
 
 def test_copied_run_prepares_its_dataset_again(in_study, in_tmp):
     shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
-    run, listener = find_run(None, None, "copy"), Listener()
+    run, listener = find_run(None, None, "copy", NoDisplay()), Listener()
     assert run.cache_dir == in_tmp / "mlruns" / "zoo" / ".cache"
     split, names = validation_data(run, listener)
     assert listener.phases == ["preparing the dataset …"]
@@ -51,14 +51,14 @@ def test_changed_data_are_an_error(in_study, in_tmp):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "digest": "0" * 64}))
     with pytest.raises(StudyError, match=r"Run copy of '.*' was trained on other data \(0{12}…, now"):
-        validation_data(find_run(None, None, "copy"), NoDisplay())
+        validation_data(find_run(None, None, "copy", NoDisplay()), NoDisplay())
 
 
 @pytest.mark.parametrize(("trial", "state"), [(2, "was pruned"), (3, "is not finished")])
 def test_incomplete_trial_has_no_model(in_study, trial, state):
     with (
         pytest.raises(StudyError, match=f"^Trial {trial} of 'example' {state}, so it has no model"),
-        model_of(find_run("example", trial, None)),
+        model_of(find_run("example", trial, None, NoDisplay())),
     ):
         pass
 
@@ -76,7 +76,7 @@ def test_model_is_fetched_from_mlflow(in_study, monkeypatch):
 
     monkeypatch.setattr(tracking, "connect", lambda create: "a store")
     monkeypatch.setattr(tracking, "fetch_model", fetch)
-    with model_of(find_run("example", 0, None)) as model:
+    with model_of(find_run("example", 0, None, NoDisplay())) as model:
         assert model.read_bytes() == b"a model"
     assert asked == [("a store", "example", "5f0c-0")]
     assert not model.exists()
@@ -86,7 +86,7 @@ def test_other_version_of_a_plugin_is_warned_of(in_study, in_tmp, monkeypatch):
     with zipfile.ZipFile(in_tmp / "model.keras", "w") as archive:
         archive.writestr("zoo.json", json.dumps({"modules": {"pluggy": "pluggy==0.0.1"}}))
     listener = Listener()
-    run = find_run(None, None, in_study / TRIAL_1)
+    run = find_run(None, None, in_study / TRIAL_1, NoDisplay())
     monkeypatch.setattr(recorded, "model_of", lambda run: nullcontext(in_tmp / "model.keras"))
     monkeypatch.setattr(recorded, "call_in_worker", lambda function, *arguments, log_path: "a result")
     assert call_on_model(len, run, listener) == "a result"
@@ -99,7 +99,7 @@ def test_standalone_run_without_model_is_an_error(in_study, in_tmp):
     (in_tmp / "copy" / "model.keras").unlink()
     with (
         pytest.raises(StudyError, match=r"has no model any more: expected .*model\.keras"),
-        model_of(find_run(None, None, "copy")),
+        model_of(find_run(None, None, "copy", NoDisplay())),
     ):
         pass
 

@@ -11,6 +11,7 @@ from zoo.errors import StudyError
 from zoo.models.recorded import find_run, model_of
 from zoo.record import StudyDirectory, best_run, load_runs, rank_runs
 from zoo.study import Objective
+from zoo.tuning.display import NoDisplay
 
 
 def test_trials_are_loaded_in_order(in_study):
@@ -25,9 +26,9 @@ def test_trials_are_loaded_in_order(in_study):
 def test_best_run_is_the_best_complete_trial(in_study):
     runs = load_runs("example")
     assert [run.number for run in rank_runs(runs)] == [1, 0]
-    assert find_run("example", None, None).number == 1
-    assert find_run("example.toml", None, None).number == 1
-    assert find_run("example", 0, None).number == 0
+    assert find_run("example", None, None, NoDisplay()).number == 1
+    assert find_run("example.toml", None, None, NoDisplay()).number == 1
+    assert find_run("example", 0, None, NoDisplay()).number == 0
 
 
 def test_first_of_equal_trials_is_best(in_study):
@@ -78,18 +79,18 @@ def test_no_complete_trial_is_an_error(in_study):
 )
 def test_missing_run_is_an_error(in_study, study, trial, run, complaint):
     with pytest.raises(StudyError, match=complaint):
-        find_run(study, trial, run)
+        find_run(study, trial, run, NoDisplay())
 
 
 def test_folder_without_record_is_an_error(in_tmp):
     with pytest.raises(StudyError, match=r"`zoo tune example` runs some\.$"):
-        find_run("example", None, None)
+        find_run("example", None, None, NoDisplay())
 
 
 def test_standalone_run_is_found_by_its_folder(in_study):
     (folder,) = (in_study / "mlruns" / "zoo" / "example" / "standalone").iterdir()
     for given in (folder, folder.relative_to(in_study)):
-        run = find_run(None, None, given)
+        run = find_run(None, None, given, NoDisplay())
         assert run.title == f"example, run {folder.name}"
         assert run.number is None
         assert run.cache_dir == in_study / "mlruns" / "zoo" / ".cache"
@@ -99,16 +100,16 @@ def test_standalone_run_is_found_by_its_folder(in_study):
 
 def test_trial_is_found_by_its_folder(in_study, in_tmp):
     folder = in_study / "mlruns" / "zoo" / "example" / "trials" / "001"
-    run = find_run(None, None, folder)
+    run = find_run(None, None, folder, NoDisplay())
     assert (run.study, run.name, run.number) == ("example", "trial 1", 1)
     assert run.cache_dir == in_study / "mlruns" / "zoo" / ".cache"
 
 
 def test_uid_names_the_study_and_the_trial(in_study, in_tmp):
     record = shutil.copytree(in_study / "mlruns" / "zoo" / "example", in_tmp / "mlruns" / "zoo" / "example")
-    assert find_run("example", 1, None).uid() == "5f0c-1"
+    assert find_run("example", 1, None, NoDisplay()).uid() == "5f0c-1"
     (record / "trials").rename(record / "trials-5f0c")  # and the study was begun anew
-    assert find_run(None, None, record / "trials-5f0c" / "001").uid() is None
+    assert find_run(None, None, record / "trials-5f0c" / "001", NoDisplay()).uid() is None
 
 
 def test_deleted_trial_is_left_out(in_study, in_tmp):
@@ -116,9 +117,9 @@ def test_deleted_trial_is_left_out(in_study, in_tmp):
     directory = StudyDirectory(in_tmp, "example")
     directory.set_deleted([1])
     assert [run.number for run in load_runs("example")] == [0, 2, 3]
-    assert find_run("example", None, None).number == 0
+    assert find_run("example", None, None, NoDisplay()).number == 0
     with pytest.raises(StudyError, match=r"There is no trial 1 of 'example'\. Available: 0, 2, 3\."):
-        find_run("example", 1, None)
+        find_run("example", 1, None, NoDisplay())
     directory.set_deleted(range(4))
     with pytest.raises(StudyError, match="Every trial of 'example' was deleted"):
         load_runs("example")

@@ -259,7 +259,7 @@ def test_figure_error_is_reported_once(writer: FakeWriter, problems: list[str]) 
 
 def test_error_in_listener_is_ignored(writer: FakeWriter) -> None:
     def listen(text: str) -> None:
-        raise RuntimeError("the terminal is gone")
+        raise RuntimeError("the terminal is closed")
 
     writer.refuses = lambda number, name: True
     background = BackgroundTracker(lambda: writer, on_problem=listen)

@@ -14,6 +14,7 @@ from zoo.tracking import (
     StudyTracker,
     TrackingError,
     champion_address,
+    connect,
     delete_study,
     delete_trials,
     deleted_trials,
@@ -199,3 +200,18 @@ def test_error_of_mlflow_is_reported_in_one_line(
     monkeypatch.setattr(type(study.store.client), "delete_run", refuse)
     with pytest.raises(TrackingError, match="refused a request: attempt to write a readonly database"):
         delete_trials(study.store, STUDY, UID, [1])
+
+
+def test_lifecycle_works_over_http(server_address: str, folder: Path) -> None:
+    store = connect(server_address)
+    tracker = StudyTracker(store, examples.facts("lifecycle"))
+    tracker.record(0, CONFIG, examples.events(), folder)
+    delete_trials(store, "lifecycle", UID, [0])
+    assert not tracker.record(0, CONFIG, [examples.score()], folder)
+    assert deleted_trials(store, "lifecycle", UID) == {0}
+    assert trials(store, "lifecycle") == []
+    restore_trials(store, "lifecycle", UID, [0])
+    assert rename_study(store, "lifecycle", "renamed")
+    assert trials(store, "renamed") == [0]
+    assert delete_study(store, "renamed")
+    assert not {"lifecycle", "renamed"} & set(store.studies())

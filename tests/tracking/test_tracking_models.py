@@ -113,7 +113,7 @@ def test_missing_model_names_command_that_trains_it(
 ) -> None:
     tracker = StudyTracker(local_store, examples.facts("pruned-all"))
     examples.record(tracker, 7, examples.events("pruned"), examples.make_folder(tmp_path / "007"))
-    with pytest.raises(TrackingError, match=rf"`zoo train --study {study} --trial 7` trains it again\.$"):
+    with pytest.raises(TrackingError, match=rf"`zoo train {study} --trial 7` trains it again\.$"):
         fetch_model(local_store, study, uid, tmp_path)
 
 

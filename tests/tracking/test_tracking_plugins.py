@@ -97,8 +97,8 @@ def test_second_best_model_does_not_replace_the_best(
         examples.record(tracker, number, examples.events(best=best), folder)
     with pytest.raises(TrackingError, match=r"the model of trial 1, the best of the study") as refused:
         champion_address("digits_cnn", local_store)
-    assert "`zoo train --study digits_cnn --trial 1`" in str(refused.value)
-    assert "`zoo tune --study digits_cnn`" in str(refused.value)
+    assert "`zoo train digits_cnn --trial 1`" in str(refused.value)
+    assert "`zoo tune digits_cnn`" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

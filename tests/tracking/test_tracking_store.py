@@ -249,10 +249,10 @@ def test_address_that_mlflow_cannot_use_is_reported(uri: str) -> None:
 
 
 def test_deleted_experiment_is_refused(local_store: Store) -> None:
-    experiment_id = local_store.open_experiment("gone")
+    experiment_id = local_store.open_experiment("removed")
     local_store.client.delete_experiment(experiment_id)
     with pytest.raises(TrackingError, match=f"mlflow experiments restore --experiment-id {experiment_id}"):
-        StudyTracker(local_store, examples.facts("gone"))
+        StudyTracker(local_store, examples.facts("removed"))
 
 
 def test_existing_experiment_is_used(local_store: Store) -> None:

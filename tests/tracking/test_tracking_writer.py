@@ -12,7 +12,8 @@ import tracking_examples as examples
 from tracking_examples import CONFIG, DIGEST
 
 from zoo.events import EpochEnd, Event, Started
-from zoo.tracking import Store, StudyTracker, TrackingError, add_test_metrics, leaderboard, trial_uid
+from zoo.record import trial_uid
+from zoo.tracking import Store, StudyTracker, TrackingError, add_test_metrics, leaderboard
 
 
 @pytest.fixture

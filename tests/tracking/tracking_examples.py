@@ -10,8 +10,9 @@ from typing import Any
 
 import zoo.tracking
 from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
+from zoo.record import trial_uid
 from zoo.study import Objective
-from zoo.tracking import StudyFacts, StudyTracker, trial_uid
+from zoo.tracking import StudyFacts, StudyTracker
 
 START = 1_700_000_000.0
 DIGEST = "0123456789abcdef" * 4

@@ -1,13 +1,13 @@
-"""scikit-learn's digits, prepared once, and trials that run in this process."""
+"""Fixtures: scikit-learn's digits, prepared once, and trials that run in this process."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from training_tools import FAULTY
 
 from zoo.data.prepare import prepare
 from zoo.events import EpochEnd
@@ -16,9 +16,8 @@ from zoo.training import backend, job
 from zoo.trial import PluginConfig, TrialConfig
 
 VALIDATION = {"fraction": 0.2, "seed": 0}
-FAULTY = Path(__file__).parents[1] / "plugins" / "zoo-faulty" / "src" / "zoo_faulty" / "__init__.py"
 
-# As small as a network can be that still learns the digits in two epochs.
+# The smallest network that learns the digits in two epochs.
 TRAINING = {"epochs": 2, "batch_size": 64, "optimizer": "adam", "learning_rate": 0.01}
 NETWORK = PluginConfig("conv_net", {"filters": (8,), "dense_units": (), "dropout": 0.0})
 
@@ -32,7 +31,7 @@ def keras():
 
 @pytest.fixture(scope="session")
 def registry():
-    """The built-ins, and the plugin that goes wrong."""
+    """The built-in plugins, and the faulty one."""
     registry = Registry.load([])
     spec = importlib.util.spec_from_file_location("zoo_faulty", FAULTY)
 
@@ -48,7 +47,7 @@ def registry():
 
 @pytest.fixture(scope="session")
 def prepared(registry, tmp_path_factory):
-    """The digits in a cache: the cache's folder and what is known of them."""
+    """The cache folder with the digits, and their PreparedDataset."""
     cache = tmp_path_factory.mktemp("cache")
     for folds in (2, 3):
         prepare(registry.get("dataset", "digits"), {}, {"folds": folds, "seed": 0}, cache)
@@ -57,7 +56,7 @@ def prepared(registry, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def config(prepared):
-    """A trial that would be complete in a second or two."""
+    """A trial that takes a second or two."""
     return TrialConfig(
         dataset=PluginConfig("digits"),
         digest=prepared[1].digest,
@@ -71,8 +70,8 @@ def config(prepared):
     )
 
 
-class Ran:
-    """A trial that ran: its events and its files."""
+class TrialRun:
+    """The events and the files of a trial that ran."""
 
     def __init__(self, events, folder):
         self.events = events
@@ -85,16 +84,16 @@ class Ran:
     def files(self):
         return sorted(path.name for path in self.folder.iterdir())
 
-    def timeless(self):
-        """The metrics of every epoch that do not depend on the clock."""
+    def metrics_without_seconds(self):
+        """Return the metrics of every epoch, except those that depend on the clock."""
         return [{key: value for key, value in one.items() if key != "epoch_seconds"} for one in self.epochs]
 
 
 @pytest.fixture(scope="session")
 def run(keras, prepared, registry, tmp_path_factory):
-    """run(config, epochs=3) -> that trial, which ran here.
+    """run(config, epochs=3) -> the TrialRun of `config`, which ran in this process.
 
-    `answers` decides after which epoch of which fold it goes on.
+    `answers(epoch, fold)` is the answer to an epoch.
     """
 
     def run(config, *, answers=lambda epoch, fold: True, **training):
@@ -108,6 +107,6 @@ def run(keras, prepared, registry, tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Registry, "load", lambda: registry)
             job.run_trial(config, prepared[0], folder, events.append, answer)
-        return Ran(events, folder)
+        return TrialRun(events, folder)
 
     return run

@@ -1,4 +1,4 @@
-"""Batches of a split: every image once an epoch, in an order that the seed and the epoch decide."""
+"""Batches of a split: every image once per epoch, in an order given by seed and epoch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def labels_of(batches):
     return np.concatenate([labels for _, labels in (batches[i] for i in range(len(batches)))]).tolist()
 
 
-def test_come_in_the_splits_order_until_they_are_shuffled(batches, split):
+def test_unshuffled_batches_have_the_order_of_the_split(batches, split):
     one = batches()
     assert len(one) == 3
     assert [len(one[i][1]) for i in range(3)] == [4, 4, 2]
@@ -34,7 +34,7 @@ def test_come_in_the_splits_order_until_they_are_shuffled(batches, split):
     assert one[1][0].dtype == np.uint8
 
 
-def test_an_epoch_has_every_image_once_with_its_label(batches, split):
+def test_shuffled_epoch_has_every_image_once_with_label(batches, split):
     one = batches()
     one.shuffle(1)
     assert labels_of(one) != list(range(10))
@@ -44,25 +44,25 @@ def test_an_epoch_has_every_image_once_with_its_label(batches, split):
         assert (images == split.images[labels]).all()
 
 
-def test_the_order_is_of_the_seed_and_the_epoch_alone(batches):
+def test_order_depends_on_seed_and_epoch_only(batches):
     def orders(seed, epochs):
-        one, found = batches(seed), {}
+        one, labels = batches(seed), {}
         for epoch in epochs:
             one.shuffle(epoch)
-            found[epoch] = labels_of(one)
-        return found
+            labels[epoch] = labels_of(one)
+        return labels
 
     assert orders(3, [1, 2, 3]) == orders(3, [3, 2, 1])
     assert orders(3, [1])[1] != orders(3, [2])[2]
     assert orders(3, [1]) != orders(4, [1])
 
 
-def test_feed_gives_the_backend_the_same_batches_epoch_by_epoch(batches, keras):
+def test_feed_yields_the_same_batches_each_epoch(batches, keras):
     from zoo.training import backend
 
     one = batches()
     fed = backend.feed(one)
-    assert len(fed) == 3  # Keras reads there how far an epoch is
+    assert len(fed) == 3  # the number of steps, for the progress of an epoch
     for epoch in (1, 2):
         one.shuffle(epoch)
         rows = fed if keras.backend.backend() == "tensorflow" else [fed[i] for i in range(len(fed))]

@@ -1,4 +1,4 @@
-"""How a network is trained: optimizers, schedules, what an epoch reports."""
+"""Training: optimizers, learning rate schedules, the best epoch, reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 
 @pytest.fixture(scope="module")
 def splits():
-    """Two classes of 4×4 images that anything can tell apart: dark and light."""
+    """Two classes of 4×4 images that are easily separated: dark and light."""
     random = np.random.default_rng(0)
     labels = np.arange(96) % 2
     images = (random.integers(0, 60, (96, 4, 4, 1)) + 180 * labels[:, None, None, None]).astype("uint8")
@@ -40,12 +40,10 @@ def model(keras):
 
 @pytest.fixture
 def train(model, splits):
-    """train(epochs=3) -> the best epoch and what every epoch reported."""
+    """train(epochs=3) -> the best epoch and the metrics of every epoch."""
 
     def run(objective="val_loss", direction="minimize", **training):
-        reported = []
-
-        lasts = []
+        reported, lasts = [], []
 
         def on_epoch(epoch, metrics, is_last):
             reported.append(dict(metrics))
@@ -55,7 +53,7 @@ def train(model, splits):
 
         settings = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, **training}
         best = fit(model, *splits, objective, direction, on_epoch, lambda epoch, fraction: None, **settings)
-        assert lasts == [False] * (len(lasts) - 1) + [True]  # whether it ends early or not
+        assert lasts == [False] * (len(lasts) - 1) + [True]
         return best, reported
 
     return run
@@ -63,15 +61,15 @@ def train(model, splits):
 
 class TestOptimizers:
     @pytest.mark.parametrize("name", OPTIMIZERS)
-    def test_every_one_learns(self, train, model, name):
+    def test_every_optimizer_learns(self, train, model, name):
         _, reported = train(optimizer=name)
         assert reported[-1]["val_loss"] < reported[0]["val_loss"]
         assert type(model.optimizer).__name__.lower() == name
 
-    def test_these_are_all_there_are(self):
+    def test_space_has_every_optimizer(self):
         assert tuple(training_space()["optimizer"].domain.values()) == OPTIMIZERS
 
-    def test_momentum_is_of_sgd_alone(self, keras):
+    def test_only_sgd_uses_momentum(self, keras):
         sgd = _make_optimizer("sgd", 0.1, momentum=0.5, weight_decay=0.25)
         assert (sgd.momentum, sgd.nesterov, sgd.weight_decay) == (0.5, True, None)
         assert not _make_optimizer("sgd", 0.1, momentum=0.0, weight_decay=0.25).nesterov
@@ -79,13 +77,13 @@ class TestOptimizers:
             configs = [_make_optimizer(name, 0.1, momentum, 0.25).get_config() for momentum in (0.5, 0.9)]
             assert configs[0] == {**configs[1], "name": configs[0]["name"]}
 
-    def test_weight_decay_is_of_adamw_alone(self, keras):
+    def test_only_adamw_uses_weight_decay(self, keras):
         decays = {
             name: _make_optimizer(name, 0.1, 0.5, weight_decay=0.25).weight_decay for name in OPTIMIZERS
         }
         assert decays == {**dict.fromkeys(OPTIMIZERS), "adamw": 0.25}
 
-    def test_what_is_not_of_the_optimizer_is_not_searched(self):
+    def test_parameters_of_other_optimizers_are_inactive(self):
         space = training_space()
         defaults = space.defaults()
         assert {"momentum", "weight_decay"}.isdisjoint(space.active({**defaults, "optimizer": "adam"}))
@@ -97,60 +95,60 @@ class TestSchedules:
     def rates(self, reported):
         return [metrics["learning_rate"] for metrics in reported]
 
-    def test_constant_stays(self, train):
+    def test_constant_rate_does_not_change(self, train):
         _, reported = train(schedule="constant")
         assert self.rates(reported) == pytest.approx([0.05] * 4)
 
-    def test_cosine_falls_to_zero_over_all_epochs(self, train):
+    def test_cosine_decays_to_zero_over_all_epochs(self, train):
         _, reported = train(schedule="cosine")
         expected = [0.05 * (1 + np.cos(np.pi * done)) / 2 for done in (0, 0.25, 0.5, 0.75)]
         assert self.rates(reported) == pytest.approx(expected, rel=1e-4)
 
-    def test_plateau_falls_to_a_third_after_two_epochs_without_a_lower_loss(self, train):
-        # Steps far too large: the loss jumps about and does not fall.
+    def test_plateau_divides_rate_after_two_worse_epochs(self, train):
+        # The learning rate is too large, so the loss does not fall.
         _, reported = train(schedule="plateau", optimizer="sgd", learning_rate=1.0, momentum=0.99, epochs=9)
         rates = self.rates(reported)
         assert rates[0] == pytest.approx(1.0)
         assert set(np.round(np.divide(rates[1:], rates[:-1]), 4)) <= {1.0, 0.3333}
         losses = [metrics["val_loss"] for metrics in reported]
-        lowest, waited = np.inf, 0
+        lowest, num_worse = np.inf, 0
         for position, loss in enumerate(losses[:-1]):
-            waited = 0 if loss < lowest - 1e-4 else waited + 1
+            num_worse = 0 if loss < lowest - 1e-4 else num_worse + 1
             lowest = min(lowest, loss)
-            assert (rates[position + 1] < rates[position] * 0.9) == (waited == 2)
-            waited %= 2
+            assert (rates[position + 1] < rates[position] * 0.9) == (num_worse == 2)
+            num_worse %= 2
 
-    def test_these_are_all_there_are(self):
+    def test_space_has_every_schedule(self):
         assert tuple(training_space()["schedule"].domain.values()) == ("constant", "cosine", "plateau")
 
 
-class TestTheBestEpoch:
-    def test_is_given_back_with_its_weights(self, train, model, splits, keras):
+class TestBestEpoch:
+    def test_weights_of_best_epoch_are_restored(self, train, model, splits, keras):
         best, reported = train(optimizer="sgd", learning_rate=1.0, momentum=0.99, epochs=6, patience=6)
         losses = [metrics["val_loss"] for metrics in reported]
         assert best == 1 + int(np.argmin(losses))
         probabilities = keras.ops.convert_to_numpy(model(splits[1].images))
-        chosen = probabilities[np.arange(32), splits[1].labels]
-        assert -np.log(np.clip(chosen, 1e-7, 1)).mean() == pytest.approx(min(losses), rel=1e-3)
+        of_label = probabilities[np.arange(32), splits[1].labels]
+        assert -np.log(np.clip(of_label, 1e-7, 1)).mean() == pytest.approx(min(losses), rel=1e-3)
 
-    def test_ends_the_training_after_patience(self, train):
+    def test_training_ends_after_patience(self, train):
         best, reported = train("loss", "maximize", epochs=20, patience=3)
         assert (best, len(reported)) == (1, 4)
 
-    def test_may_be_the_last_one(self, train):
+    def test_last_epoch_can_be_the_best(self, train):
         best, reported = train(epochs=3)
         assert (best, len(reported)) == (3, 3)
 
-    def test_an_answer_of_false_is_the_last_one(self, model, splits):
-        heard = []
+    def test_stop_ends_the_training(self, model, splits):
+        seen_epochs = []
 
         def on_epoch(epoch, metrics, is_last):
-            heard.append(epoch)
+            seen_epochs.append(epoch)
             assert not is_last
             return epoch < 2
 
         fit(model, *splits, "val_loss", "minimize", on_epoch, lambda *_: None, epochs=9, batch_size=16)
-        assert heard == [1, 2]
+        assert seen_epochs == [1, 2]
 
 
 class TestFinite:
@@ -161,43 +159,43 @@ class TestFinite:
         return callbacks
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-    def test_what_is_not_is_named_with_its_epoch(self, callbacks, value):
+    def test_value_that_is_not_finite_is_reported(self, callbacks, value):
         with pytest.raises(NotFinite, match=rf"^val_loss became {value} in epoch 3$"):
             callbacks.check_finite(3, {"loss": 0.5, "val_loss": value})
 
-    def test_what_is_passes(self, callbacks):
+    def test_finite_values_pass(self, callbacks):
         callbacks.check_finite(1, {"loss": 0.0, "accuracy": 1.0, "val_loss": 1e30})
 
 
-def test_progress_is_told_a_few_times_a_second(model, splits, monkeypatch):
-    """Never at every batch: each is a message to the supervisor."""
+def test_progress_is_reported_a_few_times_per_second(model, splits, monkeypatch):
+    """Not at every batch, since each report is a message to the supervisor."""
     clock = iter(np.arange(0, 1000, 0.2))
     module = sys.modules["zoo.training.callbacks"]
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    told = []
+    reports = []
     fit(
         model,
         *splits,
         "val_loss",
         "minimize",
         lambda *_: True,
-        lambda epoch, fraction: told.append((epoch, fraction)),
+        lambda epoch, fraction: reports.append((epoch, fraction)),
         epochs=1,
         batch_size=8,
     )
-    assert told == [(1, 0.125), (1, 0.375), (1, 0.625), (1, 0.875)]
+    assert reports == [(1, 0.125), (1, 0.375), (1, 0.625), (1, 0.875)]
 
 
-def test_nothing_of_a_batch_is_waited_for(model, splits, keras, monkeypatch):
-    """Keras reads the metrics after every batch as soon as one callback wants to hear of its end."""
+def test_no_callback_defines_on_train_batch_end(model, splits, keras, monkeypatch):
+    """With such a callback, Keras reads the metrics after every batch, and so waits for the GPU."""
     lists = []
-    whole = keras.Model.fit
+    original_fit = keras.Model.fit
 
-    def watched(self, *arguments, callbacks, **keywords):
+    def recording_fit(self, *arguments, callbacks, **keywords):
         lists.append(keras.callbacks.CallbackList(callbacks, model=self))
-        return whole(self, *arguments, callbacks=callbacks, **keywords)
+        return original_fit(self, *arguments, callbacks=callbacks, **keywords)
 
-    monkeypatch.setattr(keras.Model, "fit", watched)
+    monkeypatch.setattr(keras.Model, "fit", recording_fit)
     fit(model, *splits, "val_loss", "minimize", lambda *_: True, lambda *_: None, epochs=1, batch_size=16)
     (callbacks,) = lists
     ends = [type(callback).on_train_batch_end for callback in callbacks.callbacks]

@@ -1,4 +1,4 @@
-"""What a saved model needs besides Keras: noted when it is saved, imported before it is loaded."""
+"""Saved models: the plugin modules that they need, and loading."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GAIN = {
 
 
 def keras_file(path, *layers, **members):
-    """An archive as Keras leaves it, of a model with these layers; without its weights."""
+    """Write a `.keras` file of a model with these layers, without weights."""
     config = {"module": "keras", "class_name": "Sequential", "config": {"layers": list(layers)}}
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps(config))
@@ -36,7 +36,7 @@ def keras_file(path, *layers, **members):
 
 @pytest.fixture
 def installed(install_plugin, monkeypatch):
-    """zoo-gained 0.3, with its layers in a module of their own; gives its folder."""
+    """zoo-gained 0.3, with its layers in a module of their own; yields its folder."""
     site = install_plugin(
         "zoo-gained", "0.3", "", module="zoo_gained_entry", entry_point="gained = zoo_gained"
     )
@@ -49,15 +49,15 @@ def installed(install_plugin, monkeypatch):
         del sys.modules[name]
 
 
-class TestWhatIsNoted:
-    def test_nothing_of_a_model_of_keras_own_layers(self, tmp_path):
+class TestNeeds:
+    def test_model_of_keras_layers_needs_nothing(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", FLAT)
         before = file.read_bytes()
         note_needs(file)
         assert file.read_bytes() == before
         assert needs_of(file).modules == {}
 
-    def test_each_module_with_the_plugin_it_belongs_to(self, installed, tmp_path):
+    def test_module_of_plugin_has_its_requirement(self, installed, tmp_path):
         file = keras_file(tmp_path / "model.keras", FLAT, GAIN)
         note_needs(file)
         needs = needs_of(file)
@@ -65,7 +65,7 @@ class TestWhatIsNoted:
         assert needs.modules == expected
         assert needs.requirements == ["zoo-gained==0.3"]
 
-    def test_a_plugin_of_unknown_version_without_one(self, installed, tmp_path):
+    def test_requirement_of_unknown_version_is_the_name(self, installed, tmp_path):
         (installed / "zoo_gained-0.3.dist-info" / "METADATA").unlink()
         file = keras_file(tmp_path / "model.keras", {**GAIN, "config": {}})
         note_needs(file)
@@ -73,40 +73,40 @@ class TestWhatIsNoted:
         import_needs(file)
         assert "zoo_gained.layers" in sys.modules
 
-    def test_a_package_that_is_no_plugin_with_its_distribution(self, tmp_path):
+    def test_other_package_has_its_distribution(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "pluggy._hooks", "config": {}})
         note_needs(file)
         assert needs_of(file).requirements == [f"pluggy=={saved.metadata.version('pluggy')}"]
 
-    def test_a_module_of_no_distribution(self, tmp_path):
+    def test_module_without_distribution_has_no_requirement(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "my_notebook", "config": {}})
         note_needs(file)
         assert (needs_of(file).modules, needs_of(file).requirements) == ({"my_notebook": ""}, [])
 
-    def test_of_a_file_that_zoo_did_not_write_the_modules_are_read(self, tmp_path):
+    def test_file_of_keras_alone_lists_modules(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", GAIN)
         assert needs_of(file).modules == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
 
     @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
-    def test_what_is_no_model(self, tmp_path, content):
+    def test_file_that_is_no_model_is_rejected(self, tmp_path, content):
         (tmp_path / "model.keras").write_bytes(content)
         with pytest.raises(ModelError, match=r"cannot be loaded: expected a file that Keras saved"):
             needs_of(tmp_path / "model.keras")
 
 
-class TestWhatIsImported:
+class TestImport:
     @pytest.fixture
     def file(self, tmp_path):
         needs = {"modules": {"zoo_gained.layers": "zoo-gained==0.3"}}
         return keras_file(tmp_path / "model.keras", GAIN, zoo_json=json.dumps(needs))
 
-    def test_the_modules_of_the_plugin(self, installed, file):
+    def test_modules_of_the_plugin_are_imported(self, installed, file):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             import_needs(file)
         assert "zoo_gained.layers" in sys.modules
 
-    def test_what_is_not_installed_is_named_with_its_version(self, file):
+    def test_missing_plugin_is_named_with_its_version(self, file):
         with pytest.raises(ModelError) as refused:
             import_needs(file)
         assert str(refused.value) == (
@@ -114,18 +114,18 @@ class TestWhatIsImported:
             "pip install zoo-gained==0.3"
         )
 
-    def test_another_version_is_warned_of(self, installed, file):
+    def test_other_version_is_a_warning(self, installed, file):
         metadata = installed / "zoo_gained-0.3.dist-info" / "METADATA"
         metadata.write_text(metadata.read_text().replace("Version: 0.3", "Version: 0.4"))
-        with warnings.catch_warnings(record=True) as heard:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             import_needs(file, "models:/m-1")
-        assert [str(one.message) for one in heard] == [
+        assert [str(one.message) for one in caught] == [
             "The model models:/m-1 was saved with zoo-gained 0.3, but 0.4 is installed, and may compute "
             "something else; pip install zoo-gained==0.3"
         ]
 
-    def test_a_version_that_has_the_layer_no_more(self, installed, file):
+    def test_version_without_the_module_is_an_error(self, installed, file):
         (installed / "zoo_gained" / "layers.py").unlink()
         with pytest.raises(ModelError) as refused:
             import_needs(file)
@@ -134,8 +134,8 @@ class TestWhatIsImported:
             "ModuleNotFoundError: No module named 'zoo_gained.layers'; pip install zoo-gained==0.3"
         )
 
-    def test_no_code_but_that_of_plugins(self, tmp_path):
-        """A file from somewhere must not have its reader import what it likes."""
+    def test_module_of_no_plugin_is_not_imported(self, tmp_path):
+        """A file from an unknown source must not be able to import any module."""
         sys.modules.pop("antigravity", None)
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "antigravity", "config": {}})
         with pytest.raises(ModelError) as refused:
@@ -146,7 +146,7 @@ class TestWhatIsImported:
         )
         assert "antigravity" not in sys.modules
 
-    def test_a_package_that_is_imported_says_nothing_for_its_other_modules(self, tmp_path):
+    def test_imported_package_does_not_allow_other_modules(self, tmp_path):
         assert "json" in sys.modules
         sys.modules.pop("json.tool", None)
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.tool", "config": {}})
@@ -156,11 +156,11 @@ class TestWhatIsImported:
             import_needs(file)
         assert "json.tool" not in sys.modules
 
-    def test_what_is_imported_already_is_trusted(self, tmp_path):
+    def test_imported_module_is_allowed(self, tmp_path):
         import_needs(keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.decoder", "config": {}}))
 
 
-class TestTheNetwork:
+class TestNetwork:
     @pytest.fixture
     def layered(self, keras, monkeypatch):
         monkeypatch.syspath_prepend(LAYERED)
@@ -168,10 +168,10 @@ class TestTheNetwork:
 
         return zoo_layered
 
-    def test_with_registered_layers_is_in_order(self, layered):
+    def test_registered_layers_pass(self, layered):
         check_layers_registered(layered.gained((8, 8, 1), 10))
 
-    def test_with_a_layer_that_is_not_registered(self, layered):
+    def test_unregistered_layer_is_rejected(self, layered):
         with pytest.raises(PluginError) as refused:
             check_layers_registered(layered.unregistered((8, 8, 1), 10))
         assert str(refused.value) == (
@@ -179,7 +179,7 @@ class TestTheNetwork:
             "with Keras; put @keras.saving.register_keras_serializable(package=…) above it"
         )
 
-    def test_with_a_layer_that_nobody_can_import(self, layered):
+    def test_layer_defined_in_function_is_rejected(self, layered):
         with pytest.raises(PluginError) as refused:
             check_layers_registered(layered.unregistered((8, 8, 1), 10, where="function"))
         assert str(refused.value) == (
@@ -187,20 +187,50 @@ class TestTheNetwork:
             "define it in a module of its own, which the function imports"
         )
 
-    def test_is_saved_and_loaded_with_its_needs(self, layered, keras, tmp_path):
+    def test_unregistered_layer_in_a_wrapper_is_rejected(self, layered, keras):
+        from zoo_layered.layers import Forgotten
+
+        class Wrapped(Forgotten):
+            def compute_output_shape(self, shape):
+                return shape
+
+        network = keras.Sequential([keras.Input((4, 3)), keras.layers.TimeDistributed(Wrapped())])
+        with pytest.raises(PluginError, match=r"its class Wrapped .* is not registered with Keras"):
+            check_layers_registered(network)
+
+    def test_layer_without_get_config_is_rejected(self, keras):
+        @keras.saving.register_keras_serializable(package="test_saved")
+        class Opaque(keras.layers.Layer):
+            def __init__(self, value):
+                super().__init__()
+
+            def call(self, inputs):
+                return inputs
+
+        network = keras.Sequential([keras.Input((4,)), Opaque(object())])
+        with pytest.raises(PluginError, match=r"its model cannot be saved: .*get_config"):
+            check_layers_registered(network)
+
+    def test_lambda_is_not_warned_of(self, keras):
+        network = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda inputs: inputs)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_layers_registered(network)
+
+    def test_network_with_plugin_layers_is_loaded(self, layered, keras, tmp_path):
         import numpy as np
 
         network = layered.gained((8, 8, 1), 10)
         network.save(tmp_path / "model.keras")
         note_needs(tmp_path / "model.keras")
-        # Not installed here, only on the path: the module is known, the distribution is not.
+        # The module is on the path, but not installed, so it has no distribution.
         assert needs_of(tmp_path / "model.keras").modules == {"zoo_layered.layers": ""}
         loaded = saved.load_file(tmp_path / "model.keras")
         images = np.random.default_rng(0).random((3, 8, 8, 1), dtype="float32")
-        expected, found = (keras.ops.convert_to_numpy(model(images)) for model in (network, loaded))
-        np.testing.assert_array_equal(expected, found)
+        expected, actual = (keras.ops.convert_to_numpy(model(images)) for model in (network, loaded))
+        np.testing.assert_array_equal(expected, actual)
 
-    def test_whose_layer_cannot_be_found_says_so(self, layered, keras, tmp_path):
+    def test_loading_unregistered_layer_names_it(self, layered, keras, tmp_path):
         layered.unregistered((8, 8, 1), 10).save(tmp_path / "model.keras")
         with pytest.raises(
             ModelError, match=r"model\.keras cannot be loaded: Could not locate class 'Forgotten'"

@@ -1,4 +1,4 @@
-"""What a saved model reaches on the test split."""
+"""Scores of a saved model on the test split."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 
 from zoo.data.store import open_dataset
-from zoo.runs import find_run
+from zoo.models.recorded import find_run
 from zoo.training.saved import load_file
 from zoo.training.scoring import predict_test_split, score_test_split, scores
 
 
-def test_a_saved_model_is_scored_on_the_test_split(in_study):
+def test_saved_model_is_scored_on_test_split(in_study):
     run = find_run("example", 1, None)
-    model, where = run.folder / "model.keras", (run.cache, run.config.digest)
+    model, where = run.directory.model_path, (run.cache_dir, run.config.digest)
     test = open_dataset(*where).test
     expected = load_file(model).predict(np.asarray(test.images), verbose=0)
     np.testing.assert_allclose(predict_test_split(model, *where), expected, atol=1e-5)
     metrics = score_test_split(model, *where)
     assert set(metrics) == {"test_accuracy", "test_loss"}
     assert metrics["test_accuracy"] == (expected.argmax(axis=1) == test.labels).mean()
-    of_truth = expected[np.arange(len(test.labels)), test.labels]
-    assert metrics["test_loss"] == pytest.approx(-np.log(of_truth).mean(), rel=1e-3)
+    of_label = expected[np.arange(len(test.labels)), test.labels]
+    assert metrics["test_loss"] == pytest.approx(-np.log(of_label).mean(), rel=1e-3)
 
 
-def test_scores_by_hand():
-    probabilities = np.array([[0.5, 0.5], [0.2, 0.8], [1.0, 0.0]])  # of a draw, the first class counts
-    reached = scores(probabilities, np.array([0, 1, 1]))
-    assert reached["test_accuracy"] == pytest.approx(2 / 3)
-    assert reached["test_loss"] == pytest.approx(-(np.log(0.5) + np.log(0.8) + np.log(1e-7)) / 3)
+def test_scores_match_hand_computation():
+    probabilities = np.array([[0.5, 0.5], [0.2, 0.8], [1.0, 0.0]])  # of equal ones, the first class counts
+    result = scores(probabilities, np.array([0, 1, 1]))
+    assert result["test_accuracy"] == pytest.approx(2 / 3)
+    assert result["test_loss"] == pytest.approx(-(np.log(0.5) + np.log(0.8) + np.log(1e-7)) / 3)

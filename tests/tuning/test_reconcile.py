@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from tuning_doubles import Display
 
+from zoo import tracking
 from zoo.events import EpochEnd, Finished, Started
 from zoo.record import MLflowRun
 from zoo.tuning import reconcile as module
@@ -54,7 +55,8 @@ def mlflow(monkeypatch):
     """MLflow's part: the trials that it has completely, and those that were deleted in it."""
     mlflow = SimpleNamespace(ended=set(), deleted=set(), store=lambda: "a store")
     monkeypatch.setattr(module, "ended_runs", lambda study, uid, store: mlflow.ended)
-    monkeypatch.setattr(module, "deleted_trials", lambda store, study, uid: mlflow.deleted)
+    monkeypatch.setattr(tracking, "deleted_trials", lambda store, study, uid: mlflow.deleted)
+    monkeypatch.setattr(tracking, "recorded_trials", lambda store, study, uid: {0, 1, 2} - mlflow.deleted)
     return mlflow
 
 
@@ -70,6 +72,7 @@ def study(define, directory, mlflow):
 def killed(open_search, directory):
     """A supervisor that was killed after trial 0, while trials 1 and 2 were running."""
     search = open_search()
+    directory.assign(search.uid(), search.objectives)
     for _ in range(3):
         trial = search.ask()
         directory.trial(trial.number).create(trial.config.as_json())
@@ -143,12 +146,17 @@ class TestMLflow:
         assert search.best() is None
         assert 0 not in record.events
         assert killed.deleted() == {0}
-        assert study.display.problems[-1].startswith("trial 0 was deleted in MLflow and is excluded; ")
+        assert study.display.problems[-1].startswith(
+            "trial 0 of 'example' was deleted in MLflow and will be excluded; "
+        )
         study.display.problems.clear()
         search = open_search()
         reconcile(study, search, Record(), None)
         assert study.display.problems == []
         assert search.best() is None
+        mlflow.deleted = set()  # restored in MLflow
+        reconcile(study, search, Record(), None)
+        assert search.best() == (0, 0.9)
 
     def test_study_without_trials_does_not_wait_for_it(self, study, open_search, records):
         study.mlflow.store = lambda: pytest.fail("MLflow was asked")

@@ -1,13 +1,14 @@
-"""The pictures: of a trial, of several compared, of a study, of a dataset, of what a network sees.
+"""Figures: of a trial, of compared trials, of a study, of a dataset, and of the maps inside a network.
 
-Drawn from arrays and records, never by the process that trains. Nothing here touches pyplot or leaves
-a figure behind; matplotlib is imported when the first picture is drawn.
+They are drawn from arrays and records, never by the process that trains. matplotlib is imported when the
+first figure is drawn; pyplot is not used, and no figure stays in memory. Each function creates the folder of
+its PNG file and returns the file's path.
 
-    of every complete trial   draw_trial: learning_curves or fold_curves, confusion_matrix, mistakes,
-                              predictions
-    of a study                trade_offs, where it has several objectives
-    on demand                 samples, augmentation, kernels; compared_curves; feature_maps, layer_maps,
-                              filters
+    for every complete trial   draw_trial: learning_curves or fold_curves, confusion_matrix, mistakes,
+                               predictions
+    for a study                trade_offs, if it has several objectives
+    on demand                  samples, augmentation, kernels; compared_curves; feature_maps, layer_maps,
+                               filters
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from zoo.figures._compared import Curve, compared_curves
 from zoo.figures._confusion import confusion_counts, confusion_matrix
 from zoo.figures._curves import learning_curves
 from zoo.figures._fold_curves import fold_curves
-from zoo.figures._front import trade_offs
 from zoo.figures._kernels import kernels
 from zoo.figures._maps import AT_MOST_MAPS, MAPS_OF_EACH, LayerMaps, feature_maps, filters, layer_maps
 from zoo.figures._mistakes import mistakes, pick_mistakes
 from zoo.figures._predictions import pick_predictions, predictions
 from zoo.figures._samples import pick_samples, samples
+from zoo.figures._trade_offs import trade_offs
 from zoo.figures._trial import draw_curves, draw_trial
 
 __all__ = [

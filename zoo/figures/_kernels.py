@@ -1,4 +1,4 @@
-"""What the classic kernels make of an image: smoothing, horizontal, vertical and all edges."""
+"""The classic kernels on an image: smoothing, horizontal, vertical and all edges."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.figures._page import GREY, HEADER, MARGIN, Page, Pixels, plain_style, write_png
+from zoo.figures._page import GREY, HEADER, MARGIN, Page, plain_style
+from zoo.figures._png import Pixels, write_png
 from zoo.figures._shades import signed_shades
 from zoo.figures._tiles import colored, is_colored, paste_tile, resize, tile_size
 
 Values = npt.NDArray[np.float64]
 
-# Applied as they stand, without turning them round, as a convolution layer does. The edges are
-# Prewitt's (1970) and, for all of them, the sum of the second differences in eight directions.
+# Applied without flipping, as a convolution layer does. The edges are Prewitt's (1970); for all edges, the
+# sum of the differences to the eight neighbours.
 KERNELS: Mapping[str, Values] = {
     "smoothing": np.full((3, 3), 1 / 9),
     "horizontal edges": np.array([[-1.0, -1, -1], [0, 0, 0], [1, 1, 1]]),
@@ -26,10 +27,14 @@ KERNELS: Mapping[str, Values] = {
 }
 _BOX = 176  # pixels
 _GAP = 22
+_NOTE = (
+    "blue: brighter below (horizontal edges), to the right (vertical edges), than the surroundings "
+    "(all edges); orange: darker"
+)
 
 
 def apply_kernel(image: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> Values:
-    """Weigh every pixel's neighbourhood by `kernel`; the pixels at the edge are repeated outwards.
+    """Return the sum of every pixel's neighbourhood weighted by `kernel`; edge pixels are repeated outwards.
 
     Args:
         image: grey levels, shape `(height, width)`.
@@ -46,7 +51,7 @@ def apply_kernel(image: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> Values:
 
 
 def grey_levels(image: npt.NDArray[Any]) -> Values:
-    """`(height, width, channels)` as grey levels `(height, width)`, 0 to 255: Rec. 601 luma of a colour."""
+    """Return `(height, width, channels)` as grey levels `(height, width)`, 0 to 255: Rec. 601 luma."""
     if not is_colored(image):
         return image[:, :, 0].astype(np.float64)
     luma: Values = image[:, :, :3] @ np.array([0.299, 0.587, 0.114])
@@ -54,48 +59,40 @@ def grey_levels(image: npt.NDArray[Any]) -> Values:
 
 
 def kernels(image: npt.NDArray[Any], path: str | os.PathLike[str], *, title: str, subtitle: str) -> Path:
-    """Draw `image`, and beside it what each of `KERNELS` makes of its grey levels.
+    """Draw `image`, and beside it the result of each of `KERNELS` on its grey levels.
 
     Args:
         image: `uint8`, shape `(height, width, channels)`.
-        path: where the PNG goes; its folder is made.
     """
     grey = grey_levels(image)
-    results = {name: apply_kernel(grey, kernel) for name, kernel in KERNELS.items()}
+    tiles = {"image": colored(image)}
+    tiles |= {name: _as_colors(name, apply_kernel(grey, kernel)) for name, kernel in KERNELS.items()}
     height, width = tile_size(image.shape, _BOX)
-    step_x = max(width, 130) + _GAP
+    step = max(width, 130) + _GAP
     top = HEADER + 40
     with plain_style():
-        page = Page(max(2 * MARGIN + 5 * step_x - _GAP, 520), top + height + 64 + MARGIN)
+        page = Page(max(2 * MARGIN + len(tiles) * step - _GAP, 520), top + height + 64 + MARGIN)
         page.header(title, subtitle)
-        page.text(
-            MARGIN,
-            HEADER + 4,
-            "edges are blue where it is brighter below (horizontal), to the right (vertical), than all "
-            "around (all); orange where it is darker",
-            size=8,
-            color=GREY,
-        )
-        for place, name in enumerate(("image", *results)):
-            left = MARGIN + place * step_x
+        page.key([(_NOTE, GREY)])
+        for column, name in enumerate(tiles):
+            left = MARGIN + column * step
             page.text(left, top - 13, name, weight="bold")
             if name in KERNELS:
                 _write_kernel(page, left, top + height + 16, KERNELS[name])
         pixels = page.pixels()
-        drawn = [colored(image), *(_drawn(name, result) for name, result in results.items())]
-        for place, tile in enumerate(drawn):
-            paste_tile(pixels, resize(tile, height, width), top, MARGIN + place * step_x)
+        for column, tile in enumerate(tiles.values()):
+            paste_tile(pixels, resize(tile, height, width), top, MARGIN + column * step)
     return write_png(pixels, path, colors="all")
 
 
-def _drawn(name: str, result: Values) -> Pixels:
+def _as_colors(name: str, result: Values) -> Pixels:
     if name == "smoothing":
         return colored(result.round().clip(0, 255)[:, :, None])
     return signed_shades(result)
 
 
 def _write_kernel(page: Page, left: int, top: int, kernel: Values) -> None:
-    """The kernel's numbers, a row below the other."""
+    """Write the kernel's numbers row by row."""
     for row, numbers in enumerate(kernel):
         for column, number in enumerate(numbers):
             text = f"{number:.0f}".replace("-", "−") if number == round(number) else "1/9"

@@ -1,7 +1,8 @@
-"""Mistakes: for every class the image that was most confidently taken for another."""
+"""Mistakes: for every class, the image that is most confidently classified as another."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,38 +11,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.figures._page import (
-    GREY,
-    HEADER,
-    INK,
-    MARGIN,
-    Page,
-    Pixels,
-    number_alike,
-    plain_style,
-    readable_names,
-    shorten,
-    text_width,
-    write_png,
-)
-from zoo.figures._tiles import Tiles, is_colored, paste_tile
+from zoo.figures._page import GREY, HEADER, MARGIN, Page, plain_style
+from zoo.figures._png import Pixels, write_png
+from zoo.figures._text import short_names, text_width
+from zoo.figures._tiles import check_lengths, is_colored, make_tiles, paste_tile
 
 AT_MOST = 25
 _LABEL_SIZE, _LABEL_WIDTH = 8, 130  # points, pixels
-_LINE = 14  # pixels from one line of a label to the next
+_LINE = 14  # pixels from one line of a caption to the next
 _GAP = 14  # pixels between columns
+
+Caption = list[list[str]]  # lines of words
 
 
 def pick_mistakes(labels: Any, probabilities: Any, at_most: int = AT_MOST) -> npt.NDArray[np.int64]:
-    """Find one wrongly classified image per actual class: the most confidently wrong one.
+    """Return one wrongly classified image of each class: the one with the most confident prediction.
 
     Args:
         labels: integers, shape `(n,)`.
         probabilities: shape `(n, classes)`; the prediction is the class with the highest.
-        at_most: where more classes have mistakes, the most confident of these are kept.
+        at_most: if more classes have mistakes, the most confident of these are kept.
 
     Returns:
-        Indices into `labels`, ordered by actual class. Of equally confident ones the first counts.
+        Indices into `labels`, ordered by actual class. Of equally confident images, the first.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if not len(labels):
@@ -64,99 +56,84 @@ def mistakes(
     *,
     title: str,
 ) -> Path:
-    """Draw one wrongly classified image per actual class, the most confidently wrong one.
+    """Draw one wrongly classified image of each class, the one with the most confident prediction.
 
-    Under each stands `actual → predicted (p %)`. Classes without mistakes are left out, at most
-    `AT_MOST` images are drawn, and a model without mistakes gets a picture that says so.
+    The caption of each is `actual → predicted (p %)`. Classes without mistakes are left out, and at most
+    `AT_MOST` images are drawn. Without any mistake, the figure states that.
 
     Args:
         images: `uint8`, shape `(n, height, width, channels)`, grey or colour; an array or a memory
             map, of which only the images drawn are read.
         labels: integers, shape `(n,)`.
         probabilities: shape `(n, len(class_names))`.
-        path: where the PNG goes; its folder is made.
 
     Raises:
         ValueError: images, labels and probabilities are not equally many.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    if not len(images) == len(labels) == len(probabilities):
-        raise ValueError(
-            f"There are {len(images)} images, {len(labels)} labels and {len(probabilities)} predictions; "
-            "they must be equally many and in the same order."
-        )
+    check_lengths(images, labels, probabilities)
+    predicted = probabilities.argmax(axis=1) if len(labels) else labels
     picked = pick_mistakes(labels, probabilities)
-    colored = len(picked) > 0 and is_colored(np.asarray(images[picked[0]]))
+    mistaken = [np.asarray(images[i]) for i in picked]
     with plain_style():
-        if not len(picked):
-            pixels = _draw_none(len(labels), title)
-        else:
-            room = _LABEL_WIDTH - text_width(" (100 %)", _LABEL_SIZE)
-            names = number_alike(readable_names(class_names), room, _LABEL_SIZE)
-            predicted = probabilities.argmax(axis=1)
+        if mistaken:
+            tiles = make_tiles(mistaken, 224 if len(mistaken) <= 3 else 112 if len(mistaken) <= 12 else 96)
+            room = max(tiles[0].shape[1], _LABEL_WIDTH)
+            names = short_names(class_names, room - text_width(" (100 %)", _LABEL_SIZE), _LABEL_SIZE)
             captions = [
-                (names[labels[i]], names[predicted[i]], f"({100 * probabilities[i, predicted[i]]:.0f} %)")
-                for i in picked
+                _caption(names[labels[i]], names[predicted[i]], probabilities[i].max(), room) for i in picked
             ]
-            tiles = Tiles.of([np.asarray(images[i]) for i in picked], _box(len(picked)))
             pixels = _draw(tiles, captions, title, _subtitle(labels, predicted, len(picked)))
-    return write_png(pixels, path, colors="many" if colored else "few")
+        else:
+            pixels = _draw_none(len(labels), title)
+    return write_png(pixels, path, colors="many" if mistaken and is_colored(mistaken[0]) else "few")
 
 
 def _subtitle(labels: npt.NDArray[Any], predicted: npt.NDArray[Any], drawn: int) -> str:
     wrong = labels != predicted
     classes = len(np.unique(labels[wrong]))
-    total = f"{int(wrong.sum()):,} of {len(labels):,} images wrong"
-    if drawn < classes:
-        return f"{total}; below, the most confident mistake of {drawn} of {classes} classes"
-    return f"{total}; below, each class's most confident mistake"
+    scope = f"{drawn} of {classes} classes" if drawn < classes else "each class"
+    return f"{int(wrong.sum()):,} of {len(labels):,} images wrong; the most confident mistake of {scope}"
 
 
 def _draw_none(count: int, title: str) -> Pixels:
     page = Page(520, 150)
     page.header(title, f"{count:,} images")
     text = "No mistakes: every image is classified correctly." if count else "There are no images."
-    page.text(page.width / 2, 104, text, size=11, color=INK, ha="center")
+    page.text(page.width / 2, 104, text, size=11, ha="center")
     return page.pixels()
 
 
-def _box(count: int) -> int:
-    """Pixels that the longer side of each of `count` images takes."""
-    return 224 if count <= 3 else 112 if count <= 12 else 96
-
-
-def _draw(tiles: Tiles, captions: list[tuple[str, str, str]], title: str, subtitle: str) -> Pixels:
-    count = len(captions)
-    columns = count if count <= 5 else 5
-    step_x = max(tiles.width, _LABEL_WIDTH) + _GAP
-    labels = [_label(*caption, room=step_x - _GAP) for caption in captions]
-    lines = max(len(label) for label in labels)
-    step_y = tiles.height + lines * _LINE + 18
-    width = max(columns * step_x - _GAP + 2 * MARGIN, 520)
-    page = Page(width, HEADER + 30 + -(-count // columns) * step_y)
-    corners = [(MARGIN + i % columns * step_x, HEADER + 24 + i // columns * step_y) for i in range(count)]
+def _draw(tiles: list[Pixels], captions: list[Caption], title: str, subtitle: str) -> Pixels:
+    columns = min(len(captions), 5)
+    height, width, _ = tiles[0].shape
+    step_x = max(width, _LABEL_WIDTH) + _GAP
+    step_y = height + max(map(len, captions)) * _LINE + 18
+    rows = math.ceil(len(captions) / columns)
+    page = Page(max(columns * step_x - _GAP + 2 * MARGIN, 520), HEADER + 30 + rows * step_y)
     page.header(title, subtitle)
-    page.text(MARGIN, HEADER + 4, "actual → predicted (its probability)", size=8, color=GREY)
-    for (left, top), label in zip(corners, labels, strict=True):
-        for number, line in enumerate(label):
-            y = top + tiles.height + 10 + number * _LINE
-            page.text(left, y, line, size=_LABEL_SIZE)
+    page.key([("actual → predicted (its probability)", GREY)])
+    corners = [
+        (MARGIN + i % columns * step_x, HEADER + 24 + i // columns * step_y) for i in range(len(captions))
+    ]
+    for (left, top), caption in zip(corners, captions, strict=True):
+        _write(page, left, top + height + 10, caption)
     pixels = page.pixels()
-    for (left, top), tile in zip(corners, tiles.images, strict=True):
+    for (left, top), tile in zip(corners, tiles, strict=True):
         paste_tile(pixels, tile, top, left)
     return pixels
 
 
-def _label(actual: str, predicted: str, percent: str, *, room: float) -> list[str]:
-    """`actual → predicted (p %)` on one line, or on two where it is too long; `room` in pixels."""
-    line = f"{_rightwards(actual)} → {_rightwards(predicted)} {percent}"
-    if text_width(line, _LABEL_SIZE) <= room:
-        return [line]
-    actual = shorten(actual, room - text_width(" →", _LABEL_SIZE), _LABEL_SIZE)
-    predicted = shorten(predicted, room - text_width(f" {percent}", _LABEL_SIZE), _LABEL_SIZE)
-    return [f"{_rightwards(actual)} →", f"{_rightwards(predicted)} {percent}"]
+def _caption(actual: str, predicted: str, probability: float, room: float) -> Caption:
+    """Return `actual → predicted (p %)` on one line, or on two if it is wider than `room` pixels."""
+    words = [actual, "→", predicted, f"({100 * probability:.0f} %)"]
+    return [words] if text_width(" ".join(words), _LABEL_SIZE) <= room else [words[:2], words[2:]]
 
 
-def _rightwards(name: str) -> str:
-    """Keep what stands beside a Hebrew or Arabic name in its place: the arrow says who is who."""
-    return name if name.isascii() else f"\N{LEFT-TO-RIGHT MARK}{name}\N{LEFT-TO-RIGHT MARK}"
+def _write(page: Page, left: float, top: float, caption: Caption) -> None:
+    """Write word by word: in a single text, Arabic and Hebrew names would swap positions."""
+    for row, words in enumerate(caption):
+        x = left
+        for word in words:
+            page.text(x, top + row * _LINE, word, size=_LABEL_SIZE)
+            x += text_width(f"{word} ", _LABEL_SIZE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,20 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.figures._page import (
-    GREY,
-    HEADER,
-    MARGIN,
-    Page,
-    Pixels,
-    number_alike,
-    plain_style,
-    readable_names,
-    shorten,
-    text_width,
-    write_png,
-)
-from zoo.figures._tiles import Tiles, paste_tile, tile_size
+from zoo.figures._page import GREY, HEADER, MARGIN, Page, plain_style
+from zoo.figures._png import Pixels, write_png
+from zoo.figures._text import short_names, text_width
+from zoo.figures._tiles import make_tiles, paste_tile, tile_size
 
 AT_MOST = 100  # classes; of more, the first are shown
 _LONGEST_NAME = 120  # pixels
@@ -33,14 +24,14 @@ _GUTTER = 24  # pixels between columns of classes
 
 
 def pick_samples(labels: Any, label: int, count: int) -> npt.NDArray[np.int64]:
-    """Choose up to `count` images of a class, evenly spaced among those there are, in their order.
+    """Return the indices of up to `count` images of a class, evenly spaced and ascending.
 
     Args:
         labels: integers, shape `(n,)`.
     """
     members = np.flatnonzero(np.asarray(labels) == label)
-    places = np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(np.int64)
-    return members[places]
+    positions = np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(np.int64)
+    return members[positions]
 
 
 def samples(
@@ -52,14 +43,13 @@ def samples(
     title: str,
     note: str = "",
 ) -> Path:
-    """Draw a few images of every class, with the class's name and how many of it there are.
+    """Draw a few images of every class, with its name and its number of images.
 
-    Up to 100 classes are shown, with the more images the fewer classes there are.
+    Up to 100 classes are shown; the fewer there are, the more images of each.
 
     Args:
         images: `uint8`, shape `(n, height, width, channels)`, at least one; only those drawn are read.
         labels: integers in `0 .. len(class_names) - 1`, shape `(n,)`.
-        path: where the PNG goes; its folder is made.
         note: the end of the line below the title.
 
     Raises:
@@ -68,34 +58,32 @@ def samples(
     labels = np.asarray(labels)
     if not 0 < len(images) == len(labels):
         raise ValueError(
-            f"There are {len(images)} images and {len(labels)} labels; expected a label for each."
+            f"{len(images)} images and {len(labels)} labels: expected at least one, and a label for each."
         )
     shape = np.asarray(images[0]).shape
-    shown = min(len(class_names), AT_MOST)
+    num_classes = min(len(class_names), AT_MOST)
     with plain_style():
-        names = number_alike(readable_names(class_names[:shown]), _LONGEST_NAME, _SIZE)
-        names = [shorten(name, _LONGEST_NAME, _SIZE) for name in names]
+        names = short_names(class_names[:num_classes], _LONGEST_NAME, _SIZE)
         layout = _Layout(names, shape)
         page = layout.page()
         page.header(title, _subtitle(labels, shape, len(class_names), note))
         for label, name in enumerate(names):
             layout.write_name(page, label, name, int((labels == label).sum()))
         pixels = page.pixels()
-        for label in range(shown):
+        for label in range(num_classes):
             picked = pick_samples(labels, label, layout.images_of_each)
             layout.paste(pixels, label, [np.asarray(images[i]) for i in picked])
     return write_png(pixels, path, colors="all" if shape[2] >= 3 else "few")
 
 
 class _Layout:
-    """Where everything goes: classes one below the other, in one or several columns."""
+    """The layout: classes one below the other, in one or several columns."""
 
     def __init__(self, names: Sequence[str], shape: tuple[int, ...]) -> None:
-        columns, self._box, self.images_of_each = _arrangement(len(names))
+        self._columns, self._box, self.images_of_each = _arrangement(len(names))
         self._height, self._width = tile_size(shape, self._box)
         self._name_width = max(round(max(text_width(name, _SIZE) for name in names)), 60) + 12
-        self._rows = -(-len(names) // columns)
-        self._columns = columns
+        self._rows = math.ceil(len(names) / self._columns)
         self._step_x = self._name_width + self.images_of_each * (self._width + _GAP) + _GUTTER
         self._step_y = max(self._height + _GAP, 34)
 
@@ -107,22 +95,22 @@ class _Layout:
         top, left = self._corner(label)
         middle = top + self._height / 2
         page.text(left, middle - 7, name, size=_SIZE)
-        told = f"{count:,} image{'s' if count != 1 else ''}" if count else "no images"
-        page.text(left, middle + 7, told, size=7, color=GREY)
+        images = f"{count:,} image{'s' if count != 1 else ''}" if count else "no images"
+        page.text(left, middle + 7, images, size=7, color=GREY)
 
     def paste(self, pixels: Pixels, label: int, images: Sequence[npt.NDArray[Any]]) -> None:
         top, left = self._corner(label)
-        for place, tile in enumerate(Tiles.of(images, self._box).images if images else ()):
-            paste_tile(pixels, tile, top, left + self._name_width + place * (self._width + _GAP))
+        for number, tile in enumerate(make_tiles(images, self._box)):
+            paste_tile(pixels, tile, top, left + self._name_width + number * (self._width + _GAP))
 
     def _corner(self, label: int) -> tuple[int, int]:
-        """Row and column of the page at which a class begins."""
+        """Return the row and column of the page where a class begins."""
         column, row = divmod(label, self._rows)
         return HEADER + 6 + row * self._step_y, MARGIN + column * self._step_x
 
 
 def _arrangement(classes: int) -> tuple[int, int, int]:
-    """How many classes stand beside each other, pixels of an image, images of a class."""
+    """Return the number of columns, the pixels of an image, and the images of each class."""
     if classes <= 4:
         return 1, 128, 8
     if classes <= 12:
@@ -134,5 +122,5 @@ def _subtitle(labels: npt.NDArray[Any], shape: tuple[int, ...], classes: int, no
     color = "colour" if shape[2] >= 3 else "grey"
     text = f"{len(labels):,} images of {shape[0]}×{shape[1]} pixels, {color}; {classes:,} classes"
     if classes > AT_MOST:
-        text += f", of which the first {AT_MOST} are shown"
+        text += f", the first {AT_MOST} shown"
     return f"{text}; {note}" if note else text

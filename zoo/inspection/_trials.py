@@ -17,8 +17,8 @@ from zoo.events import EpochEnd
 from zoo.inspection import _network
 from zoo.inspection._network import LayerTable
 from zoo.inspection._picture import Picture, checked_output, image_of, written
-from zoo.models.recorded import call_on_model, find_run, validation_data
-from zoo.record import STATE_DIR, Run, load_runs, pick_runs, rank_runs, read_predictions
+from zoo.models.recorded import call_on_model, current_runs, find_run, validation_data
+from zoo.record import STATE_DIR, Run, pick_runs, rank_runs, read_predictions
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
 
@@ -49,10 +49,10 @@ def curves(
         ZooError: something a person can put right.
     """
     if run is not None or len(trials) == 1:
-        return _curves_of_one(find_run(study, trials[0] if trials else None, run), output)
+        return _curves_of_one(find_run(study, trials[0] if trials else None, run, PlainDisplay()), output)
     if study is None:
         raise StudyError("Name a study, or the folder of a run with --run FOLDER.")
-    runs = load_runs(study)
+    runs = current_runs(study, PlainDisplay())
     study = runs[0].study  # which may have been given by its file
     chosen = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
     others = [] if trials else [one for one in runs if one not in chosen]
@@ -122,9 +122,10 @@ def confusion(
     Raises:
         ZooError: something a person can put right.
     """
-    found = find_run(study, trial, run)
+    display = display or PlainDisplay()
+    found = find_run(study, trial, run, display)
     path = checked_output(output, found.directory.figures_dir / "confusion_matrix.png")
-    split, names, predicted = _predicted(found, display or PlainDisplay())
+    split, names, predicted = _predicted(found, display)
     return written(
         lambda path: figures.confusion_matrix(
             split.labels, predicted.argmax(axis=1), names, path, title=found.title
@@ -148,9 +149,10 @@ def mistakes(
     Raises:
         ZooError: something a person can put right.
     """
-    found = find_run(study, trial, run)
+    display = display or PlainDisplay()
+    found = find_run(study, trial, run, display)
     path = checked_output(output, found.directory.figures_dir / "mistakes.png")
-    split, names, predicted = _predicted(found, display or PlainDisplay())
+    split, names, predicted = _predicted(found, display)
     return written(
         lambda path: figures.mistakes(split.images, split.labels, predicted, names, path, title=found.title),
         path,
@@ -176,10 +178,11 @@ def predictions(
     Raises:
         ZooError: something a person can put right.
     """
-    found = find_run(study, trial, run)
+    display = display or PlainDisplay()
+    found = find_run(study, trial, run, display)
     name = f"predictions-{'-'.join(map(str, images))}.png" if images else "predictions.png"
     path = checked_output(output, found.directory.figures_dir / name)
-    split, names, predicted = _predicted(found, display or PlainDisplay())
+    split, names, predicted = _predicted(found, display)
     for number in images:
         image_of(split.images, number, _WHERE)
     return written(
@@ -211,11 +214,11 @@ def features(
     Raises:
         ZooError: something a person can put right.
     """
-    found = find_run(study, trial, run)
+    display = display or PlainDisplay()
+    found = find_run(study, trial, run, display)
     of_layer = "" if layer is None else f"{layer.replace('/', '-')}-"
     path = checked_output(output, found.directory.figures_dir / f"features-{of_layer}{image}.png")
     found.check_complete()
-    display = display or PlainDisplay()
     start_loading_keras()
     split, names = validation_data(found, display)
     pixels = image_of(split.images, image, _WHERE)
@@ -244,9 +247,10 @@ def filters(
     Raises:
         ZooError: something a person can put right.
     """
-    found = find_run(study, trial, run)
+    display = display or PlainDisplay()
+    found = find_run(study, trial, run, display)
     path = checked_output(output, found.directory.figures_dir / "filters.png")
-    layer, kernel = _ask(_network.first_filters, found, display or PlainDisplay())
+    layer, kernel = _ask(_network.first_filters, found, display)
     return written(lambda path: figures.filters(kernel, path, title=found.title, layer=layer), path)
 
 
@@ -264,9 +268,9 @@ def layers(
     Raises:
         ZooError: something a person can put right.
     """
-    found = find_run(study, trial, run)
-    found.check_complete()
     display = display or PlainDisplay()
+    found = find_run(study, trial, run, display)
+    found.check_complete()
     start_loading_keras()
     split, _ = validation_data(found, display)
     table: LayerTable = _ask(_network.layer_table, found, display, image_of(split.images, 0, _WHERE))

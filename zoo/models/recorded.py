@@ -18,9 +18,22 @@ from zoo.training.saved import other_versions
 from zoo.training.worker import call_in_worker
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
+from zoo.tuning.lifecycle import refresh_deleted
 
 
-def find_run(study: str | None, trial: int | None, run: str | os.PathLike[str] | None) -> Run:
+def current_runs(study: str, display: Display) -> list[Run]:
+    """Return the recorded trials of a study, by number, without those that were deleted here or in MLflow.
+
+    Raises:
+        StudyError: there is none.
+    """
+    refresh_deleted(study, display.problem)
+    return load_runs(study)
+
+
+def find_run(
+    study: str | None, trial: int | None, run: str | os.PathLike[str] | None, display: Display
+) -> Run:
     """Return a trial by study and number, the best trial of a study, or the run in a folder.
 
     Raises:
@@ -32,7 +45,7 @@ def find_run(study: str | None, trial: int | None, run: str | os.PathLike[str] |
         return run_in(Path(run))
     if study is None:
         raise StudyError("Name a study, or the folder of a run with --run FOLDER.")
-    runs = load_runs(study)
+    runs = current_runs(study, display)
     return best_run(runs) if trial is None else pick_runs([trial], runs)[0]
 
 

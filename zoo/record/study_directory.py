@@ -24,7 +24,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from zoo.errors import StudyError, ZooError
+from zoo.errors import StudyError, ZooError, redact_password
 from zoo.files import write_atomically
 from zoo.record.trial_directory import MLflowRun, StandaloneDirectory, TrialDirectory, read_json
 from zoo.study import Objective
@@ -122,8 +122,12 @@ class StudyDirectory:
             return (self.path / "uid").read_text(encoding="utf-8").strip() or None
         return None
 
-    def assign(self, uid: str, objectives: Sequence[Objective]) -> None:
-        """Make this the directory of the study `uid`; trials of an earlier study are moved aside."""
+    def assign(self, uid: str, objectives: Sequence[Objective], storage: str | None = None) -> None:
+        """Make this the directory of the study `uid`; trials of an earlier study are moved aside.
+
+        Args:
+            storage: URL of the Optuna storage, if it is not the default one. A password is not kept.
+        """
         before = self.uid()
         if before not in (None, uid):
             if self.trials_dir.exists():
@@ -132,6 +136,16 @@ class StudyDirectory:
         write_atomically(self.path / "uid", uid + "\n")
         document = json.dumps([asdict(objective) for objective in objectives])
         write_atomically(self.path / "objectives.json", document + "\n")
+        if storage is None:
+            (self.path / "storage").unlink(missing_ok=True)
+        else:
+            write_atomically(self.path / "storage", redact_password(storage) + "\n")
+
+    def storage(self) -> str | None:
+        """Return the URL of the Optuna storage, without its password; None for the default one."""
+        with suppress(OSError):
+            return (self.path / "storage").read_text(encoding="utf-8").strip() or None
+        return None
 
     def objectives(self) -> list[Objective]:
         """Return what the trials are ranked by, the first objective first; [] before the first trial."""

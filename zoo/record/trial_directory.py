@@ -16,14 +16,14 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError
 from zoo.events import EpochEnd, Event, EventLog, Finished, Scored
 from zoo.files import write_atomically
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class TrialDirectory:
@@ -131,6 +131,8 @@ def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     Raises:
         DataError: the file cannot be read.
     """
+    import numpy as np
+
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return arrays["labels"], arrays["probabilities"]

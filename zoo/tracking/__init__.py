@@ -13,11 +13,11 @@ from zoo.tracking._lifecycle import (
     delete_study,
     delete_trials,
     deleted_trials,
+    recorded_trials,
     rename_study,
     restore_trials,
 )
 from zoo.tracking._models import fetch_model, fetch_model_file
-from zoo.tracking._names import trial_uid
 from zoo.tracking._reader import ended_runs, model_address, study_page
 from zoo.tracking._store import Store, TrackingError
 from zoo.tracking._ui import free_port, ui_address, ui_answers, ui_command, ui_environment
@@ -44,11 +44,11 @@ __all__ = [
     "leaderboard",
     "model_address",
     "preload",
+    "recorded_trials",
     "rename_study",
     "restore_trials",
     "study_page",
     "tracking_uri",
-    "trial_uid",
     "ui_address",
     "ui_answers",
     "ui_command",

@@ -2,11 +2,12 @@
 
 A run that is deleted in MLflow, by zoo or in MLflow's user interface, stays in the store but counts as
 absent: tables, models and the next `zoo tune` leave it out until it is restored.
+
+Each function raises TrackingError if MLflow does not answer, or refuses a request.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -16,31 +17,32 @@ from zoo.tracking._store import Store, TrackingError, is_active, pages
 
 
 def deleted_trials(store: Store, study: str, study_uid: str) -> set[int]:
-    """Return the numbers of a study's trials whose run is deleted in MLflow.
+    """Return the numbers of a study's trials whose run is deleted in MLflow."""
+    with store.requests():
+        runs_by_trial = _runs_by_trial(store, study, study_uid)
+    return {number for number, runs in runs_by_trial.items() if not any(map(is_active, runs))}
+
+
+def recorded_trials(store: Store, study: str, study_uid: str) -> set[int]:
+    """Return the numbers of a study's trials whose run is in MLflow and not deleted.
 
     Raises:
         TrackingError: MLflow does not answer.
     """
     with store.requests():
-        return {
-            number
-            for number, runs in _runs_by_trial(store, study, study_uid).items()
-            if not any(map(is_active, runs))
-        }
+        runs_by_trial = _runs_by_trial(store, study, study_uid)
+    return {number for number, runs in runs_by_trial.items() if any(map(is_active, runs))}
 
 
 def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
     """Delete the runs of trials in MLflow; trials that MLflow does not have are ignored.
 
     If the champion is among them, the study's run no longer names a champion.
-
-    Raises:
-        TrackingError: MLflow does not answer, or refuses it.
     """
     with store.requests():
         runs_by_trial = _runs_by_trial(store, study, study_uid)
         for number in numbers:
-            for run in filter(is_active, runs_by_trial[number]):
+            for run in filter(is_active, runs_by_trial.get(number, [])):
                 store.client.delete_run(run.info.run_id)
         parent = store.find_study_run(study, study_uid)
         if parent is not None and parent.data.tags.get(names.CHAMPION) in map(str, numbers):
@@ -48,15 +50,11 @@ def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[
 
 
 def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
-    """Restore the runs of trials that are deleted in MLflow; other trials are ignored.
-
-    Raises:
-        TrackingError: MLflow does not answer, or refuses it.
-    """
+    """Restore the runs of trials that are deleted in MLflow; other trials are ignored."""
     with store.requests():
         runs_by_trial = _runs_by_trial(store, study, study_uid)
         for number in numbers:
-            runs = runs_by_trial[number]
+            runs = runs_by_trial.get(number, [])
             if runs and not any(map(is_active, runs)):
                 run_id = max(runs, key=lambda run: run.info.start_time).info.run_id
                 store.client.restore_run(run_id)
@@ -69,9 +67,6 @@ def delete_study(store: Store, study: str) -> bool:
 
     The experiment is renamed first, since MLflow does not give the name of a deleted experiment to a new
     one. `mlflow experiments restore` brings it back, with its new name `STUDY (deleted DATE TIME)`.
-
-    Raises:
-        TrackingError: MLflow does not answer, or refuses it.
     """
     with store.requests():
         experiment_id = store.experiment_id(study)
@@ -90,7 +85,7 @@ def rename_study(store: Store, old: str, new: str) -> bool:
     this is interrupted, calling it again completes it.
 
     Raises:
-        TrackingError: there is an experiment `new`, or MLflow does not answer or refuses it.
+        TrackingError: there is an experiment `new`.
     """
     with store.requests():
         experiment_id = store.experiment_id(old)
@@ -104,9 +99,8 @@ def rename_study(store: Store, old: str, new: str) -> bool:
                 client.update_run(run.info.run_id, name=new)
         for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
             client.set_logged_model_tags(model.model_id, {names.STUDY: new})
-        client.rename_experiment(
-            experiment_id, new
-        )  # last, so that the study is found under `old` until then
+        # Last, so that an interrupted call finds the study under `old` again.
+        client.rename_experiment(experiment_id, new)
         return True
 
 
@@ -121,10 +115,10 @@ def _check_is_free(store: Store, name: str) -> None:
 
 def _runs_by_trial(store: Store, study: str, study_uid: str) -> dict[int, list[Any]]:
     """Return the runs of each trial, deleted or not; at most one of a trial is not deleted."""
-    runs: dict[int, list[Any]] = defaultdict(list)
+    runs: dict[int, list[Any]] = {}
     experiment_id = store.experiment_id(study)
     if experiment_id is not None:
         for run in store.runs(experiment_id, f"tags.`{names.KIND}` = 'trial'", deleted=True):
             if names.belongs_to(run.data.tags.get(names.UID, ""), study_uid):
-                runs[int(run.data.tags[names.TRIAL])].append(run)
+                runs.setdefault(int(run.data.tags[names.TRIAL]), []).append(run)
     return runs

@@ -108,7 +108,7 @@ def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
     if not models:
         raise TrackingError(
             f"Neither the trial directory nor MLflow at {store.address} has the model; "
-            f"`zoo train --study {study} --trial {uid.rpartition('-')[2]}` trains it again."
+            f"`zoo train {study} --trial {uid.rpartition('-')[2]}` trains it again."
         )
     from mlflow.artifacts import download_artifacts
 

@@ -35,14 +35,6 @@ _NOT_PARAMETERS = ("digest", "plugins")  # these are tags
 _MAX_TAG_LENGTH = 4000  # characters; MLflow keeps 8000
 
 
-def trial_uid(study_uid: str, trial: int) -> str:
-    """Return the `zoo.uid` of a trial's run.
-
-    A study that starts again after its state was removed has a new `study_uid`, so its runs are new too.
-    """
-    return f"{study_uid}-{trial}"
-
-
 def belongs_to(uid: str, study_uid: str) -> bool:
     """Return True if `uid` is the `zoo.uid` of a trial of the study `study_uid`."""
     return uid.rpartition("-")[0] == study_uid

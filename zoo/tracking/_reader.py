@@ -27,7 +27,7 @@ def find_study(study: str, store: Store) -> tuple[str, Any]:
         hint = did_you_mean(study, others) if others else ""
         raise TrackingError(
             f"MLflow has no trials of a study named '{study}' in {store.address}; "
-            f"`zoo tune --study {study}` runs some. {hint}".rstrip()
+            f"`zoo tune {study}` runs some. {hint}".rstrip()
         )
     return experiment_id, max(runs, key=lambda run: run.info.start_time)
 

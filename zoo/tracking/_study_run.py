@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.events import Finished, Scored
+from zoo.record import trial_uid
 from zoo.tracking import _names as names
 from zoo.tracking._facts import StudyFacts
 from zoo.tracking._points import points
@@ -100,7 +101,7 @@ class StudyRun:
             figure: an image of the front, to upload.
         """
         client = self._store.client
-        front = {names.trial_uid(self._facts.uid, number) for number in numbers}
+        front = {trial_uid(self._facts.uid, number) for number in numbers}
         for run in self._store.runs(self._experiment_id, f"tags.`{names.PARENT}` = '{self.run_id}'"):
             is_tagged, is_on_front = names.FRONT in run.data.tags, run.data.tags.get(names.UID) in front
             if is_on_front and not is_tagged:

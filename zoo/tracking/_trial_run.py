@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.events import EpochEnd, Finished, Scored, Started
+from zoo.record import trial_uid
 from zoo.tracking import _names as names
 from zoo.tracking._facts import StudyFacts
 from zoo.tracking._model_folder import ModelFacts
@@ -139,25 +140,15 @@ class TrialRun:
             ModelFacts(facts.image_shape, facts.num_classes, run.data.tags.get(names.BACKEND, "")),
             name=run.info.run_name,
             step=step,
-            metrics=[*self._points_of_epoch(run, fold, step), *results],
+            metrics=[*self._epochs.get((int(fold or 1), step), []), *results],
             tags={
                 names.STUDY: facts.name,
                 names.TRIAL: str(self.number),
-                names.UID: names.trial_uid(facts.uid, self.number),
+                names.UID: trial_uid(facts.uid, self.number),
                 names.DIGEST: run.data.tags.get(names.DIGEST, ""),
                 **({} if fold is None else {names.FOLD: str(int(fold))}),
             },
         )
-
-    def _points_of_epoch(self, run: Any, fold: float | None, epoch: int) -> list[Metric]:
-        """Return the points of an epoch: from memory, or from MLflow if another process logged them."""
-        key = (int(fold or 1), epoch)
-        if key in self._epochs:
-            return self._epochs[key]
-        prefix = "" if fold is None else names.fold_metric(int(fold), "")
-        metrics = [name for name in run.data.metrics if name.startswith(prefix)]
-        histories = (self._client.get_metric_history(self.run_id, name) for name in metrics)
-        return [point for history in histories for point in history if point.step == epoch]
 
     def end(self, run: Any, event: Finished, problem: str) -> None:
         """Tag the run with the trial's final state, then end it.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
+from zoo.record import trial_uid
 from zoo.tracking import _names as names
 from zoo.tracking._facts import StudyFacts, common_tags
 from zoo.tracking._points import score_points
@@ -147,7 +148,7 @@ class StudyTracker:
         )
 
     def _uid(self, number: int) -> str:
-        return names.trial_uid(self.facts.uid, number)
+        return trial_uid(self.facts.uid, number)
 
     def _is_deleted(self, trial: TrialRun) -> bool:
         try:

@@ -45,7 +45,7 @@ def quiet() -> None:
 
 @contextlib.contextmanager
 def muted() -> Iterator[None]:
-    """Discard what is written to stderr: backends write from native code, whatever the logging level."""
+    """Discard what is written to stderr: backends write there from native code, at any logging level."""
     quiet()
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -24,7 +24,7 @@ OnProgress = Callable[[int, float], None]
 class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
     """Early stopping that restores the weights of the best epoch of all phases."""
 
-    best_epoch = 0
+    best_epoch = 0  # Keras sets it only when a training begins
 
     def __init__(self, objective: str, direction: str, patience: int) -> None:
         mode = {"maximize": "max", "minimize": "min"}[direction]

@@ -26,6 +26,10 @@ class TooLarge(ZooError):
         self.num_parameters = num_parameters
 
 
+class PluginFault(PluginError):
+    """An error in the code of a plugin, or a breach of its contract; names the plugin and its version."""
+
+
 @contextmanager
 def blame(component: Component) -> Iterator[None]:
     """Name the plugin of `component` in any error of the block.
@@ -34,16 +38,16 @@ def blame(component: Component) -> Iterator[None]:
     those for lack of memory.
 
     Raises:
-        PluginError: the plugin broke the contract, or raised an error of its own.
+        PluginFault: the plugin broke the contract, or raised an error of its own.
     """
     try:
         yield
     except PluginError as error:
-        raise PluginError(f"{_subject(component)}: {error}") from error
+        raise PluginFault(f"{_subject(component)}: {error}") from error
     except (Exception, SystemExit) as error:
         if isinstance(error, ZooError) or _is_out_of_memory(error):
             raise
-        raise _plugin_error(component, error) from error
+        raise _fault(component, error) from error
 
 
 @contextmanager
@@ -56,7 +60,7 @@ def blame_by_location(*components: Component) -> Iterator[None]:
     except Exception as error:
         for component in components:
             if _location(error, component) and not _is_out_of_memory(error):
-                raise _plugin_error(component, error) from error
+                raise _fault(component, error) from error
         raise
 
 
@@ -69,10 +73,10 @@ def describe_error(error: BaseException) -> str:
     return text if isinstance(error, ZooError) else f"{type(error).__name__}: {text}"
 
 
-def _plugin_error(component: Component, error: BaseException) -> PluginError:
+def _fault(component: Component, error: BaseException) -> PluginFault:
     location = _location(error, component)
     place = f", at {location}" if location else ""
-    return PluginError(f"{_subject(component)} raised {describe_error(error)}{place}")
+    return PluginFault(f"{_subject(component)} raised {describe_error(error)}{place}")
 
 
 def _subject(component: Component) -> str:

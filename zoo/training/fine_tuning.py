@@ -33,14 +33,14 @@ def last_frozen(model: keras.Model, count: int) -> list[Any]:
             f"fine_tune_layers = {count}, but no layer of this network is frozen; expected an architecture "
             "with a frozen base, such as 'pretrained' with its weights, or fine_tune_layers = 0."
         )
-    chosen = [layer for layer, learns in list(zip(frozen, can_learn, strict=True))[-count:] if learns]
-    if not chosen:
+    layers = [layer for layer, learns in list(zip(frozen, can_learn, strict=True))[-count:] if learns]
+    if not layers:
         num_needed = can_learn[::-1].index(True) + 1
         raise InvalidParameters(
-            f"fine_tune_layers = {count}, but the last {num_needed - 1} frozen layers have no weights to "
+            f"fine_tune_layers = {count}, but none of these frozen layers has weights to "
             f"train; expected at least {num_needed}."
         )
-    return chosen
+    return layers
 
 
 def unfreeze(model: keras.Model, layers: Sequence[Any]) -> None:

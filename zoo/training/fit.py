@@ -64,7 +64,7 @@ def fit(
     from zoo.training.callbacks import BestEpoch, Reporter
 
     to_unfreeze = last_frozen(model, fine_tune_layers) if fine_tune_layers else []
-    # The job has seeded NumPy with the trial's seed, which so decides the order of the images.
+    # NumPy is seeded with the seed of the trial, so the order of the images depends on that.
     batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
     unseen = Batches(validation, max(batch_size, 256))
     phases = _Phases(model, batches, unseen, optimizer, momentum, weight_decay, schedule)

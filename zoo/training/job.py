@@ -25,7 +25,7 @@ from zoo.errors import InvalidParameters, one_line
 from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
 from zoo.training.components import Components
-from zoo.training.faults import NotFinite, TooLarge, blame_by_location, describe_error
+from zoo.training.faults import NotFinite, PluginFault, TooLarge, blame_by_location, describe_error
 from zoo.training.fit import fit, training_space
 from zoo.training.model import assemble, latency_ms, predict, summary
 from zoo.training.results import FoldResult, best_fold, collect_predictions, summarize
@@ -54,19 +54,19 @@ def run_trial(
     try:
         finished = _Job(config, cache, folder, send, receive_answer).run()
     except TooLarge as error:
-        finished = _finished("pruned", str(error), {"parameters": error.num_parameters})
+        finished = _finished("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
         finished = _finished("pruned", f"impossible parameters: {one_line(error)}")
     except NotFinite as error:
         finished = _finished("failed", str(error))
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
-        finished = _finished("failed", describe_error(error))
+        finished = _finished("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
     send(finished)
 
 
-def _finished(state: str, reason: str = "", summary: Mapping[str, float] | None = None) -> Finished:
-    return Finished(time.time(), state, reason, summary or {})
+def _finished(state: str, reason: str = "", **fields: Any) -> Finished:
+    return Finished(time.time(), state, reason, **fields)
 
 
 class _Job:
@@ -95,16 +95,16 @@ class _Job:
         for number in range(1, self._config.folds + 1):
             self._folds.append(self._train_fold(number))
             if self._is_pruned:
-                return _finished("pruned", self._describe_pruning(), self._summarize())
+                return _finished("pruned", self._describe_pruning(), summary=self._summarize())
             if self._config.folds > 1 and best_fold(self._folds, self._config) == number:
                 best_weights = self._classifier.get_weights()
         if best_weights is not None:
             self._classifier.set_weights(best_weights)
-        summary = self._summarize()
+        results = self._summarize()
         if "latency_ms" in self._config.measures:
-            summary["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
+            results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
         self._save()
-        return _finished("complete", summary=summary)
+        return _finished("complete", summary=results)
 
     def _train_fold(self, number: int) -> FoldResult:
         """Train a new network on all folds except `number` (from 1), and validate it on that fold."""

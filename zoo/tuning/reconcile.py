@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from zoo.events import Finished
-from zoo.tracking import deleted_trials, ended_runs
+from zoo.tracking import ended_runs
 from zoo.tuning.interrupts import Interrupts
+from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
 from zoo.tuning.search import OptunaSearch
@@ -26,9 +27,10 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord, inte
     numbers = study.directory.numbers()
     if not numbers:
         return
-    exclude_deleted(study, search)
-    in_mlflow = ended_runs(study.definition.name, search.uid(), study.mlflow.store())
-    deleted = study.directory.deleted()
+    store = study.mlflow.store()
+    deleted = update_deleted(study.directory, store, study.display.problem)
+    search.exclude(deleted)
+    in_mlflow = ended_runs(study.definition.name, search.uid(), store)
     for number in numbers:
         trial = study.directory.trial(number)
         if number in deleted:
@@ -55,22 +57,6 @@ def settle_abandoned(study: OpenStudy, search: OptunaSearch) -> list[int]:
             retried.append(number)
         search.tell(number, event)
     return retried
-
-
-def exclude_deleted(study: OpenStudy, search: OptunaSearch) -> None:
-    """Exclude the trials whose runs were deleted in MLflow, and report those that are new."""
-    directory = study.directory
-    before = directory.deleted()
-    deleted = deleted_trials(study.mlflow.store(), study.definition.name, search.uid())
-    if deleted - before:
-        listed = ", ".join(map(str, sorted(deleted - before)))
-        study.display.problem(
-            f"trial {listed} was deleted in MLflow and is excluded; "
-            f"`zoo delete {study.definition.name} --trial N --restore` restores it"
-        )
-    if deleted != before:
-        directory.set_deleted(deleted)
-    search.exclude(deleted)
 
 
 def reconcile_standalone_runs(study: OpenStudy, interrupts: Interrupts) -> None:

@@ -82,7 +82,7 @@ class OptunaSearch:
         self._live: dict[int, optuna.Trial] = {}
         self._best_values: dict[int, dict[int, float]] = {}  # trial number -> fold -> best value so far
         self._deleted = directory.deleted()
-        self._storage = _open_storage(storage, directory.path.parent)
+        self._storage = open_storage(storage, directory.path.parent)
         self._study = self._create_study()
         self._check_is_own(storage)
         self._check_same(manifest, accept_versions)
@@ -293,7 +293,7 @@ class OptunaSearch:
         return next(point for point in self._grid if _key(point) not in used)
 
 
-def _open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
+def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
     """Open the storage and make its tables if needed, one process at a time: Optuna's own check is a race.
 
     Raises:

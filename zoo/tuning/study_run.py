@@ -105,7 +105,7 @@ def _open_search(study: OpenStudy, storage: str | None, accept_versions: bool) -
         directory=study.directory,
         accept_versions=accept_versions,
     )
-    study.directory.assign(search.uid(), study.definition.objectives)
+    study.directory.assign(search.uid(), study.definition.objectives, storage)
     return search
 
 

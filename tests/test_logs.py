@@ -1,0 +1,176 @@
+"""Records and warnings of other libraries go to the log file; the user's own logging stays as it is."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from zoo.logs import library_logs
+
+LIBRARIES = ("absl", "alembic", "keras", "matplotlib", "mlflow", "optuna", "sqlalchemy", "tensorflow")
+
+
+@pytest.fixture
+def log_path(tmp_path):
+    return tmp_path / "study" / "zoo.log"
+
+
+@pytest.fixture
+def logger():
+    """logger("optuna") -> a logger with a handler that writes to stderr, removed after the test."""
+    added = []
+
+    def make(name, *, propagate=False):
+        found, handler = logging.getLogger(name), logging.StreamHandler(sys.stderr)
+        added.append((found, handler, found.propagate))
+        found.addHandler(handler)
+        found.propagate = propagate
+        return found
+
+    yield make
+    for found, handler, propagate in added:
+        found.removeHandler(handler)
+        found.propagate = propagate
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_library_with_own_handler_writes_to_the_file(name, logger, log_path, capsys):
+    found = logger(name)
+    with library_logs(log_path):
+        found.error("from %s itself", name)
+        logging.getLogger(f"{name}.part").error("from its module")
+    assert capsys.readouterr() == ("", "")
+    assert f"ERROR {name}: from {name} itself" in log_path.read_text()
+    assert f"ERROR {name}.part: from its module" in log_path.read_text()
+    found.error("after the block")
+    assert capsys.readouterr().err == "after the block\n"
+    assert "after" not in log_path.read_text()
+
+
+def test_handler_added_inside_the_block_is_not_used(logger, log_path, capsys):
+    with library_logs(log_path):
+        logger("optuna").error("imported just now")
+    assert capsys.readouterr().err == ""
+    assert "imported just now" in log_path.read_text()
+
+
+def test_logger_without_handler_writes_to_the_file(log_path, capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own
+    with library_logs(log_path):
+        logging.getLogger("some_library").warning("careful")
+    assert capsys.readouterr().err == ""
+    assert "WARNING some_library: careful" in log_path.read_text()
+
+
+def test_users_handlers_work_inside_the_block(logger, log_path, capsys):
+    own = logger("my_notebook")
+    with library_logs(log_path):
+        own.warning("mine")
+    assert capsys.readouterr().err == "mine\n"
+    assert not log_path.exists()
+
+
+def test_users_root_handler_works_and_gets_no_library_record(logger, log_path, capsys):
+    root = logger("root", propagate=True)  # the root logger by its name
+    handlers = list(root.handlers)
+    with library_logs(log_path):
+        logging.getLogger("my_notebook").warning("mine")
+        logging.getLogger("matplotlib.font_manager").warning("findfont: no bold")
+    assert capsys.readouterr().err == "mine\n"
+    assert "findfont" in log_path.read_text()
+    assert root.handlers == handlers
+
+
+def test_levels_of_the_loggers_count(log_path, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("mlflow"), "level", logging.ERROR)
+    with library_logs(log_path):
+        logging.getLogger("mlflow").warning("not wanted")
+    assert not log_path.exists()
+
+
+def test_warnings_go_to_the_file(log_path, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        before = warnings.showwarning
+        with library_logs(log_path):
+            warnings.warn("a default has changed", FutureWarning, stacklevel=1)
+        assert warnings.showwarning is before
+    assert capsys.readouterr().err == ""
+    assert "FutureWarning: a default has changed" in log_path.read_text()
+
+
+def test_captured_warnings_of_the_user_stay_captured(log_path):
+    logging.captureWarnings(True)
+    captured = warnings.showwarning
+    try:
+        with library_logs(log_path):
+            pass
+        assert warnings.showwarning is captured
+    finally:
+        logging.captureWarnings(False)
+
+
+def test_exception_restores_everything(log_path):
+    before = logging.Logger.callHandlers, warnings.showwarning
+    with pytest.raises(RuntimeError), library_logs(log_path):
+        raise RuntimeError
+    assert (logging.Logger.callHandlers, warnings.showwarning) == before
+
+
+def test_inner_block_writes_to_its_own_file(tmp_path, logger):
+    found = logger("optuna")
+    with library_logs(tmp_path / "outer.log"):
+        with library_logs(tmp_path / "inner.log"):
+            found.error("first")
+        found.error("second")
+    assert "first" in (tmp_path / "inner.log").read_text()
+    assert "second" not in (tmp_path / "inner.log").read_text()
+    assert "first" not in (tmp_path / "outer.log").read_text()
+    assert "second" in (tmp_path / "outer.log").read_text()
+
+
+def test_without_a_path_records_are_discarded(logger, tmp_path, capsys):
+    with library_logs(None):
+        logger("mlflow").error("lost")
+    assert capsys.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_is_appended_to(log_path, logger):
+    found = logger("mlflow")
+    for message in ("first", "second"):
+        with library_logs(log_path):
+            found.error(message)
+    assert len(log_path.read_text().splitlines()) == 2
+
+
+def test_real_libraries_write_nothing_to_the_terminal(log_path):
+    """Each is imported inside the block, sets up its logging as it likes, and logs an error."""
+    program = f"""
+import logging, sys, warnings
+from pathlib import Path
+from zoo.logs import library_logs
+with library_logs(Path({str(log_path)!r})):
+    import absl.logging, alembic.runtime.migration, matplotlib.font_manager, mlflow, optuna, sqlalchemy
+    absl.logging.error("absl speaks")
+    optuna.logging.get_logger("optuna.study").error("optuna speaks")
+    for name in ("mlflow.tracking", "alembic.runtime.migration", "sqlalchemy.pool"):
+        logging.getLogger(name).error(name + " speaks")
+    warnings.warn("python speaks")
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    text = log_path.read_text()
+    for name in (
+        "absl",
+        "optuna",
+        "mlflow.tracking",
+        "alembic.runtime.migration",
+        "python",
+        "sqlalchemy.pool",
+    ):
+        assert f"{name} speaks" in text

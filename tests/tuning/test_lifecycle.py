@@ -1,0 +1,183 @@
+"""Deleting, restoring and renaming studies, with a real MLflow store and a real Optuna storage."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from zoo.errors import StudyError
+from zoo.events import Finished
+from zoo.record import StudyDirectory, load_runs
+from zoo.tracking import StudyFacts, StudyTracker, TrackingError, compare, connect
+from zoo.tuning.lifecycle import (
+    delete_study,
+    delete_trials,
+    refresh_deleted,
+    rename_study,
+    restore_trials,
+)
+from zoo.tuning.search import OptunaSearch, default_storage
+
+VALUES = (0.5, 0.9, 0.7)
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """An MLflow database without runs; making its tables takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def study(define, tmp_path, monkeypatch, empty_store, empty_optuna):
+    """The study `example` with three complete trials, of which trial 1 is the best, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns" / "optuna.db").write_bytes(empty_optuna.read_bytes())
+    definition, directory = define(), StudyDirectory(tmp_path, "example")
+    directory.create()
+    manifest = {"dataset": {"digest": "d" * 64}}
+    search = OptunaSearch(definition, manifest, default_storage(tmp_path), directory=directory)
+    directory.assign(search.uid(), definition.objectives)
+    facts = StudyFacts(
+        name="example",
+        uid=search.uid(),
+        objectives=definition.objectives,
+        digest="d" * 64,
+        source="",
+        image_shape=(8, 8, 1),
+        num_classes=10,
+    )
+    tracker = StudyTracker(connect(), facts)
+    for value in VALUES:
+        trial = search.ask()
+        event = Finished(2.0, "complete", "", {"best_val_accuracy": value, "best_epoch": 1})
+        directory.trial(trial.number).create(trial.config.as_json())
+        directory.trial(trial.number).append(event)
+        search.tell(trial.number, event)
+        tracker.record(trial.number, trial.config.as_json(), [event], directory.trial(trial.number).path)
+    return directory
+
+
+def reopened(define, directory):
+    """The Optuna study, as the next `zoo tune` opens it."""
+    manifest = {"dataset": {"digest": "d" * 64}}
+    url = default_storage(directory.path.parents[2])
+    return OptunaSearch(define(name=directory.study), manifest, url, directory=directory)
+
+
+def trials_everywhere(define, directory):
+    """The trials that MLflow's table, the local record and Optuna have, each best first or by number."""
+    table = compare(directory.study)
+    assert table["trial"].iloc[0] == reopened(define, directory).best()[0]
+    numbers = sorted(table["trial"])
+    assert numbers == [run.number for run in load_runs(directory.study)]
+    assert numbers == sorted(reopened(define, directory).values())
+    return list(table["trial"])
+
+
+class TestTrials:
+    def test_deleted_trial_is_excluded_on_all_three_sides(self, study, define):
+        assert delete_trials("example", [1]) == "trial 1 of 'example' was deleted"
+        assert trials_everywhere(define, study) == [2, 0]
+
+    def test_restored_trial_is_back_on_all_three_sides(self, study, define):
+        delete_trials("example", [1, 2])
+        assert trials_everywhere(define, study) == [0]
+        assert restore_trials("example", [1, 2]) == "trials 1, 2 of 'example' were restored"
+        assert trials_everywhere(define, study) == [1, 2, 0]
+
+    def test_unknown_trial_is_refused(self, study):
+        with pytest.raises(StudyError, match=r"There is no trial 7 of 'example'\. Available: 0, 1, 2\."):
+            delete_trials("example", [0, 7])
+        assert study.deleted() == set()
+
+    def test_running_study_is_refused(self, study):
+        with study.locked(), pytest.raises(StudyError, match="is being run by process"):
+            delete_trials("example", [0])
+
+
+class TestTrialsDeletedInMLflow:
+    @pytest.fixture
+    def best_run(self, study):
+        """The id of the best trial's run, which is deleted in MLflow."""
+        run_id = compare("example")["run_id"].iloc[0]
+        connect().client.delete_run(run_id)
+        return run_id
+
+    def test_they_are_excluded_and_reported_once(self, study, define, best_run):
+        reports = []
+        refresh_deleted("example", reports.append)
+        (report,) = reports
+        assert report.startswith("trial 1 of 'example' was deleted in MLflow and will be excluded; ")
+        refresh_deleted("example", reports.append)
+        assert len(reports) == 1
+        assert trials_everywhere(define, study) == [2, 0]
+
+    def test_they_return_when_they_are_restored_in_mlflow(self, study, define, best_run):
+        refresh_deleted("example", lambda text: None)
+        connect().client.restore_run(best_run)
+        refresh_deleted("example", lambda text: None)
+        assert trials_everywhere(define, study) == [1, 2, 0]
+
+    def test_zoo_delete_restores_them(self, study, define, best_run):
+        refresh_deleted("example", lambda text: None)
+        restore_trials("example", [1])
+        assert trials_everywhere(define, study) == [1, 2, 0]
+
+    def test_unreachable_mlflow_is_reported(self, study, monkeypatch):
+        reports = []
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        refresh_deleted("example", reports.append)
+        (report,) = reports
+        assert report.endswith("Trials that were deleted in MLflow since then are not excluded.")
+
+
+def test_trial_that_mlflow_lacks_is_in_the_table(study, define):
+    """As after an outage of MLflow: the local record has it, so every command counts it."""
+    trial = study.trial(3)
+    trial.create(define().baseline("d" * 64, 0).as_json())
+    trial.append(Finished(2.0, "complete", "", {"best_val_accuracy": 0.95, "best_epoch": 1}))
+    trial.model_path.touch()
+    best = compare("example").iloc[0]
+    assert (best["trial"], best["run_id"], best["model"]) == (3, "", str(trial.model_path))
+    assert (best["best_val_accuracy"], best["training.optimizer"]) == (0.95, "adam")
+
+
+class TestStudy:
+    def test_deleted_study_is_gone(self, study):
+        assert delete_study("example") == "study 'example' deleted"
+        assert not study.path.exists()
+        assert optuna.get_all_study_names(default_storage(study.path.parents[2])) == []
+        with pytest.raises(TrackingError):
+            compare("example")
+        with pytest.raises(StudyError, match="No study 'example' is recorded"):
+            delete_study("example")
+
+    def test_name_of_a_deleted_study_is_free(self, study, define):
+        uid = study.uid()
+        delete_study("example")
+        directory = StudyDirectory(study.path.parents[2], "example")
+        directory.create()
+        assert reopened(define, directory).uid() != uid
+        connect().open_experiment("example")
+
+    def test_renamed_study_keeps_its_trials(self, study, define):
+        assert rename_study("example", "other") == "study 'example' renamed to 'other'"
+        renamed = StudyDirectory(study.path.parents[2], "other")
+        assert trials_everywhere(define, renamed) == [1, 2, 0]
+        assert optuna.get_all_study_names(default_storage(study.path.parents[2])) == ["other"]
+        assert not study.path.exists()
+
+    def test_taken_name_is_refused(self, study, tmp_path):
+        StudyDirectory(tmp_path, "other").create()
+        with pytest.raises(StudyError, match="There is a study 'other'"):
+            rename_study("example", "other")
+        assert study.path.exists()
+
+    def test_unknown_study_is_refused(self, study):
+        with pytest.raises(StudyError, match="Did you mean 'example'"):
+            rename_study("exampel", "other")
