@@ -126,3 +126,23 @@ def test_plugin_with_a_builtin_name_leaves_studies_ok(zoo_command, install_plugi
         "one of zoo's own; rename it.\n"
     )
     assert zoo_command("check", "mine", "--no-plugins", env={"PYTHONPATH": str(site)}).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("mine",), ("studies/mine.toml",)])
+def test_missing_data_file_is_a_problem(zoo_command, study, arguments):
+    dataset = 'dataset = { name = "csv_images", train = "nowhere.csv" }'
+    study("mine", GOOD.replace('dataset = "digits"', dataset))
+    run = zoo_command("check", *arguments)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: study 'mine': dataset 'csv_images': train = \"nowhere.csv\": there is no ")
+    assert "study mine" not in run.stdout
+
+
+def test_data_of_a_shipped_study_is_needed_only_if_named(zoo_command):
+    run = zoo_command("check")
+    assert run.returncode == 0
+    assert "study signs: ok (16 trials, tpe, data not found)" in run.stdout
+    run = zoo_command("check", "signs")
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: study 'signs': dataset 'csv_images': ")

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import io
 import sys
-import types
 
 import pytest
 from click.testing import CliRunner
 
-import zoo.tuning
 from zoo.cli import common, delete_command, rename_command
 from zoo.errors import ZooError
+from zoo.tuning import lifecycle
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """The calls of zoo.tuning.lifecycle; each returns its line."""
     calls = []
-    lifecycle = types.ModuleType("zoo.tuning.lifecycle")
 
     def replace(name, line):
-        setattr(lifecycle, name, lambda *arguments: calls.append((name, *arguments)) or line)
+        monkeypatch.setattr(lifecycle, name, lambda *arguments: calls.append((name, *arguments)) or line)
 
     replace("delete_study", "deleted the study")
     replace("delete_trials", "deleted 2 trials")
     replace("restore_trials", "restored 1 trial")
     replace("rename_study", "renamed the study")
-    monkeypatch.setitem(sys.modules, "zoo.tuning.lifecycle", lifecycle)
-    monkeypatch.setattr(zoo.tuning, "lifecycle", lifecycle, raising=False)
     return calls
 
 
@@ -98,6 +94,18 @@ def test_refused_deletion_is_exit_status_2(zoo_command):
     assert run.stderr == (
         "error: Deleting the study 'example' needs a confirmation; without a terminal, add --yes.\n"
     )
+
+
+def test_unknown_study_is_one_line(zoo_command):
+    for arguments in (
+        ["delete", "example", "--yes"],
+        ["delete", "example", "--trial", "1"],
+        ["rename", "a", "b"],
+    ):
+        run = zoo_command(*arguments)
+        assert (run.returncode, run.stdout) == (2, ""), arguments
+        (line,) = run.stderr.splitlines()
+        assert line.startswith("error: No study '")
 
 
 def test_study_is_renamed(calls):

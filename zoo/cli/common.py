@@ -17,6 +17,7 @@ import click
 from zoo.errors import StudyError, redact_password
 
 if TYPE_CHECKING:
+    from zoo.registry import Component, Plugin
     from zoo.tuning.display import Display
 
 Command = Callable[..., Any]
@@ -92,15 +93,25 @@ def _missing_study(argument: str, names: Iterable[str]) -> click.UsageError:
 
 
 run_option = click.option("--run", metavar="FOLDER", help="The folder of a run, such as zoo train prints.")
-set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a setting of the study file: --set training.epochs=3; may be repeated.",
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
+
+
+def set_option(help: str) -> Callable[[Command], Command]:
+    """Return the option `--set KEY=VALUE`; the command gets its values as `overrides`."""
+    return click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=help)
+
+
+study_setting_option = set_option(
+    "Override a setting of the study file: --set training.epochs=3; may be repeated."
+)
+
+
+def component_facts(component: Component | Plugin) -> dict[str, str]:
+    """Return what names a component, or a plugin, in the JSON output of several commands."""
+    kind = getattr(component, "kind", "plugin")
+    facts = {"kind": kind, "name": component.name}
+    return facts | {"distribution": component.distribution, "version": component.version}
 
 
 def image_shape(text: str) -> tuple[int, ...]:

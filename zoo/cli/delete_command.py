@@ -24,9 +24,10 @@ from zoo.errors import ZooError
 @click.option("--restore", is_flag=True, help="Restore the trials that --trial names.")
 @click.option("--yes", is_flag=True, help="Delete a whole study without asking.")
 def command(study: str | None, trials: tuple[int, ...], restore: bool, yes: bool) -> None:
-    """Delete STUDY, or some of its trials, in Optuna, in MLflow and in the local record.
+    """Delete STUDY with all its trials, or only the trials that --trial names.
 
-    A deleted trial is ignored by every command. It can be restored.
+    A deleted trial is excluded by every command until it is restored. A deleted study is removed from
+    Optuna and from the local record; its experiment in MLflow can be restored with MLflow's own commands.
 
     \b
     zoo delete mnist_cnn --trial 3
@@ -39,7 +40,7 @@ def command(study: str | None, trials: tuple[int, ...], restore: bool, yes: bool
         raise ZooError("--restore: name the trials to restore with --trial N")
     if not trials and not yes:
         _confirm(study)
-    from zoo.tuning import lifecycle  # type: ignore[attr-defined, unused-ignore]
+    from zoo.tuning import lifecycle
 
     name = shlex.quote(study)
     if not trials:

@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from zoo.cli import common
 from zoo.cli.common import Command
 from zoo.cli.group import Group
 from zoo.errors import ZooError
-
-if TYPE_CHECKING:
-    from zoo.inspection import Picture
 
 _output_option = click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="Path of the PNG to write."
@@ -31,13 +28,7 @@ def _dataset_options(command: Command) -> Command:
 
     @click.argument("dataset", required=False)
     @click.option("--study", metavar="STUDY", help="Use the dataset of this study.")
-    @click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="A parameter of the dataset: --set count=500. With a study, as for zoo tune. May be repeated.",
-    )
+    @common.set_option("A parameter of the dataset: --set count=500. With a study, as for zoo tune.")
     @_output_option
     @functools.wraps(command)
     def with_dataset(*, dataset: str | None, study: str | None, **values: Any) -> Any:
@@ -82,9 +73,7 @@ def command(context: click.Context) -> None:
 @_dataset_options
 def samples(**options: Any) -> None:
     """Draw some images of every class of DATASET, or of a study's dataset."""
-    from zoo import inspection
-
-    _print(inspection.samples(display=common.display(), **options))
+    _draw("samples", display=common.display(), **options)
     arguments = [options["dataset"] or options["study"]]
     for override in options["overrides"]:
         # With a study, --set may also change other settings than those of its dataset.
@@ -106,12 +95,10 @@ def augmentation(policy: str | None, **options: Any) -> None:
     the study's first policy other than `none`.
     """
     common.start_loading_keras()
-    from zoo import inspection
-
     if policy is not None and options["dataset"] is None and options["study"] is None and _is_study(policy):
         policy, options["study"] = None, policy
     policy = policy or _policy_of(options["study"])
-    _print(inspection.augmentation(policy, display=common.display(), **options))
+    _draw("augmentation", policy, display=common.display(), **options)
     common.print_next((f"zoo show {policy}", "the parameters that --set accepts, with their ranges"))
 
 
@@ -123,9 +110,7 @@ def kernels(**options: Any) -> None:
 
     Applies four classic kernels: smoothing, horizontal, vertical and all edges.
     """
-    from zoo import inspection
-
-    _print(inspection.kernels(display=common.display(), **options))
+    _draw("kernels", display=common.display(), **options)
     _print_next("filters STUDY", "the kernels that a trained network learned")
 
 
@@ -152,11 +137,9 @@ def curves(
     With one --trial, its training and validation curves; with several, their validation curves; without,
     the validation curves of all trials, the best in colour.
     """
-    from zoo import inspection
-
     if run is None:
         common.check_recorded(study, "STUDY or --run FOLDER")
-    _print(inspection.curves(study, *trials, run=run, top=top, output=output))
+    _draw("curves", study, *trials, run=run, top=top, output=output)
     if study is not None:
         common.print_next((f"zoo compare {shlex.quote(study)}", "parameters and results of these trials"))
     else:
@@ -168,10 +151,8 @@ def curves(
 @_output_option
 def confusion(**options: Any) -> None:
     """Draw the confusion matrix of a trial's model."""
-    from zoo import inspection
-
-    _print(inspection.confusion(display=common.display(), **options))
-    _print_next(f"mistakes {_same_run(options)}", "for every class, an image that was mistaken for it")
+    _draw("confusion", display=common.display(), **options)
+    _print_next(f"mistakes {_same_run(options)}", "one misclassified image of every class")
 
 
 @command.command("mistakes")
@@ -179,9 +160,7 @@ def confusion(**options: Any) -> None:
 @_output_option
 def mistakes(**options: Any) -> None:
     """Draw one mistake of every class, the most confident one."""
-    from zoo import inspection
-
-    _print(inspection.mistakes(display=common.display(), **options))
+    _draw("mistakes", display=common.display(), **options)
     _print_next(f"predictions {_same_run(options)}", "how certain the model is, also where it is right")
 
 
@@ -196,9 +175,7 @@ def predictions(**options: Any) -> None:
 
     By default six images at equal distances, and the six of which the model is least certain.
     """
-    from zoo import inspection
-
-    _print(inspection.predictions(display=common.display(), **options))
+    _draw("predictions", display=common.display(), **options)
     image = next(iter(options["images"]), 0)
     _print_next(f"features {_same_run(options)} --image {image}", "the feature maps of one image")
 
@@ -214,9 +191,7 @@ def features(**options: Any) -> None:
     With --layer up to 64 maps of that layer, else up to 12 of every convolution and pooling layer.
     """
     common.start_loading_keras()
-    from zoo import inspection
-
-    _print(inspection.features(display=common.display(), **options))
+    _draw("features", display=common.display(), **options)
     if options["layer"] is None:
         _print_next(f"layers {_same_run(options)}", "the names that --layer accepts")
     else:
@@ -229,9 +204,7 @@ def features(**options: Any) -> None:
 def filters(**options: Any) -> None:
     """Draw the filters that the first convolution learned."""
     common.start_loading_keras()
-    from zoo import inspection
-
-    _print(inspection.filters(display=common.display(), **options))
+    _draw("filters", display=common.display(), **options)
     _print_next(f"features {_same_run(options)}", "the feature maps of an image")
 
 
@@ -264,9 +237,11 @@ def _policy_of(study: str | None) -> str:
     raise ZooError(f"The study '{study}' has no augmentation; name a policy: `{again}`")
 
 
-def _print(picture: Picture) -> None:
-    """Print the path of `picture`, relative to the working folder if it lies below it."""
-    path = picture.path
+def _draw(name: str, *arguments: Any, **options: Any) -> None:
+    """Call `zoo.inspect.NAME`; print the path of the picture, relative if it is in the working folder."""
+    from zoo import inspection
+
+    path = getattr(inspection, name)(*arguments, **options).path
     click.echo(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
 
 

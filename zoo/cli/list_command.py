@@ -28,7 +28,8 @@ def command(kind: str | None, as_json: bool) -> None:
     components = [one for one in registry.entries() if kind in (None, f"{one.kind}s")]
     studies = known_studies(Path.cwd()) if kind in (None, "studies") else {}
     if as_json:
-        document = {"registered": [_facts(one) for one in components], "studies": list(studies)}
+        facts = [{**common.component_facts(one), "description": one.description} for one in components]
+        document = {"registered": facts, "studies": list(studies)}
         click.echo(json.dumps(document, indent=1))
     else:
         _print(components, studies)
@@ -59,9 +60,3 @@ def _description(path: Path) -> str:
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return first.lstrip("# ").rstrip() if first.startswith("#") else ""
-
-
-def _facts(component: Component) -> dict[str, str]:
-    return {
-        name: getattr(component, name) for name in ("kind", "name", "description", "distribution", "version")
-    }

@@ -22,6 +22,7 @@ from zoo.study import Objective
 from zoo.training import max_epochs
 from zoo.trial import TrialConfig
 from zoo.tuning.display import (
+    Best,
     Display,
     begin_text,
     config_text,
@@ -81,7 +82,7 @@ class LiveDisplay(Display):
         self._running: dict[int, _RunningTrial] = {}
         self._study, self._objective = "", ""
         self._done = self._total = 0
-        self._best: tuple[int, float] | None = None
+        self._best: Best = None
         self._start_time = time.monotonic()
         self._num_finished = 0  # by this display; `_done` also counts trials of earlier commands
         self._live = Live(
@@ -120,13 +121,7 @@ class LiveDisplay(Display):
         trial.curve.append(event.metrics[trial.config.objective])
 
     def finished(
-        self,
-        number: int,
-        state: str,
-        values: Mapping[str, float],
-        reason: str,
-        best: tuple[int, float] | None,
-        done: int,
+        self, number: int, state: str, values: Mapping[str, float], reason: str, best: Best, done: int
     ) -> None:
         trial = self._running.pop(number, None)
         self._done, self._best = done, best

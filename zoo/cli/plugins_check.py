@@ -26,13 +26,7 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
 @click.command("check")
 @click.argument("name")
 @click.option("--check", "checks", multiple=True, metavar="CHECK", help="Only this check; may be repeated.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Value of a parameter: --set weights=none; may be repeated.",
-)
+@common.set_option("Value of a parameter: --set weights=none; may be repeated.")
 @click.option(
     "--shape",
     "shapes",
@@ -55,7 +49,7 @@ def command(
     context: click.Context,
     name: str,
     checks: tuple[str, ...],
-    settings: tuple[str, ...],
+    overrides: tuple[str, ...],
     shapes: tuple[str, ...],
     classes: tuple[int, ...],
     needs_plugin: bool,
@@ -69,7 +63,7 @@ def command(
     """
     registry = Registry.load()
     components, left_out = _find(name, registry)
-    values = _values(settings, components)
+    values = _values(overrides, components)
     sizes = [common.image_shape(shape) for shape in shapes]
     options: dict[str, dict[str, Any]] = {"architecture": {}, "augmentation": {}, "dataset": {}}
     if sizes:
@@ -146,9 +140,7 @@ def _validate_checks(checks: Sequence[str], components: Sequence[Component]) -> 
 def _left_out_section(plugin: Plugin) -> Section:
     from zoo.testing._kit import Result
 
-    facts = {"kind": "plugin", "name": plugin.name}
-    facts |= {"distribution": plugin.distribution, "version": plugin.version}
-    return facts, [Result("registration", "failed", plugin.problem)]
+    return common.component_facts(plugin), [Result("registration", "failed", plugin.problem)]
 
 
 def _section(
@@ -157,8 +149,7 @@ def _section(
     from zoo.testing._kit import Result
     from zoo.testing._subjects import subject_of
 
-    facts = {"kind": component.kind, "name": component.name}
-    facts |= {"distribution": component.distribution, "version": component.version}
+    facts = common.component_facts(component)
     own = {name: value for name, value in values.items() if name in component.space}
     for name, parameter in component.space.items():
         if parameter.default is REQUIRED and name not in own:

@@ -20,7 +20,7 @@ def command(old: str, new: str) -> None:
     \b
     zoo rename mnist_cnn mnist_first
     """
-    from zoo.tuning import lifecycle  # type: ignore[attr-defined, unused-ignore]
+    from zoo.tuning import lifecycle
 
     click.echo(lifecycle.rename_study(old, new))
     common.print_next((f"zoo compare {shlex.quote(new)}", "the trials, best first"))

@@ -33,13 +33,7 @@ from zoo.study import StudyDefinition, find_study, known_studies, load_study, re
 @click.option(
     "--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Classes, for --layers."
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Value of a parameter, for --layers: --set dropout=0.5; may be repeated.",
-)
+@common.set_option("Value of a parameter, for --layers: --set dropout=0.5; may be repeated.")
 @common.json_option
 @click.pass_context
 def command(
@@ -206,11 +200,5 @@ def _next_step(component: Component, has_layers: bool) -> tuple[str, str]:
 
 
 def _facts(component: Component) -> dict[str, Any]:
-    return {
-        "kind": component.kind,
-        "name": component.name,
-        "description": component.description,
-        "distribution": component.distribution,
-        "version": component.version,
-        "parameters": component.space.as_json(),
-    }
+    facts = {**common.component_facts(component), "description": component.description}
+    return {**facts, "parameters": component.space.as_json()}

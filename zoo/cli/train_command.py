@@ -18,7 +18,7 @@ from zoo.cli import common
     metavar="N",
     help="Train trial N again, with the same parameters and seed, instead of the baseline.",
 )
-@common.set_option
+@common.study_setting_option
 @click.option("--name", metavar="NAME", help="The name under which the study is recorded.")
 @common.quiet_option
 def command(quiet: bool, **options: Any) -> None:

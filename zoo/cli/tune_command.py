@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
 @click.option("--pruner", metavar="NAME", help="median, hyperband or none; overrides the study's.")
-@common.set_option
+@common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")
 @click.option("--storage", metavar="URL", help="Optuna storage; mlruns/optuna.db by default.")
 @click.option(

@@ -12,6 +12,8 @@ from zoo.study import Objective, objectives_text
 from zoo.training import max_epochs
 from zoo.trial import TrialConfig
 
+Best = tuple[int, float] | None  # number of the best trial, and its value of the first objective
+
 _SLOW_EPOCH_S = 2.0
 
 
@@ -37,19 +39,13 @@ class Display:
     def epoch(self, number: int, event: EpochEnd) -> None: ...
 
     def finished(
-        self,
-        number: int,
-        state: str,
-        values: Mapping[str, float],
-        reason: str,
-        best: tuple[int, float] | None,
-        done: int,
+        self, number: int, state: str, values: Mapping[str, float], reason: str, best: Best, done: int
     ) -> None:
         """Show the end of a trial.
 
         Args:
             values: the objectives by metric; those that the trial did not reach are left out.
-            best: number of the best trial so far, and its value of the first objective.
+            best: the best trial so far.
             done: number of trials finished so far.
         """
 
@@ -105,13 +101,7 @@ class PlainDisplay(Display):
             )
 
     def finished(
-        self,
-        number: int,
-        state: str,
-        values: Mapping[str, float],
-        reason: str,
-        best: tuple[int, float] | None,
-        done: int,
+        self, number: int, state: str, values: Mapping[str, float], reason: str, best: Best, done: int
     ) -> None:
         seconds = time.monotonic() - self._start_times.pop(number, time.monotonic())
         results = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
