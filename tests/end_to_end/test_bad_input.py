@@ -241,7 +241,7 @@ class TestDebug:
 @pytest.mark.parametrize("command", ["tune", "train", "compare"])
 def test_every_command_says_what_it_needs(zoo, command):
     line = refused(zoo, command)
-    assert line.startswith("Missing option '--study'")
+    assert line.startswith("Missing argument STUD")
     assert f"zoo {command} --help" in line
 
 
