@@ -512,7 +512,7 @@ class TestOtherErrors:
     def test_missing_dataset_fails_the_trial(self, run, config):
         trial = run(replace(config, digest="0" * 64))
         assert trial.finished.state == "failed"
-        assert "There is no prepared dataset 000000000000" in trial.finished.reason
+        assert "The prepared dataset 000000000000 is not in" in trial.finished.reason
 
     def test_unknown_architecture_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("convnet")))
