@@ -1,4 +1,4 @@
-"""The datasets zoo ships: published ones by name, and one for each common way of keeping one's own."""
+"""The datasets that zoo ships: published ones, and one for each common format of your own images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scikit-learn's digits, for trying things."""
+"""scikit-learn's digits, small enough for a search that takes seconds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ def digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     source = load_digits()
-    images = (source.images * (255 / 16)).round().astype("uint8")[..., None]  # published as 0 … 16
+    images = (source.images * (255 / 16)).round().astype("uint8")[..., None]  # published as 0 to 16
     names = tuple("0123456789")
     return with_test_split(images, source.target, 0.2, class_names=names, source="scikit-learn's digits")
