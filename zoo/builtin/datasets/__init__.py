@@ -8,8 +8,7 @@ from zoo import hookimpl
 from zoo.builtin.datasets._csv import csv_images
 from zoo.builtin.datasets._folder import image_folder
 from zoo.builtin.datasets._matlab import notmnist
-from zoo.builtin.datasets._published import cifar10, cifar100, fashion_mnist, mnist
-from zoo.builtin.datasets._sklearn import digits
+from zoo.builtin.datasets._published import cifar10, cifar100, digits, fashion_mnist, mnist
 
 
 @hookimpl

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from zoo import Choice, Dataset, Float, Int, Split, ZooError, reads
-from zoo.builtin.datasets._files import find
+from zoo.builtin.datasets._files import find, height_and_width
 from zoo.builtin.datasets._pictures import FORMAT_NAMES, SUFFIXES, decode_all, size_of
-from zoo.builtin.datasets._sizes import height_and_width
 from zoo.builtin.datasets._splits import cut_test
 
 if TYPE_CHECKING:
@@ -153,14 +152,14 @@ def _images_of_split(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
 
 def _walk(tree: _Tree, seen: set[Path], class_folder: Path) -> Iterator[Path]:
     """Yield the files below a class folder; linked folders are followed, each folder once."""
-    for place, folders, files in os.walk(class_folder, onerror=_raise, followlinks=True):
-        if Path(place).resolve() in seen:
+    for parent, folders, files in os.walk(class_folder, onerror=_raise, followlinks=True):
+        if Path(parent).resolve() in seen:
             folders.clear()
             continue
-        seen.add(Path(place).resolve())
-        tree.folders.append(Path(place))
+        seen.add(Path(parent).resolve())
+        tree.folders.append(Path(parent))
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        yield from (Path(place, name) for name in sorted(files) if not _is_hidden(name))
+        yield from (Path(parent, name) for name in sorted(files) if not _is_hidden(name))
 
 
 def _check_images(tree: _Tree, roots: Mapping[str, Path]) -> None:

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
+"""MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100 and scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -150,6 +150,17 @@ def cifar100() -> Dataset:
         ZooError: none of them has it, or the copy is damaged.
     """
     return load(CIFAR100)
+
+
+def digits() -> Dataset:
+    """Handwritten digits of 8×8 pixels, 1,797 of them, shipped with scikit-learn."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    images = (source.images * (255 / 16)).round().astype("uint8")[..., None]  # published as 0 to 16
+    return with_test_split(
+        images, source.target, 0.2, class_names=MNIST.class_names, source="scikit-learn's digits"
+    )
 
 
 def _embedded_digits(places: str) -> Dataset:
