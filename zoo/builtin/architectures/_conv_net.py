@@ -47,13 +47,8 @@ def conv_net(
     Raises:
         InvalidParameters: the images are too small for so many convolutions and poolings.
     """
-    check_room(
-        input_shape,
-        [(convolutions_per_block, True)] * len(filters),
-        kernel_size=kernel_size,
-        padding=padding,
-        pool_size=pool_size,
-    )
+    blocks = [(convolutions_per_block, True)] * len(filters)
+    check_room(input_shape, blocks, kernel_size=kernel_size, padding=padding, pool_size=pool_size)
     from keras import Input, Sequential, layers
 
     stack = [Input(input_shape)]  # (batch, height, width, channels)

@@ -75,14 +75,13 @@ def typical_conv_net(
         InvalidParameters: the images are too small for the convolutions and poolings, or have an unknown
             size before `flatten`; or `binary_head` is used for more than two classes.
     """
-    blocks = [
-        filters[start : start + convolutions_per_block]
-        for start in range(0, len(filters), convolutions_per_block)
-    ]
+    starts = range(0, len(filters), convolutions_per_block)
+    blocks = [filters[start : start + convolutions_per_block] for start in starts]
+    sizes = [(len(widths), number < poolings) for number, widths in enumerate(blocks)]
     check_head(num_classes, binary_head)
     check_room(
         input_shape,
-        [(len(widths), number < poolings) for number, widths in enumerate(blocks)],
+        sizes,
         kernel_size=kernel_size,
         padding=padding,
         pool_size=pool_size,
@@ -101,14 +100,8 @@ def typical_conv_net(
         if number < poolings:
             maps = layers.MaxPooling2D(pool_size)(maps)
         maps = drop(maps, block_dropout)
-    outputs = classify(
-        drop(pool_features(maps, ending), feature_dropout),
-        num_classes,
-        dense_units=dense_units,
-        activation=activation,
-        dropout=dropout,
-        binary_head=binary_head,
-    )
+    features = drop(pool_features(maps, ending), feature_dropout)
+    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
     return keras.Model(images, outputs, name="convolutional")
 
 

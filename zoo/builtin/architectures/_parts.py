@@ -90,7 +90,6 @@ def pool_features(maps: Any, pooling: str) -> Any:
 def classify(
     features: Any,
     num_classes: int,
-    *,
     dense_units: Sequence[int],
     activation: str,
     dropout: float,

@@ -48,14 +48,7 @@ def perceptron(
 
     images = keras.Input(input_shape)  # (batch, height, width, channels)
     features = keras.layers.Flatten()(images)  # (batch, features)
-    outputs = classify(
-        features,
-        num_classes,
-        dense_units=dense_units,
-        activation=activation,
-        dropout=dropout,
-        binary_head=binary_head,
-    )
+    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
     return keras.Model(images, outputs, name="perceptron")
 
 

@@ -102,14 +102,8 @@ def pretrained(
     # A frozen batch normalisation layer uses its learned statistics during training too.
     network.trainable = weights == "none"
     maps = network(_scaled(colours, BASES[base][0]))
-    outputs = classify(
-        drop(pool_features(maps, pooling), feature_dropout),
-        num_classes,
-        dense_units=dense_units,
-        activation=activation,
-        dropout=dropout,
-        binary_head=binary_head,
-    )
+    features = drop(pool_features(maps, pooling), feature_dropout)
+    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
     return keras.Model(images, outputs, name="pretrained")
 
 
