@@ -114,7 +114,7 @@ def movements(*steps, height=20, width=30):
     return ops.convert_to_numpy(_randaugment._maps(images, operations, signed))[0]
 
 
-def known(height=20, width=30, **changes):
+def reference(height=20, width=30, **changes):
     values = {"rotation": 0.0, "shear": 0.0, "zoom_x": 1.0, "zoom_y": 1.0, "shift_x": 0.0, "shift_y": 0.0}
     batches = {name: ops.array([value], dtype="float32") for name, value in (values | changes).items()}
     return ops.convert_to_numpy(affine_maps(height, width, **batches))[0]
@@ -133,7 +133,7 @@ class TestMovements:
         ],
     )
     def test_single_step_equals_the_affine_map(self, name, share, as_affine):
-        assert np.allclose(movements((name, share)), known(**as_affine), atol=1e-5)
+        assert np.allclose(movements((name, share)), reference(**as_affine), atol=1e-5)
 
     def test_shear_along_the_vertical_axis(self):
         image = np.zeros((1, 9, 9, 1), np.float32)
@@ -191,7 +191,7 @@ class TestDraws:
     def test_magnitude_0_neither_moves_nor_blends(self, photos):
         for name in set(OPERATIONS) - {"auto_contrast", "equalize"}:
             assert np.allclose(recolour(photos, name, 0), photos, atol=1e-3)
-            assert np.allclose(movements((name, 0.0)), known())
+            assert np.allclose(movements((name, 0.0)), reference())
 
     def test_saved_layer_is_loaded(self, tmp_path):
         layer = RandAugment(3, 14, solarize=True, fill="reflect", seed=4)

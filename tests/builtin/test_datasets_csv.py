@@ -124,7 +124,7 @@ def test_variants_of_other_programs_are_read(files, change):
 
 class TestBadFiles:
     @pytest.mark.parametrize(
-        ("cell", "shown"),
+        ("cell", "quoted"),
         [
             ("x", "x"),
             ("", ""),
@@ -142,11 +142,11 @@ class TestBadFiles:
             ("٣", "٣"),
         ],
     )
-    def test_cell_that_is_no_pixel_is_named(self, files, cell, shown):
+    def test_cell_that_is_no_pixel_is_named(self, files, cell, quoted):
         rows = table([0, 1, 4] * 4).astype(object)
         rows[7, 5] = cell
         path = write(files / "train.csv", rows)
-        refused(f"{path}: line 9, column 6 ('pixel5'): expected an integer from 0 to 255, got '{shown}'.")
+        refused(f"{path}: line 9, column 6 ('pixel5'): expected an integer from 0 to 255, got '{quoted}'.")
 
     def test_text_label_is_named(self, files):
         rows = table([0, 1]).astype(object)

@@ -156,7 +156,7 @@ class TestLayouts:
         )
 
     @pytest.mark.parametrize(
-        ("made", "text"),
+        ("files", "text"),
         [
             ([], "pets/: expected at least two class folders with images, got none."),
             (
@@ -181,9 +181,9 @@ class TestLayouts:
             ),
         ],
     )  # fmt: skip
-    def test_other_structures_are_refused(self, root, made, text):
+    def test_other_structures_are_refused(self, root, files, text):
         root.mkdir()
-        for name in made:
+        for name in files:
             if name.endswith(".png"):
                 save(root / name)
             else:

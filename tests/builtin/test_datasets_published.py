@@ -37,11 +37,11 @@ ALL = {
 def arrays(published, train=20, test=10):
     """Return the four arrays as Keras does, with few images."""
     random = np.random.default_rng(train)
-    made = {}
+    content = {}
     for part, count in (("train", train), ("test", test)):
-        made[f"x_{part}"] = random.integers(0, 256, (count, *published.image_shape), dtype=np.uint8)
-        made[f"y_{part}"] = (np.arange(count) % len(published.class_names)).astype(np.uint8)
-    return made
+        content[f"x_{part}"] = random.integers(0, 256, (count, *published.image_shape), dtype=np.uint8)
+        content[f"y_{part}"] = (np.arange(count) % len(published.class_names)).astype(np.uint8)
+    return content
 
 
 # Files as they are published
@@ -93,12 +93,12 @@ def cifar_batches(published, content):
         strict=True,
     ):
         pieces[name] = (images, labels)
-    made = {}
+    batches = {}
     for name, (images, labels) in pieces.items():
         pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), -1)
         batch = {b"data": pixels, key: labels.tolist(), b"filenames": [b"a.png"]}
-        made[name] = pickled(batch)
-    return made
+        batches[name] = pickled(batch)
+    return batches
 
 
 def write_cifar(path, published, content):
@@ -141,23 +141,23 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def server(monkeypatch):
     """Keras's server answers; the test sets what the download returns or raises in the returned dict."""
-    given = {"calls": 0}
+    response = {"calls": 0}
 
     def load_data():
-        given["calls"] += 1
-        given["timeout"] = socket.getdefaulttimeout()
+        response["calls"] += 1
+        response["timeout"] = socket.getdefaulttimeout()
         print("Downloading data from …")
-        if "error" in given:
-            raise given["error"]
+        if "error" in response:
+            raise response["error"]
         return tuple(
-            (given["arrays"][f"x_{part}"], given["arrays"][f"y_{part}"]) for part in ("train", "test")
+            (response["arrays"][f"x_{part}"], response["arrays"][f"y_{part}"]) for part in ("train", "test")
         )
 
     fake = types.ModuleType("keras")
     fake.datasets = types.SimpleNamespace(**dict.fromkeys(ALL, types.SimpleNamespace(load_data=load_data)))
     monkeypatch.setitem(sys.modules, "keras", fake)
     monkeypatch.setattr(_keras, "_answers", lambda url: True)
-    return given
+    return response
 
 
 def check_content(dataset, published, content):
@@ -190,8 +190,8 @@ class TestPlacesSearched:
             sums = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in copy.checksums}
             if variable == "KERAS_HOME":
                 monkeypatch.setenv(variable, str(folder))
-            known = replace(published, cached=(replace(copy, checksums=sums),))
-            check_content(_keras.load(known), published, content)
+            found = replace(published, cached=(replace(copy, checksums=sums),))
+            check_content(_keras.load(found), published, content)
 
     def test_wrong_checksum_in_the_cache_is_reported(self, published, home, server):
         path = write(home / ".keras/datasets" / published.cached[0].path, published, arrays(published))

@@ -87,14 +87,14 @@ def rewrite_and_set_back_the_clock(path):
 
 
 CHANGES = {
-    "a file's content": lambda folder: rewrite(folder / "one"),
-    "its content, but not its time": lambda folder: rewrite_and_set_back_the_clock(folder / "one"),
-    "another file in its place": lambda folder: (
+    "content": lambda folder: rewrite(folder / "one"),
+    "content with the old modification time": lambda folder: rewrite_and_set_back_the_clock(folder / "one"),
+    "replaced file": lambda folder: (
         (folder / "new").write_bytes(bytes(range(1, 11))) and (folder / "new").replace(folder / "one")
     ),
-    "a file more": lambda folder: (folder / "three").write_bytes(b"12"),
-    "a file less": lambda folder: (folder / "two").unlink(),
-    "a name": lambda folder: (folder / "one").rename(folder / "zebra"),
+    "added file": lambda folder: (folder / "three").write_bytes(b"12"),
+    "removed file": lambda folder: (folder / "two").unlink(),
+    "renamed file": lambda folder: (folder / "one").rename(folder / "zebra"),
 }
 
 
@@ -104,7 +104,7 @@ def test_changed_file_is_read_again(bright, change):
     change(bright.folder / "photos")
     second, calls = bright()
     assert calls == 2
-    if change is not CHANGES["a name"]:
+    if change is not CHANGES["renamed file"]:
         assert second.digest != first.digest
     assert bright() == (second, 2)
 
@@ -216,7 +216,7 @@ def test_file_changed_while_read_is_read_again(in_tmp):
 def test_equal_arrays_keep_their_own_sources(in_tmp):
     """Datasets with the same arrays share a folder of the cache."""
 
-    def made(name):
+    def component(name):
         @zoo.reads(lambda: [])
         def function():
             images = np.zeros((10, 1, 1, 1), np.uint8)
@@ -228,7 +228,7 @@ def test_equal_arrays_keep_their_own_sources(in_tmp):
 
     for _ in range(2):
         for name in ("one", "two"):
-            prepared = prepare(made(name), {}, FIFTH, in_tmp / "cache")
+            prepared = prepare(component(name), {}, FIFTH, in_tmp / "cache")
             assert (prepared.source, prepared.warning) == (name, f"{name} is not real")
 
 

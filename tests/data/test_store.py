@@ -109,20 +109,20 @@ def test_opening_a_missing_dataset_is_an_error(tmp_path):
 
 
 DAMAGES = {
-    "an array cut short": lambda folder: cut_short(folder / "train-images.npy"),
-    "labels cut short": lambda folder: cut_short(folder / "test-labels.npy"),
+    "a truncated array": lambda folder: truncate(folder / "train-images.npy"),
+    "truncated labels": lambda folder: truncate(folder / "test-labels.npy"),
     "an array too long": lambda folder: (folder / "train-images.npy").open("ab").write(b"x"),
     "an array missing": lambda folder: (folder / "test-images.npy").unlink(),
     "facts missing": lambda folder: (folder / "dataset.json").unlink(),
-    "facts cut short": lambda folder: cut_short(folder / "dataset.json"),
+    "truncated facts": lambda folder: truncate(folder / "dataset.json"),
     "facts empty": lambda folder: (folder / "dataset.json").write_text(""),
-    "facts of another kind": lambda folder: (folder / "dataset.json").write_text("[1]"),
-    "facts of another shape": lambda folder: (folder / "dataset.json").write_text('{"bytes": 3}'),
-    "facts in no known letters": lambda folder: (folder / "dataset.json").write_bytes(b"\xff"),
+    "facts that are a list": lambda folder: (folder / "dataset.json").write_text("[1]"),
+    "facts without names": lambda folder: (folder / "dataset.json").write_text('{"bytes": 3}'),
+    "facts that are not UTF-8": lambda folder: (folder / "dataset.json").write_bytes(b"\xff"),
 }
 
 
-def cut_short(path):
+def truncate(path):
     path.write_bytes(path.read_bytes()[:-1])
 
 
@@ -221,7 +221,7 @@ def test_killed_while_replacing_a_damaged_dataset(tmp_path, fast_disk):
     for number in range(1, 10_000):
         cache = tmp_path / str(number)
         digest = save_dataset(cache, dataset)
-        cut_short(cache / digest / "train-images.npy")
+        truncate(cache / digest / "train-images.npy")
         status = in_a_fork(dying_at_line(number, lambda cache=cache: save_dataset(cache, dataset)))
         check_whole_or_absent(cache, digest, dataset)
         if status == 0:
@@ -244,7 +244,7 @@ def test_processes_can_save_the_same_dataset_at_once(tmp_path, damaged):
     digest = digest_of(dataset)
     if damaged:
         save_dataset(tmp_path, dataset)
-        cut_short(tmp_path / digest / "train-images.npy")
+        truncate(tmp_path / digest / "train-images.npy")
     fork = multiprocessing.get_context("fork")
     barrier, results = fork.Barrier(4), fork.Queue()
     processes = [

@@ -70,10 +70,10 @@ def test_equal_classes_give_equal_shares():
 
 def test_split_depends_only_on_the_seed():
     dataset = labelled(np.tile([0, 1], 20))
-    chosen = {seed: held_out_indices(dataset, 0.2, seed)[1].tolist() for seed in range(20)}
-    assert len({tuple(indices) for indices in chosen.values()}) > 15
+    by_seed = {seed: held_out_indices(dataset, 0.2, seed)[1].tolist() for seed in range(20)}
+    assert len({tuple(indices) for indices in by_seed.values()}) > 15
     # Written down, so that no library and no change of ours moves a split under somebody's record.
-    assert chosen[0] == [2, 8, 9, 19, 20, 22, 27, 35]
+    assert by_seed[0] == [2, 8, 9, 19, 20, 22, 27, 35]
 
 
 def test_class_without_images_is_ignored():
@@ -190,10 +190,10 @@ def test_folds_are_stratified_complete_and_reproducible(data):
 
 def test_folds_depend_only_on_the_seed():
     dataset = labelled(np.tile([0, 1], 10))
-    chosen = {seed: folds_of(dataset, 3, seed).tolist() for seed in range(20)}
-    assert len({tuple(fold) for fold in chosen.values()}) > 15
+    by_seed = {seed: folds_of(dataset, 3, seed).tolist() for seed in range(20)}
+    assert len({tuple(fold) for fold in by_seed.values()}) > 15
     # Written down, so that no library and no change of ours moves a fold under somebody's record.
-    assert chosen[0] == [3, 1, 2, 1, 3, 2, 2, 1, 1, 3, 1, 2, 1, 3, 1, 2, 3, 2, 2, 3]
+    assert by_seed[0] == [3, 1, 2, 1, 3, 2, 2, 1, 1, 3, 1, 2, 1, 3, 1, 2, 3, 2, 2, 3]
     large = folds_of(labelled(np.arange(5000) % 7), 5, 3)
     assert hashlib.sha256(large.astype("<i8").tobytes()).hexdigest() == (
         "6150d31f54897d1fdbc50c48e984c69156b0ece995ffc73c820cbb5dbcea7694"

@@ -50,18 +50,18 @@ def _prepared(name: str, data_dir: str | None) -> DatasetBuilder:
     folder = newest(name, data_dir)
     if folder is not None:
         return tfds.builder_from_directory(folder)
-    place = folder_of_all(data_dir)
-    known = tfds.list_builders(with_community_datasets=False)
+    root = folder_of_all(data_dir)
+    available = tfds.list_builders(with_community_datasets=False)
     base = name.partition("/")[0]
-    if base not in known and not (place / base).is_dir():
-        near = get_close_matches(base, known, n=1)
+    if base not in available and not (root / base).is_dir():
+        near = get_close_matches(base, available, n=1)
         hint = f"Did you mean '{near[0]}'?" if near else "tensorflow.org/datasets lists them."
-        raise ZooError(f"TensorFlow Datasets has no dataset '{name}', and none is in {place}. {hint}")
+        raise ZooError(f"TensorFlow Datasets has no dataset '{name}', and none is in {root}. {hint}")
     others = ", ".join(configurations(base, data_dir))
     command = ["tfds", "build", name, "--file_format=array_record"]
     command += [f"--data_dir={data_dir}"] if data_dir else []
     raise ZooError(
-        f"The dataset '{name}' is not prepared in {place}{f', but {others} is' if others else ''}. "
+        f"The dataset '{name}' is not prepared in {root}{f', but {others} is' if others else ''}. "
         f"Run this with a network connection: {shlex.join(command)}"
     )
 
