@@ -13,7 +13,8 @@ import pytest
 from training_tools import FAULTY, line_of
 
 from zoo import hookspecs
-from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
+from zoo.data.store import open_dataset
+from zoo.data.validation import fold_of_images, split_for, validation_split
 from zoo.errors import PluginError
 from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin

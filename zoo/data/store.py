@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -30,12 +30,6 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress
 from zoo.errors import DataError
 from zoo.files import flush_to_disk, remove_leftovers, temporary_path, write_atomically
-
-if TYPE_CHECKING:
-    from zoo.data.validation import cut_validation as cut_validation
-    from zoo.data.validation import fold_of_images as fold_of_images
-    from zoo.data.validation import split_for as split_for
-    from zoo.data.validation import validation_split as validation_split
 
 SPLITS = ("train", "validation", "test")
 
@@ -173,12 +167,3 @@ def _open_split(folder: Path, name: str) -> Split | None:
         return None
     images = np.load(folder / f"{name}-images.npy", mmap_mode="r")
     return Split(images, np.load(folder / f"{name}-labels.npy"))
-
-
-def __getattr__(name: str) -> Any:
-    """Find the functions that have moved to `zoo.data.validation`, until every caller imports them there."""
-    from zoo.data import validation
-
-    if name in ("cut_validation", "fold_of_images", "split_for", "validation_split"):
-        return getattr(validation, name)
-    raise AttributeError(name)
