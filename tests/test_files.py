@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 
-from zoo.files import atomic_path, link_or_copy, write_atomically
+from zoo.files import atomic_path, link_or_copy, remove_leftovers, temporary_path, write_atomically
 
 
 def test_content_replaces_the_old_file(tmp_path):
@@ -51,3 +52,27 @@ def test_link_falls_back_to_a_copy(tmp_path, monkeypatch):
     link_or_copy(source, target)
     assert target.read_text() == "x"
     assert not source.samefile(target)
+
+
+def test_leftovers_of_ended_processes_are_removed(tmp_path):
+    ended = tmp_path / f".{socket.gethostname()}-99999999-0123abcd.tmp"
+    ended.write_text("half")
+    folder = tmp_path / f".{socket.gethostname()}-99999998-0123abcd.tmp"
+    (folder / "deep").mkdir(parents=True)
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_others_are_kept(tmp_path):
+    kept = [
+        temporary_path(tmp_path),
+        tmp_path / ".another.machine-99999999-0123abcd.tmp",
+        # of a machine whose name begins with this one's
+        tmp_path / f".{socket.gethostname()}-99999999-7-0123abcd.tmp",
+        tmp_path / f".{socket.gethostname()}-1-0123abcd.tmp",
+        tmp_path / "data.tmp",
+    ]
+    for path in kept:
+        path.mkdir()
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import uuid
@@ -30,7 +31,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = temporary_path(path.parent)
     try:
         yield temporary
-        _flush_to_disk(temporary)
+        flush_to_disk(temporary)
         temporary.replace(path)
     finally:
         with suppress(OSError):
@@ -42,6 +43,17 @@ def temporary_path(folder: Path) -> Path:
     return folder / f".{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary paths in `folder` that belong to processes of this machine that have ended."""
+    # The whole name has to match: the name of another machine may begin with this one's.
+    ours = re.compile(rf"\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{8}}\.tmp")
+    for path in folder.iterdir():
+        owner = ours.fullmatch(path.name)
+        if owner and not _is_running(int(owner[1])):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`, or a copy where the file system has no hard links."""
     try:
@@ -50,7 +62,23 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _flush_to_disk(path: Path) -> None:
-    """A rename may reach the disk before the content does, unless the content is flushed first."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def flush_to_disk(path: Path) -> None:
+    """Write what the system still holds of a file or folder to the disk.
+
+    A rename may reach the disk before the content does, unless the content is flushed first.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # signal 0 only asks whether the process exists
+    except ProcessLookupError:
+        return False
+    except OSError:  # it exists and belongs to another user
+        return True
+    return True

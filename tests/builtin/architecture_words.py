@@ -1,4 +1,4 @@
-"""A network's layers in words, as the documentation and the tests write them."""
+"""Descriptions of the layers of a network, as in the documentation and the tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import keras
 
 
 def words_of(network):
-    """`conv 16 3×3 relu, pool 2, flatten, dense 10 softmax`."""
+    """Return a description: `conv 16 3×3 relu, pool 2, flatten, dense 10 softmax`."""
     return ", ".join(_word(layer) for layer in network.layers if type(layer).__name__ != "InputLayer")
 
 
@@ -40,6 +40,6 @@ def _word(layer):
 
 
 def counted(function, input_shape, num_classes, **parameters):
-    """The network, of which nothing but its shapes is made: no memory, no random numbers."""
+    """Build the network without initialising its weights, which saves time and memory."""
     with keras.StatelessScope(initialize_variables=False):
         return function(input_shape, num_classes, **parameters)

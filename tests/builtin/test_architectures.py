@@ -1,3 +1,5 @@
+"""`conv_net`: its layers, its parameters, and images that are too small."""
+
 import inspect
 
 import keras
@@ -15,7 +17,7 @@ def kinds(model):
     return [type(layer).__name__ for layer in model.layers]
 
 
-def test_the_baseline():
+def test_baseline_network():
     model = conv_net((28, 28, 1), 10)
     assert not model.compiled
     assert model.output_shape == (None, 10)
@@ -49,20 +51,20 @@ def test_parameter_counts(parameters, count):
     assert conv_net((28, 28, 1), 10, **parameters).count_params() == count
 
 
-def test_probabilities():
+def test_outputs_are_probabilities():
     images = np.random.default_rng(0).random((5, 8, 8, 3), dtype=np.float32)
     probabilities = keras.ops.convert_to_numpy(conv_net((8, 8, 3), 4)(images))
     assert probabilities.shape == (5, 4)
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_batch_norm_stands_between_convolution_and_activation():
+def test_batch_norm_is_before_the_activation():
     model = conv_net((8, 8, 1), 10, filters=(8,), batch_norm=True, convolutions_per_block=2)
     assert kinds(model)[:7] == [*("Conv2D", "BatchNormalization", "Activation") * 2, "MaxPooling2D"]
 
 
-def test_batch_norm_follows_within_one_short_epoch():
-    """What is judged by the moving statistics is then what was trained."""
+def test_moving_statistics_follow_within_one_epoch():
+    """The scores use the moving statistics, so these must follow the weights."""
     random = np.random.default_rng(0)
     images = random.random((8, 8, 8, 1), dtype=np.float32)
     keras.utils.set_random_seed(0)
@@ -101,27 +103,27 @@ def test_probabilities_stay_float32_in_half_precision():
         (
             8,
             {"filters": (8, 8, 8, 8)},
-            "Block 4 of 4 pools by 2×2, but of 8×8 pixels only 1×1 are left there; "
+            "Block 4 of 4 pools by 2×2, but only 1×1 of 8×8 pixels are left; "
             "expected fewer filters (a shorter list).",
         ),
         (
             8,
             {"filters": (8, 8), "pool_size": 3},
-            "Block 2 of 2 pools by 3×3, but of 8×8 pixels only 2×2 are left there; "
+            "Block 2 of 2 pools by 3×3, but only 2×2 of 8×8 pixels are left; "
             "expected fewer filters (a shorter list) or a smaller pool_size.",
         ),
         (
             8,
             {"kernel_size": 7, "padding": "valid", "convolutions_per_block": 2},
-            "Block 1 of 2 convolves by 7×7 with padding 'valid', but of 8×8 pixels only 2×2 are left there; "
+            "Block 1 of 2 convolves by 7×7 with padding 'valid', but only 2×2 of 8×8 pixels are left; "
             "expected padding 'same', a smaller kernel_size, or fewer filters (a shorter list).",
         ),
     ],
 )
-def test_images_that_are_too_small(size, parameters, message):
-    with pytest.raises(InvalidParameters) as told:
+def test_too_small_images_are_refused(size, parameters, message):
+    with pytest.raises(InvalidParameters) as error:
         conv_net((size, size, 1), 10, **parameters)
-    assert str(told.value) == message
+    assert str(error.value) == message
 
 
 def test_the_shorter_side_decides():
@@ -140,7 +142,7 @@ def test_the_shorter_side_decides():
     st.sampled_from(["same", "valid"]),
     st.integers(2, 3),
 )
-def test_refused_is_just_what_keras_cannot_build(
+def test_refused_exactly_what_keras_cannot_build(
     shape, blocks, convolutions, kernel_size, padding, pool_size
 ):
     parameters = {

@@ -1,4 +1,4 @@
-"""The networks that have a name: layer for layer, and what can be searched of them."""
+"""The published networks: their layers, and the search of their parameters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NORMALISED_16, NORMALISED_32 = (
 )
 PHOTOS = (150, 150, 3)
 
-# name: layers, parameters at 28×28×1 and 10 classes, or at 150×150×3 and 2
+# name: (layers, number of parameters) for 28×28×1 and 10 classes, or 150×150×3 and 2 classes
 NETWORKS = {
     "softmax_regression": ("flatten, dense 10 softmax", 7_850),
     "perceptron": ("flatten, dense 128 tanh, dense 10 softmax", 101_770),
@@ -81,25 +81,25 @@ NETWORKS = {
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
 
-def at_home(name):
-    """The images and classes a network was made for."""
+def usual_input(name):
+    """Return the image shape and the number of classes that a network was published for."""
     return (PHOTOS, 2) if name == "cats_and_dogs_net" else ((28, 28, 1), 10)
 
 
-def test_these_are_all_there_are():
+def test_all_networks_are_listed_here():
     assert list(ENTRIES) == list(NETWORKS)
 
 
 @every_network
-def test_every_layer_and_every_parameter_is_the_tutorials(name):
+def test_layers_and_parameters_are_as_published(name):
     layers, parameters = NETWORKS[name]
-    network = counted(ENTRIES[name].function, *at_home(name))
+    network = counted(ENTRIES[name].function, *usual_input(name))
     assert words_of(network) == layers
     assert network.count_params() == parameters
 
 
 @every_network
-def test_every_number_can_be_searched_and_silence_leaves_it_alone(name):
+def test_parameters_are_searched_only_on_request(name):
     space = ENTRIES[name].space
     assert not any(isinstance(parameter.domain, Plain) for parameter in space.values())
     assert not any(parameter.searched for parameter in space.values())
@@ -113,7 +113,7 @@ def test_every_number_can_be_searched_and_silence_leaves_it_alone(name):
 
 
 @every_network
-def test_every_parameter_is_explained(name):
+def test_every_parameter_is_documented(name):
     text = inspect.getdoc(ENTRIES[name].function)
     assert all(f"\n    {parameter}: " in text for parameter in ENTRIES[name].space)
 
@@ -126,8 +126,8 @@ def test_every_parameter_is_explained(name):
         ("cats_and_dogs_net", (46, 46, 3), 2),
     ],
 )
-def test_a_training_learns(name, shape, classes, seed):
-    """Bright images in one class, dark ones in another: after a few steps the loss is lower."""
+def test_training_lowers_the_loss(name, shape, classes, seed):
+    """Classes differ in brightness; after a few steps the loss is lower."""
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
     labels = np.arange(96) % classes
@@ -158,7 +158,7 @@ def test_a_training_learns(name, shape, classes, seed):
 
 
 class TestImagesOfAnySize:
-    def test_the_same_weights_classify_them(self):
+    def test_one_network_classifies_images_of_any_size(self):
         network = ENTRIES["fully_convolutional"].function((None, None, 1), 10)
         random = np.random.default_rng(0)
         for height, width in ((28, 28), (40, 36), (24, 61)):
@@ -167,7 +167,7 @@ class TestImagesOfAnySize:
             assert probabilities.shape == (3, 10)
             assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
-    def test_also_those_that_were_learned_at_one_size(self):
+    def test_weights_trained_at_one_size_fit(self):
         network = ENTRIES["fully_convolutional"].function((28, 28, 1), 10)
         anywhere = ENTRIES["fully_convolutional"].function((None, None, 1), 10)
         anywhere.set_weights(network.get_weights())
@@ -175,22 +175,20 @@ class TestImagesOfAnySize:
         first, second = (keras.ops.convert_to_numpy(one(images)) for one in (network, anywhere))
         assert np.allclose(first, second, atol=1e-6)
 
-    def test_a_network_that_was_made_for_one_size_takes_others(self):
+    def test_built_for_one_size_takes_others(self):
         network = counted(ENTRIES["fully_convolutional"].function, (28, 28, 1), 10)
         assert network.input_shape == (None, None, None, 1)
         assert counted(typical_conv_net, (28, 28, 1), 10).input_shape == (None, 28, 28, 1)
 
     @pytest.mark.parametrize("name", ["perceptron", "typical_conv_net"])
-    def test_not_where_they_are_flattened(self, name):
-        with pytest.raises(
-            InvalidParameters, match=r"^The size of the images is unknown \(\?×28\); expected "
-        ):
+    def test_unknown_size_is_refused_before_flatten(self, name):
+        with pytest.raises(InvalidParameters, match=r"^The image size is unknown \(\?×28\); expected "):
             ENTRIES[name].function((None, 28, 1), 10)
 
-    def test_one_side_known(self):
+    def test_one_known_side_is_checked(self):
         network = ENTRIES["fully_convolutional"]
         counted(network.function, (None, 40, 1), 10)
-        with pytest.raises(InvalidParameters, match=r"of \?×10 pixels only 1 are left there"):
+        with pytest.raises(InvalidParameters, match=r"only 1 of \?×10 pixels are left"):
             counted(network.function, (None, 10, 1), 10)
 
 
@@ -205,18 +203,15 @@ class TestTwoClasses:
         assert np.allclose(probabilities, np.concatenate([1 - second, second], axis=1), atol=1e-6)
 
     @pytest.mark.parametrize("name", ["perceptron", "small_lenet"])
-    def test_in_any_network(self, name):
+    def test_binary_head_of_any_network(self, name):
         network = counted(ENTRIES[name].function, (28, 28, 1), 2, binary_head=True)
         assert network.output_shape == (None, 2)
         assert words_of(network).endswith("dense 1 sigmoid, the other class, both classes")
 
-    def test_not_for_more(self):
-        with pytest.raises(InvalidParameters) as told:
+    def test_binary_head_for_three_classes_is_refused(self):
+        with pytest.raises(InvalidParameters) as error:
             ENTRIES["cats_and_dogs_net"].function(PHOTOS, 3)
-        assert (
-            str(told.value) == "binary_head tells two classes apart, but there are 3; "
-            "expected binary_head = false."
-        )
+        assert str(error.value) == "binary_head is for two classes, got 3; expected binary_head = false."
 
     def test_probabilities_stay_float32_in_half_precision(self):
         before = keras.config.dtype_policy()
@@ -230,24 +225,24 @@ class TestTwoClasses:
 
 
 class TestParameters:
-    """What the presets leave at its default."""
+    """Parameters that no published network changes."""
 
     def words(self, **parameters):
         network = counted(typical_conv_net, (28, 28, 1), 10, filters=(4, 5, 6), **parameters)
         return words_of(network).removesuffix(", dense 10 softmax")
 
-    def test_what_is_left_over_is_a_block_too(self):
+    def test_remaining_convolutions_are_a_block(self):
         assert self.words(poolings=8) == (
             "conv 4 3×3 relu, conv 5 3×3 relu, pool 2, conv 6 3×3 relu, pool 2, flatten"
         )
 
-    def test_batch_norm_behind_all(self):
+    def test_batch_norm_after_all_convolutions(self):
         assert self.words(batch_norm="all", poolings=1) == (
             "conv 4 3×3 relu, batch normalisation, conv 5 3×3 relu, batch normalisation, pool 2, "
             "conv 6 3×3 relu, batch normalisation, flatten"
         )
 
-    def test_the_others(self):
+    def test_other_parameters(self):
         assert self.words(
             convolutions_per_block=3,
             kernel_size=5,
@@ -280,7 +275,7 @@ SHAPES = [(28, 28, 1), (8, 8, 1), (32, 32, 3), (7, 13, 1), (33, 5, 3), (1, 1, 1)
     st.sampled_from([2, 3, 10]),
     st.integers(0, 2**32 - 1),
 )
-def test_any_combination_is_a_network_or_refused(name, shape, classes, seed):
+def test_any_combination_is_built_or_refused(name, shape, classes, seed):
     entry = ENTRIES[name]
     parameters = every_parameter_searched(entry.space).sample(RandomSuggester(Random(seed)))
     try:
@@ -293,7 +288,7 @@ def test_any_combination_is_a_network_or_refused(name, shape, classes, seed):
 
 @settings(max_examples=60)
 @given(st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
-def test_refused_is_just_what_keras_cannot_build(shape, seed):
+def test_refused_exactly_what_keras_cannot_build(shape, seed):
     space = every_parameter_searched(ENTRIES["typical_conv_net"].space)
     parameters = {**space.sample(RandomSuggester(Random(seed))), "ending": "flatten", "binary_head": False}
     try:
@@ -308,8 +303,8 @@ def test_refused_is_just_what_keras_cannot_build(shape, seed):
             assert 0 in [size for layer in network.layers for size in layer.output.shape]
 
 
-def test_a_saved_network_loads_without_zoo(tmp_path):
-    """Whoever has Keras has the model: its layers are Keras's own."""
+def test_saved_network_loads_without_zoo(tmp_path):
+    """Its layers are Keras's own."""
     networks = {
         "both": ENTRIES["cats_and_dogs_net"].function((46, 46, 3), 2),
         "grey": pretrained((32, 40, 1), 3, base="MobileNet", weights="none", dense_units=(8,)),

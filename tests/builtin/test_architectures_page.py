@@ -1,4 +1,4 @@
-"""docs/architectures.md, held to the networks."""
+"""docs/architectures.md agrees with the networks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENTRIES = [entry for entry in REGISTRY.entries() if entry.kind == "architecture"
 
 
 def section(heading):
-    """What stands under a heading, down to the next one."""
+    """Return the text of a section."""
     (text,) = re.findall(rf"^#+ {heading}\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
     return text
 
@@ -36,18 +36,18 @@ def rows(text):
     ]
 
 
-def test_every_network_with_its_layers_and_its_parameters():
-    told = {name.strip("`"): rest for name, *rest in rows(section("All of them"))}
-    assert list(told) == [entry.name for entry in ENTRIES]
+def test_layers_and_parameters_of_every_network():
+    documented = {name.strip("`"): rest for name, *rest in rows(section("All of them"))}
+    assert list(documented) == [entry.name for entry in ENTRIES]
     for entry in ENTRIES:
         if entry.function is pretrained:
             continue
         shape, classes = ((150, 150, 3), 2) if entry.name == "cats_and_dogs_net" else ((28, 28, 1), 10)
         network = counted(entry.function, shape, classes)
-        assert told[entry.name] == [words_of(network), f"{network.count_params():,}"]
+        assert documented[entry.name] == [words_of(network), f"{network.count_params():,}"]
 
 
-def test_the_pretrained_network():
+def test_layers_of_the_pretrained_network():
     _, layers, parameters = rows(section("All of them"))[-1]
     network = counted(pretrained, (150, 150, 3), 10, weights="none")
     (base,) = (position for position, layer in enumerate(network.layers) if isinstance(layer, keras.Model))
@@ -64,21 +64,21 @@ def test_the_pretrained_network():
         ("Pretrained networks", pretrained),
     ],
 )
-def test_every_parameter(heading, function):
-    told = [row[0].strip("`") for row in rows(section(heading)) if not row[0].startswith("`VGG16`")]
+def test_every_parameter_is_listed(heading, function):
+    documented = [row[0].strip("`") for row in rows(section(heading)) if not row[0].startswith("`VGG16`")]
     space = REGISTRY.get("architecture", function.__name__).space
-    assert [name for name in told if name in space] == list(space)
+    assert [name for name in documented if name in space] == list(space)
 
 
-def test_every_base():
-    told = [row for row in rows(section("Pretrained networks")) if "×" in row[-1]]
-    assert told == [
+def test_every_base_is_listed():
+    documented = [row for row in rows(section("Pretrained networks")) if "×" in row[-1]]
+    assert documented == [
         [", ".join(f"`{name}`" for name in names), scaling, f"{smallest}×{smallest}"]
         for names, scaling, smallest in _FAMILIES
     ]
 
 
-def test_every_piece_of_a_study_is_in_order():
+def test_study_examples_are_valid():
     pieces = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len(pieces) == 5
     for piece in pieces:
@@ -87,7 +87,7 @@ def test_every_piece_of_a_study_is_in_order():
         assert tomllib.loads(piece)
 
 
-def test_silence_leaves_small_lenet_as_it_is_and_a_table_searches_it():
+def test_table_is_needed_to_search_small_lenet():
     plain, searched = (
         parse_study(f'dataset = "digits"\n{text}', REGISTRY, "piece").architecture.spaces["small_lenet"]
         for text in re.findall(
@@ -105,7 +105,7 @@ def names_searched(space: Space):
     return [name for name, parameter in space.items() if parameter.searched]
 
 
-def test_what_is_said_of_images_of_any_size():
+def test_smallest_size_of_fully_convolutional():
     build = REGISTRY.get("architecture", "fully_convolutional").function
     size = int(re.search(r"From (\d+)×\1 pixels on", section("Images of any size"))[1])
     assert counted(build, (size, size, 1), 10).name == "convolutional"
@@ -113,8 +113,8 @@ def test_what_is_said_of_images_of_any_size():
         counted(build, (size - 1, size, 1), 10)
 
 
-def test_what_is_refused_is_said_as_it_is_shown():
-    shown = re.search(r"^error: (.*)$", section("What is searched"), re.MULTILINE)[1]
-    with pytest.raises(InvalidParameters) as told:
+def test_example_error_is_the_real_one():
+    documented = re.search(r"^error: (.*)$", section("What is searched"), re.MULTILINE)[1]
+    with pytest.raises(InvalidParameters) as error:
         REGISTRY.get("architecture", "three_convolutions").function((8, 8, 1), 10)
-    assert str(told.value) == shown
+    assert str(error.value) == documented

@@ -1,4 +1,4 @@
-"""Pretrained bases: what they are given, where their weights come from, what is said when they don't."""
+"""Pretrained networks: the input of each base, its weights, and the errors about weights."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def base_of(network):
 
 
 def trained(weights):
-    """Weights as a training leaves them: no variance 1, no mean 0."""
+    """Return weights as after a training, without variances of 1 and means of 0."""
     random = np.random.default_rng(0)
     return [weight + random.uniform(0.01, 0.1, weight.shape).astype(weight.dtype) for weight in weights]
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """The smallest base with weights that nobody else has, and the file they are in."""
+    """The smallest base with weights of its own, and their file."""
     base = getattr(keras.applications, SMALL)(include_top=False, weights=None, input_shape=(32, 32, 3))
     base.set_weights(trained(base.get_weights()))
     path = tmp_path_factory.mktemp("weights") / "small.weights.h5"
@@ -56,27 +56,27 @@ def small(tmp_path_factory):
 
 
 class TestBases:
-    def test_every_one_that_keras_has(self):
+    def test_every_base_of_keras_is_available(self):
         assert set(BASES) == functions_of(keras.applications)
         assert read_space(pretrained, positional=("input_shape", "num_classes"))["base"].domain.options == (
             *BASES,
         )
 
     @pytest.mark.parametrize("base", BASES)
-    def test_the_smallest_size_is_keras_own(self, base):
+    def test_smallest_size_equals_that_of_keras(self, base):
         smallest = BASES[base][1]
         build = getattr(keras.applications, base)
         with pytest.raises(ValueError, match=rf"{smallest}x{smallest}"):
             build(include_top=False, weights=None, input_shape=(smallest - 1, 200, 3))
-        with pytest.raises(InvalidParameters) as told:
+        with pytest.raises(InvalidParameters) as error:
             pretrained((200, smallest - 1, 3), 2, base=base)
-        assert str(told.value) == (
-            f"{base} takes images of at least {smallest}×{smallest} pixels, but these are "
+        assert str(error.value) == (
+            f"{base} takes images of at least {smallest}×{smallest} pixels, got "
             f"200×{smallest - 1}; expected larger images (a dataset's image_size) or another base."
         )
 
     @pytest.mark.parametrize("base", ["VGG16", "ResNet50V2", "MobileNetV2", "DenseNet121", "Xception"])
-    def test_the_smallest_size_is_enough(self, base):
+    def test_smallest_size_is_enough(self, base):
         smallest = BASES[base][1]
         network = counted(pretrained, (smallest, smallest + 1, 1), 2, base=base, weights="none")
         assert network.output_shape == (None, 2)
@@ -99,16 +99,16 @@ class TestBases:
             scaled = keras.ops.convert_to_numpy(_pretrained._scaled(colours, BASES[base][0]))
             assert np.allclose(scaled, expected, atol=1e-4)
 
-    def test_every_base_is_of_a_module(self):
+    def test_every_base_belongs_to_a_module(self):
         of_modules = {name for module in MODULES for name in functions_of(module)}
         assert set(BASES) - of_modules == {"MobileNetV3Small", "MobileNetV3Large"}
 
     @pytest.mark.parametrize("channels", [2, 4])
     def test_other_channels_are_refused(self, channels):
-        with pytest.raises(InvalidParameters, match=f"three channels, or of one .* these have {channels}"):
+        with pytest.raises(InvalidParameters, match=f"with one or three channels, got {channels}"):
             pretrained((32, 32, channels), 2)
 
-    def test_a_wrong_name_is_told_the_right_one(self):
+    def test_misspelt_base_is_corrected(self):
         space = read_space(pretrained, positional=("input_shape", "num_classes"))
         with pytest.raises(ZooError, match=r'got "vgg16"\. Did you mean "VGG16"\?'):
             space.check({"base": "vgg16"})
@@ -118,7 +118,7 @@ class TestTheHead:
     @pytest.mark.parametrize(
         ("pooling", "features"), [("average", (None, 1024)), ("max", (None, 1024)), ("flatten", (None, 4096))]
     )
-    def test_pooling(self, pooling, features):
+    def test_pooling_decides_the_number_of_features(self, pooling, features):
         network = counted(pretrained, (64, 64, 3), 3, base=SMALL, weights="none", pooling=pooling)
         position = network.layers.index(base_of(network))
         assert network.layers[position + 1].output.shape == features
@@ -129,7 +129,7 @@ class TestTheHead:
         network = counted(pretrained, (None, None, 3), 3, base=SMALL, weights="none")
         assert network.output_shape == (None, 3)
 
-    def test_its_numbers(self):
+    def test_parameters_of_the_head(self):
         network = counted(
             pretrained,
             (32, 32, 3),
@@ -150,11 +150,11 @@ class TestTheHead:
         assert [layer.rate for layer in head[::2][:3]] == [0.1, 0.2, 0.2]
         assert [layer.units for layer in head[1:6:2]] == [5, 6, 1]
 
-    def test_silence_searches_nothing(self):
+    def test_parameters_are_searched_only_on_request(self):
         space = read_space(pretrained, positional=("input_shape", "num_classes"))
         assert not any(parameter.searched for parameter in space.values())
 
-    def test_the_contract(self, small):
+    def test_conformance(self, small):
         for weights in ("none", str(small[1])):
             network = variant(pretrained, "small", "Small.", base=SMALL, weights=weights)
             check_architecture(
@@ -163,13 +163,13 @@ class TestTheHead:
 
 
 class TestWeights:
-    def test_come_from_a_file(self, small):
+    def test_weights_come_from_a_file(self, small):
         base, path = small
         network = pretrained((32, 32, 3), 2, base=SMALL, weights=str(path))
         pairs = zip(base_of(network).get_weights(), base.get_weights(), strict=True)
         assert all(np.array_equal(one, other) for one, other in pairs)
 
-    def test_of_a_file_are_those_of_the_features(self, small):
+    def test_features_equal_those_of_the_base(self, small):
         base, path = small
         network = pretrained((32, 32, 3), 2, base=SMALL, weights=str(path))
         images = np.random.default_rng(1).random((2, 32, 32, 3), dtype="float32")
@@ -179,7 +179,7 @@ class TestWeights:
         expected = keras.ops.convert_to_numpy(base(preprocessed, training=False)).mean(axis=(1, 2))
         assert np.allclose(features, expected, rtol=1e-3, atol=1e-3)
 
-    def test_grey_images_are_seen_as_grey_colours(self, small):
+    def test_grey_images_equal_repeated_channels(self, small):
         grey = np.random.default_rng(1).random((2, 32, 32, 1), dtype="float32")
         networks = [
             pretrained((32, 32, channels), 2, base=SMALL, weights=str(small[1])) for channels in (1, 3)
@@ -190,11 +190,11 @@ class TestWeights:
             found, keras.ops.convert_to_numpy(networks[1](np.repeat(grey, 3, axis=3))), atol=1e-6
         )
 
-    def test_that_were_learned_are_frozen(self, small):
+    def test_pretrained_weights_are_frozen(self, small):
         network = pretrained((32, 32, 3), 2, base=SMALL, weights=str(small[1]))
         assert len(network.trainable_weights) == 4  # two dense layers
 
-    def test_that_were_learned_keep_their_statistics_in_both_phases_of_a_training(self, small):
+    def test_statistics_stay_in_both_phases(self, small):
         network = pretrained((32, 32, 3), 2, base=SMALL, weights=str(small[1]), dense_units=())
         images = np.random.default_rng(1).random((4, 32, 32, 3), dtype="float32")
         before = keras.ops.convert_to_numpy(network(images, training=False))
@@ -205,12 +205,12 @@ class TestWeights:
             found = keras.ops.convert_to_numpy(network(images, training=True))
             assert np.allclose(found, before, atol=1e-6)
 
-    def test_that_nobody_learned_are_not_frozen(self):
+    def test_random_weights_are_not_frozen(self):
         network = counted(pretrained, (32, 32, 3), 2, base=SMALL, weights="none")
         assert len(network.trainable_weights) == len(base_of(network).trainable_weights) + 4 > 50
 
 
-# Keras settles on its cache when it is imported, so this is a process of its own.
+# In a process of its own, because Keras chooses its cache folder when it is imported.
 WITHOUT_NETWORK = """
 import contextlib, io, json, socket, sys
 from pathlib import Path
@@ -218,7 +218,7 @@ from pathlib import Path
 from zoo import InvalidParameters, ZooError
 from zoo.builtin.architectures import _pretrained, pretrained
 
-def told(base):
+def message(base):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:
@@ -233,21 +233,21 @@ def no_name(*_, **__):
 
 models = Path(sys.argv[1])
 socket.getaddrinfo = no_name
-messages = {"missing": told("VGG16")}
+messages = {"missing": message("VGG16")}
 messages["left"] = [path.name for path in models.iterdir()]
 (models / sys.argv[2]).write_bytes(b"not the weights")
-messages["damaged"] = told("MobileNet")
-_pretrained._SILENCE = 0.2
-server = socket.create_server(("127.0.0.1", 0))  # takes connections, and says nothing
+messages["damaged"] = message("MobileNet")
+_pretrained._DOWNLOAD_TIMEOUT_S = 0.2
+server = socket.create_server(("127.0.0.1", 0))  # accepts connections and sends nothing
 address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", server.getsockname())
 socket.getaddrinfo = lambda *_, **__: [address]
-messages["silent"] = told("VGG16")
+messages["silent"] = message("VGG16")
 messages["timeout"] = socket.getdefaulttimeout()
 print(json.dumps(messages))
 """
 
 
-def test_without_network_what_to_do_is_said(tmp_path):
+def test_message_without_network_names_the_fix(tmp_path):
     models, mobilenet = tmp_path / "models", "mobilenet_1_0_224_tf_no_top.h5"
     proxies = ("http_proxy", "https_proxy", "all_proxy")
     kept = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
@@ -260,55 +260,55 @@ def test_without_network_what_to_do_is_said(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout)
-    assert told["missing"] == [
-        "The ImageNet weights of VGG16 are not whole in Keras's cache and not downloaded "
-        "([Errno -3] Temporary failure in name resolution); put "
-        f"vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 into {models}, or say "
-        'weights = "none" or the path of a weights file.',
+    messages = json.loads(run.stdout)
+    assert messages["missing"] == [
+        "The ImageNet weights of VGG16 are not in Keras's cache, or damaged, and the download failed "
+        "([Errno -3] Temporary failure in name resolution). Put "
+        f"vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 into {models}, or set weights to "
+        '"none" or the path of a weights file.',
         "",
     ]
-    assert told["left"] == []
-    assert "file signature not found" in told["damaged"][0]
-    assert f"put a whole copy of its file into {models}, or say" in told["damaged"][0]
-    assert "not downloaded (" in told["silent"][0]
-    assert "\n" not in told["silent"][0]
-    assert told["timeout"] is None
+    assert messages["left"] == []
+    assert "file signature not found" in messages["damaged"][0]
+    assert f"Put an undamaged copy of its file into {models}, or set" in messages["damaged"][0]
+    assert "the download failed (" in messages["silent"][0]
+    assert "\n" not in messages["silent"][0]
+    assert messages["timeout"] is None
 
 
-class TestFilesThatAreNot:
-    """Every one is a line that names the file and says what is expected."""
+class TestWeightsFileErrors:
+    """Each error is one line that names the file and what was expected."""
 
     def message(self, path, base=SMALL):
-        with pytest.raises(ZooError) as told:
+        with pytest.raises(ZooError) as error:
             pretrained((32, 32, 3), 2, base=base, weights=str(path))
-        assert not isinstance(told.value, InvalidParameters)
-        assert "\n" not in str(told.value)
-        assert str(path) in str(told.value)
-        assert len(str(told.value)) < 600
-        return str(told.value)
+        assert not isinstance(error.value, InvalidParameters)
+        assert "\n" not in str(error.value)
+        assert str(path) in str(error.value)
+        assert len(str(error.value)) < 600
+        return str(error.value)
 
-    def test_there(self, tmp_path):
+    def test_missing_weights_file(self, tmp_path):
         assert self.message(tmp_path / "none.h5") == (
-            f'There is no weights file {tmp_path / "none.h5"}; expected weights = "imagenet", "none", or the '
+            f'No such weights file: {tmp_path / "none.h5"}. Expected weights = "imagenet", "none", or the '
             f"path of a file with the weights of {SMALL} without its top."
         )
-        assert self.message(tmp_path).startswith("There is no weights file")
+        assert self.message(tmp_path).startswith("No such weights file: ")
 
-    def test_of_a_kind_keras_reads(self, small, tmp_path):
+    def test_weights_file_of_unknown_format(self, small, tmp_path):
         path = tmp_path / "small.npz"
         shutil.copy(small[1], path)
-        assert self.message(path).endswith("is of no known kind; expected .weights.h5 or .h5 or .keras.")
+        assert self.message(path).endswith("has an unknown format; expected .weights.h5 or .h5 or .keras.")
 
     @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-    def test_whole(self, small, tmp_path, suffix):
+    def test_truncated_weights_file(self, small, tmp_path, suffix):
         whole = small[1].read_bytes()
         for kept in (len(whole) // 2, len(whole) - 1):
             path = tmp_path / f"small{suffix}"
             path.write_bytes(whole[:kept])
             assert "cannot be read" in self.message(path)
 
-    def test_a_whole_archive(self, small, tmp_path):
+    def test_truncated_keras_archive(self, small, tmp_path):
         path = tmp_path / "small.keras"
         small[0].save(path)
         pretrained((32, 32, 3), 2, base=SMALL, weights=str(path))
@@ -316,22 +316,22 @@ class TestFilesThatAreNot:
         assert "cannot be read" in self.message(path)
 
     @pytest.mark.parametrize("base", ["VGG16", "MobileNetV2"])
-    def test_this_networks(self, small, base):
-        assert f"are not those of {base} without its top" in self.message(small[1], base)
+    def test_weights_of_another_network(self, small, base):
+        assert f"do not fit {base} without its top" in self.message(small[1], base)
 
-    def test_this_networks_in_the_old_format(self, small, tmp_path):
+    def test_weights_of_another_network_in_old_format(self, small, tmp_path):
         path = tmp_path / "whole.h5"
         small[0].save(path)
         pretrained((32, 32, 3), 2, base=SMALL, weights=str(path))
-        assert "are not those of VGG16 without its top" in self.message(path, "VGG16")
+        assert "do not fit VGG16 without its top" in self.message(path, "VGG16")
 
-    def test_of_the_base_alone(self, small, tmp_path):
+    def test_weights_of_base_and_head(self, small, tmp_path):
         path = tmp_path / "all.weights.h5"
         pretrained((32, 32, 3), 2, base=SMALL, weights=str(small[1])).save_weights(path)
-        assert "Expected a file that the base's own save_weights() wrote" in self.message(path)
+        assert "Expected a file that the save_weights() of this base wrote" in self.message(path)
 
 
-def test_what_a_record_keeps_of_it_is_plain():
+def test_defaults_are_plain_json():
     registered = Registry.load([]).get("architecture", "pretrained")
     defaults = registered.space.defaults()
     assert json.loads(json.dumps(defaults)) == {**defaults, "dense_units": [256]}

@@ -1,4 +1,4 @@
-"""The policies zoo ships: each at any parameters, on images of any shape, and in a training."""
+"""The built-in policies: any parameters, images of any shape, and a training with each."""
 
 import inspect
 import math
@@ -49,7 +49,7 @@ def distinct(images):
 
 @st.composite
 def points(draw, policy):
-    """Parameters of a policy: any value inside the author's range, its ends among them."""
+    """Draw parameters of a policy from its ranges, including their ends."""
 
     def value(domain):
         if isinstance(domain, Choice):
@@ -61,7 +61,7 @@ def points(draw, policy):
     return {name: value(parameter.domain) for name, parameter in read_space(policy).items()}
 
 
-def test_all_are_registered():
+def test_policies_are_registered():
     registered = []
     register_augmentations(registered.append)
     assert registered == [none, *POLICIES, *PRESETS]
@@ -69,7 +69,7 @@ def test_all_are_registered():
 
 @every_policy
 @every_shape
-def test_any_parameters(policy, shape):
+def test_any_parameters_keep_shape_and_range(policy, shape):
     kinds = {
         "random": np.random.default_rng(1).random((4, *shape), dtype=np.float32),
         "black": np.zeros((4, *shape), np.float32),
@@ -91,18 +91,18 @@ def test_any_parameters(policy, shape):
 
 
 @every_policy
-def test_images_of_a_batch_are_changed_each_its_own_way(policy):
+def test_each_image_of_a_batch_changes_differently(policy):
     changed = augment(policy(), copies(24))
     if policy is flips:
         assert distinct(changed) == 2
-    elif policy is erasing:  # which leaves half of them alone
+    elif policy is erasing:  # which leaves half of them unchanged
         assert distinct(changed) > 6
     else:
         assert distinct(changed) > 18
 
 
 @every_policy
-def test_keras_seed_decides(policy):
+def test_keras_seed_reproduces_the_changes(policy):
     seen = []
     for _ in range(2):
         keras.utils.set_random_seed(7)
@@ -114,7 +114,7 @@ def test_keras_seed_decides(policy):
 
 @every_policy
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision(policy, dtype):
+def test_half_precision_is_kept(policy, dtype):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(f"mixed_{dtype}")
     try:
@@ -129,8 +129,8 @@ def test_half_precision(policy, dtype):
 
 
 @every_policy
-def test_in_a_training(policy):
-    """An epoch on digits; what is kept of it has no augmentation in it."""
+def test_policy_in_a_training(policy):
+    """After an epoch on digits, the saved model contains no augmentation."""
     data = load_digits()
     images = (data.images[:, :, :, None] * 255 / 16).astype("uint8")
     keras.utils.set_random_seed(0)
@@ -161,7 +161,7 @@ def test_in_a_training(policy):
 
 class TestPhotometric:
     def test_draws_stay_in_their_ranges(self):
-        """Of an image with one dark and one bright half, mean and distance tell what was drawn."""
+        """Mean and range of an image with a dark and a bright half show the drawn values."""
         images = np.full((2000, 2, 2, 1), 0.6, np.float32)
         images[:, 0] = 0.4
         changed = augment(photometric(brightness=0.1, contrast=0.5), images)
@@ -171,7 +171,7 @@ class TestPhotometric:
         assert 0.4999 < contrast.min() < 0.51
         assert 1.49 < contrast.max() < 1.5001
 
-    def test_nothing_of_either(self):
+    def test_zero_ranges_change_nothing(self):
         assert np.allclose(
             augment(photometric(brightness=0.0, contrast=0.0), copies(4)), copies(4), atol=1e-6
         )
@@ -181,17 +181,17 @@ class TestFlips:
     @pytest.mark.parametrize(
         ("direction", "axes"), [("horizontal", [2]), ("vertical", [1]), ("both", [1, 2])]
     )
-    def test_the_image_and_its_mirror_images(self, direction, axes):
+    def test_flips_give_the_mirror_images(self, direction, axes):
         keras.utils.set_random_seed(0)
         images = copies(64)
         expected = {images[0].tobytes()} | {np.flip(images, axis)[0].tobytes() for axis in axes}
-        if direction == "both":  # a coin for each
+        if direction == "both":  # each axis is flipped independently
             expected.add(images[0, ::-1, ::-1].tobytes())
         assert {image.tobytes() for image in augment(flips(direction=direction), images)} == expected
 
 
 @pytest.mark.parametrize("policy", POLICIES[:2], ids=lambda policy: policy.__name__)
-def test_affine_hands_its_parameters_on(policy):
+def test_affine_passes_its_parameters_to_the_layer(policy):
     values = {"rotation": 1.0, "shift": 0.02, "shear": 3.0, "zoom": 0.04, "fill": "constant"}
     if policy is affine_flip:
         values["flip"] = "vertical"
@@ -201,16 +201,16 @@ def test_affine_hands_its_parameters_on(policy):
     assert {name: layer.get_config()[name] for name in values} == read_space(policy).defaults()
 
 
-def test_erasing_and_randaugment_hand_their_parameters_on():
+def test_other_policies_pass_their_parameters():
     values = {"probability": 0.1, "largest": 0.3, "elongation": 2.0, "fill": "mean"}
     assert erasing(**values)[0].get_config().items() > values.items()
     values = {"operations": 3, "magnitude": 4, "solarize": True, "fill": "reflect"}
     assert randaugment(**values)[0].get_config().items() > values.items()
 
 
-def test_the_presets_are_those_of_the_tutorials():
-    told = {preset.__name__: read_space(preset).defaults() for preset in PRESETS}
-    assert told == {
+def test_presets_have_the_settings_of_the_tutorials():
+    defaults = {preset.__name__: read_space(preset).defaults() for preset in PRESETS}
+    assert defaults == {
         "affine_digits": {"rotation": 8, "shift": 0.08, "shear": 15, "zoom": 0.08, "fill": "nearest"},
         "affine_strong": {"rotation": 20, "shift": 0, "shear": 8.6, "zoom": 0.15, "fill": "nearest"},
         "affine_photos": {

@@ -15,7 +15,7 @@ def images():
 
 
 def maps(shape, **changes):
-    """The same map for every image of a batch of `shape`."""
+    """Return the same map for every image of a batch of `shape`."""
     zoom = changes.pop("zoom", 1.0)
     values = {"rotation": 0.0, "shear": 0.0, "zoom_x": zoom, "zoom_y": zoom, "shift_x": 0.0, "shift_y": 0.0}
     values |= changes
@@ -32,7 +32,7 @@ def augment(layer, images, training=True):
 
 
 class TestMaps:
-    """Keras asks for the map from output to input; these see to it that it is that one."""
+    """The maps lead from output to input, as Keras expects."""
 
     @pytest.mark.parametrize("size", [8, 9])
     @pytest.mark.parametrize("turns", [1, 2, -1])
@@ -41,10 +41,10 @@ class TestMaps:
         turned = move(images, rotation=turns * math.pi / 2)
         assert np.allclose(turned, np.rot90(images, turns, axes=(1, 2)), atol=1e-5)
 
-    def test_half_a_turn_of_an_image_that_is_not_square(self, images):
+    def test_half_turn_of_a_wide_image(self, images):
         assert np.allclose(move(images, rotation=math.pi), images[:, ::-1, ::-1], atol=1e-5)
 
-    def test_shifts_go_right_and_down_by_a_share_of_the_size(self, images):
+    def test_shifts_go_right_and_down(self, images):
         moved = move(images, shift_x=2 / 20, shift_y=1 / 14)  # 2 pixels to the right, 1 down
         assert np.allclose(moved[:, 1:, 2:], images[:, :-1, :-2], atol=1e-5)
         assert np.allclose(moved[:, 0], moved[:, 1], atol=1e-5)  # filled with the nearest
@@ -56,11 +56,11 @@ class TestMaps:
         assert zoomed[4, 4] == pytest.approx(1)
         assert zoomed[4, 8] == pytest.approx(1)  # twice as far out
 
-    def test_a_negative_zoom_is_a_mirror(self, images):
+    def test_negative_zoom_mirrors(self, images):
         assert np.array_equal(move(images, zoom_x=-1.0), images[:, :, ::-1])
         assert np.array_equal(move(images, zoom_y=-1.0), images[:, ::-1])
 
-    def test_a_zoom_along_one_axis(self):
+    def test_zoom_along_one_axis(self):
         image = np.zeros((1, 9, 9, 1), np.float32)
         image[0, 3:6, 3:6] = 1
         wide = move(image, zoom_x=3.0, fill="constant")[0, :, :, 0]
@@ -73,7 +73,7 @@ class TestMaps:
         sheared = move(image, shear=math.pi / 4)[0, :, :, 0]
         assert np.allclose(sheared, np.eye(9), atol=1e-5)
 
-    def test_a_rotated_square_stays_square_in_a_wide_image(self):
+    def test_rotated_square_stays_square_in_a_wide_image(self):
         image = np.zeros((1, 21, 41, 1), np.float32)
         image[0, 6:15, 16:25] = 1  # about the centre (10, 20)
         turned = move(image, rotation=math.pi / 4)[0, :, :, 0]
@@ -83,7 +83,7 @@ class TestMaps:
     @pytest.mark.parametrize(
         ("fill", "theirs"), [("nearest",) * 2, ("reflect",) * 2, ("constant", "grid-constant")]
     )
-    def test_as_scipy_does_it(self, images, fill, theirs):
+    def test_result_equals_that_of_scipy(self, images, fill, theirs):
         changes = {"rotation": 0.5, "shear": 0.2, "zoom": 1.2, "shift_x": 0.1, "shift_y": -0.07}
         a0, a1, a2, b0, b1, b2, _, _ = ops.convert_to_numpy(maps(images.shape, **changes))[0].astype(float)
         expected = np.empty_like(images)
@@ -94,8 +94,8 @@ class TestMaps:
             )
         assert np.allclose(move(images, fill=fill, **changes), expected, atol=1e-5)
 
-    def test_in_the_documented_order(self):
-        """Zoom, shear, rotate, shift; the inverse of their product, made the plain way."""
+    def test_order_of_the_transformations(self):
+        """Zoom, shear, rotate, shift: the map is the inverse of the product of their matrices."""
         rotation, lean, zoom, height, width = 0.3, math.tan(0.2), 1.3, 14, 20
         cos, sin = math.cos(rotation), math.sin(rotation)
         # y points down, so a turn that looks counter-clockwise has its minus below
@@ -113,7 +113,7 @@ class TestMaps:
 class TestRandomAffine:
     LAYER = {"rotation": 20.0, "shift": 0.1, "shear": 10.0, "zoom": 0.2}  # noqa: RUF012
 
-    def test_nothing_outside_training(self, images):
+    def test_images_are_unchanged_outside_training(self, images):
         layer = RandomAffine(**self.LAYER)
         assert np.array_equal(augment(layer, images, training=False), images)
         assert np.array_equal(ops.convert_to_numpy(layer(images)), images)
@@ -123,7 +123,7 @@ class TestRandomAffine:
         assert np.array_equal(move(images), images)
 
     @pytest.mark.parametrize("name", ["rotation", "shift", "shear", "zoom"])
-    def test_each_range_alone_moves_every_image_its_own_way(self, name):
+    def test_each_range_alone_moves_images_differently(self, name):
         images = np.repeat(np.random.default_rng(0).random((1, 12, 12, 1), dtype=np.float32), 6, axis=0)
         moved = augment(RandomAffine(**{name: self.LAYER[name]}, seed=1), images)
         assert len({image.tobytes() for image in moved}) == 6
@@ -152,7 +152,7 @@ class TestRandomAffine:
             assert high - 0.02 * (high - low) < drawn[name].max() <= high + 1e-6
 
     @pytest.mark.parametrize("flip", ["horizontal", "vertical", "both"])
-    def test_a_flip_alone_is_exact(self, flip, images):
+    def test_flip_alone_is_exact(self, flip, images):
         image = images[:1]
         seen = {"horizontal": image[:, :, ::-1], "vertical": image[:, ::-1], "both": image[:, ::-1, ::-1]}
         expected = {image.tobytes(), seen[flip].tobytes()}
@@ -167,14 +167,14 @@ class TestRandomAffine:
         flipped = augment(RandomAffine(flip="horizontal", seed=0), images)
         assert abs(flipped[:, 0, 0, 0].mean() - 0.5) < 4 * 0.5 / math.sqrt(4000)
 
-    def test_a_flip_comes_first(self, monkeypatch, images):
-        """An image flipped and then moved is what the flipped image becomes by the same movement."""
+    def test_flip_comes_first(self, monkeypatch, images):
+        """Flipping and moving an image equals moving the flipped image."""
         monkeypatch.setattr(RandomAffine, "_sign", lambda self, batch: -ops.ones((batch,)))
         both = augment(RandomAffine(**self.LAYER, flip="horizontal", seed=1), images)
         moved = augment(RandomAffine(**self.LAYER, seed=1), images[:, :, ::-1].copy())
         assert np.allclose(both, moved, atol=1e-5)
 
-    def test_a_seed_repeats_the_sequence(self, images):
+    def test_seed_repeats_the_sequence(self, images):
         one, same, other = (RandomAffine(**self.LAYER, seed=seed) for seed in (1, 1, 2))
         first, second = augment(one, images), augment(one, images)
         assert not np.array_equal(first, second)
@@ -182,7 +182,7 @@ class TestRandomAffine:
         assert np.array_equal(augment(same, images), second)
         assert not np.array_equal(augment(other, images), first)
 
-    def test_keras_seed_decides_where_none_is_given(self, images):
+    def test_keras_seed_is_the_default(self, images):
         moved = []
         for _ in range(2):
             keras.utils.set_random_seed(7)
@@ -206,7 +206,7 @@ class TestRandomAffine:
         assert symbolic.shape == (None, None, None, 2)
         assert symbolic.dtype == dtype
 
-    def test_saved_and_loaded(self, images, tmp_path):
+    def test_saved_layer_is_loaded(self, images, tmp_path):
         model = keras.Sequential(
             [keras.Input((14, 20, 2)), RandomAffine(**self.LAYER, flip="both", fill="reflect", seed=5)]
         )
@@ -216,7 +216,7 @@ class TestRandomAffine:
         assert loaded.get_config() == model.layers[0].get_config()
         assert np.array_equal(augment(loaded, images), augment(model.layers[0], images))
 
-    def test_inside_fit(self, images):
+    def test_layer_in_fit(self, images):
         layer = RandomAffine(**self.LAYER, seed=0)
         model = keras.Sequential(
             [keras.Input((14, 20, 2)), layer, keras.layers.Flatten(), keras.layers.Dense(2)]

@@ -19,7 +19,7 @@ def white(count, height, width, channels=1):
 
 
 def rectangles(images):
-    """Height and width of what is black in each of these white images; it has to be a rectangle."""
+    """Return height and width of the black rectangle in each of these white images."""
     sizes = []
     for image in images:
         rows, columns = np.nonzero(image[:, :, 0] == 0)
@@ -30,7 +30,7 @@ def rectangles(images):
     return np.array(sizes)
 
 
-def test_a_rectangle_of_the_asked_area_and_shape():
+def test_area_and_shape_are_in_their_ranges():
     sizes = rectangles(erase(white(500, 100, 100), smallest=0.05, largest=0.3, elongation=3.0))
     areas, ratios = sizes.prod(axis=1) / 100**2, sizes[:, 0] / sizes[:, 1]
     assert 0.047 < areas.min() < 0.06  # sides are whole pixels
@@ -42,32 +42,32 @@ def test_a_rectangle_of_the_asked_area_and_shape():
 
 
 @pytest.mark.parametrize("shape", [(200, 10), (10, 200), (33, 20), (8, 8), (3, 3), (2, 1), (1, 1)])
-def test_it_fits_into_images_of_any_shape(shape):
+def test_rectangle_fits_into_any_image(shape):
     sizes = rectangles(erase(white(200, *shape), largest=0.5, elongation=5.0))
     assert (sizes <= shape).all()
 
 
-def test_it_is_anywhere():
+def test_rectangle_can_be_anywhere():
     erased = erase(white(2000, 8, 8), smallest=0.1, largest=0.2) == 0
     share = erased.mean(axis=0)[:, :, 0]
     assert share.min() > 0.02
     assert np.allclose(share, share[::-1, ::-1], atol=0.06)
 
 
-def test_as_many_images_as_asked():
+def test_probability_of_erasing():
     changed = (erase(white(4000, 8, 8), probability=0.3) == 0).any(axis=(1, 2, 3))
     assert abs(changed.mean() - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 4000)
     assert not (erase(white(100, 8, 8), probability=0.0) == 0).any()
 
 
-def test_all_channels_go_together():
+def test_all_channels_are_erased_together():
     images = np.random.default_rng(0).uniform(0.2, 1, (50, 16, 16, 3)).astype("float32")
     gone = erase(images) == 0
     assert gone.any()
     assert np.array_equal(gone.any(axis=3), gone.all(axis=3))
 
 
-def test_noise_is_uniform_and_every_pixels_own():
+def test_noise_is_uniform_and_independent():
     images = np.full((300, 20, 20, 3), 0.5, np.float32)
     erased = erase(images, fill="noise", smallest=0.3)
     noise = erased[erased != 0.5]
@@ -78,7 +78,7 @@ def test_noise_is_uniform_and_every_pixels_own():
     assert np.allclose(counts, 0.1, atol=0.01)
 
 
-def test_the_mean_is_that_of_the_image_and_channel():
+def test_mean_is_that_of_the_image_and_channel():
     random = np.random.default_rng(0)
     images = random.random((6, 12, 12, 3), dtype=np.float32) * random.random((6, 1, 1, 3), dtype=np.float32)
     erased = erase(images, fill="mean")
@@ -87,7 +87,7 @@ def test_the_mean_is_that_of_the_image_and_channel():
         assert np.allclose(after[gone], before.mean(axis=(0, 1)), atol=1e-5)
 
 
-def test_compiled_by_xla():
+def test_layer_compiles_with_xla():
     model = keras.Sequential([keras.Input((8, 8, 1)), RandomErasing(seed=0), keras.layers.Flatten()])
     model.compile("sgd", "mse", jit_compile=True)
     assert model.supports_jit

@@ -15,17 +15,17 @@ LEVEL = 1 / 255
 
 @pytest.fixture(scope="module")
 def photos():
-    """uint8, with dark and bright parts, and none that reaches black or white."""
+    """Return uint8 images with dark and bright parts, without black and white."""
     small = np.random.default_rng(0).integers(20, 230, (4, 6, 6, 3), dtype=np.uint8)
     return np.stack([np.asarray(Image.fromarray(one).resize((15, 12), Image.BILINEAR)) for one in small])
 
 
 def recolour(photos, name, magnitude=9, sign=1.0):
-    """Every image through one operation; values 0 to 255."""
+    """Apply one operation to every image; values 0 to 255."""
     layer = RandAugment(magnitude=magnitude, solarize=True)
-    chosen = ops.full((len(photos),), OPERATIONS.index(name), dtype="int32")
+    operations = ops.full((len(photos),), OPERATIONS.index(name), dtype="int32")
     signed = ops.full((len(photos),), sign * magnitude / 30, dtype="float32")
-    changed = layer._recolour(ops.convert_to_tensor(photos.astype("float32") / 255), chosen, signed)
+    changed = layer._recolour(ops.convert_to_tensor(photos.astype("float32") / 255), operations, signed)
     return ops.convert_to_numpy(changed) * 255
 
 
@@ -34,7 +34,7 @@ def with_pil(photos, function):
 
 
 class TestColours:
-    """What Pillow does, to which the paper's operations refer."""
+    """The operations of Pillow, which the paper refers to."""
 
     @pytest.mark.parametrize("sign", [1.0, -1.0])
     @pytest.mark.parametrize("magnitude", [5, 9, 30])
@@ -47,7 +47,7 @@ class TestColours:
             ("sharpness", ImageEnhance.Sharpness),
         ],
     )
-    def test_enhanced(self, photos, name, enhancer, magnitude, sign):
+    def test_enhancements_equal_those_of_pillow(self, photos, name, enhancer, magnitude, sign):
         factor = 1 + sign * 0.9 * magnitude / 30
         expected = with_pil(photos, lambda photo: enhancer(photo).enhance(factor))
         changed = recolour(photos, name, magnitude, sign)
@@ -56,22 +56,22 @@ class TestColours:
         assert np.abs(changed - photos).max() > 4
 
     @pytest.mark.parametrize("magnitude", [0, 9, 15, 30])
-    def test_posterized(self, photos, magnitude):
+    def test_posterize_equals_that_of_pillow(self, photos, magnitude):
         bits = 8 - round(4 * magnitude / 30)
         expected = with_pil(photos, lambda photo: ImageOps.posterize(photo, bits))
         assert np.allclose(recolour(photos, "posterize", magnitude), expected, atol=1e-3)
 
     @pytest.mark.parametrize("magnitude", [0, 9, 20, 30])
-    def test_solarized(self, photos, magnitude):
+    def test_solarize_equals_that_of_pillow(self, photos, magnitude):
         threshold = 255 * (1 - magnitude / 30) + 1e-3
         expected = with_pil(photos, lambda photo: ImageOps.solarize(photo, threshold))
         assert np.allclose(recolour(photos, "solarize", magnitude), expected, atol=1e-3)
 
-    def test_stretched_contrast(self, photos):
+    def test_automatic_contrast_equals_that_of_pillow(self, photos):
         expected = with_pil(photos, ImageOps.autocontrast)
         assert np.abs(recolour(photos, "auto_contrast") - expected).max() < 1.1
 
-    def test_equalized(self, photos):
+    def test_equalisation_equals_that_of_pillow(self, photos):
         # Large: Pillow counts in steps of whole pixels, 1/255 of all.
         large = photos.repeat(20, axis=1).repeat(20, axis=2)
         changed = recolour(large, "equalize")
@@ -81,40 +81,40 @@ class TestColours:
         assert np.allclose(changed.max(axis=(1, 2)), 255)
 
     @pytest.mark.parametrize("name", ["auto_contrast", "equalize", "contrast", "sharpness", "colour"])
-    def test_an_image_of_one_value_stays(self, name):
+    def test_image_of_one_value_is_unchanged(self, name):
         plain = np.full((2, 8, 8, 1), 90, np.uint8)
         assert np.allclose(recolour(plain, name), 90, atol=1e-3)
 
     @pytest.mark.parametrize(
         "name", ["identity", *(name for name in OPERATIONS if name.startswith(("rot", "she", "tra")))]
     )
-    def test_the_others_leave_the_values_alone(self, photos, name):
+    def test_geometric_operations_keep_the_values(self, photos, name):
         assert np.allclose(recolour(photos, name, 30), photos, atol=1e-3)
 
-    def test_one_channel_has_no_colour(self, photos):
+    def test_colour_keeps_images_of_one_channel(self, photos):
         assert np.allclose(recolour(photos[..., :1], "colour", 30), photos[..., :1], atol=1e-3)
 
-    def test_each_image_has_its_own(self, photos):
+    def test_each_image_has_its_own_operation(self, photos):
         names = ("identity", "brightness", "equalize", "posterize")
-        chosen = ops.array([OPERATIONS.index(name) for name in names], dtype="int32")
+        operations = ops.array([OPERATIONS.index(name) for name in names], dtype="int32")
         signed = ops.full((4,), 0.5, dtype="float32")
         layer = RandAugment(magnitude=15)
         images = photos.astype("float32") / 255
-        mixed = ops.convert_to_numpy(layer._recolour(ops.convert_to_tensor(images), chosen, signed)) * 255
+        mixed = ops.convert_to_numpy(layer._recolour(ops.convert_to_tensor(images), operations, signed)) * 255
         for position, name in enumerate(names):
             alone = recolour(photos[position : position + 1], name, 15)
             assert np.allclose(mixed[position : position + 1], alone, atol=0.02)
 
 
 def movements(*steps, height=20, width=30):
-    """The map of one image for these (name, share of the largest)."""
-    chosen = ops.array([[OPERATIONS.index(name)] for name, _ in steps], dtype="int32")
+    """Return the map of one image for steps (name, share of the largest)."""
+    operations = ops.array([[OPERATIONS.index(name)] for name, _ in steps], dtype="int32")
     signed = ops.array([[share] for _, share in steps], dtype="float32")
     images = ops.zeros((1, height, width, 1))
-    return ops.convert_to_numpy(_randaugment._maps(images, chosen, signed))[0]
+    return ops.convert_to_numpy(_randaugment._maps(images, operations, signed))[0]
 
 
-def known(height=20, width=30, **changes):
+def reference(height=20, width=30, **changes):
     values = {"rotation": 0.0, "shear": 0.0, "zoom_x": 1.0, "zoom_y": 1.0, "shift_x": 0.0, "shift_y": 0.0}
     batches = {name: ops.array([value], dtype="float32") for name, value in (values | changes).items()}
     return ops.convert_to_numpy(affine_maps(height, width, **batches))[0]
@@ -132,10 +132,10 @@ class TestMovements:
             ("brightness", 1.0, {}),
         ],
     )
-    def test_one(self, name, share, as_affine):
-        assert np.allclose(movements((name, share)), known(**as_affine), atol=1e-5)
+    def test_single_step_equals_the_affine_map(self, name, share, as_affine):
+        assert np.allclose(movements((name, share)), reference(**as_affine), atol=1e-5)
 
-    def test_shear_along_the_other_axis(self):
+    def test_shear_along_the_vertical_axis(self):
         image = np.zeros((1, 9, 9, 1), np.float32)
         image[0, 4] = 1  # a level stroke
         maps = movements(("shear_y", 1.0), height=9, width=9)[None]
@@ -143,8 +143,8 @@ class TestMovements:
         heights = (sheared * np.arange(9)[:, None]).sum(axis=0) / sheared.sum(axis=0)
         assert np.allclose(heights, 4 + 0.3 * (np.arange(9) - 4), atol=1e-4)  # right end down
 
-    def test_several_follow_each_other(self):
-        """A point goes through one step and then the next; the map leads the whole way back."""
+    def test_steps_are_combined_in_order(self):
+        """A point goes through one step and then the next; the map inverts both."""
         a0, a1, a2, b0, b1, b2, _, _ = movements(("rotate", 1.0), ("translate_x", 0.5), ("shear_x", 1.0))
         centre = np.array([29 / 2, 19 / 2])
         cos, sin = math.cos(math.radians(30)), math.sin(math.radians(30))
@@ -158,11 +158,11 @@ class TestMovements:
 
 class TestDraws:
     def drawn(self, monkeypatch, **settings):
-        """What 3000 images were given: operations and signed shares, `(steps, 3000)`."""
+        """Return the operations and signed shares of 3000 images, `(steps, 3000)`."""
         seen = []
 
-        def record(images, chosen, signed):
-            seen.extend((ops.convert_to_numpy(chosen), ops.convert_to_numpy(signed)))
+        def record(images, operations, signed):
+            seen.extend((ops.convert_to_numpy(operations), ops.convert_to_numpy(signed)))
             return ops.tile(ops.array([[1.0, 0, 0, 0, 1, 0, 0, 0]]), (len(images), 1))
 
         monkeypatch.setattr(_randaugment, "_maps", record)
@@ -170,10 +170,10 @@ class TestDraws:
         return seen
 
     @pytest.mark.parametrize(("solarize", "count"), [(False, 13), (True, 14)])
-    def test_every_image_draws_its_own_among_all(self, monkeypatch, solarize, count):
-        chosen, signed = self.drawn(monkeypatch, operations=3, magnitude=12, solarize=solarize)
-        assert chosen.shape == signed.shape == (3, 3000)
-        shares = np.bincount(chosen.ravel(), minlength=14) / chosen.size
+    def test_each_image_draws_from_all_operations(self, monkeypatch, solarize, count):
+        operations, signed = self.drawn(monkeypatch, operations=3, magnitude=12, solarize=solarize)
+        assert operations.shape == signed.shape == (3, 3000)
+        shares = np.bincount(operations.ravel(), minlength=14) / operations.size
         assert np.allclose(shares[:count], 1 / count, atol=4 * math.sqrt(1 / count / 9000))
         assert len(shares) == 14
         assert (shares[13] > 0) == solarize
@@ -181,19 +181,19 @@ class TestDraws:
         assert abs((signed > 0).mean() - 0.5) < 4 * 0.5 / math.sqrt(9000)
         for one in range(3):
             for other in range(one):
-                assert 0 < (chosen[one] == chosen[other]).mean() < 0.15
+                assert 0 < (operations[one] == operations[other]).mean() < 0.15
 
-    def test_one_image_becomes_many(self):
+    def test_copies_of_an_image_become_different(self):
         image = np.random.default_rng(0).random((1, 12, 12, 3), dtype=np.float32)
         changed = RandAugment(seed=2)(np.repeat(image, 40, axis=0), training=True)
         assert len({one.tobytes() for one in ops.convert_to_numpy(changed)}) > 30
 
-    def test_magnitude_0_moves_and_blends_nothing(self, photos):
+    def test_magnitude_0_neither_moves_nor_blends(self, photos):
         for name in set(OPERATIONS) - {"auto_contrast", "equalize"}:
             assert np.allclose(recolour(photos, name, 0), photos, atol=1e-3)
-            assert np.allclose(movements((name, 0.0)), known())
+            assert np.allclose(movements((name, 0.0)), reference())
 
-    def test_saved_and_loaded(self, tmp_path):
+    def test_saved_layer_is_loaded(self, tmp_path):
         layer = RandAugment(3, 14, solarize=True, fill="reflect", seed=4)
         keras.Sequential([keras.Input((8, 8, 3)), layer]).save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras").layers[0]

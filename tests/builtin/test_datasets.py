@@ -1,4 +1,4 @@
-"""What all built-in datasets have in common, and scikit-learn's digits."""
+"""Properties of all built-in datasets, and scikit-learn's digits."""
 
 import hashlib
 import re
@@ -35,13 +35,13 @@ def test_plugins_are_light_to_import():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_registered_and_says_in_a_line_what_it_is(name):
+def test_dataset_is_registered_with_a_description(name):
     registry = Registry.load(entry_points=[])
     assert registry.names("dataset") == NAMES
     entry = registry.get("dataset", name)
     assert entry.function is getattr(datasets, name)
     assert 20 < len(entry.description) < 95
-    # `zoo show` prints the docstring: there is nothing to set that it does not explain.
+    # `zoo show` prints the docstring, so it has to explain every parameter.
     assert all(f"{parameter}" in entry.function.__doc__ for parameter in entry.space)
 
 
@@ -49,24 +49,24 @@ PAGE = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_page_has_it_with_every_parameter_and_default(name):
+def test_page_lists_parameters_and_defaults(name):
     space = Registry.load(entry_points=[]).get("dataset", name).space
     assert f"[`{name}`](#" in PAGE.partition("\n## ")[0]
     section = PAGE.partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    told = {row[0].strip("`"): row[1:] for row in rows}
-    assert list(told) == list(space)
-    for parameter, cells in told.items():
+    documented = {row[0].strip("`"): row[1:] for row in rows}
+    assert list(documented) == list(space)
+    for parameter, cells in documented.items():
         default = space[parameter].default
         if default is REQUIRED:
-            assert "has to be given" in cells
+            assert "required" in cells
         elif default is not None:
             assert str(default) in [cell.strip('`"') for cell in cells]
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-def test_the_studies_on_its_page_are_in_order(block):
+def test_study_examples_are_valid(block):
     study = parse_study(f'architecture = "conv_net"\n{block}', Registry.load(entry_points=[]), "shown")
     assert study.dataset.name in NAMES
 
@@ -108,16 +108,16 @@ def write_npz(folder):
         ("mnist", write_npz),
     ],
 )
-def test_nothing_is_kept_of_a_damaged_file_and_all_of_it_once_it_is_whole(name, write, in_tmp, monkeypatch):
+def test_damaged_file_leaves_nothing_in_the_cache(name, write, in_tmp, monkeypatch):
     monkeypatch.setenv("ZOO_DATA_DIR", str(in_tmp))
     path, parameters = write(in_tmp)
     entry = Registry.load(entry_points=[]).get("dataset", name)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(0.6 * len(whole))])
-    with pytest.raises(ZooError) as told:
+    with pytest.raises(ZooError) as error:
         prepare(entry, parameters, {"fraction": 0.5, "seed": 0}, in_tmp / "cache")
-    assert str(path.parent) in str(told.value) or path.name in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(path.parent) in str(error.value) or path.name in str(error.value)
+    assert "\n" not in str(error.value)
     assert not (in_tmp / "cache").exists()
     path.write_bytes(whole)
     prepared = prepare(entry, parameters, {"fraction": 0.5, "seed": 0}, in_tmp / "cache")
@@ -125,7 +125,7 @@ def test_nothing_is_kept_of_a_damaged_file_and_all_of_it_once_it_is_whole(name, 
     assert prepare(entry, parameters, {"fraction": 0.5, "seed": 0}, in_tmp / "cache") == prepared
 
 
-def test_digits():
+def test_digits_of_scikit_learn():
     dataset = datasets.digits()
     check_contract(dataset)
     assert dataset.source == "scikit-learn's digits"
@@ -136,7 +136,7 @@ def test_digits():
     train, test = Counter(dataset.train.labels.tolist()), Counter(dataset.test.labels.tolist())
     for label in range(10):
         assert test[label] == round(0.2 * (train[label] + test[label]))
-    # A study of it could not be resumed after a release that cut it otherwise.
+    # If a release cut it differently, studies of it could not be resumed.
     assert digest(dataset.train) == "a65ff2adc24e9c3cd242ab20823820559012c1f9706d7abcefeeaa8df7b50341"
     assert digest(dataset.test) == "7ba4990481630009d8ced028b7ac628bc1c96f29cae74317375b39e80861fca5"
 

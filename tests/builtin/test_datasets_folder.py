@@ -1,4 +1,4 @@
-"""`image_folder`: every format, every layout, and images that cannot be read."""
+"""`image_folder`: every format, every layout, and damaged images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save(path, image=None, **options):
 
 
 def fill(root, splits=("train", "validation", "test"), classes=("cat", "dog"), images=3):
-    """PNG files, each with pixels of its own."""
+    """Write PNG files, each with other pixels."""
     seed = 0
     for split in splits:
         for name in classes:
@@ -45,7 +45,7 @@ def chunk(kind, data):
 
 
 def png(width, height, data=b""):
-    """A PNG of that size, whatever is in it."""
+    """Return a PNG that announces this size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
@@ -57,14 +57,14 @@ def root(in_tmp, monkeypatch):
 
 
 def refused(text, **parameters):
-    with pytest.raises(ZooError) as told:
+    with pytest.raises(ZooError) as error:
         image_folder(**{"path": "pets", **parameters})
-    assert text in str(told.value)
-    assert "\n" not in str(told.value)
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 class TestLayouts:
-    def test_a_folder_for_each_split(self, root):
+    def test_folder_per_split(self, root):
         fill(root)
         dataset = image_folder(path="pets")
         check_contract(dataset)
@@ -74,18 +74,18 @@ class TestLayouts:
         assert (len(dataset.validation), len(dataset.test)) == (6, 6)
         assert (dataset.source, dataset.warning) == ("pets", "")
         for split in ("train", "validation", "test"):
-            for place, image in enumerate(getattr(dataset, split).images):
-                file = root / split / ["cat", "dog"][place // 3] / f"{place % 3}.png"
+            for number, image in enumerate(getattr(dataset, split).images):
+                file = root / split / ["cat", "dog"][number // 3] / f"{number % 3}.png"
                 assert np.array_equal(image, np.asarray(Image.open(file)))
 
     @pytest.mark.parametrize("names", [("train",), ("Train", "VAL"), ("train", "valid", "test")])
-    def test_as_far_as_there_are_any(self, root, names):
+    def test_validation_and_test_are_optional(self, root, names):
         fill(root, names)
         dataset = image_folder(path="pets")
         assert (dataset.validation is None) == (len(names) == 1)
         assert (dataset.test is None) == ("test" not in names)
 
-    def test_class_folders_alone_are_cut_by_seed(self, root):
+    def test_folder_without_splits_is_cut_by_seed(self, root):
         fill(root.parent, ["pets"], images=20)
         dataset = image_folder(path="pets")
         check_contract(dataset)
@@ -100,7 +100,7 @@ class TestLayouts:
         assert len(image_folder(path="pets", test_fraction=0.5).test) == 20
         assert image_folder(path="pets", test_fraction=0.0).test is None
 
-    def test_one_image_of_a_class_is_always_trained_on(self, root):
+    def test_each_class_keeps_a_training_image(self, root):
         fill(root.parent, ["pets"], images=2)
         save(root / "owl/0.png")
         dataset = image_folder(path="pets", test_fraction=0.9)
@@ -108,7 +108,7 @@ class TestLayouts:
         assert np.bincount(dataset.test.labels, minlength=3).tolist() == [1, 1, 0]
 
     @pytest.mark.parametrize("names", [("train",), ("test",), ("Train", "test", "val", "valid")])
-    def test_a_class_may_be_called_like_a_split(self, root, names):
+    def test_class_can_be_named_like_a_split(self, root, names):
         classes = sorted(["car", "plane", *names])
         fill(root.parent, ["pets"], classes, images=5)
         dataset = image_folder(path="pets")
@@ -116,7 +116,7 @@ class TestLayouts:
         assert (len(dataset.train), len(dataset.test)) == (4 * len(classes), len(classes))
         assert dataset.warning == ""
 
-    def test_folders_inside_a_class_folder_belong_to_it(self, root):
+    def test_nested_folders_belong_to_their_class(self, root):
         fill(root, ["train"])
         save(root / "train/cat/more/deep/1.png")
         save(root / "train/cat/.hidden/1.png")
@@ -124,7 +124,7 @@ class TestLayouts:
         assert dataset.train.labels.tolist() == [0] * 4 + [1] * 3
         assert dataset.warning == ""
 
-    def test_folders_that_are_linked_into_a_class_folder_belong_to_it(self, root):
+    def test_linked_folders_belong_to_their_class(self, root):
         fill(root, ["train"])
         save(root.parent / "elsewhere/deep/1.png")
         for name, target in (("more", root.parent / "elsewhere"), ("up", ".."), ("self", "."), ("top", root)):
@@ -134,15 +134,15 @@ class TestLayouts:
         assert dataset.train.labels.tolist() == [0] * 4 + [1] * 3
         assert dataset.warning == ""
 
-    def test_loose_files_are_told_of(self, root):
+    def test_files_outside_class_folders_are_reported(self, root):
         fill(root, ["train"])
         for name in ("labels.csv", ".hidden", "train/README", "train/cat/notes.txt"):
             (root / name).touch()
-        told = "in a class folder: labels.csv, train/README, train/cat/notes.txt."
-        assert image_folder(path="pets").warning.endswith(told)
+        listed = "in a class folder: labels.csv, train/README, train/cat/notes.txt."
+        assert image_folder(path="pets").warning.endswith(listed)
         assert image_folder(path="pets/train").warning.endswith("in a class folder: README, cat/notes.txt.")
 
-    def test_what_is_no_image_in_a_class_folder_is_told_of(self, root):
+    def test_other_files_in_class_folders_are_reported(self, root):
         fill(root, ["train"])
         for name in ("train/cat/notes.txt", "train/.DS_Store", "train/cat/Thumbs.db", "train/cat/._0.png"):
             (root / name).touch()
@@ -151,29 +151,29 @@ class TestLayouts:
         dataset = image_folder(path="pets")
         assert len(dataset.train) == 6
         assert dataset.warning == (
-            f"In {root} these are left out, because they are no JPEG, PNG, GIF or BMP in a class folder: "
+            f"Ignored in {root}, because they are no JPEG, PNG, GIF or BMP in a class folder: "
             "other, train/loose.png, train/cat/notes.txt."
         )
 
     @pytest.mark.parametrize(
-        ("made", "told"),
+        ("files", "text"),
         [
-            ([], "pets/: expected class folders, at least two, with images in them; there is none."),
+            ([], "pets/: expected at least two class folders with images, got none."),
             (
                 ["train/1.png", "test/1.png"],
-                "train: expected class folders, at least two, with images in them; there is none. "
+                "train: expected at least two class folders with images, got none. "
                 "If train is a class, rename it.",
             ),
-            (["train/cat/1.png"], "at least two, with images in them; there is only cat."),
-            (["1.png", "2.png"], "at least two, with images in them; there is none."),
-            (["train/cat/1.png", "train/dog/"], "train/dog: there is no JPEG, PNG, GIF or BMP in it."),
-            (["train/cat/1.png", "train/dog/1.txt"], "train/dog: there is no JPEG, PNG, GIF or BMP in it."),
-            (["cat/1.png", "dog/.1.png"], "dog: there is no JPEG, PNG, GIF or BMP in it."),
-            (["train/cat/1.png", "train/dog/1.png", "test/cat/"], "test: there is no JPEG, PNG, GIF or BMP"),
+            (["train/cat/1.png"], "at least two class folders with images, got only cat."),
+            (["1.png", "2.png"], "at least two class folders with images, got none."),
+            (["train/cat/1.png", "train/dog/"], "train/dog contains no JPEG, PNG, GIF or BMP."),
+            (["train/cat/1.png", "train/dog/1.txt"], "train/dog contains no JPEG, PNG, GIF or BMP."),
+            (["cat/1.png", "dog/.1.png"], "dog contains no JPEG, PNG, GIF or BMP."),
+            (["train/cat/1.png", "train/dog/1.png", "test/cat/"], "test contains no JPEG, PNG, GIF or BMP."),
             (["test/cat/1.png", "test/dog/1.png"], "has the folder test, but no folder train."),
             (
                 ["train/cat/1.png", "train/dog/1.png", "test/cow/1.png"],
-                "test/cow: there is no such class in train, which has cat, dog.",
+                "test/cow: train has no such class. Available: cat, dog.",
             ),
             (
                 ["train/cat/1.png", "train/dog/1.png", "val/cat/1.png", "valid/cat/1.png"],
@@ -181,9 +181,9 @@ class TestLayouts:
             ),
         ],
     )  # fmt: skip
-    def test_a_folder_that_is_not_like_that(self, root, made, told):
+    def test_other_structures_are_refused(self, root, files, text):
         root.mkdir()
-        for name in made:
+        for name in files:
             if name.endswith(".png"):
                 save(root / name)
             else:
@@ -191,21 +191,21 @@ class TestLayouts:
                 (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
                 if not name.endswith("/"):
                     path.touch()
-        refused(told.replace("pets/:", f"{root}:"))
+        refused(text.replace("pets/:", f"{root}:"))
         refused(str(root))
 
-    def test_a_file_and_a_folder_that_is_not_there(self, root):
+    def test_file_and_missing_folder_are_refused(self, root):
         root.write_text("")
-        refused(f"{root} is a file; expected the folder that has the class folders in it.")
-        refused(f"there is no such file or folder in {root.parent}", path="pest")
+        refused(f"{root} is a file; expected the folder that contains the class folders.")
+        refused(f"no such file or folder in {root.parent}", path="pest")
         refused("Did you mean 'pets'?", path="pest")
-        refused(f'path = "{"a" * 300}": it cannot be read: File name too long.', path="a" * 300)
+        refused(f'path = "{"a" * 300}": cannot be read (File name too long).', path="a" * 300)
 
 
 class TestFormats:
     @pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "jpg", "jpeg", "JPG", "jfif"])
     @pytest.mark.parametrize("mode", ["rgb", "grayscale"])
-    def test_each_is_read_as_pillow_reads_it(self, root, suffix, mode):
+    def test_pixels_equal_those_of_pillow(self, root, suffix, mode):
         fill(root, ["train"], images=1)
         file = save(root / f"train/cat/x.{suffix}", picture(9))
         (image,) = [
@@ -218,30 +218,30 @@ class TestFormats:
         expected = np.asarray(Image.open(file).convert("RGB" if mode == "rgb" else "L"))
         assert np.array_equal(image if mode == "rgb" else image[..., 0], expected)
 
-    def test_the_content_counts_not_the_suffix(self, root):
+    def test_content_decides_the_format(self, root):
         fill(root, ["train"], images=1)
         expected = np.asarray(Image.open(root / "train/cat/0.png"))
         (root / "train/cat/0.png").rename(root / "train/cat/0.jpg")
         assert np.array_equal(image_folder(path="pets").train.images[0], expected)
 
     def decoded(self, root, image, suffix="png", **parameters):
-        """What becomes of one image."""
+        """Return the pixels that one image becomes."""
         fill(root, ["train"], images=1)
         save(root / f"train/cat/0.{suffix}", image)
         if suffix != "png":
             (root / "train/cat/0.png").unlink()
         return image_folder(path="pets", **parameters).train.images[0]
 
-    def test_sixteen_bits_are_brought_to_eight(self, root):
+    def test_sixteen_bits_become_eight(self, root):
         deep = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1365
         pixels = self.decoded(root, Image.fromarray(deep), color_mode="grayscale")
         assert np.array_equal(pixels[..., 0], deep // 256)
 
-    def test_black_and_white(self, root):
+    def test_black_and_white_becomes_0_and_255(self, root):
         pixels = self.decoded(root, picture(mode="L").convert("1"))
         assert set(np.unique(pixels)) == {0, 255}
 
-    def test_colours_from_a_palette(self, root):
+    def test_palette_becomes_rgb(self, root):
         image = picture(3).quantize(8)
         assert np.array_equal(self.decoded(root, image), np.asarray(image.convert("RGB")))
 
@@ -251,13 +251,13 @@ class TestFormats:
         image.putalpha(7)
         assert np.array_equal(self.decoded(root, image), np.asarray(opaque))
 
-    def test_cmyk(self, root):
+    def test_cmyk_becomes_rgb(self, root):
         image = Image.new("CMYK", (8, 6), (0, 255, 255, 0))  # red
         pixels = self.decoded(root, image, suffix="jpg")
         assert pixels[..., 0].min() > 240
         assert pixels[..., 1:].max() < 15
 
-    def test_of_a_gif_the_first_frame(self, root):
+    def test_first_frame_of_a_gif_is_used(self, root):
         first, second = picture(1, mode="L"), picture(2, mode="L")
         fill(root, ["train"], images=1)
         (root / "train/cat/0.png").unlink()
@@ -267,8 +267,8 @@ class TestFormats:
 
     @pytest.mark.parametrize("suffix", ["jpg", "png"])
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_photographs_are_turned_upright(self, root, orientation, suffix):
-        """Of a picture with a bright upper left quarter, laid down as a camera would have."""
+    def test_exif_orientation_is_applied(self, root, orientation, suffix):
+        """A picture with a bright upper left quarter, stored as a rotated camera stores it."""
         upright = np.zeros((16, 16), np.uint8)
         upright[:8, :8], upright[:8, 8:] = 250, 120
         laid = {
@@ -291,7 +291,7 @@ class TestFormats:
         assert np.abs(pixels.astype(int) - upright).max() < 10
 
     @pytest.mark.parametrize(("size", "shape"), [(5, (5, 5)), ([4, 12], (4, 12))])
-    def test_images_are_scaled(self, root, size, shape):
+    def test_image_size_scales_images(self, root, size, shape):
         fill(root)
         save(root / "train/cat/0.png", Image.new("RGB", (50, 20), (10, 20, 30)))
         dataset = image_folder(path="pets", image_size=size)
@@ -299,8 +299,8 @@ class TestFormats:
         assert dataset.test.images.shape == (6, *shape, 3)
         assert (dataset.train.images[0] == (10, 20, 30)).all()
 
-    def test_a_large_photograph_is_scaled_to_the_same_as_by_itself(self, root):
-        """JPEG is decoded at a part of its size; next to nothing may be seen of that."""
+    def test_large_jpeg_is_scaled_like_a_whole_decode(self, root):
+        """JPEG is decoded at a fraction of its size, which hardly changes the result."""
         x, y = np.meshgrid(np.linspace(0, 255, 640), np.linspace(0, 255, 480))
         large = Image.fromarray(np.stack([x, y, 255 - x], axis=2).astype(np.uint8))
         pixels = self.decoded(root, large, suffix="jpg", image_size=40)
@@ -310,22 +310,22 @@ class TestFormats:
 
 class TestBadImages:
     @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp"])
-    def test_truncated_anywhere_it_is_named_or_whole(self, root, suffix):
+    def test_truncated_image_is_named_or_whole(self, root, suffix):
         fill(root, ["train"], images=1)
         file = save(root / f"train/dog/x.{suffix}", picture(5, size=(5, 5)))
         content = file.read_bytes()
         whole = _pictures._decode(file, "RGB", None)
         for length in range(0, len(content), 1 if len(content) < 300 else 7):
             file.write_bytes(content[:length])
-            told = what_is_told(size=5)
-            if told:
-                assert told.startswith(f"1 of 3 images in {root} cannot be read: train/dog/x.{suffix} (")
+            text = message(size=5)
+            if text:
+                assert text.startswith(f"1 of 3 images in {root} cannot be read: train/dog/x.{suffix} (")
             else:  # nothing of the pixels is missing
                 assert length > 0.9 * len(content)
                 assert np.array_equal(_pictures._decode(file, "RGB", None), whole)
 
-    def test_a_flipped_bit_in_a_png_is_named_or_harmless(self, root, seed):
-        """The one format of the four that has checksums."""
+    def test_flipped_bit_in_a_png_is_named_or_harmless(self, root, seed):
+        """PNG is the only one of the four formats with checksums."""
         fill(root, ["train"], images=1)
         file = root / "train/cat/0.png"
         content, before = file.read_bytes(), _pictures._decode(file, "RGB", None)
@@ -334,64 +334,65 @@ class TestBadImages:
             flipped = bytearray(content)
             flipped[position] ^= 1 << int(chance.integers(8))
             file.write_bytes(flipped)
-            told = what_is_told(size=6)
+            text = message(size=6)
             assert (
-                "train/cat/0.png" in told
-                if told
+                "train/cat/0.png" in text
+                if text
                 else np.array_equal(_pictures._decode(file, "RGB", None), before)
             )
 
-    def test_every_broken_one_is_counted_and_five_are_named(self, root):
+    def test_damaged_images_are_counted_and_five_named(self, root):
         fill(root, images=4)
         for number in range(4):
             (root / f"train/cat/{number}.png").write_bytes(b"no image at all")
             (root / f"test/dog/{number}.png").write_bytes(b"")
         refused(
             f"8 of 24 images in {root} cannot be read: "
-            + "".join(f"train/cat/{number}.png (it is no JPEG, PNG, GIF or BMP), " for number in range(4))
-            + "test/dog/0.png (it is no JPEG, PNG, GIF or BMP) and 3 more. Replace or remove them.",
+            + "".join(f"train/cat/{number}.png (not a JPEG, PNG, GIF or BMP), " for number in range(4))
+            + "test/dog/0.png (not a JPEG, PNG, GIF or BMP) and 3 more. Replace or remove them.",
             image_size=8,
         )
 
     @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
     @pytest.mark.parametrize("size", [(20_000, 20_000), (10_000, 10_000), (60_000, 60_000)])
-    def test_a_decompression_bomb_is_named_and_not_decoded(self, root, size, monkeypatch):
+    def test_decompression_bomb_is_named_and_not_decoded(self, root, size, monkeypatch):
         fill(root, ["train"])
         (root / "train/cat/1.png").write_bytes(png(*size, zlib.compress(bytes(1000))))
         decoded = []
         load = Image.Image.load
         monkeypatch.setattr(Image.Image, "load", lambda self: decoded.append(self.size) or load(self))
-        refused("train/cat/1.png (more than 89,478,485 pixels, as a decompression bomb has)", image_size=8)
+        refused("train/cat/1.png (more than 89,478,485 pixels, a possible decompression bomb)", image_size=8)
         assert size not in decoded
 
-    def test_a_link_to_nowhere_is_named(self, root):
+    def test_broken_link_is_named(self, root):
         fill(root, ["train"])
         (root / "train/cat/x.jpg").symlink_to("/nowhere.jpg")
         refused("train/cat/x.jpg (No such file or directory)", image_size=8)
 
-    def test_the_first_of_all_when_its_size_is_to_count(self, root):
+    def test_damaged_first_image_is_named(self, root):
         fill(root, ["train"])
         (root / "train/cat/0.png").write_bytes(b"")
-        refused(f"{root}/train/cat/0.png cannot be read (it is no JPEG, PNG, GIF or BMP).")
+        refused(f"{root}/train/cat/0.png cannot be read (not a JPEG, PNG, GIF or BMP).")
 
-    def test_images_of_different_sizes_need_one(self, root):
+    def test_images_of_different_sizes_need_image_size(self, root):
         fill(root)
         save(root / "test/dog/1.png", picture(size=(8, 6)))
         refused(
-            f"{root}/train/cat/0.png has 6×8 pixels (height × width), but {root}/test/dog/1.png has 8×6; "
-            "images of different sizes need image_size = a number, or [height, width]."
+            f"{root}/train/cat/0.png has 6×8 pixels (height × width), {root}/test/dog/1.png has 8×6. "
+            "Set image_size to a number, or to [height, width], to scale all images to one size."
         )
         assert image_folder(path="pets", image_size=6).train.images.shape == (6, 6, 6, 3)
 
     @pytest.mark.parametrize("size", [0, -3, 5000, [4], [4, 4, 4], [4, True]])
-    def test_sizes_that_are_none(self, root, size):
+    def test_impossible_image_sizes_are_refused(self, root, size):
         fill(root)
         refused(
             "expected the side of a square, or [height, width], each from 1 to 4096 pixels.", image_size=size
         )
 
 
-def what_is_told(size):
+def message(size):
+    """Return the error or the warning, or ""."""
     try:
         return image_folder(path="pets", image_size=size).warning
     except ZooError as error:
@@ -399,7 +400,7 @@ def what_is_told(size):
 
 
 class TestMemory:
-    def test_images_lie_in_files_that_have_no_name(self, root, tmp_path_factory, monkeypatch):
+    def test_images_are_in_unnamed_temporary_files(self, root, tmp_path_factory, monkeypatch):
         scratch = tmp_path_factory.mktemp("scratch")
         monkeypatch.setattr(tempfile, "tempdir", str(scratch))
         fill(root)
@@ -407,29 +408,29 @@ class TestMemory:
         assert all(isinstance(split.images, np.memmap) for split in (dataset.train, dataset.test))
         assert list(scratch.iterdir()) == []
 
-    def test_no_room_is_an_error_before_anything_is_decoded(self, root, monkeypatch):
+    def test_full_disk_is_an_error_before_decoding(self, root, monkeypatch):
         def full(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "posix_fallocate", full)
         monkeypatch.setattr(_pictures, "_decode", None)
         fill(root)
-        refused("There is no room for 6 images of 300×300×3 (0.0 GB) in ", image_size=300)
-        refused("No space left on device. Set TMPDIR to a folder that has it", image_size=300)
+        refused("No room for 6 images of 300×300×3 (0.0 GB) in ", image_size=300)
+        refused("No space left on device. Set TMPDIR to a folder with more room", image_size=300)
 
 
-def test_pixels_do_not_depend_on_how_many_are_decoded_at_once(root, monkeypatch):
+def test_number_of_threads_does_not_change_pixels(root, monkeypatch):
     fill(root, images=10)
-    monkeypatch.setattr(_pictures, "_cores", lambda: 1)
+    monkeypatch.setattr(_pictures, "_num_cores", lambda: 1)
     one = image_folder(path="pets", image_size=7)
-    monkeypatch.setattr(_pictures, "_cores", lambda: 8)
+    monkeypatch.setattr(_pictures, "_num_cores", lambda: 8)
     many = image_folder(path="pets", image_size=7)
     for split in ("train", "validation", "test"):
         assert np.array_equal(getattr(one, split).images, getattr(many, split).images)
 
 
-def test_a_gif_that_says_less_than_it_has(root):
-    """A frame larger than the picture it is in must not get round the limit."""
+def test_gif_with_an_oversized_frame_is_refused(root):
+    """A frame larger than its picture does not evade the limit."""
     fill(root, ["train"])
     memory = io.BytesIO()
     picture(mode="L").save(memory, "GIF")

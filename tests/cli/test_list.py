@@ -43,7 +43,7 @@ def test_components_and_studies_are_listed_with_their_origin(zoo_command):
     }
     mnist = next(line for line in run.stdout.splitlines() if line.startswith("  mnist "))
     assert mnist.endswith(f"[keras-zoo {zoo.__version__}]")
-    assert "60,000 to train on" in mnist
+    assert "60,000 for training" in mnist
 
 
 def test_kind_limits_the_list(zoo_command):

@@ -196,7 +196,7 @@ BUILT = ("pretrained --layers", "broken --layers")  # these fail only when they 
         ),
         (
             "pretrained --layers",
-            "error: VGG16 takes images of at least 32×32 pixels, but these are 28×28; expected larger",
+            "error: VGG16 takes images of at least 32×32 pixels, got 28×28; expected larger",
         ),
         ("broken --layers", "error: The architecture 'broken' of zoo-picky 0.3 raised ValueError: not today"),
     ],

@@ -1,4 +1,4 @@
-"""Preparing a dataset: in a process of its own, whatever its plugin does there."""
+"""Preparation of a dataset, in this process and in a worker process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from zoo import Dataset, Int, Split, ZooError, hookimpl, progress
 
 
 class OddError(ZooError):
-    """Comes out of a pipe as something else than what went in."""
+    """An error that does not unpickle."""
 
     def __init__(self, one, other):
         super().__init__(f"{one} and {other}")
@@ -89,7 +89,7 @@ def killed_after():
 
 
 def entry_for(function):
-    """A dataset function as the registry has it."""
+    """Return the component that the registry makes of a dataset function."""
 
     @hookimpl
     def register_datasets(register):
@@ -111,7 +111,7 @@ def pixels(count=20):
     )
 
 
-def test_what_is_known_of_a_prepared_dataset(tmp_path):
+def test_prepared_dataset_has_its_facts(tmp_path):
     def squares():
         return pixels()
 
@@ -124,18 +124,18 @@ def test_what_is_known_of_a_prepared_dataset(tmp_path):
     assert len(open_dataset(tmp_path, prepared.digest).train) == 20
 
 
-def test_a_class_that_a_split_lacks_is_added_to_the_warning(tmp_path):
+def test_absent_class_is_added_to_the_warning(tmp_path):
     def lopsided():
         return replace(pixels(), test=Split(np.ones((6, 4, 5, 3), np.uint8), np.zeros(6, int)))
 
     prepared = prepare(entry_for(lopsided), {}, FIFTH, tmp_path)
     assert prepared.warning == (
-        "not real Among the 6 images of the test split is none of class 'yes' (10 elsewhere)."
+        "not real The test split (6 images) has no image of class 'yes' (10 elsewhere)."
     )
     assert open_dataset(tmp_path, prepared.digest).warning == prepared.warning
 
 
-def test_a_validation_split_of_its_own_is_counted(tmp_path):
+def test_own_validation_split_is_counted(tmp_path):
     def squares():
         return Dataset(pixels().train, validation=pixels(8).train, class_names=["no", "yes"])
 
@@ -163,20 +163,21 @@ def raises(error):
         (
             returns(None),
             DataError,
-            "The dataset 'broken' of zoo-test 1.5: expected a zoo.Dataset, but got NoneType",
+            "The dataset 'broken' of zoo-test 1.5: expected a zoo.Dataset, got NoneType",
         ),
         (
             returns(Dataset(Split(np.zeros((2, 4, 4, 1)), np.arange(2)), class_names=["a", "b"])),
             DataError,
-            "The dataset 'broken' of zoo-test 1.5: train images: expected uint8 (0 to 255), but got float64",
+            "The dataset 'broken' of zoo-test 1.5: train images: expected uint8 (0 to 255), got float64 "
+            'from 0.0 to 0.0. Use `(images * 255).astype("uint8")`.',
         ),
         (
             returns(
                 Dataset(Split(np.zeros((3, 4, 4, 1), np.uint8), np.array([0, 0, 1])), class_names=["a", "b"])
             ),
             DataError,
-            "No validation split can be cut from 3 training images: of class 'b' there is only one, "
-            "but each class needs one to train on and one to validate with.",
+            "Cannot cut a validation split: expected at least 2 training images of each class, "
+            "got 1 image of class 'b'. Add images.",
         ),
         (
             raises(ValueError("a\n  b")),
@@ -197,47 +198,49 @@ def raises(error):
         (raises(InvalidParameters("no")), InvalidParameters, "no"),
     ],
 )
-def test_what_a_dataset_does_wrong_names_it_and_its_distribution(tmp_path, function, kind, text):
-    with pytest.raises(ZooError) as refused:
+def test_error_names_dataset_and_distribution(tmp_path, function, kind, text):
+    with pytest.raises(ZooError) as error:
         prepare(entry_for(function), {}, FIFTH, tmp_path)
-    assert type(refused.value) is kind
-    assert str(refused.value) == text
+    assert type(error.value) is kind
+    assert str(error.value) == text
 
 
-def test_a_cache_that_cannot_be_written(tmp_path):
+def test_unwritable_cache_is_named(tmp_path):
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(DataError, match=r"'broken' of zoo-test 1\.5 could not be kept in .*cache: .*cache"):
+    with pytest.raises(
+        DataError, match=r"'broken' of zoo-test 1\.5 could not be written into .*cache: .*cache"
+    ):
         prepare(entry_for(returns(pixels())), {}, FIFTH, tmp_path / "cache")
 
 
-# In a process of its own
+# In a worker process
 
 
 @pytest.fixture
 def prepared(tmp_path, install_plugin, monkeypatch):
-    """Prepares a dataset of PLUGIN as `zoo tune` does; the log is `prepare.log`."""
+    """Return a function that prepares a dataset of PLUGIN as `zoo tune` does, with the log `prepare.log`."""
     monkeypatch.syspath_prepend(install_plugin("zoo-made", "0.7", PLUGIN))
 
     def run(name, listener=None, **parameters):
-        chosen = PluginConfig(name, parameters)
-        child = start_preparing(chosen, FIFTH, tmp_path / "cache", tmp_path / "prepare.log")
-        return finish_preparing(child, chosen, *([listener] if listener else []))
+        dataset = PluginConfig(name, parameters)
+        worker = start_preparing(dataset, FIFTH, tmp_path / "cache", tmp_path / "prepare.log")
+        return finish_preparing(worker, dataset, *([listener] if listener else []))
 
     yield run
     sys.modules.pop("zoo_made", None)
 
 
-def test_a_dataset_is_prepared_beside_us_and_what_it_prints_goes_to_the_log(prepared, tmp_path, capfd):
-    known = prepared("fine", count=50)
-    assert dict(known.sizes) == {"train": 40, "validation": 10}
-    assert len(open_dataset(tmp_path / "cache", known.digest).train) == 50
+def test_output_of_the_plugin_goes_to_the_log(prepared, tmp_path, capfd):
+    result = prepared("fine", count=50)
+    assert dict(result.sizes) == {"train": 40, "validation": 10}
+    assert len(open_dataset(tmp_path / "cache", result.digest).train) == 50
     assert capfd.readouterr() == ("", "")
     log = (tmp_path / "prepare.log").read_text()
     for text in ("printed by the plugin", "written by the plugin", "warned by the plugin"):
         assert text in log
 
 
-def test_an_error_comes_out_as_it_went_in_or_as_one_of_ours(prepared, tmp_path, capfd):
+def test_error_of_the_worker_is_raised_here(prepared, tmp_path, capfd):
     with pytest.raises(DataError, match=r"^this and that$"):
         prepared("odd")
     with pytest.raises(PluginError, match=r"There is no dataset named 'fin'\. Did you mean 'fine'\?"):
@@ -249,12 +252,12 @@ def test_an_error_comes_out_as_it_went_in_or_as_one_of_ours(prepared, tmp_path, 
 @pytest.mark.parametrize(
     ("name", "how"), [("exits", "exited with status 3"), ("killed", "killed by signal 9 (SIGKILL)")]
 )
-def test_a_process_that_dies_is_an_error_that_says_how(prepared, tmp_path, name, how):
-    with pytest.raises(DataError) as told:
+def test_death_of_the_worker_is_reported(prepared, tmp_path, name, how):
+    with pytest.raises(DataError) as error:
         prepared(name)
-    assert str(told.value) == (
+    assert str(error.value) == (
         f"The process that prepares the dataset '{name}' died: {how}. "
-        f"What it printed is in {tmp_path / 'prepare.log'}"
+        f"Its output is in {tmp_path / 'prepare.log'}."
     )
 
 
@@ -265,16 +268,16 @@ def test_a_process_that_dies_is_an_error_that_says_how(prepared, tmp_path, name,
         ("killed_after", "killed by signal 9 (SIGKILL)"),
     ],
 )
-def test_what_it_was_doing_when_it_died_is_told(prepared, tmp_path, name, how):
-    with pytest.raises(DataError) as told:
+def test_step_is_named_when_the_worker_dies(prepared, tmp_path, name, how):
+    with pytest.raises(DataError) as error:
         prepared(name)
-    assert str(told.value) == (
+    assert str(error.value) == (
         f"The process that prepares the dataset '{name}' died: {how}. "
-        f"What it printed is in {tmp_path / 'prepare.log'}"
+        f"Its output is in {tmp_path / 'prepare.log'}."
     )
 
 
-def test_a_mistake_of_our_own_is_told_with_its_reason(tmp_path, monkeypatch):
+def test_unexpected_error_is_reported_with_its_reason(tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("not\ntoday")
 
@@ -289,26 +292,25 @@ def test_a_mistake_of_our_own_is_told_with_its_reason(tmp_path, monkeypatch):
     assert type(error) is DataError
     assert str(error) == (
         "The dataset 'digits' could not be prepared: RuntimeError: not today. "
-        f"What it printed is in {tmp_path / 'a.log'}"
+        f"Its output is in {tmp_path / 'a.log'}."
     )
 
 
-def test_what_it_tells_of_its_progress_is_heard_on_our_side(prepared):
-    heard = []
-    prepared("slow", lambda what, fraction: heard.append((what, fraction)))
-    assert heard[:2] == [("decoding 4 images", 0.0), ("decoding 4 images", 1.0)]
-    later = list(dict.fromkeys(what for what, _ in heard[2:]))
-    assert later == ["taking the digest of the dataset", "writing the dataset into the cache"]
+def test_progress_of_the_worker_reaches_the_listener(prepared):
+    reports = []
+    prepared("slow", lambda what, fraction: reports.append((what, fraction)))
+    assert reports[:2] == [("decoding 4 images", 0.0), ("decoding 4 images", 1.0)]
+    later = list(dict.fromkeys(what for what, _ in reports[2:]))
+    assert later == ["computing the digest of the dataset", "writing the dataset into the cache"]
 
 
-def test_a_thread_that_the_plugin_left_running_does_not_hold_us_up(prepared, monkeypatch):
-    patience = 0.2
-    end = WorkerProcess.finish
-    monkeypatch.setattr(WorkerProcess, "finish", lambda self: end(self, patience))
+def test_running_thread_does_not_block_the_result(prepared, monkeypatch):
+    finish = WorkerProcess.finish
+    monkeypatch.setattr(WorkerProcess, "finish", lambda self: finish(self, timeout=0.2))
     assert dict(prepared("lingers").sizes) == {"train": 16, "validation": 4}
 
 
-def test_no_warning_of_ours(tmp_path):
+def test_preparation_warns_of_nothing(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         prepare(entry_for(returns(pixels())), {}, FIFTH, tmp_path)

@@ -1,4 +1,4 @@
-"""Rows of a memory map: what NumPy's selection gives, without reading all of it."""
+"""Rows of a memory map: the same as NumPy's selection, without reading all of it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ def stored(tmp_path):
     return np.load(tmp_path / "images.npy", mmap_mode="r")
 
 
-@pytest.mark.parametrize("chosen", [np.array([7, 0, 3]), np.arange(10) % 3 == 1], ids=["numbers", "mask"])
+@pytest.mark.parametrize("selection", [np.array([7, 0, 3]), np.arange(10) % 3 == 1], ids=["numbers", "mask"])
 @pytest.mark.parametrize("key", [0, -1, slice(1, 3), slice(None), [2, 0], np.array([1, 1])], ids=str)
-def test_is_the_selection(stored, chosen, key):
-    rows, selected = Rows(stored, chosen), np.asarray(stored)[chosen]
+def test_rows_equal_the_selection(stored, selection, key):
+    rows, selected = Rows(stored, selection), np.asarray(stored)[selection]
     assert (rows.shape, rows.ndim, rows.dtype, len(rows)) == (selected.shape, 4, stored.dtype, len(selected))
     assert (rows[key] == selected[key]).all()
     assert rows[key].shape == selected[key].shape
     assert (np.asarray(rows) == selected).all()
 
 
-def test_an_index_beyond_the_selection_is_an_error(stored):
+def test_index_beyond_the_selection_is_an_error(stored):
     with pytest.raises(IndexError):
         Rows(stored, np.array([7, 0, 3]))[3]
 
 
-def test_what_it_gives_is_an_array_and_no_memory_map(stored):
+def test_indexing_returns_an_array_in_memory(stored):
     assert type(Rows(stored, np.array([7, 0]))[:1]) is np.ndarray

@@ -1,7 +1,8 @@
-"""`zoo.reads`: a dataset is read again when one of its files has changed, and only then."""
+"""`zoo.reads`: a dataset is read again if one of its files or its code has changed, and only then."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from zoo import Dataset, Split
 from zoo.data.prepare import prepare
 from zoo.data.reporting import listening
 from zoo.data.sources import fingerprint
+from zoo.data.store import open_dataset
 from zoo.registry import Plugin, Registry
 
 FIFTH = {"fraction": 0.2, "seed": 0}
@@ -46,7 +48,7 @@ def bright(*, folder: str, scale: int = 1):
 
 @pytest.fixture
 def bright(in_tmp, install_plugin, monkeypatch):
-    """bright(**parameters) -> what `prepare` gives for the plugin's dataset, and how often it was called."""
+    """bright(**parameters) -> the prepared dataset, and how often the dataset function has been called."""
     site = install_plugin("zoo-bright", "1.0", PLUGIN)
     monkeypatch.syspath_prepend(site)
     (in_tmp / "photos").mkdir()
@@ -66,7 +68,7 @@ def bright(in_tmp, install_plugin, monkeypatch):
     sys.modules.pop("zoo_bright", None)
 
 
-def test_as_long_as_nothing_changes_it_is_read_once(bright):
+def test_unchanged_dataset_is_read_once(bright):
     first, _ = bright()
     again, calls = bright()
     assert calls == 1
@@ -85,29 +87,29 @@ def rewrite_and_set_back_the_clock(path):
 
 
 CHANGES = {
-    "a file's content": lambda folder: rewrite(folder / "one"),
-    "its content, but not its time": lambda folder: rewrite_and_set_back_the_clock(folder / "one"),
-    "another file in its place": lambda folder: (
+    "content": lambda folder: rewrite(folder / "one"),
+    "content with the old modification time": lambda folder: rewrite_and_set_back_the_clock(folder / "one"),
+    "replaced file": lambda folder: (
         (folder / "new").write_bytes(bytes(range(1, 11))) and (folder / "new").replace(folder / "one")
     ),
-    "a file more": lambda folder: (folder / "three").write_bytes(b"12"),
-    "a file less": lambda folder: (folder / "two").unlink(),
-    "a name": lambda folder: (folder / "one").rename(folder / "zebra"),
+    "added file": lambda folder: (folder / "three").write_bytes(b"12"),
+    "removed file": lambda folder: (folder / "two").unlink(),
+    "renamed file": lambda folder: (folder / "one").rename(folder / "zebra"),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_of_the_files_is_noticed(bright, change):
+def test_changed_file_is_read_again(bright, change):
     first, _ = bright()
     change(bright.folder / "photos")
     second, calls = bright()
     assert calls == 2
-    if change is not CHANGES["a name"]:
+    if change is not CHANGES["renamed file"]:
         assert second.digest != first.digest
     assert bright() == (second, 2)
 
 
-def test_so_are_other_parameters_another_version_and_other_code(bright):
+def test_parameters_version_and_code_are_compared(bright):
     first, _ = bright()
     scaled, calls = bright(scale=2)
     assert (calls, scaled.digest != first.digest) == (2, True)
@@ -121,24 +123,51 @@ def test_so_are_other_parameters_another_version_and_other_code(bright):
     assert (calls, recoded.digest) == (4, scaled.digest)
 
 
-def test_a_helper_module_of_the_same_package_counts(in_tmp, monkeypatch):
+@pytest.fixture
+def packed(in_tmp, monkeypatch):
+    """A dataset in a package that has a sub-package: zoo_packed/{__init__,main,helper,deep/levels}.py."""
     package = in_tmp / "zoo_packed"
-    package.mkdir()
-    (package / "__init__.py").write_text("from .main import data\n")
-    (package / "main.py").write_text("from zoo import reads\n@reads(lambda: [])\ndef data(): ...\n")
-    (package / "helper.py").write_text("x = 1\n")
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("from .main import bright\n")
+    (package / "helper.py").write_text("")
+    (package / "deep/__init__.py").write_text("")
+    (package / "deep/levels.py").write_text("LEVEL = 1\n")
+    (package / "main.py").write_text(
+        "import numpy as np\nfrom zoo import Dataset, Split, reads\nfrom .deep.levels import LEVEL\n"
+        "@reads(lambda: [])\ndef bright():\n"
+        "    images = np.full((10, 1, 1, 1), LEVEL, np.uint8)\n"
+        "    return Dataset(Split(images, np.arange(10) % 2), class_names=['a', 'b'])\n"
+    )
     monkeypatch.syspath_prepend(in_tmp)
-    import zoo_packed
 
-    entry = registered(zoo_packed.data)
-    before = fingerprint(entry, {})
-    assert fingerprint(entry, {}) == before
-    (package / "helper.py").write_text("x = 2\n")
-    assert fingerprint(entry, {}) != before
-    sys.modules.pop("zoo_packed")
+    def load():
+        for name in [name for name in sys.modules if name.startswith("zoo_packed")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return registered(importlib.import_module("zoo_packed").bright)
+
+    load.package = package
+    yield load
+    load()
 
 
-def test_the_same_path_in_another_folder_is_another_file(bright, tmp_path_factory, monkeypatch):
+def test_changed_helper_module_changes_the_fingerprint(packed):
+    before = fingerprint(packed(), {})
+    assert fingerprint(packed(), {}) == before
+    (packed.package / "helper.py").write_text("x = 2\n")
+    assert fingerprint(packed(), {}) != before
+
+
+def test_changed_sub_package_is_read_again(packed, in_tmp):
+    first = prepare(packed(), {}, FIFTH, in_tmp / "cache")
+    assert prepare(packed(), {}, FIFTH, in_tmp / "cache") == first
+    (packed.package / "deep/levels.py").write_text("LEVEL = 200\n")
+    second = prepare(packed(), {}, FIFTH, in_tmp / "cache")
+    assert second.digest != first.digest
+    assert open_dataset(in_tmp / "cache", second.digest).train.images.max() == 200
+
+
+def test_relative_path_in_another_folder_is_another_file(bright, tmp_path_factory, monkeypatch):
     bright()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "photos").mkdir()
@@ -147,7 +176,7 @@ def test_the_same_path_in_another_folder_is_another_file(bright, tmp_path_factor
     assert bright()[1] == 1  # `calls` lies in the working folder
 
 
-def test_a_cache_that_was_damaged_or_emptied_is_made_again(bright):
+def test_damaged_cache_is_written_again(bright):
     first, _ = bright()
     folder = bright.folder / "cache" / first.digest
     for number, harm in enumerate(
@@ -165,7 +194,7 @@ def test_a_cache_that_was_damaged_or_emptied_is_made_again(bright):
         assert bright() == (first, number)
 
 
-def test_what_changes_while_it_is_read_is_read_again(in_tmp):
+def test_file_changed_while_read_is_read_again(in_tmp):
     path = in_tmp / "pixels"
     path.write_bytes(bytes(10))
     calls = []
@@ -184,10 +213,10 @@ def test_what_changes_while_it_is_read_is_read_again(in_tmp):
     assert calls == [10, 12]
 
 
-def test_source_and_warning_are_those_of_the_files(in_tmp):
-    """Two sources may give the same arrays, and so the same folder of the cache."""
+def test_equal_arrays_keep_their_own_sources(in_tmp):
+    """Datasets with the same arrays share a folder of the cache."""
 
-    def made(name):
+    def component(name):
         @zoo.reads(lambda: [])
         def function():
             images = np.zeros((10, 1, 1, 1), np.uint8)
@@ -199,11 +228,11 @@ def test_source_and_warning_are_those_of_the_files(in_tmp):
 
     for _ in range(2):
         for name in ("one", "two"):
-            prepared = prepare(made(name), {}, FIFTH, in_tmp / "cache")
+            prepared = prepare(component(name), {}, FIFTH, in_tmp / "cache")
             assert (prepared.source, prepared.warning) == (name, f"{name} is not real")
 
 
-def test_a_file_that_is_not_there_is_the_datasets_to_tell_of(in_tmp):
+def test_missing_file_is_reported_by_the_dataset(in_tmp):
     @zoo.reads(lambda: ["nowhere"])
     def lost():
         raise zoo.ZooError("There is no file nowhere.")
@@ -214,7 +243,7 @@ def test_a_file_that_is_not_there_is_the_datasets_to_tell_of(in_tmp):
         prepare(entry, {}, FIFTH, in_tmp / "cache")
 
 
-def test_an_error_in_the_list_of_files_is_told_like_one_of_the_dataset(in_tmp):
+def test_error_in_files_function_names_the_dataset(in_tmp):
     @zoo.reads(lambda: 1 / 0)
     def broken(): ...
 
@@ -222,39 +251,39 @@ def test_an_error_in_the_list_of_files_is_told_like_one_of_the_dataset(in_tmp):
         prepare(registered(broken), {}, FIFTH, in_tmp / "cache")
 
 
-def test_a_dataset_that_does_not_say_what_it_reads_has_none():
+def test_dataset_without_reads_has_no_fingerprint():
     def silent(): ...
 
     assert fingerprint(registered(silent), {}) is None
 
 
-def test_the_function_stays_what_it_was():
+def test_reads_returns_the_same_function():
     def function(*, path: str): ...
 
     assert zoo.reads(lambda *, path: [path])(function) is function
 
 
-def test_the_dataset_shown_in_the_documentation(in_tmp):
+def test_documented_dataset_is_cached(in_tmp):
     page = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
     (block,) = [one for one in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "@reads" in one]
-    shown = {}
-    exec(block, shown)
+    names = {}
+    exec(block, names)
     for name in ("good1", "good2", "poor1", "poor2"):
         (in_tmp / f"{name}.raw").write_bytes(bytes(64 * 64))
-    entry = registered(shown["scans"])
-    told = []
-    with listening(lambda what, fraction: told.append(what)):
+    entry = registered(names["scans"])
+    steps = []
+    with listening(lambda what, fraction: steps.append(what)):
         first = prepare(entry, {"folder": str(in_tmp)}, FIFTH, in_tmp / "cache")
     assert dict(first.sizes) == {"train": 2, "validation": 2}
-    assert told[0] == "reading scans"
-    with listening(lambda what, fraction: told.clear()):
+    assert steps[0] == "reading scans"
+    with listening(lambda what, fraction: steps.clear()):
         assert prepare(entry, {"folder": str(in_tmp)}, FIFTH, in_tmp / "cache") == first
-    assert told
+    assert steps
 
 
 def registered(function):
-    """A dataset function as the registry has it."""
-    known = Registry()
+    """Return the component that the registry makes of a dataset function."""
+    registry = Registry()
     plugin = Plugin("test", "zoo-test", "1.5")
 
     class Module:
@@ -263,6 +292,6 @@ def registered(function):
         def register_datasets(register):
             register(function)
 
-    known.add(plugin, Module)
-    assert not known.problems
-    return replace(known.get("dataset", function.__name__), function=function)
+    registry.add(plugin, Module)
+    assert not registry.problems
+    return replace(registry.get("dataset", function.__name__), function=function)

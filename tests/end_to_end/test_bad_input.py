@@ -146,7 +146,7 @@ class TestTheData:
         path.parent.mkdir()
         path.write_bytes(b"PK\x03\x04 not much of an archive")
         line = refused(zoo, "tune", "--study", "mnist_cnn", env={"ZOO_DATA_DIR": str(path.parent)})
-        assert line.startswith(f"{path} is not a sound copy of MNIST (")
+        assert line.startswith(f"{path} is not a copy of MNIST, or is damaged (")
         assert line.endswith("Replace it, or remove it.")
 
 

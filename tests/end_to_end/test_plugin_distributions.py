@@ -180,7 +180,7 @@ def test_a_dataset_that_is_not_prepared_is_one_line_with_the_command(tuned):
     assert run.returncode == 2
     (line,) = run.errors
     assert line.endswith(
-        f"The dataset 'kmnist' is not prepared in {tuned.data}. Run, while there is a network: "
+        f"The dataset 'kmnist' is not prepared in {tuned.data}. Run this with a network connection: "
         f"tfds build kmnist --file_format=array_record --data_dir={tuned.data}"
     )
 

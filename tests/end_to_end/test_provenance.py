@@ -54,7 +54,8 @@ LOAD = """
 import json, sys, warnings
 import numpy as np
 import zoo
-from zoo.data.store import open_dataset, validation_split
+from zoo.data.store import open_dataset
+from zoo.data.validation import validation_split
 from pathlib import Path
 
 folder = Path("mlruns/zoo/layered/trials/001")

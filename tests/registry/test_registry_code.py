@@ -1,62 +1,94 @@
-"""The digest by which a study knows the code of the plugins it uses."""
+"""The digest by which a study and a prepared dataset notice that a plugin's code has changed."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from zoo import hookimpl
-from zoo.registry import Component, Plugin, Registry, distribution_digests
+from zoo.registry import Component, Plugin, Registry, component_code_digest, distribution_digests
 from zoo.space import Space
 
+MODULES = ("__init__.py", "nets.py", "below/__init__.py", "below/readers.py")
 
-def entry(file, distribution="zoo-x"):
-    facts = ("architecture", "net", print, Space([]), "", distribution, "1.0", "x")
+
+def component(function=print, file="", distribution="zoo-x"):
+    facts = ("architecture", "net", function, Space([]), "", distribution, "1.0", "x")
     return Component(*facts, file=str(file))
 
 
 @pytest.fixture
-def package(tmp_path):
+def package(tmp_path, monkeypatch):
     folder = tmp_path / "zoo_x"
     (folder / "below").mkdir(parents=True)
-    for name in ("__init__.py", "nets.py", "below/__init__.py"):
-        (folder / name).write_text("ANSWER = 42\n")
-    return folder
+    for name in MODULES:
+        (folder / name).write_text("def net(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_x"]:
+        del sys.modules[name]
 
 
-def test_every_python_file_of_a_package_counts_and_nothing_else(package):
-    seen = [distribution_digests(entry(package / "__init__.py"))]
+@pytest.mark.parametrize("module", ["zoo_x", "zoo_x.nets", "zoo_x.below.readers"])
+def test_component_digest_covers_all_subpackages(package, module):
+    net = component(importlib.import_module(module).net)
+    seen = [component_code_digest(net)]
     (package / "notes.txt").write_text("nothing")
-    assert distribution_digests(entry(package / "__init__.py")) == seen[0]
-    for name in ("__init__.py", "nets.py", "below/__init__.py", "new.py"):
+    assert component_code_digest(net) == seen[0]
+    for name in (*MODULES, "new.py"):
         (package / name).write_text("ANSWER = 43\n")
-        seen.append(distribution_digests(entry(package / "__init__.py")))
-    assert len({one["zoo-x"] for one in seen}) == 5
+        seen.append(component_code_digest(net))
+    assert len(set(seen)) == 6
 
 
-def test_of_a_module_its_own_file_counts(package):
-    before = distribution_digests(entry(package / "nets.py"))
-    (package / "__init__.py").write_text("")
-    assert distribution_digests(entry(package / "nets.py")) == before
-    (package / "nets.py").write_text("")
-    assert distribution_digests(entry(package / "nets.py")) != before
+def test_component_digest_covers_entry_point_package_too(package, tmp_path):
+    net = component(file=package / "nets.py")
+    before = component_code_digest(net)
+    (package / "below" / "readers.py").write_text("")
+    assert component_code_digest(net) != before
 
 
-def test_where_it_is_installed_does_not_count(package, tmp_path):
-    before = distribution_digests(entry(package / "__init__.py"))
+def test_module_outside_packages_has_digest_of_its_file(tmp_path):
+    for name in ("one.py", "other.py"):
+        (tmp_path / name).write_text("ANSWER = 42\n")
+    net = component(file=tmp_path / "one.py")
+    before = component_code_digest(net)
+    (tmp_path / "other.py").write_text("")
+    assert component_code_digest(net) == before
+    (tmp_path / "one.py").write_text("")
+    assert component_code_digest(net) != before
+
+
+def test_component_without_source_file_has_digest():
+    assert component_code_digest(component(print)) == component_code_digest(component(len))
+
+
+def test_builtin_component_has_digest_of_its_folder():
+    registry = Registry.load([])
+    dataset, net = registry.get("dataset", "digits"), registry.get("architecture", "conv_net")
+    assert component_code_digest(dataset) == component_code_digest(registry.get("dataset", "mnist"))
+    assert component_code_digest(dataset) != component_code_digest(net)
+
+
+def test_digest_is_independent_of_location(package, tmp_path):
+    before = distribution_digests(component(file=package / "__init__.py"))
     package.rename(tmp_path / "elsewhere")
-    assert distribution_digests(entry(tmp_path / "elsewhere" / "__init__.py")) == before
+    assert distribution_digests(component(file=tmp_path / "elsewhere" / "__init__.py")) == before
 
 
-def test_every_distribution_has_one_and_what_has_no_file_none(package):
+def test_each_distribution_with_files_has_digest(package):
     found = distribution_digests(
-        entry(package / "nets.py"), entry(package / "__init__.py", "zoo-a"), entry("", "keras-zoo")
+        component(file=package / "nets.py"),
+        component(file=package / "__init__.py", distribution="zoo-a"),
+        component(distribution="keras-zoo"),
     )
     assert list(found) == ["zoo-a", "zoo-x"]
 
 
-def test_it_is_known_of_plugins_and_not_of_zoos_own(package):
+def test_builtin_components_have_no_distribution_digest(package):
     @hookimpl
     def register_augmentations(register):
         def mirror(): ...

@@ -13,7 +13,8 @@ import pytest
 from training_tools import FAULTY, line_of
 
 from zoo import hookspecs
-from zoo.data.store import fold_of_images, open_dataset, split_for, validation_split
+from zoo.data.store import open_dataset
+from zoo.data.validation import fold_of_images, split_for, validation_split
 from zoo.errors import PluginError
 from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
@@ -512,7 +513,7 @@ class TestOtherErrors:
     def test_missing_dataset_fails_the_trial(self, run, config):
         trial = run(replace(config, digest="0" * 64))
         assert trial.finished.state == "failed"
-        assert "There is no prepared dataset 000000000000" in trial.finished.reason
+        assert "The prepared dataset 000000000000 is not in" in trial.finished.reason
 
     def test_unknown_architecture_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("convnet")))

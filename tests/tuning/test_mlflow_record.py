@@ -11,7 +11,8 @@ import pytest
 from tuning_doubles import Display
 
 from zoo.data import Dataset, Split
-from zoo.data.store import PreparedDataset, cut_validation, save_dataset
+from zoo.data.store import PreparedDataset, save_dataset
+from zoo.data.validation import cut_validation
 from zoo.record import StudyDirectory
 from zoo.tuning import mlflow_record
 from zoo.tuning.interrupts import Interrupts

@@ -1,4 +1,4 @@
-"""The plugins zoo ships. They import only what a stranger's plugin may import."""
+"""The plugins that zoo ships. They import only zoo's public names, as any plugin has to."""
 
 MODULES = (
     "zoo.builtin.datasets",

@@ -1,4 +1,4 @@
-"""Datasets: what a plugin returns, and how it becomes memory-mapped arrays for every trial."""
+"""Datasets: the return value of a plugin, and its conversion to memory-mapped arrays for every trial."""
 
 from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress

@@ -1,4 +1,4 @@
-"""The contract of a dataset: what every later part of zoo takes for granted."""
+"""The dataset contract, which every later part of zoo relies on; each message names the usual fix."""
 
 from __future__ import annotations
 
@@ -10,38 +10,37 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split
 from zoo.errors import DataError
 
+MAX_LISTED = 5
+
 
 def check_contract(dataset: Any) -> None:
-    """Refuse a dataset that is not what a plugin has to return.
+    """Raise DataError if `dataset` breaks the contract.
 
-    Reads every label, but of the images only their type and shape, so a memory map stays on disk.
+    All labels are read. Of sound images only type and shape are, so that a memory map stays on disk.
 
     Raises:
-        DataError: what was expected and what came, in one line.
+        DataError: one line with the place, what was expected, what came, and the usual fix.
     """
     if not isinstance(dataset, Dataset):
-        raise DataError(f"expected a zoo.Dataset, but got {type(dataset).__name__}")
+        raise DataError(f"expected a zoo.Dataset, got {type(dataset).__name__}")
     _check_class_names(dataset.class_names)
     for name in ("source", "warning"):
         if not isinstance(getattr(dataset, name), str):
-            raise DataError(f"{name}: expected text, but got {getattr(dataset, name)!r}")
-    _check_split("train", dataset.train, len(dataset.class_names))
-    shape = dataset.train.images.shape[1:]
-    for name in ("validation", "test"):
+            raise DataError(f"{name}: expected a string, got {getattr(dataset, name)!r}")
+    for name in ("train", "validation", "test"):
         split = getattr(dataset, name)
-        if split is None:
+        if split is None and name != "train":
             continue
         _check_split(name, split, len(dataset.class_names))
-        if split.images.shape[1:] != shape:
-            raise DataError(
-                f"{name}: expected images of shape {shape} as in train, but got {split.images.shape[1:]}"
-            )
+        shape, expected = split.images.shape[1:], dataset.train.images.shape[1:]
+        if shape != expected:
+            raise DataError(f"{name}: expected images of shape {expected} as in train, got {shape}")
 
 
 def absent_classes(dataset: Dataset) -> str:
-    """A sentence for every split that lacks a class another split has or nobody has; mostly empty.
+    """Return a warning with one sentence for every split that has no image of some class; usually empty.
 
-    What a network never sees it never answers, and a split without a class says nothing about it.
+    A network does not learn a class without training images, and a split without a class cannot test it.
     """
     counts = {
         name: np.bincount(np.asarray(split.labels, np.int64), minlength=len(dataset.class_names))
@@ -49,58 +48,114 @@ def absent_classes(dataset: Dataset) -> str:
         if (split := getattr(dataset, name)) is not None
     }
     return " ".join(
-        _absent(name, of_split, sum(counts.values()), dataset.class_names)
+        _describe_absent(name, of_split, sum(counts.values()), dataset.class_names)
         for name, of_split in counts.items()
         if not of_split.all()
     )
 
 
-def _absent(name: str, counts: Any, in_all: Any, class_names: Sequence[str]) -> str:
+def _describe_absent(name: str, counts: Any, total: Any, class_names: Sequence[str]) -> str:
     absent = np.flatnonzero(counts == 0)
-    shown = [f"'{class_names[label]}' ({in_all[label]:,} elsewhere)" for label in absent[:5]]
-    more = [f"{len(absent) - 5} more"] if len(absent) > 5 else []
-    listed = " and ".join([", ".join(shown), *more])
-    return f"Among the {counts.sum():,} images of the {name} split is none of class {listed}."
+    listed = [f"'{class_names[label]}' ({total[label]:,} elsewhere)" for label in absent[:MAX_LISTED]]
+    more = [f"{len(absent) - MAX_LISTED} more"] if len(absent) > MAX_LISTED else []
+    classes = " and ".join([", ".join(listed), *more])
+    images = f"{counts.sum():,} image{'s' if counts.sum() > 1 else ''}"
+    return f"The {name} split ({images}) has no image of class {classes}."
 
 
 def _check_class_names(names: Any) -> None:
+    if isinstance(names, np.ndarray):
+        raise DataError("class_names: expected a list of names, got an array. Use `class_names.tolist()`.")
     if isinstance(names, str) or not isinstance(names, Sequence):
-        raise DataError(f"class_names: expected a list of names, but got {names!r}")
+        raise DataError(f"class_names: expected a list of names, got {names!r}")
     if len(names) < 2:
-        raise DataError(f"class_names: expected at least two, but got {list(names)!r}")
+        raise DataError(f"class_names: expected at least two, got {list(names)!r}")
     for position, name in enumerate(names):
         if not isinstance(name, str) or not name:
-            raise DataError(f"class_names: expected names, but number {position} is {name!r}")
+            cure = "" if isinstance(name, str) else ". Use `[str(name) for name in class_names]`."
+            raise DataError(f"class_names: expected strings, but number {position} is {name!r}{cure}")
         if name in names[:position]:
-            raise DataError(f"class_names: expected each name once, but {name!r} is there twice")
+            raise DataError(f"class_names: expected unique names, but {name!r} occurs twice")
 
 
 def _check_split(name: str, split: Any, num_classes: int) -> None:
     if not isinstance(split, Split):
-        raise DataError(f"{name}: expected a zoo.Split, but got {type(split).__name__}")
-    images, labels = split.images, split.labels
-    _check_array(f"{name} images", images, "uint8, shape (n, height, width, channels)", 4)
-    _check_array(f"{name} labels", labels, "integers, shape (n,)", 1)
-    if images.dtype != np.uint8:
-        raise DataError(f"{name} images: expected uint8 (0 to 255), but got {images.dtype}")
-    if labels.dtype.kind not in "iu":
-        raise DataError(f"{name} labels: expected integers, but got {labels.dtype}")
+        raise DataError(f"{name}: expected a zoo.Split, got {type(split).__name__}")
+    _check_images(f"{name} images", split.images)
+    _check_labels(f"{name} labels", split.labels, num_classes)
+    if len(split.images) != len(split.labels):
+        raise DataError(
+            f"{name}: expected as many labels as images, "
+            f"got {len(split.labels)} labels for {len(split.images)} images"
+        )
+
+
+def _check_images(what: str, images: Any) -> None:
+    expected = "uint8, shape (n, height, width, channels)"
+    if not isinstance(images, np.ndarray):
+        cure = "Use `numpy.asarray(images)`."
+        raise DataError(f"{what}: expected an array ({expected}), got {type(images).__name__}. {cure}")
+    if images.ndim != 4:
+        cures = {
+            2: ". Use `images.reshape(-1, height, width, channels)`.",
+            3: ". Use `images[..., None]` for grey images.",
+        }
+        raise DataError(f"{what}: expected {expected}, got shape {images.shape}{cures.get(images.ndim, '')}")
     if 0 in images.shape:
-        raise DataError(f"{name} images: expected at least one image and pixel, but got shape {images.shape}")
-    if len(images) != len(labels):
-        raise DataError(
-            f"{name}: expected as many labels as images, but got {len(labels)} for {len(images)} images"
-        )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
-        raise DataError(
-            f"{name} labels: expected 0 to {num_classes - 1} for {num_classes} class names, "
-            f"but they go from {low} to {high}"
-        )
+        raise DataError(f"{what}: expected at least one image and pixel, got shape {images.shape}")
+    if _is_channels_first(images.shape):
+        cure = "Use `images.transpose(0, 2, 3, 1)`."
+        raise DataError(f"{what}: expected the channels last, got shape {images.shape}. {cure}")
+    if images.dtype != np.uint8:
+        raise DataError(f"{what}: expected uint8 (0 to 255), got {images.dtype}{_conversion(images)}")
 
 
-def _check_array(what: str, array: Any, expected: str, dimensions: int) -> None:
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{what}: expected an array ({expected}), but got {type(array).__name__}")
-    if array.ndim != dimensions:
-        raise DataError(f"{what}: expected {expected}, but got shape {array.shape}")
+def _is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Return whether the shape is `(n, channels, height, width)`; an image 3 pixels high is unlikely."""
+    _, height, width, channels = shape
+    return (height == 3 and min(width, channels) > 4) or (height == 1 and width == channels > 4)
+
+
+def _conversion(images: Any) -> str:
+    """Return the fix for images that are not `uint8`, by their range; empty if there is none."""
+    if images.dtype.kind not in "biuf":
+        return ""
+    low, high = images.min(), images.max()
+    if images.dtype == np.bool_ or (images.dtype.kind == "f" and low >= 0 and high <= 1):
+        return f' from {low} to {high}. Use `(images * 255).astype("uint8")`.'
+    if low >= 0 and high <= 255:
+        return f' from {low} to {high}. Use `images.astype("uint8")`.'
+    if low >= -1 and high <= 1:
+        return f' from {low} to {high}. Use `((images + 1) * 127.5).astype("uint8")`.'
+    if images.dtype == np.uint16:
+        return f' from {low} to {high}. Use `(images // 256).astype("uint8")`.'
+    return f" from {low} to {high}. Scale them to 0 to 255 first."
+
+
+def _check_labels(what: str, labels: Any, num_classes: int) -> None:
+    if not isinstance(labels, np.ndarray):
+        cure = "Use `numpy.asarray(labels)`."
+        raise DataError(
+            f"{what}: expected an array (integers, shape (n,)), got {type(labels).__name__}. {cure}"
+        )
+    if labels.ndim == 2:
+        cure = "labels.argmax(axis=1)" if labels.shape[1] > 1 else "labels[:, 0]"
+        raise DataError(f"{what}: expected integers, shape (n,), got shape {labels.shape}. Use `{cure}`.")
+    if labels.ndim != 1:
+        raise DataError(f"{what}: expected integers, shape (n,), got shape {labels.shape}")
+    if labels.dtype.kind in "USOT":
+        cure = "class_names, labels = numpy.unique(labels, return_inverse=True)"
+        raise DataError(f"{what}: expected integers, got {labels.dtype}. Use `{cure}`.")
+    if labels.dtype.kind not in "iu":
+        raise DataError(f'{what}: expected integers, got {labels.dtype}. Use `labels.astype("int64")`.')
+    if labels.size:
+        _check_range(what, int(labels.min()), int(labels.max()), num_classes)
+
+
+def _check_range(what: str, low: int, high: int, num_classes: int) -> None:
+    if low >= 0 and high < num_classes:
+        return
+    cure = "Use `labels - 1`" if (low, high) == (1, num_classes) else "Renumber them, or add class names"
+    raise DataError(
+        f"{what}: expected 0 to {num_classes - 1} for {num_classes} class names, got {low} to {high}. {cure}."
+    )

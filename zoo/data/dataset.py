@@ -1,4 +1,4 @@
-"""What a dataset plugin returns: arrays, and the names of the classes."""
+"""The return value of a dataset plugin: arrays and class names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Split:
 
     Args:
         images: `uint8`, shape `(n, height, width, channels)`; an array or a memory map.
-        labels: integers, shape `(n,)`, each in `0 .. number of classes - 1`.
+        labels: integers, shape `(n,)`, from 0 to the number of classes - 1.
     """
 
     images: Any
@@ -25,16 +25,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset: what to train on, and, where the source has them, splits of its own.
+    """A training split, and the validation and test splits that its source has.
 
-    Without a `validation` split zoo takes a stratified part of `train`, as the study says.
-    The `test` split is touched once, by the champion.
+    If there is no `validation` split, zoo cuts one from `train`, stratified by label, as the study's
+    `[validation]` sets it. The `test` split is used once, by the best trial.
 
     Args:
-        source: where the arrays came from, in a few words, for the record. Two sources of one
-            dataset can never share a study.
-        warning: what a user of this source must know before they believe a figure; shown once,
-            loudly, and recorded with every run.
+        source: where the arrays came from, in a few words, for the record. Trials on two sources of the
+            same dataset cannot share a study.
+        warning: what a user has to know about this source before they trust a result. It is shown at the
+            start of a study and recorded with every run.
     """
 
     train: Split

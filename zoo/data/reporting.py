@@ -1,4 +1,4 @@
-"""Telling how far something long has come, to whoever listens."""
+"""Progress of long steps, reported to whoever waits for the dataset."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Listener = Callable[[str, float | None], None]
 
-_SECONDS_BETWEEN = 0.1
+REPORT_INTERVAL_S = 0.1
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 def progress(items: Iterable[Item], what: str, *, total: int | None = None) -> Iterator[Item]:
-    """Every one of `items`, while whoever waits for the dataset is told how far they are.
+    """Yield `items` unchanged and report how many are done; `zoo tune` shows it as a progress bar.
 
-    `zoo tune` shows it; where nobody listens, in a notebook or a test, nothing is shown.
+    In a notebook or a test, where nothing listens, nothing is shown.
 
     Args:
-        what: what is being done, in a few words: `decoding images`.
-        total: how many items there are, where they have no length of their own.
+        what: description of the step in a few words: `decoding images`.
+        total: number of items, if they have no length of their own.
     """
     listener = _listener.get()
     if listener is None:
@@ -30,20 +30,20 @@ def progress(items: Iterable[Item], what: str, *, total: int | None = None) -> I
         return
     if total is None and isinstance(items, Sized):
         total = len(items)
-    known = total is not None and total > 1  # of a single step no share can be told
-    listener(what, 0.0 if known else None)
-    told = time.monotonic()
+    total = total if total is not None and total > 1 else None  # a single step has no fraction
+    listener(what, 0.0 if total else None)
+    reported = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
-        if time.monotonic() - told >= _SECONDS_BETWEEN:
-            told = time.monotonic()
-            listener(what, min(done / total, 1.0) if total is not None and known else None)
+        if time.monotonic() - reported >= REPORT_INTERVAL_S:
+            reported = time.monotonic()
+            listener(what, min(done / total, 1.0) if total else None)
     listener(what, 1.0)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """In here, `progress` calls `listener(what, share done, or None where nobody knows)`."""
+    """Make `progress` call `listener(what, fraction done)` in this block; the fraction is None if unknown."""
     token = _listener.set(listener)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Some rows of an array, read when they are asked for."""
+"""Selected rows of an array, read only when they are indexed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy.typing as npt
 
 
 class Rows:
-    """The rows `chosen` of `array`, in that order, as far as NumPy's own indexing of rows goes.
+    """The selected rows of `array`, indexed like a NumPy array along the first axis.
 
-    A selection of a memory map would be a copy of it in memory, for every trial; of this, only what is
-    asked for is read: `rows[3]`, `rows[:2]`, `rows[[5, 1]]`.
+    Indexing a memory map with many rows copies them into memory, in every trial. This class reads only
+    the rows that are asked for: `rows[3]`, `rows[:2]`, `rows[[5, 1]]`.
 
     Args:
         array: `(n, …)`, such as images in a memory map.
-        chosen: row numbers `(m,)`, or a mask `(n,)`.
+        selection: row numbers `(m,)`, or a mask `(n,)`.
     """
 
-    def __init__(self, array: npt.NDArray[Any], chosen: npt.NDArray[Any]) -> None:
+    def __init__(self, array: npt.NDArray[Any], selection: npt.NDArray[Any]) -> None:
         self._array = array
-        self._chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        self._numbers = np.flatnonzero(selection) if selection.dtype == bool else selection
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self._chosen), *self._array.shape[1:])
+        return (len(self._numbers), *self._array.shape[1:])
 
     @property
     def ndim(self) -> int:
@@ -36,10 +36,10 @@ class Rows:
         return self._array.dtype
 
     def __len__(self) -> int:
-        return len(self._chosen)
+        return len(self._numbers)
 
     def __getitem__(self, rows: Any) -> npt.NDArray[Any]:
-        return np.asarray(self._array[self._chosen[rows]])
+        return np.asarray(self._array[self._numbers[rows]])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.asarray(self._array[self._chosen], dtype=dtype)
+        return np.asarray(self._array[self._numbers], dtype=dtype)

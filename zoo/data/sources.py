@@ -1,15 +1,12 @@
-"""The files a dataset is read from: as long as they stay as they were, it is not read again."""
+"""The files that a dataset is read from: while they are unchanged, the cached dataset is used."""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from zoo.errors import one_line
 
 if TYPE_CHECKING:
     from zoo.registry import Component
@@ -20,15 +17,18 @@ _ATTRIBUTE = "zoo_files"
 
 
 def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Function]:
-    """Says of a dataset function which files it reads: `@reads(files)` above it.
+    """Declare the files that a dataset function reads: `@reads(files)` above the function.
 
-    zoo then takes what it prepared before, unless a file, a parameter, the plugin's version or its
-    code has changed. A file counts as changed when its path, size or one of its
-    times did, so nothing but the list is read.
+    zoo then calls the function again only if one of these has changed: a declared file, a parameter, the
+    plugin's version, or a Python file of the plugin's package, sub-packages included. A declared file has
+    changed if its path, its size or one of its times has, so zoo does not read it to find out.
+
+    Every other file that decides what the dataset is has to be declared too: for example a list of class
+    names that lies in the plugin's package.
 
     Args:
-        files: takes the dataset's own parameters, as keywords, and gives the path of every file
-            (and of every folder, where an empty one matters) that decides what the dataset is.
+        files: takes the parameters of the dataset as keywords and returns the paths of its files, and of
+            its folders where an added file or an empty folder matters.
     """
 
     def mark(function: Function) -> Function:
@@ -39,15 +39,17 @@ def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Fu
 
 
 def fingerprint(entry: Component, parameters: Mapping[str, Any]) -> str | None:
-    """A digest that is the same only if reading the dataset again would give the same.
+    """Return a digest of everything that decides what the dataset function returns.
 
-    None where the dataset does not say what it reads.
+    None if the dataset does not declare its files.
     """
+    from zoo.registry import component_code_digest
+
     files = getattr(entry.function, _ATTRIBUTE, None)
     if files is None:
         return None
     facts = {
-        "plugin": [entry.distribution, entry.version, _code_digest(entry.function)],
+        "plugin": [entry.distribution, entry.version, component_code_digest(entry)],
         "dataset": entry.name,
         "parameters": dict(parameters),
     }
@@ -58,20 +60,9 @@ def fingerprint(entry: Component, parameters: Mapping[str, Any]) -> str | None:
 
 
 def _state(path: Path) -> str:
-    """What changes when a file does; its last time cannot be set back, as the other can."""
+    """Return a text that changes when the file does, even if its modification time is set back."""
     try:
         stat = path.stat()
-    except OSError as error:  # for the dataset to tell
+    except OSError as error:  # the dataset function reports it
         return str(error.errno)
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-
-
-def _code_digest(function: Callable[..., Any]) -> str:
-    """Of the text of its module, or of its package: while it is written, its version stays the same."""
-    function = inspect.unwrap(function)
-    try:
-        module = Path(inspect.getsourcefile(function) or "")
-        files = sorted(module.parent.glob("*.py")) if function.__globals__.get("__package__") else [module]
-        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    except (OSError, TypeError) as error:  # it was typed into a notebook
-        return one_line(error)

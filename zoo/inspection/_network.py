@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.data.store import open_dataset, validation_split
+from zoo.data.store import open_dataset
+from zoo.data.validation import validation_split
 from zoo.errors import ZooError, did_you_mean
 from zoo.figures import LayerMaps
 from zoo.registry import Registry

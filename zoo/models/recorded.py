@@ -11,7 +11,8 @@ from typing import Any
 
 from zoo.data import Dataset, Split
 from zoo.data.prepare import finish_preparing, start_preparing
-from zoo.data.store import PreparedDataset, cut_validation, open_dataset, validation_split
+from zoo.data.store import PreparedDataset, open_dataset
+from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, StudyError, ZooError
 from zoo.record import Run, best_run, load_runs, pick_runs, run_in
 from zoo.training.saved import other_versions

@@ -13,6 +13,7 @@ and whoever needs what it would have registered is told why it is not there.
     _registry.py   Registry: everything together
 """
 
+from zoo.registry._code import component_code_digest, distribution_digests
 from zoo.registry._contract import RESERVED, is_name
 from zoo.registry._installed import canonical_name, plugin_requirements, requirement_of
 from zoo.registry._plugin import (
@@ -20,7 +21,6 @@ from zoo.registry._plugin import (
     KINDS,
     Component,
     Plugin,
-    distribution_digests,
     distribution_versions,
     plugin_versions,
 )
@@ -33,6 +33,7 @@ __all__ = [
     "Plugin",
     "Component",
     "Registry",
+    "component_code_digest",
     "distribution_digests",
     "is_name",
     "plugin_requirements",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, one_line
@@ -54,28 +51,6 @@ def plugin_versions(*entries: Component) -> dict[str, str]:
 def distribution_versions(*entries: Component) -> dict[str, str]:
     """Distribution → version of everything these came from, by name."""
     return dict(sorted({entry.distribution: entry.version for entry in entries}.items()))
-
-
-def distribution_digests(*entries: Component) -> dict[str, str]:
-    """Distribution → digest of the Python files of its plugins; without zoo's own, which has a version."""
-    files: dict[str, set[Path]] = {}
-    for one in entries:
-        if one.file:
-            files.setdefault(one.distribution, set()).add(Path(one.file))
-    return {name: _digest(files[name]) for name in sorted(files)}
-
-
-def _digest(modules: Iterable[Path]) -> str:
-    """Of every module that is a file, its text; of a package, every Python file's in it and below."""
-    digest = hashlib.sha256()
-    for module in sorted(modules):
-        # A folder's path is left out: the same code elsewhere is the same code.
-        is_package = module.name == "__init__.py"
-        for file in sorted(module.parent.rglob("*.py")) if is_package else [module]:
-            with suppress(OSError):  # it may be in an archive
-                content = file.read_bytes()
-                digest.update(f"{file.relative_to(module.parent)}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
 
 
 @dataclass

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.data.store import fold_of_images, open_dataset, split_for
+from zoo.data.store import open_dataset
+from zoo.data.validation import fold_of_images, split_for
 from zoo.errors import InvalidParameters, one_line
 from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend

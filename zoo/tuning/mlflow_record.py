@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from zoo.data.store import open_dataset, validation_split
+from zoo.data.store import open_dataset
+from zoo.data.validation import validation_split
 from zoo.events import Event
 from zoo.figures import draw_trial
 from zoo.record import trial_uid

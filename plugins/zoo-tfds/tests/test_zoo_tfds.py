@@ -13,7 +13,7 @@ from zoo.testing import parametrize_with_checks
 import zoo_tfds
 from zoo_tfds import tfds
 
-# Known before any test runs, since the kit is given it at collection.
+# Created at import, because the conformance kit needs it at collection.
 FOLDER = tempfile.TemporaryDirectory()
 HERE = {"data_dir": FOLDER.name}
 
@@ -24,29 +24,29 @@ def prepared():
 
 
 @parametrize_with_checks(tfds, kind="dataset", builder="tiny/digits", **HERE)
-def test_a_prepared_dataset_keeps_the_contract(check):
+def test_prepared_dataset_conforms(check):
     check()
 
 
 def in_order(split):
-    """Images and labels of a split, in an order of their own, for it is stored in another."""
+    """Return images and labels of a split in a sorted order; they are stored in another one."""
     order = np.lexsort(split.images.reshape(len(split), -1).T)
     return split.images[order], split.labels[order]
 
 
-def test_every_image_comes_with_its_label():
+def test_each_image_has_its_label():
     images, labels = tiny.digits()
     dataset = tfds(builder="tiny/digits", **HERE)
     for name, (start, end) in tiny.SPLITS.items():
-        came, labelled = in_order(getattr(dataset, name))
+        found, labelled = in_order(getattr(dataset, name))
         order = np.lexsort(images[start:end].reshape(end - start, -1).T)
-        np.testing.assert_array_equal(came, images[start:end][order])
+        np.testing.assert_array_equal(found, images[start:end][order])
         np.testing.assert_array_equal(labelled, labels[start:end][order])
     assert dataset.class_names[3] == "a 3"
     assert dataset.source == "TensorFlow Datasets' tiny/digits/1.10.0"
 
 
-def test_tensorflows_own_format_gives_the_same(tmp_path):
+def test_tfrecord_gives_the_same_arrays(tmp_path):
     tiny.prepare(tmp_path, "digits", file_format="tfrecord")
     other = tfds(builder="tiny/digits", data_dir=str(tmp_path))
     dataset = tfds(builder="tiny/digits", **HERE)
@@ -70,8 +70,8 @@ def test_array_record_is_read_without_tensorflow():
     assert run.stdout == "(100, 8, 8, 1)\n"
 
 
-def test_the_newest_version_is_read(tmp_path):
-    """1.10 is newer than 1.9, though not to the alphabet."""
+def test_newest_version_is_read(tmp_path):
+    """1.10 is newer than 1.9, although it sorts before it."""
     source = Path(FOLDER.name, "tiny", "digits", "1.10.0")
     for version in ("1.9.0", "1.10.0", "incomplete.x_2.0.0"):
         place = tmp_path / "tiny" / "digits" / version
@@ -81,7 +81,7 @@ def test_the_newest_version_is_read(tmp_path):
     assert tfds(builder="tiny/digits", data_dir=str(tmp_path)).source.endswith("/1.10.0")
 
 
-def test_the_folder_is_that_of_the_environment_else_of_home(monkeypatch, tmp_path):
+def test_folder_from_environment_or_home(monkeypatch, tmp_path):
     monkeypatch.setenv("TFDS_DATA_DIR", FOLDER.name)
     assert len(tfds(builder="tiny/digits").train) == 100
     monkeypatch.delenv("TFDS_DATA_DIR")
@@ -90,7 +90,7 @@ def test_the_folder_is_that_of_the_environment_else_of_home(monkeypatch, tmp_pat
         tfds(builder="kmnist")
 
 
-def test_images_are_scaled_to_the_size_asked_for():
+def test_image_size_scales_images():
     dataset = tfds(builder="tiny/mixed", image_size=4, **HERE)
     assert dataset.train.images.shape == (100, 4, 4, 1)
     plain = tfds(builder="tiny/digits", image_size=4, **HERE)
@@ -99,7 +99,7 @@ def test_images_are_scaled_to_the_size_asked_for():
 
 
 NOT_PREPARED = (
-    rf"The dataset 'kmnist' is not prepared in {FOLDER.name}\. Run, while there is a network: "
+    rf"The dataset 'kmnist' is not prepared in {FOLDER.name}\. Run this with a network connection: "
     rf"tfds build kmnist --file_format=array_record --data_dir={FOLDER.name}$"
 )
 
@@ -108,32 +108,32 @@ NOT_PREPARED = (
     ("parameters", "message"),
     [
         ({"builder": "kmnist"}, NOT_PREPARED),
-        ({"builder": "tiny"}, r"but tiny/digits, tiny/mixed, tiny/pairs\. Run, while"),
+        ({"builder": "tiny"}, r"but tiny/digits, tiny/mixed, tiny/pairs is\. Run this"),
         ({"builder": "kminst"}, r"has no dataset 'kminst', and none is in .*\. Did you mean 'kmnist'\?$"),
         ({"builder": "???"}, r"has no dataset '\?\?\?', .*tensorflow\.org/datasets lists them\.$"),
         (
             {"builder": "tiny/mixed"},
-            r"differ in size, (8×8×1 and 10×12×1|10×12×1 and 8×8×1) among them; say with image_size = …",
+            r"different sizes, such as (8×8×1 and 10×12×1|10×12×1 and 8×8×1)\. Set image_size to scale",
         ),
         (
             {"builder": "tiny/pairs"},
-            r"is not one of uint8 images with one label each; it has (other|picture) \(Image\), \w+ \(Image\)\.",
+            r"expected uint8 images with one label each, got (other|picture) \(Image\), \w+ \(Image\)\.",
         ),
         (
             {"builder": "tiny/digits", "image_size": 0},
-            r"image_size is a number of pixels from 1, but got 0\.",
+            r"image_size: expected an integer >= 1 \(pixels\), got 0\.",
         ),
     ],
 )
-def test_what_is_wrong_is_one_line(parameters, message):
+def test_errors_are_one_line(parameters, message):
     with pytest.raises(ZooError, match=message) as caught:
         tfds(**parameters, **HERE)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("dataset", zoo_tfds.NAMED, ids=lambda dataset: dataset.__name__)
-def test_named_datasets_are_of_images_with_a_label(dataset, monkeypatch, tmp_path):
-    """As TensorFlow Datasets itself describes them; the command it names would prepare them."""
+def test_named_datasets_have_images_and_labels(dataset, monkeypatch, tmp_path):
+    """The command in the error names a dataset of images with one label each."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(ZooError) as caught:
         dataset()

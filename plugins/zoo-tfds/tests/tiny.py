@@ -1,8 +1,8 @@
-"""A dataset for TensorFlow Datasets that is prepared in seconds, without a network.
+"""A dataset for TensorFlow Datasets that can be prepared in seconds, without a network.
 
-    python tiny.py FOLDER    prepares all of it there
+    python tiny.py FOLDER    prepares all configurations in FOLDER
 
-Its configurations: `digits` (8×8, three splits), `mixed` (images of two sizes), `pairs` (no label).
+Configurations: `digits` (8×8, three splits), `mixed` (images of two sizes), `pairs` (no label).
 """
 
 import sys
@@ -43,7 +43,7 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
 
 
 def digits():
-    """Images `(n, 8, 8, 1)`, uint8, and their labels `(n,)`."""
+    """Return images `(n, 8, 8, 1)`, uint8, and labels `(n,)`."""
     from sklearn.datasets import load_digits
 
     source = load_digits()

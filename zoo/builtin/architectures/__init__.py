@@ -1,7 +1,7 @@
-"""The architectures zoo ships: a network whose depth is searched, the textbooks' networks, pretrained bases.
+"""The architectures that zoo ships: a searched network, networks of textbooks, and pretrained networks.
 
-`conv_net` is made to be searched. The others are networks that have a name because somebody published
-their numbers: left alone, they are trained as they stand, and a study's table searches what it names.
+A study searches every parameter of `conv_net`. The others are published networks: a study trains them as
+published, and searches only the parameters that it gives a table.
 """
 
 from __future__ import annotations

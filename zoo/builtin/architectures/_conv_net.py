@@ -1,4 +1,4 @@
-"""A plain convolutional network whose depth is searched."""
+"""A convolutional network whose depth is searched."""
 
 from __future__ import annotations
 
@@ -27,49 +27,44 @@ def conv_net(
 ) -> keras.Model:
     """Convolve and pool once per entry of `filters`, then classify.
 
-    The shape is LeNet-5's (LeCun et al. 1998) with max pooling; several convolutions in front of one
-    pooling are VGG's idea (Simonyan & Zisserman 2014).
+    The structure is that of LeNet-5 (LeCun et al. 1998) with max pooling. Several convolutions per block
+    follow VGG (Simonyan & Zisserman 2014).
 
     Args:
         input_shape: `(height, width, channels)`, pixels.
-        num_classes: width of the softmax at the end.
-        filters: of each block; the length of the list is the depth.
-        convolutions_per_block: before each pooling.
+        num_classes: number of softmax outputs.
+        filters: number of filters in each block; the length of the list is the depth.
+        convolutions_per_block: number of convolutions before each pooling.
         kernel_size: side of every convolution, pixels.
-        padding: `same` keeps the size; `valid` loses `kernel_size - 1` pixels at each convolution.
-        activation: after every convolution and hidden dense layer.
+        padding: `same` keeps the image size; `valid` removes `kernel_size - 1` pixels per convolution.
+        activation: of every convolution and hidden dense layer.
         pool_size: side and stride of every max pooling, pixels.
-        batch_norm: normalise each convolution's output before its activation (Ioffe & Szegedy 2015);
-            its moving statistics follow with a momentum of 0.9.
-        dense_units: of each hidden dense layer; may be empty.
-        dropout: share of the inputs of every dense layer that is dropped (Srivastava et al. 2014).
+        batch_norm: normalise the output of each convolution before its activation (Ioffe & Szegedy 2015),
+            with momentum 0.9.
+        dense_units: units of each hidden dense layer; the list can be empty.
+        dropout: dropout rate before every dense layer (Srivastava et al. 2014).
 
     Raises:
         InvalidParameters: the images are too small for so many convolutions and poolings.
     """
-    check_room(
-        input_shape,
-        [(convolutions_per_block, True)] * len(filters),
-        kernel_size=kernel_size,
-        padding=padding,
-        pool_size=pool_size,
-    )
+    blocks = [(convolutions_per_block, True)] * len(filters)
+    check_room(input_shape, blocks, kernel_size=kernel_size, padding=padding, pool_size=pool_size)
     from keras import Input, Sequential, layers
 
     stack = [Input(input_shape)]  # (batch, height, width, channels)
     for width in filters:
         for _ in range(convolutions_per_block):
-            # A bias would be undone by the normalisation that follows.
+            # Batch normalisation would remove a bias.
             stack.append(layers.Conv2D(width, kernel_size, padding=padding, use_bias=not batch_norm))
             if batch_norm:
-                # Keras's 0.99 is far behind the weights in the short epochs of a small dataset, and a
-                # pruner would judge by that.
+                # With Keras's default of 0.99, the statistics lag behind the weights in the short epochs of
+                # a small dataset, and so do the scores that a pruner sees.
                 stack.append(layers.BatchNormalization(momentum=0.9))
             stack.append(layers.Activation(activation))
         stack.append(layers.MaxPooling2D(pool_size))
     stack.append(layers.Flatten())  # (batch, features)
     for units in dense_units:
         stack += [layers.Dropout(dropout), layers.Dense(units, activation=activation)]
-    # Probabilities stay float32 where the rest computes in half precision.
+    # Probabilities stay float32 under mixed precision.
     stack += [layers.Dropout(dropout), layers.Dense(num_classes, activation="softmax", dtype="float32")]
     return Sequential(stack, name="conv_net")

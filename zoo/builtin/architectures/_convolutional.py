@@ -1,4 +1,4 @@
-"""Convolutional networks known by name: one function, and their numbers."""
+"""Published convolutional networks: one function, and the parameters of each network."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from zoo.builtin.architectures._parts import (
     classify,
     drop,
     named,
+    pool_features,
 )
 
 if TYPE_CHECKING:
@@ -46,43 +47,41 @@ def typical_conv_net(
     dropout: Rate = 0.0,
     binary_head: Flag = False,
 ) -> keras.Model:
-    """Two pairs of convolutions, each pair pooled, then classify.
+    """A convolutional network: two pairs of convolutions, each followed by pooling.
 
     Args:
         input_shape: `(height, width, channels)`, pixels; unless `ending` is `flatten`, height and width
-            may be None, and the network takes images of any size that leaves something to its end.
-        num_classes: width of the softmax at the end.
-        filters: of each convolution; the length of the list is their number.
-        convolutions_per_block: the convolutions are taken in groups of so many; what is left over is
-            a block too.
-        poolings: so many blocks, from the first, end in a max pooling.
+            can be None, and the network takes images of any size that is large enough.
+        num_classes: number of softmax outputs.
+        filters: number of filters of each convolution; the length of the list is their number.
+        convolutions_per_block: number of convolutions per block; the last block can have fewer.
+        poolings: number of blocks, counted from the first, that end with a max pooling.
         kernel_size: side of every convolution, pixels.
-        padding: `same` keeps the size; `valid` loses `kernel_size - 1` pixels at each convolution.
+        padding: `same` keeps the image size; `valid` removes `kernel_size - 1` pixels per convolution.
         activation: of the convolutions and of every hidden dense layer.
-        activate: `every` convolution, or only the `last` of each block.
-        batch_norm: `between` the convolutions of a block, behind `all` of them, or `none` (Ioffe &
-            Szegedy 2015); behind the activation.
+        activate: apply the activation to `every` convolution, or only to the `last` of each block.
+        batch_norm: batch normalisation (Ioffe & Szegedy 2015) after the activation: `between` the
+            convolutions of a block, after `all` of them, or `none`.
         pool_size: side and stride of every pooling, pixels.
-        block_dropout: share dropped at the end of every block; 0 is no layer, here and below.
-        ending: what becomes of the last feature maps: `flatten`, or their `max` or `average`, one number
-            for each filter.
-        feature_dropout: share of what `ending` gives that is dropped.
-        dense_units: of each hidden dense layer; may be empty.
-        dropout: share of every hidden dense layer's output that is dropped.
-        binary_head: tell two classes apart by one sigmoid unit instead of a softmax.
+        block_dropout: dropout rate at the end of every block; 0 adds no layer, here and below.
+        ending: how the last feature maps become a vector: `flatten`, or their `max` or `average`, one
+            number per filter.
+        feature_dropout: dropout rate after `ending`.
+        dense_units: units of each hidden dense layer; the list can be empty.
+        dropout: dropout rate after every hidden dense layer.
+        binary_head: for two classes, use one sigmoid unit instead of a softmax.
 
     Raises:
-        InvalidParameters: the images are too small for so many convolutions and poolings, or of unknown
-            size before `flatten`; or `binary_head` with another number of classes than two.
+        InvalidParameters: the images are too small for the convolutions and poolings, or have an unknown
+            size before `flatten`; or `binary_head` is used for more than two classes.
     """
-    blocks = [
-        filters[start : start + convolutions_per_block]
-        for start in range(0, len(filters), convolutions_per_block)
-    ]
+    starts = range(0, len(filters), convolutions_per_block)
+    blocks = [filters[start : start + convolutions_per_block] for start in starts]
+    sizes = [(len(widths), number < poolings) for number, widths in enumerate(blocks)]
     check_head(num_classes, binary_head)
     check_room(
         input_shape,
-        [(len(widths), number < poolings) for number, widths in enumerate(blocks)],
+        sizes,
         kernel_size=kernel_size,
         padding=padding,
         pool_size=pool_size,
@@ -101,14 +100,8 @@ def typical_conv_net(
         if number < poolings:
             maps = layers.MaxPooling2D(pool_size)(maps)
         maps = drop(maps, block_dropout)
-    outputs = classify(
-        drop(_features(maps, ending), feature_dropout),
-        num_classes,
-        dense_units=dense_units,
-        activation=activation,
-        dropout=dropout,
-        binary_head=binary_head,
-    )
+    features = drop(pool_features(maps, ending), feature_dropout)
+    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
     return keras.Model(images, outputs, name="convolutional")
 
 
@@ -121,7 +114,7 @@ def _convolve(
     activate: str,
     batch_norm: str,
 ) -> Any:
-    """One block without its pooling."""
+    """Apply the convolutions of one block."""
     from keras import layers
 
     for number, width in enumerate(widths, start=1):
@@ -133,25 +126,13 @@ def _convolve(
     return maps
 
 
-def _features(maps: Any, ending: str) -> Any:
-    """Feature maps `(batch, height, width, filters)` as `(batch, features)`."""
-    from keras import layers
-
-    endings = {
-        "flatten": layers.Flatten,
-        "max": layers.GlobalMaxPooling2D,
-        "average": layers.GlobalAveragePooling2D,
-    }
-    return endings[ending]()(maps)
-
-
 _DENSE = {"dense_units": (64,), "dropout": 0.5}
 
 CONVOLUTIONAL = (
     named(
         typical_conv_net,
         "one_convolution",
-        "One convolution of 16 filters, then classify.",
+        "One convolution of 16 filters.",
         filters=(16,),
         convolutions_per_block=1,
         poolings=0,
@@ -160,7 +141,7 @@ CONVOLUTIONAL = (
     named(
         typical_conv_net,
         "convolution_pooling",
-        "One convolution of 16 filters and one pooling, then classify.",
+        "One convolution of 16 filters and one pooling.",
         filters=(16,),
         convolutions_per_block=1,
         poolings=1,
@@ -184,7 +165,7 @@ CONVOLUTIONAL = (
     named(
         typical_conv_net,
         "wide_pair",
-        "Two wide convolutions and one pooling, a dense layer of 128, dropout behind both.",
+        "Two wide convolutions, one pooling and a dense layer of 128, with dropout after each part.",
         filters=(32, 64),
         poolings=1,
         activate="last",
@@ -202,14 +183,14 @@ CONVOLUTIONAL = (
     named(
         typical_conv_net,
         "typical_conv_net_batch_norm",
-        "typical_conv_net_dense with batch normalisation behind the first convolution of each pair.",
+        "typical_conv_net_dense with batch normalisation after the first convolution of each pair.",
         batch_norm="between",
         **_DENSE,
     ),
     named(
         typical_conv_net,
         "fully_convolutional",
-        "Two normalised pairs, a convolution of 128 and its global maximum; takes images of any size.",
+        "Two normalised pairs, a convolution of 128 and global max pooling; takes images of any size.",
         filters=(16, 16, 32, 32, 128),
         batch_norm="between",
         ending="max",
@@ -220,7 +201,7 @@ CONVOLUTIONAL = (
     named(
         typical_conv_net,
         "cats_and_dogs_net",
-        "Four convolutions, each pooled, for two classes of photographs of some 150×150 pixels.",
+        "Four convolutions, each pooled, for two classes of photographs of about 150×150 pixels.",
         filters=(32, 64, 128, 128),
         convolutions_per_block=1,
         poolings=4,

@@ -1,4 +1,4 @@
-"""What several of the architectures are made of."""
+"""Parameters, checks and layers that several architectures share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from zoo import Choice, Float, Int, InvalidParameters, List, Setting, variant
 
-Shape = tuple[int | None, int | None, int]  # (height, width, channels); a side may be unknown
+Shape = tuple[int | None, int | None, int]  # (height, width, channels); None is an unknown side
 
-# What a named network has is kept unless a study gives it a table.
+# A `Setting` is searched only if a study gives it a table.
 Activation = Annotated[str, Setting(Choice("relu", "elu", "gelu", "silu", "tanh", "sigmoid", "linear"))]
 DenseUnits = Annotated[tuple[int, ...], Setting(List(Int(1, 4096, log=True), length=(0, 6)))]
 Rate = Annotated[float, Setting(Float(0.0, 0.9))]
@@ -18,15 +18,15 @@ Flag = Annotated[bool, Setting(Choice(False, True))]
 
 
 def named(function: Callable[..., Any], name: str, line: str, **defaults: Any) -> Callable[..., Any]:
-    """`function` as the network `name`: described by `line`, its parameters explained as they were."""
+    """Return `function` as the network `name`, with `line` as description and the same `Args:` section."""
     arguments = (inspect.getdoc(function) or "").partition("Args:\n")[2]
     return variant(function, name, f"{line}\n\nArgs:\n{arguments}", **defaults)
 
 
-def check_sides(input_shape: Shape, cure: str) -> None:
-    """InvalidParameters where a dense layer would follow images of unknown size."""
+def check_sides(input_shape: Shape, expected: str) -> None:
+    """Raise InvalidParameters if the image size is unknown, for a network that flattens its input."""
     if None in input_shape[:2]:
-        raise InvalidParameters(f"The size of the images is unknown ({_size(input_shape)}); expected {cure}.")
+        raise InvalidParameters(f"The image size is unknown ({_size(input_shape)}); expected {expected}.")
 
 
 def check_room(
@@ -38,62 +38,73 @@ def check_room(
     pool_size: int,
     fewer: str = "fewer filters (a shorter list)",
 ) -> None:
-    """InvalidParameters where a convolution or pooling is larger than what is left of the image.
+    """Raise InvalidParameters if a convolution or pooling is larger than its input.
 
     Args:
-        blocks: how many convolutions each has, and whether it ends in a pooling.
-        fewer: what is to be changed where there are too many poolings.
+        blocks: number of convolutions of each block, and whether it ends with a pooling.
+        fewer: the fix that the message names if there are too many poolings.
     """
     sides = [side for side in input_shape[:2] if side is not None]
     lost = kernel_size - 1 if padding == "valid" else 0
 
-    def refuse(block: int, what: str, cure: str) -> InvalidParameters:
+    def too_small(block: int, what: str, expected: str) -> InvalidParameters:
         left = "×".join(map(str, sides))
         return InvalidParameters(
-            f"Block {block} of {len(blocks)} {what}, but of {_size(input_shape)} pixels only "
-            f"{left} are left there; expected {cure}."
+            f"Block {block} of {len(blocks)} {what}, but only {left} of {_size(input_shape)} pixels "
+            f"are left; expected {expected}."
         )
 
-    for block, (convolutions, pooled) in enumerate(blocks, start=1):
+    for block, (convolutions, is_pooled) in enumerate(blocks, start=1):
         for _ in range(convolutions):
             if any(side <= lost for side in sides):
                 what = f"convolves by {kernel_size}×{kernel_size} with padding 'valid'"
-                cure = "padding 'same', a smaller kernel_size, or fewer filters (a shorter list)"
-                raise refuse(block, what, cure)
+                expected = "padding 'same', a smaller kernel_size, or fewer filters (a shorter list)"
+                raise too_small(block, what, expected)
             sides = [side - lost for side in sides]
-        if pooled and any(side < pool_size for side in sides):
-            cure = fewer + (" or a smaller pool_size" if pool_size > 2 else "")
-            raise refuse(block, f"pools by {pool_size}×{pool_size}", cure)
-        sides = [side // pool_size for side in sides] if pooled else sides
+        if is_pooled and any(side < pool_size for side in sides):
+            expected = fewer + (" or a smaller pool_size" if pool_size > 2 else "")
+            raise too_small(block, f"pools by {pool_size}×{pool_size}", expected)
+        sides = [side // pool_size for side in sides] if is_pooled else sides
 
 
 def check_head(num_classes: int, binary_head: bool) -> None:
-    """InvalidParameters where one sigmoid unit would have to tell more than two classes apart."""
+    """Raise InvalidParameters if one sigmoid unit is used for more than two classes."""
     if binary_head and num_classes != 2:
         raise InvalidParameters(
-            f"binary_head tells two classes apart, but there are {num_classes}; expected binary_head = false."
+            f"binary_head is for two classes, got {num_classes}; expected binary_head = false."
         )
+
+
+def pool_features(maps: Any, pooling: str) -> Any:
+    """Turn feature maps `(batch, height, width, filters)` into vectors `(batch, features)`."""
+    from keras import layers
+
+    poolings = {
+        "flatten": layers.Flatten,
+        "max": layers.GlobalMaxPooling2D,
+        "average": layers.GlobalAveragePooling2D,
+    }
+    return poolings[pooling]()(maps)
 
 
 def classify(
     features: Any,
     num_classes: int,
-    *,
     dense_units: Sequence[int],
     activation: str,
     dropout: float,
     binary_head: bool,
 ) -> Any:
-    """Dense layers, each with dropout behind it, and class probabilities `(batch, num_classes)`.
+    """Return class probabilities `(batch, num_classes)` of `features`, `(batch, features)`.
 
-    `features` are `(batch, features)`. A dropout of 0 is no layer at all.
+    There is one dense layer per entry of `dense_units`, each followed by dropout.
     """
     from keras import layers
 
     for units in dense_units:
         features = layers.Dense(units, activation=activation)(features)
         features = drop(features, dropout)
-    # Probabilities stay float32 where the rest computes in half precision.
+    # Probabilities stay float32 under mixed precision.
     if not binary_head:
         return layers.Dense(num_classes, activation="softmax", dtype="float32")(features)
     second = layers.Dense(1, activation="sigmoid", dtype="float32")(features)  # (batch, 1)
@@ -102,7 +113,7 @@ def classify(
 
 
 def drop(features: Any, rate: float) -> Any:
-    """`features` with a share of `rate` of them dropped while training (Srivastava et al. 2014)."""
+    """Apply dropout (Srivastava et al. 2014); a rate of 0 adds no layer."""
     from keras import layers
 
     return layers.Dropout(rate)(features) if rate > 0 else features

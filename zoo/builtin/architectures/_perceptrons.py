@@ -1,4 +1,4 @@
-"""Networks of dense layers alone."""
+"""Networks of dense layers only."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def perceptron(
     dropout: Rate = 0.0,
     binary_head: Flag = False,
 ) -> keras.Model:
-    """A multilayer perceptron: 128 units between the pixels and the classes.
+    """A multilayer perceptron with one hidden layer of 128 units.
 
     Args:
         input_shape: `(height, width, channels)`, pixels.
-        num_classes: width of the softmax at the end.
-        dense_units: of each hidden layer; may be empty.
+        num_classes: number of softmax outputs.
+        dense_units: units of each hidden layer; the list can be empty.
         activation: of every hidden layer.
-        dropout: share of every hidden layer's output that is dropped while training; 0 is no layer.
-        binary_head: tell two classes apart by one sigmoid unit instead of a softmax.
+        dropout: dropout rate after every hidden layer; 0 adds no layer.
+        binary_head: for two classes, use one sigmoid unit instead of a softmax.
 
     Raises:
-        InvalidParameters: `binary_head` with another number of classes than two.
+        InvalidParameters: `binary_head` is used for more than two classes, or the image size is unknown.
     """
     check_head(num_classes, binary_head)
     check_sides(input_shape, "images of one size")
@@ -48,14 +48,7 @@ def perceptron(
 
     images = keras.Input(input_shape)  # (batch, height, width, channels)
     features = keras.layers.Flatten()(images)  # (batch, features)
-    outputs = classify(
-        features,
-        num_classes,
-        dense_units=dense_units,
-        activation=activation,
-        dropout=dropout,
-        binary_head=binary_head,
-    )
+    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
     return keras.Model(images, outputs, name="perceptron")
 
 

@@ -1,20 +1,20 @@
-"""Networks of `keras.applications` that have learned ImageNet, under a head for other classes."""
+"""Networks of `keras.applications` pretrained on ImageNet, with a new head."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import socket
 import sys
 import textwrap
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import Choice, InvalidParameters, Setting, ZooError
+from zoo.builtin._common import reason_of, socket_timeout
 from zoo.builtin.architectures._parts import (
     Activation,
     DenseUnits,
@@ -25,13 +25,14 @@ from zoo.builtin.architectures._parts import (
     check_sides,
     classify,
     drop,
+    pool_features,
 )
 
 if TYPE_CHECKING:
     import keras
 
-# How the pixels of each base were scaled when it learned, and the smallest side it takes.
-# `0 to 255` is for bases that scale their input themselves.
+# The scaling of pixels that each base was trained with, and the smallest side that it takes.
+# Bases with `0 to 255` scale their input themselves.
 _FAMILIES: tuple[tuple[tuple[str, ...], str, int], ...] = (
     (("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152"), "BGR without ImageNet's mean", 32),
     (("ResNet50V2", "ResNet101V2", "ResNet152V2"), "-1 to 1", 32),
@@ -48,7 +49,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], str, int], ...] = (
 BASES = {name: (scaling, smallest) for names, scaling, smallest in _FAMILIES for name in names}
 
 _SUFFIXES = (".weights.h5", ".h5", ".keras")
-_SILENCE = 10.0  # seconds without a byte after which a download is given up
+_DOWNLOAD_TIMEOUT_S = 10.0
 
 
 def pretrained(
@@ -64,29 +65,29 @@ def pretrained(
     dropout: Rate = 0.5,
     binary_head: Flag = False,
 ) -> keras.Model:
-    """A network that has learned ImageNet, kept as it is, and a new head on its feature maps.
+    """A network pretrained on ImageNet, frozen, with a new head (transfer learning).
 
-    Its weights stay as they are while the head learns; `fine_tune_layers` in a study's `[training]`
-    lets the last of them learn afterwards. Normalisation layers in it keep their statistics even then.
+    `fine_tune_layers` in a study's `[training]` also trains the last layers of the base after the head has
+    been trained. The batch normalisation layers of the base keep their statistics in any case.
 
     Args:
         input_shape: `(height, width, channels)`, pixels; grey images are repeated to three channels.
-        num_classes: width of the softmax at the end.
+        num_classes: number of softmax outputs.
         base: a network of `keras.applications`, without its top. Images are scaled as it expects them.
         weights: `imagenet`, downloaded by Keras into its cache; the path of a weights file of the base
-            without its top; or `none`: random ones, and then all of the base learns from the start.
-        pooling: what becomes of the base's feature maps: their `average` or `max`, one number for each
+            without its top; or `none` for random weights, and then the whole base is trained.
+        pooling: how the feature maps of the base become a vector: their `average` or `max`, one number per
             filter, or `flatten`.
-        feature_dropout: share of what `pooling` gives that is dropped while training; 0 is no layer.
-        dense_units: of each hidden dense layer; may be empty.
+        feature_dropout: dropout rate after `pooling`; 0 adds no layer.
+        dense_units: units of each hidden dense layer; the list can be empty.
         activation: of every hidden dense layer.
-        dropout: share of every hidden dense layer's output that is dropped; 0 is no layer.
-        binary_head: tell two classes apart by one sigmoid unit instead of a softmax.
+        dropout: dropout rate after every hidden dense layer; 0 adds no layer.
+        binary_head: for two classes, use one sigmoid unit instead of a softmax.
 
     Raises:
-        InvalidParameters: the images are smaller than the base takes, or have neither one nor three
-            channels; or `binary_head` with another number of classes than two.
-        ZooError: the weights cannot be had.
+        InvalidParameters: the images are too small for the base, or have neither one nor three channels;
+            or `binary_head` is used for more than two classes.
+        ZooError: the weights are missing or damaged.
     """
     check_head(num_classes, binary_head)
     _check_images(input_shape, base)
@@ -98,22 +99,11 @@ def pretrained(
     network = _build(base, weights, (*input_shape[:2], 3))
     images = keras.Input(input_shape)  # (batch, height, width, channels), in [0, 1]
     colours = layers.Concatenate()([images] * 3) if input_shape[2] == 1 else images
-    # What is frozen normalises by the statistics it has learned, in training too.
+    # A frozen batch normalisation layer uses its learned statistics during training too.
     network.trainable = weights == "none"
     maps = network(_scaled(colours, BASES[base][0]))
-    poolings = {
-        "average": layers.GlobalAveragePooling2D,
-        "max": layers.GlobalMaxPooling2D,
-        "flatten": layers.Flatten,
-    }
-    outputs = classify(
-        drop(poolings[pooling]()(maps), feature_dropout),
-        num_classes,
-        dense_units=dense_units,
-        activation=activation,
-        dropout=dropout,
-        binary_head=binary_head,
-    )
+    features = drop(pool_features(maps, pooling), feature_dropout)
+    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
     return keras.Model(images, outputs, name="pretrained")
 
 
@@ -122,19 +112,17 @@ def _check_images(input_shape: Shape, base: str) -> None:
     smallest = BASES[base][1]
     if any(side is not None and side < smallest for side in (height, width)):
         raise InvalidParameters(
-            f"{base} takes images of at least {smallest}×{smallest} pixels, but these are {height}×{width}; "
+            f"{base} takes images of at least {smallest}×{smallest} pixels, got {height}×{width}; "
             "expected larger images (a dataset's image_size) or another base."
         )
     if channels not in (1, 3):
-        raise InvalidParameters(
-            f"{base} takes images of three channels, or of one that is repeated, but these have {channels}."
-        )
+        raise InvalidParameters(f"{base} takes images with one or three channels, got {channels}.")
 
 
 def _scaled(colours: Any, scaling: str) -> Any:
-    """Images `(batch, height, width, 3)` in `[0, 1]` as the base has learned to see them.
+    """Scale images `(batch, height, width, 3)` from `[0, 1]` to the range that the base was trained with.
 
-    The same as the `preprocess_input` of each module of `keras.applications`, which takes 0 to 255.
+    The result equals that of `preprocess_input` in each module of `keras.applications`, which takes 0 to 255.
     """
     from keras import layers, ops
 
@@ -150,12 +138,12 @@ def _scaled(colours: Any, scaling: str) -> Any:
 
 
 def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:
-    """The base without its top, with its weights."""
+    """Return the base without its top, with its weights."""
     import keras
 
     def build(source: str | None) -> keras.Model:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MobileNet's about sizes it has no weights of their own for
+            warnings.simplefilter("ignore")  # MobileNet warns of sizes without weights of their own
             return getattr(keras.applications, base)(
                 include_top=False, weights=source, input_shape=input_shape
             )
@@ -170,24 +158,24 @@ def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:
 
 
 def _with_imagenet(base: str, build: Callable[[str | None], keras.Model]) -> keras.Model:
-    """The base with the weights in Keras's cache, or those that Keras downloads into it.
+    """Return the base with the weights in Keras's cache; Keras downloads them into it if needed.
 
     Raises:
-        ZooError: they are not there, and cannot be downloaded.
+        ZooError: they are not in the cache, and the download failed.
     """
     try:
-        # Keras shows its progress on standard output, which is for results.
-        with _patience(_SILENCE), contextlib.redirect_stdout(sys.stderr):
+        # Keras prints its progress on standard output, which is for results.
+        with socket_timeout(_DOWNLOAD_TIMEOUT_S), contextlib.redirect_stdout(sys.stderr):
             return build("imagenet")
     except Exception as error:  # Keras raises a plain Exception
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         # URL fetch failure on https://…/NAME.h5: None -- [Errno -3] Temporary failure in name resolution
         failure = re.match(r"URL fetch failure on \S+/([^/\s]+): (?:None -- )?(.*)", reason)
-        file, reason = failure.groups() if failure else ("a whole copy of its file", reason)
+        file, reason = failure.groups() if failure else ("an undamaged copy of its file", reason)
         cache = Path(os.environ.get("KERAS_HOME") or "~/.keras", "models").expanduser()
         raise ZooError(
-            f"The ImageNet weights of {base} are not whole in Keras's cache and not downloaded ({reason}); "
-            f'put {file} into {cache}, or say weights = "none" or the path of a weights file.'
+            f"The ImageNet weights of {base} are not in Keras's cache, or damaged, and the download failed "
+            f'({reason}). Put {file} into {cache}, or set weights to "none" or the path of a weights file.'
         ) from error
 
 
@@ -195,46 +183,36 @@ def _existing(weights: str, base: str) -> Path:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise ZooError(
-            f'There is no weights file {path.absolute()}; expected weights = "imagenet", "none", or the path '
+            f'No such weights file: {path.absolute()}. Expected weights = "imagenet", "none", or the path '
             f"of a file with the weights of {base} without its top."
         )
     if not path.name.endswith(_SUFFIXES):
-        raise ZooError(f"The weights file {path} is of no known kind; expected {' or '.join(_SUFFIXES)}.")
+        raise ZooError(f"The weights file {path} has an unknown format; expected {' or '.join(_SUFFIXES)}.")
     return path
 
 
 def _load(network: keras.Model, path: Path, base: str) -> None:
-    """The weights in `path` into `network`.
+    """Load the weights in `path` into `network`.
 
     Raises:
-        ZooError: the file cannot be read, or holds another network's weights.
+        ZooError: the file cannot be read, or has the weights of another network.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # hundreds about a file of another network, before the error
+            warnings.simplefilter("ignore")  # Keras gives hundreds for a file of another network
             network.load_weights(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise ZooError(
             f"The weights file {path} cannot be read ({_short(error)}); it may be truncated. "
-            "Fetch or save it again."
+            "Download or save it again."
         ) from error
     except Exception as error:  # ValueError, KeyError and others, as the two networks differ
         raise ZooError(
-            f"The weights in {path} are not those of {base} without its top ({_short(error)}). Is it another "
-            "network's, or does it have the top? Expected a file that the base's own save_weights() wrote."
+            f"The weights in {path} do not fit {base} without its top ({_short(error)}). "
+            "Expected a file that the save_weights() of this base wrote, not that of another network or of "
+            "a network with its top."
         ) from error
 
 
 def _short(error: Exception) -> str:
     return textwrap.shorten(str(error), 200, placeholder=" …")
-
-
-@contextlib.contextmanager
-def _patience(seconds: float) -> Iterator[None]:
-    """Sockets give up after so many seconds of silence; by themselves, they would wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

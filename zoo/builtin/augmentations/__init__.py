@@ -1,4 +1,4 @@
-"""The augmentation policies zoo ships."""
+"""The augmentation policies that zoo ships."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ Fill = Annotated[str, Choice("nearest", "constant", "reflect")]
 
 @hookimpl
 def register_augmentations(register: Any) -> None:
-    for policy in (none, affine, affine_flip, flips, photometric, erasing, randaugment):
-        register(policy)
-    for policy in PRESETS:
+    for policy in (none, affine, affine_flip, flips, photometric, erasing, randaugment, *PRESETS):
         register(policy)
 
 
 def none() -> list[keras.layers.Layer]:
-    """Leave the images as they are."""
+    """Leave the images unchanged."""
     return []
 
 
@@ -40,14 +38,14 @@ def affine(
 ) -> list[keras.layers.Layer]:
     """Rotate, shift, shear and zoom every image at random, in one interpolation.
 
-    Each number is the largest change in either direction; every image draws its own, uniformly.
+    Each number is the largest change in either direction; each image draws its own change uniformly.
 
     Args:
-        rotation: about the image's centre, degrees.
+        rotation: about the centre of the image, degrees.
         shift: share of the height and of the width.
         shear: of the vertical against the horizontal axis, degrees.
-        zoom: share of the size, for both sides alike: 0.08 draws factors from 0.92 to 1.08.
-        fill: what comes in from outside: the `nearest` pixel, black (`constant`), the image mirrored
+        zoom: share of the size, the same for both sides: 0.08 draws factors from 0.92 to 1.08.
+        fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
             at its edge (`reflect`).
     """
     from zoo.builtin.augmentations._affine import RandomAffine
@@ -64,18 +62,18 @@ def affine_flip(
     flip: Flip = "horizontal",
     fill: Fill = "nearest",
 ) -> list[keras.layers.Layer]:
-    """Flip half of the images, and rotate, shift, shear and zoom all, in one interpolation.
+    """Flip half of the images, and rotate, shift, shear and zoom all of them, in one interpolation.
 
-    For things that look as likely from their other side; not for digits and letters.
+    Do not use it for digits and letters: their mirror images are other characters or none.
 
     Args:
-        rotation: about the image's centre, degrees.
+        rotation: about the centre of the image, degrees.
         shift: share of the height and of the width.
         shear: of the vertical against the horizontal axis, degrees.
-        zoom: share of the size, for both sides alike: 0.08 draws factors from 0.92 to 1.08.
-        flip: left and right (`horizontal`), top and bottom (`vertical`), or each with a coin of its
-            own (`both`).
-        fill: what comes in from outside: the `nearest` pixel, black (`constant`), the image mirrored
+        zoom: share of the size, the same for both sides: 0.08 draws factors from 0.92 to 1.08.
+        flip: swap left and right (`horizontal`), top and bottom (`vertical`), or each of the two with
+            probability 0.5 (`both`).
+        fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
             at its edge (`reflect`).
     """
     from zoo.builtin.augmentations._affine import RandomAffine
@@ -86,15 +84,15 @@ def affine_flip(
 def flips(*, direction: Flip = "horizontal") -> list[keras.layers.Layer]:
     """Flip half of the images.
 
-    For things that look as likely from their other side; not for digits and letters.
+    Do not use it for digits and letters: their mirror images are other characters or none.
 
     Args:
-        direction: left and right (`horizontal`), top and bottom (`vertical`), or each with a coin of
-            its own (`both`).
+        direction: swap left and right (`horizontal`), top and bottom (`vertical`), or each of the two with
+            probability 0.5 (`both`).
     """
     from keras import layers
 
-    # One layer of "horizontal_and_vertical" throws one coin for both: it turns by 180° or does nothing.
+    # A single layer with "horizontal_and_vertical" flips both axes or none: a rotation by 180° or nothing.
     axes = ("horizontal", "vertical") if direction == "both" else (direction,)
     return [layers.RandomFlip(axis) for axis in axes]
 
@@ -104,21 +102,21 @@ def photometric(
     brightness: Annotated[float, Float(0.0, 0.5)] = 0.15,
     contrast: Annotated[float, Float(0.0, 0.8)] = 0.3,
 ) -> list[keras.layers.Layer]:
-    """Make every image darker or brighter, and its contrast weaker or stronger.
+    """Change the brightness and the contrast of every image at random.
 
-    Each number is the largest change in either direction; every image draws its own, uniformly. What
-    would leave the range from black to white is cut.
+    Each number is the largest change in either direction; each image draws its own change uniformly. Values
+    are clipped to the range from black to white.
 
     Args:
-        brightness: added to every pixel, share of the way from black to white.
-        contrast: share of every pixel's distance to the mean of its channel: 0.3 draws factors from
+        brightness: added to every pixel, as a share of the range from black to white.
+        contrast: change of each pixel's distance from the mean of its channel: 0.3 draws factors from
             0.7 to 1.3.
     """
     from keras import layers
 
     return [
         layers.RandomBrightness(brightness, value_range=(0.0, 1.0)),
-        # Of one number Keras takes the upper half alone: contrast would never become weaker.
+        # From a single number Keras makes a range that only strengthens the contrast.
         layers.RandomContrast((contrast, contrast), value_range=(0.0, 1.0)),
     ]
 
@@ -130,16 +128,16 @@ def erasing(
     elongation: Annotated[float, Float(1.0, 5.0)] = 3.3,
     fill: Annotated[str, Choice("noise", "black", "mean")] = "noise",
 ) -> list[keras.layers.Layer]:
-    """Erase a rectangle of some images, so that no part alone decides (Zhong et al. 2017).
+    """Erase a rectangle of some images, so that the network uses all parts (Zhong et al. 2017).
 
-    The paper's own setting is `largest = 0.4`, which can hide the greater part of a digit.
+    The paper uses `largest = 0.4`, which can hide most of a digit.
 
     Args:
-        probability: that an image loses a rectangle.
-        largest: share of the image's area; the share is drawn from 0.02 to this, uniformly.
-        elongation: the rectangle is at most so many times as high as wide, or as wide as high.
-        fill: what is put there: a random value for every pixel (`noise`, the paper's choice), `black`,
-            the image's own `mean`.
+        probability: of erasing a rectangle of an image.
+        largest: largest share of the image area; the share is drawn uniformly from 0.02 to this.
+        elongation: largest ratio of height to width of the rectangle, and of width to height.
+        fill: content of the rectangle: a random value per pixel (`noise`, as in the paper), `black`, or the
+            `mean` of the image.
     """
     from zoo.builtin.augmentations._erasing import RandomErasing
 
@@ -153,19 +151,19 @@ def randaugment(
     solarize: Annotated[bool, Choice(False, True)] = False,
     fill: Fill = "nearest",
 ) -> list[keras.layers.Layer]:
-    """Apply some of thirteen operations, drawn for every image, all of one strength (Cubuk et al. 2019).
+    """Apply a few of thirteen random operations to each image, all of one strength (Cubuk et al. 2019).
 
-    They are: nothing; stretched contrast, equalised histogram, fewer levels (posterize); more or less
-    colour, contrast, brightness, sharpness; rotation, shear and shift along either axis. Images of
-    one channel have no colour to change.
+    The operations are: identity; automatic contrast, histogram equalisation, posterize; changes of colour,
+    contrast, brightness and sharpness; rotation, shear and shift along either axis. The colour of images
+    with one channel does not change.
 
     Args:
-        operations: for each image, N of the paper; one may come twice.
-        magnitude: of all, M of the paper; 30 rotates by 30°, shears by 0.3, shifts by 45 % of the size,
-            blends by 0.9 and leaves 4 of 8 bits.
-        solarize: add the paper's fourteenth, which inverts the brightest pixels. For photographs; of
-            light strokes on black it leaves hardly a trace.
-        fill: what comes in from outside: the `nearest` pixel, black (`constant`), the image mirrored
+        operations: number of operations per image, N in the paper; an operation can be drawn twice.
+        magnitude: strength of all operations, M in the paper; 30 rotates by 30°, shears by 0.3, shifts by
+            45 % of the size, blends by 0.9 and keeps 4 of 8 bits.
+        solarize: add the paper's fourteenth operation, which inverts the brightest pixels. It suits
+            photographs; it removes nearly all of light strokes on black.
+        fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
             at its edge (`reflect`).
     """
     from zoo.builtin.augmentations._randaugment import RandAugment
@@ -177,7 +175,7 @@ PRESETS = (
     variant(
         affine,
         "affine_digits",
-        "`affine` as for handwriting: 8°, shift and zoom of 0.08, shear of 15°.",
+        "`affine` for handwriting: 8°, shift and zoom of 0.08, shear of 15°.",
         rotation=8.0,
         shift=0.08,
         shear=15.0,
@@ -197,7 +195,7 @@ PRESETS = (
     variant(
         affine_flip,
         "affine_photos",
-        "`affine_flip` as for cats and dogs: 40°, shift and zoom of 0.2, shear of 11.5° (0.2 rad).",
+        "`affine_flip` for photographs: 40°, shift and zoom of 0.2, shear of 11.5° (0.2 rad).",
         rotation=40.0,
         shift=0.2,
         shear=11.5,

@@ -1,4 +1,4 @@
-"""Rotate, shift, shear, zoom and flip in one interpolation."""
+"""Rotation, shift, shear, zoom and flip in one interpolation."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from keras import ops
 
 from zoo.builtin.augmentations._layer import AugmentationLayer
 
-# XLA has no kernel for the one operation that TensorFlow interpolates with. Written as gathers, which
-# XLA could compile, it takes twice as long where nothing is compiled, as on a CPU.
+# XLA has no kernel for the operation that TensorFlow interpolates with. An implementation with gathers, which
+# XLA compiles, takes twice as long without XLA, as on a CPU.
 SUPPORTS_JIT = keras.backend.backend() != "tensorflow"
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class RandomAffine(AugmentationLayer):
-    """Transform each image of a batch by an affine map of its own while training.
+    """Transform each image of a batch by its own random affine map during training.
 
-    With every range 0 and no flip, it is the images themselves.
+    With all ranges 0 and no flip, the images are returned unchanged.
 
     Args:
         rotation: largest angle in either direction, degrees.
         shift: largest share of the height and of the width in either direction.
         shear: largest angle in either direction, degrees, below 90.
         zoom: largest share of the size in either direction, below 1.
-        flip: `horizontal` (left and right change places), `vertical`, `both` or `none`; each with
+        flip: `horizontal` (swap left and right), `vertical`, `both` or `none`; each with
             probability 0.5.
         fill: `nearest`, `constant` (0) or `reflect`.
     """
@@ -84,20 +84,20 @@ def affine_maps(
     shift_x: Any,
     shift_y: Any,
 ) -> Any:
-    """From each output pixel to where in the input its value comes from.
+    """Return the maps from each output pixel to the input position of its value.
 
-    In pixels about the image's centre, x to the right and y down, so that an image that is not square
-    is rotated and not distorted. An image is zoomed, sheared, rotated, then shifted.
+    Coordinates are pixels from the centre of the image, x to the right and y down, so that images that are
+    not square are rotated without distortion. An image is zoomed, then sheared, rotated and shifted.
 
     Args:
         height, width: of the images, pixels.
-        rotation: counter-clockwise as seen, radians, `(batch,)` like all that follow.
-        shear: angle by which what points down leans to the right, radians.
-        zoom_x, zoom_y: factor by which things become wider and higher; mirrored if negative.
+        rotation: counter-clockwise, radians, `(batch,)` like all arguments that follow.
+        shear: angle by which a downward axis leans to the right, radians.
+        zoom_x, zoom_y: factors of width and height; a negative factor mirrors.
         shift_x, shift_y: to the right and down, share of the width and of the height.
 
     Returns:
-        `(batch, 8)`, as `about_centre` makes them.
+        `(batch, 8)`, from `about_centre`.
     """
     cos, sin, lean = ops.cos(rotation), ops.sin(rotation), ops.tan(shear)
     # The inverse of rotation · shear · zoom, with [[1, lean], [0, 1]] for the shear.
@@ -108,7 +108,7 @@ def affine_maps(
 
 
 def about_centre(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tuple[Any, Any, Any]) -> Any:
-    """Maps with their origin in the image's centre, as Keras wants them: from its first pixel.
+    """Convert maps with their origin in the image centre to Keras's format, with it in the first pixel.
 
     Args:
         row_x: `(a0, a1, a2)`, each `(batch,)`, with `x_in = a0 x + a1 y + a2`.
@@ -125,8 +125,8 @@ def about_centre(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tu
 
 
 def resample(images: Any, maps: Any, fill: str) -> Any:
-    """The images `(batch, height, width, channels)` through `maps`, between four pixels each (bilinear)."""
+    """Apply `maps` to images `(batch, height, width, channels)` with bilinear interpolation."""
     moved = ops.image.affine_transform(
         images, maps, interpolation="bilinear", fill_mode=fill, data_format="channels_last"
     )
-    return ops.minimum(moved, 1.0)  # the four weights may sum to 1.0000001
+    return ops.minimum(moved, 1.0)  # rounding can make the four weights sum to 1.0000001

@@ -1,4 +1,4 @@
-"""Erase a rectangle of each image (Zhong et al. 2017)."""
+"""Random erasing (Zhong et al. 2017)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from keras import ops
 from zoo.builtin.augmentations._layer import AugmentationLayer
 
 
-# Not keras.layers.RandomErasing: it draws width and height apart from each other, so that the shape of
-# its rectangles is unbounded; its noise is a normal distribution cut at 0 and 1, two thirds of which
-# are black or white; and its single probability is the upper bound of one that it draws.
+# keras.layers.RandomErasing differs from the paper: it draws width and height independently, so that the
+# aspect ratio is unbounded; its noise is a normal distribution clipped at 0 and 1, two thirds of which is
+# black or white; and it draws the probability itself, up to the value given.
 @keras.saving.register_keras_serializable(package="zoo")
 class RandomErasing(AugmentationLayer):
-    """Fill a rectangle, at a place of its own in each image, while training.
+    """Fill a random rectangle of each image during training.
 
     Args:
-        probability: that an image is changed at all.
-        smallest, largest: share of the image's area; drawn uniformly between them.
-        elongation: at most so many times as high as wide, or as wide as high; drawn evenly on a
-            logarithmic scale, among what fits into the image.
-        fill: `noise` (every value drawn uniformly), `black`, or the image's own `mean` colour.
+        probability: of changing an image.
+        smallest, largest: bounds of the rectangle's share of the image area, drawn uniformly.
+        elongation: largest ratio of height to width, and of width to height; drawn uniformly on a
+            logarithmic scale, among the ratios that fit into the image.
+        fill: `noise` (each value drawn uniformly), `black`, or the `mean` colour of the image.
     """
 
     SETTINGS: ClassVar = ("probability", "smallest", "largest", "elongation", "fill")
@@ -48,9 +48,10 @@ class RandomErasing(AugmentationLayer):
         rectangle_height, rectangle_width = self._sizes(height, width, draws[0], draws[1])
         rows = _covered(height, rectangle_height, draws[2])  # (batch, height)
         columns = _covered(width, rectangle_width, draws[3])  # (batch, width)
-        chosen = ops.less(draws[4], self.probability)
+        is_changed = ops.less(draws[4], self.probability)
         erased = ops.logical_and(
-            ops.logical_and(rows[:, :, None, None], columns[:, None, :, None]), chosen[:, None, None, None]
+            ops.logical_and(rows[:, :, None, None], columns[:, None, :, None]),
+            is_changed[:, None, None, None],
         )
         if self.fill == "noise":
             filling = self.uniform(0.0, 1.0, batch, height, width, channels)
@@ -61,14 +62,14 @@ class RandomErasing(AugmentationLayer):
         return ops.where(erased, filling, images)
 
     def _sizes(self, height: Any, width: Any, draw_area: Any, draw_shape: Any) -> tuple[Any, Any]:
-        """Height and width of each image's rectangle, whole pixels, at least one."""
+        """Return height and width of each rectangle, in whole pixels, at least one."""
         height, width = ops.cast(height, "float32"), ops.cast(width, "float32")
         area = (self.smallest + (self.largest - self.smallest) * draw_area) * height * width
-        # The paper draws again what is higher or wider than the image; drawn among what fits, one draw
-        # is enough.
+        # The paper draws again if the rectangle does not fit. Drawing among the ratios that fit needs no
+        # second draw.
         low = ops.maximum(-math.log(self.elongation), ops.log(area / width**2))
         high = ops.minimum(math.log(self.elongation), ops.log(height**2 / area))
-        ratio = ops.exp(low + (high - low) * draw_shape)  # height to width
+        ratio = ops.exp(low + (high - low) * draw_shape)  # of height to width
 
         def pixels(side: Any) -> Any:
             return ops.maximum(ops.round(side), 1.0)
@@ -77,7 +78,7 @@ class RandomErasing(AugmentationLayer):
 
 
 def _covered(length: Any, side: Any, draw: Any) -> Any:
-    """Which of `length` rows (or columns) a rectangle of `side` covers, `(batch, length)`."""
-    places = ops.arange(length, dtype="float32")[None, :]
+    """Return a mask of the rows (or columns) that a rectangle of `side` covers, `(batch, length)`."""
+    positions = ops.arange(length, dtype="float32")[None, :]
     first = ops.floor(draw * (ops.cast(length, "float32") - side + 1.0))[:, None]
-    return ops.logical_and(places >= first, places < first + side[:, None])
+    return ops.logical_and(positions >= first, positions < first + side[:, None])

@@ -1,4 +1,4 @@
-"""What the layers of zoo's own augmentation policies share."""
+"""The base class of zoo's augmentation layers."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from keras import ops
 
 
 class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
-    """Float images in `[0, 1]`, `(batch, height, width, channels)`, in; the same shape, dtype and range out.
+    """A layer that changes float images in `[0, 1]`, `(batch, height, width, channels)`, during training.
 
-    A layer says in `change` what it does while training; otherwise the images pass untouched. It
-    draws from `seed_generator`, for every image anew.
+    Shape, dtype and range stay the same. A subclass implements `change` and draws its random numbers with
+    `uniform` or from `seed_generator`, separate ones for each image.
 
     Args:
-        seed: for the same sequence of draws again; drawn by Keras if None.
+        seed: repeats the sequence of random numbers; None lets Keras choose.
     """
 
-    SETTINGS: ClassVar[tuple[str, ...]]  # the arguments that the layer is saved with
+    SETTINGS: ClassVar[tuple[str, ...]]  # names of the arguments in the layer's config
 
     def __init__(self, seed: int | None, **options: Any) -> None:
-        # Pixels keep their dtype under any policy; the arithmetic needs float32.
+        # Without autocast, because the arithmetic needs float32 under any dtype policy.
         super().__init__(autocast=False, **options)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def change(self, images: Any) -> Any:
-        """The images, float32, as they are to be learnt from, in `[0, 1]` again."""
+        """Return the changed images, float32 in `[0, 1]`."""
         raise NotImplementedError
 
     def call(self, images: Any, training: bool = False) -> Any:
@@ -42,5 +42,5 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **{name: getattr(self, name) for name in (*self.SETTINGS, "seed")}}
 
     def uniform(self, low: float, high: float, *shape: Any) -> Any:
-        """Numbers between `low` and `high`, float32."""
+        """Draw float32 numbers between `low` and `high`."""
         return keras.random.uniform(shape, low, high, dtype="float32", seed=self.seed_generator)

@@ -1,4 +1,4 @@
-"""Some random operations one after the other, all of one strength (Cubuk et al. 2019)."""
+"""RandAugment (Cubuk et al. 2019): random operations in sequence, all of one strength."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from keras import ops
 from zoo.builtin.augmentations._affine import SUPPORTS_JIT, about_centre, resample
 from zoo.builtin.augmentations._layer import AugmentationLayer
 
-# The paper's fourteen; the last is for those who ask for it.
+# The fourteen operations of the paper; the last one is optional.
 OPERATIONS = (
     "identity", "auto_contrast", "equalize", "rotate", "colour", "posterize", "contrast",
     "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y", "solarize",
 )  # fmt: skip
 
-# What magnitude 30 does, as in torchvision.
+# The strengths at magnitude 30, as in torchvision.
 LARGEST_MAGNITUDE = 30
 ROTATION = math.radians(30)
-LEAN = 0.3  # pixels to the side for each pixel down, or down for each to the side
+LEAN = 0.3  # horizontal pixels per vertical pixel, or vertical per horizontal
 SHIFT = 150 / 331  # of the width or height
-BLEND = 0.9  # brightness and its like from 0.1 to 1.9
+BLEND = 0.9  # factors of brightness, contrast, colour and sharpness from 0.1 to 1.9
 LOST_BITS = 4  # of 8
 
-# Those that go from a plainer image through the one there is and beyond.
+# Operations that blend the image with a plainer one, or extrapolate away from it.
 _BLENDS = [float(name in ("colour", "contrast", "brightness", "sharpness")) for name in OPERATIONS]
 
-LUMA = (0.299, 0.587, 0.114)  # red, green, blue as the eye sees them (ITU-R BT.601)
+LUMA = (0.299, 0.587, 0.114)  # perceived brightness of red, green, blue (ITU-R BT.601)
 LEVELS = 256
 
 
-# Not keras.layers.RandAugment: it draws its operations once for the whole batch, and its default
-# strength turns images by up to 180°.
+# keras.layers.RandAugment draws its operations once per batch, and its default strength rotates images by
+# up to 180°.
 @keras.saving.register_keras_serializable(package="zoo")
 class RandAugment(AugmentationLayer):
-    """Apply `operations` of OPERATIONS to each image while training, drawn for each anew.
+    """Apply `operations` random OPERATIONS to each image during training.
 
-    The direction of those that have one is drawn too. The movements among them are made first and
+    Each image draws its own operations and their signs. Its geometric operations are applied first and
     together, in one interpolation.
 
     Args:
-        operations: N of the paper.
-        magnitude: M of the paper, 0 to 30.
-        solarize: whether inverting highlights is among the operations.
-        fill: what comes in from outside: `nearest`, `constant` (0) or `reflect`.
+        operations: N in the paper.
+        magnitude: M in the paper, 0 to 30.
+        solarize: include the operation that inverts bright pixels.
+        fill: pixels from outside the image: `nearest`, `constant` (0) or `reflect`.
     """
 
     SETTINGS: ClassVar = ("operations", "magnitude", "solarize", "fill")
@@ -67,26 +67,26 @@ class RandAugment(AugmentationLayer):
     def change(self, images: Any) -> Any:
         shape = (self.operations, ops.shape(images)[0])
         count = len(OPERATIONS) if self.solarize else len(OPERATIONS) - 1
-        chosen = keras.random.randint(shape, 0, count, seed=self.seed_generator)
+        drawn = keras.random.randint(shape, 0, count, seed=self.seed_generator)
         signed = ops.where(self.uniform(0.0, 1.0, *shape) < 0.5, -1.0, 1.0)
         signed = signed * (self.magnitude / LARGEST_MAGNITUDE)
-        images = resample(images, _maps(images, chosen, signed), self.fill)
+        images = resample(images, _maps(images, drawn, signed), self.fill)
         for step in range(self.operations):
-            images = self._recolour(images, chosen[step], signed[step])
+            images = self._recolour(images, drawn[step], signed[step])
         return images
 
-    def _recolour(self, images: Any, chosen: Any, signed: Any) -> Any:
-        """One step of each image, unless that is a movement; `chosen` and `signed` are `(batch,)`."""
+    def _recolour(self, images: Any, drawn: Any, signed: Any) -> Any:
+        """Apply one step to each image, unless it is geometric; `drawn` and `signed` are `(batch,)`."""
         share = self.magnitude / LARGEST_MAGNITUDE
 
         def where(name: str, changed: Any, otherwise: Any) -> Any:
-            return ops.where(_is(chosen, name)[:, None, None, None], changed, otherwise)
+            return ops.where(_is(drawn, name)[:, None, None, None], changed, otherwise)
 
         grey = _grey(images)
         plain = where("contrast", ops.mean(grey, axis=(1, 2), keepdims=True), ops.zeros_like(grey))
         plain = where("colour", grey, plain)
         plain = where("sharpness", _smooth(images), plain)
-        strength = 1.0 + BLEND * signed * ops.take(_BLENDS, chosen)  # 1 changes nothing
+        strength = 1.0 + BLEND * signed * ops.take(_BLENDS, drawn)  # 1 changes nothing
         changed = ops.clip(plain + strength[:, None, None, None] * (images - plain), 0.0, 1.0)
         changed = where("auto_contrast", _auto_contrast(images), changed)
         changed = where("equalize", _equalize(images), changed)
@@ -96,22 +96,22 @@ class RandAugment(AugmentationLayer):
         return where("solarize", ops.where(images > 1.0 - share, 1.0 - images, images), changed)
 
 
-def _is(chosen: Any, name: str) -> Any:
-    return ops.equal(chosen, OPERATIONS.index(name))
+def _is(drawn: Any, name: str) -> Any:
+    return ops.equal(drawn, OPERATIONS.index(name))
 
 
-def _maps(images: Any, chosen: Any, signed: Any) -> Any:
-    """The movements among the steps of each image as one map; `chosen` and `signed` are `(steps, batch)`."""
+def _maps(images: Any, drawn: Any, signed: Any) -> Any:
+    """Combine the geometric steps of each image in one map; `drawn` and `signed` are `(steps, batch)`."""
     _, height, width, _ = ops.shape(images)
 
     def amount(name: str, largest: Any) -> Any:
-        return ops.where(_is(chosen, name), signed * largest, 0.0)  # (steps, batch)
+        return ops.where(_is(drawn, name), signed * largest, 0.0)  # (steps, batch)
 
     turn = amount("rotate", ROTATION)
     lean_x, lean_y = amount("shear_x", LEAN), amount("shear_y", LEAN)
     shift_x = amount("translate_x", SHIFT * ops.cast(width, "float32"))
     shift_y = amount("translate_y", SHIFT * ops.cast(height, "float32"))
-    # Each step's way back about the centre; no step has more than one of these movements.
+    # The inverse of each step, about the centre; a step has at most one geometric operation.
     one, zero = ops.ones_like(turn), ops.zeros_like(turn)
     steps = ops.stack(
         [
@@ -129,26 +129,26 @@ def _maps(images: Any, chosen: Any, signed: Any) -> Any:
 
 
 def _grey(images: Any) -> Any:
-    """Brightness as seen, `(batch, height, width, 1)`; of other than three channels, their mean."""
+    """Return perceived brightness, `(batch, height, width, 1)`; the mean unless there are three channels."""
     if images.shape[-1] != len(LUMA):
         return ops.mean(images, axis=-1, keepdims=True)
     return ops.sum(images * ops.array(LUMA, dtype="float32"), axis=-1, keepdims=True)
 
 
 def _smooth(images: Any) -> Any:
-    """Each pixel five parts, its eight neighbours one part each (PIL's SMOOTH)."""
+    """Return the mean of each pixel (weight 5) and its eight neighbours (weight 1), PIL's SMOOTH."""
     means = ops.average_pool(images, 3, strides=1, padding="same", data_format="channels_last")
     return (9.0 * means + 4.0 * images) / 13.0
 
 
 def _auto_contrast(images: Any) -> Any:
-    """Each channel of each image stretched to reach from 0 to 1, unless it is all of one value."""
+    """Stretch each channel of each image to the range 0 to 1, unless it has a single value."""
     low, high = ops.min(images, axis=(1, 2), keepdims=True), ops.max(images, axis=(1, 2), keepdims=True)
     return ops.where(high > low, (images - low) / ops.maximum(high - low, 1e-6), images)
 
 
 def _posterize(images: Any, lost_bits: int) -> Any:
-    """The values that are left of 8 bits without the last `lost_bits`."""
+    """Set the last `lost_bits` of 8 bits to 0."""
     if lost_bits == 0:
         return images
     step = 2**lost_bits
@@ -156,17 +156,17 @@ def _posterize(images: Any, lost_bits: int) -> Any:
 
 
 def _equalize(images: Any) -> Any:
-    """Each channel of each image with its histogram of 256 levels made flat, as PIL does it."""
+    """Equalise the histogram of 256 levels of each channel of each image, as PIL does."""
     batch, height, width, channels = ops.shape(images)
     levels = ops.cast(ops.round(images * (LEVELS - 1)), "int32")
     histograms = batch * channels
     first = LEVELS * ops.reshape(ops.arange(histograms, dtype="int32"), (batch, 1, 1, channels))
-    places = ops.reshape(levels + first, (-1,))
-    counts = ops.segment_sum(ops.ones_like(places), places, num_segments=histograms * LEVELS)
+    bins = ops.reshape(levels + first, (-1,))
+    counts = ops.segment_sum(ops.ones_like(bins), bins, num_segments=histograms * LEVELS)
     counts = ops.cast(ops.reshape(counts, (histograms, LEVELS)), "float32")
     below = ops.cumsum(counts, axis=-1) - counts  # pixels darker than each level
     brightest = ops.max(ops.where(counts > 0, below, 0.0), axis=-1, keepdims=True)
     curves = ops.reshape(below / ops.maximum(brightest, 1.0), (-1,))
-    flat = ops.reshape(ops.take(curves, places), (batch, height, width, channels))
-    several = ops.reshape(brightest > 0, (batch, 1, 1, channels))  # levels, not one alone
-    return ops.where(several, flat, images)
+    flat = ops.reshape(ops.take(curves, bins), (batch, height, width, channels))
+    has_levels = ops.reshape(brightest > 0, (batch, 1, 1, channels))  # more than one
+    return ops.where(has_levels, flat, images)

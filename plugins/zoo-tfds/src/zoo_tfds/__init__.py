@@ -1,4 +1,4 @@
-"""Image classification datasets of TensorFlow Datasets, as datasets of zoo."""
+"""Image classification datasets of TensorFlow Datasets, for zoo."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ def register_datasets(register: Any) -> None:
 def tfds(*, builder: str, image_size: int | None = None, data_dir: str | None = None) -> Dataset:
     """Any image classification dataset of TensorFlow Datasets that was prepared on this machine.
 
-    It never downloads: `tfds build kmnist` does that once, while there is a network.
+    This function does not download: `tfds build kmnist` downloads and prepares a dataset once.
 
     Args:
-        builder: its name there, with its configuration where it has several: `kmnist`, `eurosat/rgb`.
-        image_size: side of the square to which every image is scaled, pixels; needed where they differ.
-        data_dir: where datasets are prepared; `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+        builder: name in TensorFlow Datasets, with the configuration if there are several: `kmnist`,
+            `eurosat/rgb`.
+        image_size: scale every image to a square of this side, pixels; required if sizes differ.
+        data_dir: folder of the prepared datasets; `$TFDS_DATA_DIR` or `~/tensorflow_datasets` by default.
 
     Raises:
-        ZooError: it is not prepared (with the command that prepares it), there is no such dataset, or
-            it is not one of images with one label each.
+        ZooError: the dataset is not prepared (the message has the command that prepares it), does not
+            exist, or does not consist of images with one label each.
     """
     from zoo_tfds._reading import read
 

@@ -1,4 +1,4 @@
-"""From a prepared dataset's files to arrays."""
+"""Reading of a prepared dataset into arrays."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def read(name: str, image_size: int | None, data_dir: str | None) -> Dataset:
-    """The splits `train`, `validation` and `test` of the dataset `name`, as far as it has them.
+    """Return the splits `train`, `validation` and `test` of the dataset `name`, those that it has.
 
     Raises:
         ZooError: see `zoo_tfds.tfds`.
     """
     if image_size is not None and image_size < 1:
-        raise ZooError(f"image_size is a number of pixels from 1, but got {image_size}.")
+        raise ZooError(f"image_size: expected an integer >= 1 (pixels), got {image_size}.")
     builder = _prepared(name, data_dir)
     image, label = _features(name, builder)
     splits = {
@@ -34,9 +34,9 @@ def read(name: str, image_size: int | None, data_dir: str | None) -> Dataset:
         if split in builder.info.splits
     }
     if "train" not in splits:
-        there = ", ".join(builder.info.splits)
+        available = ", ".join(builder.info.splits)
         raise ZooError(
-            f"The dataset '{name}' of TensorFlow Datasets has no split 'train'. There is: {there}."
+            f"The dataset '{name}' of TensorFlow Datasets has no split 'train'. Available: {available}."
         )
     return Dataset(
         **splits,
@@ -46,28 +46,28 @@ def read(name: str, image_size: int | None, data_dir: str | None) -> Dataset:
 
 
 def _prepared(name: str, data_dir: str | None) -> DatasetBuilder:
-    """The dataset, from its files alone: by its name, TensorFlow Datasets would ask the network too."""
+    """Return the dataset from its folder; given its name, TensorFlow Datasets would use the network."""
     folder = newest(name, data_dir)
     if folder is not None:
         return tfds.builder_from_directory(folder)
-    place = folder_of_all(data_dir)
-    known = tfds.list_builders(with_community_datasets=False)
+    root = folder_of_all(data_dir)
+    available = tfds.list_builders(with_community_datasets=False)
     base = name.partition("/")[0]
-    if base not in known and not (place / base).is_dir():
-        near = get_close_matches(base, known, n=1)
+    if base not in available and not (root / base).is_dir():
+        near = get_close_matches(base, available, n=1)
         hint = f"Did you mean '{near[0]}'?" if near else "tensorflow.org/datasets lists them."
-        raise ZooError(f"TensorFlow Datasets has no dataset '{name}', and none is in {place}. {hint}")
-    here = ", ".join(configurations(base, data_dir))
+        raise ZooError(f"TensorFlow Datasets has no dataset '{name}', and none is in {root}. {hint}")
+    others = ", ".join(configurations(base, data_dir))
     command = ["tfds", "build", name, "--file_format=array_record"]
     command += [f"--data_dir={data_dir}"] if data_dir else []
     raise ZooError(
-        f"The dataset '{name}' is not prepared in {place}{f', but {here}' if here else ''}. Run, while there "
-        f"is a network: {shlex.join(command)}"
+        f"The dataset '{name}' is not prepared in {root}{f', but {others} is' if others else ''}. "
+        f"Run this with a network connection: {shlex.join(command)}"
     )
 
 
 def _features(name: str, builder: DatasetBuilder) -> tuple[str, str]:
-    """What the image and its label are called in an example."""
+    """Return the keys of the image and of the label in an example."""
     features = builder.info.features
     keys = builder.info.supervised_keys or ()
     if len(keys) == 2:
@@ -75,15 +75,14 @@ def _features(name: str, builder: DatasetBuilder) -> tuple[str, str]:
         pixels = isinstance(image, tfds.features.Image) and image.np_dtype == np.uint8
         if pixels and isinstance(label, tfds.features.ClassLabel):
             return keys
-    came = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in features.items())
+    found = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in features.items())
     raise ZooError(
-        f"The dataset '{name}' of TensorFlow Datasets is not one of uint8 images with one label each; it has "
-        f"{came}."
+        f"The dataset '{name}' of TensorFlow Datasets: expected uint8 images with one label each, got {found}."
     )
 
 
 def _examples(builder: DatasetBuilder, split: str) -> Iterable[dict[str, Any]]:
-    """The examples of a split, always in the same order; TensorFlow is needed for its own format alone."""
+    """Return the examples of a split in a fixed order; only the tfrecord format needs TensorFlow."""
     if builder.info.available_file_formats() & tfds.core.FileFormat.with_random_access():
         return builder.as_data_source(split)
     return tfds.as_numpy(builder.as_dataset(split, shuffle_files=False))
@@ -99,16 +98,16 @@ def _split(
         labels.append(int(example[label]))
         if images[-1].shape != images[0].shape:
             raise ZooError(
-                f"The images of '{name}' differ in size, {_size(images[0])} and {_size(pixels)} among them; "
-                "say with image_size = … to how many pixels they are to be scaled."
+                f"The images of '{name}' have different sizes, such as {_size(images[0])} and {_size(pixels)}. "
+                "Set image_size to scale them to one size."
             )
     return Split(np.stack(images), np.array(labels, "int64"))
 
 
 def _scaled(pixels: Any, side: int) -> Any:
-    """`(height, width, channels)` -> `(side, side, channels)`."""
-    grey = pixels.shape[-1] == 1
-    image = Image.fromarray(pixels[..., 0] if grey else pixels)
+    """Scale an image: `(height, width, channels)` -> `(side, side, channels)`."""
+    is_grey = pixels.shape[-1] == 1
+    image = Image.fromarray(pixels[..., 0] if is_grey else pixels)
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)).reshape(side, side, -1)
 
 

@@ -1,0 +1,158 @@
+"""Validation splits and folds: which training images a trial is validated on.
+
+They are cut once per dataset, fraction (or number of folds) and seed, and kept in the cache as one array:
+the number of the fold that validates each training image, from 1. A single validation split is fold 1, and
+the images that are always trained on have fold 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Dataset, Split
+from zoo.data.rows import Rows
+from zoo.data.store import Array, open_dataset
+from zoo.errors import DataError
+from zoo.files import atomic_path, remove_leftovers
+from zoo.trial import count_folds
+
+
+def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
+    """Choose the validation images, stratified by label, and return their number.
+
+    With folds, that is the size of the first fold; no fold is larger, or smaller by more than one.
+
+    Raises:
+        DataError: the training split has too few images for the fraction or the folds, or folds are asked
+            for and the dataset has its own validation split.
+    """
+    folds = count_folds(validation)
+    if dataset.validation is None:
+        return int((_folds(cache, digest, dataset, validation) == 1).sum())
+    if folds > 1:
+        raise DataError(
+            f"[validation] folds = {folds}: this dataset has its own validation split, so it cannot be "
+            "divided into folds. Remove folds."
+        )
+    return len(dataset.validation)
+
+
+def split_for(
+    cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any], fold: int = 1
+) -> tuple[Split, Split]:
+    """Return the training and the validation split: the dataset's own, or cut from its training split.
+
+    Args:
+        fold: number of the fold to validate on, from 1; the other folds are trained on.
+    """
+    if dataset.validation is not None:
+        return dataset.train, dataset.validation
+    is_held_out = _folds(cache, digest, dataset, validation) == fold
+    return _subset(dataset.train, ~is_held_out), _subset(dataset.train, is_held_out)
+
+
+def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Split:
+    """Return the validation split alone; with folds, all of them together.
+
+    That is the whole training split in its order, because each of its images is validated on once.
+    """
+    if dataset.validation is None and count_folds(validation) > 1:
+        return dataset.train
+    return split_for(cache, digest, dataset, validation)[1]
+
+
+def fold_of_images(cache: Path, digest: str, validation: Mapping[str, Any]) -> Array:
+    """Return the number of the fold that validates each training image, `(n,)`, from 1."""
+    return _folds(cache, digest, open_dataset(cache, digest), validation)
+
+
+def _folds(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
+    """Return the fold of each training image, `(n,)`; cut and kept at the first call, then read."""
+    seed, count = validation["seed"], count_folds(validation)
+    share = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
+    path = cache / digest / f"{share}-{seed}.npy"
+    try:
+        fold: Array = np.load(path)
+    except (OSError, ValueError, EOFError):  # missing or damaged
+        fold = np.zeros(0, int)
+    if fold.shape != dataset.train.labels.shape:
+        fold = (
+            _stratified_folds(dataset, count, seed)
+            if count > 1
+            else _stratified_split(dataset, validation["fraction"], seed)
+        )
+        remove_leftovers(path.parent)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.save(file, fold)
+    return fold
+
+
+def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:
+    """Return the fold of each training image, `(n,)`, from 1.
+
+    Folds differ by at most one in their number of images, in total and in each class.
+    """
+    labels = np.asarray(dataset.train.labels)
+    classes, _ = _classes(dataset, folds, f"{folds} folds")
+    stream = _random_stream(seed)
+    # The images are dealt to the folds in turn, class by class, each class in a random order.
+    order = np.concatenate([stream.permutation(np.flatnonzero(labels == label)) for label in classes])
+    fold = np.empty(len(labels), int)
+    fold[order] = np.arange(len(labels)) % folds + 1
+    return fold
+
+
+def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
+    """Return 1 for each training image that is held out, else 0, `(n,)`; `fraction` of every class is 1.
+
+    The shares are rounded by the largest remainder method, so that their sum is as near to `fraction` as
+    possible, and every class has at least one image in both parts.
+    """
+    # scikit-learn's train_test_split may give another split in another version. Then the trials of a
+    # resumed study would be validated on images that earlier trials were trained on.
+    labels = np.asarray(dataset.train.labels)
+    classes, counts = _classes(dataset, 2, "a validation split")
+    exact = counts * fraction
+    held = np.floor(exact).astype(int)
+    missing = round(fraction * len(labels)) - int(held.sum())
+    held[np.argsort(held - exact, kind="stable")[:missing]] += 1
+    held = np.clip(held, 1, counts - 1)
+    stream = _random_stream(seed)
+    fold = np.zeros(len(labels), int)
+    for label, count in zip(classes, held, strict=True):
+        fold[stream.permutation(np.flatnonzero(labels == label))[:count]] = 1
+    return fold
+
+
+def _classes(dataset: Dataset, parts: int, what: str) -> tuple[Array, Array]:
+    """Return the labels in the training split and the number of images of each.
+
+    Raises:
+        DataError: a class has fewer images than `parts`.
+    """
+    classes, counts = np.unique(np.asarray(dataset.train.labels), return_counts=True)
+    least = int(counts.min())
+    if least < parts:
+        name = dataset.class_names[int(classes[counts.argmin()])]
+        images = "1 image" if least == 1 else f"{least} images"
+        fewer = f"Set folds = {least}{' or fewer' if least > 2 else ''}, or add images"
+        cure = fewer if least > 1 else "Add images"
+        raise DataError(
+            f"Cannot cut {what}: expected at least {parts} training images of each class, "
+            f"got {images} of class '{name}'. {cure}."
+        )
+    return classes, counts
+
+
+def _random_stream(seed: int) -> np.random.RandomState:
+    """Return a stream that NumPy promises to keep, seeded by an integer of any size."""
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+
+
+def _subset(split: Split, is_chosen: Array) -> Split:
+    """Return the chosen images; they stay in the memory map until a batch needs them."""
+    return Split(Rows(split.images, is_chosen), split.labels[is_chosen])
