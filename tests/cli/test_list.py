@@ -60,7 +60,7 @@ def test_json_is_the_only_output_on_stdout(zoo_command, install_plugin):
     found = json.loads(run.stdout)
     assert run.stderr == (
         "warning: Plugin 'loud' of zoo-loud 1.0 prints when it is loaded: 'a plugin that prints'; "
-        "print inside a function, or not at all.\n"
+        "print inside a function, or do not print.\n"
     )
     assert found["registered"][1:3] != []
     assert {
@@ -101,9 +101,9 @@ def test_broken_plugin_is_a_warning_below_the_list(zoo_command, install_plugin):
     assert run.stderr.splitlines() == [
         "warning: Plugin 'broken' of zoo-broken 0.1 could not be loaded: RuntimeError: no GPU "
         "(zoo_broken.py:1)",
-        "warning: The dataset 'shapes' is registered by plugin 'again' of zoo-again 3 and by plugin "
-        "'shapes' of zoo-shapes 2.1, so nobody can tell which is meant. Uninstall zoo-again or "
-        "zoo-shapes, or ask its author to rename it.",
+        "warning: The dataset 'shapes' is registered more than once: by plugin 'again' of zoo-again 3 and by "
+        "plugin 'shapes' of zoo-shapes 2.1. Uninstall zoo-again or "
+        "zoo-shapes, or ask an author to rename it.",
         NEXT.rstrip(),
     ]
     assert "conv_net" in run.stdout

@@ -78,7 +78,8 @@ def test_left_out_plugin_is_a_warning_with_its_reason(zoo_command, install_plugi
     assert run.returncode == 0
     assert rows(run.stdout)[3] == ["zoo-broken 0.1", "broken", "left out"]
     assert run.stderr == (
-        f"warning: Plugin 'broken' of zoo-broken 0.1: register_datasets lacks @zoo.hookimpl above it.\n{NEXT}"
+        "warning: Plugin 'broken' of zoo-broken 0.1: register_datasets has no decorator; write "
+        f"@zoo.hookimpl above it.\n{NEXT}"
     )
 
 
@@ -108,7 +109,8 @@ def test_zoo_plugins_loads_only_the_named_ones(zoo_command, install_plugin):
     run = zoo_command("list", env={"PYTHONPATH": str(site), "ZOO_PLUGINS": "zoo-shape"})
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (
-        "error: ZOO_PLUGINS: no plugin is installed as 'zoo-shape'. Did you mean 'zoo-shapes'?\n"
+        "error: ZOO_PLUGINS: no installed distribution with plugins is named 'zoo-shape'. "
+        "Did you mean 'zoo-shapes'?\n"
     )
 
 

@@ -1,7 +1,7 @@
-"""Plugins that break the contract, each in one way, and what zoo says of them.
+"""Plugins that break the contract, each in one way, and the messages about them.
 
-The line about a plugin begins `Plugin 'NAME' of DISTRIBUTION VERSION`; here stands how it goes on.
-FILE is the file that the plugin's module is in.
+A message begins `Plugin 'NAME' of DISTRIBUTION VERSION`; these are the endings. FILE is the file of the
+plugin's module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ IMPORTS = "from typing import Annotated\nfrom zoo import Choice, Float, Int, Lis
 
 
 def hook(body, kind="architecture", name="net"):
-    """A module with one hook that registers `name`, which `body` defines."""
+    """Return a module with one hook that registers `name`, which `body` defines."""
     return (
         f"{IMPORTS}{textwrap.dedent(body)}\n"
         f"@hookimpl\ndef register_{kind}s(register):\n    register({name})\n"
@@ -20,7 +20,7 @@ def hook(body, kind="architecture", name="net"):
 
 
 def net(parameters):
-    """A module that registers an architecture with these keyword-only parameters."""
+    """Return a module that registers an architecture with these keyword-only parameters."""
     return hook(f"def net(input_shape, num_classes, *, {parameters}): ...")
 
 
@@ -39,32 +39,32 @@ FROM_HOOKS = {
     ),
     "unmarked": (
         "def register_architectures(register): ...",
-        ": register_architectures lacks @zoo.hookimpl above it.",
+        ": register_architectures has no decorator; write @zoo.hookimpl above it.",
     ),
     "one_of_two_unmarked": (
         hook("def net(input_shape, num_classes): ...") + "def register_datasets(register): ...",
-        ": register_datasets lacks @zoo.hookimpl above it.",
+        ": register_datasets has no decorator; write @zoo.hookimpl above it.",
     ),
     "empty": (
         "",
         ": it registers nothing. Implement one of register_datasets, register_architectures, "
-        "register_augmentations with @zoo.hookimpl, and call register(function) in it.",
+        "register_augmentations with @zoo.hookimpl; call register(function) in it.",
     ),
     "registers_nothing": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): ...",
-        ": it registers nothing. Call register(function) in register_datasets for each that you offer.",
+        ": it registers nothing. Call register(function) in register_datasets for each function to register.",
     ),
     "hook_without_register": (
         f"{IMPORTS}@hookimpl\ndef register_architectures(): ...",
-        ": expected the hook register_architectures(register), but it is register_architectures().",
+        ": expected the hook register_architectures(register), got register_architectures().",
     ),
     "hook_with_other": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(registry): ...",
-        ": expected the hook register_datasets(register), but it is register_datasets(registry).",
+        ": expected the hook register_datasets(register), got register_datasets(registry).",
     ),
     "hook_with_star": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(*register): ...",
-        ": expected the hook register_datasets(register), but it is register_datasets(*register).",
+        ": expected the hook register_datasets(register), got register_datasets(*register).",
     ),
     "hook_raises": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): raise KeyError('a\\nb')",
@@ -76,27 +76,28 @@ FROM_HOOKS = {
     ),
     "returns": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): return [len]",
-        ": register_datasets returned list and registered nothing; call register(function) for each instead.",
+        ": register_datasets returned list and registered nothing; call register(function) for each "
+        "function instead.",
     ),
     "yields": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): yield len",
         ": register_datasets returned generator and registered nothing; call register(function) for each "
-        "instead.",
+        "function instead.",
     ),
     "a_class": (
         hook("class net: ..."),
-        ": register_architectures registered the class net, but a named function is expected "
-        "(its name becomes the registered name).",
+        ": register_architectures registered the class net; expected a named function, "
+        "whose name becomes the registered name.",
     ),
     "a_lambda": (
         hook("net = lambda input_shape, num_classes: None"),
-        ": register_architectures registered a lambda, but a named function is expected "
-        "(its name becomes the registered name).",
+        ": register_architectures registered a lambda; expected a named function, "
+        "whose name becomes the registered name.",
     ),
     "a_partial": (
         hook("import functools; net = functools.partial(print)"),
-        ": register_architectures registered functools.partial(<built-in function print>), but a named "
-        "function is expected (its name becomes the registered name).",
+        ": register_architectures registered functools.partial(<built-in function print>); expected a named "
+        "function, whose name becomes the registered name.",
     ),
     "twice": (
         hook("def net(input_shape, num_classes): ...").replace("(net)\n", "(net); register(net)\n"),
@@ -104,17 +105,18 @@ FROM_HOOKS = {
     ),
     "illegal_name": (
         hook("def net(input_shape, num_classes): ...\nnet = variant(net, 'res-net 50', 'Deep.')"),
-        ": register_architectures registered a function named 'res-net 50', but a name is made of letters "
-        "without accents, digits and _, and does not begin with a digit; rename it.",
+        ": register_architectures registered a function named 'res-net 50'; expected a name of letters "
+        "without accents, digits and _, with no digit first. Rename the function.",
     ),
     "accented_name": (
         hook("def réseau(input_shape, num_classes): ...", name="réseau"),
-        ": register_architectures registered a function named 'réseau', but a name is made of letters "
-        "without accents, digits and _, and does not begin with a digit; rename it.",
+        ": register_architectures registered a function named 'réseau'; expected a name of letters "
+        "without accents, digits and _, with no digit first. Rename the function.",
     ),
     "name_of_ours": (
         hook("def conv_net(input_shape, num_classes): ...", name="conv_net"),
-        ": register_architectures registered 'conv_net', which is the name of one of zoo's own; rename it.",
+        ": register_architectures registered 'conv_net', a name that zoo itself registers. "
+        "Rename the function.",
     ),
 }
 
@@ -195,8 +197,8 @@ FROM_SIGNATURES = {
     ),
     "named_name": (
         hook("def net(*, name: str): ...", "dataset"),
-        ": register_datasets: net: a parameter cannot be called 'name', which in a study names the dataset; "
-        "rename it.",
+        ": register_datasets: net: the parameter name 'name' is reserved: in a study it names the dataset. "
+        "Rename the parameter.",
     ),
 }
 
@@ -211,8 +213,8 @@ FROM_IMPORTS = {
         "raise ValueError('one\\n\\n  two')",
         " could not be loaded: ValueError: one two (FILE:1)",
     ),
-    "says_nothing": ("raise AssertionError", " could not be loaded: AssertionError (FILE:1)"),
-    "cannot_be_told": (
+    "empty_text": ("raise AssertionError", " could not be loaded: AssertionError (FILE:1)"),
+    "text_raises": (
         "class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd",
         " could not be loaded: Odd: (no text: RuntimeError) (FILE:3)",
     ),
@@ -220,7 +222,7 @@ FROM_IMPORTS = {
         "class Odd(BaseException): ...\nraise Odd('out')",
         " could not be loaded: Odd: out (FILE:2)",
     ),
-    "our_own_error": (
+    "error_of_zoo": (
         "from zoo import ZooError\nraise ZooError('not today')",
         " could not be loaded: not today (FILE:2)",
     ),

@@ -1,4 +1,4 @@
-"""The plugin host: what plugins register, and what becomes of those that break the contract."""
+"""The registry: what plugins register, and the messages about plugins that break the contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from registry_mistakes import IMPORTS, MISTAKES, hook
 
 from zoo.errors import PluginError
-from zoo.registry import KINDS, Plugin, Registry
+from zoo.registry import KINDS, Plugin, Registry, source_location
 
 GOOD = """
     from typing import Annotated
@@ -53,7 +53,7 @@ def module_of(source, name="zoo_x"):
 
 
 def load(*sources):
-    """A registry of plugins `x`, `y` … of `zoo-x 1.0`, `zoo-y 1.0` … from the text of their modules."""
+    """Return a registry of plugins `x`, `y` … of `zoo-x 1.0`, `zoo-y 1.0` …, from their sources."""
     registry = Registry()
     add(registry, *sources)
     return registry
@@ -66,7 +66,7 @@ def add(registry, *sources):
 
 
 def problem_of(source):
-    """The one problem of a plugin, which has to be one line that names it; others go on working."""
+    """Return the one problem of a plugin: one line that names it, while other plugins are loaded."""
     registry = Registry.load([])
     ours = registry.entries()
     add(registry, source, GOOD)
@@ -82,7 +82,7 @@ def problem_of(source):
     return problem
 
 
-def test_name_description_space_and_origin_come_from_the_function():
+def test_component_is_read_from_its_function():
     registry = load(GOOD)
     squares = registry.get("dataset", "squares")
     assert registry.problems == []
@@ -98,7 +98,7 @@ def test_name_description_space_and_origin_come_from_the_function():
     assert [entry.name for entry in registry.plugins[0].registered] == ["squares", "little_net", "mirror"]
 
 
-def test_built_ins_come_through_the_same_hooks():
+def test_built_ins_use_the_same_hooks():
     registry = Registry.load(entry_points=[])
     assert registry.problems == []
     assert {"digits", "mnist"} <= set(registry.names("dataset"))
@@ -110,7 +110,7 @@ def test_built_ins_come_through_the_same_hooks():
     )
 
 
-def test_register_may_stand_above_a_function():
+def test_register_works_as_decorator():
     registry = load(f"""{IMPORTS}
 @hookimpl
 def register_augmentations(register):
@@ -121,7 +121,7 @@ def register_augmentations(register):
     assert registry.get("augmentation", "blur").space.defaults() == {"radius": 3}
 
 
-def test_one_name_for_two_kinds_is_no_clash():
+def test_one_name_for_two_kinds_is_allowed():
     registry = load(
         hook("def net(input_shape, num_classes): ''", "architecture"),
         hook("def net(): ''", "augmentation"),
@@ -133,12 +133,12 @@ def test_one_name_for_two_kinds_is_no_clash():
 @pytest.mark.parametrize(
     ("kind", "name", "near"), [("architecture", "convnet", "conv_net"), ("dataset", "MNIST", "mnist")]
 )
-def test_an_unknown_name_is_answered_with_the_likely_one(kind, name, near):
+def test_unknown_name_gets_a_likely_spelling(kind, name, near):
     with pytest.raises(PluginError, match=rf"There is no {kind} named '{name}'\. Did you mean '{near}'\?"):
         Registry.load([]).get(kind, name)
 
 
-def test_a_name_like_no_other_is_answered_with_all_there_are():
+def test_strange_name_gets_all_names():
     with pytest.raises(PluginError, match=r"named 'xyzzy'\. Available: cifar10, .*, mnist, notmnist\."):
         Registry.load([]).get("dataset", "xyzzy")
     with pytest.raises(PluginError, match=r"registered as 'affin'\. Did you mean 'affine'\?"):
@@ -147,7 +147,7 @@ def test_a_name_like_no_other_is_answered_with_all_there_are():
         Registry().get("dataset", "mnist")
 
 
-def test_who_asks_for_something_of_a_broken_plugin_is_told_why_it_is_not_there():
+def test_missing_component_error_names_broken_plugin():
     registry = load("raise RuntimeError('no GPU')", GOOD)
     for ask in (lambda: registry.get("dataset", "cubes"), lambda: registry.find("cubes")):
         with pytest.raises(PluginError, match=r"Left out: Plugin 'x' of zoo-x 1.0 could .* no GPU"):
@@ -155,24 +155,24 @@ def test_who_asks_for_something_of_a_broken_plugin_is_told_why_it_is_not_there()
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_takes_no_other_plugin_down(mistake):
-    source, told = MISTAKES[mistake]
-    assert problem_of(source) == f"Plugin 'x' of zoo-x 1.0{told.replace('FILE', 'zoo_x.py')}"
+def test_mistake_is_one_line_and_leaves_others(mistake):
+    source, ending = MISTAKES[mistake]
+    assert problem_of(source) == f"Plugin 'x' of zoo-x 1.0{ending.replace('FILE', 'zoo_x.py')}"
 
 
-def test_a_syntax_error_is_told_with_its_line():
+def test_syntax_error_has_its_line():
     problem = problem_of("def")
     assert problem == (
         "Plugin 'x' of zoo-x 1.0 could not be loaded: SyntaxError: invalid syntax (zoo_x.py:1)"
     )
 
 
-def test_ctrl_c_while_a_plugin_loads_is_not_the_plugins_fault():
+def test_ctrl_c_while_loading_is_passed_on():
     with pytest.raises(KeyboardInterrupt):
         load("raise KeyboardInterrupt")
 
 
-def test_a_hook_that_belongs_to_another_package_is_left_alone():
+def test_hook_from_another_package_is_ignored():
     module = module_of(GOOD)
     module.register_datasets.__module__ = "zoo_x.deeper"
     foreign = module_of("def register_augmentations(register): ...", "somebody_else")
@@ -183,25 +183,25 @@ def test_a_hook_that_belongs_to_another_package_is_left_alone():
     assert [entry.name for entry in registry.entries()] == ["squares", "little_net"]
 
 
-def test_a_function_of_its_own_that_is_no_hook_is_left_alone():
+def test_other_functions_are_ignored():
     source = hook("def net(input_shape, num_classes): ...")
     source += "def register_dataset(register, name): ...\ndef register_my_datasets(register): ...\n"
     assert load(source).problems == []
 
 
-def test_what_a_plugin_prints_stays_out_of_the_output(capsys):
+def test_plugin_output_goes_to_stderr(capsys):
     load("print('hello')\n" + textwrap.dedent(GOOD))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "hello\n"
 
 
-def test_a_duplicate_name_is_refused_by_naming_both_and_other_names_still_work():
+def test_duplicate_name_error_names_both_plugins():
     registry = load(GOOD, hook("def squares(): ''", "dataset").replace("(net)", "(squares)"))
     (problem,) = registry.problems
     assert problem == (
-        "The dataset 'squares' is registered by plugin 'x' of zoo-x 1.0 and by plugin 'y' of zoo-y 1.0, so "
-        "nobody can tell which is meant. Uninstall zoo-x or zoo-y, or ask its author to rename it."
+        "The dataset 'squares' is registered more than once: by plugin 'x' of zoo-x 1.0 and by "
+        "plugin 'y' of zoo-y 1.0. Uninstall zoo-x or zoo-y, or ask an author to rename it."
     )
     with pytest.raises(PluginError) as refused:
         registry.get("dataset", "squares")
@@ -212,12 +212,12 @@ def test_a_duplicate_name_is_refused_by_naming_both_and_other_names_still_work()
     assert registry.get("architecture", "little_net").origin == "zoo-x 1.0"
 
 
-# From here on with distributions as pip installs them: a .dist-info folder on sys.path.
+# The tests below use distributions as pip installs them: a .dist-info folder on sys.path.
 
 
 @pytest.fixture
 def installed(install_plugin, monkeypatch):
-    """Installs plugins for this process, and forgets their modules afterwards."""
+    """Install plugins for this process; remove their modules afterwards."""
     before = set(sys.modules)
 
     def install(distribution, version, source, **options):
@@ -229,7 +229,7 @@ def installed(install_plugin, monkeypatch):
             del sys.modules[name]
 
 
-def test_installed_plugins_are_found_with_their_distribution_and_version(installed):
+def test_installed_plugin_has_distribution_and_version(installed):
     installed("zoo-shapes", "2.1", GOOD)
     registry = Registry.load()
     assert registry.problems == []
@@ -239,17 +239,17 @@ def test_installed_plugins_are_found_with_their_distribution_and_version(install
     assert registry.get("dataset", "mnist").distribution == "keras-zoo"
 
 
-def test_a_name_of_zoos_own_stays_zoos_own(installed):
+def test_plugin_cannot_take_a_builtin_name(installed):
     installed("zoo-other", "3.0", hook("def mnist(): ''", "dataset", "mnist"))
     registry = Registry.load()
     assert registry.get("dataset", "mnist").distribution == "keras-zoo"
     assert registry.problems == [
-        "Plugin 'other' of zoo-other 3.0: register_datasets registered 'mnist', which is the name of one of "
-        "zoo's own; rename it."
+        "Plugin 'other' of zoo-other 3.0: register_datasets registered 'mnist', a name that zoo itself "
+        "registers. Rename the function."
     ]
 
 
-def test_one_broken_distribution_leaves_the_others(installed):
+def test_broken_distributions_leave_others_loaded(installed):
     installed("zoo-exits", "0.1", "raise SystemExit(1)")
     installed("zoo-gone", "0.2", "", entry_point="gone = zoo_not_there")
     installed("zoo-attribute", "0.3", "", entry_point="attribute = zoo_attribute:plugin")
@@ -265,16 +265,16 @@ def test_one_broken_distribution_leaves_the_others(installed):
     assert len(registry.problems) == 3
 
 
-def test_an_entry_point_that_names_the_hook_instead_of_the_module(installed):
+def test_entry_point_naming_a_hook_is_refused(installed):
     installed("zoo-shapes", "2.1", GOOD, entry_point="shapes = zoo_shapes:register_datasets")
     (problem,) = Registry.load().problems
     assert problem == (
         "Plugin 'shapes' of zoo-shapes 2.1: its entry point names 'register_datasets'; "
-        "let it name the module, 'zoo_shapes'."
+        "it must name the module, 'zoo_shapes'."
     )
 
 
-def test_two_plugins_of_one_distribution_that_register_the_same_name(installed):
+def test_duplicate_name_inside_one_distribution(installed):
     installed("zoo-twice", "1.0", GOOD, entry_point="one = zoo_twice\ntwo = zoo_twice")
     problem = Registry.load().problems[0]
     assert "plugin 'one' of zoo-twice 1.0 and by plugin 'two' of zoo-twice 1.0" in problem
@@ -282,7 +282,7 @@ def test_two_plugins_of_one_distribution_that_register_the_same_name(installed):
 
 
 @pytest.mark.parametrize("damage", [b"[zoo]\nno equals sign\n", b"[zoo]\nx = \xff\n"])
-def test_damaged_metadata_of_one_distribution_hides_no_other(installed, tmp_path, damage):
+def test_damaged_entry_points_hide_no_other_plugin(installed, tmp_path, damage):
     installed("zoo-damaged", "1.0", "")
     installed("zoo-shapes", "2.1", GOOD)
     (tmp_path / "site" / "zoo_damaged-1.0.dist-info" / "entry_points.txt").write_bytes(damage)
@@ -292,7 +292,7 @@ def test_damaged_metadata_of_one_distribution_hides_no_other(installed, tmp_path
     assert problem.startswith("Plugin 'entry_points.txt' of zoo-damaged 1.0 cannot be read: ")
 
 
-def test_metadata_in_another_encoding_hides_no_entry_point(installed, tmp_path):
+def test_metadata_in_another_encoding_is_read(installed, tmp_path):
     installed("zoo-damaged", "1.0", "")
     installed("zoo-latin", "1.0", GOOD)
     site = tmp_path / "site"
@@ -303,7 +303,7 @@ def test_metadata_in_another_encoding_hides_no_entry_point(installed, tmp_path):
     assert len(registry.problems) == 1
 
 
-def test_a_distribution_without_metadata_is_named_by_its_entry_point(installed, tmp_path):
+def test_distribution_without_metadata_has_entry_point_name(installed, tmp_path):
     installed("zoo-bare", "1.0", GOOD)
     installed("zoo-fine", "1.0", hook("def net(): ''", "augmentation"))
     (tmp_path / "site" / "zoo_bare-1.0.dist-info" / "METADATA").unlink()
@@ -312,7 +312,7 @@ def test_a_distribution_without_metadata_is_named_by_its_entry_point(installed, 
     assert registry.get("augmentation", "net").origin == "zoo-fine 1.0"
 
 
-def test_an_entry_point_without_a_distribution(tmp_path, monkeypatch):
+def test_entry_point_without_distribution_is_loaded(tmp_path, monkeypatch):
     (tmp_path / "zoo_loose.py").write_text(textwrap.dedent(GOOD))
     monkeypatch.syspath_prepend(tmp_path)
     try:
@@ -320,3 +320,31 @@ def test_an_entry_point_without_a_distribution(tmp_path, monkeypatch):
     finally:
         del sys.modules["zoo_loose"]
     assert registry.get("dataset", "squares").origin == "zoo_loose of unknown version"
+
+
+# --- the place of an error in a plugin
+
+
+def raise_in(module):
+    try:
+        module.fail()
+    except ValueError as error:
+        return error
+
+
+def test_source_location_is_innermost_line_of_package():
+    outer = module_of("def fail():\n    deeper.fail()\n", "zoo_x")
+    outer.deeper = module_of("\ndef fail():\n    int('x')\n    json = 1\n", "zoo_y")
+    error = raise_in(outer)
+    assert source_location(error, "zoo_x") == "zoo_x.py:2"
+    assert source_location(error, "zoo_y") == "zoo_y.py:3"
+    assert source_location(error, "zoo") == ""
+
+
+def test_source_location_accepts_a_package_in_a_package():
+    perceptron = Registry.load([]).get("architecture", "perceptron").function
+    try:
+        perceptron(None, None)
+    except Exception as error:
+        location = source_location(error, "zoo.builtin")
+    assert location.startswith("zoo/builtin/architectures/_parts.py:")

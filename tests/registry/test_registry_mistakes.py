@@ -1,4 +1,4 @@
-"""Mistakes of plugin authors, told by the `zoo` command about distributions that pip installed."""
+"""Mistakes of plugin authors, as the `zoo` command reports them about distributions that pip installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import zoo
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugin-errors.md"
 
-# One after the other in a process of its own, so not all of them.
+# Each takes a process, so these are not all.
 INSTALLED = (
     "a_class", "a_lambda", "default_outside", "hook_raises", "hook_without_register", "illegal_name",
     "misspelt", "name_of_ours", "no_num_classes", "not_there", "range_upside_down", "returns",
@@ -36,7 +36,7 @@ dependencies = ["{requires}"]
 
 
 def project(folder, name, requires, modules, **entry_points):
-    """A distribution with a package of `modules`, each of them a plugin."""
+    """Write a distribution with a package of `modules`, each of them a plugin."""
     package = name.replace("-", "_")
     entry_points = {**{module: f"{package}.{module}" for module in modules}, **entry_points}
     lines = "\n".join(f'{key} = "{value}"' for key, value in entry_points.items())
@@ -51,7 +51,7 @@ def project(folder, name, requires, modules, **entry_points):
 
 @pytest.fixture(scope="module")
 def wrong(tmp_path_factory, pip_install, zoo_command_of_module):
-    """`zoo` with every mistake installed: a function that runs it."""
+    """A function that runs `zoo` with every mistake installed."""
     folder = tmp_path_factory.mktemp("projects")
     modules = {name: MISTAKES[name][0] for name in INSTALLED}
     early = {"early": hook("def net(input_shape, num_classes): ...")}
@@ -64,12 +64,12 @@ def wrong(tmp_path_factory, pip_install, zoo_command_of_module):
 
 @pytest.fixture(scope="module")
 def problems():
-    """The line about each of the plugins, in the order in which they are loaded."""
+    """The message about each plugin, in the order of loading."""
     endings = {name: MISTAKES[name][1].replace("FILE", f"zoo_wrong/{name}.py") for name in INSTALLED}
-    endings["a_function"] = ": its entry point names 'net'; let it name the module, 'zoo_wrong.a_class'."
+    endings["a_function"] = ": its entry point names 'net'; it must name the module, 'zoo_wrong.a_class'."
     return [
         f"Plugin 'early' of zoo-early 0.1.0 requires keras-zoo >=99, but this is {zoo.__version__}; "
-        "pip install --upgrade keras-zoo zoo-early",
+        "run `pip install --upgrade keras-zoo zoo-early`.",
         *(f"Plugin '{name}' of zoo-wrong 0.1.0{endings[name]}" for name in sorted(endings)),
     ]
 
@@ -89,12 +89,12 @@ def test_zoo_list_warns_of_every_mistake_and_works(wrong, problems):
     assert {one["distribution"] for one in json.loads(run.stdout)["registered"]} == {"keras-zoo"}
 
 
-def test_what_the_page_shows_is_what_zoo_says():
-    """The plugin is called `first` there."""
+def test_page_quotes_the_real_messages():
+    """On the page the plugin is called `first`."""
     page = PAGE.read_text(encoding="utf-8")
     section = page.partition("## When the plugin registers its functions\n")[2].partition("\n## ")[0]
     shown = re.findall(r"`Plugin 'first' of zoo-wrong 0\.1\.0(.*)` \|$", section, re.MULTILINE)
     endings = {ending.replace("FILE", "zoo_wrong.py") for _, ending in MISTAKES.values()}
-    endings.add(": its entry point names 'net'; let it name the module, 'zoo_wrong'.")
+    endings.add(": its entry point names 'net'; it must name the module, 'zoo_wrong'.")
     assert len(shown) > 15
     assert [line for line in shown if line not in endings] == []

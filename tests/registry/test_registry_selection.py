@@ -1,4 +1,4 @@
-"""Which plugins are loaded: those that ZOO_PLUGINS names, that fit this zoo, that a trial needs."""
+"""The selection of plugins: by ZOO_PLUGINS, by the required version of zoo, by a trial's needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo.errors import PluginError
-from zoo.registry import Registry, _verdict, plugin_versions
+from zoo.registry import Registry, _isolation, plugin_versions
 
 SOURCE = """
 from zoo import hookimpl
@@ -26,7 +26,7 @@ def {name}():
 
 @pytest.fixture
 def installed(install_plugin, monkeypatch):
-    """Installs plugins for this process, and forgets their modules afterwards."""
+    """Install plugins for this process; remove their modules afterwards."""
     monkeypatch.delenv("ZOO_PLUGINS", raising=False)
 
     def install(distribution, version="1.0", **options):
@@ -60,7 +60,7 @@ def states(registry):
         ("zoo-one,zoo-two", ["zoo-one", "zoo-two"]),
     ],
 )
-def test_those_that_are_named(two, monkeypatch, chosen, loaded):
+def test_selected_plugins_are_loaded(two, monkeypatch, chosen, loaded):
     monkeypatch.setenv("ZOO_PLUGINS", chosen)
     registry = Registry.load()
     expected = {name: "loaded" if name in loaded else "off" for name in ("zoo-one", "zoo-two")}
@@ -72,52 +72,64 @@ def test_those_that_are_named(two, monkeypatch, chosen, loaded):
     ]
 
 
-def test_all_where_nothing_is_said(two):
+def test_without_selection_all_are_loaded(two):
     assert states(Registry.load()) == {"zoo-one": "loaded", "zoo-two": "loaded"}
 
 
 @pytest.mark.parametrize(
     ("chosen", "line"),
     [
-        ("zoo-on", "ZOO_PLUGINS: no plugin is installed as 'zoo-on'. Did you mean 'zoo-one'?"),
-        ("zoo-one, two", "ZOO_PLUGINS: no plugin is installed as 'two'. Did you mean 'zoo-two'?"),
-        ("resnet", "ZOO_PLUGINS: no plugin is installed as 'resnet'. Available: zoo-one, zoo-two."),
+        (
+            "zoo-on",
+            "ZOO_PLUGINS: no installed distribution with plugins is named 'zoo-on'. Did you mean 'zoo-one'?",
+        ),
+        (
+            "zoo-one, two",
+            "ZOO_PLUGINS: no installed distribution with plugins is named 'two'. Did you mean 'zoo-two'?",
+        ),
+        (
+            "resnet",
+            "ZOO_PLUGINS: no installed distribution with plugins is named 'resnet'. Available: "
+            "zoo-one, zoo-two.",
+        ),
     ],
 )
-def test_one_that_is_not_installed(two, monkeypatch, chosen, line):
+def test_unknown_selection_is_an_error(two, monkeypatch, chosen, line):
     monkeypatch.setenv("ZOO_PLUGINS", chosen)
     with pytest.raises(PluginError) as refused:
         Registry.load()
     assert str(refused.value) == line
 
 
-def test_one_that_is_not_installed_where_nothing_is(monkeypatch):
+def test_unknown_selection_without_plugins_is_an_error(monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "typo")
-    with pytest.raises(PluginError, match=r"no plugin is installed as 'typo'\. None available\.$"):
+    with pytest.raises(
+        PluginError, match=r"no installed distribution with plugins is named 'typo'\. None available\.$"
+    ):
         Registry.load([])
 
 
-def test_what_is_off_is_told_to_whom_it_lacks(two, monkeypatch):
+def test_error_names_plugin_that_is_off(two, monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "zoo-two")
     with pytest.raises(PluginError, match=r"named 'one'\. .* \(Left out: zoo-one 1\.0 by ZOO_PLUGINS\)$"):
         Registry.load().get("augmentation", "one")
 
 
-def test_what_is_off_is_not_run_at_all(two, monkeypatch):
+def test_plugin_that_is_off_never_runs(two, monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "")
-    monkeypatch.setattr(_verdict, "_start", lambda *_: pytest.fail("a plugin was tried"))
+    monkeypatch.setattr(_isolation, "_start", lambda *_: pytest.fail("a plugin was tried"))
     Registry.load()
     assert "zoo_one" not in sys.modules
 
 
-def test_damaged_metadata_of_what_is_off_is_nobodys_trouble(two, monkeypatch, tmp_path):
+def test_damaged_metadata_of_plugin_that_is_off_is_ignored(two, monkeypatch, tmp_path):
     (tmp_path / "site" / "zoo_two-2.0.dist-info" / "entry_points.txt").write_bytes(b"[zoo]\nno equals sign\n")
     monkeypatch.setenv("ZOO_PLUGINS", "zoo-one")
     registry = Registry.load()
     assert (states(registry), registry.problems) == ({"zoo-one": "loaded"}, [])
 
 
-# --- the zoo that a plugin requires
+# --- the version of zoo that a plugin requires
 
 
 @pytest.mark.parametrize(
@@ -134,13 +146,13 @@ def test_damaged_metadata_of_what_is_off_is_nobodys_trouble(two, monkeypatch, tm
         "keras-zoo is wanted",
     ],
 )
-def test_a_zoo_that_is_here(installed, requirement):
+def test_fitting_requirement_loads(installed, requirement):
     installed("zoo-one", requires=["numpy>=1", requirement])
     assert Registry.load().problems == []
 
 
 @pytest.mark.parametrize(
-    ("requirement", "told"),
+    ("requirement", "specifier"),
     [
         ("keras-zoo>=99", ">=99"),
         ("keras_zoo (<0.0.1)", "<0.0.1"),
@@ -148,37 +160,37 @@ def test_a_zoo_that_is_here(installed, requirement):
         ("keras-zoo[gpu]>=99", ">=99"),
     ],
 )
-def test_a_zoo_that_is_not_here(installed, requirement, told, monkeypatch):
-    monkeypatch.setattr(_verdict, "_start", lambda *_: pytest.fail("a plugin was tried"))
+def test_unmet_requirement_leaves_out(installed, requirement, specifier, monkeypatch):
+    monkeypatch.setattr(_isolation, "_start", lambda *_: pytest.fail("a plugin was tried"))
     installed("zoo-one", requires=["numpy>=1", requirement])
     assert Registry.load().problems == [
-        f"Plugin 'one' of zoo-one 1.0 requires keras-zoo {told}, but this is {zoo.__version__}; "
-        "pip install --upgrade keras-zoo zoo-one"
+        f"Plugin 'one' of zoo-one 1.0 requires keras-zoo {specifier}, but this is {zoo.__version__}; "
+        "run `pip install --upgrade keras-zoo zoo-one`."
     ]
 
 
-# --- in a process that another one started
+# --- Registry.of, in a worker process
 
 
 @pytest.fixture
 def untried(monkeypatch):
-    monkeypatch.setattr(_verdict, "_start", lambda *_: pytest.fail("a plugin was tried"))
+    monkeypatch.setattr(_isolation, "_start", lambda *_: pytest.fail("a plugin was tried"))
 
 
-def test_a_trial_has_the_plugins_it_uses_and_no_other(two, untried):
+def test_of_loads_only_the_given_plugins(two, untried):
     registry = Registry.of({"keras-zoo:datasets": zoo.__version__, "zoo-two:two": "2.0"})
     assert states(registry) == {"zoo-two": "loaded"}
     assert set(registry.names("augmentation")) == {*Registry.of({}).names("augmentation"), "two"}
     assert "zoo_one" not in sys.modules
 
 
-def test_a_trial_has_nothing_of_the_others_in_the_same_distribution(installed, untried, tmp_path):
+def test_of_loads_no_other_plugin_of_the_distribution(installed, untried, tmp_path):
     installed("zoo-one", entry_point="good = zoo_one\nbad = zoo_bad")
     (tmp_path / "site" / "zoo_bad.py").write_text("import os; os._exit(1)")
     assert states(Registry.of({"zoo-one:good": "1.0"})) == {"zoo-one": "loaded"}
 
 
-def test_what_registered_something_is_what_a_trial_is_given(two):
+def test_plugin_versions_fit_registry_of(two):
     registry = Registry.load()
     used = registry.get("augmentation", "one"), registry.get("augmentation", "affine")
     expected = {"keras-zoo:augmentations": zoo.__version__, "zoo-one:one": "1.0"}
@@ -186,7 +198,7 @@ def test_what_registered_something_is_what_a_trial_is_given(two):
     assert Registry.of(expected).get("augmentation", "one").origin == "zoo-one 1.0"
 
 
-def test_a_trial_does_not_ask_the_environment_again(two, untried, monkeypatch):
+def test_of_ignores_the_environment(two, untried, monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "zoo-one")
     assert states(Registry.of({"zoo-two:two": "2.0"})) == {"zoo-two": "loaded"}
 
@@ -197,24 +209,24 @@ def test_a_trial_does_not_ask_the_environment_again(two, untried, monkeypatch):
         (
             "zoo-two:two",
             "1.9",
-            "zoo-two 1.9 was installed when this began, but now 2.0 is; pip install zoo-two==1.9, "
-            "or begin again.",
+            "zoo-two 1.9 was installed when the command started, but now its version is 2.0. "
+            "Run `pip install zoo-two==1.9`, or start the command again.",
         ),
         (
             "zoo-three:three",
             "3.0",
-            "zoo-three 3.0 was installed when this began, but now it is not; pip install zoo-three==3.0, "
-            "or begin again.",
+            "zoo-three 3.0 was installed when the command started, but now it is not installed. "
+            "Run `pip install zoo-three==3.0`, or start the command again.",
         ),
         (
             "zoo-three:three",
             "of unknown version",
-            "zoo-three of unknown version was installed when this began, but now it is not; "
-            "pip install zoo-three, or begin again.",
+            "zoo-three of unknown version was installed when the command started, but now it is not "
+            "installed. Run `pip install zoo-three`, or start the command again.",
         ),
     ],
 )
-def test_a_plugin_that_changed_meanwhile(two, plugin, version, line):
+def test_of_refuses_a_changed_plugin(two, plugin, version, line):
     with pytest.raises(PluginError) as refused:
         Registry.of({plugin: version})
     assert str(refused.value) == line

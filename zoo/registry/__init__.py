@@ -1,21 +1,22 @@
-"""What the installed plugins registered: by kind and name, with the distribution it came from.
+"""The registry of what the installed plugins registered, by kind and name, with distribution and version.
 
-A registry is an object made afresh; there is no global plugin manager. Entry points are loaded one
-by one, each in isolation: a plugin that breaks the contract is left out and named among `problems`,
-and whoever needs what it would have registered is told why it is not there.
+There is no global plugin manager: each `Registry` is a new object. A plugin that breaks the contract is left
+out and named among `problems`; an error about a missing component names the plugins that were left out.
 
-    _plugin.py     Plugin and Component: what there is to know of one
-    _contract.py   the hooks: what a module registers, and every way to get it wrong
-    _installed.py  the entry points of group `zoo`, the zoo they require, those ZOO_PLUGINS names
-    _place.py      where in a plugin's own files something happened
-    _verdict.py    whether a plugin can be loaded without harm; asked once, then remembered
-    _probe.py      the process in which that is found out
+    _plugin.py     Plugin and Component
+    _contract.py   the hooks: calls them and checks what they register
+    _installed.py  the entry points of group `zoo`, and which of them are used
+    _location.py   places in a plugin's own files
+    _isolation.py  loads each plugin in a process of its own first
+    _probe.py      that process
+    _code.py       digests of the plugins' code
     _registry.py   Registry: everything together
 """
 
 from zoo.registry._code import component_code_digest, distribution_digests
 from zoo.registry._contract import RESERVED, is_name
 from zoo.registry._installed import canonical_name, plugin_requirements, requirement_of
+from zoo.registry._location import source_location
 from zoo.registry._plugin import (
     HOOKS,
     KINDS,
@@ -35,10 +36,11 @@ __all__ = [
     "Registry",
     "component_code_digest",
     "distribution_digests",
+    "distribution_versions",
     "is_name",
     "plugin_requirements",
     "plugin_versions",
     "requirement_of",
     "canonical_name",
-    "distribution_versions",
+    "source_location",
 ]

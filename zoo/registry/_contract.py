@@ -1,10 +1,9 @@
-"""The hooks: what a module registers through them, and every way to get it wrong."""
+"""Calls a plugin's hooks, and reports each way in which they break the contract."""
 
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
@@ -14,154 +13,155 @@ import pluggy
 
 from zoo import hookspecs
 from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
-from zoo.registry._place import raised_at
-from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Component, Plugin
+from zoo.registry._location import describe_error, top_level
+from zoo.registry._plugin import HOOKS, KINDS, ZOO_DISTRIBUTION, Component, ContractError, Plugin
 from zoo.space import read_space
 
-# A study's `name = …` says which one is meant, so no parameter can be called that.
+# A study names its component by the key `name`, so no parameter can have this name.
 RESERVED = "name"
 
 
 def registrations(plugin: Plugin, module: Any) -> list[Component]:
-    """What `module` registers through the three hooks; a fresh plugin manager checks the hooks.
+    """Return what `module` registers through the three hooks.
 
     Raises:
-        Breach: it does something the contract forbids.
+        ContractError: it breaks the contract.
     """
     if inspect.isroutine(module) or inspect.isclass(module):
-        raise Breach(
-            f"its entry point names '{module.__qualname__}'; let it name the module, '{module.__module__}'."
+        raise ContractError(
+            f"its entry point names '{module.__qualname__}'; it must name the module, '{module.__module__}'."
         )
-    manager = pluggy.PluginManager("zoo")
+    _check_hooks(module)
+    manager = pluggy.PluginManager("zoo")  # a fresh one, so that plugins do not meet
     manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(module, name=plugin.name)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise Breach(_hook_problem(one_line(error))) from None
-    _check_marked(module)
-    entries: list[Component] = []
-    file = str(getattr(module, "__file__", None) or "") if plugin.distribution != OURSELVES else ""
+    manager.register(module, name=plugin.name)
+    components: list[Component] = []
+    file = str(getattr(module, "__file__", None) or "") if plugin.distribution != ZOO_DISTRIBUTION else ""
     for kind, hook in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin.hooks.append(hook)
-            before = len(entries)
-            register = partial(_register, plugin, kind, file, entries)
-            returned = _call(implementation, hook, register, plugin.package)
-            if returned is not None and len(entries) == before:
-                raise Breach(
+            before = len(components)
+            register = partial(_register, plugin, kind, file, components)
+            returned = _call(implementation.function, hook, register, plugin.package)
+            if returned is not None and len(components) == before:
+                raise ContractError(
                     f"{hook} returned {type(returned).__name__} and registered nothing; "
-                    "call register(function) for each instead."
+                    "call register(function) for each function instead."
                 )
-    if not entries:
-        raise Breach(f"it registers nothing. {_missing_hook(module, plugin.hooks)}")
-    return entries
-
-
-def _call(implementation: Any, hook: str, register: Callable[[Any], Any], package: str) -> Any:
-    if implementation.argnames != ("register",):
-        signature = inspect.signature(implementation.function)
-        raise Breach(f"expected the hook {hook}(register), but it is {hook}{signature}.")
-    try:
-        return implementation.function(register)
-    except (KeyboardInterrupt, Breach):
-        raise
-    except BaseException as error:
-        told = f"{hook}:" if isinstance(error, ZooError) else f"{hook} raised"
-        raise Breach(f"{told} {raised_at(error, package)}") from error
+    if not components:
+        raise ContractError(f"it registers nothing. {_missing_hook(module, plugin.hooks)}")
+    return components
 
 
 def is_name(name: str) -> bool:
-    """Whether it can be a registered name: letters without accents, digits and `_`, as in a study."""
+    """Return whether a study can name it: only ASCII letters, digits and `_`, and no digit first."""
     return name.isidentifier() and name.isascii()
 
 
-def _register(plugin: Plugin, kind: str, file: str, entries: list[Component], function: Any) -> Any:
-    hook = HOOKS[kind]
-    name = getattr(function, "__name__", "")
-    if not inspect.isfunction(function) or name == "<lambda>":
-        raise Breach(
-            f"{hook} registered {_described(function)}, but a named function is expected "
-            "(its name becomes the registered name)."
-        )
-    if not is_name(name):
-        raise Breach(
-            f"{hook} registered a function named '{name}', but a name is made of letters without accents, "
-            "digits and _, and does not begin with a digit; rename it."
-        )
-    if any(entry.kind == kind and entry.name == name for entry in entries):
-        raise Breach(f"{hook} registered '{name}' twice.")
-    try:
-        space = read_space(function, positional=KINDS[kind])
-    except SpaceError as error:
-        raise Breach(f"{hook}: {error}") from None
-    if RESERVED in space:
-        raise Breach(
-            f"{hook}: {name}: a parameter cannot be called '{RESERVED}', which in a study names the "
-            f"{kind}; rename it."
-        )
-    description = (inspect.getdoc(function) or "").partition("\n")[0]
-    origin = (plugin.distribution, plugin.version, plugin.name, file)
-    entries.append(Component(kind, name, function, space, description, *origin))
-    return function  # so that `@register` above a function in the hook works too
+def _check_hooks(module: Any) -> None:
+    """Raise ContractError for a hook that pluggy would ignore, or refuse with a message of its own."""
+    for name, function in _functions(module):
+        options = getattr(function, "zoo_impl", None)  # set by @hookimpl
+        hook = (options or {}).get("specname") or name
+        if hook in HOOKS.values() and not options and _is_defined_in(module, function):
+            raise ContractError(f"{hook} has no decorator; write @zoo.hookimpl above it.")
+        if hook not in HOOKS.values() and (options or _is_misspelt_hook(module, name, function)):
+            raise ContractError(f"there is no hook named '{hook}'. {did_you_mean(hook, HOOKS.values())}")
+        if options and not _takes_register(function):
+            signature = inspect.signature(function)
+            raise ContractError(f"expected the hook {hook}(register), got {hook}{signature}.")
 
 
-def _check_marked(module: Any) -> None:
-    """A hook without @hookimpl would be ignored by pluggy without a word, however it is spelt."""
-    for hook in HOOKS.values():
-        function = getattr(module, hook, None)
-        if callable(function) and _is_of(module, function) and not hasattr(function, "zoo_impl"):
-            raise Breach(f"{hook} lacks @zoo.hookimpl above it.")
+def _functions(module: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield what may be a hook, with its name: functions marked with @hookimpl or called `register_…`."""
     for name in dir(module):
-        if name.startswith("register_") and name not in HOOKS.values() and _is_hook(module, name):
-            raise Breach(f"there is no hook named '{name}'. {did_you_mean(name, HOOKS.values())}")
+        function = getattr(module, name, None)
+        if inspect.isroutine(function) and (name.startswith("register_") or hasattr(function, "zoo_impl")):
+            yield name, function
 
 
-def _is_hook(module: Any, name: str) -> bool:
-    """Whether this is meant as a hook: a letter or two from one, and it takes what that takes."""
-    function = getattr(module, name, None)
+def _takes_register(function: Callable[..., Any]) -> bool:
+    required = [
+        (one.name, one.kind)
+        for one in inspect.signature(function).parameters.values()
+        if one.default is one.empty
+    ]
+    return required == [("register", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+
+
+def _is_misspelt_hook(module: Any, name: str, function: Callable[..., Any]) -> bool:
+    """Return whether the name is one or two letters from a hook's, and the parameters are the hook's."""
     return (
         bool(get_close_matches(name, HOOKS.values(), n=1, cutoff=0.94))
-        and inspect.isroutine(function)
-        and _is_of(module, function)
+        and _is_defined_in(module, function)
         and list(inspect.signature(function).parameters) == ["register"]
     )
 
 
-def _is_of(module: Any, function: Any) -> bool:
-    """Whether a plugin's own package defines `function`, or has it from somewhere else."""
+def _is_defined_in(module: Any, function: Any) -> bool:
+    """Return whether the plugin's package defines `function`, rather than importing it from elsewhere."""
     if not isinstance(module, ModuleType):
         return True
-    packages = {
-        str(one).partition(".")[0] for one in (module.__name__, getattr(function, "__module__", None))
-    }
-    return len(packages) == 1
+    return top_level(module.__name__) == top_level(str(getattr(function, "__module__", None)))
+
+
+def _call(function: Callable[..., Any], hook: str, register: Callable[[Any], Any], package: str) -> Any:
+    try:
+        return function(register)
+    except (KeyboardInterrupt, ContractError):
+        raise
+    except BaseException as error:
+        prefix = f"{hook}:" if isinstance(error, ZooError) else f"{hook} raised"
+        raise ContractError(f"{prefix} {describe_error(error, package)}") from error
+
+
+def _register(plugin: Plugin, kind: str, file: str, components: list[Component], function: Any) -> Any:
+    """Add a component; the `register` that a hook is called with."""
+    hook, name = HOOKS[kind], getattr(function, "__name__", "")
+    _check_function(hook, name, function)
+    if any(one.kind == kind and one.name == name for one in components):
+        raise ContractError(f"{hook} registered '{name}' twice.")
+    try:
+        space = read_space(function, positional=KINDS[kind])
+    except SpaceError as error:
+        raise ContractError(f"{hook}: {error}") from None
+    if RESERVED in space:
+        raise ContractError(
+            f"{hook}: {name}: the parameter name '{RESERVED}' is reserved: in a study it names the {kind}. "
+            "Rename the parameter."
+        )
+    description = (inspect.getdoc(function) or "").partition("\n")[0]
+    origin = (plugin.distribution, plugin.version, plugin.name, file)
+    components.append(Component(kind, name, function, space, description, *origin))
+    return function  # so that `@register` works as a decorator inside the hook
+
+
+def _check_function(hook: str, name: str, function: Any) -> None:
+    if not inspect.isfunction(function) or name == "<lambda>":
+        raise ContractError(
+            f"{hook} registered {_described(function)}; expected a named function, whose name becomes the "
+            "registered name."
+        )
+    if not is_name(name):
+        raise ContractError(
+            f"{hook} registered a function named '{name}'; expected a name of letters without accents, "
+            "digits and _, with no digit first. Rename the function."
+        )
 
 
 def _missing_hook(module: Any, hooks: list[str]) -> str:
-    """What an author who registered nothing probably meant to write."""
+    """Return advice for an author who registered nothing."""
     if hooks:
-        return f"Call register(function) in {' or '.join(hooks)} for each that you offer."
+        return f"Call register(function) in {' or '.join(hooks)} for each function to register."
     for name in dir(module):
         if name.startswith("register_") and name not in HOOKS.values():
             return f"There is no hook named '{name}'. {did_you_mean(name, HOOKS.values())}"
-    return (
-        f"Implement one of {', '.join(HOOKS.values())} with @zoo.hookimpl, and call register(function) in it."
-    )
+    return f"Implement one of {', '.join(HOOKS.values())} with @zoo.hookimpl; call register(function) in it."
 
 
-def _hook_problem(text: str) -> str:
-    """pluggy's complaint about a hook in the words of this contract."""
-    if unknown := re.match(r"unknown hook '(.*?)'", text):
-        return f"there is no hook named '{unknown[1]}'. {did_you_mean(unknown[1], HOOKS.values())}"
-    if wrong := re.search(r"hookimpl definition: ((\w+)\(.*?\)) Argument", text):
-        return f"expected the hook {wrong[2]}(register), but it is {wrong[1]}."
-    return text
-
-
-def _described(thing: Any) -> str:
-    if inspect.isclass(thing):
-        return f"the class {thing.__name__}"
-    if getattr(thing, "__name__", "") == "<lambda>":
+def _described(value: Any) -> str:
+    if inspect.isclass(value):
+        return f"the class {value.__name__}"
+    if getattr(value, "__name__", "") == "<lambda>":
         return "a lambda"
-    return one_line(repr(thing))
+    return one_line(repr(value))

@@ -1,4 +1,4 @@
-"""One plugin, and one thing that it registered."""
+"""Plugins, and the components that they register."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.errors import PluginError, one_line
+from zoo.errors import PluginError
 from zoo.space import Space
 
-OURSELVES = "keras-zoo"
+ZOO_DISTRIBUTION = "keras-zoo"
 
-# kind -> the positional parameters its functions take before the keyword-only ones
+# kind -> positional parameters that its functions take before the keyword-only ones
 KINDS: Mapping[str, tuple[str, ...]] = {
     "dataset": (),
     "architecture": ("input_shape", "num_classes"),
@@ -20,13 +20,13 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 HOOKS: Mapping[str, str] = {kind: f"register_{kind}s" for kind in KINDS}
 
 
-class Breach(PluginError):
-    """What a plugin did that the contract forbids; whoever catches it says whose plugin it is."""
+class ContractError(PluginError):
+    """A plugin broke the contract. The text does not name the plugin; whoever catches the error does."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """One dataset, architecture or augmentation policy, and where it came from."""
+    """A dataset, architecture or augmentation policy, and the plugin that registered it."""
 
     kind: str
     name: str
@@ -35,37 +35,37 @@ class Component:
     description: str
     distribution: str
     version: str
-    plugin: str = ""  # the name of the entry point, or of the built-in module
-    file: str = ""  # of the module that the entry point names; "" for one of zoo's own
+    plugin: str = ""  # name of the entry point, or of the built-in module
+    file: str = ""  # of the module that the entry point names; "" for a built-in module
 
     @property
     def origin(self) -> str:
         return f"{self.distribution} {self.version}"
 
 
-def plugin_versions(*entries: Component) -> dict[str, str]:
-    """`DISTRIBUTION:PLUGIN` → version of the plugins that registered these: what `Registry.of` takes."""
-    return dict(sorted({f"{one.distribution}:{one.plugin}": one.version for one in entries}.items()))
+def plugin_versions(*components: Component) -> dict[str, str]:
+    """Return `DISTRIBUTION:PLUGIN` -> version of the plugins of these components, for `Registry.of`."""
+    return dict(sorted({f"{one.distribution}:{one.plugin}": one.version for one in components}.items()))
 
 
-def distribution_versions(*entries: Component) -> dict[str, str]:
-    """Distribution → version of everything these came from, by name."""
-    return dict(sorted({entry.distribution: entry.version for entry in entries}.items()))
+def distribution_versions(*components: Component) -> dict[str, str]:
+    """Return distribution -> version of these components, sorted by name."""
+    return dict(sorted({one.distribution: one.version for one in components}.items()))
 
 
 @dataclass
 class Plugin:
-    """One installed plugin: a built-in module or an entry point."""
+    """An installed plugin: a built-in module or an entry point."""
 
     name: str
     distribution: str
     version: str
-    package: str = ""  # its top-level module; "" for one of zoo's own
-    hooks: list[str] = field(default_factory=list)  # those it implements, as far as it got
+    package: str = ""  # its top-level module; "" for a built-in module
+    hooks: list[str] = field(default_factory=list)  # those it implements, up to its first error
     registered: list[Component] = field(default_factory=list)
-    seconds: float = 0.0  # that loading it took, in this process
+    seconds: float = 0.0  # loading time in this process
     problem: str = ""  # one line that names plugin, distribution and version
-    off: bool = False  # not among those that ZOO_PLUGINS names
+    off: bool = False  # excluded by ZOO_PLUGINS
 
     @property
     def origin(self) -> str:
@@ -73,22 +73,15 @@ class Plugin:
 
     @property
     def state(self) -> str:
-        """`loaded`, `left out` (`problem` says why) or `off`."""
+        """`loaded`, `left out` (because of its `problem`) or `off`."""
         if self.problem:
             return "left out"
         return "off" if self.off else "loaded"
 
+    @property
+    def title(self) -> str:
+        """The plugin at the start of a sentence."""
+        return f"Plugin '{self.name}' of {self.origin}"
+
     def __str__(self) -> str:
         return f"plugin '{self.name}' of {self.origin}"
-
-    @property
-    def told(self) -> str:
-        """As `str`, for the beginning of a sentence."""
-        text = str(self)
-        return text[0].upper() + text[1:]
-
-
-def raised(error: BaseException) -> str:
-    """The type of an error and what it says, in one line."""
-    text = one_line(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

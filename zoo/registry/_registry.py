@@ -1,4 +1,4 @@
-"""Everything registered, from built-ins and plugins alike."""
+"""The components of built-in modules and installed plugins."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ from zoo._version import __version__
 from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.registry._contract import registrations
-from zoo.registry._installed import ONLY, Installed, installed, requirement_of, wanted_names, wrong_zoo
-from zoo.registry._place import raised_at
-from zoo.registry._plugin import HOOKS, KINDS, OURSELVES, Breach, Component, Plugin
-from zoo.registry._verdict import forget, verdicts
+from zoo.registry._installed import (
+    ONLY,
+    Installed,
+    incompatibility,
+    installed,
+    requirement_of,
+    selected_names,
+)
+from zoo.registry._isolation import forget, loading_problems
+from zoo.registry._location import describe_error
+from zoo.registry._plugin import HOOKS, KINDS, ZOO_DISTRIBUTION, Component, ContractError, Plugin
 
 
 class Registry:
-    """Everything registered; made by `Registry.load()`, or in a test from modules of one's own."""
+    """All components; made by `Registry.load()`, or in a test by `add` from modules of the test."""
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
@@ -30,59 +37,58 @@ class Registry:
 
     @classmethod
     def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:
-        """The built-ins and every installed entry point of group `zoo` that `ZOO_PLUGINS` lets in.
+        """Load the built-in modules and the entry points of group `zoo` that `ZOO_PLUGINS` selects.
 
-        A plugin at fault is left out, and its `problem` says why.
+        A plugin with a problem is left out.
 
         Raises:
-            PluginError: `ZOO_PLUGINS` names what is not installed.
+            PluginError: `ZOO_PLUGINS` selects a distribution that is not installed.
             ZooError: `ZOO_PLUGIN_SECONDS` is not a number of seconds.
         """
         registry = cls._of_built_ins()
         found, unreadable = installed(entry_points)
-        names = wanted_names([one.distribution for one in found] + [one.distribution for one in unreadable])
-        wanted = [one for one in found if one.distribution in names]
-        wrong = {one: f"{one.plugin().told} {problem}" for one in wanted if (problem := wrong_zoo(one))}
-        judged = {**wrong, **verdicts([one for one in wanted if one not in wrong])}
-        registry.plugins += [one for one in unreadable if one.distribution in names]
+        names = selected_names([one.distribution for one in found] + [one.distribution for one in unreadable])
+        selected = [one for one in found if one.distribution in names]
+        misfits = {one: f"{one.plugin().title} {text}" for one in selected if (text := incompatibility(one))}
+        problems = {**misfits, **loading_problems([one for one in selected if one not in misfits])}
+        registry.plugins += [plugin for plugin in unreadable if plugin.distribution in names]
         for one in found:
-            if one in wanted:
-                registry._add_installed(one, judged[one])
+            if one in selected:
+                registry._add_installed(one, problems[one])
             else:
                 registry.plugins.append(replace(one.plugin(), off=True))
         return registry
 
     @classmethod
     def of(cls, plugins: Mapping[str, str]) -> Registry:
-        """The built-ins and these plugins alone: `DISTRIBUTION:PLUGIN` → version.
+        """Load the built-in modules and these plugins only: `DISTRIBUTION:PLUGIN` -> version.
 
-        For a process that another one started, which found them in order: nothing is tried or timed
-        again, so that both come to the same.
+        For a worker process, so that it has the plugins that its parent found to be sound. They are not tried
+        in a process of their own again.
 
         Raises:
-            PluginError: one of them is gone, or there in another version.
+            PluginError: one of them is not installed any more, or in another version.
         """
         registry = cls._of_built_ins()
-        others = [key for key in plugins if not key.startswith(f"{OURSELVES}:")]
-        known = (
-            {f"{one.distribution}:{one.entry_point.name}": one for one in installed()[0]} if others else {}
-        )
-        for key in others:
+        external = [key for key in plugins if not key.startswith(f"{ZOO_DISTRIBUTION}:")]
+        found = installed()[0] if external else []
+        by_key = {f"{one.distribution}:{one.entry_point.name}": one for one in found}
+        for key in external:
             name, version = key.partition(":")[0], plugins[key]
-            if key not in known or known[key].version != version:
-                there = f"{known[key].version} is" if key in known else "it is not"
+            if key not in by_key or by_key[key].version != version:
+                now = f"its version is {by_key[key].version}" if key in by_key else "it is not installed"
                 raise PluginError(
-                    f"{name} {version} was installed when this began, but now {there}; "
-                    f"pip install {requirement_of(name, version)}, or begin again."
+                    f"{name} {version} was installed when the command started, but now {now}. "
+                    f"Run `pip install {requirement_of(name, version)}`, or start the command again."
                 )
-            registry._add_installed(known[key], "")
+            registry._add_installed(by_key[key], "")
         return registry
 
     @classmethod
     def _of_built_ins(cls) -> Registry:
         registry = cls()
         for name in BUILTIN_MODULES:
-            plugin = Plugin(name.rpartition(".")[2], OURSELVES, __version__)
+            plugin = Plugin(name.rpartition(".")[2], ZOO_DISTRIBUTION, __version__)
             registry.add(plugin, partial(import_module, name))
         return registry
 
@@ -95,104 +101,107 @@ class Registry:
         try:
             self.add(plugin, found.entry_point.load)
         except KeyboardInterrupt:
-            forget(found)  # it may well be this plugin that took too long
+            forget(found)  # the user may have interrupted it because it hung
             raise
 
     def add(self, plugin: Plugin, load: Callable[[], Any]) -> None:
-        """Load one plugin and take what it registers; a breach of contract becomes its `problem`."""
+        """Load one plugin and add what it registers; a breach of the contract becomes its `problem`.
+
+        Args:
+            load: returns the plugin's module.
+        """
         self.plugins.append(plugin)
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            # What a plugin prints must not get into the output of `zoo list --json`.
+            # What a plugin prints must not mix with the output of `zoo list --json`.
             with contextlib.redirect_stdout(sys.stderr):
-                entries = registrations(plugin, load())
-            self._check_free(plugin, entries)
-            plugin.registered = entries
+                components = registrations(plugin, load())
+            self._check_names(plugin, components)
+            plugin.registered = components
         except KeyboardInterrupt:
             raise
-        except Breach as error:
-            plugin.problem = one_line(f"{plugin.told}: {error}")
-        except BaseException as error:  # whatever an import can raise, SystemExit among it
-            plugin.problem = f"{plugin.told} could not be loaded: {raised_at(error, plugin.package)}"
-        plugin.seconds = time.perf_counter() - began
-        for entry in plugin.registered:
-            self._entries.setdefault((entry.kind, entry.name), []).append(entry)
+        except ContractError as error:
+            plugin.problem = one_line(f"{plugin.title}: {error}")
+        except BaseException as error:  # an import may raise SystemExit too
+            plugin.problem = f"{plugin.title} could not be loaded: {describe_error(error, plugin.package)}"
+        plugin.seconds = time.perf_counter() - start
+        for component in plugin.registered:
+            self._entries.setdefault((component.kind, component.name), []).append(component)
 
-    def _check_free(self, plugin: Plugin, entries: list[Component]) -> None:
-        """Zoo's own names mean the same for everybody, whatever is installed."""
-        for entry in entries:
-            owners = {other.distribution for other in self._entries.get((entry.kind, entry.name), [])}
-            if OURSELVES in owners and plugin.distribution != OURSELVES:
-                raise Breach(
-                    f"{HOOKS[entry.kind]} registered '{entry.name}', which is the name of one of zoo's own; "
-                    "rename it."
+    def _check_names(self, plugin: Plugin, components: list[Component]) -> None:
+        """Raise ContractError for a name that zoo ships: it means the same for everybody."""
+        for one in components:
+            owners = {other.distribution for other in self._entries.get((one.kind, one.name), [])}
+            if ZOO_DISTRIBUTION in owners and plugin.distribution != ZOO_DISTRIBUTION:
+                raise ContractError(
+                    f"{HOOKS[one.kind]} registered '{one.name}', a name that zoo itself registers. "
+                    "Rename the function."
                 )
 
     @property
     def problems(self) -> list[str]:
-        """One line for everything that is wrong with what is installed."""
-        twice = [self._ambiguous(entries) for entries in self._entries.values() if len(entries) > 1]
-        return [plugin.problem for plugin in self.plugins if plugin.problem] + twice
+        """One line for each problem with what is installed."""
+        duplicates = [self._duplicate(entries) for entries in self._entries.values() if len(entries) > 1]
+        return [plugin.problem for plugin in self.plugins if plugin.problem] + duplicates
 
     def names(self, kind: str) -> list[str]:
-        return sorted(name for of_kind, name in self._entries if of_kind == kind)
+        return sorted(name for registered_kind, name in self._entries if registered_kind == kind)
 
     def entries(self) -> list[Component]:
-        """Everything that can be used, by kind, in the order in which it was registered."""
+        """Return the usable components, by kind, in the order of their registration."""
         order = list(KINDS)
         usable = [entries[0] for entries in self._entries.values() if len(entries) == 1]
-        return sorted(usable, key=lambda entry: order.index(entry.kind))
+        return sorted(usable, key=lambda one: order.index(one.kind))
 
     def get(self, kind: str, name: str) -> Component:
-        """The `kind` registered as `name`.
+        """Return the component of this kind and name.
 
         Raises:
-            PluginError: there is none (with the likely spelling, and the plugins that failed), or
-                two plugins registered that name.
+            PluginError: there is none (the message has the likely spelling, and the plugins left out), or two
+                plugins registered the name.
         """
         entries = self._entries.get((kind, name), [])
         if len(entries) == 1:
             return entries[0]
         if entries:
-            raise PluginError(self._ambiguous(entries))
+            raise PluginError(self._duplicate(entries))
         hint = did_you_mean(name, self.names(kind))
         raise PluginError(f"There is no {kind} named '{name}'. {hint}{self.left_out()}")
 
     def find(self, name: str) -> list[Component]:
-        """Whatever is registered as `name`, of any kind.
+        """Return the components of this name, of every kind.
 
         Raises:
-            PluginError: nothing is, or a kind of it is ambiguous.
+            PluginError: there is none, or two plugins registered the name for one kind.
         """
         found = [self.get(kind, name) for kind in KINDS if (kind, name) in self._entries]
         if not found:
-            known = {name for _, name in self._entries}
-            hint = did_you_mean(name, known)
+            hint = did_you_mean(name, {name for _, name in self._entries})
             raise PluginError(f"Nothing is registered as '{name}'. {hint}{self.left_out()}")
         return found
 
     def left_out(self) -> str:
-        """The end of an error about what is not there: the plugins left out, for it may be theirs."""
-        told = self.told_left_out()
-        return f" ({told})" if told else ""
+        """Return the end of an error about a missing component: the plugins that may have it; "" if none."""
+        text = self.left_out_text()
+        return f" ({text})" if text else ""
 
-    def told_left_out(self) -> str:
-        """The plugins left out, and why; "" where none is."""
-        broken = [plugin.problem for plugin in self.plugins if plugin.problem]
+    def left_out_text(self) -> str:
+        """Return the plugins that were left out, with the reasons; "" if there are none."""
+        reasons = [plugin.problem.removesuffix(".") for plugin in self.plugins if plugin.problem]
         off = sorted({plugin.origin for plugin in self.plugins if plugin.off})
-        broken += [f"{', '.join(off)} by {ONLY}"] if off else []
-        return f"Left out: {'; '.join(broken)}" if broken else ""
+        reasons += [f"{', '.join(off)} by {ONLY}"] if off else []
+        return f"Left out: {'; '.join(reasons)}" if reasons else ""
 
-    def _ambiguous(self, entries: list[Component]) -> str:
+    def _duplicate(self, entries: list[Component]) -> str:
         owners = [
             plugin
             for entry in entries
             for plugin in self.plugins
             if any(one is entry for one in plugin.registered)
         ]
-        strangers = sorted({owner.distribution for owner in owners} - {OURSELVES})
+        distributions = sorted({owner.distribution for owner in owners} - {ZOO_DISTRIBUTION})
         return (
-            f"The {entries[0].kind} '{entries[0].name}' is registered by "
-            f"{' and by '.join(map(str, owners))}, so nobody can tell which is meant. "
-            f"Uninstall {' or '.join(strangers)}, or ask its author to rename it."
+            f"The {entries[0].kind} '{entries[0].name}' is registered more than once: by "
+            f"{' and by '.join(map(str, owners))}. "
+            f"Uninstall {' or '.join(distributions)}, or ask an author to rename it."
         )

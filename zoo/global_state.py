@@ -1,0 +1,168 @@
+"""Global state of the process that a plugin must not change: environment, seeds, signal handlers, settings.
+
+A function that a plugin registers may draw random numbers, but it must not set their seed: the study does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import random
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+State = Mapping[str, Any]  # name of a setting -> its value
+
+_KERAS_SETTINGS = ("floatx", "epsilon", "image_data_format", "dtype_policy")
+
+
+class Change(NamedTuple):
+    """A setting that a plugin changed."""
+
+    setting: str  # "the environment variable PATH"
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        if isinstance(self.before, list):
+            added = [entry for entry in self.after if entry not in self.before]
+            return f"{self.setting} changed" + (f": {added[0]!r} was added" if added else "")
+        return f"{self.setting} changed from {self.before!r} to {self.after!r}"
+
+
+def snapshot() -> State:
+    """Return the value of every setting."""
+    return {setting.name: setting.get() for setting in _SETTINGS}
+
+
+def changes(before: State, after: State) -> list[Change]:
+    """Return the differences between two snapshots; a setting with many parts has a change for each part."""
+    return [
+        Change(*change)
+        for name in before
+        for change in _differences(name, before[name], after[name])
+        if change[1] != change[2]
+    ]
+
+
+@contextmanager
+def changes_undone() -> Iterator[list[Change]]:
+    """Restore global state after the block; the list then holds what the block changed."""
+    before = snapshot()
+    found: list[Change] = []
+    try:
+        yield found
+    finally:
+        after = snapshot()
+        found += changes(before, after)
+        for setting in _SETTINGS:
+            if before[setting.name] != after[setting.name]:
+                setting.set(before[setting.name])
+
+
+def random_states() -> dict[str, str]:
+    """Return a digest of the state of each global stream of random numbers."""
+    state: Any = np.random.get_state()
+    return {
+        "Python's random numbers": hashlib.sha256(repr(random.getstate()).encode()).hexdigest(),
+        "NumPy's random numbers": hashlib.sha256(state[1].tobytes() + str(state[2:]).encode()).hexdigest(),
+    }
+
+
+@contextmanager
+def random_states_restored() -> Iterator[None]:
+    """Restore Python's and NumPy's random numbers after the block."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+class _Setting(NamedTuple):
+    name: str  # {} stands for the key, if the value is a dict
+    get: Callable[[], Any]
+    set: Callable[[Any], object]
+
+
+def _differences(name: str, before: Any, after: Any) -> Iterable[tuple[str, Any, Any]]:
+    if not isinstance(before, dict):
+        return [(name, before, after)]
+    return [(name.format(key), before.get(key), after.get(key)) for key in {**before, **after}]
+
+
+def _set_environment(before: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _set_sys_path(before: list[str]) -> None:
+    sys.path[:] = before
+
+
+def _set_warnings_filters(before: list[Any]) -> None:
+    warnings.filters[:] = before  # type: ignore[index]  # typed as a sequence, and is a list
+
+
+def _root_logger() -> list[Any]:
+    root = logging.getLogger()
+    return [root.level, *root.handlers]
+
+
+def _set_root_logger(before: list[Any]) -> None:
+    root = logging.getLogger()
+    root.setLevel(before[0])
+    root.handlers[:] = before[1:]
+
+
+def _signal_handlers() -> dict[str, Any]:
+    return {number.name: signal.getsignal(number) for number in signal.Signals}
+
+
+def _set_signal_handlers(before: Mapping[str, Any]) -> None:
+    for name, handler in before.items():
+        with suppress(OSError, ValueError, TypeError):  # SIGKILL has none, and C code may have set one
+            signal.signal(signal.Signals[name], handler)
+
+
+def _numpy_errors() -> dict[str, str]:
+    errors: Mapping[str, Any] = np.geterr()
+    return dict(errors)
+
+
+def _set_numpy_errors(before: dict[str, Any]) -> None:
+    np.seterr(**before)
+
+
+def _keras_settings() -> dict[str, Any]:
+    # Not imported here: the supervisor has no Keras, and whoever changes its settings has imported it.
+    config = getattr(sys.modules.get("keras"), "config", None)
+    values = {name: getattr(config, name)() for name in _KERAS_SETTINGS} if config else {}
+    return {name: getattr(value, "name", value) for name, value in values.items()}
+
+
+def _set_keras_settings(before: Mapping[str, Any]) -> None:
+    for name, value in before.items():
+        getattr(sys.modules["keras"].config, f"set_{name}")(value)
+
+
+_SETTINGS = (
+    _Setting("the environment variable {}", lambda: dict(os.environ), _set_environment),
+    _Setting("the working folder", lambda: str(Path.cwd()), os.chdir),
+    _Setting("sys.path", lambda: list(sys.path), _set_sys_path),
+    _Setting("warnings.filters", lambda: list(warnings.filters), _set_warnings_filters),
+    _Setting("the root logger", _root_logger, _set_root_logger),
+    _Setting("the handler of {}", _signal_handlers, _set_signal_handlers),
+    _Setting("numpy.geterr()['{}']", _numpy_errors, _set_numpy_errors),
+    _Setting("keras.config.{}()", _keras_settings, _set_keras_settings),
+)

@@ -1,0 +1,212 @@
+"""Loads each plugin in a process of its own first, and remembers which plugins did no harm there.
+
+A plugin's code runs in every `zoo` command. A plugin that exits, crashes, hangs or changes global state
+would break the command itself, so it is first loaded in a process that does nothing else (`_probe.py`). A
+good result is kept in `~/.cache/zoo/plugins` until one of these changes: a file that the plugin ran, its
+version, zoo's or Python's, the installed packages. A problem is not kept, so that a fix shows at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from zoo._version import __version__
+from zoo.errors import ZooError
+from zoo.files import write_atomically
+from zoo.registry._installed import Installed
+from zoo.registry._location import path_in_package
+
+TIMEOUT = "ZOO_PLUGIN_SECONDS"
+_DEFAULT_TIMEOUT_S = 5.0
+_START_TIMEOUT_S = 120.0  # for the process itself, on a busy machine
+
+_PROBE = (
+    "import json, sys; request = json.load(sys.stdin); sys.path[:] = request['path']; "
+    "from zoo.registry._probe import probe; probe(request)"
+)
+
+
+def loading_problems(plugins: Sequence[Installed]) -> dict[Installed, str]:
+    """Return for each plugin why it must not be loaded, in one line; "" if it may be.
+
+    Raises:
+        ZooError: `ZOO_PLUGIN_SECONDS` is not a number of seconds.
+    """
+    timeout = _timeout()
+    untried = [plugin for plugin in plugins if not _is_known_good(plugin)]
+    problems = dict.fromkeys(plugins, "")
+    at_once = max(1, os.cpu_count() or 1)
+    for start in range(0, len(untried), at_once):
+        problems |= _try_at_once(untried[start : start + at_once], timeout)
+    return problems
+
+
+def forget(plugin: Installed) -> None:
+    """Forget the plugin's good result, so that it is tried again the next time."""
+    with suppress(OSError, RuntimeError):
+        _result_path(plugin).unlink(missing_ok=True)
+
+
+def _timeout() -> float:
+    text = os.environ.get(TIMEOUT) or str(_DEFAULT_TIMEOUT_S)
+    with suppress(ValueError):
+        if 0 < float(text) < 1e6:
+            return float(text)
+    raise ZooError(f"{TIMEOUT}: expected a number of seconds above 0, got '{text}'")
+
+
+@dataclass
+class _Attempt:
+    """A process that loads a plugin. Its streams are files in `folder`.
+
+    Reading from pipes would wait for the processes that the plugin leaves running.
+    """
+
+    plugin: Installed
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    def text(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8", errors="replace")
+
+
+def _try_at_once(plugins: Sequence[Installed], timeout: float) -> Iterator[tuple[Installed, str]]:
+    """Load the plugins, each in a process, at the same time; yield each with its problem."""
+    with ExitStack() as stack:
+        attempts = []
+        for plugin in plugins:
+            with suppress(OSError):  # no process can be started: the plugin is loaded without a try
+                attempts.append(_start(plugin, timeout, stack))
+        for attempt in attempts:
+            yield attempt.plugin, _result(attempt, timeout)
+
+
+def _start(plugin: Installed, timeout: float, stack: ExitStack) -> _Attempt:
+    point = plugin.entry_point
+    request = {
+        "path": [str(Path(folder).absolute()) for folder in sys.path],
+        "entry_point": [point.name, point.value, point.group],
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "timeout": timeout,
+    }
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="zoo-plugin-")))
+    (folder / "request").write_text(json.dumps(request), encoding="utf-8")
+    with (
+        (folder / "request").open("rb") as stdin,
+        (folder / "result").open("wb") as stdout,
+        (folder / "traceback").open("wb") as stderr,
+    ):
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROBE],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,  # so that the processes it starts can be killed with it
+        )
+    stack.callback(_kill, process)
+    return _Attempt(plugin, process, folder)
+
+
+def _result(attempt: _Attempt, timeout: float) -> str:
+    """Wait for the end and return the problem; remember the plugin if there is none."""
+    plugin, title = attempt.plugin, attempt.plugin.plugin().title
+    with suppress(subprocess.TimeoutExpired):
+        attempt.process.wait(timeout + _START_TIMEOUT_S)
+    started, *answer = attempt.text("result").splitlines() or [""]
+    if started != "started":
+        return ""  # zoo's own part failed, so nothing is known against the plugin
+    if answer:
+        result = json.loads(answer[0])
+        if not result["problem"]:
+            _remember(plugin, result["files"])
+        return str(result["problem"])
+    traceback = attempt.text("traceback")
+    location = _location(traceback, plugin.package)
+    if attempt.process.returncode is None or traceback.startswith("Timeout"):
+        return (
+            f"{title} took longer than {timeout:g} s to load{location}; do less when it is imported, or set "
+            f"{TIMEOUT} to more seconds."
+        )
+    return f"{title} ended the process that loaded it: {_exit_text(attempt.process.returncode)}{location}."
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and those that the plugin started in it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _location(traceback: str, package: str) -> str:
+    """Return the line of the plugin in a traceback of faulthandler: `, at zoo_x/nets.py:12`."""
+    for path, line in re.findall(r'File "(.+?)", line (\d+)', traceback):
+        if (shown := path_in_package(path, package)) is not None:
+            return f", at {shown}:{line}"
+    return ""
+
+
+def _exit_text(status: int) -> str:
+    # Imported here: it takes 20 ms, and plugins seldom end the process.
+    from zoo.process import describe_exit
+
+    return describe_exit(status)
+
+
+def _is_known_good(plugin: Installed) -> bool:
+    try:
+        known = json.loads(_result_path(plugin).read_text(encoding="utf-8"))
+        return bool(known == _facts(plugin, known["paths"]))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _remember(plugin: Installed, files: Sequence[str]) -> None:
+    with suppress(OSError, RuntimeError):  # no writable home: the plugin is tried again the next time
+        path = _result_path(plugin)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(_facts(plugin, files)))
+
+
+def _facts(plugin: Installed, files: Iterable[str]) -> dict[str, Any]:
+    """Return all that a good result depends on, in its present state."""
+    folders = [plugin.folder, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    probe = Path(__file__).with_name("_probe.py")
+    return {
+        "version": plugin.version,
+        "zoo": __version__,
+        "python": sys.version,
+        "paths": {path: _last_change(path) for path in {*folders, *files, str(probe)} if path},
+    }
+
+
+def _last_change(path: str) -> list[int]:
+    """Return the time in nanoseconds and the size; a folder's change with its list of files."""
+    status = Path(path).stat()
+    return [status.st_mtime_ns, status.st_size]
+
+
+def _result_path(plugin: Installed) -> Path:
+    """Return the file for a plugin's good result: one for each place where it is installed.
+
+    Raises:
+        RuntimeError: the user has no home.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    point = plugin.entry_point
+    identity = [sys.prefix, plugin.folder, plugin.distribution, point.name, point.value]
+    name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+    return cache / "zoo" / "plugins" / f"{name}.json"
