@@ -21,7 +21,7 @@ from zoo.builtin.architectures import _convolutional, _pretrained, conv_net, pre
 from zoo.data import Split
 from zoo.registry import Registry
 from zoo.space import Plain, Space
-from zoo.testing._points import RandomSuggester
+from zoo.testing._points import UnitSuggester
 from zoo.training import fit
 from zoo.training.model import assemble
 
@@ -103,9 +103,9 @@ def test_parameters_are_searched_only_on_request(name):
     space = ENTRIES[name].space
     assert not any(isinstance(parameter.domain, Plain) for parameter in space.values())
     assert not any(parameter.searched for parameter in space.values())
-    assert space.sample(RandomSuggester(Random(0))) == space.defaults()
+    assert space.sample(UnitSuggester(Random(0).random)) == space.defaults()
     table = {"dropout": {"low": 0.1, "high": 0.5}, "dense_units": {"length": [1, 2], "low": 16, "high": 64}}
-    sampled = space.narrow(table).sample(RandomSuggester(Random(0)))
+    sampled = space.narrow(table).sample(UnitSuggester(Random(0).random))
     assert 0.1 <= sampled["dropout"] <= 0.5
     assert 1 <= len(sampled["dense_units"]) <= 2
     rest = set(space) - set(table)
@@ -277,7 +277,7 @@ SHAPES = [(28, 28, 1), (8, 8, 1), (32, 32, 3), (7, 13, 1), (33, 5, 3), (1, 1, 1)
 )
 def test_any_combination_is_built_or_refused(name, shape, classes, seed):
     entry = ENTRIES[name]
-    parameters = every_parameter_searched(entry.space).sample(RandomSuggester(Random(seed)))
+    parameters = every_parameter_searched(entry.space).sample(UnitSuggester(Random(seed).random))
     try:
         network = counted(entry.function, shape, classes, **parameters)
     except InvalidParameters:
@@ -290,7 +290,11 @@ def test_any_combination_is_built_or_refused(name, shape, classes, seed):
 @given(st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
 def test_refused_exactly_what_keras_cannot_build(shape, seed):
     space = every_parameter_searched(ENTRIES["typical_conv_net"].space)
-    parameters = {**space.sample(RandomSuggester(Random(seed))), "ending": "flatten", "binary_head": False}
+    parameters = {
+        **space.sample(UnitSuggester(Random(seed).random)),
+        "ending": "flatten",
+        "binary_head": False,
+    }
     try:
         counted(typical_conv_net, shape, 2, **parameters)
     except InvalidParameters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 import tomllib
@@ -18,7 +17,7 @@ from zoo.cli import zoo as zoo_group
 from zoo.registry import Registry
 from zoo.space import Choice
 from zoo.study import PRUNERS, SAMPLERS, Search, load_study, parse_study
-from zoo.testing._subjects import SUBJECTS
+from zoo.testing.subjects import SUBJECTS
 from zoo.training import training_space
 from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
@@ -125,10 +124,8 @@ def test_checks_and_options_of_kit_are_documented(kind, heading):
     documented = list(rows(section(TESTING, heading)))
     checks = list(SUBJECTS[kind].suite.checks)
     assert documented[-len(checks) :] == checks
-    options = [
-        name for name in inspect.signature(SUBJECTS[kind]).parameters if name not in ("function", "given")
-    ]
-    assert set(documented) - set(checks) - {"checks"} == set(options) - {"values"}
+    options = SUBJECTS[kind].option_names()
+    assert set(documented) - set(checks) - {"checks"} == set(options)
     assert not set(checks) & set(options)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from zoo import ZooError
 from zoo.registry import Registry
-from zoo.testing._subjects import subject_of
+from zoo.testing.subjects import subject_of
 
 # Options of the kit for those that are not tried as they are.
 OPTIONS: dict[str, dict] = {

@@ -23,16 +23,16 @@ from zoo.builtin.augmentations import affine
 from zoo.builtin.datasets import digits
 from zoo.testing import (
     CheckFailed,
-    _children,
+    _workers,
     check_architecture,
     check_augmentation,
     check_dataset,
     parametrize_with_checks,
 )
-from zoo.testing._networks import Network
+from zoo.testing._network import Network
 from zoo.testing._origin import origin_of
-from zoo.testing._policies import Policy
-from zoo.testing.datasets import Data
+from zoo.testing._policy import Policy
+from zoo.testing.datasets import DatasetSubject
 
 FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
 BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
@@ -40,7 +40,7 @@ BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
 
 def ended(function, **options):
     """How each check of an architecture ends, by name."""
-    network = Network(function, given=options, **options)
+    network = Network(function, options)
     results = {result.check: result for result in network.results(list(network.suite.checks))}
     for name, result in results.items():
         print(f"{name:16} {result.state:8} {result.text}")
@@ -99,19 +99,19 @@ class TestOptions:
         assert results["search_space"].text == "2 points"
 
     def test_time_ends_the_random_points_not_the_corners(self):
-        network = Network(small_net, **{**FAST, "samples": 50}, seconds=0)
+        network = Network(small_net, {**FAST, "samples": 50, "seconds": 0})
         text = network.result("search_space").text
         tried, planned = len(network.corners) + 1, len(network.corners) + len(network.sampled)
-        assert text.startswith(f"{tried} of {planned} points, for want of time")
+        assert text.startswith(f"{tried} of {planned} points (time limit)")
 
     def test_what_was_left_out_for_want_of_time_is_told(self):
         results = ended(small_net, **FAST, seconds=0)
         for name in ("gradients", "saving"):
-            assert results[name].text.startswith("1 of 3 networks, for want of time"), name
-        policy = Policy(affine, samples=1, seconds=0)
+            assert results[name].text.startswith("1 of 3 networks (time limit)"), name
+        policy = Policy(affine, {"samples": 1, "seconds": 0})
         for name in ("serialisable", "training_step"):
-            assert re.fullmatch(r"1 of \d (point|model)s, for want of time", policy.result(name).text), name
-        assert " of " not in Policy(affine, points=[]).result("training_step").text
+            assert re.fullmatch(r"1 of \d (point|model)s \(time limit\)", policy.result(name).text), name
+        assert " of " not in Policy(affine, {"points": []}).result("training_step").text
 
     def test_the_same_points_every_time(self):
         tried = []
@@ -253,7 +253,8 @@ class TestFailures:
     def test_sizes_and_classes_are_declared_in_a_test_or_at_the_prompt(self):
         results = ended(broken_architectures.only_small_and_few, points=[], num_classes=2)
         assert (
-            "say for which: input_shapes=[…]; at the prompt --shape 64x64x3)" in results["image_sizes"].text
+            "declare its sizes: input_shapes=[…]; at the prompt --shape 64x64x3)"
+            in results["image_sizes"].text
         )
         assert "class_counts=[…]; at the prompt --classes)" in results["class_numbers"].text
 
@@ -264,19 +265,22 @@ class TestFailures:
 
     def test_several_splits_share_images(self):
         with pytest.raises(
-            CheckFailed, match=r"of the 20 images in test 7 are in another too, such as test\[0\]"
+            CheckFailed, match=r"but 7 of the 20 test images are also in train, such as test\[0\]"
         ):
             check_dataset(broken_datasets.test_images_to_train_on, checks=["separate_splits"])
 
     def test_a_second_load_has_more_time_where_the_first_took_long(self, monkeypatch):
         def first_load_takes(seconds):
             monkeypatch.setattr(
-                Data, "_loading", property(lambda data: seconds, lambda data, measured: None), raising=False
+                DatasetSubject,
+                "_load_s",
+                property(lambda data: seconds, lambda data, measured: None),
+                raising=False,
             )
 
-        monkeypatch.setattr(_children, "PATIENCE", 0.0)
+        monkeypatch.setattr(_workers, "TIMEOUT_S", 0.0)
         first_load_takes(0.0)
-        told = r"after 0 s there was none \(the first load took 0 s; .* check_dataset\(digits, …=…\)"
+        told = r"there was none after 0 s \(the first load took 0 s; .* check_dataset\(digits, …=…\)"
         with pytest.raises(CheckFailed, match=told):
             check_dataset(digits, checks=["digest"])
         first_load_takes(60.0)
@@ -321,7 +325,7 @@ class TestReproducing:
         exec("\n".join([*origin.imports, f"found = {origin.expression}"]), names)
         for found in (origin.load(), names["found"]):
             assert (found.__name__, found.__doc__) == ("third_net", "A third.")
-            assert Network(found).defaults == Network(nameless).defaults
+            assert Network(found, {}).defaults == Network(nameless, {}).defaults
         local = variant(lambda input_shape, num_classes: None, "fourth_net", "A fourth.")
         assert origin_of(local) is None
 
@@ -344,15 +348,15 @@ class TestLeftAlone:
     @pytest.mark.parametrize(
         ("function", "told"),
         [
-            (broken_architectures.sets_numpys_seed, r"numpy\.random was given a seed"),
-            (broken_architectures.changes_the_environment, "os.environ changed: OMP_NUM_THREADS from"),
+            (broken_architectures.sets_numpys_seed, "the seed of NumPy's random numbers was set"),
+            (broken_architectures.changes_the_environment, "the environment variable OMP_NUM_THREADS changed from"),
             (broken_architectures.moves_to_another_folder, "the working folder changed from .* to '/'"),
             (broken_architectures.silences_warnings, "warnings.filters changed: .'ignore', None"),
             (broken_architectures.switches_to_half_precision, r"keras\.config\.dtype_policy\(\) changed"),
         ],
     )  # fmt: skip
     def test_what_changed_is_told(self, function, told):
-        with pytest.raises(CheckFailed, match=f"expected it to leave alone what others use, but {told}"):
+        with pytest.raises(CheckFailed, match=f"expected global state unchanged, but {told}"):
             check_architecture(function, checks=["global_state"], **FAST)
 
     def test_what_a_first_import_changes_is_no_fault_of_the_plugins(self):

@@ -9,7 +9,7 @@ from sound_plugins import small_net
 
 from zoo import ZooError
 from zoo.testing import parametrize_with_checks
-from zoo.testing._subjects import SUBJECTS
+from zoo.testing.subjects import SUBJECTS
 
 pytest_plugins = ["pytester"]
 
@@ -130,11 +130,11 @@ def test_mistakes_are_told_before_anything_runs(arguments, message):
 def test_a_kind_that_cannot_be_told():
     def flip(*, axis: str = "x"): ...
 
-    with pytest.raises(ZooError, match="flip: say what it is: kind='dataset', kind='augmentation' or"):
+    with pytest.raises(ZooError, match="flip: give its kind: kind='dataset', kind='augmentation' or"):
         parametrize_with_checks(flip)
 
 
 def test_without_pytest(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytest", None)
-    with pytest.raises(ZooError, match=r"parametrize_with_checks needs pytest, .*: pip install pytest"):
+    with pytest.raises(ZooError, match="parametrize_with_checks needs pytest, .* run `pip install pytest`"):
         parametrize_with_checks(small_net)

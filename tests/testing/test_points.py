@@ -7,12 +7,12 @@ from zoo import Choice, Float, Int, List
 from zoo.errors import SpaceError
 from zoo.space import Setting, read_space
 from zoo.testing._points import (
-    RandomSuggester,
-    alone,
-    changed,
+    UnitSuggester,
     far_corners,
+    opened,
     sampled,
-    walked,
+    single_ends,
+    without_defaults,
 )
 
 
@@ -56,7 +56,7 @@ def test_sampled_points_are_inside_the_space_and_reach_all_of_it():
 def test_the_same_points_from_the_same_seed():
     assert sampled(SPACE, 50, seed=0) == sampled(SPACE, 50, seed=0)
     assert sampled(SPACE, 50, seed=0) != sampled(SPACE, 50, seed=1)
-    assert RandomSuggester(random.Random(0)).suggest_int("one", 3, 3, log=True) == 3
+    assert UnitSuggester(random.Random(0).random).suggest_int("one", 3, 3, log=True) == 3
 
 
 def test_far_corners():
@@ -72,7 +72,7 @@ def test_far_corners():
 
 def test_every_end_alone_with_its_conditions_met():
     defaults = CONDITIONAL.defaults()
-    points = alone(walked(CONDITIONAL, {}))
+    points = single_ends(opened(CONDITIONAL, {}))
     assert {**defaults, "filters": (8,), "kernels": (3,)} in points
     assert {**defaults, "filters": (64, 64, 64), "kernels": (3, 3, 3)} in points
     assert {**defaults, "kernels": (5, 5)} in points
@@ -82,26 +82,26 @@ def test_every_end_alone_with_its_conditions_met():
     assert {**defaults, "epochs": 9} in points  # a study may search it
     assert defaults not in points
     assert len(points) == len({repr(point) for point in points})
-    assert {**defaults, "kernels": (5, 5)} not in alone(CONDITIONAL, choices_only=True)
-    assert {**defaults, "head": "dense"} in alone(CONDITIONAL, choices_only=True)
+    assert {**defaults, "kernels": (5, 5)} not in single_ends(CONDITIONAL, choices_only=True)
+    assert {**defaults, "head": "dense"} in single_ends(CONDITIONAL, choices_only=True)
 
 
 def test_what_a_table_pins_stays_pinned():
-    space = walked(CONDITIONAL, {"head": "average", "filters": {"high": 20}, "epochs": {"low": 2}})
-    points = [space.defaults(), *far_corners(space), *alone(space), *sampled(space, 20, seed=0)]
+    space = opened(CONDITIONAL, {"head": "average", "filters": {"high": 20}, "epochs": {"low": 2}})
+    points = [space.defaults(), *far_corners(space), *single_ends(space), *sampled(space, 20, seed=0)]
     assert {point["head"] for point in points} == {"average"}
     assert {point["units"] for point in points} == {64}  # they never count
     assert max(max(point["filters"]) for point in points) == 20
     assert {point["epochs"] for point in points} >= {2, 9}
-    only_deep = walked(CONDITIONAL, {"head": {"choices": ["average", "deep"]}})
-    assert {point["head"] for point in alone(only_deep) if point["units"] == 128} == {"deep"}
+    only_deep = opened(CONDITIONAL, {"head": {"choices": ["average", "deep"]}})
+    assert {point["head"] for point in single_ends(only_deep) if point["units"] == 128} == {"deep"}
     with pytest.raises(SpaceError, match=r"there is no parameter 'haed'\. Did you mean 'head'"):
-        walked(CONDITIONAL, {"haed": "dense"})
+        opened(CONDITIONAL, {"haed": "dense"})
 
 
 def test_a_point_is_written_without_its_defaults():
-    for point in [CONDITIONAL.defaults(), *alone(CONDITIONAL), *sampled(CONDITIONAL, 30, seed=2)]:
-        short = changed(CONDITIONAL, point)
+    for point in [CONDITIONAL.defaults(), *single_ends(CONDITIONAL), *sampled(CONDITIONAL, 30, seed=2)]:
+        short = without_defaults(CONDITIONAL, point)
         assert CONDITIONAL.check(short) == point
-    assert changed(CONDITIONAL, CONDITIONAL.defaults()) == {}
-    assert changed(CONDITIONAL, CONDITIONAL.check({"head": "deep"})) == {"head": "deep"}
+    assert without_defaults(CONDITIONAL, CONDITIONAL.defaults()) == {}
+    assert without_defaults(CONDITIONAL, CONDITIONAL.check({"head": "deep"})) == {"head": "deep"}

@@ -17,7 +17,7 @@ from zoo.registry import Component, Plugin, Registry, canonical_name
 from zoo.space import REQUIRED
 
 if TYPE_CHECKING:
-    from zoo.testing._kit import Result
+    from zoo.testing.kit import Result
 
 _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, and the results of its checks
@@ -129,7 +129,7 @@ def _values(settings: Sequence[str], components: Sequence[Component]) -> dict[st
 
 def _validate_checks(checks: Sequence[str], components: Sequence[Component]) -> None:
     """Raise ZooError if there is no such check for these components."""
-    from zoo.testing._subjects import SUBJECTS
+    from zoo.testing.subjects import SUBJECTS
 
     names = {check for one in components for check in SUBJECTS[one.kind].suite.checks}
     for check in checks:
@@ -138,7 +138,7 @@ def _validate_checks(checks: Sequence[str], components: Sequence[Component]) -> 
 
 
 def _left_out_section(plugin: Plugin) -> Section:
-    from zoo.testing._kit import Result
+    from zoo.testing.kit import Result
 
     return common.component_facts(plugin), [Result("registration", "failed", plugin.problem)]
 
@@ -146,8 +146,8 @@ def _left_out_section(plugin: Plugin) -> Section:
 def _section(
     component: Component, values: Mapping[str, Any], options: Mapping[str, Any], checks: Sequence[str]
 ) -> Section:
-    from zoo.testing._kit import Result
-    from zoo.testing._subjects import subject_of
+    from zoo.testing.kit import Result
+    from zoo.testing.subjects import subject_of
 
     facts = common.component_facts(component)
     own = {name: value for name, value in values.items() if name in component.space}

@@ -14,7 +14,7 @@ out and named among `problems`; an error about a missing component names the plu
 """
 
 from zoo.registry._code import component_code_digest, distribution_digests
-from zoo.registry._contract import RESERVED, is_name
+from zoo.registry._contract import component_space
 from zoo.registry._installed import canonical_name, plugin_requirements, requirement_of
 from zoo.registry._location import source_location
 from zoo.registry._plugin import (
@@ -30,14 +30,13 @@ from zoo.registry._registry import Registry
 __all__ = [
     "HOOKS",
     "KINDS",
-    "RESERVED",
     "Plugin",
     "Component",
     "Registry",
     "component_code_digest",
+    "component_space",
     "distribution_digests",
     "distribution_versions",
-    "is_name",
     "plugin_requirements",
     "plugin_versions",
     "requirement_of",

@@ -15,7 +15,7 @@ from zoo import hookspecs
 from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
 from zoo.registry._location import describe_error, top_level
 from zoo.registry._plugin import HOOKS, KINDS, ZOO_DISTRIBUTION, Component, ContractError, Plugin
-from zoo.space import read_space
+from zoo.space import Space, read_space
 
 # A study names its component by the key `name`, so no parameter can have this name.
 RESERVED = "name"
@@ -53,9 +53,31 @@ def registrations(plugin: Plugin, module: Any) -> list[Component]:
     return components
 
 
-def is_name(name: str) -> bool:
-    """Return whether a study can name it: only ASCII letters, digits and `_`, and no digit first."""
-    return name.isidentifier() and name.isascii()
+def component_space(kind: str, function: Any) -> Space:
+    """Return the search space of a function that is to be registered.
+
+    Raises:
+        ContractError: its name or the name of a parameter is not allowed, or its signature cannot be read.
+    """
+    name = getattr(function, "__name__", "")
+    if not inspect.isfunction(function) or name == "<lambda>":
+        described = _described(function)
+        raise ContractError(f"expected a named function, whose name is the registered name, got {described}.")
+    if not (name.isidentifier() and name.isascii()):
+        raise ContractError(
+            "expected a name of letters without accents, digits and _, with no digit first, "
+            f"got '{name}'; rename the function."
+        )
+    try:
+        space = read_space(function, positional=KINDS[kind])
+    except SpaceError as error:
+        raise ContractError(str(error)) from None
+    if RESERVED in space:
+        raise ContractError(
+            f"{name}: expected another name than '{RESERVED}' for a parameter, but in a study it names the "
+            f"{kind}; rename the parameter."
+        )
+    return space
 
 
 def _check_hooks(module: Any) -> None:
@@ -117,36 +139,17 @@ def _call(function: Callable[..., Any], hook: str, register: Callable[[Any], Any
 
 def _register(plugin: Plugin, kind: str, file: str, components: list[Component], function: Any) -> Any:
     """Add a component; the `register` that a hook is called with."""
-    hook, name = HOOKS[kind], getattr(function, "__name__", "")
-    _check_function(hook, name, function)
-    if any(one.kind == kind and one.name == name for one in components):
-        raise ContractError(f"{hook} registered '{name}' twice.")
     try:
-        space = read_space(function, positional=KINDS[kind])
-    except SpaceError as error:
-        raise ContractError(f"{hook}: {error}") from None
-    if RESERVED in space:
-        raise ContractError(
-            f"{hook}: {name}: the parameter name '{RESERVED}' is reserved: in a study it names the {kind}. "
-            "Rename the parameter."
-        )
+        space = component_space(kind, function)
+    except ContractError as error:
+        raise ContractError(f"{HOOKS[kind]}: {error}") from None
+    name = function.__name__
+    if any(one.kind == kind and one.name == name for one in components):
+        raise ContractError(f"{HOOKS[kind]} registered '{name}' twice.")
     description = (inspect.getdoc(function) or "").partition("\n")[0]
     origin = (plugin.distribution, plugin.version, plugin.name, file)
     components.append(Component(kind, name, function, space, description, *origin))
     return function  # so that `@register` works as a decorator inside the hook
-
-
-def _check_function(hook: str, name: str, function: Any) -> None:
-    if not inspect.isfunction(function) or name == "<lambda>":
-        raise ContractError(
-            f"{hook} registered {_described(function)}; expected a named function, whose name becomes the "
-            "registered name."
-        )
-    if not is_name(name):
-        raise ContractError(
-            f"{hook} registered a function named '{name}'; expected a name of letters without accents, "
-            "digits and _, with no digit first. Rename the function."
-        )
 
 
 def _missing_hook(module: Any, hooks: list[str]) -> str:

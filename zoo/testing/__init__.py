@@ -1,6 +1,6 @@
-"""The conformance kit: whether a plugin's functions keep zoo's contract.
+"""The conformance kit: checks whether a plugin's functions keep zoo's contract.
 
-Written for a plugin's own tests, one test for each check:
+It is made for a plugin's own tests, with one test for each check:
 
     from zoo.testing import parametrize_with_checks
 
@@ -8,11 +8,11 @@ Written for a plugin's own tests, one test for each check:
     def test_my_net(check):
         check()
 
-or all of them in one: `check_architecture(my_net)`. A check that fails raises `CheckFailed`, which says
-which check it was, what was expected, what came, at which parameters, and how to see it again.
+`check_architecture(my_net)` runs all checks in one call. A failed check raises `CheckFailed`, which names the
+check, what was expected, what was found, at which parameters, and a command that reproduces it.
 """
 
-from zoo.testing._failure import CheckFailed
+from zoo.testing._failures import CheckFailed
 from zoo.testing._pytest import parametrize_with_checks
 from zoo.testing.architectures import check_architecture
 from zoo.testing.augmentations import check_augmentation

@@ -1,4 +1,4 @@
-"""Where another process, or a person at a prompt, finds the function under test."""
+"""Where another process, or a user at a prompt, finds the function under test."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Origin:
-    """A name in a module, or a `zoo.variant` of what has one."""
+    """A name in a module."""
 
     module: str
-    path: str  # dotted, inside the module
+    path: str  # dotted name inside the module
 
     def load(self) -> Function:
         found: Any = import_module(self.module)
@@ -44,7 +44,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class VariantOrigin:
-    """A `zoo.variant` that its module has no name for, since a hook made it on the fly."""
+    """A `zoo.variant` that a hook made, and that is no name in a module."""
 
     base: Origin | VariantOrigin
     name: str
@@ -69,18 +69,18 @@ class VariantOrigin:
 
 
 def origin_of(function: Function) -> Origin | VariantOrigin | None:
-    """Where `function` can be had again; None if it has no name of its own, as one inside another has not."""
+    """Return where `function` is found again; None if it is no name in a module, like an inner function."""
     module, path = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     if module and module != "__main__" and all(part.isidentifier() for part in path.split(".")):
         origin = Origin(module, path)
-        if _is_there(origin, function):
+        if _is_found(origin, function):
             return origin
     if getattr(function, "__globals__", None) is vars(_variant):
         return _variant_origin(function)
     return None
 
 
-def _is_there(origin: Origin, function: Function) -> bool:
+def _is_found(origin: Origin, function: Function) -> bool:
     try:
         return origin.load() is function
     except (ImportError, AttributeError):
@@ -102,25 +102,26 @@ def _variant_origin(function: Any) -> VariantOrigin | None:
 
 
 def command(origin: Origin | VariantOrigin, statement: str, imports: list[str]) -> str:
-    """A line for a shell that runs `statement` after the imports it needs."""
+    """Return a shell command that runs `statement` after the imports that it needs."""
     code = "; ".join([*imports, *origin.imports, statement])
     quoted = f'"{code}"' if not set(code) & set('"$`\\!') else shlex.quote(code)
     return f"{_settings(origin.module)}python -c {quoted}"
 
 
 def _settings(module: str) -> str:
-    """What has to stand before the command: the backend, and the folder of a module that is not installed."""
+    """Return the variables of the command: the backend, and the folder of a module that is not installed."""
     backend = os.environ.get("KERAS_BACKEND")
     settings = [f"KERAS_BACKEND={backend}"] if backend else []
     folder = _folder(module)
-    if folder is not None and folder != Path.cwd() and folder not in _installed():
-        near = os.path.relpath(folder)
-        settings.append(f"PYTHONPATH={shlex.quote(str(folder) if near.startswith('..') else near)}")
+    if folder is not None and folder != Path.cwd() and folder not in _site_folders():
+        relative = os.path.relpath(folder)
+        shown = str(folder) if relative.startswith("..") else relative
+        settings.append(f"PYTHONPATH={shlex.quote(shown)}")
     return "".join(f"{setting} " for setting in settings)
 
 
 def _folder(module: str) -> Path | None:
-    """The folder that has to be on Python's path for `module` to be found."""
+    """Return the folder that must be on sys.path so that `module` is found."""
     file = getattr(sys.modules.get(module.partition(".")[0]), "__file__", None)
     if file is None:
         return None
@@ -128,6 +129,6 @@ def _folder(module: str) -> Path | None:
     return path.parents[1] if path.name == "__init__.py" else path.parent
 
 
-def _installed() -> set[Path]:
+def _site_folders() -> set[Path]:
     folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
     return {Path(folder).resolve() for folder in folders}

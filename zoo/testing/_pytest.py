@@ -8,9 +8,9 @@ from typing import Any
 
 from zoo.errors import ZooError, did_you_mean
 from zoo.registry import KINDS
-from zoo.testing._failure import CheckFailed
-from zoo.testing._kit import Subject
-from zoo.testing._subjects import SUBJECTS, subject_of
+from zoo.testing._failures import CheckFailed
+from zoo.testing.kit import Subject
+from zoo.testing.subjects import SUBJECTS, subject_of
 
 
 def parametrize_with_checks(
@@ -21,27 +21,28 @@ def parametrize_with_checks(
     expected_failures: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Any:
-    """Have pytest run every check of `function` as a test of its own.
+    """Return a pytest decorator that runs every check of `function` as a test.
 
         @parametrize_with_checks(my_net, expected_failures={"small_images": "made for photographs"})
         def test_my_net(check):
             check()
 
     Args:
-        kind: `architecture`, `dataset` or `augmentation`; an architecture is known by its signature.
-        expected_failures: name of a check → why it fails. It is reported as xfail; once it passes, the
-            test fails, so that the entry gets removed.
-        options: of `check_architecture`, `check_dataset` or `check_augmentation`. Of a dataset's own
-            parameters, those called `kind` or `expected_failures` cannot be given here.
+        kind: `architecture`, `dataset` or `augmentation`; not needed for an architecture.
+        expected_failures: name of a check -> reason of its failure. pytest reports it as xfail; when the
+            check passes, the test fails, so that the entry is removed.
+        options: of `check_architecture`, `check_dataset` or `check_augmentation`. A dataset's parameters
+            called `kind` or `expected_failures` cannot be given here.
 
     Raises:
-        ZooError: pytest is not installed, the kind cannot be told, or there is no such check or option.
+        ZooError: pytest is not installed, the kind is missing or unknown, or there is no such check or
+            option.
     """
     try:
         import pytest
     except ImportError:
         raise ZooError(
-            "parametrize_with_checks needs pytest, which is not installed: pip install pytest"
+            "parametrize_with_checks needs pytest, which is not installed; run `pip install pytest`."
         ) from None
 
     kind = kind or _kind_of(function)
@@ -49,7 +50,7 @@ def parametrize_with_checks(
         raise ZooError(f"There is no kind '{kind}'. {did_you_mean(kind, SUBJECTS)}")
     subject = subject_of(kind, function, options)
     expected = dict(expected_failures or {})
-    subject.suite.chosen(list(expected))
+    subject.suite.select(list(expected))
     parameters = []
     for name in subject.suite.checks:
         marks = []
@@ -60,14 +61,14 @@ def parametrize_with_checks(
 
 
 class OneCheck:
-    """One check of one function; calling it makes it."""
+    """One check of one function, called by a test."""
 
     def __init__(self, subject: Subject, name: str) -> None:
         self.subject = subject
         self.name = name
 
     def __call__(self) -> None:
-        """Raises CheckFailed, or has pytest skip the test."""
+        """Run the check; raise CheckFailed, or skip the test."""
         __tracebackhide__ = True
         import pytest
 
@@ -91,4 +92,4 @@ def _kind_of(function: Callable[..., Any]) -> str:
     positional = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
     if set(positional) & set(KINDS["architecture"]):
         return "architecture"
-    raise ZooError(f"{name}: say what it is: kind='dataset', kind='augmentation' or kind='architecture'.")
+    raise ZooError(f"{name}: give its kind: kind='dataset', kind='augmentation' or kind='architecture'.")

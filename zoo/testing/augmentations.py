@@ -1,17 +1,16 @@
-"""Whether an augmentation policy keeps the contract: the checks, in their order."""
+"""The checks of an augmentation policy, in the order in which they run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.process import spawn_worker
-from zoo.testing import _children
-from zoo.testing._failure import Skipped, counted, counted_of, told
-from zoo.testing._kit import check_all, docstring, options_of, other_backends, signature
-from zoo.testing._policies import SUITE, Policy, Portrait, applied, compiled
-from zoo.testing._state import disturbance
+from zoo.testing._backends import outputs_under_others
+from zoo.testing._failures import Skipped, counted, counted_of
+from zoo.testing._policy import SUITE, Policy, PolicyObservation, apply, compile_layers
+from zoo.testing._searched import SamplePoint, global_state, search_space
+from zoo.testing.kit import check_all, docstring, signature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,30 +18,30 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _CALLS = 6
-_NEARLY = 1e-5  # weights of an interpolation that sum to 1.0000001 are no mistake
-_PROBED = 1000  # images, a quarter of them held out
+_TOLERANCE = 1e-5  # the weights of an interpolation may sum to 1.0000001
+_PROBE_IMAGES = 1000  # a quarter of them held out
 
 
 def check_augmentation(
     function: Callable[..., Any], *, checks: Sequence[str] | None = None, **options: Any
 ) -> None:
-    """Make every check of an augmentation policy, or those named in `checks`; docs/testing.md tells them all.
+    """Run every check of an augmentation policy, or those named in `checks`; docs/testing.md lists them.
 
     Args:
-        input_shapes: list of `(height, width, channels)` of the images it is tried on; its space at the
-            first, its defaults at each. 28×28×1 and 33×27×3 if not given; `input_shape` is for a single one.
-        space: as a study's table: `{"fill": "black"}` pins, `{"shift": {"high": 0.1}}` narrows.
+        input_shapes: list of `(height, width, channels)` of the images it is tried on: its space with the
+            first, its defaults with each. Default: 28×28×1 and 33×27×3. `input_shape` gives a single one.
+        space: a table as in a study: `{"fill": "black"}` fixes, `{"shift": {"high": 0.1}}` narrows.
         points: list of parameters to try instead of corners and random points.
-        samples: how many random points; 20. `seconds`: after which no more are tried, and no more models
-            trained; 15. `seed`: 0.
-        probe: a function that returns a `zoo.Dataset` on whose images the labels have to survive.
+        samples: number of random points; 20. `seconds`: time limit for random points, and for the models
+            that are trained; 15. `seed`: 0.
+        probe: a function that returns a `zoo.Dataset` whose labels must stay recognizable.
 
     Raises:
-        CheckFailed: with every check that failed, what was expected, what came, at which parameters,
-            and a line that reproduces it.
+        CheckFailed: with each failed check: what was expected, what was found, at which parameters, and a
+            command that reproduces it.
     """
     __tracebackhide__ = True
-    check_all(Policy(function, given=options, **options_of(Policy, options)), checks)
+    check_all(Policy(function, options), checks)
 
 
 SUITE.check()(signature)
@@ -51,271 +50,237 @@ SUITE.check("signature")(docstring)
 
 @SUITE.check("signature")
 def defaults(policy: Policy) -> str:
-    """At its defaults it makes a list of Keras layers, which may be empty."""
-    portrait = policy.portrait_at(policy.defaults)
-    if portrait.impossible is not None:
-        text = f"expected the defaults to be possible, but: {portrait.impossible}"
-        raise policy.found(portrait.place, text, portrait.impossible)
-    _sound(policy, portrait)
-    return counted(len(policy.make(policy.defaults, policy.seed)), "layer")
+    """Check that it makes a list of Keras layers at its defaults; the list may be empty."""
+    observation = policy.observe(policy.point())
+    hint = "choose defaults that need no condition"
+    policy.require_possible(observation, "the defaults to be possible", hint)
+    policy.require_sound(observation)
+    return counted(len(policy.default_layers()), "layer")
 
 
-@SUITE.check("defaults")
-def search_space(policy: Policy) -> str:
-    """At every corner and at random points it makes layers too, or raises InvalidParameters."""
-    tried = 0
-    for portrait in policy.points_tried():
-        _sound(policy, portrait)
-        tried += 1
-    return counted_of(tried, len(policy.corners) + len(policy.sampled), "point")
+SUITE.check("defaults")(search_space)
 
 
 @SUITE.check("defaults")
 def applies(policy: Policy) -> None:
-    """The layers take float images `(batch, height, width, channels)`, in training and outside of it."""
-    for portrait in policy.everywhere():
-        if portrait.unusable:
-            raise policy.found(portrait.place, portrait.unusable, portrait.cause)
+    """Check that the layers take float images, in training and outside of it."""
+    for observation in policy.observe_all():
+        if observation.is_built and observation.problem:
+            raise policy.violation(observation.point, observation.problem, observation.cause)
+
+
+def _usable(policy: Policy) -> Iterator[PolicyObservation]:
+    return (observation for observation in policy.observe_all() if observation.is_usable)
 
 
 @SUITE.check("applies")
 def shape(policy: Policy) -> None:
-    """Images keep their shape in training."""
-    for portrait in policy.everywhere():
-        expected = policy.images(portrait.place.shape).shape
-        if portrait.changed is not None and portrait.changed.shape != expected:
-            came = portrait.changed.shape
-            text = f"expected images of shape {expected} as they went in, but got {came}"
-            raise policy.found(portrait.place, text)
+    """Check that images keep their shape in training."""
+    for observation in _usable(policy):
+        expected, found = policy.images(observation.point.shape).shape, observation.training_images.shape
+        text = f"expected images of shape {expected} as before, got {found}; crop or pad to that size"
+        policy.require(found == expected, observation.point, text)
 
 
 @SUITE.check("applies")
 def dtype(policy: Policy) -> None:
-    """Images keep their type, float32, in training."""
-    for portrait in policy.everywhere():
-        if portrait.changed is not None and portrait.changed.dtype != "float32":
-            text = f"expected float32 as it went in, but got {portrait.changed.dtype}"
-            raise policy.found(portrait.place, text)
+    """Check that images keep their type, float32, in training."""
+    for observation in _usable(policy):
+        found = observation.training_images.dtype
+        text = f"expected float32 as before, got {found}; use keras.ops.cast(images, 'float32')"
+        policy.require(found == "float32", observation.point, text)
 
 
 @SUITE.check("applies")
 def value_range(policy: Policy) -> None:
-    """Pixels stay in 0 to 1 in training."""
-    for portrait in policy.everywhere():
-        if portrait.changed is not None and portrait.changed.size:
-            low, high = float(portrait.changed.min()), float(portrait.changed.max())
-            if not (low >= -_NEARLY and high <= 1 + _NEARLY):  # NaN fails too
-                text = f"expected values in 0 to 1, but they go from {low:.6g} to {high:.6g}"
-                raise policy.found(portrait.place, text)
+    """Check that pixels stay in 0 to 1 in training."""
+    for observation in _usable(policy):
+        images = observation.training_images
+        low, high = float(images.min(initial=0)), float(images.max(initial=0))
+        text = f"expected values in 0 to 1, got {low:.6g} to {high:.6g}; use keras.ops.clip(images, 0, 1)"
+        is_inside = low >= -_TOLERANCE and high <= 1 + _TOLERANCE  # False for NaN too
+        policy.require(is_inside, observation.point, text)
 
 
 @SUITE.check("applies")
 def inference(policy: Policy) -> None:
-    """Outside training, images come out as they went in."""
+    """Check that images stay as they are outside training."""
     import numpy as np
 
-    for portrait in policy.everywhere():
-        images = policy.images(portrait.place.shape)
-        if portrait.kept is not None and not np.array_equal(portrait.kept, images):
-            text = "expected the images unchanged outside training (training=False), but they were changed"
-            raise policy.found(portrait.place, text)
+    text = "expected unchanged images with training=False, but they changed; return them as they are"
+    for observation in _usable(policy):
+        images = policy.images(observation.point.shape)
+        policy.require(np.array_equal(observation.inference_images, images), observation.point, text)
 
 
 @SUITE.check("applies")
 def repeatable(policy: Policy) -> None:
-    """The same seed gives the same images."""
+    """Check that the same seed gives the same images."""
     import numpy as np
 
-    first, second = (
-        applied(policy.make(policy.defaults, policy.seed), policy.images(), training=True) for _ in range(2)
-    )
-    if not np.array_equal(first, second, equal_nan=True):
-        raise policy.found(policy.place(), "expected the same images from the same seed, but they differ")
+    first, second = (apply(policy.default_layers(), policy.images(), training=True) for _ in range(2))
+    text = "expected the same images from the same seed, but they differ; use SeedGenerator() without a seed"
+    policy.require(np.array_equal(first, second, equal_nan=True), policy.point(), text)
 
 
-@SUITE.check("defaults")
-def global_state(policy: Policy) -> None:
-    """Making and applying the layers changes nothing that outlives it."""
-    disturbed = disturbance([*policy.everywhere(), policy.portrait_again()])
-    if disturbed is not None:
-        portrait, what = disturbed
-        raise policy.found(portrait.place, f"expected it to leave alone what others use, but {what}")
+SUITE.check("defaults")(global_state)
 
 
 @SUITE.check("applies")
 def serialisable(policy: Policy) -> str:
-    """Each layer comes back from its configuration, through JSON, with the same configuration."""
-    from keras import saving
-
-    tried, places = 0, policy.usable_places()
-    for place in policy.in_time(places):
-        for layer in policy.make(place.parameters, policy.seed):
-            name = type(layer).__name__
-            try:
-                config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
-                again = saving.deserialize_keras_object(config, custom_objects={name: type(layer)})
-                other = json.loads(json.dumps(saving.serialize_keras_object(again)))
-            except Exception as error:
-                text = f"expected {name} to come back from its configuration, but that raised {told(error)}"
-                raise policy.found(place, text, error) from error
-            if config["config"] != other["config"]:
-                text = (
-                    f"expected {name} to come back as it was, but its configuration became {other['config']}"
-                )
-                raise policy.found(place, text)
+    """Check that each layer can be made again from its configuration, as JSON."""
+    tried, points = 0, policy.usable_structures()
+    for point in policy.within_time(points):
+        for layer in policy.build(point, policy.options.seed):
+            _check_configuration(policy, point, layer)
         tried += 1
-    return counted_of(tried, len(places), "point")
+    return counted_of(tried, len(points), "point")
 
 
 @SUITE.check("shape", "dtype", "value_range")
 def training_step(policy: Policy) -> str:
-    """In front of a network, compiled as in a trial, the layers let it train."""
-    import keras
-    import numpy as np
-
-    from zoo.training.model import assemble, check_shape
-
-    labels = np.arange(len(policy.images())) % 2
-    tried, places = 0, policy.usable_places(all_sizes=True)
-    for place in policy.in_time(places):
-        layers = policy.make(place.parameters, policy.seed)
-        try:
-            check_shape(layers, place.shape)
-            head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
-            network = keras.Sequential([keras.Input(place.shape), *head])
-            model, _ = assemble(network, layers, place.shape)
-            model.compile("sgd", "sparse_categorical_crossentropy")
-            history = model.fit(policy.images(place.shape) * 255, labels, verbose=0).history
-            loss = history["loss"][0]
-        except Exception as error:
-            text = f"expected to train one step with the layers in front, but that raised {told(error)}"
-            raise policy.found(place, text, error) from error
-        if not np.isfinite(loss):
-            raise policy.found(place, f"expected a finite loss, but it is {loss}")
+    """Check that a network with the layers in front can train, compiled as in a trial."""
+    tried, points = 0, policy.usable_structures(all_shapes=True)
+    for point in policy.within_time(points):
+        _check_training(policy, point)
         tried += 1
-    return counted_of(tried, len(places), "model")
+    return counted_of(tried, len(points), "model")
 
 
 @SUITE.check("training_step")
 def random(policy: Policy) -> str:
-    """In training, at the defaults, every call gives other images, compiled too; unless there are no layers.
+    """Check that every call in training changes images differently, also in a compiled model.
 
-    NumPy draws its random numbers while a function is compiled, and never again.
+    NumPy draws its random numbers only once, while Keras compiles a function.
     """
     import numpy as np
 
-    layers = policy.make(policy.defaults, policy.seed)
+    layers = policy.default_layers()
     if not layers:
         return "no layers, nothing to vary"
 
     def eager(images: Array) -> Array:
-        return applied(layers, images, training=True)
+        return apply(layers, images, training=True)
 
-    in_model = compiled(policy.make(policy.defaults, policy.seed), policy.shape)
-    for apply, how in ((eager, ""), (in_model, " once compiled; draw with keras.random and a SeedGenerator")):
-        first = apply(policy.images())
-        # Several, since a policy that flips a coin may well repeat itself once.
-        if all(np.array_equal(first, apply(policy.images())) for _ in range(_CALLS - 1)):
-            text = f"expected other images at each call in training, but {_CALLS} calls gave the same{how}"
-            raise policy.found(policy.place(), text)
+    in_model = compile_layers(policy.default_layers(), policy.shape)
+    for call, how in ((eager, ""), (in_model, " once compiled; draw with keras.random and a SeedGenerator")):
+        first = call(policy.images())
+        # Several calls: a policy that flips a coin may repeat itself once.
+        is_same = all(np.array_equal(first, call(policy.images())) for _ in range(_CALLS - 1))
+        text = f"expected other images at each call in training, but {_CALLS} calls gave the same{how}"
+        policy.require(not is_same, policy.point(), text)
     return ""
 
 
 @SUITE.check("training_step", "repeatable")
 def independent(policy: Policy) -> None:
-    """What comes of an image depends on no other image of its batch, compiled too: labels are not mixed."""
+    """Check that no image depends on another image of its batch, also in a compiled model.
+
+    Every image keeps its own label, so images must not be mixed.
+    """
     import numpy as np
 
     images = policy.images()
     others = images.copy()
     others[0] = 1 - others[0]
 
-    def eager(images: Array, seed: int) -> Array:
-        return applied(policy.make(policy.defaults, seed), images, training=True)
+    def eager(images: Array, offset: int) -> Array:
+        return apply(policy.default_layers(offset), images, training=True)
 
-    def in_model(images: Array, seed: int) -> Array:
-        return compiled(policy.make(policy.defaults, seed), policy.shape)(images)
+    def in_model(images: Array, offset: int) -> Array:
+        return compile_layers(policy.default_layers(offset), policy.shape)(images)
 
-    # Several seeds, since whoever shuffles a batch may well leave the first image in its place.
-    for apply, seeds, how in ((eager, _CALLS, ""), (in_model, 1, " once compiled")):
-        for seed in range(policy.seed, policy.seed + seeds):
-            one, other = apply(images, seed)[1:], apply(others, seed)[1:]
-            if not np.allclose(one, other, rtol=0, atol=_NEARLY):
-                text = (
-                    "expected every image to be changed by itself, since each has a label of its own, but "
-                    f"another first image in the batch changes the others{how}"
-                )
-                raise policy.found(policy.place(), text)
+    # Several seeds: a layer that shuffles a batch may leave the first image in its place.
+    for call, seeds, how in ((eager, _CALLS, ""), (in_model, 1, " once compiled")):
+        for offset in range(seeds):
+            one, other = call(images, offset)[1:], call(others, offset)[1:]
+            text = (
+                "expected each image to be changed by itself, because each keeps its label, but another "
+                f"first image in the batch changes the other images{how}"
+            )
+            policy.require(np.allclose(one, other, rtol=0, atol=_TOLERANCE), policy.point(), text)
 
 
 @SUITE.check("shape", "dtype", "value_range")
 def labels(policy: Policy) -> str:
-    """Only with `probe`: what a classifier told apart before, it can still tell apart afterwards.
+    """Check, with a `probe`, that a classifier still tells the classes apart.
 
-    The probe is a forest (Breiman 2001) that learns from some of the images, as they are and changed; on
-    others that are changed, it has to be better than guessing by half as much as on those that are not.
+    The probe is a random forest (Breiman 2001). It learns from some images, plain and changed. On other
+    changed images it must keep half of its lead over guessing that it has on other plain images.
     """
-    if policy.probe is None:
+    if policy.options.probe is None:
         raise Skipped("no probe was given, such as probe=digits")
-    import numpy as np
-    from sklearn.ensemble import RandomForestClassifier
-
-    dataset = policy.probe()
-    random_numbers = np.random.default_rng(policy.seed)
-    chosen = random_numbers.permutation(len(dataset.train))[:_PROBED]
-    images = np.asarray(dataset.train.images)[chosen].astype("float32") / 255
-    truth = np.asarray(dataset.train.labels)[chosen]
-    layers = policy.make(policy.defaults, policy.seed)
-
-    def rows(augment: bool, part: slice) -> Array:
-        taken = applied(layers, images[part], training=True) if augment else images[part]
-        return taken.reshape(len(taken), -1)
-
-    seen, held = slice(len(images) // 4, None), slice(len(images) // 4)
-    forest = RandomForestClassifier(100, random_state=policy.seed)
-    forest.fit(
-        np.concatenate([rows(augment, seen) for augment in (False, True, True)]), np.tile(truth[seen], 3)
+    plain, changed, guess = _probe_accuracies(policy)
+    if plain < guess + 0.2:
+        raise Skipped(f"the probe cannot tell the classes apart: {plain:.0%}, guessing {guess:.0%}")
+    text = (
+        f"expected the labels to stay recognizable, but a probe that is right on {plain:.0%} of the images "
+        f"is right on {changed:.0%} of the changed images (guessing: {guess:.0%}); use weaker defaults"
     )
-    before, after = (float(forest.score(rows(augment, held), truth[held])) for augment in (False, True))
-    guessing = float(np.bincount(truth[held]).max() / len(truth[held]))
-    if before < guessing + 0.2:
-        raise Skipped(f"the probe cannot tell the classes apart: {before:.0%}, guessing {guessing:.0%}")
-    if after < guessing + (before - guessing) / 2:
-        text = (
-            f"expected the labels to survive, but a probe that is right on {before:.0%} of the images "
-            f"is right on {after:.0%} of the changed ones (guessing: {guessing:.0%})"
-        )
-        raise policy.found(policy.place(), text)
-    return f"a probe is right on {before:.0%} of the images, on {after:.0%} of the changed ones"
+    policy.require(changed >= guess + (plain - guess) / 2, policy.point(), text)
+    return f"a probe is right on {plain:.0%} of the images, on {changed:.0%} of the changed images"
 
 
 @SUITE.check("training_step", "value_range", "inference", "random", "repeatable")
 def backends(policy: Policy) -> str:
-    """Under TensorFlow and under JAX, as far as installed, it passes these checks."""
+    """Check that it passes these checks under the other backends that are installed."""
     import keras
 
-    here = keras.backend.backend()
-    others = other_backends(here)
-    if not others:
-        raise Skipped(f"only {here} is installed")
-    origin = policy.found_elsewhere()
-    for backend in others:
-        options = {
-            name: value for name, value in policy.given.items() if name not in ("probe", "input_shape")
-        }
-        options |= {"points": [], "input_shapes": [policy.shape]}
-        names = SUITE.checks["backends"].needs
-        child = spawn_worker(_children.under_backend, (backend, origin, SUITE.kind, options, names, None))
-        results, error = _children.answer_of(child, f"under {backend}")
-        if error is not None:
-            raise policy.found(policy.place(), f"expected the same under {backend}, but {error}")
-        for _, state, text in results:
-            if state != "passed":
-                text = f"expected the same under {backend}, but there {text.splitlines()[0]}"
-                raise policy.found(policy.place(), text)
-    return f"{here} and {', '.join(others)}"
+    others = [backend for backend, _ in outputs_under_others(policy, SUITE.checks["backends"].needs, {})]
+    return " and ".join([keras.backend.backend(), *others])
 
 
-def _sound(policy: Policy, portrait: Portrait) -> None:
-    if portrait.broken:
-        raise policy.found(portrait.place, portrait.broken, portrait.cause)
+def _check_configuration(policy: Policy, point: SamplePoint, layer: Any) -> None:
+    from keras import saving
+
+    name = type(layer).__name__
+    with policy.no_exception(point, f"{name} to be made again from get_config()"):
+        config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
+        copy = saving.deserialize_keras_object(config, custom_objects={name: type(layer)})
+        copied = json.loads(json.dumps(saving.serialize_keras_object(copy)))
+    text = f"expected {name} to keep its configuration, but it became {copied['config']}"
+    policy.require(config["config"] == copied["config"], point, text)
+
+
+def _check_training(policy: Policy, point: SamplePoint) -> None:
+    import keras
+    import numpy as np
+
+    from zoo.training.model import assemble, check_shape
+
+    labels = np.arange(len(policy.images())) % 2
+    layers = policy.build(point, policy.options.seed)
+    with policy.no_exception(point, "to train one step with the layers in front"):
+        check_shape(layers, point.shape)
+        head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
+        model, _ = assemble(keras.Sequential([keras.Input(point.shape), *head]), layers, point.shape)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        loss = model.fit(policy.images(point.shape) * 255, labels, verbose=0).history["loss"][0]
+    policy.require(bool(np.isfinite(loss)), point, f"expected a finite loss, but it is {loss}")
+
+
+def _probe_accuracies(policy: Policy) -> tuple[float, float, float]:
+    """Return the probe's accuracy on plain images and on changed images, and that of guessing."""
+    import numpy as np
+    from sklearn.ensemble import RandomForestClassifier
+
+    dataset, seed = policy.options.probe(), policy.options.seed
+    rows = np.random.default_rng(seed).permutation(len(dataset.train))[:_PROBE_IMAGES]
+    images = np.asarray(dataset.train.images)[rows].astype("float32") / 255
+    labels = np.asarray(dataset.train.labels)[rows]
+    layers = policy.default_layers()
+
+    def features(augment: bool, part: slice) -> Array:
+        result = apply(layers, images[part], training=True) if augment else images[part]
+        return result.reshape(len(result), -1)
+
+    train, held_out = slice(len(images) // 4, None), slice(len(images) // 4)
+    forest = RandomForestClassifier(100, random_state=seed)
+    forest.fit(
+        np.concatenate([features(augment, train) for augment in (False, True, True)]),
+        np.tile(labels[train], 3),
+    )
+    plain, changed = (
+        float(forest.score(features(augment, held_out), labels[held_out])) for augment in (False, True)
+    )
+    return plain, changed, float(np.bincount(labels[held_out]).max() / len(labels[held_out]))

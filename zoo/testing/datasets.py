@@ -1,4 +1,4 @@
-"""Whether a dataset keeps the contract: the checks, in their order."""
+"""The checks of a dataset, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -15,32 +15,39 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import DataError, SpaceError, ZooError
 from zoo.process import spawn_worker
 from zoo.registry import Component
-from zoo.testing import _children
-from zoo.testing._failure import Broken, called, told
-from zoo.testing._kit import Subject, Suite, check_all, docstring, signature
+from zoo.testing import _workers
+from zoo.testing._failures import Violation, call_text, error_text
+from zoo.testing.kit import Subject, Suite, check_all, docstring, signature
 
 if TYPE_CHECKING:
     from zoo.data import Dataset, Split
 
 SUITE = Suite("dataset")
 
+_MAX_NAMES = 5
+_VALIDATION = {"fraction": 0.1, "seed": 0}
 
-class Data(Subject):
-    """A dataset, with `values` for its own parameters, whatever they are called."""
+
+class DatasetSubject(Subject):
+    """A dataset under test, with `values` for its own parameters, whatever their names are."""
 
     suite = SUITE
 
     def __init__(self, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
-        # In a line to type, `checks` are those to make.
+        # In the line that reproduces a failure, `checks` means the checks to run.
         super().__init__(function, {name: value for name, value in values.items() if name != "checks"})
         self.values = values
-        self._loading = 0.0  # seconds
+        self._load_s = 0.0
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        return []  # all are parameters of the dataset
 
     def validate(self) -> None:
         try:
             space = self.space
         except SpaceError:
-            return  # which is for the check of the signature to tell
+            return  # the check `signature` reports it
         try:
             space.check(self.values)
         except SpaceError as error:
@@ -52,29 +59,29 @@ class Data(Subject):
 
     @cached_property
     def dataset(self) -> Dataset:
-        began = time.monotonic()
+        start = time.monotonic()
         dataset: Dataset = self.function(**self.parameters)
-        self._loading = time.monotonic() - began
+        self._load_s = time.monotonic() - start
         return dataset
 
     @cached_property
     def digest(self) -> str:
-        """Of the first load."""
+        """The digest of the first load."""
         from zoo.data.store import digest_of
 
         return digest_of(self.dataset)
 
     @cached_property
-    def child(self) -> tuple[tuple[bool, str], tuple[bool, str]]:
-        """Whether it loads in a fresh process, and its digest or the error: without network, and at all."""
-        child = spawn_worker(_children.load_dataset, (self.found_elsewhere(), self.parameters))
-        # It may load twice, and look for a network in vain before that.
-        patience = _children.PATIENCE + 4 * self._loading
-        cure = (
-            f" (the first load took {self._loading:.0f} s; if it is only slow, give parameters with which it "
-            f"is smaller: check_dataset({self.name}, …=…), or at the prompt --set)"
+    def loads_elsewhere(self) -> tuple[tuple[bool, str], tuple[bool, str]]:
+        """Success, and digest or error, of loads in another process: without and with a network."""
+        worker = spawn_worker(_workers.load_dataset, (self.importable_origin(), self.parameters))
+        # It may load twice, and wait for a network before that.
+        timeout = _workers.TIMEOUT_S + 4 * self._load_s
+        hint = (
+            f" (the first load took {self._load_s:.0f} s; if it is only slow, give parameters that make it "
+            f"smaller: check_dataset({self.name}, …=…), or at the prompt --set)"
         )
-        answer: Any = _children.answer_of(child, "a second process", patience, cure)
+        answer: Any = _workers.receive_answer(worker, "a second process", timeout, hint)
         return answer[0], answer[1]
 
     @property
@@ -84,27 +91,25 @@ class Data(Subject):
             if split is not None:
                 yield name, split
 
-    def found(self, text: str, cause: BaseException | None = None) -> Broken:
-        broken = Broken(text, called(self.name, (), self.parameters))
-        broken.__cause__ = cause
-        return broken
+    def violation(self, text: str, cause: BaseException | None = None) -> Violation:
+        return Violation(text, call_text(self.name, (), self.parameters), cause=cause)
 
 
 def check_dataset(
     function: Callable[..., Any], /, *, checks: Sequence[str] | None = None, **parameters: Any
 ) -> None:
-    """Make every check of a dataset, or those named in `checks`; docs/testing.md tells them all.
+    """Run every check of a dataset, or those named in `checks`; docs/testing.md lists them.
 
     Args:
-        parameters: of the dataset's own, in place of their defaults: `check_dataset(bars, count=50)`. One
-            called `checks` can be given by `zoo plugins check NAME --set checks=…` alone.
+        parameters: values for the dataset's own parameters: `check_dataset(bars, count=50)`. A parameter
+            called `checks` can only be given at the prompt: `zoo plugins check NAME --set checks=…`.
 
     Raises:
-        CheckFailed: with every check that failed, what was expected, what came, and a line that
+        CheckFailed: with each failed check: what was expected, what was found, and a command that
             reproduces it.
     """
     __tracebackhide__ = True
-    check_all(Data(function, parameters), checks)
+    check_all(DatasetSubject(function, parameters), checks)
 
 
 SUITE.check()(signature)
@@ -112,143 +117,139 @@ SUITE.check("signature")(docstring)
 
 
 @SUITE.check("signature")
-def loads(data: Data) -> None:
-    """It loads."""
+def loads(data: DatasetSubject) -> None:
+    """Check that it loads."""
     try:
         _ = data.dataset
     except (Exception, SystemExit) as error:
-        raise data.found(f"expected a zoo.Dataset, but it raised {told(error)}", error) from error
+        raise data.violation(f"expected a zoo.Dataset, but it raised {error_text(error)}", error) from error
 
 
 @SUITE.check("loads")
-def contract(data: Data) -> str:
-    """A zoo.Dataset of `uint8` images of one size, and integer labels that have a class name."""
+def contract(data: DatasetSubject) -> str:
+    """Check the images and labels: `uint8` images of one size, integer labels that have a class name."""
     from zoo.data.contract import check_contract
 
     try:
         check_contract(data.dataset)
     except DataError as error:
-        raise data.found(str(error), error) from error
+        raise data.violation(str(error), error) from error
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in data.splits)
     return f"{sizes} of {'×'.join(map(str, data.dataset.train.images.shape[1:]))}"
 
 
 @SUITE.check("contract")
-def classes(data: Data) -> None:
-    """Every split has images of every class."""
+def classes(data: DatasetSubject) -> None:
+    """Check that every split has images of every class."""
     import numpy as np
 
     names = data.dataset.class_names
-    for split, of in data.splits:
-        counts = np.bincount(np.asarray(of.labels), minlength=len(names))
+    for split, content in data.splits:
+        counts = np.bincount(np.asarray(content.labels), minlength=len(names))
         missing = [f"'{name}'" for name, count in zip(names, counts, strict=True) if not count]
         if missing:
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise data.found(
-                f"expected every class in {split}, but it has no image of {', '.join(missing[:5])}{more}"
-            )
+            more = f" and {len(missing) - _MAX_NAMES} more" if len(missing) > _MAX_NAMES else ""
+            listed = ", ".join(missing[:_MAX_NAMES]) + more
+            text = f"expected images of every class in each split, but the {split} split has none of {listed}"
+            raise data.violation(f"{text}; split the images by class, or remove the class name")
 
 
 @SUITE.check("contract")
-def separate_splits(data: Data) -> str:
-    """No image is in two splits, byte for byte."""
-    seen: dict[bytes, str] = {}
+def separate_splits(data: DatasetSubject) -> str:
+    """Check that no image is in two splits, byte for byte."""
+    seen: dict[bytes, tuple[str, int]] = {}  # digest of an image -> its split and position
     for name, split in data.splits:
-        here: dict[bytes, str] = {}
-        shared: list[tuple[str, str]] = []
-        for number, image in enumerate(split.images):
-            digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-            here.setdefault(digest, f"{name}[{number}]")
-            if digest in seen:
-                shared.append((f"{name}[{number}]", seen[digest]))
+        digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in split.images]
+        shared = [(number, *seen[digest]) for number, digest in enumerate(digests) if digest in seen]
         if shared:
-            one, other = shared[0]
-            raise data.found(
-                f"expected no image in two splits, but of the {len(split):,} images in {name} "
-                f"{len(shared):,} are in another too, such as {one}, which is {other}"
+            number, other, position = shared[0]
+            raise data.violation(
+                f"expected no image in two splits, but {len(shared):,} of the {len(split):,} {name} images are "
+                f"also in {other}, such as {name}[{number}], which is {other}[{position}]; remove them there"
             )
-        seen |= here
+        seen |= {digest: (name, number) for number, digest in enumerate(digests)}
     return f"{len(seen):,} different images"
 
 
 @SUITE.check("contract")
-def repeatable(data: Data) -> None:
-    """The same call gives the same arrays, byte for byte."""
+def repeatable(data: DatasetSubject) -> None:
+    """Check that the same call gives the same arrays, byte for byte."""
     import numpy as np
 
     from zoo.data.store import digest_of
 
     first = data.digest  # before the second load, which may change the same arrays
     random.seed()
-    np.random.seed()  # so that whoever draws without a seed of their own draws something else
+    np.random.seed()  # so that a dataset that draws without a seed draws something else
     again = data.function(**data.parameters)
     if digest_of(data.dataset) != first:
-        raise data.found("expected a second call to leave the first one's arrays alone, but it changed them")
+        text = "expected a second call to leave the first one's arrays alone, but it changed them; copy them"
+        raise data.violation(text)
     if digest_of(again) != first:
-        raise data.found(f"expected the same arrays from the same call, but {_difference(data, again)}")
+        raise data.violation(
+            f"expected the same arrays from the same call, but {_difference(data, again)}; "
+            "draw with numpy.random.default_rng(0)"
+        )
 
 
 @SUITE.check("repeatable")
-def digest(data: Data) -> str:
-    """Another process gets the same arrays too, so that a study can be gone on with."""
-    loaded, told_there = data.child[1]
-    if not loaded:
-        raise data.found(f"expected it to load in another process, but there it raised {told_there}")
-    if told_there != data.digest:
-        raise data.found(
-            f"expected the digest {data.digest[:12]} in another process too, but got {told_there[:12]}"
-        )
+def digest(data: DatasetSubject) -> str:
+    """Check that another process gets the same arrays, so that a study can be resumed."""
+    is_loaded, answer = data.loads_elsewhere[1]
+    if not is_loaded:
+        raise data.violation(f"expected it to load in another process, but there it raised {answer}")
+    if answer != data.digest:
+        text = f"expected the digest {data.digest[:12]} in another process too, got {answer[:12]}"
+        raise data.violation(f"{text}; sort lists of files, and do not iterate over sets")
     return data.digest[:12]
 
 
 @SUITE.check("digest")
-def offline(data: Data) -> None:
-    """Once loaded, it loads again without a network."""
-    loaded, told_there = data.child[0]
-    if not loaded:
-        raise data.found(
-            f"expected the second load to need no network, but without one it raised {told_there}"
-        )
-    if told_there != data.digest:
-        raise data.found("expected the same arrays without a network, but they differ")
+def offline(data: DatasetSubject) -> None:
+    """Check that it loads without a network, once it was loaded."""
+    is_loaded, answer = data.loads_elsewhere[0]
+    if not is_loaded:
+        text = f"expected the second load to need no network, but without one it raised {answer}"
+        raise data.violation(f"{text}; keep what was downloaded in a file")
+    if answer != data.digest:
+        raise data.violation("expected the same arrays without a network, but they differ")
 
 
 @SUITE.check("repeatable")
-def cache(data: Data) -> None:
-    """zoo's cache keeps it byte for byte; a second study finds it there and writes nothing."""
+def cache(data: DatasetSubject) -> None:
+    """Check that zoo's cache keeps it byte for byte, and that a second study finds it there."""
     from zoo.data.prepare import prepare
     from zoo.data.store import digest_of, open_dataset
 
-    entry = Component(
-        "dataset", data.name, data.function, data.space, inspect.getdoc(data.function) or "", "its plugin", ""
-    )
+    description = inspect.getdoc(data.function) or ""
+    facts = (data.name, data.function, data.space, description, "its plugin", "")
+    component = Component("dataset", *facts)
     with TemporaryDirectory() as folder:
-        cached = Path(folder)
+        cache_dir = Path(folder)
         try:
-            first = prepare(entry, data.parameters, {"fraction": 0.1, "seed": 0}, cached)
-            before = _written(cached)
-            second = prepare(entry, data.parameters, {"fraction": 0.1, "seed": 0}, cached)
-            kept = digest_of(open_dataset(cached, first.digest))
+            first = prepare(component, data.parameters, _VALIDATION, cache_dir)
+            before = _modification_times(cache_dir)
+            second = prepare(component, data.parameters, _VALIDATION, cache_dir)
+            kept = digest_of(open_dataset(cache_dir, first.digest))
         except ZooError as error:
-            raise data.found(f"expected zoo to prepare it for a study, but: {error}", error) from error
+            raise data.violation(f"expected zoo to prepare it for a study, but: {error}", error) from error
         if {first.digest, second.digest, kept} != {data.digest}:
-            raise data.found("expected the same arrays from zoo's cache, but they differ")
-        if _written(cached) != before:
-            raise data.found("expected the second study to find it in zoo's cache, but it was written again")
+            raise data.violation("expected the same arrays from zoo's cache, but they differ")
+        if _modification_times(cache_dir) != before:
+            raise data.violation("expected the second study to find it in zoo's cache, but it was rewritten")
 
 
-def _written(folder: Path) -> dict[str, int]:
-    """When each file was last written."""
+def _modification_times(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.np[yz]")}
 
 
-def _difference(data: Data, other: Any) -> str:
-    """Where two loads differ."""
+def _difference(data: DatasetSubject, other: Any) -> str:
+    """Return what differs between two loads."""
     import numpy as np
 
     for name, split in data.splits:
         twin = getattr(other, name, None)
-        for what in ("images", "labels"):
-            if twin is None or not np.array_equal(getattr(split, what), getattr(twin, what)):
-                return f"the {what} of {name} differ"
-    return "the names of the classes differ"
+        for array in ("images", "labels"):
+            if twin is None or not np.array_equal(getattr(split, array), getattr(twin, array)):
+                return f"the {array} of {name} differ"
+    return "the class names differ"

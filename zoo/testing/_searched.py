@@ -1,0 +1,351 @@
+"""Subjects with a search space: architectures and augmentation policies, tried at points of their space."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from zoo.errors import InvalidParameters, SpaceError, ZooError, did_you_mean
+from zoo.global_state import Change, changes_undone, random_states
+from zoo.space import Space
+from zoo.testing import _points
+from zoo.testing._failures import Violation, counted_of, error_text
+from zoo.testing._points import Point
+from zoo.testing.kit import Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+Shape = tuple[int, int, int]  # (height, width, channels)
+Item = TypeVar("Item")
+
+BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Options of `check_architecture` and `check_augmentation`; docs/testing.md explains them."""
+
+    input_shapes: Sequence[Shape] = ((28, 28, 1), (33, 27, 3))
+    input_shape: Shape | None = None
+    space: Mapping[str, Any] = field(default_factory=dict)
+    points: Sequence[Mapping[str, Any]] | None = None
+    samples: int = 20
+    seconds: float = 15.0
+    seed: int = 0
+
+    @property
+    def shapes(self) -> list[Shape]:
+        return list(self.input_shapes) if self.input_shape is None else [self.input_shape]
+
+
+@dataclass(frozen=True)
+class SamplePoint:
+    """The arguments of one call, and the shape of the images for what it returns."""
+
+    parameters: Point
+    shape: Shape
+    num_classes: int
+
+    @property
+    def key(self) -> str:
+        return repr((self.shape, self.num_classes, self.parameters))
+
+
+@dataclass
+class Observation:
+    """What was observed at one point; the network or the layers themselves are not kept."""
+
+    point: SamplePoint
+    impossible: InvalidParameters | None = None
+    is_built: bool = False  # the function returned a network or layers
+    problem: str = ""  # what is wrong with the call; once built, with the use of what it returned
+    cause: BaseException | None = None
+    changes: list[Change] = field(default_factory=list)
+    random_states: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_usable(self) -> bool:
+        return self.is_built and not self.problem
+
+
+class SearchedSubject(Subject):
+    """A function that is tried at its defaults, at the corners of its space, and at random points."""
+
+    product: ClassVar[str]  # what the function returns, for messages
+    options_class: ClassVar[type[SearchOptions]]
+    observation_class: ClassVar[type[Observation]]
+
+    def __init__(self, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+        super().__init__(function, given)
+        for name in given:
+            if name not in self.option_names():
+                hint = did_you_mean(name, self.option_names())
+                raise ZooError(f"check_{self.suite.kind}: there is no option '{name}'. {hint}")
+        self.options: Any = self.options_class(**given)
+        self._observations: dict[str, Any] = {}
+        self._sampling_s = 0.0
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        return [one.name for one in fields(cls.options_class)]
+
+    def validate(self) -> None:
+        _check_shapes(self.options.shapes)
+        try:
+            _ = self.space
+        except SpaceError:
+            return  # the check `signature` reports it
+        prefix = f"{self.name}: "
+        try:
+            space = self.searched_space
+            prefix += "points: "
+            for point in self.options.points or ():
+                space.check(point)
+        except SpaceError as error:
+            raise ZooError(f"{prefix}{error}") from error
+
+    # --- points
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.options.shapes[0])
+
+    @cached_property
+    def searched_space(self) -> Space:
+        return _points.opened(self.space, self.options.space)
+
+    @cached_property
+    def defaults(self) -> Point:
+        return self.searched_space.defaults()
+
+    @cached_property
+    def corners(self) -> list[Point]:
+        """The points that are always tried, besides the defaults."""
+        if self.options.points is not None:
+            return [self.searched_space.check(point) for point in self.options.points]
+        space = self.searched_space
+        return _points.unique([*_points.far_corners(space), *_points.single_ends(space)])
+
+    @cached_property
+    def sampled(self) -> list[Point]:
+        """Random points, tried while there is time."""
+        if self.options.points is not None:
+            return []
+        known = {repr(point) for point in (self.defaults, *self.corners)}
+        points = _points.sampled(self.searched_space, self.options.samples, self.options.seed)
+        return [point for point in _points.unique(points) if repr(point) not in known]
+
+    @cached_property
+    def structures(self) -> list[Point]:
+        """A few points that differ as much as possible: the far corners, and each option of each choice."""
+        if self.options.points is not None:
+            return self.corners
+        space = self.searched_space
+        ends = _points.single_ends(space, choices_only=True)
+        return _points.unique([*_points.far_corners(space), *ends])
+
+    def point(
+        self, parameters: Point | None = None, *, shape: Shape | None = None, num_classes: int = 0
+    ) -> SamplePoint:
+        """Return a point; defaults, the first input shape and the usual number of classes if not given."""
+        return SamplePoint(
+            self.defaults if parameters is None else parameters,
+            tuple(shape or self.shape),  # type: ignore[arg-type]
+            num_classes or getattr(self.options, "num_classes", 0),
+        )
+
+    def other_shapes(self) -> list[SamplePoint]:
+        return [self.point(shape=shape) for shape in self.options.shapes[1:]]
+
+    def usable_structures(self, *, all_shapes: bool = False) -> list[SamplePoint]:
+        """Return the defaults and the structures, without those that are impossible."""
+        shapes = self.other_shapes() if all_shapes else []
+        points = [self.point(), *shapes, *map(self.point, self.structures)]
+        return [point for point in points if self.observe(point).is_usable]
+
+    def within_time(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the first item, and further ones while there is time."""
+        start = time.monotonic()
+        for position, item in enumerate(items):
+            if position and time.monotonic() - start > self.options.seconds:
+                return
+            yield item
+
+    # --- observations
+
+    def call(self, point: SamplePoint) -> Any:
+        """Call the function.
+
+        Raises:
+            Violation: it returned something of another type.
+        """
+        raise NotImplementedError
+
+    def use(self, product: Any, observation: Any) -> None:
+        """Apply what the function returned to images, and note the outcome in `observation`."""
+        raise NotImplementedError
+
+    def may_build(self, observation: Any) -> bool:
+        """Return False for a point that must not be built."""
+        return True
+
+    def images(self, shape: Shape | None = None, count: int = BATCH_SIZE) -> Array:
+        """Return images `(count, height, width, channels)`, float32 in `[0, 1]`, the same at each call."""
+        import numpy as np
+
+        generator = np.random.default_rng(self.options.seed)
+        return generator.random((count, *(shape or self.shape)), dtype="float32")
+
+    def build(self, point: SamplePoint, seed: int) -> Any:
+        """Return the network or layers of a point that is known to be usable."""
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        with changes_undone():
+            return self.call(point)
+
+    def observe(self, point: SamplePoint) -> Any:
+        """Return the observation at a point, which is made once."""
+        if point.key not in self._observations:
+            # Each call has another seed, so that equal random states reveal a function that sets the seed.
+            self._observations[point.key] = self._observe(point)
+        return self._observations[point.key]
+
+    def observe_space(self) -> Iterator[Any]:
+        """Yield observations at the corners, then at random points while there is time."""
+        for parameters in self.corners:
+            yield self.observe(self.point(parameters))
+        for parameters in self.sampled:
+            point = self.point(parameters)
+            if point.key not in self._observations:
+                if self._sampling_s > self.options.seconds:
+                    return
+                start = time.monotonic()
+                self.observe(point)
+                self._sampling_s += time.monotonic() - start
+            yield self.observe(point)
+
+    def observe_all(self) -> Iterator[Any]:
+        """Yield observations at the defaults, in the space, and for the other input shapes."""
+        yield self.observe(self.point())
+        yield from self.observe_space()
+        yield from map(self.observe, self.other_shapes())
+
+    def _observe(self, point: SamplePoint) -> Any:
+        import keras
+
+        observation = self.observation_class(point)
+        if not self.may_build(observation):
+            return observation
+        keras.utils.set_random_seed(self.options.seed + len(self._observations))
+        with changes_undone() as changes:
+            self._call_and_use(observation)
+            observation.random_states = random_states()
+        if changes:
+            # The first import of a package may change global state, and a plugin has to import inside its
+            # function. Such a change does not come again.
+            with changes_undone() as observation.changes:
+                self._call_and_use(self.observation_class(point))
+        return observation
+
+    def _call_and_use(self, observation: Observation) -> None:
+        expected = f"{self.product} or InvalidParameters"
+        try:
+            product = self.call(observation.point)
+            observation.is_built = True
+            expected = f"{self.product} for images of {observation.point.shape}"
+            self.use(product, observation)
+        except InvalidParameters as error:
+            observation.impossible, observation.is_built = error, False
+        except Violation as violation:
+            observation.problem = str(violation)
+        except (Exception, SystemExit) as error:
+            observation.problem = f"expected {expected}, but it raised {error_text(error)}"
+            observation.cause = error
+
+    # --- failures
+
+    def call_text(self, point: SamplePoint) -> str:
+        raise NotImplementedError
+
+    def violation(self, point: SamplePoint, text: str, cause: BaseException | None = None) -> Violation:
+        """Return the failure of a check at one point."""
+        short = _points.without_defaults(self.searched_space, point.parameters)
+        options: dict[str, Any] = {"points": [short] if short else []}
+        if point.shape in map(tuple, self.options.shapes[1:]):
+            options["input_shapes"] = [self.shape, point.shape]
+        return Violation(text, self.call_text(point), options, cause)
+
+    def require(
+        self, is_met: bool, point: SamplePoint, text: str, cause: BaseException | None = None
+    ) -> None:
+        """Raise the Violation of a condition that is not met."""
+        if not is_met:
+            raise self.violation(point, text, cause)
+
+    def require_sound(self, observation: Observation) -> None:
+        """Raise Violation if the call went wrong, or the use of what it returned."""
+        self.require(not observation.problem, observation.point, observation.problem, observation.cause)
+
+    def require_possible(self, observation: Observation, expected: str, hint: str) -> None:
+        """Raise Violation if the function raised InvalidParameters."""
+        error = observation.impossible
+        self.require(error is None, observation.point, f"expected {expected}, but: {error} ({hint})", error)
+
+    @contextmanager
+    def no_exception(self, point: SamplePoint, expected: str) -> Iterator[None]:
+        """Turn an exception in the block into the Violation of what was expected."""
+        try:
+            yield
+        except Exception as error:
+            text = f"expected {expected}, but it raised {error_text(error)}"
+            raise self.violation(point, text, error) from error
+
+
+# --- checks of both kinds
+
+
+def search_space(subject: SearchedSubject) -> str:
+    """Check that each point of the space works, or raises InvalidParameters."""
+    tried = impossible = 0
+    for observation in subject.observe_space():
+        subject.require_sound(observation)
+        tried += 1
+        impossible += observation.impossible is not None
+    text = counted_of(tried, len(subject.corners) + len(subject.sampled), "point")
+    return f"{text}; {impossible} of them impossible" if impossible else text
+
+
+def global_state(subject: SearchedSubject) -> None:
+    """Check that a call changes no global state: seeds, environment, settings of Keras, warnings, folder."""
+    expected = "expected global state unchanged, but"
+    first_with: dict[tuple[str, str], Observation] = {}
+    for observation in [*subject.observe_all(), subject._observe(subject.point())]:
+        for change in observation.changes:
+            subject.require(False, observation.point, f"{expected} {change}")
+        for stream, state in observation.random_states.items():
+            # Each observation started from another seed, so equal states mean that the function set one.
+            first = first_with.setdefault((stream, state), observation)
+            text = f"{expected} the seed of {stream} was set; use a generator of its own instead"
+            subject.require(first is observation, first.point, text)
+
+
+def _check_shapes(shapes: Any) -> None:
+    if not shapes or not all(_is_shape(shape) for shape in shapes):
+        expected = "expected a list of (height, width, channels), such as [(32, 32, 3)]"
+        raise ZooError(f"input_shapes: {expected}, got {shapes!r}.")
+
+
+def _is_shape(shape: Any) -> bool:
+    return (
+        isinstance(shape, list | tuple)
+        and len(shape) == 3
+        and all(isinstance(side, int) and side > 0 for side in shape)
+    )

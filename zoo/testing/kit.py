@@ -1,0 +1,205 @@
+"""Checks: how they are declared, run and reported.
+
+A suite holds the checks of one kind: small functions that take a subject, return a few words on what they
+tried, and raise `Violation` or `Skipped`. A subject is one function under test with everything that its
+checks share, so that a network is built once, however many checks look at it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from zoo.errors import PluginError, ZooError, did_you_mean
+from zoo.global_state import random_states_restored
+from zoo.registry import KINDS, component_space
+from zoo.space import Space, read_space
+from zoo.testing._failures import CheckFailed, Skipped, Violation, counted, error_text
+from zoo.testing._origin import Origin, VariantOrigin, command, origin_of
+
+Function = TypeVar("Function", bound=Callable[[Any], str | None])
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule of the contract; `needs` names the checks that must pass first."""
+
+    name: str
+    run: Callable[[Any], str | None]
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of one check.
+
+    Args:
+        state: `passed`, `failed` or `skipped`.
+        text: what was tried; or what is wrong, with the line that reproduces it; or why it was skipped.
+        cause: the exception that the plugin raised, if that is what is wrong.
+    """
+
+    check: str
+    state: str
+    text: str = ""
+    cause: BaseException | None = None
+
+
+class Suite:
+    """The checks of one kind, in the order in which they run."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.checks: dict[str, Check] = {}
+
+    def check(self, *needs: str) -> Callable[[Function], Function]:
+        """Declare a check, which has the name of the decorated function."""
+
+        def declare(function: Function) -> Function:
+            self.checks[function.__name__] = Check(function.__name__, function, needs)
+            return function
+
+        return declare
+
+    def select(self, names: Sequence[str] | None) -> list[str]:
+        """Return `names` in the order of the suite; all names if None.
+
+        Raises:
+            ZooError: there is no such check.
+        """
+        if isinstance(names, str):
+            raise ZooError(f"checks: expected a list of names, such as [{names!r}], got {names!r}.")
+        for name in names or ():
+            if name not in self.checks:
+                hint = did_you_mean(name, self.checks)
+                article = "an" if self.kind[0] in "aeiou" else "a"
+                raise ZooError(f"There is no check '{name}' for {article} {self.kind}. {hint}")
+        return [name for name in self.checks if names is None or name in names]
+
+
+class Subject:
+    """A function under test. `given` are the options of its check, as the user wrote them."""
+
+    suite: ClassVar[Suite]
+
+    def __init__(self, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+        self.function = function
+        self.name = str(getattr(function, "__name__", repr(function)))
+        self.origin = origin_of(function)
+        self.given = dict(given)
+        self._results: dict[str, Result] = {}
+
+    @property
+    def space(self) -> Space:
+        """The search space in the function's signature."""
+        return read_space(self.function, positional=KINDS[self.suite.kind])
+
+    def validate(self) -> None:
+        """Raise ZooError if the options do not fit the function. Called before the first check."""
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Start in the background what the checks `names` need."""
+
+    def result(self, name: str) -> Result:
+        """Return the result of a check, which runs once."""
+        if name not in self._results:
+            self._results[name] = self._run(self.suite.checks[name])
+        return self._results[name]
+
+    def results(self, names: Sequence[str]) -> Iterator[Result]:
+        """Yield the results of the checks `names`, and of those that they need and that failed."""
+        self.prepare(names)
+        for name in names:
+            yield self.result(name)
+        for name, result in self._results.items():
+            if name not in names and result.state == "failed":
+                yield result
+
+    def importable_origin(self) -> Origin | VariantOrigin:
+        """Return where another process finds the function.
+
+        Raises:
+            Skipped: the function is no name in a module.
+        """
+        if self.origin is None:
+            raise Skipped(f"another process cannot import {self.name}, which is no name in a module")
+        return self.origin
+
+    def _run(self, check: Check) -> Result:
+        for name in check.needs:
+            needed = self.result(name)
+            if needed.state != "passed":
+                reason = f"'{name}' failed" if needed.state == "failed" else needed.text
+                return Result(check.name, "skipped", reason)
+        try:
+            with random_states_restored(), warnings.catch_warnings():
+                # pytest may turn warnings of Keras and NumPy into errors. Because of its message pattern this
+                # filter differs from that of a plugin that silences all warnings, which is then noticed.
+                warnings.filterwarnings("ignore", message=".*")
+                return Result(check.name, "passed", check.run(self) or "")
+        except Skipped as reason:
+            return Result(check.name, "skipped", str(reason))
+        except Violation as violation:
+            return self._failed(check, violation)
+        except (Exception, SystemExit) as error:
+            text = f"expected no exception, but it raised {error_text(error)}"
+            return self._failed(check, Violation(text, cause=error))
+
+    def _failed(self, check: Check, violation: Violation) -> Result:
+        call = violation.call or self.name
+        line = self._reproducing_line(check.name, violation.options)
+        text = f"{call}: {check.name}: {violation}\n  reproduce: {line}"
+        return Result(check.name, "failed", text, violation.__cause__)
+
+    def _reproducing_line(self, check: str, options: Mapping[str, Any]) -> str:
+        """Return a command that runs `check` again, only at the place where it failed."""
+        caller = f"check_{self.suite.kind}"
+        imports, arguments = [f"from zoo.testing import {caller}"], ""
+        for name, value in {"checks": [check], **self.given, **options}.items():
+            origin = origin_of(value) if callable(value) else None
+            imports += origin.imports if origin else []
+            arguments += f", {name}={origin.expression if origin else repr(value)}"
+        if self.origin is None:
+            return f"{caller}({self.name}{arguments}), where {self.name} is defined"
+        return command(self.origin, f"{caller}({self.origin.expression}{arguments})", imports)
+
+
+def check_all(subject: Subject, names: Sequence[str] | None) -> None:
+    """Run the checks `names` (all if None), and all that they need.
+
+    Raises:
+        CheckFailed: with every failure.
+    """
+    __tracebackhide__ = True  # pytest shows the author's own line
+    selected = subject.suite.select(names)
+    subject.validate()
+    failures = [result for result in subject.results(selected) if result.state == "failed"]
+    if failures:
+        text = "\n".join(result.text for result in failures)
+        raise CheckFailed(text, [result.check for result in failures]) from failures[0].cause
+
+
+def signature(subject: Subject) -> str:
+    """Check that the function can be registered: its name, and the names, annotations and defaults of it."""
+    try:
+        space = component_space(subject.suite.kind, subject.function)
+    except PluginError as error:
+        reason = str(error).removeprefix(f"{subject.name}: ").rstrip(".")
+        text = (
+            reason
+            if reason.startswith("expected")
+            else f"expected a signature that zoo can read, but {reason}"
+        )
+        raise Violation(text) from error
+    return counted(len(space), "parameter")
+
+
+def docstring(subject: Subject) -> str:
+    """Check that the docstring has a first line, which `zoo list` shows."""
+    first = (inspect.getdoc(subject.function) or "").partition("\n")[0].strip()
+    if not first:
+        raise Violation("expected a docstring, whose first line `zoo list` shows, but there is none")
+    return first
