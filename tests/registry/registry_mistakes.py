@@ -86,18 +86,18 @@ FROM_HOOKS = {
     ),
     "a_class": (
         hook("class net: ..."),
-        ": register_architectures registered the class net; expected a named function, "
-        "whose name becomes the registered name.",
+        ": register_architectures: expected a named function, whose name is the registered name, got the "
+        "class net.",
     ),
     "a_lambda": (
         hook("net = lambda input_shape, num_classes: None"),
-        ": register_architectures registered a lambda; expected a named function, "
-        "whose name becomes the registered name.",
+        ": register_architectures: expected a named function, whose name is the registered name, got a "
+        "lambda.",
     ),
     "a_partial": (
         hook("import functools; net = functools.partial(print)"),
-        ": register_architectures registered functools.partial(<built-in function print>); expected a named "
-        "function, whose name becomes the registered name.",
+        ": register_architectures: expected a named function, whose name is the registered name, got "
+        "functools.partial(<built-in function print>).",
     ),
     "twice": (
         hook("def net(input_shape, num_classes): ...").replace("(net)\n", "(net); register(net)\n"),
@@ -105,13 +105,13 @@ FROM_HOOKS = {
     ),
     "illegal_name": (
         hook("def net(input_shape, num_classes): ...\nnet = variant(net, 'res-net 50', 'Deep.')"),
-        ": register_architectures registered a function named 'res-net 50'; expected a name of letters "
-        "without accents, digits and _, with no digit first. Rename the function.",
+        ": register_architectures: expected a name of letters without accents, digits and _, with no digit "
+        "first, got 'res-net 50'; rename the function.",
     ),
     "accented_name": (
         hook("def réseau(input_shape, num_classes): ...", name="réseau"),
-        ": register_architectures registered a function named 'réseau'; expected a name of letters "
-        "without accents, digits and _, with no digit first. Rename the function.",
+        ": register_architectures: expected a name of letters without accents, digits and _, with no digit "
+        "first, got 'réseau'; rename the function.",
     ),
     "name_of_ours": (
         hook("def conv_net(input_shape, num_classes): ...", name="conv_net"),
@@ -197,8 +197,8 @@ FROM_SIGNATURES = {
     ),
     "named_name": (
         hook("def net(*, name: str): ...", "dataset"),
-        ": register_datasets: net: the parameter name 'name' is reserved: in a study it names the dataset. "
-        "Rename the parameter.",
+        ": register_datasets: net: parameter 'name': the name is reserved, because in a study it names the "
+        "dataset; rename the parameter.",
     ),
 }
 

@@ -244,13 +244,13 @@ def site(tmp_path, monkeypatch):
 def processes(monkeypatch):
     """Names of the plugins for which a process was started, in order."""
     started = []
-    start = _isolation._start
+    probe = _isolation._Probe
 
-    def counting(plugin, *others):
+    def counting(plugin, timeout):
         started.append(plugin.entry_point.name)
-        return start(plugin, *others)
+        return probe(plugin, timeout)
 
-    monkeypatch.setattr(_isolation, "_start", counting)
+    monkeypatch.setattr(_isolation, "_Probe", counting)
     return started
 
 

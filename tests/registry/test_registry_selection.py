@@ -117,7 +117,7 @@ def test_error_names_plugin_that_is_off(two, monkeypatch):
 
 def test_plugin_that_is_off_never_runs(two, monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "")
-    monkeypatch.setattr(_isolation, "_start", lambda *_: pytest.fail("a plugin was tried"))
+    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was tried"))
     Registry.load()
     assert "zoo_one" not in sys.modules
 
@@ -161,7 +161,7 @@ def test_fitting_requirement_loads(installed, requirement):
     ],
 )
 def test_unmet_requirement_leaves_out(installed, requirement, specifier, monkeypatch):
-    monkeypatch.setattr(_isolation, "_start", lambda *_: pytest.fail("a plugin was tried"))
+    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was tried"))
     installed("zoo-one", requires=["numpy>=1", requirement])
     assert Registry.load().problems == [
         f"Plugin 'one' of zoo-one 1.0 requires keras-zoo {specifier}, but this is {zoo.__version__}; "
@@ -174,7 +174,7 @@ def test_unmet_requirement_leaves_out(installed, requirement, specifier, monkeyp
 
 @pytest.fixture
 def untried(monkeypatch):
-    monkeypatch.setattr(_isolation, "_start", lambda *_: pytest.fail("a plugin was tried"))
+    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was tried"))
 
 
 def test_of_loads_only_the_given_plugins(two, untried):

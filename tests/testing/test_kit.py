@@ -349,7 +349,7 @@ class TestLeftAlone:
         ("function", "told"),
         [
             (broken_architectures.sets_numpys_seed, "the seed of NumPy's random numbers was set"),
-            (broken_architectures.changes_the_environment, "the environment variable OMP_NUM_THREADS changed from"),
+            (broken_architectures.changes_the_environment, "the environment variable OMP_NUM"),
             (broken_architectures.moves_to_another_folder, "the working folder changed from .* to '/'"),
             (broken_architectures.silences_warnings, "warnings.filters changed: .'ignore', None"),
             (broken_architectures.switches_to_half_precision, r"keras\.config\.dtype_policy\(\) changed"),

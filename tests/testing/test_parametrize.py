@@ -136,5 +136,5 @@ def test_a_kind_that_cannot_be_told():
 
 def test_without_pytest(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytest", None)
-    with pytest.raises(ZooError, match="parametrize_with_checks needs pytest, .* run `pip install pytest`"):
+    with pytest.raises(ZooError, match=r"parametrize_with_checks needs pytest, .* run `pip install pytest`"):
         parametrize_with_checks(small_net)

@@ -74,8 +74,8 @@ def component_space(kind: str, function: Any) -> Space:
         raise ContractError(str(error)) from None
     if RESERVED in space:
         raise ContractError(
-            f"{name}: expected another name than '{RESERVED}' for a parameter, but in a study it names the "
-            f"{kind}; rename the parameter."
+            f"{name}: parameter '{RESERVED}': the name is reserved, because in a study it names the {kind}; "
+            "rename the parameter."
         )
     return space
 

@@ -18,10 +18,9 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from zoo._version import __version__
 from zoo.errors import ZooError
@@ -34,7 +33,7 @@ _DEFAULT_TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 120.0  # for the process itself, on a busy machine
 
 _PROBE = (
-    "import json, sys; request = json.load(sys.stdin); sys.path[:] = request['path']; "
+    "import json, sys; request = json.loads(sys.argv[1]); sys.path[:] = request['path']; "
     "from zoo.registry._probe import probe; probe(request)"
 )
 
@@ -68,87 +67,84 @@ def _timeout() -> float:
     raise ZooError(f"{TIMEOUT}: expected a number of seconds above 0, got '{text}'")
 
 
-@dataclass
-class _Attempt:
-    """A process that loads a plugin. Its streams are files in `folder`.
+def _try_at_once(plugins: Sequence[Installed], timeout: float) -> Iterator[tuple[Installed, str]]:
+    """Load the plugins, each in a process, at the same time; yield each with its problem."""
+    with ExitStack() as stack:
+        probes = []
+        for plugin in plugins:
+            with suppress(OSError):  # no process can be started: the plugin is loaded without a try
+                probes.append((plugin, stack.enter_context(_Probe(plugin, timeout))))
+        for plugin, probe in probes:
+            problem, files = probe.result()
+            if files is not None:
+                _remember(plugin, files)
+            yield plugin, problem
+
+
+class _Probe:
+    """A process that loads a plugin, and the files of its output.
 
     Reading from pipes would wait for the processes that the plugin leaves running.
     """
 
-    plugin: Installed
-    process: subprocess.Popen[bytes]
-    folder: Path
+    def __init__(self, plugin: Installed, timeout: float) -> None:
+        self.plugin = plugin
+        self.timeout = timeout
 
-    def text(self, name: str) -> str:
-        return (self.folder / name).read_text(encoding="utf-8", errors="replace")
-
-
-def _try_at_once(plugins: Sequence[Installed], timeout: float) -> Iterator[tuple[Installed, str]]:
-    """Load the plugins, each in a process, at the same time; yield each with its problem."""
-    with ExitStack() as stack:
-        attempts = []
-        for plugin in plugins:
-            with suppress(OSError):  # no process can be started: the plugin is loaded without a try
-                attempts.append(_start(plugin, timeout, stack))
-        for attempt in attempts:
-            yield attempt.plugin, _result(attempt, timeout)
-
-
-def _start(plugin: Installed, timeout: float, stack: ExitStack) -> _Attempt:
-    point = plugin.entry_point
-    request = {
-        "path": [str(Path(folder).absolute()) for folder in sys.path],
-        "entry_point": [point.name, point.value, point.group],
-        "distribution": plugin.distribution,
-        "version": plugin.version,
-        "timeout": timeout,
-    }
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="zoo-plugin-")))
-    (folder / "request").write_text(json.dumps(request), encoding="utf-8")
-    with (
-        (folder / "request").open("rb") as stdin,
-        (folder / "result").open("wb") as stdout,
-        (folder / "traceback").open("wb") as stderr,
-    ):
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROBE],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
+    def __enter__(self) -> _Probe:
+        point = self.plugin.entry_point
+        request = {
+            "path": [str(Path(folder).absolute()) for folder in sys.path],
+            "entry_point": [point.name, point.value, point.group],
+            "distribution": self.plugin.distribution,
+            "version": self.plugin.version,
+            "timeout": self.timeout,
+        }
+        self.answer, self.traceback = TemporaryFile(), TemporaryFile()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROBE, json.dumps(request)],
+            stdin=subprocess.DEVNULL,
+            stdout=self.answer,
+            stderr=self.traceback,
             start_new_session=True,  # so that the processes it starts can be killed with it
         )
-    stack.callback(_kill, process)
-    return _Attempt(plugin, process, folder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.answer.close()
+        self.traceback.close()
+
+    def result(self) -> tuple[str, list[str] | None]:
+        """Wait for the end; return the problem ("" if none), and the plugin's files if it did no harm."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(self.timeout + _START_TIMEOUT_S)
+        started, *answer = _text(self.answer).splitlines() or [""]
+        if started != "started":
+            return "", None  # zoo's own part failed, so nothing is known against the plugin
+        if answer:
+            found = json.loads(answer[0])
+            return found["problem"], None if found["problem"] else found["files"]
+        return f"{self.plugin.plugin().title} {self._abrupt_end()}", None
+
+    def _abrupt_end(self) -> str:
+        from zoo.process import describe_exit  # multiprocessing takes 20 ms, and is seldom needed here
+
+        traceback = _text(self.traceback)
+        location = _location(traceback, self.plugin.package)
+        if self.process.returncode is None or traceback.startswith("Timeout"):
+            return (
+                f"took longer than {self.timeout:g} s to load{location}; do less when it is imported, or set "
+                f"{TIMEOUT} to more seconds."
+            )
+        return f"ended the process that loaded it: {describe_exit(self.process.returncode)}{location}."
 
 
-def _result(attempt: _Attempt, timeout: float) -> str:
-    """Wait for the end and return the problem; remember the plugin if there is none."""
-    plugin, title = attempt.plugin, attempt.plugin.plugin().title
-    with suppress(subprocess.TimeoutExpired):
-        attempt.process.wait(timeout + _START_TIMEOUT_S)
-    started, *answer = attempt.text("result").splitlines() or [""]
-    if started != "started":
-        return ""  # zoo's own part failed, so nothing is known against the plugin
-    if answer:
-        result = json.loads(answer[0])
-        if not result["problem"]:
-            _remember(plugin, result["files"])
-        return str(result["problem"])
-    traceback = attempt.text("traceback")
-    location = _location(traceback, plugin.package)
-    if attempt.process.returncode is None or traceback.startswith("Timeout"):
-        return (
-            f"{title} took longer than {timeout:g} s to load{location}; do less when it is imported, or set "
-            f"{TIMEOUT} to more seconds."
-        )
-    return f"{title} ended the process that loaded it: {_exit_text(attempt.process.returncode)}{location}."
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and those that the plugin started in it."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _location(traceback: str, package: str) -> str:
@@ -157,13 +153,6 @@ def _location(traceback: str, package: str) -> str:
         if (shown := path_in_package(path, package)) is not None:
             return f", at {shown}:{line}"
     return ""
-
-
-def _exit_text(status: int) -> str:
-    # Imported here: it takes 20 ms, and plugins seldom end the process.
-    from zoo.process import describe_exit
-
-    return describe_exit(status)
 
 
 def _is_known_good(plugin: Installed) -> bool:

@@ -1,8 +1,8 @@
 """The process in which a plugin is loaded for the first time and watched.
 
-It reads a request from stdin, and writes `started` and then the result as JSON to stdout. A plugin that ends
-the process leaves no result. A plugin that hangs is ended by faulthandler's own thread, which needs no lock
-of Python's. In both cases stderr has the traceback.
+It gets a request as its argument, and writes `started` and then the result as JSON to stdout. A plugin that
+ends the process leaves no result. A plugin that hangs is ended by faulthandler's own thread, which needs no
+lock of Python's. In both cases stderr has the traceback.
 """
 
 from __future__ import annotations

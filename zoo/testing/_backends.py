@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from zoo.process import spawn_worker
 from zoo.testing import _workers
 from zoo.testing._failures import Skipped
@@ -40,7 +42,6 @@ def outputs_under_others(
         Skipped: no other backend is installed, or another process cannot import the function.
     """
     import keras
-    import numpy as np
 
     others = other_backends()
     if not others:

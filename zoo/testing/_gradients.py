@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.testing._network import Network
-from zoo.testing._searched import BATCH_SIZE, SamplePoint
-
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from zoo.testing._searched import BATCH_SIZE, Array, SamplePoint
+from zoo.training.model import predict
 
 LEARNING_RATE = 0.05
 _STEPS = 3  # a weight behind one that starts at zero gets its gradient after the first step
@@ -19,15 +16,10 @@ _SEEDS = 3  # a few ReLUs may all be off by chance
 
 
 def labels_for(net: Network) -> Array:
-    import numpy as np
-
     return np.arange(BATCH_SIZE) % int(net.options.num_classes)
 
 
 def loss(network: Any, images: Array, labels: Array) -> float:
-    import numpy as np
-
-    from zoo.training.model import predict
 
     true_class = predict(network, images).astype("float64")[np.arange(len(labels)), labels]
     return float(-np.log(np.clip(true_class, 1e-300, 1)).mean())
@@ -48,10 +40,9 @@ def check_gradients(net: Network, point: SamplePoint) -> None:
     raise net.violation(point, text)
 
 
-def _unreached(net: Network, network: keras.Model, point: SamplePoint) -> dict[int, str]:
+def _unreached(net: Network, network: Any, point: SamplePoint) -> dict[int, str]:
     """Return number -> path of each trainable weight whose gradient is zero in every step."""
     import keras
-    import numpy as np
 
     unreached = {number: weight.path for number, weight in enumerate(network.trainable_weights)}
 

@@ -6,19 +6,17 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.errors import InvalidParameters
 from zoo.global_state import changes_undone
 from zoo.testing._failures import Violation, call_text
-from zoo.testing._searched import Observation, SamplePoint, SearchedSubject, SearchOptions, Shape
+from zoo.testing._searched import Array, Observation, SamplePoint, SearchedSubject, SearchOptions, Shape
 from zoo.testing.kit import Suite
-
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from zoo.training.model import count_parameters, predict
+from zoo.training.worker import fork_server
 
 SUITE = Suite("architecture")
 
@@ -61,8 +59,6 @@ class Network(SearchedSubject):
     observation_class = NetworkObservation
 
     def prepare(self, names: Sequence[str]) -> None:
-        from zoo.training.worker import fork_server
-
         if "saving" in names:  # its process forks from a server that imports Keras in the meantime
             fork_server().start()
 
@@ -103,7 +99,7 @@ class Network(SearchedSubject):
         else:
             observation.outputs = keras.ops.convert_to_numpy(outputs).astype("float32")
 
-    def build(self, point: SamplePoint, seed: int) -> keras.Model:
+    def build(self, point: SamplePoint, seed: int) -> Any:
         """Return the network of a usable point, with all its weights."""
         network = super().build(point, seed)
         network(self.images(point.shape, 1), training=False)  # a subclassed model has its weights only now
@@ -111,9 +107,6 @@ class Network(SearchedSubject):
 
     def outputs_with(self, path: Path) -> Array:
         """Return outputs at the defaults with the images and weights in a file from another backend."""
-        import numpy as np
-
-        from zoo.training.model import predict
 
         network = self.build(self.point(), self.options.seed)
         with np.load(path) as file:
@@ -141,8 +134,6 @@ class Network(SearchedSubject):
 
     def _count_weights(self, point: SamplePoint) -> int:
         """Return the number of weights without making them; 0 if there is no network, or no way to count."""
-        from zoo.training.model import count_parameters
-
         gc.freeze()  # otherwise Keras, which collects garbage afterwards, visits all of TensorFlow's objects
         with changes_undone():
             try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.errors import PluginError
 from zoo.testing._failures import Violation, call_text
 from zoo.testing._searched import (
     BATCH_SIZE,
+    Array,
     Observation,
     SamplePoint,
     SearchedSubject,
@@ -17,11 +20,7 @@ from zoo.testing._searched import (
     Shape,
 )
 from zoo.testing.kit import Suite
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from zoo.training.model import check_layers
 
 SUITE = Suite("augmentation")
 
@@ -62,8 +61,6 @@ class Policy(SearchedSubject):
         return images
 
     def call(self, point: SamplePoint) -> list[Any]:
-        from zoo.training.model import check_layers
-
         layers = self.function(**point.parameters)
         try:
             check_layers(layers)
@@ -108,7 +105,6 @@ def compile_layers(layers: Sequence[Any], shape: Shape) -> Callable[[Array], Arr
     if not layers:
         return lambda images: images
     import keras
-    import numpy as np
 
     class InTraining(keras.layers.Layer):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.errors import PluginError
 from zoo.testing import _workers
 from zoo.testing._failures import counted_of
 from zoo.testing._network import Network
-from zoo.testing._searched import SamplePoint
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from zoo.testing._searched import Array, SamplePoint
+from zoo.training.model import predict
+from zoo.training.worker import fork_server
 
 _TOLERANCE = 1e-3  # between probabilities that two processes or backends compute
 _DECLARE = "declare needs_plugin_to_load=True (--needs-plugin at the prompt)"
@@ -39,8 +38,6 @@ def check_saving(net: Network) -> str:
     Raises:
         Violation: a model cannot be saved or loaded, or is another one afterwards.
     """
-    from zoo.training.worker import fork_server
-
     points = net.usable_structures()
     saved: list[_SavedModel] = []
     plugin_module = str(net.function.__module__)
@@ -63,17 +60,13 @@ def check_saving(net: Network) -> str:
 
 def require_close(net: Network, point: SamplePoint, outputs: Array, expected: Array, where: str) -> None:
     """Raise Violation if outputs that were computed elsewhere differ."""
-    import numpy as np
-
     difference = float(np.abs(outputs - expected).max())
     text = f"expected the same outputs {where}, but they differ by up to {difference:.3g}"
     net.require(np.allclose(outputs, expected, atol=_TOLERANCE), point, text)
 
 
 def _save(net: Network, point: SamplePoint, path: Path) -> _SavedModel:
-    import numpy as np
 
-    from zoo.training.model import predict
     from zoo.training.saved import check_layers_registered
 
     network, images = net.build(point, net.options.seed), net.images(point.shape)

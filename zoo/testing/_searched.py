@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
 
 from zoo.errors import InvalidParameters, SpaceError, ZooError, did_you_mean
 from zoo.global_state import Change, changes_undone, random_states
@@ -17,11 +19,7 @@ from zoo.testing._failures import Violation, counted_of, error_text
 from zoo.testing._points import Point
 from zoo.testing.kit import Subject
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
-
+Array = np.ndarray[Any, Any]
 Shape = tuple[int, int, int]  # (height, width, channels)
 Item = TypeVar("Item")
 
@@ -198,8 +196,6 @@ class SearchedSubject(Subject):
 
     def images(self, shape: Shape | None = None, count: int = BATCH_SIZE) -> Array:
         """Return images `(count, height, width, channels)`, float32 in `[0, 1]`, the same at each call."""
-        import numpy as np
-
         generator = np.random.default_rng(self.options.seed)
         return generator.random((count, *(shape or self.shape)), dtype="float32")
 

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+
+from zoo.data.store import digest_of
 from zoo.process import WorkerProcess, enter_worker, exit_worker, wait_for_any
 from zoo.testing._failures import Violation, error_text, shortened
+from zoo.training.saved import cause_of
 
 _NO_LOG = Path(os.devnull)
 _ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
@@ -62,9 +66,6 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
     """
     enter_worker(_ON_CPU, _NO_LOG)
     import keras
-    import numpy as np
-
-    from zoo.training.saved import cause_of
 
     keras.saving.get_custom_objects().clear()
     answers: dict[str, Any] = {}
@@ -125,7 +126,6 @@ def run_checks(
 def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) -> None:
     """Load a dataset without a network, and once more with one if that fails; send two digests or errors."""
     enter_worker({}, _NO_LOG)
-    from zoo.data.store import digest_of
 
     def load() -> tuple[bool, str]:
         try:

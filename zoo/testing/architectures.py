@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.errors import PluginError
 from zoo.testing import _gradients, _saving
 from zoo.testing._backends import outputs_under_others
 from zoo.testing._failures import Skipped, counted, counted_of
 from zoo.testing._network import SUITE, Network, NetworkObservation
-from zoo.testing._searched import SamplePoint, global_state, search_space
+from zoo.testing._searched import Array, SamplePoint, global_state, search_space
 from zoo.testing.kit import check_all, docstring, signature
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from zoo.training.model import check_probabilities, predict
 
 _SHAPES_HINT = (
     "if it is not made for them, declare its sizes: input_shapes=[…]; at the prompt --shape 64x64x3"
@@ -119,8 +117,6 @@ def class_numbers(net: Network) -> str:
 @SUITE.check("output_shape")
 def probabilities(net: Network) -> None:
     """Check that the output is class probabilities: none below 0, and each row sums to 1."""
-    from zoo.training.model import check_probabilities
-
     for observation in net.observe_all():
         if observation.has_contract_shape:
             try:
@@ -148,8 +144,6 @@ def parameter_count(net: Network) -> str:
 @SUITE.check("defaults")
 def repeatable(net: Network) -> None:
     """Check that the same seed gives the same initial weights."""
-    import numpy as np
-
     expected = "expected the same initial weights from the same seed, but"
     point = net.point()
     first, second = (net.build(point, net.options.seed) for _ in range(2))
@@ -167,7 +161,6 @@ SUITE.check("defaults")(global_state)
 def training_step(net: Network) -> str:
     """Check that a training step, compiled as in a trial, changes the loss, and that the loss is finite."""
     import keras
-    import numpy as np
 
     point = net.point()
     network = net.build(point, net.options.seed)
@@ -208,8 +201,6 @@ def saving(net: Network) -> str:
 def backends(net: Network) -> str:
     """Check that it does the same under the other backends that are installed."""
     import keras
-
-    from zoo.training.model import predict
 
     point = net.point()
     network, images = net.build(point, net.options.seed), net.images()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.testing._backends import outputs_under_others
 from zoo.testing._failures import Skipped, counted, counted_of
 from zoo.testing._policy import SUITE, Policy, PolicyObservation, apply, compile_layers
-from zoo.testing._searched import SamplePoint, global_state, search_space
+from zoo.testing._searched import Array, SamplePoint, global_state, search_space
 from zoo.testing.kit import check_all, docstring, signature
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from zoo.training.model import assemble, check_shape
 
 _CALLS = 6
 _TOLERANCE = 1e-5  # the weights of an interpolation may sum to 1.0000001
@@ -105,8 +103,6 @@ def value_range(policy: Policy) -> None:
 @SUITE.check("applies")
 def inference(policy: Policy) -> None:
     """Check that images stay as they are outside training."""
-    import numpy as np
-
     text = "expected unchanged images with training=False, but they changed; return them as they are"
     for observation in _usable(policy):
         images = policy.images(observation.point.shape)
@@ -116,8 +112,6 @@ def inference(policy: Policy) -> None:
 @SUITE.check("applies")
 def repeatable(policy: Policy) -> None:
     """Check that the same seed gives the same images."""
-    import numpy as np
-
     first, second = (apply(policy.default_layers(), policy.images(), training=True) for _ in range(2))
     text = "expected the same images from the same seed, but they differ; use SeedGenerator() without a seed"
     policy.require(np.array_equal(first, second, equal_nan=True), policy.point(), text)
@@ -153,8 +147,6 @@ def random(policy: Policy) -> str:
 
     NumPy draws its random numbers only once, while Keras compiles a function.
     """
-    import numpy as np
-
     layers = policy.default_layers()
     if not layers:
         return "no layers, nothing to vary"
@@ -178,8 +170,6 @@ def independent(policy: Policy) -> None:
 
     Every image keeps its own label, so images must not be mixed.
     """
-    import numpy as np
-
     images = policy.images()
     others = images.copy()
     others[0] = 1 - others[0]
@@ -244,9 +234,6 @@ def _check_configuration(policy: Policy, point: SamplePoint, layer: Any) -> None
 
 def _check_training(policy: Policy, point: SamplePoint) -> None:
     import keras
-    import numpy as np
-
-    from zoo.training.model import assemble, check_shape
 
     labels = np.arange(len(policy.images())) % 2
     layers = policy.build(point, policy.options.seed)
@@ -261,7 +248,6 @@ def _check_training(policy: Policy, point: SamplePoint) -> None:
 
 def _probe_accuracies(policy: Policy) -> tuple[float, float, float]:
     """Return the probe's accuracy on plain images and on changed images, and that of guessing."""
-    import numpy as np
     from sklearn.ensemble import RandomForestClassifier
 
     dataset, seed = policy.options.probe(), policy.options.seed

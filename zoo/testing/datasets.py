@@ -12,6 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from zoo.data.contract import check_contract
+from zoo.data.prepare import prepare
+from zoo.data.store import digest_of, open_dataset
 from zoo.errors import DataError, SpaceError, ZooError
 from zoo.process import spawn_worker
 from zoo.registry import Component
@@ -67,8 +72,6 @@ class DatasetSubject(Subject):
     @cached_property
     def digest(self) -> str:
         """The digest of the first load."""
-        from zoo.data.store import digest_of
-
         return digest_of(self.dataset)
 
     @cached_property
@@ -128,8 +131,6 @@ def loads(data: DatasetSubject) -> None:
 @SUITE.check("loads")
 def contract(data: DatasetSubject) -> str:
     """Check the images and labels: `uint8` images of one size, integer labels that have a class name."""
-    from zoo.data.contract import check_contract
-
     try:
         check_contract(data.dataset)
     except DataError as error:
@@ -141,8 +142,6 @@ def contract(data: DatasetSubject) -> str:
 @SUITE.check("contract")
 def classes(data: DatasetSubject) -> None:
     """Check that every split has images of every class."""
-    import numpy as np
-
     names = data.dataset.class_names
     for split, content in data.splits:
         counts = np.bincount(np.asarray(content.labels), minlength=len(names))
@@ -164,8 +163,8 @@ def separate_splits(data: DatasetSubject) -> str:
         if shared:
             number, other, position = shared[0]
             raise data.violation(
-                f"expected no image in two splits, but {len(shared):,} of the {len(split):,} {name} images are "
-                f"also in {other}, such as {name}[{number}], which is {other}[{position}]; remove them there"
+                f"expected no image in two splits, but {len(shared):,} of the {len(split):,} {name} images "
+                f"are also in {other}, such as {name}[{number}], which is {other}[{position}]; remove them"
             )
         seen |= {digest: (name, number) for number, digest in enumerate(digests)}
     return f"{len(seen):,} different images"
@@ -174,10 +173,6 @@ def separate_splits(data: DatasetSubject) -> str:
 @SUITE.check("contract")
 def repeatable(data: DatasetSubject) -> None:
     """Check that the same call gives the same arrays, byte for byte."""
-    import numpy as np
-
-    from zoo.data.store import digest_of
-
     first = data.digest  # before the second load, which may change the same arrays
     random.seed()
     np.random.seed()  # so that a dataset that draws without a seed draws something else
@@ -218,9 +213,6 @@ def offline(data: DatasetSubject) -> None:
 @SUITE.check("repeatable")
 def cache(data: DatasetSubject) -> None:
     """Check that zoo's cache keeps it byte for byte, and that a second study finds it there."""
-    from zoo.data.prepare import prepare
-    from zoo.data.store import digest_of, open_dataset
-
     description = inspect.getdoc(data.function) or ""
     facts = (data.name, data.function, data.space, description, "its plugin", "")
     component = Component("dataset", *facts)
@@ -245,8 +237,6 @@ def _modification_times(folder: Path) -> dict[str, int]:
 
 def _difference(data: DatasetSubject, other: Any) -> str:
     """Return what differs between two loads."""
-    import numpy as np
-
     for name, split in data.splits:
         twin = getattr(other, name, None)
         for array in ("images", "labels"):

@@ -18,7 +18,7 @@ from zoo.global_state import random_states_restored
 from zoo.registry import KINDS, component_space
 from zoo.space import Space, read_space
 from zoo.testing._failures import CheckFailed, Skipped, Violation, counted, error_text
-from zoo.testing._origin import Origin, VariantOrigin, command, origin_of
+from zoo.testing._origin import Origin, command, origin_of
 
 Function = TypeVar("Function", bound=Callable[[Any], str | None])
 
@@ -118,7 +118,7 @@ class Subject:
             if name not in names and result.state == "failed":
                 yield result
 
-    def importable_origin(self) -> Origin | VariantOrigin:
+    def importable_origin(self) -> Origin:
         """Return where another process finds the function.
 
         Raises:
