@@ -89,7 +89,7 @@ def random_states_restored() -> Iterator[None]:
 
 
 class _Setting(NamedTuple):
-    name: str  # {} stands for the key, if the value is a dict
+    name: str  # with {} for the key, if the value is a dict
     get: Callable[[], Any]
     set: Callable[[Any], object]
 
@@ -106,12 +106,8 @@ def _set_environment(before: Mapping[str, str]) -> None:
     os.environ.update(before)
 
 
-def _set_sys_path(before: list[str]) -> None:
-    sys.path[:] = before
-
-
-def _set_warnings_filters(before: list[Any]) -> None:
-    warnings.filters[:] = before  # type: ignore[index]  # typed as a sequence, and is a list
+def _set_items(target: Any, items: list[Any]) -> None:
+    target[:] = items
 
 
 def _root_logger() -> list[Any]:
@@ -122,7 +118,7 @@ def _root_logger() -> list[Any]:
 def _set_root_logger(before: list[Any]) -> None:
     root = logging.getLogger()
     root.setLevel(before[0])
-    root.handlers[:] = before[1:]
+    _set_items(root.handlers, before[1:])
 
 
 def _signal_handlers() -> dict[str, Any]:
@@ -145,7 +141,7 @@ def _set_numpy_errors(before: dict[str, Any]) -> None:
 
 
 def _keras_settings() -> dict[str, Any]:
-    # Not imported here: the supervisor has no Keras, and whoever changes its settings has imported it.
+    # Not imported here: the supervisor has no Keras, and only code that imported it can change its settings.
     config = getattr(sys.modules.get("keras"), "config", None)
     values = {name: getattr(config, name)() for name in _KERAS_SETTINGS} if config else {}
     return {name: getattr(value, "name", value) for name, value in values.items()}
@@ -159,8 +155,10 @@ def _set_keras_settings(before: Mapping[str, Any]) -> None:
 _SETTINGS = (
     _Setting("the environment variable {}", lambda: dict(os.environ), _set_environment),
     _Setting("the working folder", lambda: str(Path.cwd()), os.chdir),
-    _Setting("sys.path", lambda: list(sys.path), _set_sys_path),
-    _Setting("warnings.filters", lambda: list(warnings.filters), _set_warnings_filters),
+    _Setting("sys.path", lambda: list(sys.path), lambda old: _set_items(sys.path, old)),
+    _Setting(
+        "warnings.filters", lambda: list(warnings.filters), lambda old: _set_items(warnings.filters, old)
+    ),
     _Setting("the root logger", _root_logger, _set_root_logger),
     _Setting("the handler of {}", _signal_handlers, _set_signal_handlers),
     _Setting("numpy.geterr()['{}']", _numpy_errors, _set_numpy_errors),

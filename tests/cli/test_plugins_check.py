@@ -103,8 +103,8 @@ def test_every_check_is_a_line_and_a_failure_shows_how_to_repeat_it(check):
     failed = next(number for number, line in enumerate(lines) if "failed" in cells(line))
     assert cells(lines[failed])[::2] == [
         "separate_splits",
-        "stripes(count=30): separate_splits: expected no image in two splits, but of the 10 images in test "
-        "1 are in another too, such as test[9], which is train[0]",
+        "stripes(count=30): separate_splits: expected no image in two splits, but 1 of the 10 test "
+        "images are also in train, such as test[9], which is train[0]; remove them",
     ]
     assert lines[failed + 1].endswith("check_dataset(stripes, checks=['separate_splits'])\"")
     assert lines[-1] == "10 checks: 9 passed, 1 failed"
@@ -141,7 +141,10 @@ def test_distribution_is_checked_as_json(check):
 def test_policy_is_checked_with_every_shape(check):
     run = check("only_grey", *["--check", "applies", "--shape", "9x7x1", "--shape", "5x4x3"])
     assert run.returncode == 1
-    assert "only_grey() for images of (5, 4, 3): applies: expected layers that take images of" in run.stdout
+    assert (
+        "only_grey() for images of (5, 4, 3): applies: expected a list of Keras layers that takes images of"
+        in run.stdout
+    )
 
 
 def test_classes_limits_the_numbers_of_classes(zoo_command):

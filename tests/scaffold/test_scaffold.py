@@ -1,4 +1,4 @@
-"""Writing a plugin to begin with."""
+"""Writing a plugin from the templates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture(scope="module")
 def registry():
-    """zoo's own plugins alone."""
+    """The built-in components only."""
     return Registry.load([])
 
 
@@ -43,9 +43,9 @@ def files_in(folder):
 
 
 @every_kind
-def test_what_is_written(write, in_tmp, kind):
-    told = write(kind=kind)
-    assert list(told) == [
+def test_written_files(write, in_tmp, kind):
+    written = write(kind=kind)
+    assert list(written) == [
         "pyproject.toml",
         "src/zoo_mynet/__init__.py",
         "tests/test_zoo_mynet.py",
@@ -54,9 +54,9 @@ def test_what_is_written(write, in_tmp, kind):
         ".github/workflows/test.yml",
         ".gitignore",
     ]
-    assert files_in(in_tmp) == {f"zoo-mynet/{file}" for file in told}
-    assert told["src/zoo_mynet/__init__.py"] == f"the plugin: write your {kind} here"
-    for file in told:
+    assert files_in(in_tmp) == {f"zoo-mynet/{file}" for file in written}
+    assert written["src/zoo_mynet/__init__.py"] == f"the plugin: write your {kind} here"
+    for file in written:
         text = (in_tmp / "zoo-mynet" / file).read_text(encoding="utf-8")
         assert text.endswith("\n")
         assert not re.search(r"\$\w", text), "a name was not filled in"
@@ -70,14 +70,14 @@ def test_what_is_written(write, in_tmp, kind):
         ("augmentation", "digits_mynet"),
     ],
 )
-def test_the_study_is_called_after_its_dataset(write, in_tmp, kind, study):
+def test_study_is_named_after_its_dataset(write, in_tmp, kind, study):
     write(kind=kind)
     text = (in_tmp / "zoo-mynet" / "README.md").read_text(encoding="utf-8")
     assert f"# studies/{study}.toml\n" in text
-    assert f"zoo tune --study {study}\n" in text
+    assert f"zoo tune {study}\n" in text
 
 
-def test_the_metadata(write, in_tmp):
+def test_pyproject_has_the_metadata(write, in_tmp):
     write(author='Ada "Countess" Löve\\lace', license="bsd-3-clause")
     project = tomllib.loads((in_tmp / "zoo-mynet" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "zoo-mynet"
@@ -93,23 +93,23 @@ def test_the_metadata(write, in_tmp):
     ("license", "begins"),
     [("apache-2.0", "Apache License"), ("mit", "MIT License"), ("bsd-3-clause", "BSD 3-Clause License")],
 )
-def test_every_license(write, in_tmp, license, begins):
+def test_license_file_has_the_license(write, in_tmp, license, begins):
     assert set(LICENSES) == {"apache-2.0", "mit", "bsd-3-clause"}
-    told = write(license=license, author="Ada Lovelace")
+    written = write(license=license, author="Ada Lovelace")
     text = (in_tmp / "zoo-mynet" / "LICENSE").read_text(encoding="utf-8")
     assert text.lstrip().startswith(begins)
-    assert told["LICENSE"] == LICENSES[license]
+    assert written["LICENSE"] == LICENSES[license]
     assert ("Ada Lovelace" in text) == (license != "apache-2.0")  # whose text names nobody
     assert (str(date.today().year) in text) == (license != "apache-2.0")
 
 
-def test_without_an_author_it_is_those_of_the_plugin(write, in_tmp):
+def test_missing_author_is_the_authors_of_the_plugin(write, in_tmp):
     write(license="mit")
     license = (in_tmp / "zoo-mynet" / "LICENSE").read_text(encoding="utf-8")
     assert f"Copyright (c) {date.today().year} The authors of zoo-mynet\n" in license
 
 
-def test_the_workflow_keeps_what_is_githubs(write, in_tmp):
+def test_workflow_keeps_githubs_own_names(write, in_tmp):
     write()
     text = (in_tmp / "zoo-mynet" / ".github/workflows/test.yml").read_text(encoding="utf-8")
     assert "python-version: ${{ matrix.python }}\n" in text
@@ -118,7 +118,7 @@ def test_the_workflow_keeps_what_is_githubs(write, in_tmp):
 
 @every_kind
 @pytest.mark.parametrize("name", ["zoo-x", "zoo-a-network-with-a-rather-long-name"])
-def test_what_is_written_passes_ruff(write, in_tmp, kind, name):
+def test_written_files_pass_ruff(write, in_tmp, kind, name):
     ruff = shutil.which("ruff")
     if ruff is None:
         pytest.skip("ruff is not installed; the extra `lint` has it")
@@ -133,8 +133,8 @@ def test_what_is_written_passes_ruff(write, in_tmp, kind, name):
 
 
 @every_kind
-def test_names_the_templates_use_are_refused(write, in_tmp, kind):
-    """Those bound in a module, and those of the arguments of the hook and of the test."""
+def test_names_in_templates_are_refused(write, in_tmp, kind):
+    """Names that the module and the test bind, and names of their arguments."""
     write(kind=kind)
     used = set()
     for file in ("src/zoo_mynet/__init__.py", "tests/test_zoo_mynet.py"):
@@ -144,17 +144,19 @@ def test_names_the_templates_use_are_refused(write, in_tmp, kind):
                 used |= {alias.asname or alias.name for alias in node.names}
             elif isinstance(node, ast.FunctionDef) and node.name != "mynet":
                 used |= {node.name, *(argument.arg for argument in node.args.args)}
-    can_be_asked_for = {name for name in used if name == name.lower()} - {"zoo_mynet"}
-    assert {"register", "hookimpl"} <= can_be_asked_for
-    for name in can_be_asked_for:
-        with pytest.raises(PluginError, match=rf"a function called '{name}', which cannot be, or means"):
+    candidates = {name for name in used if name == name.lower()} - {"zoo_mynet"}
+    assert {"register", "hookimpl"} <= candidates
+    for name in candidates:
+        with pytest.raises(
+            PluginError, match=rf"a function called '{name}', which is not a name in Python, or has"
+        ):
             write(f"zoo-{name.replace('_', '-')}", kind)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Zoo_MyNet", r"^'Zoo_MyNet' is no name .* such as 'zoo-mynet'\. Did you mean 'zoo-mynet'\?$"),
+        ("Zoo_MyNet", r"^'Zoo_MyNet' is not a name .* such as 'zoo-mynet'\. Did you mean 'zoo-mynet'\?$"),
         ("zoo mynet!", r"Did you mean 'zoo-mynet'\?$"),
         ("zoo--mynet", r"Did you mean 'zoo-mynet'\?$"),
         ("-", r"a letter first, such as 'zoo-mynet'\.$"),
@@ -166,12 +168,12 @@ def test_names_the_templates_use_are_refused(write, in_tmp, kind):
         ("zoo-class", r"a function called 'class', .* such as 'zoo-my-class'\.$"),
         ("zoo-list", r"a function called 'list', "),
         ("zoo-conv-net", r"'conv_net' is already registered by keras-zoo .*\. Choose another name\.$"),
-        ("json", r"There is a Python package 'json' already, "),
-        ("keras-zoo", r"^The distribution 'keras-zoo' is installed already, .*\. Choose another name\.$"),
-        ("scikit-learn", r"^The distribution 'scikit-learn' is installed already, "),
+        ("json", r"A Python package 'json' already exists, "),
+        ("keras-zoo", r"^The distribution 'keras-zoo' is already installed, .*\. Choose another name\.$"),
+        ("scikit-learn", r"^The distribution 'scikit-learn' is already installed, "),
     ],
 )
-def test_names_that_cannot_be_had(write, in_tmp, name, message):
+def test_unusable_name_is_refused(write, in_tmp, name, message):
     with pytest.raises(PluginError, match=message) as caught:
         write(name, folder="place")
     assert len(str(caught.value).splitlines()) == 1
@@ -179,7 +181,7 @@ def test_names_that_cannot_be_had(write, in_tmp, name, message):
 
 
 def outcome(*arguments, **options):
-    """Why a plugin is not written; empty where it is."""
+    """Return why a plugin is not written; "" if it is."""
     try:
         write_plugin(*arguments, **options)
     except PluginError as error:
@@ -191,7 +193,7 @@ def outcome(*arguments, **options):
     name=st.one_of(st.text(), st.from_regex(r"[a-z0-9_.-]{1,12}", fullmatch=True)),
     kind=st.sampled_from(list(KINDS)),
 )
-def test_any_name_is_refused_in_one_line_or_becomes_python(tmp_path_factory, registry, name, kind):
+def test_any_name_is_refused_or_becomes_python(tmp_path_factory, registry, name, kind):
     folder = tmp_path_factory.mktemp("any") / "place"
     refused = outcome(name, kind, folder, registry)
     if refused:
@@ -206,7 +208,7 @@ def test_any_name_is_refused_in_one_line_or_becomes_python(tmp_path_factory, reg
 
 
 @given(author=st.text(min_size=1))
-def test_any_author_is_refused_or_kept_as_it_is(tmp_path_factory, registry, author):
+def test_any_author_is_refused_or_kept(tmp_path_factory, registry, author):
     folder = tmp_path_factory.mktemp("any") / "place"
     refused = outcome("zoo-mynet", "dataset", folder, registry, author=author, license="mit")
     if refused:
@@ -219,7 +221,7 @@ def test_any_author_is_refused_or_kept_as_it_is(tmp_path_factory, registry, auth
 
 
 class TestFolders:
-    def test_an_empty_one_is_filled(self, write, in_tmp):
+    def test_empty_folder_is_filled(self, write, in_tmp):
         (in_tmp / "empty").mkdir()
         write(folder="empty")
         assert "empty/pyproject.toml" in files_in(in_tmp)
@@ -228,14 +230,14 @@ class TestFolders:
         ("folder", "message"),
         [
             ("full", r"The folder '.*/full' is not empty\. Choose another one with --folder\.$"),
-            ("full/file", r"'.*/full/file' exists and is no folder\."),
-            ("link", r"'.*/link' exists and is no folder\."),
-            ("absent/mynet", r"There is no folder '.*/absent' to put 'mynet' into; make it first\.$"),
-            ("full/file/mynet", r"There is no folder '.*/full/file' to put 'mynet' into"),
-            (".", r"is the working folder, which cannot be replaced\. Go one up first\.$"),
+            ("full/file", r"'.*/full/file' exists and is not a folder\."),
+            ("link", r"'.*/link' exists and is not a folder\."),
+            ("absent/mynet", r"The folder '.*/absent' for 'mynet' does not exist; create it first\.$"),
+            ("full/file/mynet", r"The folder '.*/full/file' for 'mynet' does not exist"),
+            (".", r"is the working folder, which cannot be replaced\. Run `cd \.\.` first\.$"),
         ],
     )
-    def test_others_are_refused_and_left_as_they_were(self, write, in_tmp, monkeypatch, folder, message):
+    def test_other_folders_are_refused_and_unchanged(self, write, in_tmp, monkeypatch, folder, message):
         (in_tmp / "full").mkdir()
         (in_tmp / "full" / "file").write_text("mine")
         (in_tmp / "link").symlink_to(in_tmp / "nowhere")
@@ -248,7 +250,7 @@ class TestFolders:
             write(folder=folder)
         assert sorted(in_tmp.rglob("*")) == before
 
-    def test_nothing_is_left_where_writing_fails(self, write, in_tmp, monkeypatch):
+    def test_failed_write_leaves_nothing(self, write, in_tmp, monkeypatch):
         written = []
 
         def full_after_three(self, text, **options):
@@ -266,17 +268,17 @@ class TestFolders:
 
 
 def test_every_template_is_used():
-    """By a file of some kind, some license, or within another template."""
+    """By a file of some kind and license, or by another template."""
     templates = Path(scaffold.__file__).with_name("templates")
-    there = {str(path.relative_to(templates)) for path in templates.rglob("*") if path.is_file()}
+    templates_found = {str(path.relative_to(templates)) for path in templates.rglob("*") if path.is_file()}
     used = {
         template.replace("$kind", kind).replace("$license_key", license)
         for template, _ in scaffold.FILES.values()
         for kind in KINDS
         for license in LICENSES
     }
-    assert there == used | {f"{kind}/study.toml.txt" for kind in KINDS}
+    assert templates_found == used | {f"{kind}/study.toml.txt" for kind in KINDS}
 
 
-def test_the_purposes_can_be_shown_as_json(write):
+def test_purposes_are_json(write):
     assert json.loads(json.dumps(write()))["LICENSE"] == "Apache-2.0"

@@ -1,4 +1,4 @@
-"""Architectures that each break the contract in one way, with the check that has to notice it."""
+"""Architectures that each break the contract in one way, with the check that must fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo import Choice, Float, Int, InvalidParameters
 
 
 def network(input_shape, num_classes, *between, activation="softmax"):
-    """A sound one: convolve, whatever is to stand `between`, average, classify."""
+    """Return a sound network: convolution, the layers `between`, average, softmax."""
     return Sequential(
         [
             Input(input_shape),
@@ -118,7 +118,7 @@ def takes_only_grey_images(input_shape, num_classes):
     return network(input_shape, num_classes)
 
 
-# --- what comes out
+# --- outputs
 
 
 def compiled(input_shape, num_classes):
@@ -163,7 +163,7 @@ def one_sigmoid_for_two_classes(input_shape, num_classes):
     return network(input_shape, num_classes)
 
 
-def ten_classes_whatever_is_asked_for(input_shape, num_classes):
+def always_ten_classes(input_shape, num_classes):
     """A network."""
     return network(input_shape, 10)
 
@@ -185,7 +185,7 @@ def more_weights_than_allowed_by_default(input_shape, num_classes, *, width: Ann
     return network(input_shape, num_classes, layers.Dense(width))
 
 
-# --- what must not depend on anything, or change anything
+# --- seeds and global state
 
 
 def starts_from_random_numbers_of_its_own(input_shape, num_classes):
@@ -280,7 +280,7 @@ def becomes_nan(input_shape, num_classes):
 
 @keras.saving.register_keras_serializable(package="broken")
 class Sorted(layers.Layer):
-    """Looks at values, of which a compiled step knows none."""
+    """Reads values, which a compiled step does not have."""
 
     def call(self, images):
         return images if float(ops.max(images)) >= 0 else -images
@@ -323,20 +323,20 @@ def a_layer_of_its_own_at_one_option(
 
 
 class Unregistered(layers.Layer):
-    """What loads a model does not find it by its name."""
+    """Loading a model does not find it by its name."""
 
     def call(self, images):
         return images * 2
 
 
-def a_layer_nobody_finds(input_shape, num_classes):
+def an_unregistered_layer(input_shape, num_classes):
     """A network."""
     return network(input_shape, num_classes, Unregistered())
 
 
 @keras.saving.register_keras_serializable(package="broken")
 class Forgetful(layers.Layer):
-    """Its configuration does not say what it multiplies by."""
+    """Its configuration lacks the factor, which has a default."""
 
     def __init__(self, factor=1.0, **options):
         super().__init__(**options)
@@ -356,7 +356,7 @@ def a_layer_that_forgets(input_shape, num_classes):
 
 @keras.saving.register_keras_serializable(package="broken")
 class Numbered(layers.Layer):
-    """Its configuration lacks what its constructor takes."""
+    """Its configuration lacks the factor, which its constructor needs."""
 
     def __init__(self, factor, **options):
         super().__init__(**options)
@@ -393,7 +393,7 @@ def only_under_tensorflow(input_shape, num_classes):
 
 OWN = {"needs_plugin_to_load": True}
 
-# function, the check that has to fail, options
+# function, check that must fail, options
 BROKEN = [
     (arguments_the_other_way_round, "signature", {}),
     (default_outside_its_range, "signature", {}),
@@ -417,7 +417,7 @@ BROKEN = [
     (too_many_outputs, "output_shape", {}),
     (two_outputs, "output_shape", {}),
     (one_sigmoid_for_two_classes, "class_numbers", {}),
-    (ten_classes_whatever_is_asked_for, "class_numbers", {}),
+    (always_ten_classes, "class_numbers", {}),
     (starts_from_random_numbers_of_its_own, "repeatable", {}),
     (sets_the_seeds, "global_state", {}),
     (sets_numpys_seed, "global_state", {}),
@@ -434,7 +434,7 @@ BROKEN = [
     (a_lambda, "saving", OWN),
     (a_layer_of_its_own, "saving", {}),
     (a_layer_of_its_own_at_one_option, "saving", {}),
-    (a_layer_nobody_finds, "saving", OWN),
+    (an_unregistered_layer, "saving", OWN),
     (a_layer_that_forgets, "saving", OWN),
     (a_layer_without_its_number, "saving", OWN),
     (more_weights_than_allowed, "parameter_count", {"max_parameters": 700}),

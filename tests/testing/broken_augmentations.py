@@ -1,4 +1,4 @@
-"""Augmentation policies that each break the contract in one way, with the check that has to notice it."""
+"""Augmentation policies that each break the contract in one way, with the check that must fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo import Choice, Float, Int
 
 
 class Noise(layers.Layer):
-    """A sound one: makes pixels of the images in training darker at random."""
+    """A sound layer: it makes pixels darker at random in training."""
 
     def __init__(self, amount=0.5, **options):
         super().__init__(**options)
@@ -285,7 +285,7 @@ def only_under_tensorflow():
 
 OBLONG = {"input_shape": (12, 8, 1)}
 
-# function, the check that has to fail, options
+# function, check that must fail, options
 BROKEN = [
     (positional_amount, "signature", {}),
     (without_docstring, "docstring", {}),

@@ -1,4 +1,4 @@
-"""Datasets that each break the contract in one way, with the check that has to notice it."""
+"""Datasets that each break the contract in one way, with the check that must fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = ("lying", "standing")
 
 
 def splits(seed=0, train=40, test=20):
-    """Two sound ones: images `(n, 8, 8, 1)` and labels that take turns."""
+    """Return two sound splits: images `(n, 8, 8, 1)` and alternating labels."""
     random = np.random.default_rng(seed)
     return [
         Split(random.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8), np.arange(count) % 2)
@@ -71,7 +71,7 @@ def a_class_missing_in_test():
     return Dataset(train, test=Split(test.images, test.labels * 0), class_names=NAMES)
 
 
-def a_class_nobody_has():
+def a_class_without_images():
     """A dataset."""
     train, test = splits()
     return Dataset(train, test=test, class_names=(*NAMES, "leaning"))
@@ -119,7 +119,7 @@ def other_images_in_every_process():
     return Dataset(train, test=test, class_names=NAMES)
 
 
-def from_the_network_every_time():
+def always_from_the_network():
     """A dataset."""
     socket.create_connection(("localhost", int(os.environ["BROKEN_DATASETS_PORT"]))).close()
     train, test = splits()
@@ -134,7 +134,7 @@ def too_few_for_a_validation_split():
     return Dataset(Split(train.images, labels), test=test, class_names=NAMES)
 
 
-# function, the check that has to fail
+# function, check that must fail
 BROKEN = [
     (takes_a_positional_argument, "signature"),
     (à_la_carte, "signature"),
@@ -145,13 +145,13 @@ BROKEN = [
     (labels_from_one, "contract"),
     (without_channels, "contract"),
     (a_class_missing_in_test, "classes"),
-    (a_class_nobody_has, "classes"),
+    (a_class_without_images, "classes"),
     (test_images_to_train_on, "separate_splits"),
     (other_images_every_time, "repeatable"),
     (other_labels_every_time, "repeatable"),
     (shuffled_without_a_seed, "repeatable"),
     (shuffled_in_place, "repeatable"),
     (other_images_in_every_process, "digest"),
-    (from_the_network_every_time, "offline"),
+    (always_from_the_network, "offline"),
     (too_few_for_a_validation_split, "cache"),
 ]

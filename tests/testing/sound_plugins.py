@@ -1,7 +1,8 @@
-"""Small plugins that keep the contract, in a module where another process finds them."""
+"""Small plugins that keep the contract, in a module that another process can import."""
 
 from __future__ import annotations
 
+from multiprocessing import parent_process
 from typing import Annotated
 
 import keras
@@ -59,7 +60,7 @@ def residual_net(input_shape, num_classes):
 
 
 class Subclassed(keras.Model):
-    """Without a symbolic graph; its weights come with the first images."""
+    """A model without a symbolic graph; it has its weights only after the first images."""
 
     def __init__(self, num_classes, **options):
         super().__init__(**options)
@@ -77,14 +78,21 @@ def subclassed_net(input_shape, num_classes):
 
 
 def importing_net(input_shape, num_classes):
-    """A network whose function imports what it needs, as a plugin's has to."""
+    """A network whose function imports what it needs, as the contract demands."""
     import changes_when_imported  # noqa: F401
 
     return small_net(input_shape, num_classes)
 
 
 def importing_policy():
-    """A policy that does so too."""
+    """A policy whose function imports what it needs."""
     import changes_when_imported  # noqa: F401
 
     return [keras.layers.RandomFlip()]
+
+
+def only_in_the_first_process(input_shape, num_classes):
+    """A network that cannot be built in a worker process."""
+    if parent_process() is not None:
+        raise RuntimeError("a worker process")
+    return small_net(input_shape, num_classes)

@@ -1,4 +1,4 @@
-"""The kit, proven: each broken plugin is caught by the check meant for it, and by no other."""
+"""Each broken plugin fails the one check that is meant for it, and no other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.testing.subjects import SUBJECTS, subject_of
 
 
 def failures(kind, function, options):
-    """Name and text of every check that fails."""
+    """Return name and text of every failed check."""
     subject = subject_of(kind, function, options)
     results = list(subject.results(list(subject.suite.checks)))
     for result in results:
@@ -25,15 +25,15 @@ def failures(kind, function, options):
 
 
 def reproduce(text, check):
-    """Run the line that a failure gives, here instead of in a shell."""
+    """Run the command of a failure, in this process instead of a shell."""
     line = re.search(r'\n  reproduce: (?:\w+=\S+ )*python -c "(.*)"$', text)
     assert line is not None, text
-    with pytest.raises(CheckFailed) as told:
+    with pytest.raises(CheckFailed) as failure:
         exec(line[1], {})
-    assert told.value.failed == (check,)
+    assert failure.value.failed == (check,)
 
 
-def caught(kind, function, check, options):
+def assert_caught(kind, function, check, options):
     found = failures(kind, function, options)
     assert set(found) == {check}
     assert found[check].startswith((f"{function.__name__}: {check}: ", f"{function.__name__}("))
@@ -54,27 +54,27 @@ def needs_two_backends(check):
 @pytest.mark.parametrize(
     ("function", "check", "options"), broken_architectures.BROKEN, ids=names(broken_architectures.BROKEN)
 )
-def test_architectures(function, check, options):
+def test_broken_architecture_fails_its_check(function, check, options):
     needs_two_backends(check)
-    caught("architecture", function, check, {"samples": 5, **options})
+    assert_caught("architecture", function, check, {"samples": 5, **options})
 
 
 @pytest.mark.parametrize(
     ("function", "check", "options"), broken_augmentations.BROKEN, ids=names(broken_augmentations.BROKEN)
 )
-def test_augmentations(function, check, options):
+def test_broken_policy_fails_its_check(function, check, options):
     needs_two_backends(check)
-    caught("augmentation", function, check, options)
+    assert_caught("augmentation", function, check, options)
 
 
 @pytest.mark.parametrize(("function", "check"), broken_datasets.BROKEN, ids=names(broken_datasets.BROKEN))
-def test_datasets(function, check, monkeypatch):
+def test_broken_dataset_fails_its_check(function, check, monkeypatch):
     with socket.create_server(("localhost", 0)) as server:
         monkeypatch.setenv("BROKEN_DATASETS_PORT", str(server.getsockname()[1]))
-        caught("dataset", function, check, {})
+        assert_caught("dataset", function, check, {})
 
 
-def test_every_check_has_a_plugin_that_only_it_catches():
+def test_every_check_has_a_broken_plugin():
     for module, kind in (
         (broken_architectures, "architecture"),
         (broken_augmentations, "augmentation"),

@@ -1,4 +1,4 @@
-"""zoo's own plugins pass the kit: whatever is registered, in this checkout alone."""
+"""The built-in components pass the kit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from zoo import ZooError
 from zoo.registry import Registry
 from zoo.testing.subjects import subject_of
 
-# Options of the kit for those that are not tried as they are.
+# Options of the kit for components that need some.
 OPTIONS: dict[str, dict] = {
-    # Both may be made far larger than anyone would train here: their ends are no networks to build.
+    # The ends of the space are too large to build here.
     "perceptron": {"space": {"dense_units": {"high": 64, "length": [0, 2]}}},
     "typical_conv_net": {
         "space": {
@@ -29,13 +29,13 @@ OPTIONS: dict[str, dict] = {
     },
     "cats_and_dogs_net": {"input_shape": (46, 50, 3), "num_classes": 2, "class_counts": []},
 }
-# Variants that all checks are made of, at their defaults: a head that no other default has.
+# Variants that run all checks, at their defaults: their head is unlike that of all other defaults.
 IN_FULL = {"cats_and_dogs_net"}
-# (name, check) → why it fails, and may.
+# (name, check) -> reason why it fails
 EXPECTED: dict[tuple[str, str], str] = {
-    ("notmnist", "separate_splits"): "the published letters have repetitions among them",
+    ("notmnist", "separate_splits"): "the published letters contain copies",
 }
-# Networks that take longer to build than the others together.
+# Networks that take longer to build than all others together.
 SLOW: set[str] = set()
 
 
@@ -47,41 +47,41 @@ def registered(kind, marks=lambda entry: ()):
 
 
 @registered("architecture", lambda entry: [pytest.mark.slow] if entry.name in SLOW else [])
-def test_architectures(entry):
+def test_builtin_architecture_passes(entry):
     options = OPTIONS.get(entry.name, {})
     if is_variant(entry):
         checks = None if entry.name in IN_FULL else ["signature", "docstring", "defaults"]
-        keeps_the_contract(entry, {"points": []} | options, checks)
+        assert_conforms(entry, {"points": []} | options, checks)
     else:
-        keeps_the_contract(entry, {"samples": 5} | options)
+        assert_conforms(entry, {"samples": 5} | options)
 
 
 @registered("augmentation")
-def test_augmentations(entry):
-    """At the size of `digits` too."""
+def test_builtin_policy_passes(entry):
+    """The sizes include that of `digits`."""
     options = {"input_shapes": [(28, 28, 1), (33, 20, 3), (8, 8, 1)]}
     options |= {"points": []} if is_variant(entry) else {"samples": 5}
-    keeps_the_contract(entry, options | OPTIONS.get(entry.name, {}))
+    assert_conforms(entry, options | OPTIONS.get(entry.name, {}))
 
 
 def is_variant(entry):
-    """Whether it is a zoo.variant: another's function, which is checked in full, at other numbers."""
+    """Return whether it is a variant of a function that is checked in full."""
     return hasattr(entry.function, "__wrapped__")
 
 
 @registered("dataset", lambda entry: [] if entry.name == "digits" else [pytest.mark.real_data])
-def test_datasets(entry):
+def test_builtin_dataset_passes(entry):
     if entry.name != "digits" and not os.environ.get("ZOO_DATA_DIR"):
         pytest.skip("ZOO_DATA_DIR names no folder with data")
     options = OPTIONS.get(entry.name, {})
     try:
         entry.function(**entry.space.check(options))
     except ZooError as error:
-        pytest.skip(f"it cannot be had here: {error}")
-    keeps_the_contract(entry, options)
+        pytest.skip(f"it is not available here: {error}")
+    assert_conforms(entry, options)
 
 
-def keeps_the_contract(entry, options, checks=None):
+def assert_conforms(entry, options, checks=None):
     subject = subject_of(entry.kind, entry.function, options)
     subject.validate()
     results = list(subject.results(checks or list(subject.suite.checks)))

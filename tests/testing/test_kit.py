@@ -1,4 +1,4 @@
-"""How the kit is called, what it accepts, how it tells what it found."""
+"""Calls of the kit, its options, and the texts of its failures."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from zoo.builtin.augmentations import affine
 from zoo.builtin.datasets import digits
 from zoo.testing import (
     CheckFailed,
+    _backends,
     _workers,
     check_architecture,
     check_augmentation,
@@ -33,13 +34,14 @@ from zoo.testing._network import Network
 from zoo.testing._origin import origin_of
 from zoo.testing._policy import Policy
 from zoo.testing.datasets import DatasetSubject
+from zoo.testing.kit import Result
 
 FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
 BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
 
 
-def ended(function, **options):
-    """How each check of an architecture ends, by name."""
+def results_of(function, **options):
+    """Return the result of each check of an architecture, by name."""
     network = Network(function, options)
     results = {result.check: result for result in network.results(list(network.suite.checks))}
     for name, result in results.items():
@@ -48,37 +50,37 @@ def ended(function, **options):
 
 
 class TestSound:
-    """What keeps the contract passes every check."""
+    """A plugin that keeps the contract passes every check."""
 
-    def test_a_network_with_conditions_and_impossible_points(self):
-        results = ended(small_net, **FAST)
+    def test_network_with_conditions_and_impossible_points(self):
+        results = results_of(small_net, **FAST)
         assert {name for name, result in results.items() if result.state == "failed"} == set()
         assert results["search_space"].text.endswith("2 of them impossible")
         assert results["saving"].text.endswith("without sound_plugins and zoo installed")
 
-    def test_a_weight_that_has_no_gradient_at_first(self):
+    def test_weight_without_gradient_at_first(self):
         check_architecture(residual_net, checks=["gradients"], **FAST)
 
-    def test_layers_of_its_own_where_that_is_declared(self):
+    def test_own_layers_if_declared(self):
         check_architecture(residual_net, checks=["saving"], needs_plugin_to_load=True, **FAST)
 
-    def test_a_model_without_a_symbolic_graph(self):
-        results = ended(subclassed_net, **FAST)
+    def test_subclassed_model_fails_only_saving(self):
+        results = results_of(subclassed_net, **FAST)
         assert {name for name, result in results.items() if result.state == "failed"} == {"saving"}
 
-    def test_a_variant(self):
+    def test_variant(self):
         check_architecture(smaller_net, checks=BUILDING, **FAST)
 
 
 class TestOptions:
-    def test_one_size_can_be_given_alone(self):
+    def test_input_shape_gives_one_size(self):
         check_architecture(small_net, checks=["image_sizes"], input_shape=(5, 9, 3), points=[])
 
-    def test_more_sizes(self):
-        results = ended(small_net, points=[], input_shapes=[(9, 9, 1), (10, 4, 2)], class_counts=[])
+    def test_input_shapes_gives_more_sizes(self):
+        results = results_of(small_net, points=[], input_shapes=[(9, 9, 1), (10, 4, 2)], class_counts=[])
         assert results["image_sizes"].text == "9×9×1, 10×4×2"
 
-    def test_space_pins_and_narrows(self):
+    def test_space_fixes_and_narrows(self):
         seen = []
 
         def net(
@@ -94,18 +96,18 @@ class TestOptions:
         check_architecture(net, checks=["search_space"], space={"width": 77}, **FAST)
         assert set(seen) == {77}
 
-    def test_points_instead_of_corners_and_random_ones(self):
-        results = ended(small_net, points=[{"widths": (3, 5)}, {"head": "dense"}], class_counts=[])
+    def test_points_replace_corners_and_random_points(self):
+        results = results_of(small_net, points=[{"widths": (3, 5)}, {"head": "dense"}], class_counts=[])
         assert results["search_space"].text == "2 points"
 
-    def test_time_ends_the_random_points_not_the_corners(self):
+    def test_time_limit_spares_the_corners(self):
         network = Network(small_net, {**FAST, "samples": 50, "seconds": 0})
         text = network.result("search_space").text
         tried, planned = len(network.corners) + 1, len(network.corners) + len(network.sampled)
         assert text.startswith(f"{tried} of {planned} points (time limit)")
 
-    def test_what_was_left_out_for_want_of_time_is_told(self):
-        results = ended(small_net, **FAST, seconds=0)
+    def test_time_limit_is_reported(self):
+        results = results_of(small_net, **FAST, seconds=0)
         for name in ("gradients", "saving"):
             assert results[name].text.startswith("1 of 3 networks (time limit)"), name
         policy = Policy(affine, {"samples": 1, "seconds": 0})
@@ -113,7 +115,7 @@ class TestOptions:
             assert re.fullmatch(r"1 of \d (point|model)s \(time limit\)", policy.result(name).text), name
         assert " of " not in Policy(affine, {"points": []}).result("training_step").text
 
-    def test_the_same_points_every_time(self):
+    def test_same_seed_gives_same_points(self):
         tried = []
 
         def net(
@@ -140,18 +142,18 @@ class TestOptions:
             ({"points": [{"units": 99}]}, r"small_net: points: units: expected 2 … 8, got 99"),
         ],
     )  # fmt: skip
-    def test_what_does_not_fit_is_an_error_and_no_failure(self, options, message):
-        with pytest.raises(ZooError, match=message) as told:
+    def test_unfit_option_is_an_error_not_a_failure(self, options, message):
+        with pytest.raises(ZooError, match=message) as failure:
             check_architecture(small_net, **options)
-        assert not isinstance(told.value, CheckFailed)
+        assert not isinstance(failure.value, CheckFailed)
 
-    def test_the_sizes_of_a_policys_images(self):
+    def test_input_shapes_of_a_policy(self):
         with pytest.raises(ZooError, match=r"input_shapes: expected a list of .* got \[\(28, 28\)\]"):
             check_augmentation(affine, input_shape=(28, 28))
         check_augmentation(broken_augmentations.takes_no_colours, input_shape=(9, 7, 1), checks=["applies"])
-        with pytest.raises(CheckFailed) as told:
+        with pytest.raises(CheckFailed) as failure:
             check_augmentation(broken_augmentations.height_and_width_change_places, checks=["shape"])
-        first, second = str(told.value).splitlines()
+        first, second = str(failure.value).splitlines()
         assert first.startswith("height_and_width_change_places() for images of (33, 27, 3): shape: expected")
         assert second.endswith('points=[], input_shapes=[(28, 28, 1), (33, 27, 3)])"')
 
@@ -169,7 +171,7 @@ class TestOptions:
         with pytest.raises(ZooError, match=r"bars: there is no parameter 'cuont'\. Did you mean 'count'"):
             check_dataset(bars, cuont=3)
 
-    def test_parameters_of_a_dataset_may_be_called_as_the_kits_own(self):
+    def test_dataset_parameters_may_have_names_of_options(self):
         def bars(*, function: str = "a", given: str = "b", values: int = 1):
             """A dataset."""
             raise FileNotFoundError(function + given)
@@ -177,18 +179,20 @@ class TestOptions:
         with pytest.raises(CheckFailed, match=r"bars\(function='x', given='y', .* FileNotFoundError: xy"):
             check_dataset(bars, function="x", given="y", values=2)
         mark = parametrize_with_checks(bars, kind="dataset", function="x", given="y", values=2)
-        assert mark.args[1][0].values[0].subject.parameters["values"] == 2
+        checks = {parameter.id: parameter.values[0] for parameter in mark.args[1]}
+        with pytest.raises(CheckFailed, match=r"values=2\): loads: .* FileNotFoundError: xy"):
+            checks["loads"]()
 
 
 class TestFailures:
-    def test_a_failure_is_an_assertion_and_an_error_of_zoo(self):
+    def test_failure_is_assertion_and_zoo_error(self):
         assert issubclass(CheckFailed, AssertionError)
         assert issubclass(CheckFailed, ZooError)
 
-    def test_it_says_check_expected_came_parameters_and_how_to_see_it_again(self):
-        with pytest.raises(CheckFailed) as told:
+    def test_failure_names_call_check_and_command(self):
+        with pytest.raises(CheckFailed) as failure:
             check_architecture(broken_architectures.logits_at_one_option, checks=["probabilities"])
-        first, second = str(told.value).splitlines()
+        first, second = str(failure.value).splitlines()
         assert first.startswith(
             "logits_at_one_option((28, 28, 1), 10, head='b'): probabilities: "
             "expected class probabilities (each row sums to 1), got rows that sum to "
@@ -196,9 +200,9 @@ class TestFailures:
         assert second.endswith(
             "check_architecture(logits_at_one_option, checks=['probabilities'], points=[{'head': 'b'}])\""
         )
-        assert told.value.failed == ("probabilities",)
+        assert failure.value.failed == ("probabilities",)
 
-    def test_all_failures_are_told_at_once(self):
+    def test_all_failures_are_reported_together(self):
         def net(input_shape, num_classes):
             model = keras.Sequential(
                 [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(3)]
@@ -206,23 +210,23 @@ class TestFailures:
             model.compile("sgd", "mse")
             return model
 
-        with pytest.raises(CheckFailed) as told:
+        with pytest.raises(CheckFailed) as failure:
             check_architecture(net, **FAST)
-        assert told.value.failed == ("docstring", "uncompiled", "output_shape")
-        assert len(str(told.value).splitlines()) == 6
+        assert failure.value.failed == ("docstring", "uncompiled", "output_shape")
+        assert len(str(failure.value).splitlines()) == 6
 
-    def test_the_plugins_own_error_is_the_cause(self):
-        with pytest.raises(CheckFailed) as told:
+    def test_error_of_the_plugin_is_the_cause(self):
+        with pytest.raises(CheckFailed) as failure:
             check_architecture(broken_architectures.raises_at_its_defaults, checks=["defaults"])
-        assert isinstance(told.value.__cause__, KeyError)
+        assert isinstance(failure.value.__cause__, KeyError)
 
-    def test_keras_errors_become_one_plain_line(self):
-        with pytest.raises(CheckFailed) as told:
+    def test_error_of_keras_is_one_plain_line(self):
+        with pytest.raises(CheckFailed) as failure:
             check_architecture(broken_architectures.takes_only_even_sizes, checks=["image_sizes"], points=[])
-        assert all(line.isprintable() for line in str(told.value).splitlines())
+        assert all(line.isprintable() for line in str(failure.value).splitlines())
 
     @pytest.mark.parametrize(
-        ("function", "options", "told"),
+        ("function", "options", "text"),
         [
             (
                 broken_architectures.a_layer_of_its_own,
@@ -231,7 +235,7 @@ class TestFailures:
                 "plugin's own; declare needs_plugin_to_load=True (--needs-plugin at the prompt)",
             ),
             (
-                broken_architectures.a_layer_nobody_finds,
+                broken_architectures.an_unregistered_layer,
                 {"needs_plugin_to_load": True},
                 "expected a model that can be loaded again, but its class Unregistered "
                 "(broken_architectures) cannot be loaded again, since it is not registered with Keras; put "
@@ -245,31 +249,31 @@ class TestFailures:
             ),
         ],
     )
-    def test_a_model_that_does_not_load_is_told_by_its_cause(self, function, options, told):
+    def test_unloadable_model_is_reported_with_cause(self, function, options, text):
         with pytest.raises(CheckFailed) as failure:
             check_architecture(function, checks=["saving"], **FAST, **options)
-        assert f"{function.__name__}((12, 12, 1), 10): saving: {told}\n  reproduce: " in str(failure.value)
+        assert f"{function.__name__}((12, 12, 1), 10): saving: {text}\n  reproduce: " in str(failure.value)
 
-    def test_sizes_and_classes_are_declared_in_a_test_or_at_the_prompt(self):
-        results = ended(broken_architectures.only_small_and_few, points=[], num_classes=2)
+    def test_impossible_sizes_and_classes_name_the_options(self):
+        results = results_of(broken_architectures.only_small_and_few, points=[], num_classes=2)
         assert (
             "declare its sizes: input_shapes=[…]; at the prompt --shape 64x64x3)"
             in results["image_sizes"].text
         )
         assert "class_counts=[…]; at the prompt --classes)" in results["class_numbers"].text
 
-    def test_a_failed_need_is_told_where_its_dependant_alone_was_asked_for(self):
-        with pytest.raises(CheckFailed) as told:
+    def test_failed_need_of_selected_check_is_reported(self):
+        with pytest.raises(CheckFailed) as failure:
             check_architecture(broken_architectures.raises_at_its_defaults, checks=["saving"])
-        assert told.value.failed == ("defaults",)
+        assert failure.value.failed == ("defaults",)
 
-    def test_several_splits_share_images(self):
+    def test_images_in_two_splits_are_counted(self):
         with pytest.raises(
             CheckFailed, match=r"but 7 of the 20 test images are also in train, such as test\[0\]"
         ):
             check_dataset(broken_datasets.test_images_to_train_on, checks=["separate_splits"])
 
-    def test_a_second_load_has_more_time_where_the_first_took_long(self, monkeypatch):
+    def test_slow_dataset_gets_more_time(self, monkeypatch):
         def first_load_takes(seconds):
             monkeypatch.setattr(
                 DatasetSubject,
@@ -280,20 +284,44 @@ class TestFailures:
 
         monkeypatch.setattr(_workers, "TIMEOUT_S", 0.0)
         first_load_takes(0.0)
-        told = r"there was none after 0 s \(the first load took 0 s; .* check_dataset\(digits, …=…\)"
-        with pytest.raises(CheckFailed, match=told):
+        failure = r"there was none after 0 s \(the first load took 0 s; .* check_dataset\(digits, …=…\)"
+        with pytest.raises(CheckFailed, match=failure):
             check_dataset(digits, checks=["digest"])
         first_load_takes(60.0)
         check_dataset(digits, checks=["digest"])
 
 
-class TestReproducing:
-    """The last line of a failure, typed at a prompt."""
+class TestBackends:
+    """The check `backends`; its process runs the same backend here, since only one may be installed."""
 
-    def test_at_a_shell(self):
-        with pytest.raises(CheckFailed) as told:
+    @pytest.fixture(autouse=True)
+    def same_backend(self, monkeypatch):
+        monkeypatch.setattr(_backends, "other_backends", lambda: [keras.backend.backend()])
+
+    def test_network_with_same_outputs_passes(self):
+        results = results_of(small_net, **FAST)
+        assert results["backends"] == Result(
+            "backends", "passed", " and ".join(2 * [keras.backend.backend()])
+        )
+
+    def test_policy_passes(self):
+        policy = Policy(affine, {"points": []})
+        assert policy.result("backends").state == "passed"
+
+    def test_failure_in_the_other_process_is_reported(self):
+        with pytest.raises(CheckFailed) as failure:
+            check_architecture(sound_plugins.only_in_the_first_process, checks=["backends"], **FAST)
+        assert f"backends: expected the same under {keras.backend.backend()}, but there" in str(failure.value)
+        assert "it raised RuntimeError: a worker process" in str(failure.value)
+
+
+class TestReproducing:
+    """The second line of a failure, typed at a prompt."""
+
+    def test_command_reproduces_failure_in_a_shell(self):
+        with pytest.raises(CheckFailed) as failure:
             check_dataset(broken_datasets.float_images, checks=["contract"])
-        line = str(told.value).splitlines()[1].removeprefix("  reproduce: ")
+        line = str(failure.value).splitlines()[1].removeprefix("  reproduce: ")
         again = subprocess.run(
             line.replace("python -c", f"{sys.executable} -c"),
             shell=True,
@@ -303,9 +331,9 @@ class TestReproducing:
             check=False,
         )
         assert again.returncode == 1
-        assert str(told.value).splitlines()[0] in again.stderr
+        assert str(failure.value).splitlines()[0] in again.stderr
 
-    def test_a_function_inside_another_is_named_alone(self):
+    def test_inner_function_has_a_call_instead(self):
         def net(input_shape, num_classes):
             """Nothing."""
 
@@ -315,7 +343,7 @@ class TestReproducing:
         ):
             check_architecture(net, checks=["defaults"])
 
-    def test_where_functions_are_found(self):
+    def test_origin_of_functions_and_variants(self):
         assert origin_of(small_net).expression == "small_net"
         assert origin_of(smaller_net).load() is smaller_net
         assert origin_of(lambda: None) is None
@@ -330,8 +358,8 @@ class TestReproducing:
         assert origin_of(local) is None
 
 
-class TestLeftAlone:
-    def test_everything_is_as_it_was_however_bad_the_plugin(self):
+class TestGlobalState:
+    def test_global_state_is_restored_after_bad_plugins(self):
         before = (random.getstate(), np.random.get_state()[1].tolist(), dict(os.environ), Path.cwd())
         for function in (
             broken_architectures.sets_the_seeds,
@@ -346,7 +374,7 @@ class TestLeftAlone:
         assert keras.config.floatx() == "float32"
 
     @pytest.mark.parametrize(
-        ("function", "told"),
+        ("function", "text"),
         [
             (broken_architectures.sets_numpys_seed, "the seed of NumPy's random numbers was set"),
             (broken_architectures.changes_the_environment, "the environment variable OMP_NUM"),
@@ -355,11 +383,11 @@ class TestLeftAlone:
             (broken_architectures.switches_to_half_precision, r"keras\.config\.dtype_policy\(\) changed"),
         ],
     )  # fmt: skip
-    def test_what_changed_is_told(self, function, told):
-        with pytest.raises(CheckFailed, match=f"expected global state unchanged, but {told}"):
+    def test_change_of_global_state_is_named(self, function, text):
+        with pytest.raises(CheckFailed, match=f"expected global state unchanged, but {text}"):
             check_architecture(function, checks=["global_state"], **FAST)
 
-    def test_what_a_first_import_changes_is_no_fault_of_the_plugins(self):
+    def test_changes_by_a_first_import_are_ignored(self):
         for check, function in (
             (check_architecture, sound_plugins.importing_net),
             (check_augmentation, sound_plugins.importing_policy),
@@ -371,5 +399,5 @@ class TestLeftAlone:
 
 
 class TestProbe:
-    def test_a_policy_that_keeps_digits_readable(self):
+    def test_policy_that_keeps_digits_readable_passes(self):
         check_augmentation(affine, checks=["labels"], probe=digits, points=[])

@@ -25,7 +25,7 @@ def run(pytester):
     return run
 
 
-def test_one_test_for_each_check(run):
+def test_each_check_is_a_test(run):
     result = run(
         f"""
         from sound_plugins import small_net
@@ -43,7 +43,7 @@ def test_one_test_for_each_check(run):
     assert outcomes["passed"] + outcomes.get("skipped", 0) == len(names)
 
 
-def test_failures_that_are_expected(run):
+def test_expected_failure_is_xfailed(run):
     result = run(
         f"""
         from broken_architectures import compiled, logits
@@ -72,7 +72,7 @@ def test_failures_that_are_expected(run):
     assert "direct cause" not in result.stdout.str()  # nothing of the kit's own insides
 
 
-def test_an_expected_failure_that_passes_fails(run):
+def test_passing_expected_failure_fails(run):
     result = run(
         f"""
         from sound_plugins import small_net
@@ -89,7 +89,7 @@ def test_an_expected_failure_that_passes_fails(run):
     result.stdout.fnmatch_lines(["*XPASS(strict)*none yet*"])
 
 
-def test_datasets_and_policies_say_what_they_are(run):
+def test_kind_is_given_for_datasets_and_policies(run):
     result = run(
         """
         from zoo.builtin.augmentations import none
@@ -122,19 +122,19 @@ def test_datasets_and_policies_say_what_they_are(run):
         ({"smaples": 3}, "there is no option 'smaples'. Did you mean 'samples'"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(arguments, message):
+def test_mistakes_are_reported_before_any_test_runs(arguments, message):
     with pytest.raises(ZooError, match=message):
         parametrize_with_checks(small_net, **arguments)
 
 
-def test_a_kind_that_cannot_be_told():
+def test_missing_kind_is_an_error():
     def flip(*, axis: str = "x"): ...
 
     with pytest.raises(ZooError, match="flip: give its kind: kind='dataset', kind='augmentation' or"):
         parametrize_with_checks(flip)
 
 
-def test_without_pytest(monkeypatch):
+def test_missing_pytest_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytest", None)
     with pytest.raises(ZooError, match=r"parametrize_with_checks needs pytest, .* run `pip install pytest`"):
         parametrize_with_checks(small_net)

@@ -41,7 +41,7 @@ def conditional(
 SPACE, CONDITIONAL = read_space(function), read_space(conditional)
 
 
-def test_sampled_points_are_inside_the_space_and_reach_all_of_it():
+def test_sampled_points_cover_the_space():
     points = sampled(SPACE, 400, seed=0)
     for point in points:
         assert SPACE.check(point) == point
@@ -53,24 +53,24 @@ def test_sampled_points_are_inside_the_space_and_reach_all_of_it():
     assert all(point["log"] in (1, 1000) and point["rate"] in (1e-5, 1) for point in points[1::2])
 
 
-def test_the_same_points_from_the_same_seed():
+def test_same_seed_gives_same_points():
     assert sampled(SPACE, 50, seed=0) == sampled(SPACE, 50, seed=0)
     assert sampled(SPACE, 50, seed=0) != sampled(SPACE, 50, seed=1)
     assert UnitSuggester(random.Random(0).random).suggest_int("one", 3, 3, log=True) == 3
 
 
-def test_far_corners():
+def test_far_corners_are_all_low_and_all_high():
     low, high = far_corners(CONDITIONAL)
     assert low["filters"] == (8,)
     assert low["kernels"] == (3,)
     assert low["head"] == "average"
-    assert low["units"] == 64  # which does not count here
+    assert low["units"] == 64  # inactive here
     assert (high["filters"], high["kernels"], high["head"]) == ((64, 64, 64), (5, 5, 5), "deep")
     assert (high["units"], high["gate"]) == (128, "on")
-    assert low["epochs"] == high["epochs"] == 3  # a study does not search it unless told
+    assert low["epochs"] == high["epochs"] == 3  # a study does not search it by itself
 
 
-def test_every_end_alone_with_its_conditions_met():
+def test_single_ends_meet_their_conditions():
     defaults = CONDITIONAL.defaults()
     points = single_ends(opened(CONDITIONAL, {}))
     assert {**defaults, "filters": (8,), "kernels": (3,)} in points
@@ -86,11 +86,11 @@ def test_every_end_alone_with_its_conditions_met():
     assert {**defaults, "head": "dense"} in single_ends(CONDITIONAL, choices_only=True)
 
 
-def test_what_a_table_pins_stays_pinned():
+def test_value_fixed_by_table_stays_fixed():
     space = opened(CONDITIONAL, {"head": "average", "filters": {"high": 20}, "epochs": {"low": 2}})
     points = [space.defaults(), *far_corners(space), *single_ends(space), *sampled(space, 20, seed=0)]
     assert {point["head"] for point in points} == {"average"}
-    assert {point["units"] for point in points} == {64}  # they never count
+    assert {point["units"] for point in points} == {64}  # it is never active
     assert max(max(point["filters"]) for point in points) == 20
     assert {point["epochs"] for point in points} >= {2, 9}
     only_deep = opened(CONDITIONAL, {"head": {"choices": ["average", "deep"]}})
@@ -99,7 +99,7 @@ def test_what_a_table_pins_stays_pinned():
         opened(CONDITIONAL, {"haed": "dense"})
 
 
-def test_a_point_is_written_without_its_defaults():
+def test_short_point_has_no_defaults():
     for point in [CONDITIONAL.defaults(), *single_ends(CONDITIONAL), *sampled(CONDITIONAL, 30, seed=2)]:
         short = without_defaults(CONDITIONAL, point)
         assert CONDITIONAL.check(short) == point

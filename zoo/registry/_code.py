@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from zoo.registry._plugin import ZOO_DISTRIBUTION, Component
+from zoo.registry._plugin import OWN_DISTRIBUTION, Component
 
 
 def component_code_digest(component: Component) -> str:
@@ -34,7 +34,7 @@ def _modules(component: Component) -> set[Path]:
     modules = {Path(component.file)} if component.file else set()
     with suppress(TypeError):  # it is not written in Python
         modules.add(Path(inspect.getsourcefile(inspect.unwrap(component.function)) or ""))
-    if component.distribution == ZOO_DISTRIBUTION:
+    if component.distribution == OWN_DISTRIBUTION:
         return {module.with_name("__init__.py") for module in modules}
     return {_package_of(module) for module in modules}
 

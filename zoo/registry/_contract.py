@@ -14,7 +14,7 @@ import pluggy
 from zoo import hookspecs
 from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
 from zoo.registry._location import describe_error, top_level
-from zoo.registry._plugin import HOOKS, KINDS, ZOO_DISTRIBUTION, Component, ContractError, Plugin
+from zoo.registry._plugin import HOOKS, KINDS, OWN_DISTRIBUTION, Component, ContractError, Plugin
 from zoo.space import Space, read_space
 
 # A study names its component by the key `name`, so no parameter can have this name.
@@ -36,7 +36,7 @@ def registrations(plugin: Plugin, module: Any) -> list[Component]:
     manager.add_hookspecs(hookspecs)
     manager.register(module, name=plugin.name)
     components: list[Component] = []
-    file = str(getattr(module, "__file__", None) or "") if plugin.distribution != ZOO_DISTRIBUTION else ""
+    file = str(getattr(module, "__file__", None) or "") if plugin.distribution != OWN_DISTRIBUTION else ""
     for kind, hook in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin.hooks.append(hook)

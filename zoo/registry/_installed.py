@@ -12,7 +12,7 @@ from pathlib import Path
 from zoo._version import __version__
 from zoo.errors import PluginError, did_you_mean
 from zoo.registry._location import top_level, type_and_text
-from zoo.registry._plugin import ZOO_DISTRIBUTION, Plugin
+from zoo.registry._plugin import OWN_DISTRIBUTION, Plugin
 
 GROUP = "zoo"
 UNKNOWN_VERSION = "of unknown version"
@@ -99,12 +99,12 @@ def incompatibility(found: Installed) -> str:
         with contextlib.suppress(InvalidRequirement):
             required = Requirement(line)
             applies = required.marker is None or required.marker.evaluate({"extra": ""})
-            if canonical_name(required.name) != ZOO_DISTRIBUTION or not applies:
+            if canonical_name(required.name) != OWN_DISTRIBUTION or not applies:
                 continue
             if not required.specifier.contains(__version__, prereleases=True):
                 return (
-                    f"requires {ZOO_DISTRIBUTION} {required.specifier}, but this is {__version__}; "
-                    f"run `pip install --upgrade {ZOO_DISTRIBUTION} {found.distribution}`."
+                    f"requires {OWN_DISTRIBUTION} {required.specifier}, but this is {__version__}; "
+                    f"run `pip install --upgrade {OWN_DISTRIBUTION} {found.distribution}`."
                 )
     return ""
 

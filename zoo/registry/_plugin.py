@@ -9,7 +9,7 @@ from typing import Any
 from zoo.errors import PluginError
 from zoo.space import Space
 
-ZOO_DISTRIBUTION = "keras-zoo"
+OWN_DISTRIBUTION = "keras-zoo"
 
 # kind -> positional parameters that its functions take before the keyword-only ones
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -21,7 +21,7 @@ HOOKS: Mapping[str, str] = {kind: f"register_{kind}s" for kind in KINDS}
 
 
 class ContractError(PluginError):
-    """A plugin broke the contract. The text does not name the plugin; whoever catches the error does."""
+    """A plugin broke the contract. The text does not name the plugin."""
 
 
 @dataclass(frozen=True)

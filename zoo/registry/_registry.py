@@ -25,7 +25,7 @@ from zoo.registry._installed import (
 )
 from zoo.registry._isolation import forget, loading_problems
 from zoo.registry._location import describe_error
-from zoo.registry._plugin import HOOKS, KINDS, ZOO_DISTRIBUTION, Component, ContractError, Plugin
+from zoo.registry._plugin import HOOKS, KINDS, OWN_DISTRIBUTION, Component, ContractError, Plugin
 
 
 class Registry:
@@ -70,7 +70,7 @@ class Registry:
             PluginError: one of them is not installed any more, or in another version.
         """
         registry = cls._of_built_ins()
-        external = [key for key in plugins if not key.startswith(f"{ZOO_DISTRIBUTION}:")]
+        external = [key for key in plugins if not key.startswith(f"{OWN_DISTRIBUTION}:")]
         found = installed()[0] if external else []
         by_key = {f"{one.distribution}:{one.entry_point.name}": one for one in found}
         for key in external:
@@ -88,7 +88,7 @@ class Registry:
     def _of_built_ins(cls) -> Registry:
         registry = cls()
         for name in BUILTIN_MODULES:
-            plugin = Plugin(name.rpartition(".")[2], ZOO_DISTRIBUTION, __version__)
+            plugin = Plugin(name.rpartition(".")[2], OWN_DISTRIBUTION, __version__)
             registry.add(plugin, partial(import_module, name))
         return registry
 
@@ -132,7 +132,7 @@ class Registry:
         """Raise ContractError for a name that zoo ships: it means the same for everybody."""
         for one in components:
             owners = {other.distribution for other in self._entries.get((one.kind, one.name), [])}
-            if ZOO_DISTRIBUTION in owners and plugin.distribution != ZOO_DISTRIBUTION:
+            if OWN_DISTRIBUTION in owners and plugin.distribution != OWN_DISTRIBUTION:
                 raise ContractError(
                     f"{HOOKS[one.kind]} registered '{one.name}', a name that zoo itself registers. "
                     "Rename the function."
@@ -199,7 +199,7 @@ class Registry:
             for plugin in self.plugins
             if any(one is entry for one in plugin.registered)
         ]
-        distributions = sorted({owner.distribution for owner in owners} - {ZOO_DISTRIBUTION})
+        distributions = sorted({owner.distribution for owner in owners} - {OWN_DISTRIBUTION})
         return (
             f"The {entries[0].kind} '{entries[0].name}' is registered more than once: by "
             f"{' and by '.join(map(str, owners))}. "

@@ -1,7 +1,7 @@
-"""A plugin to begin with: a whole distribution, written from the templates beside this file.
+"""Templates of a plugin: `write_plugin` writes a whole distribution to start from.
 
-The templates are plain text with `$names` for `string.Template`: copier or cookiecutter would each
-bring a dozen packages to fill in the same seven files.
+The templates are plain text with `$names` for `string.Template`. copier or cookiecutter would each bring a
+dozen packages to fill in the same seven files.
 """
 
 from __future__ import annotations
@@ -24,47 +24,48 @@ from zoo.errors import PluginError
 from zoo.registry import HOOKS, Registry
 
 LICENSES: Mapping[str, str] = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause"}
-# path in the distribution → template, and what it is for
+# path in the distribution -> template, and the purpose of the file
 FILES: Mapping[str, tuple[str, str]] = {
     "pyproject.toml": ("pyproject.toml.txt", "name, version, dependencies, and how zoo finds it"),
     "src/$package/__init__.py": ("$kind/module.py.txt", "the plugin: write your $kind here"),
     "tests/test_$package.py": ("test.py.txt", "runs every check of zoo's conformance kit"),
-    "README.md": ("README.md.txt", "what its users read"),
+    "README.md": ("README.md.txt", "the page for its users"),
     "LICENSE": ("licenses/$license_key.txt", "$license"),
-    ".github/workflows/test.yml": ("workflow.yml.txt", "the tests at every push, on GitHub Actions"),
-    ".gitignore": ("gitignore.txt", "what git leaves alone"),
+    ".github/workflows/test.yml": ("workflow.yml.txt", "runs the tests at every push, on GitHub Actions"),
+    ".gitignore": ("gitignore.txt", "the files that git ignores"),
 }
 
 _TEMPLATES = Path(__file__).with_name("templates")
-# The templates call something else by these names.
+# The templates use these names, so the function must have another one.
 _USED = {"hookimpl", "register", "parametrize_with_checks", "check", "test_conformance", *HOOKS.values()}
 
 
 def write_plugin(
     name: str, kind: str, folder: Path, registry: Registry, *, author: str = "", license: str = "apache-2.0"
 ) -> dict[str, str]:
-    """Write the distribution `name`, with one `kind` in it, to `folder`.
+    """Write the distribution `name` with one component of a kind to `folder`.
 
     Args:
-        name: as it will be published, `zoo-mynet`: the function is then `mynet`, the package `zoo_mynet`.
+        name: name of the distribution, such as `zoo-mynet`; the package is then `zoo_mynet`, the function
+            `mynet`.
         kind: `architecture`, `dataset` or `augmentation`.
-        folder: new, or empty.
-        registry: in which the name has to be free.
+        folder: a path that does not exist, or an empty folder.
+        registry: the components whose names cannot be used again.
         author: for LICENSE and pyproject.toml; "The authors of zoo-mynet" if empty.
         license: a key of LICENSES.
 
     Returns:
-        Each file written, relative to `folder`, and what it is for.
+        path of each file, relative to `folder` -> its purpose.
 
     Raises:
-        PluginError: the name cannot be had, or the folder cannot be written; nothing was written then.
+        PluginError: the name cannot be used, or the folder cannot be written. Then nothing was written.
     """
     names = _names(name, kind, author, license)
     _check_free(names, kind, registry)
     _check_folder(folder)
     texts = {_filled(path, names): _text(template, names) for path, (template, _) in FILES.items()}
     try:
-        # All or nothing: beside its place first, and then moved there at once.
+        # All files or none: they are written beside `folder`, and then moved there at once.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             for path, text in texts.items():
                 file = Path(scratch, folder.name, path)
@@ -77,17 +78,17 @@ def write_plugin(
 
 
 def _names(name: str, kind: str, author: str, license: str) -> dict[str, str]:
-    """What the templates' `$names` stand for."""
-    spelt = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if name != spelt or not re.match("[a-z]", name):
-        hint = f" Did you mean '{spelt}'?" if re.match("[a-z]", spelt) else ""
+    """Return the values of the `$names` in the templates."""
+    spelling = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if name != spelling or not re.match("[a-z]", name):
+        hint = f" Did you mean '{spelling}'?" if re.match("[a-z]", spelling) else ""
         raise PluginError(
-            f"{name!r} is no name for a distribution here; expected lower-case letters, digits and single "
-            f"hyphens, a letter first, such as 'zoo-mynet'.{hint}"
+            f"{name!r} is not a name for a plugin distribution; expected lower-case letters, digits and "
+            f"single hyphens, with a letter first, such as 'zoo-mynet'.{hint}"
         )
     author = author or f"The authors of {name}"
     if not author.isprintable() or not author.strip():
-        raise PluginError(f"The author is one line of text, but got {author!r}.")
+        raise PluginError(f"--author: expected one line of text, got {author!r}.")
     package = name.replace("-", "_")
     function = package.removeprefix("zoo_")
     names = {
@@ -98,7 +99,7 @@ def _names(name: str, kind: str, author: str, license: str) -> dict[str, str]:
         "study_name": f"{function}_conv_net" if kind == "dataset" else f"digits_{function}",
         "summary": f"{function}: {'a' if kind == 'dataset' else 'an'} {kind} for zoo.",
         "author": author,
-        "author_toml": json.dumps(author, ensure_ascii=False),  # a string is written alike in both
+        "author_toml": json.dumps(author, ensure_ascii=False),  # TOML and JSON write a string alike
         "license_key": license,
         "license": LICENSES[license],
         "year": str(date.today().year),
@@ -108,43 +109,46 @@ def _names(name: str, kind: str, author: str, license: str) -> dict[str, str]:
 
 
 def _check_free(names: Mapping[str, str], kind: str, registry: Registry) -> None:
-    """PluginError where one of `names` is taken, or means something else in Python."""
+    """Raise PluginError if one of `names` is in use, or has another meaning in Python."""
     function, package = names["function"], names["package"]
     reserved = {*keyword.kwlist, *dir(builtins), *_USED}
     if not function.isidentifier() or function in reserved:
         raise PluginError(
-            f"The {kind} of '{names['distribution']}' would be a function called '{function}', which cannot "
-            f"be, or means something else already. Choose another name, such as 'zoo-my-{function}'."
+            f"The {kind} of '{names['distribution']}' would be a function called '{function}', which is not "
+            "a name in Python, or has another meaning there or in the template. Choose another name, such as "
+            f"'zoo-my-{function}'."
         )
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         importlib.metadata.distribution(names["distribution"])
         raise PluginError(
-            f"The distribution '{names['distribution']}' is installed already, and pip would put this one in "
-            "its place. Choose another name."
+            f"The distribution '{names['distribution']}' is already installed, and pip would replace it by "
+            "this one. Choose another name."
         )
     if function in registry.names(kind):
         entry = registry.get(kind, function)
         raise PluginError(
-            f"The {kind} '{function}' is already registered by {entry.origin}, and nobody could tell which "
-            "is meant. Choose another name."
+            f"The {kind} '{function}' is already registered by {entry.origin}, and a study could not name "
+            "either. Choose another name."
         )
     if importlib.util.find_spec(package) is not None:
         raise PluginError(
-            f"There is a Python package '{package}' already, which would hide this one or be hidden by it. "
-            "Choose another name, or uninstall it."
+            f"A Python package '{package}' already exists, and only one of the two could be imported. "
+            "Choose another name, or uninstall the package."
         )
 
 
 def _check_folder(folder: Path) -> None:
-    """PluginError unless `folder` can be made, or is empty and can be replaced."""
+    """Raise PluginError unless `folder` can be created, or is empty and can be replaced."""
     if not folder.parent.is_dir():
-        raise PluginError(f"There is no folder '{folder.parent}' to put '{folder.name}' into; make it first.")
+        raise PluginError(
+            f"The folder '{folder.parent}' for '{folder.name}' does not exist; create it first."
+        )
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise PluginError(f"'{folder}' exists and is no folder. Choose another one with --folder.")
+        raise PluginError(f"'{folder}' exists and is not a folder. Choose another one with --folder.")
     if folder.is_dir() and any(folder.iterdir()):
         raise PluginError(f"The folder '{folder}' is not empty. Choose another one with --folder.")
     if folder.is_dir() and folder.samefile(Path.cwd()):
-        raise PluginError(f"'{folder}' is the working folder, which cannot be replaced. Go one up first.")
+        raise PluginError(f"'{folder}' is the working folder, which cannot be replaced. Run `cd ..` first.")
 
 
 def _text(template: str, names: Mapping[str, str]) -> str:

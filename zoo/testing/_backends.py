@@ -57,7 +57,8 @@ def outputs_under_others(
             arguments = (backend, type(subject), origin, given, list(names), path)
             worker = spawn_worker(_workers.run_checks, arguments)
             results, outputs = _workers.receive_answer(worker, f"under {backend}")
-            for _, state, text in results:
+            # A failed check says more than those that were skipped because of it.
+            for _, state, text in sorted(results, key=lambda result: result[1] != "failed"):
                 if state != "passed":
                     text = f"expected the same under {backend}, but there {text.splitlines()[0]}"
                     raise subject.violation(point, text)

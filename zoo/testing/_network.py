@@ -36,7 +36,7 @@ class ArchitectureOptions(SearchOptions):
 
 @dataclass
 class NetworkObservation(Observation):
-    """What was observed of one network."""
+    """The facts about one network."""
 
     is_compiled: bool = False
     outputs: Any = None  # array (batch, num_classes), float32

@@ -1,4 +1,4 @@
-"""Where another process, or a user at a prompt, finds the function under test."""
+"""The place from which another process, or a user at a prompt, imports the function under test."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Origin:
 
 
 def origin_of(function: Function) -> Origin | None:
-    """Return where `function` is found; None if it is no name in a module, like an inner function."""
+    """Return the origin of `function`; None if it is no name in a module, like an inner function."""
     module, path = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     if module and module != "__main__" and all(part.isidentifier() for part in path.split(".")):
         origin = Origin(module, path)

@@ -36,7 +36,7 @@ class AugmentationOptions(SearchOptions):
 
 @dataclass
 class PolicyObservation(Observation):
-    """What was observed of the layers at one point."""
+    """The facts about the layers at one point."""
 
     inference_images: Any = None  # array: the images after the layers, outside training
     training_images: Any = None  # and in training

@@ -56,31 +56,25 @@ def parametrize_with_checks(
         marks = []
         if name in expected:
             marks = [pytest.mark.xfail(reason=expected[name], strict=True, raises=CheckFailed)]
-        parameters.append(pytest.param(OneCheck(subject, name), id=name, marks=marks))
+        parameters.append(pytest.param(_one_check(subject, name), id=name, marks=marks))
     return pytest.mark.parametrize("check", parameters)
 
 
-class OneCheck:
-    """One check of one function, called by a test."""
+def _one_check(subject: Subject, name: str) -> Callable[[], None]:
+    """Return a function that runs one check; it raises CheckFailed, or skips the test."""
 
-    def __init__(self, subject: Subject, name: str) -> None:
-        self.subject = subject
-        self.name = name
-
-    def __call__(self) -> None:
-        """Run the check; raise CheckFailed, or skip the test."""
+    def check() -> None:
         __tracebackhide__ = True
         import pytest
 
-        self.subject.validate()
-        result = self.subject.result(self.name)
+        subject.validate()
+        result = subject.result(name)
         if result.state == "skipped":
             pytest.skip(result.text)
         if result.state == "failed":
-            raise CheckFailed(result.text, [self.name]) from result.cause
+            raise CheckFailed(result.text, [name]) from result.cause
 
-    def __repr__(self) -> str:
-        return f"<check {self.name} of {self.subject.name}>"
+    return check
 
 
 def _kind_of(function: Callable[..., Any]) -> str:

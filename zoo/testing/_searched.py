@@ -58,7 +58,7 @@ class SamplePoint:
 
 @dataclass
 class Observation:
-    """What was observed at one point; the network or the layers themselves are not kept."""
+    """The facts about one point; the network or the layers themselves are not kept."""
 
     point: SamplePoint
     impossible: InvalidParameters | None = None
@@ -125,7 +125,7 @@ class SearchedSubject(Subject):
 
     @cached_property
     def corners(self) -> list[Point]:
-        """The points that are always tried, besides the defaults."""
+        """The points that are always tried, in addition to the defaults."""
         if self.options.points is not None:
             return [self.searched_space.check(point) for point in self.options.points]
         space = self.searched_space
@@ -256,7 +256,7 @@ class SearchedSubject(Subject):
         try:
             product = self.call(observation.point)
             observation.is_built = True
-            expected = f"{self.product} for images of {observation.point.shape}"
+            expected = f"{self.product} that takes images of {observation.point.shape}"
             self.use(product, observation)
         except InvalidParameters as error:
             observation.impossible, observation.is_built = error, False

@@ -34,7 +34,7 @@ _VALIDATION = {"fraction": 0.1, "seed": 0}
 
 
 class DatasetSubject(Subject):
-    """A dataset under test, with `values` for its own parameters, whatever their names are."""
+    """A dataset under test, with `values` for its own parameters."""
 
     suite = SUITE
 
