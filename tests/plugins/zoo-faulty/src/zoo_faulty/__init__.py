@@ -1,4 +1,4 @@
-"""An architecture that goes wrong in every way an architecture can; `how` says in which."""
+"""An architecture with every fault that an architecture can have; `how` selects one."""
 
 import ctypes
 import os
@@ -71,7 +71,7 @@ def _network(input_shape, num_classes, how, units):
         [
             Input(input_shape),
             layers.Flatten(),
-            # The penalty is part of the loss while training, and of nothing else.
+            # The penalty is part of the training loss only.
             layers.Dense(
                 units, activation="relu", kernel_regularizer=_not_a_number if how == "nan" else None
             ),

@@ -1,4 +1,4 @@
-"""Networks with layers of the plugin's own: one that can be loaded again, two that cannot."""
+"""Networks with layers of the plugin: one that can be loaded again, two that cannot."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ def register_augmentations(register):
 
 
 def gained(input_shape, num_classes, *, units: Annotated[int, Int(4, 32)] = 16):
-    """A dense layer whose activation is `bent`, and whose outputs are each given a gain."""
+    """A dense layer with the activation `bent`, and a gain for each output."""
     from keras import Input, Sequential, layers
 
     from zoo_layered.layers import Gain, bent
@@ -27,7 +27,7 @@ def gained(input_shape, num_classes, *, units: Annotated[int, Int(4, 32)] = 16):
 
 
 def unregistered(input_shape, num_classes, *, where: Annotated[str, Choice("module", "function")] = "module"):
-    """Its layer is not registered with Keras, or nobody can import it."""
+    """A network whose layer is not registered with Keras, or cannot be imported."""
     import keras
 
     from zoo_layered.layers import Forgotten
@@ -43,7 +43,7 @@ def unregistered(input_shape, num_classes, *, where: Annotated[str, Choice("modu
 
 
 def dimmed():
-    """Images somewhat darker; its layer is not registered either, and need not be."""
+    """Make images somewhat darker; its layer is not registered, and does not have to be."""
     from zoo_layered.layers import Dim
 
     return [Dim()]

@@ -1,11 +1,11 @@
-"""The layers. Only the functions that use them import this, since it imports Keras."""
+"""The layers. Only the functions that use them import this module, because it imports Keras."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="zoo-layered")
 class Gain(keras.layers.Layer):
-    """Multiplies each feature by a number that is learned."""
+    """Multiplies each feature by a trainable number."""
 
     def build(self, shape):
         self.gain = self.add_weight(shape=shape[1:], initializer="ones", name="gain")
@@ -16,7 +16,7 @@ class Gain(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo-layered")
 def bent(inputs):
-    """Half as steep below zero."""
+    """An activation with half the slope below zero."""
     return keras.ops.maximum(inputs, inputs / 2)
 
 
@@ -28,7 +28,7 @@ class Forgotten(keras.layers.Layer):
 
 
 class Dim(keras.layers.Layer):
-    """Takes away up to a tenth of the light, while training."""
+    """Makes images up to a tenth darker, in training."""
 
     def call(self, images, training=False):  # (batch, height, width, channels)
         return images * keras.random.uniform((), 0.9, 1.0) if training else images
