@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import StudyError, redact_password
+from zoo.study import known_studies, parse_value
+from zoo.training import backend
+from zoo.training.worker import start_loading_keras as start_loading_keras
 
 if TYPE_CHECKING:
     from zoo.registry import Component, Plugin
@@ -24,11 +27,7 @@ Command = Callable[..., Any]
 
 
 def study_argument(*, required: bool) -> Callable[[Command], Command]:
-    """Return a decorator that adds STUDY: `zoo tune mnist_cnn` is the same as `zoo tune --study mnist_cnn`.
-
-    Args:
-        required: a command without a study is an error that names the known studies; else `study` is None.
-    """
+    """Return a decorator that adds STUDY, which can also be given as `--study STUDY`."""
 
     def decorate(command: Command) -> Command:
         @click.argument("study", required=False, metavar="STUDY" if required else "[STUDY]")
@@ -39,8 +38,6 @@ def study_argument(*, required: bool) -> Callable[[Command], Command]:
                 raise click.UsageError(f"got two studies, '{study}' and --study '{study_option}'; name one")
             study = study or study_option
             if required and study is None:
-                from zoo.study import known_studies
-
                 raise _missing_study("STUDY", known_studies(Path.cwd()))
             return command(study=study, **values)
 
@@ -115,11 +112,7 @@ def component_facts(component: Component | Plugin) -> dict[str, str]:
 
 
 def image_shape(text: str) -> tuple[int, ...]:
-    """Return the numbers of `HEIGHTxWIDTHxCHANNELS`.
-
-    Raises:
-        StudyError: `text` is something else.
-    """
+    """Return the numbers of `HEIGHTxWIDTHxCHANNELS`."""
     parts = text.lower().split("x")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, got '{text}'")
@@ -127,13 +120,7 @@ def image_shape(text: str) -> tuple[int, ...]:
 
 
 def key_and_value(setting: str, example: str) -> tuple[str, Any]:
-    """Return key and value of `--set KEY=VALUE`; a value that is not TOML is a string.
-
-    Raises:
-        StudyError: `setting` has no `=`.
-    """
-    from zoo.study import parse_value
-
+    """Return key and value of `--set KEY=VALUE`; a value that is not TOML is a string."""
     key, equals, text = setting.partition("=")
     if not equals:
         raise StudyError(f"--set {setting}: expected KEY=VALUE, such as {example}")
@@ -145,19 +132,10 @@ def command_line() -> str:
     return redact_password(shlex.join(["zoo", *sys.argv[1:]]))
 
 
-def start_loading_keras() -> None:
-    """Start to import Keras in the background, which takes longer than everything else before a training."""
-    from zoo.training.worker import fork_server
-
-    fork_server().start()
-
-
 def load_keras() -> None:
     """Import Keras in this process, without the output of its backend."""
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
-    from zoo.training import backend
-
     backend.check_backend()
     with backend.muted():
         import_module("keras")
@@ -182,6 +160,15 @@ def print_note(text: str) -> None:
         click.echo(text, err=True)
 
 
+def print_table(rows: Iterable[Sequence[str]], indent: str = "  ") -> None:
+    """Print rows of cells in columns."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo(indent + "  ".join(cells).rstrip())
+
+
 def print_next(*steps: tuple[str, str]) -> None:
     """Print the commands that are useful next, each with what it is for; the last lines of a command."""
     width = max(len(command) for command, _ in steps)
@@ -190,7 +177,9 @@ def print_next(*steps: tuple[str, str]) -> None:
         print_note(f"{start:5} {command:<{width}}   {purpose}".rstrip())
 
 
-def run_arguments(study: str | None, trial: int | None, run: str | None) -> str:
+def run_arguments(
+    study: str | None = None, trial: int | None = None, run: str | None = None, **_: Any
+) -> str:
     """Return the arguments that name a run, to be typed after another command: `mnist_cnn --trial 3`."""
     if run is not None:
         return f"--run {shlex.quote(run)}"

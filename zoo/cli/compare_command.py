@@ -64,12 +64,9 @@ def _fitting_table(table: pd.DataFrame) -> str:
     text["state"] = text["state"].mask(interrupted, "interrupted")
     if "front" in text:  # only for a study with several objectives
         text["front"] = text["front"].eq(True).map({True: "*", False: ""})
-    for name in text:
-        if text[name].dtype.kind == "f":
-            text[name] = text[name].map(_format)
     room = shutil.get_terminal_size((160, 24)).columns
     for width in range(len(text.columns), 0, -1):
-        lines = text.iloc[:, :width].to_string(index=False, na_rep="")
+        lines = text.iloc[:, :width].to_string(index=False, na_rep="", float_format=_format)
         if width <= len(results) or max(map(len, lines.splitlines())) <= room:
             break
     left_out = list(text.columns[width:])
@@ -96,6 +93,4 @@ def _varied_columns(table: pd.DataFrame, exclude: list[str]) -> list[str]:
 
 
 def _format(value: float) -> str:
-    if value != value:  # NaN: a trial without this result
-        return ""
-    return f"{value:.0f}" if value == round(value) else f"{value:.5g}"
+    return f"{value:.0f}" if value.is_integer() else f"{value:.5g}"

@@ -59,11 +59,7 @@ def command(study: str | None, trials: tuple[int, ...], restore: bool, yes: bool
 
 
 def _confirm(study: str) -> None:
-    """Ask before a whole study is deleted.
-
-    Raises:
-        ZooError: there is no terminal to ask on, or the answer is no.
-    """
+    """Ask before a whole study is deleted."""
     if not sys.stdin.isatty():
         raise ZooError(f"Deleting the study '{study}' needs a confirmation; without a terminal, add --yes.")
     if not click.confirm(f"Delete the study '{study}' with all its trials?", err=True):

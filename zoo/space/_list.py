@@ -7,10 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.errors import SpaceError
-from zoo.space._choice import Choice, narrow_to_choices
-from zoo.space._ranges import Float, Int
-from zoo.space._suggester import Suggester
-from zoo.space._values import Condition, check_keys, contains, invalid_value, is_int, show, when_as_json
+from zoo.space._scalars import Choice, Float, Int, narrow_to_choices
+from zoo.space._values import (
+    Condition,
+    Suggester,
+    check_keys,
+    contains,
+    invalid_value,
+    is_int,
+    show,
+    when_as_json,
+)
 
 
 @dataclass(frozen=True)

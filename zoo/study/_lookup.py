@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.errors import StudyError, did_you_mean
+from zoo.errors import StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import Registry
 from zoo.study._definition import StudyDefinition
 from zoo.study._reader import parse_study
@@ -75,6 +75,24 @@ def known_studies(folder: Path) -> dict[str, Path]:
         for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():
             found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
+
+
+def check_files(definition: StudyDefinition) -> None:
+    """Raise StudyError if the study's dataset reads a file that does not exist.
+
+    A dataset declares its files with `zoo.reads`. The function that it declares may raise, as those of
+    zoo's own datasets do about a missing file.
+    """
+    component = definition.dataset_entry
+    prefix = f"study '{definition.name}': dataset '{component.name}'"
+    try:
+        files = getattr(component.function, "zoo_files", lambda **_: ())(**definition.dataset.parameters)
+        missing = [str(file) for file in files if not Path(file).exists()]
+    except Exception as error:  # a plugin's function may raise anything
+        kind = "" if isinstance(error, ZooError) else f"{component.origin}: {type(error).__name__}: "
+        raise StudyError(f"{prefix}: {kind}{one_line(error)}") from None
+    if missing:
+        raise StudyError("\n".join(f"{prefix}: there is no file {path}" for path in missing))
 
 
 def _is_file(path: Path, study: str) -> bool:

@@ -9,8 +9,7 @@ from zoo.errors import PluginError, SpaceError, did_you_mean
 from zoo.registry import Component, Registry
 from zoo.space import REQUIRED, Domain, Float, Int, List, Plain, Space, contains, show
 from zoo.study._definition import ComponentSpace
-from zoo.study._document import Document
-from zoo.study._source_lines import Keys
+from zoo.study._document import Document, Keys
 
 Table = dict[str, Any]
 
