@@ -17,7 +17,7 @@ _SHIPPED_STUDIES_DIR = Path(zoo.__file__).with_name("studies").resolve()
 
 
 @click.command("check")
-@common.several_studies
+@common.study_argument(several=True)
 def command(studies: tuple[str, ...]) -> None:
     """Check STUDIES (names or paths; by default all known studies) and every plugin.
 
@@ -26,7 +26,7 @@ def command(studies: tuple[str, ...]) -> None:
     """
     registry = Registry.load()
     problems = list(registry.problems)
-    known = known_studies(Path.cwd())
+    known = known_studies()
     for study in studies or tuple(known):
         try:
             definition = load_study(study, registry)

@@ -21,7 +21,7 @@ _NEVER_SHOWN = (
 
 
 @click.command("compare")
-@common.several_studies
+@common.study_argument(missing="recorded", several=True)
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N best trials of each study.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print every column as JSON.")
@@ -32,7 +32,6 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     zoo compare mnist_cnn
     zoo compare mnist_cnn mnist_wide_pair --top 3
     """
-    common.check_recorded(studies, "STUDIES")
     from zoo.tracking import compare
 
     table = compare(*studies)

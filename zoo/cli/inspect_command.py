@@ -45,7 +45,7 @@ def _dataset_options(command: Command) -> Command:
 
 def _is_study(name: str) -> bool:
     """Return True if `name` is a study, and not also a dataset, which takes precedence."""
-    is_known = name in known_studies(Path.cwd()) and name not in Registry.load().names("dataset")
+    is_known = name in known_studies() and name not in Registry.load().names("dataset")
     return is_known or name.endswith(".toml")
 
 
@@ -119,10 +119,8 @@ def kernels(**options: Any) -> None:
 
 
 @command.command
-@common.study_argument(required=False)
-@click.option(
-    "--trial", "trials", type=int, multiple=True, metavar="N", help="A trial of the study; may be repeated."
-)
+@common.study_argument(missing="recorded")
+@common.trials_option("A trial of the study")
 @common.run_option
 @click.option(
     "--top",
@@ -141,8 +139,6 @@ def curves(
     With one --trial, its training and validation curves; with several, their validation curves; without,
     the validation curves of all trials, the best in colour.
     """
-    if run is None:
-        common.check_recorded(study, "STUDY or --run FOLDER")
     _draw("curves", study, *trials, run=run, top=top, output=output)
     if study is not None:
         common.print_next((f"zoo compare {shlex.quote(study)}", "parameters and results of these trials"))

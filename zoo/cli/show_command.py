@@ -6,7 +6,6 @@ import inspect
 import json
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -17,7 +16,7 @@ from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import KINDS, Component, Registry
 from zoo.space import REQUIRED, Parameter, Plain, Space, show
-from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study
+from zoo.study import StudyDefinition, known_studies, load_study
 
 
 @click.command("show")
@@ -89,7 +88,7 @@ def _components(name: str, registry: Registry) -> list[Component]:
     registered = {one for kind in KINDS for one in registry.names(kind)}
     if name in registered:
         return registry.find(name)
-    studies = known_studies(Path.cwd())
+    studies = known_studies()
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
@@ -102,7 +101,7 @@ def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"study": definition.name, "space": definition.space_as_json()}, indent=1))
         return
-    click.echo(read_study(find_study(name, Path.cwd())))
+    click.echo(definition.text)
     for component_space in (definition.architecture, definition.augmentation):
         for component, space in component_space.spaces.items():
             _print_space(space, f"{component_space.kind} {component}")

@@ -18,7 +18,7 @@ _POLL_INTERVAL_S = 0.1
 
 
 @click.command("ui")
-@common.study_argument(required=False)
+@common.study_argument()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
