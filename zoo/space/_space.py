@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._list import List
+from zoo.space._domains import Choice, Float, Int, List
 from zoo.space._plain import Plain
-from zoo.space._scalars import Choice, Float, Int
 from zoo.space._values import Suggester, as_lists, conditions, equal, error_prefix, show, when_as_json
 
 REQUIRED: Any = inspect.Parameter.empty

@@ -65,6 +65,8 @@ def as_lists(value: Any) -> Any:
 
 def as_tuples(value: Any) -> Any:
     """Return `value` with lists as tuples, at every level, as a space has them."""
+    if isinstance(value, Mapping):
+        return {name: as_tuples(item) for name, item in value.items()}
     return tuple(as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 

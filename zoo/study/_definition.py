@@ -164,8 +164,7 @@ class StudyDefinition:
             StudyError: one line per invalid setting, named as an option of the command line.
         """
         table = {key: value for key, value in settings.items() if value is not None}
-        problems = search_problems(table, len(self.objectives))
-        if problems:
+        if problems := search_problems(table, len(self.objectives)):
             raise StudyError("\n".join(f"--{key}: {problem}" for key, problem in problems.items()))
         return replace(self, search=replace(self.search, **table))
 

@@ -73,8 +73,7 @@ def _read_validation(document: Document) -> dict[str, Any]:
             document.report(("validation", "folds"), "a study has fraction or folds; remove one of them")
         table.pop("folds" if overrides == ["fraction"] else "fraction")
     for key, value in table.items():
-        problem = _validation_problem(key, value)
-        if problem:
+        if problem := _validation_problem(key, value):
             document.report(("validation", key), problem)
         else:
             values[key] = float(value) if key == "fraction" else value
