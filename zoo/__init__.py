@@ -33,26 +33,21 @@ __all__ = [
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
 _LAZY_MODULES = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
 _LAZY_NAMES = {
-    "hookimpl": "zoo.hookspecs",
-    "Dataset": "zoo.data",
-    "Split": "zoo.data",
-    "reads": "zoo.data",
-    "progress": "zoo.data",
-    "tune": "zoo.tuning",
-    "train": "zoo.tuning",
-    "evaluate": "zoo.evaluation",
-    "compare": "zoo.tracking",
-    "load_model": "zoo.models",
+    "zoo.hookspecs": ["hookimpl"],
+    "zoo.data": ["Dataset", "Split", "reads", "progress"],
+    "zoo.tuning": ["tune", "train"],
+    "zoo.evaluation": ["evaluate"],
+    "zoo.tracking": ["compare"],
+    "zoo.models": ["load_model"],
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
         return importlib.import_module(_LAZY_MODULES[name])
-    if name in _LAZY_NAMES:
-        value = getattr(importlib.import_module(_LAZY_NAMES[name]), name)
-        globals()[name] = value
-        return value
+    for module, names in _LAZY_NAMES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'zoo' has no attribute '{name}'")
 
 

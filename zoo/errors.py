@@ -1,14 +1,4 @@
-"""The errors that zoo raises on purpose.
-
-ZooError               a problem that the user can fix; the command line prints it as one line
-├── InvalidParameters  raised by a plugin: the combination is impossible, the trial is rejected
-├── SpaceError         a search space, or a value for one, is invalid
-├── StudyError         a study file is invalid
-├── PluginError        a plugin violates the contract; names its distribution and version
-├── DataError          a dataset cannot be read, or violates the contract
-├── ModelError         a saved model cannot be loaded
-└── ManifestError      a study cannot be resumed because its definition changed
-"""
+"""The errors that zoo raises on purpose, and helpers for their text."""
 
 from __future__ import annotations
 
@@ -18,7 +8,10 @@ from difflib import get_close_matches
 
 
 class ZooError(Exception):
-    """A problem that the user can fix: what happened, what was expected, what to do next."""
+    """A problem that the user can fix: what happened, what was expected, what to do next.
+
+    The command line prints it without a traceback.
+    """
 
 
 class InvalidParameters(ZooError):
@@ -34,7 +27,7 @@ class StudyError(ZooError):
 
 
 class PluginError(ZooError):
-    """A plugin that violates the contract."""
+    """A plugin that violates the contract; the message names its distribution and version."""
 
 
 class DataError(ZooError):

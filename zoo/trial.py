@@ -92,19 +92,13 @@ class TrialConfig:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrialConfig:
         """Return the configuration that `as_json` described, with lists as tuples again."""
+        document = as_tuples(document)
         configs = {
-            name: PluginConfig(document[name]["name"], _with_tuples(document[name]["parameters"]))
-            for name in ("dataset", "architecture", "augmentation")
+            name: PluginConfig(**document[name]) for name in ("dataset", "architecture", "augmentation")
         }
-        mappings = {name: _with_tuples(document[name]) for name in ("validation", "training")}
-        measures = tuple(document.get("measures", ()))
-        return cls(**{**document, **configs, **mappings, "measures": measures})
+        return cls(**{**document, **configs})
 
 
 def count_folds(validation: Mapping[str, Any]) -> int:
     """Return the number of folds in `[validation]`; 1 with a single validation split."""
     return int(validation.get("folds", 1))
-
-
-def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: as_tuples(value) for name, value in values.items()}

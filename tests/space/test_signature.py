@@ -185,7 +185,7 @@ def when_never(
         (two_domains, "expected one domain, got 2."),
         (
             no_instance,
-            "its annotation is typing.Annotated[int, <class 'zoo.space._ranges.Int'>]; "
+            "its annotation is typing.Annotated[int, <class 'zoo.space._domains.Int'>]; "
             "expected Annotated[…] with Int, Float, Choice or List, "
             "or one of str, int, float, bool, list, tuple.",
         ),

@@ -9,7 +9,7 @@ import pytest
 from zoo import Dataset, ZooError, hookimpl, reads
 from zoo.errors import StudyError
 from zoo.registry import Plugin, Registry
-from zoo.study import check_files, missing_files, parse_study
+from zoo.study import check_files, parse_study
 
 
 def _listed(*, path: str, broken: bool) -> list[str]:
@@ -51,18 +51,17 @@ def study(registry, **dataset):
     return parse_study(text, registry, "example")
 
 
-def test_missing_files_are_listed(registry, tmp_path):
+def test_only_the_missing_file_is_reported(registry, tmp_path):
     image = tmp_path / "images"
     image.touch()
-    component = registry.get("dataset", "listed")
-    parameters = {"path": str(image), "broken": False}
-    assert missing_files(component, parameters) == [Path(f"{image}.labels")]
+    definition = study(registry, name="listed", path=str(image))
+    with pytest.raises(StudyError, match=f"there is no file {image}.labels$"):
+        check_files(definition)
     Path(f"{image}.labels").touch()
-    assert missing_files(component, parameters) == []
+    check_files(definition)
 
 
 def test_undeclared_files_are_not_checked(registry):
-    assert missing_files(registry.get("dataset", "unlisted"), {"path": "nowhere"}) == []
     check_files(study(registry, name="unlisted", path="nowhere"))
 
 

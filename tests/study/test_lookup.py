@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -23,16 +22,17 @@ def folder(in_tmp):
 
 
 def test_shipped_studies_are_found_in_every_folder(in_tmp, registry):
-    assert {"digits_cnn", "mnist_cnn"} <= known_studies(in_tmp).keys()
-    for name in known_studies(in_tmp):
+    assert {"digits_cnn", "mnist_cnn"} <= known_studies().keys()
+    for name in known_studies():
         assert load_study(name, registry).name == name
 
 
-def test_own_studies_hide_shipped_ones(folder, registry):
-    assert {"digits_cnn", "mine", "mnist_cnn"} <= known_studies(folder).keys()
+def test_own_studies_hide_shipped_ones(folder, registry, monkeypatch):
+    assert {"digits_cnn", "mine", "mnist_cnn"} <= known_studies().keys()
     assert load_study("mine", registry).name == "mine"
     assert load_study("digits_cnn", registry).training["epochs"].default == 2
-    assert load_study("digits_cnn", registry, folder=Path("/")).training["epochs"].default != 2
+    monkeypatch.chdir("/")
+    assert load_study("digits_cnn", registry).training["epochs"].default != 2
 
 
 def test_study_is_found_by_path(folder, registry, monkeypatch):
@@ -40,7 +40,7 @@ def test_study_is_found_by_path(folder, registry, monkeypatch):
     assert load_study(str(folder / "studies" / "mine.toml"), registry).name == "mine"
     monkeypatch.chdir(folder / "studies")
     assert load_study("mine.toml", registry).name == "mine"
-    assert find_study("./mine.toml", folder / "studies").samefile(folder / "studies" / "mine.toml")
+    assert find_study("./mine.toml").samefile(folder / "studies" / "mine.toml")
 
 
 def test_load_study_takes_name_and_overrides(folder, registry):
@@ -53,15 +53,15 @@ def test_unknown_study_has_a_suggestion(folder):
         StudyError,
         match=r"^There is no study named 'mines' in .* shipped studies\. Did you mean 'mine'\?$",
     ):
-        find_study("mines", folder)
+        find_study("mines")
     with pytest.raises(
         StudyError, match=r"^There is no study file studies/mien.toml\. Did you mean 'mine.toml'\?$"
     ):
-        find_study("studies/mien.toml", folder)
+        find_study("studies/mien.toml")
     with pytest.raises(StudyError, match=r"There is no study file no/where.toml\. Give a path, or a name"):
-        find_study("no/where.toml", folder)
+        find_study("no/where.toml")
     with pytest.raises(StudyError, match="There is no study file studies/"):
-        find_study("studies/", folder)
+        find_study("studies/")
 
 
 def test_error_names_the_file_relative_to_the_folder(folder, registry):
@@ -85,14 +85,14 @@ def test_unreadable_file_is_reported(folder, registry):
 def test_too_long_name_is_reported(folder):
     name = f"{'a' * 300}.toml"
     with pytest.raises(StudyError, match=f"^{name} cannot be read: File name too long$"):
-        find_study(name, folder)
+        find_study(name)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_inaccessible_folder_is_reported(folder):
     (folder / "studies").chmod(0)
     with pytest.raises(StudyError, match=r"^studies/mine\.toml cannot be read: Permission denied$"):
-        find_study("studies/mine.toml", folder)
+        find_study("studies/mine.toml")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.study._source_lines import SourceLines
+from zoo.study._document import Document
 
 TEXT = """\
 # a comment, then an empty line
@@ -36,6 +36,12 @@ key = 1
 """
 
 
+def place_in(text, *keys):
+    document = Document(text, "s.toml", [])
+    document.report(keys, "wrong")
+    return document.problems[0].removesuffix(": wrong")
+
+
 @pytest.mark.parametrize(
     ("keys", "place"),
     [
@@ -58,16 +64,13 @@ key = 1
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_key_has_file_line_and_table(keys, place, newline):
-    assert SourceLines("s.toml", TEXT.replace("\n", newline)).place(tuple(keys.split())) == place
+    assert place_in(TEXT.replace("\n", newline), *keys.split()) == place
 
 
 def test_quoted_key_has_its_line():
-    assert (
-        SourceLines("s.toml", TEXT).place(("architecture", "quoted key"))
-        == "s.toml:11: [architecture] quoted key"
-    )
+    assert place_in(TEXT, "architecture", "quoted key") == "s.toml:11: [architecture] quoted key"
 
 
 def test_lines_are_counted_like_editors_do():
     text = 'note = "\u2028 and \x85"\nkey = 1\n'
-    assert SourceLines("s.toml", text).place(("key",)) == "s.toml:2: key"
+    assert place_in(text, "key") == "s.toml:2: key"

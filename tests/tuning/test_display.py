@@ -212,7 +212,7 @@ class TestLive:
         display.epoch(0, epoch_end(3, 0.75))
         assert re.search(r"trial   0 .*epoch 3/3 .*0\.7500 ▁█ .*conv_net", self.shown(display))
         display.finished(0, "complete", {"val_accuracy": 0.75}, "", (0, 0.75), 1)
-        assert re.search(r"1/4 trials  best 0\.7500 \(trial 0\)  0:0\d, about", self.shown(display))
+        assert re.search(r"1/4 trials  best 0\.7500 \(trial 0\)  0:00:0\d, about", self.shown(display))
         assert "epoch" not in self.shown(display)
         display.end()
 

@@ -36,7 +36,6 @@ COMMANDS = {
 @click.group(
     cls=Group,
     lazy_commands=COMMANDS,
-    module="zoo.cli.{}_command",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="zoo")
@@ -64,10 +63,8 @@ def main() -> None:
         # click handles a closed pipe, `zoo list | true`: it exits silently with status 1.
         with library_logs(None):  # `zoo tune` and `zoo train` write them to a file
             status = zoo.main(args=_arguments(), prog_name="zoo", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         status = _fail("stopped", 130, debug=False)
-    except KeyboardInterrupt:
-        status = _fail("stopped before anything was started", 130, debug=False)
     except click.UsageError as error:
         hint = f" (See: {error.ctx.command_path} --help)" if error.ctx else ""
         status = _fail(one_line(error.format_message()) + hint, 2, debug)

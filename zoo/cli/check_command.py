@@ -13,11 +13,11 @@ from zoo.registry import Registry
 from zoo.study import StudyDefinition, check_files, known_studies, load_study
 from zoo.tuning.samplers import check_sampler
 
-_SHIPPED_STUDIES_DIR = Path(zoo.__file__).with_name("studies")
+_SHIPPED_STUDIES_DIR = Path(zoo.__file__).with_name("studies").resolve()
 
 
 @click.command("check")
-@common.several_studies
+@common.study_argument(several=True)
 def command(studies: tuple[str, ...]) -> None:
     """Check STUDIES (names or paths; by default all known studies) and every plugin.
 
@@ -26,17 +26,19 @@ def command(studies: tuple[str, ...]) -> None:
     """
     registry = Registry.load()
     problems = list(registry.problems)
-    known = known_studies(Path.cwd())
+    known = known_studies()
     for study in studies or tuple(known):
         try:
             definition = load_study(study, registry)
             check_sampler(definition)
-            needs_data = bool(studies) or not _is_shipped(known[study])
-            note = _check_data(definition, needs_data)
+            is_required = bool(studies) or not known[study].resolve().is_relative_to(_SHIPPED_STUDIES_DIR)
+            note = "" if _has_files(definition, is_required) else ", data not found"
         except ZooError as error:
             problems += str(error).splitlines()
         else:
-            click.echo(f"study {study}: ok ({_trials(definition)}, {definition.search.sampler}{note})")
+            search = definition.search
+            trials = f"{search.trials} trial{'s' if search.trials != 1 else ''}"
+            click.echo(f"study {study}: ok ({trials}, {search.sampler}{note})")
     for plugin in registry.plugins:
         if plugin.state == "loaded":
             click.echo(f"plugin {plugin.name} of {plugin.origin}: ok ({len(plugin.registered)} registered)")
@@ -45,20 +47,12 @@ def command(studies: tuple[str, ...]) -> None:
     common.print_next(("zoo tune STUDY", "search for the best model of a study"))
 
 
-def _is_shipped(path: Path) -> bool:
-    return path.resolve().is_relative_to(_SHIPPED_STUDIES_DIR.resolve())
-
-
-def _check_data(definition: StudyDefinition, needs_data: bool) -> str:
-    """Return a note if files of the dataset are missing; raise StudyError instead if `needs_data`."""
+def _has_files(definition: StudyDefinition, is_required: bool) -> bool:
+    """Return True if the files of the dataset exist; raise StudyError if not although `is_required`."""
     try:
         check_files(definition)
     except StudyError:
-        if needs_data:
+        if is_required:
             raise
-        return ", data not found"
-    return ""
-
-
-def _trials(definition: StudyDefinition) -> str:
-    return f"{definition.search.trials} trial{'s' if definition.search.trials != 1 else ''}"
+        return False
+    return True

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import StudyError, redact_password
+from zoo.space import show
+from zoo.study import known_studies, parse_value
+from zoo.training import backend
+from zoo.training.worker import start_loading_keras as start_loading_keras
 
 if TYPE_CHECKING:
     from zoo.registry import Component, Plugin
@@ -23,76 +26,72 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-def study_argument(*, required: bool) -> Callable[[Command], Command]:
-    """Return a decorator that adds STUDY: `zoo tune mnist_cnn` is the same as `zoo tune --study mnist_cnn`.
+def study_argument(*, missing: str = "", several: bool = False) -> Callable[[Command], Command]:
+    """Return a decorator that adds STUDY or, if `several`, STUDIES; `--study STUDY` is the same.
 
     Args:
-        required: a command without a study is an error that names the known studies; else `study` is None.
+        missing: makes the study required, unless there is `--run`: the error about a missing one lists the
+            `known` or the `recorded` studies.
     """
+    name = "studies" if several else "study"
 
-    def decorate(command: Command) -> Command:
-        @click.argument("study", required=False, metavar="STUDY" if required else "[STUDY]")
-        @click.option("--study", "study_option", metavar="STUDY", help="The same as the argument STUDY.")
-        @functools.wraps(command)
-        def with_study(*, study: str | None, study_option: str | None, **values: Any) -> Any:
-            if study and study_option and study != study_option:
-                raise click.UsageError(f"got two studies, '{study}' and --study '{study_option}'; name one")
-            study = study or study_option
-            if required and study is None:
-                from zoo.study import known_studies
+    def from_option(context: click.Context, _: click.Parameter, value: Any) -> None:
+        context.meta["study"] = value
 
-                raise _missing_study("STUDY", known_studies(Path.cwd()))
-            return command(study=study, **values)
+    def from_both(context: click.Context, _: click.Parameter, value: Any) -> Any:
+        option = context.meta["study"]
+        if value and option and value != option:
+            raise click.UsageError(f"got {show(value)} and --study {show(option)}; use one of the two")
+        if missing and not (value or option or context.params.get("run")):
+            alternative = " or --run FOLDER" if "run" in context.params else ""
+            raise _missing_study(f"{name.upper()}{alternative}", missing)
+        return value or option
 
-        return with_study
-
-    return decorate
-
-
-def several_studies(command: Command) -> Command:
-    """Add STUDIES: `zoo check a b` is the same as `zoo check --study a --study b`."""
-
-    @click.argument("studies", nargs=-1, metavar="[STUDIES]...")
-    @click.option("--study", "study_options", multiple=True, metavar="STUDY", help="One of STUDIES.")
-    @functools.wraps(command)
-    def with_studies(*, studies: tuple[str, ...], study_options: tuple[str, ...], **values: Any) -> Any:
-        if studies and study_options and studies != study_options:
-            raise click.UsageError("got studies both as arguments and with --study; use one of the two")
-        return command(studies=studies or study_options, **values)
-
-    return with_studies
+    metavar = f"{name.upper()}" if missing else f"[{name.upper()}]"
+    argument = click.argument(
+        name, required=False, nargs=-1 if several else 1, metavar=metavar, callback=from_both
+    )
+    # Eager parameters are processed first, so that `from_both` can use their values.
+    option = click.option(
+        "--study",
+        "study_option",
+        multiple=several,
+        metavar="STUDY",
+        is_eager=True,
+        expose_value=False,
+        callback=from_option,
+        help=f"The same as {name.upper()}.",
+    )
+    return lambda command: argument(option(command))
 
 
-def run_options(command: Command) -> Command:
-    """Add STUDY with `--trial`, and `--run`, to a command about one recorded run."""
+def _missing_study(argument: str, missing: str) -> click.UsageError:
+    from zoo.record import STATE_DIR
 
-    @study_argument(required=False)
-    @click.option("--trial", type=int, metavar="N", help="A trial of the study; the best one by default.")
-    @run_option
-    @functools.wraps(command)
-    def with_run(*, study: str | None, run: str | None, **values: Any) -> Any:
-        if run is None:
-            check_recorded(study, "STUDY or --run FOLDER")
-        return command(study=study, run=run, **values)
-
-    return with_run
-
-
-def check_recorded(study: object, argument: str) -> None:
-    """Raise click.UsageError, with the studies that are recorded here, if there is no `study`."""
-    if not study:
-        from zoo.record import STATE_DIR
-
-        raise _missing_study(argument, sorted(path.parent.name for path in Path(STATE_DIR).glob("*/trials")))
-
-
-def _missing_study(argument: str, names: Iterable[str]) -> click.UsageError:
-    available = ", ".join(names)
+    recorded = sorted(path.parent.name for path in Path(STATE_DIR).glob("*/trials"))
+    available = ", ".join(recorded if missing == "recorded" else known_studies())
     hint = f"Available: {available}." if available else "No study is recorded here; `zoo tune` records one."
     return click.UsageError(f"Missing argument {argument}. {hint}")
 
 
-run_option = click.option("--run", metavar="FOLDER", help="The folder of a run, such as zoo train prints.")
+def run_options(command: Command) -> Command:
+    """Add STUDY with `--trial`, and `--run`, to a command about one recorded run."""
+    trial = click.option(
+        "--trial", type=int, metavar="N", help="A trial of the study; by default the best one."
+    )
+    return study_argument(missing="recorded")(trial(run_option(command)))
+
+
+def trials_option(help: str) -> Callable[[Command], Command]:
+    """Return the option `--trial N`, which may be repeated; the command gets its values as `trials`."""
+    number = click.IntRange(min=0)
+    help = f"{help}; may be repeated."
+    return click.option("--trial", "trials", type=number, multiple=True, metavar="N", help=help)
+
+
+run_option = click.option(
+    "--run", metavar="FOLDER", is_eager=True, help="The folder of a run, such as zoo train prints."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
 
@@ -115,11 +114,7 @@ def component_facts(component: Component | Plugin) -> dict[str, str]:
 
 
 def image_shape(text: str) -> tuple[int, ...]:
-    """Return the numbers of `HEIGHTxWIDTHxCHANNELS`.
-
-    Raises:
-        StudyError: `text` is something else.
-    """
+    """Return the numbers of `HEIGHTxWIDTHxCHANNELS`."""
     parts = text.lower().split("x")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, got '{text}'")
@@ -127,13 +122,7 @@ def image_shape(text: str) -> tuple[int, ...]:
 
 
 def key_and_value(setting: str, example: str) -> tuple[str, Any]:
-    """Return key and value of `--set KEY=VALUE`; a value that is not TOML is a string.
-
-    Raises:
-        StudyError: `setting` has no `=`.
-    """
-    from zoo.study import parse_value
-
+    """Return key and value of `--set KEY=VALUE`; a value that is not TOML is a string."""
     key, equals, text = setting.partition("=")
     if not equals:
         raise StudyError(f"--set {setting}: expected KEY=VALUE, such as {example}")
@@ -145,19 +134,10 @@ def command_line() -> str:
     return redact_password(shlex.join(["zoo", *sys.argv[1:]]))
 
 
-def start_loading_keras() -> None:
-    """Start to import Keras in the background, which takes longer than everything else before a training."""
-    from zoo.training.worker import fork_server
-
-    fork_server().start()
-
-
 def load_keras() -> None:
     """Import Keras in this process, without the output of its backend."""
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
-    from zoo.training import backend
-
     backend.check_backend()
     with backend.muted():
         import_module("keras")
@@ -182,6 +162,15 @@ def print_note(text: str) -> None:
         click.echo(text, err=True)
 
 
+def print_table(rows: Iterable[Sequence[str]], indent: str = "  ") -> None:
+    """Print rows of cells in columns."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo(indent + "  ".join(cells).rstrip())
+
+
 def print_next(*steps: tuple[str, str]) -> None:
     """Print the commands that are useful next, each with what it is for; the last lines of a command."""
     width = max(len(command) for command, _ in steps)
@@ -190,7 +179,9 @@ def print_next(*steps: tuple[str, str]) -> None:
         print_note(f"{start:5} {command:<{width}}   {purpose}".rstrip())
 
 
-def run_arguments(study: str | None, trial: int | None, run: str | None) -> str:
+def run_arguments(
+    study: str | None = None, trial: int | None = None, run: str | None = None, **_: Any
+) -> str:
     """Return the arguments that name a run, to be typed after another command: `mnist_cnn --trial 3`."""
     if run is not None:
         return f"--run {shlex.quote(run)}"

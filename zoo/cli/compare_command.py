@@ -21,7 +21,7 @@ _NEVER_SHOWN = (
 
 
 @click.command("compare")
-@common.several_studies
+@common.study_argument(missing="recorded", several=True)
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N best trials of each study.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print every column as JSON.")
@@ -32,7 +32,6 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     zoo compare mnist_cnn
     zoo compare mnist_cnn mnist_wide_pair --top 3
     """
-    common.check_recorded(studies, "STUDIES")
     from zoo.tracking import compare
 
     table = compare(*studies)
@@ -64,12 +63,9 @@ def _fitting_table(table: pd.DataFrame) -> str:
     text["state"] = text["state"].mask(interrupted, "interrupted")
     if "front" in text:  # only for a study with several objectives
         text["front"] = text["front"].eq(True).map({True: "*", False: ""})
-    for name in text:
-        if text[name].dtype.kind == "f":
-            text[name] = text[name].map(_format)
     room = shutil.get_terminal_size((160, 24)).columns
     for width in range(len(text.columns), 0, -1):
-        lines = text.iloc[:, :width].to_string(index=False, na_rep="")
+        lines = text.iloc[:, :width].to_string(index=False, na_rep="", float_format=_format)
         if width <= len(results) or max(map(len, lines.splitlines())) <= room:
             break
     left_out = list(text.columns[width:])
@@ -96,6 +92,4 @@ def _varied_columns(table: pd.DataFrame, exclude: list[str]) -> list[str]:
 
 
 def _format(value: float) -> str:
-    if value != value:  # NaN: a trial without this result
-        return ""
-    return f"{value:.0f}" if value == round(value) else f"{value:.5g}"
+    return f"{value:.0f}" if value.is_integer() else f"{value:.5g}"

@@ -12,18 +12,11 @@ from zoo.errors import ZooError
 
 
 @click.command("delete")
-@common.study_argument(required=False)
-@click.option(
-    "--trial",
-    "trials",
-    type=click.IntRange(min=0),
-    multiple=True,
-    metavar="N",
-    help="Delete only this trial of the study; may be repeated.",
-)
+@common.study_argument(missing="recorded")
+@common.trials_option("Delete only this trial of the study")
 @click.option("--restore", is_flag=True, help="Restore the trials that --trial names.")
 @click.option("--yes", is_flag=True, help="Delete a whole study without asking.")
-def command(study: str | None, trials: tuple[int, ...], restore: bool, yes: bool) -> None:
+def command(study: str, trials: tuple[int, ...], restore: bool, yes: bool) -> None:
     """Delete STUDY with all its trials, or only the trials that --trial names.
 
     A deleted trial is excluded by every command until it is restored. A deleted study is removed from
@@ -34,8 +27,6 @@ def command(study: str | None, trials: tuple[int, ...], restore: bool, yes: bool
     zoo delete mnist_cnn --trial 3 --restore
     zoo delete mnist_cnn
     """
-    common.check_recorded(study, "STUDY")
-    assert study is not None
     if restore and not trials:
         raise ZooError("--restore: name the trials to restore with --trial N")
     if not trials and not yes:
@@ -59,11 +50,7 @@ def command(study: str | None, trials: tuple[int, ...], restore: bool, yes: bool
 
 
 def _confirm(study: str) -> None:
-    """Ask before a whole study is deleted.
-
-    Raises:
-        ZooError: there is no terminal to ask on, or the answer is no.
-    """
+    """Ask before a whole study is deleted."""
     if not sys.stdin.isatty():
         raise ZooError(f"Deleting the study '{study}' needs a confirmation; without a terminal, add --yes.")
     if not click.confirm(f"Delete the study '{study}' with all its trials?", err=True):

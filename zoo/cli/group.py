@@ -15,20 +15,14 @@ class Group(click.Group):
     """A group that keeps its commands in order and suggests a spelling for a mistyped one.
 
     Args:
-        lazy_commands: help lines by command name; a command's module is imported when it is used.
-        module: name of the module of a lazy command, with `{}` for the command; it defines `command`.
+        lazy_commands: help lines by command name; `zoo.cli.NAME_command.command` is imported when it is used.
     """
 
     def __init__(
-        self,
-        *arguments: Any,
-        lazy_commands: Mapping[str, str] | None = None,
-        module: str = "",
-        **options: Any,
+        self, *arguments: Any, lazy_commands: Mapping[str, str] | None = None, **options: Any
     ) -> None:
         super().__init__(*arguments, **options)
         self._lazy_commands = lazy_commands or {}
-        self._module = module
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self._lazy_commands, *self.commands]
@@ -36,7 +30,7 @@ class Group(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self._lazy_commands:
             return super().get_command(ctx, name)
-        command: click.Command = importlib.import_module(self._module.format(name)).command
+        command: click.Command = importlib.import_module(f"zoo.cli.{name}_command").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

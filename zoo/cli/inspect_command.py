@@ -10,11 +10,15 @@ from typing import Any
 
 import click
 
+import zoo
 from zoo.cli import common
 from zoo.cli.common import Command
 from zoo.cli.group import Group
 from zoo.errors import ZooError
+from zoo.registry import Registry
+from zoo.study import known_studies, load_study
 
+_NEED_KERAS = ("augmentation", "features", "filters")
 _output_option = click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="Path of the PNG to write."
 )
@@ -40,13 +44,14 @@ def _dataset_options(command: Command) -> Command:
 
 
 def _is_study(name: str) -> bool:
-    """Return whether `name` is a study, and not also a dataset, which takes precedence."""
-    from zoo.registry import Registry
-    from zoo.study import known_studies
+    """Return True if `name` is a study, and not also a dataset, which takes precedence."""
+    is_known = name in known_studies() and name not in Registry.load().names("dataset")
+    return is_known or name.endswith(".toml")
 
-    if name.endswith(".toml"):
-        return True
-    return name in known_studies(Path.cwd()) and name not in Registry.load().names("dataset")
+
+def _run_picture(draw: Command) -> click.Command:
+    """Make `draw` a command with the options that name a run, and `--output`."""
+    return command.command()(common.run_options(_output_option(draw)))
 
 
 # click's own treatment of a missing picture is an error; this group prints its help instead.
@@ -69,11 +74,11 @@ def command(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-@command.command("samples")
+@command.command
 @_dataset_options
 def samples(**options: Any) -> None:
     """Draw some images of every class of DATASET, or of a study's dataset."""
-    _draw("samples", display=common.display(), **options)
+    _draw("samples", **options)
     arguments = [options["dataset"] or options["study"]]
     for override in options["overrides"]:
         # With a study, --set may also change other settings than those of its dataset.
@@ -82,7 +87,7 @@ def samples(**options: Any) -> None:
     _print_next(f"augmentation affine {shlex.join(arguments)}", "the same images, augmented")
 
 
-@command.command("augmentation")
+@command.command
 @click.argument("policy", required=False)
 @_dataset_options
 @_image_option
@@ -94,15 +99,14 @@ def augmentation(policy: str | None, **options: Any) -> None:
     policy, --set dataset.KEY=VALUE those of the dataset. For a study, POLICY can be left out: it is
     the study's first policy other than `none`.
     """
-    common.start_loading_keras()
     if policy is not None and options["dataset"] is None and options["study"] is None and _is_study(policy):
         policy, options["study"] = None, policy
     policy = policy or _policy_of(options["study"])
-    _draw("augmentation", policy, display=common.display(), **options)
+    _draw("augmentation", policy, **options)
     common.print_next((f"zoo show {policy}", "the parameters that --set accepts, with their ranges"))
 
 
-@command.command("kernels")
+@command.command
 @_dataset_options
 @_image_option
 def kernels(**options: Any) -> None:
@@ -110,15 +114,13 @@ def kernels(**options: Any) -> None:
 
     Applies four classic kernels: smoothing, horizontal, vertical and all edges.
     """
-    _draw("kernels", display=common.display(), **options)
+    _draw("kernels", **options)
     _print_next("filters STUDY", "the kernels that a trained network learned")
 
 
-@command.command("curves")
-@common.study_argument(required=False)
-@click.option(
-    "--trial", "trials", type=int, multiple=True, metavar="N", help="A trial of the study; may be repeated."
-)
+@command.command
+@common.study_argument(missing="recorded")
+@common.trials_option("A trial of the study")
 @common.run_option
 @click.option(
     "--top",
@@ -137,8 +139,6 @@ def curves(
     With one --trial, its training and validation curves; with several, their validation curves; without,
     the validation curves of all trials, the best in colour.
     """
-    if run is None:
-        common.check_recorded(study, "STUDY or --run FOLDER")
     _draw("curves", study, *trials, run=run, top=top, output=output)
     if study is not None:
         common.print_next((f"zoo compare {shlex.quote(study)}", "parameters and results of these trials"))
@@ -146,88 +146,61 @@ def curves(
         _print_next(f"confusion {common.run_arguments(None, None, run)}", "which classes it confuses")
 
 
-@command.command("confusion")
-@common.run_options
-@_output_option
+@_run_picture
 def confusion(**options: Any) -> None:
     """Draw the confusion matrix of a trial's model."""
-    _draw("confusion", display=common.display(), **options)
-    _print_next(f"mistakes {_same_run(options)}", "one misclassified image of every class")
+    _draw_run("confusion", options, "mistakes", "one misclassified image of every class")
 
 
-@command.command("mistakes")
-@common.run_options
-@_output_option
+@_run_picture
 def mistakes(**options: Any) -> None:
     """Draw one mistake of every class, the most confident one."""
-    _draw("mistakes", display=common.display(), **options)
-    _print_next(f"predictions {_same_run(options)}", "how certain the model is, also where it is right")
+    _draw_run("mistakes", options, "predictions", "how certain the model is, also where it is right")
 
 
-@command.command("predictions")
-@common.run_options
+@_run_picture
 @click.option(
     "--image", "images", type=int, multiple=True, metavar="N", help="Number of an image; may be repeated."
 )
-@_output_option
 def predictions(**options: Any) -> None:
     """Draw images beside the predicted probabilities of their classes.
 
     By default six images at equal distances, and the six of which the model is least certain.
     """
-    _draw("predictions", display=common.display(), **options)
-    image = next(iter(options["images"]), 0)
-    _print_next(f"features {_same_run(options)} --image {image}", "the feature maps of one image")
+    _draw_run("predictions", options, "features", "the feature maps of one image")
 
 
-@command.command("features")
-@common.run_options
+@_run_picture
 @click.option("--layer", metavar="NAME", help="One layer, as zoo inspect layers names it.")
 @_image_option
-@_output_option
 def features(**options: Any) -> None:
     """Draw the feature maps of an image.
 
     With --layer up to 64 maps of that layer, else up to 12 of every convolution and pooling layer.
     """
-    common.start_loading_keras()
-    _draw("features", display=common.display(), **options)
     if options["layer"] is None:
-        _print_next(f"layers {_same_run(options)}", "the names that --layer accepts")
+        _draw_run("features", options, "layers", "the names that --layer accepts")
     else:
-        _print_next(f"filters {_same_run(options)}", "the filters of the first convolution")
+        _draw_run("features", options, "filters", "the filters of the first convolution")
 
 
-@command.command("filters")
-@common.run_options
-@_output_option
+@_run_picture
 def filters(**options: Any) -> None:
     """Draw the filters that the first convolution learned."""
-    common.start_loading_keras()
-    _draw("filters", display=common.display(), **options)
-    _print_next(f"features {_same_run(options)}", "the feature maps of an image")
+    _draw_run("filters", options, "features", "the feature maps of an image")
 
 
-@command.command("layers")
+@command.command
 @common.run_options
 def layers(**options: Any) -> None:
     """Print the layers of a network with their shapes and parameters."""
     common.start_loading_keras()
-    from zoo import inspection
-
-    click.echo(str(inspection.layers(display=common.display(), **options)))
-    _print_next(f"features {_same_run(options)} --layer NAME", "the feature maps of one layer")
+    click.echo(str(zoo.inspect.layers(**options, display=common.display())))
+    _print_next(f"features {common.run_arguments(**options)} --layer NAME", "the feature maps of one layer")
 
 
 def _policy_of(study: str | None) -> str:
-    """Return the first policy of a study that changes images.
-
-    Raises:
-        ZooError: there is no study, or the study has no such policy.
-    """
-    from zoo.registry import Registry
-    from zoo.study import load_study
-
+    """Return the first policy of a study that changes images."""
     if study is None:
         raise ZooError("Missing arguments: name a policy and a dataset, or a study.")
     for name in load_study(study, Registry.load()).augmentation.spaces:
@@ -237,17 +210,19 @@ def _policy_of(study: str | None) -> str:
     raise ZooError(f"The study '{study}' has no augmentation; name a policy: `{again}`")
 
 
+def _draw_run(name: str, options: dict[str, Any], next_picture: str, purpose: str) -> None:
+    """Draw a picture of a run, and name the next picture of the same run."""
+    _draw(name, **options)
+    _print_next(f"{next_picture} {common.run_arguments(**options)}", purpose)
+
+
 def _draw(name: str, *arguments: Any, **options: Any) -> None:
     """Call `zoo.inspect.NAME`; print the path of the picture, relative if it is in the working folder."""
-    from zoo import inspection
-
-    path = getattr(inspection, name)(*arguments, **options).path
+    if name in _NEED_KERAS:
+        common.start_loading_keras()
+    path = getattr(zoo.inspect, name)(*arguments, **options).path
     click.echo(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _print_next(arguments: str, purpose: str) -> None:
     common.print_next((f"zoo inspect {arguments}", purpose))
-
-
-def _same_run(options: dict[str, Any]) -> str:
-    return common.run_arguments(options["study"], options["trial"], options["run"])

@@ -26,7 +26,7 @@ def command(kind: str | None, as_json: bool) -> None:
     """
     registry = Registry.load()
     components = [one for one in registry.entries() if kind in (None, f"{one.kind}s")]
-    studies = known_studies(Path.cwd()) if kind in (None, "studies") else {}
+    studies = known_studies() if kind in (None, "studies") else {}
     if as_json:
         facts = [{**common.component_facts(one), "description": one.description} for one in components]
         document = {"registered": facts, "studies": list(studies)}

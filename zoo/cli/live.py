@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
@@ -185,11 +186,11 @@ class LiveDisplay(Display):
         return row
 
     def _time_text(self) -> str:
-        elapsed = time.monotonic() - self._start_time
+        elapsed = timedelta(seconds=int(time.monotonic() - self._start_time))
         if not self._num_finished or self._done >= self._total:
-            return _clock(elapsed)
+            return str(elapsed)
         left = elapsed / self._num_finished * (self._total - self._done)
-        return f"{_clock(elapsed)}, about {_clock(left)} left"
+        return f"{elapsed}, about {timedelta(seconds=left // timedelta(seconds=1))} left"
 
 
 def _sparkline(values: list[float]) -> str:
@@ -197,9 +198,3 @@ def _sparkline(values: list[float]) -> str:
     values = values[-12:]
     low, high = min(values), max(values)
     return "".join("▁▂▃▄▅▆▇█"[int((value - low) / (high - low) * 7) if high > low else 3] for value in values)
-
-
-def _clock(seconds: float) -> str:
-    """Return `3:07`, or `1:02:03` from one hour."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

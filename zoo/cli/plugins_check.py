@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +23,7 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, and the results of its checks
 
 
-@click.command("check")
+@click.command
 @click.argument("name")
 @click.option("--check", "checks", multiple=True, metavar="CHECK", help="Only this check; may be repeated.")
 @common.set_option("Value of a parameter: --set weights=none; may be repeated.")
@@ -45,7 +45,7 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
 @click.option("--probe", metavar="DATASET", help="Check that a policy keeps the labels of DATASET true.")
 @common.json_option
 @click.pass_context
-def command(
+def check(
     context: click.Context,
     name: str,
     checks: tuple[str, ...],
@@ -64,16 +64,7 @@ def command(
     registry = Registry.load()
     components, left_out = _find(name, registry)
     values = _values(overrides, components)
-    sizes = [common.image_shape(shape) for shape in shapes]
-    options: dict[str, dict[str, Any]] = {"architecture": {}, "augmentation": {}, "dataset": {}}
-    if sizes:
-        options["architecture"]["input_shapes"] = options["augmentation"]["input_shapes"] = sizes
-    if classes:
-        options["architecture"] |= {"num_classes": classes[0], "class_counts": list(classes[1:])}
-    if needs_plugin:
-        options["architecture"]["needs_plugin_to_load"] = True
-    if probe:
-        options["augmentation"]["probe"] = registry.get("dataset", probe).function
+    options = _options(shapes, classes, needs_plugin, probe, registry)
     sections = [_left_out_section(plugin) for plugin in left_out]
     sections += [_section(one, values, options[one.kind], checks) for one in components]
     _validate_checks(checks, components)
@@ -85,12 +76,19 @@ def command(
     context.exit(1 if states["failed"] else 0)
 
 
-def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]:
-    """Return the components called `name` or registered by a distribution `name`, and its broken plugins.
+def _options(
+    shapes: Sequence[str], classes: Sequence[int], needs_plugin: bool, probe: str | None, registry: Registry
+) -> dict[str, dict[str, Any]]:
+    """Return the options of the checks, by kind of component."""
+    sizes = {"input_shapes": [common.image_shape(shape) for shape in shapes]} if shapes else {}
+    numbers = {"num_classes": classes[0], "class_counts": list(classes[1:])} if classes else {}
+    needs = {"needs_plugin_to_load": True} if needs_plugin else {}
+    policy = {"probe": registry.get("dataset", probe).function} if probe else {}
+    return {"architecture": {**sizes, **numbers, **needs}, "augmentation": {**sizes, **policy}, "dataset": {}}
 
-    Raises:
-        PluginError: there is neither, or the distribution's plugins are off.
-    """
+
+def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]:
+    """Return the components called `name` or registered by a distribution `name`, and its broken plugins."""
     plugins = [one for one in registry.plugins if canonical_name(one.distribution) == canonical_name(name)]
     found = [one for one in registry.entries() if one.name == name]
     if not plugins and not found:
@@ -112,11 +110,7 @@ def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]
 
 
 def _values(settings: Sequence[str], components: Sequence[Component]) -> dict[str, Any]:
-    """Return the value of each `KEY=VALUE`.
-
-    Raises:
-        StudyError: none of `components` has such a parameter.
-    """
+    """Return the value of each `KEY=VALUE`; one of `components` has such a parameter."""
     values: dict[str, Any] = {}
     names = {name for one in components for name in one.space}
     for setting in settings:
@@ -172,29 +166,19 @@ def _report(sections: Sequence[Section], as_json: bool) -> Counter[str]:
             name = click.style(facts["name"], bold=True)
             click.echo(f"{facts['kind']} {name}  [{facts['distribution']} {facts['version']}]")
         checks = []
-        for result in _with_stdout_on_stderr(results):
-            states[result.state] += 1
-            checks.append({"check": result.check, "state": result.state, "text": result.text})
-            if not as_json:
-                state = click.style(result.state, fg=_COLOURS[result.state])
-                text = f"{'':{9 - len(result.state)}}{result.text}" if result.text else ""
-                click.echo(f"  {result.check:<15}  {state}{text}")
+        stdout = sys.stdout
+        with contextlib.redirect_stdout(sys.stderr):  # for what plugins print
+            for result in results:
+                states[result.state] += 1
+                checks.append({"check": result.check, "state": result.state, "text": result.text})
+                if not as_json:
+                    state = click.style(result.state, fg=_COLOURS[result.state])
+                    text = f"{'':{9 - len(result.state)}}{result.text}" if result.text else ""
+                    click.echo(f"  {result.check:<15}  {state}{text}", file=stdout)
         reports.append({**facts, "checks": checks})
     if as_json:
         click.echo(json.dumps(reports, indent=1))
     else:
         counts = [f"{states[state]} {state}" for state in _COLOURS if states[state]]
-        total = states.total()
-        click.echo(f"{total} check{'s' if total != 1 else ''}: {', '.join(counts)}")
+        click.echo(f"{states.total()} check{'s' if states.total() != 1 else ''}: {', '.join(counts)}")
     return states
-
-
-def _with_stdout_on_stderr(results: Iterable[Result]) -> Iterator[Result]:
-    """Yield `results`; what plugins print while they are computed goes to stderr."""
-    iterator = iter(results)
-    while True:
-        with contextlib.redirect_stdout(sys.stderr):
-            result = next(iterator, None)
-        if result is None:
-            return
-        yield result

@@ -3,58 +3,75 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import click
 
 from zoo.cli import common
 from zoo.cli.group import Group
-from zoo.registry import HOOKS, Plugin, Registry
-
-# Help lines by command name. The module of a command is zoo/cli/plugins_NAME.py.
-COMMANDS = {
-    "new": "Start a new plugin: write a distribution that works.",
-    "check": "Run the conformance kit on a plugin.",
-}
+from zoo.cli.plugins_check import check
+from zoo.registry import HOOKS, KINDS, Plugin, Registry
+from zoo.scaffold import LICENSES, write_plugin
 
 
-@click.group(
-    "plugins",
-    cls=Group,
-    lazy_commands=COMMANDS,
-    module="zoo.cli.plugins_{}",
-    invoke_without_command=True,
-)
+@click.group("plugins", cls=Group, invoke_without_command=True)
 @common.json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
     """List the installed plugins and what they registered."""
-    if context.invoked_subcommand is None:
-        _list(as_json)
-
-
-def _list(as_json: bool) -> None:
+    if context.invoked_subcommand is not None:
+        return
     registry = Registry.load()
     if as_json:
         click.echo(json.dumps([_facts(plugin) for plugin in registry.plugins], indent=1))
     else:
-        _print(registry.plugins)
+        common.print_table(map(_row, registry.plugins), indent="")
     for problem in registry.problems:
         common.print_note(f"warning: {problem}")
     if not as_json:
         common.print_next(("zoo plugins check NAME", "run the conformance kit on one of them"))
 
 
-def _print(plugins: list[Plugin]) -> None:
-    rows = [(one.origin, one.name, one.state, _load_time(one), _registrations(one)) for one in plugins]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for origin, name, state, load_time, registrations in rows:
-        line = f"{origin:<{widths[0]}}  {name:<{widths[1]}}  {state:<{widths[2]}}  {load_time:>{widths[3]}}"
-        click.echo(f"{line}  {registrations}".rstrip())
+command.add_command(check)
 
 
-def _load_time(plugin: Plugin) -> str:
-    return f"{plugin.seconds * 1000:.0f} ms" if plugin.state == "loaded" else ""
+@command.command
+@click.argument("name")
+@click.option("--kind", required=True, type=click.Choice(list(KINDS)), help="What the plugin registers.")
+@click.option("--folder", metavar="FOLDER", help="Folder to write to; by default a new one called NAME.")
+@click.option("--author", default="", metavar="TEXT", help='For LICENSE and pyproject.toml: "Ada Lovelace".')
+@click.option(
+    "--license",
+    "license_key",
+    type=click.Choice(list(LICENSES)),
+    default="apache-2.0",
+    show_default=True,
+    help="License of the plugin.",
+)
+def new(name: str, kind: str, folder: str | None, author: str, license_key: str) -> None:
+    """Start a new plugin: write a distribution that works.
+
+    The distribution NAME passes its own tests.
+
+    zoo plugins new zoo-mynet --kind architecture
+    """
+    path = Path(folder if folder is not None else name)
+    files = write_plugin(name, kind, path, Registry.load(), author=author, license=license_key)
+    click.echo(f"{path}/")
+    common.print_table(files.items())
+    common.print_next(
+        (f"cd {shlex.quote(str(path))}", ""),
+        ("pip install -e '.[test]'", ""),
+        ("pytest", ""),
+        (f"zoo plugins check {name}", ""),
+    )
+
+
+def _row(plugin: Plugin) -> tuple[str, ...]:
+    time = f"{plugin.seconds * 1000:.0f} ms" if plugin.state == "loaded" else ""
+    return plugin.origin, plugin.name, plugin.state, f"{time:>7}", _registrations(plugin)
 
 
 def _registrations(plugin: Plugin) -> str:

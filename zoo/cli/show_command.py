@@ -6,7 +6,6 @@ import inspect
 import json
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -16,8 +15,8 @@ from click.core import ParameterSource
 from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import KINDS, Component, Registry
-from zoo.space import REQUIRED, Parameter, Plain, Space
-from zoo.study import StudyDefinition, find_study, known_studies, load_study, read_study
+from zoo.space import REQUIRED, Parameter, Plain, Space, show
+from zoo.study import StudyDefinition, known_studies, load_study
 
 
 @click.command("show")
@@ -61,7 +60,11 @@ def command(
     if not components:
         _show_study(name, load_study(name, registry), as_json)
     elif as_json:
-        click.echo(json.dumps([_facts(one) for one in components], indent=1))
+        facts = [
+            {**common.component_facts(one), "description": one.description, "parameters": one.space.as_json()}
+            for one in components
+        ]
+        click.echo(json.dumps(facts, indent=1))
     else:
         for component in components:
             _print_component(component)
@@ -85,7 +88,7 @@ def _components(name: str, registry: Registry) -> list[Component]:
     registered = {one for kind in KINDS for one in registry.names(kind)}
     if name in registered:
         return registry.find(name)
-    studies = known_studies(Path.cwd())
+    studies = known_studies()
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
@@ -98,68 +101,48 @@ def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"study": definition.name, "space": definition.space_as_json()}, indent=1))
         return
-    click.echo(read_study(find_study(name, Path.cwd())))
+    click.echo(definition.text)
     for component_space in (definition.architecture, definition.augmentation):
         for component, space in component_space.spaces.items():
-            _print_space(f"{component_space.kind} {component}", space)
-    _print_space("training", definition.training)
+            _print_space(space, f"{component_space.kind} {component}")
+    _print_space(definition.training, "training")
     common.print_next((f"zoo tune {shlex.quote(name)}", "search for its best model"))
 
 
 def _print_component(component: Component) -> None:
-    click.echo(f"{component.kind} {click.style(component.name, bold=True)}  [{component.origin}]")
-    documentation = inspect.getdoc(component.function)
-    if documentation:
-        click.echo(f"\n{documentation}")
-    click.echo()
-    _print_space("", component.space, of_study=False)
+    click.echo(f"{component.kind} {click.style(component.name, bold=True)}  [{component.origin}]\n")
+    if documentation := inspect.getdoc(component.function):
+        click.echo(f"{documentation}\n")
+    _print_space(component.space, of_study=False)
 
 
-def _print_space(heading: str, space: Space, of_study: bool = True) -> None:
-    rows = [("parameter", "range", "default", "active when"), *_rows(space, of_study)]
+def _print_space(space: Space, heading: str = "", of_study: bool = True) -> None:
     if heading:
         click.echo(click.style(heading, bold=True))
-    if len(rows) == 1:
-        click.echo("  no parameters\n")
-        return
-    lines = [line for row in rows for line in _wrapped(row)]
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        click.echo(f"  {'  '.join(cells)}".rstrip())
+    if space:
+        rows = [row for parameter in space.values() for row in _rows(parameter, of_study)]
+        common.print_table([("parameter", "range", "default", "active when"), *rows])
+    else:
+        click.echo("  no parameters")
     click.echo()
 
 
-def _wrapped(row: tuple[str, str, str, str]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the lines of a row; a long range, such as forty names, takes several."""
-    name, domain, default, when = row
-    first, *others = wrap(domain, 72) or [""]
-    yield name, first, default, when
+def _rows(parameter: Parameter, of_study: bool) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the rows of a parameter; a long range, such as forty names, takes several."""
+    domain = parameter.domain
+    note = ""
+    if not parameter.searched:
+        is_searchable = not of_study and not isinstance(domain, Plain)
+        note = "  (not searched by default)" if is_searchable else "  (not searched)"
+    default = "" if parameter.default is REQUIRED else show(parameter.default)
+    when = " and ".join(
+        f"{other} = {' or '.join(map(show, values if isinstance(values, list | tuple) else [values]))}"
+        for other, values in (domain.when or {}).items()
+    )
+    first, *others = wrap(f"{domain}{note}", 72) or [""]
+    yield parameter.name, first, default, when
     for other in others:
         yield "", other, "", ""
-
-
-def _rows(space: Space, of_study: bool) -> Iterator[tuple[str, str, str, str]]:
-    for name, parameter in space.items():
-        conditions = (parameter.domain.when or {}).items()
-        when = " and ".join(f"{other} = {_alternatives(expected)}" for other, expected in conditions)
-        default = "" if parameter.default is REQUIRED else _as_toml(parameter.default)
-        yield name, f"{parameter.domain}{_note(parameter, of_study)}", default, when
-
-
-def _note(parameter: Parameter, of_study: bool) -> str:
-    if parameter.searched:
-        return ""
-    is_searchable = not of_study and not isinstance(parameter.domain, Plain)
-    return "  (not searched by default)" if is_searchable else "  (not searched)"
-
-
-def _alternatives(values: Any) -> str:
-    return " or ".join(map(_as_toml, values)) if isinstance(values, list | tuple) else _as_toml(values)
-
-
-def _as_toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -197,8 +180,3 @@ def _next_step(component: Component, has_layers: bool) -> tuple[str, str]:
     if not has_layers:
         return f"zoo show {component.name} --layers", "its layers, built with these defaults"
     return f"zoo plugins check {component.name}", "run the conformance kit on it"
-
-
-def _facts(component: Component) -> dict[str, Any]:
-    facts = {**common.component_facts(component), "description": component.description}
-    return {**facts, "parameters": component.space.as_json()}

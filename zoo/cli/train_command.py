@@ -11,7 +11,7 @@ from zoo.cli import common
 
 
 @click.command("train")
-@common.study_argument(required=True)
+@common.study_argument(missing="known")
 @click.option(
     "--trial",
     type=click.IntRange(min=0),

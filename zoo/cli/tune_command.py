@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("tune")
-@common.study_argument(required=True)
+@common.study_argument(missing="known")
 @click.option("--trials", type=int, metavar="N", help="Total number of trials; overrides the study's.")
 @click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials at the same time.")
 @click.option(

@@ -18,7 +18,7 @@ _POLL_INTERVAL_S = 0.1
 
 
 @click.command("ui")
-@common.study_argument(required=False)
+@common.study_argument()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -67,32 +67,22 @@ def _serve(
     Args:
         on_ready: called once, when `answers` returns True.
     """
-    server: subprocess.Popen[bytes] | None = None
-    is_stopped = False
+    from zoo.tuning.interrupts import Interrupted, Interrupts
 
-    def stop(*_: object) -> None:
-        nonlocal is_stopped
-        is_stopped = True
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        with Interrupts() as interrupts, contextlib.suppress(Interrupted):
+            server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
+            with interrupts.interruptible():
+                while server.poll() is None:
+                    if answers():
+                        on_ready()
+                        break
+                    time.sleep(_POLL_INTERVAL_S)
+                return server.wait()
+        return 0
+    finally:  # also after an error, such as a closed pipe on stdout
         if server is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)  # including its workers
-
-    # Set before the server starts, since Ctrl-C does not reach a process in a session of its own.
-    previous = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        server = subprocess.Popen(arguments, env=environment, stdout=2, start_new_session=True)
-        if is_stopped:
-            stop()
-        while server.poll() is None and not is_stopped:
-            if answers():
-                on_ready()
-                break
-            time.sleep(_POLL_INTERVAL_S)
-        status = server.wait()
-    except BaseException:  # such as a closed pipe on stdout
-        stop()
-        raise
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
-    return 0 if is_stopped else status
+            server.wait()

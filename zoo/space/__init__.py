@@ -11,15 +11,11 @@ Standard library only. All bounds are inclusive. The names are those of Optuna (
     space.narrow({"dropout": {"high": 0.4}})
 """
 
-from zoo.space._choice import Choice
-from zoo.space._domain import Domain, Setting
-from zoo.space._list import List
+from zoo.space._domains import Choice, Float, Int, List
 from zoo.space._plain import Plain
-from zoo.space._ranges import Float, Int
 from zoo.space._signature import read_space
-from zoo.space._space import REQUIRED, Parameter, Space
-from zoo.space._suggester import Suggester
-from zoo.space._values import Scalar, as_tuples, contains, is_int, is_real, show
+from zoo.space._space import REQUIRED, Domain, Parameter, Setting, Space
+from zoo.space._values import Scalar, Suggester, as_tuples, contains, is_int, is_real, show
 from zoo.space._variant import variant, variant_defaults
 
 __all__ = [

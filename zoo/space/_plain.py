@@ -65,26 +65,18 @@ def plain_domain(annotation: Any) -> Plain | None:
     is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     members = typing.get_args(annotation) if is_union else (annotation,)
     kinds = tuple(type(None) if member is None else member for member in members)
-    is_known = all(kind in _SCALARS or _outer_type(kind) in (list, tuple) for kind in kinds)
+    is_known = all(kind in _SCALARS or (typing.get_origin(kind) or kind) in (list, tuple) for kind in kinds)
     return Plain(kinds) if is_known else None
 
 
 def _item_domains(kind: Any, length: int) -> list[Plain | None]:
-    """Return the domain of each item of a list; None for an item type that is not plain.
-
-    Raises:
-        SpaceError: `kind` is a tuple of another length.
-    """
+    """Return the domain of each item of a list; None for an item type that is not plain."""
     arguments = typing.get_args(kind)
-    if _outer_type(kind) is tuple and len(arguments) > 1 and arguments[-1] is not ...:
+    if typing.get_origin(kind) is tuple and len(arguments) > 1 and arguments[-1] is not ...:
         if len(arguments) != length:
             raise SpaceError(f"expected {len(arguments)} items, got {length}.")
         return [plain_domain(argument) for argument in arguments]
     return [plain_domain(arguments[0]) if arguments else None] * length
-
-
-def _outer_type(kind: Any) -> Any:
-    return typing.get_origin(kind) or kind
 
 
 def _name(kind: Any) -> str:

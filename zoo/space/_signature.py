@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._choice import Choice
-from zoo.space._domain import Domain, Setting
-from zoo.space._list import List
+from zoo.space._domains import Choice, Float, Int, List
 from zoo.space._plain import plain_domain
-from zoo.space._ranges import Float, Int
-from zoo.space._space import REQUIRED, Parameter, Space
+from zoo.space._space import REQUIRED, Domain, Parameter, Setting, Space
 from zoo.space._values import conditions, error_prefix, show
 from zoo.space._variant import variant_defaults
 

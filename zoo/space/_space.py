@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._choice import Choice
-from zoo.space._domain import Domain
-from zoo.space._list import List
+from zoo.space._domains import Choice, Float, Int, List
 from zoo.space._plain import Plain
-from zoo.space._suggester import Suggester
-from zoo.space._values import as_lists, conditions, equal, error_prefix, show, when_as_json
+from zoo.space._values import Suggester, as_lists, conditions, equal, error_prefix, show, when_as_json
 
 REQUIRED: Any = inspect.Parameter.empty
+
+# Every domain can
+#     check(value)              return the member that `value` equals, or raise SpaceError
+#     clip(value)               return the nearest member
+#     narrow(table)             return the part of it that a study's table selects
+#     values()                  list its members; None where there are infinitely or too many
+#     as_json(), str()          describe itself for the manifest, and for people
+# and all but Plain can
+#     sample(name, suggester)   ask a suggester for a member
+#     encode(name, value)       return the suggestions that make `sample` return `value`
+Domain = Int | Float | Choice | List | Plain
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Marks a parameter such as `epochs` that keeps its default unless a study gives it a table."""
+
+    domain: Int | Float | Choice | List
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.domain, Int | Float | Choice | List):
+            raise SpaceError(f"Setting takes an Int, Float, Choice or List, got {show(self.domain)}.")
+        if isinstance(self.domain, List) and self.domain.same_length_as is not None:
+            raise SpaceError("Setting takes no List with same_length_as; give the List a length.")
 
 
 @dataclass(frozen=True)
@@ -57,20 +78,11 @@ class Parameter:
         return {**self.domain.as_json(), "default": as_lists(self.default)}
 
 
-class Space(Mapping[str, Parameter]):
-    """The parameters of one function, in the order of its signature."""
+class Space(dict[str, Parameter]):
+    """The parameters of one function by name, in the order of its signature."""
 
     def __init__(self, parameters: Sequence[Parameter] = ()) -> None:
-        self._parameters = {parameter.name: parameter for parameter in parameters}
-
-    def __getitem__(self, name: str) -> Parameter:
-        return self._parameters[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
-
-    def __len__(self) -> int:
-        return len(self._parameters)
+        super().__init__((parameter.name, parameter) for parameter in parameters)
 
     def __repr__(self) -> str:
         return f"Space({list(self.values())!r})"
@@ -121,7 +133,12 @@ class Space(Mapping[str, Parameter]):
             if name in values:
                 with error_prefix(name):
                     checked[name] = parameter.domain.check(values[name])
-                    _check_length(checked[name], parameter, checked)
+                    leader = parameter.follows
+                    if leader is not None and len(checked[name]) != len(checked[leader]):
+                        raise SpaceError(
+                            f"expected as many items as '{leader}' has ({len(checked[leader])}), "
+                            f"got {show(checked[name])}."
+                        )
             else:
                 checked[name] = _resized(_default(parameter), parameter, checked)
         return checked
@@ -195,11 +212,3 @@ def _resized(value: Any, parameter: Parameter, values: Mapping[str, Any]) -> Any
     if isinstance(parameter.domain, List) and parameter.follows is not None:
         return parameter.domain.resize(value, len(values[parameter.follows]))
     return value
-
-
-def _check_length(value: Any, parameter: Parameter, values: Mapping[str, Any]) -> None:
-    leader = parameter.follows
-    if leader is not None and len(value) != len(values[leader]):
-        raise SpaceError(
-            f"expected as many items as '{leader}' has ({len(values[leader])}), got {show(value)}."
-        )

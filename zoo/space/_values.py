@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from zoo.errors import SpaceError, did_you_mean
 
 Scalar = str | int | float | bool | None
 Condition = Mapping[str, Any]
+
+
+class Suggester(Protocol):
+    """An Optuna trial, or another object with these three methods."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
 
 
 def is_int(value: Any) -> TypeGuard[int]:
@@ -53,6 +65,8 @@ def as_lists(value: Any) -> Any:
 
 def as_tuples(value: Any) -> Any:
     """Return `value` with lists as tuples, at every level, as a space has them."""
+    if isinstance(value, Mapping):
+        return {name: as_tuples(item) for name, item in value.items()}
     return tuple(as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 

@@ -4,13 +4,11 @@ One rule holds everywhere: a value fixes a parameter, a table searches it, and a
 mentioned is searched in the plugin's range.
 """
 
-from zoo.study._definition import ComponentSpace, StudyDefinition
+from zoo.study._definition import PRUNERS, SAMPLERS, ComponentSpace, Search, StudyDefinition
 from zoo.study._document import parse_value
-from zoo.study._files import check_files, missing_files
-from zoo.study._lookup import find_study, known_studies, load_study, read_study
+from zoo.study._lookup import check_files, find_study, known_studies, load_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front, rank
 from zoo.study._reader import parse_study
-from zoo.study._search import PRUNERS, SAMPLERS, Search
 
 __all__ = [
     "Objective",
@@ -23,11 +21,9 @@ __all__ = [
     "find_study",
     "known_studies",
     "load_study",
-    "missing_files",
     "objectives_text",
     "pareto_front",
     "parse_study",
     "rank",
-    "read_study",
     "parse_value",
 ]

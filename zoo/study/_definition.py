@@ -1,4 +1,4 @@
-"""A valid study: every name in it is registered, every value is in its range."""
+"""A valid study: every name in it is registered, every value is in its range; and its `[search]` table."""
 
 from __future__ import annotations
 
@@ -7,13 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.errors import StudyError
+from zoo.errors import StudyError, did_you_mean
 from zoo.registry import Component, distribution_digests, distribution_versions, plugin_versions
-from zoo.space import Space, Suggester
+from zoo.space import Space, Suggester, is_int, show
 from zoo.study._objectives import Objective
-from zoo.study._search import Search, search_problems
 from zoo.training import max_epochs
 from zoo.trial import PluginConfig, TrialConfig, count_folds
+
+SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
+PRUNERS = ("median", "hyperband", "none")
+_SINGLE_OBJECTIVE_SAMPLERS = ("cmaes", "gp")
+_MINIMUM = {"trials": 1, "seed": 0, "max_parameters": 1}
+_MAXIMUM = {"seed": 2**32 - 1}  # the largest seed that all samplers of Optuna accept
+_NAMES = {"sampler": SAMPLERS, "pruner": PRUNERS}
+
+
+@dataclass(frozen=True)
+class Search:
+    """The settings of a search."""
+
+    trials: int = 20
+    sampler: str = "tpe"
+    pruner: str = "median"
+    seed: int = 0
+    max_parameters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,8 +164,7 @@ class StudyDefinition:
             StudyError: one line per invalid setting, named as an option of the command line.
         """
         table = {key: value for key, value in settings.items() if value is not None}
-        problems = search_problems(table, len(self.objectives))
-        if problems:
+        if problems := search_problems(table, len(self.objectives)):
             raise StudyError("\n".join(f"--{key}: {problem}" for key, problem in problems.items()))
         return replace(self, search=replace(self.search, **table))
 
@@ -164,6 +180,7 @@ class StudyDefinition:
         digest: str,
         seed: int,
     ) -> TrialConfig:
+        others = [one.metric for one in self.objectives if one != self.epoch_objective]
         return TrialConfig(
             dataset=self.dataset,
             digest=digest,
@@ -174,7 +191,8 @@ class StudyDefinition:
             objective=self.epoch_objective.metric,
             direction=self.epoch_objective.direction,
             seed=seed,
-            measures=self._measures(),
+            # The number of parameters is part of every trial's summary.
+            measures=tuple(metric for metric in others if metric != "parameters"),
             max_parameters=self.search.max_parameters,
             plugins=plugin_versions(
                 self.dataset_entry,
@@ -183,8 +201,36 @@ class StudyDefinition:
             ),
         )
 
-    def _measures(self) -> tuple[str, ...]:
-        """Return the objectives that a trial must measure beside the metric that decides its best epoch."""
-        others = (one.metric for one in self.objectives if one != self.epoch_objective)
-        # The number of parameters is part of every trial's summary.
-        return tuple(metric for metric in others if metric != "parameters")
+
+def search_problems(table: Mapping[str, Any], num_objectives: int) -> dict[str, str]:
+    """Return the problem with each invalid key of `[search]`, for a study with so many objectives."""
+    problems = {key: _problem(key, value, num_objectives) for key, value in table.items()}
+    return {key: problem for key, problem in problems.items() if problem}
+
+
+def integer_problem(value: Any, minimum: int, maximum: int | None = None) -> str:
+    """Return why `value` is not an integer from `minimum` to `maximum`; "" if it is one."""
+    if is_int(value) and minimum <= value and (maximum is None or value <= maximum):
+        return ""
+    bounds = f">= {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    return f"expected an integer {bounds}, got {show(value)}"
+
+
+def _problem(key: str, value: Any, num_objectives: int) -> str:
+    if key not in Search.__dataclass_fields__:
+        return f"no such key. {did_you_mean(key, Search.__dataclass_fields__)}"
+    if key in _MINIMUM:
+        return integer_problem(value, _MINIMUM[key], _MAXIMUM.get(key))
+    if value not in _NAMES[key]:
+        return f"there is no {key} {show(value)}. {did_you_mean(str(value), _NAMES[key])}"
+    if num_objectives == 1:
+        return ""
+    if value in _SINGLE_OBJECTIVE_SAMPLERS:
+        others = ", ".join(name for name in SAMPLERS if name not in _SINGLE_OBJECTIVE_SAMPLERS)
+        return f"'{value}' supports one objective, but the study has {num_objectives}; use one of {others}"
+    if key == "pruner" and value != "none":
+        return (
+            f"'{value}' supports one objective, but the study has {num_objectives}; "
+            'remove the key, or write "none"'
+        )
+    return ""

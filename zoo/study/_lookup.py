@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.errors import StudyError, did_you_mean
+from zoo.errors import StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import Registry
 from zoo.study._definition import StudyDefinition
 from zoo.study._reader import parse_study
@@ -14,12 +14,7 @@ _SHIPPED = Path(__file__).parents[1] / "studies"
 
 
 def load_study(
-    study: str,
-    registry: Registry,
-    *,
-    overrides: Sequence[str] = (),
-    name: str | None = None,
-    folder: Path | None = None,
+    study: str, registry: Registry, *, overrides: Sequence[str] = (), name: str | None = None
 ) -> StudyDefinition:
     """Return a study by name or path, validated.
 
@@ -27,39 +22,29 @@ def load_study(
         study: a path, or a name in `./studies` or among the shipped studies.
         overrides: settings such as `training.epochs=3` that replace those of the file.
         name: the name to record the study under, instead of the file's.
-        folder: the folder that contains `./studies`; the working folder by default.
 
     Raises:
         StudyError: there is no such study, or it is invalid: one line per problem.
     """
-    folder = folder or Path.cwd()
-    path = find_study(study, folder)
-    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return parse_study(read_study(path), registry, name or path.stem, str(shown), overrides)
-
-
-def read_study(path: Path) -> str:
-    """Return the text of a study file.
-
-    Raises:
-        StudyError: the file cannot be read, or is not UTF-8.
-    """
+    path = find_study(study)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} cannot be read: {error}") from None
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return parse_study(text, registry, name or path.stem, str(shown), overrides)
 
 
-def find_study(study: str, folder: Path) -> Path:
+def find_study(study: str) -> Path:
     """Return the file of a study given by name or path."""
     if study.endswith(".toml") or "/" in study:
-        path = folder / study
+        path = Path.cwd() / study
         if not _is_file(path, study):
             names = [one.name for one in sorted(path.parent.glob("*.toml"))]
             hint = did_you_mean(path.name, names) if names else "Give a path, or a name from `zoo list`."
             raise StudyError(f"There is no study file {study}. {hint}")
         return path
-    known = known_studies(folder)
+    known = known_studies()
     if study not in known:
         raise StudyError(
             f"There is no study named '{study}' in ./studies or among the shipped studies. "
@@ -68,13 +53,31 @@ def find_study(study: str, folder: Path) -> Path:
     return known[study]
 
 
-def known_studies(folder: Path) -> dict[str, Path]:
-    """Return the studies that have a name; those in `folder/studies` hide shipped ones."""
+def known_studies() -> dict[str, Path]:
+    """Return the studies that have a name; those in `./studies` hide shipped ones."""
     found: dict[str, Path] = {}
-    for studies_dir in (folder / "studies", _SHIPPED):
+    for studies_dir in (Path.cwd() / "studies", _SHIPPED):
         for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():
             found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
+
+
+def check_files(definition: StudyDefinition) -> None:
+    """Raise StudyError if the study's dataset reads a file that does not exist.
+
+    A dataset declares its files with `zoo.reads`. The function that it declares may raise, as those of
+    zoo's own datasets do about a missing file.
+    """
+    component = definition.dataset_entry
+    prefix = f"study '{definition.name}': dataset '{component.name}'"
+    try:
+        files = getattr(component.function, "zoo_files", lambda **_: ())(**definition.dataset.parameters)
+        missing = [str(file) for file in files if not Path(file).exists()]
+    except Exception as error:  # a plugin's function may raise anything
+        kind = "" if isinstance(error, ZooError) else f"{component.origin}: {type(error).__name__}: "
+        raise StudyError(f"{prefix}: {kind}{one_line(error)}") from None
+    if missing:
+        raise StudyError("\n".join(f"{prefix}: there is no file {path}" for path in missing))
 
 
 def _is_file(path: Path, study: str) -> bool:

@@ -40,16 +40,13 @@ def objectives_text(objectives: Sequence[Objective]) -> str:
 
 
 def pareto_front(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
-    """Return the trials that no other trial dominates.
+    """Return the numbers of the trials that no other trial dominates, best first by the first objective.
 
-    One trial dominates another if it is as good in every objective and better in one.
+    One trial dominates another if it is as good in every objective and better in one. Trials that are
+    equal in the first objective are sorted by the second, and so on, at last by number.
 
     Args:
         values: trial number to one value for each objective.
-
-    Returns:
-        Trial numbers, sorted by the first objective, then by the second, and so on; trials that are
-        equal in all of them are sorted by number.
     """
     losses = {
         number: tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True))

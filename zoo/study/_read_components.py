@@ -9,8 +9,7 @@ from zoo.errors import PluginError, SpaceError, did_you_mean
 from zoo.registry import Component, Registry
 from zoo.space import REQUIRED, Domain, Float, Int, List, Plain, Space, contains, show
 from zoo.study._definition import ComponentSpace
-from zoo.study._document import Document
-from zoo.study._source_lines import Keys
+from zoo.study._document import Document, Keys
 
 Table = dict[str, Any]
 
@@ -22,12 +21,7 @@ def read_component_space(
     default: str | None = None,
     reserved: Collection[str] = (),
 ) -> ComponentSpace | None:
-    """Return the components of one kind that a study uses; None where it names none.
-
-    Args:
-        default: the component of a study without a table of this kind.
-        reserved: prefixes of suggestions that other parts of the study use.
-    """
+    """Return the components of one kind that a study uses, by default `default`; None where it names none."""
     value = document.tables.get(kind, default)
     if value is None:
         available = ", ".join(registry.names(kind))
@@ -35,8 +29,7 @@ def read_component_space(
         return None
     table = dict(value) if isinstance(value, dict) else {"name": value}
     name = table.pop("name", None if table else default)
-    problem = _name_problem(kind, name)
-    if problem:
+    if problem := _name_problem(kind, name):
         document.report((kind, "name"), problem)
         return None
     reader = _ComponentReader(document, registry, kind, table)
@@ -114,17 +107,13 @@ class _ComponentReader:
         own = self._table.pop(name, {})
         if isinstance(own, dict):
             return own
-        problem = f"expected a table [{self._kind}.{name}], got {show(own)}"
-        self._document.report((self._kind, name), problem)
+        self._document.report((self._kind, name), f"expected a table [{self._kind}.{name}], got {show(own)}")
         return {}
 
     def _merge_own_table(self, component: Component) -> dict[str, Keys]:
         """Merge `[augmentation.affine]` into `[augmentation]`, where affine is the only policy.
 
-        A key in both tables is an error, unless one of them is an override.
-
-        Returns:
-            The keys that were merged, with their places in the file.
+        Returns the merged keys with their places. A key in both tables is an error, unless one overrides.
         """
         moved: dict[str, Keys] = {}
         own = self._take_own_table(component.name) if component.name not in component.space else {}
@@ -162,17 +151,14 @@ class _ComponentReader:
 def narrow_space(
     document: Document, keys: Keys, space: Space, table: Table, moved: Mapping[str, Keys] | None = None
 ) -> Space:
-    """Return `space` narrowed by `table`, or unchanged where a problem was reported.
+    """Return `space` narrowed by the table at `keys`, or unchanged where a problem was reported.
 
-    Args:
-        keys: the place of the table in the file.
-        moved: parameters that the file has elsewhere, with their places.
+    `moved` has the places of parameters that the file has elsewhere.
     """
     places = {name: (*keys, name) for name in [*space, *table]} | dict(moved or {})
     num_before = len(document.problems)
     for name, value in table.items():
-        problem = _problem(keys[0], name, value, space)
-        if problem:
+        if problem := _problem(keys[0], name, value, space):
             document.report(places[name], problem)
     for name, parameter in space.items():
         if parameter.default is REQUIRED and name not in table:

@@ -10,11 +10,10 @@ from typing import Any
 from zoo.errors import StudyError, did_you_mean
 from zoo.registry import Registry
 from zoo.space import is_real, show
-from zoo.study._definition import StudyDefinition
+from zoo.study._definition import Search, StudyDefinition, integer_problem, search_problems
 from zoo.study._document import Document
 from zoo.study._objectives import Objective
 from zoo.study._read_components import narrow_space, read_component_space
-from zoo.study._search import Search, integer_problem, search_problems
 from zoo.training import training_space
 from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
@@ -74,8 +73,7 @@ def _read_validation(document: Document) -> dict[str, Any]:
             document.report(("validation", "folds"), "a study has fraction or folds; remove one of them")
         table.pop("folds" if overrides == ["fraction"] else "fraction")
     for key, value in table.items():
-        problem = _validation_problem(key, value)
-        if problem:
+        if problem := _validation_problem(key, value):
             document.report(("validation", key), problem)
         else:
             values[key] = float(value) if key == "fraction" else value

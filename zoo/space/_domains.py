@@ -1,0 +1,395 @@
+"""The domains of searched parameters: listed values, numbers between two bounds, and lists of these."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, Self
+
+from zoo.errors import SpaceError
+from zoo.space._values import (
+    Condition,
+    Scalar,
+    Suggester,
+    as_lists,
+    check_keys,
+    contains,
+    equal,
+    invalid_value,
+    is_int,
+    is_real,
+    show,
+    when_as_json,
+)
+
+
+@dataclass(frozen=True, init=False)
+class Choice:
+    """One of several scalars: strings, finite numbers, booleans, None."""
+
+    options: tuple[Any, ...]
+    when: Condition | None = None
+
+    def __init__(self, *options: Scalar, when: Condition | None = None) -> None:
+        for option in options:
+            if not (option is None or isinstance(option, str | bool) or is_real(option)):
+                raise _not_scalar(option)
+        self._set(options, when)
+
+    @classmethod
+    def among(cls, options: Sequence[Any], when: Condition | None) -> Choice:
+        """Return a choice whose options may also be tuples: the `choices = […]` of a study."""
+        choice = cls.__new__(cls)
+        choice._set(options, when)
+        return choice
+
+    def _set(self, options: Sequence[Any], when: Condition | None) -> None:
+        if not options:
+            raise SpaceError("Choice needs at least one option.")
+        for position, option in enumerate(options):
+            # Optuna finds an option by ==, where True is 1 and 1.0 is 1.
+            for earlier in options[:position]:
+                if option == earlier:
+                    raise SpaceError(f"choices must differ, but {show(earlier)} equals {show(option)}.")
+        object.__setattr__(self, "options", tuple(options))
+        object.__setattr__(self, "when", when)
+
+    def check(self, value: Any) -> Any:
+        """Return the option that equals `value`; 1 equals 1.0 but not true."""
+        for option in self.options:
+            if equal(option, value):
+                return option
+        spellings = {str(option).casefold(): option for option in self.options}
+        close = get_close_matches(str(value).casefold(), spellings, n=1)
+        raise invalid_value(self, value, spellings[close[0]] if close else None)
+
+    def sample(self, name: str, suggester: Suggester) -> Any:
+        labels = [_label(option) for option in self.options]
+        return self.options[labels.index(suggester.suggest_categorical(name, labels))]
+
+    def encode(self, name: str, value: Any) -> dict[str, Any]:
+        return {name: _label(self.check(value))}
+
+    def narrow(self, table: Mapping[str, Any]) -> Choice:
+        if "choices" not in table:
+            raise SpaceError(f"expected choices = […] with some of {self}, got {', '.join(table)}.")
+        return narrow_to_choices(self, table)
+
+    def clip(self, value: Any) -> Any:
+        """Return `value` if it is an option, else the first option."""
+        return next((option for option in self.options if equal(option, value)), self.options[0])
+
+    def values(self) -> Sequence[Any]:
+        return self.options
+
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": "choice", "options": as_lists(self.options), **when_as_json(self.when)}
+
+    def __str__(self) -> str:
+        return " | ".join(show(option) for option in self.options)
+
+
+def narrow_to_choices(domain: Any, table: Mapping[str, Any]) -> Choice:
+    """Return the choice among the members of `domain`, of any kind, that `choices = […]` lists."""
+    choices = table["choices"]
+    others = [key for key in table if key != "choices"]
+    if others:
+        raise SpaceError(f"choices cannot be combined with {', '.join(others)}; remove one of them.")
+    if not isinstance(choices, list | tuple) or not choices:
+        raise SpaceError(f"choices must be a list with at least one value, got {show(choices)}.")
+    return Choice.among([domain.check(option) for option in choices], domain.when)
+
+
+def _not_scalar(option: Any) -> SpaceError:
+    hint = f"; write Choice({str(list(option))[1:-1]})" if isinstance(option, list | tuple) else ""
+    return SpaceError(f"Choice takes strings, numbers, booleans or None, got {show(option)}{hint}.")
+
+
+def _label(option: Any) -> Any:
+    """Return `option` as Optuna's storage can hold it: scalars as they are, a tuple as JSON text."""
+    return show(option) if isinstance(option, tuple) else option
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What Int and Float have in common."""
+
+    low: Any
+    high: Any
+    step: Any = field(default=None, kw_only=True)
+    log: bool = field(default=False, kw_only=True)
+    when: Condition | None = field(default=None, kw_only=True)
+
+    def check(self, value: Any) -> Any: ...
+
+    def encode(self, name: str, value: Any) -> dict[str, Any]:
+        return {name: self.check(value)}
+
+    def narrow(self, table: Mapping[str, Any]) -> Self | Choice:
+        """Return the part of the range that `table` selects; a `step` makes a logarithmic range linear."""
+        if "choices" in table:
+            return narrow_to_choices(self, table)
+        check_keys(table, "low", "high", "step", "log", "choices")
+        low, high = table.get("low", self.low), table.get("high", self.high)
+        if is_real(low) and is_real(high) and not self.low <= low <= high <= self.high:
+            raise SpaceError(f"expected a range inside {self}, got {low} … {high}.")
+        narrowed = replace(self, **({"log": False, **table} if "step" in table else table))
+        if self.step is not None and not (
+            narrowed.step is not None
+            and self._steps_to(narrowed.low).denominator == 1
+            and (_decimal(narrowed.step) / _decimal(self.step)).denominator == 1
+        ):
+            raise SpaceError(f"expected steps that fall on {self}, got {narrowed}.")
+        return narrowed
+
+    def as_json(self) -> dict[str, Any]:
+        numbers = {name: getattr(self, name) for name in ("low", "high", "step", "log")}
+        return {"kind": type(self).__name__.lower(), **numbers, **when_as_json(self.when)}
+
+    def _steps_to(self, value: float) -> Fraction:
+        return (_decimal(value) - _decimal(self.low)) / _decimal(self.step or 1)
+
+    def _check_bounds(self, has_step: bool) -> None:
+        kind, low, high, log = type(self).__name__, self.low, self.high, self.log
+        if low > high:
+            raise SpaceError(f"{kind} needs low <= high, got low={low} and high={high}.")
+        if self.step is not None and self.step <= 0:
+            raise SpaceError(f"{kind}: step must be > 0, got {self.step}.")
+        if not isinstance(log, bool):
+            raise SpaceError(f"{kind}: log must be true or false, got {show(log)}.")
+        if log and low <= 0:
+            raise SpaceError(f"{kind} with log=True needs low > 0, got low={low}.")
+        if log and has_step:
+            raise SpaceError(f"{kind} takes either log or step, got log=True and step={self.step}.")
+
+
+@dataclass(frozen=True)
+class Int(_Range):
+    """An integer from `low` to `high`, both included, in steps of `step`.
+
+    A `high` between two steps is lowered to the step below. With `when={"optimizer": "sgd"}` the
+    parameter is active only where an earlier parameter has that value, or one of a tuple of values;
+    elsewhere it keeps its default.
+    """
+
+    low: int
+    high: int
+    step: int = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "step"):
+            if not is_int(getattr(self, name)):
+                raise SpaceError(f"Int: {name} must be an integer, got {show(getattr(self, name))}.")
+        self._check_bounds(has_step=self.step != 1)
+        object.__setattr__(self, "high", self.high - (self.high - self.low) % self.step)
+
+    def check(self, value: Any) -> int:
+        """Return `value` if it is in the range; raise SpaceError otherwise."""
+        if is_int(value) and self.clip(value) == value:
+            return value
+        raise invalid_value(self, value, self.clip(round(value)) if is_real(value) else None)
+
+    def sample(self, name: str, suggester: Suggester) -> int:
+        return self.check(int(suggester.suggest_int(name, self.low, self.high, step=self.step, log=self.log)))
+
+    def clip(self, value: int) -> int:
+        """Return the nearest value of the range."""
+        steps = (min(max(value, self.low), self.high) - self.low + self.step // 2) // self.step
+        return self.low + steps * self.step
+
+    def values(self) -> Sequence[int]:
+        return range(self.low, self.high + 1, self.step)
+
+    def __str__(self) -> str:
+        extra = f" (step {self.step})" if self.step != 1 else " (log)" if self.log else ""
+        return f"{self.low} … {self.high}{extra}"
+
+
+@dataclass(frozen=True)
+class Float(_Range):
+    """A number from `low` to `high`, both included; with `step`, one of `low`, `low + step` ….
+
+    Steps are counted in decimals, as they are written: the third step of 0.1 is 0.3. `high` and
+    `when` are as in Int.
+    """
+
+    low: float
+    high: float
+    step: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "step"):
+            value = getattr(self, name)
+            if is_real(value):
+                object.__setattr__(self, name, float(value))
+            elif name != "step" or value is not None:
+                raise SpaceError(f"Float: {name} must be a finite number, got {show(value)}.")
+        self._check_bounds(has_step=self.step is not None)
+        if self.step is not None:
+            object.__setattr__(self, "high", self._value_at(math.floor(self._steps_to(self.high))))
+
+    def check(self, value: Any) -> float:
+        """Return `value` as a float if it is in the range; raise SpaceError otherwise."""
+        if not is_real(value):
+            raise invalid_value(self, value)
+        nearest = self.clip(value)
+        # A step may have been computed in floats: 0.1 + 2 * 0.1 is 0.30000000000000004.
+        if abs(nearest - float(value)) <= 1e-6 * (self.step or 0.0):
+            return nearest
+        raise invalid_value(self, value, nearest)
+
+    def sample(self, name: str, suggester: Suggester) -> float:
+        return self.check(suggester.suggest_float(name, self.low, self.high, step=self.step, log=self.log))
+
+    def clip(self, value: float) -> float:
+        """Return the nearest value of the range."""
+        inside = min(max(float(value), self.low), self.high)
+        return inside if self.step is None else self._value_at(round(self._steps_to(inside)))
+
+    def values(self) -> Sequence[float] | None:
+        if self.low == self.high:
+            return [self.low]
+        return None if self.step is None else _Steps(self, round(self._steps_to(self.high)) + 1)
+
+    def _value_at(self, steps: int) -> float:
+        return float(_decimal(self.low) + steps * _decimal(self.step or 1))
+
+    def __str__(self) -> str:
+        extra = f" (step {self.step:.12g})" if self.step is not None else " (log)" if self.log else ""
+        return f"{self.low:.12g} … {self.high:.12g}{extra}"
+
+
+@dataclass(frozen=True)
+class _Steps(Sequence[float]):
+    """The values of a Float with a step, computed on access like those of a `range`."""
+
+    domain: Float
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: Any) -> Any:
+        steps = range(self.size)[index]
+        if isinstance(steps, int):
+            return self.domain._value_at(steps)
+        return [self.domain._value_at(step) for step in steps]
+
+
+def _decimal(number: float) -> Fraction:
+    """Return the decimal that `number` is written as, exactly, so that 0.1 is a tenth."""
+    return Fraction(str(number))
+
+
+@dataclass(frozen=True)
+class List:
+    """A tuple of `length[0]` to `length[1]` items, each from the domain `item`.
+
+    A single number as `length` fixes the length. `same_length_as="filters"` instead of `length` gives
+    the list the length of an earlier one.
+    """
+
+    item: Int | Float | Choice
+    length: tuple[int, int] | None = None
+    same_length_as: str | None = field(default=None, kw_only=True)
+    when: Condition | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.item, Int | Float | Choice):
+            raise SpaceError(f"List: item must be an Int, Float or Choice, got {show(self.item)}.")
+        if self.item.when is not None:
+            raise SpaceError("List: item has a `when`; give it to the List instead.")
+        if (self.length is None) == (self.same_length_as is None):
+            raise SpaceError("List takes either length=(low, high) or same_length_as='other'.")
+        if self.length is not None:
+            object.__setattr__(self, "length", _as_length(self.length))
+
+    def check(self, value: Any) -> tuple[Any, ...]:
+        """Return `value` as a tuple if it is in the domain; raise SpaceError otherwise."""
+        if not isinstance(value, list | tuple):
+            raise invalid_value(f"a list of {self}", value, [value] if contains(self, [value]) else None)
+        if self.length is not None and not self.length[0] <= len(value) <= self.length[1]:
+            raise SpaceError(f"expected {self._count()}, got {len(value)}: {show(value)}.")
+        return tuple(self.item.check(item) for item in value)
+
+    def sample(self, name: str, suggester: Suggester, length: int | None = None) -> tuple[Any, ...]:
+        """Ask for `NAME.length`, unless it is fixed or given, then for `NAME.0`, `NAME.1` …."""
+        if length is None:
+            low, high = self.length or (0, 0)
+            length = low if low == high else int(suggester.suggest_int(f"{name}.length", low, high))
+        return tuple(self.item.sample(f"{name}.{index}", suggester) for index in range(length))
+
+    def encode(self, name: str, value: Any) -> dict[str, Any]:
+        items = self.check(value)
+        has_varying_length = self.length is not None and self.length[0] < self.length[1]
+        answers: dict[str, Any] = {f"{name}.length": len(items)} if has_varying_length else {}
+        for index, item in enumerate(items):
+            answers |= self.item.encode(f"{name}.{index}", item)
+        return answers
+
+    def narrow(self, table: Mapping[str, Any]) -> List | Choice:
+        """Narrow the length by `length`, the items by every other key; `choices` may list whole lists."""
+        check_keys(table, "length", "low", "high", "step", "log", "choices")
+        choices = table.get("choices")
+        if isinstance(choices, list | tuple) and any(isinstance(one, list | tuple) for one in choices):
+            if self.same_length_as is not None:
+                raise SpaceError(
+                    f"expected choices for one item, got whole lists; the length is that of "
+                    f"'{self.same_length_as}'."
+                )
+            return narrow_to_choices(self, table)
+        item_table = {key: value for key, value in table.items() if key != "length"}
+        item = self.item.narrow(item_table) if item_table else self.item
+        length = self._narrow_length(table["length"]) if "length" in table else self.length
+        return replace(self, item=item, length=length)
+
+    def clip(self, value: Sequence[Any]) -> tuple[Any, ...]:
+        """Return `value` with every item clipped, and resized to an allowed length."""
+        low, high = self.length or (len(value), len(value))
+        items = [self.item.clip(item) for item in value]
+        return self.resize(items, min(max(len(items), low), high))
+
+    def resize(self, items: Sequence[Any], length: int) -> tuple[Any, ...]:
+        """Return the first `length` items; the last one is repeated if there are fewer."""
+        lowest = self.item.options[0] if isinstance(self.item, Choice) else self.item.low
+        filler = items[-1] if items else lowest
+        return (*items[:length], *[filler] * (length - len(items)))
+
+    def values(self) -> None:
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        length = {"length": list(self.length)} if self.length else {"same_length_as": self.same_length_as}
+        return {"kind": "list", "item": self.item.as_json(), **length, **when_as_json(self.when)}
+
+    def _narrow_length(self, table: Any) -> tuple[int, int]:
+        if self.length is None:
+            leader = self.same_length_as
+            raise SpaceError(f"the length is that of '{leader}'; set the length of '{leader}' instead.")
+        low, high = self.length
+        if isinstance(table, Mapping):
+            check_keys(table, "low", "high")
+            table = table.get("low", low), table.get("high", high)
+        length = _as_length(table)
+        if length[0] < low or length[1] > high:
+            raise SpaceError(f"expected a length inside {low} … {high}, got {length[0]} … {length[1]}.")
+        return length
+
+    def _count(self) -> str:
+        if self.length is None:
+            return f"as many items as '{self.same_length_as}'"
+        low, high = self.length
+        return f"{low} … {high} items" if low < high else "1 item" if low == 1 else f"{low} items"
+
+    def __str__(self) -> str:
+        return f"{self._count()}, each {self.item}"
+
+
+def _as_length(length: Any) -> tuple[int, int]:
+    low, high = length if isinstance(length, list | tuple) and len(length) == 2 else (length, length)
+    if not is_int(low) or not is_int(high) or not 0 <= low <= high:
+        raise SpaceError(f"length must be (low, high) with 0 <= low <= high, got {show(length)}.")
+    return low, high
