@@ -135,7 +135,7 @@ def test_missing_data_file_is_a_problem(zoo_command, study, arguments):
     run = zoo_command("check", *arguments)
     assert run.returncode == 2
     (line,) = run.stderr.splitlines()
-    assert line.startswith("error: study 'mine': dataset 'csv_images': train = \"nowhere.csv\": there is no ")
+    assert line.startswith("error: study 'mine': dataset 'csv_images': train = \"nowhere.csv\": no such file")
     assert "study mine" not in run.stdout
 
 

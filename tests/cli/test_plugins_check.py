@@ -152,7 +152,7 @@ def test_classes_limits_the_numbers_of_classes(zoo_command):
     run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split())
     assert run.returncode == 1
     assert re.search(
-        r"but there are 10; .* \(if it is not made for them, .* --shape 64x64x3 and --classes\)", run.stdout
+        r"got 10; .* \(if it is not made for them, .* --shape 64x64x3 and --classes\)", run.stdout
     )
     run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split(), "--classes", "2")
     assert run.returncode == 0, run.stdout

@@ -71,7 +71,7 @@ def new(name: str, kind: str, folder: str | None, author: str, license_key: str)
 
 def _row(plugin: Plugin) -> tuple[str, ...]:
     time = f"{plugin.seconds * 1000:.0f} ms" if plugin.state == "loaded" else ""
-    return plugin.origin, plugin.name, plugin.state, f"{time:>7}", _registrations(plugin)
+    return plugin.origin, plugin.name, plugin.state, time, _registrations(plugin)
 
 
 def _registrations(plugin: Plugin) -> str:
