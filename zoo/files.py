@@ -13,11 +13,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace `path` by a file with `content`. After a crash the old or the new file is there, whole.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full; `path` is then unchanged.
-    """
+    """Replace `path` by a file with `content`. After a crash or an error, the old or the new file exists."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 

@@ -73,7 +73,7 @@ class LocalExecutor:
         for worker, _ in self._running.values():
             worker.kill()
         for worker, _ in self._running.values():
-            worker.join()
+            worker.finish()
         self._running.clear()
         self._join_finished()
         return stopped
