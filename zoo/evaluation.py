@@ -15,7 +15,7 @@ from zoo.errors import StudyError, ZooError
 from zoo.events import Scored
 from zoo.models.recorded import call_on_model, dataset_of, find_run
 from zoo.record import Run
-from zoo.training.scoring import predict_test_split, scores
+from zoo.training.saved import predict_test_split, scores
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
 
@@ -74,10 +74,9 @@ def evaluate(
     dataset = dataset_of(found, display)
     if dataset.test is None:
         raise StudyError(f"The dataset '{found.config.dataset.name}' has no test split to score a model on.")
-    labels = np.asarray(dataset.test.labels)
     display.phase("loading the model, scoring it on the test split …")
     cache_dir, digest = found.cache_dir, found.config.digest
-    probabilities = call_on_model(predict_test_split, found, display, cache_dir, digest)
+    probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)
     return Evaluation(
         study=found.study,
         name=found.name,
