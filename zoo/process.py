@@ -160,7 +160,8 @@ def describe_exit(status: int) -> str:
     """Describe an exit status of `subprocess` or `multiprocessing`: `killed by signal 9 (SIGKILL)`."""
     if status >= 0:
         return f"exited with status {status}"
-    return f"killed by signal {-status} ({signal.Signals(-status).name})"
+    name = next((one.name for one in signal.Signals if one == -status), "unknown")
+    return f"killed by signal {-status} ({name})"
 
 
 def _kill_fork_server() -> None:
