@@ -44,3 +44,16 @@ def test_portable_error_of_a_plugin_unpickles_without_it():
 def test_redact_password_keeps_user_and_host():
     assert redact_password("at postgresql://me:secret@host/db") == "at postgresql://me:***@host/db"
     assert redact_password("http://localhost:5000") == "http://localhost:5000"
+
+
+@pytest.mark.parametrize(
+    ("url", "redacted"),
+    [
+        ("mysql://me:p@ss@host/db", "mysql://me:***@host/db"),
+        ("mysql://me:@p:/@ss@host", "mysql://me:***@host"),
+        ("mysql://me@server:p@ss@host", "mysql://me@server:***@host"),
+        ("a://me:p@ss@one,b://you:secret@two", "a://me:***@one,b://you:***@two"),
+    ],
+)
+def test_redact_password_hides_all_of_a_password_with_at(url, redacted):
+    assert redact_password(f"at {url} by me@home") == f"at {redacted} by me@home"

@@ -17,7 +17,7 @@ from zoo.events import Scored
 from zoo.models import recorded
 from zoo.models.recorded import find_run
 from zoo.record import StandaloneDirectory, TrialDirectory
-from zoo.training.scoring import predict_test_split
+from zoo.training.saved import predict_test_split
 from zoo.tuning.display import NoDisplay
 
 
@@ -72,7 +72,8 @@ def test_scores_belong_to_the_test_split(folder, mlflow, listener):
     result = evaluate("example", display=listener)
     run = find_run("example", 1, None, NoDisplay())
     labels = np.asarray(open_dataset(run.cache_dir, run.config.digest).test.labels)
-    predicted = predict_test_split(run.directory.model_path, run.cache_dir, run.config.digest).argmax(axis=1)
+    probabilities, _ = predict_test_split(run.directory.model_path, run.cache_dir, run.config.digest)
+    predicted = probabilities.argmax(axis=1)
     assert (result.study, result.name, result.images) == ("example", "trial 1", len(labels))
     assert result.metrics["test_accuracy"] == (predicted == labels).mean()
     assert list(result.classes.index) == list("0123456789")
@@ -118,7 +119,8 @@ def test_source_and_warning_of_the_data_are_returned(folder, mlflow, listener, m
 
 def test_class_without_predictions_has_no_precision(folder, mlflow, listener, monkeypatch):
     def always_zero(function, *arguments, log_path):
-        return np.eye(10)[np.zeros(len(function(*arguments)), int)]
+        _, labels = function(*arguments)
+        return np.eye(10)[np.zeros(len(labels), int)], labels
 
     monkeypatch.setattr(recorded, "call_in_worker", always_zero)
     classes = evaluate("example", display=listener).classes

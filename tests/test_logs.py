@@ -17,7 +17,7 @@ LIBRARIES = ("absl", "alembic", "keras", "matplotlib", "mlflow", "optuna", "sqla
 
 @pytest.fixture
 def log_path(tmp_path):
-    return tmp_path / "study" / "zoo.log"
+    return tmp_path / "zoo.log"
 
 
 @pytest.fixture

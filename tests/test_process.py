@@ -100,7 +100,7 @@ def start(request, functions):
     yield start
     for worker in workers:
         worker.kill()
-        worker.join()
+        worker.finish()
 
 
 def until(condition, seconds=30.0):
@@ -122,8 +122,8 @@ def has_ended(pid):
 
 def test_messages_go_in_both_directions(start, functions):
     worker = start(functions.echo)
-    assert worker.is_running
-    assert worker.pid != os.getpid()
+    assert worker.process.is_alive()
+    assert worker.process.pid != os.getpid()
     for message in ({"event": "epoch", "metrics": {"loss": 0.5}}, True, "text", (1, 2)):
         worker.send(message)
         assert wait_for_any([worker], 30) == [worker]
@@ -133,8 +133,8 @@ def test_messages_go_in_both_directions(start, functions):
     assert not worker.has_message()
     worker.send(None)
     assert worker.receive() is None
-    assert worker.join() == "exited with status 0"
-    assert not worker.is_running
+    assert worker.finish() == "exited with status 0"
+    assert not worker.process.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_exit_is_described(start, functions, function, arguments, description):
 
 def test_finish_kills_a_worker_after_its_timeout(start, functions):
     worker = start(functions.waits)
-    assert worker.receive() == worker.pid
+    assert worker.receive() == worker.process.pid
     assert worker.finish(timeout=0.1) == "killed by signal 9 (SIGKILL)"
     worker.kill()  # has no effect on an ended worker
 
@@ -178,7 +178,7 @@ def test_wait_returns_workers_with_messages_or_ended(start, functions):
 def test_enter_worker_sets_environment_log_and_signals(start, functions, tmp_path, capfd):
     worker = start(functions.enters, str(tmp_path / "output.log"))
     assert worker.receive() == ("hello", True)
-    worker.join()
+    worker.finish()
     assert sorted((tmp_path / "output.log").read_text().split()) == ["printed", "written"]
     assert capfd.readouterr() == ("", "")
     assert "ZOO_TEST_VARIABLE" not in os.environ
@@ -266,7 +266,7 @@ def test_worker_outlives_the_thread_that_started_it(script):
             worker.send("second")
             print(worker.receive())
             worker.send(None)
-            print(worker.join())
+            print(worker.finish())
     """)
     assert lines_of(threaded) == ["second", "exited with status 0"] * 2
 
@@ -284,7 +284,7 @@ def test_script_without_main_guard_runs_once(script):
             worker.send("answered")
             print(worker.receive())
             worker.send(None)
-            worker.join()
+            worker.finish()
     """)
     assert lines_of(unguarded) == ["the script runs", "answered", "answered"]
 
@@ -300,7 +300,7 @@ def test_preloaded_module_is_loaded_in_every_worker(script, tmp_path):
         for _ in range(3):
             worker = server.start_worker(worker_functions.has_loaded, ("slow_to_load",))
             print(worker.receive(), flush=True)
-            worker.join()
+            worker.finish()
     """)
     assert lines_of(preloading) == ["loaded", "True", "True", "True"]
 

@@ -73,7 +73,8 @@ def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
 
 def redact_password(text: str) -> str:
     """Return `text` with the password of every URL in it replaced: `postgresql://me:***@host/db`."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    # A user name or password may contain an unescaped `@`, so it ends at the last one of its URL.
+    return re.sub(r"(://[^:/\s]*):(?:(?!://)\S)*@", r"\1:***@", text)
 
 
 def _normalized(name: str) -> str:

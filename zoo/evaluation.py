@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from zoo.errors import StudyError, ZooError
 from zoo.events import Scored
 from zoo.models.recorded import call_on_model, dataset_of, find_run
 from zoo.record import Run
-from zoo.training.scoring import predict_test_split, scores
+from zoo.training.saved import predict_test_split, scores
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
 
@@ -75,10 +74,9 @@ def evaluate(
     dataset = dataset_of(found, display)
     if dataset.test is None:
         raise StudyError(f"The dataset '{found.config.dataset.name}' has no test split to score a model on.")
-    labels = np.asarray(dataset.test.labels)
     display.phase("loading the model, scoring it on the test split …")
     cache_dir, digest = found.cache_dir, found.config.digest
-    probabilities = call_on_model(predict_test_split, found, display, cache_dir, digest)
+    probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)
     return Evaluation(
         study=found.study,
         name=found.name,
@@ -91,42 +89,29 @@ def evaluate(
 
 
 def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping[str, float]:
-    """Log the scores, record them in MLflow, and return what is recorded.
-
-    Scores that are already recorded stay if they agree: other threads or another device add numbers in
-    another order.
-    """
-    directory, event = run.directory, run.directory.scored()
-    if event is None or not _agree(event.metrics, metrics):
-        event = Scored(time.time(), metrics)
-        try:
-            directory.append(event)
-        except OSError as error:
-            display.problem(f"cannot write the scores to {directory.event_log.path}: {error.strerror}")
-            return metrics
-    problem = _record_in_mlflow(run, event)
-    if problem:
-        display.problem(f"the scores are in {directory.event_log.path}, but not in MLflow: {problem}")
-    return event.metrics
-
-
-def _record_in_mlflow(run: Run, event: Scored) -> str:
-    """Record scores in MLflow; return the reason if that fails, else ""."""
+    """Log the scores, record them in MLflow, and return what is recorded."""
     from zoo.tracking import add_test_metrics, connect
 
-    uid = run.uid()
+    event, path, uid = run.directory.scored(), run.directory.event_log.path, run.uid()
+    # Recorded scores stay if they agree: other threads or another device add numbers in another order.
+    if event is None or not np.allclose(
+        [event.metrics[name] for name in metrics], [*metrics.values()], rtol=1e-4, atol=1e-7
+    ):
+        event = Scored(time.time(), metrics)
+        try:
+            run.directory.append(event)
+        except OSError as error:
+            display.problem(f"cannot write the scores to {path}: {error.strerror}")
+            return metrics
+    problem = ""
     try:
         if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event):
-            return "it does not have this run"
+            problem = "it does not have this run"
     except ZooError as error:
-        return f"{error}; the same command adds them later"
-    return ""
-
-
-def _agree(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return one.keys() == other.keys() and all(
-        math.isclose(value, other[name], rel_tol=1e-4, abs_tol=1e-7) for name, value in one.items()
-    )
+        problem = f"{error}; the same command adds them later"
+    if problem:
+        display.problem(f"the scores are in {path}, but not in MLflow: {problem}")
+    return event.metrics
 
 
 def _by_class(

@@ -9,17 +9,19 @@ be rebuilt from the log. One event is one line of JSON:
     {"version": 2, "event": "finished", "time": …, "state": "complete", "summary": {"best_epoch": 9, …}}
     {"version": 2, "event": "scored", "time": …, "metrics": {"test_accuracy": 0.99, …}}
 
-`time` is in seconds since 1970. Fields that have their default value are not written.
+`time` is in seconds since 1970; `epoch` and `fold` count from 1. `fold` is None without cross-validation.
+Fields that are None, False or "" are not written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 FORMAT_VERSION = 2
 
@@ -43,13 +45,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Progress:
-    """Part of an epoch is done. For the display only; never logged.
-
-    Args:
-        epoch: from 1.
-        fraction: of the epoch, from 0 to 1.
-        fold: from 1; None without cross-validation.
-    """
+    """A fraction of an epoch, from 0 to 1, is done. For the display only; never logged."""
 
     name: ClassVar[str] = "progress"
     epoch: int
@@ -62,9 +58,8 @@ class EpochEnd:
     """An epoch is done. The supervisor answers it: go on, or stop.
 
     Args:
-        epoch: from 1; in each fold it starts again.
+        epoch: starts again in each fold.
         metrics: such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
-        fold: from 1; None without cross-validation.
         is_last: no epoch follows, even if the answer is to go on.
     """
 
@@ -120,24 +115,16 @@ _TYPES: Mapping[str, type[Event]] = {
 # Logs of version 1 had no "version", and other names.
 _NAMES_V1 = {"epoch": "epoch_end", "tested": "scored"}
 _FIELDS_V1 = {"parameters": "num_parameters", "last": "is_last", "interrupted": "is_interrupted"}
-_NOT_LOGGED = ("is_champion",)
-_JSON_TYPES: Mapping[str, Any] = {
-    "metrics": Mapping,
-    "summary": Mapping,
-    "epoch": int,
-    "time": int | float,
-    "state": str,
-}
+_JSON_TYPES = {"metrics": dict, "summary": dict, "epoch": int, "time": int | float, "state": str}
 
 
 def to_json(event: Event) -> str:
     """Return `event` as one line of JSON, without the line break."""
-    values = asdict(event)
-    for item in fields(event):
-        default = item.default_factory() if item.default_factory is not MISSING else item.default
-        if item.name in _NOT_LOGGED or values[item.name] == default:
-            del values[item.name]
-    return json.dumps({"version": FORMAT_VERSION, "event": event.name, **values})
+    document = {"version": FORMAT_VERSION, "event": event.name}
+    for name, value in asdict(event).items():
+        if value not in (None, "") and value is not False and name != "is_champion":
+            document[name] = value
+    return json.dumps(document)
 
 
 def from_json(line: str | bytes) -> Event:
@@ -149,22 +136,18 @@ def from_json(line: str | bytes) -> Event:
     document = json.loads(line)
     if not isinstance(document, dict):
         raise ValueError(f"expected a JSON object, got {type(document).__name__}")
-    version = document.get("version", 1)
-    if version not in (1, FORMAT_VERSION):
-        raise ValueError(f"expected format version 1 or {FORMAT_VERSION}, got {version!r}")
-    values, kind = document, str(document.get("event"))
+    version, name = document.pop("version", 1), str(document.pop("event", None))
     if version == 1:
-        values = {_FIELDS_V1.get(key, key): value for key, value in document.items()}
-        kind = _NAMES_V1.get(kind, kind)
-    if kind not in _TYPES:
-        raise ValueError(f"unknown event {kind!r}")
-    names = {item.name for item in fields(_TYPES[kind])}
-    values = {name: value for name, value in values.items() if name in names}
-    for name, value in values.items():
-        if not isinstance(value, _JSON_TYPES.get(name, object)):
-            raise ValueError(f"{name}: {value!r} has the wrong type")
+        document = {_FIELDS_V1.get(key, key): value for key, value in document.items()}
+        name = _NAMES_V1.get(name, name)
+    if version not in (1, FORMAT_VERSION) or name not in _TYPES:
+        raise ValueError(f"no event {name!r} in format version {version!r}")
+    values = {item.name: document[item.name] for item in fields(_TYPES[name]) if item.name in document}
+    for key, value in values.items():
+        if not isinstance(value, _JSON_TYPES.get(key, object)):
+            raise ValueError(f"{key}: {value!r} has the wrong type")
     try:
-        return _TYPES[kind](**values)
+        return _TYPES[name](**values)
     except TypeError as error:  # a field is missing
         raise ValueError(str(error)) from None
 
@@ -193,32 +176,24 @@ class EventLog:
             file.write(line)
 
     def read(self) -> list[Event]:
-        """Return every event that can be read; [] if there is no file.
-
-        Raises:
-            OSError: the file exists but cannot be read.
-        """
-        return self._parse()[0]
+        """Return every event that can be read; [] if there is no file."""
+        return [event for _, event in self._lines() if event is not None]
 
     def damaged_lines(self) -> list[int]:
         """Return the numbers (from 1) of the lines that cannot be read; their events are lost.
 
         A last line that was cut off is not among them, since any process killed while it writes leaves one.
         """
-        return self._parse()[1]
+        return [number for number, event in self._lines() if event is None]
 
-    def _parse(self) -> tuple[list[Event], list[int]]:
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return [], []
-        lines = content.split(b"\n")
-        events: list[Event] = []
-        damaged_lines: list[int] = []
+    def _lines(self) -> Iterator[tuple[int, Event | None]]:
+        """Yield the number and the event of each line, None if it is damaged."""
+        if not self.path.exists():
+            return
+        lines = self.path.read_bytes().split(b"\n")
         for number, line in enumerate(lines, start=1):
-            try:
-                events.append(from_json(line))
-            except ValueError:
-                if line.strip() and number < len(lines):
-                    damaged_lines.append(number)
-        return events, damaged_lines
+            event = None
+            with suppress(ValueError):
+                event = from_json(line)
+            if event is not None or (line.strip() and number < len(lines)):
+                yield number, event

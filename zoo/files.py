@@ -13,11 +13,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace `path` by a file with `content`. After a crash the old or the new file is there, whole.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full; `path` is then unchanged.
-    """
+    """Replace `path` by a file with `content`. After a crash or an error, the old or the new file exists."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
@@ -48,10 +44,12 @@ def remove_leftovers(folder: Path) -> None:
     # The whole name has to match: the name of another machine may begin with this one's.
     ours = re.compile(rf"\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{8}}\.tmp")
     for path in folder.iterdir():
-        owner = ours.fullmatch(path.name)
-        if owner and not _is_running(int(owner[1])):
-            with suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if owner := ours.fullmatch(path.name):
+            with suppress(OSError):  # such as a process or a file of another user
+                try:
+                    os.kill(int(owner[1]), 0)  # signal 0 only tests whether the process exists
+                except ProcessLookupError:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -72,13 +70,3 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # signal 0 only asks whether the process exists
-    except ProcessLookupError:
-        return False
-    except OSError:  # it exists and belongs to another user
-        return True
-    return True

@@ -14,7 +14,6 @@ _LIBRARIES = {
     *("absl", "alembic", "h5py", "jax", "keras", "matplotlib", "mlflow", "optuna", "PIL"),
     *("ray", "sqlalchemy", "tensorflow", "torch", "urllib3"),
 }
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @contextmanager
@@ -25,10 +24,12 @@ def library_logs(path: Path | None) -> Iterator[None]:
     handler. Loggers and handlers that the user has configured work as before. No logger is changed.
 
     Args:
-        path: appended to; created, with its folder, at the first record. None discards the records.
+        path: appended to; created at the first record. None discards the records.
     """
-    handler: logging.Handler = logging.NullHandler() if path is None else _LogFile(path, delay=True)
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler: logging.Handler = (
+        logging.NullHandler() if path is None else logging.FileHandler(path, delay=True)
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     call_handlers, show_warning = logging.Logger.callHandlers, warnings.showwarning
 
     def handle(logger: logging.Logger, record: logging.LogRecord) -> None:
@@ -52,9 +53,3 @@ def library_logs(path: Path | None) -> Iterator[None]:
         logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
         warnings.showwarning = show_warning
         handler.close()
-
-
-class _LogFile(logging.FileHandler):
-    def _open(self) -> Any:
-        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
-        return super()._open()

@@ -23,6 +23,9 @@ from typing import Any
 from zoo.errors import ZooError
 
 _start_lock = threading.Lock()  # `_without_main` changes a global variable
+# `_forkserver_pid` and `_forkserver_alive_fd` of Python's fork server have no public names.
+# tests/test_process.py fails if one of them disappears.
+_fork_server: Any = forkserver._forkserver
 
 
 class WorkerProcess:
@@ -32,18 +35,6 @@ class WorkerProcess:
         self.process = process
         self.connection = connection
         self.log_path: Path | None = None  # file of its output, if the caller sets it
-
-    @property
-    def pid(self) -> int:
-        return int(self.process.pid)
-
-    @property
-    def is_running(self) -> bool:
-        return bool(self.process.exitcode is None)
-
-    def handles(self) -> list[Any]:
-        """Return what `multiprocessing.connection.wait` can wait for: the pipe and the end of the process."""
-        return [self.connection, self.process.sentinel]
 
     def send(self, message: Any) -> None:
         """Send `message`; ignored if the process has ended."""
@@ -63,21 +54,17 @@ class WorkerProcess:
         except OSError:
             return False
 
-    def join(self) -> str:
-        """Wait until the process ends, and describe how: `exited with status 1`."""
+    def finish(self, timeout: float = 5.0) -> str:
+        """Wait for the end of the process, kill it after `timeout` seconds, and return `describe_exit`."""
+        self.process.join(timeout)
+        self.kill()
         self.process.join()
         self.connection.close()
         return describe_exit(self.process.exitcode)
 
-    def finish(self, timeout: float = 5.0) -> str:
-        """Like `join`, but kill the process if it has not ended after `timeout` seconds."""
-        self.process.join(timeout)
-        self.kill()
-        return self.join()
-
     def kill(self) -> None:
         """Send SIGKILL: a backend that hangs in native code reacts to no other signal."""
-        if self.is_running:
+        if self.process.exitcode is None:
             self.process.kill()
 
 
@@ -90,15 +77,14 @@ def spawn_worker(target: Callable[..., None], arguments: Sequence[Any]) -> Worke
 class ForkServer:
     """A process that has imported heavy modules, and forks worker processes within milliseconds.
 
-    Python keeps one per process. After `start` it imports in the background; the first worker waits until
-    it has finished.
+    Python keeps one per process.
     """
 
     def __init__(self, preload: Sequence[str]) -> None:
         self._preload = list(preload)
 
     def start(self) -> None:
-        """Start the process and its imports; return at once."""
+        """Start the process and its imports, and return at once; the first worker waits for the imports."""
         get_context("forkserver").set_forkserver_preload(self._preload)
         with _terminal_signals_blocked():
             forkserver.ensure_running()
@@ -122,18 +108,19 @@ class ForkServer:
 
 def wait_for_any(workers: Sequence[WorkerProcess], timeout: float) -> list[WorkerProcess]:
     """Return the workers that have a message or have ended, after at most `timeout` seconds."""
-    handles = [handle for worker in workers for handle in worker.handles()]
-    ready = set(map(id, mp_connection.wait(handles, timeout)))
-    return [worker for worker in workers if any(id(handle) in ready for handle in worker.handles())]
+    worker_of: dict[Any, WorkerProcess] = {}
+    for worker in workers:
+        worker_of |= dict.fromkeys((worker.connection, worker.process.sentinel), worker)
+    ready = {worker_of[handle] for handle in mp_connection.wait(list(worker_of), timeout)}
+    return [worker for worker in workers if worker in ready]
 
 
 def enter_worker(environment: Mapping[str, str], log: Path) -> None:
-    """Set up a worker process; the first call in it.
+    """Set up a worker process: its environment variables, its output in `log`, its end with its parent.
 
-    It sets the environment variables, sends stdout and stderr to the file `log`, and makes the process end
-    with its parent. SIGINT and SIGHUP are ignored: a terminal sends them to every process of its group, and
-    the parent handles them.
+    This is the first call in the process.
     """
+    # A terminal sends these signals to every process of its group; the parent handles them.
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
     os.environ.update(environment)
@@ -164,45 +151,24 @@ def exit_with_parent() -> None:
         # workers have closed their copy of the server's pipe. The kernel then kills the workers, even one
         # that hangs in native code and holds Python's lock. 1 is PR_SET_PDEATHSIG. A direct child of the
         # supervisor must not use it: the kernel sends the signal as soon as the thread that started it ends.
-        _close_fork_server_pipe()
+        os.close(_fork_server._forkserver_alive_fd)
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
     threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
 
 
-def describe_exit(status: int | None) -> str:
+def describe_exit(status: int) -> str:
     """Describe an exit status of `subprocess` or `multiprocessing`: `killed by signal 9 (SIGKILL)`."""
-    if status is None:
-        return "still running"
     if status >= 0:
         return f"exited with status {status}"
-    with contextlib.suppress(ValueError):
-        return f"killed by signal {-status} ({signal.Signals(-status).name})"
-    return f"killed by signal {-status}"
+    name = next((one.name for one in signal.Signals if one == -status), "unknown")
+    return f"killed by signal {-status} ({name})"
 
 
 def _kill_fork_server() -> None:
     """End the fork server at once: freeing its imports takes seconds, and it may still be importing."""
-    pid = _fork_server_attribute("_forkserver_pid")
-    if pid is not None:
+    if _fork_server._forkserver_pid is not None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _close_fork_server_pipe() -> None:
-    """Close this process's copy of the pipe; the fork server ends when the last copy is closed."""
-    descriptor = _fork_server_attribute("_forkserver_alive_fd")
-    if descriptor is not None:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-
-
-def _fork_server_attribute(name: str) -> int | None:
-    """Return a private attribute of Python's fork server, for which there is no public name.
-
-    tests/test_process.py fails if one of them disappears.
-    """
-    value: int | None = getattr(forkserver._forkserver, name, None)
-    return value
+            os.kill(_fork_server._forkserver_pid, signal.SIGKILL)
 
 
 def _exit_after(sentinel: Any) -> None:

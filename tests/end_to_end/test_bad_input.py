@@ -160,15 +160,16 @@ class TestTheWorkingFolder:
         finally:
             zoo.folder.chmod(0o755)
         assert line == (
-            f"{zoo.folder}/mlruns/zoo/digits_cnn cannot be written (Permission denied); "
-            "zoo keeps its record there. Run it from a folder you may write to."
+            f"Cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Permission denied), where zoo keeps its "
+            "record or prepared datasets. Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to "
+            "one for the datasets."
         )
         assert list(zoo.folder.iterdir()) == []
 
     def test_in_which_a_file_is_in_the_way(self, zoo):
         (zoo.folder / "mlruns").write_text("not a folder")
         line = refused(zoo, "tune", "--study", "digits_cnn")
-        assert "cannot be written (Not a directory)" in line
+        assert line.startswith(f"Cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Not a directory)")
 
 
 class TestThePlugins:

@@ -117,7 +117,7 @@ class TestCurves:
 
     def test_what_is_compared(self, in_study):
         names = [_trials._curve(run).name for run in load_runs("example")]
-        value = find_run("example", 1, None, NoDisplay()).value
+        value = find_run("example", 1, None, NoDisplay()).summary["best_val_accuracy"]
         assert names == [
             "trial 0: 0.1000",
             f"trial 1: {value:.4f}",

@@ -163,7 +163,7 @@ class TestStudy:
             finally:
                 other.kill()
         with directory.locked():  # the system released the lock of the killed process
-            assert (directory.path / "lock-owner").read_text() == f"process {os.getpid()}"
+            assert (directory.path / "lock-owner").read_text() == f"process {os.getpid()}\n"
 
     def test_released_lock_can_be_taken_again(self, directory, tmp_path):
         with directory.locked(), pytest.raises(StudyError), StudyDirectory(tmp_path, "example").locked():
@@ -176,6 +176,7 @@ class TestStudy:
         with pytest.raises(ZooError) as refused:
             StudyDirectory(tmp_path, "example").create()
         assert str(refused.value) == (
-            f"Cannot write to {tmp_path}/mlruns/zoo/example (Not a directory), where zoo keeps its record. "
-            "Run zoo in a folder that you may write to."
+            f"Cannot write to {tmp_path}/mlruns/zoo/example (Not a directory), where zoo keeps its record or "
+            "prepared datasets. Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to one for "
+            "the datasets."
         )

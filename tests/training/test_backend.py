@@ -12,28 +12,28 @@ import pytest
 from zoo.training import backend
 
 
-class TestChildEnvironment:
+class TestWorkerEnvironment:
     def test_single_trial_uses_all_cores(self):
-        assert backend.child_environment(jobs=1, slot=0, gpus=[]) == {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        assert backend.worker_environment(jobs=1, slot=0, gpus=[]) == {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
     @pytest.mark.parametrize(("cores", "jobs", "threads"), [(8, 2, "4"), (8, 3, "2"), (2, 5, "1")])
     def test_parallel_trials_share_the_cores(self, monkeypatch, cores, jobs, threads):
         monkeypatch.setattr(backend, "available_cores", lambda: cores)
-        environment = backend.child_environment(jobs=jobs, slot=0, gpus=[])
+        environment = backend.worker_environment(jobs=jobs, slot=0, gpus=[])
         assert environment["TF_NUM_INTRAOP_THREADS"] == threads
         assert environment["TF_NUM_INTEROP_THREADS"] == threads
         assert environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
 
     def test_each_slot_gets_the_next_gpu(self):
         assigned = [
-            backend.child_environment(jobs=3, slot=slot, gpus=["4", "6"])["CUDA_VISIBLE_DEVICES"]
+            backend.worker_environment(jobs=3, slot=slot, gpus=["4", "6"])["CUDA_VISIBLE_DEVICES"]
             for slot in range(3)
         ]
         assert assigned == ["4", "6", "4"]
 
     @pytest.mark.parametrize(("jobs", "gpus"), [(1, ["0", "1"]), (2, ["0"]), (2, [])])
     def test_no_gpu_is_hidden_from_a_single_user(self, jobs, gpus):
-        assert "CUDA_VISIBLE_DEVICES" not in backend.child_environment(jobs=jobs, slot=0, gpus=gpus)
+        assert "CUDA_VISIBLE_DEVICES" not in backend.worker_environment(jobs=jobs, slot=0, gpus=gpus)
 
 
 class TestVisibleGpus:

@@ -16,7 +16,7 @@ def split():
 
 @pytest.fixture
 def batches(keras, split):
-    from zoo.training.batches import Batches
+    from zoo.training.loop import Batches
 
     return lambda seed=0: Batches(split, 4, seed=seed)
 

@@ -10,7 +10,7 @@ import pytest
 from zoo import InvalidParameters, ZooError
 from zoo.data import Split
 from zoo.training import fit, max_epochs, training_space
-from zoo.training.fine_tuning import last_frozen, unfreeze
+from zoo.training.fit import last_frozen, unfreeze
 
 BASE = ["base_first", "base_norm", "base_second", "base_relu"]
 

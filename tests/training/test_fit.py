@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.data import Split
+from zoo.errors import ZooError
 from zoo.training import fit, training_space
-from zoo.training.faults import NotFinite
 from zoo.training.fit import _make_optimizer
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
@@ -153,24 +153,24 @@ class TestBestEpoch:
 
 class TestFinite:
     @pytest.fixture
-    def callbacks(self, keras):
-        from zoo.training import callbacks
+    def loop(self, keras):
+        from zoo.training import loop
 
-        return callbacks
+        return loop
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-    def test_value_that_is_not_finite_is_reported(self, callbacks, value):
-        with pytest.raises(NotFinite, match=rf"^val_loss became {value} in epoch 3$"):
-            callbacks.check_finite(3, {"loss": 0.5, "val_loss": value})
+    def test_value_that_is_not_finite_is_reported(self, loop, value):
+        with pytest.raises(ZooError, match=rf"^val_loss became {value} in epoch 3$"):
+            loop.check_finite(3, {"loss": 0.5, "val_loss": value})
 
-    def test_finite_values_pass(self, callbacks):
-        callbacks.check_finite(1, {"loss": 0.0, "accuracy": 1.0, "val_loss": 1e30})
+    def test_finite_values_pass(self, loop):
+        loop.check_finite(1, {"loss": 0.0, "accuracy": 1.0, "val_loss": 1e30})
 
 
 def test_progress_is_reported_a_few_times_per_second(model, splits, monkeypatch):
     """Not at every batch, since each report is a message to the supervisor."""
     clock = iter(np.arange(0, 1000, 0.2))
-    module = sys.modules["zoo.training.callbacks"]
+    module = sys.modules["zoo.training.loop"]
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     reports = []
     fit(

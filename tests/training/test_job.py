@@ -19,7 +19,7 @@ from zoo.errors import PluginError
 from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
 from zoo.training import components, job
-from zoo.training.faults import blame
+from zoo.training.components import blame
 from zoo.trial import PluginConfig
 
 HERE = Path(__file__)

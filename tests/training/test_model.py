@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import PluginError
-from zoo.training.model import assemble, check_layers, check_network, predict, summary
+from zoo.training.model import assemble, check_layers, check_network, layer_table, predict
 
 
 @pytest.fixture
@@ -117,9 +117,9 @@ def test_predictions_do_not_depend_on_batch_size(build, images):
     np.testing.assert_allclose(predict(network, many, batch_size=3), whole, rtol=1e-6)
 
 
-def test_summary_is_plain_text(keras, build):
+def test_layer_table_is_plain_text(keras, build):
     _, kept = assemble(build(), [], (4, 4, 1))
-    text = summary(kept)
+    text = layer_table(kept)
     assert "\x1b" not in text
     assert "flatten" in text  # layers inside the network are listed
     assert text.endswith("\n")

@@ -12,7 +12,7 @@ import pytest
 
 from zoo.errors import ModelError, PluginError
 from zoo.training import saved
-from zoo.training.saved import check_layers_registered, import_needs, needs_of, note_needs
+from zoo.training.saved import check_layers_registered, import_needs, needs_of, note_needs, requirements
 
 LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered" / "src"
 FLAT = {"module": "keras.layers", "class_name": "Flatten", "config": {}, "registered_name": None}
@@ -55,37 +55,37 @@ class TestNeeds:
         before = file.read_bytes()
         note_needs(file)
         assert file.read_bytes() == before
-        assert needs_of(file).modules == {}
+        assert needs_of(file) == {}
 
     def test_module_of_plugin_has_its_requirement(self, installed, tmp_path):
         file = keras_file(tmp_path / "model.keras", FLAT, GAIN)
         note_needs(file)
         needs = needs_of(file)
         expected = {"zoo_gained.functions": "zoo-gained==0.3", "zoo_gained.layers": "zoo-gained==0.3"}
-        assert needs.modules == expected
-        assert needs.requirements == ["zoo-gained==0.3"]
+        assert needs == expected
+        assert requirements(needs) == ["zoo-gained==0.3"]
 
     def test_requirement_of_unknown_version_is_the_name(self, installed, tmp_path):
         (installed / "zoo_gained-0.3.dist-info" / "METADATA").unlink()
         file = keras_file(tmp_path / "model.keras", {**GAIN, "config": {}})
         note_needs(file)
-        assert needs_of(file).requirements == ["zoo_gained"]
+        assert requirements(needs_of(file)) == ["zoo_gained"]
         import_needs(file)
         assert "zoo_gained.layers" in sys.modules
 
     def test_other_package_has_its_distribution(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "pluggy._hooks", "config": {}})
         note_needs(file)
-        assert needs_of(file).requirements == [f"pluggy=={saved.metadata.version('pluggy')}"]
+        assert requirements(needs_of(file)) == [f"pluggy=={saved.metadata.version('pluggy')}"]
 
     def test_module_without_distribution_has_no_requirement(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "my_notebook", "config": {}})
         note_needs(file)
-        assert (needs_of(file).modules, needs_of(file).requirements) == ({"my_notebook": ""}, [])
+        assert (needs_of(file), requirements(needs_of(file))) == ({"my_notebook": ""}, [])
 
     def test_file_of_keras_alone_lists_modules(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", GAIN)
-        assert needs_of(file).modules == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
+        assert needs_of(file) == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
 
     @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
     def test_file_that_is_no_model_is_rejected(self, tmp_path, content):
@@ -224,7 +224,7 @@ class TestNetwork:
         network.save(tmp_path / "model.keras")
         note_needs(tmp_path / "model.keras")
         # The module is on the path, but not installed, so it has no distribution.
-        assert needs_of(tmp_path / "model.keras").modules == {"zoo_layered.layers": ""}
+        assert needs_of(tmp_path / "model.keras") == {"zoo_layered.layers": ""}
         loaded = saved.load_file(tmp_path / "model.keras")
         images = np.random.default_rng(0).random((3, 8, 8, 1), dtype="float32")
         expected, actual = (keras.ops.convert_to_numpy(model(images)) for model in (network, loaded))

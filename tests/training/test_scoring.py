@@ -7,16 +7,18 @@ import pytest
 
 from zoo.data.store import open_dataset
 from zoo.models.recorded import find_run
-from zoo.training.saved import load_file
-from zoo.training.scoring import predict_test_split, score_test_split, scores
+from zoo.training.saved import load_file, predict_test_split, score_test_split, scores
+from zoo.tuning.display import NoDisplay
 
 
 def test_saved_model_is_scored_on_test_split(in_study):
-    run = find_run("example", 1, None)
+    run = find_run("example", 1, None, NoDisplay())
     model, where = run.directory.model_path, (run.cache_dir, run.config.digest)
     test = open_dataset(*where).test
     expected = load_file(model).predict(np.asarray(test.images), verbose=0)
-    np.testing.assert_allclose(predict_test_split(model, *where), expected, atol=1e-5)
+    probabilities, labels = predict_test_split(model, *where)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    np.testing.assert_array_equal(labels, test.labels)
     metrics = score_test_split(model, *where)
     assert set(metrics) == {"test_accuracy", "test_loss"}
     assert metrics["test_accuracy"] == (expected.argmax(axis=1) == test.labels).mean()

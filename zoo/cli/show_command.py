@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from zoo.cli import common
-from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean, one_line
+from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean
 from zoo.registry import KINDS, Component, Registry
 from zoo.space import REQUIRED, Parameter, Plain, Space, show
 from zoo.study import StudyDefinition, known_studies, load_study
@@ -156,18 +156,12 @@ def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 def _print_layers(component: Component, shape: tuple[int, ...], classes: int, values: dict[str, Any]) -> None:
     common.load_keras()
-    from zoo.training.model import summary
+    from zoo.training.components import blame
+    from zoo.training.model import layer_table
 
-    try:
+    with blame(component):
         network = component.function(shape, classes, **values)
-    except ZooError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"The architecture '{component.name}' of {component.origin} raised "
-            f"{type(error).__name__}: {one_line(error)}"
-        ) from error
-    click.echo(summary(network))
+    click.echo(layer_table(network))
 
 
 def _next_step(component: Component, has_layers: bool) -> tuple[str, str]:

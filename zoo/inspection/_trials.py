@@ -77,7 +77,8 @@ def _curves_of_one(run: Run, output: Output) -> Picture:
 
 def _curve(run: Run) -> figures.Curve:
     """Return the curve of a trial for a comparison; with cross-validation the mean of the folds."""
-    value = "" if run.value is None else f": {run.value:.4f}"
+    best = run.summary.get(f"best_{run.config.objective}")
+    value = "" if best is None else f": {best:.4f}"
     name = f"{run.name}{value}" if run.is_complete else f"{run.name} ({run.state}){value}"
     if not any(event.fold for event in run.epochs):
         best_epoch = run.summary.get("best_epoch")

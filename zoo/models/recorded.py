@@ -14,7 +14,7 @@ from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, StudyError, ZooError
-from zoo.record import Run, best_run, load_runs, pick_runs, run_in
+from zoo.record import Run, best_run, load_runs, make_writable, pick_runs, run_in
 from zoo.training.saved import other_versions
 from zoo.training.worker import call_in_worker
 from zoo.trial import PluginConfig
@@ -23,11 +23,7 @@ from zoo.tuning.lifecycle import refresh_deleted
 
 
 def current_runs(study: str, display: Display) -> list[Run]:
-    """Return the recorded trials of a study, by number, without those that were deleted here or in MLflow.
-
-    Raises:
-        StudyError: there is none.
-    """
+    """Return the recorded trials of a study, by number, without those that were deleted here or in MLflow."""
     refresh_deleted(study, display.problem)
     return load_runs(study)
 
@@ -35,11 +31,7 @@ def current_runs(study: str, display: Display) -> list[Run]:
 def find_run(
     study: str | None, trial: int | None, run: str | os.PathLike[str] | None, display: Display
 ) -> Run:
-    """Return a trial by study and number, the best trial of a study, or the run in a folder.
-
-    Raises:
-        StudyError: there is no such study, trial or folder, or no trial is complete.
-    """
+    """Return a trial by study and number, the best trial of a study, or the run in a folder."""
     if run is not None:
         if study is not None or trial is not None:
             raise StudyError("--run names a run by itself; leave out the study and --trial")
@@ -51,11 +43,7 @@ def find_run(
 
 
 def call_on_model(function: Callable[..., Any], run: Run, display: Display, *arguments: Any) -> Any:
-    """Return `function(model_path, *arguments)`, called in a worker process on the model of `run`.
-
-    Raises:
-        ZooError: `function` raised, the process died, or there is no model; the message names the run.
-    """
+    """Return `function(model_path, *arguments)`, called in a worker process; its errors name the run."""
     with model_of(run) as model_path:
         try:
             for warning in other_versions(model_path, f"of {run.name} of '{run.study}'"):
@@ -67,11 +55,7 @@ def call_on_model(function: Callable[..., Any], run: Run, display: Display, *arg
 
 @contextmanager
 def model_of(run: Run) -> Iterator[Path]:
-    """Yield the file of a complete run's model: the local file, or else a copy from MLflow.
-
-    Raises:
-        ZooError: neither exists.
-    """
+    """Yield the file of a complete run's model: the local file, or else a copy from MLflow."""
     run.check_complete()
     if run.directory.model_path.exists():
         yield run.directory.model_path
@@ -86,11 +70,7 @@ def model_of(run: Run) -> Iterator[Path]:
 
 
 def validation_data(run: Run, display: Display) -> tuple[Split, tuple[str, ...]]:
-    """Return the images that the run was validated with, and the class names.
-
-    Raises:
-        ZooError: the dataset cannot be read, or has changed.
-    """
+    """Return the images that the run was validated with, and the class names."""
     config = run.config
     dataset = dataset_of(run, display)
     cut_validation(run.cache_dir, config.digest, dataset, config.validation)
@@ -99,11 +79,7 @@ def validation_data(run: Run, display: Display) -> tuple[Split, tuple[str, ...]]
 
 
 def dataset_of(run: Run, display: Display) -> Dataset:
-    """Return the dataset that the run was trained on, from the cache, or prepared again.
-
-    Raises:
-        ZooError: it cannot be read, or has changed.
-    """
+    """Return the dataset that the run was trained on, from the cache, or prepared again."""
     config = run.config
     try:
         return open_dataset(run.cache_dir, config.digest)
@@ -120,19 +96,9 @@ def dataset_of(run: Run, display: Display) -> Dataset:
 def prepare(
     dataset: PluginConfig, validation: Mapping[str, Any], cache_dir: Path, display: Display
 ) -> PreparedDataset:
-    """Prepare a dataset in a process of its own, as `zoo tune` does.
-
-    Raises:
-        ZooError: the dataset cannot be prepared, or the cache cannot be written.
-    """
+    """Prepare a dataset in a process of its own, as `zoo tune` does."""
     display.phase("preparing the dataset …")
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ZooError(
-            f"Cannot write to {cache_dir} ({error.strerror}), where zoo keeps prepared datasets. "
-            "Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to one."
-        ) from None
+    make_writable(cache_dir)
     preparing = start_preparing(dataset, validation, cache_dir, cache_dir / "prepare.log")
     try:
         prepared = finish_preparing(preparing, dataset, display.preparing)

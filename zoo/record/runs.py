@@ -8,26 +8,26 @@ from functools import cached_property
 from pathlib import Path
 
 from zoo.errors import StudyError, did_you_mean
-from zoo.events import EpochEnd, Event, Finished
-from zoo.record.study_directory import STATE_DIR, StudyDirectory, study_name
-from zoo.record.trial_directory import StandaloneDirectory, TrialDirectory, epochs_of
+from zoo.events import EpochEnd, Finished
+from zoo.record.directories import (
+    STATE_DIR,
+    StandaloneDirectory,
+    StudyDirectory,
+    TrialDirectory,
+    epochs_of,
+)
 from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded trial of a study, or a recorded standalone run.
-
-    Args:
-        number: of the trial; None for a standalone run.
-        cache_dir: the cache of prepared datasets.
-    """
+    """A recorded trial of a study, or a recorded standalone run."""
 
     study: str
-    number: int | None
+    number: int | None  # None for a standalone run
     directory: TrialDirectory
-    cache_dir: Path
+    cache_dir: Path  # of prepared datasets
     config: TrialConfig
 
     @property
@@ -46,17 +46,13 @@ class Run:
         return f"{self.name.capitalize()} of '{self.study}'"
 
     @cached_property
-    def events(self) -> list[Event]:
-        return self.directory.events()
-
-    @property
     def epochs(self) -> list[EpochEnd]:
-        return epochs_of(self.events)
+        return epochs_of(self.directory.events())
 
     @cached_property
     def finished(self) -> Finished | None:
         """The final state; None while the trial is running."""
-        return next((event for event in self.events if isinstance(event, Finished)), None)
+        return self.directory.finished()
 
     @property
     def state(self) -> str:
@@ -71,17 +67,6 @@ class Run:
     @property
     def is_complete(self) -> bool:
         return self.state == "complete"
-
-    @property
-    def value(self) -> float | None:
-        """The best value of the objective that its epochs report; None if no epoch was logged."""
-        return self.summary.get(f"best_{self.config.objective}")
-
-    def values(self, objectives: Sequence[Objective]) -> tuple[float, ...] | None:
-        """Return one value for each objective; None if the trial is not complete or one is missing."""
-        values = [self.summary.get(objective.result) for objective in objectives]
-        found = tuple(value for value in values if value is not None)
-        return found if self.is_complete and len(found) == len(objectives) else None
 
     def uid(self) -> str | None:
         """Return the `zoo.uid` of the run in MLflow; None if the record does not name it."""
@@ -109,19 +94,10 @@ def trial_uid(study_uid: str, number: int) -> str:
     return f"{study_uid}-{number}"
 
 
-def load_runs(study: str, *, root: Path | None = None) -> list[Run]:
-    """Return every recorded trial of a study that was not deleted, by number; at least one.
-
-    Args:
-        study: a study's name, or the path of its file.
-        root: the folder that contains `mlruns`; the working folder by default.
-
-    Raises:
-        StudyError: there is none.
-    """
-    root, study = root or Path.cwd(), study_name(study)
-    directory = StudyDirectory(root, study)
-    deleted = directory.deleted()
+def load_runs(study: str) -> list[Run]:
+    """Return every recorded trial of a study that was not deleted, by number; StudyError if there is none."""
+    directory = StudyDirectory(Path.cwd(), study)
+    study, deleted = directory.study, directory.deleted()
     runs = [
         Run(study, number, directory.trial(number), directory.cache_dir, TrialConfig.from_json(config))
         for number in directory.numbers()
@@ -133,24 +109,20 @@ def load_runs(study: str, *, root: Path | None = None) -> list[Run]:
         raise StudyError(
             f"Every trial of '{study}' was deleted. `zoo delete {study} --restore` restores them."
         )
-    known = [path.parent.name for path in (root / STATE_DIR).glob("*/trials") if any(path.iterdir())]
-    hint = did_you_mean(study, known) if known else ""
+    names = [path.parent.name for path in STATE_DIR.glob("*/trials") if any(path.iterdir())]
+    hint = did_you_mean(study, names) if names else ""
     raise StudyError(
         f"No trials of a study named '{study}' in {STATE_DIR}. `zoo tune {study}` runs some. {hint}".rstrip()
     )
 
 
 def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
-    """Return the runs of the trials `numbers`, in that order.
-
-    Raises:
-        StudyError: there is no such trial.
-    """
+    """Return the runs of the trials `numbers`, in that order; StudyError if there is no such trial."""
     by_number = {run.number: run for run in runs}
     for number in numbers:
         if number not in by_number:
-            known = [str(run.number) for run in runs]
-            listed = ", ".join(known) if len(known) <= 30 else f"{known[0]} … {known[-1]}"
+            names = [str(run.number) for run in runs]
+            listed = ", ".join(names) if len(names) <= 30 else f"{names[0]} … {names[-1]}"
             raise StudyError(f"There is no trial {number} of '{runs[0].study}'. Available: {listed}.")
     return [by_number[number] for number in numbers]
 
@@ -161,17 +133,15 @@ def rank_runs(runs: Sequence[Run]) -> list[Run]:
     config = runs[0].config
     objectives = directory.objectives() or [Objective(config.objective, config.direction)]
     values = {
-        index: values for index, run in enumerate(runs) if (values := run.values(objectives)) is not None
+        index: [run.summary[objective.result] for objective in objectives]
+        for index, run in enumerate(runs)
+        if run.is_complete and all(objective.result in run.summary for objective in objectives)
     }
     return [runs[index] for index in rank(values, objectives)]
 
 
 def best_run(runs: Sequence[Run]) -> Run:
-    """Return the best complete trial.
-
-    Raises:
-        StudyError: none is complete.
-    """
+    """Return the best complete trial; StudyError if none is complete."""
     ranked = rank_runs(runs)
     if not ranked:
         raise StudyError(f"No trial of '{runs[0].study}' is complete yet, so there is no best one.")
@@ -179,11 +149,7 @@ def best_run(runs: Sequence[Run]) -> Run:
 
 
 def run_in(folder: Path) -> Run:
-    """Return the run whose record is in `folder`, such as `mlruns/zoo/STUDY/standalone/…`.
-
-    Raises:
-        StudyError: `folder` holds no run.
-    """
+    """Return the run whose record is in `folder`, such as `mlruns/zoo/STUDY/standalone/…`."""
     config = TrialDirectory(folder).config()
     if config is None:
         raise StudyError(

@@ -38,7 +38,7 @@ def receive_answer(worker: WorkerProcess, task: str, timeout: float = TIMEOUT_S,
     """
     if not wait_for_any([worker], timeout):
         worker.kill()
-        worker.join()
+        worker.finish()
         raise Violation(f"{task}: expected an answer, but there was none after {timeout:.0f} s{hint}")
     answer = worker.receive()
     exit_text = worker.finish()

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from zoo.files import link_or_copy
 from zoo.tracking._store import TrackingError
-from zoo.training.saved import Needs, needs_of
+from zoo.training.saved import needs_of, requirements
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -68,7 +68,7 @@ def build_model_folder(
     (folder / "data").mkdir(parents=True)
     link_or_copy(file, folder / "data" / "model.keras")
     (folder / "data" / "keras_module.txt").write_text("keras", encoding="utf-8")
-    metadata = {"metadata": {"zoo": {"modules": dict(needs.modules)}}} if needs.modules else {}
+    metadata = {"metadata": {"zoo": {"modules": needs}}} if needs else {}
     model = Model(signature=_signature(facts), **metadata, **(origin or {}))
     model.add_flavor(
         "keras",
@@ -79,7 +79,7 @@ def build_model_folder(
     )
     pyfunc.add_to_model(
         model,
-        loader_module="zoo.tracking.loader" if needs.modules else "mlflow.keras",
+        loader_module="zoo.tracking.loader" if needs else "mlflow.keras",
         conda_env="conda.yaml",
         python_env="python_env.yaml",
     )
@@ -112,13 +112,13 @@ def _signature(facts: ModelFacts) -> ModelSignature:
     )
 
 
-def _requirements(keras_version: str, backend: str, needs: Needs) -> list[str]:
+def _requirements(keras_version: str, backend: str, needs: Mapping[str, str]) -> list[str]:
     """Return what must be installed to load the model, in the versions that are installed here.
 
     If the model has layers of plugins, that includes the plugins, and zoo for its loader.
     """
     packages = [_pinned(name) for name in (backend, "numpy") if name]
-    plugins = [*needs.requirements, _pinned("keras-zoo")] if needs.modules else []
+    plugins = [*requirements(needs), _pinned("keras-zoo")] if needs else []
     return [_pinned("mlflow"), f"keras=={keras_version}", *packages, *plugins]
 
 

@@ -1,7 +1,6 @@
 """Everything that depends on the Keras backend. No other module of zoo names TensorFlow.
 
-`KERAS_BACKEND` selects the backend. TensorFlow is the default, and a dependency of zoo; JAX and PyTorch are
-not.
+TensorFlow is the default, and a dependency of zoo; JAX and PyTorch are not.
 """
 
 from __future__ import annotations
@@ -17,17 +16,13 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import ZooError, did_you_mean
 
 if TYPE_CHECKING:
-    from zoo.training.batches import Batches
+    from zoo.training.loop import Batches
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def check_backend() -> None:
-    """Check the backend that `KERAS_BACKEND` names, without importing it.
-
-    Raises:
-        ZooError: Keras has no such backend, or it is not installed.
-    """
+    """Raise ZooError if the backend that `KERAS_BACKEND` names does not exist or is not installed."""
     name = os.environ.get("KERAS_BACKEND")
     if not name:
         return
@@ -58,16 +53,11 @@ def muted() -> Iterator[None]:
         os.close(null)
 
 
-def child_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:
-    """Return the environment variables of a worker process.
+def worker_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:
+    """Return the environment variables of the worker process in a slot, numbered from 0, of `jobs`.
 
     Several trials at once share the CPU cores equally, and each uses one of the GPUs. The backend reads the
     variables when it first uses a device, which is after the fork.
-
-    Args:
-        jobs: number of trials that run at once.
-        slot: number of this trial among them, from 0.
-        gpus: indices of the GPUs, as from `visible_gpus`.
     """
     environment = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     if jobs > 1:
@@ -84,9 +74,7 @@ def child_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, 
 
 def available_cores() -> int:
     """Return the number of cores that this process may use; in a container, the machine may have more."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:
@@ -140,6 +128,5 @@ def feed(batches: Batches) -> Any:
     # which may sleep for seconds.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return (
-        dataset.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
-    )
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return dataset.prefetch(2).with_options(options)

@@ -1,14 +1,18 @@
-"""The plugins of a trial: they build its network and its augmentation layers."""
+"""The plugins of a trial: they build its network and its augmentation layers, and are named in its errors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.errors import PluginError, ZooError, one_line
 from zoo.registry import Component, Registry
-from zoo.training.faults import TooLarge, blame
 from zoo.training.model import check_layers, check_network, check_shape, count_parameters
 from zoo.training.saved import check_layers_registered
 from zoo.trial import TrialConfig
@@ -17,6 +21,18 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.data import Dataset
+
+
+class TooLarge(ZooError):
+    """A network has more parameters than the study allows."""
+
+    def __init__(self, num_parameters: int, limit: int) -> None:
+        super().__init__(f"{num_parameters:,} parameters, but max_parameters is {limit:,}")
+        self.num_parameters = num_parameters
+
+
+class PluginFault(PluginError):
+    """An error in the code of a plugin, or a breach of its contract; names the plugin and its version."""
 
 
 class Components:
@@ -38,13 +54,7 @@ class Components:
             self._compare_size(count_parameters(self._call_architecture))
 
     def build_network(self) -> keras.Model:
-        """Return a new network.
-
-        Raises:
-            PluginError: the plugin broke the contract, or raised an error.
-            InvalidParameters: the plugin found the combination of parameters impossible.
-            TooLarge: it has more than `max_parameters` parameters.
-        """
+        """Return a new network; PluginFault, InvalidParameters or TooLarge if there is none."""
         with blame(self.architecture):
             network = self._call_architecture()
             check_network(network, self._num_classes, self._images.astype("float32") / 255)
@@ -53,7 +63,7 @@ class Components:
         return network
 
     def build_augmentation(self) -> Sequence[Any]:
-        """Return new augmentation layers; raises as `build_network`."""
+        """Return new augmentation layers."""
         parameters = self.augmentation.space.check(self._config.augmentation.parameters)
         with blame(self.augmentation):
             layers = self.augmentation.function(**parameters)
@@ -69,3 +79,59 @@ class Components:
         limit = self._config.max_parameters
         if limit is not None and num_parameters is not None and num_parameters > limit:
             raise TooLarge(num_parameters, limit)
+
+
+@contextmanager
+def blame(*components: Component, by_location: bool = False) -> Iterator[None]:
+    """Raise PluginFault with the name of a component's plugin for any error of the block.
+
+    Errors that name their cause themselves pass unchanged: InvalidParameters and zoo's other errors, and
+    those for lack of memory.
+
+    Args:
+        by_location: name the component whose code raised the error, if any. Otherwise name the first.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        is_breach = isinstance(error, PluginError) and not by_location
+        if _is_out_of_memory(error) or (isinstance(error, ZooError) and not is_breach):
+            raise
+        for component in components:
+            subject = f"The {component.kind} '{component.name}' of {component.origin}"
+            if is_breach:
+                raise PluginFault(f"{subject}: {error}") from error
+            location = _location(error, component)
+            if location or not by_location:
+                place = f", at {location}" if location else ""
+                raise PluginFault(f"{subject} raised {describe_error(error)}{place}") from error
+        raise
+
+
+def describe_error(error: BaseException) -> str:
+    """Return `error` in one line: `KeyError: 'sharpness'`, or its text alone for one of zoo's errors."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", one_line(error))  # Keras writes some words in bold
+    if _is_out_of_memory(error):
+        return f"out of memory: {text[:300]}" if text else "out of memory"
+    return text[:1000] if isinstance(error, ZooError) else f"{type(error).__name__}: {text[:1000]}"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Every backend has its own error for lack of memory."""
+    names = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
+    return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in one_line(error)
+
+
+def _location(error: BaseException, component: Component) -> str:
+    """Return the innermost line of the plugin's code in the traceback: `zoo_x/nets.py:12`; "" if none."""
+    package = component.function.__module__.partition(".")[0]
+    if package == "zoo":
+        package = "zoo.builtin"
+    location = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if f"{module}.".startswith(f"{package}."):
+            path = Path(frame.f_code.co_filename)
+            depth = module.count(".") + (2 if path.stem == "__init__" else 1)
+            location = f"{'/'.join(path.parts[-depth:])}:{line}"
+    return location

@@ -1,21 +1,19 @@
-"""Training of a network. The annotated keywords of `fit` are the `[training]` table of a study."""
+"""Training of a network, with fine-tuning. The keywords of `fit` are the `[training]` table of a study."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
+from zoo.errors import InvalidParameters, ZooError
 from zoo.space import Choice, Float, Int, Setting, Space, read_space
-from zoo.training import backend
-from zoo.training.fine_tuning import last_frozen, unfreeze
 
 if TYPE_CHECKING:
     import keras
 
     from zoo.data import Split
-    from zoo.training.batches import Batches
-    from zoo.training.callbacks import OnEpoch, OnProgress
+    from zoo.training.loop import OnEpoch, OnProgress
 
 
 def fit(
@@ -54,27 +52,27 @@ def fit(
         fine_tune_rate: learning rate of the second phase, relative to `learning_rate`.
 
     Raises:
-        NotFinite: a loss or metric became NaN or infinite.
-        ZooError: `fine_tune_layers` is set, but no layer of `model` is frozen.
+        ZooError: a loss or metric became NaN or infinite; or `fine_tune_layers` is set, but no layer of
+            `model` is frozen.
         InvalidParameters: none of the last `fine_tune_layers` frozen layers has weights to train.
     """
     import numpy as np
 
-    from zoo.training.batches import Batches
-    from zoo.training.callbacks import BestEpoch, Reporter
+    from zoo.training.loop import Batches, BestEpoch, Reporter, train_phase
 
     to_unfreeze = last_frozen(model, fine_tune_layers) if fine_tune_layers else []
     # NumPy is seeded with the seed of the trial, so the order of the images depends on that.
     batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
     unseen = Batches(validation, max(batch_size, 256))
-    phases = _Phases(model, batches, unseen, optimizer, momentum, weight_decay, schedule)
     best = BestEpoch(objective, direction, patience)
-    reporter = Reporter(batches.shuffle, on_epoch, on_progress, is_final_phase=not to_unfreeze)
-    phases.train([best, reporter], learning_rate, 0, epochs)
+    reporter = Reporter(batches, on_epoch, on_progress, is_final_phase=not to_unfreeze)
+    make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
+    phase = partial(train_phase, model, batches, unseen, [best, reporter], make_optimizer, schedule)
+    phase(learning_rate, 0, epochs)
     if to_unfreeze and not reporter.is_stopped:
         unfreeze(model, to_unfreeze)
         reporter.is_final_phase = True
-        phases.train([best, reporter], learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
+        phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
     return int(best.best_epoch + 1)
 
 
@@ -92,45 +90,6 @@ def training_space() -> Space:
     )
 
 
-@dataclass(frozen=True)
-class _Phases:
-    """The phases of a training, which share data, optimizer and schedule."""
-
-    model: keras.Model
-    batches: Batches
-    validation_batches: Batches
-    optimizer: str
-    momentum: float
-    weight_decay: float
-    schedule: str
-
-    def train(self, callbacks: list[Any], learning_rate: float, first: int, count: int) -> None:
-        """Train the epochs `first + 1` to `first + count`."""
-        import keras
-
-        rate: Any = learning_rate
-        if self.schedule == "cosine":
-            decay_steps = count * len(self.batches)
-            rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps)
-        if self.schedule == "plateau":
-            plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
-            callbacks = [plateau, *callbacks]
-        self.model.compile(
-            optimizer=_make_optimizer(self.optimizer, rate, self.momentum, self.weight_decay),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
-        self.model.fit(
-            backend.feed(self.batches),
-            initial_epoch=first,
-            epochs=first + count,
-            shuffle=False,  # the reporter shuffles the batches
-            validation_data=backend.feed(self.validation_batches),
-            callbacks=callbacks,
-            verbose=0,
-        )
-
-
 def _make_optimizer(name: str, learning_rate: Any, momentum: float, weight_decay: float) -> Any:
     import keras
 
@@ -139,3 +98,53 @@ def _make_optimizer(name: str, learning_rate: Any, momentum: float, weight_decay
     if name == "adamw":
         return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
     return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
+
+
+def last_frozen(model: keras.Model, count: int) -> list[Any]:
+    """Return the layers to unfreeze among the last `count` frozen layers of `model`.
+
+    Layers without weights are counted but not returned, and neither is batch normalisation, as Keras's guide
+    to transfer learning advises (https://keras.io/guides/transfer_learning/): the statistics of a few
+    batches would replace those that the other layers were trained with.
+    """
+    import keras
+
+    frozen = [layer for layer in _leaves(model) if not layer.trainable]
+    can_learn = [
+        layer for layer in frozen if layer.weights and not isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if not can_learn:
+        raise ZooError(
+            f"fine_tune_layers = {count}, but no layer of this network is frozen; expected an architecture "
+            "with a frozen base, such as 'pretrained' with its weights, or fine_tune_layers = 0."
+        )
+    layers = [layer for layer in frozen[-count:] if layer in can_learn]
+    if not layers:
+        num_needed = len(frozen) - frozen.index(can_learn[-1])
+        raise InvalidParameters(
+            f"fine_tune_layers = {count}, but none of these frozen layers has weights to "
+            f"train; expected at least {num_needed}."
+        )
+    return layers
+
+
+def unfreeze(model: keras.Model, layers: Sequence[Any]) -> None:
+    """Make `layers` of `model` trainable, and no other frozen layer. Takes effect at the next `compile`."""
+    frozen = [layer for layer in _leaves(model) if not layer.trainable and layer not in layers]
+    # A layer inside a frozen network is not trained. Setting `trainable` of a network sets it for all layers
+    # inside, so the others are frozen again afterwards. False first: an unchanged value is not passed on.
+    model.trainable = False
+    model.trainable = True
+    for layer in frozen:
+        layer.trainable = False
+
+
+def _leaves(model: keras.Model) -> Iterator[Any]:
+    """Yield the layers of `model` in order, and instead of a network inside it the layers of that."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer

@@ -14,8 +14,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,13 +26,11 @@ from zoo.data.validation import fold_of_images, split_for
 from zoo.errors import InvalidParameters, one_line
 from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
-from zoo.training.components import Components
-from zoo.training.faults import NotFinite, PluginFault, TooLarge, blame_by_location, describe_error
+from zoo.training.components import Components, PluginFault, TooLarge, blame, describe_error
 from zoo.training.fit import fit, training_space
-from zoo.training.model import assemble, latency_ms, predict, summary
-from zoo.training.results import FoldResult, best_fold, collect_predictions, summarize
+from zoo.training.model import assemble, latency_ms, layer_table, predict
 from zoo.training.saved import note_needs
-from zoo.trial import TrialConfig
+from zoo.trial import EPOCH_METRICS, TrialConfig
 
 if TYPE_CHECKING:
     import keras
@@ -58,8 +57,6 @@ def run_trial(
         finished = _finished("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
         finished = _finished("pruned", f"impossible parameters: {one_line(error)}")
-    except NotFinite as error:
-        finished = _finished("failed", str(error))
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
         finished = _finished("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
@@ -68,6 +65,18 @@ def run_trial(
 
 def _finished(state: str, reason: str = "", **fields: Any) -> Finished:
     return Finished(time.time(), state, reason, **fields)
+
+
+@dataclass
+class _Fold:
+    """The result of one fold, or of the only training of a trial without folds."""
+
+    num_epochs: int
+    best_epoch: int  # from 1
+    best_metrics: Mapping[str, float]  # of that epoch
+    train_seconds: float  # in `fit`
+    probabilities: Any = None  # of the validation images, `(n, num_classes)`; None if it was pruned
+    labels: Any = None  # true classes of the validation images, `(n,)`; None if it was pruned
 
 
 class _Job:
@@ -87,17 +96,20 @@ class _Job:
         self._classifier: Any = None  # the same network, taking raw pixels; the model to save
         self._num_parameters = 0
         self._is_pruned = False
-        self._folds: list[FoldResult] = []
+        self._folds: list[_Fold] = []
 
     def run(self) -> Finished:
         """Train one fold after another, then save the model of the best one."""
         self._components.check_size()
         best_weights = None
+        has_folds = self._config.folds > 1
         for number in range(1, self._config.folds + 1):
             self._folds.append(self._train_fold(number))
             if self._is_pruned:
-                return _finished("pruned", self._describe_pruning(), summary=self._summarize())
-            if self._config.folds > 1 and best_fold(self._folds, self._config) == number:
+                fold = f"in fold {number}, " if has_folds else ""
+                reason = f"pruned {fold}after epoch {self._folds[-1].num_epochs}"
+                return _finished("pruned", reason, summary=self._summarize())
+            if has_folds and self._best_fold() == number:
                 best_weights = self._classifier.get_weights()
         if best_weights is not None:
             self._classifier.set_weights(best_weights)
@@ -107,7 +119,7 @@ class _Job:
         self._save()
         return _finished("complete", summary=results)
 
-    def _train_fold(self, number: int) -> FoldResult:
+    def _train_fold(self, number: int) -> _Fold:
         """Train a new network on all folds except `number` (from 1), and validate it on that fold."""
         import keras
 
@@ -121,14 +133,15 @@ class _Job:
         layers = self._components.build_augmentation()
         model, self._classifier = assemble(self._network, layers, train.images.shape[1:])
         if number == 1:
-            self._send_started()
-        result = self._fit(model, train, validation, number)
-        if self._is_pruned:
-            return result
-        probabilities = predict(self._classifier, validation.images)
-        return replace(result, probabilities=probabilities, labels=validation.labels)
+            self._num_parameters = int(self._network.count_params())
+            device, name = backend.device_name(), keras.backend.backend()
+            self._send(Started(time.time(), device, name, self._num_parameters))
+        fold = self._fit(model, train, validation, number)
+        if not self._is_pruned:
+            fold.probabilities, fold.labels = predict(self._classifier, validation.images), validation.labels
+        return fold
 
-    def _fit(self, model: keras.Model, train: Split, validation: Split, number: int) -> FoldResult:
+    def _fit(self, model: keras.Model, train: Split, validation: Split, number: int) -> _Fold:
         """Fit `model` and send its events; the result has no predictions yet."""
         config = self._config
         fold = number if config.folds > 1 else None
@@ -147,31 +160,42 @@ class _Job:
         settings = training_space().check(config.training)
         callbacks = (on_epoch, on_progress)
         start = time.perf_counter()
-        with blame_by_location(self._components.architecture, self._components.augmentation):
+        with blame(self._components.architecture, self._components.augmentation, by_location=True):
             best = fit(model, train, validation, config.objective, config.direction, *callbacks, **settings)
-        return FoldResult(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
+        return _Fold(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
 
-    def _send_started(self) -> None:
-        import keras
-
-        self._num_parameters = int(self._network.count_params())
-        device, name = backend.device_name(), keras.backend.backend()
-        self._send(Started(time.time(), device, name, self._num_parameters))
+    def _best_fold(self) -> int:
+        """Return the number (from 1) of the fold with the best objective; of equal ones, the first."""
+        values = [fold.best_metrics[self._config.objective] for fold in self._folds]
+        return 1 + values.index(max(values) if self._config.direction == "maximize" else min(values))
 
     def _summarize(self) -> dict[str, float]:
-        return summarize(self._folds, self._config, self._num_parameters)
-
-    def _describe_pruning(self) -> str:
-        fold = f"in fold {len(self._folds)}, " if self._config.folds > 1 else ""
-        return f"pruned {fold}after epoch {self._folds[-1].num_epochs}"
+        """Return the summary of the trial; metrics are means over the folds that were trained."""
+        config, folds, best = self._config, self._folds, self._best_fold()
+        metrics = [config.objective, *(metric for metric in config.measures if metric in EPOCH_METRICS)]
+        summary = {f"best_{metric}": fmean(fold.best_metrics[metric] for fold in folds) for metric in metrics}
+        if len(folds) > 1:
+            values = [fold.best_metrics[config.objective] for fold in folds]
+            summary[f"best_{config.objective}_std"] = stdev(values)
+        if config.folds > 1:
+            summary["best_fold"] = best
+        return {
+            **summary,
+            "best_epoch": folds[best - 1].best_epoch,
+            "parameters": self._num_parameters,
+            "train_seconds": sum(fold.train_seconds for fold in folds),
+        }
 
     def _save(self) -> None:
         """Write the files of a complete trial."""
-        config, of_images = self._config, None
-        if config.folds > 1:
+        config, folder = self._config, self._folder
+        probabilities = np.concatenate([fold.probabilities for fold in self._folds])
+        labels = np.concatenate([fold.labels for fold in self._folds])
+        if config.folds > 1:  # in the order of the training images
             of_images = fold_of_images(self._cache, config.digest, config.validation)
-        probabilities, labels = collect_predictions(self._folds, of_images)
-        np.savez(self._folder / "predictions.npz", probabilities=probabilities, labels=labels)
-        (self._folder / "summary.txt").write_text(summary(self._network), encoding="utf-8")
-        self._classifier.save(self._folder / "model.keras")
-        note_needs(self._folder / "model.keras")
+            position = np.argsort(np.argsort(of_images, kind="stable"))  # of each image among `labels`
+            probabilities, labels = probabilities[position], labels[position]
+        np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
+        (folder / "summary.txt").write_text(layer_table(self._network), encoding="utf-8")
+        self._classifier.save(folder / "model.keras")
+        note_needs(folder / "model.keras")

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-# Of `latency_ms`: passes before the measurement, at most so many passes, and a limit of their total time.
-_WARM_UP_PASSES, _MAX_PASSES, _MIN_PASSES, _MAX_SECONDS = 10, 200, 5, 2.0
-
 
 def assemble(
     network: keras.Model, augmentation: Sequence[Any], input_shape: tuple[int, int, int]
@@ -38,14 +35,10 @@ def assemble(
 
 
 def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) -> None:
-    """Check that `network` meets the contract of architectures.
+    """Raise PluginError unless `network` meets the contract of architectures.
 
     Args:
         images: a few images `(n, height, width, channels)` in `[0, 1]`, to compute outputs for.
-
-    Raises:
-        PluginError: it is not a Keras model, is compiled, or its output is not class probabilities
-            `(batch, num_classes)`.
     """
     import keras
 
@@ -65,11 +58,7 @@ def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) 
 
 
 def check_probabilities(outputs: np.ndarray[Any, Any]) -> None:
-    """Check that `outputs` can be class probabilities `(batch, num_classes)`.
-
-    Raises:
-        PluginError: a number is NaN or below 0, or a row does not sum to 1.
-    """
+    """Raise PluginError unless `outputs` can be class probabilities `(batch, num_classes)`."""
     import numpy as np
 
     if np.isnan(outputs).any():
@@ -118,10 +107,7 @@ def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> 
 def count_parameters(build: Callable[[], Any]) -> int | None:
     """Return the number of weights of the network that `build` makes, without allocating them.
 
-    None if it cannot be counted so. A real build then raises the error, if there is one.
-
-    Raises:
-        InvalidParameters: `build` raised it.
+    None if `build` raises an error other than InvalidParameters; a real build then raises it again.
     """
     import keras
 
@@ -143,16 +129,16 @@ def latency_ms(model: Any, image: np.ndarray[Any, Any]) -> float:
     than two seconds. Other work on the same device makes it longer.
     """
     times: list[float] = []
-    for _ in range(_WARM_UP_PASSES):
+    for _ in range(10):
         model.predict_on_batch(image)
-    while len(times) < _MAX_PASSES and not (len(times) >= _MIN_PASSES and sum(times) > _MAX_SECONDS):
+    while len(times) < 5 or (len(times) < 200 and sum(times) < 2.0):
         start = time.perf_counter()
         model.predict_on_batch(image)
         times.append(time.perf_counter() - start)
     return 1000 * median(times)
 
 
-def summary(model: Any) -> str:
+def layer_table(model: Any) -> str:
     """Return the layer table as text, at most 79 columns wide."""
     lines: list[str] = []
     model.summary(print_fn=lambda line, **_: lines.append(line), line_length=79, expand_nested=True)

@@ -16,7 +16,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 with backend.muted():
     import_module("keras")
-    for module in ("batches", "callbacks", "job"):
+    for module in ("loop", "job"):
         import_module(f"zoo.training.{module}")
 
 for module in BUILTIN_MODULES:

@@ -1,4 +1,4 @@
-"""Saved models, and the plugin modules that must be imported before one is loaded.
+"""Saved models: the plugin modules that must be imported before one is loaded, and their test scores.
 
 A `.keras` file is a zip archive. If a model has classes that are not Keras's own, zoo adds a member
 `zoo.json`, which Keras ignores. It maps each of their modules to what pip installs for it:
@@ -14,42 +14,25 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from zoo.data.store import open_dataset
 from zoo.errors import ModelError, PluginError, one_line
 from zoo.registry import plugin_requirements
 
 if TYPE_CHECKING:
     import keras
+    import numpy.typing as npt
 
 _NEEDS = "zoo.json"
-_KERAS_PACKAGES = ("keras", "builtins")
-
-
-@dataclass(frozen=True)
-class Needs:
-    """The modules to import before a model is loaded.
-
-    Args:
-        modules: module → what pip installs for it, such as `zoo-layered==0.3`; "" if unknown.
-    """
-
-    modules: Mapping[str, str]
-
-    @property
-    def requirements(self) -> list[str]:
-        return sorted({requirement for requirement in self.modules.values() if requirement})
 
 
 def check_layers_registered(network: keras.Model) -> None:
-    """Check that Keras can find the classes of `network` again when its saved model is loaded.
-
-    Raises:
-        PluginError: a class is not Keras's own and not registered with Keras, or cannot be serialized.
-    """
+    """Raise PluginError unless Keras can find the classes of `network` when its saved model is loaded."""
     import keras
 
     try:
@@ -83,8 +66,8 @@ def note_needs(path: Path) -> None:
             archive.writestr(_NEEDS, json.dumps({"modules": modules}, indent=1))
 
 
-def needs_of(path: Path) -> Needs:
-    """Return what a `.keras` file needs; without requirements if zoo did not write it.
+def needs_of(path: Path) -> dict[str, str]:
+    """Return the modules that a `.keras` file needs, with what pip installs for each; "" if unknown.
 
     Raises:
         ModelError: Keras did not save this file.
@@ -92,23 +75,20 @@ def needs_of(path: Path) -> Needs:
     try:
         with zipfile.ZipFile(path) as archive:
             if _NEEDS in archive.namelist():
-                return Needs(dict(json.loads(archive.read(_NEEDS))["modules"]))
-        return Needs(dict.fromkeys(_custom_modules(path), ""))
+                return dict(json.loads(archive.read(_NEEDS))["modules"])
+        return dict.fromkeys(_custom_modules(path), "")  # zoo did not write it
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ModelError(
             f"The model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
         ) from error
 
 
+def requirements(needs: Mapping[str, str]) -> list[str]:
+    return sorted(set(needs.values()) - {""})
+
+
 def load_file(path: Path, model_name: str = "") -> keras.Model:
-    """Import the plugins that a `.keras` file needs, and return its model.
-
-    Args:
-        model_name: its name in errors and warnings; `path` by default.
-
-    Raises:
-        ModelError: Keras did not save this file, or what it needs is not installed.
-    """
+    """Import the plugins that a `.keras` file needs, and return its model; `model_name` is for messages."""
     model_name = model_name or str(path)
     import_needs(path, model_name)
     import keras
@@ -129,13 +109,10 @@ def import_needs(path: Path, model_name: str = "") -> None:
 
     A module is imported only if it belongs to a zoo plugin or is imported already, so that a model from an
     unknown source cannot run other code.
-
-    Raises:
-        ModelError: a module is not installed, cannot be imported, or belongs to no plugin.
     """
     for warning in other_versions(path, model_name):
         warnings.warn(warning, stacklevel=4)  # the line that called zoo.load_model
-    for module, requirement in needs_of(path).modules.items():
+    for module, requirement in needs_of(path).items():
         _import(model_name or str(path), module, requirement)
 
 
@@ -156,12 +133,8 @@ def _import(model_name: str, module: str, requirement: str) -> None:
 
 
 def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
-    """Yield a warning for each plugin whose installed version is not that of the saved model.
-
-    Raises:
-        ModelError: Keras did not save this file.
-    """
-    for requirement in needs_of(path).requirements:
+    """Yield a warning for each plugin whose installed version is not that of the saved model."""
+    for requirement in requirements(needs_of(path)):
         name, _, version = requirement.partition("==")
         installed = ""
         with suppress(Exception):  # `_import` reports a plugin that is missing or has unreadable metadata
@@ -186,9 +159,8 @@ def _custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
         for value in config:
             yield from _custom_objects(value)
     if isinstance(config, dict):
-        if {"class_name", "module"} <= set(config) and _package(
-            config["module"] or ""
-        ) not in _KERAS_PACKAGES:
+        is_object = {"class_name", "module"} <= set(config)
+        if is_object and _package(config["module"] or "") not in ("keras", "builtins"):
             yield config
         for value in config.values():
             yield from _custom_objects(value)
@@ -207,3 +179,29 @@ def _requirement(module: str) -> str:
 
 def _package(module: str) -> str:
     return module.partition(".")[0]
+
+
+def score_test_split(model_path: Path, cache: Path, digest: str) -> dict[str, float]:
+    """Return `test_accuracy` and `test_loss` of a saved model on the test split of a prepared dataset."""
+    return scores(*predict_test_split(model_path, cache, digest))
+
+
+def predict_test_split(
+    model_path: Path, cache: Path, digest: str
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]:
+    """Return class probabilities `(n, num_classes)` and labels `(n,)` of the test split."""
+    from zoo.training.model import predict
+
+    test = open_dataset(cache, digest).test
+    assert test is not None
+    return predict(load_file(model_path), test.images), np.asarray(test.labels)
+
+
+def scores(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> dict[str, float]:
+    """Return `test_accuracy`, from 0 to 1, and `test_loss`, the mean cross-entropy in nats."""
+    of_label = probabilities[np.arange(len(labels)), labels]
+    # Clipped as in Keras: a probability of 0 would make the loss infinite.
+    return {
+        "test_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
+        "test_loss": float(-np.log(np.clip(of_label, 1e-7, 1)).mean()),
+    }

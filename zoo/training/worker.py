@@ -23,11 +23,7 @@ def fork_server() -> ForkServer:
 
 
 def start_loading_keras() -> None:
-    """Start the fork server, which imports Keras in the background, and return at once.
-
-    Raises:
-        ZooError: the backend that `KERAS_BACKEND` names does not exist or is not installed.
-    """
+    """Start the fork server, which imports Keras in the background, and return at once."""
     backend.check_backend()
     fork_server().start()
 
@@ -40,11 +36,11 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
         log_path: file to which the output of the process is appended.
 
     Raises:
-        ZooError: `function` raised an error, or the process died.
+        ZooError: `function` raised any error, or the process died.
     """
     start_loading_keras()
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    environment = backend.child_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
+    environment = backend.worker_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
     worker = fork_server().start_worker(_call, (function, arguments, log_path, environment))
     try:
         answer = worker.receive()
@@ -60,11 +56,7 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
 
 
 def _call(
-    connection: Connection,
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    log_path: Path,
-    environment: Mapping[str, str],
+    connection: Connection, function: Any, arguments: Any, log_path: Path, environment: Mapping[str, str]
 ) -> None:
     """Send the result of `function(*arguments)` and None, or None and the error that it raised."""
     enter_worker(environment, log_path)
@@ -90,8 +82,5 @@ def run_trial_process(
     enter_worker(environment, folder / "output.log")
     from zoo.training.job import run_trial
 
-    def receive_answer() -> bool:
-        return bool(connection.recv())
-
-    run_trial(TrialConfig.from_json(config), cache, folder, connection.send, receive_answer)
+    run_trial(TrialConfig.from_json(config), cache, folder, connection.send, connection.recv)
     exit_worker(connection)

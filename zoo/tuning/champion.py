@@ -9,7 +9,7 @@ from dataclasses import replace
 from zoo.errors import ZooError
 from zoo.events import Scored
 from zoo.record import StudyDirectory, TrialDirectory
-from zoo.training.scoring import score_test_split
+from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
 from zoo.tuning.display import Display
 from zoo.tuning.interrupts import Interrupts

@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo import tracking
 from zoo.errors import StudyError, did_you_mean
-from zoo.record import STATE_DIR, StudyDirectory, study_name
+from zoo.record import STATE_DIR, StudyDirectory
 from zoo.tracking import Store, TrackingError, connect, is_new_store
 from zoo.tuning.search import default_storage, open_storage
 
@@ -47,7 +47,7 @@ def refresh_deleted(study: str, report: Callable[[str], None]) -> None:
 
     If MLflow does not answer, the last recorded state stays, with a report.
     """
-    directory = StudyDirectory(Path.cwd(), study_name(study))
+    directory = StudyDirectory(Path.cwd(), study)
     if not directory.numbers() or is_new_store():
         return
     try:
@@ -139,7 +139,7 @@ def _recorded(study: str) -> StudyDirectory:
     Raises:
         StudyError: there is none.
     """
-    directory = StudyDirectory(Path.cwd(), study_name(study))
+    directory = StudyDirectory(Path.cwd(), study)
     if not directory.path.is_dir():
         known = sorted(path.parent.name for path in STATE_DIR.glob("*/uid"))
         raise StudyError(

@@ -73,7 +73,7 @@ class LocalExecutor:
         for worker, _ in self._running.values():
             worker.kill()
         for worker, _ in self._running.values():
-            worker.join()
+            worker.finish()
         self._running.clear()
         self._join_finished()
         return stopped
@@ -84,4 +84,4 @@ class LocalExecutor:
             self._exiting.pop().finish()
 
     def _environment(self, slot: int) -> Mapping[str, str]:
-        return backend.child_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
+        return backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)

@@ -1,16 +1,21 @@
-"""Keras callbacks of a training. A second phase of the same training uses the same objects again."""
+"""The loop of a training: batches, callbacks, and one call of `keras.Model.fit` for each phase."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from zoo.training.faults import NotFinite
+from zoo.errors import ZooError
+from zoo.training import backend
+
+if TYPE_CHECKING:
+    from zoo.data import Split
 
 _PROGRESS_INTERVAL_S = 0.3
 
@@ -19,6 +24,32 @@ _PROGRESS_INTERVAL_S = 0.3
 OnEpoch = Callable[[int, Mapping[str, float], bool], bool]
 # Called during an epoch with its number and the fraction of it that is done.
 OnProgress = Callable[[int, float], None]
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of raw images `(batch, height, width, channels)` and labels `(batch,)`.
+
+    Images are read from the memory map when they are needed. They have the order of the split until
+    `shuffle` is called. The last batch may be smaller.
+    """
+
+    def __init__(self, split: Split, batch_size: int, seed: int = 0) -> None:
+        super().__init__()
+        self._split = split
+        self._batch_size = batch_size
+        self._seed = seed
+        self._order = np.arange(len(split))
+
+    def shuffle(self, epoch: int) -> None:
+        """Shuffle for an epoch (from 1). The order depends on the seed and the epoch only."""
+        self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._split))
+
+    def __len__(self) -> int:
+        return -(-len(self._split) // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        return self._split.images[rows], self._split.labels[rows]
 
 
 class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
@@ -41,30 +72,23 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
 class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports every epoch, and a few times a second the fraction of the epoch that is done.
 
-    Args:
-        shuffle: called before every epoch with its number (from 1).
-        is_final_phase: no other phase follows.
+    It also shuffles `batches` before every epoch.
     """
 
     def __init__(
-        self,
-        shuffle: Callable[[int], None],
-        on_epoch: OnEpoch,
-        on_progress: OnProgress,
-        *,
-        is_final_phase: bool,
+        self, batches: Batches, on_epoch: OnEpoch, on_progress: OnProgress, *, is_final_phase: bool
     ) -> None:
         super().__init__()
-        self.is_final_phase = is_final_phase
+        self.is_final_phase = is_final_phase  # no other phase follows
         self.epoch = 0  # the current one, from 1
         self.is_stopped = False  # `on_epoch` returned False
-        self._shuffle = shuffle
+        self._batches = batches
         self._on_epoch = on_epoch
         self._on_progress = on_progress
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch + 1
-        self._shuffle(self.epoch)
+        self._batches.shuffle(self.epoch)
         self._start = self._last_report = time.perf_counter()
         self._learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
@@ -87,7 +111,37 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:
-    """Raise NotFinite if a metric is NaN or infinite."""
+    """Raise ZooError if a metric is NaN or infinite: no later result of the training is valid."""
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise NotFinite(f"{name} became {value} in epoch {epoch}")
+            raise ZooError(f"{name} became {value} in epoch {epoch}")
+
+
+def train_phase(
+    model: keras.Model,
+    batches: Batches,
+    validation_batches: Batches,
+    callbacks: list[Any],
+    make_optimizer: Callable[[Any], Any],
+    schedule: str,
+    learning_rate: float,
+    first: int,
+    count: int,
+) -> None:
+    """Train the epochs `first + 1` to `first + count`; `make_optimizer` takes the learning rate."""
+    rate: Any = learning_rate
+    if schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=count * len(batches))
+    if schedule == "plateau":
+        plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
+        callbacks = [plateau, *callbacks]
+    model.compile(make_optimizer(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(
+        backend.feed(batches),
+        initial_epoch=first,
+        epochs=first + count,
+        shuffle=False,  # the reporter shuffles the batches
+        validation_data=backend.feed(validation_batches),
+        callbacks=callbacks,
+        verbose=0,
+    )

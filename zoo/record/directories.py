@@ -1,0 +1,268 @@
+"""The directories of studies, trials and standalone runs.
+
+mlruns/zoo/<study>/
+├── lock, lock-owner          held by the supervisor that is running
+├── id                        a random name, by which the Optuna study knows this directory
+├── uid                       the study's name in Optuna and MLflow; a new study of the name has another
+├── objectives.json           what the trials are ranked by
+├── storage                   URL of the Optuna storage; empty if it is mlruns/optuna.db
+├── deleted.json              trials that were deleted, in MLflow or by `zoo delete`
+├── prepare.log               output of the dataset plugin
+├── zoo.log                   what other libraries log while the study runs
+├── trials/007/
+│   ├── config.json           the TrialConfig
+│   ├── events.jsonl          the event log
+│   ├── output.log            output of the worker process
+│   └── model.keras, summary.txt, predictions.npz, figures/
+└── standalone/20261121-204244-18148/
+    └── as above, and run.json: its run in MLflow
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from zoo.errors import DataError, StudyError, ZooError, redact_password
+from zoo.events import EpochEnd, Event, EventLog, Finished, Scored
+from zoo.files import write_atomically
+from zoo.study import Objective
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+STATE_DIR = Path("mlruns") / "zoo"
+
+
+class TrialDirectory:
+    """The files of one trial."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.event_log = EventLog(path / "events.jsonl")
+        self.output_path = path / "output.log"
+        self.model_path = path / "model.keras"
+        self.predictions_path = path / "predictions.npz"
+        self.figures_dir = path / "figures"
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Make the directory for a trial that is about to start; an older one is replaced."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True)
+        (self.path / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+    def config(self) -> dict[str, Any] | None:
+        """Return the JSON of the trial's configuration; None if there is no such trial."""
+        document: dict[str, Any] | None = _read_json(self.path / "config.json")
+        return document
+
+    def append(self, event: Event) -> None:
+        self.event_log.append(event)
+
+    def events(self) -> list[Event]:
+        return self.event_log.read()
+
+    def finished(self) -> Finished | None:
+        """Return the event with the trial's final state; None if it has none."""
+        return next((event for event in self.events() if isinstance(event, Finished)), None)
+
+    def scored(self) -> Scored | None:
+        """Return the latest scores of the trial's model on the test split; None if there are none."""
+        return next((event for event in reversed(self.events()) if isinstance(event, Scored)), None)
+
+    def delete_copies(self) -> None:
+        """Delete the large files that MLflow also has."""
+        for path in (self.model_path, self.predictions_path):
+            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class MLflowRun:
+    """The MLflow run of a standalone run."""
+
+    uid: str  # with `number`, the run's `zoo.uid`
+    name: str
+    number: int
+    is_complete: bool = False  # MLflow has every event and file
+
+
+class StandaloneDirectory(TrialDirectory):
+    """The files of one standalone run; `create` writes `mlflow_run` to `run.json`."""
+
+    def __init__(self, path: Path, mlflow_run: MLflowRun | None = None) -> None:
+        super().__init__(path)
+        self._mlflow_run = mlflow_run
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        super().create(config)
+        if self._mlflow_run is not None:
+            self._write(self._mlflow_run)
+
+    def mlflow_run(self) -> MLflowRun | None:
+        """Return its run in MLflow; None if `run.json` is missing or damaged."""
+        try:
+            return MLflowRun(**_read_json(self.path / "run.json"))
+        except TypeError:
+            return None
+
+    def mark_complete_in_mlflow(self) -> None:
+        """Record that MLflow has every event and file of the run."""
+        if run := self.mlflow_run():
+            self._write(replace(run, is_complete=True))
+
+    def _write(self, run: MLflowRun) -> None:
+        write_atomically(self.path / "run.json", json.dumps(asdict(run)) + "\n")
+
+
+class StudyDirectory:
+    """The files of one study.
+
+    Args:
+        root: the working folder, which contains `mlruns`.
+        study: the study's name, or the path of its file.
+    """
+
+    def __init__(self, root: Path, study: str) -> None:
+        self.study = Path(study).stem if study.endswith(".toml") else study
+        self.path = root / STATE_DIR / self.study
+        self.trials_dir = self.path / "trials"
+        self.cache_dir = Path(os.environ.get("ZOO_CACHE_DIR") or root / STATE_DIR / ".cache")
+
+    def trial(self, number: int) -> TrialDirectory:
+        return TrialDirectory(self.trials_dir / f"{number:03d}")
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the trials that have a directory, in order."""
+        return sorted(int(path.name) for path in self.trials_dir.glob("*") if path.name.isdigit())
+
+    def new_standalone_run(self, mlflow_run: MLflowRun) -> StandaloneDirectory:
+        """Return a new directory for a standalone run, named by the time and the process."""
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        return StandaloneDirectory(self.path / "standalone" / name, mlflow_run)
+
+    def standalone_runs(self) -> list[StandaloneDirectory]:
+        """Return the directories of standalone runs, oldest first."""
+        return [StandaloneDirectory(path) for path in sorted((self.path / "standalone").glob("*"))]
+
+    def create(self) -> None:
+        """Make the study's directory and the cache."""
+        make_writable(self.path)
+        make_writable(self.cache_dir)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the directory and hold its lock; StudyError if another supervisor holds it.
+
+        The system releases the lock when the process ends.
+        """
+        self.create()
+        lock = FileLock(self.path / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            owner = self._read("lock-owner") or "another process"
+            raise StudyError(
+                f"The study '{self.study}' is being run by {owner}. "
+                "Wait until it ends, or stop it with Ctrl-C."
+            ) from None
+        try:
+            self._write("lock-owner", f"process {os.getpid()}")
+            yield
+        finally:
+            lock.release()
+
+    def id(self) -> str:
+        """Return a name that this directory keeps when it is moved, and that no other directory has."""
+        name = self._read("id") or uuid.uuid4().hex
+        self._write("id", name)
+        return name
+
+    def uid(self) -> str | None:
+        """Return the study's name in Optuna and MLflow; None before its first trial."""
+        return self._read("uid")
+
+    def assign(self, uid: str, objectives: Sequence[Objective], storage: str | None = None) -> None:
+        """Make this the directory of the study `uid`; trials of an earlier study are moved aside."""
+        before = self.uid()
+        if before not in (None, uid):
+            if self.trials_dir.exists():
+                self.trials_dir.rename(self.path / f"trials-{before[:8]}")
+            (self.path / "deleted.json").unlink(missing_ok=True)
+        self._write("uid", uid)
+        self._write("objectives.json", json.dumps([asdict(objective) for objective in objectives]))
+        self._write("storage", redact_password(storage or ""))
+
+    def storage(self) -> str | None:
+        """Return the URL of the Optuna storage, without its password; None for the default one."""
+        return self._read("storage")
+
+    def objectives(self) -> list[Objective]:
+        """Return what the trials are ranked by, the first objective first; [] before the first trial."""
+        return [Objective(**one) for one in _read_json(self.path / "objectives.json") or []]
+
+    def deleted(self) -> set[int]:
+        """Return the numbers of the trials that were deleted, in MLflow or by `zoo delete`."""
+        return set(_read_json(self.path / "deleted.json") or [])
+
+    def set_deleted(self, numbers: Iterable[int]) -> None:
+        """Record `numbers` as the deleted trials. Their directories stay, so that they can be restored."""
+        self._write("deleted.json", json.dumps(sorted(numbers)))
+
+    def _read(self, name: str) -> str | None:
+        """Return the line in a file; None if it is missing or empty."""
+        with suppress(OSError):
+            return (self.path / name).read_text(encoding="utf-8").strip() or None
+        return None
+
+    def _write(self, name: str, line: str) -> None:
+        write_atomically(self.path / name, line + "\n")
+
+
+def make_writable(folder: Path) -> None:
+    """Make `folder` if it does not exist; raise ZooError if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ZooError(
+            f"Cannot write to {folder} ({error.strerror}), where zoo keeps its record or prepared datasets. "
+            "Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to one for the datasets."
+        ) from None
+
+
+def epochs_of(events: Sequence[Event]) -> list[EpochEnd]:
+    """Return the epochs among `events` in order; if one was logged twice, the later event."""
+    epochs = {(event.fold, event.epoch): event for event in events if isinstance(event, EpochEnd)}
+    return list(epochs.values())
+
+
+def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return labels `(n,)` and probabilities `(n, classes)` of a trial; DataError if they cannot be read."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays["labels"], arrays["probabilities"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"Cannot read the predictions in {path}: {error}") from error
+
+
+def _read_json(path: Path) -> Any:
+    """Return the JSON document in `path`; None if it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
