@@ -227,7 +227,7 @@ def in_study(recorded_study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def keras_in_process(monkeypatch):
     """Call functions on models in this process, which is faster than a worker process."""
     from zoo import evaluation
-    from zoo.inspection import _datasets, _trials
+    from zoo.inspection import _datasets
     from zoo.models import recorded
 
     def call(function, *arguments, log_path):
@@ -235,5 +235,5 @@ def keras_in_process(monkeypatch):
 
     for module in (recorded, _datasets):
         monkeypatch.setattr(module, "call_in_worker", call)
-    for module in (evaluation, _datasets, _trials):
+    for module in (evaluation, _datasets):
         monkeypatch.setattr(module, "start_loading_keras", lambda: None)

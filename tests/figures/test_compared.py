@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from zoo.figures import Curve, compared_curves
-from zoo.figures._compared import AT_MOST, COLORS, FAINT, WIDTH
+from zoo.figures import MAX_COMPARED, Curve, compared_curves
+from zoo.figures._curves import COLORS, COMPARED_WIDTH, FAINT
 from zoo.figures._page import Page
 
 
@@ -27,7 +29,7 @@ def curve(epoch_events):
 def ink(pixels, color):
     """Return the number of pixels of exactly this colour, left of the key."""
     rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-    return int((pixels[:, : WIDTH - 210] == rgb).all(axis=2).sum())
+    return int((pixels[:, : COMPARED_WIDTH - 210] == rgb).all(axis=2).sum())
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 40])
@@ -37,11 +39,11 @@ def test_any_number_of_trials_is_drawn(tmp_path, open_png, assert_tidy, curve, c
     assert_tidy(pixels)
     for number, color in enumerate(COLORS):
         assert (ink(pixels, color) > 100) == (number < count)
-    assert (ink(pixels, FAINT) > 100) == (count > AT_MOST)
+    assert (ink(pixels, FAINT) > 100) == (count > MAX_COMPARED)
 
 
 def test_trials_have_different_colors():
-    assert len(set(COLORS)) == AT_MOST
+    assert len(set(COLORS)) == MAX_COMPARED
     assert FAINT not in COLORS
 
 
@@ -63,8 +65,6 @@ def test_trial_without_epochs_is_left_out(tmp_path, curve):
     empty = Curve("trial 9 (failed)", [])
     path = compared_curves([curve(0), empty], tmp_path / "a.png", title="t", others=[empty])
     assert path.read_bytes() == compared_curves([curve(0)], tmp_path / "b.png", title="t").read_bytes()
-    with pytest.raises(ValueError, match="No epochs"):
-        compared_curves([empty], tmp_path / "c.png", title="t")
 
 
 def test_missing_values_and_long_names_are_drawn(tmp_path, open_png, assert_tidy, curve):
@@ -78,7 +78,13 @@ def test_missing_values_and_long_names_are_drawn(tmp_path, open_png, assert_tidy
 
 def test_subtitle_mentions_rings_only_if_drawn(tmp_path, curve, monkeypatch):
     subtitles = []
-    monkeypatch.setattr(Page, "header", lambda page, title, subtitle: subtitles.append(subtitle))
+    create = Page.__init__
+
+    def spy(page, width, height, title, subtitle):
+        subtitles.append(subtitle)
+        create(page, width, height, title, subtitle)
+
+    monkeypatch.setattr(Page, "__init__", spy)
     compared_curves([curve(0)], tmp_path / "a.png", title="t")
     compared_curves([Curve("folds", curve(0).epochs)], tmp_path / "b.png", title="t")
     assert subtitles == ["1 trial; a ring marks the best epoch", "1 trial"]
@@ -90,3 +96,11 @@ def test_best_epoch_has_a_ring(tmp_path, open_png, curve):
     first = open_png(compared_curves([marked], tmp_path / "a.png", title="t"))
     second = open_png(compared_curves([plain], tmp_path / "b.png", title="t"))
     assert np.argwhere((first != second).any(axis=2)).shape[0] > 20
+
+
+def test_curve_with_folds_is_their_mean(tmp_path, curve):
+    mean = Curve("trial 0", curve(0, below=0.1).epochs)
+    parts = [(1, curve(0).epochs), (2, curve(0, below=0.2).epochs)]
+    folds = Curve("trial 0", [replace(event, fold=fold) for fold, events in parts for event in events])
+    first = compared_curves([mean], tmp_path / "a.png", title="t").read_bytes()
+    assert compared_curves([folds], tmp_path / "b.png", title="t").read_bytes() == first

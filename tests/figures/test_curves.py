@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zoo.figures import learning_curves
-from zoo.figures._curves import HEADER, VALIDATION, WIDTH, epoch_ticks
+from zoo.figures._curves import HEADER, VALIDATION, WIDTH
 
 
 def ink(pixels, color):
@@ -93,20 +90,3 @@ def test_wide_range_is_drawn_on_log_axis(tmp_path, open_png, epoch_events):
     curve = ink(pixels, VALIDATION)
     late = curve[(curve[:, 1] > 200) & (curve[:, 1] < WIDTH / 2)]
     assert np.ptp(late[:, 0]) > 10  # pixels; on a linear axis all of them lie within two
-
-
-def test_no_epochs_raise(tmp_path):
-    with pytest.raises(ValueError, match="No epochs"):
-        learning_curves([], tmp_path / "c.png", best_epoch=None, title="t")
-    assert not list(tmp_path.iterdir())
-
-
-@given(first=st.integers(1, 10_000), more=st.integers(0, 10_000))
-def test_epoch_ticks_are_few_and_even(first, more):
-    last = first + more
-    ticks = epoch_ticks(first, last)
-    assert 1 <= len(ticks) <= 8
-    assert all(first <= tick <= last for tick in ticks)
-    assert len({b - a for a, b in pairwise(ticks)}) <= 1
-    if more:
-        assert len(ticks) >= 2 or last - first < 8

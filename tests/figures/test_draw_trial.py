@@ -126,5 +126,5 @@ def test_damaged_predictions_raise(complete, digits):
 
 
 def test_images_of_other_split_raise(complete, digits):
-    with pytest.raises(ValueError, match="299 images"):
+    with pytest.raises(ValueError, match="got 299 and 300"):
         draw_trial(complete, digits[0][:-1], NAMES, title="t")

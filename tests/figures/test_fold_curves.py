@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.events import EventLog, Finished
-from zoo.figures import draw_trial, fold_curves
-from zoo.figures._curves import HEADER, VALIDATION, WIDTH
-from zoo.figures._fold_curves import by_fold
+from zoo.figures import draw_trial, learning_curves
+from zoo.figures._curves import HEADER, VALIDATION, WIDTH, by_fold
 
 
 @pytest.fixture
@@ -32,9 +31,14 @@ def in_folds(epoch_events):
     return make
 
 
+def draw(events, path, best):
+    fold, epoch = best or (None, None)
+    return learning_curves(events, path, best_fold=fold, best_epoch=epoch, title="a study")
+
+
 @pytest.mark.parametrize("counts", [(1,), (1, 1), (5,), (12, 9, 12), (300, 280, 3, 150, 300)])
 def test_any_number_of_folds_is_drawn(tmp_path, open_png, assert_tidy, in_folds, counts):
-    path = fold_curves(in_folds(*counts), tmp_path / "c.png", best=(1, 1), title="a study")
+    path = draw(in_folds(*counts), tmp_path / "c.png", (1, 1))
     pixels = open_png(path)
     assert_tidy(pixels)
     rgb = [int(VALIDATION[i : i + 2], 16) for i in (1, 3, 5)]
@@ -54,8 +58,7 @@ def test_mean_ends_with_the_shortest_fold(in_folds):
 def test_saved_model_is_marked(tmp_path, in_folds):
     events = in_folds(5, 5)
     drawn = {
-        best: fold_curves(events, tmp_path / "c.png", best=best, title="t").read_bytes()
-        for best in (None, (1, 2), (2, 2), (2, 5))
+        best: draw(events, tmp_path / "c.png", best).read_bytes() for best in (None, (1, 2), (2, 2), (2, 5))
     }
     assert len(set(drawn.values())) == 4
 
@@ -64,12 +67,7 @@ def test_missing_and_infinite_values_leave_gaps(tmp_path, open_png, assert_tidy,
     events = in_folds(4, 4)
     events[1].metrics.update({"val_loss": math.inf, "val_accuracy": None, "loss": math.nan})
     del events[2].metrics["accuracy"]
-    assert_tidy(open_png(fold_curves(events, tmp_path / "c.png", best=(1, 2), title="t")))
-
-
-def test_no_epochs_raise(tmp_path):
-    with pytest.raises(ValueError, match="No epochs"):
-        fold_curves([], tmp_path / "c.png", best=None, title="t")
+    assert_tidy(open_png(draw(events, tmp_path / "c.png", (1, 2))))
 
 
 def test_trial_with_folds_is_drawn_from_directory(tmp_path, in_folds, open_png, assert_tidy):
@@ -77,7 +75,7 @@ def test_trial_with_folds_is_drawn_from_directory(tmp_path, in_folds, open_png, 
     log = EventLog(tmp_path / "events.jsonl")
     for event in [*in_folds(4, 4, 3), Finished(2.0e9, "complete", summary=summary)]:
         log.append(event)
-    (drawn,) = draw_trial(tmp_path, (), ["a", "b"], title="a study, trial 7")
+    (drawn,) = draw_trial(tmp_path, (), ["a", "b"], title="a study")
     assert_tidy(open_png(drawn))
-    expected = fold_curves(in_folds(4, 4, 3), tmp_path / "c.png", best=(2, 3), title="a study, trial 7")
+    expected = draw(in_folds(4, 4, 3), tmp_path / "c.png", (2, 3))
     assert drawn.read_bytes() == expected.read_bytes()

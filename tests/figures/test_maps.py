@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from zoo.figures import LayerMaps, feature_maps, filters, layer_maps
-from zoo.figures._maps import AT_MOST_LAYERS, AT_MOST_MAPS, map_size
-from zoo.figures._tiles import resize
+from zoo.figures._maps import MAX_LAYERS, MAX_MAPS, map_size
+from zoo.figures._pixels import resize
 
 IMAGE = np.full((28, 28, 1), 7, np.uint8)
 
@@ -38,9 +38,9 @@ def test_layer_of_any_shape_is_drawn(tmp_path, open_png, assert_tidy, shape, ima
 
 
 def test_first_of_many_maps_are_drawn(tmp_path, open_png):
-    many, first = layer((7, 7, 512)), layer((7, 7, AT_MOST_MAPS))
-    assert (many.maps[:, :, :AT_MOST_MAPS] != 0).any()
-    whole = LayerMaps("conv2d", "Conv2D", many.maps[:, :, :AT_MOST_MAPS], 512)
+    many, first = layer((7, 7, 512)), layer((7, 7, MAX_MAPS))
+    assert (many.maps[:, :, :MAX_MAPS] != 0).any()
+    whole = LayerMaps("conv2d", "Conv2D", many.maps[:, :, :MAX_MAPS], 512)
     drawn = open_png(feature_maps(IMAGE, many, tmp_path / "a.png", title="t"))
     assert (drawn == open_png(feature_maps(IMAGE, whole, tmp_path / "b.png", title="t"))).all()
     fewer = open_png(feature_maps(IMAGE, first, tmp_path / "c.png", title="t"))
@@ -86,10 +86,10 @@ def test_evenly_spaced_layers_of_many_are_drawn(tmp_path, open_png):
     def all_zero_but(*numbers):
         return [
             LayerMaps("c", "Conv2D", np.full((4, 4, 1), float(number in numbers), np.float32), 1)
-            for number in range(AT_MOST_LAYERS * 3)
+            for number in range(MAX_LAYERS * 3)
         ]
 
-    last = AT_MOST_LAYERS * 3 - 1
+    last = MAX_LAYERS * 3 - 1
     pixels = open_png(layer_maps(IMAGE, all_zero_but(0, 1, last), tmp_path / "l.png", title="t"))
     dark = (pixels == (8, 48, 107)).all(axis=2).sum(axis=1) > 10
     assert (np.diff(np.flatnonzero(dark)) > 1).sum() == 1  # two bands of rows
@@ -99,11 +99,6 @@ def test_long_layer_names_are_drawn(tmp_path, open_png, assert_tidy):
     layers = [layer((6, 6, 3), name="a_network/of_a_network/" + "with_a_long_name" * 5)]
     assert_tidy(open_png(layer_maps(IMAGE, layers, tmp_path / "l.png", title="t")))
     assert_tidy(open_png(feature_maps(IMAGE, layers[0], tmp_path / "f.png", title="t")))
-
-
-def test_no_layers_raise(tmp_path):
-    with pytest.raises(ValueError, match="No layers"):
-        layer_maps(IMAGE, [], tmp_path / "l.png", title="t")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.figures._shades import signed_shades
+from zoo.figures._pixels import signed_shades
 
 
 def lightness(colors):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zoo.figures import _text as text_module
 from zoo.figures import confusion_matrix, learning_curves, mistakes
 from zoo.figures._page import Page, plain_style
-from zoo.figures._text import number_ambiguous, readable_names, short_names, shorten, text_mask, text_width
+from zoo.figures._text import short_names, shorten, text_mask, text_width
 
 CAT = "\N{CJK UNIFIED IDEOGRAPH-732B}"  # a letter that DejaVu Sans lacks
 
@@ -78,11 +78,11 @@ def test_no_fallback_makes_matplotlib_log(tmp_path, epoch_events, install_font, 
 @pytest.mark.filterwarnings("error")
 def test_installed_fallback_is_used(tmp_path, epoch_events, install_font):
     with plain_style():
-        assert readable_names([CAT]) == ["class 0"]
+        assert short_names([CAT], 1000, 9) == ["class 0"]
     without = draw(tmp_path, epoch_events(3), [CAT, "dog"])
     install_font("Noto Sans CJK JP")
     with plain_style():
-        assert readable_names([CAT]) == [CAT]
+        assert short_names([CAT], 1000, 9) == [CAT]
     assert all(a != b for a, b in zip(draw(tmp_path, epoch_events(3), [CAT, "dog"]), without, strict=True))
 
 
@@ -112,19 +112,18 @@ def test_shortened_text_fits_and_keeps_both_ends(text, width):
 def test_names_that_shorten_to_equal_are_numbered():
     names = [f"class number {number} with a long name" for number in range(3)]
     with plain_style():
-        assert number_ambiguous([*names, "cat"], 80, 9) == [
-            f"{n}: {name}" for n, name in enumerate(names)
-        ] + ["cat"]
-        assert number_ambiguous(names, 1000, 9) == names
+        *short, last = short_names([*names, "cat"], 80, 9)
+        assert [name[:3] for name in short] == ["0: ", "1: ", "2: "]
+        assert last == "cat"
+        assert short_names(names, 1000, 9) == names
 
 
 @pytest.mark.filterwarnings("error")
 def test_undrawable_letter_in_header_becomes_question_mark():
     with plain_style():
-        strange, expected = Page(400, 100), Page(400, 100)
-        strange.header("a \U00012000 b", "of class \U00012000")
-        expected.header("a ? b", "of class ?")
-        np.testing.assert_array_equal(strange.pixels(), expected.pixels())
+        strange = Page(400, 100, "a \U00012000 b", "of class \U00012000")
+        expected = Page(400, 100, "a ? b", "of class ?")
+        np.testing.assert_array_equal(strange.draw(), expected.draw())
 
 
 def test_text_width_matches_the_drawn_text():
@@ -135,7 +134,7 @@ def test_text_width_matches_the_drawn_text():
 
 def test_undrawable_names_become_numbers():
     with plain_style():
-        names = readable_names(["cat", "", "two\n lines", "\U000f0000", "\udce9", 7])
+        names = short_names(["cat", "", "two\n lines", "\U000f0000", "\udce9", 7], 1000, 9)
     assert names == ["cat", "class 1", "two lines", "class 3", "class 4", "7"]
 
 

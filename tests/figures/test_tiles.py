@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.figures._tiles import colored, make_tiles, paste_tile, resize, tile_size
+from zoo.figures._page import Page, plain_style
+from zoo.figures._pixels import colored, make_tile, resize, tile_size
 
 
 @pytest.mark.parametrize("box", [44, 96, 112, 224])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (28, 28), (64, 64), (150, 150), (2_000, 3), (3, 2_000)])
 def test_tile_size_is_near_the_box(box, size):
-    tiles = make_tiles([np.zeros((*size, 1), np.uint8)] * 2, box)
-    assert [tile.shape for tile in tiles] == [(*tile_size(size, box), 3)] * 2
-    assert box / 1.5 <= max(tiles[0].shape) <= box * 4 / 3
+    tile = make_tile(np.zeros((*size, 1), np.uint8), box)
+    assert tile.shape == (*tile_size(size, box), 3)
+    assert box / 1.5 <= max(tile.shape) <= box * 4 / 3
 
 
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (20, 30)])
 def test_small_image_keeps_its_pixels(size):
     image = np.random.default_rng(0).integers(0, 256, (*size, 1)).astype(np.uint8)
-    (tile,) = make_tiles([image], 112)
+    tile = make_tile(image, 112)
     step = tile.shape[0] // size[0]
     assert tile.shape == (step * size[0], step * size[1], 3)
     for row in range(step):
@@ -49,8 +50,10 @@ def test_shrinking_averages_pixels():
 
 
 def test_pasted_tile_has_a_frame():
-    page = np.full((20, 20, 3), 255, np.uint8)
-    paste_tile(page, np.full((4, 6, 3), 250, np.uint8), 5, 7)
+    with plain_style():
+        page = Page(0, 20, "", "")
+        page.tile(np.full((4, 6, 3), 250, np.uint8), 5, 7)
+        page = page.draw()
     assert (page[5:9, 7:13] == 250).all()
     assert (page[4, 6:14] == page[9, 6:14]).all()
     assert (page[4:10, 6] == 0xBB).all()

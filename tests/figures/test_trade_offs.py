@@ -7,7 +7,7 @@ import random
 import pytest
 
 from zoo.figures import trade_offs
-from zoo.figures._trade_offs import DOMINATED, FRONT, overlap
+from zoo.figures._trade_offs import DOMINATED, FRONT
 from zoo.study import Objective, pareto_front
 
 ACCURACY = Objective("val_accuracy", "maximize")
@@ -72,17 +72,3 @@ def test_drawing_again_gives_same_file(tmp_path):
         for n in range(2)
     ]
     assert draw[0] == draw[1]
-
-
-def test_overlapping_boxes_are_recognised():
-    assert overlap((0, 0, 2, 2), (1, 1, 3, 3))
-    assert not overlap((0, 0, 2, 2), (2, 0, 3, 2))
-    assert not overlap((0, 0, 2, 2), (0, 5, 2, 6))
-
-
-def test_no_trial_or_one_objective_raises(tmp_path):
-    with pytest.raises(ValueError, match="at least one trial and two objectives"):
-        trade_offs({}, [ACCURACY, OTHERS[0]], tmp_path / "f.png", title="t")
-    with pytest.raises(ValueError, match="at least one trial and two objectives"):
-        trade_offs({0: (0.5,)}, [ACCURACY], tmp_path / "f.png", title="t")
-    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A recorded study to look into, and PNGs to read."""
+"""Fixtures of the tests of pictures: folders of a recorded study, and PNG files as arrays."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 
 @pytest.fixture
 def figures_of(in_study):
-    """The folder of a trial's figures."""
+    """figures_of(7) -> the folder of the figures of trial 7."""
     return lambda trial: in_study / "mlruns" / "zoo" / "example" / "trials" / f"{trial:03d}" / "figures"
 
 
 @pytest.fixture(scope="session")
 def read_picture():
-    """A picture as `(height, width, 3)`, whole and of sane size."""
+    """read_picture(picture) -> its pixels, `(height, width, 3)`; fails if its size is unusual."""
     from PIL import Image
 
     def read(picture):

@@ -1,4 +1,4 @@
-"""What a model says of itself: its layers, however nested, their maps, its first filters."""
+"""Layers of a model, also nested ones, their feature maps, its first filters; and augmented images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def keras():
 
 @pytest.fixture
 def saved(keras, tmp_path):
-    """Save a network as a trial would, behind the scaling of pixels."""
+    """saved(network) -> the file of the network behind the scaling of pixels, as a trial saves it."""
 
     def save(network, shape=IMAGE.shape):
         path = tmp_path / f"{network.name}.keras"
@@ -51,7 +51,7 @@ def plain(keras):
 
 @pytest.fixture
 def nested(keras):
-    """A frozen base in which another network is, with a layer name in common; and a branch."""
+    """A network with a frozen base, a network inside the base with a layer of the same name, and a branch."""
     layers = keras.layers
     tip = keras.Sequential([keras.Input((5, 5, 4)), layers.Conv2D(2, 3, name="conv")], name="tip")
     inputs = keras.Input(IMAGE.shape)
@@ -67,7 +67,7 @@ def nested(keras):
 
 
 class TestTable:
-    def test_every_layer_with_shape_and_parameters(self, saved, plain):
+    def test_every_layer_has_shape_and_parameters(self, saved, plain):
         table = _network.layer_table(saved(plain), IMAGE)
         rows = [(row.name, row.kind, row.output, row.parameters) for row in table.layers]
         assert rows == [
@@ -83,7 +83,7 @@ class TestTable:
         assert table.parameters == table.trained == plain.count_params() == 5163
         assert all(row.depth == 0 and not row.is_network for row in table.layers)
 
-    def test_as_text(self, saved, plain):
+    def test_text_has_aligned_columns(self, saved, plain):
         lines = str(_network.layer_table(saved(plain), IMAGE)).splitlines()
         assert lines[0].split() == ["layer", "kind", "output", "parameters"]
         assert lines[6].split() == ["second", "Conv2D", "3×3×70", "3,220"]
@@ -92,9 +92,9 @@ class TestTable:
             line.index(number) + len(number)
             for line, number in zip(lines[3:9:3], ("50", "3,220"), strict=True)
         ]
-        assert len(set(ends)) == 1  # numbers stand one below the other
+        assert len(set(ends)) == 1
 
-    def test_networks_within_networks(self, saved, nested):
+    def test_nested_layers_follow_their_network(self, saved, nested):
         table = _network.layer_table(saved(nested), IMAGE)
         found = {row.name: row for row in table.layers}
         assert len(found) == len(table.layers)
@@ -111,108 +111,116 @@ class TestTable:
         assert "    base/tip/conv" in str(table)
         assert [line.split()[-1] for line in str(table).splitlines()].count("frozen") == 4
 
-    def test_of_an_application_of_keras(self, keras, saved):
+    def test_keras_application_has_all_layers(self, keras, saved):
         network = keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), classes=2, alpha=0.35)
         table = _network.layer_table(saved(network, (32, 32, 3)), np.zeros((32, 32, 3), np.uint8))
         assert table.parameters == network.count_params()
         assert all(row.output is not None for row in table.layers)
-        assert len(table.layers) == len(network.layers) - 1 + 2  # our input and the scaling, not its own
+        assert (
+            len(table.layers) == len(network.layers) - 1 + 2
+        )  # without its own input, with ours and the scaling
 
 
 class TestMaps:
-    def test_of_every_convolution_and_pooling(self, saved, plain):
-        maps = _network.maps(saved(plain), IMAGE, None, 12)
+    def test_every_convolution_and_pooling_has_maps(self, saved, plain):
+        maps = _network.feature_maps(saved(plain), IMAGE, None, 12)
         assert [(one.layer, one.kind, one.maps.shape, one.channels) for one in maps] == [
             ("first", "Conv2D", (10, 10, 5), 5),
             ("halve", "MaxPooling2D", (5, 5, 5), 5),
             ("second", "Conv2D", (3, 3, 12), 70),
         ]
 
-    def test_they_are_what_the_layers_give(self, keras, saved, plain):
-        (one,) = _network.maps(saved(plain), IMAGE, "second", 64)
+    def test_maps_are_the_outputs_of_the_layer(self, keras, saved, plain):
+        (one,) = _network.feature_maps(saved(plain), IMAGE, "second", 64)
         until = keras.Model(plain.inputs, plain.get_layer("second").output)
         expected = keras.ops.convert_to_numpy(until(IMAGE[None].astype("float32") / 255))[0]
         assert one.maps.shape == (3, 3, 64)
         np.testing.assert_allclose(one.maps, expected[:, :, :64], atol=1e-5)
 
-    def test_any_layer_that_gives_maps_may_be_asked_for(self, saved, plain):
-        (one,) = _network.maps(saved(plain), IMAGE, "bend", 64)
+    def test_named_layer_can_be_of_any_kind(self, saved, plain):
+        (one,) = _network.feature_maps(saved(plain), IMAGE, "bend", 64)
         assert (one.kind, one.maps.shape) == ("Activation", (10, 10, 5))
         assert one.maps.min() == 0
 
-    def test_of_networks_within_networks_in_the_order_of_the_pass(self, keras, saved, nested):
+    def test_nested_layers_are_in_order_of_the_pass(self, keras, saved, nested):
         path = saved(nested)
-        assert {one.layer for one in _network.maps(path, IMAGE, None, 12)} == {
+        assert {one.layer for one in _network.feature_maps(path, IMAGE, None, 12)} == {
             "base/conv", "pool", "base/tip/conv", "beside",
         }  # fmt: skip
-        names = [one.layer for one in _network.maps(path, IMAGE, None, 12)]
+        names = [one.layer for one in _network.feature_maps(path, IMAGE, None, 12)]
         assert names.index("base/conv") < names.index("pool") < names.index("base/tip/conv")
-        (inner,) = _network.maps(path, IMAGE, "base/tip/conv", 12)
+        (inner,) = _network.feature_maps(path, IMAGE, "base/tip/conv", 12)
         expected = keras.ops.convert_to_numpy(nested.get_layer("base")(IMAGE[None].astype("float32") / 255))
         np.testing.assert_allclose(inner.maps, expected[0], atol=1e-5)
 
-    def test_a_layer_that_is_passed_twice_shows_what_it_gave_first(self, keras, saved):
+    def test_layer_used_twice_shows_first_output(self, keras, saved):
         layer = keras.layers.Conv2D(1, 3, padding="same", name="again")
         pixels = keras.Input(IMAGE.shape)
         flat = keras.layers.Flatten()(layer(layer(pixels)))
         network = keras.Model(pixels, keras.layers.Dense(2, activation="softmax")(flat), name="twice")
-        (one,) = _network.maps(saved(network), IMAGE, None, 12)
+        (one,) = _network.feature_maps(saved(network), IMAGE, None, 12)
         expected = keras.ops.convert_to_numpy(layer(IMAGE[None].astype("float32") / 255))
         np.testing.assert_allclose(one.maps, expected[0], atol=1e-5)
 
-    def test_the_model_is_left_as_it_was(self, keras, plain):
+    def test_model_is_unchanged_afterwards(self, keras, plain):
         model = assemble(plain, (), IMAGE.shape)[1]
         before = keras.ops.convert_to_numpy(model(IMAGE[None]))
-        _network._pass(model, IMAGE)
-        assert all("call" not in vars(layer) for layer, _ in _network._walk(model))
+        _network.layer_outputs(model, IMAGE)
+        assert all("call" not in vars(layer) for _, layer, _ in _network.named_layers(model))
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(IMAGE[None])), before)
 
     @pytest.mark.parametrize(
         ("layer", "complaint"),
         [
             ("secnd", "There is no layer 'secnd'. Did you mean 'second'?"),
-            ("xyz", "There is no layer 'xyz'. Maps give: scale, first, bend, halve, second."),
+            ("xyz", "There is no layer 'xyz'. Layers with feature maps: scale, first, bend, halve, second."),
             (
                 "flat",
-                "The layer 'flat' gives 630 numbers, not maps; maps give: scale, first, bend, halve, second.",
+                "The output of layer 'flat' is no feature map: its shape is 630. "
+                "Layers with feature maps: scale, first, bend, halve, second.",
             ),
-            ("pixels", "There is no layer 'pixels'. Maps give: scale, first, bend, halve, second."),
+            (
+                "pixels",
+                "There is no layer 'pixels'. Layers with feature maps: scale, first, bend, halve, second.",
+            ),
         ],
     )
-    def test_a_layer_that_is_not_there(self, saved, plain, layer, complaint):
-        with pytest.raises(ZooError) as refused:
-            _network.maps(saved(plain), IMAGE, layer, 64)
-        assert str(refused.value) == complaint
+    def test_unusable_layer_is_an_error(self, saved, plain, layer, complaint):
+        with pytest.raises(ZooError) as error:
+            _network.feature_maps(saved(plain), IMAGE, layer, 64)
+        assert str(error.value) == complaint
 
-    def test_a_name_that_several_have(self, saved, nested):
-        with pytest.raises(ZooError, match=r"several layers called 'conv': base/conv, base/tip/conv\."):
-            _network.maps(saved(nested), IMAGE, "conv", 64)
+    def test_ambiguous_name_is_an_error(self, saved, nested):
+        with pytest.raises(
+            ZooError, match=r"2 layers are named 'conv': choose one of base/conv, base/tip/conv\."
+        ):
+            _network.feature_maps(saved(nested), IMAGE, "conv", 64)
 
-    def test_a_network_without_convolution(self, keras, saved):
+    def test_network_without_convolution_is_an_error(self, keras, saved):
         network = keras.Sequential(
             [keras.Input(IMAGE.shape), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")],
             name="perceptron",
         )
         path = saved(network)
         with pytest.raises(ZooError, match=r"no feature maps; it has Rescaling, Flatten, Dense\."):
-            _network.maps(path, IMAGE, None, 64)
-        with pytest.raises(ZooError, match="no convolution, so it learned no filters"):
+            _network.feature_maps(path, IMAGE, None, 64)
+        with pytest.raises(ZooError, match="no convolution, so it has no filters"):
             _network.first_filters(path)
-        with pytest.raises(ZooError, match="' gives 144 numbers, not maps; maps give: scale"):
-            _network.maps(path, IMAGE, network.layers[0].name, 64)
+        with pytest.raises(ZooError, match=r"its shape is 144\. Layers with feature maps: scale"):
+            _network.feature_maps(path, IMAGE, network.layers[0].name, 64)
 
 
 class TestFilters:
-    def test_those_of_the_first_convolution(self, keras, saved, plain):
+    def test_filters_are_of_the_first_convolution(self, keras, saved, plain):
         name, kernel = _network.first_filters(saved(plain))
         assert name == "first"
         np.testing.assert_array_equal(kernel, keras.ops.convert_to_numpy(plain.get_layer("first").kernel))
 
-    def test_in_a_network_within_a_network(self, saved, nested):
+    def test_nested_convolution_has_a_path(self, saved, nested):
         assert _network.first_filters(saved(nested))[0] == "base/conv"
 
     @pytest.mark.parametrize("kind", ["DepthwiseConv2D", "SeparableConv2D"])
-    def test_of_channels_apart(self, keras, saved, kind):
+    def test_depthwise_filters_have_one_channel(self, keras, saved, kind):
         layers = keras.layers
         first = (
             layers.DepthwiseConv2D(5, depth_multiplier=2)
@@ -226,7 +234,7 @@ class TestFilters:
         assert _network.first_filters(saved(network, (12, 12, 3)))[1].shape == (5, 5, 1, 6)
 
 
-def test_a_file_that_is_no_model(keras, tmp_path):
+def test_invalid_model_file_is_an_error(keras, tmp_path):
     (tmp_path / "model.keras").write_bytes(b"not one")
     with pytest.raises(ZooError, match=r"model\.keras cannot be loaded"):
         _network.first_filters(tmp_path / "model.keras")
@@ -235,22 +243,22 @@ def test_a_file_that_is_no_model(keras, tmp_path):
 class TestAugmented:
     BATCHES = (np.repeat(IMAGE[None], 5, axis=0), np.stack([IMAGE, IMAGE[::-1]]))
 
-    def test_every_image_has_a_version_of_its_own(self, keras):
-        chosen = PluginConfig("affine", {"rotation": 30.0})
-        versions, others = _network.augmented(chosen, self.BATCHES, 0)
+    def test_every_image_has_its_own_version(self, keras):
+        config = PluginConfig("affine", {"rotation": 30.0})
+        versions, others = _network.augment(config, self.BATCHES, 0)
         assert versions.shape == (5, 12, 12, 1)
         assert others.shape == (2, 12, 12, 1)
         assert versions.dtype == np.uint8
         assert len({version.tobytes() for version in versions}) == 5
 
-    def test_a_seed_gives_the_same_again_another_does_not(self, keras):
+    def test_same_seed_gives_same_versions(self, keras):
         first, again, other = (
-            _network.augmented(PluginConfig("affine"), self.BATCHES, seed)[0].tobytes() for seed in (1, 1, 2)
+            _network.augment(PluginConfig("affine"), self.BATCHES, seed)[0].tobytes() for seed in (1, 1, 2)
         )
         assert first == again != other
 
-    def test_no_augmentation_changes_nothing(self, keras):
+    def test_policy_none_changes_nothing(self, keras):
         for before, after in zip(
-            self.BATCHES, _network.augmented(PluginConfig("none"), self.BATCHES, 0), strict=True
+            self.BATCHES, _network.augment(PluginConfig("none"), self.BATCHES, 0), strict=True
         ):
             np.testing.assert_array_equal(before, after)

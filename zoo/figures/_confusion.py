@@ -11,50 +11,37 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.figures._page import GREY, HEADER, MARGIN, Page, hex_color, key_width, plain_style
-from zoo.figures._png import Mask, Pixels, paste_ink, write_png
+from zoo.figures._page import BLUE, GREY, HEADER, MARGIN, ORANGE, Key, Page, plain_style
+from zoo.figures._pixels import Pixels, paste_ink
 from zoo.figures._text import short_names, text_mask, text_width
 
 _SIDE = 700  # pixels of the matrix in each direction; more only for more classes than that
 _NAME_WIDTH = 150  # pixels of the longest class name
-_SMALLEST_NUMBERED_CELL = 16  # pixels; in smaller cells no number is legible
-_SMALLEST_GRIDDED_CELL = 8  # pixels; around smaller cells, lines would hide them
-_CORRECT, _WRONG = (8, 81, 156), (200, 55, 0)  # blue and orange, which the colour-blind can distinguish
-_KEY = (
-    ("● correct", hex_color(_CORRECT)),
-    ("● wrong", hex_color(_WRONG)),
+_MIN_NUMBERED_CELL = 16  # pixels; in smaller cells no number is legible
+_MIN_GRIDDED_CELL = 8  # pixels; around smaller cells, lines would hide them
+_KEY: Key = (
+    ("● correct", BLUE),
+    ("● wrong", ORANGE),
     ("darker: larger share of the row (wrong: steeper scale)", GREY),
 )
 
 Counts = npt.NDArray[np.int64]
 
 
-def confusion_counts(labels: Any, predicted: Any, classes: int) -> Counts:
+def confusion_counts(labels: Any, predicted: Any, num_classes: int) -> Counts:
     """Count `(actual, predicted)` pairs.
 
     Args:
-        labels, predicted: integers in `0 .. classes - 1`, shape `(n,)`.
+        labels, predicted: integers in `0 .. num_classes - 1`, shape `(n,)`.
 
     Returns:
-        Shape `(classes, classes)`: entry `[i, j]` is the number of images of class i predicted as j.
-
-    Raises:
-        ValueError: the two differ in length, or contain a number that is no class.
+        Shape `(num_classes, num_classes)`: entry `[i, j]` is the number of images of class i predicted as j.
     """
-    labels, predicted = np.asarray(labels, np.int64), np.asarray(predicted, np.int64)
-    if labels.shape != predicted.shape or labels.ndim != 1:
-        raise ValueError(
-            f"Labels {labels.shape} and predictions {predicted.shape}: expected two lists of equal length."
-        )
-    for name, values in (("labels", labels), ("predictions", predicted)):
-        if len(values) and not (values.min() >= 0 and values.max() < classes):
-            raise ValueError(
-                f"The {name} run from {values.min()} to {values.max()}: expected 0 to {classes - 1} "
-                f"for {classes} classes."
-            )
-    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    pairs = np.asarray(labels, np.int64) * num_classes + np.asarray(predicted, np.int64)
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
+@plain_style()
 def confusion_matrix(
     labels: Any,
     predicted: Any,
@@ -71,33 +58,22 @@ def confusion_matrix(
 
     Args:
         labels, predicted: integers in `0 .. len(class_names) - 1`, shape `(n,)`.
-
-    Raises:
-        ValueError: labels or predictions do not fit the classes or each other.
     """
-    counts = confusion_counts(labels, predicted, len(class_names))
-    with plain_style():
-        pixels = _draw(counts, class_names, title)
-    return write_png(pixels, path)
-
-
-def _draw(counts: Counts, class_names: Sequence[str], title: str) -> Pixels:
-    classes = len(class_names)
-    cell = max(1, min(_SIDE // classes, 56 if classes > 4 else 110))
-    side = cell * classes
+    num_classes = len(class_names)
+    counts = confusion_counts(labels, predicted, num_classes)
+    cell = max(1, min(_SIDE // num_classes, 56 if num_classes > 4 else 110))
+    side = cell * num_classes
     size = 9 if cell >= 14 else 7
-    named = range(0, classes, math.ceil(13 / cell))  # a line of text needs 13 pixels
+    named = range(0, num_classes, math.ceil(13 / cell))  # a line of text needs 13 pixels
     names = short_names(class_names, _NAME_WIDTH, size)
     longest = round(max(text_width(names[i], size) for i in named))
     upright = longest > cell - 6  # too wide for names side by side
     left, top = MARGIN + 22 + longest + 10, HEADER + 30
     below = 14 + (longest if upright else 12)
-    page = Page(max(left + side, MARGIN + key_width(_KEY)) + MARGIN, top + side + below + 32)
-    page.header(title, _subtitle(counts))
-    page.key(_KEY)
+    page = Page(left + side + MARGIN, top + side + below + 32, title, _subtitle(counts), _KEY)
     page.text(MARGIN + 8, top + side / 2, "actual", color=GREY, ha="center", rotation=90)
     page.text(left + side / 2, top + side + below + 14, "predicted", color=GREY, ha="center")
-    pixels = page.pixels()
+    pixels = page.pixels
     pixels[top - 1 : top + side + 1, left - 1 : left + side + 1] = 0x99  # the frame
     for i in named:
         middle = i * cell + cell // 2
@@ -110,8 +86,8 @@ def _draw(counts: Counts, class_names: Sequence[str], title: str) -> Pixels:
             paste_ink(pixels, np.rot90(name), top + side + 9, left + middle - height // 2, 0x22)
         else:
             paste_ink(pixels, name, top + side + 14 - height // 2, left + middle - width // 2, 0x22)
-    pixels[top : top + side, left : left + side] = _cells(counts, cell)
-    return pixels
+    pixels[top : top + side, left : left + side] = _draw_cells(counts, cell)
+    return page.save(path)
 
 
 def _subtitle(counts: Counts) -> str:
@@ -122,23 +98,23 @@ def _subtitle(counts: Counts) -> str:
 
 
 def cell_colors(counts: Counts) -> Pixels:
-    """Return the colour of every cell, `(classes, classes, 3)`; white for a count of 0."""
+    """Return the colour of every cell, `(num_classes, num_classes, 3)`; white for a count of 0."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # Errors are rare in a good model: a cell with one percent of its row must be visible, hence the root.
     strength = np.where(counts > 0, 0.06 + 0.94 * share**0.45, 0)[:, :, None]
     strength[np.diag_indices(len(counts))] = np.diag(share)[:, None] * 0.9
-    color = np.broadcast_to(np.array(_WRONG, float), (*counts.shape, 3)).copy()
-    color[np.diag_indices(len(counts))] = _CORRECT
+    color = np.broadcast_to(np.array(ORANGE, float), (*counts.shape, 3)).copy()
+    color[np.diag_indices(len(counts))] = BLUE
     return (255 + (color - 255) * strength).round().astype(np.uint8)
 
 
-def _cells(counts: Counts, cell: int) -> Pixels:
+def _draw_cells(counts: Counts, cell: int) -> Pixels:
     """Return the matrix as an image, each cell `cell` pixels wide and high."""
     colors = cell_colors(counts)
     image = colors.repeat(cell, axis=0).repeat(cell, axis=1)
-    if cell >= _SMALLEST_GRIDDED_CELL:
+    if cell >= _MIN_GRIDDED_CELL:
         image[cell::cell] = image[:, cell::cell] = 0xE4
-    if cell >= _SMALLEST_NUMBERED_CELL:
+    if cell >= _MIN_NUMBERED_CELL:
         _write_numbers(image, counts, colors, cell)
     return image
 
@@ -151,15 +127,11 @@ def _write_numbers(image: Pixels, counts: Counts, colors: Pixels, cell: int) -> 
     size = next((size for size in (10, 9, 8, 7, 6) if text_width(widest, size) <= cell - 3), None)
     if size is None:
         return
-    masks = {number: _number_mask(number, size) for number in np.unique(counts[numbered])}
+    masks = {number: text_mask(str(number), size) for number in np.unique(counts[numbered])}
     dark = colors @ np.array([0.299, 0.587, 0.114]) < 140
     for row, column in np.argwhere(numbered):
         mask = masks[counts[row, column]]
+        mask = mask[mask.any(axis=1)]
         height, width = mask.shape
         y, x = row * cell + (cell - height + 1) // 2, column * cell + (cell - width + 1) // 2
         paste_ink(image, mask, y, x, 255 if dark[row, column] else 0x22)
-
-
-def _number_mask(number: int, size: int) -> Mask:
-    mask = text_mask(str(number), size)
-    return mask[mask.any(axis=1)]

@@ -1,9 +1,10 @@
-"""Learning curves: loss and accuracy of training and validation against the epoch."""
+"""Learning curves: of a trial with or without cross-validation, and of several trials in one figure."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,166 +12,186 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.events import EpochEnd
-from zoo.figures._page import GREY, HEADER, INK, Page, plain_style
-from zoo.figures._png import write_png
+from zoo.figures._page import GREY, HEADER, INK, MARGIN, Page, plain_style, set_scale
+from zoo.figures._text import shorten
 
 TRAINING, VALIDATION = "#2a78b8", "#d1580a"
-KEY = (("training", TRAINING), ("validation", VALIDATION))
 WIDTH, HEIGHT = 900, 380
-NO_EPOCHS = "No epochs to draw: a learning curve needs at least one."
-MARKERS_UP_TO = 30  # epochs; with more, the markers touch each other
-_LOG_ABOVE = 50  # largest by smallest loss; beyond, a linear axis hides the small ones
+_MARKERS_UP_TO = 30  # epochs; with more, the markers touch each other
+
+MAX_COMPARED = 8  # trials with a colour of their own
+COMPARED_WIDTH, COMPARED_HEIGHT = 1100, 400
+_KEY_WIDTH = 190  # pixels for the names of the trials
+# Okabe and Ito's colours (2008), which the colour-blind can distinguish; their yellow is too pale for a line.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#7F5A2B")
+FAINT = "#d4d4d4"
 
 Values = npt.NDArray[np.float64]
 
 
+@plain_style()
 def learning_curves(
     epochs: Sequence[EpochEnd],
     path: str | os.PathLike[str],
     *,
     best_epoch: int | None,
+    best_fold: int | None = None,
     title: str,
 ) -> Path:
     """Draw loss and accuracy, training and validation, against the epoch.
 
+    With cross-validation, each fold has a thin curve and their mean a thick one, which ends with the shortest
+    fold.
+
     Args:
         epochs: the trial's epoch events, at least one. A metric (`loss`, `accuracy`, `val_loss`,
             `val_accuracy`) that is missing, null, infinite or not a number leaves a gap.
-        best_epoch: marked in both panels; None, or an epoch without an event, marks none.
-
-    Raises:
-        ValueError: there are no epochs.
+        best_epoch, best_fold: of the saved model, marked in both panels; no epoch, or one without an event,
+            marks none.
     """
-    if not epochs:
-        raise ValueError(NO_EPOCHS)
-    epochs = sorted(epochs, key=lambda event: event.epoch)
-    steps = np.array([event.epoch for event in epochs])
-    best = int(np.flatnonzero(steps == best_epoch)[0]) if best_epoch in steps else None
-    values = {name: series(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
-    with plain_style():
-        page = Page(WIDTH, HEIGHT)
-        page.header(title, _subtitle(steps, best, values))
-        page.series_key(KEY)
-        for name, axes in panels(page).items():
-            training, validation = values[name], values[f"val_{name}"]
-            _draw(axes, steps, training, validation, best)
-            set_vertical_scale(
-                axes, np.concatenate([training, validation]), largest=1 if name == "accuracy" else None
-            )
-        pixels = page.pixels()
-    return write_png(pixels, path)
+    values = {name: by_fold(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+    num_folds, last = values["loss"].shape
+    fold = best_fold or 1
+    is_marked = best_epoch is not None and best_epoch <= last and fold <= num_folds
+    best = (fold, best_epoch) if best_epoch is not None and is_marked else None
+    page = Page(WIDTH, HEIGHT, title, _subtitle(values, best))
+    page.series_key((("training", TRAINING), ("validation", VALIDATION)))
+    for panel, name in enumerate(("loss", "accuracy")):
+        axes = page.axes(panel * WIDTH // 2 + 70, HEADER + 30, WIDTH // 2 - 90, HEIGHT - HEADER - 80)
+        training, validation = values[name], values[f"val_{name}"]
+        _draw_folds(axes, training, TRAINING)
+        _draw_folds(axes, validation, VALIDATION)
+        if best is not None:
+            axes.axvline(best[1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+            _draw_ring(axes, best[1], validation[best[0] - 1], VALIDATION)
+        _finish_axes(axes, name, last, np.concatenate([training, validation]))
+    return page.save(path)
 
 
-def series(epochs: Sequence[EpochEnd], name: str) -> Values:
-    """Return one metric of every epoch, `(epochs,)`; a missing, null or infinite value is NaN, a gap."""
-    values = [event.metrics.get(name) for event in epochs]
-    series = np.array([np.nan if value is None else value for value in values], float)
-    series[~np.isfinite(series)] = np.nan
-    return series
+def by_fold(epochs: Sequence[EpochEnd], name: str) -> Values:
+    """Return one metric, `(folds, epochs)`; NaN where a fold has no such epoch or no finite value.
+
+    Without cross-validation, there is one fold.
+    """
+    num_folds = max(event.fold or 1 for event in epochs)
+    values = np.full((num_folds, max(event.epoch for event in epochs)), np.nan)
+    for event in epochs:
+        value = event.metrics.get(name)
+        if value is not None and np.isfinite(value):
+            values[(event.fold or 1) - 1, event.epoch - 1] = value
+    return values
 
 
-def panels(page: Page) -> dict[str, Any]:
-    """Return the axes of a page with one panel for the loss and one for the accuracy."""
-    axes = {}
-    for name, left in (("loss", 70), ("accuracy", WIDTH // 2 + 65)):
-        axes[name] = page.axes(left, HEADER + 30, WIDTH // 2 - 90, HEIGHT - HEADER - 80)
-        axes[name].set_title(name, color=INK)
-        axes[name].set_xlabel("epoch")
-    return axes
-
-
-def _subtitle(steps: npt.NDArray[np.int_], best: int | None, values: Mapping[str, Values]) -> str:
+def _subtitle(values: Mapping[str, Values], best: tuple[int, int] | None) -> str:
+    num_folds, last = values["loss"].shape
+    folds = f"thin: {num_folds} folds; thick: their mean; " if num_folds > 1 else ""
     if best is None:
-        return f"{len(steps)} epochs" if len(steps) > 1 else "1 epoch"
-    at_best = [
-        f"{name} {values[f'val_{name}'][best]:{form}}"
-        for name, form in (("accuracy", ".4f"), ("loss", ".4g"))
-        if np.isfinite(values[f"val_{name}"][best])
+        return f"{folds}{last} epoch{'s' if last > 1 else ''}"
+    fold, epoch = best
+    text = f"{folds}best: fold {fold}, epoch {epoch}" if folds else f"best epoch {epoch} of {last}"
+    at_best = {name: values[f"val_{name}"][fold - 1, epoch - 1] for name in ("accuracy", "loss")}
+    facts = [
+        f"{name} {value:{'.4f' if name == 'accuracy' else '.4g'}}"
+        for name, value in at_best.items()
+        if np.isfinite(value)
     ]
-    text = f"best epoch {steps[best]} of {steps[-1]}"
-    return f"{text}: validation {', '.join(at_best)}" if at_best else text
+    return f"{text}: validation {', '.join(facts)}" if facts else text
 
 
-def _draw(
-    axes: Any, steps: npt.NDArray[np.int_], training: Values, validation: Values, best: int | None
-) -> None:
-    marker = "o" if len(steps) <= MARKERS_UP_TO else None
-    for values, color in ((training, TRAINING), (validation, VALIDATION)):
-        axes.plot(steps, values, color=color, linewidth=1.6, marker=marker, markersize=3.5)
-    if best is not None:
-        axes.axvline(steps[best], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        draw_ring(axes, steps[best], validation[best], VALIDATION)
-    set_epochs(axes, int(steps[0]), int(steps[-1]))
+def _draw_folds(axes: Any, values: Values, color: str) -> None:
+    if len(values) == 1:
+        _draw(axes, values[0], color, linewidth=1.6, marker=values.shape[1] <= _MARKERS_UP_TO)
+        return
+    for fold in values:
+        _draw(axes, fold, color, linewidth=0.8, alpha=0.5)
+    _draw(axes, values.mean(axis=0), color, linewidth=2.2)  # NaN if one of them is NaN
 
 
-def draw_ring(axes: Any, epoch: int, value: float, color: str) -> None:
-    """Mark the value of the best epoch."""
-    axes.plot(epoch, value, "o", markersize=9, markerfacecolor="none", color=color)
+def _draw(axes: Any, values: Values, color: str, *, marker: bool = False, **style: Any) -> None:
+    """Draw one curve; a single point has a marker, since a line through it would be invisible."""
+    kind = "o" if marker or len(values) == 1 else None
+    axes.plot(np.arange(1, len(values) + 1), values, color=color, marker=kind, markersize=3.5, **style)
 
 
-def set_epochs(axes: Any, first: int, last: int) -> None:
-    """Set the horizontal axis to these epochs."""
-    axes.set_xlim(first - 0.5, last + 0.5)
-    axes.set_xticks(epoch_ticks(first, last))
+def _draw_ring(axes: Any, epoch: int, values: Values, color: str) -> None:
+    axes.plot(epoch, values[epoch - 1], "o", markersize=9, markerfacecolor="none", color=color)
 
 
-def epoch_ticks(first: int, last: int) -> list[int]:
-    """Return between one and eight epochs to label: the multiples of 1, 2, 5, 10, 20, 50 …"""
-    power = 1
-    while True:
-        for step in (power, 2 * power, 5 * power):
-            ticks = list(range(-(-first // step) * step, last + 1, step))
-            if len(ticks) <= 8:
-                return ticks or [first]
-        power *= 10
+def _finish_axes(axes: Any, title: str, last: int, values: Values) -> None:
+    """Set title and scales; `title` ends with the name of the metric."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set(title=title, xlabel="epoch", xlim=(0.5, last + 0.5))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    values = values[np.isfinite(values)]
+    if len(values):
+        set_scale(axes, "y", values, largest=1 if title.endswith("accuracy") else None)
+        return
+    axes.set_yticks([])
+    middle = {"x": 0.5, "y": 0.5, "transform": axes.transAxes, "ha": "center"}
+    axes.text(s="no finite values", color=GREY, backgroundcolor="white", **middle)
 
 
-def set_vertical_scale(axes: Any, values: Values, *, largest: float | None) -> None:
-    """Set the vertical axis so that all values are visible, logarithmic if they span magnitudes.
+@dataclass(frozen=True)
+class Curve:
+    """The learning curve of one trial.
 
     Args:
-        largest: the largest possible value, such as 1 for an accuracy; None for a loss.
+        name: in the key, such as `trial 6: 0.9757`.
+        epochs: its epoch events, as for `learning_curves`; with cross-validation, the mean is drawn.
+        best_epoch: marked with a ring; None marks none.
     """
-    values = values[np.isfinite(values)]
-    if not len(values):
-        axes.set_yticks([])
-        middle = {"x": 0.5, "y": 0.5, "transform": axes.transAxes, "ha": "center"}
-        axes.text(s="no finite values", color=GREY, backgroundcolor="white", **middle)
-        return
-    positive = values[values > 0]
-    if largest is None and values.min() >= 0 and len(positive) and values.max() > _LOG_ABOVE * positive.min():
-        _set_logarithmic(axes, positive)
-    else:
-        _set_linear(axes, float(values.min()), float(values.max()), largest)
+
+    name: str
+    epochs: Sequence[EpochEnd]
+    best_epoch: int | None = None
 
 
-def _set_logarithmic(axes: Any, positive: Values) -> None:
-    """Set a logarithmic axis; a curve that reaches an exact zero leaves it at the lower edge."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+@plain_style()
+def compared_curves(
+    curves: Sequence[Curve],
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    others: Sequence[Curve] = (),
+) -> Path:
+    """Draw the validation loss and accuracy of several trials against the epoch.
 
-    axes.set_yscale("log")
-    axes.set_ylim(positive.min() / 1.5, positive.max() * 1.5)
-    axes.yaxis.set_major_locator(LogLocator(numticks=7))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    Args:
+        curves: each in its own colour, named in the key in this order; from the ninth on, they are drawn
+            like `others`. At least one has an epoch; those without are left out.
+        others: drawn in pale grey in the background.
+    """
+    others = [curve for curve in [*others, *curves[MAX_COMPARED:]] if curve.epochs]
+    curves = [curve for curve in curves[:MAX_COMPARED] if curve.epochs]
+    page = Page(COMPARED_WIDTH, COMPARED_HEIGHT, title, _compared_subtitle(curves, len(others)))
+    _name_curves(page, curves, has_others=bool(others))
+    width = (COMPARED_WIDTH - _KEY_WIDTH - MARGIN) // 2
+    for panel, name in enumerate(("loss", "accuracy")):
+        axes = page.axes(70 + panel * width, HEADER + 26, width - 80, COMPARED_HEIGHT - HEADER - 76)
+        values = [by_fold(curve.epochs, f"val_{name}").mean(axis=0) for curve in [*curves, *others]]
+        for series in values[len(curves) :]:
+            _draw(axes, series, FAINT, linewidth=1.2)
+        for curve, series, color in zip(curves, values, COLORS, strict=False):
+            _draw(axes, series, color, linewidth=1.6, marker=len(series) <= _MARKERS_UP_TO)
+            if curve.best_epoch is not None and curve.best_epoch <= len(series):
+                _draw_ring(axes, curve.best_epoch, series, color)
+        _finish_axes(axes, f"validation {name}", max(map(len, values)), np.concatenate(values))
+    return page.save(path)
 
 
-def _set_linear(axes: Any, low: float, high: float, largest: float | None) -> None:
-    """Set a linear axis without offsets, on which noise in the fourth digit looks like a flat line."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
+def _compared_subtitle(curves: Sequence[Curve], num_others: int) -> str:
+    text = f"{len(curves)} trial{'s' if len(curves) > 1 else ''}"
+    if any(curve.best_epoch is not None for curve in curves):  # with folds, each has its own best epoch
+        text += "; a ring marks the best epoch"
+    return f"{text}; {num_others} more in grey" if num_others else text
 
-    smallest_range = 0.01 if largest is not None else 0.02 * max(abs(low), abs(high), 1e-6)
-    missing = max(0.0, smallest_range - (high - low))
-    low, high = low - missing / 2, high + missing / 2
-    pad = 0.05 * (high - low)
-    low, high = low - pad, high + pad
-    if largest is not None:
-        high = min(high, largest + pad / 2)
-    axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
-    if 1e-3 < max(abs(low), abs(high)) < 1e5:
-        plain = ScalarFormatter(useOffset=False)
-        plain.set_scientific(False)
-        axes.yaxis.set_major_formatter(plain)
-    else:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+
+def _name_curves(page: Page, curves: Sequence[Curve], *, has_others: bool) -> None:
+    """Name the colours in a column at the right edge."""
+    x, y = COMPARED_WIDTH - _KEY_WIDTH - MARGIN + 12, HEADER + 36
+    entries = [(curve.name, color, INK) for curve, color in zip(curves, COLORS, strict=False)]
+    for name, color, ink in [*entries, ("others", FAINT, GREY)] if has_others else entries:
+        page.text(x, y, "●", color=color)
+        page.text(x + 16, y, shorten(name, _KEY_WIDTH - 20, 9), color=ink)
+        y += 22

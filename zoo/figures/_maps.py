@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.figures._page import GREY, HEADER, MARGIN, Page, key_width, plain_style
-from zoo.figures._png import Pixels, write_png
-from zoo.figures._shades import signed_shades
+from zoo.figures._page import GREY, HEADER, MARGIN, Key, Page, plain_style
+from zoo.figures._pixels import Pixels, colored, make_tile, resize, signed_shades
 from zoo.figures._text import shorten, text_width
-from zoo.figures._tiles import colored, make_tiles, paste_tile, resize
 
-AT_MOST_MAPS = 64  # of one layer
-AT_MOST_LAYERS = 18  # as many as VGG16 has
-MAPS_OF_EACH = 12  # with several layers
+MAX_MAPS = 64  # of one layer
+MAX_LAYERS = 18  # as many as VGG16 has
+MAPS_PER_LAYER = 12  # with several layers
 _GAP = 6
 _TOP = HEADER + 24
 _SIZE = 8  # points
@@ -30,8 +28,6 @@ _MAPS_KEY = [
 ]
 _WEIGHTS_KEY = [("blue: positive; orange: negative; white: 0; each filter has its own scale", GREY)]
 _COLORS_KEY = [("red, green and blue weights as a colour; grey: 0; each filter has its own scale", GREY)]
-
-Key = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,7 @@ class LayerMaps:
         return [signed_shades(one) if one.any() else np.full((*one.shape, 3), 0xEC, np.uint8) for one in maps]
 
 
+@plain_style()
 def feature_maps(
     image: npt.NDArray[Any],
     maps: LayerMaps,
@@ -72,7 +69,7 @@ def feature_maps(
         image: `uint8`, shape `(height, width, channels)`.
         subtitle: the end of the line below the title.
     """
-    drawn = maps.maps[:, :, :AT_MOST_MAPS]
+    drawn = maps.maps[:, :, :MAX_MAPS]
     empty = int((~drawn.any(axis=(0, 1))).sum())
     facts = [
         f"{maps.layer} ({maps.kind}): {maps.shape}",
@@ -80,10 +77,11 @@ def feature_maps(
         f"{empty} of them 0 everywhere" if empty else "",
         subtitle,
     ]
-    text = "; ".join(filter(None, facts))
-    return _draw_grid(maps.tiles(AT_MOST_MAPS), path, title=title, subtitle=text, key=_MAPS_KEY, image=image)
+    page = _draw_grid(maps.tiles(MAX_MAPS), title, facts, _MAPS_KEY, make_tile(image, 176))
+    return page.save(path)
 
 
+@plain_style()
 def filters(
     kernel: npt.NDArray[Any],
     path: str | os.PathLike[str],
@@ -101,7 +99,7 @@ def filters(
         layer: the name of the convolution.
     """
     height, width, channels, total = kernel.shape
-    drawn = np.moveaxis(kernel[..., :AT_MOST_MAPS], -1, 0)
+    drawn = np.moveaxis(kernel[..., :MAX_MAPS], -1, 0)
     in_color = channels == 3
     tiles = [_in_color(weights) if in_color else signed_shades(weights[:, :, 0]) for weights in drawn]
     facts = [
@@ -109,8 +107,7 @@ def filters(
         f"the first {len(drawn)} are shown" if len(drawn) < total else "",
         f"the weights of the first of {channels} channels" if channels > 1 and not in_color else "",
     ]
-    key = _COLORS_KEY if in_color else _WEIGHTS_KEY
-    return _draw_grid(tiles, path, title=title, subtitle="; ".join(filter(None, facts)), key=key)
+    return _draw_grid(tiles, title, facts, _COLORS_KEY if in_color else _WEIGHTS_KEY).save(path)
 
 
 def _in_color(weights: npt.NDArray[Any]) -> Pixels:
@@ -120,40 +117,30 @@ def _in_color(weights: npt.NDArray[Any]) -> Pixels:
 
 
 def _draw_grid(
-    tiles: Sequence[Pixels],
-    path: str | os.PathLike[str],
-    *,
-    title: str,
-    subtitle: str,
-    key: Key,
-    image: npt.NDArray[Any] | None = None,
-) -> Path:
+    tiles: Sequence[Pixels], title: str, facts: Sequence[str], key: Key, image: Pixels | None = None
+) -> Page:
     """Draw tiles of one size in rows, with the number of the first of each row; `image` on their left."""
     columns = 8 if len(tiles) > 16 else min(len(tiles), 4)
     height, width = map_size(tiles[0].shape, 96 if len(tiles) > 16 else 144)
     rows = math.ceil(len(tiles) / columns)
     step_x, step_y = width + _GAP, height + _GAP
-    images = [] if image is None else make_tiles([image], 176)
-    left = MARGIN + sum(tile.shape[1] + 24 for tile in images) + 26
-    with plain_style():
-        right = max(left + columns * step_x - _GAP, MARGIN + key_width(key))
-        page = Page(
-            right + MARGIN, _TOP + max(rows * step_y, *(tile.shape[0] for tile in images), 0) + MARGIN
-        )
-        page.header(title, subtitle)
-        page.key(key)
-        for row in range(rows):
-            y = _TOP + row * step_y + height / 2
-            page.text(left - 8, y, str(row * columns), size=_SIZE, color=GREY, ha="right")
-        pixels = page.pixels()
-    for tile in images:
-        paste_tile(pixels, tile, _TOP, MARGIN)
+    image_height, image_width = (0, 0) if image is None else (image.shape[0], image.shape[1] + 24)
+    left = MARGIN + image_width + 26
+    page_height = _TOP + max(rows * step_y, image_height) + MARGIN
+    subtitle = "; ".join(fact for fact in facts if fact)
+    page = Page(left + columns * step_x - _GAP + MARGIN, page_height, title, subtitle, key)
+    if image is not None:
+        page.tile(image, _TOP, MARGIN)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
-        paste_tile(pixels, resize(tile, height, width), _TOP + row * step_y, left + column * step_x)
-    return write_png(pixels, path, colors="all")
+        top = _TOP + row * step_y
+        page.tile(resize(tile, height, width), top, left + column * step_x)
+        if column == 0:
+            page.text(left - 8, top + height / 2, str(number), size=_SIZE, color=GREY, ha="right")
+    return page
 
 
+@plain_style()
 def layer_maps(
     image: npt.NDArray[Any],
     layers: Sequence[LayerMaps],
@@ -170,48 +157,44 @@ def layer_maps(
         image: `uint8`, shape `(height, width, channels)`.
         layers: at least one, in the order of the network.
         subtitle: the end of the line below the title.
-
-    Raises:
-        ValueError: there are no layers.
     """
-    if not layers:
-        raise ValueError("No layers to draw the maps of: expected at least one.")
-    positions = np.linspace(0, len(layers) - 1, min(len(layers), AT_MOST_LAYERS)).round().astype(int)
+    positions = np.linspace(0, len(layers) - 1, min(len(layers), MAX_LAYERS)).round().astype(int)
     selection = [layers[position] for position in positions]
     # All maps have one size, so that the pixels of a map are twice as large after pooling.
     height, width = map_size(image.shape, 96 if len(selection) <= 8 else 68)
     step_x, step_y = width + _GAP, max(height + _GAP, 34)
-    columns = max(min(MAPS_OF_EACH, layer.maps.shape[2]) for layer in selection)
-    with plain_style():
-        label = max(_label_width(layer) for layer in selection)
-        left = MARGIN + label + 12
-        right = max(left + columns * step_x - _GAP, MARGIN + key_width(_MAPS_KEY))
-        page = Page(right + MARGIN, _TOP + (len(selection) + 1) * step_y + MARGIN)
-        page.header(title, _layers_subtitle(len(selection), len(layers), subtitle))
-        page.key(_MAPS_KEY)
-        page.text(MARGIN, _TOP + height / 2, "the image", size=_SIZE)
-        for row, layer in enumerate(selection, start=1):
-            middle = _TOP + row * step_y + height / 2
-            name = shorten(layer.layer, label, _SIZE, "bold")
-            page.text(MARGIN, middle - 7, name, size=_SIZE, weight="bold")
-            page.text(MARGIN, middle + 7, f"{layer.kind} {layer.shape}", size=7, color=GREY)
-        pixels = page.pixels()
-    for row, tiles in enumerate([[colored(image)], *(layer.tiles(MAPS_OF_EACH) for layer in selection)]):
-        for column, tile in enumerate(tiles):
-            paste_tile(pixels, resize(tile, height, width), _TOP + row * step_y, left + column * step_x)
-    return write_png(pixels, path, colors="all")
+    columns = max(min(MAPS_PER_LAYER, layer.maps.shape[2]) for layer in selection)
+    label_width = max(_label_width(layer) for layer in selection)
+    left = MARGIN + label_width + 12
+    text = (
+        f"{len(selection)} of {len(layers)} layers"
+        if len(selection) < len(layers)
+        else f"{len(layers)} layers"
+    )
+    facts = [f"{text}, up to {MAPS_PER_LAYER} maps of each", subtitle]
+    page = Page(
+        left + columns * step_x - _GAP + MARGIN,
+        _TOP + (len(selection) + 1) * step_y + MARGIN,
+        title,
+        "; ".join(fact for fact in facts if fact),
+        _MAPS_KEY,
+    )
+    page.text(MARGIN, _TOP + height / 2, "the image", size=_SIZE)
+    page.tile(resize(colored(image), height, width), _TOP, left)
+    for row, layer in enumerate(selection, start=1):
+        top = _TOP + row * step_y
+        name = shorten(layer.layer, label_width, _SIZE, "bold")
+        page.text(MARGIN, top + height / 2 - 7, name, size=_SIZE, weight="bold")
+        page.text(MARGIN, top + height / 2 + 7, f"{layer.kind} {layer.shape}", size=7, color=GREY)
+        for column, tile in enumerate(layer.tiles(MAPS_PER_LAYER)):
+            page.tile(resize(tile, height, width), top, left + column * step_x)
+    return page.save(path)
 
 
 def _label_width(layer: LayerMaps) -> int:
     """Return the pixels that a layer's name, up to 200 of them, and its shape take."""
     name = min(_LONGEST_NAME, round(text_width(layer.layer, _SIZE, "bold")) + 4)
     return max(name, round(text_width(f"{layer.kind} {layer.shape}", 7)))
-
-
-def _layers_subtitle(count: int, total: int, subtitle: str) -> str:
-    text = f"{count} of {total} layers" if count < total else f"{total} layers"
-    text += f", up to {MAPS_OF_EACH} maps of each"
-    return f"{text}; {subtitle}" if subtitle else text
 
 
 def map_size(shape: tuple[int, ...], box: int) -> tuple[int, int]:

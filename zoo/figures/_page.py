@@ -1,26 +1,38 @@
-"""A page measured in pixels from its top left corner: text and axes, which become pixels.
+"""A page measured in pixels from its top left corner: text and axes, tiles and other pixels.
 
-Every figure is drawn inside `plain_style()`. Images, matrix cells and the numbers in them are pasted into
-the finished pixels: hundreds of text artists or dozens of axes would take too long.
+Every figure is drawn inside `plain_style()`. matplotlib draws the text and the axes. Images, matrix cells and
+the numbers in them are pasted as pixels: hundreds of text artists or dozens of axes would take too long.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from zoo.figures._png import Pixels
+from zoo.errors import ZooError
+from zoo.figures._pixels import Pixels
 from zoo.figures._text import DPI, FONT, Weight, font, readable, shorten, text_width
+from zoo.files import atomic_path
+
+Color = str | tuple[int, int, int]
+Key = Sequence[tuple[str, Color]]  # texts, each in its colour
 
 MARGIN = 20  # pixels of white on every side
 HEADER = 62  # pixels from the top edge to the content below title and subtitle
 INK = "#222222"
 GREY = "#666666"
+BLUE, ORANGE = (8, 81, 156), (200, 55, 0)  # correct and wrong; the colour-blind can distinguish them
 _KEY_GAP = 15  # pixels between two entries of a key
+_MIN_WIDTH = 520  # pixels, for the title
+_FRAME = 0xBB  # grey level; without a frame, a white image on white paper has no edge
+_LOG_ABOVE = 50  # largest by smallest value; beyond, a linear axis crowds the small ones
 
 _STYLE = {
     "font.family": [FONT],
@@ -62,16 +74,33 @@ def plain_style() -> Iterator[None]:
 
 
 class Page:
-    """A white page of `width` × `height` pixels; positions count from its top left corner."""
+    """A white page with a title; positions count from its top left corner, in pixels.
 
-    def __init__(self, width: int, height: int) -> None:
+    Args:
+        width: at least; a narrow page is widened for its title and key.
+        key: written side by side in the line below the subtitle.
+
+    Attributes:
+        pixels: `(height, width, 3)`, white, to paste into; laid over the text and the axes.
+    """
+
+    def __init__(self, width: int, height: int, title: str, subtitle: str, key: Key = ()) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self.width, self.height = width, height
+        key_width = round(sum(text_width(text, 8) + _KEY_GAP for text, _ in key) - _KEY_GAP)
+        self.width, self.height = max(width, key_width + 2 * MARGIN, _MIN_WIDTH), height
+        self.pixels: Pixels = np.full((height, self.width, 3), 255, np.uint8)
         # The canvas rounds inches × dots down; without the 0.01, 5.79 inches become 578 pixels.
-        self._figure = Figure(figsize=((width + 0.01) / DPI, (height + 0.01) / DPI), dpi=DPI)
+        self._figure = Figure(figsize=((self.width + 0.01) / DPI, (height + 0.01) / DPI), dpi=DPI)
         self._canvas = FigureCanvasAgg(self._figure)
+        room = self.width - 2 * MARGIN
+        self.text(MARGIN, 22, shorten(readable(title), room, 12, "bold"), size=12, weight="bold")
+        self.text(MARGIN, 44, shorten(readable(subtitle), room, 9), color=GREY)
+        x: float = MARGIN
+        for text, color in key:
+            self.text(x, HEADER + 4, text, size=8, color=color)
+            x += text_width(text, 8) + _KEY_GAP
 
     def text(
         self,
@@ -81,35 +110,21 @@ class Page:
         *,
         size: float = 9,
         weight: Weight = "normal",
-        color: str = INK,
+        color: Color = INK,
         **layout: Any,
     ) -> None:
         """Write `text`, vertically centred at y; `layout` is matplotlib's `ha`, `va`, `rotation`."""
-        layout = {"va": "center", **layout}
         self._figure.text(
             x / self.width,
             1 - y / self.height,
             text,
             fontproperties=font(text, size, weight),
-            color=color,
+            color=color if isinstance(color, str) else [part / 255 for part in color],
             parse_math=False,  # a dollar sign in a class name starts no formula
-            **layout,
+            **{"va": "center", **layout},
         )
 
-    def header(self, title: str, subtitle: str) -> None:
-        """Write the title and the line below it, shortened to the page's width."""
-        room = self.width - 2 * MARGIN
-        self.text(MARGIN, 22, shorten(readable(title), room, 12, "bold"), size=12, weight="bold")
-        self.text(MARGIN, 44, shorten(readable(subtitle), room, 9), color=GREY)
-
-    def key(self, entries: Sequence[tuple[str, str]], *, size: float = 8) -> None:
-        """Write each text in its colour, one beside the other, in the line below the header."""
-        x: float = MARGIN
-        for text, color in entries:
-            self.text(x, HEADER + 4, text, size=size, color=color)
-            x += text_width(text, size) + _KEY_GAP
-
-    def series_key(self, entries: Sequence[tuple[str, str]]) -> None:
+    def series_key(self, entries: Key) -> None:
         """Name series by their colours at the right end of the subtitle's line, away from the curves."""
         x: float = self.width - MARGIN
         for name, color in reversed(entries):
@@ -123,16 +138,83 @@ class Page:
             (left / self.width, bottom / self.height, width / self.width, height / self.height)
         )
 
-    def pixels(self) -> Pixels:
-        """Return what is drawn so far, `(height, width, 3)`: a copy, to paste into."""
+    def tile(self, tile: Pixels, top: int, left: int) -> None:
+        """Paste a picture with a frame."""
+        bottom, right = top + tile.shape[0], left + tile.shape[1]
+        self.pixels[top - 1 : bottom + 1, left - 1 : right + 1] = _FRAME
+        self.pixels[top:bottom, left:right] = tile
+
+    def draw(self) -> Pixels:
+        """Return the page as it is so far."""
         self._canvas.draw()
-        return np.array(self._canvas.buffer_rgba(), np.uint8)[:, :, :3].copy()
+        drawn: Pixels = np.asarray(self._canvas.buffer_rgba())[:, :, :3]
+        return np.minimum(drawn, self.pixels)
+
+    def save(self, path: str | os.PathLike[str], *, palette: bool = False) -> Path:
+        """Write the page as a PNG, whole or not at all; its folder is created.
+
+        Args:
+            palette: reduce the colours to 256, which makes a page of photographs a third as large.
+
+        Raises:
+            ZooError: the file cannot be written.
+        """
+        from PIL import Image
+
+        image: Any = Image.fromarray(self.draw())
+        if palette:
+            image = image.quantize(256, method=Image.Quantize.FASTOCTREE)
+            # The method is fast but rounds colours: make the paper white again.
+            colors, white = image.getpalette(), 3 * image.getpixel((0, 0))
+            image.putpalette([*colors[:white], 255, 255, 255, *colors[white + 3 :]])
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as temporary:
+                image.save(temporary, "PNG")
+        except OSError as error:
+            raise ZooError(
+                f"Cannot write the figure {path}: {error.strerror or error}. "
+                "Check the permissions of its folder and the free space on the disk."
+            ) from error
+        return path
 
 
-def key_width(entries: Sequence[tuple[str, str]], size: float = 8) -> int:
-    """Return the width in pixels of a key."""
-    return round(sum(text_width(text, size) + _KEY_GAP for text, _ in entries) - _KEY_GAP)
+def set_scale(
+    axes: Any, axis: Literal["x", "y"], values: npt.NDArray[Any], *, largest: float | None = None
+) -> None:
+    """Set limits and ticks of an axis for `values`, logarithmic if positive values span magnitudes.
+
+    Args:
+        values: at least one; all are finite.
+        largest: the largest possible value, such as 1 for an accuracy.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
+
+    low, high = float(values.min()), float(values.max())
+    target = axes.xaxis if axis == "x" else axes.yaxis
+    formatter: Any = FuncFormatter(lambda value, _: _tick_text(value))
+    if largest is None and low > 0 and high > _LOG_ABOVE * low:
+        axes.set(**{f"{axis}scale": "log", f"{axis}lim": (low / 1.5, high * 1.5)})
+        target.set_major_locator(LogLocator(numticks=6))
+        target.set_minor_locator(NullLocator())
+    else:
+        # Without a smallest range, noise in the fourth digit would fill the axis.
+        smallest = 0.01 if largest is not None else 0.005 * max(abs(low), abs(high), 1e-6)
+        missing = max(0.0, smallest - (high - low))
+        pad = 0.05 * (high - low + missing)
+        low, high = low - missing / 2 - pad, high + missing / 2 + pad
+        if largest is not None:
+            high = min(high, largest + pad / 2)
+        axes.set(**{f"{axis}lim": (low, high)})
+        target.set_major_locator(MaxNLocator(8 if axis == "y" else 6, steps=[1, 2, 5, 10]))
+        if 1e-3 < max(abs(low), abs(high)) < 1e3:  # the same number of decimals at every tick
+            formatter = ScalarFormatter(useOffset=False)
+            formatter.set_scientific(False)
+    target.set_major_formatter(formatter)
 
 
-def hex_color(rgb: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*rgb)
+def _tick_text(value: float) -> str:
+    if 1e6 <= abs(value) < 1e12:
+        return f"{value / 1e6:,.4g} M"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"

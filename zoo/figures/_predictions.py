@@ -1,4 +1,4 @@
-"""Predictions: images beside the probabilities of their classes."""
+"""Images of the validation split with their predictions: the worst mistakes, and bars of probabilities."""
 
 from __future__ import annotations
 
@@ -12,22 +12,121 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.figures._page import GREY, HEADER, MARGIN, Page, hex_color, key_width, plain_style
-from zoo.figures._png import Mask, Pixels, paste_ink, write_png
+from zoo.figures._page import BLUE, GREY, HEADER, MARGIN, ORANGE, Color, Page, plain_style
+from zoo.figures._pixels import Mask, Pixels, is_colored, make_tile, paste_ink, tile_size
 from zoo.figures._text import short_names, text_mask, text_width
-from zoo.figures._tiles import check_lengths, is_colored, make_tiles, paste_tile, tile_size
 
-GROUP_SIZE = 6  # images in each of the two groups
+MAX_MISTAKES = 25
+GROUP_SIZE = 6  # images in each of the two groups of predictions
+_SIZE = 8  # points
+_CAPTION_WIDTH, _CAPTION_LINE, _CAPTION_GAP = 130, 14, 14  # pixels
 _ALL_CLASSES = 10  # with more classes, only the most probable have a bar
 _MOST_PROBABLE = 6
 _COLUMNS = 3
 _BOX = 112  # pixels of an image in each direction
 _LONGEST_NAME, _NAME_AND_BAR, _PERCENT = 116, 196, 34  # widths in pixels
 _LINE = 13  # pixels from one bar to the next
-_SIZE = 8  # points
-_TRUE, _WRONG, _OTHER = (8, 81, 156), (200, 55, 0), (150, 150, 150)
 
 Indices = npt.NDArray[np.int64]
+
+
+def pick_mistakes(labels: Any, probabilities: Any, at_most: int = MAX_MISTAKES) -> Indices:
+    """Return one wrongly classified image of each class: the one with the most confident prediction.
+
+    Args:
+        labels: integers, shape `(n,)`.
+        probabilities: shape `(n, classes)`; the prediction is the class with the highest.
+        at_most: if more classes have mistakes, the most confident of these are kept.
+
+    Returns:
+        Indices into `labels`, ordered by actual class. Of equally confident images, the first.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    confidence = probabilities[wrong, predicted[wrong]]
+    order = wrong[np.argsort(-confidence, kind="stable")]
+    _, first = np.unique(labels[order], return_index=True)
+    kept = order[np.sort(first)[:at_most]]  # the most confident classes first
+    return kept[np.argsort(labels[kept])]
+
+
+@plain_style()
+def mistakes(
+    images: Any,
+    labels: Any,
+    probabilities: Any,
+    class_names: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+) -> Path:
+    """Draw one wrongly classified image of each class, the one with the most confident prediction.
+
+    The caption of each is `actual → predicted (p %)`. Classes without mistakes are left out, and at most
+    `MAX_MISTAKES` images are drawn. Without any mistake, the figure states that.
+
+    Args:
+        images: `uint8`, shape `(n, height, width, channels)`, grey or colour; an array or a memory
+            map, of which only the images drawn are read.
+        labels: integers, shape `(n,)`.
+        probabilities: shape `(n, len(class_names))`.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    indices = pick_mistakes(labels, probabilities)
+    if not len(indices):
+        page = Page(0, 150, title, f"{len(labels):,} images")
+        page.text(
+            page.width / 2, 104, "No mistakes: every image is classified correctly.", size=11, ha="center"
+        )
+        return page.save(path)
+    predicted = probabilities.argmax(axis=1)
+    tiles = [
+        make_tile(images[i], 224 if len(indices) <= 3 else 112 if len(indices) <= 12 else 96) for i in indices
+    ]
+    height, width, _ = tiles[0].shape
+    width = max(width, _CAPTION_WIDTH)
+    names = short_names(class_names, width - text_width(" (100 %)", _SIZE), _SIZE)
+    captions = [
+        _caption(names[labels[i]], names[predicted[i]], probabilities[i].max(), width) for i in indices
+    ]
+    columns = min(len(indices), 5)
+    step_x, step_y = width + _CAPTION_GAP, height + max(map(len, captions)) * _CAPTION_LINE + 18
+    page = Page(
+        columns * step_x - _CAPTION_GAP + 2 * MARGIN,
+        HEADER + 30 + math.ceil(len(indices) / columns) * step_y,
+        title,
+        _mistakes_subtitle(labels, predicted, len(indices)),
+        [("actual → predicted (its probability)", GREY)],
+    )
+    for number, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+        row, column = divmod(number, columns)
+        top, left = HEADER + 24 + row * step_y, MARGIN + column * step_x
+        page.tile(tile, top, left)
+        _write_caption(page, left, top + height + 10, caption)
+    return page.save(path, palette=is_colored(images[indices[0]]))
+
+
+def _mistakes_subtitle(labels: npt.NDArray[Any], predicted: Indices, num_drawn: int) -> str:
+    wrong = labels != predicted
+    num_classes = len(np.unique(labels[wrong]))
+    scope = f"{num_drawn} of {num_classes} classes" if num_drawn < num_classes else "each class"
+    return f"{int(wrong.sum()):,} of {len(labels):,} images wrong; the most confident mistake of {scope}"
+
+
+def _caption(actual: str, predicted: str, probability: float, room: float) -> list[list[str]]:
+    """Return the words of `actual → predicted (p %)`, in two lines if it is wider than `room` pixels."""
+    words = [actual, "→", predicted, f"({100 * probability:.0f} %)"]
+    return [words] if text_width(" ".join(words), _SIZE) <= room else [words[:2], words[2:]]
+
+
+def _write_caption(page: Page, left: float, top: float, caption: list[list[str]]) -> None:
+    """Write word by word: in a single text, Arabic and Hebrew names would swap positions."""
+    for row, words in enumerate(caption):
+        x = left
+        for word in words:
+            page.text(x, top + row * _CAPTION_LINE, word, size=_SIZE)
+            x += text_width(f"{word} ", _SIZE)
 
 
 def pick_predictions(probabilities: Any, group_size: int = GROUP_SIZE) -> tuple[Indices, Indices]:
@@ -48,6 +147,7 @@ def pick_predictions(probabilities: Any, group_size: int = GROUP_SIZE) -> tuple[
     return even, others[order][:group_size]
 
 
+@plain_style()
 def predictions(
     images: Any,
     labels: Any,
@@ -56,109 +156,76 @@ def predictions(
     path: str | os.PathLike[str],
     *,
     title: str,
-    picked: Sequence[int] | None = None,
+    indices: Sequence[int] = (),
 ) -> Path:
     """Draw images beside a bar for the probability of each class, the true class in blue.
 
     Up to ten classes have a bar each, in their order; of more, the six most probable and the true class.
 
     Args:
-        images: `uint8`, shape `(n, height, width, channels)`; only those drawn are read.
+        images: `uint8`, shape `(n, height, width, channels)`, at least one; only those drawn are read.
         labels: integers, shape `(n,)`.
         probabilities: shape `(n, len(class_names))`.
-        picked: indices of the images to show, instead of those from `pick_predictions`.
-
-    Raises:
-        ValueError: images, labels and probabilities are not equally many, or there are none.
+        indices: of the images to show; by default those from `pick_predictions`.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    check_lengths(images, labels, probabilities)
-    if not len(images):
-        raise ValueError("No images to draw: expected at least one.")
-    if picked is None:
-        even, uncertain = pick_predictions(probabilities)
-        groups = {"evenly spaced": even, "least certain": uncertain}
-    else:
-        groups = {"": np.asarray(picked, np.int64)}
-    groups = {name: indices for name, indices in groups.items() if len(indices)}
+    even, uncertain = pick_predictions(probabilities)
+    groups = {"": np.array(indices)} if indices else {"evenly spaced": even, "least certain": uncertain}
+    groups = {heading: group for heading, group in groups.items() if len(group)}
+    names = short_names(class_names, _LONGEST_NAME, _SIZE)
+    name_width = round(max(text_width(name, _SIZE) for name in names))
     first = np.asarray(images[0])
-    with plain_style():
-        sheet = _Sheet(class_names, [len(indices) for indices in groups.values()], first.shape)
-        sheet.write_texts(title, _subtitle(labels, probabilities), list(groups))
-        pixels = sheet.page.pixels()
-        for number, indices in enumerate(groups.values()):
-            tiles = make_tiles([np.asarray(images[i]) for i in indices], _BOX)
-            for position, (tile, i) in enumerate(zip(tiles, indices, strict=True)):
-                corner = sheet.corner(number, position)
-                sheet.draw_image(pixels, corner, tile, int(i))
-                sheet.draw_bars(pixels, corner, int(labels[i]), probabilities[i])
-    return write_png(pixels, path, colors="many" if is_colored(first) else "few")
-
-
-def _subtitle(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> str:
+    height, width = tile_size(first.shape, _BOX)
+    num_bars = len(names) if len(names) <= _ALL_CLASSES else _MOST_PROBABLE + 1
+    columns = min(_COLUMNS, max(map(len, groups.values())))
+    step_x = width + 14 + _NAME_AND_BAR + 8 + 4 + _PERCENT + 18
+    step_y = max(height + _LINE + 4, num_bars * _LINE) + 20
+    heights = [math.ceil(len(group) / columns) * step_y + 34 for group in groups.values()]
     correct = int((probabilities.argmax(axis=1) == labels).sum())
-    return f"{correct:,} of {len(labels):,} images correct; below each image, its number"
+    page = Page(
+        columns * step_x - 18 + 2 * MARGIN,
+        HEADER + 44 + sum(heights) - 34 + MARGIN - 6,
+        title,
+        f"{correct:,} of {len(labels):,} images correct; below each image, its number",
+        _predictions_key(len(names)),
+    )
+    top = HEADER + 44
+    for (heading, group), group_height in zip(groups.items(), heights, strict=True):
+        page.text(MARGIN, top - 13, heading, weight="bold")
+        for position, i in enumerate(group):
+            row, column = divmod(position, columns)
+            y, x = top + row * step_y, MARGIN + column * step_x
+            page.tile(make_tile(images[i], _BOX), y, x)
+            page.text(x, y + height + 9, str(i), size=_SIZE, color=GREY)
+            left = x + width + 14
+            _draw_bars(page.pixels, y, left, names, name_width, int(labels[i]), probabilities[i])
+        top += group_height
+    return page.save(path, palette=is_colored(first))
 
 
-class _Sheet:
-    """The layout: groups of cells, each an image with bars on its right.
-
-    Args:
-        sizes: the number of images in each group.
-        shape: of an image.
-    """
-
-    def __init__(self, class_names: Sequence[str], sizes: Sequence[int], shape: tuple[int, ...]) -> None:
-        self._names = short_names(class_names, _LONGEST_NAME, _SIZE)
-        self._name_width = round(max(text_width(name, _SIZE) for name in self._names))
-        self._bar_width = _NAME_AND_BAR - self._name_width
-        height, self._tile_width = tile_size(shape, _BOX)
-        bars = len(class_names) if len(class_names) <= _ALL_CLASSES else _MOST_PROBABLE + 1
-        self._step_x = self._tile_width + 14 + _NAME_AND_BAR + 8 + 4 + _PERCENT + 18
-        self._step_y = max(height + _LINE + 4, bars * _LINE) + 20
-        self._columns = min(_COLUMNS, max(sizes))
-        self._tops = [HEADER + 44]
-        for size in sizes:
-            self._tops.append(self._tops[-1] + math.ceil(size / self._columns) * self._step_y + 34)
-        self._key = _key(len(class_names))
-        width = max(self._columns * self._step_x - 18, 480, key_width(self._key)) + 2 * MARGIN
-        self.page = Page(width, self._tops.pop() - 34 + MARGIN - 6)
-
-    def write_texts(self, title: str, subtitle: str, headings: Sequence[str]) -> None:
-        self.page.header(title, subtitle)
-        self.page.key(self._key)
-        for heading, top in zip(headings, self._tops, strict=True):
-            self.page.text(MARGIN, top - 13, heading, weight="bold")
-
-    def corner(self, group: int, position: int) -> tuple[int, int]:
-        """Return the row and column of the page where a cell begins."""
-        row, column = divmod(position, self._columns)
-        return self._tops[group] + row * self._step_y, MARGIN + column * self._step_x
-
-    def draw_image(self, pixels: Pixels, corner: tuple[int, int], tile: Pixels, number: int) -> None:
-        top, left = corner
-        paste_tile(pixels, tile, top, left)
-        mask = text_mask(f"{number}", _SIZE)
-        paste_ink(pixels, mask, top + tile.shape[0] + 9 - mask.shape[0] // 2, left, 0x66)
-
-    def draw_bars(
-        self, pixels: Pixels, corner: tuple[int, int], label: int, probabilities: npt.NDArray[Any]
-    ) -> None:
-        top, left = corner[0], corner[1] + self._tile_width + 14
-        start = left + self._name_width + 8
-        predicted = int(probabilities.argmax())
-        for row, number in enumerate(_classes_with_bar(probabilities, label)):
-            color = _TRUE if number == label else _WRONG if number == predicted else _OTHER
-            ink = 0x22 if color is _OTHER else color
-            middle = top + row * _LINE + _LINE // 2
-            name = _mask(self._names[number])
-            paste_ink(pixels, name, middle - name.shape[0] // 2, start - 8 - name.shape[1], ink)
-            length = round(self._bar_width * float(probabilities[number]))
-            pixels[middle - 4 : middle + 4, start - 1] = 0xBB
-            pixels[middle - 4 : middle + 4, start : start + length] = color
-            if probabilities[number] >= 0.005:
-                percent = _mask(f"{100 * probabilities[number]:.0f} %")
-                paste_ink(pixels, percent, middle - percent.shape[0] // 2, start + length + 4, ink)
+def _draw_bars(
+    pixels: Pixels,
+    top: int,
+    left: int,
+    names: Sequence[str],
+    name_width: int,
+    label: int,
+    probabilities: npt.NDArray[Any],
+) -> None:
+    start = left + name_width + 8
+    predicted = int(probabilities.argmax())
+    for row, number in enumerate(_classes_with_bar(probabilities, label)):
+        color = BLUE if number == label else ORANGE if number == predicted else (150, 150, 150)
+        ink = color if number in (label, predicted) else 0x22
+        middle = top + row * _LINE + _LINE // 2
+        name = _mask(names[number])
+        paste_ink(pixels, name, middle - name.shape[0] // 2, start - 8 - name.shape[1], ink)
+        length = round((_NAME_AND_BAR - name_width) * float(probabilities[number]))
+        pixels[middle - 4 : middle + 4, start - 1] = 0xBB
+        pixels[middle - 4 : middle + 4, start : start + length] = color
+        if probabilities[number] >= 0.005:
+            percent = _mask(f"{100 * probabilities[number]:.0f} %")
+            paste_ink(pixels, percent, middle - percent.shape[0] // 2, start + length + 4, ink)
 
 
 def _classes_with_bar(probabilities: npt.NDArray[Any], label: int) -> list[int]:
@@ -168,11 +235,12 @@ def _classes_with_bar(probabilities: npt.NDArray[Any], label: int) -> list[int]:
     return best if label in best else [*best, label]
 
 
-def _key(classes: int) -> list[tuple[str, str]]:
-    """Return the texts of the key with their colours."""
-    key = [("● true class", hex_color(_TRUE)), ("● wrong prediction", hex_color(_WRONG))]
-    if classes > _ALL_CLASSES:
-        key.append((f"the {_MOST_PROBABLE} most probable of {classes:,} classes and the true class", GREY))
+def _predictions_key(num_classes: int) -> list[tuple[str, Color]]:
+    key: list[tuple[str, Color]] = [("● true class", BLUE), ("● wrong prediction", ORANGE)]
+    if num_classes > _ALL_CLASSES:
+        key.append(
+            (f"the {_MOST_PROBABLE} most probable of {num_classes:,} classes and the true class", GREY)
+        )
     return key
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zoo.figures._png import Mask
+from zoo.figures._pixels import Mask
 
 Weight = Literal["normal", "bold"]
 
@@ -103,24 +103,21 @@ def shorten(text: str, width: float, size: float, weight: Weight = "normal") -> 
 
 
 def short_names(class_names: Sequence[Any], width: float, size: float) -> list[str]:
-    """Return a readable name of at most `width` pixels for every class, all of them different."""
-    return [shorten(name, width, size) for name in number_ambiguous(readable_names(class_names), width, size)]
+    """Return a readable name of at most `width` pixels for every class, all of them different.
 
-
-def readable_names(class_names: Sequence[Any]) -> list[str]:
-    """Return the class names on one line each; `class 3` if a name is empty or no font has its letters."""
+    A name that is empty or that no font can draw becomes `class 3`. If shortening makes several names equal,
+    their numbers are put in front: `3: name`.
+    """
     names = [_one_line(name) for name in class_names]
-    return [
-        name if name and _drawable().issuperset(map(ord, name)) else f"class {number}"
-        for number, name in enumerate(names)
-    ]
-
-
-def number_ambiguous(names: Sequence[str], width: float, size: float) -> list[str]:
-    """Return the class names, with their number in front (`3: name`) if shortening makes several equal."""
+    for number, name in enumerate(names):
+        if not (name and _drawable().issuperset(map(ord, name))):
+            names[number] = f"class {number}"
     short = [shorten(name, width, size) for name in names]
     counts = Counter(short)
-    return [f"{number}: {name}" if counts[short[number]] > 1 else name for number, name in enumerate(names)]
+    return [
+        shorten(f"{number}: {name}", width, size) if counts[short[number]] > 1 else short[number]
+        for number, name in enumerate(names)
+    ]
 
 
 def readable(text: str) -> str:

@@ -9,9 +9,7 @@ from typing import Any
 
 from zoo.figures._confusion import confusion_matrix
 from zoo.figures._curves import learning_curves
-from zoo.figures._fold_curves import fold_curves
-from zoo.figures._mistakes import mistakes
-from zoo.figures._predictions import predictions
+from zoo.figures._predictions import mistakes, predictions
 from zoo.record import TrialDirectory, epochs_of, read_predictions
 
 
@@ -33,7 +31,7 @@ def draw_trial(
 
     Raises:
         DataError: `predictions.npz` cannot be read.
-        ValueError: the predictions do not fit `images` or `class_names`.
+        ValueError: there are not as many predictions as images.
     """
     directory = TrialDirectory(Path(folder))
     figures_dir = directory.figures_dir
@@ -41,6 +39,8 @@ def draw_trial(
     paths = [] if curves is None else [curves]
     if directory.predictions_path.exists():
         labels, probabilities = read_predictions(directory.predictions_path)
+        if len(images) != len(labels):
+            raise ValueError(f"Expected as many images as predictions, got {len(images)} and {len(labels)}.")
         path = figures_dir / "confusion_matrix.png"
         paths.append(confusion_matrix(labels, probabilities.argmax(axis=1), class_names, path, title=title))
         path = figures_dir / "mistakes.png"
@@ -56,9 +56,11 @@ def draw_curves(folder: str | os.PathLike[str], path: str | os.PathLike[str], *,
     epochs, finished = epochs_of(directory.events()), directory.finished()
     if not epochs:
         return None
-    summary = finished.summary if finished else {}
-    best_epoch = int(summary["best_epoch"]) if "best_epoch" in summary else None
-    if epochs[0].fold is None:
-        return learning_curves(epochs, path, best_epoch=best_epoch, title=title)
-    best = (int(summary["best_fold"]), best_epoch) if "best_fold" in summary and best_epoch else None
-    return fold_curves(epochs, path, best=best, title=title)
+    best = {
+        name: int(value)
+        for name, value in (finished.summary if finished else {}).items()
+        if name in ("best_epoch", "best_fold")
+    }
+    return learning_curves(
+        epochs, path, best_epoch=best.get("best_epoch"), best_fold=best.get("best_fold"), title=title
+    )

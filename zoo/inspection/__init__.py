@@ -1,11 +1,12 @@
-"""Pictures on demand: of a dataset, an augmentation policy, a trial, and the network it trained.
+"""Pictures on request: of a dataset, an augmentation policy, a trial, and the network it trained.
 
-Each function writes one PNG and returns it as a `Picture`, which a notebook shows. The command line
-has the same as `zoo inspect`. What needs Keras runs in a process of its own.
+Each function writes one PNG file and returns it as a `Picture`, which a notebook displays; `layers` returns a
+table. The command `zoo inspect` has the same pictures. Functions that need Keras run it in a worker process.
+Each raises ZooError if a name is unknown, a value is invalid, or the file cannot be written.
 
     _datasets.py   samples, kernels, augmentation
     _trials.py     curves, confusion, mistakes, predictions, features, filters, layers
-    _network.py    inside the process: what a model says of itself
+    _network.py    the functions that run in the worker process, on a model
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from zoo.inspection._picture import Picture
 from zoo.inspection._trials import confusion, curves, features, filters, layers, mistakes, predictions
 
 __all__ = [
-    "samples",
+    "Layer",
+    "LayerTable",
+    "Picture",
     "augmentation",
-    "kernels",
-    "curves",
     "confusion",
-    "mistakes",
-    "predictions",
+    "curves",
     "features",
     "filters",
+    "kernels",
     "layers",
-    "Picture",
-    "LayerTable",
-    "Layer",
+    "mistakes",
+    "predictions",
+    "samples",
 ]

@@ -1,11 +1,9 @@
-"""Pictures of a dataset: its classes, an augmentation policy at work on it, the classic kernels."""
+"""Pictures of a dataset: samples of its classes, an augmentation policy, the classic kernels."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ import numpy as np
 from zoo import figures
 from zoo.data import Dataset
 from zoo.data.store import open_dataset
-from zoo.errors import SpaceError, StudyError, ZooError, did_you_mean
-from zoo.inspection._network import augmented
-from zoo.inspection._picture import Picture, checked_output, image_of, written
+from zoo.errors import SpaceError, StudyError, ZooError
+from zoo.inspection._network import augment
+from zoo.inspection._picture import Picture, StrPath, image_at, output_path
 from zoo.models.recorded import prepare
 from zoo.record import StudyDirectory
 from zoo.registry import Component, Registry
@@ -25,10 +23,8 @@ from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
 
-Output = str | os.PathLike[str] | None
-
-_VALIDATION = {"fraction": 0.1, "seed": 0}  # where no study says how it is cut; nothing here looks at it
-_WHERE = "the training split"
+# How the training split of a dataset without a study is cut; no picture depends on it.
+_VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
 
 
 def samples(
@@ -36,35 +32,21 @@ def samples(
     *,
     study: str | None = None,
     overrides: Sequence[str] = (),
-    output: Output = None,
+    output: StrPath = None,
     display: Display | None = None,
 ) -> Picture:
-    """A few images of every class of a dataset's training split, and how many there are of each.
+    """Draw a few images of every class of a dataset's training split, with the number of images of each.
 
     Args:
-        dataset: a registered one; or
-        study: a study whose dataset is meant, with the parameters it has there.
+        dataset: the name of a dataset.
+        study: a study instead, for its dataset with its parameters.
         overrides: parameters of the dataset, `["count=500"]`; of a study, as `--set` takes them.
-        output: the PNG to write; `samples-DATASET.png` in the working folder by default.
-        display: told of the progress; plain lines on stderr by default.
-
-    Raises:
-        ZooError: something a person can put right.
+        output: the PNG file to write; `samples-DATASET.png` in the working folder by default.
+        display: shows the progress; plain lines on stderr by default.
     """
-    source = _source(dataset, study, overrides)
-    path = checked_output(output, Path(f"samples-{source.name}.png"))
-    data = source.open(display or PlainDisplay())
-    return written(
-        lambda path: figures.samples(
-            data.train.images,
-            data.train.labels,
-            data.class_names,
-            path,
-            title=source.name,
-            note=_WHERE,
-        ),
-        path,
-    )
+    config, path, data = _open(dataset, study, overrides, output, "samples-{}.png", display)
+    images, labels, note = data.train.images, data.train.labels, "the training split"
+    return Picture(figures.samples(images, labels, data.class_names, path, title=config.name, note=note))
 
 
 def kernels(
@@ -73,25 +55,22 @@ def kernels(
     study: str | None = None,
     image: int = 0,
     overrides: Sequence[str] = (),
-    output: Output = None,
+    output: StrPath = None,
     display: Display | None = None,
 ) -> Picture:
-    """What smoothing and edge-finding kernels make of one image of a dataset's training split.
+    """Draw one image of a dataset's training split, smoothed and with its edges detected by classic kernels.
 
     Args:
-        image: its number, the first is 0.
+        image: its number, from 0.
         dataset, study, overrides, output, display: as for `samples`.
-
-    Raises:
-        ZooError: something a person can put right.
     """
-    source = _source(dataset, study, overrides)
-    path = checked_output(output, Path(f"kernels-{source.name}-{image}.png"))
-    data = source.open(display or PlainDisplay())
-    pixels = image_of(data.train.images, image, _WHERE)
-    name = data.class_names[int(data.train.labels[image])]
-    title, told = f"{source.name}, image {image}", f"of class {name}; four kernels of 3×3 on its grey levels"
-    return written(lambda path: figures.kernels(pixels, path, title=title, subtitle=told), path)
+    config, path, data = _open(dataset, study, overrides, output, f"kernels-{{}}-{image}.png", display)
+    pixels = image_at(data.train.images, image, "training")
+    title = f"{config.name}, image {image}"
+    subtitle = (
+        f"of class {data.class_names[int(data.train.labels[image])]}; four kernels of 3×3 on its grey levels"
+    )
+    return Picture(figures.kernels(pixels, path, title=title, subtitle=subtitle))
 
 
 def augmentation(
@@ -102,122 +81,100 @@ def augmentation(
     image: int = 0,
     seed: int = 0,
     overrides: Sequence[str] = (),
-    output: Output = None,
+    output: StrPath = None,
     display: Display | None = None,
 ) -> Picture:
-    """What an augmentation policy does: many versions of one image, and one version of several.
+    """Draw many versions of one image that an augmentation policy makes, and one version of several images.
 
     Args:
-        policy: a registered one.
-        dataset: the images' dataset; or
-        study: a study, for its dataset, and for its parameters of the policy if it names that.
-        image: number of the first image in the training split, the first is 0.
-        seed: for the same versions again.
+        policy: the name of a policy.
+        dataset: the name of a dataset, for its images.
+        study: a study instead, for its dataset, and for its parameters of the policy if it has that.
+        image: number of the first image in the training split, from 0.
+        seed: the same seed gives the same versions.
         overrides: parameters of the policy, `["rotation=20"]`, and of the dataset,
             `["dataset.count=500"]`.
-        output: the PNG to write; `augmentation-POLICY-DATASET.png` in the working folder by default.
+        output: the PNG file to write; `augmentation-POLICY-DATASET.png` in the working folder by default.
         display: as for `samples`.
-
-    Raises:
-        ZooError: something a person can put right.
     """
     display = display or PlainDisplay()
-    of_dataset = [one for one in overrides if one.startswith("dataset.")]
-    of_policy = [one for one in overrides if one not in of_dataset]
-    source = _source(dataset, study, of_dataset)
+    of_dataset = [override for override in overrides if override.startswith("dataset.")]
+    of_policy = [override for override in overrides if override not in of_dataset]
     entry = Registry.load().get("augmentation", policy)
-    chosen = _chosen(entry, of_policy, _defaults_in(study, entry))
-    path = checked_output(output, Path(f"augmentation-{policy}-{source.name}.png"))
+    spaces = load_study(study, Registry.load()).augmentation.spaces if study is not None else {}
+    defaults = spaces[policy].defaults() if policy in spaces else {}
+    config = _configure(entry, of_policy, defaults)
     start_loading_keras()
-    data = source.open(display)
-    original = image_of(data.train.images, image, _WHERE)
-    numbers = _spread(image, len(data.train.images), figures.AUGMENTED_IMAGES)
+    source, path, data = _open(dataset, study, of_dataset, output, f"augmentation-{policy}-{{}}.png", display)
+    original = image_at(data.train.images, image, "training")
+    numbers = _evenly_spaced(image, len(data.train.images), figures.NUM_IMAGES)
     originals = np.stack([np.asarray(data.train.images[number]) for number in numbers])
-    copies = np.repeat(original[None], figures.AUGMENTED_VERSIONS, axis=0)
+    copies = np.repeat(original[None], figures.NUM_VERSIONS, axis=0)
     display.phase("augmenting …")
     try:
-        log = source.cache / "inspect.log"
-        versions, others = call_in_worker(augmented, chosen, [copies, originals], seed, log_path=log)
+        log_path = StudyDirectory(Path.cwd(), "").cache_dir / "inspect.log"
+        versions, others = call_in_worker(augment, config, [copies, originals], seed, log_path=log_path)
     except ZooError as error:
         raise ZooError(f"The augmentation '{policy}' of {entry.origin}: {error}") from None
-    told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in chosen.parameters.items())
-    return written(
-        lambda path: figures.augmentation(
-            original,
-            versions,
-            originals,
-            others,
-            path,
-            title=f"{policy} on {source.name}, image {image} and others",
-            subtitle=told or "it has no parameters",
-        ),
-        path,
+    parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in config.parameters.items())
+    title = f"{policy} on {source.name}, image {image} and others"
+    subtitle = parameters or "it has no parameters"
+    return Picture(
+        figures.augmentation(original, versions, originals, others, path, title=title, subtitle=subtitle)
     )
 
 
-def _spread(first: int, images: int, count: int) -> list[int]:
-    """Up to `count` numbers of `images`, `first` and others at equal distances: files are often sorted."""
-    count = min(count, images)
-    return [(first + place * images // count) % images for place in range(count)]
+def _evenly_spaced(first: int, num_images: int, count: int) -> list[int]:
+    """Return up to `count` image numbers: `first`, and others all over the dataset, which may be sorted."""
+    count = min(count, num_images)
+    return [(first + position * num_images // count) % num_images for position in range(count)]
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A dataset that was named, not read yet."""
+def _open(
+    dataset: str | None,
+    study: str | None,
+    overrides: Sequence[str],
+    output: StrPath,
+    file_name: str,
+    display: Display | None,
+) -> tuple[PluginConfig, Path, Dataset]:
+    """Prepare and open a dataset, or that of a study.
 
-    dataset: PluginConfig
-    validation: Mapping[str, Any]
-    cache: Path
+    Args:
+        file_name: the default for `output`, with `{}` for the dataset's name.
 
-    @property
-    def name(self) -> str:
-        return self.dataset.name
-
-    def open(self, display: Display) -> Dataset:
-        prepared = prepare(self.dataset, self.validation, self.cache, display)
-        return open_dataset(self.cache, prepared.digest)
-
-
-def _source(dataset: str | None, study: str | None, overrides: Sequence[str]) -> _Source:
-    """The dataset of that name, or that of a study."""
+    Returns:
+        The dataset's name and parameters, the file to write, and the dataset.
+    """
     if (dataset is None) == (study is None):
-        raise StudyError("Whose images? Name either a dataset or, with --study STUDY, the study that has it")
+        raise StudyError(
+            "Expected a dataset, or a study with --study STUDY for its dataset: name one of them."
+        )
     registry = Registry.load()
-    cache = StudyDirectory(Path.cwd(), study or "").cache_dir
-    if study is not None:
+    validation = _VALIDATION
+    if dataset is not None:
+        config = _configure(registry.get("dataset", dataset), overrides)
+    else:
+        assert study is not None
         definition = load_study(study, registry, overrides=overrides)
-        return _Source(definition.dataset, definition.validation, cache)
-    assert dataset is not None
-    return _Source(_chosen(registry.get("dataset", dataset), overrides), _VALIDATION, cache)
+        config, validation = definition.dataset, definition.validation
+    path = output_path(output, Path(file_name.format(config.name)))
+    cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
+    prepared = prepare(config, validation, cache_dir, display or PlainDisplay())
+    return config, path, open_dataset(cache_dir, prepared.digest)
 
 
-def _chosen(
+def _configure(
     entry: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
 ) -> PluginConfig:
-    """`entry` with `values`, and over them what `overrides` set: `count=500`, or `dataset.count=500`."""
-    told = f"{entry.kind} {entry.name}"
+    """Return the parameters of `entry`: `values`, changed by `overrides` such as `count=500`."""
     values = dict(values or {})
     for override in overrides:
         key, equals, text = override.removeprefix(f"{entry.kind}.").partition("=")
         if not equals:
             raise StudyError(f"--set {override}: expected KEY=VALUE, such as rotation=20")
-        key = key.strip()
-        if key not in entry.space:
-            hint = did_you_mean(key, entry.space) if entry.space else "It has none."
-            raise SpaceError(f"--set {override}: the {told} has no parameter '{key}'. {hint}")
-        try:
-            values[key] = entry.space[key].domain.check(parse_value(text))
-        except SpaceError as error:
-            raise SpaceError(f"--set {override}: {error}") from None
+        values[key.strip()] = parse_value(text)
     try:
         return PluginConfig(entry.name, entry.space.check(values))
-    except SpaceError as error:  # one that has to be given, or two that do not go together
-        raise SpaceError(f"--set: the {told}: {error}") from None
-
-
-def _defaults_in(study: str | None, entry: Component) -> Mapping[str, Any]:
-    """What a study pins of a policy, if it names that."""
-    if study is None:
-        return {}
-    space = load_study(study, Registry.load()).augmentation.spaces.get(entry.name)
-    return {} if space is None else space.defaults()
+    except SpaceError as error:
+        raise SpaceError(f"--set: the {entry.kind} '{entry.name}': {error}") from None

@@ -1,9 +1,8 @@
-"""The picture that comes back, where its file goes, and the image it is of."""
+"""The picture that a function returns, the path of its file, and one image of a dataset."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,12 @@ import numpy.typing as npt
 
 from zoo.errors import ZooError
 
+StrPath = str | os.PathLike[str] | None
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture on disk; a notebook shows it."""
+    """A PNG file; a notebook displays it."""
 
     path: Path
 
@@ -24,40 +25,26 @@ class Picture:
         return self.path.read_bytes()
 
 
-def checked_output(output: str | os.PathLike[str] | None, otherwise: Path) -> Path:
-    """The file to write: `output` where somebody named one. Asked for before any work is begun.
+def output_path(output: StrPath, default: Path) -> Path:
+    """Return the file to write: `output`, or `default` if it is None. Call it before any long work.
 
     Raises:
-        ZooError: it is a folder, or not called `….png`.
+        ZooError: it is a folder, or not named `….png`.
     """
-    path = otherwise if output is None else Path(output)
+    path = default if output is None else Path(output)
     if path.is_dir():
-        raise ZooError(f"--output: {path} is a folder; expected a file, such as {path / otherwise.name}")
+        raise ZooError(f"--output: {path} is a folder; expected a file, such as {path / default.name}")
     if path.suffix.lower() != ".png":
-        raise ZooError(f"--output: expected a file that ends in .png, but got {path}")
+        raise ZooError(f"--output: expected a file that ends in .png, got {path}")
     return path
 
 
-def written(draw: Callable[[Path], object], path: Path) -> Picture:
-    """Have `draw` write `path`.
+def image_at(images: Any, number: int, split: str) -> npt.NDArray[Any]:
+    """Return image `number` of a split, from 0, as an array in memory.
 
     Raises:
-        ZooError: the file cannot be written.
-    """
-    try:
-        draw(path)
-    except OSError as error:
-        why = error.strerror or error
-        raise ZooError(f"{path} cannot be written ({why}); --output names another place") from None
-    return Picture(path)
-
-
-def image_of(images: Any, number: int, where: str) -> npt.NDArray[Any]:
-    """Image `number`, the first is 0, as an array in memory.
-
-    Raises:
-        ZooError: there are not so many.
+        ZooError: there is no such image.
     """
     if not 0 <= number < len(images):
-        raise ZooError(f"--image: there is no image {number} in {where}; expected 0 … {len(images) - 1}")
+        raise ZooError(f"--image: no image {number} in the {split} split; expected 0 … {len(images) - 1}")
     return np.asarray(images[number])
