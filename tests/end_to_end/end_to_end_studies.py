@@ -30,8 +30,15 @@ sampler = "random"
 pruner = "none"
 """
 
-# Long enough to be interrupted, short enough to be waited for.
-BUSY = TINY.replace("epochs = 2", "epochs = 20\npatience = 20").replace("trials = 2", "trials = 3")
+_ARCHITECTURE = TINY[TINY.index("[architecture]") : TINY.index("[training]")]
+
+# Its trials wait before an epoch that `GATE_FILE` does not allow, and so cannot end before they are killed.
+GATED = (
+    TINY.replace(_ARCHITECTURE, "")
+    .replace("[validation]", 'architecture = "gated"\n[validation]')
+    .replace("epochs = 2", "epochs = 3")
+    .replace("trials = 2", "trials = 3")
+)
 
 FAULTY = """
 dataset = "digits"
@@ -52,7 +59,11 @@ pruner = "none"
 seed = 0  # the one that is no failure comes third, so that never three fail in a row
 """
 
-FOLDED = TINY.replace("fraction = 0.2", "folds = 3").replace('pruner = "none"', 'pruner = "median"')
+FOLDED = (
+    TINY.replace(_ARCHITECTURE, "")
+    .replace("[validation]\nfraction = 0.2", 'architecture = "gated"\n[validation]\nfolds = 3')
+    .replace('pruner = "none"', 'pruner = "median"')
+)
 
 SEVERAL = """
 dataset = "digits"

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from zoo.events import EpochEnd, Event, EventLog, Finished
+from zoo.files import write_atomically
 
 # What would steer zoo, Keras or MLflow from outside.
 _STEERS = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR", "TERM")
@@ -185,6 +186,25 @@ class Running:
         """Wait for its end."""
         returncode = self.process.wait(timeout=seconds)
         return Done(returncode, self.stdout(), self.stderr())
+
+
+class Gate:
+    """The gate at which trainings of the architecture `gated` wait; its plugin is in tests/plugins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"GATE_FILE": str(self.path)}
+
+    def allow_epochs(self, count: int) -> None:
+        """Let each process train `count` epochs, then wait."""
+        write_atomically(self.path, str(count))
+
+    def open(self) -> None:
+        """Let each process train to its end."""
+        self.path.unlink()
 
 
 def is_alive(process: psutil.Process) -> bool:

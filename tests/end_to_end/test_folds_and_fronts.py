@@ -15,24 +15,26 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folded(new_zoo):
-    """Three folds, killed in the second of the first trial; then the same command again to its end."""
-    zoo = new_zoo("folded", folded=FOLDED)
-    command = ("tune", "--study", "folded")
+def folded(gated_zoo):
+    """Three folds of two epochs, killed in the second fold of trial 0; then the same command to its end."""
+    zoo, gate = gated_zoo("folded", folded=FOLDED)
+    command = ("tune", "folded")
+    gate.allow_epochs(3)
     with zoo.running(*command) as supervisor:
         supervisor.until(
             lambda: any(event.fold == 2 for event in epochs(zoo.events("folded", 0))), "the second fold"
         )
         supervisor.process.kill()
         supervisor.process.wait()
+    gate.open()
     last = zoo(*command)
     return SimpleNamespace(zoo=zoo, last=last, after=zoo.snapshot("folded"))
 
 
 @pytest.fixture(scope="module")
-def several(new_zoo, faulty_site):
+def several(new_zoo, plugin_site):
     """Two architectures, two policies, three objectives and a budget that the baseline is over."""
-    zoo = new_zoo("several", env={"PYTHONPATH": str(faulty_site)}, several=SEVERAL)
+    zoo = new_zoo("several", env={"PYTHONPATH": str(plugin_site)}, several=SEVERAL)
     done = zoo("tune", "--study", "several")
     table = zoo("compare", "--study", "several", "--json")
     shown = zoo("compare", "--study", "several")
