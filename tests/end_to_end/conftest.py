@@ -1,4 +1,4 @@
-"""Studies that were really run by the installed command, once for all tests that look at them."""
+"""Studies that the installed command ran, each once for all tests that look at it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLUGINS = Path(__file__).parents[1] / "plugins"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`pytest -m "not slow"` leaves out what looks at a study that was really run."""
+    """Mark the tests of these studies, so that `pytest -m "not slow"` leaves them out."""
     for item in items:
         if {"tuned", "faulty", "busy", "on_the_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
@@ -49,7 +49,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's database without a run; making its tables takes seconds, so most studies get a copy."""
+    """An MLflow database without runs. Creating its tables takes seconds, so most studies get a copy."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
@@ -64,7 +64,7 @@ def new_zoo(
     environment: dict[str, str],
     empty_database: Path,
 ) -> Callable[..., Zoo]:
-    """new_zoo("tiny", tiny=TINY) -> the command in a folder of that name with that study in it."""
+    """new_zoo("tiny", tiny=TINY) -> the command in a new folder of that name that has the study `tiny`."""
 
     def make(name: str, *, database: bool = True, env: dict[str, str] | None = None, **studies: str) -> Zoo:
         folder = tmp_path_factory.mktemp(name)
@@ -86,9 +86,9 @@ def zoo(tmp_path: Path, script: str, environment: dict[str, str]) -> Zoo:
 
 @pytest.fixture(scope="session")
 def tuned(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
-    """`digits_cnn`, as a newcomer tunes it: three trials two at once, the same again, then a fourth alone.
+    """The study `digits_cnn` in an empty folder: three trials, the same command again, a fourth trial.
 
-    Then its last trial is trained again. All in a folder with nothing in it.
+    The first three run two at once, the fourth alone; then `zoo train` trains the fourth again.
     """
     zoo = new_zoo("tuned", database=False)
     arguments = ["tune", "--study", "digits_cnn", "--set", "training.epochs=3"]
@@ -97,7 +97,7 @@ def tuned(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
     files_after_again = sorted(path.name for path in (zoo.folder / "mlruns/zoo/digits_cnn/trials").iterdir())
     more = zoo.on_a_terminal(*arguments, "--trials", 4)
     after = zoo.snapshot("digits_cnn")
-    trained = zoo("train", "--study", "digits_cnn", "--trial", 3)
+    trained = zoo("train", "digits_cnn", "--trial", 3)
     return SimpleNamespace(
         zoo=zoo,
         first=first,
@@ -131,11 +131,11 @@ def gated_zoo(
 
 @pytest.fixture(scope="session")
 def faulty(new_zoo: Callable[..., Zoo], plugin_site: Path) -> SimpleNamespace:
-    """A study of every way to go wrong, and one in which all go wrong."""
+    """A study with every kind of faulty trial, and one in which all trials fail."""
     zoo = new_zoo("faulty", env={"PYTHONPATH": str(plugin_site)}, faulty=FAULTY)
-    every = zoo("tune", "--study", "faulty")
+    every = zoo("tune", "faulty")
     options = ["--set", "architecture.how=raises", "--sampler", "random", "--name", "hopeless"]
-    hopeless = zoo("tune", "--study", "faulty", *options)
+    hopeless = zoo("tune", "faulty", *options)
     return SimpleNamespace(
         zoo=zoo,
         every=every,

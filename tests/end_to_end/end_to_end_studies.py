@@ -1,8 +1,8 @@
-"""Studies that take seconds."""
+"""Studies that take seconds, as texts."""
 
 from __future__ import annotations
 
-# A trial of it takes a second or two.
+# One trial takes a second or two.
 TINY = """
 dataset = "digits"
 [validation]
@@ -56,7 +56,7 @@ schedule = "constant"
 trials = 50
 sampler = "grid"
 pruner = "none"
-seed = 0  # the one that is no failure comes third, so that never three fail in a row
+seed = 0  # with this seed, three trials in a row never fail
 """
 
 FOLDED = (

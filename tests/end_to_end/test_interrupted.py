@@ -142,7 +142,7 @@ class TestResumedStudy:
 @pytest.mark.slow
 def test_closed_stderr_does_not_stop_the_study(new_zoo):
     zoo = new_zoo("unread", tiny=TINY)
-    command = [zoo.script, "tune", "--study", "tiny"]
+    command = [zoo.script, "tune", "tiny"]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=zoo.folder, env=zoo.environment, text=True, **pipes)
     process.stderr.readline()

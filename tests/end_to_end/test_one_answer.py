@@ -50,7 +50,7 @@ def story(new_zoo):
 
 
 def best_by_command(story):
-    """Return the best trial according to `compare`, `evaluate`, `inspect confusion` and `tune`; and stderr."""
+    """Return the best trial by `compare`, `evaluate`, `inspect confusion` and `tune`, and what each reported."""
     table = run(story, "compare", story.study, "--json")
     evaluated = run(story, "evaluate", story.study, "--json")
     confusion = run(story, "inspect", "confusion", story.study)
