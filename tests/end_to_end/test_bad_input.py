@@ -137,15 +137,15 @@ class TestData:
     def test_missing_data_folder_is_refused(self, zoo):
         missing = zoo.folder / "nowhere"
         line = refused(zoo, "tune", "mnist_cnn", env={"ZOO_DATA_DIR": str(missing)})
-        assert line.startswith(f"ZOO_DATA_DIR is '{missing}', but that folder cannot be read (No such file")
+        assert line.startswith(f"ZOO_DATA_DIR is '{missing}', but this folder cannot be read (No such file")
 
     def test_damaged_file_is_refused(self, zoo):
         path = zoo.folder / "data" / "mnist.npz"
         path.parent.mkdir()
         path.write_bytes(b"PK\x03\x04 not much of an archive")
         line = refused(zoo, "tune", "mnist_cnn", env={"ZOO_DATA_DIR": str(path.parent)})
-        assert line.startswith(f"{path} is not a sound copy of MNIST (")
-        assert line.endswith("Replace it, or remove it.")
+        assert line.startswith(f"{path} is not a copy of MNIST, or is damaged (")
+        assert line.endswith("Replace or remove it.")
 
 
 class TestWorkingFolder:

@@ -105,7 +105,7 @@ def test_distribution_uses_only_the_public_interface(distribution):
 
 
 def test_distributions_pass_their_own_tests(site, environment, tmp_path):
-    """All run in one process, since importing Keras takes seconds, outside this repository and its settings."""
+    """All run in one process, since importing Keras takes seconds, and outside this repository."""
     folders = [tmp_path / name / "tests" for name in DISTRIBUTIONS]
     for name, folder in zip(DISTRIBUTIONS, folders, strict=True):
         shutil.copytree(PLUGINS / name / "tests", folder, ignore=shutil.ignore_patterns("__pycache__"))
