@@ -16,13 +16,12 @@ from end_to_end_tools import (
     Gate,
     Running,
     Zoo,
-    clean_environment,
     epochs,
     final_event,
     is_alive,
     until,
-    zoo_script,
 )
+from shared_tools import clean_environment
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
@@ -32,14 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"tuned", "faulty", "busy", "on_the_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-
-
-@pytest.fixture(scope="session")
-def script() -> str:
-    found = zoo_script()
-    if found is None:
-        pytest.skip("the command zoo is not installed")
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,20 +20,6 @@ import psutil
 
 from zoo.events import EpochEnd, Event, EventLog, Finished
 from zoo.files import write_atomically
-
-# What would steer zoo, Keras or MLflow from outside.
-_STEERS = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR", "TERM")
-
-
-def clean_environment(home: Path) -> dict[str, str]:
-    """This process's environment without what steers zoo; no GPU, since the tests are of the CPU."""
-    home.mkdir(exist_ok=True)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_STEERS)}
-    return {**kept, "HOME": str(home), "COLUMNS": "200", "TERM": "xterm", "CUDA_VISIBLE_DEVICES": "-1"}
-
-
-def zoo_script() -> str | None:
-    return shutil.which("zoo", path=str(Path(sys.executable).parent)) or shutil.which("zoo")
 
 
 def until(condition: Callable[[], Any], seconds: float = 240.0, what: str = "") -> Any:

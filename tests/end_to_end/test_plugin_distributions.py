@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from end_to_end_studies import ONE_EPOCH, TWO_TRIALS
 from end_to_end_tools import mlflow_client
 
 pytestmark = [
@@ -28,11 +29,11 @@ PLUGINS = ROOT / "plugins"
 DISTRIBUTIONS = sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml"))
 
 # Dataset, architecture and augmentation policy all come from plugins.
-STUDY = """
+STUDY = f"""
 [dataset]
 name = "tfds"
 builder = "tiny/digits"
-data_dir = "{data_dir}"
+data_dir = "DATA_DIR"
 [architecture]
 name = "resnet"
 blocks = 1
@@ -42,16 +43,8 @@ kernel_size = 3
 dropout = 0.0
 [augmentation]
 name = "elastic"
-[training]
-epochs = 1
-batch_size = 32
-optimizer = "adam"
-learning_rate = 0.01
-schedule = "constant"
-[search]
-trials = 2
-sampler = "random"
-pruner = "none"
+{ONE_EPOCH.replace("64", "32")}
+{TWO_TRIALS}
 """
 
 
@@ -80,7 +73,7 @@ def tuned(new_zoo, site, tmp_path_factory):
     """A study of two trials whose dataset, architecture and augmentation policy come from plugins."""
     data = tmp_path_factory.mktemp("tensorflow_datasets")
     python(PLUGINS / "zoo-tfds" / "tests" / "tiny.py", data)
-    zoo = new_zoo("plugins", env={"PYTHONPATH": str(site)}, with_plugins=STUDY.format(data_dir=data))
+    zoo = new_zoo("plugins", env={"PYTHONPATH": str(site)}, with_plugins=STUDY.replace("DATA_DIR", str(data)))
     done = zoo("tune", "with_plugins")
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(zoo=zoo, done=done, data=data, after=zoo.snapshot("with_plugins"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from end_to_end_studies import ONE_EPOCH, TWO_TRIALS
 from end_to_end_tools import mlflow_client
 
 import zoo as installed_zoo
@@ -20,12 +21,12 @@ OURS = {"keras-zoo": installed_zoo.__version__}
 BOTH = {**OURS, "zoo-layered": "0.3"}
 
 # The first network is impossible for 8×8 pixels, so its trial is pruned before it trains.
-STUDY = """
+STUDY = f"""
 dataset = "digits"
 [validation]
 fraction = 0.2
 [architecture]
-name = { choices = ["conv_net", "gained"] }
+name = {{ choices = ["conv_net", "gained"] }}
 [architecture.conv_net]
 filters = [8, 8, 8, 8]
 convolutions_per_block = 1
@@ -38,16 +39,8 @@ dense_units = []
 dropout = 0.0
 [architecture.gained]
 units = 16
-[training]
-epochs = 1
-batch_size = 64
-optimizer = "adam"
-learning_rate = 0.01
-schedule = "constant"
-[search]
-trials = 2
-sampler = "grid"
-pruner = "none"
+{ONE_EPOCH}
+{TWO_TRIALS.replace("random", "grid")}
 """
 
 LOAD = """
