@@ -1,4 +1,4 @@
-"""What tests of several folders share."""
+"""Fixtures that tests of several folders share."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import shared_tools
 from hypothesis import HealthCheck, settings
+from shared_tools import zoo_script
 
-# A slow machine is no failure; and a failure prints what it takes to see it again.
+# A slow machine must not fail a test, and a failure prints how to reproduce it.
 settings.register_profile("zoo", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("zoo")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_trace_at_home(tmp_path_factory):
-    """What zoo remembers of the plugins that tests make up stays out of the home of whoever runs them."""
+def separate_cache(tmp_path_factory):
+    """Keep what zoo caches about plugins of tests out of the user's own cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def hears_a_closed_terminal():
-    """What tests start would inherit it, were pytest itself started with nohup, which ignores that signal."""
+def default_sighup():
+    """Under nohup, pytest ignores SIGHUP, and the processes that tests start would inherit that."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -45,27 +47,16 @@ def in_tmp(tmp_path, monkeypatch):
 
 @pytest.fixture
 def seed():
-    """A seed for random tests, different every time; ZOO_TEST_SEED=… gives a failure's one again."""
+    """A seed for random tests, different every time; `ZOO_TEST_SEED=…` repeats a failure."""
     number = int(os.environ.get("ZOO_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"ZOO_TEST_SEED={number}")
     return number
 
 
-def environment_in(folder):
-    """This process's environment without what steers zoo, Keras and MLflow; home is an empty folder."""
-    steers = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(steers)}
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    return {**kept, "HOME": str(home), "COLUMNS": "200"}
+def command_in(script, folder, environment):
+    """Return a function that runs the installed `zoo` in a folder and returns its CompletedProcess."""
 
-
-def command_in(folder, environment):
-    script = shutil.which("zoo", path=str(Path(sys.executable).parent)) or shutil.which("zoo")
-    if script is None:
-        pytest.skip("the command zoo is not installed")
-
-    def run(*arguments, folder=folder, env=None, timeout=120):
+    def run(*arguments, folder=folder, env=None, timeout=240):
         return subprocess.run(
             [script, *map(str, arguments)],
             cwd=folder,
@@ -79,28 +70,37 @@ def command_in(folder, environment):
     return run
 
 
+@pytest.fixture(scope="session")
+def script():
+    """The path of the installed command `zoo`; without it, its tests are skipped."""
+    found = zoo_script()
+    if found is None:
+        pytest.skip("the command zoo is not installed")
+    return found
+
+
 @pytest.fixture
 def clean_environment(tmp_path):
-    """This process's environment without what steers zoo, Keras and MLflow; home is an empty folder."""
-    return environment_in(tmp_path)
+    """The environment of this process without settings of zoo, Keras and MLflow, and an empty home."""
+    return shared_tools.clean_environment(tmp_path / "home")
 
 
 @pytest.fixture
-def zoo_command(tmp_path, clean_environment):
-    """Runs the installed `zoo` in a folder and gives back returncode, stdout and stderr."""
-    return command_in(tmp_path, clean_environment)
+def zoo_command(script, tmp_path, clean_environment):
+    """zoo_command("list", "--json") runs the installed `zoo` in an empty folder."""
+    return command_in(script, tmp_path, clean_environment)
 
 
 @pytest.fixture(scope="module")
-def zoo_command_of_module(tmp_path_factory):
-    """As `zoo_command`, in one folder and with one home for all tests of a module."""
+def zoo_command_of_module(script, tmp_path_factory):
+    """Like `zoo_command`, with one folder and one home for all tests of a module."""
     folder = tmp_path_factory.mktemp("command")
-    return command_in(folder, environment_in(folder))
+    return command_in(script, folder, shared_tools.clean_environment(folder / "home"))
 
 
 @pytest.fixture(scope="session")
 def pip_install(tmp_path_factory):
-    """Has pip install projects into a folder, without a network; give the folder as PYTHONPATH.
+    """Install projects with pip into a folder, without a network; the folder is for PYTHONPATH.
 
     pip_install(Path("tests/plugins/zoo-layered"), …) -> the folder
     """
@@ -109,7 +109,7 @@ def pip_install(tmp_path_factory):
 
     def install(*projects):
         site = tmp_path_factory.mktemp("site")
-        copies = tmp_path_factory.mktemp("source")  # a build leaves things beside the source
+        copies = tmp_path_factory.mktemp("source")  # a build writes beside the source
         for project in projects:
             shutil.copytree(project, copies / project.name)
         options = [
@@ -130,7 +130,7 @@ def pip_install(tmp_path_factory):
 
 @pytest.fixture
 def install_plugin(tmp_path):
-    """Puts a plugin distribution into a folder, as pip would; give the folder as PYTHONPATH.
+    """Write a plugin distribution into a folder, as pip would; the folder is for PYTHONPATH.
 
     install_plugin("zoo-resnet", "1.2", "text of the module") -> the folder
     """
@@ -141,10 +141,10 @@ def install_plugin(tmp_path):
         info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
         metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        metadata += "".join(f"Requires-Dist: {one}\n" for one in requires)
+        metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
         (info / "METADATA").write_text(metadata, encoding="utf-8")
-        named = entry_point or f"{module.removeprefix('zoo_')} = {module}"
-        (info / "entry_points.txt").write_text(f"[zoo]\n{named}\n", encoding="utf-8")
+        entry_point = entry_point or f"{module.removeprefix('zoo_')} = {module}"
+        (info / "entry_points.txt").write_text(f"[zoo]\n{entry_point}\n", encoding="utf-8")
         (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
         return site
 
@@ -153,10 +153,10 @@ def install_plugin(tmp_path):
 
 @pytest.fixture(scope="session")
 def recorded_study(tmp_path_factory):
-    """A folder in which `zoo tune` might have run: a study `example` of scikit-learn's digits.
+    """A folder as `zoo tune` leaves it, with a study `example` of scikit-learn's digits.
 
     Trial 1 is the best complete trial and has its model; trial 0 is complete without a model; trial 2 was
-    pruned; trial 3 is running; and there is a standalone run.
+    pruned; trial 3 is running. There is also a standalone run.
     """
     from zoo.data.prepare import prepare
     from zoo.events import Progress
@@ -194,7 +194,7 @@ def recorded_study(tmp_path_factory):
     finished = best.finished()
     assert finished.state == "complete", finished.reason
     standalone = directory.new_standalone_run(MLflowRun("abc", "standalone-003", 3))
-    for other in (directory.trial(0), standalone):  # as the same seed would give them
+    for other in (directory.trial(0), standalone):  # the same seed gives the same results
         shutil.copytree(best.path, other.path)
     (standalone.path / "run.json").write_text('{"uid": "abc", "name": "standalone-003", "number": 3}')
     (directory.path / "uid").write_text("5f0c", encoding="utf-8")
@@ -217,7 +217,7 @@ def _rewrite_events(trial, events):
 
 @pytest.fixture
 def in_study(recorded_study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder is that of the recorded study `example`."""
+    """Make the folder of the recorded study `example` the working folder."""
     monkeypatch.chdir(recorded_study)
     monkeypatch.delenv("ZOO_CACHE_DIR", raising=False)
     return recorded_study

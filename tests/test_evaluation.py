@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shared_tools import RecordingDisplay
 
 import zoo
 from zoo import evaluation, tracking
@@ -21,17 +22,9 @@ from zoo.training.saved import predict_test_split
 from zoo.tuning.display import NoDisplay
 
 
-class Listener(NoDisplay):
-    def __init__(self):
-        self.problems = []
-
-    def problem(self, text):
-        self.problems.append(text)
-
-
 @pytest.fixture
 def listener():
-    return Listener()
+    return RecordingDisplay()
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def last_line(command, folder, env):
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     return run.stderr.splitlines()[-1]

@@ -11,10 +11,10 @@ import pytest
 
 from zoo.cli import ui_command
 
-SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_signal_during_the_start_stops_the_server(signum, monkeypatch):
     servers = []
@@ -41,7 +41,7 @@ def test_exit_status_of_the_server_is_returned():
     assert calls == []
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(240)
 def test_address_is_printed_once_when_the_server_answers():
     polls, addresses = [], []
 
@@ -57,7 +57,7 @@ def test_address_is_printed_once_when_the_server_answers():
     assert addresses == [3]
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(240)
 def test_closed_stdout_stops_the_server(monkeypatch):
     servers = []
     start = subprocess.Popen

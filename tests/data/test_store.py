@@ -252,7 +252,7 @@ def test_processes_can_save_the_same_dataset_at_once(tmp_path, damaged):
     ]
     for process in processes:
         process.start()
-    assert [results.get(timeout=60) for _ in processes] == [True] * 4
+    assert [results.get(timeout=240) for _ in processes] == [True] * 4
     for process in processes:
         process.join(30)
     assert [process.exitcode for process in processes] == [0] * 4

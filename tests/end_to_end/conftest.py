@@ -1,36 +1,36 @@
-"""Studies that were really run by the installed command, once for all tests that look at them."""
+"""Studies that the installed command ran, each once for all tests that look at it."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from end_to_end_studies import BUSY, FAULTY
-from end_to_end_tools import Running, Zoo, clean_environment, epochs, final_event, is_alive, until, zoo_script
+from end_to_end_studies import FAULTY, GATED
+from end_to_end_tools import (
+    Gate,
+    Running,
+    Zoo,
+    epochs,
+    final_event,
+    is_alive,
+    until,
+)
+from shared_tools import clean_environment
 
-PLUGIN = Path(__file__).parents[1] / "plugins" / "zoo-faulty"
+PLUGINS = Path(__file__).parents[1] / "plugins"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`pytest -m "not slow"` leaves out what looks at a study that was really run."""
+    """Mark the tests of these studies, so that `pytest -m "not slow"` leaves them out."""
     for item in items:
         if {"tuned", "faulty", "busy", "on_the_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-
-
-@pytest.fixture(scope="session")
-def script() -> str:
-    found = zoo_script()
-    if found is None:
-        pytest.skip("the command zoo is not installed")
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's database without a run; making its tables takes seconds, so most studies get a copy."""
+    """An MLflow database without runs. Creating its tables takes seconds, so most studies get a copy."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
@@ -55,7 +55,7 @@ def new_zoo(
     environment: dict[str, str],
     empty_database: Path,
 ) -> Callable[..., Zoo]:
-    """new_zoo("busy", busy=BUSY) -> the command in a folder of that name with that study in it."""
+    """new_zoo("tiny", tiny=TINY) -> the command in a new folder of that name that has the study `tiny`."""
 
     def make(name: str, *, database: bool = True, env: dict[str, str] | None = None, **studies: str) -> Zoo:
         folder = tmp_path_factory.mktemp(name)
@@ -77,9 +77,9 @@ def zoo(tmp_path: Path, script: str, environment: dict[str, str]) -> Zoo:
 
 @pytest.fixture(scope="session")
 def tuned(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
-    """`digits_cnn`, as a newcomer tunes it: three trials two at once, the same again, then a fourth alone.
+    """The study `digits_cnn` in an empty folder: three trials, the same command again, a fourth trial.
 
-    Then its last trial is trained again. All in a folder with nothing in it.
+    The first three run two at once, the fourth alone; then `zoo train` trains the fourth again.
     """
     zoo = new_zoo("tuned", database=False)
     arguments = ["tune", "--study", "digits_cnn", "--set", "training.epochs=3"]
@@ -88,7 +88,7 @@ def tuned(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
     files_after_again = sorted(path.name for path in (zoo.folder / "mlruns/zoo/digits_cnn/trials").iterdir())
     more = zoo.on_a_terminal(*arguments, "--trials", 4)
     after = zoo.snapshot("digits_cnn")
-    trained = zoo("train", "--study", "digits_cnn", "--trial", 3)
+    trained = zoo("train", "digits_cnn", "--trial", 3)
     return SimpleNamespace(
         zoo=zoo,
         first=first,
@@ -102,27 +102,31 @@ def tuned(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def faulty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plugin zoo-faulty, really installed, into a folder for PYTHONPATH."""
-    pytest.importorskip("pip")
-    pytest.importorskip("hatchling")
-    site = tmp_path_factory.mktemp("site")
-    source = tmp_path_factory.mktemp("source") / "zoo-faulty"
-    shutil.copytree(PLUGIN, source)  # a build leaves things beside the source
-    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", str(site), str(source)], check=True
-    )
-    return site
+def plugin_site(pip_install: Callable[..., Path]) -> Path:
+    """The plugins zoo-faulty and zoo-gated, installed by pip into a folder for PYTHONPATH."""
+    return pip_install(PLUGINS / "zoo-faulty", PLUGINS / "zoo-gated")
 
 
 @pytest.fixture(scope="session")
-def faulty(new_zoo: Callable[..., Zoo], faulty_site: Path) -> SimpleNamespace:
-    """A study of every way to go wrong, and one in which all go wrong."""
-    zoo = new_zoo("faulty", env={"PYTHONPATH": str(faulty_site)}, faulty=FAULTY)
-    every = zoo("tune", "--study", "faulty")
+def gated_zoo(
+    new_zoo: Callable[..., Zoo], plugin_site: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[Zoo, Gate]]:
+    """gated_zoo("busy", busy=GATED) -> the command as from `new_zoo`, and the gate of its trainings."""
+
+    def make(name: str, **studies: str) -> tuple[Zoo, Gate]:
+        gate = Gate(tmp_path_factory.mktemp("gate") / "epochs")
+        return new_zoo(name, env={"PYTHONPATH": str(plugin_site), **gate.environment}, **studies), gate
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def faulty(new_zoo: Callable[..., Zoo], plugin_site: Path) -> SimpleNamespace:
+    """A study with every kind of faulty trial, and one in which all trials fail."""
+    zoo = new_zoo("faulty", env={"PYTHONPATH": str(plugin_site)}, faulty=FAULTY)
+    every = zoo("tune", "faulty")
     options = ["--set", "architecture.how=raises", "--sampler", "random", "--name", "hopeless"]
-    hopeless = zoo("tune", "--study", "faulty", *options)
+    hopeless = zoo("tune", "faulty", *options)
     return SimpleNamespace(
         zoo=zoo,
         every=every,
@@ -133,85 +137,83 @@ def faulty(new_zoo: Callable[..., Zoo], faulty_site: Path) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def busy(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
-    """A study that was interrupted in every way before it came to its end.
+def busy(gated_zoo: Callable[..., tuple[Zoo, Gate]]) -> SimpleNamespace:
+    """A study of three trials, two at once, that is stopped in every way before it is finished.
 
-    A trial is killed, then the supervisor; then it gets Ctrl-C, Ctrl-C twice, SIGTERM; then it ends.
+    Its trials wait at the gate. A trial is killed, then the supervisor; then come Ctrl-C, Ctrl-C twice and
+    SIGTERM; then the gate opens.
     """
-    zoo = new_zoo("busy", busy=BUSY)
-    command = ("tune", "--study", "busy", "--jobs", "2")
+    zoo, gate = gated_zoo("busy", busy=GATED)
+    command = ("tune", "busy", "--jobs", "2")
     trials = zoo.folder / "mlruns" / "zoo" / "busy" / "trials"
     seen = SimpleNamespace(zoo=zoo, command=command)
 
-    def newest() -> int:
-        return max(int(folder.name) for folder in trials.iterdir())
+    def num_epochs(number: int) -> int:
+        return len(epochs(zoo.events("busy", number)))
 
-    def in_training(*numbers: int) -> Callable[[], bool]:
-        return lambda: all(epochs(zoo.events("busy", number)) for number in numbers)
-
-    def next_in_training(supervisor: Running, before: int) -> list[int]:
-        """The two trials of a run that has just begun, as soon as one has an epoch behind it."""
+    def wait_at_gate(supervisor: Running, before: int) -> list[int]:
+        """Return the two trials after `before` as soon as both have trained one epoch."""
         numbers = [before + 1, before + 2]
-        supervisor.until(
-            lambda: any(in_training(number)() for number in numbers), "an epoch of the next trial"
-        )
-        supervisor.until(lambda: newest() == before + 2, "two more trials")
+        supervisor.until(lambda: all(map(num_epochs, numbers)), f"the first epochs of {numbers}")
         return numbers
 
+    gate.allow_epochs(1)
     with zoo.running(*command) as supervisor:
-        lock = zoo.folder / "mlruns" / "zoo" / "busy" / "lock-owner"
-        supervisor.until(lambda: lock.exists() and lock.read_text(), "it locks the study")
+        victim_number, other_number = wait_at_gate(supervisor, -1)
         seen.refused = zoo(*command)
-        supervisor.until(in_training(0, 1), "the first epochs of trials 0 and 1")
         victim = supervisor.trial_process(trials / "000")
         other = supervisor.trial_process(trials / "001")
         seen.maps = [
             {Path(one.path) for one in process.memory_maps() if one.path.endswith(".npy")}
             for process in (victim, other)
         ]
-        before = len(zoo.events("busy", 1))
         victim.kill()
-        supervisor.until(lambda: final_event(zoo.events("busy", 0)), "the end of trial 0")
-        supervisor.until(lambda: len(zoo.events("busy", 1)) > before, "trial 1 goes on")
-        supervisor.until(in_training(2), "the first epoch of trial 2")
-        seen.killed_trial = zoo.events("busy", 0)
+        supervisor.until(lambda: final_event(zoo.events("busy", victim_number)), "the end of trial 0")
+        supervisor.until(lambda: num_epochs(2), "the first epoch of trial 2")
+        gate.allow_epochs(2)
+        supervisor.until(lambda: num_epochs(other_number) == 2, "the second epoch of trial 1")
+        seen.killed_trial = zoo.events("busy", victim_number)
         family = supervisor.family()
         supervisor.process.kill()
         supervisor.process.wait()
-        killed = time.monotonic()
-        until(lambda: not any(map(is_alive, family)), seconds=30, what="the end of every process")
-        seen.seconds_to_die = time.monotonic() - killed
-        seen.family = len(family)
+        until(lambda: not any(map(is_alive, family)), what="the end of every process")
+        seen.num_processes = len(family)
     seen.after_kill = [trial.state.name for trial in zoo.snapshot("busy").optuna]
 
-    before = newest()
+    gate.allow_epochs(1)
     with zoo.running(*command) as supervisor:
-        next_in_training(supervisor, before)
-        said = supervisor.stderr()
+        numbers = wait_at_gate(supervisor, 2)
+        before_signal = supervisor.stderr()
         supervisor.signal(signal.SIGINT)
         seen.ctrl_c = supervisor.done()
-        seen.said_after_ctrl_c = seen.ctrl_c.stderr.removeprefix(said)
+        seen.stderr_after_ctrl_c = seen.ctrl_c.stderr.removeprefix(before_signal)
     seen.after_ctrl_c = zoo.snapshot("busy")
 
-    before = newest()
     with zoo.running(*command) as supervisor:
-        numbers = next_in_training(supervisor, before)
-        supervisor.signal(signal.SIGINT)
-        until(
-            lambda: any(final_event(zoo.events("busy", number)) for number in numbers),
-            what="the first signal",
-        )
-        if supervisor.process.poll() is None:
+        numbers = wait_at_gate(supervisor, numbers[-1])
+        with locked_database(zoo.folder / "mlflow.db"):  # so that it cannot end between the two signals
             supervisor.signal(signal.SIGINT)
-        seen.ctrl_c_twice = supervisor.done(10)
+            supervisor.until(
+                lambda: any(final_event(zoo.events("busy", number)) for number in numbers), "the first signal"
+            )
+            supervisor.signal(signal.SIGINT)
+            seen.ctrl_c_twice = supervisor.done()
 
-    before = newest()
     with zoo.running(*command) as supervisor:
-        next_in_training(supervisor, before)
+        wait_at_gate(supervisor, numbers[-1])
         supervisor.signal(signal.SIGTERM)
         seen.sigterm = supervisor.done()
     seen.after_sigterm = zoo.snapshot("busy")
 
+    gate.open()
     seen.last = zoo(*command)
     seen.after = zoo.snapshot("busy")
     return seen
+
+
+@contextlib.contextmanager
+def locked_database(path: Path) -> Iterator[None]:
+    """Keep every other process from reading or writing an SQLite database."""
+    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        yield

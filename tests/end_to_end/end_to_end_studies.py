@@ -1,15 +1,8 @@
-"""Studies that take seconds."""
+"""Studies that take seconds, as texts."""
 
 from __future__ import annotations
 
-# A trial of it takes a second or two.
-TINY = """
-dataset = "digits"
-[validation]
-fraction = 0.2
-[architecture]
-name = "conv_net"
-filters = [8]
+_SMALL_NETWORK = """
 convolutions_per_block = 1
 kernel_size = 3
 padding = "same"
@@ -17,72 +10,91 @@ activation = "relu"
 pool_size = 2
 batch_norm = false
 dense_units = []
-dropout = { low = 0.0, high = 0.5 }
+"""
+
+ONE_EPOCH = """
 [training]
-epochs = 2
+epochs = 1
 batch_size = 64
 optimizer = "adam"
-learning_rate = { low = 1e-3, high = 3e-2, log = true }
+learning_rate = 0.01
 schedule = "constant"
+"""
+
+_TWO_EPOCHS = ONE_EPOCH.replace("epochs = 1", "epochs = 2").replace(
+    "learning_rate = 0.01", "learning_rate = { low = 1e-3, high = 3e-2, log = true }"
+)
+
+TWO_TRIALS = """
 [search]
 trials = 2
 sampler = "random"
 pruner = "none"
 """
 
-# Long enough to be interrupted, short enough to be waited for.
-BUSY = TINY.replace("epochs = 2", "epochs = 20\npatience = 20").replace("trials = 2", "trials = 3")
+# One trial takes a second or two.
+TINY = f"""
+dataset = "digits"
+[validation]
+fraction = 0.2
+[architecture]
+name = "conv_net"
+filters = [8]
+{_SMALL_NETWORK}
+dropout = {{ low = 0.0, high = 0.5 }}
+{_TWO_EPOCHS}
+{TWO_TRIALS}
+"""
 
-FAULTY = """
+# Its trials wait before an epoch that `GATE_FILE` does not allow, and so cannot end before they are killed.
+GATED = f"""
+dataset = "digits"
+architecture = "gated"
+validation = {{ fraction = 0.2 }}
+{_TWO_EPOCHS.replace("epochs = 2", "epochs = 3")}
+{TWO_TRIALS.replace("trials = 2", "trials = 3")}
+"""
+
+FOLDED = f"""
+dataset = "digits"
+architecture = "gated"
+validation = {{ folds = 3 }}
+{_TWO_EPOCHS}
+{TWO_TRIALS.replace('"none"', '"median"')}
+"""
+
+FAULTY = f"""
 dataset = "digits"
 [architecture]
 name = "faulty"
 units = 8
-how = { choices = ["fine", "impossible", "raises", "vanishes", "segfaults", "nan"] }
-[training]
-epochs = 1
-batch_size = 64
-optimizer = "adam"
-learning_rate = 0.01
-schedule = "constant"
+how = {{ choices = ["fine", "impossible", "raises", "vanishes", "segfaults", "nan"] }}
+{ONE_EPOCH}
 [search]
 trials = 50
 sampler = "grid"
 pruner = "none"
-seed = 0  # the one that is no failure comes third, so that never three fail in a row
+seed = 0  # with this seed, three trials in a row never fail
 """
 
-FOLDED = TINY.replace("fraction = 0.2", "folds = 3").replace('pruner = "none"', 'pruner = "median"')
-
-SEVERAL = """
+SEVERAL = f"""
 dataset = "digits"
 objective = ["val_accuracy", "parameters", "latency_ms"]
 [validation]
 fraction = 0.2
 [architecture]
-name = { choices = ["conv_net", "faulty"] }
+name = {{ choices = ["conv_net", "faulty"] }}
 [architecture.conv_net]
-filters = { low = 8, high = 32, length = [1, 2] }
-convolutions_per_block = 1
-kernel_size = 3
-padding = "same"
-activation = "relu"
-pool_size = 2
-batch_norm = false
-dense_units = []
+filters = {{ low = 8, high = 32, length = [1, 2] }}
+{_SMALL_NETWORK}
 [architecture.faulty]
 how = "fine"
-units = { low = 4, high = 32 }
+units = {{ low = 4, high = 32 }}
 [augmentation]
-name = { choices = ["none", "affine"] }
+name = {{ choices = ["none", "affine"] }}
 [augmentation.affine]
-rotation = { high = 15.0 }
-[training]
-epochs = 1
-batch_size = 64
-optimizer = "adam"
-learning_rate = 0.01
-schedule = "constant"
+rotation = {{ high = 15.0 }}
+{ONE_EPOCH}
 [search]
 trials = 7
 max_parameters = 3000

@@ -1,16 +1,16 @@
-"""The installed command in a folder of its own, and what the stores hold afterwards."""
+"""The installed command in its own folder, and the contents of Optuna and MLflow afterwards."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import pty
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,27 +19,17 @@ from typing import Any
 import psutil
 
 from zoo.events import EpochEnd, Event, EventLog, Finished
-
-# What would steer zoo, Keras or MLflow from outside.
-_STEERS = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR", "TERM")
+from zoo.files import write_atomically
 
 
-def clean_environment(home: Path) -> dict[str, str]:
-    """This process's environment without what steers zoo; no GPU, since the tests are of the CPU."""
-    home.mkdir(exist_ok=True)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_STEERS)}
-    return {**kept, "HOME": str(home), "COLUMNS": "200", "TERM": "xterm", "CUDA_VISIBLE_DEVICES": "-1"}
+def until(condition: Callable[[], Any], seconds: float = 240.0, what: str = "") -> Any:
+    """Return the first true value of `condition`; raise AssertionError after `seconds`.
 
-
-def zoo_script() -> str | None:
-    return shutil.which("zoo", path=str(Path(sys.executable).parent)) or shutil.which("zoo")
-
-
-def until(condition: Callable[[], Any], seconds: float = 90.0, what: str = "") -> Any:
-    """What `condition` gives as soon as that is true; an AssertionError after `seconds`."""
+    The limit only ends a test that would hang. It is generous, since a busy machine is slow.
+    """
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what or condition}"
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what or condition}"
         time.sleep(0.02)
     return found
 
@@ -67,7 +57,7 @@ class Zoo:
         self.environment = dict(environment)
 
     def __call__(self, *arguments: object, env: Mapping[str, str] | None = None, **options: Any) -> Done:
-        """Run it to its end."""
+        """Run it and wait for its end."""
         process = subprocess.run(
             [self.script, *map(str, arguments)],
             cwd=self.folder,
@@ -82,7 +72,7 @@ class Zoo:
 
     @contextlib.contextmanager
     def running(self, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-        """Start it, and see to it that nothing of it is left at the end."""
+        """Start it; at the end of the block, kill it if it still runs."""
         with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
             process = subprocess.Popen(
                 [self.script, *map(str, arguments)],
@@ -102,7 +92,7 @@ class Zoo:
                 process.wait()
 
     def on_a_terminal(self, *arguments: object) -> Done:
-        """Run it with a terminal for stdin and stderr, as a person would; `stderr` is what it drew."""
+        """Run it with a terminal as stdin and stderr; the result's `stderr` is what the terminal received."""
         ours, theirs = pty.openpty()
         drawn: list[bytes] = []
 
@@ -132,7 +122,7 @@ class Zoo:
         return Done(process.returncode, process.stdout, b"".join(drawn).decode())
 
     def events(self, study: str, trial: int) -> list[Event]:
-        """The events of one trial, as its file holds them now."""
+        """Return the events that a trial has logged so far."""
         return read_events(self.folder / "mlruns" / "zoo" / study / "trials" / f"{trial:03d}")
 
     def snapshot(self, study: str) -> Snapshot:
@@ -140,18 +130,18 @@ class Zoo:
 
 
 class Running:
-    """A command at work."""
+    """A running command."""
 
     def __init__(self, process: subprocess.Popen[Any], stdout: Any, stderr: Any) -> None:
         self.process = process
         self._stdout, self._stderr = stdout, stderr
 
     def family(self) -> list[psutil.Process]:
-        """Every process below it."""
+        """Return its child processes, and theirs."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def trial_process(self, folder: Path) -> psutil.Process:
-        """The process of a trial: the one that writes the trial's log."""
+        """Return the worker process of a trial: the one that writes the trial's log."""
         log = str(folder / "output.log")
 
         def found() -> psutil.Process | None:
@@ -164,31 +154,59 @@ class Running:
         return self.until(found, f"a process that writes {log}")
 
     def until(self, condition: Callable[[], Any], what: str) -> Any:
-        """As `until`, but an end of the command before that is an error, told with what it said."""
+        """Like the function `until`; an AssertionError with the command's stderr if it ends first."""
         until(lambda: condition() or self.process.poll() is not None, what=what)
         found = condition()
         assert found, f"the command ended before {what}:\n{self.stderr()}"
         return found
 
     def stderr(self) -> str:
-        """What it has said so far."""
+        """Return its stderr so far."""
         return os.pread(self._stderr.fileno(), 10**7, 0).decode()
 
     def stdout(self) -> str:
-        """What it has printed so far."""
+        """Return its stdout so far."""
         return os.pread(self._stdout.fileno(), 10**7, 0).decode()
 
     def signal(self, signum: int) -> None:
         self.process.send_signal(signum)
 
-    def done(self, seconds: float = 60.0) -> Done:
-        """Wait for its end."""
+    def done(self, seconds: float = 240.0) -> Done:
+        """Wait for its end and return its output."""
         returncode = self.process.wait(timeout=seconds)
         return Done(returncode, self.stdout(), self.stderr())
 
 
+class Gate:
+    """The gate at which trainings of the architecture `gated` wait; its plugin is in tests/plugins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"GATE_FILE": str(self.path)}
+
+    def allow_epochs(self, count: int) -> None:
+        """Let each process train `count` epochs, then wait."""
+        write_atomically(self.path, str(count))
+
+    def open(self) -> None:
+        """Let each process train to its end."""
+        self.path.unlink()
+
+
+def read_url(address: str | urllib.request.Request) -> str | None:
+    """Return what a server answers there, or None as long as there is no answer."""
+    try:
+        with urllib.request.urlopen(address, timeout=60) as response:
+            return str(response.read().decode())
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+
+
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; what nobody has waited for yet does not."""
+    """Return True if a process runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -196,7 +214,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def read_events(folder: Path) -> list[Event]:
-    """The events in a trial's directory."""
+    """Return the events in a trial's directory."""
     return EventLog(folder / "events.jsonl").read()
 
 
@@ -210,9 +228,9 @@ def final_event(events: list[Event]) -> Finished | None:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What Optuna and MLflow hold of a study at one moment, each read as its own users read it."""
+    """The trials and runs of a study at one moment, read with Optuna's and MLflow's own functions."""
 
-    optuna: list[Any]  # FrozenTrial, by number; without those that wait to be asked for
+    optuna: list[Any]  # FrozenTrial, by number; without queued trials
     parents: list[Any]  # MLflow's Run
     children: list[Any]  # by trial
     standalone: list[Any]

@@ -1,16 +1,14 @@
-"""Mistakes people make: one line each, exit status 2, no traceback, and nothing was started."""
+"""Mistakes of users: one line each, exit status 2, no traceback, and nothing is started."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import re
-import shutil
 import subprocess
 
 import pytest
 from end_to_end_studies import TINY
-from end_to_end_tools import optuna_trials
 
 BROKEN_PLUGIN = "import nothing_of_that_name\n"
 A_WIDE_NET = """
@@ -21,16 +19,16 @@ def register_architectures(register):
     register(wide_net)
 
 def wide_net(input_shape, num_classes):
-    "Another one of that name."
+    "An architecture that two plugins register."
 """
 
 
 def refused(zoo, *arguments, env=None, **options):
-    """The one line that says what is wrong, without its `error: `."""
+    """Return the one line that names the mistake, without its `error: `."""
     done = zoo(*arguments, env=env, **options)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
-    # A study that needs its data to know it is wrong says first that it looks for it.
+    # A mistake that needs the data comes after a line about its preparation.
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("preparing the dataset")]
     assert line.startswith("error: ")
     assert not (zoo.folder / "mlflow.db").exists()
@@ -39,7 +37,7 @@ def refused(zoo, *arguments, env=None, **options):
 
 
 def without_roots_rights():
-    """Before `zoo` begins: root, too, may only write where permissions say so."""
+    """Drop root's right to write everywhere; called in the process of `zoo` before it starts."""
     drop_from_bounding_set, override_permissions = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
     if os.geteuid() == 0 and ctypes.CDLL(None).prctl(drop_from_bounding_set, override_permissions, 0, 0, 0):
         raise PermissionError
@@ -47,7 +45,7 @@ def without_roots_rights():
 
 @pytest.fixture
 def write(zoo):
-    """write(text) -> a study file of that text, by the name `mine`."""
+    """write(text) writes the study file of the study `mine`."""
     (zoo.folder / "studies").mkdir()
 
     def study(text):
@@ -56,39 +54,39 @@ def write(zoo):
     return study
 
 
-class TestTheCommand:
+class TestCommandLine:
     @pytest.mark.parametrize("number", ["0", "-1"])
-    def test_fewer_than_one_trial(self, zoo, number):
-        line = refused(zoo, "tune", "--study", "digits_cnn", "--trials", number)
+    def test_fewer_than_one_trial_is_refused(self, zoo, number):
+        line = refused(zoo, "tune", "digits_cnn", "--trials", number)
         assert line == f"--trials: expected an integer >= 1, got {number}"
 
-    def test_fewer_than_one_job(self, zoo):
-        line = refused(zoo, "tune", "--study", "digits_cnn", "--jobs", 0)
-        assert line == "--jobs: expected a whole number from 1, but got 0"
+    def test_fewer_than_one_job_is_refused(self, zoo):
+        line = refused(zoo, "tune", "digits_cnn", "--jobs", 0)
+        assert line == "--jobs: expected an integer >= 1, got 0"
 
-    def test_no_number_at_all(self, zoo):
-        line = refused(zoo, "tune", "--study", "digits_cnn", "--trials", "many")
+    def test_trials_must_be_a_number(self, zoo):
+        line = refused(zoo, "tune", "digits_cnn", "--trials", "many")
         assert line.startswith("Invalid value for '--trials': 'many' is not a valid integer")
 
-    def test_an_unknown_study(self, zoo):
-        line = refused(zoo, "tune", "--study", "mnist_cn")
+    def test_unknown_study_gets_a_suggestion(self, zoo):
+        line = refused(zoo, "tune", "mnist_cn")
         assert line == (
             "There is no study named 'mnist_cn' in ./studies or among the shipped studies. "
             "Did you mean 'mnist_cnn'?"
         )
 
-    def test_an_unknown_sampler(self, zoo):
-        line = refused(zoo, "tune", "--study", "digits_cnn", "--sampler", "gird")
+    def test_unknown_sampler_gets_a_suggestion(self, zoo):
+        line = refused(zoo, "tune", "digits_cnn", "--sampler", "gird")
         assert line == "--sampler: there is no sampler \"gird\". Did you mean 'grid'?"
 
-    def test_an_override_of_what_is_not_there(self, zoo):
-        line = refused(zoo, "tune", "--study", "digits_cnn", "--set", "training.epoch=3")
+    def test_unknown_parameter_in_set_gets_a_suggestion(self, zoo):
+        line = refused(zoo, "tune", "digits_cnn", "--set", "training.epoch=3")
         assert line == "--set training.epoch=3: no such parameter. Did you mean 'epochs'?"
 
 
-class TestTheStudyFile:
+class TestStudyFile:
     @pytest.mark.parametrize(
-        ("was", "mistake", "told"),
+        ("original", "mistake", "message"),
         [
             (
                 "epochs = 2",
@@ -116,47 +114,47 @@ class TestTheStudyFile:
         ],
         ids=["key", "architecture", "value", "choice", "range", "trials", "dataset"],
     )
-    def test_a_mistake_is_told_with_its_line(self, zoo, write, was, mistake, told):
-        assert was in TINY
-        text = TINY.replace(was, mistake)
+    def test_mistake_is_reported_with_its_line(self, zoo, write, original, mistake, message):
+        assert original in TINY
+        text = TINY.replace(original, mistake)
         write(text)
         number = text[: text.index(mistake)].count("\n") + 1
-        line = refused(zoo, "tune", "--study", "mine")
+        line = refused(zoo, "tune", "mine")
         place, _, rest = line.partition(": ")
         assert place == f"studies/mine.toml:{number}"
-        assert rest.startswith(told)
+        assert rest.startswith(message)
 
-    def test_what_is_not_toml_is_told_with_its_line(self, zoo, write):
+    def test_toml_error_is_reported_with_its_line(self, zoo, write):
         write(TINY.replace("epochs = 2", "epochs = = 2"))
-        line = refused(zoo, "tune", "--study", "mine")
+        line = refused(zoo, "tune", "mine")
         number = TINY[: TINY.index("epochs = 2")].count("\n") + 1
         assert re.match(rf"studies/mine\.toml:{number}: not TOML: \S", line)
 
 
-class TestTheData:
-    """Found out in a process of its own, while Keras and MLflow are on their way already."""
+class TestData:
+    """These mistakes are found in a worker process, while Keras and MLflow are being imported."""
 
-    def test_a_folder_that_cannot_be_read(self, zoo):
+    def test_missing_data_folder_is_refused(self, zoo):
         missing = zoo.folder / "nowhere"
-        line = refused(zoo, "tune", "--study", "mnist_cnn", env={"ZOO_DATA_DIR": str(missing)})
-        assert line.startswith(f"ZOO_DATA_DIR is '{missing}', but that folder cannot be read (No such file")
+        line = refused(zoo, "tune", "mnist_cnn", env={"ZOO_DATA_DIR": str(missing)})
+        assert line.startswith(f"ZOO_DATA_DIR is '{missing}', but this folder cannot be read (No such file")
 
-    def test_a_file_that_is_damaged(self, zoo):
+    def test_damaged_file_is_refused(self, zoo):
         path = zoo.folder / "data" / "mnist.npz"
         path.parent.mkdir()
         path.write_bytes(b"PK\x03\x04 not much of an archive")
-        line = refused(zoo, "tune", "--study", "mnist_cnn", env={"ZOO_DATA_DIR": str(path.parent)})
+        line = refused(zoo, "tune", "mnist_cnn", env={"ZOO_DATA_DIR": str(path.parent)})
         assert line.startswith(f"{path} is not a copy of MNIST, or is damaged (")
-        assert line.endswith("Replace it, or remove it.")
+        assert line.endswith("Replace or remove it.")
 
 
-class TestTheWorkingFolder:
-    def test_that_may_not_be_written(self, zoo):
+class TestWorkingFolder:
+    def test_read_only_folder_is_refused(self, zoo):
         zoo.folder.chmod(0o555)
         try:
-            line = refused(zoo, "tune", "--study", "digits_cnn", preexec_fn=without_roots_rights)
+            line = refused(zoo, "tune", "digits_cnn", preexec_fn=without_roots_rights)
         except subprocess.SubprocessError:
-            pytest.skip("root's right to write everywhere cannot be given up here")
+            pytest.skip("cannot drop root's right to write everywhere")
         finally:
             zoo.folder.chmod(0o755)
         assert line == (
@@ -166,19 +164,19 @@ class TestTheWorkingFolder:
         )
         assert list(zoo.folder.iterdir()) == []
 
-    def test_in_which_a_file_is_in_the_way(self, zoo):
+    def test_file_in_place_of_a_folder_is_refused(self, zoo):
         (zoo.folder / "mlruns").write_text("not a folder")
-        line = refused(zoo, "tune", "--study", "digits_cnn")
+        line = refused(zoo, "tune", "digits_cnn")
         assert line.startswith(f"Cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Not a directory)")
 
 
-class TestThePlugins:
+class TestPlugins:
     @pytest.fixture
     def site(self, tmp_path):
         return tmp_path / "site"
 
     def install(self, site, name, version, source):
-        """A distribution with one module, as pip leaves it."""
+        """Install a distribution with one module, as pip does."""
         module = name.replace("-", "_")
         info = site / f"{module}-{version}.dist-info"
         info.mkdir(parents=True)
@@ -186,51 +184,26 @@ class TestThePlugins:
         (info / "entry_points.txt").write_text(f"[zoo]\n{module} = {module}\n")
         (site / f"{module}.py").write_text(source)
 
-    def test_one_that_raises_on_import_and_is_needed(self, zoo, write, site):
+    def test_needed_plugin_that_fails_to_import_is_named(self, zoo, write, site):
         self.install(site, "zoo-broken", "1.2", BROKEN_PLUGIN)
         write(TINY.replace('"conv_net"', '"wide_net"'))
-        line = refused(zoo, "tune", "--study", "mine", env={"PYTHONPATH": str(site)})
+        line = refused(zoo, "tune", "mine", env={"PYTHONPATH": str(site)})
         assert "There is no architecture named 'wide_net'" in line
         assert "of zoo-broken 1.2 could not be loaded: ModuleNotFoundError: No module named" in line
 
-    def test_two_with_one_name(self, zoo, write, site):
+    def test_name_of_two_plugins_is_refused(self, zoo, write, site):
         self.install(site, "zoo-one", "0.6", A_WIDE_NET)
         self.install(site, "zoo-twin", "0.7", A_WIDE_NET)
         write(TINY.replace('"conv_net"', '"wide_net"'))
-        line = refused(zoo, "tune", "--study", "mine", env={"PYTHONPATH": str(site)})
+        line = refused(zoo, "tune", "mine", env={"PYTHONPATH": str(site)})
         assert "The architecture 'wide_net' is registered by" in line
         assert "zoo-one 0.6" in line
         assert "zoo-twin 0.7" in line
 
 
-class TestAStudyThatChanged:
-    @pytest.fixture
-    def begun(self, zoo, tuned):
-        """The Optuna study of the tuned one, in a folder of its own."""
-        (zoo.folder / "mlruns").mkdir()
-        for path in (tuned.zoo.folder / "mlruns").glob("optuna.db*"):
-            shutil.copy(path, zoo.folder / "mlruns")
-        return zoo
-
-    def test_is_refused_with_every_difference_and_each_way_on(self, begun):
-        changes = ["--set", "training.epochs=5", "--set", "search.seed=1"]
-        before = optuna_trials(begun.folder, "digits_cnn")
-        done = begun("tune", "--study", "digits_cnn", *changes, "--trials", 9, "--quiet")
-        assert (done.returncode, done.stdout) == (2, "")
-        first, *rest = done.stderr.splitlines()
-        assert first == "error: The study 'digits_cnn' has trials, and since then this has changed:"
-        assert rest == [
-            '  space.training.epochs: was {"value": 3}, is {"value": 5}',
-            "  seed: was 0, is 1",
-            "  to begin a study of its own: the same command with --name digits_cnn-2",
-            "  to go on with the old one: undo the change",
-        ]
-        assert len(optuna_trials(begun.folder, "digits_cnn")) == len(before)
-
-
 class TestDebug:
     def test_shows_the_traceback(self, zoo):
-        done = zoo("tune", "--study", "mnist_cn", "--debug")
+        done = zoo("tune", "mnist_cn", "--debug")
         assert done.returncode == 2
         assert "Traceback (most recent call last):" in done.stderr
         assert done.errors == [
@@ -240,14 +213,14 @@ class TestDebug:
 
 
 @pytest.mark.parametrize("command", ["tune", "train", "compare"])
-def test_every_command_says_what_it_needs(zoo, command):
+def test_missing_study_is_refused(zoo, command):
     line = refused(zoo, command)
     assert line.startswith("Missing argument STUD")
     assert f"zoo {command} --help" in line
 
 
-def test_training_a_trial_that_is_not_there(zoo, write):
+def test_unknown_trial_is_refused(zoo, write):
     write(TINY)
-    line = refused(zoo, "train", "--study", "mine", "--trial", 7)
+    line = refused(zoo, "train", "mine", "--trial", 7)
     assert line.startswith("There is no trial 7 of 'mine' in ")
-    assert line.endswith("`zoo compare --study mine` lists its trials.")
+    assert line.endswith("`zoo compare mine` lists its trials.")

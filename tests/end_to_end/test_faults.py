@@ -1,4 +1,4 @@
-"""Trials that go wrong: each is recorded with its reason, and the study goes on."""
+"""Faulty trials: each is recorded with its reason, and the study continues."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ FAILED = ("FAIL", "FAILED", "failed")
 
 
 @pytest.fixture(scope="module")
-def by_way(faulty):
-    """What Optuna and MLflow hold of the trial that went wrong in each way."""
+def by_fault(faulty):
+    """Optuna's trial and MLflow's run for each fault."""
     assert faulty.every.returncode == 0, faulty.every.stderr
     runs = {run.data.params["faulty.how"]: run for run in faulty.after.children}
     trials = {trial.params["faulty.how"]: trial for trial in faulty.after.optuna}
@@ -33,29 +33,29 @@ def by_way(faulty):
 
 
 @pytest.mark.parametrize("how", REASONS)
-def test_a_trial_has_its_state_and_its_reason_in_both_stores(by_way, how):
-    trial, run = by_way[how]
+def test_trial_has_state_and_reason_in_both_stores(by_fault, how):
+    trial, run = by_fault[how]
     tags = run.data.tags
     assert (trial.state.name, run.info.status, tags["zoo.state"]) == STATES.get(how, FAILED)
     assert trial.user_attrs.get("zoo.reason", "") == tags.get("zoo.reason", "") == REASONS[how]
     assert tags["zoo.plugin.zoo-faulty"] == "0.3"
 
 
-def test_the_study_goes_on_to_its_full_count(faulty):
+def test_study_reaches_its_number_of_trials(faulty):
     assert len(faulty.after.optuna) == len(faulty.after.children) == len(REASONS)
     assert faulty.every.stdout.startswith("best: trial 0, val_accuracy ")
     assert faulty.after.parents[0].info.status == "FINISHED"
 
 
-def test_every_trial_is_one_line_with_its_reason(faulty):
+def test_every_faulty_trial_is_one_line(faulty):
     for how, reason in REASONS.items():
         lines = [line for line in faulty.every.stderr.splitlines() if f"({reason})" in line]
         assert len(lines) == (how != "fine")
     assert "Traceback" not in faulty.every.stderr
 
 
-def test_what_a_trial_printed_is_in_its_log(faulty, by_way):
-    number = by_way["raises"][0].number
+def test_output_of_a_trial_is_in_its_log(faulty, by_fault):
+    number = by_fault["raises"][0].number
     folder = faulty.zoo.folder / "mlruns" / "zoo" / "faulty" / "trials" / f"{number:03d}"
     log = (folder / "output.log").read_text()
     assert "RuntimeError: the author divided" in log
@@ -63,7 +63,7 @@ def test_what_a_trial_printed_is_in_its_log(faulty, by_way):
 
 
 class TestThreeFailuresInARow:
-    def test_stop_the_study_with_exit_status_1_and_say_why(self, faulty):
+    def test_stop_the_study_with_exit_status_1(self, faulty):
         assert faulty.hopeless.returncode == 1
         assert faulty.hopeless.stdout == ""
         (line,) = faulty.hopeless.errors

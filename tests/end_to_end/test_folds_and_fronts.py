@@ -15,34 +15,36 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folded(new_zoo):
-    """Three folds, killed in the second of the first trial; then the same command again to its end."""
-    zoo = new_zoo("folded", folded=FOLDED)
-    command = ("tune", "--study", "folded")
+def folded(gated_zoo):
+    """Three folds of two epochs, killed in the second fold of trial 0; then the same command to its end."""
+    zoo, gate = gated_zoo("folded", folded=FOLDED)
+    command = ("tune", "folded")
+    gate.allow_epochs(3)
     with zoo.running(*command) as supervisor:
         supervisor.until(
             lambda: any(event.fold == 2 for event in epochs(zoo.events("folded", 0))), "the second fold"
         )
         supervisor.process.kill()
         supervisor.process.wait()
+    gate.open()
     last = zoo(*command)
     return SimpleNamespace(zoo=zoo, last=last, after=zoo.snapshot("folded"))
 
 
 @pytest.fixture(scope="module")
-def several(new_zoo, faulty_site):
-    """Two architectures, two policies, three objectives and a budget that the baseline is over."""
-    zoo = new_zoo("several", env={"PYTHONPATH": str(faulty_site)}, several=SEVERAL)
-    done = zoo("tune", "--study", "several")
-    table = zoo("compare", "--study", "several", "--json")
-    shown = zoo("compare", "--study", "several")
+def several(new_zoo, plugin_site):
+    """Two architectures, two policies, three objectives, and a baseline with too many parameters."""
+    zoo = new_zoo("several", env={"PYTHONPATH": str(plugin_site)}, several=SEVERAL)
+    done = zoo("tune", "several")
+    table = zoo("compare", "several", "--json")
+    shown = zoo("compare", "several")
     return SimpleNamespace(
         zoo=zoo, done=done, after=zoo.snapshot("several"), table=json.loads(table.stdout), shown=shown.stdout
     )
 
 
 class TestFolds:
-    def test_a_killed_trial_is_run_again_and_the_study_comes_to_its_end(self, folded):
+    def test_trial_killed_in_a_fold_is_retried(self, folded):
         assert folded.last.returncode == 0, folded.last.stderr
         assert folded.after.states == ["FAIL", "COMPLETE", "COMPLETE"]
         assert folded.after.reasons[0] == "interrupted: the supervisor was killed"
@@ -68,7 +70,7 @@ class TestFolds:
             mean = {p.step: p.value for p in client.get_metric_history(run.info.run_id, "val_accuracy")}
             assert mean == {epoch: pytest.approx(np.mean(values)) for epoch, values in by_epoch.items()}
 
-    def test_the_objective_is_the_mean_and_the_spread_is_logged(self, folded):
+    def test_objective_is_the_mean_of_the_folds(self, folded):
         for run, trial in zip(folded.after.children[1:], folded.after.optuna[1:], strict=True):
             recorded = epochs(folded.zoo.events("folded", trial.number))
             values = [event.metrics["val_accuracy"] for event in recorded]
@@ -77,12 +79,12 @@ class TestFolds:
             assert run.data.metrics["best_val_accuracy_std"] == pytest.approx(np.std(best, ddof=1))
             assert run.data.tags["zoo.fold"] == str(1 + int(np.argmax(best)))
 
-    def test_optuna_heard_a_mean_at_every_step(self, folded):
+    def test_optuna_has_a_mean_at_every_step(self, folded):
         for trial in folded.after.optuna[1:]:
             assert sorted(trial.intermediate_values) == [1, 2, 3, 4, 5, 6]
             assert trial.intermediate_values[6] == pytest.approx(trial.value)
 
-    def test_the_model_and_the_figures_are_there(self, folded):
+    def test_model_and_figures_are_recorded(self, folded):
         client = mlflow_client(folded.zoo.folder)
         for run in folded.after.children[1:]:
             figures = [entry.path for entry in client.list_artifacts(run.info.run_id, "figures")]
@@ -105,7 +107,7 @@ class TestFolds:
 
 
 class TestSeveralObjectives:
-    def test_the_front_is_printed_and_the_best_is_its_first(self, several):
+    def test_front_is_printed_best_first(self, several):
         assert several.done.returncode == 0, several.done.stderr
         *front, best, model = several.done.stdout.splitlines()
         numbers = [int(re.match(r"front: trial (\d+), val_accuracy", line)[1]) for line in front]
@@ -119,7 +121,7 @@ class TestSeveralObjectives:
         storage = f"sqlite:///{several.zoo.folder}/mlruns/optuna.db"
         return optuna.load_study(study_name="several", storage=storage)
 
-    def test_optuna_holds_what_mlflow_holds(self, several):
+    def test_optuna_and_mlflow_agree(self, several):
         assert [one.name for one in self.study(several).directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
         for run, trial in zip(several.after.children, several.after.optuna, strict=True):
             assert trial.state.name.lower() == run.data.tags["zoo.state"]
@@ -129,8 +131,7 @@ class TestSeveralObjectives:
                 assert trial.values[2] > 0
             assert trial.intermediate_values == {}
 
-    def test_the_baseline_is_over_the_budget_and_was_never_trained(self, several):
-        """The first architecture with its defaults."""
+    def test_baseline_with_too_many_parameters_is_not_trained(self, several):
         (event,) = several.zoo.events("several", 0)
         reason = f"{event.summary['parameters']:,} parameters, but max_parameters is 3,000"
         assert (event.state, event.reason) == ("pruned", reason)
@@ -141,7 +142,7 @@ class TestSeveralObjectives:
         for other, trial in zip(several.after.children, several.after.optuna, strict=True):
             assert (other.data.metrics["parameters"] > 3000) == (trial.state.name == "PRUNED")
 
-    def test_how_many_were_too_large_is_said_at_the_end(self, several):
+    def test_number_of_too_large_networks_is_reported(self, several):
         rejected = several.after.states.count("PRUNED")
         assert rejected >= 1
         assert (
@@ -149,7 +150,7 @@ class TestSeveralObjectives:
             "their networks have more than 3,000 parameters (max_parameters)" in several.done.stderr
         )
 
-    def test_each_architecture_and_policy_has_its_own_parameters(self, several):
+    def test_trials_have_parameters_of_their_components_only(self, several):
         architectures, policies = set(), set()
         for run in several.after.children:
             params = run.data.params
@@ -161,7 +162,7 @@ class TestSeveralObjectives:
         assert architectures == {"conv_net", "faulty"}
         assert policies == {"none", "affine"}
 
-    def test_the_front_is_tagged_drawn_and_in_the_table(self, several):
+    def test_front_is_tagged_drawn_and_compared(self, several):
         on_it = {trial.number for trial in self.study(several).best_trials}
         tagged = {int(r.data.tags["zoo.trial"]) for r in several.after.children if "zoo.front" in r.data.tags}
         assert tagged == on_it
@@ -179,7 +180,7 @@ class TestSeveralObjectives:
 
 MISTAKES = {
     "objective = ['val_accuracy', 'paramters']": "Did you mean 'parameters'?",
-    "objective = ['val_loss', 'val_loss']": "'val_loss' is there twice",
+    "objective = ['val_loss', 'val_loss']": "'val_loss' occurs twice",
     "objective = { metric = ['loss', 'parameters'], direction = ['minimize'] }": "expected a list of 2",
     "validation = { folds = 1 }": "expected an integer >= 2, got 1",
     "validation = { folds = 5, fraction = 0.1 }": "fraction or folds, not both",
@@ -191,7 +192,7 @@ MISTAKES = {
 
 
 class TestMistakes:
-    def test_each_is_one_line_with_its_place(self, zoo):
+    def test_each_is_one_line_with_file_and_line(self, zoo):
         (zoo.folder / "studies").mkdir()
         for number, text in enumerate(MISTAKES):
             study = f'{text}\ndataset = "digits"\narchitecture = "conv_net"\n'
@@ -204,16 +205,16 @@ class TestMistakes:
             assert expected in line
         assert sorted(path.name for path in zoo.folder.iterdir()) == ["studies"]
 
-    def test_on_the_command_line_too(self, zoo):
+    def test_sampler_and_pruner_options_are_checked_too(self, zoo):
         text = 'objective = ["val_loss", "parameters"]\ndataset = "digits"\narchitecture = "conv_net"\n'
         (zoo.folder / "several.toml").write_text(text)
-        done = zoo("tune", "--study", "several.toml", "--pruner", "median", "--sampler", "cmaes")
+        done = zoo("tune", "several.toml", "--pruner", "median", "--sampler", "cmaes")
         assert done.returncode == 2
         assert [line.partition("'")[0] for line in done.errors] == ["error: --sampler: ", "error: --pruner: "]
 
-    def test_more_folds_than_images_of_a_class_starts_nothing(self, zoo):
+    def test_more_folds_than_images_of_a_class_are_refused(self, zoo):
         arguments = ["--set", "validation.folds=500", "--set", "training.epochs=1"]
-        done = zoo("tune", "--study", "digits_cnn", *arguments)
+        done = zoo("tune", "digits_cnn", *arguments)
         assert done.returncode == 2
         (line,) = done.errors
         assert re.match(r"error: \[validation\] folds = 500: of class '\d' there are only 1\d\d train", line)

@@ -1,4 +1,4 @@
-"""The distributions in plugins/, really installed with pip and used by the installed command."""
+"""The distributions in plugins/, installed with pip and used by the installed command."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from end_to_end_studies import ONE_EPOCH, TWO_TRIALS
 from end_to_end_tools import mlflow_client
 
 pytestmark = [
@@ -27,12 +28,12 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
 DISTRIBUTIONS = sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml"))
 
-# Everything but zoo's training is a plugin's.
-STUDY = """
+# Dataset, architecture and augmentation policy all come from plugins.
+STUDY = f"""
 [dataset]
 name = "tfds"
 builder = "tiny/digits"
-data_dir = "{data_dir}"
+data_dir = "DATA_DIR"
 [architecture]
 name = "resnet"
 blocks = 1
@@ -42,16 +43,8 @@ kernel_size = 3
 dropout = 0.0
 [augmentation]
 name = "elastic"
-[training]
-epochs = 1
-batch_size = 32
-optimizer = "adam"
-learning_rate = 0.01
-schedule = "constant"
-[search]
-trials = 2
-sampler = "random"
-pruner = "none"
+{ONE_EPOCH.replace("64", "32")}
+{TWO_TRIALS}
 """
 
 
@@ -77,22 +70,22 @@ def site(pip_install):
 
 @pytest.fixture(scope="module")
 def tuned(new_zoo, site, tmp_path_factory):
-    """A study of two trials in which dataset, architecture and augmentation are plugins'."""
+    """A study of two trials whose dataset, architecture and augmentation policy come from plugins."""
     data = tmp_path_factory.mktemp("tensorflow_datasets")
     python(PLUGINS / "zoo-tfds" / "tests" / "tiny.py", data)
-    zoo = new_zoo("plugins", env={"PYTHONPATH": str(site)}, strangers=STUDY.format(data_dir=data))
-    done = zoo("tune", "--study", "strangers")
+    zoo = new_zoo("plugins", env={"PYTHONPATH": str(site)}, with_plugins=STUDY.replace("DATA_DIR", str(data)))
+    done = zoo("tune", "with_plugins")
     assert done.returncode == 0, done.stderr
-    return SimpleNamespace(zoo=zoo, done=done, data=data, after=zoo.snapshot("strangers"))
+    return SimpleNamespace(zoo=zoo, done=done, data=data, after=zoo.snapshot("with_plugins"))
 
 
-def test_there_are_three():
+def test_three_distributions_are_shipped():
     assert DISTRIBUTIONS == ["zoo-elastic", "zoo-resnet", "zoo-tfds"]
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_each_is_what_a_stranger_could_have_written(distribution):
-    """Its own metadata, README and licence; of zoo, what zoo says is public."""
+def test_distribution_uses_only_the_public_interface(distribution):
+    """It also has its own metadata, README and licence."""
     folder = PLUGINS / distribution
     assert project(distribution)["license"] in ("Apache-2.0", "MIT")
     assert (folder / "LICENSE").is_file()
@@ -104,21 +97,21 @@ def test_each_is_what_a_stranger_could_have_written(distribution):
         assert {name for name in imported if name.partition(".")[0] != package} <= {"zoo", "zoo.testing"}
 
 
-def test_each_passes_its_own_tests(site, environment, tmp_path):
-    """In one process, since importing Keras takes its time; outside of this repository and its settings."""
+def test_distributions_pass_their_own_tests(site, environment, tmp_path):
+    """All run in one process, since importing Keras takes seconds, and outside this repository."""
     folders = [tmp_path / name / "tests" for name in DISTRIBUTIONS]
     for name, folder in zip(DISTRIBUTIONS, folders, strict=True):
         shutil.copytree(PLUGINS / name / "tests", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    told = python(
+    output = python(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders),
         cwd=tmp_path,
         env={**environment, "PYTHONPATH": str(site)},
         timeout=400,
     )
-    assert re.search(r"\d\d passed", told)
+    assert re.search(r"\d\d passed", output)
 
 
-def test_zoo_list_shows_them_with_distribution_and_version(tuned):
+def test_list_shows_distribution_and_version(tuned):
     run = tuned.zoo("list", "--json")
     assert run.stderr == ""
     found = {
@@ -142,13 +135,13 @@ def test_every_trial_is_complete(tuned):
     assert " on the test split\n" in tuned.done.stdout
 
 
-def test_runs_are_tagged_with_the_version_of_every_plugin(tuned):
+def test_runs_are_tagged_with_plugin_versions(tuned):
     for run in (*tuned.after.parents, *tuned.after.children):
         for name, version in VERSIONS.items():
             assert run.data.tags[f"zoo.plugin.{name}"] == version
 
 
-def test_the_manifest_names_every_plugin(tuned):
+def test_manifest_names_every_plugin(tuned):
     (parent,) = tuned.after.parents
     file = mlflow_client(tuned.zoo.folder).download_artifacts(parent.info.run_id, "manifest.json")
     manifest = json.loads(Path(file).read_text())
@@ -169,14 +162,14 @@ assert not {name.partition(".")[0] for name in sys.modules} & {"zoo", "zoo_resne
 """
 
 
-def test_its_models_load_with_keras_alone(tuned):
+def test_models_load_with_keras_alone(tuned):
     env = {name: value for name, value in tuned.zoo.environment.items() if name != "PYTHONPATH"}
-    told = python("-c", LOAD, cwd=tuned.zoo.folder, env=env)
-    assert set(told.splitlines()) == {"(1, 10)"}
+    output = python("-c", LOAD, cwd=tuned.zoo.folder, env=env)
+    assert set(output.splitlines()) == {"(1, 10)"}
 
 
-def test_a_dataset_that_is_not_prepared_is_one_line_with_the_command(tuned):
-    run = tuned.zoo("tune", "--study", "strangers", "--set", "dataset.builder=kmnist", "--name", "other")
+def test_unprepared_dataset_is_refused_with_the_command(tuned):
+    run = tuned.zoo("tune", "with_plugins", "--set", "dataset.builder=kmnist", "--name", "other")
     assert run.returncode == 2
     (line,) = run.errors
     assert line.endswith(
@@ -185,7 +178,7 @@ def test_a_dataset_that_is_not_prepared_is_one_line_with_the_command(tuned):
     )
 
 
-def test_the_study_that_uses_one_is_in_order_where_it_is_installed(tuned):
+def test_shipped_study_with_a_plugin_is_valid(tuned):
     path = ROOT / "studies" / "with_plugins" / "digits_resnet.toml"
     run = tuned.zoo("check", path)
     assert run.returncode == 0, run.stderr

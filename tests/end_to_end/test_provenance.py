@@ -1,4 +1,4 @@
-"""A plugin with layers of its own, really installed and trained: who used it, and who loads its model."""
+"""A plugin with its own layers, installed and trained: the record of its use, and loading its model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from end_to_end_studies import ONE_EPOCH, TWO_TRIALS
 from end_to_end_tools import mlflow_client
 
 import zoo as installed_zoo
@@ -19,13 +20,13 @@ LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered"
 OURS = {"keras-zoo": installed_zoo.__version__}
 BOTH = {**OURS, "zoo-layered": "0.3"}
 
-# The first network is impossible for 8×8 pixels: its trial is over before it begins.
-STUDY = """
+# The first network is impossible for 8×8 pixels, so its trial is pruned before it trains.
+STUDY = f"""
 dataset = "digits"
 [validation]
 fraction = 0.2
 [architecture]
-name = { choices = ["conv_net", "gained"] }
+name = {{ choices = ["conv_net", "gained"] }}
 [architecture.conv_net]
 filters = [8, 8, 8, 8]
 convolutions_per_block = 1
@@ -38,16 +39,8 @@ dense_units = []
 dropout = 0.0
 [architecture.gained]
 units = 16
-[training]
-epochs = 1
-batch_size = 64
-optimizer = "adam"
-learning_rate = 0.01
-schedule = "constant"
-[search]
-trials = 2
-sampler = "grid"
-pruner = "none"
+{ONE_EPOCH}
+{TWO_TRIALS.replace("random", "grid")}
 """
 
 LOAD = """
@@ -89,7 +82,7 @@ def layered(new_zoo, pip_install):
     """The study, tuned with the plugin installed."""
     site = pip_install(LAYERED)
     zoo = new_zoo("layered", env={"PYTHONPATH": str(site)}, layered=STUDY)
-    done = zoo("tune", "--study", "layered")
+    done = zoo("tune", "layered")
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(zoo=zoo, done=done, after=zoo.snapshot("layered"))
 
@@ -113,7 +106,7 @@ def python(zoo, script, *arguments, **environment):
     return done.stdout.splitlines()
 
 
-def test_each_trial_is_tagged_with_the_plugins_it_used(layered):
+def test_trial_is_tagged_with_the_plugins_it_used(layered):
     impossible, trained = layered.after.children
     assert impossible.data.tags["zoo.state"] == "pruned"
     assert plugin_versions(impossible) == OURS
@@ -124,7 +117,7 @@ def test_each_trial_is_tagged_with_the_plugins_it_used(layered):
     assert config["plugins"] == {name: BOTH[distribution] for name, distribution in expected.items()}
 
 
-def test_the_study_and_its_manifest_name_both(layered):
+def test_study_and_manifest_name_both_distributions(layered):
     (parent,) = layered.after.parents
     assert plugin_versions(parent) == BOTH
     client = mlflow_client(layered.zoo.folder)
@@ -132,7 +125,7 @@ def test_the_study_and_its_manifest_name_both(layered):
     assert json.loads(manifest.read_text())["plugins"] == BOTH
 
 
-def test_the_champion_is_scored_although_its_layers_are_the_plugins(layered):
+def test_champion_with_layers_of_a_plugin_is_scored(layered):
     assert layered.done.stdout.startswith("best: trial 1 (gained), val_accuracy ")
     assert " on the test split\n" in layered.done.stdout
     assert "warning" not in layered.done.stderr
@@ -144,14 +137,14 @@ def address(layered):
     return f"models:/{trained.outputs.model_outputs[0].model_id}"
 
 
-def test_its_model_is_loaded_with_the_plugin_and_predicts_the_same(layered, address):
+def test_loaded_model_predicts_the_same(layered, address):
     (line,) = python(layered.zoo, LOAD, address)[-1:]
     errors = json.loads(line)
     assert set(errors) == {address, "layered", "./mlruns/zoo/layered/trials/001", "pyfunc"}
     assert max(errors.values()) < 1e-5
 
 
-def test_without_the_plugin_the_package_to_install_is_named(layered, address):
+def test_loading_without_the_plugin_names_the_package(layered, address):
     file = "mlruns/zoo/layered/trials/001/model.keras"
     *lines, keras_was_loaded = python(layered.zoo, REFUSED, address, "layered", file, PYTHONPATH="")
     missing = "has layers of zoo_layered.layers (zoo-layered 0.3), which is not installed"
@@ -162,23 +155,23 @@ def test_without_the_plugin_the_package_to_install_is_named(layered, address):
     assert keras_was_loaded == "False"
 
 
-def test_the_model_requires_the_plugin(layered, address, tmp_path):
+def test_model_requires_the_plugin(layered, address, tmp_path):
     client = mlflow_client(layered.zoo.folder)
-    place = client.get_logged_model(address.removeprefix("models:/")).artifact_location
-    requirements = (Path(place.removeprefix("file://")) / "requirements.txt").read_text().splitlines()
+    location = client.get_logged_model(address.removeprefix("models:/")).artifact_location
+    requirements = (Path(location.removeprefix("file://")) / "requirements.txt").read_text().splitlines()
     assert {f"{name}=={version}" for name, version in BOTH.items()} < set(requirements)
 
 
-def test_the_study_cannot_go_on_without_the_plugin(layered):
-    done = layered.zoo("tune", "--study", "layered", "--trials", 3, env={"PYTHONPATH": ""})
+def test_resuming_without_the_plugin_is_refused(layered):
+    done = layered.zoo("tune", "layered", "--trials", 3, env={"PYTHONPATH": ""})
     assert done.returncode == 2
     missing, used = done.errors
     assert "There is no architecture named 'gained'" in missing
     assert used == "error: trials of this study used zoo-layered 0.3; pip install zoo-layered==0.3"
 
 
-def test_the_study_cannot_go_on_with_plugins_switched_off(layered):
-    done = layered.zoo("--no-plugins", "tune", "--study", "layered", "--trials", 3)
+def test_resuming_with_plugins_turned_off_is_refused(layered):
+    done = layered.zoo("--no-plugins", "tune", "layered", "--trials", 3)
     assert done.returncode == 2
     (line,) = done.errors
     assert line.endswith("(Left out: zoo-layered 0.3 by ZOO_PLUGINS)")

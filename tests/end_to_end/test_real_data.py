@@ -1,4 +1,4 @@
-"""The real MNIST, for as long as a test may take: one epoch of one small network."""
+"""One epoch of one small network on the real MNIST."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SETTINGS = [
-    "augmentation.name=none",  # for whose harder images an epoch is too short
+    "augmentation.name=none",  # since one epoch is too short for augmented images
     "architecture.filters=[8]",
     "architecture.convolutions_per_block=1",
     "architecture.kernel_size=3",
@@ -19,13 +19,13 @@ SETTINGS = [
 
 
 @pytest.mark.real_data
-def test_one_epoch_of_the_shipped_study(new_zoo):
+def test_shipped_study_learns_in_one_epoch(new_zoo):
     folder = os.environ.get("ZOO_DATA_DIR", "")
     if not Path(folder, "mnist.npz").is_file() or not folder:
         pytest.skip("ZOO_DATA_DIR names no folder with mnist.npz")
     zoo = new_zoo("mnist", env={"ZOO_DATA_DIR": folder})
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
-    done = zoo("tune", "--study", "mnist_cnn", "--trials", 1, *settings, timeout=240)
+    done = zoo("tune", "mnist_cnn", "--trials", 1, *settings, timeout=240)
     assert done.returncode == 0, done.stderr
     (run,) = zoo.snapshot("mnist_cnn").children
     assert run.data.tags["zoo.dataset.source"] == "MNIST"

@@ -1,23 +1,20 @@
-"""A real tracking server to record on, `zoo ui`, other backends, and `zoo.tune` from a script."""
+"""Recording on a tracking server, `zoo ui`, other backends, and `zoo.tune` in a script."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import re
-import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 import pytest
 from end_to_end_studies import TINY
-from end_to_end_tools import epochs, mlflow_client, snapshot, until
+from end_to_end_tools import epochs, mlflow_client, read_url, snapshot, until
 
 from zoo.tracking import free_port
 
-# As somebody writes it in a notebook: no `if __name__ == "__main__"`, which processes might need.
+# As in a notebook, without `if __name__ == "__main__"`, which worker processes must not need.
 NOTEBOOK = """
 import zoo
 
@@ -28,18 +25,9 @@ print("model", result.model_uri, sorted(result.test_metrics))
 """
 
 
-def answer(address):
-    """What a server says there, or None while nobody does."""
-    try:
-        with urllib.request.urlopen(address, timeout=5) as response:
-            return response.read().decode()
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return None
-
-
 @pytest.fixture(scope="module")
 def server(new_zoo):
-    """A folder, and the address of the `mlflow server` that works in it."""
+    """The address of a running `mlflow server`."""
     folder = new_zoo("server").folder
     port = free_port(wanted=0)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
@@ -51,18 +39,20 @@ def server(new_zoo):
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: process.poll() is not None or answer(f"{address}/health") == "OK", what="mlflow server")
+        until(
+            lambda: process.poll() is not None or read_url(f"{address}/health") == "OK", what="mlflow server"
+        )
         assert process.poll() is None, (folder / "server.log").read_text()
         yield address
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=240)
         log.close()
 
 
 @pytest.fixture(scope="module")
 def on_the_server(new_zoo, server):
-    """Two trials, tuned from a script, recorded on the server."""
+    """A study of two trials, tuned by a script and recorded on the server."""
     zoo = new_zoo("script", database=False, tiny=TINY)
     script = zoo.folder / "notebook.py"
     script.write_text(NOTEBOOK)
@@ -79,8 +69,8 @@ def on_the_server(new_zoo, server):
     return zoo, done, snapshot(zoo.folder, "tiny", server)
 
 
-class TestATrackingServer:
-    def test_holds_the_study_and_its_trials(self, on_the_server, server):
+class TestTrackingServer:
+    def test_has_the_study_and_its_trials(self, on_the_server, server):
         zoo, _, after = on_the_server
         assert after.states == ["COMPLETE", "COMPLETE"]
         assert after.statuses == ["FINISHED", "FINISHED"]
@@ -93,7 +83,7 @@ class TestATrackingServer:
                 (event.epoch, event.metrics["val_loss"]) for event in recorded
             ]
 
-    def test_has_their_files_and_models(self, on_the_server, server, tmp_path):
+    def test_has_files_and_models_of_trials(self, on_the_server, server, tmp_path):
         zoo, _, after = on_the_server
         client = mlflow_client(zoo.folder, server)
         for run in after.children:
@@ -105,14 +95,14 @@ class TestATrackingServer:
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
                 assert json.load(file)["architecture"]["name"] == "conv_net"
 
-    def test_nothing_of_mlflow_is_left_in_the_working_folder(self, on_the_server):
+    def test_leaves_nothing_of_mlflow_in_the_folder(self, on_the_server):
         zoo, _, _ = on_the_server
         assert sorted(path.name for path in zoo.folder.iterdir()) == ["mlruns", "notebook.py", "studies"]
         assert sorted(path.name for path in (zoo.folder / "mlruns").iterdir()) == ["optuna.db", "zoo"]
 
 
 class TestFromPython:
-    def test_a_script_gets_results_and_tables(self, on_the_server):
+    def test_script_gets_results_and_tables(self, on_the_server):
         _, done, after = on_the_server
         best, table, model = done.stdout.splitlines()
         number, value = re.match(r"best \((\d), (0\.\d+)\) 2 2 None", best).groups()
@@ -120,7 +110,7 @@ class TestFromPython:
         assert table == "table [0, 1] ['complete', 'complete']"
         assert re.fullmatch(r"model models:/m-[0-9a-f]+ \['test_accuracy', 'test_loss'\]", model)
 
-    def test_a_script_is_not_run_again_by_its_trials(self, on_the_server):
+    def test_trials_do_not_import_the_script(self, on_the_server):
         zoo, done, _ = on_the_server
         assert done.stdout.count("best ") == 1
         logs = zoo.folder.glob("mlruns/zoo/tiny/trials/*/output.log")
@@ -128,49 +118,31 @@ class TestFromPython:
 
 
 class TestUi:
-    def test_prints_its_address_and_serves_the_record_until_it_is_told_to_end(self, tuned):
-        port = free_port(wanted=0)
-        with tuned.zoo.running("ui", "--port", port) as ui:
-            address = f"http://127.0.0.1:{port}"
-            until(lambda: ui.process.poll() is not None or ui.stdout(), what="zoo ui")
-            assert ui.stdout() == f"{address}\n"
-            assert "<html" in answer(address)  # at once: it is told when it can be opened
-            found = urllib.request.Request(
-                f"{address}/api/2.0/mlflow/experiments/search",
-                data=b'{"max_results": 10}',
-                headers={"Content-Type": "application/json"},
-            )
-            assert '"digits_cnn"' in answer(found)
-            family = ui.family()
-            ui.signal(signal.SIGTERM)
-            assert ui.done(30).returncode in (0, -signal.SIGTERM)
-            until(lambda: not any(process.is_running() for process in family), 10, "the server's end")
-
-    def test_of_a_tracking_server_is_the_servers_own(self, zoo, server):
+    def test_prints_the_address_of_a_tracking_server(self, zoo, server):
         done = zoo("ui", env={"MLFLOW_TRACKING_URI": server})
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{server}\n", "")
 
     @pytest.mark.parametrize(
-        ("option", "value", "told"),
+        ("option", "value", "message"),
         [
             ("--port", "70000", "Invalid value for '--port'"),
             ("--host", "no.such.host.invalid", "zoo cannot listen on no.such.host.invalid"),
         ],
     )
-    def test_where_it_cannot_listen_it_says_so(self, zoo, option, value, told):
+    def test_refuses_an_address_it_cannot_use(self, zoo, option, value, message):
         done = zoo("ui", option, value)
         assert (done.returncode, done.stdout) == (2, "")
         (line,) = done.stderr.splitlines()
-        assert line.startswith(f"error: {told}")
+        assert line.startswith(f"error: {message}")
 
 
 class TestOtherBackends:
     @pytest.mark.parametrize("backend", ["jax", "torch"])
-    def test_the_same_study_is_tuned(self, new_zoo, backend):
+    def test_backend_tunes_the_same_study(self, new_zoo, backend):
         if importlib.util.find_spec(backend) is None:
             pytest.skip(f"{backend} is not installed")
         zoo = new_zoo(backend, env={"KERAS_BACKEND": backend}, tiny=TINY)
-        done = zoo("tune", "--study", "tiny", "--trials", 1)
+        done = zoo("tune", "tiny", "--trials", 1)
         assert done.returncode == 0, done.stderr
         (run,) = zoo.snapshot("tiny").children
         assert (run.data.tags["zoo.state"], run.data.tags["zoo.backend"]) == ("complete", backend)

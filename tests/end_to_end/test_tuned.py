@@ -1,4 +1,4 @@
-"""A study as a newcomer tunes it, and what is left of it in MLflow, Optuna and the folder."""
+"""The shipped study `digits_cnn`: its output, and its record in MLflow, Optuna and the folder."""
 
 from __future__ import annotations
 
@@ -6,16 +6,29 @@ import csv
 import io
 import json
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 
 import pytest
-from end_to_end_tools import epochs, final_event, mlflow_client, read_events
+from end_to_end_tools import (
+    epochs,
+    final_event,
+    mlflow_client,
+    optuna_trials,
+    read_events,
+    read_url,
+    until,
+)
+
+from zoo.tracking import free_port
 
 CURVES = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds"}
 SUMMARY = {"best_val_accuracy", "best_epoch", "parameters", "train_seconds"}
 
-# In a process that has never heard of zoo.
+# Runs in a process that cannot import zoo.
 LOAD_AND_SCORE = """
 import json, sys
 sys.modules["zoo"] = None  # importing it would raise an ImportError
@@ -63,7 +76,7 @@ def number_of(run):
     return int(run.data.tags["zoo.trial"])
 
 
-class TestWhatIsSaid:
+class TestOutput:
     def test_only_results_are_on_stdout(self, tuned):
         assert tuned.first.returncode == 0, tuned.first.stderr
         best, model = tuned.first.stdout.splitlines()
@@ -78,12 +91,11 @@ class TestWhatIsSaid:
         assert len(ended) == 3
         assert sorted(re.search(r"\[(\d)/3\]", line)[1] for line in ended) == ["1", "2", "3"]
 
-    def test_nobody_else_speaks(self, tuned):
-        """Neither TensorFlow nor MLflow nor Optuna has anything to say in the terminal."""
+    def test_libraries_print_nothing(self, tuned):
         ours = r"preparing|taking|study |trial \d|scoring|finishing|next:|      zoo ui"
         assert [line for line in tuned.first.stderr.splitlines() if not re.match(ours, line)] == []
 
-    def test_a_terminal_shows_a_moving_display_and_is_left_as_it_was(self, tuned):
+    def test_live_display_leaves_the_terminal_as_before(self, tuned):
         assert tuned.more.returncode == 0, tuned.more.stderr
         assert tuned.more.stdout.count("\n") == 2
         drawn = tuned.more.stderr
@@ -95,18 +107,18 @@ class TestWhatIsSaid:
 
 
 class TestResume:
-    def test_of_a_finished_study_adds_nothing_and_says_the_same(self, tuned):
+    def test_finished_study_prints_the_same_and_adds_nothing(self, tuned):
         assert tuned.again.returncode == 0, tuned.again.stderr
         assert tuned.again.stdout == tuned.first.stdout
         assert "3 trials, maximize val_accuracy; all done, add trials with --trials N" in tuned.again.stderr
         assert not re.search(r"trial \d", tuned.again.stderr)
         assert tuned.trials_after_again == ["000", "001", "002"]
 
-    def test_with_more_trials_goes_on(self, tuned):
+    def test_more_trials_are_added(self, tuned):
         assert len(tuned.after.optuna) == 4
         assert [number_of(run) for run in tuned.after.children] == [0, 1, 2, 3]
 
-    def test_the_champion_is_scored_on_the_test_split_and_nobody_else(self, tuned):
+    def test_only_champions_are_scored_on_the_test_split(self, tuned):
         printed = int(re.search(r"best: trial (\d)", tuned.more.stdout)[1])
         scored = [number_of(run) for run in tuned.after.children if "test_accuracy" in run.data.metrics]
         assert printed in scored
@@ -116,7 +128,7 @@ class TestResume:
 
 
 class TestMlflow:
-    def test_holds_one_parent_and_its_children_in_final_states(self, tuned):
+    def test_has_final_states_of_parent_and_children(self, tuned):
         (parent,) = tuned.after.parents
         assert (parent.info.status, parent.info.run_name) == ("FINISHED", "digits_cnn")
         for number, run in enumerate(tuned.after.children):
@@ -133,7 +145,7 @@ class TestMlflow:
             if trial.value is not None:
                 assert run.data.metrics["best_val_accuracy"] == trial.value
 
-    def test_has_as_many_points_per_curve_as_epochs(self, tuned, client):
+    def test_has_one_point_per_epoch_in_each_curve(self, tuned, client):
         for run in tuned.after.children:
             recorded = epochs(read_events(trial_folder(tuned, number_of(run))))
             assert recorded
@@ -145,14 +157,14 @@ class TestMlflow:
                 ]
                 assert min(points)[0] == 1
 
-    def test_sums_up_the_complete_trials(self, tuned, complete):
+    def test_has_the_summary_of_complete_trials(self, tuned, complete):
         for run in complete:
             assert run.data.metrics.keys() >= CURVES | SUMMARY
             events = read_events(trial_folder(tuned, number_of(run)))
             finished = final_event(events)
             assert {name: run.data.metrics[name] for name in SUMMARY} == finished.summary
 
-    def test_has_every_parameter_flat_by_one_name(self, tuned):
+    def test_has_every_parameter_under_one_name(self, tuned):
         names = {frozenset(run.data.params) for run in tuned.after.children}
         assert len(names) == 1
         params = tuned.after.children[0].data.params
@@ -177,7 +189,7 @@ class TestMlflow:
                 text = run.data.params[f"conv_net.{name}"]
                 assert text == (value if isinstance(value, str) else json.dumps(value))
 
-    def test_has_the_tags_that_say_where_it_came_from(self, tuned):
+    def test_has_tags_of_dataset_plugins_and_command(self, tuned):
         import zoo
 
         (parent,) = tuned.after.parents
@@ -194,7 +206,7 @@ class TestMlflow:
             assert tags["zoo.dataset.source"] == "scikit-learn's digits"
             assert tags["mlflow.source.name"].startswith("zoo tune --study digits_cnn")
 
-    def test_has_the_figures_and_files_of_every_complete_trial(self, client, complete):
+    def test_has_figures_and_files_of_complete_trials(self, client, complete):
         for run in complete:
             files = artifacts(client, run)
             figures = [path for path in files if path.startswith("figures/")]
@@ -203,17 +215,17 @@ class TestMlflow:
             assert {"config.json", "summary.txt"} <= set(files)
             assert "predictions.npz" not in files
 
-    def test_the_study_has_its_definition_and_manifest(self, tuned, client):
+    def test_has_definition_and_manifest_of_the_study(self, tuned, client):
         files = artifacts(client, tuned.after.parents[0])
         assert {"study.toml", "manifest.json"} <= set(files)
 
-    def test_the_dataset_is_an_input_with_a_digest_of_all_of_it(self, tuned):
+    def test_has_the_dataset_as_input_with_digest(self, tuned):
         for run in tuned.after.children:
             (given,) = run.inputs.dataset_inputs
             assert given.dataset.name == "digits"
             assert run.data.tags["zoo.dataset.digest"].startswith(given.dataset.digest)
 
-    def test_has_a_ready_model_of_every_complete_trial_at_its_best_epoch(self, client, complete):
+    def test_has_models_of_complete_trials_at_best_epoch(self, client, complete):
         for run in complete:
             (output,) = run.outputs.model_outputs
             model = client.get_logged_model(output.model_id)
@@ -230,8 +242,8 @@ class TestMlflow:
                 assert not run.outputs or not run.outputs.model_outputs
 
 
-def test_the_champion_scores_the_same_where_zoo_was_never_imported(tuned):
-    """Loaded by plain `mlflow.keras.load_model`, on the raw test images."""
+def test_champion_scores_the_same_without_zoo(tuned):
+    """The script loads it with `mlflow.keras.load_model` and scores it on the raw test images."""
     zoo = tuned.zoo
     digest = tuned.after.parents[0].data.tags["zoo.dataset.digest"]
     best, model = tuned.more.stdout.splitlines()
@@ -265,26 +277,26 @@ class TestCompare:
     @pytest.fixture(scope="class")
     @staticmethod
     def everything(tuned):
-        done = tuned.zoo("compare", "--study", tuned.study, "--csv")
+        done = tuned.zoo("compare", tuned.study, "--csv")
         assert (done.returncode, done.stderr) == (0, "")
         return list(csv.DictReader(io.StringIO(done.stdout)))
 
-    def test_as_csv_has_every_trial_best_first(self, tuned, everything):
+    def test_csv_has_every_trial_best_first(self, tuned, everything):
         assert sorted(row["trial"] for row in everything) == ["0", "1", "2", "3"]
         complete = [float(row["best_val_accuracy"]) for row in everything if row["state"] == "complete"]
         assert complete == sorted(complete, reverse=True)
         assert everything[0]["model"] == tuned.more.stdout.splitlines()[1].removeprefix("model: ")
         assert {row["conv_net.padding"] for row in everything} == {"same"}
 
-    def test_as_json_it_says_the_same(self, tuned, everything):
-        done = tuned.zoo("compare", "--study", tuned.study, "--json")
+    def test_json_has_the_same_rows(self, tuned, everything):
+        done = tuned.zoo("compare", tuned.study, "--json")
         assert (done.returncode, done.stderr) == (0, "")
         rows = json.loads(done.stdout)
         assert [row["run_id"] for row in rows] == [row["run_id"] for row in everything]
         assert [row["trial"] for row in rows] == [int(row["trial"]) for row in everything]
 
-    def test_as_a_table_it_shows_what_differs(self, tuned, everything):
-        done = tuned.zoo("compare", "--study", tuned.study, "--top", 2)
+    def test_table_shows_only_parameters_that_differ(self, tuned, everything):
+        done = tuned.zoo("compare", tuned.study, "--top", 2)
         assert done.returncode == 0
         head, *rows = [line for line in done.stdout.splitlines() if not line.startswith("(not shown")]
         assert head.split()[:4] == ["trial", "state", "best_val_accuracy", "best_epoch"]
@@ -294,8 +306,8 @@ class TestCompare:
 
 
 class TestTrainAgain:
-    def test_reproduces_the_trials_metrics_exactly(self, tuned):
-        """Of a trial that had the machine to itself, as `zoo train` has."""
+    def test_reproduces_the_metrics_of_the_trial_exactly(self, tuned):
+        """The trial ran alone on the machine, as `zoo train` does."""
         assert tuned.trained.returncode == 0, tuned.trained.stderr
         (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "standalone").iterdir()
         again, once = (
@@ -304,12 +316,12 @@ class TestTrainAgain:
         )
         assert again[: len(once)] == once  # the trial may have been pruned
 
-    def test_prints_what_it_reached_and_where_the_model_is(self, tuned):
-        reached, model = tuned.trained.stdout.splitlines()
-        assert re.fullmatch(r"val_accuracy 0\.\d{4} in epoch \d of 3", reached)
+    def test_prints_result_and_path_of_the_model(self, tuned):
+        result, model = tuned.trained.stdout.splitlines()
+        assert re.fullmatch(r"val_accuracy 0\.\d{4} in epoch \d of 3", result)
         assert (tuned.zoo.folder / model.removeprefix("model: ")).is_file()
 
-    def test_is_a_run_of_its_own_and_leaves_the_search_as_it_is(self, tuned):
+    def test_is_a_separate_run_and_leaves_the_study(self, tuned):
         now = tuned.zoo.snapshot(tuned.study)
         (run,) = now.standalone
         assert (run.info.run_name, run.info.status) == ("standalone-003", "FINISHED")
@@ -320,20 +332,20 @@ class TestTrainAgain:
 
 
 class TestEvaluate:
-    def test_of_the_champion_says_what_the_search_said(self, tuned):
-        done = tuned.zoo("evaluate", "--study", tuned.study, "--json")
+    def test_champion_has_the_score_of_the_search(self, tuned):
+        done = tuned.zoo("evaluate", tuned.study, "--json")
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
-        number, told = re.search(
+        number, score = re.search(
             r"best: trial (\d), .*, (0\.\d{4}) on the test split", tuned.more.stdout
         ).groups()
         assert found["run"] == f"trial {number}"
-        assert f"{found['test_accuracy']:.4f}" == told
+        assert f"{found['test_accuracy']:.4f}" == score
         assert sum(one["images"] for one in found["classes"]) == found["images"] > 300
         right = sum(one["images"] * one["recall"] for one in found["classes"])
         assert right == pytest.approx(found["test_accuracy"] * found["images"])
 
-    def test_of_what_zoo_train_trained_is_added_to_its_run(self, tuned):
+    def test_score_of_a_standalone_run_is_recorded(self, tuned):
         (folder,) = (tuned.zoo.folder / "mlruns" / "zoo" / tuned.study / "standalone").iterdir()
         done = tuned.zoo("evaluate", "--run", folder)
         assert done.returncode == 0, done.stderr
@@ -343,13 +355,52 @@ class TestEvaluate:
         assert "warning" not in done.stderr
 
 
-def test_only_the_champions_model_is_kept_twice(tuned):
-    """MLflow holds every trial's; a folder that grows by a copy of each would be full one day."""
+class TestUi:
+    def test_serves_the_record_until_sigterm(self, tuned):
+        port = free_port(wanted=0)
+        with tuned.zoo.running("ui", "--port", port) as ui:
+            address = f"http://127.0.0.1:{port}"
+            until(lambda: ui.process.poll() is not None or ui.stdout(), what="zoo ui")
+            assert ui.stdout() == f"{address}\n"
+            assert "<html" in read_url(address)  # the address is printed when the server is ready
+            found = urllib.request.Request(
+                f"{address}/api/2.0/mlflow/experiments/search",
+                data=b'{"max_results": 10}',
+                headers={"Content-Type": "application/json"},
+            )
+            assert '"digits_cnn"' in read_url(found)
+            family = ui.family()
+            ui.signal(signal.SIGTERM)
+            assert ui.done().returncode in (0, -signal.SIGTERM)
+            until(lambda: not any(process.is_running() for process in family), what="the server's end")
+
+
+def test_changed_study_is_refused_with_every_difference(tuned, zoo):
+    (zoo.folder / "mlruns").mkdir()
+    for path in (tuned.zoo.folder / "mlruns").glob("optuna.db*"):
+        shutil.copy(path, zoo.folder / "mlruns")
+    changes = ["--set", "training.epochs=5", "--set", "search.seed=1"]
+    before = optuna_trials(zoo.folder, "digits_cnn")
+    done = zoo("tune", "digits_cnn", *changes, "--trials", 9, "--quiet")
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *rest = done.stderr.splitlines()
+    assert first == "error: The study 'digits_cnn' has trials, and this has changed since they ran:"
+    assert rest == [
+        '  space.training.epochs: was {"value": 3}, is {"value": 5}',
+        "  seed: was 0, is 1",
+        "  to start a new study: the same command with --name digits_cnn-2",
+        "  to resume this study: undo the change",
+    ]
+    assert len(optuna_trials(zoo.folder, "digits_cnn")) == len(before)
+
+
+def test_only_the_champion_keeps_a_local_model(tuned):
+    """MLflow has the models of all trials, so local copies would only fill the disk."""
     kept = sorted(path.parent.name for path in tuned.zoo.folder.glob("mlruns/zoo/*/trials/*/model.keras"))
     scored = [f"{number_of(run):03d}" for run in tuned.after.children if "test_accuracy" in run.data.metrics]
     assert set(kept) <= set(scored)
     assert not list(tuned.zoo.folder.glob("mlruns/zoo/*/trials/*/predictions.npz")) or len(kept) <= 2
 
 
-def test_the_working_folder_holds_two_things(tuned):
+def test_nothing_else_is_written_to_the_folder(tuned):
     assert sorted(path.name for path in tuned.zoo.folder.iterdir()) == ["mlflow.db", "mlruns", "studies"]

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from shared_tools import RecordingDisplay
 
 from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError, ZooError
@@ -21,20 +22,9 @@ TRIAL_1 = "mlruns/zoo/example/trials/001"
 VALIDATION = {"fraction": 0.1, "seed": 0}
 
 
-class Listener(NoDisplay):
-    def __init__(self):
-        self.phases, self.problems = [], []
-
-    def phase(self, text):
-        self.phases.append(text)
-
-    def problem(self, text):
-        self.problems.append(text)
-
-
 def test_copied_run_prepares_its_dataset_again(in_study, in_tmp):
     shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
-    run, listener = find_run(None, None, "copy", NoDisplay()), Listener()
+    run, listener = find_run(None, None, "copy", NoDisplay()), RecordingDisplay()
     assert run.cache_dir == in_tmp / "mlruns" / "zoo" / ".cache"
     split, names = validation_data(run, listener)
     assert listener.phases == ["preparing the dataset …"]
@@ -85,7 +75,7 @@ def test_model_is_fetched_from_mlflow(in_study, monkeypatch):
 def test_other_version_of_a_plugin_is_warned_of(in_study, in_tmp, monkeypatch):
     with zipfile.ZipFile(in_tmp / "model.keras", "w") as archive:
         archive.writestr("zoo.json", json.dumps({"modules": {"pluggy": "pluggy==0.0.1"}}))
-    listener = Listener()
+    listener = RecordingDisplay()
     run = find_run(None, None, in_study / TRIAL_1, NoDisplay())
     monkeypatch.setattr(recorded, "model_of", lambda run: nullcontext(in_tmp / "model.keras"))
     monkeypatch.setattr(recorded, "call_in_worker", lambda function, *arguments, log_path: "a result")
@@ -115,6 +105,6 @@ def test_warning_of_a_dataset_is_shown(in_tmp, monkeypatch):
         return PreparedDataset("d" * 64, ("a", "b"), (8, 8, 1), {"train": 9}, "digits", "only some of them")
 
     monkeypatch.setattr(recorded, "finish_preparing", finish)
-    listener = Listener()
+    listener = RecordingDisplay()
     prepare(PluginConfig("digits"), VALIDATION, in_tmp / "cache", listener)
     assert listener.problems == ["only some of them"]

@@ -97,7 +97,7 @@ def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Pat
     threading.Thread(target=process.stdout.read, daemon=True).start()
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=240)
 
 
 @pytest.fixture(params=["sqlite", "server"])

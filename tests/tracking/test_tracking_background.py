@@ -18,7 +18,7 @@ from zoo.events import EpochEnd, Event, Finished, Started
 from zoo.tracking import BackgroundTracker, Store, StudyTracker, ended_runs
 
 FOLDER = Path("nowhere")
-TIMEOUT_S = 30.0
+TIMEOUT_S = 240.0  # only a test that would hang waits so long
 
 STARTED = Started(0.0)
 EPOCH = EpochEnd(0.0, 1, {})

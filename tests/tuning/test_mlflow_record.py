@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tuning_doubles import Display
+from shared_tools import RecordingDisplay
 
 from zoo.data import Dataset, Split
 from zoo.data.store import PreparedDataset, save_dataset
@@ -70,7 +70,9 @@ def prepared(tmp_path, monkeypatch):
 @pytest.fixture
 def study(define, prepared, tmp_path):
     mlflow = SimpleNamespace(is_new=False, store=lambda: Store())
-    return OpenStudy(define(), StudyDirectory(tmp_path, "example"), None, prepared, mlflow, Display())
+    return OpenStudy(
+        define(), StudyDirectory(tmp_path, "example"), None, prepared, mlflow, RecordingDisplay()
+    )
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from tuning_doubles import Display
+from shared_tools import RecordingDisplay
 
 from zoo import tracking
 from zoo.events import EpochEnd, Finished, Started
@@ -64,7 +64,7 @@ def mlflow(monkeypatch):
 def study(define, directory, mlflow):
     dataset = SimpleNamespace(digest=DIGEST)
     return SimpleNamespace(
-        definition=define(), directory=directory, dataset=dataset, mlflow=mlflow, display=Display()
+        definition=define(), directory=directory, dataset=dataset, mlflow=mlflow, display=RecordingDisplay()
     )
 
 

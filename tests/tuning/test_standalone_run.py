@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from tuning_doubles import Display
+from shared_tools import RecordingDisplay
 from tuning_examples import STUDY
 
 import zoo
@@ -28,7 +28,7 @@ COMPLETE = Finished(3.0, "complete", "", {"best_val_accuracy": 0.5, "best_epoch"
 DIGEST = "a" * 64
 
 
-class Stage(Display):
+class Stage(RecordingDisplay):
     """Executor, record in MLflow and display in one. A SIGINT comes at a `None`, or after the last event."""
 
     free_slots = 1
