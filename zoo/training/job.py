@@ -169,7 +169,7 @@ class _Job:
         """Write the files of a complete trial."""
         config, of_images = self._config, None
         if config.folds > 1:
-            of_images = fold_of_images(self._cache, config.digest, config.validation)
+            of_images = fold_of_images(self._cache, config.digest, self._dataset, config.validation)
         probabilities, labels = collect_predictions(self._folds, of_images)
         np.savez(self._folder / "predictions.npz", probabilities=probabilities, labels=labels)
         (self._folder / "summary.txt").write_text(summary(self._network), encoding="utf-8")
