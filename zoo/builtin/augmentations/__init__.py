@@ -48,7 +48,7 @@ def affine(
         fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
             at its edge (`reflect`).
     """
-    from zoo.builtin.augmentations._affine import RandomAffine
+    from zoo.builtin.augmentations._layers import RandomAffine
 
     return [RandomAffine(rotation=rotation, shift=shift, shear=shear, zoom=zoom, fill=fill)]
 
@@ -76,7 +76,7 @@ def affine_flip(
         fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
             at its edge (`reflect`).
     """
-    from zoo.builtin.augmentations._affine import RandomAffine
+    from zoo.builtin.augmentations._layers import RandomAffine
 
     return [RandomAffine(rotation=rotation, shift=shift, shear=shear, zoom=zoom, flip=flip, fill=fill)]
 
@@ -139,7 +139,7 @@ def erasing(
         fill: content of the rectangle: a random value per pixel (`noise`, as in the paper), `black`, or the
             `mean` of the image.
     """
-    from zoo.builtin.augmentations._erasing import RandomErasing
+    from zoo.builtin.augmentations._layers import RandomErasing
 
     return [RandomErasing(probability, smallest=0.02, largest=largest, elongation=elongation, fill=fill)]
 
@@ -171,36 +171,33 @@ def randaugment(
     return [RandAugment(operations=operations, magnitude=magnitude, solarize=solarize, fill=fill)]
 
 
-PRESETS = (
-    variant(
-        affine,
-        "affine_digits",
-        "`affine` for handwriting: 8°, shift and zoom of 0.08, shear of 15°.",
-        rotation=8.0,
-        shift=0.08,
-        shear=15.0,
-        zoom=0.08,
-        fill="nearest",
-    ),
-    variant(
-        affine,
-        "affine_strong",
-        "`affine` without shifts: 20°, zoom of 0.15, shear of 8.6° (0.15 rad).",
-        rotation=20.0,
-        shift=0.0,
-        shear=8.6,
-        zoom=0.15,
-        fill="nearest",
-    ),
-    variant(
-        affine_flip,
-        "affine_photos",
-        "`affine_flip` for photographs: 40°, shift and zoom of 0.2, shear of 11.5° (0.2 rad).",
-        rotation=40.0,
-        shift=0.2,
-        shear=11.5,
-        zoom=0.2,
-        flip="horizontal",
-        fill="nearest",
-    ),
+PRESETS = tuple(
+    variant(policy, name, description, **settings)
+    for policy, name, description, settings in (
+        (
+            affine,
+            "affine_digits",
+            "`affine` for handwriting: 8°, shift and zoom of 0.08, shear of 15°.",
+            {"rotation": 8.0, "shift": 0.08, "shear": 15.0, "zoom": 0.08, "fill": "nearest"},
+        ),
+        (
+            affine,
+            "affine_strong",
+            "`affine` without shifts: 20°, zoom of 0.15, shear of 8.6° (0.15 rad).",
+            {"rotation": 20.0, "shift": 0.0, "shear": 8.6, "zoom": 0.15, "fill": "nearest"},
+        ),
+        (
+            affine_flip,
+            "affine_photos",
+            "`affine_flip` for photographs: 40°, shift and zoom of 0.2, shear of 11.5° (0.2 rad).",
+            {
+                "rotation": 40.0,
+                "shift": 0.2,
+                "shear": 11.5,
+                "zoom": 0.2,
+                "flip": "horizontal",
+                "fill": "nearest",
+            },
+        ),
+    )
 )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
-from zoo.builtin.augmentations._affine import SUPPORTS_JIT, about_centre, resample
-from zoo.builtin.augmentations._layer import AugmentationLayer
+from zoo.builtin.augmentations._layers import SUPPORTS_JIT, AugmentationLayer, about_centre, resample
 
 # The fourteen operations of the paper; the last one is optional.
 OPERATIONS = (
@@ -39,16 +38,8 @@ class RandAugment(AugmentationLayer):
     """Apply `operations` random OPERATIONS to each image during training.
 
     Each image draws its own operations and their signs. Its geometric operations are applied first and
-    together, in one interpolation.
-
-    Args:
-        operations: N in the paper.
-        magnitude: M in the paper, 0 to 30.
-        solarize: include the operation that inverts bright pixels.
-        fill: pixels from outside the image: `nearest`, `constant` (0) or `reflect`.
+    together, in one interpolation. The arguments are those of the policy `randaugment`.
     """
-
-    SETTINGS: ClassVar = ("operations", "magnitude", "solarize", "fill")
 
     def __init__(
         self,
@@ -113,14 +104,10 @@ def _maps(images: Any, drawn: Any, signed: Any) -> Any:
     shift_y = amount("translate_y", SHIFT * ops.cast(height, "float32"))
     # The inverse of each step, about the centre; a step has at most one geometric operation.
     one, zero = ops.ones_like(turn), ops.zeros_like(turn)
-    steps = ops.stack(
-        [
-            ops.stack([ops.cos(turn), -ops.sin(turn) - lean_x, -shift_x], axis=-1),
-            ops.stack([ops.sin(turn) - lean_y, ops.cos(turn), -shift_y], axis=-1),
-            ops.stack([zero, zero, one], axis=-1),
-        ],
-        axis=-2,
-    )  # (steps, batch, 3, 3)
+    cells = [ops.cos(turn), -ops.sin(turn) - lean_x, -shift_x]
+    cells += [ops.sin(turn) - lean_y, ops.cos(turn), -shift_y]
+    cells += [zero, zero, one]
+    steps = ops.reshape(ops.stack(cells, axis=-1), (drawn.shape[0], -1, 3, 3))  # (steps, batch, 3, 3)
     whole = steps[0]
     for step in range(1, steps.shape[0]):
         whole = ops.matmul(whole, steps[step])
@@ -156,7 +143,10 @@ def _posterize(images: Any, lost_bits: int) -> Any:
 
 
 def _equalize(images: Any) -> Any:
-    """Equalise the histogram of 256 levels of each channel of each image, as PIL does."""
+    """Equalise the histogram of 256 levels of each channel of each image, as PIL does.
+
+    keras.layers.Equalization takes one histogram of the whole batch.
+    """
     batch, height, width, channels = ops.shape(images)
     levels = ops.cast(ops.round(images * (LEVELS - 1)), "int32")
     histograms = batch * channels

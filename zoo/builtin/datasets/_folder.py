@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
-from zoo import Choice, Dataset, Float, Int, Split, ZooError, reads
-from zoo.builtin.datasets._files import find, height_and_width
-from zoo.builtin.datasets._pictures import FORMAT_NAMES, SUFFIXES, decode_all, size_of
-from zoo.builtin.datasets._splits import cut_test
+from zoo import Choice, Dataset, Float, Int, Split, ZooError, progress, reads
+from zoo.builtin._common import reason_of
+from zoo.builtin.datasets._common import cut_test, find, height_and_width
 
 if TYPE_CHECKING:
-    from zoo.builtin.datasets._splits import Array
+    from zoo.builtin.datasets._common import Array
 
     Labelled = list[tuple[Path, int]]  # image files and their labels
 
+FORMATS = ("JPEG", "PNG", "GIF", "BMP")
+FORMAT_NAMES = "JPEG, PNG, GIF or BMP"
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp")
+MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
+MODES = {"rgb": "RGB", "grayscale": "L"}  # Pillow's
+
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-CHANNELS = {"rgb": 3, "grayscale": 1}
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
 
 @dataclass
 class _Tree:
-    """The content of an image folder.
-
-    Args:
-        has_splits: whether `root` has a folder for each split; otherwise all images are in `train`.
-        images: files and labels, by split.
-        folders: every folder that was searched.
-        ignored: files and folders that are not part of the dataset.
-    """
+    """The content of an image folder."""
 
     root: Path
-    has_splits: bool
-    class_names: list[str] = field(default_factory=list)
-    images: dict[str, Labelled] = field(default_factory=dict)
-    folders: list[Path] = field(default_factory=list)
-    ignored: list[Path] = field(default_factory=list)
+    has_splits: bool  # otherwise all images are in train
+    class_names: list[str]
+    images: dict[str, Labelled] = field(default_factory=dict)  # by split
+    folders: list[Path] = field(default_factory=list)  # every one that was searched
+    ignored: list[Path] = field(default_factory=list)  # files and folders that are not part of the dataset
 
 
 def _files(*, path: str, **_: Any) -> Iterator[Path]:
@@ -75,14 +76,22 @@ def image_folder(
     Raises:
         ZooError: images cannot be read (with their names), or the folder has another structure.
     """
+    import numpy as np
+
     tree = _search(find("path", path))
-    images = tree.images if tree.has_splits else _cut(tree.images["train"], test_fraction, seed)
+    images = tree.images
+    if not tree.has_splits:
+        all_labels = np.array([label for _, label in images["train"]])
+        numbers = zip(("train", "test"), cut_test(all_labels, test_fraction, seed), strict=True)
+        images = {split: [images["train"][n] for n in chosen] for split, chosen in numbers if len(chosen)}
     scaled = None if image_size is None else height_and_width(image_size)
-    size = scaled or size_of(images["train"][0][0])
-    files = {split: [file for file, _ in labelled] for split, labelled in images.items()}
-    arrays = decode_all(tree.root, files, size, CHANNELS[color_mode], scale=scaled is not None)
+    files, labels = zip(*(pair for labelled in images.values() for pair in labelled), strict=True)
+    size = scaled or _size_of(files[0])
+    pixels = _decode_all(tree.root, files, size, MODES[color_mode], scale=scaled is not None)
+    ends = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
+    parts = zip(np.split(pixels, ends), np.split(np.array(labels, np.int64), ends), strict=True)
     return Dataset(
-        **{split: Split(arrays[split], _labels(labelled)) for split, labelled in images.items()},
+        **dict(zip(images, itertools.starmap(Split, parts), strict=True)),
         class_names=tree.class_names,
         source=tree.root.resolve().name,
         warning=_ignored_warning(tree),
@@ -94,26 +103,31 @@ def _search(root: Path) -> _Tree:
     if not root.is_dir():
         raise ZooError(f"{root} is a file; expected the folder that contains the class folders.")
     roots = _split_folders(root)
-    tree = _Tree(root, has_splits=root not in roots.values(), folders=[root])
-    if tree.has_splits:
-        tree.ignored += [folder for folder in _folders_in(root).values() if folder not in roots.values()]
-        tree.ignored += _files_in(root)
-    tree.class_names = list(_folders_in(roots["train"]))
-    if len(tree.class_names) < 2:
-        found = f"only {tree.class_names[0]}" if tree.class_names else "none"
-        cure = " If train is a class, rename it." if tree.has_splits else ""
+    has_splits = roots["train"] != root
+    class_names = list(_entries(roots["train"])[0])
+    if len(class_names) < 2:
+        found = f"only {class_names[0]}" if class_names else "none"
+        cure = " If train is a class, rename it." if has_splits else ""
         raise ZooError(
             f"{roots['train']}: expected at least two class folders with images, got {found}.{cure}"
         )
+    tree = _Tree(root, has_splits, class_names, folders=[root])
+    if has_splits:
+        folders, files = _entries(root)
+        tree.ignored += [folder for folder in folders.values() if folder not in roots.values()] + files
     for split, folder in roots.items():
         tree.images[split] = list(_images_of_split(tree, folder))
-    _check_images(tree, roots)
+    trained = {label for _, label in tree.images["train"]}
+    empty = [roots["train"] / name for label, name in enumerate(class_names) if label not in trained]
+    empty += [folder for split, folder in roots.items() if not tree.images[split]]
+    if empty:
+        raise ZooError(f"{empty[0]} contains no {FORMAT_NAMES}. Put its images there, or remove the folder.")
     return tree
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """Return the folder of each split, train first; without splits, `root` itself as train."""
-    inner = _folders_in(root)
+    inner, _ = _entries(root)
     named = {split: [name for name in inner if name.lower() in names] for split, names in SPLITS.items()}
     if _are_classes(inner, named):
         return {"train": root}
@@ -132,14 +146,15 @@ def _are_classes(inner: Mapping[str, Path], named: Mapping[str, list[str]]) -> b
     """Return whether folders named like splits are classes, such as train beside car and plane."""
     split_names = [name for names in named.values() for name in names]
     tested = named["train"] or split_names
-    return len(split_names) < len(inner) and not any(_folders_in(inner[name]) for name in tested)
+    return len(split_names) < len(inner) and not any(_entries(inner[name])[0] for name in tested)
 
 
 def _images_of_split(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield the images in the class folders of one split; add the other files to `tree.ignored`."""
+    class_folders, files = _entries(folder)
     tree.folders.append(folder)
-    tree.ignored += _files_in(folder)
-    for name, class_folder in _folders_in(folder).items():
+    tree.ignored += files
+    for name, class_folder in class_folders.items():
         if name not in tree.class_names:
             available = ", ".join(tree.class_names)
             raise ZooError(f"{class_folder}: train has no such class. Available: {available}.")
@@ -150,38 +165,30 @@ def _images_of_split(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
                 tree.ignored.append(file)
 
 
-def _walk(tree: _Tree, seen: set[Path], class_folder: Path) -> Iterator[Path]:
-    """Yield the files below a class folder; linked folders are followed, each folder once."""
-    for parent, folders, files in os.walk(class_folder, onerror=_raise, followlinks=True):
-        if Path(parent).resolve() in seen:
-            folders.clear()
-            continue
-        seen.add(Path(parent).resolve())
-        tree.folders.append(Path(parent))
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        yield from (Path(parent, name) for name in sorted(files) if not _is_hidden(name))
+def _walk(tree: _Tree, seen: set[Path], folder: Path) -> Iterator[Path]:
+    """Yield the files in and below `folder`; linked folders are followed, each folder once."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    tree.folders.append(folder)
+    folders, files = _entries(folder)
+    yield from files
+    for inner in folders.values():
+        yield from _walk(tree, seen, inner)
 
 
-def _check_images(tree: _Tree, roots: Mapping[str, Path]) -> None:
-    """Raise ZooError unless every split has images and train has images of every class."""
-    trained = {label for _, label in tree.images["train"]}
-    empty = [roots["train"] / name for label, name in enumerate(tree.class_names) if label not in trained]
-    empty += [folder for split, folder in roots.items() if not tree.images[split]]
-    if empty:
-        raise ZooError(f"{empty[0]} contains no {FORMAT_NAMES}. Put its images there, or remove the folder.")
-
-
-def _cut(images: Labelled, fraction: float, seed: int) -> dict[str, Labelled]:
-    """Return training and test split of a folder without splits."""
-    train, test = cut_test(_labels(images), fraction, seed)
-    parts = {"train": [images[number] for number in train], "test": [images[number] for number in test]}
-    return {split: part for split, part in parts.items() if part}
-
-
-def _labels(images: Labelled) -> Array:
-    import numpy as np
-
-    return np.array([label for _, label in images], np.int64)
+def _entries(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Return the folders by name and the files in `folder`, sorted, without hidden and system files."""
+    folders, files = {}, []
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+                continue
+            if entry.is_dir():
+                folders[entry.name] = folder / entry.name
+            else:
+                files.append(folder / entry.name)
+    return folders, files
 
 
 def _ignored_warning(tree: _Tree) -> str:
@@ -192,22 +199,106 @@ def _ignored_warning(tree: _Tree) -> str:
     return f"Ignored in {tree.root}, because they are no {FORMAT_NAMES} in a class folder: {listed}{more}."
 
 
-def _folders_in(folder: Path) -> dict[str, Path]:
-    """Return the visible folders in `folder` by name, sorted."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
-    return {name: folder / name for name in sorted(names)}
+def _decode_all(root: Path, files: Sequence[Path], size: tuple[int, int], mode: str, *, scale: bool) -> Array:
+    """Return the images as `uint8`, `(n, height, width, channels)`, in a temporary file.
+
+    `size` is their height and width, in pixels. If `scale` is set, every image is scaled to it.
+
+    Raises:
+        ZooError: images cannot be read (with their names), or have another size and `scale` is not set.
+    """
+    arrays = _scratch((len(files), *size, 3 if mode == "RGB" else 1))
+
+    def decode(file: Path, pixels: Array) -> str:
+        """Decode one image into its array; return its problem, or ""."""
+        try:
+            image = _decode(file, mode, size if scale else None)
+        except Exception as error:  # Pillow raises many types for damaged bytes
+            return f"{file.relative_to(root)} ({_reason(error)})"
+        if image.shape[:2] != size:
+            raise ZooError(
+                f"{files[0]} has {_size_text(size)} pixels (height × width), {file} has "
+                f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
+                "to scale all images to one size."
+            )
+        pixels[...] = image.reshape(pixels.shape)
+        return ""
+
+    # Pillow releases Python's lock while it decodes.
+    with ThreadPoolExecutor() as pool:
+        decoding = pool.map(decode, files, arrays)
+        step = f"decoding {len(files):,} images"
+        problems = list(filter(None, progress(decoding, step, total=len(files))))
+    if problems:
+        more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
+        raise ZooError(
+            f"{len(problems):,} of {len(files):,} images in {root} cannot be read: "
+            f"{', '.join(problems[:5])}{more}. Replace or remove them."
+        )
+    return arrays
 
 
-def _files_in(folder: Path) -> list[Path]:
-    """Return the visible files in `folder`, sorted."""
-    return [path for path in sorted(folder.iterdir()) if not path.is_dir() and not _is_hidden(path.name)]
+def _size_of(file: Path) -> tuple[int, int]:
+    """Return height and width of an image, in pixels, after its EXIF rotation."""
+    try:
+        height, width = _decode(file, "L", None).shape
+    except Exception as error:
+        raise ZooError(f"{file} cannot be read ({_reason(error)}). Replace or remove it.") from error
+    return height, width
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in SYSTEM_FILES
+def _decode(file: Path, mode: str, size: tuple[int, int] | None) -> Array:
+    """Return one image as `uint8`, `(height, width[, 3])`, scaled to `size` if that is given."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    with file.open("rb") as content:
+        image: Image.Image = Image.open(content, formats=FORMATS)  # only its header is decoded yet
+        if math.prod(image.size) > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
+            image.verify()
+            content.seek(0)
+            image = Image.open(content, formats=FORMATS)
+        if size is not None:  # decode a large JPEG at a fraction of its size
+            image.draft(mode, (2 * max(size), 2 * max(size)))
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I"):  # 16 bits per pixel; convert() alone would clip them at 255
+            image = image.point(lambda value: value / 256)
+        image = image.convert(mode)
+        if size is not None:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(image)
 
 
-def _raise(error: OSError) -> NoReturn:
-    """Raise the error of an unreadable folder, which `os.walk` would skip."""
-    raise error
+def _reason(error: Exception) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"not a {FORMAT_NAMES}"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MAX_PIXELS:,} pixels, a possible decompression bomb"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return reason_of(error)
+
+
+def _scratch(shape: tuple[int, ...]) -> Array:
+    """Return an array in a temporary file that disappears with the array."""
+    import numpy as np
+
+    with tempfile.TemporaryFile() as file:
+        try:
+            if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process later (SIGBUS)
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+        except OSError as error:
+            raise ZooError(
+                f"No room for {shape[0]:,} images of {_size_text(shape[1:])} "
+                f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {error.strerror}. "
+                "Set TMPDIR to a folder with more room, or set a smaller image_size."
+            ) from error
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def _size_text(size: tuple[int, ...]) -> str:
+    return "×".join(map(str, size))
