@@ -509,6 +509,13 @@ class TestExclude:
         directory.set_deleted([1, 2])
         assert open_search().best() == (0, 0.5)
 
+    def test_new_study_of_the_name_has_no_deleted_trials(self, open_search, directory, tmp_path):
+        run(open_search())
+        directory.set_deleted([0])
+        search = open_search(url=f"sqlite:///{tmp_path}/other.db")
+        run(search)
+        assert search.best() == (0, 0.5)
+
 
 class TestAbandoned:
     """Trials of a killed supervisor, which Optuna keeps as running."""

@@ -20,6 +20,7 @@ from zoo.record import StudyDirectory
 from zoo.study import Objective
 from zoo.trial import PluginConfig
 from zoo.tuning import standalone_run
+from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.standalone_run import TrialFailed, train, with_installed_plugins
 
 STARTED = Started(1.0)
@@ -108,9 +109,10 @@ def stage(define, registry, tmp_path, monkeypatch):
                 executor=stage,
                 dataset=dataset,
                 display=stage,
+                interrupts=Interrupts(),
             )
 
-        def record(study, uid, interrupts, *, standalone_name, command):
+        def record(study, uid, *, standalone_name, command):
             stage.mlflow_name, stage.command = standalone_name, command
             return stage
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,50 +18,32 @@ from zoo.record import StudyDirectory
 from zoo.registry import Registry, plugin_versions, requirement_of
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import Store, connect, is_new_store, preload
+from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display
+from zoo.tuning.executors import Executor
 from zoo.tuning.executors.local import LocalExecutor
+from zoo.tuning.interrupts import Interrupts
 
 Result = TypeVar("Result")
 
 
-class MLflowConnection:
-    """A connection to MLflow's store that opens in the background."""
-
-    def __init__(self) -> None:
-        self.is_new = is_new_store()
-        self._store: Future[Store] = Future()
-        if not self.is_new:
-            # Into a new store the first trial's events can wait; until then both cores are busy.
-            _start_thread(preload)
-
-    def connect(self) -> None:
-        """Start connecting; return at once."""
-        self._store = _start_thread(connect)
-
-    def store(self) -> Store:
-        """Return the store; wait for it if necessary.
-
-        Raises:
-            TrackingError: it cannot be used.
-        """
-        return self._store.result()
-
-    def check(self) -> None:
-        """Raise TrackingError if an existing store cannot be used; a new one is made in the background."""
-        if not self.is_new:
-            self.store()
-
-
 @dataclass(frozen=True)
 class OpenStudy:
-    """A study whose directory is locked, whose dataset is prepared, and whose worker processes start."""
+    """A study whose directory is locked, whose dataset is prepared, and whose worker processes start.
+
+    Args:
+        store: MLflow's; a new one is still being made. `store.result()` waits for it, and raises
+            TrackingError if it cannot be used.
+    """
 
     definition: StudyDefinition
     directory: StudyDirectory
-    executor: LocalExecutor
+    executor: Executor
     dataset: PreparedDataset
-    mlflow: MLflowConnection
+    store: Future[Store]
+    is_new_store: bool
     display: Display
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
 
 def open_study(
@@ -83,18 +65,12 @@ def open_study(
     stack.enter_context(directory.locked())
     stack.enter_context(library_logs(directory.path / "zoo.log"))
     stack.callback(display.end)
-    executor = stack.enter_context(LocalExecutor(jobs))
-    mlflow = MLflowConnection()
-    dataset = _prepare_dataset(definition, directory, display)
-    mlflow.connect()  # only now, so that a study without data creates no database
-    for warning in (*([dataset.warning] if dataset.warning else []), *warnings):
-        display.problem(warning)
-    return OpenStudy(definition, directory, executor, dataset, mlflow, display)
-
-
-def _prepare_dataset(
-    definition: StudyDefinition, directory: StudyDirectory, display: Display
-) -> PreparedDataset:
+    start_loading_keras()
+    executor = LocalExecutor(jobs)
+    stack.callback(executor.stop_all)
+    is_new = is_new_store()
+    if not is_new:  # into a new store the first trial's events can wait; until then both cores are busy
+        _start_thread(preload)
     preparing = start_preparing(
         definition.dataset,
         definition.validation,
@@ -102,11 +78,29 @@ def _prepare_dataset(
         directory.path / "prepare.log",
         plugin_versions(definition.dataset_entry),
     )
+    stack.callback(preparing.kill)
     display.phase("preparing the dataset, loading Keras …")
-    try:
-        return finish_preparing(preparing, definition.dataset, display.preparing)
-    finally:
-        preparing.kill()
+    dataset = finish_preparing(preparing, definition.dataset, display.preparing)
+    store = _start_thread(connect)  # only now, so that a study without data creates no database
+    for warning in filter(None, (dataset.warning, *warnings)):
+        display.problem(warning)
+    if not is_new:
+        store.result()
+    return OpenStudy(definition, directory, executor, dataset, store, is_new, display)
+
+
+def _start_thread(work: Callable[[], Result]) -> Future[Result]:
+    """Run `work` in a daemon thread, so that the process can end without waiting for it."""
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def load_definition(
@@ -136,17 +130,3 @@ def _missing_distributions(directory: StudyDirectory, registry: Registry) -> lis
         for name, version in sorted(used.items())
         if name not in installed
     ]
-
-
-def _start_thread(work: Callable[[], Result]) -> Future[Result]:
-    """Run `work` in a daemon thread, so that the process can end without waiting for it."""
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future

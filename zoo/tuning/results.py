@@ -80,8 +80,7 @@ class TrainResult:
         """A row for every epoch (from 1), a column for every metric; indexed by fold and epoch with folds."""
         import pandas as pd
 
-        if not self.folds:
-            return pd.DataFrame(list(self.epochs), index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
-        rows = [(fold, 1 + self.folds[:row].count(fold)) for row, fold in enumerate(self.folds)]
-        index = pd.MultiIndex.from_tuples(rows, names=["fold", "epoch"])
-        return pd.DataFrame(list(self.epochs), index=index)
+        frame = pd.DataFrame(list(self.epochs))
+        fold = pd.Series(self.folds or 1, index=frame.index, name="fold")
+        epoch = frame.groupby(fold).cumcount().add(1).rename("epoch")
+        return frame.set_index([fold, epoch] if self.folds else epoch)

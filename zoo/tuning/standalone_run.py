@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo.errors import StudyError, ZooError
-from zoo.events import Finished
+from zoo.events import EpochEnd, Finished
 from zoo.record import MLflowRun, StandaloneDirectory, StudyDirectory, epochs_of
 from zoo.registry import KINDS, Registry, plugin_versions
+from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, PlainDisplay
-from zoo.tuning.fixed_trials import FixedTrials
-from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
@@ -27,6 +26,43 @@ class TrialFailed(ZooError):
     """A standalone run is not complete."""
 
     exit_status = 1
+
+
+class FixedTrials:
+    """Given trials, each run once; a `TrialSource` that neither prunes nor retries."""
+
+    def __init__(self, trials: Sequence[PendingTrial]) -> None:
+        self._total, self._pending = len(trials), iter(trials)
+        config = trials[0].config
+        self.objectives = [Objective(config.objective, config.direction)]
+        self.events: dict[int, Finished] = {}  # the final event of each trial
+
+    def total(self) -> int:
+        return self._total
+
+    def done(self) -> int:
+        return len(self.events)
+
+    def ask(self) -> PendingTrial:
+        return next(self._pending)
+
+    def report(self, number: int, event: EpochEnd) -> bool:
+        return True
+
+    def tell(self, number: int, event: Finished) -> None:
+        self.events[number] = event
+
+    def retry_later(self, numbers: Sequence[int]) -> None:
+        """Do nothing: a standalone run is started again by its user."""
+
+    def best(self) -> tuple[int, float] | None:
+        result = self.objectives[0].result
+        values = {
+            number: [event.summary[result]]
+            for number, event in self.events.items()
+            if event.state == "complete"
+        }
+        return next(((number, values[number][0]) for number in rank(values, self.objectives)), None)
 
 
 def train(
@@ -70,69 +106,13 @@ def train(
                 f"Trial {trial} of '{definition.name}' was trained on other data ({config.digest[:12]}…, "
                 f"now {digest[:12]}…), so it cannot be trained again."
             )
-        interrupts = stack.enter_context(Interrupts())
-        reconcile_standalone_runs(opened, interrupts)
-        return _run(opened, config, trial, interrupts, command)
-
-
-def _run(
-    study: OpenStudy, config: TrialConfig, trial: int | None, interrupts: Interrupts, command: str
-) -> TrainResult:
-    """Run `config`, record it in MLflow, and return its results.
-
-    Raises:
-        TrialFailed: it is not complete.
-    """
-    name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
-    run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
-    directory = study.directory.new_standalone_run(run)
-    source = FixedTrials([PendingTrial(run.number, config)])
-    record = MLflowRecord(study, run.uid, interrupts, standalone_name=name, command=command)
-    try:
-        with record:
-            supervisor = Supervisor(
-                study.definition.name,
-                source,
-                study.executor,
-                record,
-                study.display,
-                directory_of=lambda number: directory,
-                cache_dir=study.directory.cache_dir,
-            )
-            supervisor.run(interrupts)
-            event = source.events[run.number]
-            record.status = "FINISHED" if event.state == "complete" else "FAILED"
-    finally:
-        if record.is_complete:
-            directory.mark_complete_in_mlflow()
-    _check_complete(event, directory, interrupts)
-    return _result(study, config, trial, event, directory)
-
-
-def _check_complete(event: Finished, directory: StandaloneDirectory, interrupts: Interrupts) -> None:
-    """Raise TrialFailed if the run is not complete."""
-    if event.state == "complete":
-        return
-    if event.is_interrupted:
-        stopped = TrialFailed(f"stopped; what was recorded until then is in {directory.path}")
-        stopped.exit_status = interrupts.exit_status
-        raise stopped
-    raise TrialFailed(
-        f"the run was not completed ({event.state}): {event.reason.rstrip('.')}. "
-        f"Its output is in {directory.output_path}"
-    )
-
-
-def _result(
-    study: OpenStudy,
-    config: TrialConfig,
-    trial: int | None,
-    event: Finished,
-    directory: StandaloneDirectory,
-) -> TrainResult:
+        stack.enter_context(opened.interrupts)
+        reconcile_standalone_runs(opened)
+        event, directory = _run(opened, config, trial, command)
+        _check_complete(event, directory, opened.interrupts.exit_status)
     epochs = epochs_of(directory.events())
     return TrainResult(
-        study=study.definition.name,
+        study=definition.name,
         objective=config.objective,
         trial=trial,
         summary=event.summary,
@@ -140,6 +120,39 @@ def _result(
         folder=directory.path,
         folds=[epoch.fold for epoch in epochs if epoch.fold is not None],
     )
+
+
+def _run(
+    study: OpenStudy, config: TrialConfig, trial: int | None, command: str
+) -> tuple[Finished, StandaloneDirectory]:
+    """Run `config` and record it in MLflow; return its final event and its directory."""
+    name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
+    run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
+    directory = study.directory.new_standalone_run(run)
+    source = FixedTrials([PendingTrial(run.number, config)])
+    record = MLflowRecord(study, run.uid, standalone_name=name, command=command)
+    try:
+        with record:
+            Supervisor(study, source, record, directory_of=lambda number: directory).run()
+            event = source.events[run.number]
+            record.status = "FINISHED" if event.state == "complete" else "FAILED"
+    finally:
+        if record.is_complete:
+            directory.mark_complete_in_mlflow()
+    return event, directory
+
+
+def _check_complete(event: Finished, directory: StandaloneDirectory, signal_status: int) -> None:
+    """Raise TrialFailed if the run is not complete; after a signal with the exit status `signal_status`."""
+    if event.is_interrupted:
+        stopped = TrialFailed(f"stopped; what was recorded until then is in {directory.path}")
+        stopped.exit_status = signal_status
+        raise stopped
+    if event.state != "complete":
+        raise TrialFailed(
+            f"the run was not completed ({event.state}): {event.reason.rstrip('.')}. "
+            f"Its output is in {directory.output_path}"
+        )
 
 
 def with_installed_plugins(
@@ -160,11 +173,6 @@ def with_installed_plugins(
 
 
 def _recorded_config(study: str, trial: int) -> TrialConfig:
-    """Return the configuration of a recorded trial.
-
-    Raises:
-        StudyError: there is no such trial.
-    """
     directory = StudyDirectory(Path.cwd(), study)
     document = directory.trial(trial).config()
     if document is None:

@@ -12,14 +12,13 @@ from zoo.registry import Registry
 from zoo.study import StudyDefinition
 from zoo.tuning.champion import delete_copies, score_champion
 from zoo.tuning.display import Display, PlainDisplay
-from zoo.tuning.interrupts import Interrupted, Interrupts
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile
 from zoo.tuning.results import TuneResult
 from zoo.tuning.samplers import check_sampler
-from zoo.tuning.search import OptunaSearch, default_storage
+from zoo.tuning.search import OptunaSearch
 from zoo.tuning.supervisor import Supervisor
 
 
@@ -63,30 +62,24 @@ def tune(
     scores: Mapping[str, float] = {}
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display or PlainDisplay(), warnings)
-        opened.mlflow.check()
-        search = _open_search(opened, storage, accept_versions)
-        interrupts = stack.enter_context(Interrupts())
         manifest = manifest_of(definition, opened.dataset)
-        record = MLflowRecord(opened, search.uid(), interrupts, manifest=manifest, command=command)
-        with record:
-            reconcile(opened, search, record, interrupts)
+        search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions)
+        interrupts = stack.enter_context(opened.interrupts)
+        with MLflowRecord(opened, search.uid(), manifest=manifest, command=command) as record:
+            reconcile(opened, search, record)
             try:
-                is_done = _run(opened, search, record, interrupts)
-                if is_done and "test" in opened.dataset.sizes:
-                    scores = _score_champion(opened, search, record, interrupts)
+                Supervisor(opened, search, record).run()
+                if interrupts.signum is None:
+                    scores = score_champion(opened, search, record)
             finally:
                 _show_front(opened, search, record)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
-        delete_copies(search, opened.directory, record.recorded())
-        return _result(opened, search, record, scores, interrupts)
+        delete_copies(opened, search, record)
+        return _result(opened, search, record, scores)
 
 
 def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
-    """Return a warning if `jobs` spoils an objective.
-
-    Raises:
-        StudyError: fewer than one.
-    """
+    """Return a warning if `jobs` spoils an objective; raise StudyError if there are fewer than one."""
     if jobs < 1:
         raise StudyError(f"--jobs: expected an integer >= 1, got {jobs}")
     if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
@@ -95,43 +88,6 @@ def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
             "use --jobs 1"
         ]
     return []
-
-
-def _open_search(study: OpenStudy, storage: str | None, accept_versions: bool) -> OptunaSearch:
-    search = OptunaSearch(
-        study.definition,
-        manifest_of(study.definition, study.dataset),
-        storage or default_storage(Path.cwd()),
-        directory=study.directory,
-        accept_versions=accept_versions,
-    )
-    study.directory.assign(search.uid(), study.definition.objectives, storage)
-    return search
-
-
-def _run(study: OpenStudy, search: OptunaSearch, record: MLflowRecord, interrupts: Interrupts) -> bool:
-    """Run the remaining trials; return False if a signal stopped them."""
-    directory = study.directory
-    supervisor = Supervisor(
-        study.definition.name,
-        search,
-        study.executor,
-        record,
-        study.display,
-        directory_of=directory.trial,
-        cache_dir=directory.cache_dir,
-    )
-    return supervisor.run(interrupts)
-
-
-def _score_champion(
-    study: OpenStudy, search: OptunaSearch, record: MLflowRecord, interrupts: Interrupts
-) -> Mapping[str, float]:
-    directory, digest = study.directory, study.dataset.digest
-    try:
-        return score_champion(search, directory, record, digest, study.display, interrupts)
-    except Interrupted:
-        return {}
 
 
 def _show_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
@@ -149,14 +105,13 @@ def _show_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) ->
 
 
 def _result(
-    study: OpenStudy,
-    search: OptunaSearch,
-    record: MLflowRecord,
-    scores: Mapping[str, float],
-    interrupts: Interrupts,
+    study: OpenStudy, search: OptunaSearch, record: MLflowRecord, scores: Mapping[str, float]
 ) -> TuneResult:
-    definition, best = study.definition, search.best()
+    definition, best, architecture = study.definition, search.best(), ""
     metrics = [objective.metric for objective in definition.objectives]
+    if best is not None and len(definition.architecture.spaces) > 1:
+        config = study.directory.trial(best[0]).config() or {}
+        architecture = config.get("architecture", {}).get("name", "")
     return TuneResult(
         study=definition.name,
         objective=definition.objective,
@@ -165,20 +120,12 @@ def _result(
         total=search.total(),
         test_metrics=scores,
         model_uri=record.model_uri(best[0]) if best is not None else "",
-        interrupted=interrupts.exit_status if interrupts.signum is not None else None,
+        interrupted=study.interrupts.exit_status if study.interrupts.signum is not None else None,
         objectives=metrics,
         front={number: dict(zip(metrics, values, strict=True)) for number, values in search.front().items()},
         rejected=search.rejected(),
         max_parameters=definition.search.max_parameters,
-        architecture=_architecture(study, best[0]) if best is not None else "",
+        architecture=architecture,
         source=study.dataset.source,
         warning=study.dataset.warning,
     )
-
-
-def _architecture(study: OpenStudy, number: int) -> str:
-    """Return the architecture of a trial, if the study chooses among several; else ""."""
-    if len(study.definition.architecture.spaces) == 1:
-        return ""
-    config = study.directory.trial(number).config() or {}
-    return str(config.get("architecture", {}).get("name", ""))
