@@ -9,8 +9,7 @@ import pytest
 from zoo.errors import ZooError
 from zoo.events import Scored
 from zoo.record import StudyDirectory
-from zoo.tuning import champion
-from zoo.tuning.champion import delete_copies, score_champion
+from zoo.tuning import study_run
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupted, Interrupts
 
@@ -50,7 +49,7 @@ class Stage(NoDisplay):
 
     def score(self):
         with Interrupts() as self.interrupts:
-            return score_champion(self, self, self)
+            return study_run._score_champion(self, self, self)
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def stage(tmp_path, monkeypatch):
 
     def make(best):
         stage = Stage(tmp_path, best)
-        monkeypatch.setattr(champion, "call_in_worker", stage.call_in_worker)
+        monkeypatch.setattr(study_run, "call_in_worker", stage.call_in_worker)
         return stage
 
     return make
@@ -133,7 +132,7 @@ def test_interrupted_scoring_records_nothing(stage):
 def test_only_the_best_model_stays_on_disk(stage):
     here = stage((1, 0.9))
     here.recorded = lambda: [0, 1]  # MLflow does not have all of trial 2 yet
-    delete_copies(here, here, here)
+    study_run._delete_copies(here, here, here)
     paths = [here.directory.trial(number).path for number in range(3)]
     left = [sorted(path.name for path in folder.glob("*.[kn]*")) for folder in paths]
     assert left == [[], ["model.keras", "predictions.npz"], ["model.keras", "predictions.npz"]]

@@ -170,7 +170,7 @@ class TestModelUri:
             record = open_record(Tracker())
             record.is_complete = is_complete
             if recorded:
-                record.skip(3)
+                record.recorded_before.append(3)
             uri = record.model_uri(3)
             assert questions in ([], [("example", "5f0c-3")])
             return uri, bool(questions)

@@ -27,7 +27,7 @@ class Record:
     def __init__(self, study=None, uid="", *, standalone_name=""):
         self.name = (uid, standalone_name)
         self.events = {}
-        self.skipped = []
+        self.recorded_before = []
         self.made.append(self)
 
     def __enter__(self):
@@ -38,9 +38,6 @@ class Record:
 
     def put(self, number, config, events, folder):
         self.events[number] = [event.name for event in events]
-
-    def skip(self, number):
-        self.skipped.append(number)
 
 
 @pytest.fixture
@@ -138,7 +135,7 @@ class TestMLflow:
         search, record = open_search(), Record()
         mlflow.ended = {search.uid(0)}
         reconcile(study, search, record)
-        assert record.skipped == [0]
+        assert record.recorded_before == [0]
         assert record.events == {1: ["started", "finished"], 2: ["finished"]}
 
     def test_deleted_trials_are_excluded_and_reported_once(self, killed, study, mlflow, open_search, records):

@@ -33,9 +33,7 @@ class Display:
         """Show that the trials start; `done` of `total` are finished already."""
 
     def started(self, number: int, config: TrialConfig) -> None: ...
-
     def progress(self, number: int, event: Progress) -> None: ...
-
     def epoch(self, number: int, event: EpochEnd) -> None: ...
 
     def finished(
@@ -150,10 +148,8 @@ def epoch_text(config: TrialConfig, fold: int | None, epoch: int) -> str:
 
 def config_text(config: TrialConfig) -> str:
     """Return the most important values of a trial: `conv_net  filters 8-16  lr 0.001  adam`."""
-    parameters = config.architecture.parameters
-    values = {name: parameters[name] for name in ("filters", "dropout") if name in parameters}
-    values["lr"] = config.training["learning_rate"]
-    texts = [f"{name} {_short(value)}" for name, value in values.items()]
+    values = {**config.architecture.parameters, "lr": config.training["learning_rate"]}
+    texts = [f"{name} {_short(values[name])}" for name in ("filters", "dropout", "lr") if name in values]
     return "  ".join([config.architecture.name, *texts, str(config.training["optimizer"])])
 
 

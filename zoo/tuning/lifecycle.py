@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 
 def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[str], None]) -> set[int]:
-    """Return the deleted trials of a study, and record those that were deleted or restored in MLflow.
+    """Record the trials that were deleted or restored in MLflow; return the deleted trials of the study.
 
-    Args:
-        report: gets a line about trials that were deleted in MLflow since the last call.
+    `report` gets a line about trials that were deleted in MLflow since the last call.
     """
     uid, before = directory.uid(), directory.deleted()
     if uid is None:

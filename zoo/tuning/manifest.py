@@ -38,10 +38,9 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
 def check_manifest(
     study: str, stored: Mapping[str, Any], current: Mapping[str, Any], *, accept_versions: bool = False
 ) -> None:
-    """Raise ManifestError with every difference between two manifests, and the ways to continue.
+    """Raise ManifestError with every difference, and the ways to continue.
 
-    Args:
-        accept_versions: allow differences in the versions and the code of plugins.
+    With `accept_versions`, other versions and code of plugins are no difference.
     """
     differences = list(find_differences(stored, current))
     if accept_versions:
@@ -91,7 +90,7 @@ def _value_text(flat: Mapping[str, Any], key: str) -> str:
         return "absent"
     value = flat[key]
     if isinstance(value, Mapping):
-        domain = {name: part for name, part in value.items() if name != "kind"}
-        return json.dumps(domain, ensure_ascii=False)
+        value = {name: part for name, part in value.items() if name != "kind"}
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) < 40 or key.endswith("source") else text[:13] + '…"'
+    is_long = len(text) >= 40 and isinstance(value, str) and not key.endswith("source")
+    return text[:13] + '…"' if is_long else text

@@ -25,26 +25,33 @@ SHUTDOWN_TIMEOUT_S = 300.0
 class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     """The record of one study, or of one standalone run, in MLflow.
 
-    Leaving the context waits until MLflow has everything.
+    Leaving the context waits until MLflow has everything, and ends the run with `status`.
 
     Args:
-        uid: of the study, or of the standalone run.
         facts: more fields of `StudyFacts`: `manifest`, `standalone_name`, `command`.
-
-    Attributes:
-        status: of the study's run when the context is left: `FAILED`, unless it is set to `FINISHED` or
-            `KILLED`.
-        is_complete: MLflow has every event and file; known after the context is left.
     """
 
     def __init__(self, study: OpenStudy, uid: str, **facts: Any) -> None:
-        self.status = "FAILED"
-        self.is_complete = False
+        self.status = "FAILED"  # unless it is set to FINISHED or KILLED
+        self.is_complete = False  # MLflow has every event and file; known after the context is left
         self._study = study
         self._uid = uid
-        self._recorded_before: list[int] = []  # trials that MLflow had before this process started
+        self.recorded_before: list[int] = []  # trials that MLflow had before this process started
         self._images: dict[str, Any] = {}  # validation images by the [validation] table that selected them
-        study_facts = _study_facts(study, uid, facts)
+        definition, dataset = study.definition, study.dataset
+        study_facts = StudyFacts(
+            name=definition.name,
+            uid=uid,
+            objectives=definition.objectives,
+            digest=dataset.digest,
+            source=dataset.source,
+            warning=dataset.warning,
+            image_shape=dataset.image_shape,
+            num_classes=len(dataset.class_names),
+            plugins=definition.plugin_versions(),
+            definition=definition.text,
+            **facts,
+        )
         self._tracker = BackgroundTracker(
             lambda: StudyTracker(study.store.result(), study_facts),
             draw=self._draw,
@@ -57,16 +64,12 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         """Record events of a trial; return at once, and never raise."""
         self._tracker.put(number, config, events, folder)
 
-    def skip(self, number: int) -> None:
-        """Note that MLflow already has everything of a trial."""
-        self._recorded_before.append(number)
-
     def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
         self._tracker.show_front(numbers, figure)
 
     def recorded(self) -> list[int]:
         """Return the trials of which MLflow has everything."""
-        return [*self._recorded_before, *self._tracker.recorded()]
+        return [*self.recorded_before, *self._tracker.recorded()]
 
     def model_uri(self, number: int) -> str:
         """Return the address of a trial's model; "" if MLflow does not have it, or does not answer."""
@@ -123,20 +126,3 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             dataset = open_dataset(cache_dir, digest)
             self._images[key] = validation_split(cache_dir, digest, dataset, validation).images
         return self._images[key]
-
-
-def _study_facts(study: OpenStudy, uid: str, facts: Mapping[str, Any]) -> StudyFacts:
-    definition, dataset = study.definition, study.dataset
-    return StudyFacts(
-        name=definition.name,
-        uid=uid,
-        objectives=definition.objectives,
-        digest=dataset.digest,
-        source=dataset.source,
-        warning=dataset.warning,
-        image_shape=dataset.image_shape,
-        num_classes=len(dataset.class_names),
-        plugins=definition.plugin_versions(),
-        definition=definition.text,
-        **facts,
-    )

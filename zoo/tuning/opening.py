@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset
@@ -24,23 +24,16 @@ from zoo.tuning.executors import Executor
 from zoo.tuning.executors.local import LocalExecutor
 from zoo.tuning.interrupts import Interrupts
 
-Result = TypeVar("Result")
-
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """A study whose directory is locked, whose dataset is prepared, and whose worker processes start.
-
-    Args:
-        store: MLflow's; a new one is still being made. `store.result()` waits for it, and raises
-            TrackingError if it cannot be used.
-    """
+    """A study whose directory is locked, whose dataset is prepared, and whose worker processes start."""
 
     definition: StudyDefinition
     directory: StudyDirectory
     executor: Executor
     dataset: PreparedDataset
-    store: Future[Store]
+    store: Future[Store]  # MLflow's; its `result` waits for a new one, and raises if that cannot be made
     is_new_store: bool
     display: Display
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -57,9 +50,6 @@ def open_study(
 
     Keras loads in the fork server, the dataset is prepared in a process of its own, and MLflow is imported
     in a thread, all at the same time.
-
-    Raises:
-        ZooError: something cannot be opened; then nothing has started.
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
     stack.enter_context(directory.locked())
@@ -89,9 +79,9 @@ def open_study(
     return OpenStudy(definition, directory, executor, dataset, store, is_new, display)
 
 
-def _start_thread(work: Callable[[], Result]) -> Future[Result]:
+def _start_thread(work: Callable[[], Any]) -> Future[Any]:
     """Run `work` in a daemon thread, so that the process can end without waiting for it."""
-    future: Future[Result] = Future()
+    future: Future[Any] = Future()
 
     def run() -> None:
         try:
@@ -108,25 +98,19 @@ def load_definition(
 ) -> StudyDefinition:
     """Return the study's definition.
 
-    Raises:
-        StudyError: one line for each mistake, and for each distribution that the study's trials used and
-            that is not installed now.
+    A StudyError has one line for each mistake, and for each distribution that the study's trials used and
+    that is not installed now.
     """
     try:
         return load_study(study, registry, overrides=overrides, name=name)
     except StudyError as error:
         directory = StudyDirectory(Path.cwd(), name or Path(study).stem)
-        raise StudyError("\n".join([str(error), *_missing_distributions(directory, registry)])) from None
-
-
-def _missing_distributions(directory: StudyDirectory, registry: Registry) -> list[str]:
-    installed = {plugin.distribution for plugin in registry.plugins}
-    used: dict[str, str] = {}
-    for number in directory.numbers():
-        plugins: Mapping[str, str] = (directory.trial(number).config() or {}).get("plugins", {})
-        used |= {key.partition(":")[0]: version for key, version in plugins.items()}
-    return [
-        f"trials of this study used {name} {version}; pip install {requirement_of(name, version)}"
-        for name, version in sorted(used.items())
-        if name not in installed
-    ]
+        configs = [directory.trial(number).config() or {} for number in directory.numbers()]
+        plugins = [plugin for config in configs for plugin in config.get("plugins", {}).items()]
+        used = {key.partition(":")[0]: version for key, version in plugins}
+        missing = used.keys() - {plugin.distribution for plugin in registry.plugins}
+        hints = [
+            f"trials of this study used {one} {used[one]}; pip install {requirement_of(one, used[one])}"
+            for one in sorted(missing)
+        ]
+        raise StudyError("\n".join([str(error), *hints])) from None

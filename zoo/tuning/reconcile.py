@@ -15,7 +15,6 @@ from zoo.tuning.supervisor import interrupted
 
 def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
     """Give every trial its final state in Optuna and MLflow, and MLflow every event that it lacks."""
-    _report_damage(study)
     retried = settle_abandoned(study, search)
     if retried:
         listed = ", ".join(map(str, retried))
@@ -28,15 +27,17 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
     if not numbers:
         return
     store = study.store.result()
-    deleted = update_deleted(study.directory, store, study.display.problem)
-    search.exclude(deleted)
+    search.deleted = update_deleted(study.directory, store, study.display.problem)
     in_mlflow = ended_runs(study.definition.name, search.uid(), store)
     for number in numbers:
         trial = study.directory.trial(number)
-        if number in deleted:
+        if damaged := ", ".join(map(str, trial.event_log.damaged_lines())):
+            path = trial.event_log.path
+            study.display.problem(f"{path}: line {damaged} cannot be read, so its event is lost")
+        if number in search.deleted:
             continue
         if search.uid(number) in in_mlflow:
-            record.skip(number)
+            record.recorded_before.append(number)
         elif trial.finished() is not None:
             record.put(number, trial.config() or {}, trial.events(), trial.path)
 
@@ -73,13 +74,3 @@ def reconcile_standalone_runs(study: OpenStudy) -> None:
             record.put(run.number, config, directory.events(), directory.path)
         if record.is_complete:
             directory.mark_complete_in_mlflow()
-
-
-def _report_damage(study: OpenStudy) -> None:
-    """Report lines of event logs that cannot be read."""
-    for number in study.directory.numbers():
-        log = study.directory.trial(number).event_log
-        damaged = log.damaged_lines()
-        if damaged:
-            lines = ", ".join(map(str, damaged))
-            study.display.problem(f"{log.path}: line {lines} cannot be read, so its event is lost")

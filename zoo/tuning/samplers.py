@@ -29,16 +29,13 @@ def check_sampler(definition: StudyDefinition) -> None:
 
 
 def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler `name`, one of `zoo.study.SAMPLERS`.
+    """Return the sampler `name`, one of `zoo.study.SAMPLERS`, for a study of so many `trials`.
 
     `tpe` models all parameters jointly, conditional ones in groups of those that occur together (Bergstra
     et al. 2011; Falkner et al. 2018; Ozaki et al. 2022 for several objectives). Its first trials are
     random: a quarter, from four to ten. `nsga2` (Deb et al. 2002) has generations of a quarter of the
     trials. `cmaes` (Hansen & Ostermeier 2001) and `gp` model numeric parameters without conditions, and
     draw the others at random.
-
-    Args:
-        trials: planned number of trials of the study.
     """
     from optuna import exceptions, samplers
 
@@ -59,13 +56,10 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
 
 
 def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePruner:
-    """Return the pruner `name`, one of `zoo.study.PRUNERS`.
+    """Return the pruner `name`, one of `zoo.study.PRUNERS`, for trials of at most `epochs` in each fold.
 
     None stops a trial at its first report. `median` also waits for a fifth of the epochs: with few images
     the first epochs are mostly noise.
-
-    Args:
-        epochs: the maximum number of epochs of a trial, in each fold.
     """
     import optuna
 
@@ -90,12 +84,10 @@ def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePr
 
 
 def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
-    """Return every distinct combination of values, shuffled by the study's seed.
+    """Return every distinct combination of values of active parameters.
 
-    An inactive parameter is not varied. Shuffling makes the first trials a fair sample.
-
-    Raises:
-        StudyError: a parameter has infinitely many values, or there are too many combinations.
+    They are shuffled by the study's seed, so that the first trials are a fair sample. A parameter with
+    infinitely many values, or too many combinations, is a StudyError.
     """
     points: list[dict[str, Any]] = []
     branches: list[dict[str, Any]] = [{}]  # the first values of points that are still to be found
@@ -114,16 +106,12 @@ def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
 
 
 class _GridSuggester:
-    """Suggests the values in `given`, then the first value of each parameter that follows.
-
-    Attributes:
-        values: what was suggested, by parameter.
-        branches: for every other value of those parameters, the values up to and including it.
-    """
+    """Suggests the values in `given`, then the first value of each parameter that follows."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
-        self.values: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}  # that were suggested, by parameter
+        # For every other value of the parameters that follow: the values up to and including it.
         self.branches: list[dict[str, Any]] = []
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import socket
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -41,11 +41,7 @@ _RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
 
 def default_storage(root: Path) -> str:
-    """Return the URL of Optuna's own SQLite file; MLflow and Optuna cannot share one.
-
-    Raises:
-        ZooError: the path contains a character with a meaning in a database URL.
-    """
+    """Return the URL of Optuna's own SQLite file; MLflow and Optuna cannot share one."""
     path = (root / "mlruns" / "optuna.db").resolve()
     if any(character in str(path) for character in "?#%"):
         raise ZooError(
@@ -65,12 +61,7 @@ class OptunaSearch:
         storage: str | None = None,
         accept_versions: bool = False,
     ) -> None:
-        """Open the Optuna study, or create it.
-
-        Args:
-            directory: of the study; the caller holds its lock.
-            storage: URL of an Optuna storage; `mlruns/optuna.db` by default.
-            accept_versions: allow trials of other versions or code of plugins.
+        """Open the Optuna study, or create it; the caller holds the lock of `directory`.
 
         Raises:
             ManifestError: its trials belong to another definition.
@@ -104,7 +95,7 @@ class OptunaSearch:
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
         directory.assign(self.uid(), definition.objectives, storage)
-        self._deleted = directory.deleted()
+        self.deleted = directory.deleted()  # trials that `values`, `front` and `best` leave out
 
     def _create_study(self) -> optuna.Study:
         import optuna
@@ -116,7 +107,6 @@ class OptunaSearch:
             directions=[objective.direction for objective in definition.objectives],
             load_if_exists=True,
             pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
-            sampler=optuna.samplers.RandomSampler(seed=0),
         )
 
     def _check_same(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
@@ -228,16 +218,12 @@ class OptunaSearch:
             self._live.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
         return [trial.number for trial in trials]
 
-    def exclude(self, numbers: Iterable[int]) -> None:
-        """Exclude deleted trials from `values`, `front` and `best`."""
-        self._deleted = set(numbers)
-
     def values(self) -> dict[int, tuple[float, ...]]:
         """Return one value for each objective of every complete trial that was not deleted."""
         return {
             trial.number: tuple(trial.values)
             for trial in self._trials("COMPLETE")
-            if trial.number not in self._deleted
+            if trial.number not in self.deleted
         }
 
     def front(self) -> dict[int, tuple[float, ...]]:
@@ -268,11 +254,7 @@ class OptunaSearch:
 
 
 def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
-    """Open the storage and make its tables if needed, one process at a time: Optuna's own check is a race.
-
-    Raises:
-        ZooError: it cannot be opened.
-    """
+    """Open the storage and make its tables if needed, one process at a time: Optuna's own check is a race."""
     import optuna
 
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd, Finished
-from zoo.record import MLflowRun, StandaloneDirectory, StudyDirectory, epochs_of
+from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pick_runs
 from zoo.registry import KINDS, Registry, plugin_versions
 from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
@@ -18,8 +19,41 @@ from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
-from zoo.tuning.results import TrainResult
 from zoo.tuning.supervisor import PendingTrial, Supervisor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The result of a standalone run.
+
+    Args:
+        summary: `best_val_accuracy` (or another objective), `best_epoch`, `parameters`, `train_seconds`;
+            with cross-validation also `best_val_accuracy_std` and `best_fold`.
+        epochs: the metrics of every epoch, in order; of one fold after the other.
+        folder: with the files `model.keras`, `summary.txt` and `figures/`.
+        folds: the fold of each of `epochs`; () without cross-validation.
+    """
+
+    study: str
+    objective: str
+    trial: int | None
+    summary: Mapping[str, float]
+    epochs: Sequence[Mapping[str, float]]
+    folder: Path
+    folds: Sequence[int] = ()
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """A row for every epoch (from 1), a column for every metric; indexed by fold and epoch with folds."""
+        import pandas as pd
+
+        frame = pd.DataFrame(list(self.epochs))
+        fold = pd.Series(self.folds or 1, index=frame.index, name="fold")
+        epoch = frame.groupby(fold).cumcount().add(1).rename("epoch")
+        return frame.set_index([fold, epoch] if self.folds else epoch)
 
 
 class TrialFailed(ZooError):
@@ -57,11 +91,8 @@ class FixedTrials:
 
     def best(self) -> tuple[int, float] | None:
         result = self.objectives[0].result
-        values = {
-            number: [event.summary[result]]
-            for number, event in self.events.items()
-            if event.state == "complete"
-        }
+        complete = {number: event for number, event in self.events.items() if event.state == "complete"}
+        values = {number: [event.summary[result]] for number, event in complete.items()}
         return next(((number, values[number][0]) for number in rank(values, self.objectives)), None)
 
 
@@ -92,7 +123,8 @@ def train(
     definition = load_definition(study, registry, overrides, name)
     config, warnings = None, list(registry.problems)
     if trial is not None:
-        config, changes = with_installed_plugins(trial, _recorded_config(definition.name, trial), registry)
+        (recorded,) = pick_runs([trial], load_runs(definition.name))
+        config, changes = with_installed_plugins(trial, recorded.config, registry)
         warnings += changes
         # Use the recorded split, not the study file's: the trial's figures belong to it.
         definition = replace(definition, validation=config.validation)
@@ -109,7 +141,6 @@ def train(
         stack.enter_context(opened.interrupts)
         reconcile_standalone_runs(opened)
         event, directory = _run(opened, config, trial, command)
-        _check_complete(event, directory, opened.interrupts.exit_status)
     epochs = epochs_of(directory.events())
     return TrainResult(
         study=definition.name,
@@ -125,7 +156,7 @@ def train(
 def _run(
     study: OpenStudy, config: TrialConfig, trial: int | None, command: str
 ) -> tuple[Finished, StandaloneDirectory]:
-    """Run `config` and record it in MLflow; return its final event and its directory."""
+    """Run `config` and record it in MLflow; raise TrialFailed unless it is complete."""
     name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
     run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
     directory = study.directory.new_standalone_run(run)
@@ -139,30 +170,22 @@ def _run(
     finally:
         if record.is_complete:
             directory.mark_complete_in_mlflow()
-    return event, directory
-
-
-def _check_complete(event: Finished, directory: StandaloneDirectory, signal_status: int) -> None:
-    """Raise TrialFailed if the run is not complete; after a signal with the exit status `signal_status`."""
     if event.is_interrupted:
         stopped = TrialFailed(f"stopped; what was recorded until then is in {directory.path}")
-        stopped.exit_status = signal_status
+        stopped.exit_status = study.interrupts.exit_status
         raise stopped
     if event.state != "complete":
         raise TrialFailed(
             f"the run was not completed ({event.state}): {event.reason.rstrip('.')}. "
             f"Its output is in {directory.output_path}"
         )
+    return event, directory
 
 
 def with_installed_plugins(
     trial: int, config: TrialConfig, registry: Registry
 ) -> tuple[TrialConfig, list[str]]:
-    """Return a trial's configuration with the installed plugins, and a line for each that has changed.
-
-    Raises:
-        PluginError: a plugin that it needs is not registered any more.
-    """
+    """Return a trial's configuration with the installed plugins, and a line for each that has changed."""
     installed = plugin_versions(*(registry.get(kind, getattr(config, kind).name) for kind in KINDS))
     changes = {
         f"trial {trial} was trained with {name} {config.plugins[key]}, now with {name} {version}"
@@ -170,14 +193,3 @@ def with_installed_plugins(
         if (name := key.partition(":")[0]) and config.plugins.get(key, version) != version
     }
     return replace(config, plugins=installed), sorted(changes)
-
-
-def _recorded_config(study: str, trial: int) -> TrialConfig:
-    directory = StudyDirectory(Path.cwd(), study)
-    document = directory.trial(trial).config()
-    if document is None:
-        raise StudyError(
-            f"There is no trial {trial} of '{study}' in {directory.trials_dir}. "
-            f"`zoo compare {study}` lists its trials."
-        )
-    return TrialConfig.from_json(document)

@@ -78,11 +78,7 @@ class Supervisor:
         self._failures: list[tuple[int, Finished]] = []  # without another state in between
 
     def run(self) -> None:
-        """Run trials until none is left or a signal comes.
-
-        Raises:
-            TooManyFailures: three trials in a row failed.
-        """
+        """Run trials until none is left or a signal comes; raise TooManyFailures after three in a row."""
         source, name = self._source, self._study.definition.name
         self._display.begin(name, source.objectives, source.done(), source.total())
         try:
@@ -125,45 +121,37 @@ class Supervisor:
 
     def _handle(self, number: int, event: Event) -> None:
         """Pass one event to the event log, Optuna, the trial, the display and MLflow."""
-        match event:
-            case Progress():
-                self._display.progress(number, event)
-            case EpochEnd():
-                self._directory_of(number).append(event)
+        if isinstance(event, Progress):
+            self._display.progress(number, event)
+        elif isinstance(event, Finished):
+            self._finish(number, event)
+        else:
+            self._directory_of(number).append(event)
+            if isinstance(event, EpochEnd):
                 self._executor.answer(number, self._source.report(number, event))
                 self._display.epoch(number, event)
-                self._put(number, self._configs[number], event)
-            case Finished():
-                self._finish(number, self._checked(event))
-            case _:
-                self._directory_of(number).append(event)
-                self._put(number, self._configs[number], event)
+            self._put(number, self._configs[number], event)
 
     def _finish(self, number: int, event: Finished) -> None:
+        results = {one.metric: event.summary.get(one.result) for one in self._source.objectives}
+        values = {
+            metric: value
+            for metric, value in results.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+        if event.state == "complete" and values != results:
+            metric = next(metric for metric in results if metric not in values)
+            reason = f"{metric} is {results[metric]!r}, not a finite number"
+            event = replace(event, state="failed", reason=reason)
         try:
             self._directory_of(number).append(event)
         finally:  # a full disk must not leave the run in MLflow as running
             self._finished.append((number, self._configs.pop(number), event))
         self._source.tell(number, event)
-        values = {
-            objective.metric: float(event.summary[objective.result])
-            for objective in self._source.objectives
-            if event.summary.get(objective.result) is not None
-        }
         best, done = self._source.best(), self._source.done()
         self._display.finished(number, event.state, values, event.reason, best, done)
         if not event.is_interrupted:
             self._count_failures(number, event)
-
-    def _checked(self, event: Finished) -> Finished:
-        """Return `event`, as failed if it is complete without a finite value of every objective."""
-        if event.state == "complete":
-            for objective in self._source.objectives:
-                value = event.summary.get(objective.result)
-                if not (isinstance(value, int | float) and math.isfinite(value)):
-                    reason = f"{objective.metric} is {value!r}, not a finite number"
-                    return replace(event, state="failed", reason=reason)
-        return event
 
     def _put(self, number: int, config: TrialConfig, event: Event) -> None:
         self._record.put(number, config.as_json(), [event], self._directory_of(number).path)
