@@ -64,7 +64,7 @@ class TestTheCommand:
 
     def test_fewer_than_one_job(self, zoo):
         line = refused(zoo, "tune", "--study", "digits_cnn", "--jobs", 0)
-        assert line == "--jobs: expected a whole number from 1, but got 0"
+        assert line == "--jobs: expected an integer >= 1, got 0"
 
     def test_no_number_at_all(self, zoo):
         line = refused(zoo, "tune", "--study", "digits_cnn", "--trials", "many")
@@ -139,7 +139,7 @@ class TestTheData:
     def test_a_folder_that_cannot_be_read(self, zoo):
         missing = zoo.folder / "nowhere"
         line = refused(zoo, "tune", "--study", "mnist_cnn", env={"ZOO_DATA_DIR": str(missing)})
-        assert line.startswith(f"ZOO_DATA_DIR is '{missing}', but that folder cannot be read (No such file")
+        assert line.startswith(f"ZOO_DATA_DIR is '{missing}', but this folder cannot be read (No such file")
 
     def test_a_file_that_is_damaged(self, zoo):
         path = zoo.folder / "data" / "mnist.npz"
@@ -147,7 +147,7 @@ class TestTheData:
         path.write_bytes(b"PK\x03\x04 not much of an archive")
         line = refused(zoo, "tune", "--study", "mnist_cnn", env={"ZOO_DATA_DIR": str(path.parent)})
         assert line.startswith(f"{path} is not a copy of MNIST, or is damaged (")
-        assert line.endswith("Replace it, or remove it.")
+        assert line.endswith("Replace or remove it.")
 
 
 class TestTheWorkingFolder:
@@ -218,12 +218,12 @@ class TestAStudyThatChanged:
         done = begun("tune", "--study", "digits_cnn", *changes, "--trials", 9, "--quiet")
         assert (done.returncode, done.stdout) == (2, "")
         first, *rest = done.stderr.splitlines()
-        assert first == "error: The study 'digits_cnn' has trials, and since then this has changed:"
+        assert first == "error: The study 'digits_cnn' has trials, and this has changed since they ran:"
         assert rest == [
             '  space.training.epochs: was {"value": 3}, is {"value": 5}',
             "  seed: was 0, is 1",
-            "  to begin a study of its own: the same command with --name digits_cnn-2",
-            "  to go on with the old one: undo the change",
+            "  to start a new study: the same command with --name digits_cnn-2",
+            "  to resume this study: undo the change",
         ]
         assert len(optuna_trials(begun.folder, "digits_cnn")) == len(before)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import itertools
 import random
 import warnings
 from collections.abc import Mapping, Sequence
@@ -133,7 +132,7 @@ class _GridSuggester:
 
     def _suggest(self, name: str, values: Sequence[Any]) -> Any:
         if name not in self._given:
-            others = itertools.islice(values, 1, GRID_LIMIT + 1)
+            others = values[GRID_LIMIT:0:-1]  # the last branch is followed first
             self.branches += [{**self.values, name: value} for value in others]
         self.values[name] = self._given.get(name, values[0])
         return self.values[name]
