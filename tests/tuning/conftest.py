@@ -89,10 +89,13 @@ def open_search(
     """open_search("search.trials=3") -> the example's search, as every new process opens it."""
 
     def make(
-        *overrides: str, name: str = "example", manifest: Any = MANIFEST, url: str = storage, **keywords: Any
+        *overrides: str,
+        name: str = "example",
+        manifest: Any = MANIFEST,
+        directory: StudyDirectory = directory,
+        url: str | None = storage,
+        accept_versions: bool = False,
     ) -> OptunaSearch:
-        return OptunaSearch(
-            define(*overrides, name=name), manifest, url, **{"directory": directory, **keywords}
-        )
+        return OptunaSearch(define(*overrides, name=name), manifest, directory, url, accept_versions)
 
     return make

@@ -40,8 +40,7 @@ def study(define, tmp_path, monkeypatch, empty_store, empty_optuna):
     definition, directory = define(), StudyDirectory(tmp_path, "example")
     directory.create()
     manifest = {"dataset": {"digest": "d" * 64}}
-    search = OptunaSearch(definition, manifest, default_storage(tmp_path), directory=directory)
-    directory.assign(search.uid(), definition.objectives)
+    search = OptunaSearch(definition, manifest, directory)
     facts = StudyFacts(
         name="example",
         uid=search.uid(),
@@ -65,8 +64,7 @@ def study(define, tmp_path, monkeypatch, empty_store, empty_optuna):
 def reopened(define, directory):
     """The Optuna study, as the next `zoo tune` opens it."""
     manifest = {"dataset": {"digest": "d" * 64}}
-    url = default_storage(directory.path.parents[2])
-    return OptunaSearch(define(name=directory.study), manifest, url, directory=directory)
+    return OptunaSearch(define(name=directory.study), manifest, directory)
 
 
 def trials_everywhere(define, directory):
@@ -177,6 +175,18 @@ class TestStudy:
         with pytest.raises(StudyError, match="There is a study 'other'"):
             rename_study("example", "other")
         assert study.path.exists()
+
+    def test_name_taken_in_optuna_is_refused(self, study, tmp_path):
+        optuna.create_study(study_name="other", storage=default_storage(tmp_path))
+        with pytest.raises(StudyError, match="There is a study 'other' in Optuna's storage already"):
+            rename_study("example", "other")
+        assert len(compare("example")) == 3
+
+    @pytest.mark.parametrize("name", ["", "a/b", "../other", "my study"])
+    def test_invalid_name_is_refused(self, study, name):
+        with pytest.raises(StudyError, match=f"a study's name consists of letters.* got '{name}'"):
+            rename_study("example", name)
+        assert len(compare("example")) == 3
 
     def test_unknown_study_is_refused(self, study):
         with pytest.raises(StudyError, match="Did you mean 'example'"):

@@ -69,25 +69,19 @@ def prepared(tmp_path, monkeypatch):
 
 @pytest.fixture
 def study(define, prepared, tmp_path):
-    mlflow = SimpleNamespace(is_new=False, store=lambda: Store())
-    return OpenStudy(
-        define(), StudyDirectory(tmp_path, "example"), None, prepared, mlflow, RecordingDisplay()
-    )
-
-
-@pytest.fixture
-def interrupts():
+    store = SimpleNamespace(result=lambda: Store())
     with Interrupts() as interrupts:
-        yield interrupts
+        directory = StudyDirectory(tmp_path, "example")
+        yield OpenStudy(define(), directory, None, prepared, store, False, RecordingDisplay(), interrupts)
 
 
 @pytest.fixture
-def open_record(study, interrupts, monkeypatch):
+def open_record(study, monkeypatch):
     """open_record(tracker) -> a record whose tracker is a stand-in."""
 
     def make(tracker):
         monkeypatch.setattr(mlflow_record, "BackgroundTracker", lambda *_, **__: tracker)
-        return MLflowRecord(study, "5f0c", interrupts)
+        return MLflowRecord(study, "5f0c")
 
     return make
 
@@ -124,17 +118,17 @@ class TestClosing:
         (problem,) = study.display.problems
         assert problem.endswith("and the next run of the study adds it.")
 
-    def test_ctrl_c_ends_the_waiting(self, open_record, study, interrupts):
+    def test_ctrl_c_ends_the_waiting(self, open_record, study):
         tracker = Tracker(3, "Ctrl-C", 5)
         with open_record(tracker) as record:
             pass
         assert not record.is_complete
-        assert interrupts.signum == signal.SIGINT
+        assert study.interrupts.signum == signal.SIGINT
         assert len(tracker.statuses) == 2
         assert study.display.problems[0] == "stopped waiting for MLflow"
 
-    def test_earlier_ctrl_c_does_not_end_the_waiting(self, open_record, interrupts):
-        interrupts.signum = signal.SIGINT
+    def test_earlier_ctrl_c_does_not_end_the_waiting(self, open_record, study):
+        study.interrupts.signum = signal.SIGINT
         with open_record(Tracker(3, True)) as record:
             pass
         assert record.is_complete
@@ -172,11 +166,11 @@ class TestModelUri:
                 return result
 
             monkeypatch.setattr(mlflow_record, "model_address", model_address)
-            study.mlflow.store = lambda: Store(answers)
+            study.store.result = lambda: Store(answers)
             record = open_record(Tracker())
             record.is_complete = is_complete
             if recorded:
-                record.skip(3)
+                record.recorded_before.append(3)
             uri = record.model_uri(3)
             assert questions in ([], [("example", "5f0c-3")])
             return uri, bool(questions)

@@ -24,10 +24,10 @@ class Record:
     is_complete = True
     made: list[Record]
 
-    def __init__(self, study=None, uid="", interrupts=None, *, standalone_name=""):
+    def __init__(self, study=None, uid="", *, standalone_name=""):
         self.name = (uid, standalone_name)
         self.events = {}
-        self.skipped = []
+        self.recorded_before = []
         self.made.append(self)
 
     def __enter__(self):
@@ -38,9 +38,6 @@ class Record:
 
     def put(self, number, config, events, folder):
         self.events[number] = [event.name for event in events]
-
-    def skip(self, number):
-        self.skipped.append(number)
 
 
 @pytest.fixture
@@ -53,7 +50,7 @@ def records(monkeypatch):
 @pytest.fixture
 def mlflow(monkeypatch):
     """MLflow's part: the trials that it has completely, and those that were deleted in it."""
-    mlflow = SimpleNamespace(ended=set(), deleted=set(), store=lambda: "a store")
+    mlflow = SimpleNamespace(ended=set(), deleted=set())
     monkeypatch.setattr(module, "ended_runs", lambda study, uid, store: mlflow.ended)
     monkeypatch.setattr(tracking, "deleted_trials", lambda store, study, uid: mlflow.deleted)
     monkeypatch.setattr(tracking, "recorded_trials", lambda store, study, uid: {0, 1, 2} - mlflow.deleted)
@@ -62,9 +59,12 @@ def mlflow(monkeypatch):
 
 @pytest.fixture
 def study(define, directory, mlflow):
-    dataset = SimpleNamespace(digest=DIGEST)
     return SimpleNamespace(
-        definition=define(), directory=directory, dataset=dataset, mlflow=mlflow, display=RecordingDisplay()
+        definition=define(),
+        directory=directory,
+        dataset=SimpleNamespace(digest=DIGEST),
+        store=SimpleNamespace(result=lambda: "a store"),
+        display=RecordingDisplay(),
     )
 
 
@@ -72,7 +72,6 @@ def study(define, directory, mlflow):
 def killed(open_search, directory):
     """A supervisor that was killed after trial 0, while trials 1 and 2 were running."""
     search = open_search()
-    directory.assign(search.uid(), search.objectives)
     for _ in range(3):
         trial = search.ask()
         directory.trial(trial.number).create(trial.config.as_json())
@@ -125,9 +124,9 @@ class TestAbandonedTrials:
         assert settle_abandoned(study, open_search()) == []
 
     def test_they_are_reported(self, killed, study, open_search, records):
-        reconcile(study, open_search(), Record(), None)
+        reconcile(study, open_search(), Record())
         assert study.display.problems == [
-            "the previous run was killed; trial 1, 2 was marked as interrupted and will be retried"
+            "the previous run was killed; trials 1, 2 were marked as interrupted and will be retried"
         ]
 
 
@@ -135,14 +134,14 @@ class TestMLflow:
     def test_it_gets_the_trials_that_it_lacks(self, killed, study, mlflow, open_search, records):
         search, record = open_search(), Record()
         mlflow.ended = {search.uid(0)}
-        reconcile(study, search, record, None)
-        assert record.skipped == [0]
+        reconcile(study, search, record)
+        assert record.recorded_before == [0]
         assert record.events == {1: ["started", "finished"], 2: ["finished"]}
 
     def test_deleted_trials_are_excluded_and_reported_once(self, killed, study, mlflow, open_search, records):
         mlflow.deleted = {0}
         search, record = open_search(), Record()
-        reconcile(study, search, record, None)
+        reconcile(study, search, record)
         assert search.best() is None
         assert 0 not in record.events
         assert killed.deleted() == {0}
@@ -151,23 +150,23 @@ class TestMLflow:
         )
         study.display.problems.clear()
         search = open_search()
-        reconcile(study, search, Record(), None)
+        reconcile(study, search, Record())
         assert study.display.problems == []
         assert search.best() is None
         mlflow.deleted = set()  # restored in MLflow
-        reconcile(study, search, Record(), None)
+        reconcile(study, search, Record())
         assert search.best() == (0, 0.9)
 
     def test_study_without_trials_does_not_wait_for_it(self, study, open_search, records):
-        study.mlflow.store = lambda: pytest.fail("MLflow was asked")
-        reconcile(study, open_search(), Record(), None)
+        study.store.result = lambda: pytest.fail("MLflow was asked")
+        reconcile(study, open_search(), Record())
 
 
 def test_damaged_lines_are_reported(killed, study, open_search, records):
     path = killed.trial(1).event_log.path
     path.write_bytes(b"garbage\n" + path.read_bytes())
     record = Record()
-    reconcile(study, open_search(), record, None)
+    reconcile(study, open_search(), record)
     assert f"{path}: line 1 cannot be read, so its event is lost" in study.display.problems
     assert record.events[1] == ["started", "finished"]
 
@@ -184,30 +183,30 @@ class TestStandaloneRuns:
         return run
 
     def test_killed_run_gets_its_final_state(self, killed_run, study, records):
-        reconcile_standalone_runs(study, None)
+        reconcile_standalone_runs(study)
         assert killed_run.finished().reason == "interrupted: zoo train was killed"
         (record,) = records
         assert (record.name, record.events) == (("abc", "standalone-007"), {7: ["started", "finished"]})
         assert study.display.problems == [
             f"standalone-007 was killed; it was marked as interrupted: {killed_run.path}"
         ]
-        reconcile_standalone_runs(study, None)
+        reconcile_standalone_runs(study)
         assert len(records) == 1
 
     def test_incomplete_run_is_sent_until_mlflow_has_it(self, killed_run, study, records, monkeypatch):
         killed_run.append(EpochEnd(1.5, 1, {}))
         killed_run.append(COMPLETE)
         monkeypatch.setattr(Record, "is_complete", False)
-        reconcile_standalone_runs(study, None)
+        reconcile_standalone_runs(study)
         monkeypatch.setattr(Record, "is_complete", True)
-        reconcile_standalone_runs(study, None)
-        reconcile_standalone_runs(study, None)
+        reconcile_standalone_runs(study)
+        reconcile_standalone_runs(study)
         assert [record.events[7] for record in records] == [["started", "epoch_end", "finished"]] * 2
         assert study.display.problems == []
 
     def test_run_of_other_data_waits(self, directory, define, study, records):
         run = directory.new_standalone_run(self.RUN)
         run.create(define().baseline("e" * 64, 0).as_json())
-        reconcile_standalone_runs(study, None)
+        reconcile_standalone_runs(study)
         assert records == []
         assert run.mlflow_run() == self.RUN

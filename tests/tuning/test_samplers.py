@@ -108,6 +108,11 @@ class TestGrid:
         with pytest.raises(StudyError, match="has more than 323 points; fix parameters or narrow ranges"):
             grid_points(define(text=GRID))
 
+    def test_huge_range_is_beyond_the_limit(self, define):
+        huge = define("training.learning_rate={ low = 0.00001, high = 1.0, step = 0.00001 }", text=GRID)
+        with pytest.raises(StudyError, match="has more than 20,000 points"):
+            grid_points(huge)
+
 
 class TestSamplers:
     @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gp"])

@@ -496,18 +496,41 @@ class TestRetryLater:
             search.tell(trial.number, complete(0.5))
         assert search.done() == 2
 
+    def test_they_run_again_with_the_changed_code_of_the_plugin(self, open_search):
+        before, after = (
+            {**MANIFEST, "plugins": {"zoo-odd": "1.0"}, "code": {"zoo-odd": code}} for code in ("a", "b")
+        )
+        search = open_search(manifest=before)
+        trials = [search.ask() for _ in range(3)]
+        for trial in trials:
+            search.tell(trial.number, failed())
+        search.retry_later([0, 1, 2])
+        with pytest.raises(ManifestError, match="with --accept-versions"):
+            open_search(manifest=after)
+        search = open_search(manifest=after, accept_versions=True)
+        assert search.done() == 0
+        again = [search.ask() for _ in range(3)]
+        assert [one.config.training for one in again] == [one.config.training for one in trials]
 
-class TestExclude:
+
+class TestDeleted:
     def test_deleted_trials_are_neither_best_nor_ranked(self, open_search, directory):
         search = open_search()
         for value in (0.5, 0.75, 0.6):
             run(search, value)
-        search.exclude([1])
+        search.deleted = {1}
         assert search.best() == (2, 0.6)
         assert list(search.values()) == [0, 2]
         assert search.done() == 3
         directory.set_deleted([1, 2])
         assert open_search().best() == (0, 0.5)
+
+    def test_new_study_of_the_name_has_no_deleted_trials(self, open_search, directory, tmp_path):
+        run(open_search())
+        directory.set_deleted([0])
+        search = open_search(url=f"sqlite:///{tmp_path}/other.db")
+        run(search)
+        assert search.best() == (0, 0.5)
 
 
 class TestAbandoned:

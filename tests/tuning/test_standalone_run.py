@@ -20,6 +20,7 @@ from zoo.record import StudyDirectory
 from zoo.study import Objective
 from zoo.trial import PluginConfig
 from zoo.tuning import standalone_run
+from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.standalone_run import TrialFailed, train, with_installed_plugins
 
 STARTED = Started(1.0)
@@ -108,9 +109,10 @@ def stage(define, registry, tmp_path, monkeypatch):
                 executor=stage,
                 dataset=dataset,
                 display=stage,
+                interrupts=Interrupts(),
             )
 
-        def record(study, uid, interrupts, *, standalone_name, command):
+        def record(study, uid, *, standalone_name, command):
             stage.mlflow_name, stage.command = standalone_name, command
             return stage
 
@@ -254,7 +256,14 @@ class TestRepeatedTrial:
         with pytest.raises(StudyError, match=r"other data \(bbbbbbbbbbbb…, now aaaaaaaaaaaa…\)"):
             train("example.toml", trial=3)
 
-    def test_unknown_trial_is_refused(self, stage):
-        stage()
-        with pytest.raises(StudyError, match=r"There is no trial 9 of 'example' in .*`zoo compare example`"):
+    def test_unknown_or_deleted_trial_is_refused(self, stage, config):
+        here = stage()
+        with pytest.raises(StudyError, match=r"^No trials of a study named 'example' in "):
             train("example.toml", trial=9)
+        for number in (3, 4):
+            here.directory.trial(number).create(config.as_json())
+        here.directory.set_deleted([4])
+        for number in (4, 9):
+            message = rf"There is no trial {number} of 'example'\. Available: 3\."
+            with pytest.raises(StudyError, match=message):
+                train("example.toml", trial=number)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from tuning_doubles import Display
 from tuning_examples import STUDY
 
 from zoo.errors import StudyError, ZooError
 from zoo.record import StudyDirectory
-from zoo.tuning import study_run
+from zoo.tuning import opening, study_run
+from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.study_run import tune
 
 
@@ -62,28 +64,75 @@ def test_study_whose_plugin_is_missing_names_it(warnings_of, tmp_path):
     assert "zoo-mixer" not in str(refused.value)
 
 
-def test_nothing_starts_if_mlflow_does_not_answer(warnings_of, tmp_path, monkeypatch):
-    def check():
-        raise ZooError("No MLflow server answers")
+class TestOpening:
+    @pytest.fixture
+    def calls(self, warnings_of, monkeypatch):
+        """What the real `open_study` calls, in order: stand-ins that only note their name."""
+        calls = []
 
-    opened = SimpleNamespace(mlflow=SimpleNamespace(check=check))
-    monkeypatch.setattr(study_run, "open_study", lambda *_: opened)
-    monkeypatch.setattr(study_run, "_open_search", lambda *_: pytest.fail("a search was opened"))
-    with pytest.raises(ZooError, match="No MLflow server answers"):
-        tune("example.toml")
+        def note(name, result=None):
+            return lambda *_: calls.append(name) or result
+
+        worker = SimpleNamespace(kill=note("kill the preparing process"))
+        executor = SimpleNamespace(stop_all=note("stop the executor"))
+        dataset = SimpleNamespace(warning="")
+        monkeypatch.setattr(study_run, "open_study", opening.open_study)
+        monkeypatch.setattr(study_run, "OptunaSearch", note("open the search"))
+        monkeypatch.setattr(study_run, "manifest_of", lambda *_: {})
+        monkeypatch.setattr(opening, "start_loading_keras", note("load Keras"))
+        monkeypatch.setattr(opening, "LocalExecutor", lambda jobs: executor)
+        monkeypatch.setattr(opening, "start_preparing", note("prepare", worker))
+        monkeypatch.setattr(opening, "finish_preparing", lambda *_: dataset)
+        monkeypatch.setattr(opening, "preload", lambda: None)
+        monkeypatch.setattr(opening, "is_new_store", lambda: False)
+        return calls
+
+    def test_nothing_starts_if_mlflow_does_not_answer(self, calls, monkeypatch):
+        def connect():
+            raise ZooError("No MLflow server answers")
+
+        monkeypatch.setattr(opening, "connect", connect)
+        with pytest.raises(ZooError, match="No MLflow server answers"):
+            tune("example.toml", display=Display())
+        assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
+
+    def test_study_without_data_creates_no_database(self, calls, monkeypatch):
+        def finish_preparing(*_):
+            raise ZooError("no data")
+
+        monkeypatch.setattr(opening, "finish_preparing", finish_preparing)
+        monkeypatch.setattr(opening, "connect", lambda: calls.append("connect"))
+        with pytest.raises(ZooError, match="no data"):
+            tune("example.toml", display=Display())
+        assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
 
 
 class TestArchitectureOfTheResult:
     CHOICES = 'dataset = "digits"\narchitecture = { name = { choices = ["conv_net", "small_lenet"] } }'
 
-    def test_is_named_if_there_is_a_choice(self, define, directory):
-        definition = define(text=self.CHOICES)
-        directory.trial(4).create(definition.baseline("d" * 64, 0).as_json())
-        study = SimpleNamespace(definition=definition, directory=directory)
-        assert study_run._architecture(study, 4) == "conv_net"
-        assert study_run._architecture(study, 5) == ""  # its configuration is lost
+    @pytest.fixture
+    def architecture(self, directory):
+        """architecture(definition, 4) -> the result's architecture if trial 4 is the best one."""
 
-    def test_is_not_named_if_there_is_none(self, define, directory):
-        directory.trial(4).create(define().baseline("d" * 64, 0).as_json())
-        study = SimpleNamespace(definition=define(), directory=directory)
-        assert study_run._architecture(study, 4) == ""
+        def find(definition, best):
+            directory.trial(4).create(definition.baseline("d" * 64, 0).as_json())
+            study = SimpleNamespace(
+                definition=definition,
+                directory=directory,
+                dataset=SimpleNamespace(source="", warning=""),
+                interrupts=Interrupts(),
+            )
+            search = SimpleNamespace(
+                best=lambda: (best, 0.5), front=dict, done=lambda: 1, total=lambda: 1, rejected=lambda: 0
+            )
+            record = SimpleNamespace(model_uri=lambda number: "")
+            return study_run._result(study, search, record, {}).architecture
+
+        return find
+
+    def test_is_named_if_there_is_a_choice(self, define, architecture):
+        assert architecture(define(text=self.CHOICES), 4) == "conv_net"
+        assert architecture(define(text=self.CHOICES), 5) == ""  # its configuration is lost
+
+    def test_is_not_named_if_there_is_none(self, define, architecture):
+        assert architecture(define(), 4) == ""

@@ -126,29 +126,26 @@ class Stage:
         self.directory = StudyDirectory(folder, definition.name)
         self.search = search
         self.executor = FakeExecutor(trials, self.log, jobs)
-        self.supervisor = Supervisor(
-            definition.name,
-            search,
-            self.executor,
-            Tracker(self.log),
-            self.display,
-            self.directory.trial,
-            self.directory.cache_dir,
+        self.study = SimpleNamespace(
+            definition=definition,
+            directory=self.directory,
+            executor=self.executor,
+            display=self.display,
+            interrupts=Interrupts(),
         )
 
     def run(self):
         """Run the supervisor; return what the study has come to."""
-        with Interrupts() as interrupts:
-            is_done = self.supervisor.run(interrupts)
-        assert is_done == (interrupts.signum is None)
-        search = self.search
+        search, interrupts = self.search, self.study.interrupts
+        with interrupts:
+            Supervisor(self.study, search, Tracker(self.log)).run()
         return SimpleNamespace(
             best=search.best(),
             done=search.done(),
             total=search.total(),
             front=search.front(),
             rejected=search.rejected(),
-            interrupted=None if is_done else interrupts.exit_status,
+            interrupted=None if interrupts.signum is None else interrupts.exit_status,
         )
 
     def states(self):
@@ -356,6 +353,18 @@ class TestFailures:
         assert here.run().done == 3
         configs = [here.directory.trial(number).config()["training"] for number in range(5)]
         assert configs[3:] == [configs[0], configs[2]]
+
+    def test_failures_in_plugin_code_beside_each_other_are_all_retried(self, stage):
+        """The fourth has failed already when the third stops the study."""
+        in_plugin = [STARTED, Finished(9.0, "failed", "it fell", is_plugin_error=True)]
+        here = stage([in_plugin] * 4, "search.trials=4", jobs=4)
+        with pytest.raises(TooManyFailures):
+            here.run()
+        assert here.search.done() == 0
+        here = stage([complete(0.6)] * 4, "search.trials=4", jobs=4)
+        assert here.run().done == 4
+        configs = [here.directory.trial(number).config()["training"] for number in range(8)]
+        assert configs[4:] == configs[:4]
 
     @pytest.mark.parametrize("between", [complete(), REJECTED], ids=["complete", "impossible"])
     def test_another_state_resets_the_count(self, stage, between):

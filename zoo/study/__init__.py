@@ -8,7 +8,7 @@ from zoo.study._definition import PRUNERS, SAMPLERS, ComponentSpace, Search, Stu
 from zoo.study._document import parse_value
 from zoo.study._lookup import check_files, find_study, known_studies, load_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front, rank
-from zoo.study._reader import parse_study
+from zoo.study._reader import name_problem, parse_study
 
 __all__ = [
     "Objective",
@@ -21,6 +21,7 @@ __all__ = [
     "find_study",
     "known_studies",
     "load_study",
+    "name_problem",
     "objectives_text",
     "pareto_front",
     "parse_study",

@@ -22,6 +22,13 @@ _METRICS = {**EPOCH_METRICS, **MODEL_METRICS}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
+def name_problem(name: str) -> str:
+    """Return why a study cannot be recorded under `name`; "" if it can."""
+    if _NAME.fullmatch(name):
+        return ""
+    return f"a study's name consists of letters, digits, '_', '-' and '.', got '{name}'"
+
+
 def parse_study(
     text: str, registry: Registry, name: str, file: str = "study", overrides: Sequence[str] = ()
 ) -> StudyDefinition:
@@ -30,11 +37,8 @@ def parse_study(
     Raises:
         StudyError: one line per problem, with its place and the likely spelling.
     """
-    if not _NAME.fullmatch(name):
-        raise StudyError(
-            f"{file}: a study's name consists of letters, digits, '_', '-' and '.', got '{name}'; "
-            "rename the file, or give a name with --name"
-        )
+    if problem := name_problem(name):
+        raise StudyError(f"{file}: {problem}; rename the file, or give a name with --name")
     document = Document(text, file, overrides)
     for key in document.tables:
         if key not in _TABLES:

@@ -7,15 +7,11 @@ mlflow_record.py    the record in MLflow, and closing it
 reconcile.py        completing what an earlier process left incomplete
 supervisor.py       starts trials, handles their events, decides final states
 search.py           trials from an Optuna study; samplers.py, manifest.py
-fixed_trials.py     trials with given configurations
 executors/          where trials run
-champion.py         the best trial, scored on the test split
 display.py          progress on the terminal; interrupts.py: signals
-results.py          what tune and train return
 """
 
-from zoo.tuning.results import TrainResult, TuneResult
-from zoo.tuning.standalone_run import train
-from zoo.tuning.study_run import tune
+from zoo.tuning.standalone_run import TrainResult, train
+from zoo.tuning.study_run import TuneResult, tune
 
 __all__ = ["TrainResult", "TuneResult", "train", "tune"]

@@ -33,9 +33,7 @@ class Display:
         """Show that the trials start; `done` of `total` are finished already."""
 
     def started(self, number: int, config: TrialConfig) -> None: ...
-
     def progress(self, number: int, event: Progress) -> None: ...
-
     def epoch(self, number: int, event: EpochEnd) -> None: ...
 
     def finished(
@@ -44,8 +42,7 @@ class Display:
         """Show the end of a trial.
 
         Args:
-            values: the objectives by metric; those that the trial did not reach are left out.
-            best: the best trial so far.
+            values: the objectives that the trial has reached, by metric.
             done: number of trials finished so far.
         """
 
@@ -67,8 +64,7 @@ class PlainDisplay(Display):
         self._stream = stream
         self._is_closed = False
         self._phase_start = self._last_line = time.monotonic()
-        self._start_times: dict[int, float] = {}
-        self._configs: dict[int, TrialConfig] = {}
+        self._running: dict[int, tuple[TrialConfig, float]] = {}  # with the start time
         self._objective = ""
         self._total = 0
 
@@ -88,22 +84,21 @@ class PlainDisplay(Display):
         self._print(f"study {study}: {begin_text(objectives, done, total)}")
 
     def started(self, number: int, config: TrialConfig) -> None:
-        self._start_times[number] = time.monotonic()
-        self._configs[number] = config
+        self._running[number] = config, time.monotonic()
 
     def epoch(self, number: int, event: EpochEnd) -> None:
         seconds = event.metrics["epoch_seconds"]
         if seconds > _SLOW_EPOCH_S:
-            config = self._configs[number]
+            config, _ = self._running[number]
+            epoch = epoch_text(config, event.fold, event.epoch)
             result = value_text(config.objective, event.metrics[config.objective])
-            self._print(
-                f"trial {number}  {epoch_text(config, event.fold, event.epoch)}  {result}  {seconds:.1f} s"
-            )
+            self._print(f"trial {number}  {epoch}  {result}  {seconds:.1f} s")
 
     def finished(
         self, number: int, state: str, values: Mapping[str, float], reason: str, best: Best, done: int
     ) -> None:
-        seconds = time.monotonic() - self._start_times.pop(number, time.monotonic())
+        _, start_time = self._running.pop(number)
+        seconds = time.monotonic() - start_time
         results = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
         why = f"  ({reason})" if reason else ""
         leader = f"  best {format_value(self._objective, best[1])} (trial {best[0]})" if best else ""
@@ -153,10 +148,8 @@ def epoch_text(config: TrialConfig, fold: int | None, epoch: int) -> str:
 
 def config_text(config: TrialConfig) -> str:
     """Return the most important values of a trial: `conv_net  filters 8-16  lr 0.001  adam`."""
-    parameters = config.architecture.parameters
-    values = {name: parameters[name] for name in ("filters", "dropout") if name in parameters}
-    values["lr"] = config.training["learning_rate"]
-    texts = [f"{name} {_short(value)}" for name, value in values.items()]
+    values = {**config.architecture.parameters, "lr": config.training["learning_rate"]}
+    texts = [f"{name} {_short(values[name])}" for name in ("filters", "dropout", "lr") if name in values]
     return "  ".join([config.architecture.name, *texts, str(config.training["optimizer"])])
 
 

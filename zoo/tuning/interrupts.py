@@ -56,15 +56,13 @@ class Interrupts:
         return 128 + (self.signum or signal.SIGINT)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum is not None:
-            self._exit_at_once()
-        self.signum = signum
-        if self._is_interruptible:
-            self._is_interruptible = False
-            raise Interrupted
-
-    def _exit_at_once(self) -> None:
-        """End the process on a second signal; its worker processes end with it."""
+        if self.signum is None:
+            self.signum = signum
+            if self._is_interruptible:
+                self._is_interruptible = False
+                raise Interrupted
+            return
+        # A second signal ends the process at once, and its worker processes with it.
         if hasattr(sys, "ps1"):  # an interactive interpreter must not end
             raise KeyboardInterrupt
         with contextlib.suppress(OSError, ValueError):  # the terminal was closed

@@ -2,28 +2,34 @@
 
 A deleted trial stays in Optuna and on disk, but every command excludes it until it is restored. A trial
 whose run is deleted in MLflow's user interface counts as deleted, too.
+
+The functions that delete, restore and rename return a sentence for the user. They raise StudyError if there
+is no such study or trial, or the study is running, and TrackingError if MLflow does not answer; then nothing
+was changed.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zoo import tracking
 from zoo.errors import StudyError, did_you_mean
 from zoo.record import STATE_DIR, StudyDirectory
+from zoo.study import name_problem
 from zoo.tracking import Store, TrackingError, connect, is_new_store
 from zoo.tuning.search import default_storage, open_storage
 
+if TYPE_CHECKING:
+    import optuna
+
 
 def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[str], None]) -> set[int]:
-    """Return the deleted trials of a study, and record those that were deleted or restored in MLflow.
+    """Record the trials that were deleted or restored in MLflow; return the deleted trials of the study.
 
-    Args:
-        report: gets a line about trials that were deleted in MLflow since the last call.
+    `report` gets a line about trials that were deleted in MLflow since the last call.
     """
     uid, before = directory.uid(), directory.deleted()
     if uid is None:
@@ -57,88 +63,75 @@ def refresh_deleted(study: str, report: Callable[[str], None]) -> None:
 
 
 def delete_trials(study: str, numbers: Sequence[int]) -> str:
-    """Delete trials of a study; return a sentence that says so.
-
-    Raises:
-        StudyError: there is no such study or trial, or the study is running.
-        TrackingError: MLflow does not answer; then nothing was deleted.
-    """
-    directory = _recorded(study)
-    _check_numbers(directory, numbers)
-    with directory.locked():
-        _in_mlflow(tracking.delete_trials, directory, numbers)
-        directory.set_deleted(directory.deleted() | set(numbers))
-    return f"{_trials_text(directory, numbers)} deleted"
+    return _set_deleted(study, numbers, is_deleted=True)
 
 
 def restore_trials(study: str, numbers: Sequence[int]) -> str:
-    """Restore deleted trials of a study; return a sentence that says so.
+    return _set_deleted(study, numbers, is_deleted=False)
 
-    Raises:
-        StudyError: there is no such study or trial, or the study is running.
-        TrackingError: MLflow does not answer; then nothing was restored.
-    """
+
+def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str:
     directory = _recorded(study)
-    _check_numbers(directory, numbers)
+    recorded = directory.numbers()
+    unknown = [str(number) for number in numbers if number not in recorded]
+    if unknown:
+        listed = ", ".join(map(str, recorded)) or "none"
+        raise StudyError(
+            f"There is no trial {', '.join(unknown)} of '{directory.study}'. Available: {listed}."
+        )
     with directory.locked():
-        _in_mlflow(tracking.restore_trials, directory, numbers)
-        directory.set_deleted(directory.deleted() - set(numbers))
-    return f"{_trials_text(directory, numbers)} restored"
+        uid, deleted = directory.uid(), directory.deleted()
+        if uid is not None and not is_new_store():
+            change = tracking.delete_trials if is_deleted else tracking.restore_trials
+            change(connect(create=False), directory.study, uid, numbers)
+        directory.set_deleted(deleted.union(numbers) if is_deleted else deleted.difference(numbers))
+    return f"{_trials_text(directory, numbers)} {'deleted' if is_deleted else 'restored'}"
 
 
 def delete_study(study: str) -> str:
-    """Delete a study with all its trials and standalone runs; return a sentence that says so.
+    """Delete a study with all its trials and standalone runs.
 
     In MLflow its experiment gets another name and is deleted, so that `mlflow experiments restore` can bring
-    it back; in Optuna and on disk the study is gone.
-
-    Raises:
-        StudyError: there is no such study, or it is running.
-        TrackingError: MLflow does not answer; then nothing was deleted.
+    it back; Optuna and the local record keep nothing.
     """
+    import optuna
+
     directory = _recorded(study)
     with directory.locked():
         if not is_new_store():
             tracking.delete_study(connect(create=False), directory.study)
-        _change_in_optuna(directory, lambda optuna, storage: _delete_in_optuna(optuna, storage, directory))
+        storage = _optuna_storage(directory)
+        if storage is not None:
+            optuna.delete_study(study_name=directory.study, storage=storage)
         shutil.rmtree(directory.path)
     return f"study '{directory.study}' deleted"
 
 
 def rename_study(old: str, new: str) -> str:
-    """Rename a recorded study; return a sentence that says so.
+    """Rename a recorded study; a name that is taken or invalid is refused."""
+    import optuna
 
-    Raises:
-        StudyError: there is no study `old`, it is running, or there is a study `new`.
-        TrackingError: MLflow does not answer, or has an experiment `new`; then nothing was renamed.
-    """
     directory, target = _recorded(old), StudyDirectory(Path.cwd(), new)
+    if problem := name_problem(new):
+        raise StudyError(problem)
     if target.path.exists():
         raise StudyError(f"There is a study '{new}' in {STATE_DIR} already. Choose another name.")
     with directory.locked():
+        old, storage = directory.study, _optuna_storage(directory)
+        if storage is not None and new in optuna.get_all_study_names(storage):
+            raise StudyError(f"There is a study '{new}' in Optuna's storage already. Choose another name.")
         if not is_new_store():
-            tracking.rename_study(connect(create=False), directory.study, new)
-
-        def rename(optuna: Any, storage: Any) -> None:
+            tracking.rename_study(connect(create=False), old, new)
+        if storage is not None:
             optuna.copy_study(
-                from_study_name=directory.study,
-                from_storage=storage,
-                to_storage=storage,
-                to_study_name=new,
+                from_study_name=old, from_storage=storage, to_storage=storage, to_study_name=new
             )
-            _delete_in_optuna(optuna, storage, directory)
-
-        _change_in_optuna(directory, rename)
+            optuna.delete_study(study_name=old, storage=storage)
         directory.path.rename(target.path)
-    return f"study '{directory.study}' renamed to '{new}'"
+    return f"study '{old}' renamed to '{new}'"
 
 
 def _recorded(study: str) -> StudyDirectory:
-    """Return the directory of a recorded study.
-
-    Raises:
-        StudyError: there is none.
-    """
     directory = StudyDirectory(Path.cwd(), study)
     if not directory.path.is_dir():
         known = sorted(path.parent.name for path in STATE_DIR.glob("*/uid"))
@@ -148,38 +141,16 @@ def _recorded(study: str) -> StudyDirectory:
     return directory
 
 
-def _check_numbers(directory: StudyDirectory, numbers: Sequence[int]) -> None:
-    known = directory.numbers()
-    unknown = [str(number) for number in numbers if number not in known]
-    if unknown:
-        listed = ", ".join(map(str, known)) or "none"
-        raise StudyError(
-            f"There is no trial {', '.join(unknown)} of '{directory.study}'. Available: {listed}."
-        )
-
-
-def _in_mlflow(change: Callable[..., None], directory: StudyDirectory, numbers: Sequence[int]) -> None:
-    """Call `change` for the trials `numbers` in MLflow, if it has the study."""
-    uid = directory.uid()
-    if uid is not None and not is_new_store():
-        change(connect(create=False), directory.study, uid, numbers)
-
-
-def _change_in_optuna(directory: StudyDirectory, change: Callable[[Any, Any], None]) -> None:
-    """Call `change` with Optuna and the storage of a study, if Optuna has the study."""
+def _optuna_storage(directory: StudyDirectory) -> optuna.storages.BaseStorage | None:
+    """Return the Optuna storage of a study; None if Optuna does not have the study."""
     import optuna
 
-    url = directory.storage() or default_storage(Path.cwd())
-    if url == default_storage(Path.cwd()) and not (Path.cwd() / "mlruns" / "optuna.db").exists():
-        return
+    default = default_storage(Path.cwd())
+    url = directory.storage() or default
+    if url == default and not (Path.cwd() / "mlruns" / "optuna.db").exists():
+        return None
     storage = open_storage(url, directory.path.parent)
-    if directory.study in optuna.get_all_study_names(storage):
-        change(optuna, storage)
-
-
-def _delete_in_optuna(optuna: Any, storage: Any, directory: StudyDirectory) -> None:
-    with suppress(KeyError):
-        optuna.delete_study(study_name=directory.study, storage=storage)
+    return storage if directory.study in optuna.get_all_study_names(storage) else None
 
 
 def _trials_text(directory: StudyDirectory, numbers: Collection[int]) -> str:

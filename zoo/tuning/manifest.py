@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,11 +13,11 @@ from zoo.study import StudyDefinition
 
 def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[str, Any]:
     """Return the manifest of a study, as JSON."""
-    space = definition.space_as_json()
-    limit = definition.search.max_parameters
+    limit, code = definition.search.max_parameters, definition.plugin_digests()
+    metrics = [objective.metric for objective in definition.objectives]
+    directions = [objective.direction for objective in definition.objectives]
     return {
-        "space": space,
-        "fingerprint": hashlib.sha256(json.dumps(space).encode()).hexdigest(),
+        "space": definition.space_as_json(),
         "dataset": {
             "name": definition.dataset.name,
             "parameters": json.loads(json.dumps(definition.dataset.parameters)),
@@ -26,52 +25,42 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
             "digest": dataset.digest,
         },
         "validation": dict(definition.validation),
-        "objective": _one_or_list([objective.metric for objective in definition.objectives]),
-        "direction": _one_or_list([objective.direction for objective in definition.objectives]),
+        "objective": metrics if len(metrics) > 1 else metrics[0],
+        "direction": directions if len(directions) > 1 else directions[0],
         **({"max_parameters": limit} if limit is not None else {}),
         "seed": definition.search.seed,
         "plugins": definition.plugin_versions(),
         # An editable installation changes without a new version.
-        **({"code": code} if (code := definition.plugin_digests()) else {}),
+        **({"code": code} if code else {}),
     }
-
-
-def _one_or_list(values: list[str]) -> str | list[str]:
-    """Return `values` as a study file has them: one value, or a list."""
-    return values if len(values) > 1 else values[0]
 
 
 def check_manifest(
     study: str, stored: Mapping[str, Any], current: Mapping[str, Any], *, accept_versions: bool = False
 ) -> None:
-    """Raise ManifestError with every difference between two manifests, and the ways to continue.
+    """Raise ManifestError with every difference, and the ways to continue.
 
-    Args:
-        accept_versions: allow differences in the versions and the code of plugins.
+    With `accept_versions`, other versions and code of plugins are no difference.
     """
     differences = list(find_differences(stored, current))
     if accept_versions:
         differences = [line for line in differences if not line.startswith("plugins.")]
     if not differences:
         return
-    listed = "".join(f"\n  {line}" for line in differences)
-    ways = [f"to start a new study: the same command with --name {study}-2"]
+    resume = "to resume this study: undo the change"
     if all(line.startswith("plugins.") for line in differences):
         what = "code" if differences == list(_changed_code(stored, current)) else "version"
-        ways.append(f"to resume with the new {what}: the same command with --accept-versions")
-    else:
-        ways.append("to resume this study: undo the change")
-    raise ManifestError(
-        f"The study '{study}' has trials, and this has changed since they ran:{listed}\n  "
-        + "\n  ".join(ways)
-    )
+        resume = f"to resume with the new {what}: the same command with --accept-versions"
+    ways = [f"to start a new study: the same command with --name {study}-2", resume]
+    first = f"The study '{study}' has trials, and this has changed since they ran:"
+    raise ManifestError("\n  ".join([first, *differences, *ways]))
 
 
 def find_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for every difference: `dataset.source: was "a", is "b"`."""
     before, after = dict(_flatten(stored)), dict(_flatten(current))
     for key in dict.fromkeys([*before, *after]):
-        if key == "fingerprint" or key.startswith("code."):
+        if key == "fingerprint" or key.startswith("code."):  # a digest of the space, no longer written
             continue
         if key not in before or key not in after or before[key] != after[key]:
             yield f"{key}: was {_value_text(before, key)}, is {_value_text(after, key)}"
@@ -101,7 +90,7 @@ def _value_text(flat: Mapping[str, Any], key: str) -> str:
         return "absent"
     value = flat[key]
     if isinstance(value, Mapping):
-        domain = {name: part for name, part in value.items() if name != "kind"}
-        return json.dumps(domain, ensure_ascii=False)
+        value = {name: part for name, part in value.items() if name != "kind"}
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) < 40 or key.endswith("source") else text[:13] + '…"'
+    is_long = len(text) >= 40 and isinstance(value, str) and not key.endswith("source")
+    return text[:13] + '…"' if is_long else text

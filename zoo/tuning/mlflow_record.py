@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from zoo.events import Event
 from zoo.figures import draw_trial
 from zoo.record import trial_uid
 from zoo.tracking import BackgroundTracker, StudyFacts, StudyTracker, model_address
-from zoo.tuning.interrupts import Interrupted, Interrupts
+from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 
 # Stop waiting for MLflow when it has taken no whole trial for this long, in seconds. A large model on a slow
@@ -23,71 +23,62 @@ SHUTDOWN_TIMEOUT_S = 300.0
 
 
 class MLflowRecord(AbstractContextManager["MLflowRecord"]):
-    """The record of one study, or of one standalone run, in MLflow. A `Tracker`.
+    """The record of one study, or of one standalone run, in MLflow.
 
-    Leaving the context waits until MLflow has everything.
+    Leaving the context waits until MLflow has everything, and ends the run with `status`.
 
     Args:
-        uid: of the study, or of the standalone run.
-        standalone_name: name of the MLflow run of a standalone run; "" for a study.
-
-    Attributes:
-        status: of the study's run when the context is left: `FAILED`, unless it is set to `FINISHED` or
-            `KILLED`.
-        is_complete: MLflow has every event and file; known after the context is left.
+        facts: more fields of `StudyFacts`: `manifest`, `standalone_name`, `command`.
     """
 
-    def __init__(
-        self,
-        study: OpenStudy,
-        uid: str,
-        interrupts: Interrupts,
-        *,
-        manifest: Mapping[str, Any] | None = None,
-        standalone_name: str = "",
-        command: str = "",
-    ) -> None:
-        self.status = "FAILED"
-        self.is_complete = False
+    def __init__(self, study: OpenStudy, uid: str, **facts: Any) -> None:
+        self.status = "FAILED"  # unless it is set to FINISHED or KILLED
+        self.is_complete = False  # MLflow has every event and file; known after the context is left
         self._study = study
         self._uid = uid
-        self._interrupts = interrupts
-        self._recorded_before: list[int] = []  # trials that MLflow had before this process started
+        self.recorded_before: list[int] = []  # trials that MLflow had before this process started
         self._images: dict[str, Any] = {}  # validation images by the [validation] table that selected them
-        facts = _facts(study, uid, manifest or {}, standalone_name, command)
+        definition, dataset = study.definition, study.dataset
+        study_facts = StudyFacts(
+            name=definition.name,
+            uid=uid,
+            objectives=definition.objectives,
+            digest=dataset.digest,
+            source=dataset.source,
+            warning=dataset.warning,
+            image_shape=dataset.image_shape,
+            num_classes=len(dataset.class_names),
+            plugins=definition.plugin_versions(),
+            definition=definition.text,
+            **facts,
+        )
         self._tracker = BackgroundTracker(
-            lambda: StudyTracker(study.mlflow.store(), facts),
+            lambda: StudyTracker(study.store.result(), study_facts),
             draw=self._draw,
             on_problem=study.display.problem,
         )
-        if not study.mlflow.is_new:
+        if not study.is_new_store:
             self._tracker.ready()
 
     def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
-        """Record events of a trial; return at once."""
+        """Record events of a trial; return at once, and never raise."""
         self._tracker.put(number, config, events, folder)
-
-    def skip(self, number: int) -> None:
-        """Note that MLflow already has everything of a trial."""
-        self._recorded_before.append(number)
 
     def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
         self._tracker.show_front(numbers, figure)
 
     def recorded(self) -> list[int]:
         """Return the trials of which MLflow has everything."""
-        return [*self._recorded_before, *self._tracker.recorded()]
+        return [*self.recorded_before, *self._tracker.recorded()]
 
     def model_uri(self, number: int) -> str:
         """Return the address of a trial's model; "" if MLflow does not have it, or does not answer."""
         if not self.is_complete and number not in self.recorded():
             return ""
-        try:
-            store = self._study.mlflow.store()
+        with suppress(Exception):  # the result must not be lost because MLflow stopped answering
+            store = self._study.store.result()
             if self.is_complete or store.answers():  # asking takes seconds; a dead server takes minutes
                 return model_address(self._study.definition.name, trial_uid(self._uid, number), store)
-        except Exception:  # the result must not be lost because MLflow stopped answering
-            return ""
         return ""
 
     def __exit__(self, *_: object) -> None:
@@ -99,11 +90,10 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     def _close(self) -> bool:
         """Wait as long as MLflow takes more trials, or until Ctrl-C; return whether it has everything."""
         num_recorded, is_closed = -1, False
-        # A signal that stopped the study must not also stop closing its record.
-        interruptible = self._interrupts.interruptible() if self._interrupts.signum is None else nullcontext()
-        display = self._study.display
+        display, interrupts = self._study.display, self._study.interrupts
         try:
-            with interruptible:
+            # A signal that stopped the study must not also stop closing its record.
+            with interrupts.interruptible() if interrupts.signum is None else nullcontext():
                 while not (is_closed := self._tracker.close(self.status, timeout=SHUTDOWN_TIMEOUT_S)):
                     before, num_recorded = num_recorded, len(self._tracker.recorded())
                     if not self._tracker.working or num_recorded == before:
@@ -111,18 +101,15 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         except Interrupted:
             display.problem("stopped waiting for MLflow")
         if not is_closed:
-            self._report_failed_opening()
+            try:
+                self._tracker.ready(timeout=0)
+            except Exception as error:  # the tracker could not be opened
+                display.problem(str(error))
             display.problem(
                 "MLflow does not have everything of this study. Nothing is lost: it is in "
                 f"{self._study.directory.path}, and the next run of the study adds it."
             )
         return is_closed
-
-    def _report_failed_opening(self) -> None:
-        try:
-            self._tracker.ready(timeout=0)
-        except Exception as error:
-            self._study.display.problem(str(error))
 
     def _draw(self, folder: Path, config: Mapping[str, Any]) -> None:
         """Draw the figures of a complete trial."""
@@ -139,24 +126,3 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             dataset = open_dataset(cache_dir, digest)
             self._images[key] = validation_split(cache_dir, digest, dataset, validation).images
         return self._images[key]
-
-
-def _facts(
-    study: OpenStudy, uid: str, manifest: Mapping[str, Any], standalone_name: str, command: str
-) -> StudyFacts:
-    definition, dataset = study.definition, study.dataset
-    return StudyFacts(
-        name=definition.name,
-        uid=uid,
-        objectives=definition.objectives,
-        digest=dataset.digest,
-        source=dataset.source,
-        warning=dataset.warning,
-        image_shape=dataset.image_shape,
-        num_classes=len(dataset.class_names),
-        plugins=definition.plugin_versions(),
-        definition=definition.text,
-        manifest=manifest,
-        standalone_name=standalone_name,
-        command=command,
-    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset
@@ -18,38 +18,11 @@ from zoo.record import StudyDirectory
 from zoo.registry import Registry, plugin_versions, requirement_of
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import Store, connect, is_new_store, preload
+from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display
+from zoo.tuning.executors import Executor
 from zoo.tuning.executors.local import LocalExecutor
-
-Result = TypeVar("Result")
-
-
-class MLflowConnection:
-    """A connection to MLflow's store that opens in the background."""
-
-    def __init__(self) -> None:
-        self.is_new = is_new_store()
-        self._store: Future[Store] = Future()
-        if not self.is_new:
-            # Into a new store the first trial's events can wait; until then both cores are busy.
-            _start_thread(preload)
-
-    def connect(self) -> None:
-        """Start connecting; return at once."""
-        self._store = _start_thread(connect)
-
-    def store(self) -> Store:
-        """Return the store; wait for it if necessary.
-
-        Raises:
-            TrackingError: it cannot be used.
-        """
-        return self._store.result()
-
-    def check(self) -> None:
-        """Raise TrackingError if an existing store cannot be used; a new one is made in the background."""
-        if not self.is_new:
-            self.store()
+from zoo.tuning.interrupts import Interrupts
 
 
 @dataclass(frozen=True)
@@ -58,10 +31,12 @@ class OpenStudy:
 
     definition: StudyDefinition
     directory: StudyDirectory
-    executor: LocalExecutor
+    executor: Executor
     dataset: PreparedDataset
-    mlflow: MLflowConnection
+    store: Future[Store]  # MLflow's; its `result` waits for a new one, and raises if that cannot be made
+    is_new_store: bool
     display: Display
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
 
 def open_study(
@@ -75,26 +50,17 @@ def open_study(
 
     Keras loads in the fork server, the dataset is prepared in a process of its own, and MLflow is imported
     in a thread, all at the same time.
-
-    Raises:
-        ZooError: something cannot be opened; then nothing has started.
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
     stack.enter_context(directory.locked())
     stack.enter_context(library_logs(directory.path / "zoo.log"))
     stack.callback(display.end)
-    executor = stack.enter_context(LocalExecutor(jobs))
-    mlflow = MLflowConnection()
-    dataset = _prepare_dataset(definition, directory, display)
-    mlflow.connect()  # only now, so that a study without data creates no database
-    for warning in (*([dataset.warning] if dataset.warning else []), *warnings):
-        display.problem(warning)
-    return OpenStudy(definition, directory, executor, dataset, mlflow, display)
-
-
-def _prepare_dataset(
-    definition: StudyDefinition, directory: StudyDirectory, display: Display
-) -> PreparedDataset:
+    start_loading_keras()
+    executor = LocalExecutor(jobs)
+    stack.callback(executor.stop_all)
+    is_new = is_new_store()
+    if not is_new:  # into a new store the first trial's events can wait; until then both cores are busy
+        _start_thread(preload)
     preparing = start_preparing(
         definition.dataset,
         definition.validation,
@@ -102,45 +68,20 @@ def _prepare_dataset(
         directory.path / "prepare.log",
         plugin_versions(definition.dataset_entry),
     )
+    stack.callback(preparing.kill)
     display.phase("preparing the dataset, loading Keras …")
-    try:
-        return finish_preparing(preparing, definition.dataset, display.preparing)
-    finally:
-        preparing.kill()
+    dataset = finish_preparing(preparing, definition.dataset, display.preparing)
+    store = _start_thread(connect)  # only now, so that a study without data creates no database
+    for warning in filter(None, (dataset.warning, *warnings)):
+        display.problem(warning)
+    if not is_new:
+        store.result()
+    return OpenStudy(definition, directory, executor, dataset, store, is_new, display)
 
 
-def load_definition(
-    study: str, registry: Registry, overrides: Sequence[str], name: str | None
-) -> StudyDefinition:
-    """Return the study's definition.
-
-    Raises:
-        StudyError: one line for each mistake, and for each distribution that the study's trials used and
-            that is not installed now.
-    """
-    try:
-        return load_study(study, registry, overrides=overrides, name=name)
-    except StudyError as error:
-        directory = StudyDirectory(Path.cwd(), name or Path(study).stem)
-        raise StudyError("\n".join([str(error), *_missing_distributions(directory, registry)])) from None
-
-
-def _missing_distributions(directory: StudyDirectory, registry: Registry) -> list[str]:
-    installed = {plugin.distribution for plugin in registry.plugins}
-    used: dict[str, str] = {}
-    for number in directory.numbers():
-        plugins: Mapping[str, str] = (directory.trial(number).config() or {}).get("plugins", {})
-        used |= {key.partition(":")[0]: version for key, version in plugins.items()}
-    return [
-        f"trials of this study used {name} {version}; pip install {requirement_of(name, version)}"
-        for name, version in sorted(used.items())
-        if name not in installed
-    ]
-
-
-def _start_thread(work: Callable[[], Result]) -> Future[Result]:
+def _start_thread(work: Callable[[], Any]) -> Future[Any]:
     """Run `work` in a daemon thread, so that the process can end without waiting for it."""
-    future: Future[Result] = Future()
+    future: Future[Any] = Future()
 
     def run() -> None:
         try:
@@ -150,3 +91,26 @@ def _start_thread(work: Callable[[], Result]) -> Future[Result]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+def load_definition(
+    study: str, registry: Registry, overrides: Sequence[str], name: str | None
+) -> StudyDefinition:
+    """Return the study's definition.
+
+    A StudyError has one line for each mistake, and for each distribution that the study's trials used and
+    that is not installed now.
+    """
+    try:
+        return load_study(study, registry, overrides=overrides, name=name)
+    except StudyError as error:
+        directory = StudyDirectory(Path.cwd(), name or Path(study).stem)
+        configs = [directory.trial(number).config() or {} for number in directory.numbers()]
+        plugins = [plugin for config in configs for plugin in config.get("plugins", {}).items()]
+        used = {key.partition(":")[0]: version for key, version in plugins}
+        missing = used.keys() - {plugin.distribution for plugin in registry.plugins}
+        hints = [
+            f"trials of this study used {one} {used[one]}; pip install {requirement_of(one, used[one])}"
+            for one in sorted(missing)
+        ]
+        raise StudyError("\n".join([str(error), *hints])) from None

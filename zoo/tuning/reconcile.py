@@ -6,7 +6,6 @@ import time
 
 from zoo.events import Finished
 from zoo.tracking import ended_runs
-from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
@@ -14,29 +13,31 @@ from zoo.tuning.search import OptunaSearch
 from zoo.tuning.supervisor import interrupted
 
 
-def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord, interrupts: Interrupts) -> None:
+def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
     """Give every trial its final state in Optuna and MLflow, and MLflow every event that it lacks."""
-    _report_damage(study)
     retried = settle_abandoned(study, search)
     if retried:
         listed = ", ".join(map(str, retried))
+        what = f"trial {listed} was" if len(retried) == 1 else f"trials {listed} were"
         study.display.problem(
-            f"the previous run was killed; trial {listed} was marked as interrupted and will be retried"
+            f"the previous run was killed; {what} marked as interrupted and will be retried"
         )
-    reconcile_standalone_runs(study, interrupts)
+    reconcile_standalone_runs(study)
     numbers = study.directory.numbers()
     if not numbers:
         return
-    store = study.mlflow.store()
-    deleted = update_deleted(study.directory, store, study.display.problem)
-    search.exclude(deleted)
+    store = study.store.result()
+    search.deleted = update_deleted(study.directory, store, study.display.problem)
     in_mlflow = ended_runs(study.definition.name, search.uid(), store)
     for number in numbers:
         trial = study.directory.trial(number)
-        if number in deleted:
+        if damaged := ", ".join(map(str, trial.event_log.damaged_lines())):
+            path = trial.event_log.path
+            study.display.problem(f"{path}: line {damaged} cannot be read, so its event is lost")
+        if number in search.deleted:
             continue
         if search.uid(number) in in_mlflow:
-            record.skip(number)
+            record.recorded_before.append(number)
         elif trial.finished() is not None:
             record.put(number, trial.config() or {}, trial.events(), trial.path)
 
@@ -59,7 +60,7 @@ def settle_abandoned(study: OpenStudy, search: OptunaSearch) -> list[int]:
     return retried
 
 
-def reconcile_standalone_runs(study: OpenStudy, interrupts: Interrupts) -> None:
+def reconcile_standalone_runs(study: OpenStudy) -> None:
     """Do the same for the standalone runs of the study that MLflow does not have completely."""
     for directory in study.directory.standalone_runs():
         run, config = directory.mlflow_run(), directory.config() or {}
@@ -69,18 +70,7 @@ def reconcile_standalone_runs(study: OpenStudy, interrupts: Interrupts) -> None:
         if directory.finished() is None:
             directory.append(Finished(time.time(), "failed", "interrupted: zoo train was killed"))
             study.display.problem(f"{run.name} was killed; it was marked as interrupted: {directory.path}")
-        record = MLflowRecord(study, run.uid, interrupts, standalone_name=run.name)
-        with record:
+        with MLflowRecord(study, run.uid, standalone_name=run.name) as record:
             record.put(run.number, config, directory.events(), directory.path)
         if record.is_complete:
             directory.mark_complete_in_mlflow()
-
-
-def _report_damage(study: OpenStudy) -> None:
-    """Report lines of event logs that cannot be read."""
-    for number in study.directory.numbers():
-        log = study.directory.trial(number).event_log
-        damaged = log.damaged_lines()
-        if damaged:
-            lines = ", ".join(map(str, damaged))
-            study.display.problem(f"{log.path}: line {lines} cannot be read, so its event is lost")

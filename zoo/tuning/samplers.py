@@ -6,7 +6,7 @@ import copy
 import importlib.util
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import StudyError, ZooError
@@ -28,47 +28,37 @@ def check_sampler(definition: StudyDefinition) -> None:
 
 
 def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler `name`, one of `zoo.study.SAMPLERS`.
+    """Return the sampler `name`, one of `zoo.study.SAMPLERS`, for a study of so many `trials`.
 
     `tpe` models all parameters jointly, conditional ones in groups of those that occur together (Bergstra
     et al. 2011; Falkner et al. 2018; Ozaki et al. 2022 for several objectives). Its first trials are
     random: a quarter, from four to ten. `nsga2` (Deb et al. 2002) has generations of a quarter of the
     trials. `cmaes` (Hansen & Ostermeier 2001) and `gp` model numeric parameters without conditions, and
     draw the others at random.
-
-    Args:
-        trials: planned number of trials of the study.
     """
-    import optuna
+    from optuna import exceptions, samplers
 
     startup = max(4, min(10, trials // 4))
-    if name == "nsga2":
-        return optuna.samplers.NSGAIISampler(population_size=max(4, min(50, trials // 4)), seed=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if name == "tpe":
-            return optuna.samplers.TPESampler(
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-                n_startup_trials=startup,
-                seed=seed,
-            )
-        if name == "cmaes":
-            return optuna.samplers.CmaEsSampler(n_startup_trials=startup, seed=seed)
-        if name == "gp":
-            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
-    return optuna.samplers.RandomSampler(seed=seed)
+        warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
+        match name:
+            case "nsga2":
+                return samplers.NSGAIISampler(population_size=max(4, min(50, trials // 4)), seed=seed)
+            case "tpe":
+                options = {"multivariate": True, "group": True, "constant_liar": True}
+                return samplers.TPESampler(**options, n_startup_trials=startup, seed=seed)
+            case "cmaes":
+                return samplers.CmaEsSampler(n_startup_trials=startup, seed=seed)
+            case "gp":
+                return samplers.GPSampler(n_startup_trials=startup, seed=seed)
+    return samplers.RandomSampler(seed=seed)
 
 
 def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePruner:
-    """Return the pruner `name`, one of `zoo.study.PRUNERS`.
+    """Return the pruner `name`, one of `zoo.study.PRUNERS`, for trials of at most `epochs` in each fold.
 
     None stops a trial at its first report. `median` also waits for a fifth of the epochs: with few images
     the first epochs are mostly noise.
-
-    Args:
-        epochs: the maximum number of epochs of a trial, in each fold.
     """
     import optuna
 
@@ -93,17 +83,19 @@ def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePr
 
 
 def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
-    """Return every distinct combination of values, shuffled by the study's seed.
+    """Return every distinct combination of values of active parameters.
 
-    An inactive parameter is not varied. Shuffling makes the first trials a fair sample.
-
-    Raises:
-        StudyError: a parameter has infinitely many values, or there are too many combinations.
+    They are shuffled by the study's seed, so that the first trials are a fair sample. A parameter with
+    infinitely many values, or too many combinations, is a StudyError.
     """
     points: list[dict[str, Any]] = []
-    for point in _enumerate(definition):
-        points.append(point)
-        if len(points) > GRID_LIMIT:
+    branches: list[dict[str, Any]] = [{}]  # the first values of points that are still to be found
+    while branches:
+        suggester = _GridSuggester(branches.pop())
+        definition.sample(suggester, digest="", seed=0)
+        points.append(suggester.values)
+        branches += suggester.branches
+        if len(points) + len(branches) > GRID_LIMIT:
             raise StudyError(
                 f"The grid of '{definition.name}' has more than {GRID_LIMIT:,} points; "
                 "fix parameters or narrow ranges."
@@ -112,30 +104,17 @@ def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
     return points
 
 
-def _enumerate(definition: StudyDefinition) -> Iterator[dict[str, Any]]:
-    path: list[int] = []
-    while True:
-        odometer = _Odometer(path)
-        definition.sample(odometer, digest="", seed=0)
-        yield odometer.values
-        path = odometer.path
-        while path and path[-1] + 1 == odometer.sizes[len(path) - 1]:
-            path.pop()
-        if not path:
-            return
-        path[-1] += 1
+class _GridSuggester:
+    """Suggests the values in `given`, then the first value of each parameter that follows."""
 
-
-class _Odometer:
-    """A suggester that returns the values at the positions in `path`, one position for each parameter."""
-
-    def __init__(self, path: Sequence[int]) -> None:
-        self.path = list(path)
-        self.sizes: list[int] = []
-        self.values: dict[str, Any] = {}
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        self.values: dict[str, Any] = {}  # that were suggested, by parameter
+        # For every other value of the parameters that follow: the values up to and including it.
+        self.branches: list[dict[str, Any]] = []
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        return int(self._value(name, range(low, high + 1, step)))
+        return int(self._suggest(name, range(low, high + 1, step)))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -146,15 +125,14 @@ class _Odometer:
                 f"The sampler 'grid' needs finitely many values, but {name} is a range; "
                 "give it choices = […] or a step."
             )
-        return float(self._value(name, values))
+        return float(self._suggest(name, values))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._value(name, choices)
+        return self._suggest(name, choices)
 
-    def _value(self, name: str, options: Sequence[Any]) -> Any:
-        position = len(self.sizes)
-        if position == len(self.path):
-            self.path.append(0)
-        self.sizes.append(len(options))
-        self.values[name] = options[self.path[position]]
+    def _suggest(self, name: str, values: Sequence[Any]) -> Any:
+        if name not in self._given:
+            others = values[GRID_LIMIT:0:-1]  # the last branch is followed first
+            self.branches += [{**self.values, name: value} for value in others]
+        self.values[name] = self._given.get(name, values[0])
         return self.values[name]

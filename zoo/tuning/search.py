@@ -10,7 +10,7 @@ import hashlib
 import json
 import socket
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -41,11 +41,7 @@ _RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
 
 def default_storage(root: Path) -> str:
-    """Return the URL of Optuna's own SQLite file; MLflow and Optuna cannot share one.
-
-    Raises:
-        ZooError: the path contains a character with a meaning in a database URL.
-    """
+    """Return the URL of Optuna's own SQLite file; MLflow and Optuna cannot share one."""
     path = (root / "mlruns" / "optuna.db").resolve()
     if any(character in str(path) for character in "?#%"):
         raise ZooError(
@@ -61,41 +57,45 @@ class OptunaSearch:
         self,
         definition: StudyDefinition,
         manifest: Mapping[str, Any],
-        storage: str,
-        *,
         directory: StudyDirectory,
+        storage: str | None = None,
         accept_versions: bool = False,
     ) -> None:
-        """Open the Optuna study, or create it.
-
-        Args:
-            directory: of the study; the caller holds its lock.
+        """Open the Optuna study, or create it; the caller holds the lock of `directory`.
 
         Raises:
             ManifestError: its trials belong to another definition.
             ZooError: the storage cannot be opened, or trials of the study run in another folder.
         """
-
         self._definition = definition
+        self.objectives: Sequence[Objective] = definition.objectives
         self._digest = manifest["dataset"]["digest"]
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
         self._live: dict[int, optuna.Trial] = {}
         self._best_values: dict[int, dict[int, float]] = {}  # trial number -> fold -> best value so far
-        self._deleted = directory.deleted()
-        self._storage = open_storage(storage, directory.path.parent)
+        url = storage or default_storage(Path.cwd())
+        self._storage = open_storage(url, directory.path.parent)
         self._study = self._create_study()
-        self._check_is_own(storage)
+        if self._trials() and _UID not in self._study.user_attrs:
+            raise ZooError(
+                f"The Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
+                f"Give your study another name: the same command with --name {definition.name}-2"
+            )
         self._check_same(manifest, accept_versions)
         self._check_not_running_elsewhere(directory)
         trials = self._trials()
         # A seeded sampler starts over in every process. With the number of trials in the seed, a resumed
         # study does not propose its first trials again.
-        seed = _derive_seed(definition.search.seed, len(trials))
-        self._study.sampler = make_sampler(definition.search.sampler, seed, definition.search.trials)
+        seed = hashlib.sha256(f"{definition.search.seed}/{len(trials)}".encode()).digest()[:4]
+        self._study.sampler = make_sampler(
+            definition.search.sampler, int.from_bytes(seed, "big"), definition.search.trials
+        )
         self._study.set_user_attr(_UID, self._study.user_attrs.get(_UID) or uuid.uuid4().hex)
         if not trials:
-            self._enqueue(definition.encode(definition.baseline(self._digest, 0)))
+            self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
+        directory.assign(self.uid(), definition.objectives, storage)
+        self.deleted = directory.deleted()  # trials that `values`, `front` and `best` leave out
 
     def _create_study(self) -> optuna.Study:
         import optuna
@@ -107,37 +107,25 @@ class OptunaSearch:
             directions=[objective.direction for objective in definition.objectives],
             load_if_exists=True,
             pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
-            sampler=optuna.samplers.RandomSampler(seed=0),
         )
-
-    def _check_is_own(self, storage: str) -> None:
-        """Raise ZooError if another program made the Optuna study."""
-        name = self._definition.name
-        if self._trials() and _UID not in self._study.user_attrs:
-            raise ZooError(
-                f"The Optuna study '{name}' in {redact_password(storage)} was not made by zoo. "
-                f"Give your study another name: the same command with --name {name}-2"
-            )
 
     def _check_same(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
         """Raise ManifestError if trials have run with another manifest; drop a queued baseline of another."""
         import optuna
 
-        trials, stored = self._trials(), self._study.user_attrs.get(_MANIFEST)
-        if all(trial.state == optuna.trial.TrialState.WAITING for trial in trials):
+        name, trials, stored = self._definition.name, self._trials(), self._study.user_attrs.get(_MANIFEST)
+        if len(trials) == len(self._trials("WAITING")):
             # No trial has run yet, so the definition may have changed since the baseline was queued.
             if trials and stored != json.dumps(manifest):
-                optuna.delete_study(study_name=self._definition.name, storage=self._storage)
+                optuna.delete_study(study_name=name, storage=self._storage)
                 self._study = self._create_study()
         elif stored is not None:
-            check_manifest(
-                self._definition.name, json.loads(stored), manifest, accept_versions=accept_versions
-            )
+            check_manifest(name, json.loads(stored), manifest, accept_versions=accept_versions)
 
     def _check_not_running_elsewhere(self, directory: StudyDirectory) -> None:
         """Raise ZooError if trials run in another folder: machines may share a storage, but not a lock."""
-        attributes, running = self._study.user_attrs, self._running()
-        own_id, own_path = directory.id(), f"{socket.gethostname()}:{directory.path.resolve()}"
+        attributes, running = self._study.user_attrs, self._trials("RUNNING")
+        own_id = directory.id()
         if running and attributes.get(_DIRECTORY_ID, own_id) != own_id:
             name = self._definition.name
             numbers = ", ".join(str(trial.number) for trial in running)
@@ -145,15 +133,11 @@ class OptunaSearch:
                 f"Trials of '{name}' are running in {attributes.get(_DIRECTORY_PATH)}: {numbers}. Wait for "
                 f"them, or start a study of your own: the same command with --name {name}-2"
             )
-        self._study.set_user_attr(_DIRECTORY_PATH, own_path)
+        self._study.set_user_attr(_DIRECTORY_PATH, f"{socket.gethostname()}:{directory.path.resolve()}")
         self._study.set_user_attr(_DIRECTORY_ID, own_id)
 
-    @property
-    def objectives(self) -> Sequence[Objective]:
-        return self._definition.objectives
-
     def uid(self, number: int | None = None) -> str:
-        """Return the unique name of the study, or of a trial, in MLflow."""
+        """Return the unique name of the study, or of one of its trials, in MLflow."""
         uid = str(self._study.user_attrs[_UID])
         return uid if number is None else trial_uid(uid, number)
 
@@ -164,19 +148,16 @@ class OptunaSearch:
 
     def done(self) -> int:
         retried = self._study.user_attrs.get(_RETRIED, [])
+        finished = (trial for trial in self._trials() if trial.state.is_finished())
         return sum(
-            trial.state.is_finished()
-            and not trial.user_attrs.get(_INTERRUPTED)
-            and trial.number not in retried
-            for trial in self._trials()
+            not trial.user_attrs.get(_INTERRUPTED) and trial.number not in retried for trial in finished
         )
 
     def ask(self) -> PendingTrial:
         """Return the next trial: the baseline, then those to retry, then what the sampler proposes."""
-        import optuna
-
-        if self._grid is not None and not self._trials(optuna.trial.TrialState.WAITING):
-            self._enqueue(self._next_grid_point())
+        if self._grid is not None and not self._trials("WAITING"):
+            used = {_key(trial.params) for trial in self._trials()}
+            self._study.enqueue_trial(next(point for point in self._grid if _key(point) not in used))
         trial = self._study.ask()
         self._live[trial.number] = trial
         seed = self._definition.seed_of(trial.number)
@@ -202,7 +183,7 @@ class OptunaSearch:
         return event.is_last or not trial.should_prune()
 
     def tell(self, number: int, event: Finished) -> None:
-        import optuna
+        from optuna.trial import TrialState
 
         trial = self._live.pop(number)
         self._best_values.pop(number, None)
@@ -217,10 +198,8 @@ class OptunaSearch:
             self._enqueue_again(number)
         if event.state == "complete":
             self._study.tell(trial, [event.summary[objective.result] for objective in self.objectives])
-        elif event.state == "pruned":
-            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._study.tell(trial, state=TrialState.PRUNED if event.state == "pruned" else TrialState.FAIL)
 
     def retry_later(self, numbers: Sequence[int]) -> None:
         for number in numbers:
@@ -232,25 +211,19 @@ class OptunaSearch:
         """Return the trials that a killed supervisor left running. The caller holds the study's lock."""
         import optuna
 
-        trials = self._running()
+        trials = self._trials("RUNNING")
         for trial in trials:
             # Optuna has no public way to continue a running trial in another process;
             # tests/tuning/test_search.py fails if `_trial_id` disappears.
             self._live.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
         return [trial.number for trial in trials]
 
-    def exclude(self, numbers: Iterable[int]) -> None:
-        """Exclude deleted trials from `values`, `front` and `best`."""
-        self._deleted = set(numbers)
-
     def values(self) -> dict[int, tuple[float, ...]]:
         """Return one value for each objective of every complete trial that was not deleted."""
-        import optuna
-
         return {
             trial.number: tuple(trial.values)
-            for trial in self._trials(optuna.trial.TrialState.COMPLETE)
-            if trial.values is not None and trial.number not in self._deleted
+            for trial in self._trials("COMPLETE")
+            if trial.number not in self.deleted
         }
 
     def front(self) -> dict[int, tuple[float, ...]]:
@@ -267,38 +240,21 @@ class OptunaSearch:
 
     def _enqueue_again(self, number: int) -> None:
         """Queue the values of a trial, unless they are queued already."""
-        import optuna
-
         trial = self._trials()[number]
-        # A queued value that the trial never asked for is not among its params.
+        # A queued value that the trial never asked for is not among its params. Optuna has no public name
+        # for `fixed_params`; tests/tuning/test_search.py fails if it disappears.
         values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        waiting = self._trials(optuna.trial.TrialState.WAITING)
-        if values not in [one.system_attrs.get("fixed_params") for one in waiting]:
-            self._enqueue(values)
+        if values not in [one.system_attrs.get("fixed_params") for one in self._trials("WAITING")]:
+            self._study.enqueue_trial(values)
 
-    def _enqueue(self, values: Mapping[str, Any]) -> None:
-        self._study.enqueue_trial(dict(values))
-
-    def _trials(self, *states: optuna.trial.TrialState) -> list[optuna.trial.FrozenTrial]:
-        return list(self._study.get_trials(deepcopy=False, states=states or None))
-
-    def _running(self) -> list[optuna.trial.FrozenTrial]:
-        import optuna
-
-        return self._trials(optuna.trial.TrialState.RUNNING)
-
-    def _next_grid_point(self) -> Mapping[str, Any]:
-        assert self._grid is not None
-        used = {_key(trial.params) for trial in self._trials()}
-        return next(point for point in self._grid if _key(point) not in used)
+    def _trials(self, state: str = "") -> list[optuna.trial.FrozenTrial]:
+        """Return the trials by number; with the name of a state, those in that state."""
+        trials = self._study.get_trials(deepcopy=False)
+        return [trial for trial in trials if state in ("", trial.state.name)]
 
 
 def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
-    """Open the storage and make its tables if needed, one process at a time: Optuna's own check is a race.
-
-    Raises:
-        ZooError: it cannot be opened.
-    """
+    """Open the storage and make its tables if needed, one process at a time: Optuna's own check is a race."""
     import optuna
 
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
@@ -313,10 +269,6 @@ def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
             f"{redact_password(one_line(error))[:200]}. "
             "Name another one, such as --storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db."
         ) from error
-
-
-def _derive_seed(seed: int, num_trials: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{num_trials}".encode()).digest()[:4], "big")
 
 
 def _key(params: Mapping[str, Any]) -> str:

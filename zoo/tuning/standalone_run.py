@@ -3,30 +3,97 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError, ZooError
-from zoo.events import Finished
-from zoo.record import MLflowRun, StandaloneDirectory, StudyDirectory, epochs_of
+from zoo.events import EpochEnd, Finished
+from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pick_runs
 from zoo.registry import KINDS, Registry, plugin_versions
+from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, PlainDisplay
-from zoo.tuning.fixed_trials import FixedTrials
-from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
-from zoo.tuning.results import TrainResult
 from zoo.tuning.supervisor import PendingTrial, Supervisor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The result of a standalone run.
+
+    Args:
+        summary: `best_val_accuracy` (or another objective), `best_epoch`, `parameters`, `train_seconds`;
+            with cross-validation also `best_val_accuracy_std` and `best_fold`.
+        epochs: the metrics of every epoch, in order; of one fold after the other.
+        folder: with the files `model.keras`, `summary.txt` and `figures/`.
+        folds: the fold of each of `epochs`; () without cross-validation.
+    """
+
+    study: str
+    objective: str
+    trial: int | None
+    summary: Mapping[str, float]
+    epochs: Sequence[Mapping[str, float]]
+    folder: Path
+    folds: Sequence[int] = ()
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """A row for every epoch (from 1), a column for every metric; indexed by fold and epoch with folds."""
+        import pandas as pd
+
+        frame = pd.DataFrame(list(self.epochs))
+        fold = pd.Series(self.folds or 1, index=frame.index, name="fold")
+        epoch = frame.groupby(fold).cumcount().add(1).rename("epoch")
+        return frame.set_index([fold, epoch] if self.folds else epoch)
 
 
 class TrialFailed(ZooError):
     """A standalone run is not complete."""
 
     exit_status = 1
+
+
+class FixedTrials:
+    """Given trials, each run once; a `TrialSource` that neither prunes nor retries."""
+
+    def __init__(self, trials: Sequence[PendingTrial]) -> None:
+        self._total, self._pending = len(trials), iter(trials)
+        config = trials[0].config
+        self.objectives = [Objective(config.objective, config.direction)]
+        self.events: dict[int, Finished] = {}  # the final event of each trial
+
+    def total(self) -> int:
+        return self._total
+
+    def done(self) -> int:
+        return len(self.events)
+
+    def ask(self) -> PendingTrial:
+        return next(self._pending)
+
+    def report(self, number: int, event: EpochEnd) -> bool:
+        return True
+
+    def tell(self, number: int, event: Finished) -> None:
+        self.events[number] = event
+
+    def retry_later(self, numbers: Sequence[int]) -> None:
+        """Do nothing: a standalone run is started again by its user."""
+
+    def best(self) -> tuple[int, float] | None:
+        result = self.objectives[0].result
+        complete = {number: event for number, event in self.events.items() if event.state == "complete"}
+        values = {number: [event.summary[result]] for number, event in complete.items()}
+        return next(((number, values[number][0]) for number in rank(values, self.objectives)), None)
 
 
 def train(
@@ -56,7 +123,8 @@ def train(
     definition = load_definition(study, registry, overrides, name)
     config, warnings = None, list(registry.problems)
     if trial is not None:
-        config, changes = with_installed_plugins(trial, _recorded_config(definition.name, trial), registry)
+        (recorded,) = pick_runs([trial], load_runs(definition.name))
+        config, changes = with_installed_plugins(trial, recorded.config, registry)
         warnings += changes
         # Use the recorded split, not the study file's: the trial's figures belong to it.
         definition = replace(definition, validation=config.validation)
@@ -70,69 +138,12 @@ def train(
                 f"Trial {trial} of '{definition.name}' was trained on other data ({config.digest[:12]}…, "
                 f"now {digest[:12]}…), so it cannot be trained again."
             )
-        interrupts = stack.enter_context(Interrupts())
-        reconcile_standalone_runs(opened, interrupts)
-        return _run(opened, config, trial, interrupts, command)
-
-
-def _run(
-    study: OpenStudy, config: TrialConfig, trial: int | None, interrupts: Interrupts, command: str
-) -> TrainResult:
-    """Run `config`, record it in MLflow, and return its results.
-
-    Raises:
-        TrialFailed: it is not complete.
-    """
-    name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
-    run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
-    directory = study.directory.new_standalone_run(run)
-    source = FixedTrials([PendingTrial(run.number, config)])
-    record = MLflowRecord(study, run.uid, interrupts, standalone_name=name, command=command)
-    try:
-        with record:
-            supervisor = Supervisor(
-                study.definition.name,
-                source,
-                study.executor,
-                record,
-                study.display,
-                directory_of=lambda number: directory,
-                cache_dir=study.directory.cache_dir,
-            )
-            supervisor.run(interrupts)
-            event = source.events[run.number]
-            record.status = "FINISHED" if event.state == "complete" else "FAILED"
-    finally:
-        if record.is_complete:
-            directory.mark_complete_in_mlflow()
-    _check_complete(event, directory, interrupts)
-    return _result(study, config, trial, event, directory)
-
-
-def _check_complete(event: Finished, directory: StandaloneDirectory, interrupts: Interrupts) -> None:
-    """Raise TrialFailed if the run is not complete."""
-    if event.state == "complete":
-        return
-    if event.is_interrupted:
-        stopped = TrialFailed(f"stopped; what was recorded until then is in {directory.path}")
-        stopped.exit_status = interrupts.exit_status
-        raise stopped
-    raise TrialFailed(
-        f"the run was not completed ({event.state}): {event.reason.rstrip('.')}. "
-        f"Its output is in {directory.output_path}"
-    )
-
-
-def _result(
-    study: OpenStudy,
-    config: TrialConfig,
-    trial: int | None,
-    event: Finished,
-    directory: StandaloneDirectory,
-) -> TrainResult:
+        stack.enter_context(opened.interrupts)
+        reconcile_standalone_runs(opened)
+        event, directory = _run(opened, config, trial, command)
     epochs = epochs_of(directory.events())
     return TrainResult(
-        study=study.definition.name,
+        study=definition.name,
         objective=config.objective,
         trial=trial,
         summary=event.summary,
@@ -142,14 +153,39 @@ def _result(
     )
 
 
+def _run(
+    study: OpenStudy, config: TrialConfig, trial: int | None, command: str
+) -> tuple[Finished, StandaloneDirectory]:
+    """Run `config` and record it in MLflow; raise TrialFailed unless it is complete."""
+    name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
+    run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
+    directory = study.directory.new_standalone_run(run)
+    source = FixedTrials([PendingTrial(run.number, config)])
+    record = MLflowRecord(study, run.uid, standalone_name=name, command=command)
+    try:
+        with record:
+            Supervisor(study, source, record, directory_of=lambda number: directory).run()
+            event = source.events[run.number]
+            record.status = "FINISHED" if event.state == "complete" else "FAILED"
+    finally:
+        if record.is_complete:
+            directory.mark_complete_in_mlflow()
+    if event.is_interrupted:
+        stopped = TrialFailed(f"stopped; what was recorded until then is in {directory.path}")
+        stopped.exit_status = study.interrupts.exit_status
+        raise stopped
+    if event.state != "complete":
+        raise TrialFailed(
+            f"the run was not completed ({event.state}): {event.reason.rstrip('.')}. "
+            f"Its output is in {directory.output_path}"
+        )
+    return event, directory
+
+
 def with_installed_plugins(
     trial: int, config: TrialConfig, registry: Registry
 ) -> tuple[TrialConfig, list[str]]:
-    """Return a trial's configuration with the installed plugins, and a line for each that has changed.
-
-    Raises:
-        PluginError: a plugin that it needs is not registered any more.
-    """
+    """Return a trial's configuration with the installed plugins, and a line for each that has changed."""
     installed = plugin_versions(*(registry.get(kind, getattr(config, kind).name) for kind in KINDS))
     changes = {
         f"trial {trial} was trained with {name} {config.plugins[key]}, now with {name} {version}"
@@ -157,19 +193,3 @@ def with_installed_plugins(
         if (name := key.partition(":")[0]) and config.plugins.get(key, version) != version
     }
     return replace(config, plugins=installed), sorted(changes)
-
-
-def _recorded_config(study: str, trial: int) -> TrialConfig:
-    """Return the configuration of a recorded trial.
-
-    Raises:
-        StudyError: there is no such trial.
-    """
-    directory = StudyDirectory(Path.cwd(), study)
-    document = directory.trial(trial).config()
-    if document is None:
-        raise StudyError(
-            f"There is no trial {trial} of '{study}' in {directory.trials_dir}. "
-            f"`zoo compare {study}` lists its trials."
-        )
-    return TrialConfig.from_json(document)

@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zoo.errors import StudyError, one_line
+from zoo.errors import StudyError, ZooError, one_line
+from zoo.events import Scored
 from zoo.figures import trade_offs
 from zoo.registry import Registry
 from zoo.study import StudyDefinition
-from zoo.tuning.champion import delete_copies, score_champion
+from zoo.tracking import leaderboard
+from zoo.training.saved import score_test_split
+from zoo.training.worker import call_in_worker
 from zoo.tuning.display import Display, PlainDisplay
-from zoo.tuning.interrupts import Interrupted, Interrupts
+from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile
-from zoo.tuning.results import TuneResult
 from zoo.tuning.samplers import check_sampler
-from zoo.tuning.search import OptunaSearch, default_storage
+from zoo.tuning.search import OptunaSearch
 from zoo.tuning.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """The result of a study.
+
+    Args:
+        study: the name under which it is recorded.
+        objective: the first objective.
+        best: number and first objective of the best complete trial; None if no trial is complete.
+        done, total: number of finished trials, and of all trials that the study runs.
+        test_metrics: of the champion on the test split; {} without one.
+        model_uri: of the champion, for `mlflow.keras.load_model`.
+        interrupted: the exit status if a signal stopped the study; else None.
+        objectives: all objectives.
+        front: the Pareto front: trial number to its objectives by name, best in the first objective first.
+        rejected: number of trials that were not trained because of `max_parameters`.
+        architecture: of the best trial, if the study chooses among several; else "".
+        source, warning: of the dataset: where it came from, and what limits the use of its scores.
+    """
+
+    study: str
+    objective: str
+    best: tuple[int, float] | None
+    done: int
+    total: int
+    test_metrics: Mapping[str, float]
+    model_uri: str = ""
+    interrupted: int | None = None
+    objectives: Sequence[str] = ()
+    front: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    rejected: int = 0
+    max_parameters: int | None = None
+    architecture: str = ""
+    source: str = ""
+    warning: str = ""
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """Every trial, best first; read from MLflow at the first use."""
+        return leaderboard(self.study)
 
 
 def tune(
@@ -63,30 +113,24 @@ def tune(
     scores: Mapping[str, float] = {}
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display or PlainDisplay(), warnings)
-        opened.mlflow.check()
-        search = _open_search(opened, storage, accept_versions)
-        interrupts = stack.enter_context(Interrupts())
         manifest = manifest_of(definition, opened.dataset)
-        record = MLflowRecord(opened, search.uid(), interrupts, manifest=manifest, command=command)
-        with record:
-            reconcile(opened, search, record, interrupts)
+        search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions)
+        interrupts = stack.enter_context(opened.interrupts)
+        with MLflowRecord(opened, search.uid(), manifest=manifest, command=command) as record:
+            reconcile(opened, search, record)
             try:
-                is_done = _run(opened, search, record, interrupts)
-                if is_done and "test" in opened.dataset.sizes:
-                    scores = _score_champion(opened, search, record, interrupts)
+                Supervisor(opened, search, record).run()
+                if interrupts.signum is None:
+                    scores = _score_champion(opened, search, record)
             finally:
                 _show_front(opened, search, record)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
-        delete_copies(search, opened.directory, record.recorded())
-        return _result(opened, search, record, scores, interrupts)
+        _delete_copies(opened, search, record)
+        return _result(opened, search, record, scores)
 
 
 def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
-    """Return a warning if `jobs` spoils an objective.
-
-    Raises:
-        StudyError: fewer than one.
-    """
+    """Return a warning if `jobs` spoils an objective; raise StudyError if there are fewer than one."""
     if jobs < 1:
         raise StudyError(f"--jobs: expected an integer >= 1, got {jobs}")
     if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
@@ -95,43 +139,6 @@ def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
             "use --jobs 1"
         ]
     return []
-
-
-def _open_search(study: OpenStudy, storage: str | None, accept_versions: bool) -> OptunaSearch:
-    search = OptunaSearch(
-        study.definition,
-        manifest_of(study.definition, study.dataset),
-        storage or default_storage(Path.cwd()),
-        directory=study.directory,
-        accept_versions=accept_versions,
-    )
-    study.directory.assign(search.uid(), study.definition.objectives, storage)
-    return search
-
-
-def _run(study: OpenStudy, search: OptunaSearch, record: MLflowRecord, interrupts: Interrupts) -> bool:
-    """Run the remaining trials; return False if a signal stopped them."""
-    directory = study.directory
-    supervisor = Supervisor(
-        study.definition.name,
-        search,
-        study.executor,
-        record,
-        study.display,
-        directory_of=directory.trial,
-        cache_dir=directory.cache_dir,
-    )
-    return supervisor.run(interrupts)
-
-
-def _score_champion(
-    study: OpenStudy, search: OptunaSearch, record: MLflowRecord, interrupts: Interrupts
-) -> Mapping[str, float]:
-    directory, digest = study.directory, study.dataset.digest
-    try:
-        return score_champion(search, directory, record, digest, study.display, interrupts)
-    except Interrupted:
-        return {}
 
 
 def _show_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
@@ -148,15 +155,64 @@ def _show_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) ->
     record.show_front(front, path)
 
 
+def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
+    """Return the scores of the best trial on the test split; {} if there is none, no model, or no test split.
+
+    It is scored once; later calls read the recorded scores. After a signal, the next run of the study
+    scores it.
+    """
+    best = search.best()
+    if best is None or "test" not in study.dataset.sizes:
+        return {}
+    trial = study.directory.trial(best[0])
+    event = trial.scored() or _score(study, best[0])
+    if event is None:
+        return {}
+    # Recording the same scores again in MLflow has no effect; it may not have answered the first time.
+    record.put(best[0], trial.config() or {}, [replace(event, is_champion=True)], trial.path)
+    return event.metrics
+
+
+def _score(study: OpenStudy, number: int) -> Scored | None:
+    """Score a trial's model and log the event; return None if that fails (reported), or after a signal."""
+    trial = study.directory.trial(number)
+    if not trial.model_path.exists():
+        study.display.problem(
+            f"trial {number} was not scored on the test split: {trial.model_path} does not exist any more. "
+            f"To train it again: zoo train {study.directory.study} --trial {number}"
+        )
+        return None
+    study.display.phase("scoring the best model on the test split …")
+    arguments = (trial.model_path, study.directory.cache_dir, study.dataset.digest)
+    try:
+        with study.interrupts.interruptible():
+            metrics = call_in_worker(score_test_split, *arguments, log_path=trial.output_path)
+    except Interrupted:
+        return None
+    except ZooError as error:
+        study.display.problem(f"trial {number} was not scored on the test split: {error}")
+        return None
+    event = Scored(time.time(), metrics)
+    trial.append(event)
+    return event
+
+
+def _delete_copies(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
+    """Delete the local models of the trials that MLflow has, except the best trial's."""
+    best = search.best()
+    for number in record.recorded():
+        if best is None or number != best[0]:
+            study.directory.trial(number).delete_copies()
+
+
 def _result(
-    study: OpenStudy,
-    search: OptunaSearch,
-    record: MLflowRecord,
-    scores: Mapping[str, float],
-    interrupts: Interrupts,
+    study: OpenStudy, search: OptunaSearch, record: MLflowRecord, scores: Mapping[str, float]
 ) -> TuneResult:
-    definition, best = study.definition, search.best()
+    definition, best, architecture = study.definition, search.best(), ""
     metrics = [objective.metric for objective in definition.objectives]
+    if best is not None and len(definition.architecture.spaces) > 1:
+        config = study.directory.trial(best[0]).config() or {}
+        architecture = config.get("architecture", {}).get("name", "")
     return TuneResult(
         study=definition.name,
         objective=definition.objective,
@@ -165,20 +221,12 @@ def _result(
         total=search.total(),
         test_metrics=scores,
         model_uri=record.model_uri(best[0]) if best is not None else "",
-        interrupted=interrupts.exit_status if interrupts.signum is not None else None,
+        interrupted=study.interrupts.exit_status if study.interrupts.signum is not None else None,
         objectives=metrics,
         front={number: dict(zip(metrics, values, strict=True)) for number, values in search.front().items()},
         rejected=search.rejected(),
         max_parameters=definition.search.max_parameters,
-        architecture=_architecture(study, best[0]) if best is not None else "",
+        architecture=architecture,
         source=study.dataset.source,
         warning=study.dataset.warning,
     )
-
-
-def _architecture(study: OpenStudy, number: int) -> str:
-    """Return the architecture of a trial, if the study chooses among several; else ""."""
-    if len(study.definition.architecture.spaces) == 1:
-        return ""
-    config = study.directory.trial(number).config() or {}
-    return str(config.get("architecture", {}).get("name", ""))

@@ -1,26 +1,25 @@
 """The supervisor: starts trials, handles their events, decides every final state.
 
 It is the only writer of a study. An event goes to the trial's event log first, then to Optuna, then the
-trial gets its answer, then the event goes to the tracker. A slow tracker never delays a trial.
+trial gets its answer, then the event goes to MLflow. A slow MLflow never delays a trial.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from zoo.errors import ZooError
 from zoo.events import EpochEnd, Event, Finished, Progress
 from zoo.record import TrialDirectory
 from zoo.study import Objective
 from zoo.trial import TrialConfig
-from zoo.tuning.display import Display
-from zoo.tuning.executors import Executor
-from zoo.tuning.interrupts import Interrupted, Interrupts
+from zoo.tuning.interrupts import Interrupted
+from zoo.tuning.mlflow_record import MLflowRecord
+from zoo.tuning.opening import OpenStudy
 
 MAX_FAILURES_IN_A_ROW = 3
 
@@ -37,35 +36,14 @@ class TrialSource(Protocol):
     """Proposes trials and learns from their results: an Optuna study, or a list of configurations."""
 
     @property
-    def objectives(self) -> Sequence[Objective]:
-        """What trials are ranked by, the first objective first."""
-
-    def total(self) -> int:
-        """Return how many trials there are to be."""
-
-    def done(self) -> int:
-        """Return how many trials have finished, interrupted ones excluded."""
-
-    def ask(self) -> PendingTrial:
-        """Return the next trial."""
-
-    def report(self, number: int, event: EpochEnd) -> bool:
-        """Report an epoch; return False if the trial is to be pruned."""
-
-    def tell(self, number: int, event: Finished) -> None:
-        """Report the final state of a trial."""
-
-    def retry_later(self, numbers: Sequence[int]) -> None:
-        """Exclude failed trials from `done` and run them again when the study is resumed."""
-
-    def best(self) -> tuple[int, float] | None:
-        """Return number and first objective of the best complete trial; None if there is none."""
-
-
-class Tracker(Protocol):
-    """Records events in MLflow. Neither waits nor raises."""
-
-    def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None: ...
+    def objectives(self) -> Sequence[Objective]: ...  # the first one decides which trial is best
+    def total(self) -> int: ...  # number of trials to run
+    def done(self) -> int: ...  # number of finished trials, without those that are retried
+    def ask(self) -> PendingTrial: ...
+    def report(self, number: int, event: EpochEnd) -> bool: ...  # False stops the trial as pruned
+    def tell(self, number: int, event: Finished) -> None: ...
+    def retry_later(self, numbers: Sequence[int]) -> None: ...  # failed trials, when the study is resumed
+    def best(self) -> tuple[int, float] | None: ...  # number and first objective; None if none is complete
 
 
 class TooManyFailures(ZooError):
@@ -78,151 +56,128 @@ class Supervisor:
     """Runs the trials of a source until it has its number of them.
 
     Args:
-        name: of the study, for messages.
-        directory_of: returns the directory of a trial by its number.
-        cache_dir: the cache of prepared datasets.
+        directory_of: returns the directory of a trial by its number; by default the one in the study.
     """
 
     def __init__(
         self,
-        name: str,
+        study: OpenStudy,
         source: TrialSource,
-        executor: Executor,
-        tracker: Tracker,
-        display: Display,
-        directory_of: Callable[[int], TrialDirectory],
-        cache_dir: Path,
+        record: MLflowRecord,
+        directory_of: Callable[[int], TrialDirectory] | None = None,
     ) -> None:
-        self._name = name
+        self._study = study
         self._source = source
-        self._executor = executor
-        self._tracker = tracker
-        self._display = display
-        self._directory_of = directory_of
-        self._cache_dir = cache_dir
+        self._record = record
+        self._executor = study.executor
+        self._display = study.display
+        self._interrupts = study.interrupts
+        self._directory_of = directory_of or study.directory.trial
         self._configs: dict[int, TrialConfig] = {}  # of the running trials
-        self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not sent to the tracker yet
+        self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not recorded in MLflow yet
         self._failures: list[tuple[int, Finished]] = []  # without another state in between
 
-    def run(self, interrupts: Interrupts) -> bool:
-        """Run trials until none is left or a signal comes; return False after a signal.
-
-        Raises:
-            TooManyFailures: three trials in a row failed.
-        """
-        source = self._source
-        self._display.begin(self._name, source.objectives, source.done(), source.total())
+    def run(self) -> None:
+        """Run trials until none is left or a signal comes; raise TooManyFailures after three in a row."""
+        source, name = self._source, self._study.definition.name
+        self._display.begin(name, source.objectives, source.done(), source.total())
         try:
-            self._loop(interrupts)
+            self._loop()
         except Interrupted:
             self._stop_running("interrupted")
-            return False
         except BaseException:
             self._stop_running("interrupted: the study was stopped")
             raise
         finally:
-            self._track_finished()
-        return True
+            self._record_finished()
 
-    def _loop(self, interrupts: Interrupts) -> None:
+    def _loop(self) -> None:
+        source = self._source
         while True:
-            while self._executor.free_slots and self._has_more():
-                self._start_next(interrupts)
-            self._track_finished()
+            while self._executor.free_slots and source.done() + len(self._executor.running) < source.total():
+                self._start_next()
+            self._record_finished()
             if not self._executor.running:
                 return
-            with interrupts.interruptible():
+            with self._interrupts.interruptible():
                 ready = self._executor.wait(timeout=1.0)
             for number in ready:
                 self._handle(number, self._executor.read(number))
 
-    def _has_more(self) -> bool:
-        return self._source.done() + len(self._executor.running) < self._source.total()
-
-    def _start_next(self, interrupts: Interrupts) -> None:
+    def _start_next(self) -> None:
         trial = self._source.ask()
         directory = self._directory_of(trial.number)
         directory.create(trial.config.as_json())
         self._configs[trial.number] = trial.config
         self._display.started(trial.number, trial.config)
+        cache_dir = self._study.directory.cache_dir
         try:
-            with interrupts.interruptible():  # the first trial waits until Keras is loaded
-                self._executor.start(trial.number, trial.config, self._cache_dir, directory.path)
+            with self._interrupts.interruptible():  # the first trial waits until Keras is loaded
+                self._executor.start(trial.number, trial.config, cache_dir, directory.path)
         except BaseException:
             if trial.number not in self._executor.running:
                 self._handle(trial.number, interrupted("interrupted before it started"))
             raise
 
     def _handle(self, number: int, event: Event) -> None:
-        """Pass one event to the event log, Optuna, the trial, the display and the tracker."""
-        match event:
-            case Progress():
-                self._display.progress(number, event)
-            case EpochEnd():
-                self._directory_of(number).append(event)
+        """Pass one event to the event log, Optuna, the trial, the display and MLflow."""
+        if isinstance(event, Progress):
+            self._display.progress(number, event)
+        elif isinstance(event, Finished):
+            self._finish(number, event)
+        else:
+            self._directory_of(number).append(event)
+            if isinstance(event, EpochEnd):
                 self._executor.answer(number, self._source.report(number, event))
                 self._display.epoch(number, event)
-                self._track(number, self._configs[number], event)
-            case Finished():
-                self._finish(number, self._checked(event))
-            case _:
-                self._directory_of(number).append(event)
-                self._track(number, self._configs[number], event)
+            self._put(number, self._configs[number], event)
 
     def _finish(self, number: int, event: Finished) -> None:
+        results = {one.metric: event.summary.get(one.result) for one in self._source.objectives}
+        values = {
+            metric: value
+            for metric, value in results.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+        if event.state == "complete" and values != results:
+            metric = next(metric for metric in results if metric not in values)
+            reason = f"{metric} is {results[metric]!r}, not a finite number"
+            event = replace(event, state="failed", reason=reason)
         try:
             self._directory_of(number).append(event)
         finally:  # a full disk must not leave the run in MLflow as running
             self._finished.append((number, self._configs.pop(number), event))
         self._source.tell(number, event)
-        values = {
-            objective.metric: float(event.summary[objective.result])
-            for objective in self._source.objectives
-            if event.summary.get(objective.result) is not None
-        }
         best, done = self._source.best(), self._source.done()
         self._display.finished(number, event.state, values, event.reason, best, done)
-        self._count_failures(number, event)
+        if not event.is_interrupted:
+            self._count_failures(number, event)
 
-    def _checked(self, event: Finished) -> Finished:
-        """Return `event`, as failed if it is complete without a finite value of every objective."""
-        if event.state == "complete":
-            for objective in self._source.objectives:
-                value = event.summary.get(objective.result)
-                if not (isinstance(value, int | float) and math.isfinite(value)):
-                    reason = f"{objective.metric} is {value!r}, not a finite number"
-                    return replace(event, state="failed", reason=reason)
-        return event
+    def _put(self, number: int, config: TrialConfig, event: Event) -> None:
+        self._record.put(number, config.as_json(), [event], self._directory_of(number).path)
 
-    def _track(self, number: int, config: TrialConfig, event: Event) -> None:
-        self._tracker.put(number, config.as_json(), [event], self._directory_of(number).path)
-
-    def _track_finished(self) -> None:
-        """Send final states to the tracker once the next trials run: figures and uploads take time."""
+    def _record_finished(self) -> None:
+        """Record final states in MLflow once the next trials run: figures and uploads take time."""
         for number, config, event in self._finished:
-            self._track(number, config, event)
+            self._put(number, config, event)
         self._finished.clear()
 
     def _count_failures(self, number: int, event: Finished) -> None:
-        if event.is_interrupted:
-            return
+        """Stop the study after several failures in a row; those in plugin code are retried later."""
         self._failures = [*self._failures, (number, event)] if event.state == "failed" else []
-        if len(self._failures) == MAX_FAILURES_IN_A_ROW:
-            raise TooManyFailures(self._failures_text())
-
-    def _failures_text(self) -> str:
-        """Describe the failures in a row; those in a plugin's code will be retried."""
-        number, last = self._failures[-1]
+        if len(self._failures) < MAX_FAILURES_IN_A_ROW:
+            return
         in_plugins = [number for number, event in self._failures if event.is_plugin_error]
-        start_over = f"to start over, add --name {self._name}-2"
+        self._source.retry_later(in_plugins)
+        if len(self._failures) > MAX_FAILURES_IN_A_ROW:
+            return  # the study is being stopped; this trial ran beside the others
+        cure = "Fix the cause and run the same command again"
         if in_plugins:
-            self._source.retry_later(in_plugins)
-            cure = f"Fix the plugin and run the same command with --accept-versions; {start_over}."
-        else:
-            cure = f"Fix the cause and run the same command again; {start_over}."
-        return (
-            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed. Trial {number}: {last.reason.rstrip('.')}. "
-            f"The output of the trials is in {self._directory_of(number).path.parent}. {cure}"
+            cure = "Fix the plugin and run the same command with --accept-versions"
+        raise TooManyFailures(
+            f"{MAX_FAILURES_IN_A_ROW} trials in a row failed. Trial {number}: {event.reason.rstrip('.')}. "
+            f"The output of the trials is in {self._directory_of(number).path.parent}. "
+            f"{cure}; to start over, add --name {self._study.definition.name}-2."
         )
 
     def _stop_running(self, reason: str) -> None:
@@ -237,5 +192,5 @@ class Supervisor:
 
 
 def interrupted(reason: str) -> Finished:
-    """Return the final event of a trial that was stopped through no fault of its own."""
+    """Return the final event of a trial that was stopped from outside, which is retried."""
     return Finished(time.time(), "failed", reason, is_interrupted=True)

@@ -13,27 +13,11 @@ class Executor(Protocol):
     """Runs several trials at once and passes their events on."""
 
     @property
-    def running(self) -> list[int]:
-        """The numbers of the running trials."""
-
+    def running(self) -> list[int]: ...  # numbers of the running trials
     @property
-    def free_slots(self) -> int:
-        """How many more trials can be started now."""
-
-    def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
-        """Start a trial; its files go to `folder`."""
-
-    def wait(self, timeout: float) -> list[int]:
-        """Return the trials that have an event, after at most `timeout` seconds."""
-
-    def read(self, number: int) -> Event:
-        """Return the next event of a trial that `wait` returned.
-
-        The last event of every trial is `Finished`, also of one whose process died.
-        """
-
-    def answer(self, number: int, should_continue: bool) -> None:
-        """Answer the `EpochEnd` of a trial."""
-
-    def stop_all(self) -> list[int]:
-        """Kill every running trial and return their numbers."""
+    def free_slots(self) -> int: ...  # number of trials that can be started now
+    def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None: ...
+    def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
+    def read(self, number: int) -> Event: ...  # its next event; the last one is always `Finished`
+    def answer(self, number: int, should_continue: bool) -> None: ...  # to `EpochEnd`
+    def stop_all(self) -> list[int]: ...  # kills the running trials and returns their numbers

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.events import Event, Finished
 from zoo.process import WorkerProcess, wait_for_any
 from zoo.training import backend
-from zoo.training.worker import fork_server, run_trial_process, start_loading_keras
+from zoo.training.worker import fork_server, run_trial_process
 from zoo.trial import TrialConfig
 
 
 class LocalExecutor:
     """Runs up to `jobs` trials at once, each in its own process, which ends when this process ends.
 
-    A context manager: entering it starts loading Keras in the background, leaving it kills what runs.
+    The first trial waits until the fork server has loaded Keras.
     """
 
     def __init__(self, jobs: int = 1) -> None:
@@ -25,13 +24,6 @@ class LocalExecutor:
         self._gpus = backend.visible_gpus()
         self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> process, slot
         self._exiting: list[WorkerProcess] = []
-
-    def __enter__(self) -> LocalExecutor:
-        start_loading_keras()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop_all()
 
     @property
     def running(self) -> list[int]:
@@ -42,9 +34,9 @@ class LocalExecutor:
         return self.jobs - len(self._running)
 
     def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
-        """Start a trial. The first one waits until Keras is loaded."""
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
-        arguments = (config.as_json(), cache_dir, folder, self._environment(slot))
+        environment = backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
+        arguments = (config.as_json(), cache_dir, folder, environment)
         self._running[number] = (self._server.start_worker(run_trial_process, arguments), slot)
         self._join_finished()
 
@@ -82,6 +74,3 @@ class LocalExecutor:
         """Wait for the processes of finished trials, so that none of them remains."""
         while self._exiting:
             self._exiting.pop().finish()
-
-    def _environment(self, slot: int) -> Mapping[str, str]:
-        return backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
