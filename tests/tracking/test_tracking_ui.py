@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -43,36 +41,8 @@ def test_taken_port_is_replaced() -> None:
     assert free_port(wanted=port) == port
 
 
-class NoPages(BaseHTTPRequestHandler):
-    """A server without pages."""
-
-    def do_GET(self) -> None:
-        self.send_error(404)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_running_server_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy that does not exist
-    assert not ui_answers(f"http://127.0.0.1:{free_port(wanted=0)}")
-    with HTTPServer(("127.0.0.1", 0), NoPages) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert ui_answers(f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
-
-
-def test_server_of_another_protocol_is_not_ours() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-
-        def answer() -> None:
-            connection, _ = other.accept()
-            connection.sendall(b"220 smtp.example ESMTP\r\n")
-            connection.close()
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        assert not ui_answers(f"http://127.0.0.1:{other.getsockname()[1]}")
-        thread.join()
+def test_listening_server_is_found() -> None:
+    port = free_port(wanted=0)
+    assert not ui_answers("127.0.0.1", port)
+    with socket.create_server(("127.0.0.1", port)):
+        assert ui_answers("127.0.0.1", port)

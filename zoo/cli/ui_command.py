@@ -53,7 +53,7 @@ def command(study: str | None, host: str, port: int) -> int:
         click.echo(f"showing {uri}; Ctrl-C ends it", err=True)
 
     environment = tracking.ui_environment()
-    return _serve(arguments, environment, lambda: tracking.ui_answers(address), print_address)
+    return _serve(arguments, environment, lambda: tracking.ui_answers(host, port), print_address)
 
 
 def _serve(

@@ -7,19 +7,11 @@ from __future__ import annotations
 
 from zoo.tracking._background import BackgroundTracker
 from zoo.tracking._connection import connect, is_new_store, preload, tracking_uri
-from zoo.tracking._facts import StudyFacts
-from zoo.tracking._leaderboard import champion_address, compare, leaderboard
-from zoo.tracking._lifecycle import (
-    delete_study,
-    delete_trials,
-    deleted_trials,
-    recorded_trials,
-    rename_study,
-    restore_trials,
-)
-from zoo.tracking._models import fetch_model, fetch_model_file
-from zoo.tracking._reader import ended_runs, model_address, study_page
+from zoo.tracking._lifecycle import delete_study, delete_trials, rename_study, restore_trials, trial_states
+from zoo.tracking._models import fetch_model, fetch_model_file, model_address
+from zoo.tracking._reader import champion_address, compare, leaderboard, study_page
 from zoo.tracking._store import Store, TrackingError
+from zoo.tracking._study_run import StudyFacts
 from zoo.tracking._ui import free_port, ui_address, ui_answers, ui_command, ui_environment
 from zoo.tracking._writer import StudyTracker, add_test_metrics
 
@@ -35,8 +27,6 @@ __all__ = [
     "connect",
     "delete_study",
     "delete_trials",
-    "deleted_trials",
-    "ended_runs",
     "fetch_model",
     "fetch_model_file",
     "free_port",
@@ -44,11 +34,11 @@ __all__ = [
     "leaderboard",
     "model_address",
     "preload",
-    "recorded_trials",
     "rename_study",
     "restore_trials",
     "study_page",
     "tracking_uri",
+    "trial_states",
     "ui_address",
     "ui_answers",
     "ui_command",

@@ -1,5 +1,8 @@
 """The address of the MLflow store, and a connection to it that fails within seconds.
 
+MLflow itself retries a broken database or a dead server for minutes, and creates the tables of a new
+database one by one.
+
 The store is the one that MLflow selects: `$MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the
 working folder, with artifacts in `./mlruns`. `connect` imports MLflow; this module does not.
 
@@ -12,15 +15,18 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import sqlite3
+import tempfile
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from zoo.errors import redact_password
-from zoo.tracking._database import check_database
 from zoo.tracking._store import DEFAULTS, Store, TrackingError, reason, short_timeouts
 
 _SQLITE = "sqlite:///"
 _DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
+_LOCK_TIMEOUT_S = 5.0
 _OTHER_SCHEMA = "out-of-date database schema"  # MLflow's text, also where the schema is a newer one
 
 
@@ -31,10 +37,10 @@ def tracking_uri(uri: str | None = None) -> str:
     folder has runs in MLflow's old file format, MLflow selects that format, and so does this function.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or _default_uri()
-    path = uri.removeprefix(_SQLITE)
-    if path == uri or not path or path.startswith((":memory:", "/", "?")):
+    path = _sqlite_path(uri)
+    if path is None or path.is_absolute():
         return uri
-    return f"{_SQLITE}{Path.cwd() / path}"
+    return f"{_SQLITE}{Path.cwd() / uri.removeprefix(_SQLITE)}"
 
 
 def _default_uri() -> str:
@@ -73,8 +79,17 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
     _silence_mlflow()
     path = _sqlite_path(uri)
     if path is not None:
-        _check_working_folder()
-        check_database(path, create=create)
+        _check_folder(Path.cwd())
+        _check_folder(path.parent)
+        if path.exists():
+            _check_database(path, is_written=create)
+        elif create:
+            _create_database(path)
+        else:
+            raise TrackingError(
+                f"There is no MLflow database {path}. Run a study in this folder first, "
+                "or set MLFLOW_TRACKING_URI to another store."
+            )
     from mlflow import MlflowClient
 
     try:
@@ -102,31 +117,63 @@ def _sqlite_path(uri: str) -> Path | None:
     return Path(database) if uri.startswith(_SQLITE) and database not in ("", ":memory:") else None
 
 
-def _check_working_folder() -> None:
-    """Refuse a folder whose path MLflow misreads: it would write a study's files somewhere else.
-
-    Raises:
-        TrackingError: the path has a `%` or a `?`.
-    """
-    folder = str(Path.cwd())
-    if "%" in folder or "?" in folder:
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder whose path MLflow misreads: it would write a study's files somewhere else."""
+    if "%" in str(folder) or "?" in str(folder):
         raise TrackingError(
             f"MLflow cannot record in {folder}: it misreads '%' and '?' in a path. "
             "Run zoo in a folder without them in its path."
         )
 
 
+def _check_database(path: Path, *, is_written: bool) -> None:
+    """Raise TrackingError if the database cannot be read, or cannot be written where that is needed."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S)) as database:
+            database.execute("BEGIN IMMEDIATE" if is_written else "PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise _unusable(path, str(error)) from error
+
+
+def _create_database(path: Path) -> None:
+    """Create the tables in a temporary folder, then make the file appear whole.
+
+    Two processes that create tables in one file fail on each other's tables, and a killed process
+    leaves half of them.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            _create_tables(f"{_SQLITE}{new}")
+            try:
+                os.link(new, path)
+            except OSError:  # another process was faster, or the file system has no hard links
+                if not path.exists():
+                    new.replace(path)
+    except Exception as error:
+        raise _unusable(path, getattr(error, "strerror", None) or reason(error)) from error
+
+
+def _create_tables(uri: str) -> None:
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+
+
+def _unusable(path: Path, problem: str) -> TrackingError:
+    return TrackingError(
+        f"MLflow's database {path} cannot be used ({problem}). "
+        "Run zoo in a folder you may write to, or set MLFLOW_TRACKING_URI to another store."
+    )
+
+
 def _check_database_server(uri: str) -> None:
     """Connect to a database server once; MLflow would retry a dead one for a hundred seconds."""
-    if urlsplit(uri).scheme.partition("+")[0] not in _DATABASE_SERVERS:
-        return
-    from sqlalchemy import create_engine
+    from sqlalchemy import NullPool, create_engine
 
-    engine = create_engine(uri)
-    try:
-        engine.connect().close()
-    finally:
-        engine.dispose()
+    if urlsplit(uri).scheme.partition("+")[0] in _DATABASE_SERVERS:
+        create_engine(uri, poolclass=NullPool).connect().close()
 
 
 def _cannot_connect(uri: str, error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from zoo.study import Objective
@@ -32,7 +32,6 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}  # of 
 
 _PLUGIN_KEYS = ("dataset", "architecture", "augmentation")
 _NOT_PARAMETERS = ("digest", "plugins")  # these are tags
-_MAX_TAG_LENGTH = 4000  # characters; MLflow keeps 8000
 
 
 def belongs_to(uid: str, study_uid: str) -> bool:
@@ -40,27 +39,10 @@ def belongs_to(uid: str, study_uid: str) -> bool:
     return uid.rpartition("-")[0] == study_uid
 
 
-def run_name(trial: int) -> str:
-    return f"trial-{trial:03d}"
-
-
-def objective_tags(objectives: Sequence[Objective]) -> dict[str, str]:
-    """Return the tags from which `objectives_from` makes `objectives` again."""
-    return {
-        OBJECTIVE: ",".join(objective.metric for objective in objectives),
-        DIRECTION: ",".join(objective.direction for objective in objectives),
-    }
-
-
 def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
     """Return the objectives that the tags of a study's run name."""
     pairs = zip(tags[OBJECTIVE].split(","), tags[DIRECTION].split(","), strict=True)
     return [Objective(metric, direction) for metric, direction in pairs]
-
-
-def fold_metric(fold: int, metric: str) -> str:
-    """Return the name of a fold's metric. MLflow draws metrics with the same prefix together."""
-    return f"fold-{fold}/{metric}"
 
 
 def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
@@ -81,16 +63,16 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
     """
     flat: dict[str, str] = {}
     for key, value in config.items():
+        if key in _NOT_PARAMETERS:
+            continue
+        prefix, values = key, value
         if key in _PLUGIN_KEYS:
             flat[key] = value["name"]
-            prefix = _prefix(key, config)
-            flat.update({f"{prefix}.{name}": as_text(part) for name, part in value["parameters"].items()})
-        elif key in _NOT_PARAMETERS:
-            continue
-        elif isinstance(value, Mapping):
-            flat.update({f"{key}.{name}": as_text(part) for name, part in value.items()})
+            prefix, values = _prefix(key, config), value["parameters"]
+        if isinstance(values, Mapping):
+            flat.update({f"{prefix}.{name}": as_text(part) for name, part in values.items()})
         else:
-            flat[key] = as_text(value)
+            flat[key] = as_text(values)
     return flat
 
 
@@ -116,9 +98,9 @@ def from_text(text: str) -> Any:
         return text
 
 
-def shortened(text: str) -> str:
-    """Return `text`, cut off where it is too long for a tag."""
-    return text if len(text) <= _MAX_TAG_LENGTH else text[: _MAX_TAG_LENGTH - 1] + "…"
+def shortened(text: str, length: int = 4000) -> str:
+    """Return `text`, cut off after `length` characters; MLflow keeps 8000 of a tag."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def milliseconds(seconds: float) -> int:

@@ -1,15 +1,150 @@
-"""Finding a study and its runs in MLflow."""
+"""Reading a study back from MLflow: its trials as a table, its page, its best model."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from zoo.errors import did_you_mean
+from zoo.errors import StudyError, did_you_mean
+from zoo.record import StudyDirectory, load_runs
+from zoo.study import pareto_front, rank
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
+from zoo.tracking._lifecycle import trial_states
 from zoo.tracking._models import model_uri
 from zoo.tracking._store import Store, TrackingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DATASET = ("dataset.source", "dataset.warning", "dataset.digest")
+
+
+def compare(*studies: str) -> pd.DataFrame:
+    """Return the trials of one or more studies, best first.
+
+    Columns: `study`, `trial`, `state`, `reason`, the best value of the objective, `best_epoch`,
+    `parameters`, `train_seconds`, every parameter, `dataset.digest`, `run_id`, and `model`, an address
+    for `mlflow.keras.load_model`. The studies follow each other in the order given. With several
+    objectives there is a column for each, and `front` is True on the Pareto front. With folds there are
+    the objective's standard deviation, such as `best_val_accuracy_std`, and `best_fold`.
+
+    The trials come from MLflow, without those that were deleted. Trials that MLflow does not have yet come
+    from the local record; their `run_id` is "" and their `model` is a file.
+
+    Raises:
+        TrackingError: MLflow does not answer, or has no such study.
+    """
+    import pandas as pd
+
+    if not studies:
+        raise StudyError("No study to compare. Name one or more: `zoo.compare('mnist_cnn')`.")
+    store = connect(create=False)
+    tables = [leaderboard(study, store) for study in studies]
+    for study, table in zip(studies, tables, strict=True):
+        table.insert(0, "study", study)
+    return pd.concat(tables, ignore_index=True)
+
+
+def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
+    """Return the trials of a study, best first; then those without a result, by number.
+
+    The columns are those of `compare`, without `study`; the state of a trial without an end is `running`.
+    With several objectives the trials on the Pareto front come first, then the others; both by the first
+    objective. If the study was started again after its state was removed, only the trials since then
+    are in the table.
+
+    Args:
+        store: by default the one that MLflow selects.
+
+    Raises:
+        TrackingError: MLflow does not answer, or has no such study.
+    """
+    import pandas as pd
+
+    store = store or connect(create=False)
+    experiment_id, parent = find_study(study, store)
+    objectives = names.objectives_from(parent.data.tags)
+    runs = store.runs(experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
+    trials = {int(run.data.tags[names.TRIAL]): _recorded_trial(run) for run in runs}
+    trials |= _local_trials(study, parent, store, trials.keys())
+
+    results = [objective.result for objective in objectives]
+    metrics = {key for trial in trials.values() for key in trial.metrics}
+    of_folds = [key for key in (*(f"{result}_std" for result in results), "best_fold") if key in metrics]
+    parameters = [key for trial in trials.values() for key in sorted(trial.parameters)]
+    front_column = ["front"] if len(objectives) > 1 else []
+    columns = [
+        *("trial", "state", "reason", *front_column),
+        *dict.fromkeys([*results, *of_folds, "best_epoch", "parameters", "train_seconds"]),
+        *(*dict.fromkeys(parameters), *_DATASET, "run_id", "model"),
+    ]
+    values = {
+        number: [trial.metrics[key] for key in results]
+        for number, trial in trials.items()
+        if trial.columns["state"] == "complete"
+        and not any(math.isnan(trial.metrics.get(key, math.nan)) for key in results)
+    }
+    front = pareto_front(values, objectives)
+    order = [*rank(values, objectives), *sorted(trials.keys() - values.keys())]
+    rows = [{"trial": number, "front": number in front, **trials[number].row()} for number in order]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One row of a leaderboard, from MLflow or from the local record."""
+
+    columns: Mapping[str, str]  # all but the metrics and parameters
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, str]
+
+    def row(self) -> dict[str, Any]:
+        parameters = {key: names.from_text(text) for key, text in self.parameters.items()}
+        return {**self.metrics, **parameters, **self.columns}
+
+
+def _recorded_trial(run: Any) -> _Trial:
+    tags = run.data.tags
+    columns = {
+        "state": tags.get(names.STATE, "running"),
+        "reason": tags.get(names.REASON, ""),
+        **_dataset_columns(tags, tags.get(names.DIGEST, "")),
+        "run_id": run.info.run_id,
+        "model": model_uri(run),
+    }
+    return _Trial(columns, run.data.metrics, run.data.params)
+
+
+def _local_trials(study: str, parent: Any, store: Store, recorded: Collection[int]) -> dict[int, _Trial]:
+    """Return the finished trials of the local record that MLflow does not have, by number."""
+    directory = StudyDirectory(Path.cwd(), study)
+    uid = parent.data.tags[names.UID]
+    if directory.uid() != uid or not set(directory.numbers()) - {*recorded, *directory.deleted()}:
+        return {}
+    in_mlflow = trial_states(store, study, uid)
+    trials = {}
+    for run in load_runs(study):
+        if run.number is not None and run.number not in in_mlflow and run.finished is not None:
+            path = run.directory.model_path
+            columns = {
+                "state": run.finished.state,
+                "reason": run.finished.reason,
+                **_dataset_columns(parent.data.tags, run.config.digest),
+                "run_id": "",
+                "model": str(path) if path.exists() else "",
+            }
+            parameters = names.flat_parameters(run.config.as_json())
+            trials[run.number] = _Trial(columns, run.summary, parameters)
+    return trials
+
+
+def _dataset_columns(tags: Mapping[str, str], digest: str) -> dict[str, str]:
+    return dict(zip(_DATASET, (tags.get(names.SOURCE, ""), tags.get(names.WARNING, ""), digest), strict=True))
 
 
 def find_study(study: str, store: Store) -> tuple[str, Any]:
@@ -52,27 +187,25 @@ def study_page(study: str, store: Store | None = None) -> str:
     return f"/#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
-def model_address(study: str, uid: str, store: Store) -> str:
-    """Return the address of a run's model, for `mlflow.keras.load_model`; "" if MLflow has none.
+def champion_address(store: Store, study: str) -> str:
+    """Return the address of the model of a study's best complete trial, or its path if MLflow lacks it.
 
-    Args:
-        uid: the run's `zoo.uid`.
+    Raises:
+        TrackingError: MLflow has no such study, no trial is complete, or the model of the best trial does
+            not exist any more; another trial's model would not be the one that was asked for.
     """
-    return model_uri(store.find_study_run(study, uid))
-
-
-def ended_runs(study: str, study_uid: str, store: Store) -> set[str]:
-    """Return the `zoo.uid` of each trial of the study `study_uid` that MLflow has completely.
-
-    Runs that are deleted in MLflow are not among them; see `deleted_trials`.
-    """
-    experiment_id = store.experiment_id(study)
-    if experiment_id is None:
-        return set()
-    condition = f"attributes.status != 'RUNNING' and tags.`{names.KIND}` = 'trial'"
-    uids = {
-        run.data.tags.get(names.UID, "")
-        for run in store.runs(experiment_id, condition)
-        if run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
-    }
-    return {uid for uid in uids if names.belongs_to(uid, study_uid)}
+    table = leaderboard(study, store)
+    complete = table[table["state"] == "complete"]
+    if complete.empty:
+        raise TrackingError(
+            f"No trial of the study '{study}' in {store.address} has a model yet; "
+            f"`zoo compare {study}` shows their states."
+        )
+    best = complete.iloc[0]
+    if not best["model"]:
+        raise TrackingError(
+            f"MLflow at {store.address} does not have the model of trial {best['trial']}, the best of the "
+            f"study '{study}'. `zoo tune {study}` adds it if the trial directory still has it; "
+            f"`zoo train {study} --trial {best['trial']}` trains it again."
+        )
+    return str(best["model"])

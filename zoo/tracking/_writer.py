@@ -15,17 +15,16 @@ is ended only when it is complete.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.record import trial_uid
 from zoo.tracking import _names as names
-from zoo.tracking._facts import StudyFacts, common_tags
-from zoo.tracking._points import score_points
 from zoo.tracking._store import Store, is_active
-from zoo.tracking._study_run import StudyRun
-from zoo.tracking._trial_run import TrialRun, is_recorded
+from zoo.tracking._study_run import StudyFacts, StudyRun, common_tags
+from zoo.tracking._trial_run import TrialRun, is_recorded, log_score
 
 _LoggedEvent = Started | EpochEnd | Finished | Scored
 
@@ -87,18 +86,17 @@ class StudyTracker:
                 case Finished():
                     self._finish_trial(trial, event, folder)
                 case Scored():
-                    trial.log_score(event)
+                    log_score(self.store, trial.get(), event)
                     if self._study is not None and event.is_champion:
                         self._study.log_champion(trial.number, event)
 
     def _finish_trial(self, trial: TrialRun, event: Finished, folder: Path) -> None:
         run = trial.get()
-        if is_recorded(run, event):
-            return
-        problem = trial.log_results(run, event, folder)
-        if self._study is not None and event.state == "complete":
-            self._study.log_best(trial.number, event)
-        trial.end(run, event, problem)
+        if not is_recorded(run, event):
+            problem = trial.log_results(run, event, folder)
+            if self._study is not None and event.state == "complete":
+                self._study.log_best(trial.number, event)
+            trial.end(run, event, problem)
 
     def give_up(self, number: int, config: Mapping[str, Any], event: Finished, problem: str) -> None:
         """End a trial's run although something could not be recorded, and tag it with the problem.
@@ -117,16 +115,12 @@ class StudyTracker:
     def finish(self, status: str = "FINISHED") -> None:
         """End the study's run. `status` is `FINISHED`, `KILLED` (interrupted) or `FAILED`."""
         if self._study is not None:
-            self._study.finish(status)
-
-    def answers(self) -> bool:
-        """Return True if MLflow answers."""
-        return self.store.answers()
+            self.store.client.set_terminated(self._study.run_id, status)
 
     def _open(self, number: int, config: Mapping[str, Any], event: _LoggedEvent) -> TrialRun | None:
         """Return the trial's run, created if there is none; None if it is deleted."""
         if number not in self._trials:
-            run = self.store.find_run(self.experiment_id, self._uid(number), deleted=True)
+            run = self.store.find_run(self.experiment_id, self._uid(number))
             run = run or self._create_run(number, config, event)
             opened = TrialRun(self.store, self.facts, number, config, str(run.info.run_id))
             self._trials[number] = opened if is_active(run) else None
@@ -146,17 +140,16 @@ class StudyTracker:
             self.experiment_id,
             start_time=names.milliseconds(event.time),
             tags=tags,
-            run_name=self.facts.standalone_name or names.run_name(number),
+            run_name=self.facts.standalone_name or f"trial-{number:03d}",
         )
 
     def _uid(self, number: int) -> str:
         return trial_uid(self.facts.uid, number)
 
     def _is_deleted(self, trial: TrialRun) -> bool:
-        try:
+        with suppress(Exception):  # MLflow does not answer
             return not is_active(trial.get())
-        except Exception:  # MLflow does not answer
-            return False
+        return False
 
 
 def add_test_metrics(store: Store, study: str, uid: str, event: Scored) -> bool:
@@ -171,5 +164,5 @@ def add_test_metrics(store: Store, study: str, uid: str, event: Scored) -> bool:
     with store.requests():
         run = store.find_study_run(study, uid)
         if run is not None:
-            store.log(run.info.run_id, score_points(run, event))
+            log_score(store, run, event)
     return run is not None

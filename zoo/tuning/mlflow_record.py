@@ -85,7 +85,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         try:
             store = self._study.mlflow.store()
             if self.is_complete or store.answers():  # asking takes seconds; a dead server takes minutes
-                return model_address(self._study.definition.name, trial_uid(self._uid, number), store)
+                return model_address(store, self._study.definition.name, trial_uid(self._uid, number))
         except Exception:  # the result must not be lost because MLflow stopped answering
             return ""
         return ""
@@ -106,7 +106,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             with interruptible:
                 while not (is_closed := self._tracker.close(self.status, timeout=SHUTDOWN_TIMEOUT_S)):
                     before, num_recorded = num_recorded, len(self._tracker.recorded())
-                    if not self._tracker.working or num_recorded == before:
+                    if not self._tracker.is_running or num_recorded == before:
                         break
         except Interrupted:
             display.problem("stopped waiting for MLflow")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from zoo.events import Finished
-from zoo.tracking import ended_runs
+from zoo.tracking import trial_states
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
@@ -30,12 +30,12 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord, inte
     store = study.mlflow.store()
     deleted = update_deleted(study.directory, store, study.display.problem)
     search.exclude(deleted)
-    in_mlflow = ended_runs(study.definition.name, search.uid(), store)
+    in_mlflow = trial_states(store, study.definition.name, search.uid())
     for number in numbers:
         trial = study.directory.trial(number)
         if number in deleted:
             continue
-        if search.uid(number) in in_mlflow:
+        if in_mlflow.get(number) == "complete":
             record.skip(number)
         elif trial.finished() is not None:
             record.put(number, trial.config() or {}, trial.events(), trial.path)
