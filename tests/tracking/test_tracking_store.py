@@ -116,7 +116,7 @@ def test_killed_process_leaves_no_database(working_folder: Path, monkeypatch: py
     def killed(uri: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_connection, "_create_tables", killed)
+    monkeypatch.setattr(_connection, "_open", killed)
     with pytest.raises(KeyboardInterrupt):
         connect()
     assert not (working_folder / "mlflow.db").exists()
@@ -129,7 +129,7 @@ def test_database_is_created_without_hard_links(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(_connection.os, "link", refuse)
-    monkeypatch.setattr(_connection, "_create_tables", lambda uri: sqlite3.connect(uri[10:]).close())
+    monkeypatch.setattr(_connection, "_open", lambda uri: sqlite3.connect(uri[10:]).close())
     (working_folder / "new").mkdir()
     _connection._create_database(working_folder / "new" / "mlflow.db")
     assert [path.name for path in (working_folder / "new").iterdir()] == ["mlflow.db"]

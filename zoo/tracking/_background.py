@@ -1,10 +1,5 @@
 """The tracker in a thread of its own, so that a trial never waits for MLflow.
 
-    tracker = BackgroundTracker(lambda: StudyTracker(connect(), facts), draw=draw, on_problem=print)
-    tracker.ready()                               # MLflow answers, the study's run is open
-    tracker.put(7, config, [event], folder)       # returns at once, never raises
-    is_complete = tracker.close("FINISHED", timeout=60)
-
 Events that MLflow refuses, or cannot receive, are kept. They are sent again when MLflow answers again,
 and once more when the tracker is closed. No error in the thread ends a study; each is reported once
 through `on_problem`.
@@ -25,8 +20,6 @@ from typing import Any
 from zoo.events import Event, Finished
 from zoo.tracking._store import reason
 from zoo.tracking._writer import StudyTracker
-
-Draw = Callable[[Path, Mapping[str, Any]], None]
 
 
 @dataclass(eq=False)
@@ -59,7 +52,7 @@ class BackgroundTracker:
         self,
         open_writer: Callable[[], StudyTracker],
         *,
-        draw: Draw | None = None,
+        draw: Callable[[Path, Mapping[str, Any]], None] | None = None,
         on_problem: Callable[[str], None] = lambda text: None,
         retry_seconds: float = 10.0,
     ) -> None:
@@ -130,16 +123,14 @@ class BackgroundTracker:
             self._opened.set_exception(error)  # raised by `ready`
         while isinstance(item := self._queue.get(), _Batch):
             self._draw_figures(item)
-            if writer is not None:
-                self._process(writer, item)
+            if writer is None:
+                continue
+            if self._unsent and time.monotonic() >= self._retry_at:
+                self._resend(writer)
+            if not self._send(writer, item):
+                self._unsent.append(item)
         if writer is not None:
             self._finish(writer, item)
-
-    def _process(self, writer: StudyTracker, batch: _Batch) -> None:
-        if self._unsent and time.monotonic() >= self._retry_at:
-            self._resend(writer)
-        if not self._send(writer, batch):
-            self._unsent.append(batch)
 
     def _resend(self, writer: StudyTracker) -> None:
         """Send what is unsent, oldest first, if MLflow answers."""

@@ -5,9 +5,6 @@ database one by one.
 
 The store is the one that MLflow selects: `$MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the
 working folder, with artifacts in `./mlruns`. `connect` imports MLflow; this module does not.
-
-    store = connect()                       # or connect("http://localhost:5000")
-    experiment_id = store.open_experiment("mnist_cnn")
 """
 
 from __future__ import annotations
@@ -19,10 +16,14 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from zoo.errors import redact_password
 from zoo.tracking._store import DEFAULTS, Store, TrackingError, reason, short_timeouts
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _SQLITE = "sqlite:///"
 _DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
@@ -36,18 +37,15 @@ def tracking_uri(uri: str | None = None) -> str:
     The path in a SQLite address is made absolute, so that the address is valid in every folder. If this
     folder has runs in MLflow's old file format, MLflow selects that format, and so does this function.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or _default_uri()
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        old = Path.cwd() / "mlruns"
+        is_old = any(path.parent.name.isdigit() for path in old.glob("*/meta.yaml"))
+        uri = old.as_uri() if is_old else f"{_SQLITE}mlflow.db"
     path = _sqlite_path(uri)
     if path is None or path.is_absolute():
         return uri
     return f"{_SQLITE}{Path.cwd() / uri.removeprefix(_SQLITE)}"
-
-
-def _default_uri() -> str:
-    old = Path.cwd() / "mlruns"
-    if any(path.parent.name.isdigit() for path in old.glob("*/meta.yaml")):
-        return old.as_uri()
-    return f"{_SQLITE}{Path.cwd() / 'mlflow.db'}"
 
 
 def is_new_store(uri: str | None = None) -> bool:
@@ -90,16 +88,12 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
                 f"There is no MLflow database {path}. Run a study in this folder first, "
                 "or set MLFLOW_TRACKING_URI to another store."
             )
-    from mlflow import MlflowClient
-
     try:
         with short_timeouts():
             _check_database_server(uri)
-            client = MlflowClient(tracking_uri=uri)
-            client.search_experiments(max_results=1)
+            return Store(uri, _open(uri))
     except Exception as error:
         raise TrackingError(_cannot_connect(uri, error)) from error
-    return Store(uri, client)
 
 
 def _silence_mlflow() -> None:
@@ -145,7 +139,7 @@ def _create_database(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as folder:
             new = Path(folder, path.name)
-            _create_tables(f"{_SQLITE}{new}")
+            _open(f"{_SQLITE}{new}")
             try:
                 os.link(new, path)
             except OSError:  # another process was faster, or the file system has no hard links
@@ -155,10 +149,13 @@ def _create_database(path: Path) -> None:
         raise _unusable(path, getattr(error, "strerror", None) or reason(error)) from error
 
 
-def _create_tables(uri: str) -> None:
+def _open(uri: str) -> MlflowClient:
+    """Return a client of a store that answers. In a new database this creates the tables."""
     from mlflow import MlflowClient
 
-    MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+    client = MlflowClient(tracking_uri=uri)
+    client.search_experiments(max_results=1)
+    return client
 
 
 def _unusable(path: Path, problem: str) -> TrackingError:

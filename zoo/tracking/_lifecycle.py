@@ -8,10 +8,11 @@ Each function raises TrackingError if MLflow does not answer, or refuses a reque
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from zoo.record import trial_uid
 from zoo.tracking import _names as names
 from zoo.tracking._store import Store, TrackingError, is_active, pages
 
@@ -22,15 +23,27 @@ def trial_states(store: Store, study: str, study_uid: str) -> dict[int, str]:
     A run is incomplete while its trial trains, or if MLflow lacks something that can be sent again.
     """
     with store.requests():
-        runs_by_trial = _runs_by_trial(store, study, study_uid)
-    return {number: _state(runs) for number, runs in runs_by_trial.items()}
+        return {number: _state(run) for number, run in _runs(store, study, study_uid).items()}
 
 
-def _state(runs: Sequence[Any]) -> str:
-    for run in filter(is_active, runs):
-        is_whole = run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
-        return "complete" if run.info.status != "RUNNING" and is_whole else "incomplete"
-    return "deleted"
+def _state(run: Any) -> str:
+    if not is_active(run):
+        return "deleted"
+    is_whole = run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
+    return "complete" if run.info.status != "RUNNING" and is_whole else "incomplete"
+
+
+def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
+    """Return the run of each trial; a deleted one, the newest, only if there is no other."""
+    experiment_id = store.experiment_id(study)
+    is_trial = f"tags.`{names.KIND}` = 'trial'"
+    found = store.runs(experiment_id, is_trial, deleted=True) if experiment_id else []
+    runs = {}
+    for run in sorted(found, key=lambda run: (is_active(run), run.info.start_time)):
+        number = int(run.data.tags[names.TRIAL])
+        if run.data.tags[names.UID] == trial_uid(study_uid, number):
+            runs[number] = run
+    return runs
 
 
 def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
@@ -39,10 +52,10 @@ def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[
     If the champion is among them, the study's run no longer names a champion.
     """
     with store.requests():
-        runs_by_trial = _runs_by_trial(store, study, study_uid)
-        for number in numbers:
-            for run in filter(is_active, runs_by_trial.get(number, [])):
-                store.client.delete_run(run.info.run_id)
+        runs = _runs(store, study, study_uid)
+        for number in runs.keys() & numbers:
+            if is_active(runs[number]):
+                store.client.delete_run(runs[number].info.run_id)
         parent = store.find_study_run(study, study_uid)
         if parent is not None and parent.data.tags.get(names.CHAMPION) in map(str, numbers):
             store.client.delete_tag(parent.info.run_id, names.CHAMPION)
@@ -51,11 +64,10 @@ def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[
 def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
     """Restore the runs of trials that are deleted in MLflow; other trials are ignored."""
     with store.requests():
-        runs_by_trial = _runs_by_trial(store, study, study_uid)
-        for number in numbers:
-            runs = runs_by_trial.get(number)
-            if runs and _state(runs) == "deleted":
-                run_id = max(runs, key=lambda run: run.info.start_time).info.run_id
+        runs = _runs(store, study, study_uid)
+        for number in runs.keys() & numbers:
+            if not is_active(runs[number]):
+                run_id = runs[number].info.run_id
                 store.client.restore_run(run_id)
                 # A deleted run keeps the old name when its study is renamed.
                 store.log(run_id, tags={names.STUDY: study})
@@ -103,14 +115,3 @@ def rename_study(store: Store, old: str, new: str) -> None:
             client.set_logged_model_tags(model.model_id, {names.STUDY: new})
         # Last, so that an interrupted call finds the study under `old` again.
         client.rename_experiment(experiment_id, new)
-
-
-def _runs_by_trial(store: Store, study: str, study_uid: str) -> dict[int, list[Any]]:
-    """Return the runs of each trial, deleted or not; at most one of a trial is not deleted."""
-    runs: dict[int, list[Any]] = {}
-    experiment_id = store.experiment_id(study)
-    if experiment_id is not None:
-        for run in store.runs(experiment_id, f"tags.`{names.KIND}` = 'trial'", deleted=True):
-            if names.belongs_to(run.data.tags.get(names.UID, ""), study_uid):
-                runs.setdefault(int(run.data.tags[names.TRIAL]), []).append(run)
-    return runs

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.files import link_or_copy
 from zoo.tracking import _names as names
+from zoo.tracking._names import StudyFacts
 from zoo.tracking._store import Store, TrackingError, reason
-from zoo.tracking._study_run import StudyFacts
 from zoo.training.saved import needs_of, requirements
 
 if TYPE_CHECKING:
@@ -54,9 +54,6 @@ def publish_model(
         step: the epoch of the weights.
         metrics: with the time and the step at which the run has them.
         tags: in addition to those of the run.
-
-    Raises:
-        ModelError: `file` is not a model that Keras saved.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
@@ -91,12 +88,8 @@ def _earlier_model(store: Store, run: Any) -> Any | None:
 
 
 def _upload(store: Store, facts: StudyFacts, run: Any, model: Any, file: Path) -> None:
-    origin = {
-        "artifact_path": model.artifact_location,
-        "model_uuid": model.model_id,
-        "run_id": run.info.run_id,
-        "model_id": model.model_id,
-    }
+    origin = {"run_id": run.info.run_id, "artifact_path": model.artifact_location}
+    origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
     # Beside the file, so that the file can be linked rather than copied.
     with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
         build_model_folder(Path(folder), file, facts, run.data.tags.get(names.BACKEND, ""), origin=origin)
@@ -183,8 +176,7 @@ def _write_environment(folder: Path, requirements: list[str]) -> None:
 
 def model_ids(run: Any) -> list[str]:
     """Return the ids of the models that a run has as outputs."""
-    outputs = getattr(run, "outputs", None)
-    return [output.model_id for output in outputs.model_outputs] if outputs else []
+    return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
 
 
 def model_uri(run: Any | None) -> str:
@@ -194,19 +186,12 @@ def model_uri(run: Any | None) -> str:
 
 
 def model_address(store: Store, study: str, uid: str) -> str:
-    """Return the address of a run's model, for `mlflow.keras.load_model`; "" if MLflow has none.
-
-    Args:
-        uid: the run's `zoo.uid`.
-    """
+    """Return the address of the model of the run with that `zoo.uid`; "" if MLflow has none."""
     return model_uri(store.find_study_run(study, uid))
 
 
 def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
-    """Copy the `model.keras` of a run into `folder`, and return its path.
-
-    Args:
-        uid: the run's `zoo.uid`.
+    """Copy the `model.keras` of the run with that `zoo.uid` into `folder`, and return its path.
 
     Raises:
         TrackingError: MLflow has no model of that run, or cannot send it.

@@ -1,9 +1,13 @@
-"""Names of zoo's entries in MLflow: tags, parameters, and unique names of runs."""
+"""The facts about a study that MLflow gets, and the names of tags and parameters there."""
 
 from __future__ import annotations
 
+import getpass
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from zoo.study import Objective
@@ -34,9 +38,55 @@ _PLUGIN_KEYS = ("dataset", "architecture", "augmentation")
 _NOT_PARAMETERS = ("digest", "plugins")  # these are tags
 
 
-def belongs_to(uid: str, study_uid: str) -> bool:
-    """Return True if `uid` is the `zoo.uid` of a trial of the study `study_uid`."""
-    return uid.rpartition("-")[0] == study_uid
+@dataclass(frozen=True)
+class StudyFacts:
+    """A study, or a standalone run, as the tracker records it.
+
+    Args:
+        uid: unique; a study that starts again after its state was removed has another.
+        digest, source, warning: of the dataset; a warning is a reason to doubt the metrics.
+        image_shape: `(height, width, channels)` of the raw pixels 0–255 that a model takes.
+        num_classes: a model returns probabilities `(batch, num_classes)`.
+        plugins: version by distribution, for every plugin that the study can use.
+        definition: the study file's text.
+        manifest: what must be equal for trials to be comparable.
+        command: what the user typed.
+        standalone_name: the name of a standalone run; "" for a study. A standalone run has no study run
+            as its parent, and the leaderboard does not contain it.
+    """
+
+    name: str
+    uid: str
+    objectives: Sequence[Objective]
+    digest: str
+    source: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    warning: str = ""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    definition: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    command: str = "zoo tune"
+    standalone_name: str = ""
+
+
+def common_tags(facts: StudyFacts) -> dict[str, str]:
+    """Return the tags that the study's run and its trials' runs share."""
+    from mlflow.utils.git_utils import get_git_commit
+
+    user = ""
+    with suppress(OSError, KeyError):  # a container's user may have no name
+        user = getpass.getuser()
+    tags = {
+        STUDY: facts.name,
+        SOURCE: facts.source,
+        WARNING: facts.warning,
+        "mlflow.user": user,
+        "mlflow.source.name": facts.command,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": get_git_commit(str(Path.cwd())) or "",
+    }
+    return {key: shortened(value) for key, value in tags.items() if value}
 
 
 def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
@@ -46,11 +96,7 @@ def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
 
 
 def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
-    """Return one tag for each distribution, such as `zoo.plugin.zoo-resnet`, with its version.
-
-    Args:
-        plugins: version by `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`.
-    """
+    """Return a tag for each distribution from the versions by `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`."""
     return {f"zoo.plugin.{name.partition(':')[0]}": version for name, version in plugins.items()}
 
 

@@ -21,7 +21,11 @@ from zoo.tracking._store import Store, TrackingError
 if TYPE_CHECKING:
     import pandas as pd
 
-_DATASET = ("dataset.source", "dataset.warning", "dataset.digest")
+_DATASET = {
+    "dataset.source": names.SOURCE,
+    "dataset.warning": names.WARNING,
+    "dataset.digest": names.DIGEST,
+}
 
 
 def compare(*studies: str) -> pd.DataFrame:
@@ -55,11 +59,7 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
 
     The columns are those of `compare`, without `study`; the state of a trial without an end is `running`.
     With several objectives the trials on the Pareto front come first, then the others; both by the first
-    objective. If the study was started again after its state was removed, only the trials since then
-    are in the table.
-
-    Args:
-        store: by default the one that MLflow selects.
+    objective. Trials from before the study's state was removed are not in the table.
 
     Raises:
         TrackingError: MLflow does not answer, or has no such study.
@@ -70,7 +70,12 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     experiment_id, parent = find_study(study, store)
     objectives = names.objectives_from(parent.data.tags)
     runs = store.runs(experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
-    trials = {int(run.data.tags[names.TRIAL]): _recorded_trial(run) for run in runs}
+    trials = {
+        int(run.data.tags[names.TRIAL]): _Trial(
+            run.data.tags, run.data.metrics, run.data.params, run.info.run_id, model_uri(run)
+        )
+        for run in runs
+    }
     trials |= _local_trials(study, parent, store, trials.keys())
 
     results = [objective.result for objective in objectives]
@@ -86,7 +91,7 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     values = {
         number: [trial.metrics[key] for key in results]
         for number, trial in trials.items()
-        if trial.columns["state"] == "complete"
+        if trial.state == "complete"
         and not any(math.isnan(trial.metrics.get(key, math.nan)) for key in results)
     }
     front = pareto_front(values, objectives)
@@ -97,27 +102,28 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Trial:
-    """One row of a leaderboard, from MLflow or from the local record."""
+    """A trial with the tags, metrics and parameters that its run in MLflow has, or will have."""
 
-    columns: Mapping[str, str]  # all but the metrics and parameters
+    tags: Mapping[str, str]
     metrics: Mapping[str, float]
     parameters: Mapping[str, str]
+    run_id: str
+    model: str
+
+    @property
+    def state(self) -> str:
+        return self.tags.get(names.STATE, "running")
 
     def row(self) -> dict[str, Any]:
-        parameters = {key: names.from_text(text) for key, text in self.parameters.items()}
-        return {**self.metrics, **parameters, **self.columns}
-
-
-def _recorded_trial(run: Any) -> _Trial:
-    tags = run.data.tags
-    columns = {
-        "state": tags.get(names.STATE, "running"),
-        "reason": tags.get(names.REASON, ""),
-        **_dataset_columns(tags, tags.get(names.DIGEST, "")),
-        "run_id": run.info.run_id,
-        "model": model_uri(run),
-    }
-    return _Trial(columns, run.data.metrics, run.data.params)
+        return {
+            **self.metrics,
+            **{key: names.from_text(text) for key, text in self.parameters.items()},
+            **{column: self.tags.get(tag, "") for column, tag in _DATASET.items()},
+            "state": self.state,
+            "reason": self.tags.get(names.REASON, ""),
+            "run_id": self.run_id,
+            "model": self.model,
+        }
 
 
 def _local_trials(study: str, parent: Any, store: Store, recorded: Collection[int]) -> dict[int, _Trial]:
@@ -130,21 +136,13 @@ def _local_trials(study: str, parent: Any, store: Store, recorded: Collection[in
     trials = {}
     for run in load_runs(study):
         if run.number is not None and run.number not in in_mlflow and run.finished is not None:
+            own = {names.STATE: run.finished.state, names.REASON: run.finished.reason}
+            tags = {**parent.data.tags, **own, names.DIGEST: run.config.digest}
             path = run.directory.model_path
-            columns = {
-                "state": run.finished.state,
-                "reason": run.finished.reason,
-                **_dataset_columns(parent.data.tags, run.config.digest),
-                "run_id": "",
-                "model": str(path) if path.exists() else "",
-            }
             parameters = names.flat_parameters(run.config.as_json())
-            trials[run.number] = _Trial(columns, run.summary, parameters)
+            model = str(path) if path.exists() else ""
+            trials[run.number] = _Trial(tags, run.summary, parameters, run_id="", model=model)
     return trials
-
-
-def _dataset_columns(tags: Mapping[str, str], digest: str) -> dict[str, str]:
-    return dict(zip(_DATASET, (tags.get(names.SOURCE, ""), tags.get(names.WARNING, ""), digest), strict=True))
 
 
 def find_study(study: str, store: Store) -> tuple[str, Any]:
@@ -168,9 +166,7 @@ def find_study(study: str, store: Store) -> tuple[str, Any]:
 
 
 def study_page(study: str, store: Store | None = None) -> str:
-    """Return the page of MLflow's user interface with a study's trials, best first, and their charts.
-
-    Append it to the address of the interface, which opens with other pages by default.
+    """Return the page, to append to the address of MLflow's UI, of a study's trials and their charts.
 
     Raises:
         TrackingError: MLflow does not answer, or has no such study.

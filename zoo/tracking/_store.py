@@ -59,18 +59,15 @@ class Store:
         Raises:
             TrackingError: the experiment is deleted, or MLflow refuses the name.
         """
-        refusal: Exception | None = None
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
+        if self.client.get_experiment_by_name(name) is None:
             try:
                 self.client.create_experiment(name, tags={names.KIND: "study"})
-            except Exception as error:  # another process may have created it meanwhile
-                refusal = error
-            found = self.client.get_experiment_by_name(name)
-        if found is None:
-            raise TrackingError(
-                f"MLflow at {self.address} cannot create the experiment '{name}': {reason(refusal)}"
-            ) from refusal
+            except Exception as error:
+                if self.client.get_experiment_by_name(name) is None:  # no other process has created it
+                    raise TrackingError(
+                        f"MLflow at {self.address} cannot create the experiment '{name}': {reason(error)}"
+                    ) from error
+        found: Any = self.client.get_experiment_by_name(name)
         if not is_active(found):
             raise TrackingError(
                 f"The MLflow experiment '{name}' is deleted. Restore it with "
@@ -171,7 +168,7 @@ def short_timeouts() -> Iterator[None]:
             os.environ[name] = DEFAULTS[name]
 
 
-def reason(error: BaseException | None) -> str:
+def reason(error: BaseException) -> str:
     """Return an error in one line; for a lost connection, only the cause that the network reported."""
     text = str(error).strip() or type(error).__name__
     if "Caused by" in text:

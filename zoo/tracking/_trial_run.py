@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.events import EpochEnd, Finished, Scored, Started
 from zoo.tracking import _names as names
 from zoo.tracking._models import model_ids, publish_model
+from zoo.tracking._names import StudyFacts
 from zoo.tracking._store import Store, points
-from zoo.tracking._study_run import StudyFacts
 from zoo.trial import count_folds
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ FoldEpoch = tuple[int, int]  # fold (1 without cross-validation) and epoch, both
 _DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the tag has all 64
 
 
+@dataclass
 class TrialRun:
     """The run of one trial, which exists in MLflow.
 
@@ -30,35 +32,30 @@ class TrialRun:
         config: the trial's configuration as JSON; `{}` if it is lost.
     """
 
-    def __init__(
-        self, store: Store, facts: StudyFacts, number: int, config: Mapping[str, Any], run_id: str
-    ) -> None:
-        self.number = number
-        self.run_id = run_id
-        self._store = store
-        self._client = store.client
-        self._facts = facts
-        self._config = config
-        self._is_described = not config
-        self._epochs: dict[FoldEpoch, list[Metric]] = {}
+    store: Store
+    facts: StudyFacts
+    number: int
+    config: Mapping[str, Any]
+    run_id: str
+    _is_described: bool = False
+    _epochs: dict[FoldEpoch, list[Metric]] = field(default_factory=dict)
 
     def get(self) -> Any:
         """Return the run as MLflow has it now."""
-        return self._client.get_run(self.run_id)
+        return self.store.client.get_run(self.run_id)
 
     def describe(self) -> None:
         """Log the parameters and the dataset, once. Files come later, so that a full disk loses no curve."""
-        if not self._is_described:
-            self._store.log(self.run_id, params=names.flat_parameters(self._config))
-            self._client.log_inputs(self.run_id, datasets=[self._dataset()])
+        if self.config and not self._is_described:
+            self.store.log(self.run_id, params=names.flat_parameters(self.config))
+            self.store.client.log_inputs(self.run_id, datasets=[self._dataset()])
             self._is_described = True
 
     def _dataset(self) -> Any:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        facts = self._facts
-        digest = self._config.get("digest") or facts.digest
-        name = self._config["dataset"]["name"]
+        facts, name = self.facts, self.config["dataset"]["name"]
+        digest = self.config.get("digest") or facts.digest
         dataset = Dataset(
             name=name,
             digest=digest[:_DIGEST_LENGTH],
@@ -71,11 +68,11 @@ class TrialRun:
     def log_start(self, event: Started) -> None:
         tags = {names.DEVICE: event.device, names.BACKEND: event.backend}
         parameters = points({"parameters": event.num_parameters}, event.time)
-        self._store.log(self.run_id, parameters, tags={key: text for key, text in tags.items() if text})
+        self.store.log(self.run_id, parameters, tags={key: text for key, text in tags.items() if text})
 
     def log_epochs(self, events: Sequence[EpochEnd]) -> None:
         """Log the curves; with folds, those of each fold, and their mean over the epochs that all have."""
-        folds = count_folds(self._config.get("validation", {}))
+        folds = count_folds(self.config.get("validation", {}))
         new: list[Metric] = []
         for event in events:
             fold, epoch, values = event.fold, event.epoch, event.metrics
@@ -86,7 +83,7 @@ class TrialRun:
             if fold is not None:
                 new += _mean_of_folds(self._epochs, folds, epoch)
         if new:
-            self._store.log(self.run_id, new)
+            self.store.log(self.run_id, new)
 
     def log_results(self, run: Any, event: Finished, folder: Path) -> str:
         """Log the summary and upload the files; for a complete trial, publish the model.
@@ -101,28 +98,28 @@ class TrialRun:
         known = {"parameters"} & run.data.metrics.keys()  # logged at the start
         summary = {key: value for key, value in event.summary.items() if key not in known}
         results = points(summary, event.time)
-        self._store.log(self.run_id, results)
+        self.store.log(self.run_id, results)
         self._upload_files(folder)
         if event.state != "complete":
             return ""
         fold, step = event.summary.get("best_fold"), int(event.summary.get("best_epoch") or 0)
         tags = {} if fold is None else {names.FOLD: str(int(fold))}
         if tags:
-            self._store.log(self.run_id, tags=tags)
+            self.store.log(self.run_id, tags=tags)
         if not (folder / "model.keras").exists():
             return names.MODEL_MISSING
         metrics = [*self._epochs.get((int(fold or 1), step), []), *results]
         publish_model(
-            self._store, self._facts, run, folder / "model.keras", step=step, metrics=metrics, tags=tags
+            self.store, self.facts, run, folder / "model.keras", step=step, metrics=metrics, tags=tags
         )
         return ""
 
     def _upload_files(self, folder: Path) -> None:
         for file in (folder / "config.json", folder / "summary.txt", folder / "output.log"):
             if file.exists() and file.stat().st_size:
-                self._client.log_artifact(self.run_id, str(file))
+                self.store.client.log_artifact(self.run_id, str(file))
         for figure in sorted((folder / "figures").glob("*.png")):
-            self._client.log_artifact(self.run_id, str(figure), "figures")
+            self.store.client.log_artifact(self.run_id, str(figure), "figures")
 
     def end(self, run: Any, event: Finished, problem: str) -> None:
         """Tag the run with the trial's final state, then end it.
@@ -132,21 +129,12 @@ class TrialRun:
         """
         tags = {names.STATE: event.state, names.REASON: event.reason, names.PROBLEM: problem}
         new = {key: names.shortened(text) for key, text in tags.items() if text}
-        self._store.log(self.run_id, tags=new)
+        self.store.log(self.run_id, tags=new)
         for key in tags.keys() & run.data.tags.keys() - new.keys():
-            self._client.delete_tag(self.run_id, key)
+            self.store.client.delete_tag(self.run_id, key)
         status = names.STATUS.get(event.state, "FAILED")
-        self._client.set_terminated(self.run_id, status, end_time=names.milliseconds(event.time))
+        self.store.client.set_terminated(self.run_id, status, end_time=names.milliseconds(event.time))
         self._epochs.clear()
-
-
-def is_recorded(run: Any, event: Finished) -> bool:
-    """Return True if `event` has been recorded completely: a run is ended last, at the event's time."""
-    return (
-        run.info.status == names.STATUS.get(event.state, "FAILED")
-        and run.info.end_time == names.milliseconds(event.time)
-        and run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
-    )
 
 
 def log_score(store: Store, run: Any, event: Scored) -> None:

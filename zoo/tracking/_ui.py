@@ -6,24 +6,15 @@ import os
 import socket
 import sys
 
-from zoo.tracking._connection import tracking_uri
-
 PORT = 5000
 
 
-def ui_address(uri: str | None = None, host: str = "127.0.0.1", port: int = PORT) -> str:
-    """Return the address of the user interface. A tracking server serves it itself."""
-    uri = tracking_uri(uri)
-    return uri if _is_server(uri) else f"http://{host}:{port}"
-
-
-def ui_command(uri: str | None = None, host: str = "127.0.0.1", port: int = PORT) -> list[str]:
+def ui_command(uri: str, host: str = "127.0.0.1", port: int = PORT) -> list[str]:
     """Return the command that serves the user interface; [] if the store is a server, which serves its own.
 
     Run the command with `ui_environment()`.
     """
-    uri = tracking_uri(uri)
-    if _is_server(uri):
+    if uri.startswith(("http://", "https://")):
         return []
     return [
         *(sys.executable, "-m", "mlflow", "ui"),
@@ -64,7 +55,3 @@ def free_port(host: str = "127.0.0.1", wanted: int = PORT) -> int:
         listener = socket.create_server((host, 0))
     with listener:
         return int(listener.getsockname()[1])
-
-
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
