@@ -125,8 +125,10 @@ def test_slow_writer_blocks_no_trial(writer: FakeWriter) -> None:
     assert not background.close(timeout=0)
     assert writer.calls == []
     opened.set()
+    assert background.is_running
     assert background.close(timeout=TIMEOUT_S)
     assert len(writer.calls) >= 1001
+    assert not background.is_running
 
 
 def test_opening_error_is_raised_by_ready(problems: list[str]) -> None:

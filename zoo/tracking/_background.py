@@ -167,7 +167,13 @@ class BackgroundTracker:
     def _finish(self, writer: StudyTracker, status: str) -> None:
         self._resend(writer)
         if not self._is_offline:
-            self._end_incomplete_runs(writer)
+            # MLflow may have the end of a trial but not one of its epochs: tag its run, so that a later
+            # process sends it.
+            problems = {batch.number: batch.problem for batch in self._unsent}
+            for batch in [*self._ended.values(), *self._unsent]:
+                if batch.end is not None and batch.number in problems:
+                    with self._reporting(f"MLflow refused to end the run of trial {batch.number}"):
+                        writer.give_up(batch.number, batch.config, batch.end, problems[batch.number])
             with self._reporting("MLflow refused to end the study's run"):
                 if self._front is not None:
                     writer.show_front(*self._front)
@@ -176,17 +182,6 @@ class BackgroundTracker:
         if self._unsent:
             numbers = sorted({batch.number for batch in self._unsent})
             self._report(f"MLflow has an incomplete record of trial {', '.join(map(str, numbers))}.")
-
-    def _end_incomplete_runs(self, writer: StudyTracker) -> None:
-        """End the runs of trials that have ended, and tag what is missing, so that a later process sends it.
-
-        MLflow may have recorded a trial's end but refused one of its epochs.
-        """
-        problems = {batch.number: batch.problem for batch in self._unsent}
-        for batch in [*self._ended.values(), *self._unsent]:
-            if batch.end is not None and batch.number in problems:
-                with self._reporting(f"MLflow refused to end the run of trial {batch.number}"):
-                    writer.give_up(batch.number, batch.config, batch.end, problems[batch.number])
 
     def _draw_figures(self, batch: _Batch) -> None:
         if self._draw is not None and batch.end is not None and batch.end.state == "complete":

@@ -1,4 +1,4 @@
-"""The address of the MLflow store, and a connection to it that fails within seconds.
+"""The address of the MLflow store, a connection to it that fails within seconds, and MLflow's UI on it.
 
 MLflow itself retries a broken database or a dead server for minutes, and creates the tables of a new
 database one by one.
@@ -12,7 +12,9 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import socket
 import sqlite3
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 _DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
+_UI_PORT = 5000
 _LOCK_TIMEOUT_S = 5.0
 _OTHER_SCHEMA = "out-of-date database schema"  # MLflow's text, also where the schema is a newer one
 
@@ -90,7 +93,10 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
             )
     try:
         with short_timeouts():
-            _check_database_server(uri)
+            if urlsplit(uri).scheme.partition("+")[0] in _DATABASE_SERVERS:
+                from sqlalchemy import NullPool, create_engine
+
+                create_engine(uri, poolclass=NullPool).connect().close()
             return Store(uri, _open(uri))
     except Exception as error:
         raise TrackingError(_cannot_connect(uri, error)) from error
@@ -165,14 +171,6 @@ def _unusable(path: Path, problem: str) -> TrackingError:
     )
 
 
-def _check_database_server(uri: str) -> None:
-    """Connect to a database server once; MLflow would retry a dead one for a hundred seconds."""
-    from sqlalchemy import NullPool, create_engine
-
-    if urlsplit(uri).scheme.partition("+")[0] in _DATABASE_SERVERS:
-        create_engine(uri, poolclass=NullPool).connect().close()
-
-
 def _cannot_connect(uri: str, error: Exception) -> str:
     """Return a message of one line: the address, the reason, what to do."""
     scheme, address = urlsplit(uri).scheme, redact_password(uri)
@@ -194,3 +192,51 @@ def _cannot_connect(uri: str, error: Exception) -> str:
             "if by a newer one, run `pip install --upgrade mlflow`."
         )
     return f"MLflow cannot use {address}: {reason(error)}. Set MLFLOW_TRACKING_URI to another store."
+
+
+def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[str]:
+    """Return the command that serves the user interface; [] if the store is a server, which serves its own.
+
+    Run the command with `ui_environment()`.
+    """
+    if uri.startswith(("http://", "https://")):
+        return []
+    return [
+        *(sys.executable, "-m", "mlflow", "ui"),
+        *("--backend-store-uri", uri),
+        *("--host", host, "--port", str(port)),
+        *("--workers", "1"),  # enough for one person; each worker is a process of 250 MB
+    ]
+
+
+def ui_environment() -> dict[str, str]:
+    """Return this process's environment, with MLflow's job runner off: it takes nine processes and 1 GB."""
+    defaults = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    return {**defaults, **os.environ}
+
+
+def ui_answers(host: str, port: int) -> bool:
+    """Return True if the server listens; MLflow's does when its pages can be opened."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port(host: str = "127.0.0.1", wanted: int = _UI_PORT) -> int:
+    """Return `wanted` if it is free, else a free port that the system selects.
+
+    Raises:
+        OSError: there is no free port.
+    """
+    try:
+        listener = socket.create_server((host, wanted))
+    except OSError:
+        listener = socket.create_server((host, 0))
+    with listener:
+        return int(listener.getsockname()[1])

@@ -67,7 +67,13 @@ def publish_model(
     )
     is_ready = str(model.status) == "READY"
     if not is_ready:
-        _upload(store, facts, run, model, file)
+        origin = {"run_id": run_id, "artifact_path": model.artifact_location}
+        origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
+        # Beside the file, so that the file can be linked rather than copied.
+        with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
+            backend = run.data.tags.get(names.BACKEND, "")
+            build_model_folder(Path(folder), file, facts, backend, origin=origin)
+            client.log_model_artifacts(model.model_id, folder)
     if model.model_id not in model_ids(run):
         client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=step)])
     linked = [
@@ -85,15 +91,6 @@ def _earlier_model(store: Store, run: Any) -> Any | None:
     models = store.client.search_logged_models([run.info.experiment_id], filter_string=origin)
     by_status = {str(model.status): model for model in models}
     return by_status.get("READY") or by_status.get("PENDING")
-
-
-def _upload(store: Store, facts: StudyFacts, run: Any, model: Any, file: Path) -> None:
-    origin = {"run_id": run.info.run_id, "artifact_path": model.artifact_location}
-    origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
-    # Beside the file, so that the file can be linked rather than copied.
-    with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
-        build_model_folder(Path(folder), file, facts, run.data.tags.get(names.BACKEND, ""), origin=origin)
-        store.client.log_model_artifacts(model.model_id, folder)
 
 
 def build_model_folder(

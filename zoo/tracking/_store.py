@@ -54,11 +54,7 @@ class Store:
         return str(found.experiment_id) if found is not None and is_active(found) else None
 
     def open_experiment(self, name: str) -> str:
-        """Return the id of a study's experiment; create it if there is none.
-
-        Raises:
-            TrackingError: the experiment is deleted, or MLflow refuses the name.
-        """
+        """Return the id of a study's experiment, created if there is none; refuse a deleted one."""
         if self.client.get_experiment_by_name(name) is None:
             try:
                 self.client.create_experiment(name, tags={names.KIND: "study"})
@@ -96,11 +92,7 @@ class Store:
         return run if run is not None and is_active(run) else None
 
     def runs(self, experiment_id: str, condition: str = "", *, deleted: bool = False) -> Iterator[Any]:
-        """Yield the runs of an experiment that meet `condition`, a filter of MLflow.
-
-        Args:
-            deleted: include the deleted runs.
-        """
+        """Yield the runs of an experiment that meet `condition`, a filter of MLflow; or also deleted ones."""
         from mlflow.entities import ViewType
 
         view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY

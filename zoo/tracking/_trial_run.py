@@ -26,16 +26,12 @@ _DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the t
 
 @dataclass
 class TrialRun:
-    """The run of one trial, which exists in MLflow.
-
-    Args:
-        config: the trial's configuration as JSON; `{}` if it is lost.
-    """
+    """The run of one trial, which exists in MLflow."""
 
     store: Store
     facts: StudyFacts
     number: int
-    config: Mapping[str, Any]
+    config: Mapping[str, Any]  # {} if it is lost
     run_id: str
     _is_described: bool = False
     _epochs: dict[FoldEpoch, list[Metric]] = field(default_factory=dict)
@@ -86,11 +82,7 @@ class TrialRun:
             self.store.log(self.run_id, new)
 
     def log_results(self, run: Any, event: Finished, folder: Path) -> str:
-        """Log the summary and upload the files; for a complete trial, publish the model.
-
-        Args:
-            run: as MLflow has it now.
-            folder: the trial directory.
+        """Log the summary, the files in the trial directory `folder`, and the model of a complete trial.
 
         Returns:
             What is missing and cannot be added later; "" if nothing is.
@@ -107,7 +99,7 @@ class TrialRun:
         if tags:
             self.store.log(self.run_id, tags=tags)
         if not (folder / "model.keras").exists():
-            return names.MODEL_MISSING
+            return "" if model_ids(run) else names.MODEL_MISSING
         metrics = [*self._epochs.get((int(fold or 1), step), []), *results]
         publish_model(
             self.store, self.facts, run, folder / "model.keras", step=step, metrics=metrics, tags=tags
@@ -124,8 +116,7 @@ class TrialRun:
     def end(self, run: Any, event: Finished, problem: str) -> None:
         """Tag the run with the trial's final state, then end it.
 
-        Args:
-            run: as MLflow had it before; tags of an earlier end that are not true any more are removed.
+        Tags of an earlier end that are not true any more are removed.
         """
         tags = {names.STATE: event.state, names.REASON: event.reason, names.PROBLEM: problem}
         new = {key: names.shortened(text) for key, text in tags.items() if text}

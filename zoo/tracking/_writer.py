@@ -95,7 +95,8 @@ class StudyTracker:
                 case Scored():
                     log_score(self.store, trial.get(), event)
                     if self._study is not None and event.is_champion:
-                        self._study.log_champion(trial.number, event)
+                        metrics = points(event.metrics, event.time, step=trial.number)
+                        self.store.log(self._study.run_id, metrics, tags={names.CHAMPION: str(trial.number)})
 
     def give_up(self, number: int, config: Mapping[str, Any], event: Finished, problem: str) -> None:
         """End a trial's run although something could not be recorded, and tag it with the problem.
@@ -147,9 +148,6 @@ class StudyRun:
 
     Args:
         tags: those that the trials' runs have too.
-
-    Raises:
-        TrackingError: the run is deleted in MLflow.
     """
 
     def __init__(self, store: Store, facts: StudyFacts, experiment_id: str, tags: Mapping[str, str]) -> None:
@@ -206,11 +204,6 @@ class StudyRun:
         new = points({objective.result: best}, event.time, step=step)
         self._store.log(self.run_id, new)
         self._best += new
-
-    def log_champion(self, number: int, event: Scored) -> None:
-        """Log the test metrics of the best trial, and its number."""
-        metrics = points(event.metrics, event.time, step=number)
-        self._store.log(self.run_id, metrics, tags={names.CHAMPION: str(number)})
 
     def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
         """Tag the runs of the trials on the Pareto front, and remove the tag from the others."""

@@ -1,22 +1,26 @@
-"""Reading a study back from MLflow: its trials as a table, its page, its best model."""
+"""Recorded studies in MLflow: reading them back, deleting, restoring and renaming them.
+
+A run that is deleted in MLflow, by zoo or in MLflow's user interface, stays in the store but counts as
+absent: tables, models and the next `zoo tune` leave it out until it is restored.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from zoo.errors import StudyError, did_you_mean
-from zoo.record import StudyDirectory, load_runs
+from zoo.record import StudyDirectory, load_runs, trial_uid
 from zoo.study import pareto_front, rank
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
-from zoo.tracking._lifecycle import trial_states
 from zoo.tracking._models import model_uri
-from zoo.tracking._store import Store, TrackingError
+from zoo.tracking._store import Store, TrackingError, is_active, pages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,9 +71,9 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     import pandas as pd
 
     store = store or connect(create=False)
-    experiment_id, parent = find_study(study, store)
+    parent = find_study(study, store)
     objectives = names.objectives_from(parent.data.tags)
-    runs = store.runs(experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
+    runs = store.runs(parent.info.experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
     trials = {
         int(run.data.tags[names.TRIAL]): _Trial(
             run.data.tags, run.data.metrics, run.data.params, run.info.run_id, model_uri(run)
@@ -145,24 +149,18 @@ def _local_trials(study: str, parent: Any, store: Store, recorded: Collection[in
     return trials
 
 
-def find_study(study: str, store: Store) -> tuple[str, Any]:
-    """Return the id of a study's experiment, and the study's run in it.
-
-    If the study was started again after its state was removed, the run is the newest one.
-
-    Raises:
-        TrackingError: MLflow has no such study.
-    """
+def find_study(study: str, store: Store) -> Any:
+    """Return a study's run: the newest one if it was started again after its state was removed."""
     experiment_id = store.experiment_id(study)
     runs = list(store.runs(experiment_id, f"tags.`{names.KIND}` = 'study'")) if experiment_id else []
-    if experiment_id is None or not runs:
+    if not runs:
         others = [name for name in store.studies() if name != study]
         hint = did_you_mean(study, others) if others else ""
         raise TrackingError(
             f"MLflow has no trials of a study named '{study}' in {store.address}; "
             f"`zoo tune {study}` runs some. {hint}".rstrip()
         )
-    return experiment_id, max(runs, key=lambda run: run.info.start_time)
+    return max(runs, key=lambda run: run.info.start_time)
 
 
 def study_page(study: str, store: Store | None = None) -> str:
@@ -171,7 +169,7 @@ def study_page(study: str, store: Store | None = None) -> str:
     Raises:
         TrackingError: MLflow does not answer, or has no such study.
     """
-    experiment_id, parent = find_study(study, store or connect(create=False))
+    parent = find_study(study, store or connect(create=False))
     first = names.objectives_from(parent.data.tags)[0]
     query = {
         "workflowType": "machine_learning",
@@ -180,7 +178,7 @@ def study_page(study: str, store: Store | None = None) -> str:
         "orderByAsc": str(first.direction == "minimize").lower(),
         "compareRunsMode": "CHART",
     }
-    return f"/#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
+    return f"/#/experiments/{parent.info.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
 def champion_address(store: Store, study: str) -> str:
@@ -205,3 +203,103 @@ def champion_address(store: Store, study: str) -> str:
             f"`zoo train {study} --trial {best['trial']}` trains it again."
         )
     return str(best["model"])
+
+
+def trial_states(store: Store, study: str, study_uid: str) -> dict[int, str]:
+    """Return the state of each trial's run in MLflow: `complete`, `incomplete` or `deleted`.
+
+    A run is incomplete while its trial trains, or if MLflow lacks something that can be sent again.
+    """
+    with store.requests():
+        return {number: _state(run) for number, run in _runs(store, study, study_uid).items()}
+
+
+def _state(run: Any) -> str:
+    if not is_active(run):
+        return "deleted"
+    is_whole = run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
+    return "complete" if run.info.status != "RUNNING" and is_whole else "incomplete"
+
+
+def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
+    """Return the run of each trial; a deleted one, the newest, only if there is no other."""
+    experiment_id = store.experiment_id(study)
+    is_trial = f"tags.`{names.KIND}` = 'trial'"
+    found = store.runs(experiment_id, is_trial, deleted=True) if experiment_id else []
+    runs = {}
+    for run in sorted(found, key=lambda run: (is_active(run), run.info.start_time)):
+        number = int(run.data.tags[names.TRIAL])
+        if run.data.tags[names.UID] == trial_uid(study_uid, number):
+            runs[number] = run
+    return runs
+
+
+def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
+    """Delete the runs of trials in MLflow; trials that MLflow does not have are ignored.
+
+    If the champion is among them, the study's run no longer names a champion.
+    """
+    with store.requests():
+        runs = _runs(store, study, study_uid)
+        for number in runs.keys() & numbers:
+            if is_active(runs[number]):
+                store.client.delete_run(runs[number].info.run_id)
+        parent = store.find_study_run(study, study_uid)
+        if parent is not None and parent.data.tags.get(names.CHAMPION) in map(str, numbers):
+            store.client.delete_tag(parent.info.run_id, names.CHAMPION)
+
+
+def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
+    """Restore the runs of trials that are deleted in MLflow; other trials are ignored."""
+    with store.requests():
+        runs = _runs(store, study, study_uid)
+        for number in runs.keys() & numbers:
+            if not is_active(runs[number]):
+                run_id = runs[number].info.run_id
+                store.client.restore_run(run_id)
+                # A deleted run keeps the old name when its study is renamed.
+                store.log(run_id, tags={names.STUDY: study})
+
+
+def delete_study(store: Store, study: str) -> None:
+    """Delete a study's experiment and its runs in MLflow, if there is such an experiment.
+
+    The experiment is renamed first, since MLflow does not give the name of a deleted experiment to a new
+    one. `mlflow experiments restore` brings it back, with its new name `STUDY (deleted DATE TIME)`.
+    """
+    with store.requests():
+        experiment_id = store.experiment_id(study)
+        if experiment_id is not None:
+            time = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            store.client.rename_experiment(experiment_id, f"{study} (deleted {time})")
+            store.client.delete_experiment(experiment_id)
+
+
+def rename_study(store: Store, old: str, new: str) -> None:
+    """Rename a study in MLflow, if MLflow has it.
+
+    The experiment, the study's run and the tag `zoo.study` of all runs and models get the new name. If
+    this is interrupted, calling it again completes it.
+
+    Raises:
+        TrackingError: there is an experiment `new`.
+    """
+    with store.requests():
+        experiment_id = store.experiment_id(old)
+        if experiment_id is None:
+            return
+        client = store.client
+        taken = client.get_experiment_by_name(new)
+        if taken is not None:
+            state = "an experiment" if is_active(taken) else "a deleted experiment"
+            raise TrackingError(
+                f"MLflow at {store.address} has {state} named '{new}' already. Choose another name."
+            )
+        for run in store.runs(experiment_id):
+            store.log(run.info.run_id, tags={names.STUDY: new})
+            if run.data.tags.get(names.KIND) == "study":
+                client.update_run(run.info.run_id, name=new)
+        for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
+            client.set_logged_model_tags(model.model_id, {names.STUDY: new})
+        # Last, so that an interrupted call finds the study under `old` again.
+        client.rename_experiment(experiment_id, new)
