@@ -124,8 +124,8 @@ def test_slow_writer_blocks_no_trial(writer: FakeWriter) -> None:
     assert not background.ready(timeout=0)
     assert not background.close(timeout=0)
     assert writer.calls == []
-    opened.set()
     assert background.is_running
+    opened.set()
     assert background.close(timeout=TIMEOUT_S)
     assert len(writer.calls) >= 1001
     assert not background.is_running
