@@ -15,7 +15,7 @@ from tracking_examples import CONFIG
 
 from zoo.errors import ZooError
 from zoo.events import EpochEnd, Event, Finished, Started
-from zoo.tracking import BackgroundTracker, Store, StudyTracker, ended_runs
+from zoo.tracking import BackgroundTracker, Store, StudyTracker, trial_states
 
 FOLDER = Path("nowhere")
 TIMEOUT_S = 240.0  # only a test that would hang waits so long
@@ -54,6 +54,10 @@ class FakeWriter:
 
     def finish(self, status: str) -> None:
         self.calls.append((status,))
+
+    @property
+    def store(self) -> FakeWriter:
+        return self
 
     def answers(self) -> bool:
         return self.is_reachable
@@ -120,9 +124,11 @@ def test_slow_writer_blocks_no_trial(writer: FakeWriter) -> None:
     assert not background.ready(timeout=0)
     assert not background.close(timeout=0)
     assert writer.calls == []
+    assert background.is_running
     opened.set()
     assert background.close(timeout=TIMEOUT_S)
     assert len(writer.calls) >= 1001
+    assert not background.is_running
 
 
 def test_opening_error_is_raised_by_ready(problems: list[str]) -> None:
@@ -306,13 +312,13 @@ def test_refused_epoch_is_added_by_next_process(
     run = examples.run_of(writer, 7)
     assert run.info.status == "KILLED"
     assert run.data.tags["zoo.problem"] == "refused"
-    assert ended_runs("digits_cnn", "abc123", local_store) == set()
+    assert trial_states(local_store, "digits_cnn", "abc123") == {7: "incomplete"}
 
     again = BackgroundTracker(lambda: StudyTracker(local_store, examples.facts()))
     again.put(7, CONFIG, examples.events("pruned"), folder)
     assert again.close(timeout=TIMEOUT_S)
     assert len(examples.history(local_store, run, "loss")) == 3
-    assert ended_runs("digits_cnn", "abc123", local_store) == {"abc123-7"}
+    assert trial_states(local_store, "digits_cnn", "abc123") == {7: "complete"}
 
 
 def test_files_are_added_by_next_process(local_store: Store, tmp_path: Path, model_file: Path) -> None:
@@ -336,7 +342,7 @@ def test_files_are_added_by_next_process(local_store: Store, tmp_path: Path, mod
         assert "mlruns" in run.data.tags["zoo.problem"]
         assert run.data.params["architecture"] == "conv_net"
         assert len(examples.history(local_store, run, "loss")) == 3
-    assert ended_runs("digits_cnn", "abc123", local_store) == set()
+    assert trial_states(local_store, "digits_cnn", "abc123") == {7: "incomplete", 8: "incomplete"}
 
     (tmp_path / "mlruns").unlink()
     again = BackgroundTracker(lambda: StudyTracker(local_store, examples.facts()))
@@ -348,7 +354,7 @@ def test_files_are_added_by_next_process(local_store: Store, tmp_path: Path, mod
         run = examples.run_of(writer, number)
         assert "config.json" in examples.artifacts(local_store, run)
         assert "zoo.problem" not in run.data.tags
-    assert ended_runs("digits_cnn", "abc123", local_store) == {"abc123-7", "abc123-8"}
+    assert trial_states(local_store, "digits_cnn", "abc123") == {7: "complete", 8: "complete"}
 
 
 def test_outage_of_server_loses_no_event(

@@ -17,12 +17,11 @@ from zoo.tracking import (
     connect,
     delete_study,
     delete_trials,
-    deleted_trials,
-    ended_runs,
     leaderboard,
     model_address,
     rename_study,
     restore_trials,
+    trial_states,
 )
 
 STUDY, UID = "digits_cnn", "abc123"
@@ -51,6 +50,11 @@ def delete_run(study: StudyTracker, number: int) -> str:
     return run_id
 
 
+def deleted_trials(store: Store, name: str = STUDY, uid: str = UID) -> set[int]:
+    states = trial_states(store, name, uid)
+    return {number for number, state in states.items() if state == "deleted"}
+
+
 def trials(store: Store, name: str = STUDY) -> list[int]:
     return list(leaderboard(name, store)["trial"])
 
@@ -61,14 +65,14 @@ def study_tags(study: StudyTracker) -> Any:
 
 def test_deleted_run_is_absent_everywhere(study: StudyTracker) -> None:
     store = study.store
-    assert deleted_trials(store, STUDY, UID) == set()
+    assert deleted_trials(store) == set()
     delete_run(study, 1)
-    assert deleted_trials(store, STUDY, UID) == {1}
-    assert deleted_trials(store, STUDY, "another") == set()
+    assert deleted_trials(store) == {1}
+    assert trial_states(store, STUDY, "another") == {}
     assert trials(store) == [2, 0]
-    assert ended_runs(STUDY, UID, store) == {"abc123-0", "abc123-2"}
-    assert model_address(STUDY, "abc123-1", store) == ""
-    assert champion_address(STUDY, store) == model_address(STUDY, "abc123-2", store)
+    assert trial_states(store, STUDY, UID) == {0: "complete", 1: "deleted", 2: "complete"}
+    assert model_address(store, STUDY, "abc123-1") == ""
+    assert champion_address(store, STUDY) == model_address(store, STUDY, "abc123-2")
 
 
 @pytest.mark.parametrize("is_new_process", [False, True])
@@ -80,7 +84,7 @@ def test_deleted_run_is_not_recorded_again(study: StudyTracker, folder: Path, is
         assert not tracker.record(1, CONFIG, later, folder)
         assert not tracker.record(1, CONFIG, [examples.score()], folder)
     tracker.give_up(1, CONFIG, examples.end(), "no space left on device")
-    assert deleted_trials(study.store, STUDY, UID) == {1}
+    assert deleted_trials(study.store) == {1}
     assert trials(study.store) == [2, 0]
     assert len(list(study.store.runs(study.experiment_id, deleted=True))) == 4
 
@@ -98,10 +102,10 @@ def test_deleted_trials_can_be_restored(study: StudyTracker) -> None:
     store = study.store
     before = examples.content(study)
     delete_trials(store, STUDY, UID, [0, 1, 99])
-    assert deleted_trials(store, STUDY, UID) == {0, 1}
+    assert deleted_trials(store) == {0, 1}
     assert trials(store) == [2]
     restore_trials(store, STUDY, UID, [0, 1, 2, 99])
-    assert deleted_trials(store, STUDY, UID) == set()
+    assert deleted_trials(store) == set()
     assert trials(store) == [1, 2, 0]
     after = examples.content(study)
     assert before["runs"][STUDY]["tags"].pop("zoo.champion") == "1"
@@ -121,11 +125,11 @@ def test_trial_recorded_again_before_is_not_deleted(study: StudyTracker) -> None
     run_id = delete_run(study, 1)
     tags = store.client.get_run(run_id).data.tags
     again = store.client.create_run(study.experiment_id, tags=tags)
-    assert deleted_trials(store, STUDY, UID) == set()
+    assert deleted_trials(store) == set()
     restore_trials(store, STUDY, UID, [1])
     assert examples.run_of(study, 1).info.run_id == again.info.run_id
     delete_trials(store, STUDY, UID, [1])
-    assert deleted_trials(store, STUDY, UID) == {1}
+    assert deleted_trials(store) == {1}
 
 
 def test_deleted_study_run_is_refused(study: StudyTracker) -> None:
@@ -136,10 +140,10 @@ def test_deleted_study_run_is_refused(study: StudyTracker) -> None:
 
 def test_name_of_deleted_study_can_be_used_again(study: StudyTracker, folder: Path) -> None:
     store = study.store
-    assert delete_study(store, STUDY)
-    assert not delete_study(store, STUDY)
+    for _ in range(2):
+        delete_study(store, STUDY)
     assert store.studies() == []
-    assert deleted_trials(store, STUDY, UID) == set()
+    assert deleted_trials(store) == set()
     with pytest.raises(TrackingError, match="no trials of a study named 'digits_cnn'"):
         leaderboard(STUDY, store)
     again = StudyTracker(store, examples.facts(uid="def456"))
@@ -158,7 +162,7 @@ def test_deleted_experiment_can_be_restored_in_mlflow(study: StudyTracker) -> No
 def test_renamed_study_keeps_its_trials(study: StudyTracker, folder: Path) -> None:
     store = study.store
     delete_run(study, 0)
-    assert rename_study(store, STUDY, "new")
+    rename_study(store, STUDY, "new")
     assert store.studies() == ["new"]
     restore_trials(store, "new", UID, [0])
     assert trials(store, "new") == [1, 2, 0]
@@ -184,11 +188,12 @@ def test_taken_name_is_refused(study: StudyTracker) -> None:
 
 
 def test_unknown_study_is_left_out(local_store: Store) -> None:
-    assert not rename_study(local_store, "unknown", "new")
-    assert not delete_study(local_store, "unknown")
+    rename_study(local_store, "unknown", "new")
+    delete_study(local_store, "unknown")
     delete_trials(local_store, "unknown", UID, [1])
     restore_trials(local_store, "unknown", UID, [1])
-    assert deleted_trials(local_store, "unknown", UID) == set()
+    assert trial_states(local_store, "unknown", UID) == {}
+    assert local_store.studies() == []
 
 
 def test_error_of_mlflow_is_reported_in_one_line(
@@ -208,10 +213,10 @@ def test_lifecycle_works_over_http(server_address: str, folder: Path) -> None:
     tracker.record(0, CONFIG, examples.events(), folder)
     delete_trials(store, "lifecycle", UID, [0])
     assert not tracker.record(0, CONFIG, [examples.score()], folder)
-    assert deleted_trials(store, "lifecycle", UID) == {0}
+    assert deleted_trials(store, "lifecycle") == {0}
     assert trials(store, "lifecycle") == []
     restore_trials(store, "lifecycle", UID, [0])
-    assert rename_study(store, "lifecycle", "renamed")
+    rename_study(store, "lifecycle", "renamed")
     assert trials(store, "renamed") == [0]
-    assert delete_study(store, "renamed")
+    delete_study(store, "renamed")
     assert not {"lifecycle", "renamed"} & set(store.studies())

@@ -12,15 +12,14 @@ from typing import Any
 import pytest
 import tracking_examples as examples
 
+from zoo.errors import ModelError
 from zoo.tracking import Store, StudyTracker, TrackingError, fetch_model
-from zoo.tracking._model_folder import ModelFacts, build_model_folder
-
-FACTS = ModelFacts(examples.IMAGE_SHAPE, examples.NUM_CLASSES, "tensorflow")
+from zoo.tracking._models import build_model_folder
 
 
 @pytest.fixture
 def ours(tmp_path: Path, model_file: Path) -> Path:
-    build_model_folder(tmp_path / "ours", model_file, FACTS)
+    build_model_folder(tmp_path / "ours", model_file, examples.facts(), "tensorflow")
     return tmp_path / "ours"
 
 
@@ -65,8 +64,8 @@ def test_requirements_name_packages_for_loading(ours: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"no archive"])
 def test_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.keras").write_bytes(content)
-    with pytest.raises(TrackingError, match=r"model\.keras is not a model that Keras saved"):
-        build_model_folder(tmp_path / "ours", tmp_path / "model.keras", FACTS)
+    with pytest.raises(ModelError, match=r"model\.keras cannot be loaded: expected a file that Keras saved"):
+        build_model_folder(tmp_path / "ours", tmp_path / "model.keras", examples.facts(), "tensorflow")
 
 
 _LOAD = """
@@ -122,6 +121,6 @@ def test_model_lost_by_mlflow_is_reported(local_store: Store, tmp_path: Path, sa
     tracker = StudyTracker(local_store, examples.facts("lost"))
     examples.record(tracker, 7, examples.events(), folder)
     shutil.rmtree(tmp_path / "mlruns")
-    with pytest.raises(TrackingError, match=r"cannot send the model m-\w+: .") as raised:
+    with pytest.raises(TrackingError, match=r"cannot send models:/m-\w+: .") as raised:
         fetch_model(local_store, "lost", "abc123-7", tmp_path)
     assert len(str(raised.value).splitlines()) == 1

@@ -11,7 +11,7 @@ import pytest
 import tracking_examples as examples
 
 from zoo.tracking import Store, StudyTracker, TrackingError, champion_address, fetch_model_file
-from zoo.tracking._model_folder import ModelFacts, build_model_folder
+from zoo.tracking._models import build_model_folder
 
 BOTH = {"keras-zoo": "0.1.0", "zoo-layered": "0.3"}
 
@@ -55,8 +55,7 @@ def test_model_with_plugin_layers_requires_the_plugin(tmp_path: Path) -> None:
 
     modules = {"zoo_layered.layers": "zoo-layered==0.3", "somewhere": ""}
     file = layered_file(tmp_path, modules)
-    facts = ModelFacts(examples.IMAGE_SHAPE, examples.NUM_CLASSES, "tensorflow")
-    build_model_folder(tmp_path / "ours", file, facts)
+    build_model_folder(tmp_path / "ours", file, examples.facts(), "tensorflow")
     requirements = (tmp_path / "ours" / "requirements.txt").read_text().splitlines()
     assert requirements[1] == "keras==3.13.2"
     assert requirements[-2:] == ["zoo-layered==0.3", f"keras-zoo=={zoo.__version__}"]
@@ -72,7 +71,7 @@ def test_champions_model_can_be_fetched(local_store: Store, saved_model: Path, t
     for number, best in enumerate([0.7, 0.9, 0.8]):
         folder = examples.make_folder(tmp_path / str(number), saved_model / "model.keras")
         examples.record(tracker, number, examples.events(best=best), folder)
-    address = champion_address("digits_cnn", local_store)
+    address = champion_address(local_store, "digits_cnn")
     run = examples.run_of(tracker, 1)
     assert address == f"models:/{run.outputs.model_outputs[0].model_id}"
     (tmp_path / "fetched").mkdir()
@@ -85,7 +84,7 @@ def test_study_without_model_is_reported(local_store: Store, tmp_path: Path) -> 
     tracker = StudyTracker(local_store, examples.facts())
     examples.record(tracker, 0, examples.events("failed"), examples.make_folder(tmp_path / "0"))
     with pytest.raises(TrackingError, match=r"No trial of the study 'digits_cnn' in .* has a model yet"):
-        champion_address("digits_cnn", local_store)
+        champion_address(local_store, "digits_cnn")
 
 
 def test_second_best_model_does_not_replace_the_best(
@@ -96,7 +95,7 @@ def test_second_best_model_does_not_replace_the_best(
         folder = examples.make_folder(tmp_path / str(number), file)
         examples.record(tracker, number, examples.events(best=best), folder)
     with pytest.raises(TrackingError, match=r"the model of trial 1, the best of the study") as refused:
-        champion_address("digits_cnn", local_store)
+        champion_address(local_store, "digits_cnn")
     assert "`zoo train digits_cnn --trial 1`" in str(refused.value)
     assert "`zoo tune digits_cnn`" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -104,6 +103,6 @@ def test_second_best_model_does_not_replace_the_best(
 
 @pytest.mark.parametrize("address", ["models:/m-0123456789abcdef0123456789abcdef", "runs:/nowhere/model"])
 def test_unknown_model_is_reported(local_store: Store, tmp_path: Path, address: str) -> None:
-    with pytest.raises(TrackingError, match=f"^MLflow at .* has no {address}: ") as refused:
+    with pytest.raises(TrackingError, match=f"^MLflow at .* cannot send {address}: ") as refused:
         fetch_model_file(local_store, address, tmp_path)
     assert "\n" not in str(refused.value)

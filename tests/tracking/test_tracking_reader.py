@@ -11,7 +11,7 @@ from tracking_examples import CONFIG
 from zoo.errors import StudyError
 from zoo.events import Finished
 from zoo.study import Objective
-from zoo.tracking import Store, StudyTracker, TrackingError, _store, compare, ended_runs, leaderboard
+from zoo.tracking import Store, StudyTracker, TrackingError, _store, compare, leaderboard, trial_states
 
 
 @pytest.fixture
@@ -111,14 +111,13 @@ def test_ended_runs_are_complete(study: StudyTracker, folder: Path) -> None:
     other = StudyTracker(store, examples.facts(name, uid="def456"))
     other.record(0, CONFIG, [examples.events()[0]], folder)
 
-    ended = ended_runs(name, "abc123", store)
-    assert "abc123-4" not in ended  # running
-    assert {"abc123-0", "abc123-1"} <= ended
-    assert ended_runs(name, "def456", store) == set()
-    assert ended_runs("unknown", "abc123", store) == set()
+    complete = dict.fromkeys(range(4), "complete")
+    assert trial_states(store, name, "abc123") == {**complete, 4: "incomplete"}  # trial 4 is running
+    assert trial_states(store, name, "def456") == {0: "incomplete"}
+    assert trial_states(store, "unknown", "abc123") == {}
 
     study.record(4, CONFIG, examples.events(), folder)
-    assert "abc123-4" in ended_runs(name, "abc123", store)
+    assert trial_states(store, name, "abc123")[4] == "complete"
     run = examples.run_of(study, 4)
     assert run.info.status == "FINISHED"
     assert run.data.tags["zoo.state"] == "complete"

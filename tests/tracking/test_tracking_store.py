@@ -21,7 +21,7 @@ from zoo.tracking import (
     Store,
     StudyTracker,
     TrackingError,
-    _database,
+    _connection,
     _store,
     connect,
     free_port,
@@ -116,7 +116,7 @@ def test_killed_process_leaves_no_database(working_folder: Path, monkeypatch: py
     def killed(uri: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_database, "_create_tables", killed)
+    monkeypatch.setattr(_connection, "_open", killed)
     with pytest.raises(KeyboardInterrupt):
         connect()
     assert not (working_folder / "mlflow.db").exists()
@@ -128,10 +128,10 @@ def test_database_is_created_without_hard_links(
     def refuse(*paths: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(_database.os, "link", refuse)
-    monkeypatch.setattr(_database, "_create_tables", lambda uri: sqlite3.connect(uri[10:]).close())
+    monkeypatch.setattr(_connection.os, "link", refuse)
+    monkeypatch.setattr(_connection, "_open", lambda uri: sqlite3.connect(uri[10:]).close())
     (working_folder / "new").mkdir()
-    _database._create_database(working_folder / "new" / "mlflow.db")
+    _connection._create_database(working_folder / "new" / "mlflow.db")
     assert [path.name for path in (working_folder / "new").iterdir()] == ["mlflow.db"]
 
 
@@ -168,7 +168,7 @@ def test_unusable_database_is_reported_at_once(working_folder: Path, broken: str
 def test_locked_database_is_reported(
     working_folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_database, "_LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(_connection, "_LOCK_TIMEOUT_S", 0.1)
     shutil.copyfile(empty_database, working_folder / "mlflow.db")
     with closing(sqlite3.connect(working_folder / "mlflow.db")) as holder:
         holder.execute("BEGIN EXCLUSIVE")

@@ -284,6 +284,15 @@ def test_incomplete_run_is_completed_later(tracker: StudyTracker, folder: Path) 
     assert len(examples.logged_models(tracker.store, tracker.experiment_id)) == 1
 
 
+def test_model_that_mlflow_has_is_not_missing(tracker: StudyTracker, folder: Path) -> None:
+    examples.record(tracker, 7, examples.events(), folder)
+    (folder / "model.keras").unlink()
+    tracker.record(7, CONFIG, [examples.end()], folder)
+    run = examples.run_of(tracker, 7)
+    assert "zoo.problem" not in run.data.tags
+    assert len(run.outputs.model_outputs) == 1
+
+
 def test_study_started_again_has_new_runs(tracker: StudyTracker, bare_folder: Path) -> None:
     tracker.record(8, CONFIG, [examples.end("failed", reason="old")], bare_folder)
     again = StudyTracker(tracker.store, examples.facts(tracker.facts.name, uid="def456"))

@@ -23,9 +23,9 @@ from zoo.tuning.opening import OpenStudy
 class Tracker:
     """A tracker that answers `close` with numbers of recorded trials until True; "Ctrl-C" sends a SIGINT."""
 
-    def __init__(self, *answers, working=True):
+    def __init__(self, *answers, is_running=True):
         self._answers = list(answers)
-        self.working = working
+        self.is_running = is_running
         self.statuses = []
         self.num_recorded = 0
 
@@ -159,7 +159,7 @@ class TestModelUri:
         def find(*, is_complete, recorded=True, answers=True, result="models:/m-1"):
             questions = []
 
-            def model_address(name, uid, store):
+            def model_address(store, name, uid):
                 questions.append((name, uid))
                 if isinstance(result, Exception):
                     raise result

@@ -50,10 +50,14 @@ def records(monkeypatch):
 @pytest.fixture
 def mlflow(monkeypatch):
     """MLflow's part: the trials that it has completely, and those that were deleted in it."""
-    mlflow = SimpleNamespace(ended=set(), deleted=set())
-    monkeypatch.setattr(module, "ended_runs", lambda study, uid, store: mlflow.ended)
-    monkeypatch.setattr(tracking, "deleted_trials", lambda store, study, uid: mlflow.deleted)
-    monkeypatch.setattr(tracking, "recorded_trials", lambda store, study, uid: {0, 1, 2} - mlflow.deleted)
+    mlflow = SimpleNamespace(complete=set(), deleted=set())
+
+    def trial_states(store, study, uid):
+        states = {**dict.fromkeys(range(3), "incomplete"), **dict.fromkeys(mlflow.complete, "complete")}
+        return states | dict.fromkeys(mlflow.deleted, "deleted")
+
+    for package in (module, tracking):
+        monkeypatch.setattr(package, "trial_states", trial_states)
     return mlflow
 
 
@@ -133,7 +137,7 @@ class TestAbandonedTrials:
 class TestMLflow:
     def test_it_gets_the_trials_that_it_lacks(self, killed, study, mlflow, open_search, records):
         search, record = open_search(), Record()
-        mlflow.ended = {search.uid(0)}
+        mlflow.complete = {0}
         reconcile(study, search, record)
         assert record.recorded_before == [0]
         assert record.events == {1: ["started", "finished"], 2: ["finished"]}

@@ -41,7 +41,7 @@ def command(study: str | None, host: str, port: int) -> int:
     except OSError as error:
         raise ZooError(f"zoo cannot listen on {host}: {error.strerror or error}") from None
     arguments = tracking.ui_command(uri, host, port)
-    address = tracking.ui_address(uri, host, port)
+    address = f"http://{host}:{port}" if arguments else uri
     page = address + (tracking.study_page(study) if study is not None else "")
     if not arguments:
         click.echo(page)
@@ -53,7 +53,7 @@ def command(study: str | None, host: str, port: int) -> int:
         click.echo(f"showing {uri}; Ctrl-C ends it", err=True)
 
     environment = tracking.ui_environment()
-    return _serve(arguments, environment, lambda: tracking.ui_answers(address), print_address)
+    return _serve(arguments, environment, lambda: tracking.ui_answers(host, port), print_address)
 
 
 def _serve(

@@ -48,7 +48,7 @@ def _model_file(model: str | Path) -> Iterator[tuple[Path, str]]:
     from zoo.tracking import champion_address, connect, fetch_model_file
 
     store = connect(create=False)
-    address = text if is_address else champion_address(text, store)
+    address = text if is_address else champion_address(store, text)
     with TemporaryDirectory(prefix="zoo-model-") as folder:
         yield fetch_model_file(store, address, Path(folder)), address
 

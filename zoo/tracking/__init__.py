@@ -6,21 +6,30 @@ No other package imports MLflow. This one imports it where it is used, so `impor
 from __future__ import annotations
 
 from zoo.tracking._background import BackgroundTracker
-from zoo.tracking._connection import connect, is_new_store, preload, tracking_uri
-from zoo.tracking._facts import StudyFacts
-from zoo.tracking._leaderboard import champion_address, compare, leaderboard
-from zoo.tracking._lifecycle import (
+from zoo.tracking._connection import (
+    connect,
+    free_port,
+    is_new_store,
+    preload,
+    tracking_uri,
+    ui_answers,
+    ui_command,
+    ui_environment,
+)
+from zoo.tracking._models import fetch_model, fetch_model_file, model_address
+from zoo.tracking._names import StudyFacts
+from zoo.tracking._recorded import (
+    champion_address,
+    compare,
     delete_study,
     delete_trials,
-    deleted_trials,
-    recorded_trials,
+    leaderboard,
     rename_study,
     restore_trials,
+    study_page,
+    trial_states,
 )
-from zoo.tracking._models import fetch_model, fetch_model_file
-from zoo.tracking._reader import ended_runs, model_address, study_page
 from zoo.tracking._store import Store, TrackingError
-from zoo.tracking._ui import free_port, ui_address, ui_answers, ui_command, ui_environment
 from zoo.tracking._writer import StudyTracker, add_test_metrics
 
 __all__ = [
@@ -35,8 +44,6 @@ __all__ = [
     "connect",
     "delete_study",
     "delete_trials",
-    "deleted_trials",
-    "ended_runs",
     "fetch_model",
     "fetch_model_file",
     "free_port",
@@ -44,12 +51,11 @@ __all__ = [
     "leaderboard",
     "model_address",
     "preload",
-    "recorded_trials",
     "rename_study",
     "restore_trials",
     "study_page",
     "tracking_uri",
-    "ui_address",
+    "trial_states",
     "ui_answers",
     "ui_command",
     "ui_environment",

@@ -1,10 +1,10 @@
-"""The address of the MLflow store, and a connection to it that fails within seconds.
+"""The address of the MLflow store, a connection to it that fails within seconds, and MLflow's UI on it.
+
+MLflow itself retries a broken database or a dead server for minutes, and creates the tables of a new
+database one by one.
 
 The store is the one that MLflow selects: `$MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the
 working folder, with artifacts in `./mlruns`. `connect` imports MLflow; this module does not.
-
-    store = connect()                       # or connect("http://localhost:5000")
-    experiment_id = store.open_experiment("mnist_cnn")
 """
 
 from __future__ import annotations
@@ -12,15 +12,25 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import socket
+import sqlite3
+import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from zoo.errors import redact_password
-from zoo.tracking._database import check_database
 from zoo.tracking._store import DEFAULTS, Store, TrackingError, reason, short_timeouts
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _SQLITE = "sqlite:///"
 _DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
+_UI_PORT = 5000
+_LOCK_TIMEOUT_S = 5.0
 _OTHER_SCHEMA = "out-of-date database schema"  # MLflow's text, also where the schema is a newer one
 
 
@@ -30,18 +40,15 @@ def tracking_uri(uri: str | None = None) -> str:
     The path in a SQLite address is made absolute, so that the address is valid in every folder. If this
     folder has runs in MLflow's old file format, MLflow selects that format, and so does this function.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or _default_uri()
-    path = uri.removeprefix(_SQLITE)
-    if path == uri or not path or path.startswith((":memory:", "/", "?")):
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        old = Path.cwd() / "mlruns"
+        is_old = any(path.parent.name.isdigit() for path in old.glob("*/meta.yaml"))
+        uri = old.as_uri() if is_old else f"{_SQLITE}mlflow.db"
+    path = _sqlite_path(uri)
+    if path is None or path.is_absolute():
         return uri
-    return f"{_SQLITE}{Path.cwd() / path}"
-
-
-def _default_uri() -> str:
-    old = Path.cwd() / "mlruns"
-    if any(path.parent.name.isdigit() for path in old.glob("*/meta.yaml")):
-        return old.as_uri()
-    return f"{_SQLITE}{Path.cwd() / 'mlflow.db'}"
+    return f"{_SQLITE}{Path.cwd() / uri.removeprefix(_SQLITE)}"
 
 
 def is_new_store(uri: str | None = None) -> bool:
@@ -73,18 +80,26 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
     _silence_mlflow()
     path = _sqlite_path(uri)
     if path is not None:
-        _check_working_folder()
-        check_database(path, create=create)
-    from mlflow import MlflowClient
-
+        _check_folder(Path.cwd())
+        _check_folder(path.parent)
+        if path.exists():
+            _check_database(path, is_written=create)
+        elif create:
+            _create_database(path)
+        else:
+            raise TrackingError(
+                f"There is no MLflow database {path}. Run a study in this folder first, "
+                "or set MLFLOW_TRACKING_URI to another store."
+            )
     try:
         with short_timeouts():
-            _check_database_server(uri)
-            client = MlflowClient(tracking_uri=uri)
-            client.search_experiments(max_results=1)
+            if urlsplit(uri).scheme.partition("+")[0] in _DATABASE_SERVERS:
+                from sqlalchemy import NullPool, create_engine
+
+                create_engine(uri, poolclass=NullPool).connect().close()
+            return Store(uri, _open(uri))
     except Exception as error:
         raise TrackingError(_cannot_connect(uri, error)) from error
-    return Store(uri, client)
 
 
 def _silence_mlflow() -> None:
@@ -102,31 +117,58 @@ def _sqlite_path(uri: str) -> Path | None:
     return Path(database) if uri.startswith(_SQLITE) and database not in ("", ":memory:") else None
 
 
-def _check_working_folder() -> None:
-    """Refuse a folder whose path MLflow misreads: it would write a study's files somewhere else.
-
-    Raises:
-        TrackingError: the path has a `%` or a `?`.
-    """
-    folder = str(Path.cwd())
-    if "%" in folder or "?" in folder:
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder whose path MLflow misreads: it would write a study's files somewhere else."""
+    if "%" in str(folder) or "?" in str(folder):
         raise TrackingError(
             f"MLflow cannot record in {folder}: it misreads '%' and '?' in a path. "
             "Run zoo in a folder without them in its path."
         )
 
 
-def _check_database_server(uri: str) -> None:
-    """Connect to a database server once; MLflow would retry a dead one for a hundred seconds."""
-    if urlsplit(uri).scheme.partition("+")[0] not in _DATABASE_SERVERS:
-        return
-    from sqlalchemy import create_engine
-
-    engine = create_engine(uri)
+def _check_database(path: Path, *, is_written: bool) -> None:
+    """Raise TrackingError if the database cannot be read, or cannot be written where that is needed."""
     try:
-        engine.connect().close()
-    finally:
-        engine.dispose()
+        with closing(sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S)) as database:
+            database.execute("BEGIN IMMEDIATE" if is_written else "PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise _unusable(path, str(error)) from error
+
+
+def _create_database(path: Path) -> None:
+    """Create the tables in a temporary folder, then make the file appear whole.
+
+    Two processes that create tables in one file fail on each other's tables, and a killed process
+    leaves half of them.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            _open(f"{_SQLITE}{new}")
+            try:
+                os.link(new, path)
+            except OSError:  # another process was faster, or the file system has no hard links
+                if not path.exists():
+                    new.replace(path)
+    except Exception as error:
+        raise _unusable(path, getattr(error, "strerror", None) or reason(error)) from error
+
+
+def _open(uri: str) -> MlflowClient:
+    """Return a client of a store that answers. In a new database this creates the tables."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _unusable(path: Path, problem: str) -> TrackingError:
+    return TrackingError(
+        f"MLflow's database {path} cannot be used ({problem}). "
+        "Run zoo in a folder you may write to, or set MLFLOW_TRACKING_URI to another store."
+    )
 
 
 def _cannot_connect(uri: str, error: Exception) -> str:
@@ -150,3 +192,51 @@ def _cannot_connect(uri: str, error: Exception) -> str:
             "if by a newer one, run `pip install --upgrade mlflow`."
         )
     return f"MLflow cannot use {address}: {reason(error)}. Set MLFLOW_TRACKING_URI to another store."
+
+
+def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[str]:
+    """Return the command that serves the user interface; [] if the store is a server, which serves its own.
+
+    Run the command with `ui_environment()`.
+    """
+    if uri.startswith(("http://", "https://")):
+        return []
+    return [
+        *(sys.executable, "-m", "mlflow", "ui"),
+        *("--backend-store-uri", uri),
+        *("--host", host, "--port", str(port)),
+        *("--workers", "1"),  # enough for one person; each worker is a process of 250 MB
+    ]
+
+
+def ui_environment() -> dict[str, str]:
+    """Return this process's environment, with MLflow's job runner off: it takes nine processes and 1 GB."""
+    defaults = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    return {**defaults, **os.environ}
+
+
+def ui_answers(host: str, port: int) -> bool:
+    """Return True if the server listens; MLflow's does when its pages can be opened."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port(host: str = "127.0.0.1", wanted: int = _UI_PORT) -> int:
+    """Return `wanted` if it is free, else a free port that the system selects.
+
+    Raises:
+        OSError: there is no free port.
+    """
+    try:
+        listener = socket.create_server((host, wanted))
+    except OSError:
+        listener = socket.create_server((host, 0))
+    with listener:
+        return int(listener.getsockname()[1])

@@ -1,26 +1,46 @@
-"""Trained models in MLflow: publishing a trial's model, and fetching the file of a model."""
+"""Trained models in MLflow: publishing a trial's model, and fetching the file of a model.
+
+`mlflow.keras.log_model` needs the model as a Keras object, and the supervisor does not import Keras, so
+`build_model_folder` writes the same folder around the file that the trial wrote:
+
+    MLmodel                       flavors, signature, metadata
+    data/model.keras              the file that the trial wrote
+    data/keras_module.txt         "keras"
+    requirements.txt, conda.yaml, python_env.yaml
+
+If the model has layers of a plugin, the plugin's distribution is a requirement, the metadata list the
+modules to import, and MLflow's pyfunc loads the model with `zoo.tracking.loader`, which imports them.
+"""
 
 from __future__ import annotations
 
+import json
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.tracking._model_folder import ModelFacts, build_model_folder
-from zoo.tracking._store import Store, TrackingError, quoted, reason
+from zoo.files import link_or_copy
+from zoo.tracking import _names as names
+from zoo.tracking._names import StudyFacts
+from zoo.tracking._store import Store, TrackingError, reason
+from zoo.training.saved import needs_of, requirements
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
+    from mlflow.models import ModelSignature
+
+_MODEL_TAGS = (names.STUDY, names.TRIAL, names.UID, names.DIGEST)  # those of its run
 
 
 def publish_model(
     store: Store,
+    facts: StudyFacts,
     run: Any,
     file: Path,
-    facts: ModelFacts,
     *,
-    name: str,
     step: int,
     metrics: Sequence[Metric],
     tags: Mapping[str, str],
@@ -33,59 +53,127 @@ def publish_model(
         run: as MLflow has it now.
         step: the epoch of the weights.
         metrics: with the time and the step at which the run has them.
-
-    Raises:
-        TrackingError: `file` is not a model that Keras saved.
+        tags: in addition to those of the run.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
-    client = store.client
+    client, run_id = store.client, run.info.run_id
     model = _earlier_model(store, run) or client.create_logged_model(
         run.info.experiment_id,
-        name=name,
-        source_run_id=run.info.run_id,
+        name=run.info.run_name,
+        source_run_id=run_id,
         params=dict(run.data.params),
-        tags=dict(tags),
+        tags={key: run.data.tags[key] for key in _MODEL_TAGS} | dict(tags),
     )
     is_ready = str(model.status) == "READY"
     if not is_ready:
-        _upload(store, run, model, file, facts)
+        origin = {"run_id": run_id, "artifact_path": model.artifact_location}
+        origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
+        # Beside the file, so that the file can be linked rather than copied.
+        with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
+            backend = run.data.tags.get(names.BACKEND, "")
+            build_model_folder(Path(folder), file, facts, backend, origin=origin)
+            client.log_model_artifacts(model.model_id, folder)
     if model.model_id not in model_ids(run):
-        client.log_outputs(run.info.run_id, models=[LoggedModelOutput(model.model_id, step=step)])
+        client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=step)])
     linked = [
         Metric(metric.key, metric.value, metric.timestamp, metric.step, model_id=model.model_id)
         for metric in metrics
     ]
-    store.log(run.info.run_id, linked)
+    store.log(run_id, linked)
     if not is_ready:
         client.finalize_logged_model(model.model_id, "READY")
 
 
 def _earlier_model(store: Store, run: Any) -> Any | None:
     """Return the run's model from an earlier attempt: READY if there is one, else PENDING."""
-    origin = f"source_run_id = {quoted(run.info.run_id)}"
+    origin = f"source_run_id = '{run.info.run_id}'"
     models = store.client.search_logged_models([run.info.experiment_id], filter_string=origin)
     by_status = {str(model.status): model for model in models}
     return by_status.get("READY") or by_status.get("PENDING")
 
 
-def _upload(store: Store, run: Any, model: Any, file: Path, facts: ModelFacts) -> None:
-    origin = {
-        "artifact_path": model.artifact_location,
-        "model_uuid": model.model_id,
-        "run_id": run.info.run_id,
-        "model_id": model.model_id,
-    }
-    # Beside the file, so that the file can be linked rather than copied.
-    with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
-        build_model_folder(Path(folder), file, facts, origin=origin)
-        store.client.log_model_artifacts(model.model_id, folder)
+def build_model_folder(
+    folder: Path, file: Path, facts: StudyFacts, backend: str, *, origin: Mapping[str, str] | None = None
+) -> None:
+    """Write an MLflow model of flavor `keras` around `file` into the new folder `folder`.
+
+    Args:
+        file: a `model.keras`; linked rather than copied if the file system can.
+        backend: the Keras backend it was trained with; "" if unknown.
+        origin: arguments of MLflow's `Model` that name its run and its place: `run_id`, `model_id` ….
+
+    Raises:
+        ModelError: `file` is not a model that Keras saved.
+    """
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    needs = needs_of(file)
+    with zipfile.ZipFile(file) as archive:
+        keras_version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    (folder / "data").mkdir(parents=True)
+    link_or_copy(file, folder / "data" / "model.keras")
+    (folder / "data" / "keras_module.txt").write_text("keras", encoding="utf-8")
+    metadata = {"metadata": {"zoo": {"modules": needs}}} if needs else {}
+    model = Model(signature=_signature(facts), **metadata, **(origin or {}))
+    model.add_flavor(
+        "keras", data="data", keras_version=keras_version, keras_backend=backend, save_exported_model=False
+    )
+    pyfunc.add_to_model(
+        model,
+        loader_module="zoo.tracking.loader" if needs else "mlflow.keras",
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+    )
+    model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    model.save(str(folder / "MLmodel"))
+    _write_environment(folder, _requirements(keras_version, backend, needs))
+
+
+def _signature(facts: StudyFacts) -> ModelSignature:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *facts.image_shape))]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, facts.num_classes))]),
+    )
+
+
+def _requirements(keras_version: str, backend: str, needs: Mapping[str, str]) -> list[str]:
+    """Return what must be installed to load the model, in the versions that are installed here.
+
+    They are stated, since MLflow takes 20 s per model to infer them, and leaves out Keras.
+    """
+    packages = [_pinned(name) for name in (backend, "numpy") if name]
+    plugins = [*requirements(needs), _pinned("keras-zoo")] if needs else []
+    return [_pinned("mlflow"), f"keras=={keras_version}", *packages, *plugins]
+
+
+def _pinned(module: str) -> str:
+    """Return `module==version`, with the name of the distribution that provides the module here."""
+    try:
+        return f"{module}=={version(module)}"
+    except PackageNotFoundError:
+        for name in packages_distributions().get(module, ()):
+            return f"{name}=={version(name)}"
+    return module
+
+
+def _write_environment(folder: Path, requirements: list[str]) -> None:
+    # MLflow has no public function for these files; a test compares them with those of `mlflow.keras`.
+    from mlflow.utils.environment import _mlflow_conda_env, _PythonEnv
+
+    (folder / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
+    _mlflow_conda_env(str(folder / "conda.yaml"), additional_pip_deps=requirements)
+    _PythonEnv.current().to_yaml(folder / "python_env.yaml")
 
 
 def model_ids(run: Any) -> list[str]:
     """Return the ids of the models that a run has as outputs."""
-    outputs = getattr(run, "outputs", None)
-    return [output.model_id for output in outputs.model_outputs] if outputs else []
+    return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
 
 
 def model_uri(run: Any | None) -> str:
@@ -94,34 +182,24 @@ def model_uri(run: Any | None) -> str:
     return f"models:/{models[-1]}" if models else ""
 
 
-def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
-    """Copy the `model.keras` of a run into `folder`, and return its path.
+def model_address(store: Store, study: str, uid: str) -> str:
+    """Return the address of the model of the run with that `zoo.uid`; "" if MLflow has none."""
+    return model_uri(store.find_study_run(study, uid))
 
-    Args:
-        uid: the run's `zoo.uid`.
+
+def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
+    """Copy the `model.keras` of the run with that `zoo.uid` into `folder`, and return its path.
 
     Raises:
         TrackingError: MLflow has no model of that run, or cannot send it.
     """
-    run = store.find_study_run(study, uid)
-    models = model_ids(run) if run is not None else []
-    if not models:
+    address = model_address(store, study, uid)
+    if not address:
         raise TrackingError(
             f"Neither the trial directory nor MLflow at {store.address} has the model; "
             f"`zoo train {study} --trial {uid.rpartition('-')[2]}` trains it again."
         )
-    from mlflow.artifacts import download_artifacts
-
-    try:
-        location = store.client.get_logged_model(models[-1]).artifact_location
-        file = download_artifacts(
-            f"{location}/data/model.keras", dst_path=str(folder), tracking_uri=store.uri
-        )
-    except Exception as error:
-        raise TrackingError(
-            f"MLflow at {store.address} cannot send the model {models[-1]}: {reason(error)}"
-        ) from error
-    return Path(file)
+    return fetch_model_file(store, address, folder)
 
 
 def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
@@ -135,10 +213,13 @@ def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
     """
     from mlflow.artifacts import download_artifacts
 
+    location, model_id = address, address.removeprefix("models:/")
     try:
-        copy = download_artifacts(artifact_uri=address, dst_path=str(folder), tracking_uri=store.uri)
+        if model_id.startswith("m-") and "/" not in model_id:  # MLflow would look in its default store
+            location = store.client.get_logged_model(model_id).artifact_location
+        copy = download_artifacts(artifact_uri=location, dst_path=str(folder), tracking_uri=store.uri)
     except Exception as error:
-        raise TrackingError(f"MLflow at {store.address} has no {address}: {reason(error)}") from error
+        raise TrackingError(f"MLflow at {store.address} cannot send {address}: {reason(error)}") from error
     file = Path(copy) / "data" / "model.keras"
     if not file.exists():
         raise TrackingError(f"{address} is not a model that mlflow.keras or zoo logged.")

@@ -1,9 +1,13 @@
-"""Names of zoo's entries in MLflow: tags, parameters, and unique names of runs."""
+"""The facts about a study that MLflow gets, and the names of tags and parameters there."""
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from zoo.study import Objective
@@ -32,24 +36,57 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}  # of 
 
 _PLUGIN_KEYS = ("dataset", "architecture", "augmentation")
 _NOT_PARAMETERS = ("digest", "plugins")  # these are tags
-_MAX_TAG_LENGTH = 4000  # characters; MLflow keeps 8000
 
 
-def belongs_to(uid: str, study_uid: str) -> bool:
-    """Return True if `uid` is the `zoo.uid` of a trial of the study `study_uid`."""
-    return uid.rpartition("-")[0] == study_uid
+@dataclass(frozen=True)
+class StudyFacts:
+    """A study, or a standalone run, as the tracker records it.
+
+    Args:
+        uid: unique; a study that starts again after its state was removed has another.
+        digest, source, warning: of the dataset; a warning is a reason to doubt the metrics.
+        image_shape: `(height, width, channels)` of the raw pixels 0–255 that a model takes.
+        num_classes: a model returns probabilities `(batch, num_classes)`.
+        plugins: version by distribution, for every plugin that the study can use.
+        definition: the study file's text.
+        manifest: what must be equal for trials to be comparable.
+        command: what the user typed.
+        standalone_name: the name of a standalone run; "" for a study. A standalone run has no study run
+            as its parent, and the leaderboard does not contain it.
+    """
+
+    name: str
+    uid: str
+    objectives: Sequence[Objective]
+    digest: str
+    source: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    warning: str = ""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    definition: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    command: str = "zoo tune"
+    standalone_name: str = ""
 
 
-def run_name(trial: int) -> str:
-    return f"trial-{trial:03d}"
+def common_tags(facts: StudyFacts) -> dict[str, str]:
+    """Return the tags that the study's run and its trials' runs share."""
+    from mlflow.utils.git_utils import get_git_commit
 
-
-def objective_tags(objectives: Sequence[Objective]) -> dict[str, str]:
-    """Return the tags from which `objectives_from` makes `objectives` again."""
-    return {
-        OBJECTIVE: ",".join(objective.metric for objective in objectives),
-        DIRECTION: ",".join(objective.direction for objective in objectives),
+    user = ""
+    with suppress(OSError, KeyError):  # a container's user may have no name
+        user = getpass.getuser()
+    tags = {
+        STUDY: facts.name,
+        SOURCE: facts.source,
+        WARNING: facts.warning,
+        "mlflow.user": user,
+        "mlflow.source.name": facts.command,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": get_git_commit(str(Path.cwd())) or "",
     }
+    return {key: shortened(value) for key, value in tags.items() if value}
 
 
 def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
@@ -58,17 +95,8 @@ def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
     return [Objective(metric, direction) for metric, direction in pairs]
 
 
-def fold_metric(fold: int, metric: str) -> str:
-    """Return the name of a fold's metric. MLflow draws metrics with the same prefix together."""
-    return f"fold-{fold}/{metric}"
-
-
 def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
-    """Return one tag for each distribution, such as `zoo.plugin.zoo-resnet`, with its version.
-
-    Args:
-        plugins: version by `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`.
-    """
+    """Return a tag for each distribution from the versions by `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`."""
     return {f"zoo.plugin.{name.partition(':')[0]}": version for name, version in plugins.items()}
 
 
@@ -81,16 +109,16 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
     """
     flat: dict[str, str] = {}
     for key, value in config.items():
+        if key in _NOT_PARAMETERS:
+            continue
+        prefix, values = key, value
         if key in _PLUGIN_KEYS:
             flat[key] = value["name"]
-            prefix = _prefix(key, config)
-            flat.update({f"{prefix}.{name}": as_text(part) for name, part in value["parameters"].items()})
-        elif key in _NOT_PARAMETERS:
-            continue
-        elif isinstance(value, Mapping):
-            flat.update({f"{key}.{name}": as_text(part) for name, part in value.items()})
+            prefix, values = _prefix(key, config), value["parameters"]
+        if isinstance(values, Mapping):
+            flat.update({f"{prefix}.{name}": as_text(part) for name, part in values.items()})
         else:
-            flat[key] = as_text(value)
+            flat[key] = as_text(values)
     return flat
 
 
@@ -116,9 +144,9 @@ def from_text(text: str) -> Any:
         return text
 
 
-def shortened(text: str) -> str:
-    """Return `text`, cut off where it is too long for a tag."""
-    return text if len(text) <= _MAX_TAG_LENGTH else text[: _MAX_TAG_LENGTH - 1] + "…"
+def shortened(text: str, length: int = 4000) -> str:
+    """Return `text`, cut off after `length` characters; MLflow keeps 8000 of a tag."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def milliseconds(seconds: float) -> int:

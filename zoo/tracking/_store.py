@@ -54,12 +54,16 @@ class Store:
         return str(found.experiment_id) if found is not None and is_active(found) else None
 
     def open_experiment(self, name: str) -> str:
-        """Return the id of a study's experiment; create it if there is none.
-
-        Raises:
-            TrackingError: the experiment is deleted, or MLflow refuses the name.
-        """
-        found = self.client.get_experiment_by_name(name) or self._create_experiment(name)
+        """Return the id of a study's experiment, created if there is none; refuse a deleted one."""
+        if self.client.get_experiment_by_name(name) is None:
+            try:
+                self.client.create_experiment(name, tags={names.KIND: "study"})
+            except Exception as error:
+                if self.client.get_experiment_by_name(name) is None:  # no other process has created it
+                    raise TrackingError(
+                        f"MLflow at {self.address} cannot create the experiment '{name}': {reason(error)}"
+                    ) from error
+        found: Any = self.client.get_experiment_by_name(name)
         if not is_active(found):
             raise TrackingError(
                 f"The MLflow experiment '{name}' is deleted. Restore it with "
@@ -70,42 +74,25 @@ class Store:
             self.client.set_experiment_tag(found.experiment_id, names.KIND, "study")
         return str(found.experiment_id)
 
-    def _create_experiment(self, name: str) -> Any:
-        try:
-            self.client.create_experiment(name, tags={names.KIND: "study"})
-        except Exception as error:
-            if self.client.get_experiment_by_name(name) is None:  # no other process has created it
-                raise TrackingError(
-                    f"MLflow at {self.address} cannot create the experiment '{name}': {reason(error)}"
-                ) from error
-        return self.client.get_experiment_by_name(name)
-
     def studies(self) -> list[str]:
         """Return the names of the experiments that hold studies."""
         kind = f"tags.`{names.KIND}` = 'study'"
         found = pages(lambda token: self.client.search_experiments(filter_string=kind, page_token=token))
         return sorted(experiment.name for experiment in found)
 
-    def find_run(self, experiment_id: str, uid: str, *, deleted: bool = False) -> Any | None:
-        """Return the run with that `zoo.uid`, or None.
-
-        Args:
-            deleted: return a deleted run if there is no other.
-        """
-        found = list(self.runs(experiment_id, f"tags.`{names.UID}` = {quoted(uid)}", deleted=deleted))
+    def find_run(self, experiment_id: str, uid: str) -> Any | None:
+        """Return the run with that `zoo.uid`, or None; a deleted run only if there is no other."""
+        found = list(self.runs(experiment_id, f"tags.`{names.UID}` = '{uid}'", deleted=True))
         return next(filter(is_active, found), found[0] if found else None)
 
     def find_study_run(self, study: str, uid: str) -> Any | None:
         """Return the run with that `zoo.uid` in a study's experiment, or None."""
         experiment_id = self.experiment_id(study)
-        return self.find_run(experiment_id, uid) if experiment_id else None
+        run = self.find_run(experiment_id, uid) if experiment_id else None
+        return run if run is not None and is_active(run) else None
 
     def runs(self, experiment_id: str, condition: str = "", *, deleted: bool = False) -> Iterator[Any]:
-        """Yield the runs of an experiment that meet `condition`, a filter of MLflow.
-
-        Args:
-            deleted: include the deleted runs.
-        """
+        """Yield the runs of an experiment that meet `condition`, a filter of MLflow; or also deleted ones."""
         from mlflow.entities import ViewType
 
         view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
@@ -115,16 +102,24 @@ class Store:
             )
         )
 
-    def log(self, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
-        """Log metrics and tags of a run. When this returns, the store has them."""
-        from mlflow.entities import RunTag
+    def log(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        *,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log metrics, tags and parameters of a run. When this returns, the store has them."""
+        from mlflow.entities import Param, RunTag
 
-        entries = [RunTag(key, value) for key, value in (tags or {}).items()]
-        self.client.log_batch(run_id, metrics=metrics, tags=entries, synchronous=True)
-
-    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a run in one request."""
-        self.log(run_id, [], tags)
+        self.client.log_batch(
+            run_id,
+            metrics=metrics,
+            tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+            params=[Param(key, value) for key, value in (params or {}).items()],
+            synchronous=True,
+        )
 
     def answers(self) -> bool:
         """Return True if the store answers; takes seconds at most."""
@@ -167,30 +162,38 @@ def short_timeouts() -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Return an error in one line; for a lost connection, only the cause that the network reported."""
-    text = str(error).strip()
+    text = str(error).strip() or type(error).__name__
     if "Caused by" in text:
         text = text.rpartition("Caused by ")[2].rstrip(")")
         text = text.partition(": ")[2].strip("\"')") or text
         return text.rpartition(": ")[2] if "Failed to" in text else text
-    line = text.splitlines()[0] if text else type(error).__name__
-    return line if len(line) <= 200 else line[:199] + "…"
-
-
-def quoted(text: str) -> str:
-    """Return `text` as a literal in a filter of MLflow."""
-    return f'"{text}"' if "'" in text else f"'{text}'"
+    return names.shortened(text.splitlines()[0], 200)
 
 
 def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Yield the results of a search on all its pages.
+    """Yield the results of a search on all its pages; `search` takes the token of a page, first None."""
+    page = search(None)
+    yield from page
+    while page.token:
+        page = search(page.token)
+        yield from page
+
+
+def points(
+    values: Mapping[str, Any], time: float, *, step: int = 0, model_id: str | None = None
+) -> list[Metric]:
+    """Return the numbers among the values of an event as MLflow's metrics.
+
+    MLflow ignores a metric that it has already, so sending an event again has no effect.
 
     Args:
-        search: takes the token of a page, or None for the first page.
+        time: of the event, in seconds since 1970.
+        step: the epoch; 0 for a value of the whole run, which MLflow draws as a bar.
     """
-    token = None
-    while True:
-        page = search(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    from mlflow.entities import Metric
+
+    return [
+        Metric(key, float(value), names.milliseconds(time), step, model_id=model_id)
+        for key, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]

@@ -4,67 +4,54 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from zoo.events import EpochEnd, Finished, Scored, Started
-from zoo.record import trial_uid
 from zoo.tracking import _names as names
-from zoo.tracking._facts import StudyFacts
-from zoo.tracking._model_folder import ModelFacts
-from zoo.tracking._models import publish_model
-from zoo.tracking._points import FoldEpoch, mean_of_folds, points, score_points
-from zoo.tracking._store import Store
+from zoo.tracking._models import model_ids, publish_model
+from zoo.tracking._names import StudyFacts
+from zoo.tracking._store import Store, points
 from zoo.trial import count_folds
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
+FoldEpoch = tuple[int, int]  # fold (1 without cross-validation) and epoch, both from 1
+
 _DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the tag has all 64
 
 
+@dataclass
 class TrialRun:
-    """The run of one trial, which exists in MLflow.
+    """The run of one trial, which exists in MLflow."""
 
-    Args:
-        config: the trial's configuration as JSON; `{}` if it is lost.
-    """
-
-    def __init__(
-        self, store: Store, facts: StudyFacts, number: int, config: Mapping[str, Any], run_id: str
-    ) -> None:
-        self.number = number
-        self.run_id = run_id
-        self._store = store
-        self._client = store.client
-        self._facts = facts
-        self._config = config
-        self._is_described = not config
-        self._epochs: dict[FoldEpoch, list[Metric]] = {}
+    store: Store
+    facts: StudyFacts
+    number: int
+    config: Mapping[str, Any]  # {} if it is lost
+    run_id: str
+    _is_described: bool = False
+    _epochs: dict[FoldEpoch, list[Metric]] = field(default_factory=dict)
 
     def get(self) -> Any:
         """Return the run as MLflow has it now."""
-        return self._client.get_run(self.run_id)
+        return self.store.client.get_run(self.run_id)
 
     def describe(self) -> None:
         """Log the parameters and the dataset, once. Files come later, so that a full disk loses no curve."""
-        from mlflow.entities import Param
-
-        if self._is_described:
-            return
-        parameters = names.flat_parameters(self._config)
-        self._client.log_batch(
-            self.run_id, params=[Param(key, value) for key, value in parameters.items()], synchronous=True
-        )
-        self._client.log_inputs(self.run_id, datasets=[self._dataset()])
-        self._is_described = True
+        if self.config and not self._is_described:
+            self.store.log(self.run_id, params=names.flat_parameters(self.config))
+            self.store.client.log_inputs(self.run_id, datasets=[self._dataset()])
+            self._is_described = True
 
     def _dataset(self) -> Any:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        facts = self._facts
-        digest = self._config.get("digest") or facts.digest
-        name = self._config["dataset"]["name"]
+        facts, name = self.facts, self.config["dataset"]["name"]
+        digest = self.config.get("digest") or facts.digest
         dataset = Dataset(
             name=name,
             digest=digest[:_DIGEST_LENGTH],
@@ -77,29 +64,25 @@ class TrialRun:
     def log_start(self, event: Started) -> None:
         tags = {names.DEVICE: event.device, names.BACKEND: event.backend}
         parameters = points({"parameters": event.num_parameters}, event.time)
-        self._store.log(self.run_id, parameters, {key: value for key, value in tags.items() if value})
+        self.store.log(self.run_id, parameters, tags={key: text for key, text in tags.items() if text})
 
     def log_epochs(self, events: Sequence[EpochEnd]) -> None:
         """Log the curves; with folds, those of each fold, and their mean over the epochs that all have."""
-        folds = count_folds(self._config.get("validation", {}))
+        folds = count_folds(self.config.get("validation", {}))
         new: list[Metric] = []
         for event in events:
             fold, epoch, values = event.fold, event.epoch, event.metrics
-            if fold is not None:
-                values = {names.fold_metric(fold, name): value for name, value in values.items()}
+            if fold is not None:  # MLflow draws metrics with the same prefix together
+                values = {f"fold-{fold}/{name}": value for name, value in values.items()}
             self._epochs[fold or 1, epoch] = points(values, event.time, step=epoch)
             new += self._epochs[fold or 1, epoch]
             if fold is not None:
-                new += mean_of_folds(self._epochs, folds, epoch)
+                new += _mean_of_folds(self._epochs, folds, epoch)
         if new:
-            self._store.log(self.run_id, new)
+            self.store.log(self.run_id, new)
 
     def log_results(self, run: Any, event: Finished, folder: Path) -> str:
-        """Log the summary and upload the files; for a complete trial, publish the model.
-
-        Args:
-            run: as MLflow has it now.
-            folder: the trial directory.
+        """Log the summary, the files in the trial directory `folder`, and the model of a complete trial.
 
         Returns:
             What is missing and cannot be added later; "" if nothing is.
@@ -107,72 +90,64 @@ class TrialRun:
         known = {"parameters"} & run.data.metrics.keys()  # logged at the start
         summary = {key: value for key, value in event.summary.items() if key not in known}
         results = points(summary, event.time)
-        self._store.log(self.run_id, results)
+        self.store.log(self.run_id, results)
         self._upload_files(folder)
-        problem = ""
-        if event.state == "complete":
-            if "best_fold" in event.summary:
-                self._store.set_tags(self.run_id, {names.FOLD: str(int(event.summary["best_fold"]))})
-            if (folder / "model.keras").exists():
-                self._publish_model(run, event, results, folder)
-            else:
-                problem = names.MODEL_MISSING
-        return problem
+        if event.state != "complete":
+            return ""
+        fold, step = event.summary.get("best_fold"), int(event.summary.get("best_epoch") or 0)
+        tags = {} if fold is None else {names.FOLD: str(int(fold))}
+        if tags:
+            self.store.log(self.run_id, tags=tags)
+        if not (folder / "model.keras").exists():
+            return "" if model_ids(run) else names.MODEL_MISSING
+        metrics = [*self._epochs.get((int(fold or 1), step), []), *results]
+        publish_model(
+            self.store, self.facts, run, folder / "model.keras", step=step, metrics=metrics, tags=tags
+        )
+        return ""
 
     def _upload_files(self, folder: Path) -> None:
-        if (folder / "config.json").exists():
-            self._client.log_artifact(self.run_id, str(folder / "config.json"))
-        elif self._config:
-            self._client.log_text(self.run_id, json.dumps(self._config, indent=1) + "\n", "config.json")
-        for figure in sorted((folder / "figures").glob("*.png")):
-            self._client.log_artifact(self.run_id, str(figure), "figures")
-        for file in (folder / "summary.txt", folder / "output.log"):
+        for file in (folder / "config.json", folder / "summary.txt", folder / "output.log"):
             if file.exists() and file.stat().st_size:
-                self._client.log_artifact(self.run_id, str(file))
-
-    def _publish_model(self, run: Any, event: Finished, results: Sequence[Metric], folder: Path) -> None:
-        facts, fold = self._facts, event.summary.get("best_fold")
-        step = int(event.summary.get("best_epoch") or 0)
-        publish_model(
-            self._store,
-            run,
-            folder / "model.keras",
-            ModelFacts(facts.image_shape, facts.num_classes, run.data.tags.get(names.BACKEND, "")),
-            name=run.info.run_name,
-            step=step,
-            metrics=[*self._epochs.get((int(fold or 1), step), []), *results],
-            tags={
-                names.STUDY: facts.name,
-                names.TRIAL: str(self.number),
-                names.UID: trial_uid(facts.uid, self.number),
-                names.DIGEST: run.data.tags.get(names.DIGEST, ""),
-                **({} if fold is None else {names.FOLD: str(int(fold))}),
-            },
-        )
+                self.store.client.log_artifact(self.run_id, str(file))
+        for figure in sorted((folder / "figures").glob("*.png")):
+            self.store.client.log_artifact(self.run_id, str(figure), "figures")
 
     def end(self, run: Any, event: Finished, problem: str) -> None:
         """Tag the run with the trial's final state, then end it.
 
-        Args:
-            run: as MLflow had it before; tags of an earlier end that are not true any more are removed.
+        Tags of an earlier end that are not true any more are removed.
         """
         tags = {names.STATE: event.state, names.REASON: event.reason, names.PROBLEM: problem}
-        self._store.set_tags(self.run_id, {key: names.shortened(text) for key, text in tags.items() if text})
-        for key in tags.keys() & run.data.tags.keys():
-            if not tags[key]:
-                self._client.delete_tag(self.run_id, key)
+        new = {key: names.shortened(text) for key, text in tags.items() if text}
+        self.store.log(self.run_id, tags=new)
+        for key in tags.keys() & run.data.tags.keys() - new.keys():
+            self.store.client.delete_tag(self.run_id, key)
         status = names.STATUS.get(event.state, "FAILED")
-        self._client.set_terminated(self.run_id, status, end_time=names.milliseconds(event.time))
+        self.store.client.set_terminated(self.run_id, status, end_time=names.milliseconds(event.time))
         self._epochs.clear()
 
-    def log_score(self, event: Scored) -> None:
-        self._store.log(self.run_id, score_points(self.get(), event))
+
+def log_score(store: Store, run: Any, event: Scored) -> None:
+    """Log the test metrics at the epoch of the run's model, linked with that model."""
+    step = int(run.data.metrics.get("best_epoch", 0))
+    model_id = next(iter(model_ids(run)), None)
+    store.log(run.info.run_id, points(event.metrics, event.time, step=step, model_id=model_id))
 
 
-def is_recorded(run: Any, event: Finished) -> bool:
-    """Return True if `event` has been recorded completely: a run is ended last, at the event's time."""
-    return (
-        run.info.status == names.STATUS.get(event.state, "FAILED")
-        and run.info.end_time == names.milliseconds(event.time)
-        and run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
-    )
+def _mean_of_folds(epochs: Mapping[FoldEpoch, list[Metric]], folds: int, epoch: int) -> list[Metric]:
+    """Return the means of an epoch's metrics over the folds; [] until every fold has reported the epoch.
+
+    A metric that one fold lacks has no mean. The time is that of the last report.
+    """
+    from mlflow.entities import Metric
+
+    reports = [epochs[fold, epoch] for fold in range(1, folds + 1) if (fold, epoch) in epochs]
+    if folds == 1 or len(reports) < folds:
+        return []
+    values: dict[str, list[float]] = {}
+    for report in reports:
+        for point in report:
+            values.setdefault(point.key.partition("/")[2], []).append(point.value)
+    time = max(point.timestamp for report in reports for point in report)
+    return [Metric(name, fmean(each), time, epoch) for name, each in values.items() if len(each) == folds]

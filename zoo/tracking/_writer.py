@@ -1,8 +1,5 @@
 """Recording a study in MLflow: one run for the study, one child run for each trial.
 
-    facts = StudyFacts(name="mnist_cnn", uid="5f0c…", objectives=[Objective("val_accuracy", "maximize")],
-                       digest="…", source="mnist.npz", image_shape=(28, 28, 1), num_classes=10,
-                       plugins={"keras-zoo": "0.1.0"}, definition=toml_text, manifest=manifest)
     tracker = StudyTracker(connect(), facts)
     tracker.record(7, config, [event], folder)    # every event of every trial
     tracker.finish("FINISHED")
@@ -14,18 +11,22 @@ is ended only when it is complete.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.record import trial_uid
 from zoo.tracking import _names as names
-from zoo.tracking._facts import StudyFacts, common_tags
-from zoo.tracking._points import score_points
-from zoo.tracking._store import Store, is_active
-from zoo.tracking._study_run import StudyRun
-from zoo.tracking._trial_run import TrialRun, is_recorded
+from zoo.tracking._names import StudyFacts
+from zoo.tracking._store import Store, TrackingError, is_active, points
+from zoo.tracking._trial_run import TrialRun, log_score
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
 
 _LoggedEvent = Started | EpochEnd | Finished | Scored
 
@@ -43,7 +44,7 @@ class StudyTracker:
         self.store = store
         self.facts = facts
         self._trials: dict[int, TrialRun | None] = {}  # None: deleted in MLflow
-        self._tags = common_tags(facts)
+        self._tags = names.common_tags(facts)
         self.experiment_id = store.open_experiment(facts.name)
         self._study = (
             None if facts.standalone_name else StudyRun(store, facts, self.experiment_id, self._tags)
@@ -71,10 +72,11 @@ class StudyTracker:
         try:
             self._record(trial, logged, folder)
         except Exception:
-            if not self._is_deleted(trial):
-                raise
-            self._trials[number] = None
-            return False
+            with suppress(Exception):  # MLflow does not answer
+                if not is_active(trial.get()):
+                    self._trials[number] = None
+                    return False
+            raise
         return True
 
     def _record(self, trial: TrialRun, events: Sequence[_LoggedEvent], folder: Path) -> None:
@@ -85,20 +87,16 @@ class StudyTracker:
                 case Started():
                     trial.log_start(event)
                 case Finished():
-                    self._finish_trial(trial, event, folder)
+                    run = trial.get()
+                    problem = trial.log_results(run, event, folder)
+                    if self._study is not None and event.state == "complete":
+                        self._study.log_best(trial.number, event)
+                    trial.end(run, event, problem)
                 case Scored():
-                    trial.log_score(event)
+                    log_score(self.store, trial.get(), event)
                     if self._study is not None and event.is_champion:
-                        self._study.log_champion(trial.number, event)
-
-    def _finish_trial(self, trial: TrialRun, event: Finished, folder: Path) -> None:
-        run = trial.get()
-        if is_recorded(run, event):
-            return
-        problem = trial.log_results(run, event, folder)
-        if self._study is not None and event.state == "complete":
-            self._study.log_best(trial.number, event)
-        trial.end(run, event, problem)
+                        metrics = points(event.metrics, event.time, step=trial.number)
+                        self.store.log(self._study.run_id, metrics, tags={names.CHAMPION: str(trial.number)})
 
     def give_up(self, number: int, config: Mapping[str, Any], event: Finished, problem: str) -> None:
         """End a trial's run although something could not be recorded, and tag it with the problem.
@@ -117,53 +115,112 @@ class StudyTracker:
     def finish(self, status: str = "FINISHED") -> None:
         """End the study's run. `status` is `FINISHED`, `KILLED` (interrupted) or `FAILED`."""
         if self._study is not None:
-            self._study.finish(status)
-
-    def answers(self) -> bool:
-        """Return True if MLflow answers."""
-        return self.store.answers()
+            self.store.client.set_terminated(self._study.run_id, status)
 
     def _open(self, number: int, config: Mapping[str, Any], event: _LoggedEvent) -> TrialRun | None:
         """Return the trial's run, created if there is none; None if it is deleted."""
         if number not in self._trials:
-            run = self.store.find_run(self.experiment_id, self._uid(number), deleted=True)
-            run = run or self._create_run(number, config, event)
+            uid = trial_uid(self.facts.uid, number)
+            run = self.store.find_run(self.experiment_id, uid) or self.store.client.create_run(
+                self.experiment_id,
+                start_time=names.milliseconds(event.time),
+                tags=self._trial_tags(number, uid, config),
+                run_name=self.facts.standalone_name or f"trial-{number:03d}",
+            )
             opened = TrialRun(self.store, self.facts, number, config, str(run.info.run_id))
             self._trials[number] = opened if is_active(run) else None
         return self._trials[number]
 
-    def _create_run(self, number: int, config: Mapping[str, Any], event: _LoggedEvent) -> Any:
-        tags = {
+    def _trial_tags(self, number: int, uid: str, config: Mapping[str, Any]) -> dict[str, str]:
+        return {
             **self._tags,
             names.KIND: "standalone" if self._study is None else "trial",
-            names.UID: self._uid(number),
+            names.UID: uid,
             names.TRIAL: str(number),
             names.DIGEST: config.get("digest") or self.facts.digest,
             **names.plugin_tags(config.get("plugins") or self.facts.plugins),
             **({} if self._study is None else {names.PARENT: self._study.run_id}),
         }
-        return self.store.client.create_run(
-            self.experiment_id,
-            start_time=names.milliseconds(event.time),
-            tags=tags,
-            run_name=self.facts.standalone_name or names.run_name(number),
-        )
 
-    def _uid(self, number: int) -> str:
-        return trial_uid(self.facts.uid, number)
 
-    def _is_deleted(self, trial: TrialRun) -> bool:
-        try:
-            return not is_active(trial.get())
-        except Exception:  # MLflow does not answer
-            return False
+class StudyRun:
+    """The run of a study: created, or opened again where an earlier process created it.
+
+    Args:
+        tags: those that the trials' runs have too.
+    """
+
+    def __init__(self, store: Store, facts: StudyFacts, experiment_id: str, tags: Mapping[str, str]) -> None:
+        self._store = store
+        self._facts = facts
+        self._experiment_id = experiment_id
+        self._best: list[Metric] | None = None
+        self.run_id = self._open(tags)
+        if facts.definition:
+            store.client.log_text(self.run_id, facts.definition, "study.toml")
+        if facts.manifest:
+            store.client.log_text(self.run_id, json.dumps(facts.manifest, indent=1) + "\n", "manifest.json")
+
+    def _open(self, tags: Mapping[str, str]) -> str:
+        facts, client = self._facts, self._store.client
+        tags = {
+            **tags,
+            **names.plugin_tags(facts.plugins),
+            names.KIND: "study",
+            names.UID: facts.uid,
+            names.DIGEST: facts.digest,
+            names.OBJECTIVE: ",".join(objective.metric for objective in facts.objectives),
+            names.DIRECTION: ",".join(objective.direction for objective in facts.objectives),
+        }
+        run = self._store.find_run(self._experiment_id, facts.uid)
+        if run is None:
+            run = client.create_run(self._experiment_id, tags=tags, run_name=facts.name)
+        elif not is_active(run):
+            raise TrackingError(
+                f"The run of the study '{facts.name}' is deleted in MLflow. Restore it with "
+                f"`mlflow runs restore --run-id {run.info.run_id}` "
+                f"(MLFLOW_TRACKING_URI={self._store.address}), or give the study another name."
+            )
+        else:
+            self._store.log(run.info.run_id, tags=tags)
+            client.update_run(run.info.run_id, status="RUNNING")
+        return str(run.info.run_id)
+
+    def log_best(self, number: int, event: Finished) -> None:
+        """Log the best value of the first objective among the trials so far, trial `number` included."""
+        objective = self._facts.objectives[0]
+        value = event.summary.get(objective.result)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return
+        if self._best is None:
+            self._best = list(self._store.client.get_metric_history(self.run_id, objective.result))
+        time = names.milliseconds(event.time)
+        at_time = [point.value for point in self._best if point.timestamp == time]
+        if at_time and objective.best([value, *at_time]) in at_time:
+            return  # logged before
+        best = objective.best([float(value), *(point.value for point in self._best)])
+        # MLflow shows the value at the highest step, and parallel trials end in any order.
+        step = max([number, *(point.step for point in self._best)])
+        new = points({objective.result: best}, event.time, step=step)
+        self._store.log(self.run_id, new)
+        self._best += new
+
+    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
+        """Tag the runs of the trials on the Pareto front, and remove the tag from the others."""
+        client = self._store.client
+        front = {trial_uid(self._facts.uid, number) for number in numbers}
+        for run in self._store.runs(self._experiment_id, f"tags.`{names.PARENT}` = '{self.run_id}'"):
+            is_tagged, is_on_front = names.FRONT in run.data.tags, run.data.tags.get(names.UID) in front
+            if is_on_front and not is_tagged:
+                self._store.log(run.info.run_id, tags={names.FRONT: "true"})
+            elif is_tagged and not is_on_front:
+                client.delete_tag(run.info.run_id, names.FRONT)
+        if figure is not None:
+            client.log_artifact(self.run_id, str(figure), "figures")
 
 
 def add_test_metrics(store: Store, study: str, uid: str, event: Scored) -> bool:
-    """Add the test metrics of a model to a run that has ended; return False if there is no such run.
-
-    Args:
-        uid: the run's `zoo.uid`.
+    """Add the test metrics of a model to the run with that `zoo.uid`; return False if there is none.
 
     Raises:
         TrackingError: MLflow does not answer, or refuses the metrics.
@@ -171,5 +228,5 @@ def add_test_metrics(store: Store, study: str, uid: str, event: Scored) -> bool:
     with store.requests():
         run = store.find_study_run(study, uid)
         if run is not None:
-            store.log(run.info.run_id, score_points(run, event))
+            log_score(store, run, event)
     return run is not None

@@ -35,9 +35,9 @@ def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[st
     if uid is None:
         return before
     study = directory.study
-    in_mlflow = tracking.deleted_trials(store, study, uid)
-    restored = before & tracking.recorded_trials(store, study, uid) if before else set()
-    deleted = (before | in_mlflow) - restored
+    states = tracking.trial_states(store, study, uid)
+    # A trial that MLflow does not have stays deleted.
+    deleted = {number for number in before | states.keys() if states.get(number, "deleted") == "deleted"}
     if deleted != before:
         directory.set_deleted(deleted)
     if deleted - before:

@@ -78,7 +78,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         with suppress(Exception):  # the result must not be lost because MLflow stopped answering
             store = self._study.store.result()
             if self.is_complete or store.answers():  # asking takes seconds; a dead server takes minutes
-                return model_address(self._study.definition.name, trial_uid(self._uid, number), store)
+                return model_address(store, self._study.definition.name, trial_uid(self._uid, number))
         return ""
 
     def __exit__(self, *_: object) -> None:
@@ -96,7 +96,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             with interrupts.interruptible() if interrupts.signum is None else nullcontext():
                 while not (is_closed := self._tracker.close(self.status, timeout=SHUTDOWN_TIMEOUT_S)):
                     before, num_recorded = num_recorded, len(self._tracker.recorded())
-                    if not self._tracker.working or num_recorded == before:
+                    if not self._tracker.is_running or num_recorded == before:
                         break
         except Interrupted:
             display.problem("stopped waiting for MLflow")

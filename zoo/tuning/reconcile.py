@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from zoo.events import Finished
-from zoo.tracking import ended_runs
+from zoo.tracking import trial_states
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
@@ -28,7 +28,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
         return
     store = study.store.result()
     search.deleted = update_deleted(study.directory, store, study.display.problem)
-    in_mlflow = ended_runs(study.definition.name, search.uid(), store)
+    in_mlflow = trial_states(store, study.definition.name, search.uid())
     for number in numbers:
         trial = study.directory.trial(number)
         if damaged := ", ".join(map(str, trial.event_log.damaged_lines())):
@@ -36,7 +36,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
             study.display.problem(f"{path}: line {damaged} cannot be read, so its event is lost")
         if number in search.deleted:
             continue
-        if search.uid(number) in in_mlflow:
+        if in_mlflow.get(number) == "complete":
             record.recorded_before.append(number)
         elif trial.finished() is not None:
             record.put(number, trial.config() or {}, trial.events(), trial.path)

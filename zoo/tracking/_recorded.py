@@ -1,0 +1,305 @@
+"""Recorded studies in MLflow: reading them back, deleting, restoring and renaming them.
+
+A run that is deleted in MLflow, by zoo or in MLflow's user interface, stays in the store but counts as
+absent: tables, models and the next `zoo tune` leave it out until it is restored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from zoo.errors import StudyError, did_you_mean
+from zoo.record import StudyDirectory, load_runs, trial_uid
+from zoo.study import pareto_front, rank
+from zoo.tracking import _names as names
+from zoo.tracking._connection import connect
+from zoo.tracking._models import model_uri
+from zoo.tracking._store import Store, TrackingError, is_active, pages
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DATASET = {
+    "dataset.source": names.SOURCE,
+    "dataset.warning": names.WARNING,
+    "dataset.digest": names.DIGEST,
+}
+
+
+def compare(*studies: str) -> pd.DataFrame:
+    """Return the trials of one or more studies, best first.
+
+    Columns: `study`, `trial`, `state`, `reason`, the best value of the objective, `best_epoch`,
+    `parameters`, `train_seconds`, every parameter, `dataset.digest`, `run_id`, and `model`, an address
+    for `mlflow.keras.load_model`. The studies follow each other in the order given. With several
+    objectives there is a column for each, and `front` is True on the Pareto front. With folds there are
+    the objective's standard deviation, such as `best_val_accuracy_std`, and `best_fold`.
+
+    The trials come from MLflow, without those that were deleted. Trials that MLflow does not have yet come
+    from the local record; their `run_id` is "" and their `model` is a file.
+
+    Raises:
+        TrackingError: MLflow does not answer, or has no such study.
+    """
+    import pandas as pd
+
+    if not studies:
+        raise StudyError("No study to compare. Name one or more: `zoo.compare('mnist_cnn')`.")
+    store = connect(create=False)
+    tables = [leaderboard(study, store) for study in studies]
+    for study, table in zip(studies, tables, strict=True):
+        table.insert(0, "study", study)
+    return pd.concat(tables, ignore_index=True)
+
+
+def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
+    """Return the trials of a study, best first; then those without a result, by number.
+
+    The columns are those of `compare`, without `study`; the state of a trial without an end is `running`.
+    With several objectives the trials on the Pareto front come first, then the others; both by the first
+    objective. Trials from before the study's state was removed are not in the table.
+
+    Raises:
+        TrackingError: MLflow does not answer, or has no such study.
+    """
+    import pandas as pd
+
+    store = store or connect(create=False)
+    parent = find_study(study, store)
+    objectives = names.objectives_from(parent.data.tags)
+    runs = store.runs(parent.info.experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
+    trials = {
+        int(run.data.tags[names.TRIAL]): _Trial(
+            run.data.tags, run.data.metrics, run.data.params, run.info.run_id, model_uri(run)
+        )
+        for run in runs
+    }
+    trials |= _local_trials(study, parent, store, trials.keys())
+
+    results = [objective.result for objective in objectives]
+    metrics = {key for trial in trials.values() for key in trial.metrics}
+    of_folds = [key for key in (*(f"{result}_std" for result in results), "best_fold") if key in metrics]
+    parameters = [key for trial in trials.values() for key in sorted(trial.parameters)]
+    front_column = ["front"] if len(objectives) > 1 else []
+    columns = [
+        *("trial", "state", "reason", *front_column),
+        *dict.fromkeys([*results, *of_folds, "best_epoch", "parameters", "train_seconds"]),
+        *(*dict.fromkeys(parameters), *_DATASET, "run_id", "model"),
+    ]
+    values = {
+        number: [trial.metrics[key] for key in results]
+        for number, trial in trials.items()
+        if trial.state == "complete"
+        and not any(math.isnan(trial.metrics.get(key, math.nan)) for key in results)
+    }
+    front = pareto_front(values, objectives)
+    order = [*rank(values, objectives), *sorted(trials.keys() - values.keys())]
+    rows = [{"trial": number, "front": number in front, **trials[number].row()} for number in order]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A trial with the tags, metrics and parameters that its run in MLflow has, or will have."""
+
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, str]
+    run_id: str
+    model: str
+
+    @property
+    def state(self) -> str:
+        return self.tags.get(names.STATE, "running")
+
+    def row(self) -> dict[str, Any]:
+        return {
+            **self.metrics,
+            **{key: names.from_text(text) for key, text in self.parameters.items()},
+            **{column: self.tags.get(tag, "") for column, tag in _DATASET.items()},
+            "state": self.state,
+            "reason": self.tags.get(names.REASON, ""),
+            "run_id": self.run_id,
+            "model": self.model,
+        }
+
+
+def _local_trials(study: str, parent: Any, store: Store, recorded: Collection[int]) -> dict[int, _Trial]:
+    """Return the finished trials of the local record that MLflow does not have, by number."""
+    directory = StudyDirectory(Path.cwd(), study)
+    uid = parent.data.tags[names.UID]
+    if directory.uid() != uid or not set(directory.numbers()) - {*recorded, *directory.deleted()}:
+        return {}
+    in_mlflow = trial_states(store, study, uid)
+    trials = {}
+    for run in load_runs(study):
+        if run.number is not None and run.number not in in_mlflow and run.finished is not None:
+            own = {names.STATE: run.finished.state, names.REASON: run.finished.reason}
+            tags = {**parent.data.tags, **own, names.DIGEST: run.config.digest}
+            path = run.directory.model_path
+            parameters = names.flat_parameters(run.config.as_json())
+            model = str(path) if path.exists() else ""
+            trials[run.number] = _Trial(tags, run.summary, parameters, run_id="", model=model)
+    return trials
+
+
+def find_study(study: str, store: Store) -> Any:
+    """Return a study's run: the newest one if it was started again after its state was removed."""
+    experiment_id = store.experiment_id(study)
+    runs = list(store.runs(experiment_id, f"tags.`{names.KIND}` = 'study'")) if experiment_id else []
+    if not runs:
+        others = [name for name in store.studies() if name != study]
+        hint = did_you_mean(study, others) if others else ""
+        raise TrackingError(
+            f"MLflow has no trials of a study named '{study}' in {store.address}; "
+            f"`zoo tune {study}` runs some. {hint}".rstrip()
+        )
+    return max(runs, key=lambda run: run.info.start_time)
+
+
+def study_page(study: str, store: Store | None = None) -> str:
+    """Return the page, to append to the address of MLflow's UI, of a study's trials and their charts.
+
+    Raises:
+        TrackingError: MLflow does not answer, or has no such study.
+    """
+    parent = find_study(study, store or connect(create=False))
+    first = names.objectives_from(parent.data.tags)[0]
+    query = {
+        "workflowType": "machine_learning",
+        "searchFilter": f"tags.`{names.KIND}` = 'trial'",
+        "orderByKey": f"metrics.`{first.result}`",
+        "orderByAsc": str(first.direction == "minimize").lower(),
+        "compareRunsMode": "CHART",
+    }
+    return f"/#/experiments/{parent.info.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
+
+
+def champion_address(store: Store, study: str) -> str:
+    """Return the address of the model of a study's best complete trial, or its path if MLflow lacks it.
+
+    Raises:
+        TrackingError: MLflow has no such study, no trial is complete, or the model of the best trial does
+            not exist any more; another trial's model would not be the one that was asked for.
+    """
+    table = leaderboard(study, store)
+    complete = table[table["state"] == "complete"]
+    if complete.empty:
+        raise TrackingError(
+            f"No trial of the study '{study}' in {store.address} has a model yet; "
+            f"`zoo compare {study}` shows their states."
+        )
+    best = complete.iloc[0]
+    if not best["model"]:
+        raise TrackingError(
+            f"MLflow at {store.address} does not have the model of trial {best['trial']}, the best of the "
+            f"study '{study}'. `zoo tune {study}` adds it if the trial directory still has it; "
+            f"`zoo train {study} --trial {best['trial']}` trains it again."
+        )
+    return str(best["model"])
+
+
+def trial_states(store: Store, study: str, study_uid: str) -> dict[int, str]:
+    """Return the state of each trial's run in MLflow: `complete`, `incomplete` or `deleted`.
+
+    A run is incomplete while its trial trains, or if MLflow lacks something that can be sent again.
+    """
+    with store.requests():
+        return {number: _state(run) for number, run in _runs(store, study, study_uid).items()}
+
+
+def _state(run: Any) -> str:
+    if not is_active(run):
+        return "deleted"
+    is_whole = run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
+    return "complete" if run.info.status != "RUNNING" and is_whole else "incomplete"
+
+
+def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
+    """Return the run of each trial; a deleted one, the newest, only if there is no other."""
+    experiment_id = store.experiment_id(study)
+    is_trial = f"tags.`{names.KIND}` = 'trial'"
+    found = store.runs(experiment_id, is_trial, deleted=True) if experiment_id else []
+    runs = {}
+    for run in sorted(found, key=lambda run: (is_active(run), run.info.start_time)):
+        number = int(run.data.tags[names.TRIAL])
+        if run.data.tags[names.UID] == trial_uid(study_uid, number):
+            runs[number] = run
+    return runs
+
+
+def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
+    """Delete the runs of trials in MLflow; trials that MLflow does not have are ignored.
+
+    If the champion is among them, the study's run no longer names a champion.
+    """
+    with store.requests():
+        runs = _runs(store, study, study_uid)
+        for number in runs.keys() & numbers:
+            if is_active(runs[number]):
+                store.client.delete_run(runs[number].info.run_id)
+        parent = store.find_study_run(study, study_uid)
+        if parent is not None and parent.data.tags.get(names.CHAMPION) in map(str, numbers):
+            store.client.delete_tag(parent.info.run_id, names.CHAMPION)
+
+
+def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
+    """Restore the runs of trials that are deleted in MLflow; other trials are ignored."""
+    with store.requests():
+        runs = _runs(store, study, study_uid)
+        for number in runs.keys() & numbers:
+            if not is_active(runs[number]):
+                run_id = runs[number].info.run_id
+                store.client.restore_run(run_id)
+                # A deleted run keeps the old name when its study is renamed.
+                store.log(run_id, tags={names.STUDY: study})
+
+
+def delete_study(store: Store, study: str) -> None:
+    """Delete a study's experiment and its runs in MLflow, if there is such an experiment.
+
+    The experiment is renamed first, since MLflow does not give the name of a deleted experiment to a new
+    one. `mlflow experiments restore` brings it back, with its new name `STUDY (deleted DATE TIME)`.
+    """
+    with store.requests():
+        experiment_id = store.experiment_id(study)
+        if experiment_id is not None:
+            time = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            store.client.rename_experiment(experiment_id, f"{study} (deleted {time})")
+            store.client.delete_experiment(experiment_id)
+
+
+def rename_study(store: Store, old: str, new: str) -> None:
+    """Rename a study in MLflow, if MLflow has it.
+
+    The experiment, the study's run and the tag `zoo.study` of all runs and models get the new name. If
+    this is interrupted, calling it again completes it.
+
+    Raises:
+        TrackingError: there is an experiment `new`.
+    """
+    with store.requests():
+        experiment_id = store.experiment_id(old)
+        if experiment_id is None:
+            return
+        client = store.client
+        taken = client.get_experiment_by_name(new)
+        if taken is not None:
+            state = "an experiment" if is_active(taken) else "a deleted experiment"
+            raise TrackingError(
+                f"MLflow at {store.address} has {state} named '{new}' already. Choose another name."
+            )
+        for run in store.runs(experiment_id):
+            store.log(run.info.run_id, tags={names.STUDY: new})
+            if run.data.tags.get(names.KIND) == "study":
+                client.update_run(run.info.run_id, name=new)
+        for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
+            client.set_logged_model_tags(model.model_id, {names.STUDY: new})
+        # Last, so that an interrupted call finds the study under `old` again.
+        client.rename_experiment(experiment_id, new)
