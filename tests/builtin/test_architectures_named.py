@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo import InvalidParameters
-from zoo.builtin.architectures import _convolutional, _pretrained, conv_net, pretrained, typical_conv_net
+from zoo.builtin.architectures import _networks, _pretrained, conv_net, pretrained, typical_conv_net
 from zoo.data import Split
 from zoo.registry import Registry
 from zoo.space import Plain, Space
@@ -299,7 +299,7 @@ def test_refused_exactly_what_keras_cannot_build(shape, seed):
         counted(typical_conv_net, shape, 2, **parameters)
     except InvalidParameters:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_convolutional, "check_room", lambda *_, **__: None)
+            patch.setattr(_networks, "check_room", lambda *_, **__: None)
             try:
                 network = counted(typical_conv_net, shape, 2, **parameters)
             except ValueError:

@@ -10,8 +10,7 @@ from typing import Any
 
 from zoo import hookimpl
 from zoo.builtin.architectures._conv_net import conv_net
-from zoo.builtin.architectures._convolutional import CONVOLUTIONAL, typical_conv_net
-from zoo.builtin.architectures._perceptrons import PERCEPTRONS, perceptron
+from zoo.builtin.architectures._networks import NETWORKS, perceptron, typical_conv_net
 from zoo.builtin.architectures._pretrained import pretrained
 
 __all__ = ["conv_net", "perceptron", "pretrained", "register_architectures", "typical_conv_net"]
@@ -19,5 +18,5 @@ __all__ = ["conv_net", "perceptron", "pretrained", "register_architectures", "ty
 
 @hookimpl
 def register_architectures(register: Any) -> None:
-    for network in (conv_net, *PERCEPTRONS, *CONVOLUTIONAL, pretrained):
+    for network in (conv_net, *NETWORKS, pretrained):
         register(network)

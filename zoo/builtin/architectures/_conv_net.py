@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from zoo import Choice, Float, Int, List
-from zoo.builtin.architectures._parts import check_room
+from zoo.builtin.architectures._parts import Block, check_room
 
 if TYPE_CHECKING:
     import keras
@@ -47,13 +47,13 @@ def conv_net(
     Raises:
         InvalidParameters: the images are too small for so many convolutions and poolings.
     """
-    blocks = [(convolutions_per_block, True)] * len(filters)
-    check_room(input_shape, blocks, kernel_size=kernel_size, padding=padding, pool_size=pool_size)
+    blocks = [Block((width,) * convolutions_per_block, is_pooled=True) for width in filters]
+    check_room(input_shape, blocks, kernel_size, padding, pool_size)
     from keras import Input, Sequential, layers
 
     stack = [Input(input_shape)]  # (batch, height, width, channels)
-    for width in filters:
-        for _ in range(convolutions_per_block):
+    for block in blocks:
+        for width in block.filters:
             # Batch normalisation would remove a bias.
             stack.append(layers.Conv2D(width, kernel_size, padding=padding, use_bias=not batch_norm))
             if batch_norm:

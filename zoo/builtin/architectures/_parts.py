@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from zoo import Choice, Float, Int, InvalidParameters, List, Setting, variant
 
@@ -17,22 +17,33 @@ Rate = Annotated[float, Setting(Float(0.0, 0.9))]
 Flag = Annotated[bool, Setting(Choice(False, True))]
 
 
-def named(function: Callable[..., Any], name: str, line: str, **defaults: Any) -> Callable[..., Any]:
+class Block(NamedTuple):
+    """Convolutions with these numbers of filters, and a pooling after them if `is_pooled`."""
+
+    filters: Sequence[int]
+    is_pooled: bool
+
+
+def named(
+    function: Callable[..., Any], name: str, line: str, defaults: Mapping[str, Any]
+) -> Callable[..., Any]:
     """Return `function` as the network `name`, with `line` as description and the same `Args:` section."""
     arguments = (inspect.getdoc(function) or "").partition("Args:\n")[2]
     return variant(function, name, f"{line}\n\nArgs:\n{arguments}", **defaults)
 
 
-def check_sides(input_shape: Shape, expected: str) -> None:
-    """Raise InvalidParameters if the image size is unknown, for a network that flattens its input."""
-    if None in input_shape[:2]:
-        raise InvalidParameters(f"The image size is unknown ({_size(input_shape)}); expected {expected}.")
+def check_sides(input_shape: Shape, parameter: str = "", pooling: str = "flatten") -> None:
+    """Raise InvalidParameters if images of an unknown size are to be flattened."""
+    if pooling == "flatten" and None in input_shape[:2]:
+        other = f'{parameter} = "average" or "max", or ' if parameter else ""
+        raise InvalidParameters(
+            f"The image size is unknown ({_size(input_shape)}); expected {other}images of one size."
+        )
 
 
 def check_room(
     input_shape: Shape,
-    blocks: Sequence[tuple[int, bool]],
-    *,
+    blocks: Sequence[Block],
     kernel_size: int,
     padding: str,
     pool_size: int,
@@ -40,9 +51,7 @@ def check_room(
 ) -> None:
     """Raise InvalidParameters if a convolution or pooling is larger than its input.
 
-    Args:
-        blocks: number of convolutions of each block, and whether it ends with a pooling.
-        fewer: the fix that the message names if there are too many poolings.
+    `fewer` is the fix that the message names if there are too many poolings.
     """
     sides = [side for side in input_shape[:2] if side is not None]
     lost = kernel_size - 1 if padding == "valid" else 0
@@ -54,8 +63,8 @@ def check_room(
             f"are left; expected {expected}."
         )
 
-    for block, (convolutions, is_pooled) in enumerate(blocks, start=1):
-        for _ in range(convolutions):
+    for block, (filters, is_pooled) in enumerate(blocks, start=1):
+        for _ in filters:
             if any(side <= lost for side in sides):
                 what = f"convolves by {kernel_size}×{kernel_size} with padding 'valid'"
                 expected = "padding 'same', a smaller kernel_size, or fewer filters (a shorter list)"
@@ -75,8 +84,21 @@ def check_head(num_classes: int, binary_head: bool) -> None:
         )
 
 
-def pool_features(maps: Any, pooling: str) -> Any:
-    """Turn feature maps `(batch, height, width, filters)` into vectors `(batch, features)`."""
+def add_head(
+    maps: Any,
+    num_classes: int,
+    pooling: str,
+    feature_dropout: float,
+    dense_units: Sequence[int],
+    activation: str,
+    dropout: float,
+    binary_head: bool,
+) -> Any:
+    """Return class probabilities `(batch, num_classes)` of feature maps `(batch, height, width, filters)`.
+
+    The maps are pooled (`flatten`, `max` or `average`) to `(batch, features)`. There is one dense layer per
+    entry of `dense_units`, each followed by dropout.
+    """
     from keras import layers
 
     poolings = {
@@ -84,26 +106,9 @@ def pool_features(maps: Any, pooling: str) -> Any:
         "max": layers.GlobalMaxPooling2D,
         "average": layers.GlobalAveragePooling2D,
     }
-    return poolings[pooling]()(maps)
-
-
-def classify(
-    features: Any,
-    num_classes: int,
-    dense_units: Sequence[int],
-    activation: str,
-    dropout: float,
-    binary_head: bool,
-) -> Any:
-    """Return class probabilities `(batch, num_classes)` of `features`, `(batch, features)`.
-
-    There is one dense layer per entry of `dense_units`, each followed by dropout.
-    """
-    from keras import layers
-
+    features = drop(poolings[pooling]()(maps), feature_dropout)
     for units in dense_units:
-        features = layers.Dense(units, activation=activation)(features)
-        features = drop(features, dropout)
+        features = drop(layers.Dense(units, activation=activation)(features), dropout)
     # Probabilities stay float32 under mixed precision.
     if not binary_head:
         return layers.Dense(num_classes, activation="softmax", dtype="float32")(features)

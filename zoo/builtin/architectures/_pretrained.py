@@ -9,7 +9,6 @@ import sys
 import textwrap
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,11 +20,9 @@ from zoo.builtin.architectures._parts import (
     Flag,
     Rate,
     Shape,
+    add_head,
     check_head,
     check_sides,
-    classify,
-    drop,
-    pool_features,
 )
 
 if TYPE_CHECKING:
@@ -91,8 +88,7 @@ def pretrained(
     """
     check_head(num_classes, binary_head)
     _check_images(input_shape, base)
-    if pooling == "flatten":
-        check_sides(input_shape, 'pooling = "average" or "max", or images of one size')
+    check_sides(input_shape, "pooling", pooling)
     import keras
     from keras import layers
 
@@ -102,9 +98,10 @@ def pretrained(
     # A frozen batch normalisation layer uses its learned statistics during training too.
     network.trainable = weights == "none"
     maps = network(_scaled(colours, BASES[base][0]))
-    features = drop(pool_features(maps, pooling), feature_dropout)
-    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
-    return keras.Model(images, outputs, name="pretrained")
+    head = add_head(
+        maps, num_classes, pooling, feature_dropout, dense_units, activation, dropout, binary_head
+    )
+    return keras.Model(images, head, name="pretrained")
 
 
 def _check_images(input_shape: Shape, base: str) -> None:
@@ -138,48 +135,36 @@ def _scaled(colours: Any, scaling: str) -> Any:
 
 
 def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:
-    """Return the base without its top, with its weights."""
+    """Return the base without its top, with its weights.
+
+    Raises:
+        ZooError: the weights are missing or damaged, belong to another network, or cannot be downloaded.
+    """
     import keras
 
-    def build(source: str | None) -> keras.Model:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MobileNet warns of sizes without weights of their own
+    source = None if weights == "none" else weights if weights == "imagenet" else _existing(weights, base)
+    try:
+        # Keras prints the progress of a download on standard output, which is for results. It warns of image
+        # sizes without weights of their own (MobileNet), and hundreds of times of a file of another network.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            socket_timeout(_DOWNLOAD_TIMEOUT_S),
+            contextlib.redirect_stdout(sys.stderr),
+        ):
             return getattr(keras.applications, base)(
                 include_top=False, weights=source, input_shape=input_shape
             )
-
-    if weights == "imagenet":
-        return _with_imagenet(base, build)
-    path = None if weights == "none" else _existing(weights, base)
-    network = build(None)
-    if path is not None:
-        _load(network, path, base)
-    return network
-
-
-def _with_imagenet(base: str, build: Callable[[str | None], keras.Model]) -> keras.Model:
-    """Return the base with the weights in Keras's cache; Keras downloads them into it if needed.
-
-    Raises:
-        ZooError: they are not in the cache, and the download failed.
-    """
-    try:
-        # Keras prints its progress on standard output, which is for results.
-        with socket_timeout(_DOWNLOAD_TIMEOUT_S), contextlib.redirect_stdout(sys.stderr):
-            return build("imagenet")
-    except Exception as error:  # Keras raises a plain Exception
-        reason = reason_of(error)
-        # URL fetch failure on https://…/NAME.h5: None -- [Errno -3] Temporary failure in name resolution
-        failure = re.match(r"URL fetch failure on \S+/([^/\s]+): (?:None -- )?(.*)", reason)
-        file, reason = failure.groups() if failure else ("an undamaged copy of its file", reason)
-        cache = Path(os.environ.get("KERAS_HOME") or "~/.keras", "models").expanduser()
-        raise ZooError(
-            f"The ImageNet weights of {base} are not in Keras's cache, or damaged, and the download failed "
-            f'({reason}). Put {file} into {cache}, or set weights to "none" or the path of a weights file.'
-        ) from error
+    except (
+        Exception
+    ) as error:  # ValueError, KeyError and others, as two networks differ; also a plain Exception
+        if weights == "imagenet":
+            raise ZooError(_download_problem(base, error)) from error
+        if weights == "none":
+            raise
+        raise ZooError(_file_problem(base, str(source), error)) from error
 
 
-def _existing(weights: str, base: str) -> Path:
+def _existing(weights: str, base: str) -> str:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise ZooError(
@@ -188,31 +173,29 @@ def _existing(weights: str, base: str) -> Path:
         )
     if not path.name.endswith(_SUFFIXES):
         raise ZooError(f"The weights file {path} has an unknown format; expected {' or '.join(_SUFFIXES)}.")
-    return path
+    return str(path)
 
 
-def _load(network: keras.Model, path: Path, base: str) -> None:
-    """Load the weights in `path` into `network`.
+def _download_problem(base: str, error: Exception) -> str:
+    reason = reason_of(error)
+    # URL fetch failure on https://…/NAME.h5: None -- [Errno -3] Temporary failure in name resolution
+    failure = re.match(r"URL fetch failure on \S+/([^/\s]+): (?:None -- )?(.*)", reason)
+    file, reason = failure.groups() if failure else ("an undamaged copy of its file", reason)
+    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras", "models").expanduser()
+    return (
+        f"The ImageNet weights of {base} are not in Keras's cache, or damaged, and the download failed "
+        f'({reason}). Put {file} into {cache}, or set weights to "none" or the path of a weights file.'
+    )
 
-    Raises:
-        ZooError: the file cannot be read, or has the weights of another network.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras gives hundreds for a file of another network
-            network.load_weights(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ZooError(
-            f"The weights file {path} cannot be read ({_short(error)}); it may be truncated. "
+
+def _file_problem(base: str, path: str, error: Exception) -> str:
+    reason = textwrap.shorten(str(error), 200, placeholder=" …")
+    if isinstance(error, OSError | zipfile.BadZipFile):
+        return (
+            f"The weights file {path} cannot be read ({reason}); it may be truncated. "
             "Download or save it again."
-        ) from error
-    except Exception as error:  # ValueError, KeyError and others, as the two networks differ
-        raise ZooError(
-            f"The weights in {path} do not fit {base} without its top ({_short(error)}). "
-            "Expected a file that the save_weights() of this base wrote, not that of another network or of "
-            "a network with its top."
-        ) from error
-
-
-def _short(error: Exception) -> str:
-    return textwrap.shorten(str(error), 200, placeholder=" …")
+        )
+    return (
+        f"The weights in {path} do not fit {base} without its top ({reason}). Expected a file that the "
+        "save_weights() of this base wrote, not that of another network or of a network with its top."
+    )

@@ -1,4 +1,4 @@
-"""Published convolutional networks: one function, and the parameters of each network."""
+"""Networks of textbooks and papers: two functions, and the settings of each network."""
 
 from __future__ import annotations
 
@@ -8,23 +8,54 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoo import Choice, Int, List, Setting
 from zoo.builtin.architectures._parts import (
     Activation,
+    Block,
     DenseUnits,
     Flag,
     Rate,
     Shape,
+    add_head,
     check_head,
     check_room,
     check_sides,
-    classify,
     drop,
     named,
-    pool_features,
 )
 
 if TYPE_CHECKING:
     import keras
 
 Filters = Annotated[tuple[int, ...], Setting(List(Int(1, 1024, log=True), length=(1, 12)))]
+
+
+def perceptron(
+    input_shape: Shape,
+    num_classes: int,
+    *,
+    dense_units: DenseUnits = (128,),
+    activation: Activation = "tanh",
+    dropout: Rate = 0.0,
+    binary_head: Flag = False,
+) -> keras.Model:
+    """A multilayer perceptron with one hidden layer of 128 units.
+
+    Args:
+        input_shape: `(height, width, channels)`, pixels.
+        num_classes: number of softmax outputs.
+        dense_units: units of each hidden layer; the list can be empty.
+        activation: of every hidden layer.
+        dropout: dropout rate after every hidden layer; 0 adds no layer.
+        binary_head: for two classes, use one sigmoid unit instead of a softmax.
+
+    Raises:
+        InvalidParameters: `binary_head` is used for more than two classes, or the image size is unknown.
+    """
+    check_head(num_classes, binary_head)
+    check_sides(input_shape)
+    import keras
+
+    images = keras.Input(input_shape)  # (batch, height, width, channels)
+    head = add_head(images, num_classes, "flatten", 0.0, dense_units, activation, dropout, binary_head)
+    return keras.Model(images, head, name="perceptron")
 
 
 def typical_conv_net(
@@ -50,8 +81,7 @@ def typical_conv_net(
     """A convolutional network: two pairs of convolutions, each followed by pooling.
 
     Args:
-        input_shape: `(height, width, channels)`, pixels; unless `ending` is `flatten`, height and width
-            can be None, and the network takes images of any size that is large enough.
+        input_shape: `(height, width, channels)`, pixels; unless `ending` is `flatten`, sides can be None.
         num_classes: number of softmax outputs.
         filters: number of filters of each convolution; the length of the list is their number.
         convolutions_per_block: number of convolutions per block; the last block can have fewer.
@@ -64,8 +94,7 @@ def typical_conv_net(
             convolutions of a block, after `all` of them, or `none`.
         pool_size: side and stride of every pooling, pixels.
         block_dropout: dropout rate at the end of every block; 0 adds no layer, here and below.
-        ending: how the last feature maps become a vector: `flatten`, or their `max` or `average`, one
-            number per filter.
+        ending: `flatten` the last feature maps, or take their `max` or `average`, one number per filter.
         feature_dropout: dropout rate after `ending`.
         dense_units: units of each hidden dense layer; the list can be empty.
         dropout: dropout rate after every hidden dense layer.
@@ -75,39 +104,32 @@ def typical_conv_net(
         InvalidParameters: the images are too small for the convolutions and poolings, or have an unknown
             size before `flatten`; or `binary_head` is used for more than two classes.
     """
-    starts = range(0, len(filters), convolutions_per_block)
-    blocks = [filters[start : start + convolutions_per_block] for start in starts]
-    sizes = [(len(widths), number < poolings) for number, widths in enumerate(blocks)]
     check_head(num_classes, binary_head)
-    check_room(
-        input_shape,
-        sizes,
-        kernel_size=kernel_size,
-        padding=padding,
-        pool_size=pool_size,
-        fewer="fewer poolings",
-    )
-    if ending == "flatten":
-        check_sides(input_shape, 'ending = "max" or "average", or images of one size')
-    import keras
-    from keras import layers
+    check_sides(input_shape, "ending", ending)
+    blocks = _blocks(filters, convolutions_per_block, poolings)
+    check_room(input_shape, blocks, kernel_size, padding, pool_size, fewer="fewer poolings")
+    from keras import Input, Model, layers
 
-    any_size = (None, None, input_shape[2])
-    images = keras.Input(input_shape if ending == "flatten" else any_size)  # (batch, height, width, channels)
-    maps = images
-    for number, widths in enumerate(blocks):
-        maps = _convolve(maps, widths, kernel_size, padding, activation, activate, batch_norm)
-        if number < poolings:
-            maps = layers.MaxPooling2D(pool_size)(maps)
-        maps = drop(maps, block_dropout)
-    features = drop(pool_features(maps, ending), feature_dropout)
-    outputs = classify(features, num_classes, dense_units, activation, dropout, binary_head)
-    return keras.Model(images, outputs, name="convolutional")
+    # Without `flatten`, the network takes images of any size that is large enough.
+    images = maps = Input(input_shape if ending == "flatten" else (None, None, input_shape[2]))
+    for block in blocks:
+        maps = _convolve(maps, block.filters, kernel_size, padding, activation, activate, batch_norm)
+        maps = drop(layers.MaxPooling2D(pool_size)(maps) if block.is_pooled else maps, block_dropout)
+    head = add_head(maps, num_classes, ending, feature_dropout, dense_units, activation, dropout, binary_head)
+    return Model(images, head, name="convolutional")
+
+
+def _blocks(filters: Sequence[int], convolutions_per_block: int, poolings: int) -> list[Block]:
+    starts = range(0, len(filters), convolutions_per_block)
+    return [
+        Block(filters[start : start + convolutions_per_block], number < poolings)
+        for number, start in enumerate(starts)
+    ]
 
 
 def _convolve(
     maps: Any,
-    widths: Sequence[int],
+    filters: Sequence[int],
     kernel_size: int,
     padding: str,
     activation: str,
@@ -117,8 +139,8 @@ def _convolve(
     """Apply the convolutions of one block."""
     from keras import layers
 
-    for number, width in enumerate(widths, start=1):
-        is_last = number == len(widths)
+    for number, width in enumerate(filters, start=1):
+        is_last = number == len(filters)
         activated = activation if is_last or activate == "every" else "linear"
         maps = layers.Conv2D(width, kernel_size, padding=padding, activation=activated)(maps)
         if batch_norm == "all" or (batch_norm == "between" and not is_last):
@@ -126,87 +148,94 @@ def _convolve(
     return maps
 
 
-_DENSE = {"dense_units": (64,), "dropout": 0.5}
-
-CONVOLUTIONAL = (
+NETWORKS = (
+    named(
+        perceptron,
+        "softmax_regression",
+        "Softmax regression: one dense layer from the pixels to the classes.",
+        {"dense_units": ()},
+    ),
+    perceptron,
+    named(
+        perceptron,
+        "wide_perceptron",
+        "A perceptron of 512 units with dropout.",
+        {"dense_units": (512,), "activation": "relu", "dropout": 0.5},
+    ),
     named(
         typical_conv_net,
         "one_convolution",
         "One convolution of 16 filters.",
-        filters=(16,),
-        convolutions_per_block=1,
-        poolings=0,
-        padding="same",
+        {"filters": (16,), "convolutions_per_block": 1, "poolings": 0, "padding": "same"},
     ),
     named(
         typical_conv_net,
         "convolution_pooling",
         "One convolution of 16 filters and one pooling.",
-        filters=(16,),
-        convolutions_per_block=1,
-        poolings=1,
+        {"filters": (16,), "convolutions_per_block": 1, "poolings": 1},
     ),
     named(
         typical_conv_net,
         "small_lenet",
         "LeNet-5's 6 and 16 filters (LeCun et al. 1998), each pooled, without its dense layers.",
-        filters=(6, 16),
-        convolutions_per_block=1,
-        padding="same",
+        {"filters": (6, 16), "convolutions_per_block": 1, "padding": "same"},
     ),
     named(
         typical_conv_net,
         "three_convolutions",
         "Three convolutions, the first two pooled, and a dense layer of 64.",
-        filters=(32, 64, 64),
-        convolutions_per_block=1,
-        dense_units=(64,),
+        {"filters": (32, 64, 64), "convolutions_per_block": 1, "dense_units": (64,)},
     ),
     named(
         typical_conv_net,
         "wide_pair",
         "Two wide convolutions, one pooling and a dense layer of 128, with dropout after each part.",
-        filters=(32, 64),
-        poolings=1,
-        activate="last",
-        block_dropout=0.2,
-        dense_units=(128,),
-        dropout=0.5,
+        {
+            "filters": (32, 64),
+            "poolings": 1,
+            "activate": "last",
+            "block_dropout": 0.2,
+            "dense_units": (128,),
+            "dropout": 0.5,
+        },
     ),
     typical_conv_net,
     named(
         typical_conv_net,
         "typical_conv_net_dense",
         "typical_conv_net with a dense layer of 64 and dropout.",
-        **_DENSE,
+        {"dense_units": (64,), "dropout": 0.5},
     ),
     named(
         typical_conv_net,
         "typical_conv_net_batch_norm",
         "typical_conv_net_dense with batch normalisation after the first convolution of each pair.",
-        batch_norm="between",
-        **_DENSE,
+        {"batch_norm": "between", "dense_units": (64,), "dropout": 0.5},
     ),
     named(
         typical_conv_net,
         "fully_convolutional",
         "Two normalised pairs, a convolution of 128 and global max pooling; takes images of any size.",
-        filters=(16, 16, 32, 32, 128),
-        batch_norm="between",
-        ending="max",
-        feature_dropout=0.5,
-        dense_units=(128,),
-        dropout=0.5,
+        {
+            "filters": (16, 16, 32, 32, 128),
+            "batch_norm": "between",
+            "ending": "max",
+            "feature_dropout": 0.5,
+            "dense_units": (128,),
+            "dropout": 0.5,
+        },
     ),
     named(
         typical_conv_net,
         "cats_and_dogs_net",
         "Four convolutions, each pooled, for two classes of photographs of about 150×150 pixels.",
-        filters=(32, 64, 128, 128),
-        convolutions_per_block=1,
-        poolings=4,
-        feature_dropout=0.5,
-        dense_units=(512,),
-        binary_head=True,
+        {
+            "filters": (32, 64, 128, 128),
+            "convolutions_per_block": 1,
+            "poolings": 4,
+            "feature_dropout": 0.5,
+            "dense_units": (512,),
+            "binary_head": True,
+        },
     ),
 )
