@@ -8,6 +8,7 @@ import os
 import struct
 import tempfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -421,9 +422,9 @@ class TestMemory:
 
 def test_number_of_threads_does_not_change_pixels(root, monkeypatch):
     fill(root, images=10)
-    monkeypatch.setattr(_pictures, "_num_cores", lambda: 1)
+    monkeypatch.setattr(_pictures, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
     one = image_folder(path="pets", image_size=7)
-    monkeypatch.setattr(_pictures, "_num_cores", lambda: 8)
+    monkeypatch.setattr(_pictures, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(8))
     many = image_folder(path="pets", image_size=7)
     for split in ("train", "validation", "test"):
         assert np.array_equal(getattr(one, split).images, getattr(many, split).images)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from zoo import ZooError
 from zoo.builtin import datasets
 from zoo.builtin.datasets import _keras, _published
-from zoo.builtin.datasets._keras_formats import ARRAYS, IDX_FILES
+from zoo.builtin.datasets._keras import ARRAYS, IDX_FILES
 from zoo.data.contract import check_contract
 
 ALL = {
@@ -173,28 +173,28 @@ def check_content(dataset, published, content):
 @pytest.mark.parametrize("published", ALL.values(), ids=ALL)
 class TestPlacesSearched:
     def test_data_folder_comes_first(self, published, home, tmp_path, monkeypatch):
-        for number, copy in enumerate(published.copies):
+        for number, name in enumerate(published.copies):
             folder = tmp_path / f"data{number}"
             content = arrays(published, 20 + number)
-            write(folder / copy.path, published, content)
+            write(folder / name, published, content)
             monkeypatch.setenv("ZOO_DATA_DIR", str(folder))
             dataset = getattr(datasets, published.name)()
             check_content(dataset, published, content)
-            assert dataset.source == f"{copy.path} with {20 + number} + 10 images"
+            assert dataset.source == f"{name} with {20 + number} + 10 images"
 
     def test_keras_cache_comes_second(self, published, home, tmp_path, monkeypatch):
         for variable, folder in (("HOME", home / ".keras"), ("KERAS_HOME", tmp_path / "keras")):
-            copy = published.cached[0]
             content = arrays(published, 30)
-            path = write(folder / "datasets" / copy.path, published, content)
-            sums = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in copy.checksums}
+            path = write(folder / "datasets" / published.cached[0], published, content)
+            sums = {
+                name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in published.checksums
+            }
             if variable == "KERAS_HOME":
                 monkeypatch.setenv(variable, str(folder))
-            found = replace(published, cached=(replace(copy, checksums=sums),))
-            check_content(_keras.load(found), published, content)
+            check_content(_keras.load(replace(published, checksums=sums)), published, content)
 
     def test_wrong_checksum_in_the_cache_is_reported(self, published, home, server):
-        path = write(home / ".keras/datasets" / published.cached[0].path, published, arrays(published))
+        path = write(home / ".keras/datasets" / published.cached[0], published, arrays(published))
         server["arrays"] = content = arrays(published, 40)
         with pytest.warns(
             UserWarning, match=rf"{path}.* is ignored: its (SHA-256|MD5) is [0-9a-f]+, expected"
@@ -225,7 +225,7 @@ class TestPlacesSearched:
         assert socket.getdefaulttimeout() is None
 
     def test_wrong_checksum_without_other_copy_is_an_error(self, published, home):
-        path = write(home / ".keras/datasets" / published.cached[0].path, published, arrays(published))
+        path = write(home / ".keras/datasets" / published.cached[0], published, arrays(published))
         with pytest.warns(UserWarning, match="is ignored"), pytest.raises(ZooError) as error:
             _keras.load(published)
         assert f"{path}" in str(error.value)
@@ -241,8 +241,8 @@ class TestPlacesSearched:
         small = replace(published, counts=(20, 10))
         server["arrays"] = content = arrays(published)
         sources = {_keras.load(small).source}
-        for copy in published.copies:
-            write(tmp_path / "data" / copy.path, published, content)
+        for name in published.copies:
+            write(tmp_path / "data" / name, published, content)
             monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "data"))
             sources.add(_keras.load(small).source)
         assert sources == {published.title}
@@ -253,7 +253,7 @@ class TestPlacesSearched:
         monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
         with pytest.raises(ZooError) as error:
             _keras.load(published)
-        first = published.copies[0].path
+        first = published.copies[0]
         assert "ZOO_DATA_DIR is not set" in str(unset.value)
         assert str(error.value).startswith(
             f"{published.title} was not found: not in ZOO_DATA_DIR ({tmp_path}, as {first}"
@@ -277,7 +277,7 @@ def test_checksums_and_names_equal_those_of_keras():
 
     for name, published in ALL.items():
         source = inspect.getsource(inspect.getmodule(getattr(of_keras, name).load_data))
-        wanted = {} if name == "fashion_mnist" else published.cached[0].checksums
+        wanted = {} if name == "fashion_mnist" else published.checksums
         assert all(checksum in source for checksum in wanted.values())
         assert all(label in source for label in published.class_names if len(published.class_names) == 10)
 
@@ -350,7 +350,7 @@ def digest(split):
 
 # Every form of each dataset in the data folder.
 COPIES = [
-    pytest.param(published, copy, id=f"{published.name}-{copy.path}")
+    pytest.param(published, copy, id=f"{published.name}-{copy}")
     for published in ALL.values()
     for copy in published.copies
 ]
@@ -361,11 +361,10 @@ def largest_file(path):
 
 
 def refused(published, path, reason=""):
-    copy = next(one for one in published.copies if one.path == path.name)
     with pytest.raises(
         ZooError, match=f"{path} is not a copy of {published.title}, or is damaged .*{reason}"
     ) as error:
-        _keras._read(published, copy, path)
+        _keras._read(published, path)
     assert "\n" not in str(error.value)
     assert "Replace or remove it." in str(error.value)
 
@@ -374,7 +373,7 @@ class TestDamage:
     @pytest.mark.parametrize(("published", "copy"), COPIES)
     @pytest.mark.parametrize("keep", [0, 1, 0.5, 0.9, -1])
     def test_truncated_file_is_refused(self, published, copy, keep, tmp_path):
-        path = write(tmp_path / copy.path, published, arrays(published, 10, 5))
+        path = write(tmp_path / copy, published, arrays(published, 10, 5))
         file = largest_file(path)
         content = file.read_bytes()
         file.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
@@ -386,7 +385,7 @@ class TestDamage:
     def test_flipped_bit_is_refused_or_harmless(self, published, copy, tmp_path):
         """Unpacked CIFAR is excluded: pickles have no checksum, archives do."""
         whole = arrays(published, 5, 3)
-        path = write(tmp_path / copy.path, published, whole)
+        path = write(tmp_path / copy, published, whole)
         file = largest_file(path)
         content = file.read_bytes()
 
@@ -397,7 +396,7 @@ class TestDamage:
             flipped[position] ^= 1 << bit
             file.write_bytes(flipped)
             with contextlib.suppress(ZooError):
-                read = _keras._read(published, copy, path)
+                read = _keras._read(published, path)
                 # An unnoticed bit is in a time stamp, or another field that is not read.
                 assert all(np.array_equal(read[name], whole[name]) for name in whole)
 
@@ -406,7 +405,7 @@ class TestDamage:
     @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
     def test_pickle_cannot_run_code(self, name, tmp_path):
         published = ALL[name]
-        path = write(tmp_path / published.copies[1].path, published, arrays(published))
+        path = write(tmp_path / published.copies[1], published, arrays(published))
 
         class Runs:
             def __reduce__(self):

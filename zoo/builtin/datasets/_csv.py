@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from zoo import Dataset, Split, ZooError, progress, reads
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._files import find, height_and_width
-from zoo.builtin.datasets._splits import split_of, with_test_split
+from zoo.builtin.datasets._common import find, height_and_width, with_test_split
 
 if TYPE_CHECKING:
-    from zoo.builtin.datasets._splits import Array
+    from zoo.builtin.datasets._common import Array
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,15 @@ def csv_images(
     tables = [_read(path) for path in _files(train=train, test=test)]
     size = _image_size(image_size, tables)
     labels = _labels_of_classes(classes, tables)
+    names = labels if class_names is None else class_names
+    if len(names) != len(labels):
+        raise ZooError(
+            f"class_names: expected {len(labels)} names, one for each of the labels {_listed(labels)}; "
+            f"got {len(names)}."
+        )
     splits = [_split(table, labels, size) for table in tables]
     facts: dict[str, Any] = {
-        "class_names": _class_names(class_names, labels),
+        "class_names": [str(name) for name in names],
         "source": " and ".join(table.path.name for table in tables),
         "warning": " ".join(table.warning for table in tables if table.warning),
     }
@@ -72,11 +78,7 @@ def csv_images(
 
 
 def _read(path: Path) -> _Table:
-    """Read every row of one file.
-
-    Raises:
-        ZooError: the file is damaged; the message has line and column.
-    """
+    """Read one file; raise ZooError with line and column if it is damaged."""
     import numpy as np
 
     # pandas.read_csv is slower (2 times with 784 columns, 10 times with 22,500), takes more memory, and
@@ -86,7 +88,9 @@ def _read(path: Path) -> _Table:
             warnings.simplefilter("error")  # NumPy only warns of 2.0, and of a file without rows
             columns = _columns(path, file.readline())
             table = np.loadtxt(_rows(path, file), np.uint8, delimiter=",", comments=None, ndmin=2)
-        is_ended = _ends_with_a_line_break(path)
+        with path.open("rb") as content:
+            content.seek(-1, os.SEEK_END)
+            is_ended = content.read() in (b"\n", b"\r")
     except OSError as error:
         raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, Warning) as error:
@@ -124,26 +128,18 @@ def _check_lines(path: Path) -> None:
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         columns = _columns(path, file.readline())
         for number, line in enumerate(file, start=2):
-            _check_line(path, columns, number, line)
-
-
-def _check_line(path: Path, columns: Sequence[str], number: int, line: str) -> None:
-    cells = line.rstrip("\n").split(",")
-    if len(cells) != len(columns):
-        raise ZooError(f"{path}: line {number}: expected {len(columns):,} values, got {len(cells):,}.")
-    for position, (column, cell) in enumerate(zip(columns, cells, strict=True), start=1):
-        text = cell.strip()
-        if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= 255):
-            raise ZooError(
-                f"{path}: line {number}, column {position} ({column[:40]!r}): expected an integer "
-                f"from 0 to 255, got {cell[:40]!r}."
-            )
-
-
-def _ends_with_a_line_break(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read() in (b"\n", b"\r")
+            cells = line.rstrip("\n").split(",")
+            if len(cells) != len(columns):
+                raise ZooError(
+                    f"{path}: line {number}: expected {len(columns):,} values, got {len(cells):,}."
+                )
+            for position, (column, cell) in enumerate(zip(columns, cells, strict=True), start=1):
+                text = cell.strip()
+                if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= 255):
+                    raise ZooError(
+                        f"{path}: line {number}, column {position} ({column[:40]!r}): expected an integer "
+                        f"from 0 to 255, got {cell[:40]!r}."
+                    )
 
 
 def _image_size(image_size: Any, tables: Sequence[_Table]) -> tuple[int, int]:
@@ -172,30 +168,17 @@ def _labels_of_classes(classes: Any, tables: Sequence[_Table]) -> list[int]:
 
     present = np.unique(np.concatenate([table.labels for table in tables])).tolist()
     labels = present if classes is None else list(classes)
-    available = ", ".join(map(str, present))
+    where = tables[0].path if classes is None else f"classes = {labels}"
     for label in labels:
         if type(label) is not int or label not in present:
             raise ZooError(
-                f"classes = {labels}: {tables[0].path} has no label {label!r}. Available: {available}."
+                f"{where}: {tables[0].path} has no label {label!r}. Available: {_listed(present)}."
             )
     if len(set(labels)) != len(labels):
-        raise ZooError(f"classes = {labels}: expected each label once.")
+        raise ZooError(f"{where}: expected each label once.")
     if len(labels) < 2:
-        where = f"classes = {labels}" if classes is not None else f"{tables[0].path}"
-        raise ZooError(f"{where}: expected at least two labels, got {', '.join(map(str, labels)) or 'none'}.")
+        raise ZooError(f"{where}: expected at least two labels, got {_listed(labels) or 'none'}.")
     return labels
-
-
-def _class_names(names: Any, labels: Sequence[int]) -> list[str]:
-    if names is None:
-        return [str(label) for label in labels]
-    if len(names) != len(labels):
-        listed = ", ".join(map(str, labels))
-        raise ZooError(
-            f"class_names: expected {len(labels)} names, one for each of the labels {listed}; "
-            f"got {len(names)}."
-        )
-    return [str(name) for name in names]
 
 
 def _split(table: _Table, labels: Sequence[int], size: tuple[int, int]) -> Split:
@@ -204,7 +187,11 @@ def _split(table: _Table, labels: Sequence[int], size: tuple[int, int]) -> Split
 
     is_used = np.isin(table.labels, labels)
     if not is_used.any():
-        raise ZooError(f"{table.path} has no image with one of the labels {', '.join(map(str, labels))}.")
-    class_of_label = np.zeros(256, np.uint8)
+        raise ZooError(f"{table.path} has no image with one of the labels {_listed(labels)}.")
+    class_of_label = np.zeros(256, np.int64)
     class_of_label[list(labels)] = np.arange(len(labels))
-    return split_of(table.pixels[is_used].reshape(-1, *size, 1), class_of_label[table.labels[is_used]])
+    return Split(table.pixels[is_used].reshape(-1, *size, 1), class_of_label[table.labels[is_used]])
+
+
+def _listed(labels: Sequence[int]) -> str:
+    return ", ".join(map(str, labels))

@@ -6,15 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import Choice, Dataset, Float, Int, Split, ZooError, reads
-from zoo.builtin.datasets._files import find, height_and_width
+from zoo.builtin.datasets._common import cut_test, find, height_and_width
 from zoo.builtin.datasets._pictures import FORMAT_NAMES, SUFFIXES, decode_all, size_of
-from zoo.builtin.datasets._splits import cut_test
 
 if TYPE_CHECKING:
-    from zoo.builtin.datasets._splits import Array
+    from zoo.builtin.datasets._common import Array
 
     Labelled = list[tuple[Path, int]]  # image files and their labels
 
@@ -36,7 +35,7 @@ class _Tree:
 
     root: Path
     has_splits: bool
-    class_names: list[str] = field(default_factory=list)
+    class_names: list[str]
     images: dict[str, Labelled] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     ignored: list[Path] = field(default_factory=list)
@@ -76,7 +75,10 @@ def image_folder(
         ZooError: images cannot be read (with their names), or the folder has another structure.
     """
     tree = _search(find("path", path))
-    images = tree.images if tree.has_splits else _cut(tree.images["train"], test_fraction, seed)
+    images = tree.images
+    if not tree.has_splits:
+        numbers = zip(("train", "test"), cut_test(_labels(images["train"]), test_fraction, seed), strict=True)
+        images = {split: [images["train"][n] for n in chosen] for split, chosen in numbers if len(chosen)}
     scaled = None if image_size is None else height_and_width(image_size)
     size = scaled or size_of(images["train"][0][0])
     files = {split: [file for file, _ in labelled] for split, labelled in images.items()}
@@ -94,26 +96,31 @@ def _search(root: Path) -> _Tree:
     if not root.is_dir():
         raise ZooError(f"{root} is a file; expected the folder that contains the class folders.")
     roots = _split_folders(root)
-    tree = _Tree(root, has_splits=root not in roots.values(), folders=[root])
-    if tree.has_splits:
-        tree.ignored += [folder for folder in _folders_in(root).values() if folder not in roots.values()]
-        tree.ignored += _files_in(root)
-    tree.class_names = list(_folders_in(roots["train"]))
-    if len(tree.class_names) < 2:
-        found = f"only {tree.class_names[0]}" if tree.class_names else "none"
-        cure = " If train is a class, rename it." if tree.has_splits else ""
+    has_splits = roots["train"] != root
+    class_names = list(_entries(roots["train"])[0])
+    if len(class_names) < 2:
+        found = f"only {class_names[0]}" if class_names else "none"
+        cure = " If train is a class, rename it." if has_splits else ""
         raise ZooError(
             f"{roots['train']}: expected at least two class folders with images, got {found}.{cure}"
         )
+    tree = _Tree(root, has_splits, class_names, folders=[root])
+    if has_splits:
+        folders, files = _entries(root)
+        tree.ignored += [folder for folder in folders.values() if folder not in roots.values()] + files
     for split, folder in roots.items():
         tree.images[split] = list(_images_of_split(tree, folder))
-    _check_images(tree, roots)
+    trained = {label for _, label in tree.images["train"]}
+    empty = [roots["train"] / name for label, name in enumerate(class_names) if label not in trained]
+    empty += [folder for split, folder in roots.items() if not tree.images[split]]
+    if empty:
+        raise ZooError(f"{empty[0]} contains no {FORMAT_NAMES}. Put its images there, or remove the folder.")
     return tree
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """Return the folder of each split, train first; without splits, `root` itself as train."""
-    inner = _folders_in(root)
+    inner, _ = _entries(root)
     named = {split: [name for name in inner if name.lower() in names] for split, names in SPLITS.items()}
     if _are_classes(inner, named):
         return {"train": root}
@@ -132,14 +139,15 @@ def _are_classes(inner: Mapping[str, Path], named: Mapping[str, list[str]]) -> b
     """Return whether folders named like splits are classes, such as train beside car and plane."""
     split_names = [name for names in named.values() for name in names]
     tested = named["train"] or split_names
-    return len(split_names) < len(inner) and not any(_folders_in(inner[name]) for name in tested)
+    return len(split_names) < len(inner) and not any(_entries(inner[name])[0] for name in tested)
 
 
 def _images_of_split(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield the images in the class folders of one split; add the other files to `tree.ignored`."""
+    class_folders, files = _entries(folder)
     tree.folders.append(folder)
-    tree.ignored += _files_in(folder)
-    for name, class_folder in _folders_in(folder).items():
+    tree.ignored += files
+    for name, class_folder in class_folders.items():
         if name not in tree.class_names:
             available = ", ".join(tree.class_names)
             raise ZooError(f"{class_folder}: train has no such class. Available: {available}.")
@@ -150,32 +158,30 @@ def _images_of_split(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
                 tree.ignored.append(file)
 
 
-def _walk(tree: _Tree, seen: set[Path], class_folder: Path) -> Iterator[Path]:
-    """Yield the files below a class folder; linked folders are followed, each folder once."""
-    for parent, folders, files in os.walk(class_folder, onerror=_raise, followlinks=True):
-        if Path(parent).resolve() in seen:
-            folders.clear()
-            continue
-        seen.add(Path(parent).resolve())
-        tree.folders.append(Path(parent))
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        yield from (Path(parent, name) for name in sorted(files) if not _is_hidden(name))
+def _walk(tree: _Tree, seen: set[Path], folder: Path) -> Iterator[Path]:
+    """Yield the files in and below `folder`; linked folders are followed, each folder once."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    tree.folders.append(folder)
+    folders, files = _entries(folder)
+    yield from files
+    for inner in folders.values():
+        yield from _walk(tree, seen, inner)
 
 
-def _check_images(tree: _Tree, roots: Mapping[str, Path]) -> None:
-    """Raise ZooError unless every split has images and train has images of every class."""
-    trained = {label for _, label in tree.images["train"]}
-    empty = [roots["train"] / name for label, name in enumerate(tree.class_names) if label not in trained]
-    empty += [folder for split, folder in roots.items() if not tree.images[split]]
-    if empty:
-        raise ZooError(f"{empty[0]} contains no {FORMAT_NAMES}. Put its images there, or remove the folder.")
-
-
-def _cut(images: Labelled, fraction: float, seed: int) -> dict[str, Labelled]:
-    """Return training and test split of a folder without splits."""
-    train, test = cut_test(_labels(images), fraction, seed)
-    parts = {"train": [images[number] for number in train], "test": [images[number] for number in test]}
-    return {split: part for split, part in parts.items() if part}
+def _entries(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Return the folders by name and the files in `folder`, sorted, without hidden and system files."""
+    folders, files = {}, []
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+                continue
+            if entry.is_dir():
+                folders[entry.name] = folder / entry.name
+            else:
+                files.append(folder / entry.name)
+    return folders, files
 
 
 def _labels(images: Labelled) -> Array:
@@ -190,24 +196,3 @@ def _ignored_warning(tree: _Tree) -> str:
     listed = ", ".join(str(path.relative_to(tree.root)) for path in tree.ignored[:3])
     more = f" and {len(tree.ignored) - 3:,} more" if len(tree.ignored) > 3 else ""
     return f"Ignored in {tree.root}, because they are no {FORMAT_NAMES} in a class folder: {listed}{more}."
-
-
-def _folders_in(folder: Path) -> dict[str, Path]:
-    """Return the visible folders in `folder` by name, sorted."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
-    return {name: folder / name for name in sorted(names)}
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Return the visible files in `folder`, sorted."""
-    return [path for path in sorted(folder.iterdir()) if not path.is_dir() and not _is_hidden(path.name)]
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in SYSTEM_FILES
-
-
-def _raise(error: OSError) -> NoReturn:
-    """Raise the error of an unreadable folder, which `os.walk` would skip."""
-    raise error

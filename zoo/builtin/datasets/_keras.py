@@ -1,44 +1,43 @@
-"""The search for a dataset that Keras downloads, and the check of the copy that was found."""
+"""Datasets that Keras downloads: the search for a copy, the check of the one found, and the file formats."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
+import math
 import os
+import pickle
+import struct
+import tarfile
 import threading
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from zoo import Dataset, ZooError, progress
+from zoo import Dataset, Split, ZooError, progress
 from zoo.builtin._common import reason_of, socket_timeout
-from zoo.builtin.datasets._files import data_folder
-from zoo.builtin.datasets._keras_formats import ARRAYS
-from zoo.builtin.datasets._splits import split_of
+from zoo.builtin.datasets._common import data_folder
 
 if TYPE_CHECKING:
-    from zoo.builtin.datasets._keras_formats import Arrays
-    from zoo.builtin.datasets._splits import Array
+    from zoo.builtin.datasets._common import Array
+
+    Arrays = dict[str, Array]  # by the names in ARRAYS
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")  # of Debian's dataset packages
 DOWNLOAD_TIMEOUT_S = 10.0
 
-
-@dataclass(frozen=True)
-class Copy:
-    """One form of a dataset on disk.
-
-    Args:
-        path: of a file or folder, relative to `$ZOO_DATA_DIR` or Keras's cache.
-        checksums: SHA-256, or MD5, of each file in it; `.` is `path` itself.
-    """
-
-    path: str
-    read: Callable[[Path], Arrays]
-    checksums: Mapping[str, str] = field(default_factory=dict)
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # Keras's names
+IDX_FILES = (  # of the same arrays
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,12 @@ class Published:
         name: in `keras.datasets`.
         image_shape: of the published arrays; grey images have no channel axis there.
         counts: number of training and of test images.
-        copies: its forms in `$ZOO_DATA_DIR`, preferred one first.
-        cached: its forms in Keras's cache.
+        read: returns the arrays of a copy; it may raise any error for damaged bytes.
+        copies: names of the files and folders that can be a copy in `$ZOO_DATA_DIR`, preferred one first.
+        cached: names of its copy in Keras's cache, of this and of earlier versions of Keras.
+        checksums: SHA-256, or MD5, of each file of a cached copy; `.` is the copy itself.
         url: requested before Keras downloads, because Keras waits forever for a server.
-        system: its forms in SYSTEM_FOLDER.
+        system: name of its copy in SYSTEM_FOLDER.
     """
 
     name: str
@@ -60,10 +61,12 @@ class Published:
     image_shape: tuple[int, ...]
     counts: tuple[int, int]
     class_names: tuple[str, ...]
-    copies: tuple[Copy, ...]
-    cached: tuple[Copy, ...]
+    read: Callable[[Path], Arrays]
+    copies: tuple[str, ...]
+    cached: tuple[str, ...]
+    checksums: Mapping[str, str]
     url: str
-    system: tuple[Copy, ...] = ()
+    system: str | None = None
 
 
 def load(published: Published) -> Dataset:
@@ -76,8 +79,8 @@ def load(published: Published) -> Dataset:
     if dataset is not None:
         return dataset
     raise ZooError(
-        f"{published.title} was not found: {places}. Put {_names(published)} into a folder and set "
-        "ZOO_DATA_DIR to it, or run this once with a network connection."
+        f"{published.title} was not found: {places}. Put {' or '.join(published.copies)} into a folder and "
+        "set ZOO_DATA_DIR to it, or run this once with a network connection."
     )
 
 
@@ -99,59 +102,33 @@ def _in_data_folder(published: Published) -> tuple[str, Arrays] | str:
     folder = data_folder()
     if folder is None:
         return "ZOO_DATA_DIR is not set"
-    for copy in published.copies:
-        path = folder / copy.path
-        if os.path.lexists(path):  # a broken link is an error
-            return copy.path, _read(published, copy, path)
-    return f"not in ZOO_DATA_DIR ({folder}, as {_names(published)})"
+    for name in published.copies:
+        if os.path.lexists(folder / name):  # a broken link is an error
+            return name, _read(published, folder / name)
+    return f"not in ZOO_DATA_DIR ({folder}, as {' or '.join(published.copies)})"
 
 
 def _in_keras_cache(published: Published) -> tuple[str, Arrays] | str:
-    folder = _keras_cache()
-    if folder is None:
+    try:
+        folder = Path(os.environ.get("KERAS_HOME") or "~/.keras", "datasets").expanduser()
+    except RuntimeError:
         return "not in Keras's cache (no home folder)"
     damage = ""
-    for copy in published.cached:
-        path = folder / copy.path
-        if not all((path / name).is_file() for name in copy.checksums):
+    for name in published.cached:
+        if not all((folder / name / file).is_file() for file in published.checksums):
             continue
-        damage = _damage(path, copy.checksums)
+        damage = _damage(folder / name, published.checksums)
         if not damage:
-            return copy.path, _read(published, copy, path)
+            return name, _read(published, folder / name)
         warnings.warn(damage, stacklevel=3)  # goes to the log if another place has a copy
     return damage or f"not in Keras's cache ({folder})"
 
 
 def _in_system_folder(published: Published) -> tuple[str, Arrays] | str:
-    for copy in published.system:
-        if (SYSTEM_FOLDER / copy.path).is_dir():
-            return copy.path, _read(published, copy, SYSTEM_FOLDER / copy.path)
-    return ", ".join(f"not in {SYSTEM_FOLDER / copy.path}" for copy in published.system)
-
-
-def _names(published: Published) -> str:
-    return " or ".join(copy.path for copy in published.copies)
-
-
-def _keras_cache() -> Path | None:
-    try:
-        return Path(os.environ.get("KERAS_HOME") or "~/.keras", "datasets").expanduser()
-    except RuntimeError:  # no home folder
-        return None
-
-
-def _damage(path: Path, checksums: Mapping[str, str]) -> str:
-    """Describe the first file that differs from the published one; "" if none does."""
-    for name, expected in checksums.items():
-        kind = "SHA-256" if len(expected) == 64 else "MD5"
-        try:
-            with (path / name).open("rb") as file:
-                digest = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
-        except OSError as error:
-            return f"{path / name} is ignored: it cannot be read ({error.strerror})"
-        if digest != expected:
-            return f"{path / name} is ignored: its {kind} is {digest}, expected {expected}"
-    return ""
+    if published.system is None:
+        return ""
+    path = SYSTEM_FOLDER / published.system
+    return (published.system, _read(published, path)) if path.is_dir() else f"not in {path}"
 
 
 def _download(published: Published) -> tuple[str, Arrays] | str:
@@ -174,6 +151,20 @@ def _download(published: Published) -> tuple[str, Arrays] | str:
     return "Keras's download", dict(zip(ARRAYS, parts, strict=True))
 
 
+def _damage(path: Path, checksums: Mapping[str, str]) -> str:
+    """Describe the first file that differs from the published one; "" if none does."""
+    for name, expected in checksums.items():
+        kind = "SHA-256" if len(expected) == 64 else "MD5"
+        try:
+            with (path / name).open("rb") as file:
+                digest = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
+        except OSError as error:
+            return f"{path / name} is ignored: it cannot be read ({error.strerror})"
+        if digest != expected:
+            return f"{path / name} is ignored: its {kind} is {digest}, expected {expected}"
+    return ""
+
+
 def _answers(url: str, timeout_s: float = 4.0) -> bool:
     """Return whether a HEAD request for `url` succeeds, through the environment's proxy if there is one."""
     import http.client
@@ -182,11 +173,10 @@ def _answers(url: str, timeout_s: float = 4.0) -> bool:
     answered = threading.Event()
 
     def ask() -> None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout_s).close()
-        except (OSError, ValueError, http.client.HTTPException):  # URLError is an OSError
-            return
-        answered.set()
+        request = urllib.request.Request(url, method="HEAD")
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):  # URLError is an OSError
+            urllib.request.urlopen(request, timeout=timeout_s).close()
+            answered.set()
 
     # In a thread, because the lookup of a host name has no timeout.
     thread = threading.Thread(target=ask, daemon=True)
@@ -195,10 +185,10 @@ def _answers(url: str, timeout_s: float = 4.0) -> bool:
     return answered.is_set()
 
 
-def _read(published: Published, copy: Copy, path: Path) -> Arrays:
+def _read(published: Published, path: Path) -> Arrays:
     """Return the four arrays of a copy; raise ZooError if it is damaged."""
     try:
-        arrays = copy.read(path)
+        arrays = published.read(path)
         for part in ("train", "test"):
             _check_pair(published, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
     except Exception as error:  # zipfile, zlib, pickle and NumPy raise many types for damaged bytes
@@ -223,11 +213,88 @@ def _check_pair(published: Published, part: str, images: Array, labels: Array) -
 
 def _as_published(published: Published, found: str, arrays: Arrays) -> Dataset:
     """Return the two published splits. Complete copies have the same `source` wherever they were found."""
-    parts = []
-    for part in ("train", "test"):
-        images = arrays[f"x_{part}"]
-        parts.append(split_of(images[..., None] if images.ndim == 3 else images, arrays[f"y_{part}"]))
-    train, test = parts
+    images = {part: arrays[f"x_{part}"] for part in ("train", "test")}
+    train, test = (
+        Split(pixels.reshape(*pixels.shape[:3], -1), arrays[f"y_{part}"].astype("int64"))
+        for part, pixels in images.items()
+    )
     whole = (len(train), len(test)) == published.counts
     source = published.title if whole else f"{found} with {len(train):,} + {len(test):,} images"
     return Dataset(train, test=test, class_names=published.class_names, source=source)
+
+
+def read_npz(path: Path) -> Arrays:
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive:
+        # Read whole members: numpy.load() stops before the checksum if the header announces too little.
+        members = {name: io.BytesIO(archive.read(f"{name}.npy")) for name in ARRAYS}
+    return {name: np.load(member, allow_pickle=False) for name, member in members.items()}
+
+
+def read_npz_or_idx(path: Path) -> Arrays:
+    """Read an .npz file, or a folder of files in LeCun's format.
+
+    That is: two zeros, type, number of dimensions, each dimension, and the bytes.
+    """
+    if path.suffix == ".npz":
+        return read_npz(path)
+    files = zip(ARRAYS, IDX_FILES, strict=True)
+    return {name: _idx_array(gzip.decompress((path / file).read_bytes())) for name, file in files}
+
+
+def _idx_array(content: bytes) -> Array:
+    import numpy as np
+
+    if content[:3] != b"\0\0\x08":
+        raise ValueError("not an IDX file of unsigned bytes")
+    start = 4 + 4 * content[3]
+    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    if len(content) - start != math.prod(shape):
+        raise ValueError(f"expected {math.prod(shape)} bytes, got {len(content) - start}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def read_cifar(path: Path, train: Sequence[str], test: Sequence[str], labels: bytes) -> Arrays:
+    """Read an archive of pickled batches, or the folder it unpacks to; `labels` is their key."""
+    import numpy as np
+
+    contents, arrays = _contents(path, [*train, *test]), {}
+    for part, names in (("train", train), ("test", test)):
+        batches = [_Unpickler(io.BytesIO(contents[name]), encoding="bytes").load() for name in names]
+        pixels = np.concatenate([batch[b"data"] for batch in batches])  # (n, 3072): red, green, blue
+        arrays[f"x_{part}"] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        numbers = np.concatenate([np.asarray(batch[labels]) for batch in batches])
+        if numbers.dtype.kind not in "iu" or (numbers != numbers.astype("uint8")).any():
+            raise ValueError(f"y_{part} has values that are not integers from 0 to 255")
+        arrays[f"y_{part}"] = numbers.astype("uint8")
+    return arrays
+
+
+def _contents(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    if path.is_dir():
+        return {name: (path / name).read_bytes() for name in names}
+    contents = {}
+    unpacked = io.BytesIO(gzip.decompress(path.read_bytes()))  # whole, because the checksum is at the end
+    with tarfile.open(fileobj=unpacked) as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is not None:
+                contents[PurePosixPath(member.name).name] = file.read()
+    for name in names:
+        if name not in contents:
+            raise ValueError(f"no {name} in the archive")
+    return contents
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler for numbers, strings, containers and arrays; it runs no code from the file."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        import numpy as np
+
+        reconstruct = np.empty(0).__reduce__()[0]  # its module differs between NumPy versions
+        allowed = {"_reconstruct": reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}
+        if module.partition(".")[0] != "numpy" or name not in allowed:
+            raise pickle.UnpicklingError(f"unexpected object {module}.{name} in a batch of CIFAR")
+        return allowed[name]

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from zoo import Dataset, ZooError, progress, reads
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._files import find
-from zoo.builtin.datasets._splits import with_test_split
+from zoo.builtin.datasets._common import find, with_test_split
 
 if TYPE_CHECKING:
-    from zoo.builtin.datasets._splits import Array
+    from zoo.builtin.datasets._common import Array
 
 LETTERS = tuple("ABCDEFGHIJ")
 

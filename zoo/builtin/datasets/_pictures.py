@@ -16,7 +16,7 @@ from zoo.builtin._common import reason_of
 if TYPE_CHECKING:
     from PIL import Image
 
-    from zoo.builtin.datasets._splits import Array
+    from zoo.builtin.datasets._common import Array
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 FORMAT_NAMES = "JPEG, PNG, GIF or BMP"
@@ -30,12 +30,10 @@ def decode_all(
 ) -> dict[str, Array]:
     """Return the images of each split as `uint8`, `(n, height, width, channels)`, in temporary files.
 
-    Args:
-        size: height and width of the arrays, in pixels.
-        scale: scale every image to `size`; otherwise each image must have it.
+    `size` is their height and width, in pixels. If `scale` is set, every image is scaled to it.
 
     Raises:
-        ZooError: images cannot be read (with their names), or have another size.
+        ZooError: images cannot be read (with their names), or have another size and `scale` is not set.
     """
     arrays = {split: _scratch((len(of_split), *size, channels)) for split, of_split in files.items()}
     jobs = [
@@ -62,7 +60,7 @@ def decode_all(
         return ""
 
     # Pillow releases Python's lock while it decodes.
-    with ThreadPoolExecutor(_num_cores()) as pool:
+    with ThreadPoolExecutor() as pool:
         decoding = progress(pool.map(decode, jobs), f"decoding {len(jobs):,} images", total=len(jobs))
         problems = list(filter(None, decoding))
     if problems:
@@ -75,11 +73,7 @@ def decode_all(
 
 
 def size_of(file: Path) -> tuple[int, int]:
-    """Return height and width of an image, in pixels, after its EXIF rotation.
-
-    Raises:
-        ZooError: it cannot be read.
-    """
+    """Return height and width of an image, in pixels, after its EXIF rotation."""
     try:
         height, width = _decode(file, "L", None).shape
     except Exception as error:
@@ -150,8 +144,3 @@ def _scratch(shape: tuple[int, ...]) -> Array:
 
 def _size_text(size: tuple[int, ...]) -> str:
     return "×".join(map(str, size))
-
-
-def _num_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,9 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from zoo import Dataset
-from zoo.builtin.datasets._keras import Copy, Published, load, look_for
-from zoo.builtin.datasets._keras_formats import IDX_FILES, read_cifar, read_idx, read_npz
-from zoo.builtin.datasets._splits import with_test_split
+from zoo.builtin.datasets._common import with_test_split
+from zoo.builtin.datasets._keras import (
+    IDX_FILES,
+    Published,
+    load,
+    look_for,
+    read_cifar,
+    read_npz,
+    read_npz_or_idx,
+)
 
 GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
@@ -18,14 +25,10 @@ MNIST = Published(
     image_shape=(28, 28),
     counts=(60_000, 10_000),
     class_names=tuple("0123456789"),
-    copies=(Copy("mnist.npz", read_npz),),
-    cached=(
-        Copy(
-            "mnist.npz",
-            read_npz,
-            {".": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
-        ),
-    ),
+    read=read_npz,
+    copies=("mnist.npz",),
+    cached=("mnist.npz",),
+    checksums={".": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
     url=GOOGLE + "mnist.npz",
 )
 
@@ -35,7 +38,6 @@ FASHION_MD5 = (  # published by its authors; Keras has no checksums of it
     "bef4ecab320f06d8554ea6380940ec79",
     "bb300cfdad3c16e7a12a480ee83cd310",
 )
-
 FASHION_MNIST = Published(
     name="fashion_mnist",
     title="Fashion-MNIST",
@@ -45,19 +47,15 @@ FASHION_MNIST = Published(
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
-    copies=(Copy("fashion_mnist.npz", read_npz), Copy("fashion-mnist", read_idx)),
-    cached=(Copy("fashion-mnist", read_idx, dict(zip(IDX_FILES, FASHION_MD5, strict=True))),),
-    system=(Copy("fashion-mnist", read_idx),),  # compressed again by Debian, so the checksums differ
+    read=read_npz_or_idx,
+    copies=("fashion_mnist.npz", "fashion-mnist"),
+    cached=("fashion-mnist",),
+    checksums=dict(zip(IDX_FILES, FASHION_MD5, strict=True)),
     url=GOOGLE + "train-labels-idx1-ubyte.gz",
+    system="fashion-mnist",  # compressed again by Debian, so the checksums differ
 )
 
-_read_cifar10 = partial(
-    read_cifar,
-    train=[f"data_batch_{number}" for number in range(1, 6)],
-    test=["test_batch"],
-    labels=b"labels",
-)
-CIFAR10_ARCHIVE = {".": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"}
+CIFAR10_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
 CIFAR10 = Published(
     name="cifar10",
     title="CIFAR-10",
@@ -67,11 +65,10 @@ CIFAR10 = Published(
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),
     ),
-    copies=(Copy("cifar-10-python.tar.gz", _read_cifar10), Copy("cifar-10-batches-py", _read_cifar10)),
-    cached=(
-        Copy("cifar-10-batches-py-target_archive", _read_cifar10, CIFAR10_ARCHIVE),
-        Copy("cifar-10-batches-py.tar.gz", _read_cifar10, CIFAR10_ARCHIVE),  # of earlier Keras 3
-    ),
+    read=partial(read_cifar, train=CIFAR10_BATCHES, test=["test_batch"], labels=b"labels"),
+    copies=("cifar-10-python.tar.gz", "cifar-10-batches-py"),
+    cached=("cifar-10-batches-py-target_archive", "cifar-10-batches-py.tar.gz"),
+    checksums={".": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"},
     url=TORONTO + "cifar-10-python.tar.gz",
 )
 
@@ -85,19 +82,16 @@ FINE_CLASSES = """
     squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train
     trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
-_read_cifar100 = partial(read_cifar, train=["train"], test=["test"], labels=b"fine_labels")
-CIFAR100_ARCHIVE = {".": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"}
 CIFAR100 = Published(
     name="cifar100",
     title="CIFAR-100",
     image_shape=(32, 32, 3),
     counts=(50_000, 10_000),
     class_names=tuple(FINE_CLASSES.split()),
-    copies=(Copy("cifar-100-python.tar.gz", _read_cifar100), Copy("cifar-100-python", _read_cifar100)),
-    cached=(
-        Copy("cifar-100-python-target_archive", _read_cifar100, CIFAR100_ARCHIVE),
-        Copy("cifar-100-python.tar.gz", _read_cifar100, CIFAR100_ARCHIVE),  # of earlier Keras 3
-    ),
+    read=partial(read_cifar, train=["train"], test=["test"], labels=b"fine_labels"),
+    copies=("cifar-100-python.tar.gz", "cifar-100-python"),
+    cached=("cifar-100-python-target_archive", "cifar-100-python.tar.gz"),
+    checksums={".": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"},
     url=TORONTO + "cifar-100-python.tar.gz",
 )
 
