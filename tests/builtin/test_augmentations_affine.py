@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from scipy import ndimage
 
-from zoo.builtin.augmentations._affine import RandomAffine, affine_maps, resample
+from zoo.builtin.augmentations._layers import RandomAffine, affine_maps, resample
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ class TestRandomAffine:
             drawn.update({name: ops.convert_to_numpy(value) for name, value in values.items()})
             return affine_maps(height, width, **values)
 
-        monkeypatch.setattr("zoo.builtin.augmentations._affine.affine_maps", record)
+        monkeypatch.setattr("zoo.builtin.augmentations._layers.affine_maps", record)
         augment(RandomAffine(**self.LAYER, seed=1), np.zeros((2000, 4, 4, 1), np.float32))
         limits = {
             "rotation": (-math.radians(20), math.radians(20)),

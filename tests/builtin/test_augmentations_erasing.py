@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo.builtin.augmentations._erasing import RandomErasing
+from zoo.builtin.augmentations._layers import RandomErasing
 
 ALWAYS = {"probability": 1.0, "fill": "black", "seed": 0}
 

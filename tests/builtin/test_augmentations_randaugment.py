@@ -7,7 +7,7 @@ from keras import ops
 from PIL import Image, ImageEnhance, ImageOps
 
 from zoo.builtin.augmentations import _randaugment
-from zoo.builtin.augmentations._affine import affine_maps, resample
+from zoo.builtin.augmentations._layers import affine_maps, resample
 from zoo.builtin.augmentations._randaugment import OPERATIONS, RandAugment
 
 LEVEL = 1 / 255

@@ -48,7 +48,7 @@ def affine(
         fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
             at its edge (`reflect`).
     """
-    from zoo.builtin.augmentations._affine import RandomAffine
+    from zoo.builtin.augmentations._layers import RandomAffine
 
     return [RandomAffine(rotation=rotation, shift=shift, shear=shear, zoom=zoom, fill=fill)]
 
@@ -76,7 +76,7 @@ def affine_flip(
         fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
             at its edge (`reflect`).
     """
-    from zoo.builtin.augmentations._affine import RandomAffine
+    from zoo.builtin.augmentations._layers import RandomAffine
 
     return [RandomAffine(rotation=rotation, shift=shift, shear=shear, zoom=zoom, flip=flip, fill=fill)]
 
@@ -139,7 +139,7 @@ def erasing(
         fill: content of the rectangle: a random value per pixel (`noise`, as in the paper), `black`, or the
             `mean` of the image.
     """
-    from zoo.builtin.augmentations._erasing import RandomErasing
+    from zoo.builtin.augmentations._layers import RandomErasing
 
     return [RandomErasing(probability, smallest=0.02, largest=largest, elongation=elongation, fill=fill)]
 

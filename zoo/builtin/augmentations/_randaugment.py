@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
-from zoo.builtin.augmentations._affine import SUPPORTS_JIT, about_centre, resample
-from zoo.builtin.augmentations._layer import AugmentationLayer
+from zoo.builtin.augmentations._layers import SUPPORTS_JIT, AugmentationLayer, about_centre, resample
 
 # The fourteen operations of the paper; the last one is optional.
 OPERATIONS = (
@@ -39,16 +38,8 @@ class RandAugment(AugmentationLayer):
     """Apply `operations` random OPERATIONS to each image during training.
 
     Each image draws its own operations and their signs. Its geometric operations are applied first and
-    together, in one interpolation.
-
-    Args:
-        operations: N in the paper.
-        magnitude: M in the paper, 0 to 30.
-        solarize: include the operation that inverts bright pixels.
-        fill: pixels from outside the image: `nearest`, `constant` (0) or `reflect`.
+    together, in one interpolation. The arguments are those of the policy `randaugment`.
     """
-
-    SETTINGS: ClassVar = ("operations", "magnitude", "solarize", "fill")
 
     def __init__(
         self,
