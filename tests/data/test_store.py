@@ -138,11 +138,6 @@ def test_damaged_dataset_is_written_again(tmp_path, damage):
     assert leftovers(tmp_path) == []
 
 
-def test_file_in_place_of_the_folder_is_replaced(tmp_path):
-    (tmp_path / digest_of(small_dataset())).write_text("in the way")
-    assert same(open_dataset(tmp_path, save_dataset(tmp_path, small_dataset())), small_dataset())
-
-
 # Processes that die
 
 

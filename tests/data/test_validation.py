@@ -206,7 +206,7 @@ def test_each_image_is_validated_in_one_fold(tmp_path):
     assert cut_validation(tmp_path, digest, dataset, THREE) == 7
     opened = open_dataset(tmp_path, digest)
     every = sorted(image.tobytes() for image in dataset.train.images)
-    of_images = fold_of_images(tmp_path, digest, THREE)
+    of_images = fold_of_images(tmp_path, digest, dataset, THREE)
     validated = []
     for fold in (1, 2, 3):
         train, held_out = split_for(tmp_path, digest, opened, THREE, fold)

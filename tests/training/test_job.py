@@ -232,7 +232,7 @@ class TestFolds:
     def test_predictions_are_out_of_fold(self, folded, prepared):
         cache, facts = prepared
         dataset = open_dataset(cache, facts.digest)
-        of_images = fold_of_images(cache, facts.digest, FOLDS)
+        of_images = fold_of_images(cache, facts.digest, dataset, FOLDS)
         with np.load(folded.folder / "predictions.npz") as kept:
             probabilities, labels = kept["probabilities"], kept["labels"]
         np.testing.assert_array_equal(labels, dataset.train.labels)

@@ -14,12 +14,9 @@ MAX_LISTED = 5
 
 
 def check_contract(dataset: Any) -> None:
-    """Raise DataError if `dataset` breaks the contract.
+    """Raise DataError if `dataset` breaks the contract: the place, what was expected, and the usual fix.
 
     All labels are read. Of sound images only type and shape are, so that a memory map stays on disk.
-
-    Raises:
-        DataError: one line with the place, what was expected, what came, and the usual fix.
     """
     if not isinstance(dataset, Dataset):
         raise DataError(f"expected a zoo.Dataset, got {type(dataset).__name__}")
@@ -103,17 +100,13 @@ def _check_images(what: str, images: Any) -> None:
         raise DataError(f"{what}: expected {expected}, got shape {images.shape}{cures.get(images.ndim, '')}")
     if 0 in images.shape:
         raise DataError(f"{what}: expected at least one image and pixel, got shape {images.shape}")
-    if _is_channels_first(images.shape):
+    _, height, width, channels = images.shape
+    # Images that are 3 pixels high, or have as many channels as columns, are unlikely.
+    if (height == 3 and min(width, channels) > 4) or (height == 1 and width == channels > 4):
         cure = "Use `images.transpose(0, 2, 3, 1)`."
         raise DataError(f"{what}: expected the channels last, got shape {images.shape}. {cure}")
     if images.dtype != np.uint8:
         raise DataError(f"{what}: expected uint8 (0 to 255), got {images.dtype}{_conversion(images)}")
-
-
-def _is_channels_first(shape: tuple[int, ...]) -> bool:
-    """Return whether the shape is `(n, channels, height, width)`; an image 3 pixels high is unlikely."""
-    _, height, width, channels = shape
-    return (height == 3 and min(width, channels) > 4) or (height == 1 and width == channels > 4)
 
 
 def _conversion(images: Any) -> str:
@@ -148,14 +141,10 @@ def _check_labels(what: str, labels: Any, num_classes: int) -> None:
         raise DataError(f"{what}: expected integers, got {labels.dtype}. Use `{cure}`.")
     if labels.dtype.kind not in "iu":
         raise DataError(f'{what}: expected integers, got {labels.dtype}. Use `labels.astype("int64")`.')
-    if labels.size:
-        _check_range(what, int(labels.min()), int(labels.max()), num_classes)
-
-
-def _check_range(what: str, low: int, high: int, num_classes: int) -> None:
-    if low >= 0 and high < num_classes:
-        return
-    cure = "Use `labels - 1`" if (low, high) == (1, num_classes) else "Renumber them, or add class names"
-    raise DataError(
-        f"{what}: expected 0 to {num_classes - 1} for {num_classes} class names, got {low} to {high}. {cure}."
-    )
+    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+        low, high = labels.min(), labels.max()
+        cure = "Use `labels - 1`" if (low, high) == (1, num_classes) else "Renumber them, or add class names"
+        raise DataError(
+            f"{what}: expected 0 to {num_classes - 1} for {num_classes} class names, "
+            f"got {low} to {high}. {cure}."
+        )

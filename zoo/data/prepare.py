@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +26,20 @@ from zoo.registry import Component, Registry
 from zoo.trial import PluginConfig
 
 
-@dataclass(frozen=True)
-class Progress:
-    """The current step of the worker process and the fraction of it that is done, None if unknown."""
-
-    what: str
-    fraction: float | None
-
-
 def prepare(
     entry: Component, parameters: Mapping[str, Any], validation: Mapping[str, Any], cache: Path
 ) -> PreparedDataset:
     """Call the dataset function, check its result, write it into the cache, and cut the validation split.
 
     The function is not called if it declares its files with `zoo.reads` and none of them has changed since
-    the cached dataset was read.
-
-    Raises:
-        ZooError: the data cannot be read, or the dataset breaks the contract.
+    the cached dataset was read. Raises ZooError if the data cannot be read, or breaks the contract.
     """
     title = f"The dataset '{entry.name}' of {entry.origin}"
-    digest, dataset = _cached(entry, entry.space.check(parameters), cache, title)
-    with _cache_errors(title, cache):
+    try:
+        digest, dataset = _cached(entry, entry.space.check(parameters), cache, title)
         held_out = cut_validation(cache, digest, dataset, validation)
+    except OSError as error:
+        raise DataError(f"{title} could not be written into {cache}: {one_line(error)}") from error
     return _describe(digest, dataset, held_out)
 
 
@@ -59,11 +50,9 @@ def start_preparing(
     log: Path,
     plugins: Mapping[str, str] | None = None,
 ) -> WorkerProcess:
-    """Start `prepare` in a fresh process; `finish_preparing` returns its result.
+    """Start `prepare` in a fresh process, with its output in `log`; `finish_preparing` returns its result.
 
-    Args:
-        log: file for the output and the warnings of the plugin.
-        plugins: `DISTRIBUTION:PLUGIN` → version of the plugin that registered it; None to load all.
+    `plugins` is `DISTRIBUTION:PLUGIN` → version of the plugin that registered it; None loads all.
     """
     worker = spawn_worker(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
     worker.log_path = log
@@ -75,19 +64,15 @@ def finish_preparing(
 ) -> PreparedDataset:
     """Wait for the worker process and return the prepared dataset.
 
-    Args:
-        listener: called with every report of `zoo.progress` in the dataset function: the step, and the
-            fraction of it that is done, from 0 to 1, or None if unknown.
-
-    Raises:
-        ZooError: as `prepare`.
-        DataError: the process died.
+    `listener` gets every report of `zoo.progress`: the step, and the fraction of it that is done, from 0
+    to 1, or None if unknown. Raises ZooError as `prepare`, and DataError if the process died.
     """
     step = ""
-    while isinstance(answer := worker.receive(), Progress):
-        step = "" if answer.fraction == 1.0 else f", while {answer.what}"
+    while isinstance(answer := worker.receive(), tuple):  # a report of `zoo.progress`
+        what, fraction = answer
+        step = "" if fraction == 1.0 else f", while {what}"
         if listener is not None:
-            listener(answer.what, answer.fraction)
+            listener(what, fraction)
     if answer is None:
         raise DataError(
             f"The process that prepares the dataset '{dataset.name}' died: {worker.finish()}{step}. "
@@ -112,10 +97,9 @@ def _cached(entry: Component, values: Mapping[str, Any], cache: Path, title: str
         warning = " ".join(filter(None, [dataset.warning, absent_classes(dataset)]))
         after = fingerprint(entry, values)
     dataset = replace(dataset, warning=warning)
-    with _cache_errors(title, cache):
-        digest = save_dataset(cache, dataset)
-        if before is not None and before == after:  # otherwise a file changed while it was read
-            remember(cache, digest, before, dataset)
+    digest = save_dataset(cache, dataset)
+    if before is not None and before == after:  # otherwise a file changed while it was read
+        remember(cache, digest, before, dataset)
     return digest, dataset
 
 
@@ -132,14 +116,6 @@ def _plugin_errors(title: str) -> Iterator[None]:
         raise DataError(f"{title} could not be read: {type(error).__name__}: {one_line(error)}") from error
 
 
-@contextmanager
-def _cache_errors(title: str, cache: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{title} could not be written into {cache}: {one_line(error)}") from error
-
-
 def _prepare_and_send(
     connection: Any,
     dataset: PluginConfig,
@@ -153,7 +129,7 @@ def _prepare_and_send(
     try:
         registry = Registry.load() if plugins is None else Registry.of(plugins)
         entry = registry.get("dataset", dataset.name)
-        with listening(lambda what, fraction: connection.send(Progress(what, fraction))):
+        with listening(lambda what, fraction: connection.send((what, fraction))):
             prepared = prepare(entry, dataset.parameters, validation, cache)
         connection.send(prepared)
     except ZooError as error:

@@ -64,7 +64,8 @@ def digest_of(dataset: Dataset) -> str:
 def save_dataset(cache: Path, dataset: Dataset) -> str:
     """Write `dataset` into the cache, unless it is there already, and return its digest."""
     digest = digest_of(dataset)
-    if _is_complete(cache / digest):
+    place = cache / digest
+    if _facts(place) is not None:
         return digest
     cache.mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache)
@@ -72,7 +73,10 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
     folder.mkdir()
     try:
         _write(folder, dataset)
-        _move_into_place(folder, cache / digest)
+        with FileLock(cache / "lock"):
+            if _facts(place) is None:  # another process was not first
+                shutil.rmtree(place, ignore_errors=True)  # it is damaged
+                folder.rename(place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return digest
@@ -81,16 +85,21 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
 def open_dataset(cache: Path, digest: str) -> Dataset:
     """Return the dataset with this digest; its images are memory-mapped and read-only.
 
-    Raises:
-        DataError: it is not in the cache.
+    Raises DataError if the cache does not have it.
     """
     folder = cache / digest
-    if not _is_complete(folder):
+    facts = _facts(folder)
+    if facts is None:
         raise DataError(
             f"The prepared dataset {digest[:12]} is not in {cache}. Run the study again to prepare it."
         )
-    facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    splits: dict[str, Any] = {name: _open_split(folder, name) for name in SPLITS}
+    splits: dict[str, Any] = {
+        name: Split(
+            np.load(folder / f"{name}-images.npy", mmap_mode="r"), np.load(folder / f"{name}-labels.npy")
+        )
+        for name in SPLITS
+        if f"{name}-images.npy" in facts["bytes"]
+    }
     return Dataset(
         class_names=tuple(facts["class_names"]), source=facts["source"], warning=facts["warning"], **splits
     )
@@ -138,32 +147,11 @@ def _write(folder: Path, dataset: Dataset) -> None:
         flush_to_disk(path)
 
 
-def _move_into_place(folder: Path, place: Path) -> None:
-    """Rename `folder` to `place`, unless another process was first; replace a damaged `place`."""
-    damaged = temporary_path(place.parent)
-    with FileLock(place.parent / "lock"):
-        if _is_complete(place):
-            return
-        if place.exists():
-            place.rename(damaged)
-        folder.rename(place)
-    if damaged.is_dir():
-        shutil.rmtree(damaged, ignore_errors=True)
-    else:
-        damaged.unlink(missing_ok=True)
-
-
-def _is_complete(folder: Path) -> bool:
-    """Return whether every file of the folder has the size that it was written with."""
+def _facts(folder: Path) -> dict[str, Any] | None:
+    """Return the content of `dataset.json`; None unless every file has the size that it was written with."""
     try:
-        facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        return all((folder / name).stat().st_size == size for name, size in facts["bytes"].items())
+        facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        sizes = facts["bytes"].items()
+        return facts if all((folder / name).stat().st_size == size for name, size in sizes) else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False
-
-
-def _open_split(folder: Path, name: str) -> Split | None:
-    if not (folder / f"{name}-images.npy").exists():
         return None
-    images = np.load(folder / f"{name}-images.npy", mmap_mode="r")
-    return Split(images, np.load(folder / f"{name}-labels.npy"))

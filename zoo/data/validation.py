@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split
-from zoo.data.rows import Rows
-from zoo.data.store import Array, open_dataset
+from zoo.data.store import Array
 from zoo.errors import DataError
 from zoo.files import atomic_path, remove_leftovers
 from zoo.trial import count_folds
@@ -24,15 +23,12 @@ from zoo.trial import count_folds
 def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
     """Choose the validation images, stratified by label, and return their number.
 
-    With folds, that is the size of the first fold; no fold is larger, or smaller by more than one.
-
-    Raises:
-        DataError: the training split has too few images for the fraction or the folds, or folds are asked
-            for and the dataset has its own validation split.
+    With folds, that is the size of the first fold; no fold is larger, or smaller by more than one. Raises
+    DataError if a class has too few images, or folds are set and the dataset has a validation split.
     """
     folds = count_folds(validation)
     if dataset.validation is None:
-        return int((_folds(cache, digest, dataset, validation) == 1).sum())
+        return int((fold_of_images(cache, digest, dataset, validation) == 1).sum())
     if folds > 1:
         raise DataError(
             f"[validation] folds = {folds}: this dataset has its own validation split, so it cannot be "
@@ -46,12 +42,11 @@ def split_for(
 ) -> tuple[Split, Split]:
     """Return the training and the validation split: the dataset's own, or cut from its training split.
 
-    Args:
-        fold: number of the fold to validate on, from 1; the other folds are trained on.
+    `fold` is the number of the fold to validate on, from 1; the other folds are trained on.
     """
     if dataset.validation is not None:
         return dataset.train, dataset.validation
-    is_held_out = _folds(cache, digest, dataset, validation) == fold
+    is_held_out = fold_of_images(cache, digest, dataset, validation) == fold
     return _subset(dataset.train, ~is_held_out), _subset(dataset.train, is_held_out)
 
 
@@ -65,13 +60,8 @@ def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Map
     return split_for(cache, digest, dataset, validation)[1]
 
 
-def fold_of_images(cache: Path, digest: str, validation: Mapping[str, Any]) -> Array:
-    """Return the number of the fold that validates each training image, `(n,)`, from 1."""
-    return _folds(cache, digest, open_dataset(cache, digest), validation)
-
-
-def _folds(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
-    """Return the fold of each training image, `(n,)`; cut and kept at the first call, then read."""
+def fold_of_images(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
+    """Return the number of each training image's fold, `(n,)`; cut and kept at the first call."""
     seed, count = validation["seed"], count_folds(validation)
     share = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
     path = cache / digest / f"{share}-{seed}.npy"
@@ -129,11 +119,7 @@ def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
 
 
 def _classes(dataset: Dataset, parts: int, what: str) -> tuple[Array, Array]:
-    """Return the labels in the training split and the number of images of each.
-
-    Raises:
-        DataError: a class has fewer images than `parts`.
-    """
+    """Return the labels in the training split and the number of images of each, at least `parts`."""
     classes, counts = np.unique(np.asarray(dataset.train.labels), return_counts=True)
     least = int(counts.min())
     if least < parts:
@@ -156,3 +142,26 @@ def _random_stream(seed: int) -> np.random.RandomState:
 def _subset(split: Split, is_chosen: Array) -> Split:
     """Return the chosen images; they stay in the memory map until a batch needs them."""
     return Split(Rows(split.images, is_chosen), split.labels[is_chosen])
+
+
+class Rows:
+    """The chosen rows of `array`, `(n, …)`, indexed like a NumPy array along the first axis.
+
+    Indexing a memory map with many rows copies them into memory, in every trial. This class reads only
+    the rows that are asked for: `rows[3]`, `rows[:2]`, `rows[[5, 1]]`.
+    """
+
+    def __init__(self, array: Array, is_chosen: Array) -> None:
+        self._array = array
+        self._numbers = np.flatnonzero(is_chosen)
+        self.dtype = array.dtype
+        self.shape = (len(self._numbers), *array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, rows: Any) -> Array:
+        return np.asarray(self._array[self._numbers[rows]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self._array[self._numbers], dtype=dtype)

@@ -192,7 +192,7 @@ class _Job:
         probabilities = np.concatenate([fold.probabilities for fold in self._folds])
         labels = np.concatenate([fold.labels for fold in self._folds])
         if config.folds > 1:  # in the order of the training images
-            of_images = fold_of_images(self._cache, config.digest, config.validation)
+            of_images = fold_of_images(self._cache, config.digest, self._dataset, config.validation)
             position = np.argsort(np.argsort(of_images, kind="stable"))  # of each image among `labels`
             probabilities, labels = probabilities[position], labels[position]
         np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
