@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo import InvalidParameters
-from zoo.builtin.architectures import _conv_net, conv_net
+from zoo.builtin.architectures import _networks, conv_net
 from zoo.space import read_space
 
 
@@ -157,7 +157,7 @@ def test_refused_exactly_what_keras_cannot_build(
         conv_net(shape, 2, **parameters)
     except InvalidParameters:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_conv_net, "check_room", lambda *_, **__: None)
+            patch.setattr(_networks, "check_room", lambda *_, **__: None)
             assert not can_be_built(shape, parameters)
     else:
         assert can_be_built(shape, parameters)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from zoo import ZooError
-from zoo.builtin.datasets import _pictures, image_folder
+from zoo.builtin.datasets import _folder, image_folder
 from zoo.data.contract import check_contract
 
 
@@ -315,7 +315,7 @@ class TestBadImages:
         fill(root, ["train"], images=1)
         file = save(root / f"train/dog/x.{suffix}", picture(5, size=(5, 5)))
         content = file.read_bytes()
-        whole = _pictures._decode(file, "RGB", None)
+        whole = _folder._decode(file, "RGB", None)
         for length in range(0, len(content), 1 if len(content) < 300 else 7):
             file.write_bytes(content[:length])
             text = message(size=5)
@@ -323,13 +323,13 @@ class TestBadImages:
                 assert text.startswith(f"1 of 3 images in {root} cannot be read: train/dog/x.{suffix} (")
             else:  # nothing of the pixels is missing
                 assert length > 0.9 * len(content)
-                assert np.array_equal(_pictures._decode(file, "RGB", None), whole)
+                assert np.array_equal(_folder._decode(file, "RGB", None), whole)
 
     def test_flipped_bit_in_a_png_is_named_or_harmless(self, root, seed):
         """PNG is the only one of the four formats with checksums."""
         fill(root, ["train"], images=1)
         file = root / "train/cat/0.png"
-        content, before = file.read_bytes(), _pictures._decode(file, "RGB", None)
+        content, before = file.read_bytes(), _folder._decode(file, "RGB", None)
         chance = np.random.default_rng(seed)
         for position in chance.integers(0, len(content), 150):
             flipped = bytearray(content)
@@ -339,7 +339,7 @@ class TestBadImages:
             assert (
                 "train/cat/0.png" in text
                 if text
-                else np.array_equal(_pictures._decode(file, "RGB", None), before)
+                else np.array_equal(_folder._decode(file, "RGB", None), before)
             )
 
     def test_damaged_images_are_counted_and_five_named(self, root):
@@ -414,7 +414,7 @@ class TestMemory:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "posix_fallocate", full)
-        monkeypatch.setattr(_pictures, "_decode", None)
+        monkeypatch.setattr(_folder, "_decode", None)
         fill(root)
         refused("No room for 6 images of 300×300×3 (0.0 GB) in ", image_size=300)
         refused("No space left on device. Set TMPDIR to a folder with more room", image_size=300)
@@ -422,9 +422,9 @@ class TestMemory:
 
 def test_number_of_threads_does_not_change_pixels(root, monkeypatch):
     fill(root, images=10)
-    monkeypatch.setattr(_pictures, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setattr(_folder, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
     one = image_folder(path="pets", image_size=7)
-    monkeypatch.setattr(_pictures, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(8))
+    monkeypatch.setattr(_folder, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(8))
     many = image_folder(path="pets", image_size=7)
     for split in ("train", "validation", "test"):
         assert np.array_equal(getattr(one, split).images, getattr(many, split).images)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from zoo import hookimpl
-from zoo.builtin.architectures._conv_net import conv_net
-from zoo.builtin.architectures._networks import NETWORKS, perceptron, typical_conv_net
+from zoo.builtin.architectures._networks import NETWORKS, conv_net, perceptron, typical_conv_net
 from zoo.builtin.architectures._pretrained import pretrained
 
 __all__ = ["conv_net", "perceptron", "pretrained", "register_architectures", "typical_conv_net"]

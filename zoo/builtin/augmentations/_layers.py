@@ -105,17 +105,9 @@ def affine_maps(
     """Return the maps from each output pixel to the input position of its value.
 
     Coordinates are pixels from the centre of the image, x to the right and y down, so that images that are
-    not square are rotated without distortion. An image is zoomed, then sheared, rotated and shifted.
-
-    Args:
-        height, width: of the images, pixels.
-        rotation: counter-clockwise, radians, `(batch,)` like all arguments that follow.
-        shear: angle by which a downward axis leans to the right, radians.
-        zoom_x, zoom_y: factors of width and height; a negative factor mirrors.
-        shift_x, shift_y: to the right and down, share of the width and of the height.
-
-    Returns:
-        `(batch, 8)`, from `about_centre`.
+    not square are rotated without distortion. An image is zoomed (a negative factor mirrors it), then
+    sheared, rotated counter-clockwise and shifted by a share of its width and height. Angles are radians;
+    all arguments after `width` have shape `(batch,)`, the result `(batch, 8)`.
     """
     cos, sin, lean = ops.cos(rotation), ops.sin(rotation), ops.tan(shear)
     # The inverse of rotation · shear · zoom, with [[1, lean], [0, 1]] for the shear.
@@ -128,12 +120,8 @@ def affine_maps(
 def about_centre(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tuple[Any, Any, Any]) -> Any:
     """Convert maps with their origin in the image centre to Keras's format, with it in the first pixel.
 
-    Args:
-        row_x: `(a0, a1, a2)`, each `(batch,)`, with `x_in = a0 x + a1 y + a2`.
-        row_y: `(b0, b1, b2)` likewise, with `y_in = b0 x + b1 y + b2`.
-
-    Returns:
-        `(batch, 8)`: `a0, a1, a2, b0, b1, b2, 0, 0`.
+    The rows are `(a0, a1, a2)` and `(b0, b1, b2)`, each `(batch,)`, with `x_in = a0 x + a1 y + a2` and
+    `y_in = b0 x + b1 y + b2`. Keras's format is `(batch, 8)`: `a0, a1, a2, b0, b1, b2, 0, 0`.
     """
     x, y = (ops.cast(width, "float32") - 1.0) / 2.0, (ops.cast(height, "float32") - 1.0) / 2.0
     (a0, a1, a2), (b0, b1, b2) = row_x, row_y
@@ -157,10 +145,8 @@ def resample(images: Any, maps: Any, fill: str) -> Any:
 class RandomErasing(AugmentationLayer):
     """Fill a random rectangle of each image during training (Zhong et al. 2017).
 
-    Args:
-        smallest, largest: bounds of the rectangle's share of the image area, drawn uniformly.
-        elongation: largest ratio of height to width, and of width to height; drawn uniformly on a
-            logarithmic scale, among the ratios that fit into the image.
+    The arguments are those of the policy `erasing`; `smallest` is the smallest share of the image area. The
+    ratio of height to width is drawn on a logarithmic scale, among the ratios that fit into the image.
     """
 
     def __init__(
@@ -188,12 +174,11 @@ class RandomErasing(AugmentationLayer):
             ops.logical_and(rows[:, :, None, None], columns[:, None, :, None]),
             is_changed[:, None, None, None],
         )
+        filling = 0.0  # black
         if self.fill == "noise":
             filling = self.uniform(0.0, 1.0, batch, height, width, channels)
         elif self.fill == "mean":
             filling = ops.mean(images, axis=(1, 2), keepdims=True)
-        else:
-            filling = 0.0
         return ops.where(erased, filling, images)
 
     def _sizes(self, height: Any, width: Any, draw_area: Any, draw_shape: Any) -> tuple[Any, Any]:

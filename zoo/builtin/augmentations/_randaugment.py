@@ -104,14 +104,10 @@ def _maps(images: Any, drawn: Any, signed: Any) -> Any:
     shift_y = amount("translate_y", SHIFT * ops.cast(height, "float32"))
     # The inverse of each step, about the centre; a step has at most one geometric operation.
     one, zero = ops.ones_like(turn), ops.zeros_like(turn)
-    steps = ops.stack(
-        [
-            ops.stack([ops.cos(turn), -ops.sin(turn) - lean_x, -shift_x], axis=-1),
-            ops.stack([ops.sin(turn) - lean_y, ops.cos(turn), -shift_y], axis=-1),
-            ops.stack([zero, zero, one], axis=-1),
-        ],
-        axis=-2,
-    )  # (steps, batch, 3, 3)
+    cells = [ops.cos(turn), -ops.sin(turn) - lean_x, -shift_x]
+    cells += [ops.sin(turn) - lean_y, ops.cos(turn), -shift_y]
+    cells += [zero, zero, one]
+    steps = ops.reshape(ops.stack(cells, axis=-1), (drawn.shape[0], -1, 3, 3))  # (steps, batch, 3, 3)
     whole = steps[0]
     for step in range(1, steps.shape[0]):
         whole = ops.matmul(whole, steps[step])
@@ -147,7 +143,10 @@ def _posterize(images: Any, lost_bits: int) -> Any:
 
 
 def _equalize(images: Any) -> Any:
-    """Equalise the histogram of 256 levels of each channel of each image, as PIL does."""
+    """Equalise the histogram of 256 levels of each channel of each image, as PIL does.
+
+    keras.layers.Equalization takes one histogram of the whole batch.
+    """
     batch, height, width, channels = ops.shape(images)
     levels = ops.cast(ops.round(images * (LEVELS - 1)), "int32")
     histograms = batch * channels

@@ -34,7 +34,13 @@ def notmnist(*, path: str = "notMNIST_small.mat") -> Dataset:
     """
     (file,) = _files(path=path)
     arrays = _read(file)
-    images, labels = _images(file, arrays["images"]), _labels(file, arrays["labels"])
+    images, labels = arrays["images"], arrays["labels"]
+    if images.ndim != 3 or 0 in images.shape:
+        raise ZooError(f"{file}: images: expected height × width × n, got shape {images.shape}.")
+    if labels.ndim > 2 or labels.size == 0 or labels.size != max(labels.shape):
+        raise ZooError(f"{file}: labels: expected n × 1, 1 × n or n, got shape {labels.shape}.")
+    images = _as_uint8(file, "images", images, 255).transpose(2, 0, 1)[..., None]
+    labels = _as_uint8(file, "labels", labels, len(LETTERS) - 1).reshape(-1)
     if len(images) != len(labels):
         raise ZooError(
             f"{file}: expected one label per image, got {len(labels)} labels for {len(images)} images."
@@ -64,30 +70,12 @@ def _read(file: Path) -> dict[str, Array]:
     return arrays
 
 
-def _images(file: Path, images: Array) -> Array:
-    """Return `images` as the contract requires: `uint8`, shape `(n, height, width, 1)`."""
-    if images.ndim != 3 or 0 in images.shape:
-        raise ZooError(f"{file}: images: expected height × width × n, got shape {images.shape}.")
-    converted = _as_uint8(images)
-    if converted is None:
-        raise ZooError(f"{file}: images: expected integers from 0 to 255, got others ({images.dtype}).")
-    return converted.transpose(2, 0, 1)[..., None]
-
-
-def _labels(file: Path, labels: Array) -> Array:
-    if labels.ndim > 2 or labels.size == 0 or labels.size != max(labels.shape):
-        raise ZooError(f"{file}: labels: expected n × 1, 1 × n or n, got shape {labels.shape}.")
-    converted = _as_uint8(labels)
-    if converted is None or converted.max() > 9:
-        raise ZooError(f"{file}: labels: expected integers from 0 to 9, got others.")
-    return converted.reshape(-1)
-
-
-def _as_uint8(array: Array) -> Array | None:
-    """Return the same numbers as `uint8`, or None if one of them is no integer from 0 to 255."""
+def _as_uint8(file: Path, name: str, array: Array, high: int) -> Array:
+    """Return the same numbers as `uint8`; raise ZooError unless all are integers from 0 to `high`."""
     import numpy as np
 
-    if array.dtype.kind not in "uif" or not ((array >= 0) & (array <= 255)).all():  # NaN fails too
-        return None
-    converted = array.astype(np.uint8)
-    return converted if (converted == array).all() else None
+    if array.dtype.kind in "uif" and ((array >= 0) & (array <= high)).all():  # NaN fails
+        converted = array.astype(np.uint8)
+        if (converted == array).all():
+            return converted
+    raise ZooError(f"{file}: {name}: expected integers from 0 to {high}, got others ({array.dtype}).")
