@@ -416,7 +416,7 @@ class TestMemory:
         monkeypatch.setattr(os, "posix_fallocate", full)
         monkeypatch.setattr(_folder, "_decode", None)
         fill(root)
-        refused("No room for 6 images of 300×300×3 (0.0 GB) in ", image_size=300)
+        refused("No room for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
         refused("No space left on device. Set TMPDIR to a folder with more room", image_size=300)
 
 

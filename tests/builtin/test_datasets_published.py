@@ -234,7 +234,8 @@ class TestPlacesSearched:
 
     def test_without_network_keras_does_not_download(self, published, home, server, monkeypatch):
         monkeypatch.setattr(_keras, "_answers", lambda url: False)
-        assert _keras.look_for(published)[0] is None
+        with pytest.raises(ZooError, match="Keras's server cannot be reached"):
+            _keras.load(published)
         assert server["calls"] == 0
 
     def test_complete_copies_have_the_same_source(self, published, home, server, tmp_path, monkeypatch):

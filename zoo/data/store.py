@@ -83,10 +83,7 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
 
 
 def open_dataset(cache: Path, digest: str) -> Dataset:
-    """Return the dataset with this digest; its images are memory-mapped and read-only.
-
-    Raises DataError if the cache does not have it.
-    """
+    """Return the dataset with this digest, memory-mapped and read-only; raise DataError if it is missing."""
     folder = cache / digest
     facts = _facts(folder)
     if facts is None:

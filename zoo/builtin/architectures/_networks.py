@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import Choice, Float, Int, List, Setting
@@ -207,6 +208,8 @@ def _convolve(
     return maps
 
 
+_typical = partial(named, typical_conv_net)
+
 NETWORKS = (
     named(
         perceptron,
@@ -221,32 +224,27 @@ NETWORKS = (
         "A perceptron of 512 units with dropout.",
         {"dense_units": (512,), "activation": "relu", "dropout": 0.5},
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "one_convolution",
         "One convolution of 16 filters.",
         {"filters": (16,), "convolutions_per_block": 1, "poolings": 0, "padding": "same"},
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "convolution_pooling",
         "One convolution of 16 filters and one pooling.",
         {"filters": (16,), "convolutions_per_block": 1, "poolings": 1},
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "small_lenet",
         "LeNet-5's 6 and 16 filters (LeCun et al. 1998), each pooled, without its dense layers.",
         {"filters": (6, 16), "convolutions_per_block": 1, "padding": "same"},
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "three_convolutions",
         "Three convolutions, the first two pooled, and a dense layer of 64.",
         {"filters": (32, 64, 64), "convolutions_per_block": 1, "dense_units": (64,)},
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "wide_pair",
         "Two wide convolutions, one pooling and a dense layer of 128, with dropout after each part.",
         {
@@ -259,20 +257,17 @@ NETWORKS = (
         },
     ),
     typical_conv_net,
-    named(
-        typical_conv_net,
+    _typical(
         "typical_conv_net_dense",
         "typical_conv_net with a dense layer of 64 and dropout.",
         {"dense_units": (64,), "dropout": 0.5},
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "typical_conv_net_batch_norm",
         "typical_conv_net_dense with batch normalisation after the first convolution of each pair.",
         {"batch_norm": "between", "dense_units": (64,), "dropout": 0.5},
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "fully_convolutional",
         "Two normalised pairs, a convolution of 128 and global max pooling; takes images of any size.",
         {
@@ -284,8 +279,7 @@ NETWORKS = (
             "dropout": 0.5,
         },
     ),
-    named(
-        typical_conv_net,
+    _typical(
         "cats_and_dogs_net",
         "Four convolutions, each pooled, for two classes of photographs of about 150×150 pixels.",
         {

@@ -49,10 +49,7 @@ def check_room(
     pool_size: int,
     fewer: str = "fewer filters (a shorter list)",
 ) -> None:
-    """Raise InvalidParameters if a convolution or pooling is larger than its input.
-
-    `fewer` is the fix that the message names if there are too many poolings.
-    """
+    """Raise InvalidParameters if a convolution or pooling is larger than its input; `fewer` is the fix."""
     sides = [side for side in input_shape[:2] if side is not None]
     lost = kernel_size - 1 if padding == "valid" else 0
 

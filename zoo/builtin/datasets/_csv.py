@@ -143,14 +143,13 @@ def _check_lines(path: Path) -> None:
 
 
 def _image_size(image_size: Any, tables: Sequence[_Table]) -> tuple[int, int]:
-    first = tables[0]
+    first, last = tables[0], tables[-1]
     pixels = first.pixels.shape[1]
-    for table in tables[1:]:
-        if table.pixels.shape[1] != pixels:
-            raise ZooError(
-                f"{table.path}: expected images of {pixels:,} pixels as in {first.path}, "
-                f"got {table.pixels.shape[1]:,}."
-            )
+    if last.pixels.shape[1] != pixels:
+        raise ZooError(
+            f"{last.path}: expected images of {pixels:,} pixels as in {first.path}, "
+            f"got {last.pixels.shape[1]:,}."
+        )
     side = math.isqrt(pixels)
     if image_size is None and side * side != pixels:
         raise ZooError(f"{first.path}: {pixels:,} pixels are not a square. Set image_size = [height, width].")

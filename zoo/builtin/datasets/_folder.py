@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import tempfile
@@ -9,15 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import Choice, Dataset, Float, Int, Split, ZooError, progress, reads
 from zoo.builtin._common import reason_of
 from zoo.builtin.datasets._common import cut_test, find, height_and_width
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from zoo.builtin.datasets._common import Array
 
     Labelled = list[tuple[Path, int]]  # image files and their labels
@@ -77,17 +76,22 @@ def image_folder(
     Raises:
         ZooError: images cannot be read (with their names), or the folder has another structure.
     """
+    import numpy as np
+
     tree = _search(find("path", path))
     images = tree.images
     if not tree.has_splits:
-        numbers = zip(("train", "test"), cut_test(_labels(images["train"]), test_fraction, seed), strict=True)
+        all_labels = np.array([label for _, label in images["train"]])
+        numbers = zip(("train", "test"), cut_test(all_labels, test_fraction, seed), strict=True)
         images = {split: [images["train"][n] for n in chosen] for split, chosen in numbers if len(chosen)}
     scaled = None if image_size is None else height_and_width(image_size)
-    size = scaled or _size_of(images["train"][0][0])
-    files = {split: [file for file, _ in labelled] for split, labelled in images.items()}
-    arrays = _decode_all(tree.root, files, size, MODES[color_mode], scale=scaled is not None)
+    files, labels = zip(*(pair for labelled in images.values() for pair in labelled), strict=True)
+    size = scaled or _size_of(files[0])
+    pixels = _decode_all(tree.root, files, size, MODES[color_mode], scale=scaled is not None)
+    ends = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
+    parts = zip(np.split(pixels, ends), np.split(np.array(labels, np.int64), ends), strict=True)
     return Dataset(
-        **{split: Split(arrays[split], _labels(labelled)) for split, labelled in images.items()},
+        **dict(zip(images, itertools.starmap(Split, parts), strict=True)),
         class_names=tree.class_names,
         source=tree.root.resolve().name,
         warning=_ignored_warning(tree),
@@ -187,12 +191,6 @@ def _entries(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     return folders, files
 
 
-def _labels(images: Labelled) -> Array:
-    import numpy as np
-
-    return np.array([label for _, label in images], np.int64)
-
-
 def _ignored_warning(tree: _Tree) -> str:
     if not tree.ignored:
         return ""
@@ -201,35 +199,25 @@ def _ignored_warning(tree: _Tree) -> str:
     return f"Ignored in {tree.root}, because they are no {FORMAT_NAMES} in a class folder: {listed}{more}."
 
 
-def _decode_all(
-    root: Path, files: Mapping[str, Sequence[Path]], size: tuple[int, int], mode: str, *, scale: bool
-) -> dict[str, Array]:
-    """Return the images of each split as `uint8`, `(n, height, width, channels)`, in temporary files.
+def _decode_all(root: Path, files: Sequence[Path], size: tuple[int, int], mode: str, *, scale: bool) -> Array:
+    """Return the images as `uint8`, `(n, height, width, channels)`, in a temporary file.
 
     `size` is their height and width, in pixels. If `scale` is set, every image is scaled to it.
 
     Raises:
         ZooError: images cannot be read (with their names), or have another size and `scale` is not set.
     """
-    channels = 3 if mode == "RGB" else 1
-    arrays = {split: _scratch((len(of_split), *size, channels)) for split, of_split in files.items()}
-    jobs = [
-        (file, arrays[split][number])
-        for split, of_split in files.items()
-        for number, file in enumerate(of_split)
-    ]
-    first = jobs[0][0]
+    arrays = _scratch((len(files), *size, 3 if mode == "RGB" else 1))
 
-    def decode(job: tuple[Path, Array]) -> str:
+    def decode(file: Path, pixels: Array) -> str:
         """Decode one image into its array; return its problem, or ""."""
-        file, pixels = job
         try:
             image = _decode(file, mode, size if scale else None)
         except Exception as error:  # Pillow raises many types for damaged bytes
             return f"{file.relative_to(root)} ({_reason(error)})"
         if image.shape[:2] != size:
             raise ZooError(
-                f"{first} has {_size_text(size)} pixels (height × width), {file} has "
+                f"{files[0]} has {_size_text(size)} pixels (height × width), {file} has "
                 f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
                 "to scale all images to one size."
             )
@@ -238,12 +226,13 @@ def _decode_all(
 
     # Pillow releases Python's lock while it decodes.
     with ThreadPoolExecutor() as pool:
-        decoding = progress(pool.map(decode, jobs), f"decoding {len(jobs):,} images", total=len(jobs))
-        problems = list(filter(None, decoding))
+        decoding = pool.map(decode, files, arrays)
+        step = f"decoding {len(files):,} images"
+        problems = list(filter(None, progress(decoding, step, total=len(files))))
     if problems:
         more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
         raise ZooError(
-            f"{len(problems):,} of {len(jobs):,} images in {root} cannot be read: "
+            f"{len(problems):,} of {len(files):,} images in {root} cannot be read: "
             f"{', '.join(problems[:5])}{more}. Replace or remove them."
         )
     return arrays
@@ -264,7 +253,13 @@ def _decode(file: Path, mode: str, size: tuple[int, int] | None) -> Array:
     from PIL import Image, ImageOps
 
     with file.open("rb") as content:
-        image = _open(content)
+        image: Image.Image = Image.open(content, formats=FORMATS)  # only its header is decoded yet
+        if math.prod(image.size) > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
+            image.verify()
+            content.seek(0)
+            image = Image.open(content, formats=FORMATS)
         if size is not None:  # decode a large JPEG at a fraction of its size
             image.draft(mode, (2 * max(size), 2 * max(size)))
         ImageOps.exif_transpose(image, in_place=True)
@@ -276,26 +271,12 @@ def _decode(file: Path, mode: str, size: tuple[int, int] | None) -> Array:
         return np.asarray(image)
 
 
-def _open(content: BinaryIO) -> Image.Image:
-    """Open an image; only its header is decoded yet."""
-    from PIL import Image
-
-    image = Image.open(content, formats=FORMATS)
-    if math.prod(image.size) > MAX_PIXELS:
-        raise Image.DecompressionBombError
-    if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
-        image.verify()
-        content.seek(0)
-        image = Image.open(content, formats=FORMATS)
-    return image
-
-
 def _reason(error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
         return f"not a {FORMAT_NAMES}"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+    if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS:,} pixels, a possible decompression bomb"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

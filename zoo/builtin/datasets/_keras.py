@@ -42,57 +42,40 @@ IDX_FILES = (  # of the same arrays
 
 @dataclass(frozen=True)
 class Published:
-    """A dataset that Keras downloads.
+    """A dataset that Keras downloads."""
 
-    Args:
-        name: in `keras.datasets`.
-        image_shape: of the published arrays; grey images have no channel axis there.
-        counts: number of training and of test images.
-        read: returns the arrays of a copy; it may raise any error for damaged bytes.
-        copies: names of the files and folders that can be a copy in `$ZOO_DATA_DIR`, preferred one first.
-        cached: names of its copy in Keras's cache, of this and of earlier versions of Keras.
-        checksums: SHA-256, or MD5, of each file of a cached copy; `.` is the copy itself.
-        url: requested before Keras downloads, because Keras waits forever for a server.
-        system: name of its copy in SYSTEM_FOLDER.
-    """
-
-    name: str
+    name: str  # in `keras.datasets`
     title: str
-    image_shape: tuple[int, ...]
-    counts: tuple[int, int]
+    image_shape: tuple[int, ...]  # of the published arrays; grey images have no channel axis there
+    counts: tuple[int, int]  # of training and of test images
     class_names: tuple[str, ...]
-    read: Callable[[Path], Arrays]
-    copies: tuple[str, ...]
-    cached: tuple[str, ...]
-    checksums: Mapping[str, str]
-    url: str
-    system: str | None = None
+    read: Callable[[Path], Arrays]  # reads a copy; may raise any error for damaged bytes
+    copies: tuple[str, ...]  # names of files and folders in `$ZOO_DATA_DIR`, preferred one first
+    cached: tuple[str, ...]  # names in Keras's cache, of this and of earlier versions of Keras
+    checksums: Mapping[str, str]  # SHA-256, or MD5, of each file of a cached copy; `.` is the copy itself
+    url: str  # requested before Keras downloads, because Keras waits forever for a server
+    system: str | None = None  # name in SYSTEM_FOLDER
 
 
-def load(published: Published) -> Dataset:
-    """Return the first copy found, or Keras's download.
+def load(published: Published, otherwise: Callable[[str], Dataset] | None = None) -> Dataset:
+    """Return the first copy found, or Keras's download, or `otherwise(why each place has no copy)`.
 
     Raises:
-        ZooError: there is neither (the message lists the places searched), or the copy is damaged.
+        ZooError: there is none (the message lists the places searched), or the copy is damaged.
     """
-    dataset, places = look_for(published)
-    if dataset is not None:
-        return dataset
+    reasons = []
+    for look in (_in_data_folder, _in_keras_cache, _in_system_folder, _download):
+        found = look(published)
+        if not isinstance(found, str):
+            return _as_published(published, *found)
+        reasons += [found] if found else []
+    places = f"{', '.join(reasons[:-1])}, and {reasons[-1]}"
+    if otherwise is not None:
+        return otherwise(places)
     raise ZooError(
         f"{published.title} was not found: {places}. Put {' or '.join(published.copies)} into a folder and "
         "set ZOO_DATA_DIR to it, or run this once with a network connection."
     )
-
-
-def look_for(published: Published) -> tuple[Dataset | None, str]:
-    """Return the dataset and "", or None and why each place has no copy."""
-    places = []
-    for look in (_in_data_folder, _in_keras_cache, _in_system_folder, _download):
-        found = look(published)
-        if not isinstance(found, str):
-            return _as_published(published, *found), ""
-        places += [found] if found else []
-    return None, f"{', '.join(places[:-1])}, and {places[-1]}"
 
 
 # Each of these functions returns the name of a copy and its arrays, or the reason why it has none.

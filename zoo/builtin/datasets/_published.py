@@ -10,7 +10,6 @@ from zoo.builtin.datasets._keras import (
     IDX_FILES,
     Published,
     load,
-    look_for,
     read_cifar,
     read_npz,
     read_npz_or_idx,
@@ -105,8 +104,7 @@ def mnist() -> Dataset:
     Raises:
         ZooError: `$ZOO_DATA_DIR` cannot be read, or its `mnist.npz` is damaged.
     """
-    dataset, places = look_for(MNIST)
-    return dataset or _embedded_digits(places)
+    return load(MNIST, otherwise=_embedded_digits)
 
 
 def fashion_mnist() -> Dataset:
