@@ -47,9 +47,9 @@ def check_room(
     kernel_size: int,
     padding: str,
     pool_size: int,
-    fewer: str = "fewer filters (a shorter list)",
+    fewer: str = "fewer filters (a shorter list)",  # the fix for too many poolings
 ) -> None:
-    """Raise InvalidParameters if a convolution or pooling is larger than its input; `fewer` is the fix."""
+    """Raise InvalidParameters if a convolution or pooling is larger than its input."""
     sides = [side for side in input_shape[:2] if side is not None]
     lost = kernel_size - 1 if padding == "valid" else 0
 
