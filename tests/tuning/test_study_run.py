@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from tuning_doubles import Display
+from shared_tools import RecordingDisplay
 from tuning_examples import STUDY
 
 from zoo.errors import StudyError, ZooError
@@ -93,7 +93,7 @@ class TestOpening:
 
         monkeypatch.setattr(opening, "connect", connect)
         with pytest.raises(ZooError, match="No MLflow server answers"):
-            tune("example.toml", display=Display())
+            tune("example.toml", display=RecordingDisplay())
         assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
 
     def test_study_without_data_creates_no_database(self, calls, monkeypatch):
@@ -103,7 +103,7 @@ class TestOpening:
         monkeypatch.setattr(opening, "finish_preparing", finish_preparing)
         monkeypatch.setattr(opening, "connect", lambda: calls.append("connect"))
         with pytest.raises(ZooError, match="no data"):
-            tune("example.toml", display=Display())
+            tune("example.toml", display=RecordingDisplay())
         assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
 
 

@@ -115,7 +115,7 @@ def _label(option: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Range:
-    """What Int and Float have in common."""
+    """Bounds, step and scale of `Int` and `Float`."""
 
     low: Any
     high: Any

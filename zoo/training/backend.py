@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import ZooError, did_you_mean
 
 if TYPE_CHECKING:
-    from zoo.training.loop import Batches
+    import keras
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -108,7 +108,7 @@ def device_name() -> str:
     return f"gpu: {name}" if name else "cpu"
 
 
-def feed(batches: Batches) -> Any:
+def feed(batches: keras.utils.PyDataset) -> Any:
     """Return `batches` in a form for `keras.Model.fit` that reads the next batches during a step."""
     import keras
 
