@@ -170,9 +170,9 @@ class TestSeveralObjectives:
             row["trial"] for row in several.table[: len(on_it)]
         ]
         assert {row["trial"] for row in several.table if row["front"]} == on_it
-        assert re.search(
-            r"trial +state front best_val_accuracy .*latency_ms architecture augm", several.shown
-        )
+        columns = several.shown.splitlines()[0].split()
+        assert columns[:4] == ["trial", "state", "front", "best_val_accuracy"]
+        assert columns.index("latency_ms") + 1 == columns.index("architecture")
         client, (parent,) = mlflow_client(several.zoo.folder), several.after.parents
         figures = [entry.path for entry in client.list_artifacts(parent.info.run_id, "figures")]
         assert figures == ["figures/pareto_front.png"]
@@ -183,7 +183,7 @@ MISTAKES = {
     "objective = ['val_loss', 'val_loss']": "'val_loss' occurs twice",
     "objective = { metric = ['loss', 'parameters'], direction = ['minimize'] }": "expected a list of 2",
     "validation = { folds = 1 }": "expected an integer >= 2, got 1",
-    "validation = { folds = 5, fraction = 0.1 }": "fraction or folds, not both",
+    "validation = { folds = 5, fraction = 0.1 }": "a study has fraction or folds; remove one of them",
     "validation = { fold = 5 }": "Did you mean 'folds'?",
     "objective = ['loss', 'parameters']\nsearch = { pruner = 'median' }": "'median' supports one objective",
     "objective = ['loss', 'parameters']\nsearch = { sampler = 'gp' }": "'gp' supports one objective",
@@ -217,5 +217,7 @@ class TestMistakes:
         done = zoo("tune", "digits_cnn", *arguments)
         assert done.returncode == 2
         (line,) = done.errors
-        assert re.match(r"error: \[validation\] folds = 500: of class '\d' there are only 1\d\d train", line)
+        assert line.startswith(
+            "error: Cannot cut 500 folds: expected at least 500 training images of each class, "
+        )
         assert not (zoo.folder / "mlflow.db").exists()
