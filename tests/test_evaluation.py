@@ -134,7 +134,7 @@ def test_standalone_run_is_scored(folder, mlflow, listener):
     ("answer", "message"),
     [
         (False, "it does not have this run"),
-        (tracking.TrackingError("away"), "away; the same command adds them later"),
+        (tracking.TrackingError("away"), "away; run the command again to add them"),
     ],
 )
 def test_failure_of_mlflow_is_reported(folder, listener, mlflow, monkeypatch, answer, message):

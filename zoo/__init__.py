@@ -1,4 +1,4 @@
-"""Search for image classifiers, and keep a record of the search that can be trusted.
+"""Search for image classifiers, and keep a complete record of each search.
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`,

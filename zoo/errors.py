@@ -15,7 +15,7 @@ class ZooError(Exception):
 
 
 class InvalidParameters(ZooError):
-    """An impossible combination of parameters; a plugin raises it to have the trial rejected."""
+    """An impossible combination of parameters; a plugin raises it to reject the trial."""
 
 
 class SpaceError(ZooError):
@@ -45,7 +45,7 @@ class ManifestError(ZooError):
 def did_you_mean(name: str, available: Iterable[str]) -> str:
     """Return the last sentence of an error about an unknown `name`: the likely spelling, or all names.
 
-    Capitals and `-` for `_` count as the same spelling.
+    Capital and small letters count as equal, and so do `-` and `_`.
     """
     names = sorted(available)
     spellings = {_normalized(one): one for one in names}

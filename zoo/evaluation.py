@@ -34,7 +34,7 @@ class Evaluation:
         classes: a row for each class name: `images`, their number in the split; `precision`, the share of
             the predictions of this class that are correct, NaN without any; `recall`, the share of its
             images that are predicted as this class, NaN without any.
-        source, warning: of the dataset: where it came from, and what limits the use of its scores.
+        source, warning: where the dataset came from, and what limits the use of its scores.
     """
 
     study: str
@@ -93,7 +93,7 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
     from zoo.tracking import add_test_metrics, connect
 
     event, path, uid = run.directory.scored(), run.directory.event_log.path, run.uid()
-    # Recorded scores stay if they agree: other threads or another device add numbers in another order.
+    # Recorded scores stay if the new ones differ only by rounding: devices add in different orders.
     if event is None or not np.allclose(
         [event.metrics[name] for name in metrics], [*metrics.values()], rtol=1e-4, atol=1e-7
     ):
@@ -108,7 +108,7 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
         if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event):
             problem = "it does not have this run"
     except ZooError as error:
-        problem = f"{error}; the same command adds them later"
+        problem = f"{error}; run the command again to add them"
     if problem:
         display.problem(f"the scores are in {path}, but not in MLflow: {problem}")
     return event.metrics

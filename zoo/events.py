@@ -98,7 +98,7 @@ class Scored:
 
     Args:
         metrics: `test_accuracy` and `test_loss`.
-        is_champion: the trial was the best of its study then. Not logged, since another may become it.
+        is_champion: the trial was the best of its study at that time. Not logged: this can change.
     """
 
     name: ClassVar[str] = "scored"
@@ -155,7 +155,7 @@ def from_json(line: str | bytes) -> Event:
 class EventLog:
     """The file of a trial's events: read and appended to, one JSON line for each event.
 
-    A line that a killed process or a full disk cut off is lost, and no other.
+    If a process is killed or the disk is full, only the line that is being written is lost.
     """
 
     def __init__(self, path: Path) -> None:

@@ -45,7 +45,7 @@ def remove_leftovers(folder: Path) -> None:
     ours = re.compile(rf"\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{8}}\.tmp")
     for path in folder.iterdir():
         if owner := ours.fullmatch(path.name):
-            with suppress(OSError):  # such as a process or a file of another user
+            with suppress(OSError):  # the process or the file may belong to another user
                 try:
                     os.kill(int(owner[1]), 0)  # signal 0 only tests whether the process exists
                 except ProcessLookupError:
@@ -61,7 +61,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Write what the system still holds of a file or folder to the disk.
+    """Write the content of a file or folder from the buffers of the system to the disk.
 
     A rename may reach the disk before the content does, unless the content is flushed first.
     """

@@ -1,4 +1,4 @@
-"""What other libraries log and warn, in a file instead of the terminal."""
+"""Log records and warnings of other libraries, written to a file instead of the terminal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def library_logs(path: Path | None) -> Iterator[None]:
         text = warnings.formatwarning(message, category, filename, lineno, line).rstrip()
         handler.handle(logging.LogRecord("py.warnings", logging.WARNING, filename, lineno, text, None, None))
 
-    # Handlers cannot be exchanged beforehand: a library that is imported inside the block adds its own.
+    # Handlers cannot be replaced before the block: a library that is imported in it adds its own.
     logging.Logger.callHandlers = handle  # type: ignore[method-assign, assignment]
     warnings.showwarning = log_warning
     try:

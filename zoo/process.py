@@ -55,7 +55,7 @@ class WorkerProcess:
             return False
 
     def finish(self, timeout: float = 5.0) -> str:
-        """Wait for the end of the process, kill it after `timeout` seconds, and return `describe_exit`."""
+        """Wait for the end of the process, kill it after `timeout` seconds, and describe its exit."""
         self.process.join(timeout)
         self.kill()
         self.process.join()
@@ -77,7 +77,7 @@ def spawn_worker(target: Callable[..., None], arguments: Sequence[Any]) -> Worke
 class ForkServer:
     """A process that has imported heavy modules, and forks worker processes within milliseconds.
 
-    Python keeps one per process.
+    Python has one fork server per process.
     """
 
     def __init__(self, preload: Sequence[str]) -> None:
@@ -116,7 +116,7 @@ def wait_for_any(workers: Sequence[WorkerProcess], timeout: float) -> list[Worke
 
 
 def enter_worker(environment: Mapping[str, str], log: Path) -> None:
-    """Set up a worker process: its environment variables, its output in `log`, its end with its parent.
+    """Set up a worker process: set its environment variables, write its output to `log`, end with its parent.
 
     This is the first call in the process.
     """
@@ -187,7 +187,7 @@ def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) 
 
 @contextlib.contextmanager
 def _terminal_signals_blocked() -> Iterator[None]:
-    """Start a process with SIGINT and SIGHUP blocked, since this process handles both for it."""
+    """Block SIGINT and SIGHUP in a process that is started in the block: this process handles both."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield

@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo.space import as_tuples
 
-# Metrics that a study can optimise, with their better direction: once per epoch, and once per model.
+# Metrics that a study can optimise, with their direction: measured in every epoch, or once per model.
 EPOCH_METRICS = {
     "val_accuracy": "maximize",
     "val_loss": "minimize",
@@ -49,8 +49,8 @@ class TrialConfig:
         measures: further results that the summary of the trial must contain: `latency_ms`, or a
             metric of the best epoch other than the objective.
         max_parameters: a network with more is not trained.
-        plugins: `DISTRIBUTION:PLUGIN` to version, of the plugins in use; empty in records of versions
-            of zoo that did not write it.
+        plugins: version of each plugin in use, by `DISTRIBUTION:PLUGIN`; empty in records of older
+            versions of zoo.
     """
 
     dataset: PluginConfig

@@ -120,13 +120,13 @@ def test_path_outside_the_working_folder_is_absolute(inspect, tmp_path):
         ),
         (
             "inspect curves --study example",
-            "error: No trials of a study named 'example' in mlruns/zoo. `zoo tune example`",
+            "error: There is no trial of 'example' in mlruns/zoo. Run `zoo tune example`",
         ),
         ("inspect samples digits --image 3", "error: No such option '--image'"),
         ("inspect augmentation", "error: Missing arguments: name a policy and a dataset, or a study."),
         (
             "inspect filters",
-            "error: Missing argument STUDY or --run FOLDER. No study is recorded here; ",
+            "error: Missing argument STUDY or --run FOLDER. No study is recorded; ",
         ),
     ],
 )

@@ -188,16 +188,16 @@ def test_distribution_that_is_off_is_an_error(check):
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (
         "error: zoo-shapes is installed, but ZOO_PLUGINS or --no-plugins leaves it out. "
-        "Leave out --no-plugins, or add it to ZOO_PLUGINS.\n"
+        "Run the command without --no-plugins, or add it to ZOO_PLUGINS.\n"
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("zoo-shape", "Nothing is registered, and no distribution with plugins is installed, as 'zoo-shape'. "
+        ("zoo-shape", "There is no component and no distribution with plugins named 'zoo-shape'. "
                       "Did you mean 'zoo-shapes'?"),
-        ("stripe", "Nothing is registered, and no distribution with plugins is installed, as 'stripe'. "
+        ("stripe", "There is no component and no distribution with plugins named 'stripe'. "
                    "Did you mean 'stripes'?"),
         ("stripes --check contrat", "--check contrat: no such check. Did you mean 'contract'?"),
         ("stripes --check probabilities", "--check probabilities: no such check. Available: "),

@@ -132,10 +132,10 @@ def test_version_is_printed(zoo_command):
         ("train", "error: Missing argument STUDY. Available: "),
         (
             "compare",
-            "error: Missing argument STUDIES. No study is recorded here; `zoo tune` records one. (See",
+            "error: Missing argument STUDIES. No study is recorded; `zoo tune` records one. (See",
         ),
-        ("evaluate", "error: Missing argument STUDY or --run FOLDER. No study is recorded here"),
-        ("delete", "error: Missing argument STUDY. No study is recorded here"),
+        ("evaluate", "error: Missing argument STUDY or --run FOLDER. No study is recorded"),
+        ("delete", "error: Missing argument STUDY. No study is recorded"),
         ("tune a --study b", 'error: got "a" and --study "b"; use one of the two (See: zoo tune --help)'),
         ("compare a --study b", 'error: got ["a"] and --study ["b"]; use one of the two'),
         ("rename old", "error: Missing argument 'NEW'."),

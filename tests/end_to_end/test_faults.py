@@ -17,7 +17,7 @@ REASONS = {
     f"at zoo_faulty/__init__.py:{LINE}",
     "vanishes": "exited with status 3",
     "segfaults": "killed by signal 11 (SIGSEGV)",
-    "nan": "loss became nan in epoch 1",
+    "nan": "loss became nan in epoch 1; try a lower learning_rate",
 }
 STATES = {"fine": ("COMPLETE", "FINISHED", "complete"), "impossible": ("PRUNED", "KILLED", "pruned")}
 FAILED = ("FAIL", "FAILED", "failed")

@@ -16,7 +16,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype(np.uint8)
 
 @pytest.fixture(scope="module")
 def keras():
-    backend.quiet()
+    backend.disable_start_logs()
     return pytest.importorskip("keras")
 
 
@@ -176,7 +176,7 @@ class TestMaps:
             ("xyz", "There is no layer 'xyz'. Layers with feature maps: scale, first, bend, halve, second."),
             (
                 "flat",
-                "The output of layer 'flat' is no feature map: its shape is 630. "
+                "The layer 'flat' has no feature maps: its output has shape 630. "
                 "Layers with feature maps: scale, first, bend, halve, second.",
             ),
             (

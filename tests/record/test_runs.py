@@ -67,7 +67,7 @@ def test_no_complete_trial_is_an_error(in_study):
             "exampel",
             None,
             None,
-            r"No trials of a study named 'exampel' in .* Did you mean 'example'\?",
+            r"There is no trial of 'exampel' in .* Did you mean 'example'\?",
         ),
         ("example", 9, None, r"There is no trial 9 of 'example'\. Available: 0, 1, 2, 3\."),
         ("example", -1, None, r"There is no trial -1 of 'example'"),
@@ -83,7 +83,7 @@ def test_missing_run_is_an_error(in_study, study, trial, run, complaint):
 
 
 def test_folder_without_record_is_an_error(in_tmp):
-    with pytest.raises(StudyError, match=r"`zoo tune example` runs some\.$"):
+    with pytest.raises(StudyError, match=r"Run `zoo tune example` first\.$"):
         find_run("example", None, None, NoDisplay())
 
 

@@ -158,7 +158,7 @@ FROM_SIGNATURES = {
     ),
     "keywords_without_names": (
         hook("def net(input_shape, num_classes, **rest): ..."),
-        ": register_architectures: net takes '**rest', but every parameter needs a name of its own.",
+        ": register_architectures: net takes '**rest'; expected parameters with names of their own.",
     ),
     "when_of_a_later": (
         net(
@@ -166,14 +166,14 @@ FROM_SIGNATURES = {
             "head: Annotated[str, Choice('dense', 'average')] = 'dense'"
         ),
         ": register_architectures: net: parameter 'momentum': when names 'head', which comes "
-        "after 'momentum'; move it in front.",
+        "after 'momentum'; move it before 'momentum'.",
     ),
     "when_that_cannot_be": (
         net(
             "head: Annotated[str, Choice('dense', 'average')] = 'dense', "
             "units: Annotated[int, Int(8, 64, when={'head': 'dens'})] = 8"
         ),
-        ": register_architectures: net: parameter 'units': when head = \"dens\" never holds: "
+        ": register_architectures: net: parameter 'units': when head = \"dens\" is never true: "
         'expected "dense" | "average", got "dens". Did you mean "dense"?',
     ),
     "same_length_as_no_list": (
@@ -192,8 +192,8 @@ FROM_SIGNATURES = {
             "): ...\n"
             "net = variant(stack, 'net', 'Wide.', sizes=(5,))"
         ),
-        ": register_architectures: net: parameter 'sizes': it keeps its default, but has the length of "
-        "'filters', which is searched; give 'filters' a default too.",
+        ": register_architectures: net: parameter 'sizes': the variant gives it a default, but not "
+        "'filters', whose length it has; give 'filters' a default too.",
     ),
     "named_name": (
         hook("def net(*, name: str): ...", "dataset"),

@@ -199,12 +199,16 @@ def test_int_narrows_to_a_table(domain, table, narrowed):
         (
             Int(8, 128, step=8),
             {"low": 12},
-            r"expected steps that fall on 8 … 128 \(step 8\), got 12 … 124",
+            r"expected low and step to select values of 8 … 128 \(step 8\), got 12 … 124",
         ),
-        (Int(8, 128, step=8), {"step": 4}, r"expected steps that fall on .* got 8 … 128 \(step 4\)\."),
+        (
+            Int(8, 128, step=8),
+            {"step": 4},
+            r"expected low and step to select values of .* got 8 … 128 \(step 4\)\.",
+        ),
         (Int(8, 128, step=8), {"log": True}, r"Int takes either log or step"),
         (Int(8, 128), {"choices": [8, 200]}, r"expected 8 … 128, got 200\. Did you mean 128\?"),
-        (Int(8, 128), {"choices": [8, 8]}, r"choices must differ, but 8 equals 8\."),
+        (Int(8, 128), {"choices": [8, 8]}, r"choices must differ, but 8 equals 8; remove one of them\."),
         (Int(8, 128), {"choices": []}, r"choices must be a list with at least one value, got \[\]\."),
         (Int(8, 128), {"choices": 8}, r"choices must be a list with at least one value, got 8\."),
         (
@@ -323,9 +327,21 @@ def test_float_narrows_to_a_table(domain, table, narrowed):
     ("domain", "table", "message"),
     [
         (Float(0, 0.6), {"high": 0.7}, r"expected a range inside 0 … 0\.6, got 0\.0 … 0\.7\."),
-        (Float(0, 1, step=0.1), {"low": 0.05}, r"expected steps that fall on 0 … 1 \(step 0\.1\)"),
-        (Float(0, 1, step=0.1), {"step": 0.15}, r"expected steps that fall on 0 … 1 \(step 0\.1\)"),
-        (Float(0, 1, step=0.1), {"step": None}, r"expected steps that fall on 0 … 1 \(step 0\.1\)"),
+        (
+            Float(0, 1, step=0.1),
+            {"low": 0.05},
+            r"expected low and step to select values of 0 … 1 \(step 0\.1\)",
+        ),
+        (
+            Float(0, 1, step=0.1),
+            {"step": 0.15},
+            r"expected low and step to select values of 0 … 1 \(step 0\.1\)",
+        ),
+        (
+            Float(0, 1, step=0.1),
+            {"step": None},
+            r"expected low and step to select values of 0 … 1 \(step 0\.1\)",
+        ),
         (Float(0, 1), {"log": True}, r"Float with log=True needs low > 0"),
         (Float(0, 1), {"low": math.nan}, r"Float: low must be a finite number, got NaN\."),
         (Float(0, 1), {"length": 2}, r"no such key 'length' in a range\. Available: choices, high,"),
@@ -372,10 +388,10 @@ def test_choice_check_rejects_other_values(domain, value, message):
             r"Choice takes strings, numbers, booleans or None, got \[3, 5\]; write Choice\(3, 5\)\.",
         ),
         (lambda: Choice(math.nan), r"Choice takes strings, numbers, booleans or None, got NaN\."),
-        (lambda: Choice("a", "b", "a"), r'choices must differ, but "a" equals "a"\.'),
-        (lambda: Choice(1, True), r"choices must differ, but 1 equals true\."),
-        (lambda: Choice(1, 1.0), r"choices must differ, but 1 equals 1\.0\."),
-        (lambda: Choice("a").narrow({"low": 1}), r'expected choices = \[…\] with some of "a", got low\.'),
+        (lambda: Choice("a", "b", "a"), r'choices must differ, but "a" equals "a"; remove one of them\.'),
+        (lambda: Choice(1, True), r"choices must differ, but 1 equals true; remove one of them\."),
+        (lambda: Choice(1, 1.0), r"choices must differ, but 1 equals 1\.0; remove one of them\."),
+        (lambda: Choice("a").narrow({"low": 1}), r'expected choices = \[…\] with values from "a", got low\.'),
         (lambda: Choice("a").narrow({"choices": ["b"]}), r'expected "a", got "b"\.'),
         (
             lambda: Choice("a").narrow({"choices": "a"}),
@@ -443,7 +459,10 @@ def test_list_check_rejects_other_values(value, message):
     [
         (lambda: List(3, (1, 2)), r"List: item must be an Int, Float or Choice, got 3\."),
         (lambda: List(List(Int(1, 2), 1), 1), r"List: item must be an Int, Float or Choice, got List\("),
-        (lambda: List(Int(1, 2, when={"a": 1}), 1), r"List: item has a `when`; give it to the List"),
+        (
+            lambda: List(Int(1, 2, when={"a": 1}), 1),
+            r"List: its item has a `when` condition; write `when` in the List",
+        ),
         (lambda: List(Int(1, 2)), r"List takes either length=\(low, high\) or same_length_as="),
         (lambda: List(Int(1, 2), 1, same_length_as="a"), r"List takes either length"),
         (
@@ -515,9 +534,9 @@ def test_whole_lists_can_be_choices():
         (
             List(Int(1, 2), same_length_as="filters"),
             {"choices": [[1], [2]]},
-            r"expected choices for one item, got whole lists; the length is that of 'filters'",
+            r"expected choices for one item, got lists; the list has the same length as 'filters'",
         ),
-        (List(Choice(3, 5), 1), {"low": 3}, r"expected choices = \[…\] with some of 3 \| 5, got low\."),
+        (List(Choice(3, 5), 1), {"low": 3}, r"expected choices = \[…\] with values from 3 \| 5, got low\."),
     ],
 )
 def test_list_rejects_invalid_tables(domain, table, message):
@@ -596,7 +615,9 @@ def test_plain_check_rejects_other_types(types, value, message):
 
 
 def test_plain_cannot_be_searched():
-    with pytest.raises(SpaceError, match=r"it cannot be searched: expected str, got a table\."):
+    with pytest.raises(
+        SpaceError, match=r"it cannot be searched: expected str, got a table; write one value\."
+    ):
         Plain((str,)).narrow({"choices": ["a"]})
 
 

@@ -101,8 +101,8 @@ def test_variadic_parameters_are_rejected():
     def many(*numbers): ...
     def any_of(**options): ...
 
-    assert refused(many) == "many takes '*numbers', but every parameter needs a name of its own."
-    assert refused(any_of) == "any_of takes '**options', but every parameter needs a name of its own."
+    assert refused(many) == "many takes '*numbers'; expected parameters with names of their own."
+    assert refused(any_of) == "any_of takes '**options'; expected parameters with names of their own."
 
 
 def test_other_objects_than_functions_are_rejected():
@@ -207,21 +207,21 @@ def when_never(
             lonely,
             "same_length_as names 'b', but there is no such parameter. None available.",
         ),
-        (leader_later, "same_length_as names 'b', which comes after 'a'; move it in front."),
-        (uneven, "its default has 2 items, but that of 'a' has 1."),
+        (leader_later, "same_length_as names 'b', which comes after 'a'; move it before 'a'."),
+        (uneven, "its default has 2 items, but the default of 'a' has 1."),
         (misnamed, "same_length_as names 'width', but there is no such parameter. Did you mean 'widths'?"),
         (follows_a_number, "same_length_as names 'a', which is not a List: 1 … 2."),
         (when_is_no_table, "when must be a dict such as {'optimizer': 'sgd'}, got \"a\"."),
-        (when_later, "when names 'b', which comes after 'a'; move it in front."),
+        (when_later, "when names 'b', which comes after 'a'; move it before 'a'."),
         (when_itself, "when names the parameter itself; name an earlier one."),
-        (when_empty, "when a = [] never holds; name at least one value."),
+        (when_empty, "when a = [] is never true; name at least one value."),
         (
             when_misspelt,
             "when names 'optimiser', but there is no such parameter. Did you mean 'optimizer'?",
         ),
         (
             when_never,
-            'when optimizer = "sdg" never holds: expected "adam" | "sgd", got "sdg". Did you mean "sgd"?',
+            'when optimizer = "sdg" is never true: expected "adam" | "sgd", got "sdg". Did you mean "sgd"?',
         ),
     ],
     ids=lambda one: getattr(one, "__name__", ""),

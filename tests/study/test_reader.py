@@ -236,7 +236,7 @@ def test_override_of_folds_replaces_fraction_and_reverse(parse, problems):
     assert parse(fraction, "validation.folds=3").validation == {"folds": 3, "seed": 0}
     assert parse(folds, "validation.fraction=0.5").validation == {"fraction": 0.5, "seed": 0}
     assert problems(PLAIN, "validation.fraction=0.5", "validation.folds=3") == [
-        "--set validation.folds=3: a study has fraction or folds; remove one of them"
+        "--set validation.folds=3: expected fraction or folds, got both; remove one"
     ]
 
 
@@ -295,7 +295,7 @@ MISTAKES = {
     ),
     "equal choices": (
         "[training]\nbatch_size = { choices = [32, 32] }",
-        "s.toml:4: [training] batch_size: choices must differ, but 32 equals 32.",
+        "s.toml:4: [training] batch_size: choices must differ, but 32 equals 32; remove one of them.",
     ),
     "range outside the author's": (
         "[training]\nlearning_rate = { low = 1e-7, high = 0.1 }",
@@ -378,12 +378,12 @@ MISTAKES = {
     ),
     "an objective without a metric of epochs": (
         'objective = "parameters"',
-        's.toml:3: objective: no objective measures how well a network learned, got ["parameters"]; '
-        "add one of val_accuracy, val_loss, accuracy, loss",
+        "s.toml:3: objective: expected an objective that measures how well a network learned, "
+        'got ["parameters"]; add one of val_accuracy, val_loss, accuracy, loss',
     ),
     "two objectives without a metric of epochs": (
         'objective = ["parameters", "latency_ms"]',
-        "s.toml:3: objective: no objective measures how well a network learned, "
+        "s.toml:3: objective: expected an objective that measures how well a network learned, "
         'got ["parameters", "latency_ms"]; '
         "add one of val_accuracy, val_loss, accuracy, loss",
     ),
@@ -435,7 +435,7 @@ MISTAKES = {
     ),
     "both fraction and folds": (
         "[validation]\nfraction = 0.1\nfolds = 5",
-        "s.toml:5: [validation] folds: a study has fraction or folds; remove one of them",
+        "s.toml:5: [validation] folds: expected fraction or folds, got both; remove one",
     ),
     "bad direction": (
         'objective.direction = "up"',
@@ -455,7 +455,7 @@ MISTAKES = {
     ),
     "one name twice": (
         '[augmentation]\nname = { choices = ["none", "none"] }',
-        "s.toml:4: [augmentation] name: choices must differ, but 'none' occurs twice",
+        "s.toml:4: [augmentation] name: choices must differ, but 'none' occurs twice; remove one of them",
     ),
     "a list of names": (
         'augmentation = ["none", "affine"]',
@@ -472,8 +472,8 @@ MISTAKES = {
     ),
     "a shared key with several choices": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\nzoom = 0.1',
-        "s.toml:5: [augmentation] zoom: with several augmentations, each has a table of its own for "
-        "its parameters, such as [augmentation.none]. Available: affine, none.",
+        "s.toml:5: [augmentation] zoom: a study with several augmentations has one table for the "
+        "parameters of each, such as [augmentation.none]. Available: affine, none.",
     ),
     "a value in place of a table": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\naffine = 3',

@@ -24,7 +24,7 @@ NETWORK = PluginConfig("conv_net", {"filters": (8,), "dense_units": (), "dropout
 
 @pytest.fixture(scope="session")
 def keras():
-    backend.quiet()
+    backend.disable_start_logs()
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     return pytest.importorskip("keras")
 

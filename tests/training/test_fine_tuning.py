@@ -199,7 +199,7 @@ class TestImpossibleSettings:
             )
         assert epochs == []
         assert str(raised.value) == (
-            "fine_tune_layers = 1, but none of these frozen layers has weights to train; expected at least 2."
+            "fine_tune_layers = 1 selects no frozen layer with weights to train; expected at least 2."
         )
 
 

@@ -160,7 +160,9 @@ class TestFinite:
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
     def test_value_that_is_not_finite_is_reported(self, loop, value):
-        with pytest.raises(ZooError, match=rf"^val_loss became {value} in epoch 3$"):
+        with pytest.raises(
+            ZooError, match=rf"^val_loss became {value} in epoch 3; try a lower learning_rate$"
+        ):
             loop.check_finite(3, {"loss": 0.5, "val_loss": value})
 
     def test_finite_values_pass(self, loop):

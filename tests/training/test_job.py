@@ -170,7 +170,7 @@ class TestEnd:
         trial = run(replace(config, architecture=PluginConfig("faulty", {"how": "nan"})))
         assert (trial.finished.state, trial.finished.reason) == (
             "failed",
-            "loss became nan in epoch 1",
+            "loss became nan in epoch 1; try a lower learning_rate",
         )
         assert trial.epochs == []
         assert trial.files == []

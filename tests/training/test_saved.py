@@ -121,8 +121,8 @@ class TestImport:
             warnings.simplefilter("always")
             import_needs(file, "models:/m-1")
         assert [str(one.message) for one in caught] == [
-            "The model models:/m-1 was saved with zoo-gained 0.3, but 0.4 is installed, and may compute "
-            "something else; pip install zoo-gained==0.3"
+            "The model models:/m-1 was saved with zoo-gained 0.3, but 0.4 is installed and may give "
+            "other results; pip install zoo-gained==0.3"
         ]
 
     def test_version_without_the_module_is_an_error(self, installed, file):

@@ -16,7 +16,7 @@ from zoo.cli.group import Group
 from zoo.errors import ZooError, one_line
 from zoo.logs import library_logs
 
-# Help lines by command name. The module of a command is zoo/cli/NAME_command.py.
+# The help line of each command. The module of a command is zoo/cli/NAME_command.py.
 COMMANDS = {
     "tune": "Search for the best model of a study.",
     "train": "Train a study's baseline, or one of its trials again.",
@@ -43,7 +43,7 @@ COMMANDS = {
 @click.option("--no-plugins", is_flag=True, help="Load only the plugins that are part of zoo.")
 @click.pass_context
 def zoo(context: click.Context, debug: bool, no_plugins: bool) -> None:
-    """Search for a good image classifier, and trust the record of how it was found.
+    """Search for a good image classifier, and keep a complete record of the search.
 
     \b
     zoo tune digits_cnn    a search that takes seconds
@@ -103,7 +103,7 @@ def _describe_unexpected(error: Exception) -> tuple[str, int]:
         Path.cwd()
     except FileNotFoundError:
         return "The working folder no longer exists; cd to one that exists.", 2
-    return f"zoo failed: {type(error).__name__}: {one_line(error)} (--debug shows where)", 1
+    return f"zoo failed: {type(error).__name__}: {one_line(error)}; add --debug to see where", 1
 
 
 def _fail(text: str, status: int, debug: bool) -> int:

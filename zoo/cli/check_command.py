@@ -21,8 +21,8 @@ _SHIPPED_STUDIES_DIR = Path(zoo.__file__).with_name("studies").resolve()
 def command(studies: tuple[str, ...]) -> None:
     """Check STUDIES (names or paths; by default all known studies) and every plugin.
 
-    Prints one line for each mistake. Trains nothing and does not load Keras. The data of a study that
-    zoo ships may be missing, unless the study is named.
+    Prints one line for each mistake. Trains nothing and does not load Keras. Missing data is a mistake
+    only in your own studies and in studies that you name.
     """
     registry = Registry.load()
     problems = list(registry.problems)
@@ -48,7 +48,7 @@ def command(studies: tuple[str, ...]) -> None:
 
 
 def _has_files(definition: StudyDefinition, is_required: bool) -> bool:
-    """Return True if the files of the dataset exist; raise StudyError if not although `is_required`."""
+    """Return True if the files of the dataset exist; raise StudyError if a required one does not."""
     try:
         check_files(definition)
     except StudyError:

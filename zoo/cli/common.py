@@ -30,8 +30,8 @@ def study_argument(*, missing: str = "", several: bool = False) -> Callable[[Com
     """Return a decorator that adds STUDY or, if `several`, STUDIES; `--study STUDY` is the same.
 
     Args:
-        missing: makes the study required, unless there is `--run`: the error about a missing one lists the
-            `known` or the `recorded` studies.
+        missing: `known` or `recorded` makes the study required, unless `--run` is given. The error about a
+            missing study lists these studies.
     """
     name = "studies" if several else "study"
 
@@ -70,7 +70,7 @@ def _missing_study(argument: str, missing: str) -> click.UsageError:
 
     recorded = sorted(path.parent.name for path in Path(STATE_DIR).glob("*/trials"))
     available = ", ".join(recorded if missing == "recorded" else known_studies())
-    hint = f"Available: {available}." if available else "No study is recorded here; `zoo tune` records one."
+    hint = f"Available: {available}." if available else "No study is recorded; `zoo tune` records one."
     return click.UsageError(f"Missing argument {argument}. {hint}")
 
 
@@ -90,7 +90,7 @@ def trials_option(help: str) -> Callable[[Command], Command]:
 
 
 run_option = click.option(
-    "--run", metavar="FOLDER", is_eager=True, help="The folder of a run, such as zoo train prints."
+    "--run", metavar="FOLDER", is_eager=True, help="The folder of a run, as zoo train prints it."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
@@ -107,7 +107,7 @@ study_setting_option = set_option(
 
 
 def component_facts(component: Component | Plugin) -> dict[str, str]:
-    """Return what names a component, or a plugin, in the JSON output of several commands."""
+    """Return the keys that identify a component or plugin in the JSON output of commands."""
     kind = getattr(component, "kind", "plugin")
     facts = {"kind": kind, "name": component.name}
     return facts | {"distribution": component.distribution, "version": component.version}
@@ -139,7 +139,7 @@ def load_keras() -> None:
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
     backend.check_backend()
-    with backend.muted():
+    with backend.discard_stderr():
         import_module("keras")
 
 
@@ -172,7 +172,7 @@ def print_table(rows: Iterable[Sequence[str]], indent: str = "  ") -> None:
 
 
 def print_next(*steps: tuple[str, str]) -> None:
-    """Print the commands that are useful next, each with what it is for; the last lines of a command."""
+    """Print the next useful commands with their purposes. These are the last lines of the output."""
     width = max(len(command) for command, _ in steps)
     for number, (command, purpose) in enumerate(steps):
         start = "next:" if number == 0 else ""

@@ -81,7 +81,7 @@ def _result_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _varied_columns(table: pd.DataFrame, exclude: list[str]) -> list[str]:
-    # A parameter of one architecture is empty for the others, which does not make it vary.
+    # A parameter of one architecture is empty for the others; an empty cell is not another value.
     counts = {
         name: table[name].dropna().astype(str).nunique()
         for name in map(str, table)

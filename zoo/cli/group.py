@@ -15,7 +15,7 @@ class Group(click.Group):
     """A group that keeps its commands in order and suggests a spelling for a mistyped one.
 
     Args:
-        lazy_commands: help lines by command name; `zoo.cli.NAME_command.command` is imported when it is used.
+        lazy_commands: help line by command name; the command is imported from `zoo.cli.NAME_command` on use.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _output_option = click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="Path of the PNG to write."
 )
 _image_option = click.option(
-    "--image", type=int, default=0, show_default=True, metavar="N", help="Number of the image."
+    "--image", type=int, default=0, show_default=True, metavar="N", help="Number of the image, from 0."
 )
 
 
@@ -32,7 +32,7 @@ def _dataset_options(command: Command) -> Command:
 
     @click.argument("dataset", required=False)
     @click.option("--study", metavar="STUDY", help="Use the dataset of this study.")
-    @common.set_option("A parameter of the dataset: --set count=500. With a study, as for zoo tune.")
+    @common.set_option("A parameter of the dataset: --set count=500; with a study: --set dataset.count=500.")
     @_output_option
     @functools.wraps(command)
     def with_dataset(*, dataset: str | None, study: str | None, **values: Any) -> Any:
@@ -44,7 +44,7 @@ def _dataset_options(command: Command) -> Command:
 
 
 def _is_study(name: str) -> bool:
-    """Return True if `name` is a study, and not also a dataset, which takes precedence."""
+    """Return True if `name` is a study. A dataset with the same name takes precedence."""
     is_known = name in known_studies() and name not in Registry.load().names("dataset")
     return is_known or name.endswith(".toml")
 
@@ -54,7 +54,7 @@ def _run_picture(draw: Command) -> click.Command:
     return command.command()(common.run_options(_output_option(draw)))
 
 
-# click's own treatment of a missing picture is an error; this group prints its help instead.
+# Without a subcommand, click would print an error; this group prints its help.
 @click.group("inspect", cls=Group, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
@@ -136,8 +136,8 @@ def curves(
 ) -> None:
     """Draw the learning curves of one trial, or compare those of several.
 
-    With one --trial, its training and validation curves; with several, their validation curves; without,
-    the validation curves of all trials, the best in colour.
+    One --trial shows its training and validation curves. Several show their validation curves. Without
+    --trial, the validation curves of all trials are drawn, the best in colour.
     """
     _draw("curves", study, *trials, run=run, top=top, output=output)
     if study is not None:
@@ -154,7 +154,7 @@ def confusion(**options: Any) -> None:
 
 @_run_picture
 def mistakes(**options: Any) -> None:
-    """Draw one mistake of every class, the most confident one."""
+    """Draw the mistake of every class in which the model is most confident."""
     _draw_run("mistakes", options, "predictions", "how certain the model is, also where it is right")
 
 
@@ -165,7 +165,7 @@ def mistakes(**options: Any) -> None:
 def predictions(**options: Any) -> None:
     """Draw images beside the predicted probabilities of their classes.
 
-    By default six images at equal distances, and the six of which the model is least certain.
+    By default, draws six evenly spaced images and the six with the least certain predictions.
     """
     _draw_run("predictions", options, "features", "the feature maps of one image")
 
@@ -176,7 +176,7 @@ def predictions(**options: Any) -> None:
 def features(**options: Any) -> None:
     """Draw the feature maps of an image.
 
-    With --layer up to 64 maps of that layer, else up to 12 of every convolution and pooling layer.
+    With --layer, draws up to 64 maps of that layer, else up to 12 of every convolution and pooling layer.
     """
     if options["layer"] is None:
         _draw_run("features", options, "layers", "the names that --layer accepts")

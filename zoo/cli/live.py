@@ -47,13 +47,13 @@ class _RunningTrial:
 
     @property
     def done(self) -> float:
-        """The done fraction of all epochs of all folds."""
+        """The fraction of all epochs of all folds that is done."""
         epochs_per_fold = max_epochs(self.config.training)
         epochs = (self.fold - 1) * epochs_per_fold + max(self.epoch - 1, 0) + self.fraction
         return epochs / (self.config.folds * epochs_per_fold)
 
 
-class _ForgivingStream:
+class _ErrorIgnoringStream:
     """A stream that ignores errors, so that a study continues when its terminal is closed."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -76,7 +76,7 @@ class LiveDisplay(Display):
     """Finished trials scroll up; the running trials and the study stay at the bottom."""
 
     def __init__(self) -> None:
-        self._console = Console(file=cast(TextIO, _ForgivingStream(sys.stderr)))
+        self._console = Console(file=cast(TextIO, _ErrorIgnoringStream(sys.stderr)))
         self._spinner = Spinner("dots")
         self._phase = ""
         self._preparation: tuple[str, float | None] | None = None
@@ -130,7 +130,7 @@ class LiveDisplay(Display):
         seconds = time.monotonic() - trial.start_time if trial else 0.0
         results = "  ".join(value_text(metric, value) for metric, value in values.items())
         star = " [bold]★[/]" if best is not None and best[0] == number else ""
-        # A trial without an epoch shows the reason instead: it failed, is impossible, or too large.
+        # A trial that has no epoch shows its reason: it failed, or it was rejected.
         has_trained = state != "failed" and trial is not None and trial.epoch > 0
         details = escape(config_text(trial.config) if trial is not None and has_trained else reason)
         text = f"[{_STYLES[state]}]{state:<8}[/]  {results}{star}  [dim]{seconds:.1f} s  {details}[/]"
@@ -194,7 +194,7 @@ class LiveDisplay(Display):
 
 
 def _sparkline(values: list[float]) -> str:
-    """Return the last dozen values as bars: `▁▃▅█`."""
+    """Return the last twelve values as bars: `▁▃▅█`."""
     values = values[-12:]
     low, high = min(values), max(values)
     return "".join("▁▂▃▄▅▆▇█"[int((value - low) / (high - low) * 7) if high > low else 3] for value in values)

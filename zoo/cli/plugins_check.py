@@ -25,7 +25,7 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
 
 @click.command
 @click.argument("name")
-@click.option("--check", "checks", multiple=True, metavar="CHECK", help="Only this check; may be repeated.")
+@click.option("--check", "checks", multiple=True, metavar="CHECK", help="A check to run; may be repeated.")
 @common.set_option("Value of a parameter: --set weights=none; may be repeated.")
 @click.option(
     "--shape",
@@ -41,8 +41,8 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
     metavar="N",
     help="Number of classes that an architecture supports, the most common first; may be repeated.",
 )
-@click.option("--needs-plugin", is_flag=True, help="Saved models may contain layers that the plugin defines.")
-@click.option("--probe", metavar="DATASET", help="Check that a policy keeps the labels of DATASET true.")
+@click.option("--needs-plugin", is_flag=True, help="Accept saved models with layers that the plugin defines.")
+@click.option("--probe", metavar="DATASET", help="Check that a policy keeps the class of images of DATASET.")
 @common.json_option
 @click.pass_context
 def check(
@@ -58,8 +58,8 @@ def check(
 ) -> None:
     """Run the conformance kit on NAME and print a line for each check. Loads Keras.
 
-    NAME is an architecture, a dataset or an augmentation policy, or a distribution: everything that it
-    registered. The exit status is 1 if a check failed.
+    NAME is an architecture, a dataset or an augmentation policy. The name of a distribution checks
+    everything that it registered. The exit status is 1 if a check failed.
     """
     registry = Registry.load()
     components, left_out = _find(name, registry)
@@ -97,20 +97,20 @@ def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]
             registry.find(name)  # raises an error that names the two plugins which registered it
         hint = did_you_mean(name, registered | {plugin.distribution for plugin in registry.plugins})
         raise PluginError(
-            f"Nothing is registered, and no distribution with plugins is installed, as '{name}'. {hint}"
+            f"There is no component and no distribution with plugins named '{name}'. {hint}"
             f"{registry.left_out()}"
         )
     if not found and all(plugin.off for plugin in plugins):
         raise PluginError(
             f"{plugins[0].distribution} is installed, but ZOO_PLUGINS or --no-plugins leaves it out. "
-            "Leave out --no-plugins, or add it to ZOO_PLUGINS."
+            "Run the command without --no-plugins, or add it to ZOO_PLUGINS."
         )
     found += [one for plugin in plugins for one in plugin.registered if one not in found]
     return found, [plugin for plugin in plugins if plugin.problem]
 
 
 def _values(settings: Sequence[str], components: Sequence[Component]) -> dict[str, Any]:
-    """Return the value of each `KEY=VALUE`; one of `components` has such a parameter."""
+    """Return the value of each `KEY=VALUE`; StudyError if no component has such a parameter."""
     values: dict[str, Any] = {}
     names = {name for one in components for name in one.space}
     for setting in settings:

@@ -1,4 +1,4 @@
-"""`zoo plugins`: list the installed plugins, with commands for plugin authors below it."""
+"""`zoo plugins`: list the installed plugins. Its commands `new` and `check` are for plugin authors."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ command.add_command(check)
     help="License of the plugin.",
 )
 def new(name: str, kind: str, folder: str | None, author: str, license_key: str) -> None:
-    """Start a new plugin: write a distribution that works.
+    """Write the files of a new plugin.
 
-    The distribution NAME passes its own tests.
+    They are a distribution NAME that works and passes its own tests.
 
     zoo plugins new zoo-mynet --kind architecture
     """

@@ -15,7 +15,7 @@ from zoo.cli import common
 def command(old: str, new: str) -> None:
     """Rename the study OLD to NEW, in Optuna, in MLflow and in the local record.
 
-    The study file keeps its name. To resume the study, add --name NEW.
+    The study file keeps its name. To resume the study, run `zoo tune` with --name NEW.
 
     \b
     zoo rename mnist_cnn mnist_first

@@ -19,7 +19,7 @@ from zoo.cli import common
     help="Train trial N again, with the same parameters and seed, instead of the baseline.",
 )
 @common.study_setting_option
-@click.option("--name", metavar="NAME", help="The name under which the study is recorded.")
+@click.option("--name", metavar="NAME", help="Record the study under this name.")
 @common.quiet_option
 def command(quiet: bool, **options: Any) -> None:
     """Train the baseline of STUDY, or one of its trials again, outside the study.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("tune")
 @common.study_argument(missing="known")
 @click.option("--trials", type=int, metavar="N", help="Total number of trials; overrides the study's.")
-@click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials at the same time.")
+@click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials that run at once.")
 @click.option(
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(quiet: bool, **options: Any) -> int:
     """Search for the best model of STUDY, a study's name or the path of its file.
 
-    The same command again resumes a study. Ctrl-C once stops it cleanly, twice at once.
+    The same command resumes a stopped study. Press Ctrl-C once to stop cleanly, twice to exit immediately.
 
     \b
     zoo tune digits_cnn

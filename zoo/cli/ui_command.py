@@ -30,8 +30,8 @@ _POLL_INTERVAL_S = 0.1
 def command(study: str | None, host: str, port: int) -> int:
     """Open MLflow's UI on the recorded studies, until Ctrl-C.
 
-    Prints the address once the page can be opened: with STUDY, of the study's trials with their charts.
-    If MLFLOW_TRACKING_URI names a server, only prints the address there.
+    Prints the address when the page can be opened. With STUDY, the page shows its trials and charts.
+    If MLFLOW_TRACKING_URI names a server, only prints the address on that server.
     """
     from zoo import tracking
 
@@ -39,7 +39,8 @@ def command(study: str | None, host: str, port: int) -> int:
     try:
         port = tracking.free_port(host, port)
     except OSError as error:
-        raise ZooError(f"zoo cannot listen on {host}: {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise ZooError(f"zoo cannot listen on {host}: {reason}; choose another --host") from None
     arguments = tracking.ui_command(uri, host, port)
     address = f"http://{host}:{port}" if arguments else uri
     page = address + (tracking.study_page(study) if study is not None else "")

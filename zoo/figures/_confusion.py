@@ -15,14 +15,14 @@ from zoo.figures._page import BLUE, GREY, HEADER, MARGIN, ORANGE, Key, Page, pla
 from zoo.figures._pixels import Pixels, paste_ink
 from zoo.figures._text import short_names, text_mask, text_width
 
-_SIDE = 700  # pixels of the matrix in each direction; more only for more classes than that
+_SIDE = 700  # width and height of the matrix in pixels, or its number of classes if that is more
 _NAME_WIDTH = 150  # pixels of the longest class name
 _MIN_NUMBERED_CELL = 16  # pixels; in smaller cells no number is legible
-_MIN_GRIDDED_CELL = 8  # pixels; around smaller cells, lines would hide them
+_MIN_GRIDDED_CELL = 8  # pixels; lines around smaller cells would hide them
 _KEY: Key = (
     ("● correct", BLUE),
     ("● wrong", ORANGE),
-    ("darker: larger share of the row (wrong: steeper scale)", GREY),
+    ("darker: larger share of the row (wrong cells darken faster)", GREY),
 )
 
 Counts = npt.NDArray[np.int64]
@@ -53,8 +53,8 @@ def confusion_matrix(
     """Draw counts with actual classes in rows and predicted ones in columns.
 
     The colour is a cell's share of its row, so that small classes are as visible as large ones. Correct
-    predictions are blue; wrong ones are orange on a steeper scale, so that a few errors beside a full
-    diagonal are visible. Cells have numbers if there is room; of many classes, only some are named.
+    predictions are blue. Wrong ones are orange and darken faster, so that a few errors are visible beside a
+    full diagonal. Cells have numbers if there is room; of many classes, only some are named.
 
     Args:
         labels, predicted: integers in `0 .. len(class_names) - 1`, shape `(n,)`.
@@ -67,9 +67,9 @@ def confusion_matrix(
     named = range(0, num_classes, math.ceil(13 / cell))  # a line of text needs 13 pixels
     names = short_names(class_names, _NAME_WIDTH, size)
     longest = round(max(text_width(names[i], size) for i in named))
-    upright = longest > cell - 6  # too wide for names side by side
+    is_rotated = longest > cell - 6  # too wide for names side by side
     left, top = MARGIN + 22 + longest + 10, HEADER + 30
-    below = 14 + (longest if upright else 12)
+    below = 14 + (longest if is_rotated else 12)
     page = Page(left + side + MARGIN, top + side + below + 32, title, _subtitle(counts), _KEY)
     page.text(MARGIN + 8, top + side / 2, "actual", color=GREY, ha="center", rotation=90)
     page.text(left + side / 2, top + side + below + 14, "predicted", color=GREY, ha="center")
@@ -82,7 +82,7 @@ def confusion_matrix(
         name = text_mask(names[i], size)
         height, width = name.shape
         paste_ink(pixels, name, top + middle - height // 2, left - 9 - width, 0x22)
-        if upright:  # the row's mask, rotated: drawing text takes longest here
+        if is_rotated:  # the row's mask, rotated: drawing text takes longest here
             paste_ink(pixels, np.rot90(name), top + side + 9, left + middle - height // 2, 0x22)
         else:
             paste_ink(pixels, name, top + side + 14 - height // 2, left + middle - width // 2, 0x22)
@@ -100,7 +100,7 @@ def _subtitle(counts: Counts) -> str:
 def cell_colors(counts: Counts) -> Pixels:
     """Return the colour of every cell, `(num_classes, num_classes, 3)`; white for a count of 0."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    # Errors are rare in a good model: a cell with one percent of its row must be visible, hence the root.
+    # Errors are rare in a good model: a cell with one percent of its row must be visible, so a root is taken.
     strength = np.where(counts > 0, 0.06 + 0.94 * share**0.45, 0)[:, :, None]
     strength[np.diag_indices(len(counts))] = np.diag(share)[:, None] * 0.9
     color = np.broadcast_to(np.array(ORANGE, float), (*counts.shape, 3)).copy()

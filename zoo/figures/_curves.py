@@ -46,8 +46,8 @@ def learning_curves(
     Args:
         epochs: the trial's epoch events, at least one. A metric (`loss`, `accuracy`, `val_loss`,
             `val_accuracy`) that is missing, null, infinite or not a number leaves a gap.
-        best_epoch, best_fold: of the saved model, marked in both panels; no epoch, or one without an event,
-            marks none.
+        best_epoch, best_fold: epoch and fold of the saved model, marked in both panels. Nothing is marked
+            without an epoch, or if the epoch has no event.
     """
     values = {name: by_fold(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
     num_folds, last = values["loss"].shape

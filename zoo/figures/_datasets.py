@@ -37,8 +37,8 @@ KERNELS: Mapping[str, Values] = {
     "all edges": np.array([[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
 }
 _KERNELS_KEY = (
-    "blue: brighter below (horizontal edges), to the right (vertical edges), than the surroundings "
-    "(all edges); orange: darker"
+    "blue: brighter below (horizontal edges), brighter on the right (vertical edges), brighter than its "
+    "surroundings (all edges); orange: darker"
 )
 
 
@@ -128,7 +128,7 @@ def augmentation(
     Args:
         original: `uint8`, shape `(height, width, channels)`.
         versions: images of that shape, at least one, `(n, height, width, channels)`.
-        originals, augmented: like `versions`, as many of one as of the other.
+        originals, augmented: like `versions`; both have the same length.
     """
     height, width = tile_size(original.shape, _VERSION_BOX)
     step_x, step_y = width + _GAP, height + _GAP

@@ -91,8 +91,8 @@ def filters(
 ) -> Path:
     """Draw the filters of a convolution, up to 64 of them, each scaled to its own largest weight.
 
-    Filters of three input channels are drawn in colour, with grey for 0. Of any other number, the weights of
-    the first channel are drawn.
+    Filters of three input channels are drawn in colour, with grey for 0. With any other number of channels,
+    the weights of the first channel are drawn.
 
     Args:
         kernel: shape `(height, width, input channels, filters)`.
@@ -198,7 +198,7 @@ def _label_width(layer: LayerMaps) -> int:
 
 
 def map_size(shape: tuple[int, ...], box: int) -> tuple[int, int]:
-    """Return the height and width of a map whose longer side is about `box` pixels, and never longer."""
+    """Return the height and width of a map whose longer side has at most `box` pixels, or a little fewer."""
     height, width = shape[:2]
     longer = max(height, width)
     whole = box // longer * longer  # so that every value is a square of the same size

@@ -32,7 +32,7 @@ BLUE, ORANGE = (8, 81, 156), (200, 55, 0)  # correct and wrong; the colour-blind
 _KEY_GAP = 15  # pixels between two entries of a key
 _MIN_WIDTH = 520  # pixels, for the title
 _FRAME = 0xBB  # grey level; without a frame, a white image on white paper has no edge
-_LOG_ABOVE = 50  # largest by smallest value; beyond, a linear axis crowds the small ones
+_LOG_ABOVE = 50  # largest divided by smallest value; a linear axis would crowd the small ones
 
 _STYLE = {
     "font.family": [FONT],
@@ -77,7 +77,7 @@ class Page:
     """A white page with a title; positions count from its top left corner, in pixels.
 
     Args:
-        width: at least; a narrow page is widened for its title and key.
+        width: minimum width; a narrow page is widened for its title and key.
         key: written side by side in the line below the subtitle.
 
     Attributes:
@@ -183,7 +183,7 @@ class Page:
 def set_scale(
     axes: Any, axis: Literal["x", "y"], values: npt.NDArray[Any], *, largest: float | None = None
 ) -> None:
-    """Set limits and ticks of an axis for `values`, logarithmic if positive values span magnitudes.
+    """Set limits and ticks of an axis for `values`, logarithmic if positive values differ much.
 
     Args:
         values: at least one; all are finite.

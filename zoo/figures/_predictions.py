@@ -160,7 +160,7 @@ def predictions(
 ) -> Path:
     """Draw images beside a bar for the probability of each class, the true class in blue.
 
-    Up to ten classes have a bar each, in their order; of more, the six most probable and the true class.
+    Up to ten classes all have a bar. Of more classes, only the six most probable and the true one have one.
 
     Args:
         images: `uint8`, shape `(n, height, width, channels)`, at least one; only those drawn are read.

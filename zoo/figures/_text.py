@@ -59,7 +59,7 @@ def _drawable() -> frozenset[int]:
 
 
 def font(text: str, size: float, weight: Weight = "normal") -> Any:
-    """Return the font for `text`: bold only if DejaVu Sans has all its letters, since a fallback may not."""
+    """Return the font for `text`: bold only if DejaVu Sans has all letters: a fallback may have no bold."""
     from matplotlib.font_manager import FontProperties
 
     if _letters(FONT, weight).issuperset(map(ord, text)):
@@ -69,7 +69,7 @@ def font(text: str, size: float, weight: Weight = "normal") -> Any:
 
 @cache
 def _ruler() -> Any:
-    """Return what measures text without a figure."""
+    """Return a renderer that measures text without a figure."""
     from matplotlib.backends.backend_agg import RendererAgg
 
     return RendererAgg(1, 1, DPI)

@@ -31,7 +31,7 @@ def trade_offs(
     *,
     title: str,
 ) -> Path:
-    """Draw every trial by its objectives: a panel for each but the first, which is the vertical axis.
+    """Draw every trial as a point: the first objective upwards, and a panel for each other objective.
 
     The trials on the Pareto front are coloured, and numbered if there is room. With two objectives, a stepped
     line joins them.

@@ -22,7 +22,7 @@ def draw_trial(
     complete trial has, gives `confusion_matrix.png`, `mistakes.png` and `predictions.png`.
 
     Args:
-        folder: the trial's.
+        folder: the trial directory.
         images: the validation split's, `uint8`, shape `(n, height, width, channels)`, in the order of the
             predictions; with cross-validation all training images. Only those that are drawn are read.
 

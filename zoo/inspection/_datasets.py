@@ -23,7 +23,7 @@ from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
 
-# How the training split of a dataset without a study is cut; no picture depends on it.
+# The validation split of a dataset that is drawn without a study; no picture depends on it.
 _VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
 
 
@@ -39,8 +39,8 @@ def samples(
 
     Args:
         dataset: the name of a dataset.
-        study: a study instead, for its dataset with its parameters.
-        overrides: parameters of the dataset, `["count=500"]`; of a study, as `--set` takes them.
+        study: a study instead of a dataset; its dataset is drawn, with its parameters.
+        overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `samples-DATASET.png` in the working folder by default.
         display: shows the progress; plain lines on stderr by default.
     """
@@ -89,7 +89,7 @@ def augmentation(
     Args:
         policy: the name of a policy.
         dataset: the name of a dataset, for its images.
-        study: a study instead, for its dataset, and for its parameters of the policy if it has that.
+        study: a study instead of a dataset: its dataset, and its parameters of the policy if it uses it.
         image: number of the first image in the training split, from 0.
         seed: the same seed gives the same versions.
         overrides: parameters of the policy, `["rotation=20"]`, and of the dataset,
@@ -125,7 +125,7 @@ def augmentation(
 
 
 def _evenly_spaced(first: int, num_images: int, count: int) -> list[int]:
-    """Return up to `count` image numbers: `first`, and others all over the dataset, which may be sorted."""
+    """Return up to `count` image numbers: `first`, and evenly spaced others: a dataset may be sorted."""
     count = min(count, num_images)
     return [(first + position * num_images // count) % num_images for position in range(count)]
 
@@ -148,7 +148,7 @@ def _open(
     """
     if (dataset is None) == (study is None):
         raise StudyError(
-            "Expected a dataset, or a study with --study STUDY for its dataset: name one of them."
+            f"Expected a dataset or --study STUDY, got {'both' if study else 'none'}; name one of them."
         )
     registry = Registry.load()
     validation = _VALIDATION

@@ -33,8 +33,8 @@ class Layer:
     """One row of a layer table.
 
     Args:
-        name: as `--layer` accepts it: the layer's own name; if several layers have that name, with the names
-            of the networks that contain it in front, `vgg16/conv`.
+        name: the layer's own name. If several layers have that name, it starts with the names of the
+            networks that contain the layer: `vgg16/conv`. `--layer` accepts this name.
         depth: the number of nested networks that contain it.
         output: shape for one image, `(height, width, channels)` or `(units,)`; None if the layer is not
             used, or has several outputs.
@@ -105,7 +105,7 @@ def layer_table(model_path: Path, image: Array) -> LayerTable:
 
 
 def feature_maps(model_path: Path, image: Array, layer_name: str | None, max_maps: int) -> list[LayerMaps]:
-    """Return the outputs of layers for an image, in the order in which it passes them.
+    """Return the outputs of layers for an image, in the order of the forward pass.
 
     Args:
         image: `uint8`, shape `(height, width, channels)`.
@@ -196,7 +196,7 @@ def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[A
 def named_layers(model: keras.Model) -> list[tuple[str, Any, int]]:
     """Return every layer once, with a name as in `Layer` and its depth; a network's layers follow it.
 
-    The network behind the scaling that zoo adds is taken as the whole, not as a nested network.
+    The network to which zoo adds the scaling counts as the whole model, not as a nested network.
     """
     import keras
 
@@ -224,8 +224,8 @@ def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
 
     A layer that is used several times has its first output; one with several outputs is left out.
 
-    Keras's own way would be a new model from the input to the outputs of the inner layers. But the layers of
-    a nested network belong to another graph, so their `call` is replaced during the pass.
+    A new Keras model cannot return these outputs, since the layers of a nested network belong to another
+    graph. So the `call` of every layer is replaced during the pass.
     """
     from keras import ops
 
@@ -265,7 +265,7 @@ def _check_maps(name: str, outputs: Mapping[str, Array]) -> None:
     available = f"Layers with feature maps: {', '.join(with_maps[:_MAX_LISTED]) or 'none'}{more}."
     if name in outputs:
         shape = "×".join(map(str, outputs[name].shape))
-        raise ZooError(f"The output of layer '{name}' is no feature map: its shape is {shape}. {available}")
+        raise ZooError(f"The layer '{name}' has no feature maps: its output has shape {shape}. {available}")
     same_name = [one for one in outputs if one.rpartition("/")[2] == name]
     if same_name:
         raise ZooError(f"{len(same_name)} layers are named '{name}': choose one of {', '.join(same_name)}.")

@@ -33,7 +33,7 @@ def curves(
         trials: numbers of trials. One gives its training and validation curves; several are compared by
             their validation curves; none compares all trials.
         run: the folder of a run, instead of a study.
-        top: without `trials`, the number of the best that have a colour, at most 8; the others are grey.
+        top: without `trials`, the number of best trials in colour, at most 8; the others are grey.
         output: the PNG file to write; by default one in the folder `figures` of the trial or the study.
     """
     if run is not None or len(trials) == 1:
@@ -222,7 +222,7 @@ class _Trial:
 
     def predictions(self) -> tuple[Split, tuple[str, ...], npt.NDArray[Any]]:
         """Return validation split, class names and class probabilities, recorded or computed again."""
-        split, names = validation_data(self.run, self.display)  # first: it prepares a dataset that is missing
+        split, names = validation_data(self.run, self.display)  # this also prepares a missing dataset
         path, config = self.run.directory.predictions_path, self.run.config
         if path.exists():
             return split, names, read_predictions(path)[1]

@@ -31,9 +31,9 @@ def load_model(model: str | Path) -> keras.Model:
         TrackingError: MLflow does not answer, or has no such study or model, or lacks the model of the
             study's best trial.
     """
-    backend.quiet()
+    backend.disable_start_logs()
     with _model_file(model) as (path, name):
-        return load_file(path, name)  # called from here: the stack level of its warning is the caller's
+        return load_file(path, name)  # its warning has a stack level that counts from here
 
 
 @contextmanager

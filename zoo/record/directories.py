@@ -3,7 +3,7 @@
 mlruns/zoo/<study>/
 ├── lock, lock-owner          held by the supervisor that is running
 ├── id                        a random name, by which the Optuna study knows this directory
-├── uid                       the study's name in Optuna and MLflow; a new study of the name has another
+├── uid                       the study's name in Optuna and MLflow; a new study of the same name has another
 ├── objectives.json           what the trials are ranked by
 ├── storage                   URL of the Optuna storage; empty if it is mlruns/optuna.db
 ├── deleted.json              trials that were deleted, in MLflow or by `zoo delete`
@@ -195,7 +195,7 @@ class StudyDirectory:
         return self._read("uid")
 
     def assign(self, uid: str, objectives: Sequence[Objective], storage: str | None = None) -> None:
-        """Make this the directory of the study `uid`; trials of an earlier study are moved aside."""
+        """Make this the directory of the study `uid`; trials of an earlier study are moved to `trials-…`."""
         before = self.uid()
         if before not in (None, uid):
             if self.trials_dir.exists():

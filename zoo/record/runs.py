@@ -90,7 +90,7 @@ class Run:
 
 
 def trial_uid(study_uid: str, number: int) -> str:
-    """Return the `zoo.uid` of a trial's run in MLflow: unique among all studies ever."""
+    """Return the `zoo.uid` of a trial's run in MLflow. No trial of another study has the same one."""
     return f"{study_uid}-{number}"
 
 
@@ -106,13 +106,12 @@ def load_runs(study: str) -> list[Run]:
     if runs:
         return runs
     if deleted:
-        raise StudyError(
-            f"Every trial of '{study}' was deleted. `zoo delete {study} --restore` restores them."
-        )
+        restore = f"zoo delete {study} --trial {max(deleted)} --restore"
+        raise StudyError(f"Every trial of '{study}' was deleted. `{restore}` restores one of them.")
     names = [path.parent.name for path in STATE_DIR.glob("*/trials") if any(path.iterdir())]
     hint = did_you_mean(study, names) if names else ""
     raise StudyError(
-        f"No trials of a study named '{study}' in {STATE_DIR}. `zoo tune {study}` runs some. {hint}".rstrip()
+        f"There is no trial of '{study}' in {STATE_DIR}. Run `zoo tune {study}` first. {hint}".rstrip()
     )
 
 
@@ -144,7 +143,7 @@ def best_run(runs: Sequence[Run]) -> Run:
     """Return the best complete trial; StudyError if none is complete."""
     ranked = rank_runs(runs)
     if not ranked:
-        raise StudyError(f"No trial of '{runs[0].study}' is complete yet, so there is no best one.")
+        raise StudyError(f"No trial of '{runs[0].study}' is complete yet; resume it with `zoo tune`.")
     return ranked[0]
 
 
@@ -158,7 +157,7 @@ def run_in(folder: Path) -> Run:
         )
     folder = folder.resolve()
     is_trial = folder.name.isdigit()
-    # A record that was copied elsewhere is complete except for the prepared dataset.
+    # A copied folder has no `mlruns` above it; the cache of the working folder is then used.
     root = folder.parents[4] if folder.match(str(STATE_DIR / "*" / "*" / "*")) else Path.cwd()
     study = folder.parent.parent.name
     return Run(

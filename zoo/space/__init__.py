@@ -7,7 +7,7 @@ Standard library only. All bounds are inclusive. The names are those of Optuna (
 
     space = read_space(conv_net, positional=("input_shape", "num_classes"))
     space.defaults()                 # {"dropout": 0.25}
-    space.sample(suggester)          # a value for every parameter, conditions respected
+    space.sample(suggester)          # a value for every parameter; inactive ones keep their default
     space.narrow({"dropout": {"high": 0.4}})
 """
 

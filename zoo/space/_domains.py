@@ -41,7 +41,7 @@ class Choice:
 
     @classmethod
     def among(cls, options: Sequence[Any], when: Condition | None) -> Choice:
-        """Return a choice whose options may also be tuples: the `choices = […]` of a study."""
+        """Return a choice whose options may also be tuples. A study writes them as `choices = […]`."""
         choice = cls.__new__(cls)
         choice._set(options, when)
         return choice
@@ -53,7 +53,8 @@ class Choice:
             # Optuna finds an option by ==, where True is 1 and 1.0 is 1.
             for earlier in options[:position]:
                 if option == earlier:
-                    raise SpaceError(f"choices must differ, but {show(earlier)} equals {show(option)}.")
+                    text = f"{show(earlier)} equals {show(option)}; remove one of them"
+                    raise SpaceError(f"choices must differ, but {text}.")
         object.__setattr__(self, "options", tuple(options))
         object.__setattr__(self, "when", when)
 
@@ -75,7 +76,7 @@ class Choice:
 
     def narrow(self, table: Mapping[str, Any]) -> Choice:
         if "choices" not in table:
-            raise SpaceError(f"expected choices = […] with some of {self}, got {', '.join(table)}.")
+            raise SpaceError(f"expected choices = […] with values from {self}, got {', '.join(table)}.")
         return narrow_to_choices(self, table)
 
     def clip(self, value: Any) -> Any:
@@ -93,7 +94,7 @@ class Choice:
 
 
 def narrow_to_choices(domain: Any, table: Mapping[str, Any]) -> Choice:
-    """Return the choice among the members of `domain`, of any kind, that `choices = […]` lists."""
+    """Return the choice that `choices = […]` lists. Its options must be in `domain`, which has any kind."""
     choices = table["choices"]
     others = [key for key in table if key != "choices"]
     if others:
@@ -142,7 +143,7 @@ class _Range:
             and self._steps_to(narrowed.low).denominator == 1
             and (_decimal(narrowed.step) / _decimal(self.step)).denominator == 1
         ):
-            raise SpaceError(f"expected steps that fall on {self}, got {narrowed}.")
+            raise SpaceError(f"expected low and step to select values of {self}, got {narrowed}.")
         return narrowed
 
     def as_json(self) -> dict[str, Any]:
@@ -170,9 +171,9 @@ class _Range:
 class Int(_Range):
     """An integer from `low` to `high`, both included, in steps of `step`.
 
-    A `high` between two steps is lowered to the step below. With `when={"optimizer": "sgd"}` the
-    parameter is active only where an earlier parameter has that value, or one of a tuple of values;
-    elsewhere it keeps its default.
+    A `high` between two steps is lowered to the step below. With `when={"optimizer": "sgd"}`, the parameter
+    is active only if the earlier parameter `optimizer` is "sgd". A tuple in `when` lists several values. An
+    inactive parameter keeps its default.
     """
 
     low: int
@@ -212,8 +213,7 @@ class Int(_Range):
 class Float(_Range):
     """A number from `low` to `high`, both included; with `step`, one of `low`, `low + step` ….
 
-    Steps are counted in decimals, as they are written: the third step of 0.1 is 0.3. `high` and
-    `when` are as in Int.
+    Steps are exact decimal numbers: three steps of 0.1 are 0.3. `high` and `when` are as in Int.
     """
 
     low: float
@@ -236,7 +236,7 @@ class Float(_Range):
         if not is_real(value):
             raise invalid_value(self, value)
         nearest = self.clip(value)
-        # A step may have been computed in floats: 0.1 + 2 * 0.1 is 0.30000000000000004.
+        # The caller may have computed `value` in floats: 0.1 + 2 * 0.1 is 0.30000000000000004.
         if abs(nearest - float(value)) <= 1e-6 * (self.step or 0.0):
             return nearest
         raise invalid_value(self, value, nearest)
@@ -280,7 +280,7 @@ class _Steps(Sequence[float]):
 
 
 def _decimal(number: float) -> Fraction:
-    """Return the decimal that `number` is written as, exactly, so that 0.1 is a tenth."""
+    """Return the exact value of the decimal text of `number`: 0.1 is one tenth."""
     return Fraction(str(number))
 
 
@@ -288,8 +288,8 @@ def _decimal(number: float) -> Fraction:
 class List:
     """A tuple of `length[0]` to `length[1]` items, each from the domain `item`.
 
-    A single number as `length` fixes the length. `same_length_as="filters"` instead of `length` gives
-    the list the length of an earlier one.
+    A single number as `length` fixes the length. With `same_length_as="filters"` instead of `length`, the
+    list has the length of the earlier list `filters`.
     """
 
     item: Int | Float | Choice
@@ -301,7 +301,7 @@ class List:
         if not isinstance(self.item, Int | Float | Choice):
             raise SpaceError(f"List: item must be an Int, Float or Choice, got {show(self.item)}.")
         if self.item.when is not None:
-            raise SpaceError("List: item has a `when`; give it to the List instead.")
+            raise SpaceError("List: its item has a `when` condition; write `when` in the List instead.")
         if (self.length is None) == (self.same_length_as is None):
             raise SpaceError("List takes either length=(low, high) or same_length_as='other'.")
         if self.length is not None:
@@ -312,7 +312,7 @@ class List:
         if not isinstance(value, list | tuple):
             raise invalid_value(f"a list of {self}", value, [value] if contains(self, [value]) else None)
         if self.length is not None and not self.length[0] <= len(value) <= self.length[1]:
-            raise SpaceError(f"expected {self._count()}, got {len(value)}: {show(value)}.")
+            raise SpaceError(f"expected {self._length_text()}, got {len(value)}: {show(value)}.")
         return tuple(self.item.check(item) for item in value)
 
     def sample(self, name: str, suggester: Suggester, length: int | None = None) -> tuple[Any, ...]:
@@ -325,10 +325,10 @@ class List:
     def encode(self, name: str, value: Any) -> dict[str, Any]:
         items = self.check(value)
         has_varying_length = self.length is not None and self.length[0] < self.length[1]
-        answers: dict[str, Any] = {f"{name}.length": len(items)} if has_varying_length else {}
+        suggestions: dict[str, Any] = {f"{name}.length": len(items)} if has_varying_length else {}
         for index, item in enumerate(items):
-            answers |= self.item.encode(f"{name}.{index}", item)
-        return answers
+            suggestions |= self.item.encode(f"{name}.{index}", item)
+        return suggestions
 
     def narrow(self, table: Mapping[str, Any]) -> List | Choice:
         """Narrow the length by `length`, the items by every other key; `choices` may list whole lists."""
@@ -337,7 +337,7 @@ class List:
         if isinstance(choices, list | tuple) and any(isinstance(one, list | tuple) for one in choices):
             if self.same_length_as is not None:
                 raise SpaceError(
-                    f"expected choices for one item, got whole lists; the length is that of "
+                    f"expected choices for one item, got lists; the list has the same length as "
                     f"'{self.same_length_as}'."
                 )
             return narrow_to_choices(self, table)
@@ -378,14 +378,14 @@ class List:
             raise SpaceError(f"expected a length inside {low} … {high}, got {length[0]} … {length[1]}.")
         return length
 
-    def _count(self) -> str:
+    def _length_text(self) -> str:
         if self.length is None:
             return f"as many items as '{self.same_length_as}'"
         low, high = self.length
         return f"{low} … {high} items" if low < high else "1 item" if low == 1 else f"{low} items"
 
     def __str__(self) -> str:
-        return f"{self._count()}, each {self.item}"
+        return f"{self._length_text()}, each {self.item}"
 
 
 def _as_length(length: Any) -> tuple[int, int]:

@@ -45,7 +45,7 @@ class Plain:
         raise invalid_value(self, value)
 
     def narrow(self, table: Mapping[str, Any]) -> Plain:
-        raise SpaceError(f"it cannot be searched: expected {self}, got a table.")
+        raise SpaceError(f"it cannot be searched: expected {self}, got a table; write one value.")
 
     def clip(self, value: Any) -> Any:
         return value
@@ -61,7 +61,7 @@ class Plain:
 
 
 def plain_domain(annotation: Any) -> Plain | None:
-    """Return the domain of a plain annotation: `str`, `int | None`, `list[int]`; None for another one."""
+    """Return the domain of a plain annotation: `str`, `int | None`, `list[int]`; None for any other."""
     is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     members = typing.get_args(annotation) if is_union else (annotation,)
     kinds = tuple(type(None) if member is None else member for member in members)

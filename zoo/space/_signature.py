@@ -21,9 +21,9 @@ _DOMAINS = (Int, Float, Choice, List, Setting)
 def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) -> Space:
     """Return the search space of `function`: its keyword-only parameters.
 
-    Each has a domain as annotation, `Annotated[float, Float(0.0, 0.6)] = 0.25`, or a plain type,
-    `path: str`, which a study fixes and never searches. Annotations are evaluated one by one, so that a
-    quoted return type imports nothing.
+    The annotation of each is a domain, `Annotated[float, Float(0.0, 0.6)] = 0.25`, or a plain type,
+    `path: str`. A study never searches a parameter of a plain type. Only these annotations are evaluated:
+    a return type in quotes imports nothing.
 
     Args:
         positional: the names of the parameters before the keyword-only ones.
@@ -45,7 +45,7 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
             parameters.append(replace(parameter, searched=False) if keyword.name in fixed else parameter)
             if Space(parameters).has_length_conflict(keyword.name):
                 raise SpaceError(
-                    f"it keeps its default, but has the length of '{parameter.follows}', which is searched; "
+                    f"the variant gives it a default, but not '{parameter.follows}', whose length it has; "
                     f"give '{parameter.follows}' a default too."
                 )
     return Space(parameters)
@@ -59,7 +59,7 @@ def _keywords(name: str, function: Callable[..., Any], positional: Sequence[str]
         raise SpaceError(f"{name}: expected a function with a signature, but {error}.") from None
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise SpaceError(f"{name} takes '{parameter}', but every parameter needs a name of its own.")
+            raise SpaceError(f"{name} takes '{parameter}'; expected parameters with names of their own.")
     keywords = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     leading = [parameter.name for parameter in parameters if parameter not in keywords]
     if leading != list(positional):
@@ -72,7 +72,7 @@ def _keywords(name: str, function: Callable[..., Any], positional: Sequence[str]
 
 
 def _evaluate(annotation: Any, module_names: dict[str, Any]) -> Any:
-    """Return `annotation`, which is a string under `from __future__ import annotations`, as an object."""
+    """Return `annotation` as an object. It is a string under `from __future__ import annotations`."""
     if not isinstance(annotation, str):
         return annotation
     try:
@@ -128,7 +128,7 @@ def _check_leader(leader: str, length: int, earlier: Mapping[str, Parameter]) ->
         raise SpaceError(f"same_length_as names '{leader}', which is not a List: {earlier[leader].domain}.")
     expected = len(earlier[leader].default)
     if length != expected:
-        raise SpaceError(f"its default has {length} items, but that of '{leader}' has {expected}.")
+        raise SpaceError(f"its default has {length} items, but the default of '{leader}' has {expected}.")
 
 
 def _check_earlier(
@@ -136,7 +136,7 @@ def _check_earlier(
 ) -> None:
     """Raise SpaceError unless `other`, named by `argument` of the parameter `name`, comes before it."""
     if other in later:
-        raise SpaceError(f"{argument} names '{other}', which comes after '{name}'; move it in front.")
+        raise SpaceError(f"{argument} names '{other}', which comes after '{name}'; move it before '{name}'.")
     if other == name:
         raise SpaceError(f"{argument} names the parameter itself; name an earlier one.")
     if other not in earlier:
@@ -152,7 +152,7 @@ def _check_condition(
     for name, values in conditions(domain.when).items():
         _check_earlier("when", name, keyword, earlier, later)
         if not values:
-            raise SpaceError(f"when {name} = [] never holds; name at least one value.")
+            raise SpaceError(f"when {name} = [] is never true; name at least one value.")
         for value in values:
-            with error_prefix(f"when {name} = {show(value)} never holds"):
+            with error_prefix(f"when {name} = {show(value)} is never true"):
                 earlier[name].domain.check(value)

@@ -19,7 +19,7 @@ REQUIRED: Any = inspect.Parameter.empty
 #     check(value)              return the member that `value` equals, or raise SpaceError
 #     clip(value)               return the nearest member
 #     narrow(table)             return the part of it that a study's table selects
-#     values()                  list its members; None where there are infinitely or too many
+#     values()                  list its members; None if there are too many to list
 #     as_json(), str()          describe itself for the manifest, and for people
 # and all but Plain can
 #     sample(name, suggester)   ask a suggester for a member
@@ -55,19 +55,19 @@ class Parameter:
         return self.domain.same_length_as if isinstance(self.domain, List) else None
 
     def is_active(self, active: AbstractSet[str], values: Mapping[str, Any]) -> bool:
-        """Return True if the `when` condition holds; an inactive parameter meets no condition."""
+        """Return True if the `when` condition holds. It never holds if it names an inactive parameter."""
         return all(
             name in active and any(equal(values[name], one) for one in accepted)
             for name, accepted in conditions(self.domain.when).items()
         )
 
-    def narrow(self, setting: Any) -> Parameter:
-        """Return the parameter fixed to `setting`, or searched in the range of a table."""
-        if not isinstance(setting, Mapping):
-            return replace(self, default=self.domain.check(setting), searched=False)
-        if not setting:
+    def narrow(self, value: Any) -> Parameter:
+        """Return the parameter fixed to `value`, or searched in the range of `value` if that is a table."""
+        if not isinstance(value, Mapping):
+            return replace(self, default=self.domain.check(value), searched=False)
+        if not value:
             raise SpaceError(f"the table is empty; expected low, high or choices inside {self.domain}.")
-        domain = self.domain.narrow(setting)
+        domain = self.domain.narrow(value)
         return replace(self, domain=domain, default=domain.clip(self.default), searched=True)
 
     def as_json(self) -> dict[str, Any]:
@@ -88,13 +88,13 @@ class Space(dict[str, Parameter]):
         return f"Space({list(self.values())!r})"
 
     def defaults(self) -> dict[str, Any]:
-        """Return the baseline: every default, with following lists resized to the lists they follow."""
+        """Return every default. A list with `same_length_as` gets the length of the other list."""
         return self._collect(lambda parameter, length: parameter.default)
 
     def sample(self, suggester: Suggester, prefix: str = "") -> dict[str, Any]:
         """Return a value for every parameter; inactive and fixed ones keep their default.
 
-        The suggester is asked for `prefix + name`, and for lists for `NAME.length`, `NAME.0` ….
+        The names of the suggestions are `prefix + name`, and `NAME.length`, `NAME.0` … for a list.
         """
 
         def suggest(parameter: Parameter, length: int | None) -> Any:
@@ -144,7 +144,7 @@ class Space(dict[str, Parameter]):
         return checked
 
     def narrow(self, table: Mapping[str, Any]) -> Space:
-        """Return the space of a study: its `table` fixes a parameter by a value, searches it by a table."""
+        """Return the space of a study. In `table`, a value fixes a parameter, and a table searches it."""
         self._check_names(table)
         parameters = []
         for name, parameter in self.items():
@@ -184,7 +184,7 @@ class Space(dict[str, Parameter]):
         return {len(option) for option in domain.options} if isinstance(domain, Choice) else set()
 
     def _collect(self, value_of: Callable[[Parameter, int | None], Any]) -> dict[str, Any]:
-        """Return `value_of(parameter, length)` for active parameters, in order; defaults for the others."""
+        """Return `value_of(parameter, length to follow)` for active parameters, defaults for the others."""
         values: dict[str, Any] = {}
         active: set[str] = set()
         for name, parameter in self.items():

@@ -42,9 +42,9 @@ def is_real(value: Any) -> TypeGuard[float]:
 
 
 def is_plain(value: Any) -> bool:
-    """Return True for scalars, and lists of them, that are equal after a round trip through JSON.
+    """Return True for scalars, and lists of them, that JSON can store without change.
 
-    NaN is excluded: it differs from itself, and so would the manifest of a study that has one.
+    NaN is excluded: it is not equal to itself, so the manifest of a study with NaN would always differ.
     """
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
@@ -79,7 +79,7 @@ def show(value: Any) -> str:
 
 
 def invalid_value(expected: object, value: Any, nearest: Any = None) -> SpaceError:
-    """Return the error about a `value` that is not in the domain `expected`; `nearest` is one that is."""
+    """Return the error about a `value` that is not in the domain `expected`; `nearest` is a valid value."""
     hint = "" if nearest is None else f" Did you mean {show(nearest)}?"
     return SpaceError(f"expected {expected}, got {show(value)}.{hint}")
 
@@ -103,7 +103,7 @@ def error_prefix(prefix: str) -> Iterator[None]:
 
 
 def check_keys(table: Mapping[str, Any], *allowed: str) -> None:
-    """Raise SpaceError if a table of a search has another key than those allowed."""
+    """Raise SpaceError if `table` has a key that is not allowed."""
     for key in table:
         if key not in allowed:
             raise SpaceError(f"no such key '{key}' in a range. {did_you_mean(key, allowed)}")

@@ -1,4 +1,4 @@
-"""Variants: a published network as other defaults of a function, not as a copy of its code."""
+"""Variants: functions with other defaults, so that a published network needs no copy of the code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def variant(
     Args:
         name: the name to register.
         description: the docstring; `zoo list` shows its first line.
-        defaults: keyword of `function` to default; each inside the author's range.
+        defaults: new defaults for keywords of `function`, each inside its range.
 
     Raises:
         SpaceError: `function` has no such keyword.
@@ -55,7 +55,7 @@ def variant(
 def variant_defaults(function: Callable[..., Any]) -> Mapping[str, Any] | None:
     """Return all defaults that `variant` changed, also those of a variant of a variant.
 
-    None for a function that is not a variant; the function that was varied is `function.__wrapped__`.
+    None for a function that is not a variant. The original of a variant is `function.__wrapped__`.
     """
     defaults: Mapping[str, Any] | None = getattr(function, _ATTRIBUTE, None)
     return defaults

@@ -1,6 +1,6 @@
 """Studies: TOML files that fix or search parameters, validated against the registry without Keras.
 
-One rule holds everywhere: a value fixes a parameter, a table searches it, and a parameter that is not
+One rule applies everywhere: a value fixes a parameter, a table searches it, and a parameter that is not
 mentioned is searched in the plugin's range.
 """
 

@@ -1,4 +1,4 @@
-"""A valid study: every name in it is registered, every value is in its range; and its `[search]` table."""
+"""A validated study, and the settings of its search."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Search:
 class ComponentSpace:
     """The components of one kind that a study chooses among, each with its space.
 
-    A suggester is asked for `conv_net.dropout`. Where a component has a name in `reserved`, another part
-    of the study uses that prefix, and the suggester is asked for `augmentation.conv_net.dropout`.
+    The name of a suggestion is `conv_net.dropout`. If another part of the study already uses the prefix
+    `conv_net.`, which `reserved` lists, the name is `augmentation.conv_net.dropout`.
     """
 
     kind: str
@@ -104,7 +104,7 @@ class StudyDefinition:
         return count_folds(self.validation)
 
     def sample(self, suggester: Suggester, digest: str, seed: int) -> TrialConfig:
-        """Return a trial with values from `suggester`, such as an Optuna trial."""
+        """Return the configuration of a trial with values from `suggester`, such as an Optuna trial."""
         return self._trial(
             self.architecture.sample(suggester),
             self.augmentation.sample(suggester),
@@ -114,7 +114,7 @@ class StudyDefinition:
         )
 
     def baseline(self, digest: str, seed: int) -> TrialConfig:
-        """Return trial 0: the defaults within the study's settings."""
+        """Return the configuration of the baseline, trial 0: every default within the study's ranges."""
         return self._trial(
             self.architecture.baseline(), self.augmentation.baseline(), self.training.defaults(), digest, seed
         )
@@ -133,7 +133,7 @@ class StudyDefinition:
         return int.from_bytes(digest[:4], "big") >> 1
 
     def space_as_json(self) -> dict[str, Any]:
-        """Return the search space for the manifest; studies with equal ones can share trials."""
+        """Return the search space for the manifest; studies with equal search spaces can share trials."""
         return {
             "architecture": self.architecture.as_json(),
             "augmentation": self.augmentation.as_json(),
@@ -141,11 +141,11 @@ class StudyDefinition:
         }
 
     def plugin_versions(self) -> dict[str, str]:
-        """Return distribution to version, of all plugins that the study can use."""
+        """Return the version of each distribution whose plugins the study can use, by its name."""
         return distribution_versions(*self._components())
 
     def plugin_digests(self) -> dict[str, str]:
-        """Return distribution to digest of its code, of all such plugins except zoo's own."""
+        """Return the digest of the code of each such distribution except zoo, by its name."""
         return distribution_digests(*self._components())
 
     def max_epochs(self) -> int:
@@ -203,7 +203,7 @@ class StudyDefinition:
 
 
 def search_problems(table: Mapping[str, Any], num_objectives: int) -> dict[str, str]:
-    """Return the problem with each invalid key of `[search]`, for a study with so many objectives."""
+    """Return the problem with each invalid key of `[search]`, for a study with that many objectives."""
     problems = {key: _problem(key, value, num_objectives) for key, value in table.items()}
     return {key: problem for key, problem in problems.items() if problem}
 

@@ -13,7 +13,7 @@ from zoo.space import show
 
 Keys = tuple[str, ...]
 
-# The key that a table such as `dataset = "mnist"` has in its short form.
+# The key that the short form of a table sets: `dataset = "mnist"` sets `name`.
 _SHORT_FORM = {"dataset": "name", "architecture": "name", "augmentation": "name", "objective": "metric"}
 
 
@@ -36,7 +36,7 @@ class Document:
             self._apply(override)
 
     def table(self, key: str) -> dict[str, Any]:
-        """Return the table `key`; {} where it is missing, or is no table, which is reported."""
+        """Return the table `key`; {} if it is missing. Report a value that is not a table, and return {}."""
         value = self.tables.get(key, {})
         if isinstance(value, dict):
             return value
@@ -92,7 +92,7 @@ class Document:
         for depth, key in enumerate(keys[:-1]):
             inner = table.get(key, {})
             if not isinstance(inner, dict):
-                # The short form of a table keeps its value; a fixed value is replaced by a range.
+                # The value of a short form stays, under its key; the table replaces any other value.
                 inner = {_SHORT_FORM[key]: inner} if depth == 0 and key in _SHORT_FORM else {}
             table[key] = inner
             table = inner

@@ -54,7 +54,7 @@ def find_study(study: str) -> Path:
 
 
 def known_studies() -> dict[str, Path]:
-    """Return the studies that have a name; those in `./studies` hide shipped ones."""
+    """Return the studies that have a name. One in `./studies` replaces a shipped one of the same name."""
     found: dict[str, Path] = {}
     for studies_dir in (Path.cwd() / "studies", _SHIPPED):
         for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():
@@ -65,8 +65,8 @@ def known_studies() -> dict[str, Path]:
 def check_files(definition: StudyDefinition) -> None:
     """Raise StudyError if the study's dataset reads a file that does not exist.
 
-    A dataset declares its files with `zoo.reads`. The function that it declares may raise, as those of
-    zoo's own datasets do about a missing file.
+    A dataset declares its files with a function, given to `zoo.reads`. That function may raise; the
+    functions of zoo's own datasets raise an error that names the missing file.
     """
     component = definition.dataset_entry
     prefix = f"study '{definition.name}': dataset '{component.name}'"
@@ -77,7 +77,7 @@ def check_files(definition: StudyDefinition) -> None:
         kind = "" if isinstance(error, ZooError) else f"{component.origin}: {type(error).__name__}: "
         raise StudyError(f"{prefix}: {kind}{one_line(error)}") from None
     if missing:
-        raise StudyError("\n".join(f"{prefix}: there is no file {path}" for path in missing))
+        raise StudyError("\n".join(f"{prefix}: there is no file {path}; create it" for path in missing))
 
 
 def _is_file(path: Path, study: str) -> bool:

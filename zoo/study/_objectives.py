@@ -46,14 +46,14 @@ def pareto_front(values: Mapping[int, Sequence[float]], objectives: Sequence[Obj
     equal in the first objective are sorted by the second, and so on, at last by number.
 
     Args:
-        values: trial number to one value for each objective.
+        values: one value for each objective, by trial number.
     """
     losses = {
         number: tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True))
         for number, row in values.items()
     }
     front: list[int] = []
-    # A trial that dominates another comes before it in this order, or is itself dominated by one that does.
+    # If a trial is dominated, an earlier trial of the front dominates it.
     for number in sorted(losses, key=lambda one: (losses[one], one)):
         if not any(_dominates(losses[other], losses[number]) for other in front):
             front.append(number)
@@ -66,7 +66,7 @@ def rank(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective])
     With one objective, the front is the best trial; of equal trials the earlier comes first.
 
     Args:
-        values: trial number to one value for each objective.
+        values: one value for each objective, by trial number.
     """
     front = pareto_front(values, objectives)
     others = sorted(values.keys() - set(front), key=lambda one: (objectives[0].loss(values[one][0]), one))

@@ -21,7 +21,7 @@ def read_component_space(
     default: str | None = None,
     reserved: Collection[str] = (),
 ) -> ComponentSpace | None:
-    """Return the components of one kind that a study uses, by default `default`; None where it names none."""
+    """Return the components of one kind that a study uses; None if their names are missing or invalid."""
     value = document.tables.get(kind, default)
     if value is None:
         available = ", ".join(registry.names(kind))
@@ -43,7 +43,7 @@ def read_component_space(
 
 
 def _name_problem(kind: str, name: Any) -> str:
-    """Return why `name` is neither a name nor, but for a dataset, a choice of names; "" if it is one."""
+    """Return the problem with `name`; "" for a name and, except for a dataset, a choice of names."""
     if isinstance(name, str):
         return ""
     got = "" if name is None else f", got {show(name)}"
@@ -59,7 +59,7 @@ def _name_problem(kind: str, name: Any) -> str:
     if not (isinstance(names, list) and names and all(isinstance(one, str) for one in names)):
         return f"choices must be a list with at least one name, got {show(names)}"
     twice = [one for one in names if names.count(one) > 1]
-    return f"choices must differ, but '{twice[0]}' occurs twice" if twice else ""
+    return f"choices must differ, but '{twice[0]}' occurs twice; remove one of them" if twice else ""
 
 
 class _ComponentReader:
@@ -97,7 +97,7 @@ class _ComponentReader:
         for key in self._table:
             self._document.report(
                 (self._kind, key),
-                f"with several {self._kind}s, each has a table of its own for its parameters, such as "
+                f"a study with several {self._kind}s has one table for the parameters of each, such as "
                 f"[{self._kind}.{names[0]}]. {did_you_mean(key, names)}",
             )
         return spaces
@@ -113,7 +113,7 @@ class _ComponentReader:
     def _merge_own_table(self, component: Component) -> dict[str, Keys]:
         """Merge `[augmentation.affine]` into `[augmentation]`, where affine is the only policy.
 
-        Returns the merged keys with their places. A key in both tables is an error, unless one overrides.
+        Returns the merged keys with their places. A key in both tables is an error, unless `--set` sets one.
         """
         moved: dict[str, Keys] = {}
         own = self._take_own_table(component.name) if component.name not in component.space else {}
@@ -131,7 +131,7 @@ class _ComponentReader:
     def _drop_unused_tables(self, parameters: Collection[str]) -> None:
         """Drop the tables of components that the study does not use, and report them.
 
-        They are no problem under `--set augmentation.name=none`, which leaves tables of the file unused.
+        `--set augmentation.name=none` makes tables of the file unused, so they are then not reported.
         """
         is_override = any(
             self._document.is_override(self._kind, *keys) for keys in (["name"], ["name", "choices"])
@@ -153,7 +153,7 @@ def narrow_space(
 ) -> Space:
     """Return `space` narrowed by the table at `keys`, or unchanged where a problem was reported.
 
-    `moved` has the places of parameters that the file has elsewhere.
+    `moved` has the places of parameters that the file has in another table.
     """
     places = {name: (*keys, name) for name in [*space, *table]} | dict(moved or {})
     num_before = len(document.problems)
@@ -189,7 +189,7 @@ def _problem(kind: str, name: str, value: Any, space: Space) -> str:
 
 
 def _search_hint(domain: Domain, value: Any) -> str:
-    """Return how to search several values, for a list in place of one value; "" for other problems."""
+    """Return how to search several values if `value` is a list instead of one value; "" otherwise."""
     if not isinstance(value, list) or isinstance(domain, Plain):
         return ""
     if isinstance(domain, List) and (

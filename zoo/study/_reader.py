@@ -74,7 +74,7 @@ def _read_validation(document: Document) -> dict[str, Any]:
     if "fraction" in table and "folds" in table:
         overrides = [key for key in ("fraction", "folds") if document.is_override("validation", key)]
         if len(overrides) != 1:
-            document.report(("validation", "folds"), "a study has fraction or folds; remove one of them")
+            document.report(("validation", "folds"), "expected fraction or folds, got both; remove one")
         table.pop("folds" if overrides == ["fraction"] else "fraction")
     for key, value in table.items():
         if problem := _validation_problem(key, value):
@@ -136,7 +136,7 @@ def _metrics_problem(metrics: list[Any]) -> str:
             return f"'{metric}' occurs twice; list each objective once"
     if not any(metric in EPOCH_METRICS for metric in metrics):
         return (
-            f"no objective measures how well a network learned, got {show(metrics)}; "
+            f"expected an objective that measures how well a network learned, got {show(metrics)}; "
             f"add one of {', '.join(EPOCH_METRICS)}"
         )
     return ""

@@ -32,16 +32,16 @@ def check_backend() -> None:
         raise ZooError(f"KERAS_BACKEND={name}, but {name} is not installed: pip install {name}")
 
 
-def quiet() -> None:
-    """Turn off the log messages of a backend's start. Call this before the backend is imported."""
+def disable_start_logs() -> None:
+    """Turn off the log messages that a backend writes when it is imported. Call this before the import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 @contextlib.contextmanager
-def muted() -> Iterator[None]:
+def discard_stderr() -> Iterator[None]:
     """Discard what is written to stderr: backends write there from native code, at any logging level."""
-    quiet()
+    disable_start_logs()
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -54,7 +54,7 @@ def muted() -> Iterator[None]:
 
 
 def worker_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:
-    """Return the environment variables of the worker process in a slot, numbered from 0, of `jobs`.
+    """Return the environment variables of the worker process in `slot`, a number from 0 to `jobs - 1`.
 
     Several trials at once share the CPU cores equally, and each uses one of the GPUs. The backend reads the
     variables when it first uses a device, which is after the fork.

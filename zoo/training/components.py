@@ -32,7 +32,7 @@ class TooLarge(ZooError):
 
 
 class PluginFault(PluginError):
-    """An error in the code of a plugin, or a breach of its contract; names the plugin and its version."""
+    """An error in a plugin's code, or a violation of the contract; its text names plugin and version."""
 
 
 class Components:
@@ -54,7 +54,7 @@ class Components:
             self._compare_size(count_parameters(self._call_architecture))
 
     def build_network(self) -> keras.Model:
-        """Return a new network; PluginFault, InvalidParameters or TooLarge if there is none."""
+        """Return a new network; raise PluginFault, InvalidParameters or TooLarge if that is impossible."""
         with blame(self.architecture):
             network = self._call_architecture()
             check_network(network, self._num_classes, self._images.astype("float32") / 255)
@@ -83,23 +83,23 @@ class Components:
 
 @contextmanager
 def blame(*components: Component, by_location: bool = False) -> Iterator[None]:
-    """Raise PluginFault with the name of a component's plugin for any error of the block.
+    """Raise PluginFault with the name of a component's plugin for any error in the block.
 
     Errors that name their cause themselves pass unchanged: InvalidParameters and zoo's other errors, and
     those for lack of memory.
 
     Args:
-        by_location: name the component whose code raised the error, if any. Otherwise name the first.
+        by_location: True names the component whose code raised the error, if any; False names the first.
     """
     try:
         yield
     except (Exception, SystemExit) as error:
-        is_breach = isinstance(error, PluginError) and not by_location
-        if _is_out_of_memory(error) or (isinstance(error, ZooError) and not is_breach):
+        is_violation = isinstance(error, PluginError) and not by_location
+        if _is_out_of_memory(error) or (isinstance(error, ZooError) and not is_violation):
             raise
         for component in components:
             subject = f"The {component.kind} '{component.name}' of {component.origin}"
-            if is_breach:
+            if is_violation:
                 raise PluginFault(f"{subject}: {error}") from error
             location = _location(error, component)
             if location or not by_location:

@@ -43,12 +43,12 @@ def fit(
         model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
         objective: the metric that decides which epoch is best, by `direction`.
         epochs: maximum number.
-        schedule: of the learning rate; each phase has its own. `cosine` falls to zero over all epochs
+        schedule: how the learning rate changes in each phase. `cosine` falls to zero over all epochs
             (Loshchilov & Hutter, 2017, without restarts); `plateau` divides the rate by three after two
             epochs without a lower validation loss.
-        patience: epochs without a better objective after which a phase ends.
-        fine_tune_layers: number of frozen layers, from the end of the layer table, that learn in a second
-            phase, which starts from the best weights of the first; 0 for no second phase.
+        patience: a phase ends after this number of epochs without a better objective.
+        fine_tune_layers: number of frozen layers, counted from the last, that learn in a second phase. It
+            starts with the best weights of the first. 0 means no second phase.
         fine_tune_rate: learning rate of the second phase, relative to `learning_rate`.
 
     Raises:
@@ -63,11 +63,11 @@ def fit(
     to_unfreeze = last_frozen(model, fine_tune_layers) if fine_tune_layers else []
     # NumPy is seeded with the seed of the trial, so the order of the images depends on that.
     batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
-    unseen = Batches(validation, max(batch_size, 256))
+    val_batches = Batches(validation, max(batch_size, 256))
     best = BestEpoch(objective, direction, patience)
     reporter = Reporter(batches, on_epoch, on_progress, is_final_phase=not to_unfreeze)
     make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
-    phase = partial(train_phase, model, batches, unseen, [best, reporter], make_optimizer, schedule)
+    phase = partial(train_phase, model, batches, val_batches, [best, reporter], make_optimizer, schedule)
     phase(learning_rate, 0, epochs)
     if to_unfreeze and not reporter.is_stopped:
         unfreeze(model, to_unfreeze)
@@ -103,9 +103,8 @@ def _make_optimizer(name: str, learning_rate: Any, momentum: float, weight_decay
 def last_frozen(model: keras.Model, count: int) -> list[Any]:
     """Return the layers to unfreeze among the last `count` frozen layers of `model`.
 
-    Layers without weights are counted but not returned, and neither is batch normalisation, as Keras's guide
-    to transfer learning advises (https://keras.io/guides/transfer_learning/): the statistics of a few
-    batches would replace those that the other layers were trained with.
+    Layers without weights and batch normalisation are counted but not returned. The statistics of a few
+    batches would replace those of the pretraining (https://keras.io/guides/transfer_learning/).
     """
     import keras
 
@@ -122,8 +121,8 @@ def last_frozen(model: keras.Model, count: int) -> list[Any]:
     if not layers:
         num_needed = len(frozen) - frozen.index(can_learn[-1])
         raise InvalidParameters(
-            f"fine_tune_layers = {count}, but none of these frozen layers has weights to "
-            f"train; expected at least {num_needed}."
+            f"fine_tune_layers = {count} selects no frozen layer with weights to train; "
+            f"expected at least {num_needed}."
         )
     return layers
 
@@ -132,7 +131,7 @@ def unfreeze(model: keras.Model, layers: Sequence[Any]) -> None:
     """Make `layers` of `model` trainable, and no other frozen layer. Takes effect at the next `compile`."""
     frozen = [layer for layer in _leaves(model) if not layer.trainable and layer not in layers]
     # A layer inside a frozen network is not trained. Setting `trainable` of a network sets it for all layers
-    # inside, so the others are frozen again afterwards. False first: an unchanged value is not passed on.
+    # inside, so the others are frozen again. False comes first: Keras passes on only a changed value.
     model.trainable = False
     model.trainable = True
     for layer in frozen:
@@ -140,7 +139,7 @@ def unfreeze(model: keras.Model, layers: Sequence[Any]) -> None:
 
 
 def _leaves(model: keras.Model) -> Iterator[Any]:
-    """Yield the layers of `model` in order, and instead of a network inside it the layers of that."""
+    """Yield the layers of `model` in order; a nested network is replaced by its layers."""
     import keras
 
     for layer in model.layers:

@@ -1,4 +1,4 @@
-"""One trial, from its configuration to its files: a pure job that sends events and is answered.
+"""One trial as a job: it takes a configuration, sends events, receives answers, and writes files.
 
 It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `Finished`; see
 `zoo.events`. Every `EpochEnd` is answered with True (continue) or False (stop: pruned). A complete

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _PROGRESS_INTERVAL_S = 0.3
 
-# Called after every epoch with its number (from 1), its metrics, and whether no other epoch follows in any
-# case. Returns False to stop the training.
+# Called after every epoch with its number (from 1), its metrics, and True if it is certainly the last one.
+# Returns False to stop the training.
 OnEpoch = Callable[[int, Mapping[str, float], bool], bool]
 # Called during an epoch with its number and the fraction of it that is done.
 OnProgress = Callable[[int, float], None]
@@ -114,7 +114,7 @@ def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:
     """Raise ZooError if a metric is NaN or infinite: no later result of the training is valid."""
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise ZooError(f"{name} became {value} in epoch {epoch}")
+            raise ZooError(f"{name} became {value} in epoch {epoch}; try a lower learning_rate")
 
 
 def train_phase(

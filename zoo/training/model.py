@@ -1,4 +1,4 @@
-"""The network of an architecture: checked, given raw pixels and augmentation, measured."""
+"""Functions for the network of an architecture: check it, add augmentation, predict, and measure it."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def count_parameters(build: Callable[[], Any]) -> int | None:
 def latency_ms(model: Any, image: np.ndarray[Any, Any]) -> float:
     """Return the time of the compiled forward pass of one image `(1, height, width, channels)`.
 
-    This is the median of 200 passes after ten that warm up; of fewer, at least five, if they take more
-    than two seconds. Other work on the same device makes it longer.
+    The result is the median of 200 passes after ten warm-up passes. Slow passes end after two seconds, but
+    not before the fifth. Other work on the same device makes the time longer.
     """
     times: list[float] = []
     for _ in range(10):

@@ -1,7 +1,7 @@
 """Imported once by the fork server, so that every trial starts with Keras and its backend loaded.
 
-Only imports are allowed here. They survive a fork; a backend that has started its threads, for a tensor or
-a device query, does not.
+Only imports are allowed here. A backend starts threads when it makes a tensor or queries a device, and
+threads do not survive a fork.
 """
 
 import gc
@@ -14,7 +14,7 @@ from zoo.training import backend
 # Ctrl-C in a terminal reaches every process of its group; only the supervisor handles it.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-with backend.muted():
+with backend.discard_stderr():
     import_module("keras")
     for module in ("loop", "job"):
         import_module(f"zoo.training.{module}")

@@ -1,4 +1,4 @@
-"""Saved models: the plugin modules that must be imported before one is loaded, and their test scores.
+"""Saved models: importing the plugin modules that a model needs, loading it, and scoring it.
 
 A `.keras` file is a zip archive. If a model has classes that are not Keras's own, zoo adds a member
 `zoo.json`, which Keras ignores. It maps each of their modules to what pip installs for it:
@@ -67,7 +67,7 @@ def note_needs(path: Path) -> None:
 
 
 def needs_of(path: Path) -> dict[str, str]:
-    """Return the modules that a `.keras` file needs, with what pip installs for each; "" if unknown.
+    """Return the modules that a `.keras` file needs, each with its pip requirement; "" if unknown.
 
     Raises:
         ModelError: Keras did not save this file.
@@ -100,12 +100,12 @@ def load_file(path: Path, model_name: str = "") -> keras.Model:
 
 
 def cause_of(error: BaseException) -> str:
-    """Return in one line the innermost cause in a loading error of Keras, which names every outer layer."""
+    """Return the innermost cause in a loading error of Keras, without the outer layers, in one line."""
     return one_line(error).rpartition("Exception encountered: ")[2]
 
 
 def import_needs(path: Path, model_name: str = "") -> None:
-    """Import the modules of a model's classes, and warn of each plugin with another version.
+    """Import the modules of a model's classes. Warn if a plugin's installed version is not the saved one.
 
     A module is imported only if it belongs to a zoo plugin or is imported already, so that a model from an
     unknown source cannot run other code.
@@ -142,7 +142,7 @@ def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
         if version and installed and installed != version:
             yield (
                 f"The model {model_name or path} was saved with {name} {version}, but {installed} is "
-                f"installed, and may compute something else; pip install {requirement}"
+                f"installed and may give other results; pip install {requirement}"
             )
 
 

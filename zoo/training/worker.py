@@ -1,4 +1,4 @@
-"""Worker processes with Keras: one runs a trial, the other calls a single function.
+"""Worker processes with Keras: each runs a trial, or calls a single function.
 
 They are forked from a server that has imported Keras. The process that starts them never imports it.
 """
@@ -58,7 +58,7 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
 def _call(
     connection: Connection, function: Any, arguments: Any, log_path: Path, environment: Mapping[str, str]
 ) -> None:
-    """Send the result of `function(*arguments)` and None, or None and the error that it raised."""
+    """Send `(result, None)`, or `(None, error)` if `function(*arguments)` raised an error."""
     enter_worker(environment, log_path)
     try:
         connection.send((function(*arguments), None))
