@@ -1,20 +1,37 @@
-"""The checks of an architecture, in the order in which they run."""
+"""Architectures under test, and their checks in the order in which they run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo.errors import PluginError
-from zoo.testing import _gradients, _saving
-from zoo.testing._backends import outputs_under_others
-from zoo.testing._failures import Skipped, counted, counted_of
-from zoo.testing._network import SUITE, Network, NetworkObservation
-from zoo.testing._searched import Array, SamplePoint, global_state, search_space
-from zoo.testing.kit import check_all, docstring, signature
-from zoo.training.model import check_probabilities, predict
+from zoo.errors import InvalidParameters, PluginError
+from zoo.global_state import changes_undone
+from zoo.testing import _training
+from zoo.testing._searched import (
+    BATCH_SIZE,
+    Array,
+    Observation,
+    SamplePoint,
+    SearchedSubject,
+    SearchOptions,
+    Shape,
+    global_state,
+    search_space,
+)
+from zoo.testing._workers import outputs_under_others
+from zoo.testing.kit import Skipped, Suite, Violation, call_text, check_all, counted
+from zoo.training.model import check_probabilities, count_parameters, predict
+from zoo.training.worker import fork_server
+
+SUITE = Suite("architecture")
 
 _SHAPES_HINT = (
     "if it is not made for them, declare its sizes: input_shapes=[…]; at the prompt --shape 64x64x3"
@@ -27,6 +44,118 @@ _DEFAULTS_HINT = (
     "if it is not made for them, declare what it is made for: input_shapes=[…], num_classes=… and "
     "class_counts=[…]; at the prompt --shape 64x64x3 and --classes"
 )
+
+_SMALL = 8  # pixels: the side of scikit-learn's digits, which many people try first
+
+
+@dataclass(frozen=True)
+class ArchitectureOptions(SearchOptions):
+    """Options of `check_architecture`; docs/testing.md explains them."""
+
+    input_shapes: Sequence[Shape] = ((28, 28, 1), (32, 32, 3), (33, 27, 3))
+    num_classes: int = 10
+    class_counts: Sequence[int] = (2, 100)
+    max_parameters: int = 100_000_000
+    needs_plugin_to_load: bool = False
+
+
+@dataclass
+class NetworkObservation(Observation):
+    """The facts about one network."""
+
+    is_compiled: bool = False
+    outputs: Any = None  # array (batch, num_classes), float32
+    output_text: str = ""  # the output, if it is not one array
+    num_weights: int = 0
+    is_too_large: bool = False  # it has more weights than allowed, and was not built
+
+    @property
+    def has_contract_shape(self) -> bool:
+        outputs = self.outputs
+        return outputs is not None and outputs.ndim == 2 and outputs.shape[1] == self.point.num_classes
+
+
+class Network(SearchedSubject):
+    """An architecture under test."""
+
+    suite = SUITE
+    product = "a network"
+    options_class = ArchitectureOptions
+    observation_class = NetworkObservation
+
+    def prepare(self, names: Sequence[str]) -> None:
+        if "saving" in names:  # its process forks from a server that imports Keras in the meantime
+            fork_server().start()
+
+    def observe_all(self, *, class_counts: bool = True) -> Iterator[NetworkObservation]:
+        """Yield observations at the defaults, in the space, for other shapes and numbers of classes."""
+        yield from super().observe_all()
+        if class_counts:
+            yield from (self.observe(self.point(num_classes=count)) for count in self.options.class_counts)
+
+    def call(self, point: SamplePoint) -> Any:
+        import keras
+
+        network = self.function(point.shape, point.num_classes, **point.parameters)
+        if not isinstance(network, keras.Model):
+            raise Violation(f"expected a keras.Model, got {type(network).__name__}; return the model")
+        return network
+
+    def may_build(self, observation: NetworkObservation) -> bool:
+        """Count the weights before the network is built: one of 10¹² would take down the machine."""
+        gc.freeze()  # otherwise Keras, which collects garbage afterwards, visits all of TensorFlow's objects
+        with suppress(InvalidParameters), changes_undone():
+            observation.num_weights = count_parameters(lambda: self.call(observation.point)) or 0
+        gc.unfreeze()
+        observation.is_too_large = observation.num_weights > self.options.max_parameters
+        return not observation.is_too_large
+
+    def use(self, network: Any, observation: NetworkObservation) -> None:
+        import keras
+
+        observation.is_compiled = bool(network.compiled)
+        outputs = network(self.images(observation.point.shape), training=False)
+        observation.num_weights = int(network.count_params())
+        if isinstance(outputs, list | tuple | dict):
+            observation.output_text = f"a {type(outputs).__name__} of {len(outputs)}"
+        else:
+            observation.outputs = keras.ops.convert_to_numpy(outputs).astype("float32")
+
+    @property
+    def labels(self) -> Array:
+        return np.arange(BATCH_SIZE) % int(self.options.num_classes)
+
+    def build(self, point: SamplePoint, seed: int) -> Any:
+        """Return the network of a usable point, with all its weights."""
+        network = super().build(point, seed)
+        network(self.images(point.shape, 1), training=False)  # a subclassed model has its weights only now
+        return network
+
+    def outputs_with(self, path: Path) -> Array:
+        """Return outputs at the defaults with the images and weights in a file from another backend."""
+        network = self.build(self.point(), self.options.seed)
+        with np.load(path) as file:
+            network.set_weights([file[f"weight_{number}"] for number in range(len(file.files) - 1)])
+            return predict(network, file["images"])
+
+    def call_text(self, point: SamplePoint) -> str:
+        return call_text(self.name, (point.shape, point.num_classes), point.parameters)
+
+    def violation(self, point: SamplePoint, text: str, cause: BaseException | None = None) -> Violation:
+        violation = super().violation(point, text, cause)
+        if point.num_classes != self.options.num_classes:
+            violation.options["class_counts"] = [point.num_classes]
+        return violation
+
+    def require_output_shape(self, observation: NetworkObservation) -> None:
+        """Raise Violation if there is a network whose output is not `(batch, num_classes)`."""
+        outputs, classes = observation.outputs, observation.point.num_classes
+        found = observation.output_text if outputs is None else ("batch", *outputs.shape[1:])
+        text = (
+            f"expected one output of shape {('batch', classes)}, got {found}; end the network with "
+            "Dense(num_classes, activation='softmax')"
+        )
+        self.require(not observation.is_usable or observation.has_contract_shape, observation.point, text)
 
 
 def check_architecture(
@@ -53,17 +182,12 @@ def check_architecture(
     check_all(Network(function, options), checks)
 
 
-SUITE.check()(signature)
-SUITE.check("signature")(docstring)
-
-
 @SUITE.check("signature")
 def defaults(net: Network) -> str:
     """Check that it builds a Keras model for images at its defaults."""
     images = f"images of {net.shape} and {net.options.num_classes} classes"
-    observation = _observe_sound(
-        net, net.point(), f"the defaults to be possible for {images}", _DEFAULTS_HINT
-    )
+    expected = f"the defaults to be possible for {images}"
+    observation = _observe_sound(net, net.point(), expected, _DEFAULTS_HINT)
     if observation.is_too_large:
         raise Skipped(f"{counted(observation.num_weights, 'weight')} are more than max_parameters")
     return counted(observation.num_weights, "weight")
@@ -75,10 +199,11 @@ SUITE.check("defaults")(search_space)
 @SUITE.check("search_space")
 def small_images(net: Network) -> str:
     """Check that it builds a model for 8×8 pixels, or raises InvalidParameters."""
-    points = net.small_points()
-    for point in points:
-        net.require_sound(net.observe(point))
-    return counted(len(points), "point")
+    height, width, channels = net.shape
+    small = (min(height, _SMALL), min(width, _SMALL), channels)
+    for parameters in (net.defaults, *net.structures):
+        net.require_sound(net.observe(net.point(parameters, shape=small)))
+    return counted(1 + len(net.structures), "point")
 
 
 @SUITE.check("defaults")
@@ -166,12 +291,12 @@ def training_step(net: Network) -> str:
     network = net.build(point, net.options.seed)
     text = "expected trainable weights, but there are none; set trainable=True"
     net.require(bool(network.trainable_weights), point, text)
-    images, labels = net.images(), _gradients.labels_for(net)
-    before = _gradients.loss(network, images, labels)
-    network.compile(keras.optimizers.SGD(_gradients.LEARNING_RATE), "sparse_categorical_crossentropy")
+    images, labels = net.images(), net.labels
+    before = _loss(network, images, labels)
+    network.compile(keras.optimizers.SGD(_training.LEARNING_RATE), "sparse_categorical_crossentropy")
     with net.no_exception(point, "to train one step"):
         network.fit(images, labels, batch_size=len(images), verbose=0)
-        after = _gradients.loss(network, images, labels)
+        after = _loss(network, images, labels)
     text = f"expected a finite loss, but it went from {before:.6g} to {after:.6g}"
     net.require(bool(np.isfinite([before, after]).all()), point, text)
     net.require(before != after, point, f"expected one step to change the loss, but it stayed {before:.6g}")
@@ -181,11 +306,8 @@ def training_step(net: Network) -> str:
 @SUITE.check("training_step")
 def gradients(net: Network) -> str:
     """Check that a gradient reaches every trainable weight, within three steps and three seeds."""
-    tried, points = 0, net.usable_structures()
-    for point in net.within_time(points):
-        _gradients.check_gradients(net, point)
-        tried += 1
-    return counted_of(tried, len(points), "network")
+    _, text = net.at_structures(partial(_training.check_gradients, net), "network")
+    return text
 
 
 @SUITE.check("probabilities")
@@ -194,7 +316,7 @@ def saving(net: Network) -> str:
 
     With `needs_plugin_to_load` they are loaded in a process that imports the plugin first.
     """
-    return _saving.check_saving(net)
+    return _training.check_saving(net)
 
 
 @SUITE.check("training_step")
@@ -211,9 +333,14 @@ def backends(net: Network) -> str:
 
     names, checks = [keras.backend.backend()], ("probabilities", "training_step")
     for backend, outputs in outputs_under_others(net, checks, {"class_counts": ()}, arrays):
-        _saving.require_close(net, point, outputs, predict(network, images), f"under {backend}")
+        _training.require_close(net, point, outputs, predict(network, images), f"under {backend}")
         names.append(backend)
     return " and ".join(names)
+
+
+def _loss(network: Any, images: Array, labels: Array) -> float:
+    true_class = predict(network, images).astype("float64")[np.arange(len(labels)), labels]
+    return float(-np.log(np.clip(true_class, 1e-300, 1)).mean())
 
 
 def _observe_sound(net: Network, point: SamplePoint, expected: str, hint: str) -> NetworkObservation:

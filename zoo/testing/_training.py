@@ -1,31 +1,34 @@
-"""Saved models of an architecture under test, loaded again in a process of their own."""
+"""Networks under test that are trained a few steps, or saved and loaded again in a process of their own."""
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import PluginError
 from zoo.testing import _workers
-from zoo.testing._failures import counted_of
-from zoo.testing._network import Network
 from zoo.testing._searched import Array, SamplePoint
 from zoo.training.model import predict
+from zoo.training.saved import check_layers_registered, custom_objects
 from zoo.training.worker import fork_server
 
+if TYPE_CHECKING:
+    from zoo.testing.architectures import Network
+
+LEARNING_RATE = 0.05
+_STEPS = 3  # a weight behind one that starts at zero gets its gradient after the first step
+_SEEDS = 3  # a few ReLUs may all be off by chance
 _TOLERANCE = 1e-3  # between probabilities that two processes or backends compute
 _DECLARE = "declare needs_plugin_to_load=True (--needs-plugin at the prompt)"
 
 
 @dataclass(frozen=True)
 class _SavedModel:
+    file_name: str
     point: SamplePoint
     digest: str  # of the weights
     outputs: Array
@@ -33,17 +36,10 @@ class _SavedModel:
 
 
 def check_saving(net: Network) -> str:
-    """Save the networks at different points, load them in another process, and compare; return what was done.
-
-    Raises:
-        Violation: a model cannot be saved or loaded, or is another one afterwards.
-    """
-    points = net.usable_structures()
-    saved: list[_SavedModel] = []
+    """Save the networks at different points, load them elsewhere, and compare; return what was done."""
     plugin_module = str(net.function.__module__)
     with TemporaryDirectory() as folder:
-        for point in net.within_time(points):
-            saved.append(_save(net, point, Path(folder, str(len(saved)))))
+        saved, text = net.at_structures(lambda point: _save(net, point, Path(folder)), "network")
         if net.options.needs_plugin_to_load:
             absent, imported = [], sorted({plugin_module}.union(*(model.modules for model in saved)))
             where = f"with {', '.join(imported)} imported"
@@ -53,9 +49,9 @@ def check_saving(net: Network) -> str:
         fork_server().start()
         worker = fork_server().start_worker(_workers.load_models, (Path(folder), absent, imported))
         answers = _workers.receive_answer(worker, f"loading saved models {where}")
-    for number, model in enumerate(saved):
-        _compare(net, model, answers[str(number)], where)
-    return f"{counted_of(len(saved), len(points), 'network')}, loaded {where}"
+    for model in saved:
+        _compare(net, model, answers[model.file_name], where)
+    return f"{text}, loaded {where}"
 
 
 def require_close(net: Network, point: SamplePoint, outputs: Array, expected: Array, where: str) -> None:
@@ -65,10 +61,10 @@ def require_close(net: Network, point: SamplePoint, outputs: Array, expected: Ar
     net.require(np.allclose(outputs, expected, atol=_TOLERANCE), point, text)
 
 
-def _save(net: Network, point: SamplePoint, path: Path) -> _SavedModel:
+def _save(net: Network, point: SamplePoint, folder: Path) -> _SavedModel:
+    import keras
 
-    from zoo.training.saved import check_layers_registered
-
+    path = folder / str(len(list(folder.glob("*.keras"))))
     network, images = net.build(point, net.options.seed), net.images(point.shape)
     try:
         check_layers_registered(network)  # as a trial does, with its message
@@ -77,26 +73,14 @@ def _save(net: Network, point: SamplePoint, path: Path) -> _SavedModel:
     np.save(path.with_suffix(".npy"), images)
     with net.no_exception(point, "to save it as .keras"):
         network.save(path.with_suffix(".keras"))
-    with zipfile.ZipFile(path.with_suffix(".keras")) as archive:
-        classes = sorted(set(_plugin_classes(json.loads(archive.read("config.json")))))
+    objects = custom_objects(keras.saving.serialize_keras_object(network))
+    classes = sorted({(one["module"], one["class_name"]) for one in objects if one["module"]})
     names = ", ".join(f"{name} ({module})" for module, name in classes)
     names = f"its layer {names} is" if len(classes) == 1 else f"its layers {names} are"
     text = f"expected a model of Keras's own layers, but {names} the plugin's own; {_DECLARE}"
     net.require(not classes or net.options.needs_plugin_to_load, point, text)
-    modules = {module for module, _ in classes}
-    return _SavedModel(point, _workers.digest_of_weights(network), predict(network, images), modules)
-
-
-def _plugin_classes(config: Any) -> Iterator[tuple[str, str]]:
-    """Yield module and name of the classes and functions in a saved configuration that are not Keras's."""
-    if isinstance(config, list):
-        for entry in config:
-            yield from _plugin_classes(entry)
-    elif isinstance(config, dict):
-        module, name = config.get("module"), config.get("class_name")
-        if isinstance(module, str) and module.partition(".")[0] not in ("keras", "builtins"):
-            yield module, str(config.get("config") if name == "function" else name)
-        yield from _plugin_classes(list(config.values()))
+    digest, modules = _workers.digest_of_weights(network), {module for module, _ in classes}
+    return _SavedModel(path.name, point, digest, predict(network, images), modules)
 
 
 def _compare(net: Network, model: _SavedModel, answer: Any, where: str) -> None:
@@ -109,3 +93,41 @@ def _compare(net: Network, model: _SavedModel, answer: Any, where: str) -> None:
     digest, outputs = answer
     net.require(digest == model.digest, model.point, f"expected the saved weights {where}, but they differ")
     require_close(net, model.point, outputs, model.outputs, where)
+
+
+def check_gradients(net: Network, point: SamplePoint) -> None:
+    """Raise Violation if a trainable weight never gets a gradient."""
+    missing: dict[int, str] = {}
+    for attempt in range(_SEEDS):
+        network = net.build(point, net.options.seed + attempt)
+        unreached = _unreached(net, network, point)
+        missing = {number: path for number, path in unreached.items() if number in missing or not attempt}
+        if not missing:
+            return
+    names = ", ".join(f"'{path}'" for path in list(missing.values())[:3])
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    text = f"expected a gradient for every trainable weight, but none reaches {names}{more}"
+    raise net.violation(point, text)
+
+
+def _unreached(net: Network, network: Any, point: SamplePoint) -> dict[int, str]:
+    """Return number -> path of each trainable weight whose gradient is zero in every step."""
+    import keras
+
+    unreached = {number: weight.path for number, weight in enumerate(network.trainable_weights)}
+
+    class WatchingOptimizer(keras.optimizers.SGD):  # type: ignore[misc]
+        def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+            for number, gradient in enumerate(grads):
+                if gradient is not None and np.any(keras.ops.convert_to_numpy(gradient) != 0):
+                    unreached.pop(number, None)
+            if any(gradient is not None for gradient in grads):
+                super().apply(grads, trainable_variables)
+
+    optimizer = WatchingOptimizer(LEARNING_RATE)
+    network.compile(optimizer, "sparse_categorical_crossentropy", run_eagerly=True)
+    with net.no_exception(point, "to train it"):
+        for _ in range(_STEPS):
+            if unreached:
+                network.train_on_batch(net.images(point.shape), net.labels)
+    return unreached
