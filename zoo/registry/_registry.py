@@ -24,8 +24,15 @@ from zoo.registry._installed import (
     selected_names,
 )
 from zoo.registry._isolation import forget, loading_problems
-from zoo.registry._location import describe_error
-from zoo.registry._plugin import HOOKS, KINDS, OWN_DISTRIBUTION, Component, ContractError, Plugin
+from zoo.registry._plugin import (
+    HOOKS,
+    KINDS,
+    OWN_DISTRIBUTION,
+    Component,
+    ContractError,
+    Plugin,
+    describe_error,
+)
 
 
 class Registry:
@@ -105,11 +112,7 @@ class Registry:
             raise
 
     def add(self, plugin: Plugin, load: Callable[[], Any]) -> None:
-        """Load one plugin and add what it registers; a breach of the contract becomes its `problem`.
-
-        Args:
-            load: returns the plugin's module.
-        """
+        """Add what a plugin registers in the module that `load` returns; an error becomes its `problem`."""
         self.plugins.append(plugin)
         start = time.perf_counter()
         try:
@@ -193,15 +196,10 @@ class Registry:
         return f"Left out: {'; '.join(reasons)}" if reasons else ""
 
     def _duplicate(self, entries: list[Component]) -> str:
-        owners = [
-            plugin
-            for entry in entries
-            for plugin in self.plugins
-            if any(one is entry for one in plugin.registered)
-        ]
-        distributions = sorted({owner.distribution for owner in owners} - {OWN_DISTRIBUTION})
+        owners = [f"plugin '{one.plugin}' of {one.origin}" for one in entries]
+        distributions = sorted({one.distribution for one in entries} - {OWN_DISTRIBUTION})
         return (
             f"The {entries[0].kind} '{entries[0].name}' is registered more than once: by "
-            f"{' and by '.join(map(str, owners))}. "
+            f"{' and by '.join(owners)}. "
             f"Uninstall {' or '.join(distributions)}, or ask an author to rename it."
         )

@@ -59,14 +59,13 @@ class Observation:
     point: SamplePoint
     impossible: InvalidParameters | None = None
     is_built: bool = False  # the function returned a network or layers
-    problem: str = ""  # what is wrong with the call; once built, with the use of what it returned
-    cause: BaseException | None = None
+    failure: Violation | None = None  # of the call; once built, of the use of what it returned
     changes: list[Change] = field(default_factory=list)
     random_states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_usable(self) -> bool:
-        return self.is_built and not self.problem
+        return self.is_built and not self.failure
 
 
 class SearchedSubject(Subject):
@@ -100,8 +99,6 @@ class SearchedSubject(Subject):
                 space.check(point)
         except SpaceError as error:
             raise ZooError(f"{prefix}{error}") from error
-
-    # --- points
 
     @property
     def shape(self) -> Shape:
@@ -169,8 +166,6 @@ class SearchedSubject(Subject):
                 break
             results.append(run(point))
         return results, counted_of(len(results), len(usable), noun)
-
-    # --- observations
 
     def call(self, point: SamplePoint) -> Any:
         """Call the function; raise Violation if it returned something of another type."""
@@ -251,12 +246,10 @@ class SearchedSubject(Subject):
         except InvalidParameters as error:
             observation.impossible, observation.is_built = error, False
         except Violation as violation:
-            observation.problem = str(violation)
+            observation.failure = violation
         except (Exception, SystemExit) as error:
-            observation.problem = f"expected {expected}, but it raised {describe_error(error)}"
-            observation.cause = error
-
-    # --- failures
+            text = f"expected {expected}, but it raised {describe_error(error)}"
+            observation.failure = self.violation(observation.point, text, error)
 
     def call_text(self, point: SamplePoint) -> str:
         raise NotImplementedError
@@ -277,12 +270,16 @@ class SearchedSubject(Subject):
 
     def require_sound(self, observation: Observation) -> None:
         """Raise Violation if the call went wrong, or the use of what it returned."""
-        self.require(not observation.problem, observation.point, observation.problem, observation.cause)
+        if observation.failure:
+            raise observation.failure
 
-    def require_possible(self, observation: Observation, expected: str, hint: str) -> None:
-        """Raise Violation if the function raised InvalidParameters."""
+    def observe_sound(self, point: SamplePoint, expected: str, hint: str) -> Any:
+        """Return the observation at a point that must be possible; raise Violation if the call went wrong."""
+        observation = self.observe(point)
         error = observation.impossible
-        self.require(error is None, observation.point, f"expected {expected}, but: {error} ({hint})", error)
+        self.require(error is None, point, f"expected {expected}, but: {error} ({hint})", error)
+        self.require_sound(observation)
+        return observation
 
     @contextmanager
     def no_exception(self, point: SamplePoint, expected: str) -> Iterator[None]:
@@ -292,9 +289,6 @@ class SearchedSubject(Subject):
         except Exception as error:
             text = f"expected {expected}, but it raised {describe_error(error)}"
             raise self.violation(point, text, error) from error
-
-
-# --- checks of both kinds
 
 
 def search_space(subject: SearchedSubject) -> str:

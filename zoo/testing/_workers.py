@@ -7,11 +7,10 @@ import importlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from zoo.data.store import digest_of
 from zoo.process import WorkerProcess, enter_worker, exit_worker, spawn_worker, wait_for_any
-from zoo.testing._searched import SearchedSubject
+from zoo.testing._searched import Array, SearchedSubject
 from zoo.testing.kit import Skipped, Violation
 from zoo.training.components import describe_error
 from zoo.training.saved import cause_of
@@ -98,23 +97,23 @@ def run_checks(
     origin: Any,
     options: Mapping[str, Any],
     names: Sequence[str],
-    weights: Path | None,
+    arrays: tuple[Array, list[Array]] | None,
 ) -> None:
-    """Run checks under another backend; send `(check, state, text)` of each, and outputs or an error text.
-
-    Args:
-        weights: file of images and weights for `Network.outputs_with`; None if no outputs are wanted.
-    """
+    """Run checks under another backend; send what is wrong ("" if nothing), and outputs for `arrays`."""
     enter_worker({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NO_LOG)
-    results, outputs = [], None
+    problem, outputs = "", None
     try:
         subject = subject_class(origin.load(), options)
-        results = [(result.check, result.state, result.text) for result in subject.results(names)]
-        if weights is not None and all(state == "passed" for _, state, _ in results):
-            outputs = subject.outputs_with(weights)
+        wrong = [result for result in subject.results(names) if result.state != "passed"]
+        if wrong:
+            # A failed check says more than those that were skipped because of it.
+            first = min(wrong, key=lambda result: result.state)
+            problem = f"there {first.text.splitlines()[0]}"
+        elif arrays is not None:
+            outputs = subject.outputs_with(*arrays)
     except (Exception, SystemExit) as error:
-        outputs = describe_error(error)
-    connection.send((results, outputs))
+        problem = f"it raised {describe_error(error)}"
+    connection.send((problem, outputs))
     exit_worker(connection)
 
 
@@ -129,13 +128,13 @@ def outputs_under_others(
     subject: SearchedSubject,
     names: Sequence[str],
     options: Mapping[str, Any],
-    arrays: Callable[[], Mapping[str, Any]] | None = None,
+    arrays: tuple[Array, list[Array]] | None = None,
 ) -> Iterator[tuple[str, Any]]:
     """Run the checks `names` at the defaults under each other backend; yield backend and outputs.
 
     Args:
         options: further options of the check there.
-        arrays: returns images and weights by name, for `outputs_with`; None if no outputs are wanted.
+        arrays: images and weights for `outputs_with`; None if no outputs are wanted.
     """
     import keras
 
@@ -145,22 +144,11 @@ def outputs_under_others(
     origin, point = subject.importable_origin(), subject.point()
     given = {name: value for name, value in subject.given.items() if name not in ("probe", "input_shape")}
     given |= {"points": [], "input_shapes": [point.shape], **options}
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "arrays.npz") if arrays else None
-        if arrays and path:
-            np.savez(path, **arrays())
-        for backend in others:
-            arguments = (backend, type(subject), origin, given, list(names), path)
-            worker = spawn_worker(run_checks, arguments)
-            results, outputs = receive_answer(worker, f"under {backend}")
-            # A failed check says more than those that were skipped because of it.
-            for _, state, text in sorted(results, key=lambda result: result[1] != "failed"):
-                if state != "passed":
-                    text = f"expected the same under {backend}, but there {text.splitlines()[0]}"
-                    raise subject.violation(point, text)
-            if isinstance(outputs, str):
-                raise subject.violation(point, f"expected the same under {backend}, but it raised {outputs}")
-            yield backend, outputs
+    for backend in others:
+        worker = spawn_worker(run_checks, (backend, type(subject), origin, given, list(names), arrays))
+        problem, outputs = receive_answer(worker, f"under {backend}")
+        subject.require(not problem, point, f"expected the same under {backend}, but {problem}")
+        yield backend, outputs
 
 
 # --- datasets

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,15 +63,9 @@ class NetworkObservation(Observation):
     """The facts about one network."""
 
     is_compiled: bool = False
-    outputs: Any = None  # array (batch, num_classes), float32
-    output_text: str = ""  # the output, if it is not one array
+    outputs: Any = None  # array (batch, num_classes), float32; None if the output is not one
+    output_shape: str = ""  # as a text
     num_weights: int = 0
-    is_too_large: bool = False  # it has more weights than allowed, and was not built
-
-    @property
-    def has_contract_shape(self) -> bool:
-        outputs = self.outputs
-        return outputs is not None and outputs.ndim == 2 and outputs.shape[1] == self.point.num_classes
 
 
 class Network(SearchedSubject):
@@ -98,7 +91,8 @@ class Network(SearchedSubject):
 
         network = self.function(point.shape, point.num_classes, **point.parameters)
         if not isinstance(network, keras.Model):
-            raise Violation(f"expected a keras.Model, got {type(network).__name__}; return the model")
+            text = f"expected a keras.Model, got {type(network).__name__}; return the model"
+            raise self.violation(point, text)
         return network
 
     def may_build(self, observation: NetworkObservation) -> bool:
@@ -107,8 +101,7 @@ class Network(SearchedSubject):
         with suppress(InvalidParameters), changes_undone():
             observation.num_weights = count_parameters(lambda: self.call(observation.point)) or 0
         gc.unfreeze()
-        observation.is_too_large = observation.num_weights > self.options.max_parameters
-        return not observation.is_too_large
+        return observation.num_weights <= int(self.options.max_parameters)
 
     def use(self, network: Any, observation: NetworkObservation) -> None:
         import keras
@@ -117,9 +110,12 @@ class Network(SearchedSubject):
         outputs = network(self.images(observation.point.shape), training=False)
         observation.num_weights = int(network.count_params())
         if isinstance(outputs, list | tuple | dict):
-            observation.output_text = f"a {type(outputs).__name__} of {len(outputs)}"
-        else:
-            observation.outputs = keras.ops.convert_to_numpy(outputs).astype("float32")
+            observation.output_shape = f"a {type(outputs).__name__} of {len(outputs)}"
+            return
+        array = keras.ops.convert_to_numpy(outputs).astype("float32")
+        observation.output_shape = str(("batch", *array.shape[1:]))
+        if array.shape[1:] == (observation.point.num_classes,):
+            observation.outputs = array
 
     @property
     def labels(self) -> Array:
@@ -131,12 +127,11 @@ class Network(SearchedSubject):
         network(self.images(point.shape, 1), training=False)  # a subclassed model has its weights only now
         return network
 
-    def outputs_with(self, path: Path) -> Array:
-        """Return outputs at the defaults with the images and weights in a file from another backend."""
+    def outputs_with(self, images: Array, weights: Sequence[Array]) -> Array:
+        """Return outputs at the defaults with weights from another backend."""
         network = self.build(self.point(), self.options.seed)
-        with np.load(path) as file:
-            network.set_weights([file[f"weight_{number}"] for number in range(len(file.files) - 1)])
-            return predict(network, file["images"])
+        network.set_weights(weights)
+        return predict(network, images)
 
     def call_text(self, point: SamplePoint) -> str:
         return call_text(self.name, (point.shape, point.num_classes), point.parameters)
@@ -149,13 +144,12 @@ class Network(SearchedSubject):
 
     def require_output_shape(self, observation: NetworkObservation) -> None:
         """Raise Violation if there is a network whose output is not `(batch, num_classes)`."""
-        outputs, classes = observation.outputs, observation.point.num_classes
-        found = observation.output_text if outputs is None else ("batch", *outputs.shape[1:])
         text = (
-            f"expected one output of shape {('batch', classes)}, got {found}; end the network with "
-            "Dense(num_classes, activation='softmax')"
+            f"expected one output of shape {('batch', observation.point.num_classes)}, got "
+            f"{observation.output_shape}; end the network with Dense(num_classes, activation='softmax')"
         )
-        self.require(not observation.is_usable or observation.has_contract_shape, observation.point, text)
+        is_met = not observation.is_usable or observation.outputs is not None
+        self.require(is_met, observation.point, text)
 
 
 def check_architecture(
@@ -187,8 +181,8 @@ def defaults(net: Network) -> str:
     """Check that it builds a Keras model for images at its defaults."""
     images = f"images of {net.shape} and {net.options.num_classes} classes"
     expected = f"the defaults to be possible for {images}"
-    observation = _observe_sound(net, net.point(), expected, _DEFAULTS_HINT)
-    if observation.is_too_large:
+    observation = net.observe_sound(net.point(), expected, _DEFAULTS_HINT)
+    if observation.num_weights > net.options.max_parameters:
         raise Skipped(f"{counted(observation.num_weights, 'weight')} are more than max_parameters")
     return counted(observation.num_weights, "weight")
 
@@ -226,7 +220,7 @@ def image_sizes(net: Network) -> str:
     """Check each of the input shapes."""
     for shape in net.options.shapes:
         point = net.point(shape=shape)
-        net.require_output_shape(_observe_sound(net, point, f"a network for images of {shape}", _SHAPES_HINT))
+        net.require_output_shape(net.observe_sound(point, f"a network for images of {shape}", _SHAPES_HINT))
     return ", ".join("×".join(map(str, shape)) for shape in net.options.shapes)
 
 
@@ -235,7 +229,7 @@ def class_numbers(net: Network) -> str:
     """Check each of the other numbers of classes."""
     for count in net.options.class_counts:
         point = net.point(num_classes=count)
-        net.require_output_shape(_observe_sound(net, point, f"a network for {count} classes", _CLASSES_HINT))
+        net.require_output_shape(net.observe_sound(point, f"a network for {count} classes", _CLASSES_HINT))
     return " and ".join(map(str, net.options.class_counts)) or "no other number given"
 
 
@@ -243,7 +237,7 @@ def class_numbers(net: Network) -> str:
 def probabilities(net: Network) -> None:
     """Check that the output is class probabilities: none below 0, and each row sums to 1."""
     for observation in net.observe_all():
-        if observation.has_contract_shape:
+        if observation.outputs is not None:
             try:
                 check_probabilities(observation.outputs)
             except PluginError as error:
@@ -254,14 +248,12 @@ def probabilities(net: Network) -> None:
 def parameter_count(net: Network) -> str:
     """Check that no model has more weights than `max_parameters`."""
     defaults = net.observe(net.point())
-    if not (defaults.is_usable or defaults.is_too_large):
-        raise Skipped("there is no network at the defaults")
     largest, limit = 0, net.options.max_parameters
+    if not defaults.is_usable and defaults.num_weights <= limit:
+        raise Skipped("there is no network at the defaults")
     for observation in net.observe_all():
         largest = max(largest, observation.num_weights)
-        text = (
-            f"expected at most {limit:,} weights, but it has {largest:,} (a larger limit: max_parameters=…)"
-        )
+        text = f"expected at most {limit:,} weights, got {largest:,} (a larger limit: max_parameters=…)"
         net.require(largest <= limit, observation.point, text)
     return f"at most {largest:,}"
 
@@ -326,11 +318,7 @@ def backends(net: Network) -> str:
 
     point = net.point()
     network, images = net.build(point, net.options.seed), net.images()
-
-    def arrays() -> dict[str, Array]:
-        weights = {f"weight_{number}": array for number, array in enumerate(network.get_weights())}
-        return {"images": images, **weights}
-
+    arrays = (images, network.get_weights())
     names, checks = [keras.backend.backend()], ("probabilities", "training_step")
     for backend, outputs in outputs_under_others(net, checks, {"class_counts": ()}, arrays):
         _training.require_close(net, point, outputs, predict(network, images), f"under {backend}")
@@ -341,11 +329,3 @@ def backends(net: Network) -> str:
 def _loss(network: Any, images: Array, labels: Array) -> float:
     true_class = predict(network, images).astype("float64")[np.arange(len(labels)), labels]
     return float(-np.log(np.clip(true_class, 1e-300, 1)).mean())
-
-
-def _observe_sound(net: Network, point: SamplePoint, expected: str, hint: str) -> NetworkObservation:
-    """Return the observation at a point where there must be a network."""
-    observation: NetworkObservation = net.observe(point)
-    net.require_possible(observation, expected, hint)
-    net.require_sound(observation)
-    return observation

@@ -23,7 +23,7 @@ from zoo.testing._searched import (
     search_space,
 )
 from zoo.testing._workers import outputs_under_others
-from zoo.testing.kit import Skipped, Suite, Violation, call_text, check_all, counted
+from zoo.testing.kit import Skipped, Suite, call_text, check_all, counted
 from zoo.training.model import assemble, check_layers, check_shape
 
 SUITE = Suite("augmentation")
@@ -72,7 +72,7 @@ class Policy(SearchedSubject):
         try:
             check_layers(layers)
         except PluginError as error:
-            raise Violation(str(error)) from None
+            raise self.violation(point, str(error)) from None
         return list(layers)
 
     def use(self, layers: Sequence[Any], observation: PolicyObservation) -> None:
@@ -119,10 +119,8 @@ def check_augmentation(
 @SUITE.check("signature")
 def defaults(policy: Policy) -> str:
     """Check that it makes a list of Keras layers at its defaults; the list may be empty."""
-    observation = policy.observe(policy.point())
     hint = "choose defaults that need no condition"
-    policy.require_possible(observation, "the defaults to be possible", hint)
-    policy.require_sound(observation)
+    policy.observe_sound(policy.point(), "the defaults to be possible", hint)
     return counted(len(policy.default_layers()), "layer")
 
 
@@ -133,8 +131,8 @@ SUITE.check("defaults")(search_space)
 def applies(policy: Policy) -> None:
     """Check that the layers take float images, in training and outside of it."""
     for observation in policy.observe_all():
-        if observation.is_built and observation.problem:
-            raise policy.violation(observation.point, observation.problem, observation.cause)
+        if observation.is_built and observation.failure:
+            raise observation.failure
 
 
 def _usable(policy: Policy) -> Iterator[PolicyObservation]:
@@ -348,19 +346,11 @@ def _probe_accuracies(policy: Policy) -> tuple[float, float, float]:
     rows = np.random.default_rng(seed).permutation(len(dataset.train))[:_PROBE_IMAGES]
     images = np.asarray(dataset.train.images)[rows].astype("float32") / 255
     labels = np.asarray(dataset.train.labels)[rows]
-    layers = policy.default_layers()
-
-    def features(augment: bool, part: slice) -> Array:
-        result = apply(layers, images[part], training=True) if augment else images[part]
-        return result.reshape(len(result), -1)
-
-    train, held_out = slice(len(images) // 4, None), slice(len(images) // 4)
+    layers, num_held_out = policy.default_layers(), len(images) // 4
+    versions = [images, *(apply(layers, images, training=True) for _ in range(2))]
+    pixels = [version.reshape(len(version), -1) for version in versions]
     forest = RandomForestClassifier(100, random_state=seed)
-    forest.fit(
-        np.concatenate([features(augment, train) for augment in (False, True, True)]),
-        np.tile(labels[train], 3),
-    )
-    plain, changed = (
-        float(forest.score(features(augment, held_out), labels[held_out])) for augment in (False, True)
-    )
-    return plain, changed, float(np.bincount(labels[held_out]).max() / len(labels[held_out]))
+    forest.fit(np.concatenate([one[num_held_out:] for one in pixels]), np.tile(labels[num_held_out:], 3))
+    held_out = labels[:num_held_out]
+    plain, changed = (float(forest.score(one[:num_held_out], held_out)) for one in pixels[:2])
+    return plain, changed, float(np.bincount(held_out).max() / num_held_out)
