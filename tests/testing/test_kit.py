@@ -29,11 +29,10 @@ from zoo.testing import (
     check_dataset,
     parametrize_with_checks,
 )
-from zoo.testing._origin import origin_of
 from zoo.testing.architectures import Network
 from zoo.testing.augmentations import Policy
 from zoo.testing.datasets import DatasetSubject
-from zoo.testing.kit import Result
+from zoo.testing.kit import Result, origin_of
 
 FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
 BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]

@@ -169,8 +169,7 @@ def _remember(plugin: Installed, files: Sequence[str]) -> None:
 def _facts(plugin: Installed, files: Iterable[str]) -> dict[str, Any]:
     """Return all that a good result depends on, in its present state."""
     folders = [plugin.folder, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    probe = str(Path(__file__).with_name("_probe.py"))
-    statuses = {path: Path(path).stat() for path in {*folders, *files, probe} if path}
+    statuses = {path: Path(path).stat() for path in {*folders, *files} if path}
     return {
         "version": plugin.version,
         "zoo": __version__,

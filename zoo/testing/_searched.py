@@ -203,14 +203,12 @@ class SearchedSubject(Subject):
         for parameters in self.corners:
             yield self.observe(self.point(parameters))
         for parameters in self.sampled:
-            point = self.point(parameters)
-            if repr(point) not in self._observations:
-                if self._sampling_s > self.options.seconds:
-                    return
-                start = time.monotonic()
-                self.observe(point)
-                self._sampling_s += time.monotonic() - start
-            yield self.observe(point)
+            point, start = self.point(parameters), time.monotonic()
+            if self._sampling_s > self.options.seconds and repr(point) not in self._observations:
+                return
+            observation = self.observe(point)
+            self._sampling_s += time.monotonic() - start
+            yield observation
 
     def observe_all(self) -> Iterator[Any]:
         """Yield observations at the defaults, in the space, and for the other input shapes."""
@@ -262,11 +260,9 @@ class SearchedSubject(Subject):
             options["input_shapes"] = [self.shape, point.shape]
         return Violation(text, self.call_text(point), options, cause)
 
-    def require(
-        self, is_met: bool, point: SamplePoint, text: str, cause: BaseException | None = None
-    ) -> None:
+    def require(self, is_met: bool, point: SamplePoint, text: str) -> None:
         if not is_met:
-            raise self.violation(point, text, cause)
+            raise self.violation(point, text)
 
     def require_sound(self, observation: Observation) -> None:
         """Raise Violation if the call went wrong, or the use of what it returned."""
@@ -276,8 +272,8 @@ class SearchedSubject(Subject):
     def observe_sound(self, point: SamplePoint, expected: str, hint: str) -> Any:
         """Return the observation at a point that must be possible; raise Violation if the call went wrong."""
         observation = self.observe(point)
-        error = observation.impossible
-        self.require(error is None, point, f"expected {expected}, but: {error} ({hint})", error)
+        if error := observation.impossible:
+            raise self.violation(point, f"expected {expected}, but: {error} ({hint})", error)
         self.require_sound(observation)
         return observation
 
