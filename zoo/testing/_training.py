@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from zoo.errors import PluginError
 from zoo.testing import _workers
-from zoo.testing._searched import Array, SamplePoint
+from zoo.testing._searched import BATCH_SIZE, Array, SamplePoint, SearchedSubject
 from zoo.training.model import predict
 from zoo.training.saved import check_layers_registered, custom_objects
 from zoo.training.worker import fork_server
-
-if TYPE_CHECKING:
-    from zoo.testing.architectures import Network
 
 LEARNING_RATE = 0.05
 _STEPS = 3  # a weight behind one that starts at zero gets its gradient after the first step
@@ -35,7 +32,7 @@ class _SavedModel:
     modules: set[str]  # modules of the plugin whose classes are in the file
 
 
-def check_saving(net: Network) -> str:
+def check_saving(net: SearchedSubject) -> str:
     """Save the networks at different points, load them elsewhere, and compare; return what was done."""
     plugin_module = str(net.function.__module__)
     with TemporaryDirectory() as folder:
@@ -54,14 +51,16 @@ def check_saving(net: Network) -> str:
     return f"{text}, loaded {where}"
 
 
-def require_close(net: Network, point: SamplePoint, outputs: Array, expected: Array, where: str) -> None:
+def require_close(
+    net: SearchedSubject, point: SamplePoint, outputs: Array, expected: Array, where: str
+) -> None:
     """Raise Violation if outputs that were computed elsewhere differ."""
     difference = float(np.abs(outputs - expected).max())
     text = f"expected the same outputs {where}, but they differ by up to {difference:.3g}"
     net.require(np.allclose(outputs, expected, atol=_TOLERANCE), point, text)
 
 
-def _save(net: Network, point: SamplePoint, folder: Path) -> _SavedModel:
+def _save(net: SearchedSubject, point: SamplePoint, folder: Path) -> _SavedModel:
     import keras
 
     path = folder / str(len(list(folder.glob("*.keras"))))
@@ -83,7 +82,7 @@ def _save(net: Network, point: SamplePoint, folder: Path) -> _SavedModel:
     return _SavedModel(path.name, point, digest, predict(network, images), modules)
 
 
-def _compare(net: Network, model: _SavedModel, answer: Any, where: str) -> None:
+def _compare(net: SearchedSubject, model: _SavedModel, answer: Any, where: str) -> None:
     """Raise Violation if the model was not loaded, or is not the one that was saved."""
     if isinstance(answer, str):
         # The file does not have the module of a plain function, such as an activation of the plugin.
@@ -95,7 +94,11 @@ def _compare(net: Network, model: _SavedModel, answer: Any, where: str) -> None:
     require_close(net, model.point, outputs, model.outputs, where)
 
 
-def check_gradients(net: Network, point: SamplePoint) -> None:
+def labels_for(net: SearchedSubject) -> Array:
+    return np.arange(BATCH_SIZE) % int(net.options.num_classes)
+
+
+def check_gradients(net: SearchedSubject, point: SamplePoint) -> None:
     """Raise Violation if a trainable weight never gets a gradient."""
     missing: dict[int, str] = {}
     for attempt in range(_SEEDS):
@@ -110,7 +113,7 @@ def check_gradients(net: Network, point: SamplePoint) -> None:
     raise net.violation(point, text)
 
 
-def _unreached(net: Network, network: Any, point: SamplePoint) -> dict[int, str]:
+def _unreached(net: SearchedSubject, network: Any, point: SamplePoint) -> dict[int, str]:
     """Return number -> path of each trainable weight whose gradient is zero in every step."""
     import keras
 
@@ -129,5 +132,5 @@ def _unreached(net: Network, network: Any, point: SamplePoint) -> dict[int, str]
     with net.no_exception(point, "to train it"):
         for _ in range(_STEPS):
             if unreached:
-                network.train_on_batch(net.images(point.shape), net.labels)
+                network.train_on_batch(net.images(point.shape), labels_for(net))
     return unreached

@@ -15,7 +15,6 @@ from zoo.errors import InvalidParameters, PluginError
 from zoo.global_state import changes_undone
 from zoo.testing import _training
 from zoo.testing._searched import (
-    BATCH_SIZE,
     Array,
     Observation,
     SamplePoint,
@@ -116,10 +115,6 @@ class Network(SearchedSubject):
         observation.output_shape = str(("batch", *array.shape[1:]))
         if array.shape[1:] == (observation.point.num_classes,):
             observation.outputs = array
-
-    @property
-    def labels(self) -> Array:
-        return np.arange(BATCH_SIZE) % int(self.options.num_classes)
 
     def build(self, point: SamplePoint, seed: int) -> Any:
         """Return the network of a usable point, with all its weights."""
@@ -283,7 +278,7 @@ def training_step(net: Network) -> str:
     network = net.build(point, net.options.seed)
     text = "expected trainable weights, but there are none; set trainable=True"
     net.require(bool(network.trainable_weights), point, text)
-    images, labels = net.images(), net.labels
+    images, labels = net.images(), _training.labels_for(net)
     before = _loss(network, images, labels)
     network.compile(keras.optimizers.SGD(_training.LEARNING_RATE), "sparse_categorical_crossentropy")
     with net.no_exception(point, "to train one step"):
