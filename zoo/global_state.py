@@ -12,7 +12,7 @@ import random
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,12 +45,14 @@ def snapshot() -> State:
 
 def changes(before: State, after: State) -> list[Change]:
     """Return the differences between two snapshots; a setting with many parts has a change for each part."""
-    return [
-        Change(*change)
-        for name in before
-        for change in _differences(name, before[name], after[name])
-        if change[1] != change[2]
-    ]
+    found: list[Change] = []
+    for name, old in before.items():
+        new = after[name]
+        if isinstance(old, dict):
+            found += [Change(name.format(key), old.get(key), new.get(key)) for key in {**old, **new}]
+        else:
+            found.append(Change(name, old, new))
+    return [change for change in found if change.before != change.after]
 
 
 @contextmanager
@@ -94,12 +96,6 @@ class _Setting(NamedTuple):
     set: Callable[[Any], object]
 
 
-def _differences(name: str, before: Any, after: Any) -> Iterable[tuple[str, Any, Any]]:
-    if not isinstance(before, dict):
-        return [(name, before, after)]
-    return [(name.format(key), before.get(key), after.get(key)) for key in {**before, **after}]
-
-
 def _set_environment(before: Mapping[str, str]) -> None:
     for name in set(os.environ) - set(before):
         del os.environ[name]
@@ -110,34 +106,15 @@ def _set_items(target: Any, items: list[Any]) -> None:
     target[:] = items
 
 
-def _root_logger() -> list[Any]:
-    root = logging.getLogger()
-    return [root.level, *root.handlers]
-
-
 def _set_root_logger(before: list[Any]) -> None:
-    root = logging.getLogger()
-    root.setLevel(before[0])
-    _set_items(root.handlers, before[1:])
-
-
-def _signal_handlers() -> dict[str, Any]:
-    return {number.name: signal.getsignal(number) for number in signal.Signals}
+    logging.root.setLevel(before[0])
+    logging.root.handlers[:] = before[1:]
 
 
 def _set_signal_handlers(before: Mapping[str, Any]) -> None:
     for name, handler in before.items():
         with suppress(OSError, ValueError, TypeError):  # SIGKILL has none, and C code may have set one
             signal.signal(signal.Signals[name], handler)
-
-
-def _numpy_errors() -> dict[str, str]:
-    errors: Mapping[str, Any] = np.geterr()
-    return dict(errors)
-
-
-def _set_numpy_errors(before: dict[str, Any]) -> None:
-    np.seterr(**before)
 
 
 def _keras_settings() -> dict[str, Any]:
@@ -159,8 +136,12 @@ _SETTINGS = (
     _Setting(
         "warnings.filters", lambda: list(warnings.filters), lambda old: _set_items(warnings.filters, old)
     ),
-    _Setting("the root logger", _root_logger, _set_root_logger),
-    _Setting("the handler of {}", _signal_handlers, _set_signal_handlers),
-    _Setting("numpy.geterr()['{}']", _numpy_errors, _set_numpy_errors),
+    _Setting("the root logger", lambda: [logging.root.level, *logging.root.handlers], _set_root_logger),
+    _Setting(
+        "the handler of {}",
+        lambda: {number.name: signal.getsignal(number) for number in signal.Signals},
+        _set_signal_handlers,
+    ),
+    _Setting("numpy.geterr()['{}']", lambda: dict(np.geterr()), lambda old: np.seterr(**old)),
     _Setting("keras.config.{}()", _keras_settings, _set_keras_settings),
 )

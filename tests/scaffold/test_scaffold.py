@@ -226,26 +226,27 @@ class TestFolders:
         write(folder="empty")
         assert "empty/pyproject.toml" in files_in(in_tmp)
 
+    def test_working_folder_is_filled(self, write, in_tmp, monkeypatch):
+        (in_tmp / "here").mkdir()
+        monkeypatch.chdir(in_tmp / "here")
+        write(folder="here")
+        assert Path("pyproject.toml").is_file()
+
     @pytest.mark.parametrize(
         ("folder", "message"),
         [
             ("full", r"The folder '.*/full' is not empty\. Choose another one with --folder\.$"),
             ("full/file", r"'.*/full/file' exists and is not a folder\."),
             ("link", r"'.*/link' exists and is not a folder\."),
-            ("absent/mynet", r"The folder '.*/absent' for 'mynet' does not exist; create it first\.$"),
-            ("full/file/mynet", r"The folder '.*/full/file' for 'mynet' does not exist"),
-            (".", r"is the working folder, which cannot be replaced\. Run `cd \.\.` first\.$"),
+            ("absent/mynet", r"There is no folder '.*/absent' for 'mynet'; create it first\.$"),
+            ("full/file/mynet", r"There is no folder '.*/full/file' for 'mynet'"),
         ],
     )
-    def test_other_folders_are_refused_and_unchanged(self, write, in_tmp, monkeypatch, folder, message):
+    def test_other_folders_are_refused_and_unchanged(self, write, in_tmp, folder, message):
         (in_tmp / "full").mkdir()
         (in_tmp / "full" / "file").write_text("mine")
         (in_tmp / "link").symlink_to(in_tmp / "nowhere")
-        (in_tmp / "here").mkdir()
         before = sorted(in_tmp.rglob("*"))
-        if folder == ".":
-            monkeypatch.chdir(in_tmp / "here")
-            folder = "here"
         with pytest.raises(PluginError, match=message):
             write(folder=folder)
         assert sorted(in_tmp.rglob("*")) == before

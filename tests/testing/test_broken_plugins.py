@@ -11,13 +11,13 @@ import broken_datasets
 import pytest
 
 from zoo.testing import CheckFailed
-from zoo.testing._backends import other_backends
-from zoo.testing.subjects import SUBJECTS, subject_of
+from zoo.testing._workers import other_backends
+from zoo.testing.subjects import SUBJECTS
 
 
 def failures(kind, function, options):
     """Return name and text of every failed check."""
-    subject = subject_of(kind, function, options)
+    subject = SUBJECTS[kind](function, options)
     results = list(subject.results(list(subject.suite.checks)))
     for result in results:
         print(f"{result.check:16} {result.state:8} {result.text}")

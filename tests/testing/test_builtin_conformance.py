@@ -8,7 +8,7 @@ import pytest
 
 from zoo import ZooError
 from zoo.registry import Registry
-from zoo.testing.subjects import subject_of
+from zoo.testing.subjects import SUBJECTS
 
 # Options of the kit for components that need some.
 OPTIONS: dict[str, dict] = {
@@ -82,7 +82,7 @@ def test_builtin_dataset_passes(entry):
 
 
 def assert_conforms(entry, options, checks=None):
-    subject = subject_of(entry.kind, entry.function, options)
+    subject = SUBJECTS[entry.kind](entry.function, options)
     subject.validate()
     results = list(subject.results(checks or list(subject.suite.checks)))
     for result in results:

@@ -23,18 +23,16 @@ from zoo.builtin.augmentations import affine
 from zoo.builtin.datasets import digits
 from zoo.testing import (
     CheckFailed,
-    _backends,
     _workers,
     check_architecture,
     check_augmentation,
     check_dataset,
     parametrize_with_checks,
 )
-from zoo.testing._network import Network
-from zoo.testing._origin import origin_of
-from zoo.testing._policy import Policy
+from zoo.testing.architectures import Network
+from zoo.testing.augmentations import Policy
 from zoo.testing.datasets import DatasetSubject
-from zoo.testing.kit import Result
+from zoo.testing.kit import Result, origin_of
 
 FAST = {"input_shapes": [(12, 12, 1)], "samples": 4, "class_counts": [2]}
 BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
@@ -296,7 +294,7 @@ class TestBackends:
 
     @pytest.fixture(autouse=True)
     def same_backend(self, monkeypatch):
-        monkeypatch.setattr(_backends, "other_backends", lambda: [keras.backend.backend()])
+        monkeypatch.setattr(_workers, "other_backends", lambda: [keras.backend.backend()])
 
     def test_network_with_same_outputs_passes(self):
         results = results_of(small_net, **FAST)

@@ -12,6 +12,7 @@ from zoo.testing._points import (
     opened,
     sampled,
     single_ends,
+    unseen,
     without_defaults,
 )
 
@@ -72,7 +73,7 @@ def test_far_corners_are_all_low_and_all_high():
 
 def test_single_ends_meet_their_conditions():
     defaults = CONDITIONAL.defaults()
-    points = single_ends(opened(CONDITIONAL, {}))
+    points = unseen(single_ends(opened(CONDITIONAL, {})), [defaults])
     assert {**defaults, "filters": (8,), "kernels": (3,)} in points
     assert {**defaults, "filters": (64, 64, 64), "kernels": (3, 3, 3)} in points
     assert {**defaults, "kernels": (5, 5)} in points

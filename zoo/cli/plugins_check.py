@@ -141,7 +141,7 @@ def _section(
     component: Component, values: Mapping[str, Any], options: Mapping[str, Any], checks: Sequence[str]
 ) -> Section:
     from zoo.testing.kit import Result
-    from zoo.testing.subjects import subject_of
+    from zoo.testing.subjects import SUBJECTS
 
     facts = common.component_facts(component)
     own = {name: value for name, value in values.items() if name in component.space}
@@ -149,7 +149,7 @@ def _section(
         if parameter.default is REQUIRED and name not in own:
             return facts, [Result("loads", "skipped", f"'{name}' has no default; add --set {name}=…")]
     given = own if component.kind == "dataset" else {**options, **({"space": own} if own else {})}
-    subject = subject_of(component.kind, component.function, given)
+    subject = SUBJECTS[component.kind](component.function, given)
     subject.validate()
     names = [name for name in subject.suite.checks if not checks or name in checks]
     return facts, subject.results(names)

@@ -6,24 +6,23 @@ out and named among `problems`; an error about a missing component names the plu
     _plugin.py     Plugin and Component
     _contract.py   the hooks: calls them and checks what they register
     _installed.py  the entry points of group `zoo`, and which of them are used
-    _location.py   places in a plugin's own files
     _isolation.py  loads each plugin in a process of its own first
     _probe.py      that process
-    _code.py       digests of the plugins' code
     _registry.py   Registry: everything together
 """
 
-from zoo.registry._code import component_code_digest, distribution_digests
 from zoo.registry._contract import component_space
 from zoo.registry._installed import canonical_name, plugin_requirements, requirement_of
-from zoo.registry._location import source_location
 from zoo.registry._plugin import (
     HOOKS,
     KINDS,
     Component,
     Plugin,
+    component_code_digest,
+    distribution_digests,
     distribution_versions,
     plugin_versions,
+    source_location,
 )
 from zoo.registry._registry import Registry
 

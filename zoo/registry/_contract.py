@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
@@ -13,8 +13,16 @@ import pluggy
 
 from zoo import hookspecs
 from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
-from zoo.registry._location import describe_error, top_level
-from zoo.registry._plugin import HOOKS, KINDS, OWN_DISTRIBUTION, Component, ContractError, Plugin
+from zoo.registry._plugin import (
+    HOOKS,
+    KINDS,
+    OWN_DISTRIBUTION,
+    Component,
+    ContractError,
+    Plugin,
+    describe_error,
+    top_level,
+)
 from zoo.space import Space, read_space
 
 # A study names its component by the key `name`, so no parameter can have this name.
@@ -22,11 +30,7 @@ RESERVED = "name"
 
 
 def registrations(plugin: Plugin, module: Any) -> list[Component]:
-    """Return what `module` registers through the three hooks.
-
-    Raises:
-        ContractError: it breaks the contract.
-    """
+    """Return what `module` registers through the three hooks, or raise ContractError."""
     if inspect.isroutine(module) or inspect.isclass(module):
         raise ContractError(
             f"its entry point names '{module.__qualname__}'; it must name the module, '{module.__module__}'."
@@ -61,7 +65,8 @@ def component_space(kind: str, function: Any) -> Space:
     """
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>":
-        described = _described(function)
+        described = f"the class {name}" if inspect.isclass(function) else one_line(repr(function))
+        described = "a lambda" if name == "<lambda>" else described
         raise ContractError(f"expected a named function, whose name is the registered name, got {described}.")
     if not (name.isidentifier() and name.isascii()):
         raise ContractError(
@@ -82,8 +87,11 @@ def component_space(kind: str, function: Any) -> Space:
 
 def _check_hooks(module: Any) -> None:
     """Raise ContractError for a hook that pluggy would ignore, or refuse with a message of its own."""
-    for name, function in _functions(module):
+    for name in dir(module):
+        function = getattr(module, name, None)
         options = getattr(function, "zoo_impl", None)  # set by @hookimpl
+        if not inspect.isroutine(function) or not (options or name.startswith("register_")):
+            continue
         hook = (options or {}).get("specname") or name
         if hook in HOOKS.values() and not options and _is_defined_in(module, function):
             raise ContractError(f"{hook} has no decorator; write @zoo.hookimpl above it.")
@@ -94,20 +102,9 @@ def _check_hooks(module: Any) -> None:
             raise ContractError(f"expected the hook {hook}(register), got {hook}{signature}.")
 
 
-def _functions(module: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Yield what may be a hook, with its name: functions marked with @hookimpl or called `register_…`."""
-    for name in dir(module):
-        function = getattr(module, name, None)
-        if inspect.isroutine(function) and (name.startswith("register_") or hasattr(function, "zoo_impl")):
-            yield name, function
-
-
 def _takes_register(function: Callable[..., Any]) -> bool:
-    required = [
-        (one.name, one.kind)
-        for one in inspect.signature(function).parameters.values()
-        if one.default is one.empty
-    ]
+    parameters = inspect.signature(function).parameters.values()
+    required = [(one.name, one.kind) for one in parameters if one.default is one.empty]
     return required == [("register", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
 
 
@@ -160,11 +157,3 @@ def _missing_hook(module: Any, hooks: list[str]) -> str:
         if name.startswith("register_") and name not in HOOKS.values():
             return f"There is no hook named '{name}'. {did_you_mean(name, HOOKS.values())}"
     return f"Implement one of {', '.join(HOOKS.values())} with @zoo.hookimpl; call register(function) in it."
-
-
-def _described(value: Any) -> str:
-    if inspect.isclass(value):
-        return f"the class {value.__name__}"
-    if getattr(value, "__name__", "") == "<lambda>":
-        return "a lambda"
-    return one_line(repr(value))

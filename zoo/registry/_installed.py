@@ -11,8 +11,7 @@ from pathlib import Path
 
 from zoo._version import __version__
 from zoo.errors import PluginError, did_you_mean
-from zoo.registry._location import top_level, type_and_text
-from zoo.registry._plugin import OWN_DISTRIBUTION, Plugin
+from zoo.registry._plugin import OWN_DISTRIBUTION, Plugin, top_level, type_and_text
 
 GROUP = "zoo"
 UNKNOWN_VERSION = "of unknown version"
@@ -21,18 +20,13 @@ ONLY = "ZOO_PLUGINS"  # distributions, separated by commas; "" for none
 
 @dataclass(frozen=True)
 class Installed:
-    """An entry point and its distribution.
-
-    Args:
-        requires: requirements in the distribution's metadata: `keras-zoo>=0.2`.
-        folder: the folder of the distribution's metadata; "" if it is unknown.
-    """
+    """An entry point and its distribution."""
 
     entry_point: metadata.EntryPoint
     distribution: str
     version: str
-    requires: Sequence[str] = ()
-    folder: str = ""
+    requires: Sequence[str] = ()  # requirements in the distribution's metadata: `keras-zoo>=0.2`
+    folder: str = ""  # of the distribution's metadata; "" if it is unknown
 
     def plugin(self) -> Plugin:
         return Plugin(self.entry_point.name, self.distribution, self.version, self.package)
@@ -46,11 +40,7 @@ class Installed:
 def installed(
     entry_points: Iterable[metadata.EntryPoint] | None = None,
 ) -> tuple[list[Installed], list[Plugin]]:
-    """Return every plugin, by distribution and name, and the plugins whose metadata cannot be read.
-
-    Args:
-        entry_points: these, instead of those of the installed distributions.
-    """
+    """Return every plugin, by distribution and name, and the plugins whose metadata cannot be read."""
     unreadable: list[Plugin] = []
     if entry_points is None:
         try:
@@ -72,10 +62,9 @@ def plugin_requirements() -> dict[str, str]:
 
 
 def selected_names(names: Collection[str]) -> set[str]:
-    """Return those of `names`, distributions, that `ZOO_PLUGINS` selects; all if it is not set.
+    """Return those of the distributions `names` that `ZOO_PLUGINS` selects; all if it is not set.
 
-    Raises:
-        PluginError: it selects one that is not among `names`.
+    Raises PluginError if it selects another one.
     """
     selection = os.environ.get(ONLY)
     if selection is None:

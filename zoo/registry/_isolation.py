@@ -26,7 +26,7 @@ from zoo._version import __version__
 from zoo.errors import ZooError
 from zoo.files import write_atomically
 from zoo.registry._installed import Installed
-from zoo.registry._location import path_in_package
+from zoo.registry._plugin import path_in_package
 
 TIMEOUT = "ZOO_PLUGIN_SECONDS"
 _DEFAULT_TIMEOUT_S = 5.0
@@ -39,11 +39,7 @@ _PROBE = (
 
 
 def loading_problems(plugins: Sequence[Installed]) -> dict[Installed, str]:
-    """Return for each plugin why it must not be loaded, in one line; "" if it may be.
-
-    Raises:
-        ZooError: `ZOO_PLUGIN_SECONDS` is not a number of seconds.
-    """
+    """Return for each plugin why it must not be loaded, in one line; "" if nothing is wrong with it."""
     timeout = _timeout()
     untried = [plugin for plugin in plugins if not _is_known_good(plugin)]
     problems = dict.fromkeys(plugins, "")
@@ -73,12 +69,12 @@ def _try_at_once(plugins: Sequence[Installed], timeout: float) -> Iterator[tuple
         probes = []
         for plugin in plugins:
             with suppress(OSError):  # no process can be started: the plugin is loaded without a try
-                probes.append((plugin, stack.enter_context(_Probe(plugin, timeout))))
-        for plugin, probe in probes:
+                probes.append(stack.enter_context(_Probe(plugin, timeout)))
+        for probe in probes:
             problem, files = probe.result()
             if files is not None:
-                _remember(plugin, files)
-            yield plugin, problem
+                _remember(probe.plugin, files)
+            yield probe.plugin, problem
 
 
 class _Probe:
@@ -173,27 +169,18 @@ def _remember(plugin: Installed, files: Sequence[str]) -> None:
 def _facts(plugin: Installed, files: Iterable[str]) -> dict[str, Any]:
     """Return all that a good result depends on, in its present state."""
     folders = [plugin.folder, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    probe = Path(__file__).with_name("_probe.py")
+    statuses = {path: Path(path).stat() for path in {*folders, *files} if path}
     return {
         "version": plugin.version,
         "zoo": __version__,
         "python": sys.version,
-        "paths": {path: _last_change(path) for path in {*folders, *files, str(probe)} if path},
+        # A folder changes with its list of files.
+        "paths": {path: [one.st_mtime_ns, one.st_size] for path, one in statuses.items()},
     }
 
 
-def _last_change(path: str) -> list[int]:
-    """Return the time in nanoseconds and the size; a folder's change with its list of files."""
-    status = Path(path).stat()
-    return [status.st_mtime_ns, status.st_size]
-
-
 def _result_path(plugin: Installed) -> Path:
-    """Return the file for a plugin's good result: one for each place where it is installed.
-
-    Raises:
-        RuntimeError: the user has no home.
-    """
+    """Return the file for a plugin's good result in this installation; RuntimeError if there is no home."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     point = plugin.entry_point
     identity = [sys.prefix, plugin.folder, plugin.distribution, point.name, point.value]

@@ -22,9 +22,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-from zoo.global_state import State, changes, random_states, snapshot
-from zoo.registry._location import describe_error, path_in_package, top_level
-from zoo.registry._plugin import HOOKS, Plugin
+from zoo.global_state import changes, random_states, snapshot
+from zoo.registry._plugin import HOOKS, Plugin, describe_error, path_in_package, top_level
 from zoo.registry._registry import Registry
 
 # They take seconds to import, too long for `zoo list`; and a supervisor with Keras would hold a GPU.
@@ -43,9 +42,9 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     plugin = Plugin(point.name, request["distribution"], request["version"], top_level(point.value))
     finder = HeavyImportFinder(plugin.package)
     sys.meta_path.insert(0, finder)
-    warnings.showwarning = _ignore_warning
+    warnings.showwarning = lambda *_, **__: None  # some come only when a file is compiled the first time
     modules = set(sys.modules)
-    before = _state()
+    before = {**snapshot(), **random_states()}
     print("started", file=result, flush=True)
     faulthandler.enable(traceback)
     faulthandler.dump_traceback_later(request["timeout"], exit=True, file=traceback)
@@ -54,15 +53,11 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     except KeyboardInterrupt as error:  # the plugin raised it: no terminal reaches this process
         plugin.problem = f"{plugin.title} could not be loaded: {describe_error(error, plugin.package)}"
     faulthandler.cancel_dump_traceback_later()
-    changed = [change.setting for change in changes(before, _state())]
+    changed = [change.setting for change in changes(before, {**snapshot(), **random_states()})]
     problem = _problem(plugin, finder.refused, _text(output), changed)
     files = _files(set(sys.modules) - modules, plugin.package)
     print(json.dumps({"problem": problem, "files": files}), file=result, flush=True)
     os._exit(0)  # even if the plugin left threads running
-
-
-def _state() -> State:
-    return {**snapshot(), **random_states()}
 
 
 class HeavyImportFinder:
@@ -155,7 +150,3 @@ def _files(modules: set[str], package: str) -> list[str]:
         for name, file in files.items()
         if file and (top_level(name) == package or not file.startswith(installed))
     )
-
-
-def _ignore_warning(*_: object, **__: object) -> None:
-    """A warning is no output: some come only when a file is compiled for the first time."""

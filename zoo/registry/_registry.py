@@ -24,8 +24,15 @@ from zoo.registry._installed import (
     selected_names,
 )
 from zoo.registry._isolation import forget, loading_problems
-from zoo.registry._location import describe_error
-from zoo.registry._plugin import HOOKS, KINDS, OWN_DISTRIBUTION, Component, ContractError, Plugin
+from zoo.registry._plugin import (
+    HOOKS,
+    KINDS,
+    OWN_DISTRIBUTION,
+    Component,
+    ContractError,
+    Plugin,
+    describe_error,
+)
 
 
 class Registry:
@@ -39,11 +46,7 @@ class Registry:
     def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:
         """Load the built-in modules and the entry points of group `zoo` that `ZOO_PLUGINS` selects.
 
-        A plugin with a problem is left out.
-
-        Raises:
-            PluginError: `ZOO_PLUGINS` selects a distribution that is not installed.
-            ZooError: `ZOO_PLUGIN_SECONDS` is not a number of seconds.
+        A plugin with a problem is left out. An invalid `ZOO_PLUGINS` or `ZOO_PLUGIN_SECONDS` is a ZooError.
         """
         registry = cls._of_built_ins()
         found, unreadable = installed(entry_points)
@@ -64,10 +67,7 @@ class Registry:
         """Load the built-in modules and these plugins only: `DISTRIBUTION:PLUGIN` -> version.
 
         For a worker process, so that it has the plugins that its parent found to be sound. They are not tried
-        in a process of their own again.
-
-        Raises:
-            PluginError: one of them is not installed any more, or in another version.
+        in a process of their own again. PluginError if one is not installed any more in this version.
         """
         registry = cls._of_built_ins()
         external = [key for key in plugins if not key.startswith(f"{OWN_DISTRIBUTION}:")]
@@ -105,11 +105,7 @@ class Registry:
             raise
 
     def add(self, plugin: Plugin, load: Callable[[], Any]) -> None:
-        """Load one plugin and add what it registers; a breach of the contract becomes its `problem`.
-
-        Args:
-            load: returns the plugin's module.
-        """
+        """Add what a plugin registers in the module that `load` returns; an error becomes its `problem`."""
         self.plugins.append(plugin)
         start = time.perf_counter()
         try:
@@ -154,12 +150,7 @@ class Registry:
         return sorted(usable, key=lambda one: order.index(one.kind))
 
     def get(self, kind: str, name: str) -> Component:
-        """Return the component of this kind and name.
-
-        Raises:
-            PluginError: there is none (the message has the likely spelling, and the plugins left out), or two
-                plugins registered the name.
-        """
+        """Return the component of this kind and name; PluginError if there is none or more than one."""
         entries = self._entries.get((kind, name), [])
         if len(entries) == 1:
             return entries[0]
@@ -169,11 +160,7 @@ class Registry:
         raise PluginError(f"There is no {kind} named '{name}'. {hint}{self.left_out()}")
 
     def find(self, name: str) -> list[Component]:
-        """Return the components of this name, of every kind.
-
-        Raises:
-            PluginError: there is none, or two plugins registered the name for one kind.
-        """
+        """Return the components of this name, of every kind; PluginError if there is none."""
         found = [self.get(kind, name) for kind in KINDS if (kind, name) in self._entries]
         if not found:
             hint = did_you_mean(name, {name for _, name in self._entries})
@@ -193,15 +180,10 @@ class Registry:
         return f"Left out: {'; '.join(reasons)}" if reasons else ""
 
     def _duplicate(self, entries: list[Component]) -> str:
-        owners = [
-            plugin
-            for entry in entries
-            for plugin in self.plugins
-            if any(one is entry for one in plugin.registered)
-        ]
-        distributions = sorted({owner.distribution for owner in owners} - {OWN_DISTRIBUTION})
+        owners = [f"plugin '{one.plugin}' of {one.origin}" for one in entries]
+        distributions = sorted({one.distribution for one in entries} - {OWN_DISTRIBUTION})
         return (
             f"The {entries[0].kind} '{entries[0].name}' is registered more than once: by "
-            f"{' and by '.join(map(str, owners))}. "
+            f"{' and by '.join(owners)}. "
             f"Uninstall {' or '.join(distributions)}, or ask an author to rename it."
         )

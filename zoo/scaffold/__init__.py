@@ -43,19 +43,14 @@ _USED = {"hookimpl", "register", "parametrize_with_checks", "check", "test_confo
 def write_plugin(
     name: str, kind: str, folder: Path, registry: Registry, *, author: str = "", license: str = "apache-2.0"
 ) -> dict[str, str]:
-    """Write the distribution `name` with one component of a kind to `folder`.
+    """Write the distribution `name` with one component of a kind; return path -> purpose of each file.
 
     Args:
-        name: name of the distribution, such as `zoo-mynet`; the package is then `zoo_mynet`, the function
-            `mynet`.
-        kind: `architecture`, `dataset` or `augmentation`.
+        name: such as `zoo-mynet`; the package is then `zoo_mynet`, the function `mynet`.
         folder: a path that does not exist, or an empty folder.
         registry: the components whose names cannot be used again.
         author: for LICENSE and pyproject.toml; "The authors of zoo-mynet" if empty.
         license: a key of LICENSES.
-
-    Returns:
-        path of each file, relative to `folder` -> its purpose.
 
     Raises:
         PluginError: the name cannot be used, or the folder cannot be written. Then nothing was written.
@@ -65,13 +60,15 @@ def write_plugin(
     _check_folder(folder)
     texts = {_filled(path, names): _text(template, names) for path, (template, _) in FILES.items()}
     try:
-        # All files or none: they are written beside `folder`, and then moved there at once.
+        # All files or none: they are written beside `folder`, and then moved there.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             for path, text in texts.items():
-                file = Path(scratch, folder.name, path)
+                file = Path(scratch, path)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8")
-            Path(scratch, folder.name).rename(folder)
+            folder.mkdir(exist_ok=True)
+            for file in Path(scratch).iterdir():
+                file.rename(folder / file.name)
     except OSError as error:
         raise PluginError(f"'{folder}' cannot be written: {error.strerror}.") from error
     return {_filled(path, names): _filled(purpose, names) for path, (_, purpose) in FILES.items()}
@@ -138,17 +135,13 @@ def _check_free(names: Mapping[str, str], kind: str, registry: Registry) -> None
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise PluginError unless `folder` can be created, or is empty and can be replaced."""
+    """Raise PluginError unless `folder` can be created, or is empty."""
     if not folder.parent.is_dir():
-        raise PluginError(
-            f"The folder '{folder.parent}' for '{folder.name}' does not exist; create it first."
-        )
+        raise PluginError(f"There is no folder '{folder.parent}' for '{folder.name}'; create it first.")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise PluginError(f"'{folder}' exists and is not a folder. Choose another one with --folder.")
     if folder.is_dir() and any(folder.iterdir()):
         raise PluginError(f"The folder '{folder}' is not empty. Choose another one with --folder.")
-    if folder.is_dir() and folder.samefile(Path.cwd()):
-        raise PluginError(f"'{folder}' is the working folder, which cannot be replaced. Run `cd ..` first.")
 
 
 def _text(template: str, names: Mapping[str, str]) -> str:

@@ -12,11 +12,11 @@ It is made for a plugin's own tests, with one test for each check:
 check, what was expected, what was found, at which parameters, and a command that reproduces it.
 """
 
-from zoo.testing._failures import CheckFailed
-from zoo.testing._pytest import parametrize_with_checks
 from zoo.testing.architectures import check_architecture
 from zoo.testing.augmentations import check_augmentation
 from zoo.testing.datasets import check_dataset
+from zoo.testing.kit import CheckFailed
+from zoo.testing.subjects import parametrize_with_checks
 
 __all__ = [
     "CheckFailed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import SpaceError
@@ -14,15 +14,11 @@ from zoo.space import Choice, List, Parameter, Plain, Space
 Point = dict[str, Any]
 
 
+@dataclass
 class UnitSuggester:
-    """Suggests like an Optuna trial, at a position in `[0, 1]` between the two ends of each range.
+    """Suggests like an Optuna trial, at a position in `[0, 1]` between the two ends of each range."""
 
-    Args:
-        position: returns 0 for the lower end or the first option, 1 for the upper end or the last one.
-    """
-
-    def __init__(self, position: Callable[[], float]) -> None:
-        self._position = position
+    position: Callable[[], float]  # 0: the lower end or the first option; 1: the upper end or the last one
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         if log:
@@ -33,15 +29,15 @@ class UnitSuggester:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         if log:
-            value = low * math.exp(self._position() * math.log(high / low))
+            value = low * math.exp(self.position() * math.log(high / low))
         elif step is not None:
             value = low + step * self.suggest_int(name, 0, math.floor((high - low) / step + 1e-8))
         else:
-            value = low + self._position() * (high - low)
+            value = low + self.position() * (high - low)
         return min(max(value, low), high)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return choices[min(int(self._position() * len(choices)), len(choices) - 1)]
+        return choices[min(int(self.position() * len(choices)), len(choices) - 1)]
 
 
 def opened(space: Space, table: Mapping[str, Any]) -> Space:
@@ -50,32 +46,24 @@ def opened(space: Space, table: Mapping[str, Any]) -> Space:
     This includes the ranges of a `Setting`, which a study must name. What `table` fixes stays fixed.
     """
     fixed = {name for name, value in table.items() if not isinstance(value, Mapping)}
-    return Space(
-        [
-            replace(one, searched=name not in fixed and not isinstance(one.domain, Plain))
-            for name, one in space.narrow(table).items()
-        ]
-    )
+    closed = {name for name, one in space.items() if isinstance(one.domain, Plain)} | fixed
+    return Space([replace(one, searched=name not in closed) for name, one in space.narrow(table).items()])
 
 
 def far_corners(space: Space) -> list[Point]:
     """Return the point with everything at its lower end or first option, and the opposite one."""
-    ends = (lambda: 0, lambda: 1)
-    return _not_defaults(space, [space.sample(UnitSuggester(end)) for end in ends])
+    return [space.sample(UnitSuggester(end)) for end in (lambda: 0, lambda: 1)]
 
 
 def single_ends(space: Space, *, choices_only: bool = False) -> list[Point]:
-    """Return points with one parameter at an end or option, and the others at their defaults.
-
-    The `when` condition of the parameter is met.
-    """
+    """Return points with one parameter at an end or option, its `when` condition met, the others as usual."""
     points = []
     for name, parameter in space.items():
         if parameter.searched and (isinstance(parameter.domain, Choice) or not choices_only):
             condition = _meet_condition(space, name)
             if condition is not None:
                 points += [space.check({**condition, name: value}) for value in _ends(parameter)]
-    return _not_defaults(space, points)
+    return points
 
 
 def sampled(space: Space, samples: int, seed: int) -> list[Point]:
@@ -85,9 +73,10 @@ def sampled(space: Space, samples: int, seed: int) -> list[Point]:
     return [space.sample(suggesters[number % 2]) for number in range(samples)]
 
 
-def unique(points: Sequence[Point]) -> list[Point]:
-    """Return each of `points` once, in order."""
-    return list({repr(point): point for point in points}.values())
+def unseen(points: Sequence[Point], seen: Sequence[Point]) -> list[Point]:
+    """Return each of `points` that is not among `seen` once, in order."""
+    known = set(map(repr, seen))
+    return [point for text, point in {repr(one): one for one in points}.items() if text not in known]
 
 
 def without_defaults(space: Space, point: Point) -> Point:
@@ -102,8 +91,7 @@ def _ends(parameter: Parameter) -> list[Any]:
     if isinstance(domain, Choice):
         return list(domain.options)
     if isinstance(domain, List):
-        length = len(parameter.default)
-        low, high = domain.length or (length, length)
+        low, high = domain.length or 2 * (len(parameter.default),)
         first, last = _item_ends(domain.item)
         return [(first,) * low, (last,) * high]
     return list(_item_ends(domain))
@@ -134,11 +122,6 @@ def _is_possible(parameter: Parameter, value: Any) -> bool:
         return bool(parameter.default == value)
     try:
         parameter.domain.check(value)
+        return True
     except SpaceError:  # a study's table excludes it
         return False
-    return True
-
-
-def _not_defaults(space: Space, points: Sequence[Point]) -> list[Point]:
-    defaults = repr(space.defaults())
-    return [point for point in unique(points) if repr(point) != defaults]

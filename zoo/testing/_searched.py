@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -15,9 +15,9 @@ from zoo.errors import InvalidParameters, SpaceError, ZooError, did_you_mean
 from zoo.global_state import Change, changes_undone, random_states
 from zoo.space import Space
 from zoo.testing import _points
-from zoo.testing._failures import Violation, counted_of, error_text
 from zoo.testing._points import Point
-from zoo.testing.kit import Subject
+from zoo.testing.kit import Subject, Violation, counted_of
+from zoo.training.components import describe_error
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, int, int]  # (height, width, channels)
@@ -51,10 +51,6 @@ class SamplePoint:
     shape: Shape
     num_classes: int
 
-    @property
-    def key(self) -> str:
-        return repr((self.shape, self.num_classes, self.parameters))
-
 
 @dataclass
 class Observation:
@@ -63,14 +59,13 @@ class Observation:
     point: SamplePoint
     impossible: InvalidParameters | None = None
     is_built: bool = False  # the function returned a network or layers
-    problem: str = ""  # what is wrong with the call; once built, with the use of what it returned
-    cause: BaseException | None = None
+    failure: Violation | None = None  # of the call; once built, of the use of what it returned
     changes: list[Change] = field(default_factory=list)
     random_states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_usable(self) -> bool:
-        return self.is_built and not self.problem
+        return self.is_built and not self.failure
 
 
 class SearchedSubject(Subject):
@@ -82,24 +77,20 @@ class SearchedSubject(Subject):
 
     def __init__(self, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
         super().__init__(function, given)
+        names = [one.name for one in fields(self.options_class)]
         for name in given:
-            if name not in self.option_names():
-                hint = did_you_mean(name, self.option_names())
+            if name not in names:
+                hint = did_you_mean(name, names)
                 raise ZooError(f"check_{self.suite.kind}: there is no option '{name}'. {hint}")
         self.options: Any = self.options_class(**given)
         self._observations: dict[str, Any] = {}
         self._sampling_s = 0.0
 
-    @classmethod
-    def option_names(cls) -> list[str]:
-        return [one.name for one in fields(cls.options_class)]
-
-    def validate(self) -> None:
-        _check_shapes(self.options.shapes)
-        try:
-            _ = self.space
-        except SpaceError:
-            return  # the check `signature` reports it
+    def validate_options(self) -> None:
+        shapes = self.options.shapes
+        if not shapes or not all(_is_shape(shape) for shape in shapes):
+            expected = "expected a list of (height, width, channels), such as [(32, 32, 3)]"
+            raise ZooError(f"input_shapes: {expected}, got {shapes!r}.")
         prefix = f"{self.name}: "
         try:
             space = self.searched_space
@@ -108,8 +99,6 @@ class SearchedSubject(Subject):
                 space.check(point)
         except SpaceError as error:
             raise ZooError(f"{prefix}{error}") from error
-
-    # --- points
 
     @property
     def shape(self) -> Shape:
@@ -128,26 +117,25 @@ class SearchedSubject(Subject):
         """The points that are always tried, in addition to the defaults."""
         if self.options.points is not None:
             return [self.searched_space.check(point) for point in self.options.points]
-        space = self.searched_space
-        return _points.unique([*_points.far_corners(space), *_points.single_ends(space)])
+        return self._ends(choices_only=False)
 
     @cached_property
     def sampled(self) -> list[Point]:
         """Random points, tried while there is time."""
         if self.options.points is not None:
             return []
-        known = {repr(point) for point in (self.defaults, *self.corners)}
         points = _points.sampled(self.searched_space, self.options.samples, self.options.seed)
-        return [point for point in _points.unique(points) if repr(point) not in known]
+        return _points.unseen(points, [self.defaults, *self.corners])
 
     @cached_property
     def structures(self) -> list[Point]:
         """A few points that differ as much as possible: the far corners, and each option of each choice."""
-        if self.options.points is not None:
-            return self.corners
+        return self.corners if self.options.points is not None else self._ends(choices_only=True)
+
+    def _ends(self, *, choices_only: bool) -> list[Point]:
         space = self.searched_space
-        ends = _points.single_ends(space, choices_only=True)
-        return _points.unique([*_points.far_corners(space), *ends])
+        ends = _points.single_ends(space, choices_only=choices_only)
+        return _points.unseen([*_points.far_corners(space), *ends], [self.defaults])
 
     def point(
         self, parameters: Point | None = None, *, shape: Shape | None = None, num_classes: int = 0
@@ -162,28 +150,25 @@ class SearchedSubject(Subject):
     def other_shapes(self) -> list[SamplePoint]:
         return [self.point(shape=shape) for shape in self.options.shapes[1:]]
 
-    def usable_structures(self, *, all_shapes: bool = False) -> list[SamplePoint]:
-        """Return the defaults and the structures, without those that are impossible."""
-        shapes = self.other_shapes() if all_shapes else []
+    def at_structures(
+        self, run: Callable[[SamplePoint], Item], noun: str, shapes: Sequence[SamplePoint] = ()
+    ) -> tuple[list[Item], str]:
+        """Call `run` at the defaults, and at `shapes` and the structures while there is time.
+
+        Impossible points are left out. Returns the results, and a text with the number of points.
+        """
         points = [self.point(), *shapes, *map(self.point, self.structures)]
-        return [point for point in points if self.observe(point).is_usable]
-
-    def within_time(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the first item, and further ones while there is time."""
+        usable = [point for point in points if self.observe(point).is_usable]
+        results: list[Item] = []
         start = time.monotonic()
-        for position, item in enumerate(items):
-            if position and time.monotonic() - start > self.options.seconds:
-                return
-            yield item
-
-    # --- observations
+        for point in usable:
+            if results and time.monotonic() - start > self.options.seconds:
+                break
+            results.append(run(point))
+        return results, counted_of(len(results), len(usable), noun)
 
     def call(self, point: SamplePoint) -> Any:
-        """Call the function.
-
-        Raises:
-            Violation: it returned something of another type.
-        """
+        """Call the function; raise Violation if it returned something of another type."""
         raise NotImplementedError
 
     def use(self, product: Any, observation: Any) -> None:
@@ -209,24 +194,21 @@ class SearchedSubject(Subject):
 
     def observe(self, point: SamplePoint) -> Any:
         """Return the observation at a point, which is made once."""
-        if point.key not in self._observations:
-            # Each call has another seed, so that equal random states reveal a function that sets the seed.
-            self._observations[point.key] = self._observe(point)
-        return self._observations[point.key]
+        if repr(point) not in self._observations:
+            self._observations[repr(point)] = self.observe_again(point)
+        return self._observations[repr(point)]
 
     def observe_space(self) -> Iterator[Any]:
         """Yield observations at the corners, then at random points while there is time."""
         for parameters in self.corners:
             yield self.observe(self.point(parameters))
         for parameters in self.sampled:
-            point = self.point(parameters)
-            if point.key not in self._observations:
-                if self._sampling_s > self.options.seconds:
-                    return
-                start = time.monotonic()
-                self.observe(point)
-                self._sampling_s += time.monotonic() - start
-            yield self.observe(point)
+            point, start = self.point(parameters), time.monotonic()
+            if self._sampling_s > self.options.seconds and repr(point) not in self._observations:
+                return
+            observation = self.observe(point)
+            self._sampling_s += time.monotonic() - start
+            yield observation
 
     def observe_all(self) -> Iterator[Any]:
         """Yield observations at the defaults, in the space, and for the other input shapes."""
@@ -234,12 +216,13 @@ class SearchedSubject(Subject):
         yield from self.observe_space()
         yield from map(self.observe, self.other_shapes())
 
-    def _observe(self, point: SamplePoint) -> Any:
+    def observe_again(self, point: SamplePoint) -> Any:
         import keras
 
         observation = self.observation_class(point)
         if not self.may_build(observation):
             return observation
+        # Each call has another seed, so that equal random states reveal a function that sets the seed.
         keras.utils.set_random_seed(self.options.seed + len(self._observations))
         with changes_undone() as changes:
             self._call_and_use(observation)
@@ -261,12 +244,10 @@ class SearchedSubject(Subject):
         except InvalidParameters as error:
             observation.impossible, observation.is_built = error, False
         except Violation as violation:
-            observation.problem = str(violation)
+            observation.failure = violation
         except (Exception, SystemExit) as error:
-            observation.problem = f"expected {expected}, but it raised {error_text(error)}"
-            observation.cause = error
-
-    # --- failures
+            text = f"expected {expected}, but it raised {describe_error(error)}"
+            observation.failure = self.violation(observation.point, text, error)
 
     def call_text(self, point: SamplePoint) -> str:
         raise NotImplementedError
@@ -279,21 +260,22 @@ class SearchedSubject(Subject):
             options["input_shapes"] = [self.shape, point.shape]
         return Violation(text, self.call_text(point), options, cause)
 
-    def require(
-        self, is_met: bool, point: SamplePoint, text: str, cause: BaseException | None = None
-    ) -> None:
-        """Raise the Violation of a condition that is not met."""
+    def require(self, is_met: bool, point: SamplePoint, text: str) -> None:
         if not is_met:
-            raise self.violation(point, text, cause)
+            raise self.violation(point, text)
 
     def require_sound(self, observation: Observation) -> None:
         """Raise Violation if the call went wrong, or the use of what it returned."""
-        self.require(not observation.problem, observation.point, observation.problem, observation.cause)
+        if observation.failure:
+            raise observation.failure
 
-    def require_possible(self, observation: Observation, expected: str, hint: str) -> None:
-        """Raise Violation if the function raised InvalidParameters."""
-        error = observation.impossible
-        self.require(error is None, observation.point, f"expected {expected}, but: {error} ({hint})", error)
+    def observe_sound(self, point: SamplePoint, expected: str, hint: str) -> Any:
+        """Return the observation at a point that must be possible; raise Violation if the call went wrong."""
+        observation = self.observe(point)
+        if error := observation.impossible:
+            raise self.violation(point, f"expected {expected}, but: {error} ({hint})", error)
+        self.require_sound(observation)
+        return observation
 
     @contextmanager
     def no_exception(self, point: SamplePoint, expected: str) -> Iterator[None]:
@@ -301,11 +283,8 @@ class SearchedSubject(Subject):
         try:
             yield
         except Exception as error:
-            text = f"expected {expected}, but it raised {error_text(error)}"
+            text = f"expected {expected}, but it raised {describe_error(error)}"
             raise self.violation(point, text, error) from error
-
-
-# --- checks of both kinds
 
 
 def search_space(subject: SearchedSubject) -> str:
@@ -323,25 +302,15 @@ def global_state(subject: SearchedSubject) -> None:
     """Check that a call changes no global state: seeds, environment, settings of Keras, warnings, folder."""
     expected = "expected global state unchanged, but"
     first_with: dict[tuple[str, str], Observation] = {}
-    for observation in [*subject.observe_all(), subject._observe(subject.point())]:
+    for observation in [*subject.observe_all(), subject.observe_again(subject.point())]:
         for change in observation.changes:
             subject.require(False, observation.point, f"{expected} {change}")
         for stream, state in observation.random_states.items():
-            # Each observation started from another seed, so equal states mean that the function set one.
             first = first_with.setdefault((stream, state), observation)
             text = f"{expected} the seed of {stream} was set; use a generator of its own instead"
             subject.require(first is observation, first.point, text)
 
 
-def _check_shapes(shapes: Any) -> None:
-    if not shapes or not all(_is_shape(shape) for shape in shapes):
-        expected = "expected a list of (height, width, channels), such as [(32, 32, 3)]"
-        raise ZooError(f"input_shapes: {expected}, got {shapes!r}.")
-
-
 def _is_shape(shape: Any) -> bool:
-    return (
-        isinstance(shape, list | tuple)
-        and len(shape) == 3
-        and all(isinstance(side, int) and side > 0 for side in shape)
-    )
+    is_triple = isinstance(shape, list | tuple) and len(shape) == 3
+    return is_triple and all(isinstance(side, int) and side > 0 for side in shape)

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,25 +17,25 @@ from unittest.mock import patch
 import numpy as np
 
 from zoo.data.store import digest_of
-from zoo.process import WorkerProcess, enter_worker, exit_worker, wait_for_any
-from zoo.testing._failures import Violation, error_text, shortened
+from zoo.process import WorkerProcess, enter_worker, exit_worker, spawn_worker, wait_for_any
+from zoo.testing._searched import Array, SearchedSubject
+from zoo.testing.kit import Skipped, Violation
+from zoo.training.components import describe_error
 from zoo.training.saved import cause_of
 
 _NO_LOG = Path(os.devnull)
+_MAX_ERROR_TEXT = 600  # characters
+_BACKENDS = ("tensorflow", "jax")  # on which zoo's plugins must work
 _ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 TIMEOUT_S = 300.0
 
 
 def receive_answer(worker: WorkerProcess, task: str, timeout: float = TIMEOUT_S, hint: str = "") -> Any:
-    """Return the one message of a worker process.
+    """Return the one message of a worker process; raise Violation if it died or hung before that.
 
     Args:
         task: what the process does, for the error.
-        timeout: in seconds.
         hint: what may help after a timeout.
-
-    Raises:
-        Violation: the process died or hung before it sent its message.
     """
     if not wait_for_any([worker], timeout):
         worker.kill()
@@ -69,7 +70,9 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
 
     keras.saving.get_custom_objects().clear()
     answers: dict[str, Any] = {}
-    _make_unimportable(absent)
+    for name in [name for name in sys.modules if name.partition(".")[0] in absent]:
+        del sys.modules[name]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: the import fails
     for path in sorted(folder.glob("*.keras")):
         try:
             for module in modules:
@@ -79,15 +82,9 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
             outputs = keras.ops.convert_to_numpy(network(images, training=False))
             answers[path.stem] = (digest_of_weights(network), outputs.astype("float32"))
         except Exception as error:
-            answers[path.stem] = f"{type(error).__name__}: {shortened(cause_of(error))}"
+            answers[path.stem] = f"{type(error).__name__}: {cause_of(error)[:_MAX_ERROR_TEXT]}"
     connection.send(answers)
     exit_worker(connection)
-
-
-def _make_unimportable(packages: Sequence[str]) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
-        del sys.modules[name]
-    sys.modules.update(dict.fromkeys(packages))  # type: ignore[arg-type]  # None: the import fails
 
 
 # --- another backend
@@ -100,24 +97,58 @@ def run_checks(
     origin: Any,
     options: Mapping[str, Any],
     names: Sequence[str],
-    weights: Path | None,
+    arrays: tuple[Array, list[Array]] | None,
 ) -> None:
-    """Run checks under another backend; send `(check, state, text)` of each, and outputs or an error text.
-
-    Args:
-        weights: file of images and weights for `Network.outputs_with`; None if no outputs are wanted.
-    """
+    """Run checks under another backend; send what is wrong ("" if nothing), and outputs for `arrays`."""
     enter_worker({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NO_LOG)
-    results, outputs = [], None
+    problem, outputs = "", None
     try:
         subject = subject_class(origin.load(), options)
-        results = [(result.check, result.state, result.text) for result in subject.results(names)]
-        if weights is not None and all(state == "passed" for _, state, _ in results):
-            outputs = subject.outputs_with(weights)
+        wrong = [result for result in subject.results(names) if result.state != "passed"]
+        if wrong:
+            # A failed check says more than those that were skipped because of it.
+            first = min(wrong, key=lambda result: result.state)
+            problem = f"there {first.text.splitlines()[0]}"
+        elif arrays is not None:
+            outputs = subject.outputs_with(*arrays)
     except (Exception, SystemExit) as error:
-        outputs = error_text(error)
-    connection.send((results, outputs))
+        problem = f"it raised {describe_error(error)}"
+    connection.send((problem, outputs))
     exit_worker(connection)
+
+
+def other_backends() -> list[str]:
+    """Return the installed backends of Keras on which zoo's plugins must work, without the one in use."""
+    import keras
+
+    return [name for name in _BACKENDS if name != keras.backend.backend() and find_spec(name)]
+
+
+def outputs_under_others(
+    subject: SearchedSubject,
+    names: Sequence[str],
+    options: Mapping[str, Any],
+    arrays: tuple[Array, list[Array]] | None = None,
+) -> Iterator[tuple[str, Any]]:
+    """Run the checks `names` at the defaults under each other backend; yield backend and outputs.
+
+    Args:
+        options: further options of the check there.
+        arrays: images and weights for `outputs_with`; None if no outputs are wanted.
+    """
+    import keras
+
+    others = other_backends()
+    if not others:
+        raise Skipped(f"only {keras.backend.backend()} is installed")
+    origin, point = subject.importable_origin(), subject.point()
+    given = {name: value for name, value in subject.given.items() if name not in ("probe", "input_shape")}
+    given |= {"points": [], "input_shapes": [point.shape], **options}
+    for backend in others:
+        worker = spawn_worker(run_checks, (backend, type(subject), origin, given, list(names), arrays))
+        problem, outputs = receive_answer(worker, f"under {backend}")
+        subject.require(not problem, point, f"expected the same under {backend}, but {problem}")
+        yield backend, outputs
 
 
 # --- datasets
@@ -131,7 +162,7 @@ def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) ->
         try:
             return True, digest_of(origin.load()(**parameters))
         except (Exception, SystemExit) as error:
-            return False, error_text(error)
+            return False, describe_error(error)
 
     with _no_network():
         offline = load()

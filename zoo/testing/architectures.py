@@ -1,20 +1,35 @@
-"""The checks of an architecture, in the order in which they run."""
+"""Architectures under test, and their checks in the order in which they run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from zoo.errors import PluginError
-from zoo.testing import _gradients, _saving
-from zoo.testing._backends import outputs_under_others
-from zoo.testing._failures import Skipped, counted, counted_of
-from zoo.testing._network import SUITE, Network, NetworkObservation
-from zoo.testing._searched import Array, SamplePoint, global_state, search_space
-from zoo.testing.kit import check_all, docstring, signature
-from zoo.training.model import check_probabilities, predict
+from zoo.errors import InvalidParameters, PluginError
+from zoo.global_state import changes_undone
+from zoo.testing import _training
+from zoo.testing._searched import (
+    Array,
+    Observation,
+    SamplePoint,
+    SearchedSubject,
+    SearchOptions,
+    Shape,
+    global_state,
+    search_space,
+)
+from zoo.testing._workers import outputs_under_others
+from zoo.testing.kit import Skipped, Suite, Violation, call_text, check_all, counted
+from zoo.training.model import check_probabilities, count_parameters, predict
+from zoo.training.worker import fork_server
+
+SUITE = Suite("architecture")
 
 _SHAPES_HINT = (
     "if it is not made for them, declare its sizes: input_shapes=[…]; at the prompt --shape 64x64x3"
@@ -27,6 +42,109 @@ _DEFAULTS_HINT = (
     "if it is not made for them, declare what it is made for: input_shapes=[…], num_classes=… and "
     "class_counts=[…]; at the prompt --shape 64x64x3 and --classes"
 )
+
+_SMALL = 8  # pixels: the side of scikit-learn's digits, which many people try first
+
+
+@dataclass(frozen=True)
+class ArchitectureOptions(SearchOptions):
+    """Options of `check_architecture`; docs/testing.md explains them."""
+
+    input_shapes: Sequence[Shape] = ((28, 28, 1), (32, 32, 3), (33, 27, 3))
+    num_classes: int = 10
+    class_counts: Sequence[int] = (2, 100)
+    max_parameters: int = 100_000_000
+    needs_plugin_to_load: bool = False
+
+
+@dataclass
+class NetworkObservation(Observation):
+    """The facts about one network."""
+
+    is_compiled: bool = False
+    outputs: Any = None  # array (batch, num_classes), float32; None if the output is not one
+    output_shape: str = ""  # as a text
+    num_weights: int = 0
+
+
+class Network(SearchedSubject):
+    """An architecture under test."""
+
+    suite = SUITE
+    product = "a network"
+    options_class = ArchitectureOptions
+    observation_class = NetworkObservation
+
+    def prepare(self, names: Sequence[str]) -> None:
+        if "saving" in names:  # its process forks from a server that imports Keras in the meantime
+            fork_server().start()
+
+    def observe_all(self, *, class_counts: bool = True) -> Iterator[NetworkObservation]:
+        """Yield observations at the defaults, in the space, for other shapes and numbers of classes."""
+        yield from super().observe_all()
+        if class_counts:
+            yield from (self.observe(self.point(num_classes=count)) for count in self.options.class_counts)
+
+    def call(self, point: SamplePoint) -> Any:
+        import keras
+
+        network = self.function(point.shape, point.num_classes, **point.parameters)
+        if not isinstance(network, keras.Model):
+            text = f"expected a keras.Model, got {type(network).__name__}; return the model"
+            raise self.violation(point, text)
+        return network
+
+    def may_build(self, observation: NetworkObservation) -> bool:
+        """Count the weights before the network is built: one of 10¹² would take down the machine."""
+        gc.freeze()  # otherwise Keras, which collects garbage afterwards, visits all of TensorFlow's objects
+        with suppress(InvalidParameters), changes_undone():
+            observation.num_weights = count_parameters(lambda: self.call(observation.point)) or 0
+        gc.unfreeze()
+        return observation.num_weights <= int(self.options.max_parameters)
+
+    def use(self, network: Any, observation: NetworkObservation) -> None:
+        import keras
+
+        observation.is_compiled = bool(network.compiled)
+        outputs = network(self.images(observation.point.shape), training=False)
+        observation.num_weights = int(network.count_params())
+        if isinstance(outputs, list | tuple | dict):
+            observation.output_shape = f"a {type(outputs).__name__} of {len(outputs)}"
+            return
+        array = keras.ops.convert_to_numpy(outputs).astype("float32")
+        observation.output_shape = str(("batch", *array.shape[1:]))
+        if array.shape[1:] == (observation.point.num_classes,):
+            observation.outputs = array
+
+    def build(self, point: SamplePoint, seed: int) -> Any:
+        """Return the network of a usable point, with all its weights."""
+        network = super().build(point, seed)
+        network(self.images(point.shape, 1), training=False)  # a subclassed model has its weights only now
+        return network
+
+    def outputs_with(self, images: Array, weights: Sequence[Array]) -> Array:
+        """Return outputs at the defaults with weights from another backend."""
+        network = self.build(self.point(), self.options.seed)
+        network.set_weights(weights)
+        return predict(network, images)
+
+    def call_text(self, point: SamplePoint) -> str:
+        return call_text(self.name, (point.shape, point.num_classes), point.parameters)
+
+    def violation(self, point: SamplePoint, text: str, cause: BaseException | None = None) -> Violation:
+        violation = super().violation(point, text, cause)
+        if point.num_classes != self.options.num_classes:
+            violation.options["class_counts"] = [point.num_classes]
+        return violation
+
+    def require_output_shape(self, observation: NetworkObservation) -> None:
+        """Raise Violation if there is a network whose output is not `(batch, num_classes)`."""
+        text = (
+            f"expected one output of shape {('batch', observation.point.num_classes)}, got "
+            f"{observation.output_shape}; end the network with Dense(num_classes, activation='softmax')"
+        )
+        is_met = not observation.is_usable or observation.outputs is not None
+        self.require(is_met, observation.point, text)
 
 
 def check_architecture(
@@ -53,18 +171,13 @@ def check_architecture(
     check_all(Network(function, options), checks)
 
 
-SUITE.check()(signature)
-SUITE.check("signature")(docstring)
-
-
 @SUITE.check("signature")
 def defaults(net: Network) -> str:
     """Check that it builds a Keras model for images at its defaults."""
     images = f"images of {net.shape} and {net.options.num_classes} classes"
-    observation = _observe_sound(
-        net, net.point(), f"the defaults to be possible for {images}", _DEFAULTS_HINT
-    )
-    if observation.is_too_large:
+    expected = f"the defaults to be possible for {images}"
+    observation = net.observe_sound(net.point(), expected, _DEFAULTS_HINT)
+    if observation.num_weights > net.options.max_parameters:
         raise Skipped(f"{counted(observation.num_weights, 'weight')} are more than max_parameters")
     return counted(observation.num_weights, "weight")
 
@@ -75,10 +188,11 @@ SUITE.check("defaults")(search_space)
 @SUITE.check("search_space")
 def small_images(net: Network) -> str:
     """Check that it builds a model for 8×8 pixels, or raises InvalidParameters."""
-    points = net.small_points()
-    for point in points:
-        net.require_sound(net.observe(point))
-    return counted(len(points), "point")
+    height, width, channels = net.shape
+    small = (min(height, _SMALL), min(width, _SMALL), channels)
+    for parameters in (net.defaults, *net.structures):
+        net.require_sound(net.observe(net.point(parameters, shape=small)))
+    return counted(1 + len(net.structures), "point")
 
 
 @SUITE.check("defaults")
@@ -101,7 +215,7 @@ def image_sizes(net: Network) -> str:
     """Check each of the input shapes."""
     for shape in net.options.shapes:
         point = net.point(shape=shape)
-        net.require_output_shape(_observe_sound(net, point, f"a network for images of {shape}", _SHAPES_HINT))
+        net.require_output_shape(net.observe_sound(point, f"a network for images of {shape}", _SHAPES_HINT))
     return ", ".join("×".join(map(str, shape)) for shape in net.options.shapes)
 
 
@@ -110,7 +224,7 @@ def class_numbers(net: Network) -> str:
     """Check each of the other numbers of classes."""
     for count in net.options.class_counts:
         point = net.point(num_classes=count)
-        net.require_output_shape(_observe_sound(net, point, f"a network for {count} classes", _CLASSES_HINT))
+        net.require_output_shape(net.observe_sound(point, f"a network for {count} classes", _CLASSES_HINT))
     return " and ".join(map(str, net.options.class_counts)) or "no other number given"
 
 
@@ -118,7 +232,7 @@ def class_numbers(net: Network) -> str:
 def probabilities(net: Network) -> None:
     """Check that the output is class probabilities: none below 0, and each row sums to 1."""
     for observation in net.observe_all():
-        if observation.has_contract_shape:
+        if observation.outputs is not None:
             try:
                 check_probabilities(observation.outputs)
             except PluginError as error:
@@ -129,14 +243,12 @@ def probabilities(net: Network) -> None:
 def parameter_count(net: Network) -> str:
     """Check that no model has more weights than `max_parameters`."""
     defaults = net.observe(net.point())
-    if not (defaults.is_usable or defaults.is_too_large):
-        raise Skipped("there is no network at the defaults")
     largest, limit = 0, net.options.max_parameters
+    if not defaults.is_usable and defaults.num_weights <= limit:
+        raise Skipped("there is no network at the defaults")
     for observation in net.observe_all():
         largest = max(largest, observation.num_weights)
-        text = (
-            f"expected at most {limit:,} weights, but it has {largest:,} (a larger limit: max_parameters=…)"
-        )
+        text = f"expected at most {limit:,} weights, got {largest:,} (a larger limit: max_parameters=…)"
         net.require(largest <= limit, observation.point, text)
     return f"at most {largest:,}"
 
@@ -166,12 +278,12 @@ def training_step(net: Network) -> str:
     network = net.build(point, net.options.seed)
     text = "expected trainable weights, but there are none; set trainable=True"
     net.require(bool(network.trainable_weights), point, text)
-    images, labels = net.images(), _gradients.labels_for(net)
-    before = _gradients.loss(network, images, labels)
-    network.compile(keras.optimizers.SGD(_gradients.LEARNING_RATE), "sparse_categorical_crossentropy")
+    images, labels = net.images(), _training.labels_for(net)
+    before = _loss(network, images, labels)
+    network.compile(keras.optimizers.SGD(_training.LEARNING_RATE), "sparse_categorical_crossentropy")
     with net.no_exception(point, "to train one step"):
         network.fit(images, labels, batch_size=len(images), verbose=0)
-        after = _gradients.loss(network, images, labels)
+        after = _loss(network, images, labels)
     text = f"expected a finite loss, but it went from {before:.6g} to {after:.6g}"
     net.require(bool(np.isfinite([before, after]).all()), point, text)
     net.require(before != after, point, f"expected one step to change the loss, but it stayed {before:.6g}")
@@ -181,11 +293,8 @@ def training_step(net: Network) -> str:
 @SUITE.check("training_step")
 def gradients(net: Network) -> str:
     """Check that a gradient reaches every trainable weight, within three steps and three seeds."""
-    tried, points = 0, net.usable_structures()
-    for point in net.within_time(points):
-        _gradients.check_gradients(net, point)
-        tried += 1
-    return counted_of(tried, len(points), "network")
+    _, text = net.at_structures(partial(_training.check_gradients, net), "network")
+    return text
 
 
 @SUITE.check("probabilities")
@@ -194,7 +303,7 @@ def saving(net: Network) -> str:
 
     With `needs_plugin_to_load` they are loaded in a process that imports the plugin first.
     """
-    return _saving.check_saving(net)
+    return _training.check_saving(net)
 
 
 @SUITE.check("training_step")
@@ -204,21 +313,14 @@ def backends(net: Network) -> str:
 
     point = net.point()
     network, images = net.build(point, net.options.seed), net.images()
-
-    def arrays() -> dict[str, Array]:
-        weights = {f"weight_{number}": array for number, array in enumerate(network.get_weights())}
-        return {"images": images, **weights}
-
+    arrays = (images, network.get_weights())
     names, checks = [keras.backend.backend()], ("probabilities", "training_step")
     for backend, outputs in outputs_under_others(net, checks, {"class_counts": ()}, arrays):
-        _saving.require_close(net, point, outputs, predict(network, images), f"under {backend}")
+        _training.require_close(net, point, outputs, predict(network, images), f"under {backend}")
         names.append(backend)
     return " and ".join(names)
 
 
-def _observe_sound(net: Network, point: SamplePoint, expected: str, hint: str) -> NetworkObservation:
-    """Return the observation at a point where there must be a network."""
-    observation: NetworkObservation = net.observe(point)
-    net.require_possible(observation, expected, hint)
-    net.require_sound(observation)
-    return observation
+def _loss(network: Any, images: Array, labels: Array) -> float:
+    true_class = predict(network, images).astype("float64")[np.arange(len(labels)), labels]
+    return float(-np.log(np.clip(true_class, 1e-300, 1)).mean())

@@ -1,23 +1,97 @@
-"""The checks of an augmentation policy, in the order in which they run."""
+"""Augmentation policies under test, and their checks in the order in which they run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from zoo.testing._backends import outputs_under_others
-from zoo.testing._failures import Skipped, counted, counted_of
-from zoo.testing._policy import SUITE, Policy, PolicyObservation, apply, compile_layers
-from zoo.testing._searched import Array, SamplePoint, global_state, search_space
-from zoo.testing.kit import check_all, docstring, signature
-from zoo.training.model import assemble, check_shape
+from zoo.errors import PluginError
+from zoo.testing._searched import (
+    BATCH_SIZE,
+    Array,
+    Observation,
+    SamplePoint,
+    SearchedSubject,
+    SearchOptions,
+    Shape,
+    global_state,
+    search_space,
+)
+from zoo.testing._workers import outputs_under_others
+from zoo.testing.kit import Skipped, Suite, call_text, check_all, counted
+from zoo.training.model import assemble, check_layers, check_shape
+
+SUITE = Suite("augmentation")
 
 _CALLS = 6
 _TOLERANCE = 1e-5  # the weights of an interpolation may sum to 1.0000001
 _PROBE_IMAGES = 1000  # a quarter of them held out
+_PLAIN_IMAGES = (0.0, 1.0, 0.3)  # black, white, grey
+
+
+@dataclass(frozen=True)
+class AugmentationOptions(SearchOptions):
+    """Options of `check_augmentation`; docs/testing.md explains them."""
+
+    probe: Callable[[], Any] | None = None
+
+
+@dataclass
+class PolicyObservation(Observation):
+    """The facts about the layers at one point."""
+
+    inference_images: Any = None  # array: the images after the layers, outside training
+    training_images: Any = None  # and in training
+
+
+class Policy(SearchedSubject):
+    """An augmentation policy under test."""
+
+    suite = SUITE
+    product = "a list of Keras layers"
+    options_class = AugmentationOptions
+    observation_class = PolicyObservation
+
+    def images(self, shape: Shape | None = None, count: int = BATCH_SIZE) -> Array:
+        """Return images as those of other subjects; the last ones have one colour.
+
+        A layer that divides by the range of an image's pixels divides by 0 there.
+        """
+        images = super().images(shape, count)
+        for number, value in enumerate(_PLAIN_IMAGES, start=count - len(_PLAIN_IMAGES)):
+            images[number] = value
+        return images
+
+    def call(self, point: SamplePoint) -> list[Any]:
+        layers = self.function(**point.parameters)
+        try:
+            check_layers(layers)
+        except PluginError as error:
+            raise self.violation(point, str(error)) from None
+        return list(layers)
+
+    def use(self, layers: Sequence[Any], observation: PolicyObservation) -> None:
+        images = self.images(observation.point.shape)
+        observation.inference_images = apply(layers, images, training=False)
+        observation.training_images = apply(layers, images, training=True)
+
+    def default_layers(self, seed_offset: int = 0) -> list[Any]:
+        layers: list[Any] = self.build(self.point(), self.options.seed + seed_offset)
+        return layers
+
+    def call_text(self, point: SamplePoint) -> str:
+        text = call_text(self.name, (), point.parameters)
+        return text if point.shape == self.shape else f"{text} for images of {point.shape}"
+
+    def require_sound(self, observation: Observation) -> None:
+        """Raise Violation if the call went wrong; the check `applies` reports the use of the layers."""
+        if not observation.is_built:
+            super().require_sound(observation)
 
 
 def check_augmentation(
@@ -42,17 +116,11 @@ def check_augmentation(
     check_all(Policy(function, options), checks)
 
 
-SUITE.check()(signature)
-SUITE.check("signature")(docstring)
-
-
 @SUITE.check("signature")
 def defaults(policy: Policy) -> str:
     """Check that it makes a list of Keras layers at its defaults; the list may be empty."""
-    observation = policy.observe(policy.point())
     hint = "choose defaults that need no condition"
-    policy.require_possible(observation, "the defaults to be possible", hint)
-    policy.require_sound(observation)
+    policy.observe_sound(policy.point(), "the defaults to be possible", hint)
     return counted(len(policy.default_layers()), "layer")
 
 
@@ -63,8 +131,8 @@ SUITE.check("defaults")(search_space)
 def applies(policy: Policy) -> None:
     """Check that the layers take float images, in training and outside of it."""
     for observation in policy.observe_all():
-        if observation.is_built and observation.problem:
-            raise policy.violation(observation.point, observation.problem, observation.cause)
+        if observation.is_built and observation.failure:
+            raise observation.failure
 
 
 def _usable(policy: Policy) -> Iterator[PolicyObservation]:
@@ -123,22 +191,15 @@ SUITE.check("defaults")(global_state)
 @SUITE.check("applies")
 def serialisable(policy: Policy) -> str:
     """Check that each layer can be made again from its configuration, as JSON."""
-    tried, points = 0, policy.usable_structures()
-    for point in policy.within_time(points):
-        for layer in policy.build(point, policy.options.seed):
-            _check_configuration(policy, point, layer)
-        tried += 1
-    return counted_of(tried, len(points), "point")
+    _, text = policy.at_structures(partial(_check_configurations, policy), "point")
+    return text
 
 
 @SUITE.check("shape", "dtype", "value_range")
 def training_step(policy: Policy) -> str:
     """Check that a network with the layers in front can train, compiled as in a trial."""
-    tried, points = 0, policy.usable_structures(all_shapes=True)
-    for point in policy.within_time(points):
-        _check_training(policy, point)
-        tried += 1
-    return counted_of(tried, len(points), "model")
+    _, text = policy.at_structures(partial(_check_training, policy), "model", policy.other_shapes())
+    return text
 
 
 @SUITE.check("training_step")
@@ -151,9 +212,7 @@ def random(policy: Policy) -> str:
     if not layers:
         return "no layers, nothing to vary"
 
-    def eager(images: Array) -> Array:
-        return apply(layers, images, training=True)
-
+    eager = partial(apply, layers, training=True)
     in_model = compile_layers(policy.default_layers(), policy.shape)
     for call, how in ((eager, ""), (in_model, " once compiled; draw with keras.random and a SeedGenerator")):
         first = call(policy.images())
@@ -220,16 +279,49 @@ def backends(policy: Policy) -> str:
     return " and ".join([keras.backend.backend(), *others])
 
 
-def _check_configuration(policy: Policy, point: SamplePoint, layer: Any) -> None:
+def apply(layers: Sequence[Any], images: Array, *, training: bool) -> Array:
+    """Return the images after all layers; `training` also reaches layers that do not ask for it."""
+    from keras import Sequential, ops
+
+    if not layers:
+        return images
+    outputs: Array = ops.convert_to_numpy(Sequential(list(layers))(images, training=training))
+    return outputs
+
+
+def compile_layers(layers: Sequence[Any], shape: Shape) -> Callable[[Array], Array]:
+    """Return a function that applies the layers in training, as part of a compiled model.
+
+    As in a trial's `fit`, the batch size is unknown when Keras compiles the model: two sizes make it so.
+    """
+    if not layers:
+        return lambda images: images
+    import keras
+
+    class InTraining(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.policy = keras.Sequential(list(layers))
+
+        def call(self, images: Any) -> Any:
+            return self.policy(images, training=True)
+
+    model = keras.Sequential([keras.Input(shape), InTraining()])
+    model.predict(np.zeros((1, *shape), "float32"), verbose=0)
+    return partial(model.predict, verbose=0)
+
+
+def _check_configurations(policy: Policy, point: SamplePoint) -> None:
     from keras import saving
 
-    name = type(layer).__name__
-    with policy.no_exception(point, f"{name} to be made again from get_config()"):
-        config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
-        copy = saving.deserialize_keras_object(config, custom_objects={name: type(layer)})
-        copied = json.loads(json.dumps(saving.serialize_keras_object(copy)))
-    text = f"expected {name} to keep its configuration, but it became {copied['config']}"
-    policy.require(config["config"] == copied["config"], point, text)
+    for layer in policy.build(point, policy.options.seed):
+        name = type(layer).__name__
+        with policy.no_exception(point, f"{name} to be made again from get_config()"):
+            config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
+            copy = saving.deserialize_keras_object(config, custom_objects={name: type(layer)})
+            copied = json.loads(json.dumps(saving.serialize_keras_object(copy)))
+        text = f"expected {name} to keep its configuration, but it became {copied['config']}"
+        policy.require(config["config"] == copied["config"], point, text)
 
 
 def _check_training(policy: Policy, point: SamplePoint) -> None:
@@ -254,19 +346,11 @@ def _probe_accuracies(policy: Policy) -> tuple[float, float, float]:
     rows = np.random.default_rng(seed).permutation(len(dataset.train))[:_PROBE_IMAGES]
     images = np.asarray(dataset.train.images)[rows].astype("float32") / 255
     labels = np.asarray(dataset.train.labels)[rows]
-    layers = policy.default_layers()
-
-    def features(augment: bool, part: slice) -> Array:
-        result = apply(layers, images[part], training=True) if augment else images[part]
-        return result.reshape(len(result), -1)
-
-    train, held_out = slice(len(images) // 4, None), slice(len(images) // 4)
+    layers, num_held_out = policy.default_layers(), len(images) // 4
+    versions = [images, *(apply(layers, images, training=True) for _ in range(2))]
+    pixels = [version.reshape(len(version), -1) for version in versions]
     forest = RandomForestClassifier(100, random_state=seed)
-    forest.fit(
-        np.concatenate([features(augment, train) for augment in (False, True, True)]),
-        np.tile(labels[train], 3),
-    )
-    plain, changed = (
-        float(forest.score(features(augment, held_out), labels[held_out])) for augment in (False, True)
-    )
-    return plain, changed, float(np.bincount(labels[held_out]).max() / len(labels[held_out]))
+    forest.fit(np.concatenate([one[num_held_out:] for one in pixels]), np.tile(labels[num_held_out:], 3))
+    held_out = labels[:num_held_out]
+    plain, changed = (float(forest.score(one[:num_held_out], held_out)) for one in pixels[:2])
+    return plain, changed, float(np.bincount(held_out).max() / num_held_out)

@@ -21,8 +21,8 @@ from zoo.errors import DataError, SpaceError, ZooError
 from zoo.process import spawn_worker
 from zoo.registry import Component
 from zoo.testing import _workers
-from zoo.testing._failures import Violation, call_text, error_text
-from zoo.testing.kit import Subject, Suite, check_all, docstring, signature
+from zoo.testing.kit import Subject, Suite, Violation, call_text, check_all
+from zoo.training.components import describe_error
 
 if TYPE_CHECKING:
     from zoo.data import Dataset, Split
@@ -44,19 +44,11 @@ class DatasetSubject(Subject):
         self.values = values
         self._load_s = 0.0
 
-    @classmethod
-    def option_names(cls) -> list[str]:
-        return []  # all are parameters of the dataset
-
-    def validate(self) -> None:
+    def validate_options(self) -> None:
         try:
-            space = self.space
-        except SpaceError:
-            return  # the check `signature` reports it
-        try:
-            space.check(self.values)
+            self.space.check(self.values)
         except SpaceError as error:
-            raise ZooError(f"{self.name}: {error}") from error
+            raise ZooError(f"{self.name}: {error}") from None
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -84,8 +76,8 @@ class DatasetSubject(Subject):
             f" (the first load took {self._load_s:.0f} s; if it is only slow, give parameters that make it "
             f"smaller: check_dataset({self.name}, …=…), or at the prompt --set)"
         )
-        answer: Any = _workers.receive_answer(worker, "a second process", timeout, hint)
-        return answer[0], answer[1]
+        without, within = _workers.receive_answer(worker, "a second process", timeout, hint)
+        return without, within
 
     @property
     def splits(self) -> Iterator[tuple[str, Split]]:
@@ -115,17 +107,15 @@ def check_dataset(
     check_all(DatasetSubject(function, parameters), checks)
 
 
-SUITE.check()(signature)
-SUITE.check("signature")(docstring)
-
-
 @SUITE.check("signature")
 def loads(data: DatasetSubject) -> None:
     """Check that it loads."""
     try:
         _ = data.dataset
     except (Exception, SystemExit) as error:
-        raise data.violation(f"expected a zoo.Dataset, but it raised {error_text(error)}", error) from error
+        raise data.violation(
+            f"expected a zoo.Dataset, but it raised {describe_error(error)}", error
+        ) from error
 
 
 @SUITE.check("loads")
@@ -214,25 +204,21 @@ def offline(data: DatasetSubject) -> None:
 def cache(data: DatasetSubject) -> None:
     """Check that zoo's cache keeps it byte for byte, and that a second study finds it there."""
     description = inspect.getdoc(data.function) or ""
-    facts = (data.name, data.function, data.space, description, "its plugin", "")
-    component = Component("dataset", *facts)
+    component = Component("dataset", data.name, data.function, data.space, description, "its plugin", "")
     with TemporaryDirectory() as folder:
         cache_dir = Path(folder)
+        prepared, times = [], []
         try:
-            first = prepare(component, data.parameters, _VALIDATION, cache_dir)
-            before = _modification_times(cache_dir)
-            second = prepare(component, data.parameters, _VALIDATION, cache_dir)
-            kept = digest_of(open_dataset(cache_dir, first.digest))
+            for _ in range(2):
+                prepared.append(prepare(component, data.parameters, _VALIDATION, cache_dir).digest)
+                times.append({path: path.stat().st_mtime_ns for path in cache_dir.rglob("*.np[yz]")})
+            kept = digest_of(open_dataset(cache_dir, prepared[0]))
         except ZooError as error:
             raise data.violation(f"expected zoo to prepare it for a study, but: {error}", error) from error
-        if {first.digest, second.digest, kept} != {data.digest}:
+        if {*prepared, kept} != {data.digest}:
             raise data.violation("expected the same arrays from zoo's cache, but they differ")
-        if _modification_times(cache_dir) != before:
+        if times[0] != times[1]:
             raise data.violation("expected the second study to find it in zoo's cache, but it was rewritten")
-
-
-def _modification_times(folder: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.np[yz]")}
 
 
 def _difference(data: DatasetSubject, other: Any) -> str:

@@ -1,15 +1,20 @@
-"""The subject of each kind of component."""
+"""The subject of each kind of component, and one pytest test for each of its checks."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from zoo.testing._network import Network
-from zoo.testing._policy import Policy
+from zoo.errors import ZooError, did_you_mean
+from zoo.registry import KINDS
+from zoo.testing.architectures import Network
+from zoo.testing.augmentations import Policy
 from zoo.testing.datasets import DatasetSubject
-from zoo.testing.kit import Subject
+from zoo.testing.kit import CheckFailed, Subject
 
+# The options of a dataset are values for its own parameters.
 SUBJECTS: Mapping[str, Any] = {
     "dataset": DatasetSubject,
     "architecture": Network,
@@ -17,14 +22,74 @@ SUBJECTS: Mapping[str, Any] = {
 }
 
 
-def subject_of(kind: str, function: Callable[..., Any], given: Mapping[str, Any]) -> Subject:
-    """Return the subject that checks `function`.
+def parametrize_with_checks(
+    function: Callable[..., Any],
+    /,
+    *,
+    kind: str | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Any:
+    """Return a pytest decorator that runs every check of `function` as a test.
+
+        @parametrize_with_checks(my_net, expected_failures={"small_images": "made for photographs"})
+        def test_my_net(check):
+            check()
 
     Args:
-        given: options of the check; for a dataset, values for its own parameters.
+        kind: `architecture`, `dataset` or `augmentation`; not needed for an architecture.
+        expected_failures: name of a check -> reason of its failure. pytest reports it as xfail; when the
+            check passes, the test fails, so that the entry is removed.
+        options: of `check_architecture`, `check_dataset` or `check_augmentation`. A dataset's parameters
+            called `kind` or `expected_failures` cannot be given here.
 
     Raises:
-        ZooError: there is no such option.
+        ZooError: pytest is not installed, the kind is missing or unknown, or there is no such check or
+            option.
     """
-    subject: Subject = SUBJECTS[kind](function, given)
-    return subject
+    try:
+        import pytest
+    except ImportError:
+        raise ZooError(
+            "parametrize_with_checks needs pytest, which is not installed; run `pip install pytest`."
+        ) from None
+
+    kind = kind or _kind_of(function)
+    if kind not in SUBJECTS:
+        raise ZooError(f"There is no kind '{kind}'. {did_you_mean(kind, SUBJECTS)}")
+    subject: Subject = SUBJECTS[kind](function, options)
+    expected = dict(expected_failures or {})
+    subject.suite.select(list(expected))
+    parameters = []
+    for name in subject.suite.checks:
+        marks = []
+        if name in expected:
+            marks = [pytest.mark.xfail(reason=expected[name], strict=True, raises=CheckFailed)]
+        parameters.append(pytest.param(_one_check(subject, name), id=name, marks=marks))
+    return pytest.mark.parametrize("check", parameters)
+
+
+def _one_check(subject: Subject, name: str) -> Callable[[], None]:
+    """Return a function that runs one check; it raises CheckFailed, or skips the test."""
+
+    def check() -> None:
+        __tracebackhide__ = True
+        import pytest
+
+        subject.validate()
+        result = subject.result(name)
+        if result.state == "skipped":
+            pytest.skip(result.text)
+        if result.state == "failed":
+            raise CheckFailed(result.text, [name]) from result.cause
+
+    return check
+
+
+def _kind_of(function: Callable[..., Any]) -> str:
+    with suppress(TypeError, ValueError):  # it is not a function
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name in KINDS["architecture"]:
+                return "architecture"
+    name = getattr(function, "__name__", repr(function))
+    raise ZooError(f"{name}: give its kind: kind='dataset', kind='augmentation' or kind='architecture'.")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import PluginError, ZooError, one_line
-from zoo.registry import Component, Registry
+from zoo.registry import Component, Registry, source_location
 from zoo.training.model import check_layers, check_network, check_shape, count_parameters
 from zoo.training.saved import check_layers_registered
 from zoo.trial import TrialConfig
@@ -110,7 +107,7 @@ def blame(*components: Component, by_location: bool = False) -> Iterator[None]:
 
 def describe_error(error: BaseException) -> str:
     """Return `error` in one line: `KeyError: 'sharpness'`, or its text alone for one of zoo's errors."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", one_line(error))  # Keras writes some words in bold
+    text = one_line(error)
     if _is_out_of_memory(error):
         return f"out of memory: {text[:300]}" if text else "out of memory"
     return text[:1000] if isinstance(error, ZooError) else f"{type(error).__name__}: {text[:1000]}"
@@ -125,13 +122,4 @@ def _is_out_of_memory(error: BaseException) -> bool:
 def _location(error: BaseException, component: Component) -> str:
     """Return the innermost line of the plugin's code in the traceback: `zoo_x/nets.py:12`; "" if none."""
     package = component.function.__module__.partition(".")[0]
-    if package == "zoo":
-        package = "zoo.builtin"
-    location = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        module = str(frame.f_globals.get("__name__", ""))
-        if f"{module}.".startswith(f"{package}."):
-            path = Path(frame.f_code.co_filename)
-            depth = module.count(".") + (2 if path.stem == "__init__" else 1)
-            location = f"{'/'.join(path.parts[-depth:])}:{line}"
-    return location
+    return source_location(error, "zoo.builtin" if package == "zoo" else package)

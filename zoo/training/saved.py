@@ -40,7 +40,7 @@ def check_layers_registered(network: keras.Model) -> None:
             config = keras.saving.serialize_keras_object(network)
     except NotImplementedError as error:  # a layer without `get_config`
         raise PluginError(f"its model cannot be saved: {one_line(error)[:300]}") from error
-    for saved in _custom_objects(config):
+    for saved in custom_objects(config):
         if not saved.get("registered_name"):  # a type, not a class of the plugin
             continue
         module = saved["module"] or "__main__"
@@ -150,20 +150,20 @@ def _custom_modules(path: Path) -> list[str]:
     """Return the modules of all classes and functions in a model's configuration except Keras's own."""
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
-    return sorted({saved["module"] for saved in _custom_objects(config) if saved["module"]})
+    return sorted({saved["module"] for saved in custom_objects(config) if saved["module"]})
 
 
-def _custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
+def custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
     """Yield the configuration of every object inside `config` whose class is not Keras's own."""
     if isinstance(config, list | tuple):
         for value in config:
-            yield from _custom_objects(value)
+            yield from custom_objects(value)
     if isinstance(config, dict):
         is_object = {"class_name", "module"} <= set(config)
         if is_object and _package(config["module"] or "") not in ("keras", "builtins"):
             yield config
         for value in config.values():
-            yield from _custom_objects(value)
+            yield from custom_objects(value)
 
 
 def _requirement(module: str) -> str:
