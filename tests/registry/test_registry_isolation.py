@@ -247,7 +247,7 @@ def processes(monkeypatch):
     probe = _isolation._Probe
 
     def counting(plugin, timeout):
-        started.append(plugin.entry_point.name)
+        started.append(plugin.name)
         return probe(plugin, timeout)
 
     monkeypatch.setattr(_isolation, "_Probe", counting)

@@ -126,7 +126,7 @@ def test_damaged_metadata_of_plugin_that_is_off_is_ignored(two, monkeypatch, tmp
     (tmp_path / "site" / "zoo_two-2.0.dist-info" / "entry_points.txt").write_bytes(b"[zoo]\nno equals sign\n")
     monkeypatch.setenv("ZOO_PLUGINS", "zoo-one")
     registry = Registry.load()
-    assert (states(registry), registry.problems) == ({"zoo-one": "loaded"}, [])
+    assert (states(registry), registry.problems) == ({"zoo-one": "loaded", "zoo-two": "off"}, [])
 
 
 # --- the version of zoo that a plugin requires

@@ -5,14 +5,12 @@ out and named among `problems`; an error about a missing component names the plu
 
     _plugin.py     Plugin and Component
     _contract.py   the hooks: calls them and checks what they register
-    _installed.py  the entry points of group `zoo`, and which of them are used
     _isolation.py  loads each plugin in a process of its own first
     _probe.py      that process
-    _registry.py   Registry: everything together
+    _registry.py   Registry: entry points of group `zoo`, which of them are used, and their components
 """
 
 from zoo.registry._contract import component_space
-from zoo.registry._installed import canonical_name, plugin_requirements, requirement_of
 from zoo.registry._plugin import (
     HOOKS,
     KINDS,
@@ -24,7 +22,7 @@ from zoo.registry._plugin import (
     plugin_versions,
     source_location,
 )
-from zoo.registry._registry import Registry
+from zoo.registry._registry import Registry, canonical_name, plugin_requirements, requirement_of
 
 __all__ = [
     "HOOKS",

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -25,8 +25,7 @@ from typing import IO, Any
 from zoo._version import __version__
 from zoo.errors import ZooError
 from zoo.files import write_atomically
-from zoo.registry._installed import Installed
-from zoo.registry._plugin import path_in_package
+from zoo.registry._plugin import Plugin, path_in_package
 
 TIMEOUT = "ZOO_PLUGIN_SECONDS"
 _DEFAULT_TIMEOUT_S = 5.0
@@ -38,18 +37,16 @@ _PROBE = (
 )
 
 
-def loading_problems(plugins: Sequence[Installed]) -> dict[Installed, str]:
-    """Return for each plugin why it must not be loaded, in one line; "" if nothing is wrong with it."""
+def try_loading(plugins: Sequence[Plugin]) -> None:
+    """Set the `problem` of each plugin that must not be loaded."""
     timeout = _timeout()
     untried = [plugin for plugin in plugins if not _is_known_good(plugin)]
-    problems = dict.fromkeys(plugins, "")
     at_once = max(1, os.cpu_count() or 1)
     for start in range(0, len(untried), at_once):
-        problems |= _try_at_once(untried[start : start + at_once], timeout)
-    return problems
+        _try_at_once(untried[start : start + at_once], timeout)
 
 
-def forget(plugin: Installed) -> None:
+def forget(plugin: Plugin) -> None:
     """Forget the plugin's good result, so that it is tried again the next time."""
     with suppress(OSError, RuntimeError):
         _result_path(plugin).unlink(missing_ok=True)
@@ -63,18 +60,17 @@ def _timeout() -> float:
     raise ZooError(f"{TIMEOUT}: expected a number of seconds above 0, got '{text}'")
 
 
-def _try_at_once(plugins: Sequence[Installed], timeout: float) -> Iterator[tuple[Installed, str]]:
-    """Load the plugins, each in a process, at the same time; yield each with its problem."""
+def _try_at_once(plugins: Sequence[Plugin], timeout: float) -> None:
+    """Load the plugins, each in a process, at the same time."""
     with ExitStack() as stack:
         probes = []
         for plugin in plugins:
             with suppress(OSError):  # no process can be started: the plugin is loaded without a try
                 probes.append(stack.enter_context(_Probe(plugin, timeout)))
         for probe in probes:
-            problem, files = probe.result()
+            probe.plugin.problem, files = probe.result()
             if files is not None:
                 _remember(probe.plugin, files)
-            yield probe.plugin, problem
 
 
 class _Probe:
@@ -83,17 +79,14 @@ class _Probe:
     Reading from pipes would wait for the processes that the plugin leaves running.
     """
 
-    def __init__(self, plugin: Installed, timeout: float) -> None:
+    def __init__(self, plugin: Plugin, timeout: float) -> None:
         self.plugin = plugin
         self.timeout = timeout
 
     def __enter__(self) -> _Probe:
-        point = self.plugin.entry_point
         request = {
             "path": [str(Path(folder).absolute()) for folder in sys.path],
-            "entry_point": [point.name, point.value, point.group],
-            "distribution": self.plugin.distribution,
-            "version": self.plugin.version,
+            "plugin": [self.plugin.name, self.plugin.distribution, self.plugin.version, self.plugin.value],
             "timeout": self.timeout,
         }
         self.answer, self.traceback = TemporaryFile(), TemporaryFile()
@@ -123,7 +116,7 @@ class _Probe:
         if answer:
             found = json.loads(answer[0])
             return found["problem"], None if found["problem"] else found["files"]
-        return f"{self.plugin.plugin().title} {self._abrupt_end()}", None
+        return f"{self.plugin.title} {self._abrupt_end()}", None
 
     def _abrupt_end(self) -> str:
         from zoo.process import describe_exit  # multiprocessing takes 20 ms, and is seldom needed here
@@ -151,7 +144,7 @@ def _location(traceback: str, package: str) -> str:
     return ""
 
 
-def _is_known_good(plugin: Installed) -> bool:
+def _is_known_good(plugin: Plugin) -> bool:
     try:
         known = json.loads(_result_path(plugin).read_text(encoding="utf-8"))
         return bool(known == _facts(plugin, known["paths"]))
@@ -159,14 +152,14 @@ def _is_known_good(plugin: Installed) -> bool:
         return False
 
 
-def _remember(plugin: Installed, files: Sequence[str]) -> None:
+def _remember(plugin: Plugin, files: Sequence[str]) -> None:
     with suppress(OSError, RuntimeError):  # no writable home: the plugin is tried again the next time
         path = _result_path(plugin)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(_facts(plugin, files)))
 
 
-def _facts(plugin: Installed, files: Iterable[str]) -> dict[str, Any]:
+def _facts(plugin: Plugin, files: Iterable[str]) -> dict[str, Any]:
     """Return all that a good result depends on, in its present state."""
     folders = [plugin.folder, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     statuses = {path: Path(path).stat() for path in {*folders, *files} if path}
@@ -179,10 +172,9 @@ def _facts(plugin: Installed, files: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _result_path(plugin: Installed) -> Path:
+def _result_path(plugin: Plugin) -> Path:
     """Return the file for a plugin's good result in this installation; RuntimeError if there is no home."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    point = plugin.entry_point
-    identity = [sys.prefix, plugin.folder, plugin.distribution, point.name, point.value]
+    identity = [sys.prefix, plugin.folder, plugin.distribution, plugin.name, plugin.value]
     name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
     return cache / "zoo" / "plugins" / f"{name}.json"

@@ -6,9 +6,10 @@ import hashlib
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from zoo.errors import PluginError, ZooError, one_line
 from zoo.space import Space
 
 OWN_DISTRIBUTION = "keras-zoo"
+GROUP = "zoo"  # of entry points
 
 # kind -> positional parameters that its functions take before the keyword-only ones
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -66,7 +68,9 @@ class Plugin:
     name: str
     distribution: str
     version: str
-    package: str = ""  # its top-level module; "" for a built-in module
+    value: str = ""  # of the entry point, such as `zoo_x.nets`; "" for a built-in module
+    requires: Sequence[str] = ()  # requirements in the distribution's metadata: `keras-zoo>=0.2`
+    folder: str = ""  # of the distribution's metadata; "" if it is unknown
     hooks: list[str] = field(default_factory=list)  # those it implements, up to its first error
     registered: list[Component] = field(default_factory=list)
     seconds: float = 0.0  # loading time in this process
@@ -76,6 +80,15 @@ class Plugin:
     @property
     def origin(self) -> str:
         return f"{self.distribution} {self.version}"
+
+    @property
+    def package(self) -> str:
+        """The top-level module, with which the names of the plugin's other modules begin; "" if built in."""
+        return top_level(self.value)
+
+    def load(self) -> Any:
+        """Return what the entry point names."""
+        return EntryPoint(self.name, self.value, GROUP).load()
 
     @property
     def state(self) -> str:

@@ -14,10 +14,9 @@ import sys
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
@@ -38,8 +37,7 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     result = os.fdopen(os.dup(1), "w", encoding="utf-8")
     traceback = os.fdopen(os.dup(2), "wb", buffering=0)
     output = _redirect_output()
-    point = EntryPoint(*request["entry_point"])
-    plugin = Plugin(point.name, request["distribution"], request["version"], top_level(point.value))
+    plugin = Plugin(*request["plugin"])
     finder = HeavyImportFinder(plugin.package)
     sys.meta_path.insert(0, finder)
     warnings.showwarning = lambda *_, **__: None  # some come only when a file is compiled the first time
@@ -49,7 +47,7 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     faulthandler.enable(traceback)
     faulthandler.dump_traceback_later(request["timeout"], exit=True, file=traceback)
     try:
-        Registry().add(plugin, point.load)
+        Registry().add(plugin, plugin.load)
     except KeyboardInterrupt as error:  # the plugin raised it: no terminal reaches this process
         plugin.problem = f"{plugin.title} could not be loaded: {describe_error(error, plugin.package)}"
     faulthandler.cancel_dump_traceback_later()
@@ -67,9 +65,7 @@ class HeavyImportFinder:
         self._package = package
         self.refused: list[tuple[str, str]] = []  # the heavy package and the place: `zoo_x/nets.py:3`
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         if name not in HEAVY or PathFinder.find_spec(name) is None:
             return None
         return ModuleSpec(name, self)  # type: ignore[arg-type]
