@@ -92,7 +92,7 @@ class TestOutput:
         assert sorted(re.search(r"\[(\d)/3\]", line)[1] for line in ended) == ["1", "2", "3"]
 
     def test_libraries_print_nothing(self, tuned):
-        ours = r"preparing|taking|study |trial \d|scoring|finishing|next:|      zoo ui"
+        ours = r"preparing|computing|study |trial \d|scoring|finishing|next:|      zoo ui"
         assert [line for line in tuned.first.stderr.splitlines() if not re.match(ours, line)] == []
 
     def test_live_display_leaves_the_terminal_as_before(self, tuned):
