@@ -196,7 +196,7 @@ class TestPlugins:
         self.install(site, "zoo-twin", "0.7", A_WIDE_NET)
         write(TINY.replace('"conv_net"', '"wide_net"'))
         line = refused(zoo, "tune", "mine", env={"PYTHONPATH": str(site)})
-        assert "The architecture 'wide_net' is registered by" in line
+        assert "The architecture 'wide_net' is registered more than once: by" in line
         assert "zoo-one 0.6" in line
         assert "zoo-twin 0.7" in line
 
@@ -222,4 +222,4 @@ def test_missing_study_is_refused(zoo, command):
 def test_unknown_trial_is_refused(zoo, write):
     write(TINY)
     line = refused(zoo, "train", "mine", "--trial", 7)
-    assert line == "No trials of a study named 'mine' in mlruns/zoo. `zoo tune mine` runs some."
+    assert line == "There is no trial of 'mine' in mlruns/zoo. Run `zoo tune mine` first."
