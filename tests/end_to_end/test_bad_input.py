@@ -196,7 +196,7 @@ class TestPlugins:
         self.install(site, "zoo-twin", "0.7", A_WIDE_NET)
         write(TINY.replace('"conv_net"', '"wide_net"'))
         line = refused(zoo, "tune", "mine", env={"PYTHONPATH": str(site)})
-        assert "The architecture 'wide_net' is registered more than once" in line
+        assert "The architecture 'wide_net' is registered more than once: by" in line
         assert "zoo-one 0.6" in line
         assert "zoo-twin 0.7" in line
 
