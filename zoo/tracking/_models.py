@@ -26,7 +26,6 @@ from zoo.files import link_or_copy
 from zoo.tracking import _names as names
 from zoo.tracking._names import StudyFacts
 from zoo.tracking._store import Store, TrackingError, reason
-from zoo.training.saved import needs_of, requirements
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -109,6 +108,8 @@ def build_model_folder(
     from mlflow import pyfunc
     from mlflow.models import Model
 
+    from zoo.training.saved import needs_of, requirements  # imports NumPy
+
     needs = needs_of(file)
     with zipfile.ZipFile(file) as archive:
         keras_version = str(json.loads(archive.read("metadata.json"))["keras_version"])
@@ -128,7 +129,8 @@ def build_model_folder(
     )
     model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     model.save(str(folder / "MLmodel"))
-    _write_environment(folder, _requirements(keras_version, backend, needs))
+    plugins = [*requirements(needs), _pinned("keras-zoo")] if needs else []
+    _write_environment(folder, _requirements(keras_version, backend, plugins))
 
 
 def _signature(facts: StudyFacts) -> ModelSignature:
@@ -142,13 +144,12 @@ def _signature(facts: StudyFacts) -> ModelSignature:
     )
 
 
-def _requirements(keras_version: str, backend: str, needs: Mapping[str, str]) -> list[str]:
+def _requirements(keras_version: str, backend: str, plugins: Sequence[str]) -> list[str]:
     """Return what must be installed to load the model, in the versions that are installed here.
 
     They are stated, since MLflow takes 20 s per model to infer them, and leaves out Keras.
     """
     packages = [_pinned(name) for name in (backend, "numpy") if name]
-    plugins = [*requirements(needs), _pinned("keras-zoo")] if needs else []
     return [_pinned("mlflow"), f"keras=={keras_version}", *packages, *plugins]
 
 
