@@ -183,7 +183,7 @@ MISTAKES = {
     "objective = ['val_loss', 'val_loss']": "'val_loss' occurs twice",
     "objective = { metric = ['loss', 'parameters'], direction = ['minimize'] }": "expected a list of 2",
     "validation = { folds = 1 }": "expected an integer >= 2, got 1",
-    "validation = { folds = 5, fraction = 0.1 }": "a study has fraction or folds; remove one of them",
+    "validation = { folds = 5, fraction = 0.1 }": "expected fraction or folds, got both",
     "validation = { fold = 5 }": "Did you mean 'folds'?",
     "objective = ['loss', 'parameters']\nsearch = { pruner = 'median' }": "'median' supports one objective",
     "objective = ['loss', 'parameters']\nsearch = { sampler = 'gp' }": "'gp' supports one objective",
