@@ -33,7 +33,10 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     zoo compare mnist_cnn mnist_wide_pair --top 3
     """
     from zoo.tracking import compare
+    from zoo.tuning.lifecycle import refresh_deleted
 
+    for study in studies:
+        refresh_deleted(study, common.print_note)
     table = compare(*studies)
     if top is not None:
         table = table.groupby("study", sort=False).head(top)
