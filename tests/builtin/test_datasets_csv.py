@@ -183,7 +183,9 @@ class TestBadFiles:
     def test_missing_last_line_break_gives_a_warning(self, files):
         write(files / "train.csv", table([0, 1, 4] * 4), end="")
         dataset = csv_images(train="train.csv", test="test.csv")
-        assert dataset.warning.startswith(f"{files}/train.csv ends within line 13: it may be truncated")
+        assert dataset.warning.startswith(
+            f"{files}/train.csv has no line break after line 13: it may be truncated"
+        )
         assert len(dataset.train) == 12
 
     @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ class TestWhereFilesAreLookedFor:
             train="trian.csv",
         )
         refused('test = "xyzzy": no such', test="xyzzy")
-        refused("Correct it, or set ZOO_DATA_DIR to the folder that has it.", test="xyzzy")
+        refused("Correct the path, or set ZOO_DATA_DIR to its folder.", test="xyzzy")
         folder = tmp_path_factory.mktemp("data")
         (folder / "signs").mkdir()
         (folder / "signs/digits.csv").touch()

@@ -139,9 +139,9 @@ class TestLayouts:
         fill(root, ["train"])
         for name in ("labels.csv", ".hidden", "train/README", "train/cat/notes.txt"):
             (root / name).touch()
-        listed = "in a class folder: labels.csv, train/README, train/cat/notes.txt."
-        assert image_folder(path="pets").warning.endswith(listed)
-        assert image_folder(path="pets/train").warning.endswith("in a class folder: README, cat/notes.txt.")
+        listed = "/pets: labels.csv, train/README, train/cat/notes.txt. Only "
+        assert listed in image_folder(path="pets").warning
+        assert "/train: README, cat/notes.txt. Only " in image_folder(path="pets/train").warning
 
     def test_other_files_in_class_folders_are_reported(self, root):
         fill(root, ["train"])
@@ -152,8 +152,8 @@ class TestLayouts:
         dataset = image_folder(path="pets")
         assert len(dataset.train) == 6
         assert dataset.warning == (
-            f"Ignored in {root}, because they are no JPEG, PNG, GIF or BMP in a class folder: "
-            "other, train/loose.png, train/cat/notes.txt."
+            f"Ignored in {root}: other, train/loose.png, train/cat/notes.txt. "
+            "Only JPEG, PNG, GIF or BMP files in class folders are used."
         )
 
     @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ class TestLayouts:
             (["train/cat/1.png", "train/dog/1.txt"], "train/dog contains no JPEG, PNG, GIF or BMP."),
             (["cat/1.png", "dog/.1.png"], "dog contains no JPEG, PNG, GIF or BMP."),
             (["train/cat/1.png", "train/dog/1.png", "test/cat/"], "test contains no JPEG, PNG, GIF or BMP."),
-            (["test/cat/1.png", "test/dog/1.png"], "has the folder test, but no folder train."),
+            (["test/cat/1.png", "test/dog/1.png"], "but no folder train. Add or rename one."),
             (
                 ["train/cat/1.png", "train/dog/1.png", "test/cow/1.png"],
                 "test/cow: train has no such class. Available: cat, dog.",

@@ -43,13 +43,13 @@ def test_other_return_values_are_refused(dataset):
     [
         ("abc", "class_names: expected a list of names, got 'abc'"),
         (None, "class_names: expected a list of names, got None"),
-        ((), "class_names: expected at least two, got []"),
+        ((), "class_names: expected at least two names, got []"),
         (np.array(["a", "b"]), "expected a list of names, got an array. Use `class_names.tolist()`."),
         (
             ("cat", 1, "bird"),
-            "expected strings, but number 1 is 1. Use `[str(name) for name in class_names]`.",
+            "expected strings, but class_names[1] is 1. Use `[str(name) for name in class_names]`.",
         ),
-        (("cat", "", "bird"), "class_names: expected strings, but number 1 is ''"),
+        (("cat", "", "bird"), "class_names: expected strings, but class_names[1] is ''"),
         (("cat", "dog", "cat"), "class_names: expected unique names, but 'cat' occurs twice"),
     ],
 )
@@ -194,14 +194,15 @@ def test_labels_of_every_integer_type_are_counted(kind):
 def test_absent_class_is_reported_with_counts():
     dataset = Dataset(labelled(0, 0, 1, 1, 1), test=labelled(0, 2), class_names=NAMES)
     assert absent_classes(dataset) == (
-        "The train split (5 images) has no image of class 'bird' (1 elsewhere). "
-        "The test split (2 images) has no image of class 'dog' (3 elsewhere)."
+        "The train split (5 images) has no image of class 'bird' (1 in other splits). "
+        "The test split (2 images) has no image of class 'dog' (3 in other splits)."
     )
 
 
 def test_of_many_absent_classes_five_are_named():
     dataset = Dataset(labelled(*range(9)), validation=labelled(8), class_names=list("abcdefghi"))
     assert absent_classes(dataset) == (
-        "The validation split (1 image) has no image of class 'a' (1 elsewhere), 'b' (1 elsewhere), "
-        "'c' (1 elsewhere), 'd' (1 elsewhere), 'e' (1 elsewhere) and 3 more."
+        "The validation split (1 image) has no image of class "
+        + ", ".join(f"'{name}' (1 in other splits)" for name in "abcde")
+        + " and 3 more."
     )

@@ -130,7 +130,7 @@ def test_absent_class_is_added_to_the_warning(tmp_path):
 
     prepared = prepare(entry_for(lopsided), {}, FIFTH, tmp_path)
     assert prepared.warning == (
-        "not real The test split (6 images) has no image of class 'yes' (10 elsewhere)."
+        "not real The test split (6 images) has no image of class 'yes' (10 in other splits)."
     )
     assert open_dataset(tmp_path, prepared.digest).warning == prepared.warning
 

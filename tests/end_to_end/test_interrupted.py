@@ -87,7 +87,9 @@ class TestCtrlCTwice:
         assert busy.ctrl_c_twice.returncode == 130
         assert busy.ctrl_c_twice.stdout == ""
         assert without_a_traceback(busy.ctrl_c_twice)
-        assert "stopped at once; the next run of the study completes its record" in busy.ctrl_c_twice.stderr
+        assert (
+            "stopped at once; the next run of the study records what is missing" in busy.ctrl_c_twice.stderr
+        )
 
 
 class TestSigterm:

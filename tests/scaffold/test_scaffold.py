@@ -148,7 +148,7 @@ def test_names_in_templates_are_refused(write, in_tmp, kind):
     assert {"register", "hookimpl"} <= candidates
     for name in candidates:
         with pytest.raises(
-            PluginError, match=rf"a function called '{name}', which is not a name in Python, or has"
+            PluginError, match=rf"a function called '{name}', which is not a valid name in Python, or is used"
         ):
             write(f"zoo-{name.replace('_', '-')}", kind)
 

@@ -75,7 +75,7 @@ def problems() -> list[str]:
 
 @pytest.fixture
 def background(writer: FakeWriter, problems: list[str]) -> Iterator[BackgroundTracker]:
-    tracker = BackgroundTracker(lambda: writer, on_problem=problems.append, retry_seconds=0.0)
+    tracker = BackgroundTracker(lambda: writer, on_problem=problems.append, retry_s=0.0)
     yield tracker
     tracker.close(timeout=TIMEOUT_S)
 
@@ -171,7 +171,7 @@ def test_trial_without_an_epoch_is_incomplete(
         (7, "gave up", "refused epoch_end"), ("FINISHED",),
     ]  # fmt: skip
     assert background.recorded() == [8]
-    assert problems[-1] == "MLflow has an incomplete record of trial 7."
+    assert problems[-1] == "MLflow does not have all events of trial 7."
 
 
 def test_refused_end_is_given_up(
@@ -182,7 +182,7 @@ def test_refused_end_is_given_up(
     background.put(7, CONFIG, [FINISHED], FOLDER)
     assert not background.close(timeout=TIMEOUT_S)
     assert writer.calls == [(7, "started"), (7, "gave up", "refused finished"), ("FINISHED",)]
-    assert problems[-1] == "MLflow has an incomplete record of trial 7."
+    assert problems[-1] == "MLflow does not have all events of trial 7."
 
 
 def test_outage_loses_no_event(
@@ -196,7 +196,7 @@ def test_outage_loses_no_event(
     background.put(8, CONFIG, [STARTED], FOLDER)
     wait_for(lambda: bool(problems))
     assert problems == [
-        "MLflow stopped answering (connection refused); the trials go on and are recorded in MLflow later."
+        "MLflow stopped answering (connection refused); the trials continue, and their events are sent later."
     ]
     assert writer.calls == [(7, "started")]
     writer.is_reachable = True
@@ -217,7 +217,7 @@ def test_unreachable_store_is_tried_again_later(writer: FakeWriter) -> None:
 
     writer.answers = answers  # type: ignore[method-assign]
     writer.is_reachable = False
-    background = BackgroundTracker(lambda: writer, retry_seconds=3600)
+    background = BackgroundTracker(lambda: writer, retry_s=3600)
     for _ in range(100):
         background.put(7, CONFIG, [EPOCH], FOLDER)
     assert not background.close(timeout=TIMEOUT_S)
@@ -367,7 +367,7 @@ def test_outage_of_server_loses_no_event(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     tracker = StudyTracker(connect(server_address), examples.facts("outage"))
     problems: list[str] = []
-    background = BackgroundTracker(lambda: tracker, on_problem=problems.append, retry_seconds=0.0)
+    background = BackgroundTracker(lambda: tracker, on_problem=problems.append, retry_s=0.0)
     started, *rest = examples.events()
     background.put(7, CONFIG, [started], folder)
     wait_for(lambda: (run := examples.run_of(tracker, 7)) is not None and "parameters" in run.data.metrics)

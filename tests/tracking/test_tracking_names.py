@@ -58,5 +58,5 @@ def test_word_survives_round_trip(word: str) -> None:
 
 @given(st.text(max_size=10_000))
 def test_tag_is_never_too_long(text: str) -> None:
-    assert len(names.shortened(text)) <= 4000
-    assert names.shortened(text) == text or names.shortened(text).endswith("…")
+    assert len(names.shorten(text)) <= 4000
+    assert names.shorten(text) == text or names.shorten(text).endswith("…")

@@ -157,7 +157,7 @@ def test_second_signal_ends_it_at_once(start, second, status):
     process.send_signal(second)
     _, stderr = output_of(process)
     assert process.wait(timeout=240) == status
-    assert stderr.strip() == "stopped at once; the next run of the study completes its record"
+    assert stderr.strip() == "stopped at once; the next run of the study records what is missing"
 
 
 def test_handlers_are_restored():

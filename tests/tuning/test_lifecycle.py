@@ -131,7 +131,7 @@ class TestTrialsDeletedInMLflow:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         refresh_deleted("example", reports.append)
         (report,) = reports
-        assert report.endswith("Trials that were deleted in MLflow since then are not excluded.")
+        assert report.endswith("Trials that were deleted in MLflow since the last command are not excluded.")
 
 
 def test_trial_that_mlflow_lacks_is_in_the_table(study, define):

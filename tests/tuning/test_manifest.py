@@ -165,7 +165,7 @@ class TestOtherCode:
         with pytest.raises(ManifestError) as refused:
             check_manifest("example", began, edited)
         assert str(refused.value).splitlines()[1:] == [
-            "  plugins.zoo-small: its code has changed since, under the same version 0.1",
+            "  plugins.zoo-small: its code has changed, but its version is still 0.1",
             "  to start a new study: the same command with --name example-2",
             "  to resume with the new code: the same command with --accept-versions",
         ]

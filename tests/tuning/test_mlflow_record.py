@@ -116,7 +116,7 @@ class TestClosing:
         assert not record.is_complete
         assert len(tracker.statuses) == 3
         (problem,) = study.display.problems
-        assert problem.endswith("and the next run of the study adds it.")
+        assert problem.endswith("and the next run of the study sends it to MLflow.")
 
     def test_ctrl_c_ends_the_waiting(self, open_record, study):
         tracker = Tracker(3, "Ctrl-C", 5)

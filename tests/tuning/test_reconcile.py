@@ -171,7 +171,7 @@ def test_damaged_lines_are_reported(killed, study, open_search, records):
     path.write_bytes(b"garbage\n" + path.read_bytes())
     record = Record()
     reconcile(study, open_search(), record)
-    assert f"{path}: line 1 cannot be read, so its event is lost" in study.display.problems
+    assert f"{path}: line 1 is damaged; its event is lost, and the study goes on" in study.display.problems
     assert record.events[1] == ["started", "finished"]
 
 

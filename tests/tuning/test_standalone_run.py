@@ -173,7 +173,7 @@ class TestResults:
 
     def test_overrides_and_a_trial_are_refused(self, stage):
         stage()
-        with pytest.raises(StudyError, match="--set cannot change them"):
+        with pytest.raises(StudyError, match="Remove --set or --trial"):
             train("example.toml", trial=0, overrides=["training.epochs=1"])
 
 

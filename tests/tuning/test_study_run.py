@@ -41,7 +41,7 @@ def warnings_of(registry, tmp_path, monkeypatch):
 def test_latency_beside_other_trials_is_warned_of(warnings_of):
     several = 'objective=["val_accuracy", "latency_ms"]'
     assert warnings_of(several, jobs=2) == [
-        "with --jobs 2, latency_ms is measured while other trials train, so it means little; use --jobs 1"
+        "with --jobs 2, latency_ms is measured while other trials train, so it is not reliable; use --jobs 1"
     ]
     assert warnings_of(several) == warnings_of(jobs=2) == []
 

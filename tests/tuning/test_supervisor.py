@@ -333,7 +333,7 @@ class TestFailures:
         assert str(stopped.value) == (
             "3 trials in a row failed. Trial 3: three. "
             f"The output of the trials is in {here.directory.trials_dir}. "
-            "Fix the cause and run the same command again; to start over, add --name example-2."
+            "Fix the cause and run the same command again; to start a new study, add --name example-2."
         )
         assert here.states() == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
 
@@ -346,7 +346,7 @@ class TestFailures:
             here.run()
         assert str(stopped.value).endswith(
             "Fix the plugin and run the same command with --accept-versions; "
-            "to start over, add --name example-2."
+            "to start a new study, add --name example-2."
         )
         assert here.search.done() == 1
         here = stage([complete(0.6), complete(0.7)], "search.trials=3")

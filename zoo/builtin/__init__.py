@@ -1,4 +1,4 @@
-"""The plugins that zoo ships. They import only zoo's public names, as any plugin has to."""
+"""The plugins that zoo ships. Like any plugin, they import only zoo's public names."""
 
 MODULES = (
     "zoo.builtin.datasets",

@@ -1,4 +1,4 @@
-"""The dataset contract, which every later part of zoo relies on; each message names the usual fix."""
+"""The dataset contract: what every dataset plugin must return; each message names the usual fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_LISTED = 5
 def check_contract(dataset: Any) -> None:
     """Raise DataError if `dataset` breaks the contract: the place, what was expected, and the usual fix.
 
-    All labels are read. Of sound images only type and shape are, so that a memory map stays on disk.
+    All labels are read. Images of the right type and shape are not, so that a memory map stays on disk.
     """
     if not isinstance(dataset, Dataset):
         raise DataError(f"expected a zoo.Dataset, got {type(dataset).__name__}")
@@ -35,9 +35,9 @@ def check_contract(dataset: Any) -> None:
 
 
 def absent_classes(dataset: Dataset) -> str:
-    """Return a warning with one sentence for every split that has no image of some class; usually empty.
+    """Return a warning with one sentence for every split that lacks images of a class; usually empty.
 
-    A network does not learn a class without training images, and a split without a class cannot test it.
+    A network cannot learn a class that has no training images, and a split without the class cannot test it.
     """
     counts = {
         name: np.bincount(np.asarray(split.labels, np.int64), minlength=len(dataset.class_names))
@@ -53,7 +53,7 @@ def absent_classes(dataset: Dataset) -> str:
 
 def _describe_absent(name: str, counts: Any, total: Any, class_names: Sequence[str]) -> str:
     absent = np.flatnonzero(counts == 0)
-    listed = [f"'{class_names[label]}' ({total[label]:,} elsewhere)" for label in absent[:MAX_LISTED]]
+    listed = [f"'{class_names[label]}' ({total[label]:,} in other splits)" for label in absent[:MAX_LISTED]]
     more = [f"{len(absent) - MAX_LISTED} more"] if len(absent) > MAX_LISTED else []
     classes = " and ".join([", ".join(listed), *more])
     images = f"{counts.sum():,} image{'s' if counts.sum() > 1 else ''}"
@@ -66,11 +66,11 @@ def _check_class_names(names: Any) -> None:
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise DataError(f"class_names: expected a list of names, got {names!r}")
     if len(names) < 2:
-        raise DataError(f"class_names: expected at least two, got {list(names)!r}")
+        raise DataError(f"class_names: expected at least two names, got {list(names)!r}")
     for position, name in enumerate(names):
         if not isinstance(name, str) or not name:
-            cure = "" if isinstance(name, str) else ". Use `[str(name) for name in class_names]`."
-            raise DataError(f"class_names: expected strings, but number {position} is {name!r}{cure}")
+            fix = "" if isinstance(name, str) else ". Use `[str(name) for name in class_names]`."
+            raise DataError(f"class_names: expected strings, but class_names[{position}] is {name!r}{fix}")
         if name in names[:position]:
             raise DataError(f"class_names: expected unique names, but {name!r} occurs twice")
 
@@ -90,21 +90,21 @@ def _check_split(name: str, split: Any, num_classes: int) -> None:
 def _check_images(what: str, images: Any) -> None:
     expected = "uint8, shape (n, height, width, channels)"
     if not isinstance(images, np.ndarray):
-        cure = "Use `numpy.asarray(images)`."
-        raise DataError(f"{what}: expected an array ({expected}), got {type(images).__name__}. {cure}")
+        fix = "Use `numpy.asarray(images)`."
+        raise DataError(f"{what}: expected an array ({expected}), got {type(images).__name__}. {fix}")
     if images.ndim != 4:
-        cures = {
+        fixes = {
             2: ". Use `images.reshape(-1, height, width, channels)`.",
             3: ". Use `images[..., None]` for grey images.",
         }
-        raise DataError(f"{what}: expected {expected}, got shape {images.shape}{cures.get(images.ndim, '')}")
+        raise DataError(f"{what}: expected {expected}, got shape {images.shape}{fixes.get(images.ndim, '')}")
     if 0 in images.shape:
         raise DataError(f"{what}: expected at least one image and pixel, got shape {images.shape}")
     _, height, width, channels = images.shape
-    # Images that are 3 pixels high, or have as many channels as columns, are unlikely.
+    # Real images are hardly ever 3 pixels high, or have as many channels as columns.
     if (height == 3 and min(width, channels) > 4) or (height == 1 and width == channels > 4):
-        cure = "Use `images.transpose(0, 2, 3, 1)`."
-        raise DataError(f"{what}: expected the channels last, got shape {images.shape}. {cure}")
+        fix = "Use `images.transpose(0, 2, 3, 1)`."
+        raise DataError(f"{what}: expected the channels last, got shape {images.shape}. {fix}")
     if images.dtype != np.uint8:
         raise DataError(f"{what}: expected uint8 (0 to 255), got {images.dtype}{_conversion(images)}")
 
@@ -127,24 +127,24 @@ def _conversion(images: Any) -> str:
 
 def _check_labels(what: str, labels: Any, num_classes: int) -> None:
     if not isinstance(labels, np.ndarray):
-        cure = "Use `numpy.asarray(labels)`."
+        fix = "Use `numpy.asarray(labels)`."
         raise DataError(
-            f"{what}: expected an array (integers, shape (n,)), got {type(labels).__name__}. {cure}"
+            f"{what}: expected an array (integers, shape (n,)), got {type(labels).__name__}. {fix}"
         )
     if labels.ndim == 2:
-        cure = "labels.argmax(axis=1)" if labels.shape[1] > 1 else "labels[:, 0]"
-        raise DataError(f"{what}: expected integers, shape (n,), got shape {labels.shape}. Use `{cure}`.")
+        fix = "labels.argmax(axis=1)" if labels.shape[1] > 1 else "labels[:, 0]"
+        raise DataError(f"{what}: expected integers, shape (n,), got shape {labels.shape}. Use `{fix}`.")
     if labels.ndim != 1:
         raise DataError(f"{what}: expected integers, shape (n,), got shape {labels.shape}")
     if labels.dtype.kind in "USOT":
-        cure = "class_names, labels = numpy.unique(labels, return_inverse=True)"
-        raise DataError(f"{what}: expected integers, got {labels.dtype}. Use `{cure}`.")
+        fix = "class_names, labels = numpy.unique(labels, return_inverse=True)"
+        raise DataError(f"{what}: expected integers, got {labels.dtype}. Use `{fix}`.")
     if labels.dtype.kind not in "iu":
         raise DataError(f'{what}: expected integers, got {labels.dtype}. Use `labels.astype("int64")`.')
     if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
         low, high = labels.min(), labels.max()
-        cure = "Use `labels - 1`" if (low, high) == (1, num_classes) else "Renumber them, or add class names"
+        fix = "Use `labels - 1`" if (low, high) == (1, num_classes) else "Renumber them, or add class names"
         raise DataError(
             f"{what}: expected 0 to {num_classes - 1} for {num_classes} class names, "
-            f"got {low} to {high}. {cure}."
+            f"got {low} to {high}. {fix}."
         )

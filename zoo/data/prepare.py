@@ -31,8 +31,8 @@ def prepare(
 ) -> PreparedDataset:
     """Call the dataset function, check its result, write it into the cache, and cut the validation split.
 
-    The function is not called if it declares its files with `zoo.reads` and none of them has changed since
-    the cached dataset was read. Raises ZooError if the data cannot be read, or breaks the contract.
+    The function is not called if the cached dataset is up to date (see `zoo.reads`). Raises ZooError if the
+    data cannot be read, or breaks the contract.
     """
     title = f"The dataset '{entry.name}' of {entry.origin}"
     try:
@@ -52,7 +52,7 @@ def start_preparing(
 ) -> WorkerProcess:
     """Start `prepare` in a fresh process, with its output in `log`; `finish_preparing` returns its result.
 
-    `plugins` is `DISTRIBUTION:PLUGIN` → version of the plugin that registered it; None loads all.
+    `plugins` is the dataset's plugin, as `DISTRIBUTION:PLUGIN` → version; None loads all plugins.
     """
     worker = spawn_worker(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
     worker.log_path = log
@@ -64,8 +64,8 @@ def finish_preparing(
 ) -> PreparedDataset:
     """Wait for the worker process and return the prepared dataset.
 
-    `listener` gets every report of `zoo.progress`: the step, and the fraction of it that is done, from 0
-    to 1, or None if unknown. Raises ZooError as `prepare`, and DataError if the process died.
+    `listener` gets every report of `zoo.progress`. Raises ZooError as `prepare`, and DataError if the process
+    died.
     """
     step = ""
     while isinstance(answer := worker.receive(), tuple):  # a report of `zoo.progress`
@@ -98,14 +98,14 @@ def _cached(entry: Component, values: Mapping[str, Any], cache: Path, title: str
         after = fingerprint(entry, values)
     dataset = replace(dataset, warning=warning)
     digest = save_dataset(cache, dataset)
-    if before is not None and before == after:  # otherwise a file changed while it was read
+    if before is not None and before == after:  # no file changed while it was read
         remember(cache, digest, before, dataset)
     return digest, dataset
 
 
 @contextmanager
 def _plugin_errors(title: str) -> Iterator[None]:
-    """Add the name and the version of the dataset to every error of its function."""
+    """Put `title` in front of every error in the block."""
     try:
         yield
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Progress of long steps, reported to whoever waits for the dataset."""
+"""Progress of long steps, reported to the process that waits for the dataset."""
 
 from __future__ import annotations
 

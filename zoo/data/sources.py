@@ -20,15 +20,14 @@ def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Fu
     """Declare the files that a dataset function reads: `@reads(files)` above the function.
 
     zoo then calls the function again only if one of these has changed: a declared file, a parameter, the
-    plugin's version, or a Python file of the plugin's package, sub-packages included. A declared file has
-    changed if its path, its size or one of its times has, so zoo does not read it to find out.
+    plugin's version, or a Python file of the plugin's package, sub-packages included. zoo does not read the
+    declared files for this: it compares their paths, sizes and times.
 
-    Every other file that decides what the dataset is has to be declared too: for example a list of class
-    names that lies in the plugin's package.
+    Declare every other file that the dataset depends on too, such as a list of class names in the package.
 
     Args:
-        files: takes the parameters of the dataset as keywords and returns the paths of its files, and of
-            its folders where an added file or an empty folder matters.
+        files: takes the parameters of the dataset as keywords and returns the paths of its files; also
+            those of its folders, if a file that is added there changes the dataset.
     """
 
     def mark(function: Function) -> Function:
@@ -39,10 +38,7 @@ def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Fu
 
 
 def fingerprint(entry: Component, parameters: Mapping[str, Any]) -> str | None:
-    """Return a digest of everything that decides what the dataset function returns.
-
-    None if the dataset does not declare its files.
-    """
+    """Return a digest of everything that the dataset depends on; None if it does not declare its files."""
     from zoo.registry import component_code_digest
 
     files = getattr(entry.function, _ATTRIBUTE, None)

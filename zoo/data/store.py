@@ -1,16 +1,16 @@
 """The cache of prepared datasets: plain `.npy` files, memory-mapped by every trial.
 
     <cache>/
-    ├── lock                          held while a folder is moved into its place
+    ├── lock                          held while a folder is renamed
     └── <digest>/
         ├── dataset.json              class names, source, warning, size of each file
         ├── train-images.npy, train-labels.npy, test-images.npy …
         ├── split-0.1-0.npy           validation images for this fraction and seed (see `validation`)
         ├── folds-5-0.npy             fold of each image for this number of folds and seed
-        └── read-<fingerprint>.json   source and warning of files that gave this dataset
+        └── read-<fingerprint>.json   source and warning; the files with this fingerprint gave this dataset
 
-The digest of a folder is that of all its content. A folder appears whole or not at all: it is written
-under a temporary name and then renamed, so that several processes may prepare the same dataset at once.
+A folder appears whole or not at all: it is written under a temporary name and then renamed. Several
+processes can therefore prepare the same dataset at once.
 """
 
 from __future__ import annotations
@@ -38,16 +38,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """The facts about a dataset in the cache.
-
-    Args:
-        sizes: number of images in each split, after the validation split (or the first fold) is cut.
-    """
+    """The facts about a dataset in the cache."""
 
     digest: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    sizes: Mapping[str, int]
+    sizes: Mapping[str, int]  # images of each split, after the validation split (or the first fold) is cut
     source: str
     warning: str
 
@@ -64,8 +60,8 @@ def digest_of(dataset: Dataset) -> str:
 def save_dataset(cache: Path, dataset: Dataset) -> str:
     """Write `dataset` into the cache, unless it is there already, and return its digest."""
     digest = digest_of(dataset)
-    place = cache / digest
-    if _facts(place) is not None:
+    target = cache / digest
+    if _facts(target) is not None:
         return digest
     cache.mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache)
@@ -74,9 +70,9 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
     try:
         _write(folder, dataset)
         with FileLock(cache / "lock"):
-            if _facts(place) is None:  # another process was not first
-                shutil.rmtree(place, ignore_errors=True)  # it is damaged
-                folder.rename(place)
+            if _facts(target) is None:  # no other process has written it; it may be damaged
+                shutil.rmtree(target, ignore_errors=True)
+                folder.rename(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return digest
@@ -109,7 +105,7 @@ def remember(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> No
 
 
 def recall(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
-    """Return the digest and the dataset recorded by `remember`; None unless both are whole."""
+    """Return the digest and the dataset that `remember` recorded; None if either is missing or damaged."""
     for path in cache.glob(f"*/read-{fingerprint}.json"):
         digest = path.parent.name
         try:
@@ -122,7 +118,7 @@ def recall(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
 
 
 def _arrays(dataset: Dataset) -> Iterator[tuple[str, Array]]:
-    """Yield file name and array: images unchanged, labels as little-endian 64-bit integers."""
+    """Yield the file name and array of all images and labels; labels are little-endian 64-bit integers."""
     for name in SPLITS:
         split = getattr(dataset, name)
         if split is not None:

@@ -1,8 +1,8 @@
 """Validation splits and folds: which training images a trial is validated on.
 
-They are cut once per dataset, fraction (or number of folds) and seed, and kept in the cache as one array:
-the number of the fold that validates each training image, from 1. A single validation split is fold 1, and
-the images that are always trained on have fold 0.
+They are cut once per dataset, fraction (or number of folds) and seed. The cache has them as one array: the
+fold of each training image, from 1. Each training has one fold for validation and uses the others. A single
+validation split is fold 1, and the other images are fold 0.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from zoo.trial import count_folds
 def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
     """Choose the validation images, stratified by label, and return their number.
 
-    With folds, that is the size of the first fold; no fold is larger, or smaller by more than one. Raises
-    DataError if a class has too few images, or folds are set and the dataset has a validation split.
+    With folds, that is the size of the first fold, the largest. Raises DataError if a class has too few
+    images, or if folds are set and the dataset has its own validation split.
     """
     folds = count_folds(validation)
     if dataset.validation is None:
@@ -40,10 +40,7 @@ def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mappi
 def split_for(
     cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any], fold: int = 1
 ) -> tuple[Split, Split]:
-    """Return the training and the validation split: the dataset's own, or cut from its training split.
-
-    `fold` is the number of the fold to validate on, from 1; the other folds are trained on.
-    """
+    """Return the training and the validation split: the dataset's own, or cut from its training split."""
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     is_held_out = fold_of_images(cache, digest, dataset, validation) == fold
@@ -51,10 +48,7 @@ def split_for(
 
 
 def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Split:
-    """Return the validation split alone; with folds, all of them together.
-
-    That is the whole training split in its order, because each of its images is validated on once.
-    """
+    """Return the validation split; with folds all folds together, which are the whole training split."""
     if dataset.validation is None and count_folds(validation) > 1:
         return dataset.train
     return split_for(cache, digest, dataset, validation)[1]
@@ -63,18 +57,17 @@ def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Map
 def fold_of_images(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
     """Return the number of each training image's fold, `(n,)`; cut and kept at the first call."""
     seed, count = validation["seed"], count_folds(validation)
-    share = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
-    path = cache / digest / f"{share}-{seed}.npy"
+    name = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
+    path = cache / digest / f"{name}-{seed}.npy"
     try:
         fold: Array = np.load(path)
     except (OSError, ValueError, EOFError):  # missing or damaged
         fold = np.zeros(0, int)
     if fold.shape != dataset.train.labels.shape:
-        fold = (
-            _stratified_folds(dataset, count, seed)
-            if count > 1
-            else _stratified_split(dataset, validation["fraction"], seed)
-        )
+        if count > 1:
+            fold = _stratified_folds(dataset, count, seed)
+        else:
+            fold = _stratified_split(dataset, validation["fraction"], seed)
         remove_leftovers(path.parent)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, fold)
@@ -97,23 +90,23 @@ def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:
 
 
 def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
-    """Return 1 for each training image that is held out, else 0, `(n,)`; `fraction` of every class is 1.
+    """Return 1 for each image for validation, else 0, `(n,)`; `fraction` of every class is for validation.
 
-    The shares are rounded by the largest remainder method, so that their sum is as near to `fraction` as
-    possible, and every class has at least one image in both parts.
+    The numbers of images are rounded by the largest remainder method, so that their sum is right. Every class
+    has at least one image in both splits.
     """
     # scikit-learn's train_test_split may give another split in another version. Then the trials of a
     # resumed study would be validated on images that earlier trials were trained on.
     labels = np.asarray(dataset.train.labels)
     classes, counts = _classes(dataset, 2, "a validation split")
     exact = counts * fraction
-    held = np.floor(exact).astype(int)
-    missing = round(fraction * len(labels)) - int(held.sum())
-    held[np.argsort(held - exact, kind="stable")[:missing]] += 1
-    held = np.clip(held, 1, counts - 1)
+    num_held_out = np.floor(exact).astype(int)
+    missing = round(fraction * len(labels)) - int(num_held_out.sum())
+    num_held_out[np.argsort(num_held_out - exact, kind="stable")[:missing]] += 1
+    num_held_out = np.clip(num_held_out, 1, counts - 1)
     stream = _random_stream(seed)
     fold = np.zeros(len(labels), int)
-    for label, count in zip(classes, held, strict=True):
+    for label, count in zip(classes, num_held_out, strict=True):
         fold[stream.permutation(np.flatnonzero(labels == label))[:count]] = 1
     return fold
 
@@ -126,10 +119,10 @@ def _classes(dataset: Dataset, parts: int, what: str) -> tuple[Array, Array]:
         name = dataset.class_names[int(classes[counts.argmin()])]
         images = "1 image" if least == 1 else f"{least} images"
         fewer = f"Set folds = {least}{' or fewer' if least > 2 else ''}, or add images"
-        cure = fewer if least > 1 else "Add images"
+        fix = fewer if least > 1 else "Add images"
         raise DataError(
             f"Cannot cut {what}: expected at least {parts} training images of each class, "
-            f"got {images} of class '{name}'. {cure}."
+            f"got {images} of class '{name}'. {fix}."
         )
     return classes, counts
 
@@ -140,7 +133,7 @@ def _random_stream(seed: int) -> np.random.RandomState:
 
 
 def _subset(split: Split, is_chosen: Array) -> Split:
-    """Return the chosen images; they stay in the memory map until a batch needs them."""
+    """Return the chosen images and labels; the images stay in the memory map until a batch needs them."""
     return Split(Rows(split.images, is_chosen), split.labels[is_chosen])
 
 

@@ -1,7 +1,7 @@
 """Templates of a plugin: `write_plugin` writes a whole distribution to start from.
 
-The templates are plain text with `$names` for `string.Template`. copier or cookiecutter would each bring a
-dozen packages to fill in the same seven files.
+The templates are plain text with `$names` for `string.Template`. copier or cookiecutter would each need a
+dozen packages for these seven files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FILES: Mapping[str, tuple[str, str]] = {
 }
 
 _TEMPLATES = Path(__file__).with_name("templates")
-# The templates use these names, so the function must have another one.
+# The templates use these names, so the function cannot have one of them.
 _USED = {"hookimpl", "register", "parametrize_with_checks", "check", "test_conformance", *HOOKS.values()}
 
 
@@ -45,15 +45,8 @@ def write_plugin(
 ) -> dict[str, str]:
     """Write the distribution `name` with one component of a kind; return path -> purpose of each file.
 
-    Args:
-        name: such as `zoo-mynet`; the package is then `zoo_mynet`, the function `mynet`.
-        folder: a path that does not exist, or an empty folder.
-        registry: the components whose names cannot be used again.
-        author: for LICENSE and pyproject.toml; "The authors of zoo-mynet" if empty.
-        license: a key of LICENSES.
-
-    Raises:
-        PluginError: the name cannot be used, or the folder cannot be written. Then nothing was written.
+    For `zoo-mynet`, the package is `zoo_mynet` and the function `mynet`. If the name cannot be used, or
+    `folder` is not empty, raise PluginError and write nothing. `license` is a key of LICENSES.
     """
     names = _names(name, kind, author, license)
     _check_free(names, kind, registry)
@@ -112,24 +105,24 @@ def _check_free(names: Mapping[str, str], kind: str, registry: Registry) -> None
     if not function.isidentifier() or function in reserved:
         raise PluginError(
             f"The {kind} of '{names['distribution']}' would be a function called '{function}', which is not "
-            "a name in Python, or has another meaning there or in the template. Choose another name, such as "
+            "a valid name in Python, or is used by Python or the template. Choose another name, such as "
             f"'zoo-my-{function}'."
         )
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         importlib.metadata.distribution(names["distribution"])
         raise PluginError(
-            f"The distribution '{names['distribution']}' is already installed, and pip would replace it by "
-            "this one. Choose another name."
+            f"The distribution '{names['distribution']}' is already installed, and pip would replace it. "
+            "Choose another name."
         )
     if function in registry.names(kind):
         entry = registry.get(kind, function)
         raise PluginError(
-            f"The {kind} '{function}' is already registered by {entry.origin}, and a study could not name "
-            "either. Choose another name."
+            f"The {kind} '{function}' is already registered by {entry.origin}, and a study cannot use a name "
+            "that is registered twice. Choose another name."
         )
     if importlib.util.find_spec(package) is not None:
         raise PluginError(
-            f"A Python package '{package}' already exists, and only one of the two could be imported. "
+            f"A Python package '{package}' already exists, and Python imports only one of two with one name. "
             "Choose another name, or uninstall the package."
         )
 

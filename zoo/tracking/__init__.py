@@ -1,6 +1,6 @@
-"""Everything that zoo knows about MLflow: recording studies, and reading them back.
+"""The only package that imports MLflow: recording studies, and reading them back.
 
-No other package imports MLflow. This one imports it where it is used, so `import zoo.tracking` is fast.
+MLflow is imported inside functions, so that `import zoo.tracking` is fast.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""The address of the MLflow store, a connection to it that fails within seconds, and MLflow's UI on it.
+"""The connection to the MLflow store, and the command that serves MLflow's user interface.
 
-MLflow itself retries a broken database or a dead server for minutes, and creates the tables of a new
-database one by one.
-
-The store is the one that MLflow selects: `$MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the
-working folder, with artifacts in `./mlruns`. `connect` imports MLflow; this module does not.
+MLflow itself retries a broken database or a dead server for minutes; `connect` fails within seconds. The
+store is the one that MLflow selects: `$MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the working
+folder, with artifacts in `./mlruns`. `connect` imports MLflow; this module does not.
 """
 
 from __future__ import annotations
@@ -37,8 +35,8 @@ _OTHER_SCHEMA = "out-of-date database schema"  # MLflow's text, also where the s
 def tracking_uri(uri: str | None = None) -> str:
     """Return the address of the store: `uri`, `$MLFLOW_TRACKING_URI`, or `mlflow.db` in this folder.
 
-    The path in a SQLite address is made absolute, so that the address is valid in every folder. If this
-    folder has runs in MLflow's old file format, MLflow selects that format, and so does this function.
+    The path in a SQLite address is made absolute, so that the address is valid in every folder. As in
+    MLflow, runs in MLflow's old file format in this folder come before `mlflow.db`.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
@@ -51,9 +49,9 @@ def tracking_uri(uri: str | None = None) -> str:
     return f"{_SQLITE}{Path.cwd() / uri.removeprefix(_SQLITE)}"
 
 
-def is_new_store(uri: str | None = None) -> bool:
+def is_new_store() -> bool:
     """Return True if the store is a SQLite file that does not exist yet."""
-    path = _sqlite_path(tracking_uri(uri))
+    path = _sqlite_path(tracking_uri())
     return path is not None and not path.exists()
 
 
@@ -64,17 +62,10 @@ def preload() -> None:
 
 
 def connect(uri: str | None = None, *, create: bool = True) -> Store:
-    """Return a store that answers.
+    """Return a store that answers; raise TrackingError if it does not, or cannot be used.
 
-    If the store is a new SQLite file, its tables are created, which takes seconds. The file appears
-    complete or not at all, even if several processes start at once.
-
-    Args:
-        uri: as for `tracking_uri`.
-        create: if False, refuse a SQLite file that does not exist; for commands that only read.
-
-    Raises:
-        TrackingError: the server does not answer, or the database cannot be used.
+    If the store is a new SQLite file, its tables are created, which takes seconds; commands that only read
+    set `create` to False. The file appears complete or not at all, even if several processes start at once.
     """
     uri = tracking_uri(uri)
     _silence_mlflow()
@@ -107,7 +98,7 @@ def _silence_mlflow() -> None:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if os.environ["MLFLOW_LOGGING_LEVEL"] == DEFAULTS["MLFLOW_LOGGING_LEVEL"]:
-        # A notebook may have imported MLflow before, so that the variable is not read any more.
+        # If a notebook has imported MLflow already, MLflow does not read the variable again.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
@@ -118,7 +109,7 @@ def _sqlite_path(uri: str) -> Path | None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder whose path MLflow misreads: it would write a study's files somewhere else."""
+    """Raise TrackingError if MLflow misreads the path of a folder; it would write files into another one."""
     if "%" in str(folder) or "?" in str(folder):
         raise TrackingError(
             f"MLflow cannot record in {folder}: it misreads '%' and '?' in a path. "
@@ -127,7 +118,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_database(path: Path, *, is_written: bool) -> None:
-    """Raise TrackingError if the database cannot be read, or cannot be written where that is needed."""
+    """Raise TrackingError if the database cannot be read, or written if `is_written`."""
     try:
         with closing(sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S)) as database:
             database.execute("BEGIN IMMEDIATE" if is_written else "PRAGMA schema_version")
@@ -138,8 +129,7 @@ def _check_database(path: Path, *, is_written: bool) -> None:
 def _create_database(path: Path) -> None:
     """Create the tables in a temporary folder, then make the file appear whole.
 
-    Two processes that create tables in one file fail on each other's tables, and a killed process
-    leaves half of them.
+    If two processes create tables in one file, both fail; a killed process leaves only some of the tables.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,24 +171,21 @@ def _cannot_connect(uri: str, error: Exception) -> str:
         )
     if scheme in ("", "file"):
         return (
-            f"MLflow no longer writes its old file format, which {address} is in. Set "
+            f"{address} has MLflow's old file format, which MLflow no longer writes. Set "
             "MLFLOW_TRACKING_URI=sqlite:///mlflow.db, and copy the old runs with "
             "`mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db`."
         )
     if _OTHER_SCHEMA in str(error):
         return (
-            f"{address} was made by another version of MLflow than the installed one. If by an older one, "
-            f"back it up and run `mlflow db upgrade {shlex.quote(address)}`; "
-            "if by a newer one, run `pip install --upgrade mlflow`."
+            f"{address} was made by another version of MLflow than the installed one. If that version is "
+            f"older, back up the database and run `mlflow db upgrade {shlex.quote(address)}`; "
+            "if it is newer, run `pip install --upgrade mlflow`."
         )
     return f"MLflow cannot use {address}: {reason(error)}. Set MLFLOW_TRACKING_URI to another store."
 
 
 def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[str]:
-    """Return the command that serves the user interface; [] if the store is a server, which serves its own.
-
-    Run the command with `ui_environment()`.
-    """
+    """Return the command that serves the user interface, to run in `ui_environment()`; [] for a server."""
     if uri.startswith(("http://", "https://")):
         return []
     return [
@@ -210,7 +197,7 @@ def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[
 
 
 def ui_environment() -> dict[str, str]:
-    """Return this process's environment, with MLflow's job runner off: it takes nine processes and 1 GB."""
+    """Return this process's environment without MLflow's job runner, which takes nine processes and 1 GB."""
     defaults = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONWARNINGS": "ignore",
@@ -220,7 +207,7 @@ def ui_environment() -> dict[str, str]:
 
 
 def ui_answers(host: str, port: int) -> bool:
-    """Return True if the server listens; MLflow's does when its pages can be opened."""
+    """Return True if the server listens; an MLflow server listens when its pages can be opened."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:
@@ -229,11 +216,7 @@ def ui_answers(host: str, port: int) -> bool:
 
 
 def free_port(host: str = "127.0.0.1", wanted: int = _UI_PORT) -> int:
-    """Return `wanted` if it is free, else a free port that the system selects.
-
-    Raises:
-        OSError: there is no free port.
-    """
+    """Return `wanted` if it is free, else a free port that the system selects."""
     try:
         listener = socket.create_server((host, wanted))
     except OSError:

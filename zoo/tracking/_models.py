@@ -29,7 +29,6 @@ from zoo.tracking._store import Store, TrackingError, reason
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
-    from mlflow.models import ModelSignature
 
 _MODEL_TAGS = (names.STUDY, names.TRIAL, names.UID, names.DIGEST)  # those of its run
 
@@ -44,15 +43,10 @@ def publish_model(
     metrics: Sequence[Metric],
     tags: Mapping[str, str],
 ) -> None:
-    """Make `file` the logged model of a run, with the run's parameters and `metrics`.
+    """Make `file` the logged model of a run, with the run's parameters, `metrics` and additional `tags`.
 
-    If a killed process has started this, it is completed; a model that is READY is not uploaded again.
-
-    Args:
-        run: as MLflow has it now.
-        step: the epoch of the weights.
-        metrics: with the time and the step at which the run has them.
-        tags: in addition to those of the run.
+    `step` is the epoch of the weights. A model that a killed process has created is completed; a model
+    that is READY is not uploaded again.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
@@ -68,7 +62,7 @@ def publish_model(
     if not is_ready:
         origin = {"run_id": run_id, "artifact_path": model.artifact_location}
         origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
-        # Beside the file, so that the file can be linked rather than copied.
+        # In the folder of the file, so that the file can be linked instead of copied.
         with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
             backend = run.data.tags.get(names.BACKEND, "")
             build_model_folder(Path(folder), file, facts, backend, origin=origin)
@@ -97,16 +91,15 @@ def build_model_folder(
 ) -> None:
     """Write an MLflow model of flavor `keras` around `file` into the new folder `folder`.
 
-    Args:
-        file: a `model.keras`; linked rather than copied if the file system can.
-        backend: the Keras backend it was trained with; "" if unknown.
-        origin: arguments of MLflow's `Model` that name its run and its place: `run_id`, `model_id` ….
+    `backend` is that of Keras, "" if unknown. `origin` are arguments of MLflow's `Model` that name its run.
 
     Raises:
         ModelError: `file` is not a model that Keras saved.
     """
+    import numpy as np
     from mlflow import pyfunc
-    from mlflow.models import Model
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
 
     from zoo.training.saved import needs_of, requirements  # imports NumPy
 
@@ -117,7 +110,11 @@ def build_model_folder(
     link_or_copy(file, folder / "data" / "model.keras")
     (folder / "data" / "keras_module.txt").write_text("keras", encoding="utf-8")
     metadata = {"metadata": {"zoo": {"modules": needs}}} if needs else {}
-    model = Model(signature=_signature(facts), **metadata, **(origin or {}))
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *facts.image_shape))]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, facts.num_classes))]),
+    )
+    model = Model(signature=signature, **metadata, **(origin or {}))
     model.add_flavor(
         "keras", data="data", keras_version=keras_version, keras_backend=backend, save_exported_model=False
     )
@@ -133,22 +130,8 @@ def build_model_folder(
     _write_environment(folder, _requirements(keras_version, backend, plugins))
 
 
-def _signature(facts: StudyFacts) -> ModelSignature:
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *facts.image_shape))]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, facts.num_classes))]),
-    )
-
-
 def _requirements(keras_version: str, backend: str, plugins: Sequence[str]) -> list[str]:
-    """Return what must be installed to load the model, in the versions that are installed here.
-
-    They are stated, since MLflow takes 20 s per model to infer them, and leaves out Keras.
-    """
+    """Return the requirements for loading the model; MLflow takes 20 s to infer them, and omits Keras."""
     packages = [_pinned(name) for name in (backend, "numpy") if name]
     return [_pinned("mlflow"), f"keras=={keras_version}", *packages, *plugins]
 
@@ -173,7 +156,7 @@ def _write_environment(folder: Path, requirements: list[str]) -> None:
 
 
 def model_ids(run: Any) -> list[str]:
-    """Return the ids of the models that a run has as outputs."""
+    """Return the ids of a run's output models."""
     return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
 
 
@@ -189,11 +172,7 @@ def model_address(store: Store, study: str, uid: str) -> str:
 
 
 def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
-    """Copy the `model.keras` of the run with that `zoo.uid` into `folder`, and return its path.
-
-    Raises:
-        TrackingError: MLflow has no model of that run, or cannot send it.
-    """
+    """Copy the `model.keras` of the run with that `zoo.uid` into `folder`, and return its path."""
     address = model_address(store, study, uid)
     if not address:
         raise TrackingError(
@@ -204,14 +183,7 @@ def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
 
 
 def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
-    """Copy the `.keras` file of a Keras model in MLflow into `folder`, and return its path.
-
-    Args:
-        address: an address that MLflow accepts: `models:/m-…`, `models:/NAME/1`, `runs:/…/model`.
-
-    Raises:
-        TrackingError: there is no such model, or MLflow cannot send it.
-    """
+    """Copy the file of the Keras model at a URI, such as `models:/NAME/1`, into `folder`; return its path."""
     from mlflow.artifacts import download_artifacts
 
     location, model_id = address, address.removeprefix("models:/")

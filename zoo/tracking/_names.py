@@ -18,8 +18,8 @@ UID = "zoo.uid"
 TRIAL = "zoo.trial"
 STATE = "zoo.state"  # "complete", "pruned", "failed"
 REASON = "zoo.reason"
-PROBLEM = "zoo.problem"  # what is missing, although the run has ended
-MODEL_MISSING = "its model is not kept any more"  # the only problem that sending again cannot solve
+PROBLEM = "zoo.problem"  # describes what a run that has ended lacks
+MODEL_MISSING = "its model is not kept any more"  # the only problem that a later process cannot solve
 OBJECTIVE = "zoo.objective"  # several are separated by commas
 DIRECTION = "zoo.direction"
 FRONT = "zoo.front"  # "true" on the Pareto front
@@ -43,16 +43,15 @@ class StudyFacts:
     """A study, or a standalone run, as the tracker records it.
 
     Args:
-        uid: unique; a study that starts again after its state was removed has another.
-        digest, source, warning: of the dataset; a warning is a reason to doubt the metrics.
+        uid: unique; a study whose state directory was removed gets a new one.
+        digest, source, warning: those of the dataset.
         image_shape: `(height, width, channels)` of the raw pixels 0–255 that a model takes.
         num_classes: a model returns probabilities `(batch, num_classes)`.
         plugins: version by distribution, for every plugin that the study can use.
         definition: the study file's text.
         manifest: what must be equal for trials to be comparable.
         command: what the user typed.
-        standalone_name: the name of a standalone run; "" for a study. A standalone run has no study run
-            as its parent, and the leaderboard does not contain it.
+        standalone_name: of a standalone run, which has no parent run and is not in the leaderboard; else "".
     """
 
     name: str
@@ -86,7 +85,7 @@ def common_tags(facts: StudyFacts) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": get_git_commit(str(Path.cwd())) or "",
     }
-    return {key: shortened(value) for key, value in tags.items() if value}
+    return {key: shorten(value) for key, value in tags.items() if value}
 
 
 def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
@@ -96,7 +95,7 @@ def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
 
 
 def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
-    """Return a tag for each distribution from the versions by `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`."""
+    """Return a version tag per distribution; keys are `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`."""
     return {f"zoo.plugin.{name.partition(':')[0]}": version for name, version in plugins.items()}
 
 
@@ -123,7 +122,7 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _prefix(kind: str, config: Mapping[str, Any]) -> str:
-    """Return the plugin's name, or `KIND.NAME` if another group of parameters has that prefix."""
+    """Return the prefix of a plugin's parameters: its name, or `KIND.NAME` if the name is taken."""
     name = str(config[kind]["name"])
     if kind == "dataset":
         return kind
@@ -144,7 +143,7 @@ def from_text(text: str) -> Any:
         return text
 
 
-def shortened(text: str, length: int = 4000) -> str:
+def shorten(text: str, length: int = 4000) -> str:
     """Return `text`, cut off after `length` characters; MLflow keeps 8000 of a tag."""
     return text if len(text) <= length else text[: length - 1] + "…"
 

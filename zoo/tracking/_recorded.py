@@ -61,12 +61,9 @@ def compare(*studies: str) -> pd.DataFrame:
 def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     """Return the trials of a study, best first; then those without a result, by number.
 
-    The columns are those of `compare`, without `study`; the state of a trial without an end is `running`.
-    With several objectives the trials on the Pareto front come first, then the others; both by the first
-    objective. Trials from before the study's state was removed are not in the table.
-
-    Raises:
-        TrackingError: MLflow does not answer, or has no such study.
+    The columns are those of `compare`, without `study`; the state of an unfinished trial is `running`. With
+    several objectives the trials on the Pareto front come first; the first objective orders both groups. If
+    the state directory was removed and the study run again, the table has only the new trials.
     """
     import pandas as pd
 
@@ -106,7 +103,7 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A trial with the tags, metrics and parameters that its run in MLflow has, or will have."""
+    """A trial as its run in MLflow describes it, or will describe it."""
 
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -150,7 +147,7 @@ def _local_trials(study: str, parent: Any, store: Store, recorded: Collection[in
 
 
 def find_study(study: str, store: Store) -> Any:
-    """Return a study's run: the newest one if it was started again after its state was removed."""
+    """Return a study's run; the newest one if there are several."""
     experiment_id = store.experiment_id(study)
     runs = list(store.runs(experiment_id, f"tags.`{names.KIND}` = 'study'")) if experiment_id else []
     if not runs:
@@ -158,17 +155,13 @@ def find_study(study: str, store: Store) -> Any:
         hint = did_you_mean(study, others) if others else ""
         raise TrackingError(
             f"MLflow has no trials of a study named '{study}' in {store.address}; "
-            f"`zoo tune {study}` runs some. {hint}".rstrip()
+            f"`zoo tune {study}` runs the study. {hint}".rstrip()
         )
     return max(runs, key=lambda run: run.info.start_time)
 
 
 def study_page(study: str, store: Store | None = None) -> str:
-    """Return the page, to append to the address of MLflow's UI, of a study's trials and their charts.
-
-    Raises:
-        TrackingError: MLflow does not answer, or has no such study.
-    """
+    """Return the path of the page in MLflow's user interface that shows a study's trials and charts."""
     parent = find_study(study, store or connect(create=False))
     first = names.objectives_from(parent.data.tags)[0]
     query = {
@@ -182,18 +175,16 @@ def study_page(study: str, store: Store | None = None) -> str:
 
 
 def champion_address(store: Store, study: str) -> str:
-    """Return the address of the model of a study's best complete trial, or its path if MLflow lacks it.
+    """Return the URI of the model of a study's best complete trial, or its path if MLflow lacks it.
 
-    Raises:
-        TrackingError: MLflow has no such study, no trial is complete, or the model of the best trial does
-            not exist any more; another trial's model would not be the one that was asked for.
+    If the model does not exist any more, raise TrackingError; another trial's model is never returned.
     """
     table = leaderboard(study, store)
     complete = table[table["state"] == "complete"]
     if complete.empty:
         raise TrackingError(
-            f"No trial of the study '{study}' in {store.address} has a model yet; "
-            f"`zoo compare {study}` shows their states."
+            f"No trial of the study '{study}' in {store.address} is complete; "
+            f"`zoo compare {study}` shows the states of its trials."
         )
     best = complete.iloc[0]
     if not best["model"]:
@@ -208,7 +199,7 @@ def champion_address(store: Store, study: str) -> str:
 def trial_states(store: Store, study: str, study_uid: str) -> dict[int, str]:
     """Return the state of each trial's run in MLflow: `complete`, `incomplete` or `deleted`.
 
-    A run is incomplete while its trial trains, or if MLflow lacks something that can be sent again.
+    A run is incomplete while its trial trains, or if a later process can add what it lacks.
     """
     with store.requests():
         return {number: _state(run) for number, run in _runs(store, study, study_uid).items()}
@@ -222,7 +213,7 @@ def _state(run: Any) -> str:
 
 
 def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
-    """Return the run of each trial; a deleted one, the newest, only if there is no other."""
+    """Return the newest run of each trial, a deleted one only if there is no other."""
     experiment_id = store.experiment_id(study)
     is_trial = f"tags.`{names.KIND}` = 'trial'"
     found = store.runs(experiment_id, is_trial, deleted=True) if experiment_id else []
@@ -264,8 +255,8 @@ def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection
 def delete_study(store: Store, study: str) -> None:
     """Delete a study's experiment and its runs in MLflow, if there is such an experiment.
 
-    The experiment is renamed first, since MLflow does not give the name of a deleted experiment to a new
-    one. `mlflow experiments restore` brings it back, with its new name `STUDY (deleted DATE TIME)`.
+    It gets the name `STUDY (deleted DATE TIME)` first, because MLflow does not reuse the name of a deleted
+    experiment. `mlflow experiments restore` restores it under that name.
     """
     with store.requests():
         experiment_id = store.experiment_id(study)
@@ -276,13 +267,9 @@ def delete_study(store: Store, study: str) -> None:
 
 
 def rename_study(store: Store, old: str, new: str) -> None:
-    """Rename a study in MLflow, if MLflow has it.
+    """Rename a study's experiment, its run, and the tag `zoo.study` of all runs and models in MLflow.
 
-    The experiment, the study's run and the tag `zoo.study` of all runs and models get the new name. If
-    this is interrupted, calling it again completes it.
-
-    Raises:
-        TrackingError: there is an experiment `new`.
+    After an interruption, the same call completes the rest.
     """
     with store.requests():
         experiment_id = store.experiment_id(old)
@@ -301,5 +288,5 @@ def rename_study(store: Store, old: str, new: str) -> None:
                 client.update_run(run.info.run_id, name=new)
         for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
             client.set_logged_model_tags(model.model_id, {names.STUDY: new})
-        # Last, so that an interrupted call finds the study under `old` again.
+        # Last, so that a repeated call finds the study under `old`.
         client.rename_experiment(experiment_id, new)

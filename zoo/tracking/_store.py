@@ -21,8 +21,8 @@ DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server costs a call 5 s; MLflow's default of 7, 4 min
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",  # seconds; a server may need them to store a model
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server is noticed after 5 s; with the default 7, 4 min
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",  # seconds; a server may need a minute to store a model
 }
 # Used only to find out if a server answers.
 _SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
@@ -30,7 +30,7 @@ _PAGE_SIZE = 1000  # runs per request
 
 
 class TrackingError(ZooError):
-    """MLflow's store cannot be used, or lacks what was asked for."""
+    """MLflow's store cannot be used, or does not have the requested study, run or model."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Store:
         return str(found.experiment_id) if found is not None and is_active(found) else None
 
     def open_experiment(self, name: str) -> str:
-        """Return the id of a study's experiment, created if there is none; refuse a deleted one."""
+        """Return the id of a study's experiment; create a missing one, and raise if it is deleted."""
         if self.client.get_experiment_by_name(name) is None:
             try:
                 self.client.create_experiment(name, tags={names.KIND: "study"})
@@ -92,7 +92,7 @@ class Store:
         return run if run is not None and is_active(run) else None
 
     def runs(self, experiment_id: str, condition: str = "", *, deleted: bool = False) -> Iterator[Any]:
-        """Yield the runs of an experiment that meet `condition`, a filter of MLflow; or also deleted ones."""
+        """Yield the runs of an experiment that match an MLflow filter; with `deleted`, deleted ones too."""
         from mlflow.entities import ViewType
 
         view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
@@ -110,7 +110,7 @@ class Store:
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> None:
-        """Log metrics, tags and parameters of a run. When this returns, the store has them."""
+        """Log metrics, tags and parameters of a run; return when the store has them."""
         from mlflow.entities import Param, RunTag
 
         self.client.log_batch(
@@ -161,17 +161,17 @@ def short_timeouts() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return an error in one line; for a lost connection, only the cause that the network reported."""
+    """Return an error in one line; for a lost connection, only the cause that the operating system names."""
     text = str(error).strip() or type(error).__name__
     if "Caused by" in text:
         text = text.rpartition("Caused by ")[2].rstrip(")")
         text = text.partition(": ")[2].strip("\"')") or text
         return text.rpartition(": ")[2] if "Failed to" in text else text
-    return names.shortened(text.splitlines()[0], 200)
+    return names.shorten(text.splitlines()[0], 200)
 
 
 def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Yield the results of a search on all its pages; `search` takes the token of a page, first None."""
+    """Yield the results on all pages of a search; `search` takes a page token, None for the first page."""
     page = search(None)
     yield from page
     while page.token:
@@ -179,16 +179,12 @@ def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
         yield from page
 
 
-def points(
+def as_metrics(
     values: Mapping[str, Any], time: float, *, step: int = 0, model_id: str | None = None
 ) -> list[Metric]:
-    """Return the numbers among the values of an event as MLflow's metrics.
+    """Return the numeric values of an event as MLflow metrics; `step` is the epoch, 0 for the whole run.
 
     MLflow ignores a metric that it has already, so sending an event again has no effect.
-
-    Args:
-        time: of the event, in seconds since 1970.
-        step: the epoch; 0 for a value of the whole run, which MLflow draws as a bar.
     """
     from mlflow.entities import Metric
 

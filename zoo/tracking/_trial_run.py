@@ -13,7 +13,7 @@ from zoo.events import EpochEnd, Finished, Scored, Started
 from zoo.tracking import _names as names
 from zoo.tracking._models import model_ids, publish_model
 from zoo.tracking._names import StudyFacts
-from zoo.tracking._store import Store, points
+from zoo.tracking._store import Store, as_metrics
 from zoo.trial import count_folds
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class TrialRun:
         return self.store.client.get_run(self.run_id)
 
     def describe(self) -> None:
-        """Log the parameters and the dataset, once. Files come later, so that a full disk loses no curve."""
+        """Log the parameters and the dataset, once. Files come last: a full disk then loses no curve."""
         if self.config and not self._is_described:
             self.store.log(self.run_id, params=names.flat_parameters(self.config))
             self.store.client.log_inputs(self.run_id, datasets=[self._dataset()])
@@ -63,18 +63,18 @@ class TrialRun:
 
     def log_start(self, event: Started) -> None:
         tags = {names.DEVICE: event.device, names.BACKEND: event.backend}
-        parameters = points({"parameters": event.num_parameters}, event.time)
+        parameters = as_metrics({"parameters": event.num_parameters}, event.time)
         self.store.log(self.run_id, parameters, tags={key: text for key, text in tags.items() if text})
 
     def log_epochs(self, events: Sequence[EpochEnd]) -> None:
-        """Log the curves; with folds, those of each fold, and their mean over the epochs that all have."""
+        """Log the curves; with folds, those of each fold, and their mean at epochs that all folds have."""
         folds = count_folds(self.config.get("validation", {}))
         new: list[Metric] = []
         for event in events:
             fold, epoch, values = event.fold, event.epoch, event.metrics
             if fold is not None:  # MLflow draws metrics with the same prefix together
                 values = {f"fold-{fold}/{name}": value for name, value in values.items()}
-            self._epochs[fold or 1, epoch] = points(values, event.time, step=epoch)
+            self._epochs[fold or 1, epoch] = as_metrics(values, event.time, step=epoch)
             new += self._epochs[fold or 1, epoch]
             if fold is not None:
                 new += _mean_of_folds(self._epochs, folds, epoch)
@@ -82,44 +82,33 @@ class TrialRun:
             self.store.log(self.run_id, new)
 
     def log_results(self, run: Any, event: Finished, folder: Path) -> str:
-        """Log the summary, the files in the trial directory `folder`, and the model of a complete trial.
-
-        Returns:
-            What is missing and cannot be added later; "" if nothing is.
-        """
+        """Log the summary, the files and the model of a trial; return what cannot be added later, or ""."""
         known = {"parameters"} & run.data.metrics.keys()  # logged at the start
         summary = {key: value for key, value in event.summary.items() if key not in known}
-        results = points(summary, event.time)
+        results = as_metrics(summary, event.time)
         self.store.log(self.run_id, results)
-        self._upload_files(folder)
+        for file in (folder / "config.json", folder / "summary.txt", folder / "output.log"):
+            if file.exists() and file.stat().st_size:
+                self.store.client.log_artifact(self.run_id, str(file))
+        for figure in sorted((folder / "figures").glob("*.png")):
+            self.store.client.log_artifact(self.run_id, str(figure), "figures")
         if event.state != "complete":
             return ""
         fold, step = event.summary.get("best_fold"), int(event.summary.get("best_epoch") or 0)
         tags = {} if fold is None else {names.FOLD: str(int(fold))}
         if tags:
             self.store.log(self.run_id, tags=tags)
-        if not (folder / "model.keras").exists():
+        model = folder / "model.keras"
+        if not model.exists():
             return "" if model_ids(run) else names.MODEL_MISSING
         metrics = [*self._epochs.get((int(fold or 1), step), []), *results]
-        publish_model(
-            self.store, self.facts, run, folder / "model.keras", step=step, metrics=metrics, tags=tags
-        )
+        publish_model(self.store, self.facts, run, model, step=step, metrics=metrics, tags=tags)
         return ""
 
-    def _upload_files(self, folder: Path) -> None:
-        for file in (folder / "config.json", folder / "summary.txt", folder / "output.log"):
-            if file.exists() and file.stat().st_size:
-                self.store.client.log_artifact(self.run_id, str(file))
-        for figure in sorted((folder / "figures").glob("*.png")):
-            self.store.client.log_artifact(self.run_id, str(figure), "figures")
-
     def end(self, run: Any, event: Finished, problem: str) -> None:
-        """Tag the run with the trial's final state, then end it.
-
-        Tags of an earlier end that are not true any more are removed.
-        """
+        """Replace the run's tags by those of the trial's final state, then end the run."""
         tags = {names.STATE: event.state, names.REASON: event.reason, names.PROBLEM: problem}
-        new = {key: names.shortened(text) for key, text in tags.items() if text}
+        new = {key: names.shorten(text) for key, text in tags.items() if text}
         self.store.log(self.run_id, tags=new)
         for key in tags.keys() & run.data.tags.keys() - new.keys():
             self.store.client.delete_tag(self.run_id, key)
@@ -132,14 +121,11 @@ def log_score(store: Store, run: Any, event: Scored) -> None:
     """Log the test metrics at the epoch of the run's model, linked with that model."""
     step = int(run.data.metrics.get("best_epoch", 0))
     model_id = next(iter(model_ids(run)), None)
-    store.log(run.info.run_id, points(event.metrics, event.time, step=step, model_id=model_id))
+    store.log(run.info.run_id, as_metrics(event.metrics, event.time, step=step, model_id=model_id))
 
 
 def _mean_of_folds(epochs: Mapping[FoldEpoch, list[Metric]], folds: int, epoch: int) -> list[Metric]:
-    """Return the means of an epoch's metrics over the folds; [] until every fold has reported the epoch.
-
-    A metric that one fold lacks has no mean. The time is that of the last report.
-    """
+    """Return the means of an epoch's metrics over the folds; [] until every fold has reported the epoch."""
     from mlflow.entities import Metric
 
     reports = [epochs[fold, epoch] for fold in range(1, folds + 1) if (fold, epoch) in epochs]

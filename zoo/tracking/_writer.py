@@ -4,9 +4,8 @@
     tracker.record(7, config, [event], folder)    # every event of every trial
     tracker.finish("FINISHED")
 
-Recording an event again has no effect, in this process or in a later one: a run is looked up by its
-tag `zoo.uid` before it is created, a metric carries the time and the epoch of its event, and a run
-is ended only when it is complete.
+Recording an event again has no effect, in this process or in a later one: a run is found by its tag
+`zoo.uid`, a metric has the time and the epoch of its event, and a run is ended only when it is complete.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.record import trial_uid
 from zoo.tracking import _names as names
 from zoo.tracking._names import StudyFacts
-from zoo.tracking._store import Store, TrackingError, is_active, points
+from zoo.tracking._store import Store, TrackingError, as_metrics, is_active
 from zoo.tracking._trial_run import TrialRun, log_score
 
 if TYPE_CHECKING:
@@ -32,13 +31,7 @@ _LoggedEvent = Started | EpochEnd | Finished | Scored
 
 
 class StudyTracker:
-    """The runs of one study, or one standalone run, in MLflow.
-
-    The study's own run is opened when this object is created.
-
-    Raises:
-        TrackingError: MLflow refuses the study's name, or its experiment or run is deleted.
-    """
+    """The runs of one study, or one standalone run, in MLflow; creating it opens the study's own run."""
 
     def __init__(self, store: Store, facts: StudyFacts) -> None:
         self.store = store
@@ -56,14 +49,9 @@ class StudyTracker:
         return self._study.run_id if self._study is not None else None
 
     def record(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> bool:
-        """Record events of trial `number`, those of its epochs in one request.
+        """Record events of a trial; return False if its run is deleted in MLflow, and then record nothing.
 
-        Args:
-            config: the trial's configuration as JSON; `{}` if it is lost.
-            folder: the trial directory.
-
-        Returns:
-            False if the trial's run is deleted in MLflow; then nothing is recorded.
+        `config` is the trial's configuration as JSON, `{}` if it is lost; `folder` is the trial directory.
         """
         logged = [event for event in events if not isinstance(event, Progress)]
         trial = self._open(number, config, logged[0]) if logged else None
@@ -72,7 +60,7 @@ class StudyTracker:
         try:
             self._record(trial, logged, folder)
         except Exception:
-            with suppress(Exception):  # MLflow does not answer
+            with suppress(Exception):  # if MLflow does not answer, the first error is raised
                 if not is_active(trial.get()):
                     self._trials[number] = None
                     return False
@@ -95,14 +83,11 @@ class StudyTracker:
                 case Scored():
                     log_score(self.store, trial.get(), event)
                     if self._study is not None and event.is_champion:
-                        metrics = points(event.metrics, event.time, step=trial.number)
+                        metrics = as_metrics(event.metrics, event.time, step=trial.number)
                         self.store.log(self._study.run_id, metrics, tags={names.CHAMPION: str(trial.number)})
 
     def give_up(self, number: int, config: Mapping[str, Any], event: Finished, problem: str) -> None:
-        """End a trial's run although something could not be recorded, and tag it with the problem.
-
-        If `event` is recorded again later, the run is completed.
-        """
+        """End a trial's run with a tag for the problem; recording `event` later completes the run."""
         trial = self._open(number, config, event)
         if trial is not None:
             trial.end(trial.get(), event, problem)
@@ -118,7 +103,7 @@ class StudyTracker:
             self.store.client.set_terminated(self._study.run_id, status)
 
     def _open(self, number: int, config: Mapping[str, Any], event: _LoggedEvent) -> TrialRun | None:
-        """Return the trial's run, created if there is none; None if it is deleted."""
+        """Return the trial's run; create a missing one, and return None for a deleted one."""
         if number not in self._trials:
             uid = trial_uid(self.facts.uid, number)
             run = self.store.find_run(self.experiment_id, uid) or self.store.client.create_run(
@@ -144,11 +129,7 @@ class StudyTracker:
 
 
 class StudyRun:
-    """The run of a study: created, or opened again where an earlier process created it.
-
-    Args:
-        tags: those that the trials' runs have too.
-    """
+    """The run of a study, new or from an earlier process; `tags` are those that the trials' runs have too."""
 
     def __init__(self, store: Store, facts: StudyFacts, experiment_id: str, tags: Mapping[str, str]) -> None:
         self._store = store
@@ -199,9 +180,9 @@ class StudyRun:
         if at_time and objective.best([value, *at_time]) in at_time:
             return  # logged before
         best = objective.best([float(value), *(point.value for point in self._best)])
-        # MLflow shows the value at the highest step, and parallel trials end in any order.
+        # MLflow shows the value at the highest step; parallel trials do not end in numerical order.
         step = max([number, *(point.step for point in self._best)])
-        new = points({objective.result: best}, event.time, step=step)
+        new = as_metrics({objective.result: best}, event.time, step=step)
         self._store.log(self.run_id, new)
         self._best += new
 
@@ -220,11 +201,7 @@ class StudyRun:
 
 
 def add_test_metrics(store: Store, study: str, uid: str, event: Scored) -> bool:
-    """Add the test metrics of a model to the run with that `zoo.uid`; return False if there is none.
-
-    Raises:
-        TrackingError: MLflow does not answer, or refuses the metrics.
-    """
+    """Add the test metrics of a model to the run with that `zoo.uid`; return False if there is none."""
     with store.requests():
         run = store.find_study_run(study, uid)
         if run is not None:

@@ -1,4 +1,4 @@
-"""The pyfunc loader of models with layers of a plugin: it imports the plugin, then loads as MLflow does.
+"""The pyfunc loader of models with plugin layers: it imports the plugin, then calls MLflow's loader.
 
 The file `MLmodel` of such a model names this module, so it cannot be renamed. Models that have only
 Keras's own layers name MLflow's loader, and are loaded without zoo.

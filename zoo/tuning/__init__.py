@@ -1,10 +1,10 @@
 """Running studies: Optuna, the supervisor, and the executors that trials run in.
 
-study_run.py        zoo.tune, from beginning to end
-standalone_run.py   zoo.train, from beginning to end
-opening.py          directory, worker processes, dataset and MLflow, opened together
+study_run.py        zoo.tune
+standalone_run.py   zoo.train
+opening.py          opens the directory, the worker processes, the dataset and MLflow
 mlflow_record.py    the record in MLflow, and closing it
-reconcile.py        completing what an earlier process left incomplete
+reconcile.py        settles what a killed process left open
 supervisor.py       starts trials, handles their events, decides final states
 search.py           trials from an Optuna study; samplers.py, manifest.py
 executors/          where trials run

@@ -27,7 +27,7 @@ class Display:
         """Show what is done before or after the trials: `preparing the dataset …`."""
 
     def preparing(self, task: str, fraction: float | None) -> None:
-        """Show how far the preparation of the dataset is: a task and its done fraction, None if unknown."""
+        """Show a task of the dataset's preparation and the done fraction of it; None if unknown."""
 
     def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
         """Show that the trials start; `done` of `total` are finished already."""
@@ -39,12 +39,7 @@ class Display:
     def finished(
         self, number: int, state: str, values: Mapping[str, float], reason: str, best: Best, done: int
     ) -> None:
-        """Show the end of a trial.
-
-        Args:
-            values: the objectives that the trial has reached, by metric.
-            done: number of trials finished so far.
-        """
+        """Show a trial's final state and objectives by metric; `done` trials are finished so far."""
 
     def problem(self, text: str) -> None:
         """Show a warning. The study continues."""
@@ -74,7 +69,7 @@ class PlainDisplay(Display):
 
     def preparing(self, task: str, fraction: float | None) -> None:
         now = time.monotonic()
-        # The first line after two seconds, then at growing intervals: some 25 lines in an hour.
+        # The first line comes after 2 s. The intervals then grow: about 25 lines in an hour.
         if now - self._last_line > max(2.0, (now - self._phase_start) / 4):
             self._last_line = now
             self._print(f"{task}{fraction_text(fraction)}")
@@ -100,9 +95,11 @@ class PlainDisplay(Display):
         _, start_time = self._running.pop(number)
         seconds = time.monotonic() - start_time
         results = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
-        why = f"  ({reason})" if reason else ""
+        details = f"  ({reason})" if reason else ""
         leader = f"  best {format_value(self._objective, best[1])} (trial {best[0]})" if best else ""
-        self._print(f"trial {number}  {state}{results}  {seconds:.1f} s{why}  [{done}/{self._total}]{leader}")
+        self._print(
+            f"trial {number}  {state}{results}  {seconds:.1f} s{details}  [{done}/{self._total}]{leader}"
+        )
 
     def problem(self, text: str) -> None:
         self._print(f"warning: {text}")

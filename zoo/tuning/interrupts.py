@@ -17,9 +17,9 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """Inside `with interrupts:`, a signal sets `signum` and interrupts nothing, such as a write to a file.
+    """Inside `with interrupts:`, a signal only sets `signum`, so that it never interrupts a write to a file.
 
-    Inside `with interrupts.interruptible():`, where nothing is half done, it raises `Interrupted`.
+    Inside `with interrupts.interruptible():`, it raises `Interrupted`; such a block leaves nothing half done.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Interrupts:
         with contextlib.suppress(OSError, ValueError):  # the terminal was closed
             show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
             sys.stderr.write(
-                f"{show_cursor}\nstopped at once; the next run of the study completes its record\n"
+                f"{show_cursor}\nstopped at once; the next run of the study records what is missing\n"
             )
             sys.stderr.flush()
         os._exit(self.exit_status)

@@ -3,9 +3,8 @@
 A deleted trial stays in Optuna and on disk, but every command excludes it until it is restored. A trial
 whose run is deleted in MLflow's user interface counts as deleted, too.
 
-The functions that delete, restore and rename return a sentence for the user. They raise StudyError if there
-is no such study or trial, or the study is running, and TrackingError if MLflow does not answer; then nothing
-was changed.
+The functions that delete, restore and rename return a sentence for the user. If they raise StudyError (no
+such study or trial, or the study is running) or TrackingError, they have changed nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def refresh_deleted(study: str, report: Callable[[str], None]) -> None:
     try:
         update_deleted(directory, connect(create=False), report)
     except TrackingError as error:
-        report(f"{error} Trials that were deleted in MLflow since then are not excluded.")
+        report(f"{error} Trials that were deleted in MLflow since the last command are not excluded.")
 
 
 def delete_trials(study: str, numbers: Sequence[int]) -> str:
@@ -91,8 +90,8 @@ def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str
 def delete_study(study: str) -> str:
     """Delete a study with all its trials and standalone runs.
 
-    In MLflow its experiment gets another name and is deleted, so that `mlflow experiments restore` can bring
-    it back; Optuna and the local record keep nothing.
+    MLflow keeps the deleted experiment under another name, for `mlflow experiments restore`. Optuna and the
+    local record keep nothing.
     """
     import optuna
 

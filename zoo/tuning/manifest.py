@@ -38,10 +38,7 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
 def check_manifest(
     study: str, stored: Mapping[str, Any], current: Mapping[str, Any], *, accept_versions: bool = False
 ) -> None:
-    """Raise ManifestError with every difference, and the ways to continue.
-
-    With `accept_versions`, other versions and code of plugins are no difference.
-    """
+    """Raise ManifestError with every difference; `accept_versions` ignores versions and code of plugins."""
     differences = list(find_differences(stored, current))
     if accept_versions:
         differences = [line for line in differences if not line.startswith("plugins.")]
@@ -60,7 +57,8 @@ def find_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> I
     """Yield a line for every difference: `dataset.source: was "a", is "b"`."""
     before, after = dict(_flatten(stored)), dict(_flatten(current))
     for key in dict.fromkeys([*before, *after]):
-        if key == "fingerprint" or key.startswith("code."):  # a digest of the space, no longer written
+        # Earlier versions wrote "fingerprint", a digest of the space.
+        if key == "fingerprint" or key.startswith("code."):
             continue
         if key not in before or key not in after or before[key] != after[key]:
             yield f"{key}: was {_value_text(before, key)}, is {_value_text(after, key)}"
@@ -73,7 +71,7 @@ def _changed_code(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iter
     for name in after:
         version = versions.get(name)
         if name in before and before[name] != after[name] and version == current["plugins"].get(name):
-            yield f"plugins.{name}: its code has changed since, under the same version {version}"
+            yield f"plugins.{name}: its code has changed, but its version is still {version}"
 
 
 def _flatten(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

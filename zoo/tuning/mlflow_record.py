@@ -17,18 +17,15 @@ from zoo.tracking import BackgroundTracker, StudyFacts, StudyTracker, model_addr
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 
-# Stop waiting for MLflow when it has taken no whole trial for this long, in seconds. A large model on a slow
-# line takes minutes; Ctrl-C stops the waiting earlier.
+# Stop waiting for MLflow if it completes no trial for so long; a large model on a slow line takes minutes.
 SHUTDOWN_TIMEOUT_S = 300.0
 
 
 class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     """The record of one study, or of one standalone run, in MLflow.
 
-    Leaving the context waits until MLflow has everything, and ends the run with `status`.
-
-    Args:
-        facts: more fields of `StudyFacts`: `manifest`, `standalone_name`, `command`.
+    Leaving the context waits until MLflow has everything, and ends the run with `status`. `facts` are more
+    fields of `StudyFacts`.
     """
 
     def __init__(self, study: OpenStudy, uid: str, **facts: Any) -> None:
@@ -61,23 +58,23 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             self._tracker.ready()
 
     def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
-        """Record events of a trial; return at once, and never raise."""
+        """Queue events of a trial for MLflow; return at once, and never raise."""
         self._tracker.put(number, config, events, folder)
 
     def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
         self._tracker.show_front(numbers, figure)
 
     def recorded(self) -> list[int]:
-        """Return the trials of which MLflow has everything."""
+        """Return the trials that MLflow has completely."""
         return [*self.recorded_before, *self._tracker.recorded()]
 
     def model_uri(self, number: int) -> str:
-        """Return the address of a trial's model; "" if MLflow does not have it, or does not answer."""
+        """Return the URI of a trial's model; "" if MLflow does not have it, or does not answer."""
         if not self.is_complete and number not in self.recorded():
             return ""
         with suppress(Exception):  # the result must not be lost because MLflow stopped answering
             store = self._study.store.result()
-            if self.is_complete or store.answers():  # asking takes seconds; a dead server takes minutes
+            if self.is_complete or store.answers():  # takes seconds; a request to a dead server takes minutes
                 return model_address(store, self._study.definition.name, trial_uid(self._uid, number))
         return ""
 
@@ -88,7 +85,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             self.is_complete = self._close()
 
     def _close(self) -> bool:
-        """Wait as long as MLflow takes more trials, or until Ctrl-C; return whether it has everything."""
+        """Wait while MLflow completes more trials, until Ctrl-C; return True if it has everything."""
         num_recorded, is_closed = -1, False
         display, interrupts = self._study.display, self._study.interrupts
         try:
@@ -106,8 +103,8 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             except Exception as error:  # the tracker could not be opened
                 display.problem(str(error))
             display.problem(
-                "MLflow does not have everything of this study. Nothing is lost: it is in "
-                f"{self._study.directory.path}, and the next run of the study adds it."
+                "MLflow does not have the whole study. Nothing is lost: the rest is in "
+                f"{self._study.directory.path}, and the next run of the study sends it to MLflow."
             )
         return is_closed
 
@@ -119,7 +116,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         draw_trial(folder, images, self._study.dataset.class_names, title=title)
 
     def _validation_images(self, validation: Mapping[str, Any]) -> Any:
-        """Return the validation images of a trial; a recorded trial keeps the split of its record."""
+        """Return the validation images that a recorded `[validation]` table selects."""
         key = json.dumps(validation, sort_keys=True)
         if key not in self._images:
             cache_dir, digest = self._study.directory.cache_dir, self._study.dataset.digest

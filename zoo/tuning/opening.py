@@ -33,7 +33,7 @@ class OpenStudy:
     directory: StudyDirectory
     executor: Executor
     dataset: PreparedDataset
-    store: Future[Store]  # MLflow's; its `result` waits for a new one, and raises if that cannot be made
+    store: Future[Store]  # `result` waits until a new store is created, and raises if that fails
     is_new_store: bool
     display: Display
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -59,7 +59,7 @@ def open_study(
     executor = LocalExecutor(jobs)
     stack.callback(executor.stop_all)
     is_new = is_new_store()
-    if not is_new:  # into a new store the first trial's events can wait; until then both cores are busy
+    if not is_new:  # a new store is needed only for the first events; Keras and the dataset come first
         _start_thread(preload)
     preparing = start_preparing(
         definition.dataset,
@@ -96,11 +96,7 @@ def _start_thread(work: Callable[[], Any]) -> Future[Any]:
 def load_definition(
     study: str, registry: Registry, overrides: Sequence[str], name: str | None
 ) -> StudyDefinition:
-    """Return the study's definition.
-
-    A StudyError has one line for each mistake, and for each distribution that the study's trials used and
-    that is not installed now.
-    """
+    """Return the study's definition; a StudyError also names missing distributions that trials have used."""
     try:
         return load_study(study, registry, overrides=overrides, name=name)
     except StudyError as error:

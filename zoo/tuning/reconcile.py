@@ -10,7 +10,7 @@ from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
 from zoo.tuning.search import OptunaSearch
-from zoo.tuning.supervisor import interrupted
+from zoo.tuning.supervisor import interrupted_event
 
 
 def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
@@ -33,7 +33,9 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
         trial = study.directory.trial(number)
         if damaged := ", ".join(map(str, trial.event_log.damaged_lines())):
             path = trial.event_log.path
-            study.display.problem(f"{path}: line {damaged} cannot be read, so its event is lost")
+            study.display.problem(
+                f"{path}: line {damaged} is damaged; its event is lost, and the study goes on"
+            )
         if number in search.deleted:
             continue
         if in_mlflow.get(number) == "complete":
@@ -43,16 +45,16 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
 
 
 def settle_abandoned(study: OpenStudy, search: OptunaSearch) -> list[int]:
-    """Give the trials that a killed supervisor left running their final state; return those to retry.
+    """Settle the trials that a killed supervisor left running; return those to retry.
 
-    A trial whose event log has a final state keeps it; the others were interrupted.
+    A trial gets the final state of its event log. If the log has none, the trial was interrupted.
     """
     retried = []
     for number in search.abandoned():
         trial = study.directory.trial(number)
         event = trial.finished()
         if event is None:
-            event = interrupted("interrupted: the supervisor was killed")
+            event = interrupted_event("interrupted: the supervisor was killed")
             trial.path.mkdir(parents=True, exist_ok=True)
             trial.append(event)
             retried.append(number)
@@ -61,10 +63,10 @@ def settle_abandoned(study: OpenStudy, search: OptunaSearch) -> list[int]:
 
 
 def reconcile_standalone_runs(study: OpenStudy) -> None:
-    """Do the same for the standalone runs of the study that MLflow does not have completely."""
+    """Give the standalone runs that MLflow does not have completely their final state and events."""
     for directory in study.directory.standalone_runs():
         run, config = directory.mlflow_run(), directory.config() or {}
-        # The facts about the images in MLflow come from the dataset that is prepared now.
+        # A run on other data must wait, because MLflow gets the facts of the prepared dataset.
         if run is None or run.is_complete or config.get("digest") != study.dataset.digest:
             continue
         if directory.finished() is None:

@@ -28,13 +28,12 @@ def check_sampler(definition: StudyDefinition) -> None:
 
 
 def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler `name`, one of `zoo.study.SAMPLERS`, for a study of so many `trials`.
+    """Return the sampler `name`, one of `zoo.study.SAMPLERS`, for a study of `trials` trials.
 
-    `tpe` models all parameters jointly, conditional ones in groups of those that occur together (Bergstra
-    et al. 2011; Falkner et al. 2018; Ozaki et al. 2022 for several objectives). Its first trials are
-    random: a quarter, from four to ten. `nsga2` (Deb et al. 2002) has generations of a quarter of the
-    trials. `cmaes` (Hansen & Ostermeier 2001) and `gp` model numeric parameters without conditions, and
-    draw the others at random.
+    `tpe` models all parameters jointly (Bergstra et al. 2011; Falkner et al. 2018; Ozaki et al. 2022 for
+    several objectives), with a group for each set of parameters that are active together. Its first 4 to 10
+    trials (a quarter) are random. `nsga2` (Deb et al. 2002): a generation is a quarter of the trials. `cmaes`
+    (Hansen & Ostermeier 2001) and `gp` model numeric parameters without conditions, others are random.
     """
     from optuna import exceptions, samplers
 
@@ -57,16 +56,15 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
 def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePruner:
     """Return the pruner `name`, one of `zoo.study.PRUNERS`, for trials of at most `epochs` in each fold.
 
-    None stops a trial at its first report. `median` also waits for a fifth of the epochs: with few images
-    the first epochs are mostly noise.
+    No pruner stops a trial at its first report. `median` also waits for a fifth of the epochs: with few
+    images, the first epochs are mostly noise.
     """
     import optuna
 
     class MedianOfLastReports(optuna.pruners.MedianPruner):  # type: ignore[misc]
-        """Compares the last report of a trial, where Optuna compares the best.
+        """Compares the last report of a trial; Optuna's pruner compares the best report.
 
-        A report is the best value so far already. With folds it is a mean, which falls if a fold is worse
-        than those before it.
+        Each report is already the best value so far. With folds it is a mean, and a bad fold can lower it.
         """
 
         def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
@@ -83,13 +81,12 @@ def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePr
 
 
 def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
-    """Return every distinct combination of values of active parameters.
+    """Return every distinct combination of active parameters; raise StudyError if there are too many.
 
-    They are shuffled by the study's seed, so that the first trials are a fair sample. A parameter with
-    infinitely many values, or too many combinations, is a StudyError.
+    The study's seed shuffles them, so that the first trials are a fair sample.
     """
     points: list[dict[str, Any]] = []
-    branches: list[dict[str, Any]] = [{}]  # the first values of points that are still to be found
+    branches: list[dict[str, Any]] = [{}]  # beginnings of points that are not complete yet
     while branches:
         suggester = _GridSuggester(branches.pop())
         definition.sample(suggester, digest="", seed=0)
@@ -109,8 +106,8 @@ class _GridSuggester:
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
-        self.values: dict[str, Any] = {}  # that were suggested, by parameter
-        # For every other value of the parameters that follow: the values up to and including it.
+        self.values: dict[str, Any] = {}  # suggested so far, by parameter
+        # For each value that was not suggested: the values suggested before it, and the value itself.
         self.branches: list[dict[str, Any]] = []
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
@@ -122,7 +119,7 @@ class _GridSuggester:
         values = Float(low, high, step=step).values()
         if values is None:
             raise StudyError(
-                f"The sampler 'grid' needs finitely many values, but {name} is a range; "
+                f"The sampler 'grid' cannot list the values of {name}, a range without a step; "
                 "give it choices = […] or a step."
             )
         return float(self._suggest(name, values))

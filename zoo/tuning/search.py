@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from zoo.errors import ZooError, one_line, redact_password
 from zoo.events import EpochEnd, Finished
-from zoo.record import StudyDirectory, trial_uid
+from zoo.record import StudyDirectory
 from zoo.study import Objective, StudyDefinition, pareto_front
 from zoo.tuning.manifest import check_manifest
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
@@ -41,11 +41,11 @@ _RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
 
 def default_storage(root: Path) -> str:
-    """Return the URL of Optuna's own SQLite file; MLflow and Optuna cannot share one."""
+    """Return the URL of Optuna's SQLite file; MLflow and Optuna cannot share a file."""
     path = (root / "mlruns" / "optuna.db").resolve()
     if any(character in str(path) for character in "?#%"):
         raise ZooError(
-            f"The path {path} contains '?', '#' or '%', which a database URL cannot. Use another folder."
+            f"The path {path} contains '?', '#' or '%', but a database URL cannot. Run zoo in another folder."
         )
     return f"sqlite:///{path}"
 
@@ -61,12 +61,7 @@ class OptunaSearch:
         storage: str | None = None,
         accept_versions: bool = False,
     ) -> None:
-        """Open the Optuna study, or create it; the caller holds the lock of `directory`.
-
-        Raises:
-            ManifestError: its trials belong to another definition.
-            ZooError: the storage cannot be opened, or trials of the study run in another folder.
-        """
+        """Open the Optuna study, or create it; the caller holds the lock of `directory`."""
         self._definition = definition
         self.objectives: Sequence[Objective] = definition.objectives
         self._digest = manifest["dataset"]["digest"]
@@ -79,13 +74,13 @@ class OptunaSearch:
         if self._trials() and _UID not in self._study.user_attrs:
             raise ZooError(
                 f"The Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
-                f"Give your study another name: the same command with --name {definition.name}-2"
+                f"Give your study another name: run the same command with --name {definition.name}-2"
             )
         self._check_same(manifest, accept_versions)
         self._check_not_running_elsewhere(directory)
         trials = self._trials()
-        # A seeded sampler starts over in every process. With the number of trials in the seed, a resumed
-        # study does not propose its first trials again.
+        # In every process, a seeded sampler starts from its first proposal. The number of trials is part of
+        # the seed, so that a resumed study does not propose its first trials again.
         seed = hashlib.sha256(f"{definition.search.seed}/{len(trials)}".encode()).digest()[:4]
         self._study.sampler = make_sampler(
             definition.search.sampler, int.from_bytes(seed, "big"), definition.search.trials
@@ -95,7 +90,7 @@ class OptunaSearch:
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
         directory.assign(self.uid(), definition.objectives, storage)
-        self.deleted = directory.deleted()  # trials that `values`, `front` and `best` leave out
+        self.deleted = directory.deleted()  # `values`, `front` and `best` exclude these trials
 
     def _create_study(self) -> optuna.Study:
         import optuna
@@ -110,7 +105,7 @@ class OptunaSearch:
         )
 
     def _check_same(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
-        """Raise ManifestError if trials have run with another manifest; drop a queued baseline of another."""
+        """Raise ManifestError if trials have run with another manifest; replace an outdated baseline."""
         import optuna
 
         name, trials, stored = self._definition.name, self._trials(), self._study.user_attrs.get(_MANIFEST)
@@ -130,19 +125,18 @@ class OptunaSearch:
             name = self._definition.name
             numbers = ", ".join(str(trial.number) for trial in running)
             raise ZooError(
-                f"Trials of '{name}' are running in {attributes.get(_DIRECTORY_PATH)}: {numbers}. Wait for "
-                f"them, or start a study of your own: the same command with --name {name}-2"
+                f"Trials of '{name}' are running in {attributes.get(_DIRECTORY_PATH)}: {numbers}. Wait until "
+                f"they end, or run the same command with --name {name}-2 to start a study of your own."
             )
         self._study.set_user_attr(_DIRECTORY_PATH, f"{socket.gethostname()}:{directory.path.resolve()}")
         self._study.set_user_attr(_DIRECTORY_ID, own_id)
 
-    def uid(self, number: int | None = None) -> str:
-        """Return the unique name of the study, or of one of its trials, in MLflow."""
-        uid = str(self._study.user_attrs[_UID])
-        return uid if number is None else trial_uid(uid, number)
+    def uid(self) -> str:
+        """Return the unique name of the study in MLflow."""
+        return str(self._study.user_attrs[_UID])
 
     def total(self) -> int:
-        """Return the study's number of trials; a grid may have fewer points."""
+        """Return the number of trials that the study runs: at most the number of grid points."""
         trials = self._definition.search.trials
         return trials if self._grid is None else min(trials, len(self._grid))
 
@@ -166,9 +160,9 @@ class OptunaSearch:
     def report(self, number: int, event: EpochEnd) -> bool:
         """Report the trial's best value so far; return False if the pruner stops the trial.
 
-        With cross-validation the value is the mean of the best value of each fold so far. The steps of a
-        fold follow those that the fold before it may have had at most, so that trials are compared at
-        equal steps even if patience ended a fold early. With several objectives nothing is pruned.
+        With cross-validation, the value is the mean over the folds so far of each fold's best value. Every
+        fold takes `max_epochs` steps, even if patience ends it early, so that equal steps of two trials can
+        be compared. With several objectives no trial is pruned.
         """
         if len(self.objectives) > 1:
             return True
@@ -193,7 +187,7 @@ class OptunaSearch:
         if limit is not None and parameters is not None and _MAX_PARAMETERS not in trial.constraints:
             trial.set_constraint(_MAX_PARAMETERS, parameters - limit)
         if event.is_interrupted:
-            # Before `tell`, so that a process killed in between leaves the trial running, not forgotten.
+            # Before `tell`: if the process is killed in between, the trial stays running and is retried.
             trial.set_user_attr(_INTERRUPTED, True)
             self._enqueue_again(number)
         if event.state == "complete":
@@ -241,8 +235,8 @@ class OptunaSearch:
     def _enqueue_again(self, number: int) -> None:
         """Queue the values of a trial, unless they are queued already."""
         trial = self._trials()[number]
-        # A queued value that the trial never asked for is not among its params. Optuna has no public name
-        # for `fixed_params`; tests/tuning/test_search.py fails if it disappears.
+        # `params` has only the queued values that the trial has sampled. Optuna has no public name for
+        # `fixed_params`; tests/tuning/test_search.py fails if it disappears.
         values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         if values not in [one.system_attrs.get("fixed_params") for one in self._trials("WAITING")]:
             self._study.enqueue_trial(values)
@@ -254,7 +248,7 @@ class OptunaSearch:
 
 
 def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
-    """Open the storage and make its tables if needed, one process at a time: Optuna's own check is a race."""
+    """Open the storage; a lock lets only one process at a time create its tables."""
     import optuna
 
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
@@ -267,7 +261,7 @@ def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
         raise ZooError(
             f"Cannot open the Optuna storage {redact_password(url)}: "
             f"{redact_password(one_line(error))[:200]}. "
-            "Name another one, such as --storage sqlite:///optuna.db, or leave it out for mlruns/optuna.db."
+            "Use another storage, such as --storage sqlite:///optuna.db, or remove --storage."
         ) from error
 
 

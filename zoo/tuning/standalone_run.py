@@ -32,7 +32,7 @@ class TrainResult:
     Args:
         summary: `best_val_accuracy` (or another objective), `best_epoch`, `parameters`, `train_seconds`;
             with cross-validation also `best_val_accuracy_std` and `best_fold`.
-        epochs: the metrics of every epoch, in order; of one fold after the other.
+        epochs: the metrics of every epoch, in order; the epochs of fold 1 come first.
         folder: with the files `model.keras`, `summary.txt` and `figures/`.
         folds: the fold of each of `epochs`; () without cross-validation.
     """
@@ -107,7 +107,7 @@ def train(
 ) -> TrainResult:
     """Train a study's baseline, or one of its trials again with the same parameters and seed.
 
-    The study is not changed: this is a run of its own in the study's MLflow experiment.
+    The study does not change: MLflow gets a standalone run in the study's experiment.
 
     Args:
         study, overrides, name, display, command: as for `tune`.
@@ -118,7 +118,7 @@ def train(
         TrialFailed: the run failed, was rejected, or was interrupted.
     """
     if trial is not None and overrides:
-        raise StudyError("--trial repeats the settings of the trial, so --set cannot change them")
+        raise StudyError("--trial uses the recorded settings of the trial. Remove --set or --trial.")
     registry = Registry.load()
     definition = load_definition(study, registry, overrides, name)
     config, warnings = None, list(registry.problems)
@@ -136,7 +136,7 @@ def train(
         elif config.digest != digest:
             raise StudyError(
                 f"Trial {trial} of '{definition.name}' was trained on other data ({config.digest[:12]}…, "
-                f"now {digest[:12]}…), so it cannot be trained again."
+                f"now {digest[:12]}…). Restore that data, or leave out --trial to train the baseline."
             )
         stack.enter_context(opened.interrupts)
         reconcile_standalone_runs(opened)
@@ -171,7 +171,7 @@ def _run(
         if record.is_complete:
             directory.mark_complete_in_mlflow()
     if event.is_interrupted:
-        stopped = TrialFailed(f"stopped; what was recorded until then is in {directory.path}")
+        stopped = TrialFailed(f"stopped; the files of the run are in {directory.path}")
         stopped.exit_status = study.interrupts.exit_status
         raise stopped
     if event.state != "complete":

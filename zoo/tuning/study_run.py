@@ -1,4 +1,4 @@
-"""`zoo.tune`: search as a study says."""
+"""`zoo.tune`: run the trials of a study."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TuneResult:
         objective: the first objective.
         best: number and first objective of the best complete trial; None if no trial is complete.
         done, total: number of finished trials, and of all trials that the study runs.
-        test_metrics: of the champion on the test split; {} without one.
+        test_metrics: of the champion on the test split; {} if the dataset has no test split.
         model_uri: of the champion, for `mlflow.keras.load_model`.
         interrupted: the exit status if a signal stopped the study; else None.
         objectives: all objectives.
@@ -87,12 +87,12 @@ def tune(
     display: Display | None = None,
     command: str = "zoo.tune",
 ) -> TuneResult:
-    """Search as `study` says until it has its number of trials; resume a study that was stopped.
+    """Run the trials of a study until it has `trials` of them; resume a study that was stopped.
 
     Args:
-        study: a name, looked up in `./studies` and among the studies that zoo ships, or a file's path.
+        study: the path of a study file, or the name of one in `./studies` or shipped with zoo.
         trials: total number of trials of the study, instead of the file's.
-        jobs: trials at once, at least 1.
+        jobs: number of trials that run at the same time, at least 1.
         sampler, pruner: instead of the file's.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         name: the study's name in the record, instead of the file's.
@@ -130,12 +130,12 @@ def tune(
 
 
 def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
-    """Return a warning if `jobs` spoils an objective; raise StudyError if there are fewer than one."""
+    """Return a warning if parallel trials disturb an objective; raise StudyError if `jobs` is below 1."""
     if jobs < 1:
         raise StudyError(f"--jobs: expected an integer >= 1, got {jobs}")
     if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
         return [
-            f"with --jobs {jobs}, latency_ms is measured while other trials train, so it means little; "
+            f"with --jobs {jobs}, latency_ms is measured while other trials train, so it is not reliable; "
             "use --jobs 1"
         ]
     return []
@@ -149,17 +149,16 @@ def _show_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) ->
     path: Path | None = study.directory.path / "figures" / "pareto_front.png"
     try:
         trade_offs(search.values(), objectives, str(path), title=study.definition.name)
-    except Exception as error:  # the result is worth more than the figure
+    except Exception as error:  # the study must not fail because of a figure
         study.display.problem(f"the figure of the Pareto front was not drawn: {one_line(error)}")
         path = None
     record.show_front(front, path)
 
 
 def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
-    """Return the scores of the best trial on the test split; {} if there is none, no model, or no test split.
+    """Return the scores of the best trial on the test split; {} without trial, model or test split.
 
-    It is scored once; later calls read the recorded scores. After a signal, the next run of the study
-    scores it.
+    A trial is scored once; its event log keeps the scores. After a signal, the study's next run scores it.
     """
     best = search.best()
     if best is None or "test" not in study.dataset.sizes:
@@ -168,7 +167,7 @@ def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord
     event = trial.scored() or _score(study, best[0])
     if event is None:
         return {}
-    # Recording the same scores again in MLflow has no effect; it may not have answered the first time.
+    # Logging the same scores again has no effect, and MLflow may not have answered the first time.
     record.put(best[0], trial.config() or {}, [replace(event, is_champion=True)], trial.path)
     return event.metrics
 

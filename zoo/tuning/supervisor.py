@@ -53,11 +53,7 @@ class TooManyFailures(ZooError):
 
 
 class Supervisor:
-    """Runs the trials of a source until it has its number of them.
-
-    Args:
-        directory_of: returns the directory of a trial by its number; by default the one in the study.
-    """
+    """Runs the trials of a source; `directory_of` returns the directory of a trial by its number."""
 
     def __init__(
         self,
@@ -75,7 +71,7 @@ class Supervisor:
         self._directory_of = directory_of or study.directory.trial
         self._configs: dict[int, TrialConfig] = {}  # of the running trials
         self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not recorded in MLflow yet
-        self._failures: list[tuple[int, Finished]] = []  # without another state in between
+        self._failures: list[tuple[int, Finished]] = []  # the last trials, while all of them have failed
 
     def run(self) -> None:
         """Run trials until none is left or a signal comes; raise TooManyFailures after three in a row."""
@@ -116,7 +112,7 @@ class Supervisor:
                 self._executor.start(trial.number, trial.config, cache_dir, directory.path)
         except BaseException:
             if trial.number not in self._executor.running:
-                self._handle(trial.number, interrupted("interrupted before it started"))
+                self._handle(trial.number, interrupted_event("interrupted before it started"))
             raise
 
     def _handle(self, number: int, event: Event) -> None:
@@ -157,7 +153,7 @@ class Supervisor:
         self._record.put(number, config.as_json(), [event], self._directory_of(number).path)
 
     def _record_finished(self) -> None:
-        """Record final states in MLflow once the next trials run: figures and uploads take time."""
+        """Send final states to MLflow, after the next trials have started: figures and uploads take time."""
         for number, config, event in self._finished:
             self._put(number, config, event)
         self._finished.clear()
@@ -171,13 +167,13 @@ class Supervisor:
         self._source.retry_later(in_plugins)
         if len(self._failures) > MAX_FAILURES_IN_A_ROW:
             return  # the study is being stopped; this trial ran beside the others
-        cure = "Fix the cause and run the same command again"
+        fix = "Fix the cause and run the same command again"
         if in_plugins:
-            cure = "Fix the plugin and run the same command with --accept-versions"
+            fix = "Fix the plugin and run the same command with --accept-versions"
         raise TooManyFailures(
             f"{MAX_FAILURES_IN_A_ROW} trials in a row failed. Trial {number}: {event.reason.rstrip('.')}. "
             f"The output of the trials is in {self._directory_of(number).path.parent}. "
-            f"{cure}; to start over, add --name {self._study.definition.name}-2."
+            f"{fix}; to start a new study, add --name {self._study.definition.name}-2."
         )
 
     def _stop_running(self, reason: str) -> None:
@@ -188,9 +184,9 @@ class Supervisor:
                     self._handle(number, self._executor.read(number))
         finally:
             for number in self._executor.stop_all():
-                self._handle(number, interrupted(reason))
+                self._handle(number, interrupted_event(reason))
 
 
-def interrupted(reason: str) -> Finished:
+def interrupted_event(reason: str) -> Finished:
     """Return the final event of a trial that was stopped from outside, which is retried."""
     return Finished(time.time(), "failed", reason, is_interrupted=True)

@@ -1,7 +1,7 @@
 """The architectures that zoo ships: a searched network, networks of textbooks, and pretrained networks.
 
-A study searches every parameter of `conv_net`. The others are published networks: a study trains them as
-published, and searches only the parameters that it gives a table.
+A study searches every parameter of `conv_net`. It trains the others as published, and searches only those
+parameters for which the study file has a table.
 """
 
 from __future__ import annotations

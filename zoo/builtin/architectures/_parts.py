@@ -10,7 +10,7 @@ from zoo import Choice, Float, Int, InvalidParameters, List, Setting, variant
 
 Shape = tuple[int | None, int | None, int]  # (height, width, channels); None is an unknown side
 
-# A `Setting` is searched only if a study gives it a table.
+# A study searches a `Setting` only if its file has a table for it.
 Activation = Annotated[str, Setting(Choice("relu", "elu", "gelu", "silu", "tanh", "sigmoid", "linear"))]
 DenseUnits = Annotated[tuple[int, ...], Setting(List(Int(1, 4096, log=True), length=(0, 6)))]
 Rate = Annotated[float, Setting(Float(0.0, 0.9))]
@@ -18,7 +18,7 @@ Flag = Annotated[bool, Setting(Choice(False, True))]
 
 
 class Block(NamedTuple):
-    """Convolutions with these numbers of filters, and a pooling after them if `is_pooled`."""
+    """One convolution for each of `filters`, and a pooling after them if `is_pooled`."""
 
     filters: Sequence[int]
     is_pooled: bool
@@ -27,13 +27,13 @@ class Block(NamedTuple):
 def named(
     function: Callable[..., Any], name: str, line: str, defaults: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    """Return `function` as the network `name`, with `line` as description and the same `Args:` section."""
+    """Return `function` with other defaults as the network `name`, described by `line`."""
     arguments = (inspect.getdoc(function) or "").partition("Args:\n")[2]
     return variant(function, name, f"{line}\n\nArgs:\n{arguments}", **defaults)
 
 
 def check_sides(input_shape: Shape, parameter: str = "", pooling: str = "flatten") -> None:
-    """Raise InvalidParameters if images of an unknown size are to be flattened."""
+    """Raise InvalidParameters if the image size is unknown and `pooling` is `flatten`."""
     if pooling == "flatten" and None in input_shape[:2]:
         other = f'{parameter} = "average" or "max", or ' if parameter else ""
         raise InvalidParameters(

@@ -64,8 +64,8 @@ def pretrained(
 ) -> keras.Model:
     """A network pretrained on ImageNet, frozen, with a new head (transfer learning).
 
-    `fine_tune_layers` in a study's `[training]` also trains the last layers of the base after the head has
-    been trained. The batch normalisation layers of the base keep their statistics in any case.
+    With `fine_tune_layers` in a study's `[training]`, the last layers of the base are trained after the head.
+    The batch normalisation layers of the base always keep their statistics.
 
     Args:
         input_shape: `(height, width, channels)`, pixels; grey images are repeated to three channels.
@@ -117,10 +117,7 @@ def _check_images(input_shape: Shape, base: str) -> None:
 
 
 def _scaled(colours: Any, scaling: str) -> Any:
-    """Scale images `(batch, height, width, 3)` from `[0, 1]` to the range that the base was trained with.
-
-    The result equals that of `preprocess_input` in each module of `keras.applications`, which takes 0 to 255.
-    """
+    """Scale images `(batch, height, width, 3)` in [0, 1] as `preprocess_input` of the base does."""
     from keras import layers, ops
 
     if scaling == "-1 to 1":
@@ -135,17 +132,13 @@ def _scaled(colours: Any, scaling: str) -> Any:
 
 
 def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:
-    """Return the base without its top, with its weights.
-
-    Raises:
-        ZooError: the weights are missing or damaged, belong to another network, or cannot be downloaded.
-    """
+    """Return the base without its top; raise ZooError if its weights cannot be loaded or downloaded."""
     import keras
 
     source = None if weights == "none" else weights if weights == "imagenet" else _existing(weights, base)
     try:
-        # Keras prints the progress of a download on standard output, which is for results. It warns of image
-        # sizes without weights of their own (MobileNet), and hundreds of times of a file of another network.
+        # Keras prints the progress of a download on standard output, which is for results. It warns if
+        # an image size has no weights of its own (MobileNet), and hundreds of times for a wrong weights file.
         with (
             warnings.catch_warnings(action="ignore"),
             socket_timeout(_DOWNLOAD_TIMEOUT_S),
@@ -154,9 +147,7 @@ def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:
             return getattr(keras.applications, base)(
                 include_top=False, weights=source, input_shape=input_shape
             )
-    except (
-        Exception
-    ) as error:  # ValueError, KeyError and others, as two networks differ; also a plain Exception
+    except Exception as error:  # a plain Exception after a download; many types for a file of another network
         if weights == "imagenet":
             raise ZooError(_download_problem(base, error)) from error
         if weights == "none":

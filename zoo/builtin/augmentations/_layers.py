@@ -8,17 +8,17 @@ from typing import Any
 import keras
 from keras import ops
 
-# XLA has no kernel for the operation that TensorFlow interpolates with. An implementation with gathers, which
-# XLA compiles, takes twice as long without XLA, as on a CPU.
+# XLA cannot compile the operation with which TensorFlow interpolates. An implementation with gathers would
+# compile, but takes twice as long without XLA, for example on a CPU.
 SUPPORTS_JIT = keras.backend.backend() != "tensorflow"
 
 
 class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
     """A layer that changes float images in `[0, 1]`, `(batch, height, width, channels)`, during training.
 
-    Shape, dtype and range stay the same. A subclass implements `change` and draws its random numbers with
-    `uniform` or from `seed_generator`, separate ones for each image. `seed` repeats their sequence. Keras
-    saves the arguments of `__init__` as the layer's config.
+    Shape, dtype and range stay the same. A subclass implements `change` and draws random numbers for each
+    image with `uniform` or `seed_generator`; an equal `seed` gives equal numbers. Keras saves the arguments
+    of `__init__` as the layer's config.
     """
 
     def __init__(self, seed: int | None, **options: Any) -> None:
@@ -109,16 +109,16 @@ def affine_maps(
     sheared, rotated counter-clockwise and shifted by a share of its width and height. Angles are radians;
     all arguments after `width` have shape `(batch,)`, the result `(batch, 8)`.
     """
-    cos, sin, lean = ops.cos(rotation), ops.sin(rotation), ops.tan(shear)
-    # The inverse of rotation · shear · zoom, with [[1, lean], [0, 1]] for the shear.
-    a0, a1 = (cos - lean * sin) / zoom_x, (-sin - lean * cos) / zoom_x
+    cos, sin, shear_factor = ops.cos(rotation), ops.sin(rotation), ops.tan(shear)
+    # The inverse of rotation · shear · zoom, with [[1, shear_factor], [0, 1]] for the shear.
+    a0, a1 = (cos - shear_factor * sin) / zoom_x, (-sin - shear_factor * cos) / zoom_x
     b0, b1 = sin / zoom_y, cos / zoom_y
     x, y = shift_x * ops.cast(width, "float32"), shift_y * ops.cast(height, "float32")
     return about_centre(height, width, (a0, a1, -a0 * x - a1 * y), (b0, b1, -b0 * x - b1 * y))
 
 
 def about_centre(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tuple[Any, Any, Any]) -> Any:
-    """Convert maps with their origin in the image centre to Keras's format, with it in the first pixel.
+    """Move the origin of maps from the image centre to the first pixel, which is Keras's format.
 
     The rows are `(a0, a1, a2)` and `(b0, b1, b2)`, each `(batch,)`, with `x_in = a0 x + a1 y + a2` and
     `y_in = b0 x + b1 y + b2`. Keras's format is `(batch, 8)`: `a0, a1, a2, b0, b1, b2, 0, 0`.
@@ -139,8 +139,8 @@ def resample(images: Any, maps: Any, fill: str) -> Any:
 
 
 # keras.layers.RandomErasing differs from the paper: it draws width and height independently, so that the
-# aspect ratio is unbounded; its noise is a normal distribution clipped at 0 and 1, two thirds of which is
-# black or white; and it draws the probability itself, up to the value given.
+# aspect ratio has no limit; two thirds of its noise, a clipped normal distribution, are black or white; and
+# it draws the probability too, up to the given value.
 @keras.saving.register_keras_serializable(package="zoo")
 class RandomErasing(AugmentationLayer):
     """Fill a random rectangle of each image during training (Zhong et al. 2017).
@@ -185,8 +185,7 @@ class RandomErasing(AugmentationLayer):
         """Return height and width of each rectangle, in whole pixels, at least one."""
         height, width = ops.cast(height, "float32"), ops.cast(width, "float32")
         area = (self.smallest + (self.largest - self.smallest) * draw_area) * height * width
-        # The paper draws again if the rectangle does not fit. Drawing among the ratios that fit needs no
-        # second draw.
+        # The paper draws again if the rectangle does not fit. Here, only ratios that fit are drawn.
         low = ops.maximum(-math.log(self.elongation), ops.log(area / width**2))
         high = ops.minimum(math.log(self.elongation), ops.log(height**2 / area))
         ratio = ops.exp(low + (high - low) * draw_shape)  # of height to width

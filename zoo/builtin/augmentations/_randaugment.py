@@ -19,12 +19,12 @@ OPERATIONS = (
 # The strengths at magnitude 30, as in torchvision.
 LARGEST_MAGNITUDE = 30
 ROTATION = math.radians(30)
-LEAN = 0.3  # horizontal pixels per vertical pixel, or vertical per horizontal
+SHEAR = 0.3  # horizontal pixels per vertical pixel, or vertical per horizontal
 SHIFT = 150 / 331  # of the width or height
 BLEND = 0.9  # factors of brightness, contrast, colour and sharpness from 0.1 to 1.9
 LOST_BITS = 4  # of 8
 
-# Operations that blend the image with a plainer one, or extrapolate away from it.
+# 1 for operations that blend the image with a plain one (grey, black or smooth), or extrapolate away from it.
 _BLENDS = [float(name in ("colour", "contrast", "brightness", "sharpness")) for name in OPERATIONS]
 
 LUMA = (0.299, 0.587, 0.114)  # perceived brightness of red, green, blue (ITU-R BT.601)
@@ -37,8 +37,8 @@ LEVELS = 256
 class RandAugment(AugmentationLayer):
     """Apply `operations` random OPERATIONS to each image during training.
 
-    Each image draws its own operations and their signs. Its geometric operations are applied first and
-    together, in one interpolation. The arguments are those of the policy `randaugment`.
+    Each image draws its own operations and their signs. All its geometric operations are applied first, in
+    one interpolation. The arguments are those of the policy `randaugment`.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ def _maps(images: Any, drawn: Any, signed: Any) -> Any:
     def amount(name: str, largest: Any) -> Any:
         return ops.where(_is(drawn, name), signed * largest, 0.0)  # (steps, batch)
 
-    turn = amount("rotate", ROTATION)
-    lean_x, lean_y = amount("shear_x", LEAN), amount("shear_y", LEAN)
+    rotation = amount("rotate", ROTATION)
+    shear_x, shear_y = amount("shear_x", SHEAR), amount("shear_y", SHEAR)
     shift_x = amount("translate_x", SHIFT * ops.cast(width, "float32"))
     shift_y = amount("translate_y", SHIFT * ops.cast(height, "float32"))
     # The inverse of each step, about the centre; a step has at most one geometric operation.
-    one, zero = ops.ones_like(turn), ops.zeros_like(turn)
-    cells = [ops.cos(turn), -ops.sin(turn) - lean_x, -shift_x]
-    cells += [ops.sin(turn) - lean_y, ops.cos(turn), -shift_y]
+    one, zero = ops.ones_like(rotation), ops.zeros_like(rotation)
+    cells = [ops.cos(rotation), -ops.sin(rotation) - shear_x, -shift_x]
+    cells += [ops.sin(rotation) - shear_y, ops.cos(rotation), -shift_y]
     cells += [zero, zero, one]
     steps = ops.reshape(ops.stack(cells, axis=-1), (drawn.shape[0], -1, 3, 3))  # (steps, batch, 3, 3)
     whole = steps[0]
@@ -158,5 +158,5 @@ def _equalize(images: Any) -> Any:
     brightest = ops.max(ops.where(counts > 0, below, 0.0), axis=-1, keepdims=True)
     curves = ops.reshape(below / ops.maximum(brightest, 1.0), (-1,))
     flat = ops.reshape(ops.take(curves, bins), (batch, height, width, channels))
-    has_levels = ops.reshape(brightest > 0, (batch, 1, 1, channels))  # more than one
-    return ops.where(has_levels, flat, images)
+    has_contrast = ops.reshape(brightest > 0, (batch, 1, 1, channels))  # more than one level
+    return ops.where(has_contrast, flat, images)

@@ -35,12 +35,9 @@ def data_folder() -> Path | None:
 
 
 def find(parameter: str, path: str) -> Path:
-    """Return the file or folder that `parameter = "path"` in a study names.
+    """Return the file or folder that `parameter = "path"` in a study names; raise ZooError if there is none.
 
     A relative path starts in the working folder or, if it does not exist there, in `$ZOO_DATA_DIR`.
-
-    Raises:
-        ZooError: it is in neither; the message names the likely spelling.
     """
     if not path.strip():
         raise ZooError(f'{parameter} = "{path}": expected the path of a file or folder.')
@@ -51,18 +48,18 @@ def find(parameter: str, path: str) -> Path:
         folder = None if wanted.is_absolute() else data_folder()
         if folder is not None and (folder / wanted).exists():
             return folder / wanted
-        near = _near(here, wanted) or (folder and _near(folder, wanted))
+        similar = _similar_path(here, wanted) or (folder and _similar_path(folder, wanted))
     except OSError as error:  # a name that is too long, or a folder without permission
         raise ZooError(f'{parameter} = "{path}": cannot be read ({error.strerror}).') from error
     searched = f" in {here}" + (f" or in {folder}" if folder else "; ZOO_DATA_DIR is not set")
-    cure = f"Did you mean '{near}'?" if near else "Correct it, or set ZOO_DATA_DIR to the folder that has it."
+    fix = f"Did you mean '{similar}'?" if similar else "Correct the path, or set ZOO_DATA_DIR to its folder."
     raise ZooError(
-        f'{parameter} = "{path}": no such file or folder{"" if wanted.is_absolute() else searched}. {cure}'
+        f'{parameter} = "{path}": no such file or folder{"" if wanted.is_absolute() else searched}. {fix}'
     )
 
 
-def _near(root: Path, wanted: Path) -> Path | None:
-    """Return the existing path below `root` that is spelt like `wanted`, part by part, or None."""
+def _similar_path(root: Path, wanted: Path) -> Path | None:
+    """Return an existing path below `root` whose parts are spelt like those of `wanted`, or None."""
     found = root
     for part in wanted.parts:
         if not (found / part).exists():
@@ -96,7 +93,7 @@ def with_test_split(
     source: str,
     warning: str = "",
 ) -> Dataset:
-    """Return a dataset with `fraction` of every class as test split; shuffled with seed 42."""
+    """Return a shuffled dataset with `fraction` of every class as test split; the seed is 42."""
     train, test = (
         Split(images[numbers], labels[numbers].astype("int64")) for numbers in cut_test(labels, fraction, 42)
     )

@@ -39,7 +39,7 @@ class _Tree:
     has_splits: bool  # otherwise all images are in train
     class_names: list[str]
     images: dict[str, Labelled] = field(default_factory=dict)  # by split
-    folders: list[Path] = field(default_factory=list)  # every one that was searched
+    folders: list[Path] = field(default_factory=list)  # all searched folders
     ignored: list[Path] = field(default_factory=list)  # files and folders that are not part of the dataset
 
 
@@ -107,9 +107,9 @@ def _search(root: Path) -> _Tree:
     class_names = list(_entries(roots["train"])[0])
     if len(class_names) < 2:
         found = f"only {class_names[0]}" if class_names else "none"
-        cure = " If train is a class, rename it." if has_splits else ""
+        fix = " If train is a class, rename it." if has_splits else ""
         raise ZooError(
-            f"{roots['train']}: expected at least two class folders with images, got {found}.{cure}"
+            f"{roots['train']}: expected at least two class folders with images, got {found}.{fix}"
         )
     tree = _Tree(root, has_splits, class_names, folders=[root])
     if has_splits:
@@ -138,12 +138,14 @@ def _split_folders(root: Path) -> dict[str, Path]:
             )
     roots = {split: inner[names[0]] for split, names in named.items() if names}
     if roots and "train" not in roots:
-        raise ZooError(f"{root} has the folder {' and '.join(roots)}, but no folder train.")
+        raise ZooError(
+            f"{root} has the folder {' and '.join(roots)}, but no folder train. Add or rename one."
+        )
     return roots or {"train": root}
 
 
 def _are_classes(inner: Mapping[str, Path], named: Mapping[str, list[str]]) -> bool:
-    """Return whether folders named like splits are classes, such as train beside car and plane."""
+    """Return True if a folder that is named like a split is a class, such as train beside car and plane."""
     split_names = [name for names in named.values() for name in names]
     tested = named["train"] or split_names
     return len(split_names) < len(inner) and not any(_entries(inner[name])[0] for name in tested)
@@ -196,21 +198,18 @@ def _ignored_warning(tree: _Tree) -> str:
         return ""
     listed = ", ".join(str(path.relative_to(tree.root)) for path in tree.ignored[:3])
     more = f" and {len(tree.ignored) - 3:,} more" if len(tree.ignored) > 3 else ""
-    return f"Ignored in {tree.root}, because they are no {FORMAT_NAMES} in a class folder: {listed}{more}."
+    return f"Ignored in {tree.root}: {listed}{more}. Only {FORMAT_NAMES} files in class folders are used."
 
 
 def _decode_all(root: Path, files: Sequence[Path], size: tuple[int, int], mode: str, *, scale: bool) -> Array:
     """Return the images as `uint8`, `(n, height, width, channels)`, in a temporary file.
 
-    `size` is their height and width, in pixels. If `scale` is set, every image is scaled to it.
-
-    Raises:
-        ZooError: images cannot be read (with their names), or have another size and `scale` is not set.
+    With `scale`, every image is scaled to `size` (height and width); otherwise it must have that size.
     """
     arrays = _scratch((len(files), *size, 3 if mode == "RGB" else 1))
 
     def decode(file: Path, pixels: Array) -> str:
-        """Decode one image into its array; return its problem, or ""."""
+        """Decode one image into `pixels`; return its problem, or ""."""
         try:
             image = _decode(file, mode, size if scale else None)
         except Exception as error:  # Pillow raises many types for damaged bytes
@@ -260,7 +259,7 @@ def _decode(file: Path, mode: str, size: tuple[int, int] | None) -> Array:
             image.verify()
             content.seek(0)
             image = Image.open(content, formats=FORMATS)
-        if size is not None:  # decode a large JPEG at a fraction of its size
+        if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
             image.draft(mode, (2 * max(size), 2 * max(size)))
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I"):  # 16 bits per pixel; convert() alone would clip them at 255

@@ -1,4 +1,4 @@
-"""Datasets that Keras downloads: the search for a copy, the check of the one found, and the file formats."""
+"""Datasets that Keras downloads: finding a copy, checking it, and reading its file format."""
 
 from __future__ import annotations
 
@@ -52,29 +52,28 @@ class Published:
     read: Callable[[Path], Arrays]  # reads a copy; may raise any error for damaged bytes
     copies: tuple[str, ...]  # names of files and folders in `$ZOO_DATA_DIR`, preferred one first
     cached: tuple[str, ...]  # names in Keras's cache, of this and of earlier versions of Keras
-    checksums: Mapping[str, str]  # SHA-256, or MD5, of each file of a cached copy; `.` is the copy itself
-    url: str  # requested before Keras downloads, because Keras waits forever for a server
+    checksums: Mapping[str, str]  # SHA-256 or MD5 by file of a cached copy; `.` if the copy is one file
+    url: str  # checked before Keras downloads, because Keras waits forever for a server
     system: str | None = None  # name in SYSTEM_FOLDER
 
 
-def load(published: Published, otherwise: Callable[[str], Dataset] | None = None) -> Dataset:
-    """Return the first copy found, or Keras's download, or `otherwise(why each place has no copy)`.
+def load(published: Published, fallback: Callable[[str], Dataset] | None = None) -> Dataset:
+    """Return the first copy, or Keras's download; if there is none, call `fallback` with the reasons.
 
-    Raises:
-        ZooError: there is none (the message lists the places searched), or the copy is damaged.
+    Without `fallback`, and for a damaged copy, raise ZooError.
     """
     reasons = []
-    for look in (_in_data_folder, _in_keras_cache, _in_system_folder, _download):
-        found = look(published)
+    for find_copy in (_in_data_folder, _in_keras_cache, _in_system_folder, _download):
+        found = find_copy(published)
         if not isinstance(found, str):
             return _as_published(published, *found)
         reasons += [found] if found else []
-    places = f"{', '.join(reasons[:-1])}, and {reasons[-1]}"
-    if otherwise is not None:
-        return otherwise(places)
+    reasons_text = f"{', '.join(reasons[:-1])}, and {reasons[-1]}"
+    if fallback is not None:
+        return fallback(reasons_text)
     raise ZooError(
-        f"{published.title} was not found: {places}. Put {' or '.join(published.copies)} into a folder and "
-        "set ZOO_DATA_DIR to it, or run this once with a network connection."
+        f"{published.title} was not found: {reasons_text}. Put {' or '.join(published.copies)} into a folder "
+        "and set ZOO_DATA_DIR to it, or run this once with a network connection."
     )
 
 
@@ -149,7 +148,7 @@ def _damage(path: Path, checksums: Mapping[str, str]) -> str:
 
 
 def _answers(url: str, timeout_s: float = 4.0) -> bool:
-    """Return whether a HEAD request for `url` succeeds, through the environment's proxy if there is one."""
+    """Return True if a HEAD request for `url` succeeds, through the environment's proxy if there is one."""
     import http.client
     import urllib.request
 
@@ -195,7 +194,7 @@ def _check_pair(published: Published, part: str, images: Array, labels: Array) -
 
 
 def _as_published(published: Published, found: str, arrays: Arrays) -> Dataset:
-    """Return the two published splits. Complete copies have the same `source` wherever they were found."""
+    """Return both splits as a dataset; its `source` is the same for every complete copy."""
     images = {part: arrays[f"x_{part}"] for part in ("train", "test")}
     train, test = (
         Split(pixels.reshape(*pixels.shape[:3], -1), arrays[f"y_{part}"].astype("int64"))
@@ -210,16 +209,13 @@ def read_npz(path: Path) -> Arrays:
     import numpy as np
 
     with zipfile.ZipFile(path) as archive:
-        # Read whole members: numpy.load() stops before the checksum if the header announces too little.
+        # Whole members are read, because numpy.load() skips the checksum if the header states too few values.
         members = {name: io.BytesIO(archive.read(f"{name}.npy")) for name in ARRAYS}
     return {name: np.load(member, allow_pickle=False) for name, member in members.items()}
 
 
 def read_npz_or_idx(path: Path) -> Arrays:
-    """Read an .npz file, or a folder of files in LeCun's format.
-
-    That is: two zeros, type, number of dimensions, each dimension, and the bytes.
-    """
+    """Read an .npz file, or a folder of files in LeCun's IDX format."""
     if path.suffix == ".npz":
         return read_npz(path)
     files = zip(ARRAYS, IDX_FILES, strict=True)
@@ -227,6 +223,7 @@ def read_npz_or_idx(path: Path) -> Arrays:
 
 
 def _idx_array(content: bytes) -> Array:
+    """Read two zero bytes, the type, the number of dimensions, each dimension, and the values."""
     import numpy as np
 
     if content[:3] != b"\0\0\x08":

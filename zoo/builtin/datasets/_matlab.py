@@ -53,7 +53,7 @@ def _read(file: Path) -> dict[str, Array]:
     from scipy.io import loadmat, whosmat
 
     try:
-        # A damaged byte in an uncompressed file can crash the process; the error then names this step.
+        # A damaged byte in an uncompressed file can crash the process. The error then names this step.
         for one in progress([file], f"reading {file}"):
             arrays: dict[str, Array] = loadmat(one, variable_names=["images", "labels"])
     except NotImplementedError as error:  # HDF5
@@ -78,4 +78,4 @@ def _as_uint8(file: Path, name: str, array: Array, high: int) -> Array:
         converted = array.astype(np.uint8)
         if (converted == array).all():
             return converted
-    raise ZooError(f"{file}: {name}: expected integers from 0 to {high}, got others ({array.dtype}).")
+    raise ZooError(f"{file}: {name}: expected integers from 0 to {high}, got other values ({array.dtype}).")

@@ -104,7 +104,7 @@ def mnist() -> Dataset:
     Raises:
         ZooError: `$ZOO_DATA_DIR` cannot be read, or its `mnist.npz` is damaged.
     """
-    return load(MNIST, otherwise=_embedded_digits)
+    return load(MNIST, fallback=_embedded_digits)
 
 
 def fashion_mnist() -> Dataset:

@@ -13,9 +13,9 @@ from zoo.trial import TrialConfig
 
 
 class LocalExecutor:
-    """Runs up to `jobs` trials at once, each in its own process, which ends when this process ends.
+    """Runs up to `jobs` trials at once, each in its own process; the first one waits until Keras is loaded.
 
-    The first trial waits until the fork server has loaded Keras.
+    If this process ends, those processes end too.
     """
 
     def __init__(self, jobs: int = 1) -> None:
