@@ -146,7 +146,7 @@ class TestAugmentation:
 @pytest.mark.parametrize(
     ("draw", "arguments", "options", "complaint"),
     [
-        ("samples", [], {}, "Expected a dataset, or a study with --study STUDY"),
+        ("samples", [], {}, "Expected a dataset or --study STUDY, got none"),
         ("samples", ["digits"], {"study": "digits_cnn"}, "name one of them"),
         ("samples", ["digist"], {}, "no dataset named 'digist'. Did you mean 'digits'"),
         ("samples", [], {"study": "digit_cnn"}, "Did you mean 'digits_cnn'"),

@@ -206,7 +206,7 @@ class TestMaps:
             _network.feature_maps(path, IMAGE, None, 64)
         with pytest.raises(ZooError, match="no convolution, so it has no filters"):
             _network.first_filters(path)
-        with pytest.raises(ZooError, match=r"its shape is 144\. Layers with feature maps: scale"):
+        with pytest.raises(ZooError, match=r"its output has shape 144\. Layers with feature maps: scale"):
             _network.feature_maps(path, IMAGE, network.layers[0].name, 64)
 
 
