@@ -258,7 +258,7 @@ class TestRepeatedTrial:
 
     def test_unknown_or_deleted_trial_is_refused(self, stage, config):
         here = stage()
-        with pytest.raises(StudyError, match=r"^No trials of a study named 'example' in "):
+        with pytest.raises(StudyError, match=r"^There is no trial of 'example' in "):
             train("example.toml", trial=9)
         for number in (3, 4):
             here.directory.trial(number).create(config.as_json())
