@@ -222,4 +222,4 @@ def test_missing_study_is_refused(zoo, command):
 def test_unknown_trial_is_refused(zoo, write):
     write(TINY)
     line = refused(zoo, "train", "mine", "--trial", 7)
-    assert line == "No trials of a study named 'mine' in mlruns/zoo. `zoo tune mine` runs some."
+    assert line == "There is no trial of 'mine' in mlruns/zoo. Run `zoo tune mine` first."
