@@ -133,7 +133,7 @@ def test_standalone_run_is_scored(folder, mlflow, listener):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (False, "it does not have this run"),
+        (False, "MLflow does not have this run"),
         (tracking.TrackingError("away"), "away; run the command again to add them"),
     ],
 )

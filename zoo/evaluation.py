@@ -106,7 +106,7 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
     problem = ""
     try:
         if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event):
-            problem = "it does not have this run"
+            problem = "MLflow does not have this run"
     except ZooError as error:
         problem = f"{error}; run the command again to add them"
     if problem:

@@ -128,11 +128,7 @@ def to_json(event: Event) -> str:
 
 
 def from_json(line: str | bytes) -> Event:
-    """Return the event that `to_json`, or version 1 of the format, wrote as `line`.
-
-    Raises:
-        ValueError: `line` is not such an event.
-    """
+    """Return the event that `to_json`, or version 1 of the format, wrote as `line`; else raise ValueError."""
     document = json.loads(line)
     if not isinstance(document, dict):
         raise ValueError(f"expected a JSON object, got {type(document).__name__}")
@@ -162,11 +158,7 @@ class EventLog:
         self.path = path
 
     def append(self, event: Event) -> None:
-        """Append `event`. When this returns, the event survives the end of this process.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Append `event`. When this returns, the event survives the end of this process."""
         line = to_json(event).encode() + b"\n"
         with self.path.open("ab+") as file:
             if file.tell():

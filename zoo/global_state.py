@@ -1,6 +1,6 @@
 """Global state of the process that a plugin must not change: environment, seeds, signal handlers, settings.
 
-A function that a plugin registers may draw random numbers, but it must not set their seed: the study does.
+A function that a plugin registers may draw random numbers, but must not set a seed: the study sets it.
 """
 
 from __future__ import annotations

@@ -22,9 +22,7 @@ def library_logs(path: Path | None) -> Iterator[None]:
 
     This covers the libraries that zoo uses, whichever handlers they have, and every logger that has no
     handler. Loggers and handlers that the user has configured work as before. No logger is changed.
-
-    Args:
-        path: appended to; created at the first record. None discards the records.
+    `path` is created at the first record, and appended to. None discards the records.
     """
     handler: logging.Handler = (
         logging.NullHandler() if path is None else logging.FileHandler(path, delay=True)

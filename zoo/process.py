@@ -34,7 +34,7 @@ class WorkerProcess:
     def __init__(self, process: Any, connection: Any) -> None:
         self.process = process
         self.connection = connection
-        self.log_path: Path | None = None  # file of its output, if the caller sets it
+        self.log_path: Path | None = None  # of the process's output; the caller sets it
 
     def send(self, message: Any) -> None:
         """Send `message`; ignored if the process has ended."""
@@ -91,11 +91,7 @@ class ForkServer:
         atexit.register(_kill_fork_server)
 
     def start_worker(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
-        """Start `target(connection, *arguments)` in a process forked from the server.
-
-        Raises:
-            ZooError: the server died, most likely because of a module that it imported.
-        """
+        """Start `target(connection, *arguments)` in a process forked from the server."""
         try:
             return _start(get_context("forkserver"), target, arguments)
         except (EOFError, ConnectionError):

@@ -158,7 +158,7 @@ FROM_SIGNATURES = {
     ),
     "keywords_without_names": (
         hook("def net(input_shape, num_classes, **rest): ..."),
-        ": register_architectures: net takes '**rest'; expected parameters with names of their own.",
+        ": register_architectures: net takes '**rest'; expected one named parameter for each value.",
     ),
     "when_of_a_later": (
         net(
@@ -192,8 +192,8 @@ FROM_SIGNATURES = {
             "): ...\n"
             "net = variant(stack, 'net', 'Wide.', sizes=(5,))"
         ),
-        ": register_architectures: net: parameter 'sizes': the variant gives it a default, but not "
-        "'filters', whose length it has; give 'filters' a default too.",
+        ": register_architectures: net: parameter 'sizes': the variant changes its default, but not "
+        "the default of 'filters', which sets its length; change both.",
     ),
     "named_name": (
         hook("def net(*, name: str): ...", "dataset"),

@@ -101,8 +101,8 @@ def test_variadic_parameters_are_rejected():
     def many(*numbers): ...
     def any_of(**options): ...
 
-    assert refused(many) == "many takes '*numbers'; expected parameters with names of their own."
-    assert refused(any_of) == "any_of takes '**options'; expected parameters with names of their own."
+    assert refused(many) == "many takes '*numbers'; expected one named parameter for each value."
+    assert refused(any_of) == "any_of takes '**options'; expected one named parameter for each value."
 
 
 def test_other_objects_than_functions_are_rejected():

@@ -65,8 +65,8 @@ def test_fixed_following_list_needs_a_fixed_leader():
     with pytest.raises(SpaceError) as refused:
         read_space(variant(stacked, "wide", "Wide.", kernels=(5,)), positional=POSITIONAL)
     assert str(refused.value) == (
-        "wide: parameter 'kernels': the variant gives it a default, but not 'filters', whose length "
-        "it has; give 'filters' a default too."
+        "wide: parameter 'kernels': the variant changes its default, but not the default of 'filters', "
+        "which sets its length; change both."
     )
     wide = variant(stacked, "wide", "Wide.", filters=(8, 8), kernels=(5, 5))
     space = read_space(wide, positional=POSITIONAL)

@@ -62,7 +62,7 @@ def test_complete_study_is_read(parse):
         seed = 0
     """)
     assert (study.dataset.name, study.dataset.parameters) == ("mnist", {})
-    assert (study.objective, study.direction) == ("val_accuracy", "maximize")
+    assert (study.objective, study.objectives[0].direction) == ("val_accuracy", "maximize")
     conv_net = study.architecture.spaces["conv_net"]
     assert str(conv_net["filters"].domain) == "1 … 4 items, each 16 … 64 (log)"
     assert (conv_net["dropout"].searched, conv_net["dropout"].default) == (False, 0.25)
@@ -73,7 +73,7 @@ def test_complete_study_is_read(parse):
         *(40, "tpe", "hyperband", 0),
     )
     assert study.validation == {"fraction": 0.1, "seed": 0}
-    assert study.plugin_versions() == {"keras-zoo": study.dataset_entry.version}
+    assert study.plugin_versions() == {"keras-zoo": study.dataset_component.version}
     assert study.max_epochs() == 12
 
 
@@ -180,7 +180,7 @@ def test_dataset_parameters_are_fixed(parse, problems):
 )
 def test_direction_follows_the_metric_unless_stated(parse, written, expected):
     study = parse(f"{written}\n{PLAIN}")
-    assert (study.objective, study.direction) == expected
+    assert (study.objective, study.objectives[0].direction) == expected
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_several_objectives_are_read(parse, written, expected):
     text = written + "\n" + PLAIN if written.startswith("objective") else PLAIN + written
     study = parse(text)
     assert [(one.metric, one.direction) for one in study.objectives] == expected
-    assert (study.objective, study.direction) == expected[0]
+    assert (study.objective, study.objectives[0].direction) == expected[0]
     assert study.search.pruner == ("none" if len(expected) > 1 else "median")
 
 
@@ -704,7 +704,7 @@ def test_name_that_is_no_folder_name_is_rejected(parse, name):
         ("augmentation=affine", lambda study: list(study.augmentation.spaces) == ["affine"]),
         (
             "objective.direction=minimize",
-            lambda study: (study.objective, study.direction) == ("val_accuracy", "minimize"),
+            lambda study: (study.objective, study.objectives[0].direction) == ("val_accuracy", "minimize"),
         ),
         (
             'objective=["val_loss", "parameters"]',

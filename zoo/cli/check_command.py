@@ -21,7 +21,7 @@ _SHIPPED_STUDIES_DIR = Path(zoo.__file__).with_name("studies").resolve()
 def command(studies: tuple[str, ...]) -> None:
     """Check STUDIES (names or paths; by default all known studies) and every plugin.
 
-    Prints one line for each mistake. Trains nothing and does not load Keras. Missing data is a mistake
+    Prints one line for each problem. Trains nothing and does not load Keras. Missing data is a problem
     only in your own studies and in studies that you name.
     """
     registry = Registry.load()

@@ -157,7 +157,7 @@ def display(quiet: bool = False) -> Display:
 
 
 def print_note(text: str) -> None:
-    """Print a line on stderr. If the terminal was closed meanwhile, that does not end the command."""
+    """Print a line on stderr; nothing happens if the terminal was closed meanwhile."""
     with suppress(OSError, ValueError):
         click.echo(text, err=True)
 

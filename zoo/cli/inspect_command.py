@@ -154,7 +154,7 @@ def confusion(**options: Any) -> None:
 
 @_run_picture
 def mistakes(**options: Any) -> None:
-    """Draw the mistake of every class in which the model is most confident."""
+    """Draw, for every class, the mistake in which the model is most confident."""
     _draw_run("mistakes", options, "predictions", "how certain the model is, also where it is right")
 
 

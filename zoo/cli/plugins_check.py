@@ -41,8 +41,10 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
     metavar="N",
     help="Number of classes that an architecture supports, the most common first; may be repeated.",
 )
-@click.option("--needs-plugin", is_flag=True, help="Accept saved models with layers that the plugin defines.")
-@click.option("--probe", metavar="DATASET", help="Check that a policy keeps the class of images of DATASET.")
+@click.option("--needs-plugin", is_flag=True, help="Accept saved models that need the plugin to load.")
+@click.option(
+    "--probe", metavar="DATASET", help="Check on images of DATASET that a policy keeps their class."
+)
 @common.json_option
 @click.pass_context
 def check(
@@ -61,11 +63,16 @@ def check(
     NAME is an architecture, a dataset or an augmentation policy. The name of a distribution checks
     everything that it registered. The exit status is 1 if a check failed.
     """
+    from zoo.testing.kit import Result
+
     registry = Registry.load()
     components, left_out = _find(name, registry)
     values = _values(overrides, components)
     options = _options(shapes, classes, needs_plugin, probe, registry)
-    sections = [_left_out_section(plugin) for plugin in left_out]
+    sections: list[Section] = [
+        (common.component_facts(plugin), [Result("registration", "failed", plugin.problem)])
+        for plugin in left_out
+    ]
     sections += [_section(one, values, options[one.kind], checks) for one in components]
     _validate_checks(checks, components)
     states = _report(sections, as_json)
@@ -88,7 +95,7 @@ def _options(
 
 
 def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]:
-    """Return the components called `name` or registered by a distribution `name`, and its broken plugins."""
+    """Return the components of the name or distribution `name`, and the distribution's broken plugins."""
     plugins = [one for one in registry.plugins if canonical_name(one.distribution) == canonical_name(name)]
     found = [one for one in registry.entries() if one.name == name]
     if not plugins and not found:
@@ -129,12 +136,6 @@ def _validate_checks(checks: Sequence[str], components: Sequence[Component]) -> 
     for check in checks:
         if check not in names:
             raise ZooError(f"--check {check}: no such check. {did_you_mean(check, names)}")
-
-
-def _left_out_section(plugin: Plugin) -> Section:
-    from zoo.testing.kit import Result
-
-    return common.component_facts(plugin), [Result("registration", "failed", plugin.problem)]
 
 
 def _section(

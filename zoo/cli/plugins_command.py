@@ -70,17 +70,13 @@ def new(name: str, kind: str, folder: str | None, author: str, license_key: str)
 
 
 def _row(plugin: Plugin) -> tuple[str, ...]:
-    time = f"{plugin.seconds * 1000:.0f} ms" if plugin.state == "loaded" else ""
-    return plugin.origin, plugin.name, plugin.state, time, _registrations(plugin)
-
-
-def _registrations(plugin: Plugin) -> str:
-    """Return each hook with what it registered: `register_datasets: digits, mnist`."""
-    return "; ".join(
+    if plugin.state != "loaded":
+        return plugin.origin, plugin.name, plugin.state, "", ""
+    registered = "; ".join(  # "register_datasets: digits, mnist"
         f"{hook}: {', '.join(one.name for one in plugin.registered if HOOKS[one.kind] == hook)}"
         for hook in plugin.hooks
-        if plugin.state == "loaded"
     )
+    return plugin.origin, plugin.name, plugin.state, f"{plugin.seconds * 1000:.0f} ms", registered
 
 
 def _facts(plugin: Plugin) -> dict[str, Any]:

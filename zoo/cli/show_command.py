@@ -92,7 +92,7 @@ def _components(name: str, registry: Registry) -> list[Component]:
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
-    if left_out := registry.left_out_text():  # `name` is probably in one, so a list would not help
+    if left_out := registry.left_out_text():  # probably by a plugin that was left out: a list does not help
         hint = f"{left_out.removesuffix('.')}." + (f" {hint}" if hint.startswith("Did you mean") else "")
     raise PluginError(f"Nothing is registered as '{name}'. {hint}")
 

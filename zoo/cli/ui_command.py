@@ -51,7 +51,7 @@ def command(study: str | None, host: str, port: int) -> int:
 
     def print_address() -> None:
         click.echo(page)
-        click.echo(f"showing {uri}; Ctrl-C ends it", err=True)
+        click.echo(f"showing {uri}; press Ctrl-C to stop", err=True)
 
     environment = tracking.ui_environment()
     return _serve(arguments, environment, lambda: tracking.ui_answers(host, port), print_address)
@@ -63,10 +63,9 @@ def _serve(
     answers: Callable[[], bool],
     on_ready: Callable[[], None],
 ) -> int:
-    """Run the server until it ends or a signal ends it; return its exit status. Its output goes to stderr.
+    """Run the server until it ends or a signal ends it; return its exit status.
 
-    Args:
-        on_ready: called once, when `answers` returns True.
+    Its output goes to stderr. `on_ready` is called once, when `answers` returns True.
     """
     from zoo.tuning.interrupts import Interrupted, Interrupts
 

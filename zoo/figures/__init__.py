@@ -4,6 +4,10 @@ They are drawn from arrays and records, never by the process that trains. matplo
 first figure is drawn; pyplot is not used, and no figure stays in memory. Each function creates the folder of
 its PNG file and returns the file's path; it raises ZooError if the file cannot be written.
 
+Everywhere, an image is a `uint8` array `(height, width, channels)`, and images are `(n, …)`: an array or a
+memory map, of which only the images drawn are read. `labels` and `predicted` are integers `(n,)`;
+`probabilities` have shape `(n, classes)`.
+
     for every complete trial   draw_trial: learning_curves, confusion_matrix, mistakes, predictions
     for a study                trade_offs, if it has several objectives
     on demand                  samples, augmentation, kernels; compared_curves; feature_maps, layer_maps,

@@ -29,35 +29,20 @@ Counts = npt.NDArray[np.int64]
 
 
 def confusion_counts(labels: Any, predicted: Any, num_classes: int) -> Counts:
-    """Count `(actual, predicted)` pairs.
-
-    Args:
-        labels, predicted: integers in `0 .. num_classes - 1`, shape `(n,)`.
-
-    Returns:
-        Shape `(num_classes, num_classes)`: entry `[i, j]` is the number of images of class i predicted as j.
-    """
+    """Return an array whose entry `[i, j]` is the number of images of class i that are predicted as j."""
     pairs = np.asarray(labels, np.int64) * num_classes + np.asarray(predicted, np.int64)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 @plain_style()
 def confusion_matrix(
-    labels: Any,
-    predicted: Any,
-    class_names: Sequence[str],
-    path: str | os.PathLike[str],
-    *,
-    title: str,
+    labels: Any, predicted: Any, class_names: Sequence[str], path: str | os.PathLike[str], *, title: str
 ) -> Path:
     """Draw counts with actual classes in rows and predicted ones in columns.
 
     The colour is a cell's share of its row, so that small classes are as visible as large ones. Correct
     predictions are blue. Wrong ones are orange and darken faster, so that a few errors are visible beside a
     full diagonal. Cells have numbers if there is room; of many classes, only some are named.
-
-    Args:
-        labels, predicted: integers in `0 .. len(class_names) - 1`, shape `(n,)`.
     """
     num_classes = len(class_names)
     counts = confusion_counts(labels, predicted, num_classes)
@@ -100,7 +85,7 @@ def _subtitle(counts: Counts) -> str:
 def cell_colors(counts: Counts) -> Pixels:
     """Return the colour of every cell, `(num_classes, num_classes, 3)`; white for a count of 0."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    # Errors are rare in a good model: a cell with one percent of its row must be visible, so a root is taken.
+    # Errors are rare in a good model. The exponent makes a cell with one percent of its row visible.
     strength = np.where(counts > 0, 0.06 + 0.94 * share**0.45, 0)[:, :, None]
     strength[np.diag_indices(len(counts))] = np.diag(share)[:, None] * 0.9
     color = np.broadcast_to(np.array(ORANGE, float), (*counts.shape, 3)).copy()

@@ -43,11 +43,7 @@ _KERNELS_KEY = (
 
 
 def pick_samples(labels: Any, label: int, count: int) -> npt.NDArray[np.int64]:
-    """Return the indices of up to `count` images of a class, evenly spaced and ascending.
-
-    Args:
-        labels: integers, shape `(n,)`.
-    """
+    """Return the indices of up to `count` images of a class, evenly spaced and ascending."""
     members = np.flatnonzero(np.asarray(labels) == label)
     positions = np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(np.int64)
     return members[positions]
@@ -65,12 +61,8 @@ def samples(
 ) -> Path:
     """Draw a few images of every class, with its name and its number of images.
 
-    Up to `MAX_CLASSES` are shown; the fewer there are, the more images of each.
-
-    Args:
-        images: `uint8`, shape `(n, height, width, channels)`, at least one; only those drawn are read.
-        labels: integers in `0 .. len(class_names) - 1`, shape `(n,)`.
-        note: the end of the line below the title.
+    Up to `MAX_CLASSES` are shown; the fewer there are, the more images of each. `note` is the end of the line
+    below the title.
     """
     labels = np.asarray(labels)
     shape = np.asarray(images[0]).shape
@@ -123,13 +115,7 @@ def augmentation(
     title: str,
     subtitle: str,
 ) -> Path:
-    """Draw one image with many versions of it, and below several images with one version of each.
-
-    Args:
-        original: `uint8`, shape `(height, width, channels)`.
-        versions: images of that shape, at least one, `(n, height, width, channels)`.
-        originals, augmented: like `versions`; both have the same length.
-    """
+    """Draw `original` with many `versions` of it, and below `originals` with one version of each."""
     height, width = tile_size(original.shape, _VERSION_BOX)
     step_x, step_y = width + _GAP, height + _GAP
     left = MARGIN + round(max(text_width(text, _SIZE) for text in ("original", "version"))) + 10
@@ -165,11 +151,7 @@ def grey_levels(image: npt.NDArray[Any]) -> Values:
 
 @plain_style()
 def kernels(image: npt.NDArray[Any], path: str | os.PathLike[str], *, title: str, subtitle: str) -> Path:
-    """Draw `image`, and beside it the result of each of `KERNELS` on its grey levels.
-
-    Args:
-        image: `uint8`, shape `(height, width, channels)`.
-    """
+    """Draw `image`, and beside it the result of each of `KERNELS` on its grey levels."""
     from scipy.ndimage import correlate
 
     grey = grey_levels(image)

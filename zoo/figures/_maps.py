@@ -63,12 +63,7 @@ def feature_maps(
     title: str,
     subtitle: str = "",
 ) -> Path:
-    """Draw the output of one layer for `image`: up to 64 maps, each scaled to its own largest value.
-
-    Args:
-        image: `uint8`, shape `(height, width, channels)`.
-        subtitle: the end of the line below the title.
-    """
+    """Draw the output of one layer for `image`: up to 64 maps, each scaled to its own largest value."""
     drawn = maps.maps[:, :, :MAX_MAPS]
     empty = int((~drawn.any(axis=(0, 1))).sum())
     facts = [
@@ -82,21 +77,11 @@ def feature_maps(
 
 
 @plain_style()
-def filters(
-    kernel: npt.NDArray[Any],
-    path: str | os.PathLike[str],
-    *,
-    title: str,
-    layer: str,
-) -> Path:
+def filters(kernel: npt.NDArray[Any], path: str | os.PathLike[str], *, title: str, layer: str) -> Path:
     """Draw the filters of a convolution, up to 64 of them, each scaled to its own largest weight.
 
     Filters of three input channels are drawn in colour, with grey for 0. With any other number of channels,
-    the weights of the first channel are drawn.
-
-    Args:
-        kernel: shape `(height, width, input channels, filters)`.
-        layer: the name of the convolution.
+    the weights of the first channel are drawn. The shape of `kernel` is `(height, width, channels, filters)`.
     """
     height, width, channels, total = kernel.shape
     drawn = np.moveaxis(kernel[..., :MAX_MAPS], -1, 0)
@@ -152,11 +137,6 @@ def layer_maps(
     """Draw the output of several layers for `image`: a row for each, with its first twelve maps.
 
     Of more than 18 layers, 18 are shown, evenly spaced from the first to the last.
-
-    Args:
-        image: `uint8`, shape `(height, width, channels)`.
-        layers: at least one, in the order of the network.
-        subtitle: the end of the line below the title.
     """
     positions = np.linspace(0, len(layers) - 1, min(len(layers), MAX_LAYERS)).round().astype(int)
     selection = [layers[position] for position in positions]
@@ -192,13 +172,13 @@ def layer_maps(
 
 
 def _label_width(layer: LayerMaps) -> int:
-    """Return the pixels that a layer's name, up to 200 of them, and its shape take."""
+    """Return the width in pixels of a layer's name, cut at `_LONGEST_NAME`, and of its shape below."""
     name = min(_LONGEST_NAME, round(text_width(layer.layer, _SIZE, "bold")) + 4)
     return max(name, round(text_width(f"{layer.kind} {layer.shape}", 7)))
 
 
 def map_size(shape: tuple[int, ...], box: int) -> tuple[int, int]:
-    """Return the height and width of a map whose longer side has at most `box` pixels, or a little fewer."""
+    """Return the height and width of a map whose longer side has `box` pixels, or up to 30 % fewer."""
     height, width = shape[:2]
     longer = max(height, width)
     whole = box // longer * longer  # so that every value is a square of the same size

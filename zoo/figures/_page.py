@@ -81,7 +81,7 @@ class Page:
         key: written side by side in the line below the subtitle.
 
     Attributes:
-        pixels: `(height, width, 3)`, white, to paste into; laid over the text and the axes.
+        pixels: `(height, width, 3)`, at first white. What is pasted here is drawn over text and axes.
     """
 
     def __init__(self, width: int, height: int, title: str, subtitle: str, key: Key = ()) -> None:
@@ -153,11 +153,7 @@ class Page:
     def save(self, path: str | os.PathLike[str], *, palette: bool = False) -> Path:
         """Write the page as a PNG, whole or not at all; its folder is created.
 
-        Args:
-            palette: reduce the colours to 256, which makes a page of photographs a third as large.
-
-        Raises:
-            ZooError: the file cannot be written.
+        `palette` reduces the colours to 256, which makes a page of photographs a third as large.
         """
         from PIL import Image
 

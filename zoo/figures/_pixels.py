@@ -71,13 +71,7 @@ def signed_shades(values: npt.NDArray[Any]) -> Pixels:
     """Return a colour for each number: 0 is white, positive ones are blue, negative ones orange.
 
     The largest one percent gets the darkest colour, so that a single large value does not leave all others
-    pale. A value that is not finite counts as 0.
-
-    Args:
-        values: any shape.
-
-    Returns:
-        That shape with a last axis of 3.
+    pale. A value that is not finite counts as 0. The result has one more axis, of length 3.
     """
     values = np.where(np.isfinite(values), values, 0).astype(np.float64)
     magnitude = np.abs(values)

@@ -31,15 +31,10 @@ Indices = npt.NDArray[np.int64]
 
 
 def pick_mistakes(labels: Any, probabilities: Any, at_most: int = MAX_MISTAKES) -> Indices:
-    """Return one wrongly classified image of each class: the one with the most confident prediction.
+    """Return the index of the most confident mistake of each class, ordered by class.
 
-    Args:
-        labels: integers, shape `(n,)`.
-        probabilities: shape `(n, classes)`; the prediction is the class with the highest.
-        at_most: if more classes have mistakes, the most confident of these are kept.
-
-    Returns:
-        Indices into `labels`, ordered by actual class. Of equally confident images, the first.
+    Of equally confident mistakes, the first counts. Of more than `at_most` classes, those with the most
+    confident mistakes are kept.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     predicted = probabilities.argmax(axis=1)
@@ -65,12 +60,6 @@ def mistakes(
 
     The caption of each is `actual → predicted (p %)`. Classes without mistakes are left out, and at most
     `MAX_MISTAKES` images are drawn. Without any mistake, the figure states that.
-
-    Args:
-        images: `uint8`, shape `(n, height, width, channels)`, grey or colour; an array or a memory
-            map, of which only the images drawn are read.
-        labels: integers, shape `(n,)`.
-        probabilities: shape `(n, len(class_names))`.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     indices = pick_mistakes(labels, probabilities)
@@ -130,15 +119,7 @@ def _write_caption(page: Page, left: float, top: float, caption: list[list[str]]
 
 
 def pick_predictions(probabilities: Any, group_size: int = GROUP_SIZE) -> tuple[Indices, Indices]:
-    """Choose images to show: evenly spaced ones, and those with the least certain prediction.
-
-    Args:
-        probabilities: shape `(n, classes)`.
-
-    Returns:
-        Two lists of at most `group_size` indices, no index in both: the first ascending, the second by the
-        probability of the predicted class, the lowest first.
-    """
+    """Return the indices of evenly spaced images, and of the least certain of the others, in that order."""
     probabilities = np.asarray(probabilities)
     count = len(probabilities)
     even = np.unique(np.linspace(0, count - 1, min(group_size, count)).round().astype(np.int64))
@@ -161,12 +142,7 @@ def predictions(
     """Draw images beside a bar for the probability of each class, the true class in blue.
 
     Up to ten classes all have a bar. Of more classes, only the six most probable and the true one have one.
-
-    Args:
-        images: `uint8`, shape `(n, height, width, channels)`, at least one; only those drawn are read.
-        labels: integers, shape `(n,)`.
-        probabilities: shape `(n, len(class_names))`.
-        indices: of the images to show; by default those from `pick_predictions`.
+    `indices` are those of the images to show, by default those from `pick_predictions`.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     even, uncertain = pick_predictions(probabilities)

@@ -59,7 +59,7 @@ def _drawable() -> frozenset[int]:
 
 
 def font(text: str, size: float, weight: Weight = "normal") -> Any:
-    """Return the font for `text`: bold only if DejaVu Sans has all letters: a fallback may have no bold."""
+    """Return the font for `text`; bold only if DejaVu Sans has all letters, since others may lack bold."""
     from matplotlib.font_manager import FontProperties
 
     if _letters(FONT, weight).issuperset(map(ord, text)):

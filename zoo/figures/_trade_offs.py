@@ -34,10 +34,7 @@ def trade_offs(
     """Draw every trial as a point: the first objective upwards, and a panel for each other objective.
 
     The trials on the Pareto front are coloured, and numbered if there is room. With two objectives, a stepped
-    line joins them.
-
-    Args:
-        values: by trial number, one finite value for each of at least two objectives; at least one trial.
+    line joins them. `values` has one finite value for each objective, by trial number.
     """
     numbers = sorted(values)
     points = np.array([values[number] for number in numbers], float)  # (trials, objectives)

@@ -16,22 +16,13 @@ from zoo.record import TrialDirectory, epochs_of, read_predictions
 def draw_trial(
     folder: str | os.PathLike[str], images: Any, class_names: Sequence[str], *, title: str
 ) -> list[Path]:
-    """Draw every figure that a trial's files allow, into `figures/` in its folder.
+    """Draw every figure that the files of the trial in `folder` allow, and return the paths.
 
     An event log with at least one epoch gives `learning_curves.png`; `predictions.npz`, which only a
     complete trial has, gives `confusion_matrix.png`, `mistakes.png` and `predictions.png`.
 
-    Args:
-        folder: the trial directory.
-        images: the validation split's, `uint8`, shape `(n, height, width, channels)`, in the order of the
-            predictions; with cross-validation all training images. Only those that are drawn are read.
-
-    Returns:
-        The files, in the order above.
-
-    Raises:
-        DataError: `predictions.npz` cannot be read.
-        ValueError: there are not as many predictions as images.
+    `images` are those of the validation split, in the order of the predictions; with cross-validation, all
+    training images.
     """
     directory = TrialDirectory(Path(folder))
     figures_dir = directory.figures_dir

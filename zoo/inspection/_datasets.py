@@ -14,7 +14,7 @@ from zoo.data import Dataset
 from zoo.data.store import open_dataset
 from zoo.errors import SpaceError, StudyError, ZooError
 from zoo.inspection._network import augment
-from zoo.inspection._picture import Picture, StrPath, image_at, output_path
+from zoo.inspection._picture import OptionalPath, Picture, image_at, output_path
 from zoo.models.recorded import prepare
 from zoo.record import StudyDirectory
 from zoo.registry import Component, Registry
@@ -32,7 +32,7 @@ def samples(
     *,
     study: str | None = None,
     overrides: Sequence[str] = (),
-    output: StrPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw a few images of every class of a dataset's training split, with the number of images of each.
@@ -55,7 +55,7 @@ def kernels(
     study: str | None = None,
     image: int = 0,
     overrides: Sequence[str] = (),
-    output: StrPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw one image of a dataset's training split, smoothed and with its edges detected by classic kernels.
@@ -81,7 +81,7 @@ def augmentation(
     image: int = 0,
     seed: int = 0,
     overrides: Sequence[str] = (),
-    output: StrPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw many versions of one image that an augmentation policy makes, and one version of several images.
@@ -125,7 +125,7 @@ def augmentation(
 
 
 def _evenly_spaced(first: int, num_images: int, count: int) -> list[int]:
-    """Return up to `count` image numbers: `first`, and evenly spaced others: a dataset may be sorted."""
+    """Return up to `count` image numbers, evenly spaced from `first`, since a dataset may be sorted."""
     count = min(count, num_images)
     return [(first + position * num_images // count) % num_images for position in range(count)]
 
@@ -134,17 +134,13 @@ def _open(
     dataset: str | None,
     study: str | None,
     overrides: Sequence[str],
-    output: StrPath,
+    output: OptionalPath,
     file_name: str,
     display: Display | None,
 ) -> tuple[PluginConfig, Path, Dataset]:
-    """Prepare and open a dataset, or that of a study.
+    """Prepare a dataset, or that of a study; return its configuration, the file to write, and the dataset.
 
-    Args:
-        file_name: the default for `output`, with `{}` for the dataset's name.
-
-    Returns:
-        The dataset's name and parameters, the file to write, and the dataset.
+    `file_name` is the default for `output`, with `{}` for the dataset's name.
     """
     if (dataset is None) == (study is None):
         raise StudyError(

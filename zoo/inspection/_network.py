@@ -105,15 +105,9 @@ def layer_table(model_path: Path, image: Array) -> LayerTable:
 
 
 def feature_maps(model_path: Path, image: Array, layer_name: str | None, max_maps: int) -> list[LayerMaps]:
-    """Return the outputs of layers for an image, in the order of the forward pass.
+    """Return up to `max_maps` feature maps of each layer for an image, in the order of the forward pass.
 
-    Args:
-        image: `uint8`, shape `(height, width, channels)`.
-        layer_name: one layer; None for every convolution and pooling layer.
-        max_maps: of each layer.
-
-    Raises:
-        ZooError: there is no such layer, or it has no feature maps.
+    `layer_name` None means every convolution and pooling layer.
     """
     from keras import layers
 
@@ -143,11 +137,7 @@ def feature_maps(model_path: Path, image: Array, layer_name: str | None, max_map
 
 
 def first_filters(model_path: Path) -> tuple[str, Array]:
-    """Return name and kernel `(height, width, input channels, filters)` of the first convolution.
-
-    Raises:
-        ZooError: the network has no convolution.
-    """
+    """Return name and kernel `(height, width, input channels, filters)` of the first convolution."""
     import keras
     from keras import ops
 
@@ -171,12 +161,7 @@ def predict(model_path: Path, cache_dir: Path, digest: str, validation: Mapping[
 
 
 def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[Array]:
-    """Return batches of images as an augmentation policy changes them during training.
-
-    Args:
-        config: name and parameters of the policy.
-        batches: `uint8` images, shape `(n, height, width, channels)`.
-    """
+    """Return batches of `uint8` images as an augmentation policy changes them during training."""
     import keras
     from keras import ops
 
@@ -194,7 +179,7 @@ def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[A
 
 
 def named_layers(model: keras.Model) -> list[tuple[str, Any, int]]:
-    """Return every layer once, with a name as in `Layer` and its depth; a network's layers follow it.
+    """Return name, layer and depth, as in `Layer`, of every layer once; a nested network precedes its layers.
 
     The network to which zoo adds the scaling counts as the whole model, not as a nested network.
     """
@@ -253,11 +238,7 @@ def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
 
 
 def _check_maps(name: str, outputs: Mapping[str, Array]) -> None:
-    """Raise ZooError unless `name` is a layer that has feature maps.
-
-    Args:
-        outputs: by layer, for one image; feature maps have shape `(height, width, channels)`.
-    """
+    """Raise ZooError unless `name` is a layer that has feature maps: its output has three dimensions."""
     with_maps = [one for one, output in outputs.items() if output.ndim == 3]
     if name in with_maps:
         return

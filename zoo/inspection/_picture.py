@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zoo.errors import ZooError
 
-StrPath = str | os.PathLike[str] | None
+OptionalPath = str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,8 @@ class Picture:
         return self.path.read_bytes()
 
 
-def output_path(output: StrPath, default: Path) -> Path:
-    """Return the file to write: `output`, or `default` if it is None. Call it before any long work.
-
-    Raises:
-        ZooError: it is a folder, or not named `….png`.
-    """
+def output_path(output: OptionalPath, default: Path) -> Path:
+    """Return the file to write: `output`, or `default` if it is None. Call it before any long work."""
     path = default if output is None else Path(output)
     if path.is_dir():
         raise ZooError(f"--output: {path} is a folder; expected a file, such as {path / default.name}")
@@ -40,11 +36,7 @@ def output_path(output: StrPath, default: Path) -> Path:
 
 
 def image_at(images: Any, number: int, split: str) -> npt.NDArray[Any]:
-    """Return image `number` of a split, from 0, as an array in memory.
-
-    Raises:
-        ZooError: there is no such image.
-    """
+    """Return image `number` of a split, from 0, as an array in memory."""
     if not 0 <= number < len(images):
         raise ZooError(f"--image: no image {number} in the {split} split; expected 0 … {len(images) - 1}")
     return np.asarray(images[number])

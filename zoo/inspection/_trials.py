@@ -13,7 +13,7 @@ from zoo.data import Split
 from zoo.errors import StudyError
 from zoo.inspection import _network
 from zoo.inspection._network import LayerTable
-from zoo.inspection._picture import Picture, StrPath, image_at, output_path
+from zoo.inspection._picture import OptionalPath, Picture, image_at, output_path
 from zoo.models.recorded import call_on_model, current_runs, find_run, validation_data
 from zoo.record import STATE_DIR, Run, pick_runs, rank_runs, read_predictions
 from zoo.tuning.display import Display, PlainDisplay
@@ -22,9 +22,9 @@ from zoo.tuning.display import Display, PlainDisplay
 def curves(
     study: str | None = None,
     *trials: int,
-    run: StrPath = None,
+    run: OptionalPath = None,
     top: int = figures.MAX_COMPARED,
-    output: StrPath = None,
+    output: OptionalPath = None,
 ) -> Picture:
     """Draw the learning curves of one trial, or compare those of several.
 
@@ -33,7 +33,7 @@ def curves(
         trials: numbers of trials. One gives its training and validation curves; several are compared by
             their validation curves; none compares all trials.
         run: the folder of a run, instead of a study.
-        top: without `trials`, the number of best trials in colour, at most 8; the others are grey.
+        top: number of trials in colour, at most 8: the best ones; the others are grey. Only without `trials`.
         output: the PNG file to write; by default one in the folder `figures` of the trial or the study.
     """
     if run is not None or len(trials) == 1:
@@ -70,8 +70,8 @@ def confusion(
     study: str | None = None,
     trial: int | None = None,
     *,
-    run: StrPath = None,
-    output: StrPath = None,
+    run: OptionalPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw the confusion matrix of a trial's model on the validation split.
@@ -94,8 +94,8 @@ def mistakes(
     study: str | None = None,
     trial: int | None = None,
     *,
-    run: StrPath = None,
-    output: StrPath = None,
+    run: OptionalPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw, for every class, the validation image that a trial's model most confidently misclassifies.
@@ -115,9 +115,9 @@ def predictions(
     study: str | None = None,
     trial: int | None = None,
     *,
-    run: StrPath = None,
+    run: OptionalPath = None,
     images: Sequence[int] = (),
-    output: StrPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw validation images beside the probabilities that a trial's model predicts for their classes.
@@ -143,10 +143,10 @@ def features(
     study: str | None = None,
     trial: int | None = None,
     *,
-    run: StrPath = None,
+    run: OptionalPath = None,
     layer: str | None = None,
     image: int = 0,
-    output: StrPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw the feature maps of a trial's network for one validation image.
@@ -175,8 +175,8 @@ def filters(
     study: str | None = None,
     trial: int | None = None,
     *,
-    run: StrPath = None,
-    output: StrPath = None,
+    run: OptionalPath = None,
+    output: OptionalPath = None,
     display: Display | None = None,
 ) -> Picture:
     """Draw the filters of the first convolution of a trial's network.
@@ -194,7 +194,7 @@ def layers(
     study: str | None = None,
     trial: int | None = None,
     *,
-    run: StrPath = None,
+    run: OptionalPath = None,
     display: Display | None = None,
 ) -> LayerTable:
     """Return the layers of a trial's network with their shapes and parameters; `str` gives a text table.
@@ -211,13 +211,15 @@ def layers(
 class _Trial:
     """A complete run: its images, its predictions and its model."""
 
-    def __init__(self, study: str | None, trial: int | None, run: StrPath, display: Display | None) -> None:
+    def __init__(
+        self, study: str | None, trial: int | None, run: OptionalPath, display: Display | None
+    ) -> None:
         self.display = display or PlainDisplay()
         self.run = find_run(study, trial, run, self.display)
         self.run.check_complete()
         self.title = self.run.title
 
-    def output_path(self, output: StrPath, file_name: str) -> Path:
+    def output_path(self, output: OptionalPath, file_name: str) -> Path:
         return output_path(output, self.run.directory.figures_dir / file_name)
 
     def predictions(self) -> tuple[Split, tuple[str, ...], npt.NDArray[Any]]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def load_model(model: str | Path) -> keras.Model:
     """Return a trained model: raw pixels 0–255 in, class probabilities `(batch, classes)` out.
 
-    Plugins in which its layers are defined are imported first. A warning names each that is installed in
-    another version than the model was trained with.
+    Plugins in which its layers are defined are imported first. A warning names each plugin whose installed
+    version is not the one that the model was trained with.
 
     Args:
         model: a study, for its best trial; an address in MLflow, `models:/m-…` or `runs:/…/model`; or the

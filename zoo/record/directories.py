@@ -93,7 +93,7 @@ class TrialDirectory:
 class MLflowRun:
     """The MLflow run of a standalone run."""
 
-    uid: str  # with `number`, the run's `zoo.uid`
+    uid: str  # `trial_uid(uid, number)` is the run's tag `zoo.uid`
     name: str
     number: int
     is_complete: bool = False  # MLflow has every event and file

@@ -74,7 +74,7 @@ class Run:
             run = self.directory.mlflow_run()
             return None if run is None else trial_uid(run.uid, run.number)
         trials_dir = self.directory.path.parent
-        if self.number is None or trials_dir.name != "trials":  # moved aside for a new study of the name
+        if self.number is None or trials_dir.name != "trials":  # moved aside for a new study of the same name
             return None
         uid = StudyDirectory(trials_dir.parents[3], self.study).uid()
         return None if uid is None else trial_uid(uid, self.number)

@@ -1,4 +1,4 @@
-"""The domains of searched parameters: listed values, numbers between two bounds, and lists of these."""
+"""The domains of searched parameters: choices, ranges and lists. `_space.py` explains their methods."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Choice:
         object.__setattr__(self, "when", when)
 
     def check(self, value: Any) -> Any:
-        """Return the option that equals `value`; 1 equals 1.0 but not true."""
+        """Return the option that equals `value`; 1 equals 1.0 but not True."""
         for option in self.options:
             if equal(option, value):
                 return option
@@ -143,7 +143,7 @@ class _Range:
             and self._steps_to(narrowed.low).denominator == 1
             and (_decimal(narrowed.step) / _decimal(self.step)).denominator == 1
         ):
-            raise SpaceError(f"expected low and step to select values of {self}, got {narrowed}.")
+            raise SpaceError(f"expected only values of {self}, got {narrowed}; change low or step.")
         return narrowed
 
     def as_json(self) -> dict[str, Any]:
@@ -188,7 +188,6 @@ class Int(_Range):
         object.__setattr__(self, "high", self.high - (self.high - self.low) % self.step)
 
     def check(self, value: Any) -> int:
-        """Return `value` if it is in the range; raise SpaceError otherwise."""
         if is_int(value) and self.clip(value) == value:
             return value
         raise invalid_value(self, value, self.clip(round(value)) if is_real(value) else None)
@@ -197,7 +196,6 @@ class Int(_Range):
         return self.check(int(suggester.suggest_int(name, self.low, self.high, step=self.step, log=self.log)))
 
     def clip(self, value: int) -> int:
-        """Return the nearest value of the range."""
         steps = (min(max(value, self.low), self.high) - self.low + self.step // 2) // self.step
         return self.low + steps * self.step
 
@@ -232,7 +230,6 @@ class Float(_Range):
             object.__setattr__(self, "high", self._value_at(math.floor(self._steps_to(self.high))))
 
     def check(self, value: Any) -> float:
-        """Return `value` as a float if it is in the range; raise SpaceError otherwise."""
         if not is_real(value):
             raise invalid_value(self, value)
         nearest = self.clip(value)
@@ -245,7 +242,6 @@ class Float(_Range):
         return self.check(suggester.suggest_float(name, self.low, self.high, step=self.step, log=self.log))
 
     def clip(self, value: float) -> float:
-        """Return the nearest value of the range."""
         inside = min(max(float(value), self.low), self.high)
         return inside if self.step is None else self._value_at(round(self._steps_to(inside)))
 
@@ -308,7 +304,6 @@ class List:
             object.__setattr__(self, "length", _as_length(self.length))
 
     def check(self, value: Any) -> tuple[Any, ...]:
-        """Return `value` as a tuple if it is in the domain; raise SpaceError otherwise."""
         if not isinstance(value, list | tuple):
             raise invalid_value(f"a list of {self}", value, [value] if contains(self, [value]) else None)
         if self.length is not None and not self.length[0] <= len(value) <= self.length[1]:
@@ -336,10 +331,8 @@ class List:
         choices = table.get("choices")
         if isinstance(choices, list | tuple) and any(isinstance(one, list | tuple) for one in choices):
             if self.same_length_as is not None:
-                raise SpaceError(
-                    f"expected choices for one item, got lists; the list has the same length as "
-                    f"'{self.same_length_as}'."
-                )
+                leader = self.same_length_as
+                raise SpaceError(f"expected choices for one item, got lists; '{leader}' sets the length.")
             return narrow_to_choices(self, table)
         item_table = {key: value for key, value in table.items() if key != "length"}
         item = self.item.narrow(item_table) if item_table else self.item

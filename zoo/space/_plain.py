@@ -23,7 +23,7 @@ class Plain:
     when: ClassVar[Condition | None] = None
 
     def check(self, value: Any) -> Any:
-        """Return `value` with lists as tuples, and integers as floats where no integer is expected."""
+        """Return `value` with lists as tuples; an integer becomes a float if only a float is expected."""
         for kind in sorted(self.types, key=lambda kind: kind is float):
             with suppress(SpaceError):
                 return self._convert(value, kind)

@@ -19,17 +19,12 @@ _DOMAINS = (Int, Float, Choice, List, Setting)
 
 
 def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) -> Space:
-    """Return the search space of `function`: its keyword-only parameters.
+    """Return the search space of `function`: its keyword-only parameters, which follow `positional`.
 
     The annotation of each is a domain, `Annotated[float, Float(0.0, 0.6)] = 0.25`, or a plain type,
     `path: str`. A study never searches a parameter of a plain type. Only these annotations are evaluated:
-    a return type in quotes imports nothing.
-
-    Args:
-        positional: the names of the parameters before the keyword-only ones.
-
-    Raises:
-        SpaceError: the signature has another form, or a default is outside its own range.
+    a return type in quotes imports nothing. Raises SpaceError if the signature has another form, or if a
+    default is outside its own range.
     """
     name = getattr(function, "__name__", repr(function))
     keywords = _keywords(name, function, positional)
@@ -45,8 +40,8 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
             parameters.append(replace(parameter, searched=False) if keyword.name in fixed else parameter)
             if Space(parameters).has_length_conflict(keyword.name):
                 raise SpaceError(
-                    f"the variant gives it a default, but not '{parameter.follows}', whose length it has; "
-                    f"give '{parameter.follows}' a default too."
+                    f"the variant changes its default, but not the default of '{parameter.follows}', which "
+                    "sets its length; change both."
                 )
     return Space(parameters)
 
@@ -59,7 +54,7 @@ def _keywords(name: str, function: Callable[..., Any], positional: Sequence[str]
         raise SpaceError(f"{name}: expected a function with a signature, but {error}.") from None
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise SpaceError(f"{name} takes '{parameter}'; expected parameters with names of their own.")
+            raise SpaceError(f"{name} takes '{parameter}'; expected one named parameter for each value.")
     keywords = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     leading = [parameter.name for parameter in parameters if parameter not in keywords]
     if leading != list(positional):

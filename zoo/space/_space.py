@@ -184,7 +184,7 @@ class Space(dict[str, Parameter]):
         return {len(option) for option in domain.options} if isinstance(domain, Choice) else set()
 
     def _collect(self, value_of: Callable[[Parameter, int | None], Any]) -> dict[str, Any]:
-        """Return `value_of(parameter, length to follow)` for active parameters, defaults for the others."""
+        """Return `value_of(parameter, length of its leader)` for active parameters, else defaults."""
         values: dict[str, Any] = {}
         active: set[str] = set()
         for name, parameter in self.items():

@@ -1,4 +1,4 @@
-"""Variants: functions with other defaults, so that a published network needs no copy of the code."""
+"""Variants: a function with other defaults, such as a published network of the same architecture."""
 
 from __future__ import annotations
 

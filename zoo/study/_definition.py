@@ -37,8 +37,8 @@ class Search:
 class ComponentSpace:
     """The components of one kind that a study chooses among, each with its space.
 
-    The name of a suggestion is `conv_net.dropout`. If another part of the study already uses the prefix
-    `conv_net.`, which `reserved` lists, the name is `augmentation.conv_net.dropout`.
+    A suggestion is named `conv_net.dropout`, or `augmentation.conv_net.dropout` if `conv_net` is in
+    `reserved`: another part of the study then uses the prefix `conv_net.`.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class StudyDefinition:
     name: str
     text: str
     dataset: PluginConfig
-    dataset_entry: Component
+    dataset_component: Component
     validation: Mapping[str, Any]
     architecture: ComponentSpace
     augmentation: ComponentSpace
@@ -87,11 +87,6 @@ class StudyDefinition:
     def objective(self) -> str:
         """The metric of the first objective, which decides the best trial."""
         return self.objectives[0].metric
-
-    @property
-    def direction(self) -> str:
-        """The direction of the first objective."""
-        return self.objectives[0].direction
 
     @property
     def epoch_objective(self) -> Objective:
@@ -160,8 +155,7 @@ class StudyDefinition:
     def with_search(self, **settings: Any) -> StudyDefinition:
         """Return the study with other `[search]` settings; None leaves a setting as it is.
 
-        Raises:
-            StudyError: one line per invalid setting, named as an option of the command line.
+        StudyError has one line per invalid setting, named as an option of the command line.
         """
         table = {key: value for key, value in settings.items() if value is not None}
         if problems := search_problems(table, len(self.objectives)):
@@ -170,7 +164,7 @@ class StudyDefinition:
 
     def _components(self) -> list[Component]:
         searched = (*self.architecture.components.values(), *self.augmentation.components.values())
-        return [self.dataset_entry, *searched]
+        return [self.dataset_component, *searched]
 
     def _trial(
         self,
@@ -195,7 +189,7 @@ class StudyDefinition:
             measures=tuple(metric for metric in others if metric != "parameters"),
             max_parameters=self.search.max_parameters,
             plugins=plugin_versions(
-                self.dataset_entry,
+                self.dataset_component,
                 self.architecture.components[architecture.name],
                 self.augmentation.components[augmentation.name],
             ),

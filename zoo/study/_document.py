@@ -18,11 +18,7 @@ _SHORT_FORM = {"dataset": "name", "architecture": "name", "augmentation": "name"
 
 
 class Document:
-    """A parsed study file: its tables, and the problems that were found in it so far.
-
-    Raises:
-        StudyError: the text is not TOML, or an override does not have the form TABLE.KEY=VALUE.
-    """
+    """A parsed study file: its tables, and the problems that were found in it so far."""
 
     def __init__(self, text: str, file: str, overrides: Sequence[str]) -> None:
         try:
@@ -92,7 +88,7 @@ class Document:
         for depth, key in enumerate(keys[:-1]):
             inner = table.get(key, {})
             if not isinstance(inner, dict):
-                # The value of a short form stays, under its key; the table replaces any other value.
+                # `dataset = "mnist"` becomes `dataset.name = "mnist"`; any other value is replaced.
                 inner = {_SHORT_FORM[key]: inner} if depth == 0 and key in _SHORT_FORM else {}
             table[key] = inner
             table = inner

@@ -16,15 +16,12 @@ _SHIPPED = Path(__file__).parents[1] / "studies"
 def load_study(
     study: str, registry: Registry, *, overrides: Sequence[str] = (), name: str | None = None
 ) -> StudyDefinition:
-    """Return a study by name or path, validated.
+    """Return a study by name or path, validated; StudyError has one line per problem.
 
     Args:
         study: a path, or a name in `./studies` or among the shipped studies.
         overrides: settings such as `training.epochs=3` that replace those of the file.
         name: the name to record the study under, instead of the file's.
-
-    Raises:
-        StudyError: there is no such study, or it is invalid: one line per problem.
     """
     path = find_study(study)
     try:
@@ -39,7 +36,11 @@ def find_study(study: str) -> Path:
     """Return the file of a study given by name or path."""
     if study.endswith(".toml") or "/" in study:
         path = Path.cwd() / study
-        if not _is_file(path, study):
+        try:
+            is_file = path.is_file()
+        except OSError as error:  # the name is too long, or a folder is not accessible
+            raise StudyError(f"{study} cannot be read: {error.strerror}") from None
+        if not is_file:
             names = [one.name for one in sorted(path.parent.glob("*.toml"))]
             hint = did_you_mean(path.name, names) if names else "Give a path, or a name from `zoo list`."
             raise StudyError(f"There is no study file {study}. {hint}")
@@ -68,7 +69,7 @@ def check_files(definition: StudyDefinition) -> None:
     A dataset declares its files with a function, given to `zoo.reads`. That function may raise; the
     functions of zoo's own datasets raise an error that names the missing file.
     """
-    component = definition.dataset_entry
+    component = definition.dataset_component
     prefix = f"study '{definition.name}': dataset '{component.name}'"
     try:
         files = getattr(component.function, "zoo_files", lambda **_: ())(**definition.dataset.parameters)
@@ -78,10 +79,3 @@ def check_files(definition: StudyDefinition) -> None:
         raise StudyError(f"{prefix}: {kind}{one_line(error)}") from None
     if missing:
         raise StudyError("\n".join(f"{prefix}: there is no file {path}; create it" for path in missing))
-
-
-def _is_file(path: Path, study: str) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # the name is too long, or a folder is not accessible
-        raise StudyError(f"{study} cannot be read: {error.strerror}") from None

@@ -64,9 +64,6 @@ def rank(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective])
     """Return the trials best first: the Pareto front, then the others by the first objective.
 
     With one objective, the front is the best trial; of equal trials the earlier comes first.
-
-    Args:
-        values: one value for each objective, by trial number.
     """
     front = pareto_front(values, objectives)
     others = sorted(values.keys() - set(front), key=lambda one: (objectives[0].loss(values[one][0]), one))

@@ -153,7 +153,7 @@ def narrow_space(
 ) -> Space:
     """Return `space` narrowed by the table at `keys`, or unchanged where a problem was reported.
 
-    `moved` has the places of parameters that the file has in another table.
+    `moved` has the places of the parameters that are in another table of the file.
     """
     places = {name: (*keys, name) for name in [*space, *table]} | dict(moved or {})
     num_before = len(document.problems)

@@ -32,11 +32,7 @@ def name_problem(name: str) -> str:
 def parse_study(
     text: str, registry: Registry, name: str, file: str = "study", overrides: Sequence[str] = ()
 ) -> StudyDefinition:
-    """Return the study in the text of a study file.
-
-    Raises:
-        StudyError: one line per problem, with its place and the likely spelling.
-    """
+    """Return the study in the text of a study file; StudyError has one line per problem, with its place."""
     if problem := name_problem(name):
         raise StudyError(f"{file}: {problem}; rename the file, or give a name with --name")
     document = Document(text, file, overrides)
@@ -57,7 +53,7 @@ def parse_study(
         name=name,
         text=text + "".join(f"\n# --set {override}" for override in overrides),
         dataset=dataset.baseline(),
-        dataset_entry=dataset.components[dataset.baseline().name],
+        dataset_component=dataset.components[dataset.baseline().name],
         validation=validation,
         architecture=architecture,
         augmentation=augmentation,

@@ -82,11 +82,8 @@ class Components:
 def blame(*components: Component, by_location: bool = False) -> Iterator[None]:
     """Raise PluginFault with the name of a component's plugin for any error in the block.
 
-    Errors that name their cause themselves pass unchanged: InvalidParameters and zoo's other errors, and
-    those for lack of memory.
-
-    Args:
-        by_location: True names the component whose code raised the error, if any; False names the first.
+    Errors for lack of memory, InvalidParameters and zoo's other errors except PluginError pass unchanged.
+    `by_location` names the component whose code raised the error, and leaves all other errors unchanged.
     """
     try:
         yield
@@ -98,7 +95,8 @@ def blame(*components: Component, by_location: bool = False) -> Iterator[None]:
             subject = f"The {component.kind} '{component.name}' of {component.origin}"
             if is_violation:
                 raise PluginFault(f"{subject}: {error}") from error
-            location = _location(error, component)
+            package = component.function.__module__.partition(".")[0]
+            location = source_location(error, "zoo.builtin" if package == "zoo" else package)
             if location or not by_location:
                 place = f", at {location}" if location else ""
                 raise PluginFault(f"{subject} raised {describe_error(error)}{place}") from error
@@ -117,9 +115,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
     """Every backend has its own error for lack of memory."""
     names = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
     return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in one_line(error)
-
-
-def _location(error: BaseException, component: Component) -> str:
-    """Return the innermost line of the plugin's code in the traceback: `zoo_x/nets.py:12`; "" if none."""
-    package = component.function.__module__.partition(".")[0]
-    return source_location(error, "zoo.builtin" if package == "zoo" else package)

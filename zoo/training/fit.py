@@ -41,8 +41,8 @@ def fit(
 
     Args:
         model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
-        objective: the metric that decides which epoch is best, by `direction`.
-        epochs: maximum number.
+        objective, direction: the metric that decides which epoch is best, and `maximize` or `minimize`.
+        epochs: maximum number in the first phase.
         schedule: how the learning rate changes in each phase. `cosine` falls to zero over all epochs
             (Loshchilov & Hutter, 2017, without restarts); `plateau` divides the rate by three after two
             epochs without a lower validation loss.

@@ -4,7 +4,7 @@ It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `
 `zoo.events`. Every `EpochEnd` is answered with True (continue) or False (stop: pruned). A complete
 trial leaves `model.keras`, `summary.txt` and `predictions.npz` in its directory.
 
-With folds, one network is trained after another; `Progress` and `EpochEnd` then have a `fold`. The
+With folds, a new network is trained for each fold; `Progress` and `EpochEnd` then have a `fold`. The
 saved model is that of the best fold; every training image is predicted by the network that was not
 trained on it.
 """
@@ -46,10 +46,7 @@ def run_trial(
 ) -> None:
     """Train the network that `config` describes and leave the trial's files in `folder`.
 
-    Args:
-        cache: folder of the prepared datasets; `config.digest` names one of them.
-        send: takes one event.
-        receive_answer: called after each `EpochEnd`; waits for the answer and returns it.
+    `cache` is the folder of the prepared datasets. `receive_answer` waits for the answer to an `EpochEnd`.
     """
     try:
         finished = _Job(config, cache, folder, send, receive_answer).run()

@@ -35,11 +35,7 @@ def assemble(
 
 
 def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) -> None:
-    """Raise PluginError unless `network` meets the contract of architectures.
-
-    Args:
-        images: a few images `(n, height, width, channels)` in `[0, 1]`, to compute outputs for.
-    """
+    """Raise PluginError unless `network` meets the contract; `images` are a few, scaled to `[0, 1]`."""
     import keras
 
     if not isinstance(network, keras.Model):
@@ -125,8 +121,8 @@ def count_parameters(build: Callable[[], Any]) -> int | None:
 def latency_ms(model: Any, image: np.ndarray[Any, Any]) -> float:
     """Return the time of the compiled forward pass of one image `(1, height, width, channels)`.
 
-    The result is the median of 200 passes after ten warm-up passes. Slow passes end after two seconds, but
-    not before the fifth. Other work on the same device makes the time longer.
+    The result is the median of 200 passes after ten warm-up passes. A slow model has fewer passes: as many
+    as fit into two seconds, but at least five. Other work on the same device makes the time longer.
     """
     times: list[float] = []
     for _ in range(10):

@@ -67,11 +67,7 @@ def note_needs(path: Path) -> None:
 
 
 def needs_of(path: Path) -> dict[str, str]:
-    """Return the modules that a `.keras` file needs, each with its pip requirement; "" if unknown.
-
-    Raises:
-        ModelError: Keras did not save this file.
-    """
+    """Return the modules that a `.keras` file needs, each with its pip requirement; "" if unknown."""
     try:
         with zipfile.ZipFile(path) as archive:
             if _NEEDS in archive.namelist():

@@ -29,14 +29,10 @@ def start_loading_keras() -> None:
 
 
 def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path) -> Any:
-    """Return `function(*arguments)`, called in a worker process with Keras.
+    """Return `function(*arguments)`, called in a worker process with Keras; any error becomes a ZooError.
 
-    Args:
-        function: defined at the top of a module; it, its arguments and its result are pickled.
-        log_path: file to which the output of the process is appended.
-
-    Raises:
-        ZooError: `function` raised any error, or the process died.
+    Function, arguments and result are pickled, so the function has to be defined at the top of a module. The
+    output of the process is appended to `log_path`.
     """
     start_loading_keras()
     log_path.parent.mkdir(parents=True, exist_ok=True)

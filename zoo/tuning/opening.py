@@ -66,7 +66,7 @@ def open_study(
         definition.validation,
         directory.cache_dir,
         directory.path / "prepare.log",
-        plugin_versions(definition.dataset_entry),
+        plugin_versions(definition.dataset_component),
     )
     stack.callback(preparing.kill)
     display.phase("preparing the dataset, loading Keras …")
