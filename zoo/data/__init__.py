@@ -3,5 +3,3 @@
 from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress
 from zoo.data.sources import reads
-
-__all__ = ["Dataset", "Split", "progress", "reads"]

@@ -23,27 +23,3 @@ from zoo.figures._maps import MAPS_PER_LAYER, MAX_MAPS, LayerMaps, feature_maps,
 from zoo.figures._predictions import mistakes, predictions
 from zoo.figures._trade_offs import trade_offs
 from zoo.figures._trial import draw_curves, draw_trial
-
-__all__ = [
-    "MAPS_PER_LAYER",
-    "MAX_COMPARED",
-    "MAX_MAPS",
-    "NUM_IMAGES",
-    "NUM_VERSIONS",
-    "Curve",
-    "LayerMaps",
-    "augmentation",
-    "compared_curves",
-    "confusion_matrix",
-    "draw_curves",
-    "draw_trial",
-    "feature_maps",
-    "filters",
-    "kernels",
-    "layer_maps",
-    "learning_curves",
-    "mistakes",
-    "predictions",
-    "samples",
-    "trade_offs",
-]

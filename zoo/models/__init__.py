@@ -5,5 +5,3 @@ recorded.py  the model and dataset of a recorded run
 """
 
 from zoo.models.loading import load_model
-
-__all__ = ["load_model"]

@@ -15,21 +15,3 @@ from zoo.record.directories import (
     read_predictions,
 )
 from zoo.record.runs import Run, best_run, load_runs, pick_runs, rank_runs, run_in, trial_uid
-
-__all__ = [
-    "STATE_DIR",
-    "MLflowRun",
-    "Run",
-    "StandaloneDirectory",
-    "StudyDirectory",
-    "TrialDirectory",
-    "best_run",
-    "epochs_of",
-    "load_runs",
-    "make_writable",
-    "pick_runs",
-    "rank_runs",
-    "read_predictions",
-    "run_in",
-    "trial_uid",
-]

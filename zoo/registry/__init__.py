@@ -23,20 +23,3 @@ from zoo.registry._plugin import (
     source_location,
 )
 from zoo.registry._registry import Registry, canonical_name, plugin_requirements, requirement_of
-
-__all__ = [
-    "HOOKS",
-    "KINDS",
-    "Plugin",
-    "Component",
-    "Registry",
-    "component_code_digest",
-    "component_space",
-    "distribution_digests",
-    "distribution_versions",
-    "plugin_requirements",
-    "plugin_versions",
-    "requirement_of",
-    "canonical_name",
-    "source_location",
-]

@@ -17,26 +17,3 @@ from zoo.space._signature import read_space
 from zoo.space._space import REQUIRED, Domain, Parameter, Setting, Space
 from zoo.space._values import Scalar, Suggester, as_tuples, contains, is_int, is_real, show
 from zoo.space._variant import variant, variant_defaults
-
-__all__ = [
-    "REQUIRED",
-    "Choice",
-    "Domain",
-    "Float",
-    "Int",
-    "List",
-    "Parameter",
-    "Plain",
-    "Scalar",
-    "Setting",
-    "Space",
-    "Suggester",
-    "as_tuples",
-    "contains",
-    "is_int",
-    "is_real",
-    "read_space",
-    "show",
-    "variant",
-    "variant_defaults",
-]

@@ -9,22 +9,3 @@ from zoo.study._document import parse_value
 from zoo.study._lookup import check_files, find_study, known_studies, load_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front, rank
 from zoo.study._reader import name_problem, parse_study
-
-__all__ = [
-    "Objective",
-    "PRUNERS",
-    "SAMPLERS",
-    "Search",
-    "ComponentSpace",
-    "StudyDefinition",
-    "check_files",
-    "find_study",
-    "known_studies",
-    "load_study",
-    "name_problem",
-    "objectives_text",
-    "pareto_front",
-    "parse_study",
-    "rank",
-    "parse_value",
-]

@@ -31,32 +31,3 @@ from zoo.tracking._recorded import (
 )
 from zoo.tracking._store import Store, TrackingError
 from zoo.tracking._writer import StudyTracker, add_test_metrics
-
-__all__ = [
-    "BackgroundTracker",
-    "Store",
-    "StudyFacts",
-    "StudyTracker",
-    "TrackingError",
-    "add_test_metrics",
-    "champion_address",
-    "compare",
-    "connect",
-    "delete_study",
-    "delete_trials",
-    "fetch_model",
-    "fetch_model_file",
-    "free_port",
-    "is_new_store",
-    "leaderboard",
-    "model_address",
-    "preload",
-    "rename_study",
-    "restore_trials",
-    "study_page",
-    "tracking_uri",
-    "trial_states",
-    "ui_answers",
-    "ui_command",
-    "ui_environment",
-]

@@ -4,5 +4,3 @@ Importing this package does not import Keras; the first call of a function does.
 """
 
 from zoo.training.fit import fit, max_epochs, training_space
-
-__all__ = ["fit", "max_epochs", "training_space"]

@@ -13,5 +13,3 @@ display.py          progress on the terminal; interrupts.py: signals
 
 from zoo.tuning.standalone_run import TrainResult, train
 from zoo.tuning.study_run import TuneResult, tune
-
-__all__ = ["TrainResult", "TuneResult", "train", "tune"]
