@@ -27,19 +27,19 @@ def logger():
 
     def make(name, *, propagate=False):
         found, handler = logging.getLogger(name), logging.StreamHandler(sys.stderr)
-        state = {key: getattr(found, key) for key in ("propagate", "level", "disabled")}
-        added.append((found, handler, state))
-        found.addHandler(handler)
-        # Other tests import the library, which may set a level or disable the logger.
+        state = (found.handlers[:], found.propagate, found.level, found.disabled)
+        added.append((found, state))
+        # Other tests import the library, which may have added handlers, set a level or disabled the logger.
+        found.handlers[:] = [handler]
         found.propagate, found.disabled = propagate, False
         found.setLevel(logging.DEBUG)
         return found
 
     yield make
-    for found, handler, state in added:
-        found.removeHandler(handler)
-        found.propagate, found.disabled = state["propagate"], state["disabled"]
-        found.setLevel(state["level"])
+    for found, (handlers, propagate, level, disabled) in reversed(added):
+        found.handlers[:] = handlers
+        found.propagate, found.disabled = propagate, disabled
+        found.setLevel(level)
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
