@@ -64,7 +64,7 @@ def test_restore_needs_trials(calls):
 
 def test_yes_deletes_a_study_without_asking(calls):
     done = delete("example --yes")
-    assert calls == [("delete_study", "example")]
+    assert calls == [("delete_study", "example", None)]
     assert done.stdout == "deleted the study\n"
     assert done.stderr.startswith("next: zoo list studies")
 
@@ -110,7 +110,7 @@ def test_unknown_study_is_one_line(zoo_command):
 
 def test_study_is_renamed(calls):
     done = CliRunner().invoke(rename_command.command, ["example", "my study"], catch_exceptions=False)
-    assert calls == [("rename_study", "example", "my study")]
+    assert calls == [("rename_study", "example", "my study", None)]
     assert done.stdout == "renamed the study\n"
     assert done.stderr == "next: zoo compare 'my study'   the trials, best first\n"
 

@@ -9,7 +9,7 @@ import pytest
 
 from zoo.errors import StudyError
 from zoo.models.recorded import find_run, model_of
-from zoo.record import StudyDirectory, best_run, load_runs, rank_runs
+from zoo.record import StudyDirectory, best_run, load_runs, rank_runs, run_in
 from zoo.study import Objective
 from zoo.tuning.display import NoDisplay
 
@@ -110,6 +110,13 @@ def test_uid_names_the_study_and_the_trial(in_study, in_tmp):
     assert find_run("example", 1, None, NoDisplay()).uid() == "5f0c-1"
     (record / "trials").rename(record / "trials-5f0c")  # and the study was begun anew
     assert find_run(None, None, record / "trials-5f0c" / "001", NoDisplay()).uid() is None
+
+
+def test_copied_trial_keeps_its_uid_if_the_study_has_one(in_study, in_tmp):
+    shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "trials" / "001")
+    assert run_in(in_tmp / "trials" / "001").uid() is None
+    (in_tmp / "uid").write_text("5f0c\n")
+    assert run_in(in_tmp / "trials" / "001").uid() == "5f0c-1"
 
 
 def test_deleted_trial_is_left_out(in_study, in_tmp):

@@ -9,6 +9,8 @@ import pytest
 from zoo.errors import ZooError
 from zoo.events import Scored
 from zoo.record import StudyDirectory
+from zoo.study import Objective
+from zoo.tracking import TrackingError
 from zoo.tuning import study_run
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupted, Interrupts
@@ -104,13 +106,43 @@ def test_nothing_is_scored_without_a_test_split(stage):
     assert here.calls == here.problems == []
 
 
-def test_missing_model_is_reported(stage):
-    here = stage((1, 0.9))
-    here.directory.trial(1).model_path.unlink()
-    assert here.score() == {}
-    assert "model.keras does not exist any more" in here.problems[0]
-    assert here.problems[0].endswith("To train it again: zoo train example --trial 1")
-    assert here.directory.trial(1).events() == []
+class TestMissingModel:
+    """The trial was not the best before, so its local model was deleted."""
+
+    @pytest.fixture
+    def here(self, stage):
+        here = stage((1, 0.9))
+        here.directory.assign("5f0c", [Objective("val_accuracy", "maximize")])
+        here.directory.trial(1).model_path.unlink()
+        here.definition = SimpleNamespace(name="example")
+        here.store = SimpleNamespace(result=lambda: "a store")
+        return here
+
+    def test_it_is_fetched_from_mlflow(self, here, monkeypatch, tmp_path):
+        model_path = here.directory.trial(2).model_path
+
+        def fetch_model(store, study, uid, folder):
+            assert (store, study, uid, folder.is_dir()) == ("a store", "example", "5f0c-1", True)
+            return model_path
+
+        monkeypatch.setattr(study_run, "fetch_model", fetch_model)
+        monkeypatch.setattr(study_run, "call_in_worker", lambda function, path, *_, log_path: METRICS)
+        assert here.score() == METRICS
+        assert here.directory.trial(1).scored().metrics == METRICS
+
+    def test_it_is_reported_if_mlflow_lacks_it(self, here, monkeypatch):
+        def fetch_model(*_):
+            raise TrackingError(
+                "MLflow does not have the model; `zoo train example --trial 1` trains it again."
+            )
+
+        monkeypatch.setattr(study_run, "fetch_model", fetch_model)
+        assert here.score() == {}
+        (problem,) = here.problems
+        assert problem.startswith(
+            "trial 1 was not scored on the test split: MLflow does not have the model; "
+        )
+        assert here.directory.trial(1).events() == []
 
 
 def test_dead_process_is_reported_and_tried_again(stage):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from zoo.errors import StudyError
+from zoo.errors import StudyError, ZooError
 from zoo.events import Finished
 from zoo.record import StudyDirectory, load_runs
 from zoo.tracking import StudyFacts, StudyTracker, TrackingError, compare, connect
@@ -154,6 +154,15 @@ class TestStudy:
             compare("example")
         with pytest.raises(StudyError, match="No study 'example' is recorded"):
             delete_study("example")
+
+    def test_nothing_changes_if_optunas_storage_cannot_be_opened(self, study):
+        for change in (lambda: delete_study("example"), lambda: rename_study("example", "other")):
+            (study.path / "storage").write_text("postgresql://me:***@nowhere.invalid/optuna\n")
+            with pytest.raises(ZooError, match="Cannot open the Optuna storage"):
+                change()
+            assert sorted(compare("example")["trial"]) == [0, 1, 2]
+            assert study.path.exists()
+        assert delete_study("example", default_storage(study.path.parents[2])).endswith("deleted")
 
     def test_name_of_a_deleted_study_is_free(self, study, define):
         uid = study.uid()

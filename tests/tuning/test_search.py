@@ -509,6 +509,18 @@ class TestRetryLater:
         again = [search.ask() for _ in range(3)]
         assert [one.config.training for one in again] == [one.config.training for one in trials]
 
+    def test_trial_is_retried_once(self, open_search):
+        """Its values may fail with every version of the plugin; then it counts, and the study goes on."""
+        search = open_search()
+        number = search.ask().number
+        search.tell(number, failed())
+        search.retry_later([number])
+        again = search.ask().number
+        search.tell(again, failed())
+        search.retry_later([again])
+        assert search.done() == 1
+        assert search.ask().config.training != search.ask().config.training
+
 
 class TestDeleted:
     def test_deleted_trials_are_neither_best_nor_ranked(self, open_search, directory):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from zoo.events import EpochEnd, Finished, Progress, Scored, Started
-from zoo.record import StudyDirectory
+from zoo.record import StudyDirectory, TrialDirectory
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.supervisor import Supervisor, TooManyFailures
@@ -253,6 +253,38 @@ class TestOneEvent:
         with pytest.raises(OSError, match="no space left"):
             here.run()
         assert here.log[-1] == ("tracker", 0, "finished", "failed")
+
+    def test_final_state_that_is_not_written_is_interrupted_in_mlflow(self, stage, monkeypatch):
+        """Optuna does not have it either, so the next run retries the trial."""
+        here = stage([complete()])
+        append = TrialDirectory.append
+
+        def full(self, event):
+            if isinstance(event, Finished):
+                raise OSError("no space left on device")
+            append(self, event)
+
+        monkeypatch.setattr(TrialDirectory, "append", full)
+        with pytest.raises(OSError, match="no space left"):
+            here.run()
+        assert here.log[-1] == ("tracker", 0, "finished", "failed")
+        assert here.states() == ["RUNNING"]
+
+    def test_error_of_one_trial_does_not_keep_the_others_running(self, stage, monkeypatch):
+        here = stage([RUNS_ON, RUNS_ON], "search.trials=2", jobs=2)
+        append = TrialDirectory.append
+
+        def full(self, event):
+            if isinstance(event, Finished) and self.path.name == "001":
+                raise OSError("no space left on device")
+            append(self, event)
+
+        monkeypatch.setattr(TrialDirectory, "append", full)
+        with pytest.raises(OSError, match="no space left"):
+            here.run()
+        assert here.states() == ["FAIL", "RUNNING"]
+        finished = [entry[1:] for entry in here.log if entry[0] == "tracker" and entry[2] == "finished"]
+        assert sorted(finished) == [(0, "finished", "failed"), (1, "finished", "failed")]
 
 
 class TestSeveralObjectives:

@@ -92,6 +92,7 @@ def trials_option(help: str) -> Callable[[Command], Command]:
 run_option = click.option(
     "--run", metavar="FOLDER", is_eager=True, help="The folder of a run, as zoo train prints it."
 )
+storage_option = click.option("--storage", metavar="URL", help="Optuna storage; mlruns/optuna.db by default.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
 

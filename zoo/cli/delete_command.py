@@ -16,7 +16,8 @@ from zoo.errors import ZooError
 @common.trials_option("Delete only this trial of the study")
 @click.option("--restore", is_flag=True, help="Restore the trials that --trial names.")
 @click.option("--yes", is_flag=True, help="Delete a whole study without asking.")
-def command(study: str, trials: tuple[int, ...], restore: bool, yes: bool) -> None:
+@common.storage_option
+def command(study: str, trials: tuple[int, ...], restore: bool, yes: bool, storage: str | None) -> None:
     """Delete STUDY with all its trials, or only the trials that --trial names.
 
     A deleted trial is excluded by every command until it is restored. A deleted study is removed from
@@ -35,7 +36,7 @@ def command(study: str, trials: tuple[int, ...], restore: bool, yes: bool) -> No
 
     name = shlex.quote(study)
     if not trials:
-        click.echo(lifecycle.delete_study(study))
+        click.echo(lifecycle.delete_study(study, storage))
         common.print_next(("zoo list studies", "the studies that can be searched"))
     elif restore:
         click.echo(lifecycle.restore_trials(study, trials))

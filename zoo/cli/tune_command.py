@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--pruner", metavar="NAME", help="median, hyperband or none; overrides the study's.")
 @common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")
-@click.option("--storage", metavar="URL", help="Optuna storage; mlruns/optuna.db by default.")
+@common.storage_option
 @click.option(
     "--accept-versions", is_flag=True, help="Resume although versions or code of the study's plugins changed."
 )

@@ -49,6 +49,9 @@ def _model_file(model: str | Path) -> Iterator[tuple[Path, str]]:
 
     store = connect(create=False)
     address = text if is_address else champion_address(store, text)
+    if ":/" not in address:  # MLflow does not have the best trial yet
+        yield Path(address), address
+        return
     with TemporaryDirectory(prefix="zoo-model-") as folder:
         yield fetch_model_file(store, address, Path(folder)), address
 

@@ -76,8 +76,9 @@ class Run:
         trials_dir = self.directory.path.parent
         if self.number is None or trials_dir.name != "trials":  # moved aside for a new study of the same name
             return None
-        uid = StudyDirectory(trials_dir.parents[3], self.study).uid()
-        return None if uid is None else trial_uid(uid, self.number)
+        uid_path = trials_dir.parent / "uid"
+        uid = uid_path.read_text(encoding="utf-8").strip() if uid_path.exists() else ""
+        return trial_uid(uid, self.number) if uid else None
 
     def check_complete(self) -> None:
         """Raise StudyError if the run is not complete: then it has neither model nor predictions."""

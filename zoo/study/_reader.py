@@ -24,9 +24,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 def name_problem(name: str) -> str:
     """Return why a study cannot be recorded under `name`; "" if it can."""
-    if _NAME.fullmatch(name):
+    if _NAME.fullmatch(name) and not name.endswith(".toml"):
         return ""
-    return f"a study's name consists of letters, digits, '_', '-' and '.', got '{name}'"
+    return f"a study's name consists of letters, digits, '_', '-' and '.', without .toml, got '{name}'"
 
 
 def parse_study(

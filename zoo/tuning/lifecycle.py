@@ -87,27 +87,30 @@ def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str
     return f"{_trials_text(directory, numbers)} {'deleted' if is_deleted else 'restored'}"
 
 
-def delete_study(study: str) -> str:
+def delete_study(study: str, url: str | None = None) -> str:
     """Delete a study with all its trials and standalone runs.
 
     MLflow keeps the deleted experiment under another name, for `mlflow experiments restore`. Optuna and the
     local record keep nothing.
+
+    Args:
+        url: of the Optuna storage; by default the recorded one, which has no password.
     """
     import optuna
 
     directory = _recorded(study)
     with directory.locked():
+        storage = _optuna_storage(directory, url)  # first: if it cannot be opened, nothing has changed
         if not is_new_store():
             tracking.delete_study(connect(create=False), directory.study)
-        storage = _optuna_storage(directory)
         if storage is not None:
             optuna.delete_study(study_name=directory.study, storage=storage)
         shutil.rmtree(directory.path)
     return f"study '{directory.study}' deleted"
 
 
-def rename_study(old: str, new: str) -> str:
-    """Rename a recorded study; a name that is taken or invalid is refused."""
+def rename_study(old: str, new: str, url: str | None = None) -> str:
+    """Rename a recorded study; a name that is taken or invalid is refused. `url`: as for `delete_study`."""
     import optuna
 
     directory, target = _recorded(old), StudyDirectory(Path.cwd(), new)
@@ -116,7 +119,7 @@ def rename_study(old: str, new: str) -> str:
     if target.path.exists():
         raise StudyError(f"There is a study '{new}' in {STATE_DIR} already. Choose another name.")
     with directory.locked():
-        old, storage = directory.study, _optuna_storage(directory)
+        old, storage = directory.study, _optuna_storage(directory, url)
         if storage is not None and new in optuna.get_all_study_names(storage):
             raise StudyError(f"There is a study '{new}' in Optuna's storage already. Choose another name.")
         if not is_new_store():
@@ -140,12 +143,12 @@ def _recorded(study: str) -> StudyDirectory:
     return directory
 
 
-def _optuna_storage(directory: StudyDirectory) -> optuna.storages.BaseStorage | None:
+def _optuna_storage(directory: StudyDirectory, url: str | None) -> optuna.storages.BaseStorage | None:
     """Return the Optuna storage of a study; None if Optuna does not have the study."""
     import optuna
 
     default = default_storage(Path.cwd())
-    url = directory.storage() or default
+    url = url or directory.storage() or default
     if url == default and not (Path.cwd() / "mlruns" / "optuna.db").exists():
         return None
     storage = open_storage(url, directory.path.parent)

@@ -196,9 +196,12 @@ class OptunaSearch:
             self._study.tell(trial, state=TrialState.PRUNED if event.state == "pruned" else TrialState.FAIL)
 
     def retry_later(self, numbers: Sequence[int]) -> None:
+        trials, retried = self._trials(), set(self._study.user_attrs.get(_RETRIED, []))
+        values = [trials[number].params for number in retried]
         for number in numbers:
-            self._enqueue_again(number)
-        retried = {*self._study.user_attrs.get(_RETRIED, []), *numbers}
+            if trials[number].params not in values:  # once: they may fail with every version of the plugin
+                self._enqueue_again(number)
+                retried.add(number)
         self._study.set_user_attr(_RETRIED, sorted(retried))
 
     def abandoned(self) -> list[int]:

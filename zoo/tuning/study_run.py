@@ -8,14 +8,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError, ZooError, one_line
 from zoo.events import Scored
 from zoo.figures import trade_offs
+from zoo.record import trial_uid
 from zoo.registry import Registry
 from zoo.study import StudyDefinition
-from zoo.tracking import leaderboard
+from zoo.tracking import fetch_model, leaderboard
 from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
 from zoo.tuning.display import Display, PlainDisplay
@@ -174,18 +176,15 @@ def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord
 
 def _score(study: OpenStudy, number: int) -> Scored | None:
     """Score a trial's model and log the event; return None if that fails (reported), or after a signal."""
-    trial = study.directory.trial(number)
-    if not trial.model_path.exists():
-        study.display.problem(
-            f"trial {number} was not scored on the test split: {trial.model_path} does not exist any more. "
-            f"To train it again: zoo train {study.directory.study} --trial {number}"
-        )
-        return None
+    trial, data = study.directory.trial(number), (study.directory.cache_dir, study.dataset.digest)
     study.display.phase("scoring the best model on the test split …")
-    arguments = (trial.model_path, study.directory.cache_dir, study.dataset.digest)
     try:
-        with study.interrupts.interruptible():
-            metrics = call_in_worker(score_test_split, *arguments, log_path=trial.output_path)
+        with study.interrupts.interruptible(), TemporaryDirectory(prefix="zoo-model-") as folder:
+            path = trial.model_path
+            if not path.exists():  # it was not the best trial before, so only MLflow has its model
+                uid = trial_uid(str(study.directory.uid()), number)
+                path = fetch_model(study.store.result(), study.definition.name, uid, Path(folder))
+            metrics = call_in_worker(score_test_split, path, *data, log_path=trial.output_path)
     except Interrupted:
         return None
     except ZooError as error:

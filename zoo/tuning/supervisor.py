@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -139,10 +140,14 @@ class Supervisor:
             metric = next(metric for metric in results if metric not in values)
             reason = f"{metric} is {results[metric]!r}, not a finite number"
             event = replace(event, state="failed", reason=reason)
+        config = self._configs.pop(number)
         try:
             self._directory_of(number).append(event)
-        finally:  # a full disk must not leave the run in MLflow as running
-            self._finished.append((number, self._configs.pop(number), event))
+        except OSError:  # a full disk: the trial will be retried, and MLflow must not keep it as running
+            event = interrupted_event("interrupted: its final state could not be written")
+            raise
+        finally:
+            self._finished.append((number, config, event))
         self._source.tell(number, event)
         best, done = self._source.best(), self._source.done()
         self._display.finished(number, event.state, values, event.reason, best, done)
@@ -183,8 +188,9 @@ class Supervisor:
                 for number in ready:
                     self._handle(number, self._executor.read(number))
         finally:
-            for number in self._executor.stop_all():
-                self._handle(number, interrupted_event(reason))
+            with ExitStack() as stack:  # an error of one trial does not prevent the end of the others
+                for number in reversed(self._executor.stop_all()):
+                    stack.callback(self._handle, number, interrupted_event(reason))
 
 
 def interrupted_event(reason: str) -> Finished:
