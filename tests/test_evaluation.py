@@ -40,7 +40,8 @@ def mlflow(monkeypatch):
     """The scores that MLflow gets."""
     calls = []
 
-    def add(store, study, uid, event):
+    def add(store, study, uid, event, best_epoch):
+        assert best_epoch in (1, 2)
         calls.append((store, study, uid, event.metrics, event.time))
         return True
 

@@ -122,6 +122,12 @@ class TestEventLog:
         assert log.read() == [EVENTS[0], EVENTS[5]]
         assert log.damaged_lines() == [2]
 
+    def test_last_line_that_is_no_event_is_damaged(self, log):
+        log.append(EVENTS[0])
+        log.path.write_bytes(log.path.read_bytes() + b"\x9c\x01 not json")
+        assert log.read() == [EVENTS[0]]
+        assert log.damaged_lines() == [2]
+
     @pytest.mark.parametrize("garbage", [b"garbage", b"\0\0\0\0", b'{"event": "epoch"}', b"\xc3\x28", b"7"])
     def test_damaged_middle_line_loses_only_itself(self, log, garbage):
         for event in EVENTS:

@@ -105,7 +105,8 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
             return metrics
     problem = ""
     try:
-        if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event):
+        best_epoch = int(run.summary.get("best_epoch", 0))
+        if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event, best_epoch):
             problem = "MLflow does not have this run"
     except ZooError as error:
         problem = f"{error}; run the command again to add them"

@@ -174,7 +174,7 @@ class EventLog:
     def damaged_lines(self) -> list[int]:
         """Return the numbers (from 1) of the lines that cannot be read; their events are lost.
 
-        A last line that was cut off is not among them, since any process killed while it writes leaves one.
+        A last line that was cut off is not among them: a process that is killed while it writes leaves one.
         """
         return [number for number, event in self._lines() if event is None]
 
@@ -187,5 +187,6 @@ class EventLog:
             event = None
             with suppress(ValueError):
                 event = from_json(line)
-            if event is not None or (line.strip() and number < len(lines)):
+            is_cut_off = number == len(lines) and line.startswith(b"{")
+            if event is not None or (line.strip() and not is_cut_off):
                 yield number, event

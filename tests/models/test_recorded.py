@@ -36,6 +36,15 @@ def test_copied_run_prepares_its_dataset_again(in_study, in_tmp):
     assert listener.phases == []
 
 
+def test_damaged_log_is_reported(in_study, in_tmp):
+    shutil.copytree(in_study / "mlruns" / "zoo" / "example", in_tmp / "mlruns" / "zoo" / "example")
+    (in_tmp / TRIAL_1 / "events.jsonl").write_bytes(b"\x9c\x01\x02")
+    listener = RecordingDisplay()
+    assert find_run("example", None, None, listener).number == 0
+    (problem,) = listener.problems
+    assert problem.endswith("trials/001/events.jsonl is damaged, so results of trial 1 may be missing")
+
+
 def test_changed_data_are_an_error(in_study, in_tmp):
     folder = shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
     config = json.loads((folder / "config.json").read_text())

@@ -97,6 +97,9 @@ class TestTrials:
         with study.locked(), pytest.raises(StudyError, match="is being run by process"):
             delete_trials("example", [0])
 
+    def test_number_given_twice_counts_once(self, study):
+        assert delete_trials("example", [1, 1]) == "trial 1 of 'example' was deleted"
+
 
 class TestTrialsDeletedInMLflow:
     @pytest.fixture
@@ -193,9 +196,21 @@ class TestStudy:
 
     @pytest.mark.parametrize("name", ["", "a/b", "../other", "my study"])
     def test_invalid_name_is_refused(self, study, name):
-        with pytest.raises(StudyError, match=f"a study's name consists of letters.* got '{name}'"):
+        with pytest.raises(StudyError, match=f"a study's name consists of .* got '{name}'"):
             rename_study("example", name)
         assert len(compare("example")) == 3
+
+    @pytest.mark.parametrize("path", ["..", ".", "../../other", "{cwd}/other", ".cache", "a" * 300])
+    def test_path_instead_of_a_name_is_refused(self, study, tmp_path, path):
+        (tmp_path / "other").mkdir()
+        (study.path.parent / ".cache").mkdir(exist_ok=True)
+        path = path.format(cwd=tmp_path)
+        for change in (lambda: delete_study(path), lambda: rename_study(path, "new")):
+            with pytest.raises(StudyError, match="is recorded in mlruns/zoo"):
+                change()
+        assert study.path.exists()
+        assert (tmp_path / "other").exists()
+        assert (study.path.parent / ".cache").exists()
 
     def test_unknown_study_is_refused(self, study):
         with pytest.raises(StudyError, match="Did you mean 'example'"):

@@ -85,7 +85,7 @@ def run() -> None:
         # No public function runs the exit handlers; tests/cli/test_startup.py fails if this one disappears.
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # None if it was closed
                 stream.flush()
         os._exit(exit_request.code if isinstance(exit_request.code, int) else 0)
 

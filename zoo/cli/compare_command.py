@@ -35,9 +35,9 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     from zoo.tracking import compare
     from zoo.tuning.lifecycle import refresh_deleted
 
-    for study in studies:
-        refresh_deleted(study, common.print_note)
     table = compare(*studies)
+    for study in studies:
+        refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
     if top is not None:
         table = table.groupby("study", sort=False).head(top)
     if as_csv:

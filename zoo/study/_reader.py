@@ -20,13 +20,17 @@ from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 _TABLES = ("dataset", "objective", "validation", "architecture", "augmentation", "training", "search")
 _METRICS = {**EPOCH_METRICS, **MODEL_METRICS}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MAX_NAME_LENGTH = 100  # a file system allows some 250 bytes, and MLflow's artifacts need some of them
 
 
 def name_problem(name: str) -> str:
     """Return why a study cannot be recorded under `name`; "" if it can."""
-    if _NAME.fullmatch(name) and not name.endswith(".toml"):
+    if _NAME.fullmatch(name) and not name.endswith(".toml") and len(name) <= _MAX_NAME_LENGTH:
         return ""
-    return f"a study's name consists of letters, digits, '_', '-' and '.', without .toml, got '{name}'"
+    return (
+        f"a study's name consists of up to {_MAX_NAME_LENGTH} letters, digits, '_', '-' and '.', "
+        f"without .toml, got '{name}'"
+    )
 
 
 def parse_study(

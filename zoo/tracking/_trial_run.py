@@ -117,9 +117,13 @@ class TrialRun:
         self._epochs.clear()
 
 
-def log_score(store: Store, run: Any, event: Scored) -> None:
-    """Log the test metrics at the epoch of the run's model, linked with that model."""
-    step = int(run.data.metrics.get("best_epoch", 0))
+def log_score(store: Store, run: Any, event: Scored, best_epoch: int = 0) -> None:
+    """Log the test metrics at the epoch of the run's model, linked with that model.
+
+    Args:
+        best_epoch: used if the run does not have its summary yet; so the same event has one step always.
+    """
+    step = int(run.data.metrics.get("best_epoch", best_epoch))
     model_id = next(iter(model_ids(run)), None)
     store.log(run.info.run_id, as_metrics(event.metrics, event.time, step=step, model_id=model_id))
 

@@ -200,10 +200,10 @@ class StudyRun:
             client.log_artifact(self.run_id, str(figure), "figures")
 
 
-def add_test_metrics(store: Store, study: str, uid: str, event: Scored) -> bool:
+def add_test_metrics(store: Store, study: str, uid: str, event: Scored, best_epoch: int = 0) -> bool:
     """Add the test metrics of a model to the run with that `zoo.uid`; return False if there is none."""
     with store.requests():
         run = store.find_study_run(study, uid)
         if run is not None:
-            log_score(store, run, event)
+            log_score(store, run, event, best_epoch)
     return run is not None

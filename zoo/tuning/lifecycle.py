@@ -70,7 +70,7 @@ def restore_trials(study: str, numbers: Sequence[int]) -> str:
 
 
 def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str:
-    directory = _recorded(study)
+    directory, numbers = _recorded(study), sorted(set(numbers))
     recorded = directory.numbers()
     unknown = [str(number) for number in numbers if number not in recorded]
     if unknown:
@@ -135,7 +135,8 @@ def rename_study(old: str, new: str, url: str | None = None) -> str:
 
 def _recorded(study: str) -> StudyDirectory:
     directory = StudyDirectory(Path.cwd(), study)
-    if not directory.path.is_dir():
+    # A path must not reach a folder outside of the record: `zoo delete` removes it.
+    if name_problem(directory.study) or not directory.path.is_dir():
         known = sorted(path.parent.name for path in STATE_DIR.glob("*/uid"))
         raise StudyError(
             f"No study '{directory.study}' is recorded in {STATE_DIR}. {did_you_mean(directory.study, known)}"

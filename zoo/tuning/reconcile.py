@@ -24,7 +24,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
         )
     reconcile_standalone_runs(study)
     numbers = study.directory.numbers()
-    if not numbers:
+    if not numbers and not search.values():
         return
     store = study.store.result()
     search.deleted = update_deleted(study.directory, store, study.display.problem)
