@@ -90,7 +90,7 @@ def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Pat
     output = []
     for line in process.stdout:
         output.append(line)
-        if "startup complete" in line:
+        if "Uvicorn running on" in line:  # it listens from here on; one line earlier it does not
             break
     else:
         pytest.fail("mlflow did not start:\n" + "".join(output))
