@@ -19,7 +19,7 @@ class InvalidParameters(ZooError):
 
 
 class SpaceError(ZooError):
-    """An invalid search space, or a value that is not in one."""
+    """A search space is invalid, or a value is outside of its search space."""
 
 
 class StudyError(ZooError):

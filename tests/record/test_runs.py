@@ -108,7 +108,7 @@ def test_trial_is_found_by_its_folder(in_study, in_tmp):
 def test_uid_names_the_study_and_the_trial(in_study, in_tmp):
     record = shutil.copytree(in_study / "mlruns" / "zoo" / "example", in_tmp / "mlruns" / "zoo" / "example")
     assert find_run("example", 1, None, NoDisplay()).uid() == "5f0c-1"
-    (record / "trials").rename(record / "trials-5f0c")  # and the study was begun anew
+    (record / "trials").rename(record / "trials-5f0c")  # and the study was started again from nothing
     assert find_run(None, None, record / "trials-5f0c" / "001", NoDisplay()).uid() is None
 
 

@@ -26,7 +26,7 @@ _NEVER_SHOWN = (
 @click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print every column as JSON.")
 def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bool) -> None:
-    """Show the trials of STUDIES, best first, as recorded in MLflow.
+    """Show the trials of STUDIES, best first.
 
     \b
     zoo compare mnist_cnn

@@ -5,7 +5,7 @@ first figure is drawn; pyplot is not used, and no figure stays in memory. Each f
 its PNG file and returns the file's path; it raises ZooError if the file cannot be written.
 
 Everywhere, an image is a `uint8` array `(height, width, channels)`, and images are `(n, …)`: an array or a
-memory map, of which only the images drawn are read. `labels` and `predicted` are integers `(n,)`;
+memory map; only the images that are drawn are read from it. `labels` and `predicted` are integers `(n,)`;
 `probabilities` have shape `(n, classes)`.
 
     for every complete trial   draw_trial: learning_curves, confusion_matrix, mistakes, predictions

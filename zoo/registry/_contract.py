@@ -58,7 +58,7 @@ def registrations(plugin: Plugin, module: Any) -> list[Component]:
 
 
 def component_space(kind: str, function: Any) -> Space:
-    """Return the search space of a function that is to be registered.
+    """Check a function before it is registered, and return its search space.
 
     Raises:
         ContractError: its name or the name of a parameter is not allowed, or its signature cannot be read.

@@ -199,7 +199,7 @@ class SearchedSubject(Subject):
         return self._observations[repr(point)]
 
     def observe_space(self) -> Iterator[Any]:
-        """Yield observations at the corners, then at random points while there is time."""
+        """Yield observations at the corners of the space, then at random points until the time is used up."""
         for parameters in self.corners:
             yield self.observe(self.point(parameters))
         for parameters in self.sampled:

@@ -202,7 +202,7 @@ def offline(data: DatasetSubject) -> None:
 
 @SUITE.check("repeatable")
 def cache(data: DatasetSubject) -> None:
-    """Check that zoo's cache keeps it byte for byte, and that a second study finds it there."""
+    """Check that the arrays in zoo's cache equal the plugin's, and that a second study reads them there."""
     description = inspect.getdoc(data.function) or ""
     component = Component("dataset", data.name, data.function, data.space, description, "its plugin", "")
     with TemporaryDirectory() as folder:

@@ -27,7 +27,7 @@ class Block(NamedTuple):
 def named(
     function: Callable[..., Any], name: str, line: str, defaults: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    """Return `function` with other defaults as the network `name`, described by `line`."""
+    """Return a variant of `function` with the name `name`, these defaults and the summary `line`."""
     arguments = (inspect.getdoc(function) or "").partition("Args:\n")[2]
     return variant(function, name, f"{line}\n\nArgs:\n{arguments}", **defaults)
 
