@@ -57,6 +57,16 @@ def run(search, value=0.5):
     return trial
 
 
+def ask_after_good_trials(search):
+    """Complete four trials of two epochs, value 0.9; start another and return its number."""
+    for _ in range(4):
+        number = search.ask().number
+        for one in (1, 2):
+            search.report(number, epoch(one, 0.9))
+        search.tell(number, complete(0.9))
+    return search.ask().number
+
+
 class TestOpening:
     def test_trial_0_is_the_baseline(self, define, open_search):
         trial = open_search().ask()
@@ -233,12 +243,7 @@ class TestReport:
 
     def test_trial_far_behind_is_pruned(self, open_search):
         search = open_search("search.pruner=median")
-        for _ in range(4):
-            number = search.ask().number
-            for one in (1, 2):
-                search.report(number, epoch(one, 0.9))
-            search.tell(number, complete(0.9))
-        number = search.ask().number
+        number = ask_after_good_trials(search)
         assert [search.report(number, epoch(one, 0.1)) for one in (1, 2)] == [True, False]
 
 
@@ -300,12 +305,7 @@ class TestPruning:
 
     def test_no_trial_is_pruned_after_its_last_epoch(self, open_search):
         search = open_search("search.pruner=median")
-        for _ in range(4):
-            number = search.ask().number
-            for one in (1, 2):
-                search.report(number, epoch(one, 0.9))
-            search.tell(number, complete(0.9))
-        number = search.ask().number
+        number = ask_after_good_trials(search)
         assert search.report(number, epoch(1, 0.1))
         assert search.report(number, epoch(2, 0.1, is_last=True))
 
