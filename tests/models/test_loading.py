@@ -27,7 +27,7 @@ def file(tmp_path):
 @pytest.mark.parametrize("model", ["a file", "runs:/abc/model", "a_study"])
 def test_a_warning_points_at_whoever_loads(file, monkeypatch, model):
     monkeypatch.setattr(tracking, "connect", lambda **options: None)
-    monkeypatch.setattr(tracking, "champion_address", lambda store, study: "models:/m-1")
+    monkeypatch.setattr(tracking, "best_model_address", lambda store, study: "models:/m-1")
     monkeypatch.setattr(tracking, "fetch_model_file", lambda store, address, folder: file)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")

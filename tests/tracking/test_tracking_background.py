@@ -44,10 +44,10 @@ class FakeWriter:
                 self.calls.append((number, event.name))
         return number not in self.deleted
 
-    def give_up(self, number: int, config: Any, event: Finished, problem: str) -> None:
+    def end_with_problem(self, number: int, config: Any, event: Finished, problem: str) -> None:
         self.calls.append((number, "gave up", problem))
 
-    def show_front(self, numbers: Any, figure: Path | None) -> None:
+    def record_front(self, numbers: Any, figure: Path | None) -> None:
         if self.refuses(-1, "front"):
             raise ValueError("refused the front")
         self.calls.append(("front", numbers, figure))
@@ -96,7 +96,7 @@ def test_events_arrive_in_order(background: BackgroundTracker, writer: FakeWrite
 
 
 def test_front_is_shown_last(background: BackgroundTracker, writer: FakeWriter) -> None:
-    background.show_front([3, 1], FOLDER / "front.png")
+    background.record_front([3, 1], FOLDER / "front.png")
     background.put(7, CONFIG, [FINISHED], FOLDER)
     assert background.close(timeout=TIMEOUT_S)
     assert writer.calls == [(7, "finished"), ("front", [3, 1], FOLDER / "front.png"), ("FINISHED",)]
@@ -106,7 +106,7 @@ def test_refused_front_is_reported(
     background: BackgroundTracker, writer: FakeWriter, problems: list[str]
 ) -> None:
     writer.refuses = lambda number, name: name == "front"
-    background.show_front([3, 1], None)
+    background.record_front([3, 1], None)
     assert not background.close(timeout=TIMEOUT_S)
     assert problems == ["MLflow refused to end the study's run: refused the front"]
 
@@ -154,7 +154,7 @@ def test_refused_event_delays_no_other_trial(
     assert writer.calls == [
         (7, "started"), (7, "finished"), (8, "started"), (7, "epoch_end"), (7, "epoch_end"), ("FINISHED",),
     ]  # fmt: skip
-    assert problems == ["MLflow refused an event of trial 7: refused epoch_end"]
+    assert problems == ["MLflow refused an event of trial 7: refused epoch_end; it is sent again later"]
     assert background.recorded() == [7]
 
 

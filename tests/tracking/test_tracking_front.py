@@ -41,11 +41,11 @@ def tagged(study: StudyTracker) -> set[int]:
 def test_only_runs_on_front_are_tagged(study: StudyTracker, tmp_path: Path) -> None:
     figure = tmp_path / "pareto_front.png"
     figure.write_bytes(b"\x89PNG")
-    study.show_front([1, 3], figure)
+    study.record_front([1, 3], figure)
     assert tagged(study) == {1, 3}
-    study.show_front([0, 1, 99], None)  # MLflow does not have trial 99 yet
+    study.record_front([0, 1, 99], None)  # MLflow does not have trial 99 yet
     assert tagged(study) == {0, 1}
-    study.show_front([0, 1], None)
+    study.record_front([0, 1], None)
     assert tagged(study) == {0, 1}
     run = study.store.client.get_run(study.run_id)
     assert "figures/pareto_front.png" in examples.artifacts(study.store, run)
@@ -70,7 +70,7 @@ def test_leaderboard_shows_front_first(study: StudyTracker) -> None:
 
 def test_study_without_trial_has_empty_table(local_store: Store) -> None:
     study = StudyTracker(local_store, examples.facts(objectives=OBJECTIVES))
-    study.show_front([], None)
+    study.record_front([], None)
     table = leaderboard(study.facts.name, local_store)
     assert len(table) == 0
     assert "front" in table.columns
@@ -87,5 +87,5 @@ def test_standalone_run_has_no_front(local_store: Store) -> None:
     training = StudyTracker(
         local_store, examples.facts(objectives=OBJECTIVES, standalone_name="standalone-baseline")
     )
-    training.show_front([0], None)
+    training.record_front([0], None)
     assert examples.all_runs(local_store, training.experiment_id) == []

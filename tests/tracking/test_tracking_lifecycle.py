@@ -13,7 +13,7 @@ from zoo.tracking import (
     Store,
     StudyTracker,
     TrackingError,
-    champion_address,
+    best_model_address,
     connect,
     delete_study,
     delete_trials,
@@ -72,7 +72,7 @@ def test_deleted_run_is_absent_everywhere(study: StudyTracker) -> None:
     assert trials(store) == [2, 0]
     assert trial_states(store, STUDY, UID) == {0: "complete", 1: "deleted", 2: "complete"}
     assert model_address(store, STUDY, "abc123-1") == ""
-    assert champion_address(store, STUDY) == model_address(store, STUDY, "abc123-2")
+    assert best_model_address(store, STUDY) == model_address(store, STUDY, "abc123-2")
 
 
 @pytest.mark.parametrize("is_new_process", [False, True])
@@ -83,7 +83,7 @@ def test_deleted_run_is_not_recorded_again(study: StudyTracker, folder: Path, is
     for _ in range(2):
         assert not tracker.record(1, CONFIG, later, folder)
         assert not tracker.record(1, CONFIG, [examples.score()], folder)
-    tracker.give_up(1, CONFIG, examples.end(), "no space left on device")
+    tracker.end_with_problem(1, CONFIG, examples.end(), "no space left on device")
     assert deleted_trials(study.store) == {1}
     assert trials(study.store) == [2, 0]
     assert len(list(study.store.runs(study.experiment_id, deleted=True))) == 4

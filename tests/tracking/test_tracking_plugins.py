@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tracking_examples as examples
 
-from zoo.tracking import Store, StudyTracker, TrackingError, champion_address, fetch_model_file
+from zoo.tracking import Store, StudyTracker, TrackingError, best_model_address, fetch_model_file
 from zoo.tracking._models import build_model_folder
 
 BOTH = {"keras-zoo": "0.1.0", "zoo-layered": "0.3"}
@@ -71,7 +71,7 @@ def test_champions_model_can_be_fetched(local_store: Store, saved_model: Path, t
     for number, best in enumerate([0.7, 0.9, 0.8]):
         folder = examples.make_folder(tmp_path / str(number), saved_model / "model.keras")
         examples.record(tracker, number, examples.events(best=best), folder)
-    address = champion_address(local_store, "digits_cnn")
+    address = best_model_address(local_store, "digits_cnn")
     run = examples.run_of(tracker, 1)
     assert address == f"models:/{run.outputs.model_outputs[0].model_id}"
     (tmp_path / "fetched").mkdir()
@@ -84,7 +84,7 @@ def test_study_without_model_is_reported(local_store: Store, tmp_path: Path) -> 
     tracker = StudyTracker(local_store, examples.facts())
     examples.record(tracker, 0, examples.events("failed"), examples.make_folder(tmp_path / "0"))
     with pytest.raises(TrackingError, match=r"No trial of the study 'digits_cnn' in .* is complete"):
-        champion_address(local_store, "digits_cnn")
+        best_model_address(local_store, "digits_cnn")
 
 
 def test_second_best_model_does_not_replace_the_best(
@@ -95,7 +95,7 @@ def test_second_best_model_does_not_replace_the_best(
         folder = examples.make_folder(tmp_path / str(number), file)
         examples.record(tracker, number, examples.events(best=best), folder)
     with pytest.raises(TrackingError, match=r"the model of trial 1, the best of the study") as refused:
-        champion_address(local_store, "digits_cnn")
+        best_model_address(local_store, "digits_cnn")
     assert "`zoo train digits_cnn --trial 1`" in str(refused.value)
     assert "`zoo tune digits_cnn`" in str(refused.value)
     assert "\n" not in str(refused.value)

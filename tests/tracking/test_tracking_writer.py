@@ -274,7 +274,7 @@ def test_events_at_once_and_one_by_one_are_equal(
 
 def test_incomplete_run_is_completed_later(tracker: StudyTracker, folder: Path) -> None:
     examples.record(tracker, 7, examples.events()[:-1], folder)
-    tracker.give_up(7, CONFIG, examples.end(), "no space left on device")
+    tracker.end_with_problem(7, CONFIG, examples.end(), "no space left on device")
     run = examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert run.data.tags["zoo.problem"] == "no space left on device"

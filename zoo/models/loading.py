@@ -45,10 +45,10 @@ def _model_file(model: str | Path) -> Iterator[tuple[Path, str]]:
         path = _file_in(Path(model))
         yield path, str(path)
         return
-    from zoo.tracking import champion_address, connect, fetch_model_file
+    from zoo.tracking import best_model_address, connect, fetch_model_file
 
     store = connect(create=False)
-    address = text if is_address else champion_address(store, text)
+    address = text if is_address else best_model_address(store, text)
     if ":/" not in address:  # MLflow does not have the best trial yet
         yield Path(address), address
         return

@@ -19,7 +19,7 @@ from zoo.tracking._connection import (
 from zoo.tracking._models import fetch_model, fetch_model_file, model_address
 from zoo.tracking._names import StudyFacts
 from zoo.tracking._recorded import (
-    champion_address,
+    best_model_address,
     compare,
     delete_study,
     delete_trials,

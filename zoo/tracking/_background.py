@@ -40,7 +40,7 @@ class BackgroundTracker:
     """A queue of events, and a thread that sends them to MLflow.
 
     Args:
-        open_tracker: called in the thread, since importing MLflow takes seconds.
+        open_tracker: opens the tracker; called in the thread, because importing MLflow takes seconds.
         draw: called in the thread with the directory and the configuration of a complete trial.
         on_problem: called from the thread with one line, once for each different problem.
         retry_s: seconds to wait before events are sent again.
@@ -57,7 +57,7 @@ class BackgroundTracker:
         self._draw = draw
         self._on_problem = on_problem
         self._retry_s = retry_s
-        self._queue: queue.SimpleQueue[_Batch | str] = queue.SimpleQueue()  # last, the study's status
+        self._queue: queue.SimpleQueue[_Batch | str] = queue.SimpleQueue()  # the status comes last
         self._opened: futures.Future[StudyTracker] = futures.Future()
         self._ended: dict[int, _Batch] = {}  # trial number -> the recorded batch with its final event
         self._unsent: list[_Batch] = []
@@ -82,8 +82,8 @@ class BackgroundTracker:
         """Queue events of a trial. The arguments are those of `StudyTracker.record`."""
         self._queue.put(_Batch(number, config, tuple(events), folder))
 
-    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
-        """Mark the trials on the Pareto front, when everything else is recorded."""
+    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
+        """Tag the trials on the Pareto front, after all events are sent; `figure` is the figure's file."""
         self._front = (numbers, figure)
 
     @property
@@ -91,7 +91,7 @@ class BackgroundTracker:
         return self._thread.is_alive()
 
     def recorded(self) -> list[int]:
-        """Return the trials that MLflow has completely, with files and model."""
+        """Return the numbers of the trials that MLflow has completely, with files and model."""
         incomplete = {batch.number for batch in self._unsent.copy()}
         return sorted(self._ended.copy().keys() - incomplete)
 
@@ -140,17 +140,24 @@ class BackgroundTracker:
         except Exception as error:
             batch.problem = reason(error)
             if self._check_connection(tracker):
-                text = f"MLflow refused an event of trial {batch.number}: {batch.problem}"
-                self._report(text, batch.problem)
+                self._report(
+                    f"MLflow refused an event of trial {batch.number}: {batch.problem}; "
+                    "it is sent again later",
+                    key=batch.problem,
+                )
             else:
-                later = "the trials continue, and their events are sent later"
-                self._report(f"MLflow stopped answering ({batch.problem}); {later}.", "offline")
+                self._report(
+                    f"MLflow stopped answering ({batch.problem}); "
+                    "the trials continue, and their events are sent later.",
+                    key="offline",
+                )
             return False
         if is_recorded and batch.final_event is not None:
             self._ended[batch.number] = batch
         return True
 
     def _check_connection(self, tracker: StudyTracker) -> bool:
+        """Return True if MLflow answers; also set the time of the next attempt."""
         self._is_offline = not tracker.store.answers()
         self._retry_at = time.monotonic() + self._retry_s
         return not self._is_offline
@@ -164,10 +171,12 @@ class BackgroundTracker:
             for batch in [*self._ended.values(), *self._unsent]:
                 if batch.final_event is not None and batch.number in problems:
                     with self._reporting(f"MLflow refused to end the run of trial {batch.number}"):
-                        tracker.give_up(batch.number, batch.config, batch.final_event, problems[batch.number])
+                        tracker.end_with_problem(
+                            batch.number, batch.config, batch.final_event, problems[batch.number]
+                        )
             with self._reporting("MLflow refused to end the study's run"):
                 if self._front is not None:
-                    tracker.show_front(*self._front)
+                    tracker.record_front(*self._front)
                 tracker.finish(status)
                 self._is_complete = not self._unsent
         if self._unsent:
@@ -185,12 +194,13 @@ class BackgroundTracker:
         try:
             yield
         except Exception as error:
-            self._report(f"{problem}: {reason(error)}", reason(error))
+            self._report(f"{problem}: {reason(error)}", key=reason(error))
 
-    def _report(self, text: str, problem: str = "") -> None:
-        """Report a problem, once."""
-        if (problem or text) in self._reported:
+    def _report(self, text: str, key: str = "") -> None:
+        """Report a problem, unless a problem with the same `key` (by default its text) was reported."""
+        key = key or text
+        if key in self._reported:
             return
-        self._reported.add(problem or text)
+        self._reported.add(key)
         with suppress(Exception):  # such as a closed terminal, which must not stop the thread
             self._on_problem(text)

@@ -29,14 +29,14 @@ _SQLITE = "sqlite:///"
 _DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 _UI_PORT = 5000
 _LOCK_TIMEOUT_S = 5.0
-_OTHER_SCHEMA = "out-of-date database schema"  # MLflow's text, also where the schema is a newer one
+_OTHER_SCHEMA = "out-of-date database schema"  # in MLflow's message, for an older and for a newer schema
 
 
 def tracking_uri(uri: str | None = None) -> str:
-    """Return the address of the store: `uri`, `$MLFLOW_TRACKING_URI`, or `mlflow.db` in this folder.
+    """Return the address of the store: `uri`, `$MLFLOW_TRACKING_URI`, or `mlflow.db` in the working folder.
 
     The path in a SQLite address is made absolute, so that the address is valid in every folder. As in
-    MLflow, runs in MLflow's old file format in this folder come before `mlflow.db`.
+    MLflow, a folder `mlruns` with runs in MLflow's old file format is preferred to `mlflow.db`.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
@@ -62,7 +62,7 @@ def preload() -> None:
 
 
 def connect(uri: str | None = None, *, create: bool = True) -> Store:
-    """Return a store that answers; raise TrackingError if it does not, or cannot be used.
+    """Return the store at `uri`; raise TrackingError if it does not answer or cannot be used.
 
     If the store is a new SQLite file, its tables are created, which takes seconds; commands that only read
     set `create` to False. The file appears complete or not at all, even if several processes start at once.
@@ -74,7 +74,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
         _check_folder(Path.cwd())
         _check_folder(path.parent)
         if path.exists():
-            _check_database(path, is_written=create)
+            _check_database(path, for_writing=create)
         elif create:
             _create_database(path)
         else:
@@ -90,7 +90,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
                 create_engine(uri, poolclass=NullPool).connect().close()
             return Store(uri, _open(uri))
     except Exception as error:
-        raise TrackingError(_cannot_connect(uri, error)) from error
+        raise TrackingError(_connection_problem(uri, error)) from error
 
 
 def _silence_mlflow() -> None:
@@ -109,7 +109,7 @@ def _sqlite_path(uri: str) -> Path | None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise TrackingError if MLflow misreads the path of a folder; it would write files into another one."""
+    """Raise TrackingError if MLflow misreads the path of a folder, and so would write into another folder."""
     if "%" in str(folder) or "?" in str(folder):
         raise TrackingError(
             f"MLflow cannot record in {folder}: it misreads '%' and '?' in a path. "
@@ -117,13 +117,13 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _check_database(path: Path, *, is_written: bool) -> None:
-    """Raise TrackingError if the database cannot be read, or written if `is_written`."""
+def _check_database(path: Path, *, for_writing: bool) -> None:
+    """Raise TrackingError if the database cannot be read or, with `for_writing`, cannot be written."""
     try:
         with closing(sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S)) as database:
-            database.execute("BEGIN IMMEDIATE" if is_written else "PRAGMA schema_version")
+            database.execute("BEGIN IMMEDIATE" if for_writing else "PRAGMA schema_version")
     except sqlite3.Error as error:
-        raise _unusable(path, str(error)) from error
+        raise _database_error(path, str(error)) from error
 
 
 def _create_database(path: Path) -> None:
@@ -142,7 +142,7 @@ def _create_database(path: Path) -> None:
                 if not path.exists():
                     new.replace(path)
     except Exception as error:
-        raise _unusable(path, getattr(error, "strerror", None) or reason(error)) from error
+        raise _database_error(path, getattr(error, "strerror", None) or reason(error)) from error
 
 
 def _open(uri: str) -> MlflowClient:
@@ -154,14 +154,14 @@ def _open(uri: str) -> MlflowClient:
     return client
 
 
-def _unusable(path: Path, problem: str) -> TrackingError:
+def _database_error(path: Path, problem: str) -> TrackingError:
     return TrackingError(
         f"MLflow's database {path} cannot be used ({problem}). "
         "Run zoo in a folder you may write to, or set MLFLOW_TRACKING_URI to another store."
     )
 
 
-def _cannot_connect(uri: str, error: Exception) -> str:
+def _connection_problem(uri: str, error: Exception) -> str:
     """Return a message of one line: the address, the reason, what to do."""
     scheme, address = urlsplit(uri).scheme, redact_password(uri)
     if scheme in ("http", "https"):
@@ -177,15 +177,15 @@ def _cannot_connect(uri: str, error: Exception) -> str:
         )
     if _OTHER_SCHEMA in str(error):
         return (
-            f"{address} was made by another version of MLflow than the installed one. If that version is "
-            f"older, back up the database and run `mlflow db upgrade {shlex.quote(address)}`; "
+            f"{address} was made by another version of MLflow than the installed one. If the other "
+            f"version is older, back up the database and run `mlflow db upgrade {shlex.quote(address)}`; "
             "if it is newer, run `pip install --upgrade mlflow`."
         )
     return f"MLflow cannot use {address}: {reason(error)}. Set MLFLOW_TRACKING_URI to another store."
 
 
 def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[str]:
-    """Return the command that serves the user interface, to run in `ui_environment()`; [] for a server."""
+    """Return the command that serves the user interface, for `ui_environment()`; [] if a server serves it."""
     if uri.startswith(("http://", "https://")):
         return []
     return [
@@ -197,7 +197,7 @@ def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[
 
 
 def ui_environment() -> dict[str, str]:
-    """Return this process's environment without MLflow's job runner, which takes nine processes and 1 GB."""
+    """Return this process's environment with MLflow's job runner off, which uses nine processes and 1 GB."""
     defaults = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONWARNINGS": "ignore",

@@ -30,7 +30,7 @@ from zoo.tracking._store import Store, TrackingError, reason
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-_MODEL_TAGS = (names.STUDY, names.TRIAL, names.UID, names.DIGEST)  # those of its run
+_MODEL_TAGS = (names.STUDY, names.TRIAL, names.UID, names.DIGEST)  # a model has these tags of its run
 
 
 def publish_model(
@@ -62,7 +62,7 @@ def publish_model(
     if not is_ready:
         origin = {"run_id": run_id, "artifact_path": model.artifact_location}
         origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
-        # In the folder of the file, so that the file can be linked instead of copied.
+        # The folder is beside the file, so that the file can be linked instead of copied.
         with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
             backend = run.data.tags.get(names.BACKEND, "")
             build_model_folder(Path(folder), file, facts, backend, origin=origin)
@@ -91,7 +91,7 @@ def build_model_folder(
 ) -> None:
     """Write an MLflow model of flavor `keras` around `file` into the new folder `folder`.
 
-    `backend` is that of Keras, "" if unknown. `origin` are arguments of MLflow's `Model` that name its run.
+    `backend` is the Keras backend, "" if unknown. `origin`: arguments of MLflow's `Model` about its run.
 
     Raises:
         ModelError: `file` is not a model that Keras saved.
@@ -126,17 +126,17 @@ def build_model_folder(
     )
     model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     model.save(str(folder / "MLmodel"))
-    plugins = [*requirements(needs), _pinned("keras-zoo")] if needs else []
+    plugins = [*requirements(needs), _requirement("keras-zoo")] if needs else []
     _write_environment(folder, _requirements(keras_version, backend, plugins))
 
 
 def _requirements(keras_version: str, backend: str, plugins: Sequence[str]) -> list[str]:
     """Return the requirements for loading the model; MLflow takes 20 s to infer them, and omits Keras."""
-    packages = [_pinned(name) for name in (backend, "numpy") if name]
-    return [_pinned("mlflow"), f"keras=={keras_version}", *packages, *plugins]
+    packages = [_requirement(name) for name in (backend, "numpy") if name]
+    return [_requirement("mlflow"), f"keras=={keras_version}", *packages, *plugins]
 
 
-def _pinned(module: str) -> str:
+def _requirement(module: str) -> str:
     """Return `module==version`, with the name of the distribution that provides the module here."""
     try:
         return f"{module}=={version(module)}"
@@ -168,7 +168,7 @@ def model_uri(run: Any | None) -> str:
 
 def model_address(store: Store, study: str, uid: str) -> str:
     """Return the address of the model of the run with that `zoo.uid`; "" if MLflow has none."""
-    return model_uri(store.find_study_run(study, uid))
+    return model_uri(store.find_active_run(study, uid))
 
 
 def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
@@ -188,12 +188,15 @@ def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
 
     location, model_id = address, address.removeprefix("models:/")
     try:
-        if model_id.startswith("m-") and "/" not in model_id:  # MLflow would look in its default store
+        # By such an id, MLflow would look in its default store.
+        if model_id.startswith("m-") and "/" not in model_id:
             location = store.client.get_logged_model(model_id).artifact_location
         copy = download_artifacts(artifact_uri=location, dst_path=str(folder), tracking_uri=store.uri)
     except Exception as error:
         raise TrackingError(f"MLflow at {store.address} cannot send {address}: {reason(error)}") from error
     file = Path(copy) / "data" / "model.keras"
     if not file.exists():
-        raise TrackingError(f"{address} is not a model that mlflow.keras or zoo logged.")
+        raise TrackingError(
+            f"{address} has no data/model.keras. Expected a model that zoo or mlflow.keras logged."
+        )
     return file

@@ -18,7 +18,7 @@ UID = "zoo.uid"
 TRIAL = "zoo.trial"
 STATE = "zoo.state"  # "complete", "pruned", "failed"
 REASON = "zoo.reason"
-PROBLEM = "zoo.problem"  # describes what a run that has ended lacks
+PROBLEM = "zoo.problem"  # what is missing in a run that has ended
 MODEL_MISSING = "its model is not kept any more"  # the only problem that a later process cannot solve
 OBJECTIVE = "zoo.objective"  # several are separated by commas
 DIRECTION = "zoo.direction"
@@ -34,7 +34,7 @@ PARENT = "mlflow.parentRunId"
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}  # of a run, by the trial's state
 
-_PLUGIN_KEYS = ("dataset", "architecture", "augmentation")
+_COMPONENT_KEYS = ("dataset", "architecture", "augmentation")
 _NOT_PARAMETERS = ("digest", "plugins")  # these are tags
 
 
@@ -43,15 +43,15 @@ class StudyFacts:
     """A study, or a standalone run, as the tracker records it.
 
     Args:
-        uid: unique; a study whose state directory was removed gets a new one.
-        digest, source, warning: those of the dataset.
+        uid: unique name of the study in MLflow; if its Optuna study is deleted, a new study has another.
+        digest, source, warning: of the dataset.
         image_shape: `(height, width, channels)` of the raw pixels 0–255 that a model takes.
         num_classes: a model returns probabilities `(batch, num_classes)`.
         plugins: version by distribution, for every plugin that the study can use.
         definition: the study file's text.
         manifest: what must be equal for trials to be comparable.
         command: what the user typed.
-        standalone_name: of a standalone run, which has no parent run and is not in the leaderboard; else "".
+        standalone_name: the run's name, for a standalone run, which has no parent run; else "".
     """
 
     name: str
@@ -100,7 +100,7 @@ def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
 
 
 def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return a trial's configuration as MLflow parameters, one entry for each resolved value.
+    """Return a trial's configuration as MLflow parameters, one for each value.
 
     `dataset`, `architecture` and `augmentation` are the names; `dataset.X`, `conv_net.filters`,
     `affine.rotation`, `training.optimizer` are the values. Text stays text, other values are JSON.
@@ -111,7 +111,7 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
         if key in _NOT_PARAMETERS:
             continue
         prefix, values = key, value
-        if key in _PLUGIN_KEYS:
+        if key in _COMPONENT_KEYS:
             flat[key] = value["name"]
             prefix, values = _prefix(key, config), value["parameters"]
         if isinstance(values, Mapping):
@@ -122,7 +122,7 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _prefix(kind: str, config: Mapping[str, Any]) -> str:
-    """Return the prefix of a plugin's parameters: its name, or `KIND.NAME` if the name is taken."""
+    """Return the prefix of a component's parameters: its name, or `KIND.NAME` if that name is taken."""
     name = str(config[kind]["name"])
     if kind == "dataset":
         return kind
@@ -144,7 +144,7 @@ def from_text(text: str) -> Any:
 
 
 def shorten(text: str, length: int = 4000) -> str:
-    """Return `text`, cut off after `length` characters; MLflow keeps 8000 of a tag."""
+    """Return `text`, cut off after `length` characters. A tag in MLflow has at most 8000."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

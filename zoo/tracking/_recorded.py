@@ -63,7 +63,7 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
 
     The columns are those of `compare`, without `study`; the state of an unfinished trial is `running`. With
     several objectives the trials on the Pareto front come first; the first objective orders both groups. If
-    the state directory was removed and the study run again, the table has only the new trials.
+    a study was deleted from Optuna and started again, the table has only the new trials.
     """
     import pandas as pd
 
@@ -81,12 +81,12 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
 
     results = [objective.result for objective in objectives]
     metrics = {key for trial in trials.values() for key in trial.metrics}
-    of_folds = [key for key in (*(f"{result}_std" for result in results), "best_fold") if key in metrics]
+    fold_columns = [key for key in (*(f"{result}_std" for result in results), "best_fold") if key in metrics]
     parameters = [key for trial in trials.values() for key in sorted(trial.parameters)]
     front_column = ["front"] if len(objectives) > 1 else []
     columns = [
         *("trial", "state", "reason", *front_column),
-        *dict.fromkeys([*results, *of_folds, "best_epoch", "parameters", "train_seconds"]),
+        *dict.fromkeys([*results, *fold_columns, "best_epoch", "parameters", "train_seconds"]),
         *(*dict.fromkeys(parameters), *_DATASET, "run_id", "model"),
     ]
     values = {
@@ -103,7 +103,7 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A trial as its run in MLflow describes it, or will describe it."""
+    """A trial with the tags, metrics and parameters of its run in MLflow, or of the local record."""
 
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -127,11 +127,13 @@ class _Trial:
         }
 
 
-def _local_trials(study: str, parent: Any, store: Store, recorded: Collection[int]) -> dict[int, _Trial]:
+def _local_trials(
+    study: str, parent: Any, store: Store, mlflow_numbers: Collection[int]
+) -> dict[int, _Trial]:
     """Return the finished trials of the local record that MLflow does not have, by number."""
     directory = StudyDirectory(Path.cwd(), study)
     uid = parent.data.tags[names.UID]
-    if directory.uid() != uid or not set(directory.numbers()) - {*recorded, *directory.deleted()}:
+    if directory.uid() != uid or not set(directory.numbers()) - {*mlflow_numbers, *directory.deleted()}:
         return {}
     in_mlflow = trial_states(store, study, uid)
     trials = {}
@@ -174,8 +176,8 @@ def study_page(study: str, store: Store | None = None) -> str:
     return f"/#/experiments/{parent.info.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
-def champion_address(store: Store, study: str) -> str:
-    """Return the URI of the model of a study's best complete trial, or its path if MLflow lacks it.
+def best_model_address(store: Store, study: str) -> str:
+    """Return the address of the best complete trial's model: a URI, or the path of a local file.
 
     If the model does not exist any more, raise TrackingError; another trial's model is never returned.
     """
@@ -208,8 +210,8 @@ def trial_states(store: Store, study: str, study_uid: str) -> dict[int, str]:
 def _state(run: Any) -> str:
     if not is_active(run):
         return "deleted"
-    is_whole = run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
-    return "complete" if run.info.status != "RUNNING" and is_whole else "incomplete"
+    has_all = run.data.tags.get(names.PROBLEM) in (None, names.MODEL_MISSING)
+    return "complete" if run.info.status != "RUNNING" and has_all else "incomplete"
 
 
 def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
@@ -228,14 +230,14 @@ def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
 def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
     """Delete the runs of trials in MLflow; trials that MLflow does not have are ignored.
 
-    If the champion is among them, the study's run no longer names a champion.
+    If the best trial is among them, the study's run loses the tag `zoo.champion`.
     """
     with store.requests():
         runs = _runs(store, study, study_uid)
         for number in runs.keys() & numbers:
             if is_active(runs[number]):
                 store.client.delete_run(runs[number].info.run_id)
-        parent = store.find_study_run(study, study_uid)
+        parent = store.find_active_run(study, study_uid)
         if parent is not None and parent.data.tags.get(names.CHAMPION) in map(str, numbers):
             store.client.delete_tag(parent.info.run_id, names.CHAMPION)
 
@@ -276,9 +278,9 @@ def rename_study(store: Store, old: str, new: str) -> None:
         if experiment_id is None:
             return
         client = store.client
-        taken = client.get_experiment_by_name(new)
-        if taken is not None:
-            state = "an experiment" if is_active(taken) else "a deleted experiment"
+        existing = client.get_experiment_by_name(new)
+        if existing is not None:
+            state = "an experiment" if is_active(existing) else "a deleted experiment"
             raise TrackingError(
                 f"MLflow at {store.address} has {state} named '{new}' already. Choose another name."
             )

@@ -21,7 +21,7 @@ DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server is noticed after 5 s; with the default 7, 4 min
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server is noticed after 5 s; MLflow's 7 take 4 min
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",  # seconds; a server may need a minute to store a model
 }
 # Used only to find out if a server answers.
@@ -85,7 +85,7 @@ class Store:
         found = list(self.runs(experiment_id, f"tags.`{names.UID}` = '{uid}'", deleted=True))
         return next(filter(is_active, found), found[0] if found else None)
 
-    def find_study_run(self, study: str, uid: str) -> Any | None:
+    def find_active_run(self, study: str, uid: str) -> Any | None:
         """Return the run with that `zoo.uid` in a study's experiment, or None."""
         experiment_id = self.experiment_id(study)
         run = self.find_run(experiment_id, uid) if experiment_id else None
@@ -122,7 +122,7 @@ class Store:
         )
 
     def answers(self) -> bool:
-        """Return True if the store answers; takes seconds at most."""
+        """Return True if the store answers within seconds."""
         try:
             with short_timeouts():
                 self.client.search_experiments(max_results=1)

@@ -33,19 +33,19 @@ class TrialRun:
     number: int
     config: Mapping[str, Any]  # {} if it is lost
     run_id: str
-    _is_described: bool = False
+    _has_config: bool = False
     _epochs: dict[FoldEpoch, list[Metric]] = field(default_factory=dict)
 
     def get(self) -> Any:
         """Return the run as MLflow has it now."""
         return self.store.client.get_run(self.run_id)
 
-    def describe(self) -> None:
-        """Log the parameters and the dataset, once. Files come last: a full disk then loses no curve."""
-        if self.config and not self._is_described:
+    def log_config(self) -> None:
+        """Log the parameters and the dataset, once. Files follow at the end: a full disk loses no curve."""
+        if self.config and not self._has_config:
             self.store.log(self.run_id, params=names.flat_parameters(self.config))
             self.store.client.log_inputs(self.run_id, datasets=[self._dataset()])
-            self._is_described = True
+            self._has_config = True
 
     def _dataset(self) -> Any:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -82,9 +82,9 @@ class TrialRun:
             self.store.log(self.run_id, new)
 
     def log_results(self, run: Any, event: Finished, folder: Path) -> str:
-        """Log the summary, the files and the model of a trial; return what cannot be added later, or ""."""
-        known = {"parameters"} & run.data.metrics.keys()  # logged at the start
-        summary = {key: value for key, value in event.summary.items() if key not in known}
+        """Log the summary, files and model of a trial; return the text of the tag `zoo.problem`, or ""."""
+        logged = {"parameters"} & run.data.metrics.keys()  # by `log_start`
+        summary = {key: value for key, value in event.summary.items() if key not in logged}
         results = as_metrics(summary, event.time)
         self.store.log(self.run_id, results)
         for file in (folder / "config.json", folder / "summary.txt", folder / "output.log"):
@@ -106,7 +106,7 @@ class TrialRun:
         return ""
 
     def end(self, run: Any, event: Finished, problem: str) -> None:
-        """Replace the run's tags by those of the trial's final state, then end the run."""
+        """Set the tags of the trial's final state, delete outdated ones, then end the run."""
         tags = {names.STATE: event.state, names.REASON: event.reason, names.PROBLEM: problem}
         new = {key: names.shorten(text) for key, text in tags.items() if text}
         self.store.log(self.run_id, tags=new)
@@ -121,7 +121,7 @@ def log_score(store: Store, run: Any, event: Scored, best_epoch: int = 0) -> Non
     """Log the test metrics at the epoch of the run's model, linked with that model.
 
     Args:
-        best_epoch: used if the run does not have its summary yet; so the same event has one step always.
+        best_epoch: the step if the run does not have its summary yet, so that the step is always the same.
     """
     step = int(run.data.metrics.get("best_epoch", best_epoch))
     model_id = next(iter(model_ids(run)), None)

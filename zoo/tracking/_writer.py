@@ -31,7 +31,7 @@ _LoggedEvent = Started | EpochEnd | Finished | Scored
 
 
 class StudyTracker:
-    """The runs of one study, or one standalone run, in MLflow; creating it opens the study's own run."""
+    """The runs of one study, or one standalone run, in MLflow; creating it opens the study's run."""
 
     def __init__(self, store: Store, facts: StudyFacts) -> None:
         self.store = store
@@ -45,11 +45,11 @@ class StudyTracker:
 
     @property
     def run_id(self) -> str | None:
-        """The study's own run; None for a standalone run."""
+        """The id of the study's run; None for a standalone run."""
         return self._study.run_id if self._study is not None else None
 
     def record(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> bool:
-        """Record events of a trial; return False if its run is deleted in MLflow, and then record nothing.
+        """Record events of a trial. If its run is deleted in MLflow, record nothing and return False.
 
         `config` is the trial's configuration as JSON, `{}` if it is lost; `folder` is the trial directory.
         """
@@ -68,7 +68,7 @@ class StudyTracker:
         return True
 
     def _record(self, trial: TrialRun, events: Sequence[_LoggedEvent], folder: Path) -> None:
-        trial.describe()
+        trial.log_config()
         trial.log_epochs([event for event in events if isinstance(event, EpochEnd)])
         for event in events:
             match event:
@@ -86,16 +86,16 @@ class StudyTracker:
                         metrics = as_metrics(event.metrics, event.time, step=trial.number)
                         self.store.log(self._study.run_id, metrics, tags={names.CHAMPION: str(trial.number)})
 
-    def give_up(self, number: int, config: Mapping[str, Any], event: Finished, problem: str) -> None:
+    def end_with_problem(self, number: int, config: Mapping[str, Any], event: Finished, problem: str) -> None:
         """End a trial's run with a tag for the problem; recording `event` later completes the run."""
         trial = self._open(number, config, event)
         if trial is not None:
             trial.end(trial.get(), event, problem)
 
-    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
-        """Tag the runs of the trials on the Pareto front, and upload an image of the front."""
+    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
+        """Tag the runs of the trials on the Pareto front, and upload the figure of the front."""
         if self._study is not None:
-            self._study.show_front(numbers, figure)
+            self._study.record_front(numbers, figure)
 
     def finish(self, status: str = "FINISHED") -> None:
         """End the study's run. `status` is `FINISHED`, `KILLED` (interrupted) or `FAILED`."""
@@ -129,7 +129,7 @@ class StudyTracker:
 
 
 class StudyRun:
-    """The run of a study, new or from an earlier process; `tags` are those that the trials' runs have too."""
+    """The run of a study, new or from an earlier process. It shares `tags` with the runs of its trials."""
 
     def __init__(self, store: Store, facts: StudyFacts, experiment_id: str, tags: Mapping[str, str]) -> None:
         self._store = store
@@ -176,9 +176,9 @@ class StudyRun:
         if self._best is None:
             self._best = list(self._store.client.get_metric_history(self.run_id, objective.result))
         time = names.milliseconds(event.time)
-        at_time = [point.value for point in self._best if point.timestamp == time]
-        if at_time and objective.best([value, *at_time]) in at_time:
-            return  # logged before
+        same_time = [point.value for point in self._best if point.timestamp == time]
+        if same_time and objective.best([value, *same_time]) in same_time:
+            return  # this event was logged before
         best = objective.best([float(value), *(point.value for point in self._best)])
         # MLflow shows the value at the highest step; parallel trials do not end in numerical order.
         step = max([number, *(point.step for point in self._best)])
@@ -186,7 +186,7 @@ class StudyRun:
         self._store.log(self.run_id, new)
         self._best += new
 
-    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
+    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
         """Tag the runs of the trials on the Pareto front, and remove the tag from the others."""
         client = self._store.client
         front = {trial_uid(self._facts.uid, number) for number in numbers}
@@ -201,9 +201,9 @@ class StudyRun:
 
 
 def add_test_metrics(store: Store, study: str, uid: str, event: Scored, best_epoch: int = 0) -> bool:
-    """Add the test metrics of a model to the run with that `zoo.uid`; return False if there is none."""
+    """Add a model's test metrics to the run with that `zoo.uid`; return False if there is no such run."""
     with store.requests():
-        run = store.find_study_run(study, uid)
+        run = store.find_active_run(study, uid)
         if run is not None:
             log_score(store, run, event, best_epoch)
     return run is not None

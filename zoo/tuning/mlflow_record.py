@@ -61,8 +61,8 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         """Queue events of a trial for MLflow; return at once, and never raise."""
         self._tracker.put(number, config, events, folder)
 
-    def show_front(self, numbers: Sequence[int], figure: Path | None) -> None:
-        self._tracker.show_front(numbers, figure)
+    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
+        self._tracker.record_front(numbers, figure)
 
     def recorded(self) -> list[int]:
         """Return the trials that MLflow has completely."""

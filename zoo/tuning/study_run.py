@@ -125,7 +125,7 @@ def tune(
                 if interrupts.signum is None:
                     scores = _score_champion(opened, search, record)
             finally:
-                _show_front(opened, search, record)
+                _record_front(opened, search, record)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
         _delete_copies(opened, search, record)
         return _result(opened, search, record, scores)
@@ -143,7 +143,7 @@ def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
     return []
 
 
-def _show_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
+def _record_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
     """Draw the Pareto front of several objectives, and mark its trials in MLflow."""
     objectives, front = study.definition.objectives, list(search.front())
     if len(objectives) == 1 or not front:
@@ -154,7 +154,7 @@ def _show_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) ->
     except Exception as error:  # the study must not fail because of a figure
         study.display.problem(f"the figure of the Pareto front was not drawn: {one_line(error)}")
         path = None
-    record.show_front(front, path)
+    record.record_front(front, path)
 
 
 def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
