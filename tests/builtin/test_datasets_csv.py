@@ -169,7 +169,7 @@ class TestBadFiles:
         text = (files / "train.csv").read_text().splitlines()
         text[5] = ""
         (files / "train.csv").write_text("\n".join(text) + "\n")
-        refused(f"{files}/train.csv: line 6 is empty. Remove it.")
+        refused(f"{files}/train.csv: line 6 is blank; expected an image. Remove the line.")
 
     def test_truncated_file_is_refused_or_warned_of(self, files):
         """A file cut at the end of a line cannot be distinguished from a whole one."""
@@ -192,7 +192,7 @@ class TestBadFiles:
         ("content", "text"),
         [
             ("", "line 1: expected the header label,pixel1,…, got ''"),
-            ("label,pixel1\n", "expected rows with images below the header"),
+            ("label,pixel1\n", "; expected one line per image below the header."),
             ("0,1,2,3,4\n1,2,3,4,5\n", "line 1: expected the header label,pixel1,…, got '0,1,2,3,4'"),
             ("pixel1,label\n1,2\n", "line 1: expected the header label,pixel1,…, got 'pixel1,label'"),
             ("label;pixel1\n1;2\n", "line 1: expected the header label,pixel1,…, got 'label;pixel1'"),
@@ -247,7 +247,7 @@ class TestBadParameters:
                 "class_names: expected 3 names, one for each of the labels 0, 1, 4; got 2.",
             ),
             ({"image_size": 28}, "train.csv: image_size = 28×28 does not fit images of 9 pixels."),
-            ({"image_size": [1, 2, 3]}, "image_size = [1, 2, 3]: expected the side of a square, or"),
+            ({"image_size": [1, 2, 3]}, "image_size = [1, 2, 3]: expected one number for a square, or"),
             ({"image_size": 0}, "image_size = 0: expected"),
             ({"image_size": [3, "3"]}, "image_size = [3, '3']: expected"),
             ({"image_size": True}, "image_size = True: expected"),
@@ -294,5 +294,8 @@ class TestWhereFilesAreLookedFor:
 
     def test_folder_in_place_of_a_file_is_refused(self, files):
         (files / "inside").mkdir()
-        refused(f"{files}/inside cannot be read: Is a directory.", train="inside")
+        refused(
+            f"{files}/inside cannot be read: Is a directory. Correct the path, or its permissions.",
+            train="inside",
+        )
         refused("no such file or folder", train="train.csv/inside")

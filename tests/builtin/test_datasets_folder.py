@@ -19,7 +19,7 @@ from zoo.builtin.datasets import _folder, image_folder
 from zoo.data.contract import check_contract
 
 
-def picture(seed=0, size=(6, 8), mode="RGB"):
+def make_image(seed=0, size=(6, 8), mode="RGB"):
     """Random pixels, height × width."""
     shape = size if mode == "L" else (*size, 3)
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8))
@@ -27,7 +27,7 @@ def picture(seed=0, size=(6, 8), mode="RGB"):
 
 def save(path, image=None, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
-    (picture() if image is None else image).save(path, **options)
+    (make_image() if image is None else image).save(path, **options)
     return path
 
 
@@ -38,7 +38,7 @@ def fill(root, splits=("train", "validation", "test"), classes=("cat", "dog"), i
         for name in classes:
             for number in range(images):
                 seed += 1
-                save(root / split / name / f"{number}.png", picture(seed))
+                save(root / split / name / f"{number}.png", make_image(seed))
 
 
 def chunk(kind, data):
@@ -174,7 +174,7 @@ class TestLayouts:
             (["test/cat/1.png", "test/dog/1.png"], "but no folder train. Add or rename one."),
             (
                 ["train/cat/1.png", "train/dog/1.png", "test/cow/1.png"],
-                "test/cow: train has no such class. Available: cat, dog.",
+                "test/cow: train has no such class. Available: cat, dog. Rename it.",
             ),
             (
                 ["train/cat/1.png", "train/dog/1.png", "val/cat/1.png", "valid/cat/1.png"],
@@ -208,7 +208,7 @@ class TestFormats:
     @pytest.mark.parametrize("mode", ["rgb", "grayscale"])
     def test_pixels_equal_those_of_pillow(self, root, suffix, mode):
         fill(root, ["train"], images=1)
-        file = save(root / f"train/cat/x.{suffix}", picture(9))
+        file = save(root / f"train/cat/x.{suffix}", make_image(9))
         (image,) = [
             image
             for image, name in zip(
@@ -239,15 +239,15 @@ class TestFormats:
         assert np.array_equal(pixels[..., 0], deep // 256)
 
     def test_black_and_white_becomes_0_and_255(self, root):
-        pixels = self.decoded(root, picture(mode="L").convert("1"))
+        pixels = self.decoded(root, make_image(mode="L").convert("1"))
         assert set(np.unique(pixels)) == {0, 255}
 
     def test_palette_becomes_rgb(self, root):
-        image = picture(3).quantize(8)
+        image = make_image(3).quantize(8)
         assert np.array_equal(self.decoded(root, image), np.asarray(image.convert("RGB")))
 
     def test_transparency_is_dropped(self, root):
-        opaque = picture(3)
+        opaque = make_image(3)
         image = opaque.copy()
         image.putalpha(7)
         assert np.array_equal(self.decoded(root, image), np.asarray(opaque))
@@ -259,7 +259,7 @@ class TestFormats:
         assert pixels[..., 1:].max() < 15
 
     def test_first_frame_of_a_gif_is_used(self, root):
-        first, second = picture(1, mode="L"), picture(2, mode="L")
+        first, second = make_image(1, mode="L"), make_image(2, mode="L")
         fill(root, ["train"], images=1)
         (root / "train/cat/0.png").unlink()
         save(root / "train/cat/0.gif", first, save_all=True, append_images=[second])
@@ -269,7 +269,7 @@ class TestFormats:
     @pytest.mark.parametrize("suffix", ["jpg", "png"])
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_exif_orientation_is_applied(self, root, orientation, suffix):
-        """A picture with a bright upper left quarter, stored as a rotated camera stores it."""
+        """An image with a bright upper left quarter, stored as a rotated camera stores it."""
         upright = np.zeros((16, 16), np.uint8)
         upright[:8, :8], upright[:8, 8:] = 250, 120
         laid = {
@@ -313,7 +313,7 @@ class TestBadImages:
     @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp"])
     def test_truncated_image_is_named_or_whole(self, root, suffix):
         fill(root, ["train"], images=1)
-        file = save(root / f"train/dog/x.{suffix}", picture(5, size=(5, 5)))
+        file = save(root / f"train/dog/x.{suffix}", make_image(5, size=(5, 5)))
         content = file.read_bytes()
         whole = _folder._decode(file, "RGB", None)
         for length in range(0, len(content), 1 if len(content) < 300 else 7):
@@ -377,7 +377,7 @@ class TestBadImages:
 
     def test_images_of_different_sizes_need_image_size(self, root):
         fill(root)
-        save(root / "test/dog/1.png", picture(size=(8, 6)))
+        save(root / "test/dog/1.png", make_image(size=(8, 6)))
         refused(
             f"{root}/train/cat/0.png has 6×8 pixels (height × width), {root}/test/dog/1.png has 8×6. "
             "Set image_size to a number, or to [height, width], to scale all images to one size."
@@ -388,7 +388,7 @@ class TestBadImages:
     def test_impossible_image_sizes_are_refused(self, root, size):
         fill(root)
         refused(
-            "expected the side of a square, or [height, width], each from 1 to 4096 pixels.", image_size=size
+            "expected one number for a square, or [height, width], from 1 to 4096 pixels.", image_size=size
         )
 
 
@@ -416,8 +416,8 @@ class TestMemory:
         monkeypatch.setattr(os, "posix_fallocate", full)
         monkeypatch.setattr(_folder, "_decode", None)
         fill(root)
-        refused("No room for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
-        refused("No space left on device. Set TMPDIR to a folder with more room", image_size=300)
+        refused("No space for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
+        refused("No space left on device. Set TMPDIR to a folder with more space", image_size=300)
 
 
 def test_number_of_threads_does_not_change_pixels(root, monkeypatch):
@@ -431,10 +431,10 @@ def test_number_of_threads_does_not_change_pixels(root, monkeypatch):
 
 
 def test_gif_with_an_oversized_frame_is_refused(root):
-    """A frame larger than its picture does not evade the limit."""
+    """A frame larger than its image does not evade the limit."""
     fill(root, ["train"])
     memory = io.BytesIO()
-    picture(mode="L").save(memory, "GIF")
+    make_image(mode="L").save(memory, "GIF")
     content = bytearray(memory.getvalue())
     frame = content.index(b",\0\0\0\0")
     content[frame + 5 : frame + 9] = struct.pack("<HH", 65_535, 65_535)

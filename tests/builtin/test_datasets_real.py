@@ -52,7 +52,7 @@ def test_fashion_mnist_of_debian(monkeypatch):
     """The copy of Debian's package `dataset-fashion-mnist`."""
     if not (_keras.SYSTEM_FOLDER / "fashion-mnist").is_dir():
         pytest.skip(f"there is no {_keras.SYSTEM_FOLDER / 'fashion-mnist'}")
-    for other in ("_in_data_folder", "_in_keras_cache"):
+    for other in ("_find_in_data_folder", "_find_in_keras_cache"):
         monkeypatch.setattr(_keras, other, lambda published: "not searched")
     dataset = datasets.fashion_mnist()
     check(dataset, (60_000, 10_000))

@@ -14,7 +14,7 @@ def reason_of(error: Exception) -> str:
 
 @contextmanager
 def socket_timeout(seconds: float) -> Iterator[None]:
-    """Make sockets raise after `seconds` without data; without it, Keras's downloads can wait forever."""
+    """Make sockets raise an error after `seconds` without data, since Keras's downloads have no timeout."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,4 +1,4 @@
-"""Paths, image sizes and test splits: what several datasets share."""
+"""Helpers that several datasets share: paths, image sizes and test splits."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def data_folder() -> Path | None:
     return path
 
 
-def find(parameter: str, path: str) -> Path:
-    """Return the file or folder that `parameter = "path"` in a study names; raise ZooError if there is none.
+def find_path(parameter: str, path: str) -> Path:
+    """Return the file or folder at `path`, the value of `parameter`; raise ZooError if it does not exist.
 
-    A relative path starts in the working folder or, if it does not exist there, in `$ZOO_DATA_DIR`.
+    A relative path is looked up in the working folder, then in `$ZOO_DATA_DIR`.
     """
     if not path.strip():
-        raise ZooError(f'{parameter} = "{path}": expected the path of a file or folder.')
+        raise ZooError(f'{parameter} = "{path}": expected the path of a file or folder, got none.')
     here, wanted = Path.cwd(), Path(path).expanduser()
     try:
         if (here / wanted).exists():
@@ -50,7 +50,9 @@ def find(parameter: str, path: str) -> Path:
             return folder / wanted
         similar = _similar_path(here, wanted) or (folder and _similar_path(folder, wanted))
     except OSError as error:  # a name that is too long, or a folder without permission
-        raise ZooError(f'{parameter} = "{path}": cannot be read ({error.strerror}).') from error
+        raise ZooError(
+            f'{parameter} = "{path}": cannot be read ({error.strerror}). Correct the path or its permissions.'
+        ) from error
     searched = f" in {here}" + (f" or in {folder}" if folder else "; ZOO_DATA_DIR is not set")
     fix = f"Did you mean '{similar}'?" if similar else "Correct the path, or set ZOO_DATA_DIR to its folder."
     raise ZooError(
@@ -59,7 +61,7 @@ def find(parameter: str, path: str) -> Path:
 
 
 def _similar_path(root: Path, wanted: Path) -> Path | None:
-    """Return an existing path below `root` whose parts are spelt like those of `wanted`, or None."""
+    """Return the existing path below `root` that is spelt most like `wanted`; None if none is similar."""
     found = root
     for part in wanted.parts:
         if not (found / part).exists():
@@ -73,14 +75,17 @@ def _similar_path(root: Path, wanted: Path) -> Path | None:
 
 
 def height_and_width(image_size: Any) -> tuple[int, int]:
-    """Return `150` or `[height, width]` as `(height, width)`, in pixels; raise ZooError if it is neither."""
+    """Return the parameter `image_size`, a number or `[height, width]`, as `(height, width)` in pixels.
+
+    Raises ZooError for any other value.
+    """
     sides = list(image_size) if isinstance(image_size, list | tuple) else [image_size, image_size]
     if len(sides) == 2 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
         return sides[0], sides[1]
     value = list(image_size) if isinstance(image_size, tuple) else image_size
     raise ZooError(
-        f"image_size = {value}: expected the side of a square, or [height, width], "
-        f"each from 1 to {MAX_SIDE} pixels."
+        f"image_size = {value}: expected one number for a square, or [height, width], "
+        f"from 1 to {MAX_SIDE} pixels."
     )
 
 
@@ -93,9 +98,9 @@ def with_test_split(
     source: str,
     warning: str = "",
 ) -> Dataset:
-    """Return a shuffled dataset with `fraction` of every class as test split; the seed is 42."""
+    """Return a dataset with `fraction` of every class as its test split; seed 42 selects and shuffles."""
     train, test = (
-        Split(images[numbers], labels[numbers].astype("int64")) for numbers in cut_test(labels, fraction, 42)
+        Split(images[indices], labels[indices].astype("int64")) for indices in cut_test(labels, fraction, 42)
     )
     return Dataset(train, test=test, class_names=class_names, source=source, warning=warning)
 
@@ -103,11 +108,11 @@ def with_test_split(
 def cut_test(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:
     """Return the shuffled indices of the training and the test split.
 
-    `fraction` of every class, rounded, is test; at least one image of every class is for training.
+    The test split has `fraction` of every class, rounded. At least one image of every class is in training.
     """
     import numpy as np
 
-    stream = np.random.RandomState(seed)  # NumPy promises to keep this stream
+    stream = np.random.RandomState(seed)  # NumPy guarantees the same numbers in every version
     is_test = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

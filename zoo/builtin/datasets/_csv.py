@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from zoo import Dataset, Split, ZooError, progress, reads
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find, height_and_width, with_test_split
+from zoo.builtin.datasets._common import find_path, height_and_width, with_test_split
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -30,7 +30,7 @@ class _Table:
 
 
 def _files(*, train: str, test: str | None, **_: Any) -> list[Path]:
-    return [find("train", train)] + ([] if test is None else [find("test", test)])
+    return [find_path("train", train)] + ([] if test is None else [find_path("test", test)])
 
 
 @reads(_files)
@@ -48,11 +48,11 @@ def csv_images(
     in ascending order, or in the order of `classes`.
 
     Args:
-        train, test: paths of the files, in the working folder or in `$ZOO_DATA_DIR`. Without `test`, a
+        train, test: paths of the files, in the working folder or in `$ZOO_DATA_DIR`. Without `test`, one
             fifth of each class of `train` becomes the test split.
         classes: use only these labels, such as `[0, 1, 21]`; they become the classes 0, 1, 2.
         class_names: a name for each class, in the same order; the labels themselves by default.
-        image_size: in pixels: one number for a square, or `[height, width]`; a square by default.
+        image_size: one number for a square, or `[height, width]`, in pixels; a square by default.
 
     Raises:
         ZooError: a file is missing or damaged (with line and column), or a parameter does not fit it.
@@ -63,7 +63,7 @@ def csv_images(
     names = labels if class_names is None else class_names
     if len(names) != len(labels):
         raise ZooError(
-            f"class_names: expected {len(labels)} names, one for each of the labels {_listed(labels)}; "
+            f"class_names: expected {len(labels)} names, one for each of the labels {_label_text(labels)}; "
             f"got {len(names)}."
         )
     splits = [_split(table, labels, size) for table in tables]
@@ -78,31 +78,36 @@ def csv_images(
 
 
 def _read(path: Path) -> _Table:
-    """Read one file; raise ZooError with line and column if it is damaged."""
+    """Return the content of one file; raise ZooError with line and column if the file is damaged."""
     import numpy as np
 
-    # pandas.read_csv takes longer (2 times with 784 columns, 10 times with 22,500) and more memory, and
-    # accepts 2.0 and 1e2.
+    # Not pandas.read_csv: it takes longer (2 times with 784 columns, 10 times with 22,500), needs more
+    # memory, and accepts 2.0 and 1e2, which are no integers.
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file, warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy only warns of 2.0, and of a file without rows
+            warnings.simplefilter("error")  # for 2.0, and for a file without rows, NumPy only warns
             columns = _columns(path, file.readline())
             table = np.loadtxt(_rows(path, file), np.uint8, delimiter=",", comments=None, ndmin=2)
         with path.open("rb") as content:
             content.seek(-1, os.SEEK_END)
-            is_ended = content.read() in (b"\n", b"\r")
+            has_last_break = content.read() in (b"\n", b"\r")
     except OSError as error:
-        raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ZooError(
+            f"{path} cannot be read: {error.strerror}. Correct the path, or its permissions."
+        ) from error
     except (ValueError, Warning) as error:
         _check_lines(path)
-        raise ZooError(f"{path}: expected rows with images below the header ({reason_of(error)}).") from None
+        raise ZooError(
+            f"{path} has no readable image ({reason_of(error)}); "
+            "expected one line per image below the header."
+        ) from None
     if table.shape[1] != len(columns):
         _check_lines(path)
     truncated = (
-        f"{path} has no line break after line {len(table) + 1}: it may be truncated, so that images, or "
-        "digits of the last pixel, are missing. If the file is complete, add a line break at its end."
+        f"{path} has no line break after line {len(table) + 1}: it may be truncated. Images, or "
+        "digits of the last pixel, may be missing. If the file is complete, add a line break at its end."
     )
-    return _Table(path, table[:, 0], table[:, 1:], "" if is_ended else truncated)
+    return _Table(path, table[:, 0], table[:, 1:], "" if has_last_break else truncated)
 
 
 def _columns(path: Path, header: str) -> list[str]:
@@ -113,18 +118,18 @@ def _columns(path: Path, header: str) -> list[str]:
 
 
 def _rows(path: Path, file: TextIO) -> Iterator[str]:
-    """Yield the lines after the header; NumPy would skip a blank one."""
+    """Yield the lines after the header; raise ZooError for a blank line, which NumPy would skip."""
     first = file.readline()
     num_rows = path.stat().st_size // max(len(first), 1)  # rows have about the same length
     rows = itertools.chain([first] if first else [], file)
     for number, line in enumerate(progress(rows, f"reading {path}", total=num_rows), start=2):
         if not line.strip():
-            raise ZooError(f"{path}: line {number} is empty. Remove it.")
+            raise ZooError(f"{path}: line {number} is blank; expected an image. Remove the line.")
         yield line
 
 
 def _check_lines(path: Path) -> None:
-    """Raise ZooError for the first damaged line; NumPy does not name its number in the file."""
+    """Raise ZooError with the number of the first damaged line, which NumPy's errors do not contain."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         columns = _columns(path, file.readline())
         for number, line in enumerate(file, start=2):
@@ -143,6 +148,7 @@ def _check_lines(path: Path) -> None:
 
 
 def _image_size(image_size: Any, tables: Sequence[_Table]) -> tuple[int, int]:
+    """Return height and width in pixels; raise ZooError if they do not fit the images of all tables."""
     first, last = tables[0], tables[-1]
     pixels = first.pixels.shape[1]
     if last.pixels.shape[1] != pixels:
@@ -156,7 +162,8 @@ def _image_size(image_size: Any, tables: Sequence[_Table]) -> tuple[int, int]:
     height, width = (side, side) if image_size is None else height_and_width(image_size)
     if height * width != pixels:
         raise ZooError(
-            f"{first.path}: image_size = {height}×{width} does not fit images of {pixels:,} pixels."
+            f"{first.path}: image_size = {height}×{width} does not fit images of {pixels:,} pixels. "
+            f"Set a height and a width whose product is {pixels:,}."
         )
     return height, width
 
@@ -171,12 +178,12 @@ def _labels_of_classes(classes: Any, tables: Sequence[_Table]) -> list[int]:
     for label in labels:
         if type(label) is not int or label not in present:
             raise ZooError(
-                f"{where}: {tables[0].path} has no label {label!r}. Available: {_listed(present)}."
+                f"{where}: {tables[0].path} has no label {label!r}. Available: {_label_text(present)}."
             )
     if len(set(labels)) != len(labels):
         raise ZooError(f"{where}: expected each label once. Remove the repeated labels.")
     if len(labels) < 2:
-        raise ZooError(f"{where}: expected at least two labels, got {_listed(labels) or 'none'}.")
+        raise ZooError(f"{where}: expected at least two labels, got {_label_text(labels) or 'none'}.")
     return labels
 
 
@@ -186,11 +193,11 @@ def _split(table: _Table, labels: Sequence[int], size: tuple[int, int]) -> Split
 
     is_used = np.isin(table.labels, labels)
     if not is_used.any():
-        raise ZooError(f"{table.path} has no image with one of the labels {_listed(labels)}.")
+        raise ZooError(f"{table.path} has no image with one of the labels {_label_text(labels)}. Add some.")
     class_of_label = np.zeros(256, np.int64)
     class_of_label[list(labels)] = np.arange(len(labels))
     return Split(table.pixels[is_used].reshape(-1, *size, 1), class_of_label[table.labels[is_used]])
 
 
-def _listed(labels: Sequence[int]) -> str:
+def _label_text(labels: Sequence[int]) -> str:
     return ", ".join(map(str, labels))

