@@ -191,7 +191,7 @@ def recorded_study(tmp_path_factory):
             best.append(event)
 
     run_trial(config, directory.cache_dir, best.path, log, lambda: True)
-    finished = best.finished()
+    finished = best.final_event()
     assert finished.state == "complete", finished.reason
     standalone = directory.new_standalone_run(MLflowRun("abc", "standalone-003", 3))
     for other in (directory.trial(0), standalone):  # the same seed gives the same results

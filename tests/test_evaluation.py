@@ -98,7 +98,7 @@ def test_rounding_does_not_replace_recorded_scores(folder, mlflow, listener):
     other_version = {**exactly, "test_loss": exactly["test_loss"] * 2}  # of the trial's plugin
     directory.append(Scored(2.0, other_version))
     assert evaluate("example", 1, display=listener).metrics == exactly
-    assert directory.scored().metrics == exactly
+    assert directory.latest_score().metrics == exactly
 
 
 def test_source_and_warning_of_the_data_are_returned(folder, mlflow, listener, monkeypatch):

@@ -92,7 +92,7 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
     """Log the scores, record them in MLflow, and return what is recorded."""
     from zoo.tracking import add_test_metrics, connect
 
-    event, path, uid = run.directory.scored(), run.directory.event_log.path, run.uid()
+    event, path, uid = run.directory.latest_score(), run.directory.event_log.path, run.uid()
     # Recorded scores stay if the new ones differ only by rounding: devices add in different orders.
     if event is None or not np.allclose(
         [event.metrics[name] for name in metrics], [*metrics.values()], rtol=1e-4, atol=1e-7

@@ -39,13 +39,13 @@ class TestTrial:
         for event in (EPOCH, END):
             trial.append(event)
         assert trial.events() == [EPOCH, END]
-        assert trial.finished() == END
+        assert trial.final_event() == END
         assert trial.event_log.path.read_text().count("\n") == 2
 
     def test_missing_directory_is_empty(self, tmp_path):
         directory = TrialDirectory(tmp_path / "absent")
         assert directory.events() == []
-        assert directory.finished() is directory.scored() is directory.config() is None
+        assert directory.final_event() is directory.latest_score() is directory.config() is None
         directory.delete_copies()
 
     def test_create_replaces_an_older_trial(self, trial):
@@ -59,7 +59,7 @@ class TestTrial:
     def test_latest_scores_count(self, trial):
         trial.append(Scored(1.0, {"test_accuracy": 0.5}))
         trial.append(Scored(2.0, {"test_accuracy": 0.75}))
-        assert trial.scored().metrics == {"test_accuracy": 0.75}
+        assert trial.latest_score().metrics == {"test_accuracy": 0.75}
 
     def test_only_copies_are_deleted(self, trial):
         trial.append(END)
@@ -177,6 +177,6 @@ class TestStudy:
             StudyDirectory(tmp_path, "example").create()
         assert str(refused.value) == (
             f"Cannot write to {tmp_path}/mlruns/zoo/example (Not a directory), where zoo keeps its record or "
-            "prepared datasets. Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to one for "
-            "the datasets."
+            "prepared datasets. Run zoo in a folder that you may write to; for the datasets, you can set "
+            "ZOO_CACHE_DIR to one."
         )

@@ -44,9 +44,9 @@ def test_several_objectives_rank_like_the_study(in_study, monkeypatch):
     accurate, small = Objective("val_accuracy", "maximize"), Objective("parameters", "minimize")
 
     def with_parameters(run, number, parameters):
-        finished = replace(run.finished, summary={**run.summary, "parameters": parameters})
+        event = replace(run.final_event, summary={**run.summary, "parameters": parameters})
         changed = replace(run, number=number)
-        changed.__dict__["finished"] = finished
+        changed.__dict__["final_event"] = event
         return changed
 
     given_runs = [with_parameters(*one) for one in [(runs[0], 0, 10), (runs[1], 1, 30), (runs[1], 7, 20)]]

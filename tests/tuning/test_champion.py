@@ -73,7 +73,7 @@ def test_it_is_scored_once_and_then_read(stage):
     assert here.calls == [("001", True, "d")]
     # MLflow gets the scores again, since it may not have answered the first time.
     assert here.tracked == [(1, {"number": 1}, [(True, METRICS)])] * 2
-    assert here.directory.trial(1).scored().metrics == METRICS
+    assert here.directory.trial(1).latest_score().metrics == METRICS
 
 
 def test_scores_of_zoo_evaluate_are_not_computed_again(stage):
@@ -128,7 +128,7 @@ class TestMissingModel:
         monkeypatch.setattr(study_run, "fetch_model", fetch_model)
         monkeypatch.setattr(study_run, "call_in_worker", lambda function, path, *_, log_path: METRICS)
         assert here.score() == METRICS
-        assert here.directory.trial(1).scored().metrics == METRICS
+        assert here.directory.trial(1).latest_score().metrics == METRICS
 
     def test_it_is_reported_if_mlflow_lacks_it(self, here, monkeypatch):
         def fetch_model(*_):

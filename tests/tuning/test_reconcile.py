@@ -94,7 +94,7 @@ class TestAbandonedTrials:
         search = open_search()
         assert settle_abandoned(study, search) == [1, 2]
         assert states(search) == ["COMPLETE", "FAIL", "FAIL"]
-        events = [killed.trial(number).finished() for number in (1, 2)]
+        events = [killed.trial(number).final_event() for number in (1, 2)]
         assert [event.reason for event in events] == ["interrupted: the supervisor was killed"] * 2
         assert search.done() == 1
         again = [search.ask().config.as_json()["training"] for _ in range(2)]
@@ -112,13 +112,13 @@ class TestAbandonedTrials:
         path = killed.trial(1).event_log.path
         path.write_bytes(path.read_bytes() + b'{"version": 2, "event": "finished", "time": 9.0, "sta')
         settle_abandoned(study, open_search())
-        assert killed.trial(1).finished().is_interrupted
+        assert killed.trial(1).final_event().is_interrupted
 
     def test_trial_without_directory_was_interrupted(self, killed, study, open_search):
         (killed.trial(2).path / "config.json").unlink()
         killed.trial(2).path.rmdir()
         assert settle_abandoned(study, open_search()) == [1, 2]
-        assert killed.trial(2).finished().is_interrupted
+        assert killed.trial(2).final_event().is_interrupted
 
     def test_clean_study_has_none(self, study, open_search, directory):
         search = open_search()
@@ -188,7 +188,7 @@ class TestStandaloneRuns:
 
     def test_killed_run_gets_its_final_state(self, killed_run, study, records):
         reconcile_standalone_runs(study)
-        assert killed_run.finished().reason == "interrupted: zoo train was killed"
+        assert killed_run.final_event().reason == "interrupted: zoo train was killed"
         (record,) = records
         assert (record.name, record.events) == (("abc", "standalone-007"), {7: ["started", "finished"]})
         assert study.display.problems == [

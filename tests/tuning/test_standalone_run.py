@@ -196,7 +196,7 @@ class TestFailures:
         assert stopped.value.exit_status == 130
         assert str(here.run().path) in str(stopped.value)
         assert here.running == []
-        assert here.run().finished().reason == "interrupted"
+        assert here.run().final_event().reason == "interrupted"
         assert here.tracked[-1] == (0, "finished")
 
     def test_final_state_that_arrived_before_ctrl_c_is_kept(self, stage):
@@ -210,7 +210,7 @@ class TestFailures:
         with pytest.raises(type(error)):
             train("example.toml")
         assert here.running == []
-        assert here.run().finished().reason == "interrupted: the study was stopped"
+        assert here.run().final_event().reason == "interrupted: the study was stopped"
         assert here.tracked[-1] == (0, "finished")
 
     def test_mlflow_gets_the_end_although_the_disk_is_full(self, stage, monkeypatch):

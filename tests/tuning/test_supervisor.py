@@ -152,7 +152,7 @@ class Stage:
         return [trial.state.name for trial in self.search._study.trials if trial.state.name != "WAITING"]
 
     def reasons(self):
-        return [self.directory.trial(number).finished().reason for number in range(len(self.states()))]
+        return [self.directory.trial(number).final_event().reason for number in range(len(self.states()))]
 
     def names(self, number):
         """The names of the events that a trial's event log holds."""
@@ -412,7 +412,7 @@ class TestFailures:
         with pytest.raises(TooManyFailures):
             here.run()
         assert here.states() == ["FAIL"] * 4
-        assert here.directory.trial(0).finished().reason == "interrupted: the study was stopped"
+        assert here.directory.trial(0).final_event().reason == "interrupted: the study was stopped"
         assert here.search.done() == 3
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "0.5"])

@@ -44,7 +44,7 @@ def draw_trial(
 def draw_curves(folder: str | os.PathLike[str], path: str | os.PathLike[str], *, title: str) -> Path | None:
     """Draw the learning curves of the trial in `folder` to `path`; return None if it has no epoch."""
     directory = TrialDirectory(Path(folder))
-    epochs, finished = epochs_of(directory.events()), directory.finished()
+    epochs, finished = epochs_of(directory.events()), directory.final_event()
     if not epochs:
         return None
     best = {

@@ -14,7 +14,7 @@ from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, StudyError, ZooError
-from zoo.record import Run, best_run, load_runs, make_writable, pick_runs, run_in
+from zoo.record import Run, best_run, create_folder, load_runs, pick_runs, run_in
 from zoo.training.saved import other_versions
 from zoo.training.worker import call_in_worker
 from zoo.trial import PluginConfig
@@ -104,7 +104,7 @@ def prepare(
 ) -> PreparedDataset:
     """Prepare a dataset in a process of its own, as `zoo tune` does."""
     display.phase("preparing the dataset …")
-    make_writable(cache_dir)
+    create_folder(cache_dir)
     preparing = start_preparing(dataset, validation, cache_dir, cache_dir / "prepare.log")
     try:
         prepared = finish_preparing(preparing, dataset, display.preparing)

@@ -10,8 +10,8 @@ from zoo.record.directories import (
     StandaloneDirectory,
     StudyDirectory,
     TrialDirectory,
+    create_folder,
     epochs_of,
-    make_writable,
     read_predictions,
 )
 from zoo.record.runs import Run, best_run, load_runs, pick_runs, rank_runs, run_in, trial_uid

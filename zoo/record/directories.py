@@ -2,13 +2,13 @@
 
 mlruns/zoo/<study>/
 ├── lock, lock-owner          held by the supervisor that is running
-├── id                        a random name, by which the Optuna study knows this directory
-├── uid                       the study's name in Optuna and MLflow; a new study of the same name has another
-├── objectives.json           what the trials are ranked by
+├── id                        a random name, which the Optuna study holds, too
+├── uid                       the study's unique name in Optuna and MLflow
+├── objectives.json           the objectives, which rank the trials
 ├── storage                   URL of the Optuna storage; empty if it is mlruns/optuna.db
-├── deleted.json              trials that were deleted, in MLflow or by `zoo delete`
+├── deleted.json              numbers of the trials that were deleted
 ├── prepare.log               output of the dataset plugin
-├── zoo.log                   what other libraries log while the study runs
+├── zoo.log                   messages that other libraries log while the study runs
 ├── trials/007/
 │   ├── config.json           the TrialConfig
 │   ├── events.jsonl          the event log
@@ -75,16 +75,16 @@ class TrialDirectory:
     def events(self) -> list[Event]:
         return self.event_log.read()
 
-    def finished(self) -> Finished | None:
-        """Return the event with the trial's final state; None if it has none."""
+    def final_event(self) -> Finished | None:
+        """Return the event with the trial's final state; None if the trial has none."""
         return next((event for event in self.events() if isinstance(event, Finished)), None)
 
-    def scored(self) -> Scored | None:
+    def latest_score(self) -> Scored | None:
         """Return the latest scores of the trial's model on the test split; None if there are none."""
         return next((event for event in reversed(self.events()) if isinstance(event, Scored)), None)
 
     def delete_copies(self) -> None:
-        """Delete the large files that MLflow also has."""
+        """Delete the large files. MLflow must have them."""
         for path in (self.model_path, self.predictions_path):
             path.unlink(missing_ok=True)
 
@@ -159,12 +159,12 @@ class StudyDirectory:
 
     def create(self) -> None:
         """Make the study's directory and the cache."""
-        make_writable(self.path)
-        make_writable(self.cache_dir)
+        create_folder(self.path)
+        create_folder(self.cache_dir)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the directory and hold its lock; StudyError if another supervisor holds it.
+        """Create the directory and hold its lock; raise StudyError if another supervisor holds it.
 
         The system releases the lock when the process ends.
         """
@@ -185,7 +185,7 @@ class StudyDirectory:
             lock.release()
 
     def id(self) -> str:
-        """Return a name that this directory keeps when it is moved, and that no other directory has."""
+        """Return a random name that is unique to this directory. It stays when the directory is moved."""
         name = self._read("id") or uuid.uuid4().hex
         self._write("id", name)
         return name
@@ -210,7 +210,7 @@ class StudyDirectory:
         return self._read("storage")
 
     def objectives(self) -> list[Objective]:
-        """Return what the trials are ranked by, the first objective first; [] before the first trial."""
+        """Return the objectives, the first one first; [] before the first trial."""
         return [Objective(**one) for one in _read_json(self.path / "objectives.json") or []]
 
     def deleted(self) -> set[int]:
@@ -231,15 +231,15 @@ class StudyDirectory:
         write_atomically(self.path / name, line + "\n")
 
 
-def make_writable(folder: Path) -> None:
-    """Make `folder` if it does not exist; raise ZooError if it cannot be written."""
+def create_folder(folder: Path) -> None:
+    """Create `folder` if it is missing; raise ZooError if zoo cannot write to `folder`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ZooError(
             f"Cannot write to {folder} ({error.strerror}), where zoo keeps its record or prepared datasets. "
-            "Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to one for the datasets."
+            "Run zoo in a folder that you may write to; for the datasets, you can set ZOO_CACHE_DIR to one."
         ) from None
 
 
@@ -250,7 +250,7 @@ def epochs_of(events: Sequence[Event]) -> list[EpochEnd]:
 
 
 def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return labels `(n,)` and probabilities `(n, classes)` of a trial; DataError if they cannot be read."""
+    """Return labels `(n,)` and probabilities `(n, classes)` of a trial; raise DataError if there are none."""
     import numpy as np
 
     try:

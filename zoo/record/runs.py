@@ -50,19 +50,19 @@ class Run:
         return epochs_of(self.directory.events())
 
     @cached_property
-    def finished(self) -> Finished | None:
-        """The final state; None while the trial is running."""
-        return self.directory.finished()
+    def final_event(self) -> Finished | None:
+        """The event with the final state; None while the trial is running."""
+        return self.directory.final_event()
 
     @property
     def state(self) -> str:
         """`running`, or the final state: `complete`, `pruned` or `failed`."""
-        return self.finished.state if self.finished else "running"
+        return self.final_event.state if self.final_event else "running"
 
     @property
     def summary(self) -> Mapping[str, float]:
         """The results; {} while the trial is running."""
-        return self.finished.summary if self.finished else {}
+        return self.final_event.summary if self.final_event else {}
 
     @property
     def is_complete(self) -> bool:
@@ -83,7 +83,7 @@ class Run:
     def check_complete(self) -> None:
         """Raise StudyError if the run is not complete: then it has neither model nor predictions."""
         if not self.is_complete:
-            state = "is not finished" if self.finished is None else f"was {self.state}"
+            state = "is not finished" if self.final_event is None else f"was {self.state}"
             raise StudyError(
                 f"{self.description} {state}, so it has no model. "
                 f"`zoo compare {self.study}` lists the complete trials."
@@ -96,7 +96,7 @@ def trial_uid(study_uid: str, number: int) -> str:
 
 
 def load_runs(study: str) -> list[Run]:
-    """Return every recorded trial of a study that was not deleted, by number; StudyError if there is none."""
+    """Return a study's recorded trials in order, except deleted ones; raise StudyError if none is left."""
     directory = StudyDirectory(Path.cwd(), study)
     study, deleted = directory.study, directory.deleted()
     runs = [
@@ -117,7 +117,7 @@ def load_runs(study: str) -> list[Run]:
 
 
 def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
-    """Return the runs of the trials `numbers`, in that order; StudyError if there is no such trial."""
+    """Return the runs of the trials `numbers`, in that order; raise StudyError for an unknown number."""
     by_number = {run.number: run for run in runs}
     for number in numbers:
         if number not in by_number:
@@ -141,10 +141,11 @@ def rank_runs(runs: Sequence[Run]) -> list[Run]:
 
 
 def best_run(runs: Sequence[Run]) -> Run:
-    """Return the best complete trial; StudyError if none is complete."""
+    """Return the best complete trial; raise StudyError if no trial is complete."""
     ranked = rank_runs(runs)
     if not ranked:
-        raise StudyError(f"No trial of '{runs[0].study}' is complete yet; resume it with `zoo tune`.")
+        study = runs[0].study
+        raise StudyError(f"No trial of '{study}' is complete yet; run `zoo tune {study}`.")
     return ranked[0]
 
 

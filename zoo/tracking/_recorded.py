@@ -138,8 +138,9 @@ def _local_trials(
     in_mlflow = trial_states(store, study, uid)
     trials = {}
     for run in load_runs(study):
-        if run.number is not None and run.number not in in_mlflow and run.finished is not None:
-            own = {names.STATE: run.finished.state, names.REASON: run.finished.reason}
+        if run.number is not None and run.number not in in_mlflow and run.final_event is not None:
+            event = run.final_event
+            own = {names.STATE: event.state, names.REASON: event.reason}
             tags = {**parent.data.tags, **own, names.DIGEST: run.config.digest}
             path = run.directory.model_path
             parameters = names.flat_parameters(run.config.as_json())

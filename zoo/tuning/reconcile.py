@@ -40,7 +40,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
             continue
         if in_mlflow.get(number) == "complete":
             record.recorded_before.append(number)
-        elif trial.finished() is not None:
+        elif trial.final_event() is not None:
             record.put(number, trial.config() or {}, trial.events(), trial.path)
 
 
@@ -52,7 +52,7 @@ def settle_abandoned(study: OpenStudy, search: OptunaSearch) -> list[int]:
     retried = []
     for number in search.abandoned():
         trial = study.directory.trial(number)
-        event = trial.finished()
+        event = trial.final_event()
         if event is None:
             event = interrupted_event("interrupted: the supervisor was killed")
             trial.path.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def reconcile_standalone_runs(study: OpenStudy) -> None:
         # A run on other data must wait, because MLflow gets the facts of the prepared dataset.
         if run is None or run.is_complete or config.get("digest") != study.dataset.digest:
             continue
-        if directory.finished() is None:
+        if directory.final_event() is None:
             directory.append(Finished(time.time(), "failed", "interrupted: zoo train was killed"))
             study.display.problem(f"{run.name} was killed; it was marked as interrupted: {directory.path}")
         with MLflowRecord(study, run.uid, standalone_name=run.name) as record:

@@ -166,7 +166,7 @@ def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord
     if best is None or "test" not in study.dataset.sizes:
         return {}
     trial = study.directory.trial(best[0])
-    event = trial.scored() or _score(study, best[0])
+    event = trial.latest_score() or _score(study, best[0])
     if event is None:
         return {}
     # Logging the same scores again has no effect, and MLflow may not have answered the first time.
