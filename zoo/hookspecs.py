@@ -1,7 +1,7 @@
 """The three hooks of the plugin contract; the entry-point group is `zoo`.
 
-Each hook is called once with `register`. The plugin calls `register(function)` for each component:
-the function's name is the registered name, the first line of its docstring the description, and its
+zoo calls each hook of a plugin once. The hook calls `register(function)` for each component that the plugin
+has. The function's name is the component's name, the first line of its docstring is the description, and its
 keyword-only parameters are the search space.
 """
 

@@ -27,7 +27,7 @@ from zoo.training.model import assemble
 
 ENTRIES = {
     entry.name: entry
-    for entry in Registry.load([]).entries()
+    for entry in Registry.load([]).components()
     if entry.kind == "architecture" and entry.function not in (conv_net, pretrained)
 }
 BLOCK_16, BLOCK_32 = (f"conv {width} 3×3 relu, conv {width} 3×3 relu, pool 2" for width in (16, 32))

@@ -19,7 +19,7 @@ from zoo.study import parse_study
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")
 REGISTRY = Registry.load([])
-ENTRIES = [entry for entry in REGISTRY.entries() if entry.kind == "architecture"]
+ENTRIES = [entry for entry in REGISTRY.components() if entry.kind == "architecture"]
 
 
 def section(heading):

@@ -112,7 +112,7 @@ def test_ambiguous_name_is_an_error_of_its_study(zoo_command, install_plugin, st
     assert about_study == (
         "error: studies/mine.toml:1: [dataset] name: The dataset 'squares' is registered more than once: by "
         "plugin 'bang' of zoo-bang 1.1 and by plugin 'clash' of zoo-clash 9.9. Uninstall "
-        "zoo-bang or zoo-clash, or ask an author to rename it."
+        "zoo-bang or zoo-clash, or ask an author to rename the dataset."
     )
 
 
@@ -122,8 +122,8 @@ def test_plugin_with_a_builtin_name_leaves_studies_ok(zoo_command, install_plugi
     run = zoo_command("check", "mine", env={"PYTHONPATH": str(site)})
     assert run.stdout.startswith("study mine: ok (5 trials, tpe)\n")
     assert run.stderr == (
-        "error: Plugin 'clash' of zoo-clash 9.9: register_datasets registered 'digits', a name that zoo "
-        "itself registers. Rename the function.\n"
+        "error: Plugin 'clash' of zoo-clash 9.9: register_datasets registered 'digits', but zoo has "
+        "a built-in dataset of this name; rename the function.\n"
     )
     assert zoo_command("check", "mine", "--no-plugins", env={"PYTHONPATH": str(site)}).returncode == 0
 

@@ -60,7 +60,7 @@ def test_json_is_the_only_output_on_stdout(zoo_command, install_plugin):
     found = json.loads(run.stdout)
     assert run.stderr == (
         "warning: Plugin 'loud' of zoo-loud 1.0 prints when it is loaded: 'a plugin that prints'; "
-        "print inside a function, or do not print.\n"
+        "remove the output, or print in a function.\n"
     )
     assert found["registered"][1:3] != []
     assert {
@@ -103,7 +103,7 @@ def test_broken_plugin_is_a_warning_below_the_list(zoo_command, install_plugin):
         "(zoo_broken.py:1)",
         "warning: The dataset 'shapes' is registered more than once: by plugin 'again' of zoo-again 3 and by "
         "plugin 'shapes' of zoo-shapes 2.1. Uninstall zoo-again or "
-        "zoo-shapes, or ask an author to rename it.",
+        "zoo-shapes, or ask an author to rename the dataset.",
         NEXT.rstrip(),
     ]
     assert "conv_net" in run.stdout

@@ -151,7 +151,7 @@ BUILT = ("pretrained --layers", "broken --layers")  # these fail only when they 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("digit_cnn", "error: Nothing is registered as 'digit_cnn'. Did you mean 'digits_cnn'?"),
+        ("digit_cnn", "error: There is no component or study named 'digit_cnn'. Did you mean 'digits_cnn'?"),
         (
             "no/where.toml",
             "error: There is no study file no/where.toml. Give a path, or a name from `zoo list`.",
@@ -213,8 +213,8 @@ def test_unknown_name_names_the_broken_plugin_first(show, install_plugin):
     install_plugin("zoo-mixer", "0.1", "1 / 0")
     run = show("mlp_mixer")
     assert run.stderr == (
-        "error: Nothing is registered as 'mlp_mixer'. Left out: Plugin 'mixer' of zoo-mixer 0.1 could not be "
-        "loaded: ZeroDivisionError: division by zero (zoo_mixer.py:1).\n"
+        "error: There is no component or study named 'mlp_mixer'. Left out: Plugin 'mixer' of zoo-mixer 0.1 "
+        "could not be loaded: ZeroDivisionError: division by zero (zoo_mixer.py:1).\n"
     )
     assert "(zoo_mixer.py:1). Did you mean 'conv_net'?" in show("conv_nett").stderr
 

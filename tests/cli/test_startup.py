@@ -141,7 +141,7 @@ def test_version_is_printed(zoo_command):
         ("rename old", "error: Missing argument 'NEW'."),
         ("list fish", "error: Invalid value for '[KIND]': 'fish' is not one of 'datasets', "),
         ("show", "error: Missing argument 'NAME'. (See: zoo show --help)"),
-        ("show convnet", "error: Nothing is registered as 'convnet'. Did you mean 'conv_net'?"),
+        ("show convnet", "error: There is no component or study named 'convnet'. Did you mean 'conv_net'?"),
         (
             "check digit_cnn",
             "error: There is no study named 'digit_cnn' in ./studies or among the shipped studies. "
@@ -174,7 +174,9 @@ def test_debug_shows_the_traceback(zoo_command):
         run = zoo_command(*arguments)
         assert run.returncode == 2
         assert "Traceback" in run.stderr
-        assert run.stderr.splitlines()[-1].startswith("error: Nothing is registered as 'convnet'.")
+        assert run.stderr.splitlines()[-1].startswith(
+            "error: There is no component or study named 'convnet'."
+        )
 
 
 def test_terminal_without_unicode_shows_question_marks(zoo_command):

@@ -1,7 +1,7 @@
 """Plugins that break the contract, each in one way, and the messages about them.
 
-A message begins `Plugin 'NAME' of DISTRIBUTION VERSION`; these are the endings. FILE is the file of the
-plugin's module.
+Each value has the source of a plugin, and the message about it without the start, which is
+`Plugin 'NAME' of DISTRIBUTION VERSION`. FILE stands for the file of the plugin's module.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ FROM_HOOKS = {
     ),
     "misspelt_and_unmarked": (
         "def register_model(register): ...",
-        ": it registers nothing. There is no hook named 'register_model'. Did you mean 'register_datasets'?",
+        ": expected at least one component, but the plugin registers none. There is no hook named "
+        "'register_model'. Did you mean 'register_datasets'?",
     ),
     "one_of_two_misspelt_and_unmarked": (
         hook("def net(input_shape, num_classes): ...") + "def register_dataset(register): ...",
@@ -47,12 +48,14 @@ FROM_HOOKS = {
     ),
     "empty": (
         "",
-        ": it registers nothing. Implement one of register_datasets, register_architectures, "
-        "register_augmentations with @zoo.hookimpl; call register(function) in it.",
+        ": expected at least one component, but the plugin registers none. Implement one of "
+        "register_datasets, register_architectures, register_augmentations with @zoo.hookimpl; call "
+        "register(function) in it.",
     ),
     "registers_nothing": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): ...",
-        ": it registers nothing. Call register(function) in register_datasets for each function to register.",
+        ": expected at least one component, but the plugin registers none. Call register(function) in "
+        "register_datasets for each function to register.",
     ),
     "hook_without_register": (
         f"{IMPORTS}@hookimpl\ndef register_architectures(): ...",
@@ -76,13 +79,13 @@ FROM_HOOKS = {
     ),
     "returns": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): return [len]",
-        ": register_datasets returned list and registered nothing; call register(function) for each "
-        "function instead.",
+        ": expected register_datasets to register functions, but it returned list; call register(function) "
+        "for each function.",
     ),
     "yields": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): yield len",
-        ": register_datasets returned generator and registered nothing; call register(function) for each "
-        "function instead.",
+        ": expected register_datasets to register functions, but it returned generator; call "
+        "register(function) for each function.",
     ),
     "a_class": (
         hook("class net: ..."),
@@ -101,22 +104,22 @@ FROM_HOOKS = {
     ),
     "twice": (
         hook("def net(input_shape, num_classes): ...").replace("(net)\n", "(net); register(net)\n"),
-        ": register_architectures registered 'net' twice.",
+        ": register_architectures registered 'net' twice; rename or remove one of the functions.",
     ),
     "illegal_name": (
         hook("def net(input_shape, num_classes): ...\nnet = variant(net, 'res-net 50', 'Deep.')"),
-        ": register_architectures: expected a name of letters without accents, digits and _, with no digit "
-        "first, got 'res-net 50'; rename the function.",
+        ": register_architectures: expected a name of ASCII letters, digits and _ that does not begin with a "
+        "digit, got 'res-net 50'; rename the function.",
     ),
     "accented_name": (
         hook("def réseau(input_shape, num_classes): ...", name="réseau"),
-        ": register_architectures: expected a name of letters without accents, digits and _, with no digit "
-        "first, got 'réseau'; rename the function.",
+        ": register_architectures: expected a name of ASCII letters, digits and _ that does not begin with a "
+        "digit, got 'réseau'; rename the function.",
     ),
-    "name_of_ours": (
+    "builtin_name": (
         hook("def conv_net(input_shape, num_classes): ...", name="conv_net"),
-        ": register_architectures registered 'conv_net', a name that zoo itself registers. "
-        "Rename the function.",
+        ": register_architectures registered 'conv_net', but zoo has a built-in architecture of this name; "
+        "rename the function.",
     ),
 }
 
@@ -168,7 +171,7 @@ FROM_SIGNATURES = {
         ": register_architectures: net: parameter 'momentum': when names 'head', which comes "
         "after 'momentum'; move it before 'momentum'.",
     ),
-    "when_that_cannot_be": (
+    "when_is_never_true": (
         net(
             "head: Annotated[str, Choice('dense', 'average')] = 'dense', "
             "units: Annotated[int, Int(8, 64, when={'head': 'dens'})] = 8"
@@ -184,7 +187,7 @@ FROM_SIGNATURES = {
         ": register_architectures: net: parameter 'sizes': same_length_as names 'filters', "
         "which is not a List: 8 … 64.",
     ),
-    "variant_that_follows": (
+    "variant_of_a_followed_list": (
         hook(
             "def stack(input_shape, num_classes, *,\n"
             "    filters: Annotated[tuple, List(Int(8, 64), length=(1, 3))] = (16,),\n"
@@ -195,15 +198,15 @@ FROM_SIGNATURES = {
         ": register_architectures: net: parameter 'sizes': the variant changes its default, but not "
         "the default of 'filters', which sets its length; change both.",
     ),
-    "named_name": (
+    "parameter_called_name": (
         hook("def net(*, name: str): ...", "dataset"),
-        ": register_datasets: net: parameter 'name': the name is reserved, because in a study it names the "
-        "dataset; rename the parameter.",
+        ": register_datasets: net: parameter 'name': this name is reserved, because the key `name` of a "
+        "study selects the dataset; rename the parameter.",
     ),
 }
 
 FROM_IMPORTS = {
-    "not_there": (
+    "missing_import": (
         "import torchvision_of_old",
         " could not be loaded: ModuleNotFoundError: No module named 'torchvision_of_old' (FILE:1)",
     ),
@@ -226,7 +229,7 @@ FROM_IMPORTS = {
         "from zoo import ZooError\nraise ZooError('not today')",
         " could not be loaded: not today (FILE:2)",
     ),
-    "range_upside_down": (
+    "low_above_high": (
         net("depth: Annotated[int, Int(1, 4)] = 1,\n    dropout: Annotated[float, Float(4.0, 1.0)] = 2.0"),
         " could not be loaded: Float needs low <= high, got low=4.0 and high=1.0 (FILE:4)",
     ),

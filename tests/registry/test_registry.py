@@ -68,11 +68,11 @@ def add(registry, *sources):
 def problem_of(source):
     """Return the one problem of a plugin: one line that names it, while other plugins are loaded."""
     registry = Registry.load([])
-    ours = registry.entries()
+    ours = registry.components()
     add(registry, source, GOOD)
-    others = {entry.name for entry in registry.entries() if entry not in ours}
+    others = {component.name for component in registry.components() if component not in ours}
     assert others == {"squares", "little_net", "mirror"}
-    assert all(registry.get(entry.kind, entry.name) is entry for entry in ours)
+    assert all(registry.get(component.kind, component.name) is component for component in ours)
     assert len(registry.problems) == 1
     problem = registry.problems[0]
     assert "\n" not in problem
@@ -95,7 +95,11 @@ def test_component_is_read_from_its_function():
     assert (squares.distribution, squares.version, squares.origin) == ("zoo-x", "1.0", "zoo-x 1.0")
     assert registry.get("architecture", "little_net").space.defaults() == {"units": (8,)}
     assert registry.get("augmentation", "mirror").function.__name__ == "mirror"
-    assert [entry.name for entry in registry.plugins[0].registered] == ["squares", "little_net", "mirror"]
+    assert [component.name for component in registry.plugins[0].registered] == [
+        "squares",
+        "little_net",
+        "mirror",
+    ]
 
 
 def test_built_ins_use_the_same_hooks():
@@ -104,9 +108,9 @@ def test_built_ins_use_the_same_hooks():
     assert {"digits", "mnist"} <= set(registry.names("dataset"))
     assert {"conv_net", "perceptron", "pretrained"} < set(registry.names("architecture"))
     assert {"affine", "erasing", "flips", "none"} <= set(registry.names("augmentation"))
-    assert {entry.distribution for entry in registry.entries()} == {"keras-zoo"}
-    assert [entry.kind for entry in registry.entries()] == sorted(
-        (entry.kind for entry in registry.entries()), key=list(KINDS).index
+    assert {component.distribution for component in registry.components()} == {"keras-zoo"}
+    assert [component.kind for component in registry.components()] == sorted(
+        (component.kind for component in registry.components()), key=list(KINDS).index
     )
 
 
@@ -127,21 +131,21 @@ def test_one_name_for_two_kinds_is_allowed():
         hook("def net(): ''", "augmentation"),
     )
     assert registry.problems == []
-    assert [entry.kind for entry in registry.find("net")] == ["architecture", "augmentation"]
+    assert [component.kind for component in registry.find("net")] == ["architecture", "augmentation"]
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "near"), [("architecture", "convnet", "conv_net"), ("dataset", "MNIST", "mnist")]
 )
-def test_unknown_name_gets_a_likely_spelling(kind, name, near):
+def test_unknown_name_gets_the_most_similar_name(kind, name, near):
     with pytest.raises(PluginError, match=rf"There is no {kind} named '{name}'\. Did you mean '{near}'\?"):
         Registry.load([]).get(kind, name)
 
 
-def test_strange_name_gets_all_names():
+def test_name_without_similar_names_gets_all_names():
     with pytest.raises(PluginError, match=r"named 'xyzzy'\. Available: cifar10, .*, mnist, notmnist\."):
         Registry.load([]).get("dataset", "xyzzy")
-    with pytest.raises(PluginError, match=r"registered as 'affin'\. Did you mean 'affine'\?"):
+    with pytest.raises(PluginError, match=r"no component named 'affin'\. Did you mean 'affine'\?"):
         Registry.load([]).find("affin")
     with pytest.raises(PluginError, match=r"There is no dataset named 'mnist'\. None available\."):
         Registry().get("dataset", "mnist")
@@ -149,13 +153,13 @@ def test_strange_name_gets_all_names():
 
 def test_missing_component_error_names_broken_plugin():
     registry = load("raise RuntimeError('no GPU')", GOOD)
-    for ask in (lambda: registry.get("dataset", "cubes"), lambda: registry.find("cubes")):
+    for search in (lambda: registry.get("dataset", "cubes"), lambda: registry.find("cubes")):
         with pytest.raises(PluginError, match=r"Left out: Plugin 'x' of zoo-x 1.0 could .* no GPU"):
-            ask()
+            search()
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistake_is_one_line_and_leaves_others(mistake):
+def test_mistake_is_reported_and_others_are_loaded(mistake):
     source, ending = MISTAKES[mistake]
     assert problem_of(source) == f"Plugin 'x' of zoo-x 1.0{ending.replace('FILE', 'zoo_x.py')}"
 
@@ -180,10 +184,10 @@ def test_hook_from_another_package_is_ignored():
     registry = Registry()
     registry.add(Plugin("x", "zoo-x", "1.0"), lambda: module)
     assert registry.problems == []
-    assert [entry.name for entry in registry.entries()] == ["squares", "little_net"]
+    assert [component.name for component in registry.components()] == ["squares", "little_net"]
 
 
-def test_other_functions_are_ignored():
+def test_functions_that_are_no_hooks_are_ignored():
     source = hook("def net(input_shape, num_classes): ...")
     source += "def register_dataset(register, name): ...\ndef register_my_datasets(register): ...\n"
     assert load(source).problems == []
@@ -201,14 +205,14 @@ def test_duplicate_name_error_names_both_plugins():
     (problem,) = registry.problems
     assert problem == (
         "The dataset 'squares' is registered more than once: by plugin 'x' of zoo-x 1.0 and by "
-        "plugin 'y' of zoo-y 1.0. Uninstall zoo-x or zoo-y, or ask an author to rename it."
+        "plugin 'y' of zoo-y 1.0. Uninstall zoo-x or zoo-y, or ask an author to rename the dataset."
     )
     with pytest.raises(PluginError) as refused:
         registry.get("dataset", "squares")
     assert str(refused.value) == problem
     with pytest.raises(PluginError, match=r"zoo-y 1\.0"):
         registry.find("squares")
-    assert [entry.name for entry in registry.entries()] == ["little_net", "mirror"]
+    assert [component.name for component in registry.components()] == ["little_net", "mirror"]
     assert registry.get("architecture", "little_net").origin == "zoo-x 1.0"
 
 
@@ -216,21 +220,21 @@ def test_duplicate_name_error_names_both_plugins():
 
 
 @pytest.fixture
-def installed(install_plugin, monkeypatch):
+def install(install_plugin, monkeypatch):
     """Install plugins for this process; remove their modules afterwards."""
     before = set(sys.modules)
 
-    def install(distribution, version, source, **options):
+    def install_here(distribution, version, source, **options):
         monkeypatch.syspath_prepend(install_plugin(distribution, version, source, **options))
 
-    yield install
+    yield install_here
     for name in set(sys.modules) - before:
         if name.startswith("zoo_"):
             del sys.modules[name]
 
 
-def test_installed_plugin_has_distribution_and_version(installed):
-    installed("zoo-shapes", "2.1", GOOD)
+def test_installed_plugin_has_distribution_and_version(install):
+    install("zoo-shapes", "2.1", GOOD)
     registry = Registry.load()
     assert registry.problems == []
     assert registry.get("dataset", "squares").origin == "zoo-shapes 2.1"
@@ -239,21 +243,21 @@ def test_installed_plugin_has_distribution_and_version(installed):
     assert registry.get("dataset", "mnist").distribution == "keras-zoo"
 
 
-def test_plugin_cannot_take_a_builtin_name(installed):
-    installed("zoo-other", "3.0", hook("def mnist(): ''", "dataset", "mnist"))
+def test_plugin_cannot_take_a_builtin_name(install):
+    install("zoo-other", "3.0", hook("def mnist(): ''", "dataset", "mnist"))
     registry = Registry.load()
     assert registry.get("dataset", "mnist").distribution == "keras-zoo"
     assert registry.problems == [
-        "Plugin 'other' of zoo-other 3.0: register_datasets registered 'mnist', a name that zoo itself "
-        "registers. Rename the function."
+        "Plugin 'other' of zoo-other 3.0: register_datasets registered 'mnist', but zoo has a built-in "
+        "dataset of this name; rename the function."
     ]
 
 
-def test_broken_distributions_leave_others_loaded(installed):
-    installed("zoo-exits", "0.1", "raise SystemExit(1)")
-    installed("zoo-gone", "0.2", "", entry_point="gone = zoo_not_there")
-    installed("zoo-attribute", "0.3", "", entry_point="attribute = zoo_attribute:plugin")
-    installed("zoo-shapes", "2.1", GOOD)
+def test_broken_distributions_leave_others_loaded(install):
+    install("zoo-exits", "0.1", "raise SystemExit(1)")
+    install("zoo-gone", "0.2", "", entry_point="gone = zoo_not_there")
+    install("zoo-attribute", "0.3", "", entry_point="attribute = zoo_attribute:plugin")
+    install("zoo-shapes", "2.1", GOOD)
     registry = Registry.load()
     assert registry.get("dataset", "squares").origin == "zoo-shapes 2.1"
     assert registry.get("dataset", "digits").distribution == "keras-zoo"
@@ -265,26 +269,26 @@ def test_broken_distributions_leave_others_loaded(installed):
     assert len(registry.problems) == 3
 
 
-def test_entry_point_naming_a_hook_is_refused(installed):
-    installed("zoo-shapes", "2.1", GOOD, entry_point="shapes = zoo_shapes:register_datasets")
+def test_entry_point_naming_a_hook_is_refused(install):
+    install("zoo-shapes", "2.1", GOOD, entry_point="shapes = zoo_shapes:register_datasets")
     (problem,) = Registry.load().problems
     assert problem == (
-        "Plugin 'shapes' of zoo-shapes 2.1: its entry point names 'register_datasets'; "
-        "it must name the module, 'zoo_shapes'."
+        "Plugin 'shapes' of zoo-shapes 2.1: expected an entry point that names the module 'zoo_shapes', "
+        "got 'register_datasets'."
     )
 
 
-def test_duplicate_name_inside_one_distribution(installed):
-    installed("zoo-twice", "1.0", GOOD, entry_point="one = zoo_twice\ntwo = zoo_twice")
+def test_duplicate_name_in_one_distribution_is_reported(install):
+    install("zoo-twice", "1.0", GOOD, entry_point="one = zoo_twice\ntwo = zoo_twice")
     problem = Registry.load().problems[0]
     assert "plugin 'one' of zoo-twice 1.0 and by plugin 'two' of zoo-twice 1.0" in problem
     assert "Uninstall zoo-twice, or" in problem
 
 
 @pytest.mark.parametrize("damage", [b"[zoo]\nno equals sign\n", b"[zoo]\nx = \xff\n"])
-def test_damaged_entry_points_hide_no_other_plugin(installed, tmp_path, damage):
-    installed("zoo-damaged", "1.0", "")
-    installed("zoo-shapes", "2.1", GOOD)
+def test_damaged_entry_points_hide_no_other_plugin(install, tmp_path, damage):
+    install("zoo-damaged", "1.0", "")
+    install("zoo-shapes", "2.1", GOOD)
     (tmp_path / "site" / "zoo_damaged-1.0.dist-info" / "entry_points.txt").write_bytes(damage)
     registry = Registry.load()
     assert registry.get("dataset", "squares").origin == "zoo-shapes 2.1"
@@ -292,9 +296,9 @@ def test_damaged_entry_points_hide_no_other_plugin(installed, tmp_path, damage):
     assert problem.startswith("Plugin 'entry_points.txt' of zoo-damaged 1.0 cannot be read: ")
 
 
-def test_metadata_in_another_encoding_is_read(installed, tmp_path):
-    installed("zoo-damaged", "1.0", "")
-    installed("zoo-latin", "1.0", GOOD)
+def test_metadata_in_another_encoding_is_read(install, tmp_path):
+    install("zoo-damaged", "1.0", "")
+    install("zoo-latin", "1.0", GOOD)
     site = tmp_path / "site"
     (site / "zoo_damaged-1.0.dist-info" / "entry_points.txt").write_bytes(b"[zoo]\nno equals sign\n")
     (site / "zoo_latin-1.0.dist-info" / "METADATA").write_bytes(b"Name: zoo-latin\nAuthor: Ren\xe9e\n")
@@ -303,9 +307,9 @@ def test_metadata_in_another_encoding_is_read(installed, tmp_path):
     assert len(registry.problems) == 1
 
 
-def test_distribution_without_metadata_has_entry_point_name(installed, tmp_path):
-    installed("zoo-bare", "1.0", GOOD)
-    installed("zoo-fine", "1.0", hook("def net(): ''", "augmentation"))
+def test_distribution_without_metadata_has_entry_point_name(install, tmp_path):
+    install("zoo-bare", "1.0", GOOD)
+    install("zoo-fine", "1.0", hook("def net(): ''", "augmentation"))
     (tmp_path / "site" / "zoo_bare-1.0.dist-info" / "METADATA").unlink()
     registry = Registry.load()
     assert registry.get("dataset", "squares").origin == "zoo_bare of unknown version"
@@ -322,7 +326,7 @@ def test_entry_point_without_distribution_is_loaded(tmp_path, monkeypatch):
     assert registry.get("dataset", "squares").origin == "zoo_loose of unknown version"
 
 
-# --- the place of an error in a plugin
+# --- the source location of an error in a plugin
 
 
 def raise_in(module):

@@ -1,4 +1,4 @@
-"""The digest by which a study and a prepared dataset notice that a plugin's code has changed."""
+"""The digest of a plugin's code, by which zoo detects that the code has changed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MODULES = ("__init__.py", "nets.py", "below/__init__.py", "below/readers.py")
 
 
 def component(function=print, file="", distribution="zoo-x"):
-    facts = ("architecture", "net", function, Space([]), "", distribution, "1.0", "x")
-    return Component(*facts, file=str(file))
+    values = ("architecture", "net", function, Space([]), "", distribution, "1.0", "x")
+    return Component(*values, file=str(file))
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def package(tmp_path, monkeypatch):
 @pytest.mark.parametrize("module", ["zoo_x", "zoo_x.nets", "zoo_x.below.readers"])
 def test_component_digest_covers_all_subpackages(package, module):
     net = component(importlib.import_module(module).net)
-    seen = [component_code_digest(net)]
+    digests = [component_code_digest(net)]
     (package / "notes.txt").write_text("nothing")
-    assert component_code_digest(net) == seen[0]
+    assert component_code_digest(net) == digests[0]
     for name in (*MODULES, "new.py"):
         (package / name).write_text("ANSWER = 43\n")
-        seen.append(component_code_digest(net))
-    assert len(set(seen)) == 6
+        digests.append(component_code_digest(net))
+    assert len(set(digests)) == 6
 
 
 def test_component_digest_covers_entry_point_package_too(package, tmp_path):
@@ -101,4 +101,4 @@ def test_builtin_components_have_no_distribution_digest(package):
     registry = Registry.load([])
     registry.add(Plugin("x", "zoo-x", "1.0", "zoo_x"), lambda: module)
     assert registry.problems == []
-    assert list(distribution_digests(*registry.entries())) == ["zoo-x"]
+    assert list(distribution_digests(*registry.components())) == ["zoo-x"]

@@ -1,4 +1,4 @@
-"""Plugins that harm the process they are loaded in: they are left out, with a message."""
+"""Probe processes: a plugin that harms the process in which it is loaded is left out, with a message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.registry import Registry, _isolation
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugin-errors.md"
 
-GOOD = """
+SOUND = """
 from zoo import hookimpl
 
 @hookimpl
@@ -31,26 +31,26 @@ def {name}():
 """
 
 CHANGES = (
-    " changes global state when it is loaded: {}; do that, or import the package that does it, "
-    "inside the function that needs it."
+    " changes global state when it is loaded: {}; move this code, or the import that "
+    "causes the change, into the function that needs it."
 )
 IMPORTS = (
     " imports {} when it is loaded ({}), which takes seconds; import it inside the function that needs it."
 )
-ENDS = " ended the process that loaded it: {}."
+ENDS = " ended the process that loaded it: {}; correct or uninstall the plugin."
 HANGS = (
-    " took longer than 3 s to load, at zoo_rogue/{}; do less when it is imported, or set ZOO_PLUGIN_SECONDS "
-    "to more seconds."
+    " took longer than 3 s to load, at zoo_harmful/{}; do less in the module and its hooks, or set "
+    "ZOO_PLUGIN_SECONDS to more seconds."
 )
-PRINTS = " prints when it is loaded: {}; print inside a function, or do not print."
+PRINTS = " prints when it is loaded: {}; remove the output, or print in a function."
 
-# name -> code in front of a good plugin, and the end of the message about it; "" if it stays a good plugin
-ROGUES = {
+# name -> code in front of a sound plugin, and the end of the message about the plugin; "" if sound
+PLUGINS = {
     "exits": ("import os\nos._exit(3)", ENDS.format("exited with status 3")),
     "exits_well": ("import os\nos._exit(0)", ENDS.format("exited with status 0")),
     "crashes": (
-        "import ctypes\n\ndef boom():\n    ctypes.string_at(0)\n\nboom()",
-        ENDS.format("killed by signal 11 (SIGSEGV), at zoo_rogue/crashes.py:5"),
+        "import ctypes\n\ndef crash():\n    ctypes.string_at(0)\n\ncrash()",
+        ENDS.format("killed by signal 11 (SIGSEGV), at zoo_harmful/crashes.py:5"),
     ),
     "is_killed": (
         "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
@@ -65,14 +65,14 @@ ROGUES = {
     "prints_much": ("print('x' * 100_000)", PRINTS.format("'" + 59 * "x" + "…'")),
     "prints_natively": ("import os\nos.write(1, b'hello')", PRINTS.format("'hello'")),
     "complains": ("import sys\nprint('oh', file=sys.stderr)", PRINTS.format("'oh'")),
-    "asks": ("input()", " could not be loaded: EOFError: EOF when reading a line (zoo_rogue/asks.py:2)"),
+    "asks": ("input()", " could not be loaded: EOFError: EOF when reading a line (zoo_harmful/asks.py:2)"),
     "interrupts": (
         "raise KeyboardInterrupt",
-        " could not be loaded: KeyboardInterrupt (zoo_rogue/interrupts.py:2)",
+        " could not be loaded: KeyboardInterrupt (zoo_harmful/interrupts.py:2)",
     ),
     "environment": (
-        "import os\nos.environ['ZOO_ROGUE'] = '1'",
-        CHANGES.format("the environment variable ZOO_ROGUE"),
+        "import os\nos.environ['ZOO_HARMFUL'] = '1'",
+        CHANGES.format("the environment variable ZOO_HARMFUL"),
     ),
     "forgets": ("import os\ndel os.environ['PATH']", CHANGES.format("the environment variable PATH")),
     "moves": ("import os\nos.chdir('/')", CHANGES.format("the working folder")),
@@ -86,14 +86,14 @@ ROGUES = {
         "import signal\nsignal.signal(signal.SIGTERM, lambda *_: None)",
         CHANGES.format("the handler of SIGTERM"),
     ),
-    "path": ("import sys\nsys.path.insert(0, '/rogue')", CHANGES.format("sys.path")),
+    "path": ("import sys\nsys.path.insert(0, '/harmful')", CHANGES.format("sys.path")),
     "divides": ("import numpy\nnumpy.seterr(divide='raise')", CHANGES.format("numpy.geterr()['divide']")),
     "changes_much": (
-        "import os, random, signal, sys, warnings\nos.environ['ZOO_ROGUE'] = '1'\nos.chdir('/')\n"
+        "import os, random, signal, sys, warnings\nos.environ['ZOO_HARMFUL'] = '1'\nos.chdir('/')\n"
         "sys.path.append('/')\nwarnings.simplefilter('ignore')\nsignal.signal(signal.SIGUSR1, print)\n"
         "random.seed(0)",
         CHANGES.format(
-            "the environment variable ZOO_ROGUE, the working folder, sys.path, warnings.filters, "
+            "the environment variable ZOO_HARMFUL, the working folder, sys.path, warnings.filters, "
             "the handler of SIGUSR1 and 1 more"
         ),
     ),
@@ -102,27 +102,27 @@ ROGUES = {
         "Path(__file__).with_name('child.txt').write_text(str(child.pid))\ntime.sleep(600)",
         HANGS.format("hangs_with_a_child.py:6"),
     ),
-    "heavy": ("\nimport mlflow", IMPORTS.format("mlflow", "zoo_rogue/heavy.py:3")),
+    "heavy": ("\nimport mlflow", IMPORTS.format("mlflow", "zoo_harmful/heavy.py:3")),
     "heavy_if_there": (
         "try:\n    import keras\nexcept ImportError:\n    keras = None",
-        IMPORTS.format("keras", "zoo_rogue/heavy_if_there.py:3"),
+        IMPORTS.format("keras", "zoo_harmful/heavy_if_there.py:3"),
     ),
     "heavy_through_another": (
-        "from zoo_rogue import heavy_inside",
-        IMPORTS.format("optuna", "zoo_rogue/heavy_inside.py:2"),
+        "from zoo_harmful import heavy_inside",
+        IMPORTS.format("optuna", "zoo_harmful/heavy_inside.py:2"),
     ),
     "heavy_in_what_a_hook_calls": (
-        "from zoo import hookimpl\n\ndef roll():\n    import keras\n\n"
-        "@hookimpl\ndef register_datasets(register):\n    register(roll())",
+        "from zoo import hookimpl\n\ndef make_net():\n    import keras\n\n"
+        "@hookimpl\ndef register_datasets(register):\n    register(make_net())",
         IMPORTS.format(
             "keras",
-            "zoo_rogue/heavy_in_what_a_hook_calls.py:5, called by register_datasets, "
-            "zoo_rogue/heavy_in_what_a_hook_calls.py:9",
+            "zoo_harmful/heavy_in_what_a_hook_calls.py:5, called by register_datasets, "
+            "zoo_harmful/heavy_in_what_a_hook_calls.py:9",
         ),
     ),
     "heavy_through_zoo": (
         "from zoo import tune\nfrom zoo.tracking import preload\npreload()",
-        IMPORTS.format("mlflow", "zoo_rogue/heavy_through_zoo.py:4, through zoo"),
+        IMPORTS.format("mlflow", "zoo_harmful/heavy_through_zoo.py:4, through zoo"),
     ),
     "fine": ("", ""),
     "fine_asks_what_is_there": ("from importlib.util import find_spec\nfind_spec('keras')", ""),
@@ -136,7 +136,7 @@ ROGUES = {
 }
 
 
-def write_plugins(site, sources, distribution="zoo-rogue", version="2.0"):
+def write_plugins(site, sources, distribution="zoo-harmful", version="2.0"):
     """Write an installed distribution with a package of these modules, each of them a plugin."""
     package = distribution.replace("-", "_")
     info = site / f"{package}-{version}.dist-info"
@@ -151,11 +151,11 @@ def write_plugins(site, sources, distribution="zoo-rogue", version="2.0"):
 
 
 @pytest.fixture(scope="module")
-def rogues(tmp_path_factory):
-    """The registry with every rogue installed, their folder, and global state before and after loading."""
+def loaded(tmp_path_factory):
+    """The registry with all PLUGINS installed, their folder, and global state before and after loading."""
     site = tmp_path_factory.mktemp("site")
     sources = {
-        name: f"'''A rogue.'''\n{source}\n{GOOD.format(name=name)}" for name, (source, _) in ROGUES.items()
+        name: f"'''A plugin.'''\n{source}\n{SOUND.format(name=name)}" for name, (source, _) in PLUGINS.items()
     }
     folder = write_plugins(site, sources)
     (folder / "heavy_inside.py").write_text("'''Not a plugin.'''\nimport optuna")
@@ -166,51 +166,51 @@ def rogues(tmp_path_factory):
         registry = Registry.load()
         after = shared(), set(sys.modules)
         yield registry, folder, before, after
-        for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_rogue"]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_harmful"]:
             del sys.modules[name]
 
 
 def shared():
-    """Return some of the state that the rogues change."""
+    """Return some of the global state that the plugins change."""
     return dict(os.environ), Path.cwd(), sys.path[:], signal.getsignal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("name", ROGUES)
-def test_each_rogue_has_its_message(rogues, name):
-    (plugin,) = (plugin for plugin in rogues[0].plugins if plugin.name == name)
-    expected = ROGUES[name][1]
-    assert plugin.problem == (expected and f"Plugin '{name}' of zoo-rogue 2.0{expected}")
+@pytest.mark.parametrize("name", PLUGINS)
+def test_harmful_plugin_is_left_out_with_message(loaded, name):
+    (plugin,) = (plugin for plugin in loaded[0].plugins if plugin.name == name)
+    expected = PLUGINS[name][1]
+    assert plugin.problem == (expected and f"Plugin '{name}' of zoo-harmful 2.0{expected}")
     assert plugin.state == ("left out" if expected else "loaded")
 
 
-def test_left_out_plugin_never_runs_in_this_process(rogues):
-    _, _, (state, modules), (state_after, modules_after) = rogues
+def test_left_out_plugin_never_runs_in_this_process(loaded):
+    _, _, (state, modules), (state_after, modules_after) = loaded
     assert state == state_after
-    rogue = {name for name in modules_after - modules if name.startswith("zoo_rogue.")}
-    assert rogue == {f"zoo_rogue.{name}" for name, (_, ending) in ROGUES.items() if not ending}
+    imported = {name for name in modules_after - modules if name.startswith("zoo_harmful.")}
+    assert imported == {f"zoo_harmful.{name}" for name, (_, ending) in PLUGINS.items() if not ending}
 
 
-def test_other_plugins_are_loaded(rogues):
-    registry = rogues[0]
-    names = [entry.name for entry in registry.entries() if entry.distribution == "zoo-rogue"]
-    assert sorted(names) == sorted(name for name in ROGUES if name.startswith("fine"))
+def test_sound_plugins_are_loaded(loaded):
+    registry = loaded[0]
+    names = [entry.name for entry in registry.components() if entry.distribution == "zoo-harmful"]
+    assert sorted(names) == sorted(name for name in PLUGINS if name.startswith("fine"))
     assert registry.get("architecture", "conv_net").distribution == "keras-zoo"
 
 
-def test_error_names_the_left_out_plugin(rogues):
+def test_error_about_missing_component_names_left_out_plugin(loaded):
     with pytest.raises(
-        PluginError, match=r"no augmentation named 'exits'.*'exits' of zoo-rogue 2\.0 ended the"
+        PluginError, match=r"no augmentation named 'exits'.*'exits' of zoo-harmful 2\.0 ended the"
     ):
-        rogues[0].get("augmentation", "exits")
+        loaded[0].get("augmentation", "exits")
 
 
-def test_processes_of_a_plugin_are_killed(rogues):
-    child = int((rogues[1] / "child.txt").read_text())
+def test_process_that_plugin_started_is_killed(loaded):
+    child = int((loaded[1] / "child.txt").read_text())
     with suppress(psutil.NoSuchProcess):
-        assert psutil.Process(child).status() == psutil.STATUS_ZOMBIE  # if nobody clears it away here
+        assert psutil.Process(child).status() == psutil.STATUS_ZOMBIE  # if no process here waits for it
 
 
-def test_page_quotes_the_real_messages():
+def test_page_quotes_the_messages():
     shown = [
         IMPORTS.format("keras", "zoo_wrong.py:3"),
         IMPORTS.format(
@@ -218,14 +218,14 @@ def test_page_quotes_the_real_messages():
         ),
         PRINTS.format("'hello'"),
         CHANGES.format("the environment variable OMP_NUM_THREADS"),
-        HANGS.format("zoo_wrong.py:7").replace("3 s", "5 s").replace("zoo_rogue/", ""),
+        HANGS.format("zoo_wrong.py:7").replace("3 s", "5 s").replace("zoo_harmful/", ""),
         ENDS.format("killed by signal 11 (SIGSEGV), at zoo_wrong.py:7"),
     ]
     page = PAGE.read_text(encoding="utf-8")
     assert [line for line in shown if f"`Plugin 'first' of zoo-wrong 0.1.0{line}`" not in page] == []
 
 
-# --- a good result is remembered
+# --- the result of a plugin that passed is saved
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def site(tmp_path, monkeypatch):
     site.mkdir()
     monkeypatch.syspath_prepend(site)
     yield site
-    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_rogue"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_harmful"]:
         del sys.modules[name]
 
 
@@ -256,25 +256,25 @@ def processes(monkeypatch):
 
 def load():
     """Return a registry as in a new process: the plugins' modules are imported again."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_rogue"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_harmful"]:
         del sys.modules[name]
     return Registry.load()
 
 
 def states(registry):
-    return {one.name: one.state for one in registry.plugins if one.distribution == "zoo-rogue"}
+    return {one.name: one.state for one in registry.plugins if one.distribution == "zoo-harmful"}
 
 
-def test_good_plugin_is_tried_once_bad_one_always(site, processes):
-    write_plugins(site, {"fine": GOOD.format(name="fine"), "raises": "raise RuntimeError"})
+def test_sound_plugin_is_probed_once_broken_one_always(site, processes):
+    write_plugins(site, {"fine": SOUND.format(name="fine"), "raises": "raise RuntimeError"})
     for _ in range(3):
         assert states(load()) == {"fine": "loaded", "raises": "left out"}
     assert sorted(processes) == ["fine", "raises", "raises", "raises"]
 
 
-def test_changed_file_makes_plugin_tried_again(site, processes):
+def test_changed_file_causes_another_probe(site, processes):
     helper = "ANSWER = 42\n"
-    source = "from zoo_rogue.helper import ANSWER\n" + GOOD.format(name="fine")
+    source = "from zoo_harmful.helper import ANSWER\n" + SOUND.format(name="fine")
     folder = write_plugins(site, {"fine": source})
     (folder / "helper.py").write_text(helper)
     assert states(load()) == {"fine": "loaded"}
@@ -285,27 +285,27 @@ def test_changed_file_makes_plugin_tried_again(site, processes):
     assert len(processes) == 3
 
 
-def test_other_installation_makes_plugin_tried_again(site, processes):
-    write_plugins(site, {"fine": GOOD.format(name="fine")})
+def test_another_installation_causes_another_probe(site, processes):
+    write_plugins(site, {"fine": SOUND.format(name="fine")})
     assert states(load()) == {"fine": "loaded"}
     (site / "another-1.0.dist-info").mkdir()
     assert states(load()) == {"fine": "loaded"}
     assert len(processes) == 2
 
 
-def test_other_version_makes_plugin_tried_again(site, processes):
-    write_plugins(site, {"fine": GOOD.format(name="fine")})
+def test_another_version_causes_another_probe(site, processes):
+    write_plugins(site, {"fine": SOUND.format(name="fine")})
     load()
-    metadata = site / "zoo_rogue-2.0.dist-info" / "METADATA"
+    metadata = site / "zoo_harmful-2.0.dist-info" / "METADATA"
     metadata.write_text(metadata.read_text().replace("Version: 2.0", "Version: 2.1"))
     assert load().plugins[-1].version == "2.1"
     assert len(processes) == 2
 
 
-def test_without_writable_home_plugin_is_always_tried(site, processes, monkeypatch, tmp_path):
+def test_plugin_is_always_probed_without_writable_cache(site, processes, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    write_plugins(site, {"fine": SOUND.format(name="fine")})
     for _ in range(2):
         assert states(load()) == {"fine": "loaded"}
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -320,46 +320,46 @@ def no_home():
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"paths": 3}', '{"paths": {"/nowhere": [1, 2]}}'])
 def test_damaged_result_file_is_ignored(site, processes, tmp_path, damage):
-    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    write_plugins(site, {"fine": SOUND.format(name="fine")})
     load()
-    (kept,) = (tmp_path / "cache" / "zoo" / "plugins").iterdir()
-    assert json.loads(kept.read_text())["version"] == "2.0"
-    kept.write_text(damage)
+    (saved,) = (tmp_path / "cache" / "zoo" / "plugins").iterdir()
+    assert json.loads(saved.read_text())["version"] == "2.0"
+    saved.write_text(damage)
     assert states(load()) == {"fine": "loaded"}
     assert len(processes) == 2
 
 
-def test_interrupted_plugin_is_tried_again(site, processes, tmp_path):
-    """A plugin that was sound when it was tried hangs later, and the user presses Ctrl-C."""
+def test_interrupted_plugin_is_probed_again(site, processes, tmp_path):
+    """A plugin that passed its probe hangs later, and the user presses Ctrl-C."""
     write_plugins(
         site,
         {
-            "moody": GOOD.format(name="moody")
-            + "import os\nif os.environ.get('MOOD'): raise KeyboardInterrupt"
+            "changeable": SOUND.format(name="changeable")
+            + "import os\nif os.environ.get('INTERRUPT'): raise KeyboardInterrupt"
         },
     )
     load()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOOD", "bad")
+        patch.setenv("INTERRUPT", "1")
         with pytest.raises(KeyboardInterrupt):
             load()
-        assert states(load()) == {"moody": "left out"}
-    assert states(load()) == {"moody": "loaded"}
+        assert states(load()) == {"changeable": "left out"}
+    assert states(load()) == {"changeable": "loaded"}
     assert len(processes) == 3
 
 
-def test_plugin_is_loaded_untried_without_processes(site, monkeypatch):
+def test_plugin_is_loaded_unprobed_if_no_process_starts(site, monkeypatch):
     def refuse(*_, **__):
         raise OSError("no more processes")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    write_plugins(site, {"fine": GOOD.format(name="fine"), "raises": "raise RuntimeError('no')"})
+    write_plugins(site, {"fine": SOUND.format(name="fine"), "raises": "raise RuntimeError('no')"})
     assert states(load()) == {"fine": "loaded", "raises": "left out"}
 
 
-def test_failing_probe_blames_no_plugin(site, monkeypatch):
+def test_failing_probe_leaves_plugin_loaded(site, monkeypatch):
     monkeypatch.setattr(_isolation, "_PROBE", "import sys; sys.exit(1)")
-    write_plugins(site, {"fine": GOOD.format(name="fine")})
+    write_plugins(site, {"fine": SOUND.format(name="fine")})
     assert states(load()) == {"fine": "loaded"}
 
 

@@ -13,10 +13,10 @@ import zoo
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugin-errors.md"
 
-# Each takes a process, so these are not all.
+# A selection, because each plugin costs a process.
 INSTALLED = (
     "a_class", "a_lambda", "default_outside", "hook_raises", "hook_without_register", "illegal_name",
-    "misspelt", "name_of_ours", "no_num_classes", "not_there", "range_upside_down", "returns",
+    "misspelt", "builtin_name", "no_num_classes", "missing_import", "low_above_high", "returns",
     "same_length_as_no_list", "syntax", "unannotated", "when_of_a_later",
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ dependencies = ["{requires}"]
 
 
 def project(folder, name, requires, modules, **entry_points):
-    """Write a distribution with a package of `modules`, each of them a plugin."""
+    """Write a distribution whose package has these modules; each module is a plugin."""
     package = name.replace("-", "_")
     entry_points = {**{module: f"{package}.{module}" for module in modules}, **entry_points}
     lines = "\n".join(f'{key} = "{value}"' for key, value in entry_points.items())
@@ -64,9 +64,9 @@ def wrong(tmp_path_factory, pip_install, zoo_command_of_module):
 
 @pytest.fixture(scope="module")
 def problems():
-    """The message about each plugin, in the order of loading."""
+    """The message about each plugin, in the order in which zoo loads the plugins."""
     endings = {name: MISTAKES[name][1].replace("FILE", f"zoo_wrong/{name}.py") for name in INSTALLED}
-    endings["a_function"] = ": its entry point names 'net'; it must name the module, 'zoo_wrong.a_class'."
+    endings["a_function"] = ": expected an entry point that names the module 'zoo_wrong.a_class', got 'net'."
     return [
         f"Plugin 'early' of zoo-early 0.1.0 requires keras-zoo >=99, but this is {zoo.__version__}; "
         "run `pip install --upgrade keras-zoo zoo-early`.",
@@ -89,12 +89,12 @@ def test_zoo_list_warns_of_every_mistake_and_works(wrong, problems):
     assert {one["distribution"] for one in json.loads(run.stdout)["registered"]} == {"keras-zoo"}
 
 
-def test_page_quotes_the_real_messages():
+def test_page_quotes_the_messages():
     """On the page the plugin is called `first`."""
     page = PAGE.read_text(encoding="utf-8")
     section = page.partition("## When the plugin registers its functions\n")[2].partition("\n## ")[0]
     shown = re.findall(r"`Plugin 'first' of zoo-wrong 0\.1\.0(.*)` \|$", section, re.MULTILINE)
     endings = {ending.replace("FILE", "zoo_wrong.py") for _, ending in MISTAKES.values()}
-    endings.add(": its entry point names 'net'; it must name the module, 'zoo_wrong'.")
+    endings.add(": expected an entry point that names the module 'zoo_wrong', got 'net'.")
     assert len(shown) > 15
     assert [line for line in shown if line not in endings] == []

@@ -1,4 +1,4 @@
-"""The selection of plugins: by ZOO_PLUGINS, by the required version of zoo, by a trial's needs."""
+"""The selection of plugins: by ZOO_PLUGINS, by the required version of zoo, and by the plugins of a trial."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def {name}():
 
 
 @pytest.fixture
-def installed(install_plugin, monkeypatch):
+def install(install_plugin, monkeypatch):
     """Install plugins for this process; remove their modules afterwards."""
     monkeypatch.delenv("ZOO_PLUGINS", raising=False)
 
-    def install(distribution, version="1.0", **options):
+    def install_here(distribution, version="1.0", **options):
         name = distribution.removeprefix("zoo-")
         monkeypatch.syspath_prepend(
             install_plugin(distribution, version, SOURCE.format(name=name), **options)
         )
 
-    yield install
+    yield install_here
     for name in [name for name in sys.modules if name.startswith("zoo_")]:
         del sys.modules[name]
 
 
 @pytest.fixture
-def two(installed):
-    installed("zoo-one", "1.0")
-    installed("zoo-two", "2.0")
+def two(install):
+    install("zoo-one", "1.0")
+    install("zoo-two", "2.0")
 
 
 def states(registry):
@@ -51,7 +51,7 @@ def states(registry):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "loaded"),
+    ("selection", "loaded"),
     [
         ("", []),
         (",", []),
@@ -60,8 +60,8 @@ def states(registry):
         ("zoo-one,zoo-two", ["zoo-one", "zoo-two"]),
     ],
 )
-def test_selected_plugins_are_loaded(two, monkeypatch, chosen, loaded):
-    monkeypatch.setenv("ZOO_PLUGINS", chosen)
+def test_selected_plugins_are_loaded(two, monkeypatch, selection, loaded):
+    monkeypatch.setenv("ZOO_PLUGINS", selection)
     registry = Registry.load()
     expected = {name: "loaded" if name in loaded else "off" for name in ("zoo-one", "zoo-two")}
     assert states(registry) == expected
@@ -77,7 +77,7 @@ def test_without_selection_all_are_loaded(two):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "line"),
+    ("selection", "line"),
     [
         (
             "zoo-on",
@@ -94,8 +94,8 @@ def test_without_selection_all_are_loaded(two):
         ),
     ],
 )
-def test_unknown_selection_is_an_error(two, monkeypatch, chosen, line):
-    monkeypatch.setenv("ZOO_PLUGINS", chosen)
+def test_unknown_selection_is_an_error(two, monkeypatch, selection, line):
+    monkeypatch.setenv("ZOO_PLUGINS", selection)
     with pytest.raises(PluginError) as refused:
         Registry.load()
     assert str(refused.value) == line
@@ -117,7 +117,7 @@ def test_error_names_plugin_that_is_off(two, monkeypatch):
 
 def test_plugin_that_is_off_never_runs(two, monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "")
-    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was tried"))
+    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was probed"))
     Registry.load()
     assert "zoo_one" not in sys.modules
 
@@ -146,8 +146,8 @@ def test_damaged_metadata_of_plugin_that_is_off_is_ignored(two, monkeypatch, tmp
         "keras-zoo is wanted",
     ],
 )
-def test_fitting_requirement_loads(installed, requirement):
-    installed("zoo-one", requires=["numpy>=1", requirement])
+def test_plugin_with_met_requirement_is_loaded(install, requirement):
+    install("zoo-one", requires=["numpy>=1", requirement])
     assert Registry.load().problems == []
 
 
@@ -160,47 +160,47 @@ def test_fitting_requirement_loads(installed, requirement):
         ("keras-zoo[gpu]>=99", ">=99"),
     ],
 )
-def test_unmet_requirement_leaves_out(installed, requirement, specifier, monkeypatch):
-    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was tried"))
-    installed("zoo-one", requires=["numpy>=1", requirement])
+def test_plugin_with_unmet_requirement_is_left_out(install, requirement, specifier, monkeypatch):
+    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was probed"))
+    install("zoo-one", requires=["numpy>=1", requirement])
     assert Registry.load().problems == [
         f"Plugin 'one' of zoo-one 1.0 requires keras-zoo {specifier}, but this is {zoo.__version__}; "
         "run `pip install --upgrade keras-zoo zoo-one`."
     ]
 
 
-# --- Registry.of, in a worker process
+# --- Registry.load_only, in a worker process
 
 
 @pytest.fixture
-def untried(monkeypatch):
-    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was tried"))
+def without_probe(monkeypatch):
+    monkeypatch.setattr(_isolation, "_Probe", lambda *_: pytest.fail("a plugin was probed"))
 
 
-def test_of_loads_only_the_given_plugins(two, untried):
-    registry = Registry.of({"keras-zoo:datasets": zoo.__version__, "zoo-two:two": "2.0"})
+def test_load_only_loads_the_named_plugins(two, without_probe):
+    registry = Registry.load_only({"keras-zoo:datasets": zoo.__version__, "zoo-two:two": "2.0"})
     assert states(registry) == {"zoo-two": "loaded"}
-    assert set(registry.names("augmentation")) == {*Registry.of({}).names("augmentation"), "two"}
+    assert set(registry.names("augmentation")) == {*Registry.load_only({}).names("augmentation"), "two"}
     assert "zoo_one" not in sys.modules
 
 
-def test_of_loads_no_other_plugin_of_the_distribution(installed, untried, tmp_path):
-    installed("zoo-one", entry_point="good = zoo_one\nbad = zoo_bad")
+def test_load_only_loads_no_other_plugin_of_distribution(install, without_probe, tmp_path):
+    install("zoo-one", entry_point="good = zoo_one\nbad = zoo_bad")
     (tmp_path / "site" / "zoo_bad.py").write_text("import os; os._exit(1)")
-    assert states(Registry.of({"zoo-one:good": "1.0"})) == {"zoo-one": "loaded"}
+    assert states(Registry.load_only({"zoo-one:good": "1.0"})) == {"zoo-one": "loaded"}
 
 
-def test_plugin_versions_fit_registry_of(two):
+def test_load_only_takes_plugin_versions(two):
     registry = Registry.load()
     used = registry.get("augmentation", "one"), registry.get("augmentation", "affine")
     expected = {"keras-zoo:augmentations": zoo.__version__, "zoo-one:one": "1.0"}
     assert plugin_versions(*used) == expected
-    assert Registry.of(expected).get("augmentation", "one").origin == "zoo-one 1.0"
+    assert Registry.load_only(expected).get("augmentation", "one").origin == "zoo-one 1.0"
 
 
-def test_of_ignores_the_environment(two, untried, monkeypatch):
+def test_load_only_ignores_zoo_plugins(two, without_probe, monkeypatch):
     monkeypatch.setenv("ZOO_PLUGINS", "zoo-one")
-    assert states(Registry.of({"zoo-two:two": "2.0"})) == {"zoo-two": "loaded"}
+    assert states(Registry.load_only({"zoo-two:two": "2.0"})) == {"zoo-two": "loaded"}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_of_ignores_the_environment(two, untried, monkeypatch):
         ),
     ],
 )
-def test_of_refuses_a_changed_plugin(two, plugin, version, line):
+def test_load_only_refuses_a_changed_plugin(two, plugin, version, line):
     with pytest.raises(PluginError) as refused:
-        Registry.of({plugin: version})
+        Registry.load_only({plugin: version})
     assert str(refused.value) == line

@@ -17,7 +17,7 @@ from zoo.trial import TrialConfig
 REGISTRY = Registry.load([])
 DATASETS = [  # without required parameters
     entry.name
-    for entry in REGISTRY.entries()
+    for entry in REGISTRY.components()
     if entry.kind == "dataset" and all(one.default is not REQUIRED for one in entry.space.values())
 ]
 FEW = settings(max_examples=30)

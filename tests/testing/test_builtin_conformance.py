@@ -40,7 +40,7 @@ SLOW: set[str] = set()
 
 
 def registered(kind, marks=lambda entry: ()):
-    entries = [entry for entry in Registry.load([]).entries() if entry.kind == kind]
+    entries = [entry for entry in Registry.load([]).components() if entry.kind == kind]
     return pytest.mark.parametrize(
         "entry", [pytest.param(entry, id=entry.name, marks=marks(entry)) for entry in entries]
     )

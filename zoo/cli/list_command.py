@@ -25,7 +25,7 @@ def command(kind: str | None, as_json: bool) -> None:
     KIND limits the list to one kind: datasets, architectures, augmentations or studies.
     """
     registry = Registry.load()
-    components = [one for one in registry.entries() if kind in (None, f"{one.kind}s")]
+    components = [one for one in registry.components() if kind in (None, f"{one.kind}s")]
     studies = known_studies() if kind in (None, "studies") else {}
     if as_json:
         facts = [{**common.component_facts(one), "description": one.description} for one in components]

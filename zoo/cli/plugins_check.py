@@ -97,17 +97,17 @@ def _options(
 def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]:
     """Return the components of the name or distribution `name`, and the distribution's broken plugins."""
     plugins = [one for one in registry.plugins if canonical_name(one.distribution) == canonical_name(name)]
-    found = [one for one in registry.entries() if one.name == name]
+    found = [one for one in registry.components() if one.name == name]
     if not plugins and not found:
         registered = {one.name for plugin in registry.plugins for one in plugin.registered}
         if name in registered:
-            registry.find(name)  # raises an error that names the two plugins which registered it
+            registry.find(name)  # raises the error about a name that is registered twice
         hint = did_you_mean(name, registered | {plugin.distribution for plugin in registry.plugins})
         raise PluginError(
             f"There is no component and no distribution with plugins named '{name}'. {hint}"
-            f"{registry.left_out()}"
+            f"{registry.left_out_note()}"
         )
-    if not found and all(plugin.off for plugin in plugins):
+    if not found and all(plugin.is_off for plugin in plugins):
         raise PluginError(
             f"{plugins[0].distribution} is installed, but ZOO_PLUGINS or --no-plugins leaves it out. "
             "Run the command without --no-plugins, or add it to ZOO_PLUGINS."

@@ -76,7 +76,7 @@ def _row(plugin: Plugin) -> tuple[str, ...]:
         f"{hook}: {', '.join(one.name for one in plugin.registered if HOOKS[one.kind] == hook)}"
         for hook in plugin.hooks
     )
-    return plugin.origin, plugin.name, plugin.state, f"{plugin.seconds * 1000:.0f} ms", registered
+    return plugin.origin, plugin.name, plugin.state, f"{plugin.load_s * 1000:.0f} ms", registered
 
 
 def _facts(plugin: Plugin) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "version": plugin.version,
         "state": plugin.state,
         "problem": plugin.problem,
-        "load_seconds": round(plugin.seconds, 4),
+        "load_seconds": round(plugin.load_s, 4),
         "hooks": plugin.hooks,
         "registered": [f"{one.kind} {one.name}" for one in plugin.registered],
     }

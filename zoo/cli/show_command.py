@@ -84,7 +84,7 @@ def _check_options(context: click.Context, layers: bool, as_json: bool) -> None:
 
 
 def _components(name: str, registry: Registry) -> list[Component]:
-    """Return what is registered as `name`; [] for a study."""
+    """Return the components named `name`; [] if `name` is a study."""
     registered = {one for kind in KINDS for one in registry.names(kind)}
     if name in registered:
         return registry.find(name)
@@ -92,9 +92,11 @@ def _components(name: str, registry: Registry) -> list[Component]:
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
-    if left_out := registry.left_out_text():  # probably by a plugin that was left out: a list does not help
+    if (
+        left_out := registry.describe_left_out()
+    ):  # probably by a plugin that was left out: a list does not help
         hint = f"{left_out.removesuffix('.')}." + (f" {hint}" if hint.startswith("Did you mean") else "")
-    raise PluginError(f"Nothing is registered as '{name}'. {hint}")
+    raise PluginError(f"There is no component or study named '{name}'. {hint}")
 
 
 def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:

@@ -127,7 +127,7 @@ def _prepare_and_send(
     enter_worker({}, log)
     warnings.simplefilter("default")
     try:
-        registry = Registry.load() if plugins is None else Registry.of(plugins)
+        registry = Registry.load() if plugins is None else Registry.load_only(plugins)
         entry = registry.get("dataset", dataset.name)
         with listening(lambda what, fraction: connection.send((what, fraction))):
             prepared = prepare(entry, dataset.parameters, validation, cache)

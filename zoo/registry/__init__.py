@@ -1,13 +1,14 @@
-"""The registry of what the installed plugins registered, by kind and name, with distribution and version.
+"""The registry: the components of the installed plugins, by kind and name.
 
 There is no global plugin manager: each `Registry` is a new object. A plugin that breaks the contract is left
-out and named among `problems`; an error about a missing component names the plugins that were left out.
+out, and `Registry.problems` has a line about it. An error about a missing component names the plugins that
+were left out.
 
-    _plugin.py     Plugin and Component
-    _contract.py   the hooks: calls them and checks what they register
-    _isolation.py  loads each plugin in a process of its own first
-    _probe.py      that process
-    _registry.py   Registry: entry points of group `zoo`, which of them are used, and their components
+    _plugin.py     Plugin, Component, digests of their code
+    _contract.py   calling the hooks of a plugin, and checking the functions that they register
+    _isolation.py  starting a probe process for each plugin, and remembering which plugins passed
+    _probe.py      the code of the probe process
+    _registry.py   Registry: selecting and loading the entry points of group `zoo`
 """
 
 from zoo.registry._contract import component_space

@@ -1,4 +1,4 @@
-"""Calls a plugin's hooks, and reports each way in which they break the contract."""
+"""The hook calls of a plugin, and the checks of the functions that the hooks register."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from zoo.registry._plugin import (
     Component,
     ContractError,
     Plugin,
-    describe_error,
-    top_level,
+    describe_with_location,
+    top_level_package,
 )
 from zoo.space import Space, read_space
 
-# A study names its component by the key `name`, so no parameter can have this name.
-RESERVED = "name"
+# In a study file, the key `name` of a component's table is the component's name.
+RESERVED_PARAMETER = "name"
 
 
 def registrations(plugin: Plugin, module: Any) -> list[Component]:
-    """Return what `module` registers through the three hooks, or raise ContractError."""
+    """Return the components that the hooks of `module` register; raise ContractError for any mistake."""
     if inspect.isroutine(module) or inspect.isclass(module):
         raise ContractError(
-            f"its entry point names '{module.__qualname__}'; it must name the module, '{module.__module__}'."
+            f"expected an entry point that names the module '{module.__module__}', "
+            f"got '{module.__qualname__}'."
         )
     _check_hooks(module)
-    manager = pluggy.PluginManager("zoo")  # a fresh one, so that plugins do not meet
+    manager = pluggy.PluginManager("zoo")  # a new one, so that plugins cannot affect each other
     manager.add_hookspecs(hookspecs)
     manager.register(module, name=plugin.name)
     components: list[Component] = []
@@ -49,19 +50,21 @@ def registrations(plugin: Plugin, module: Any) -> list[Component]:
             returned = _call(implementation.function, hook, register, plugin.package)
             if returned is not None and len(components) == before:
                 raise ContractError(
-                    f"{hook} returned {type(returned).__name__} and registered nothing; "
-                    "call register(function) for each function instead."
+                    f"expected {hook} to register functions, but it returned {type(returned).__name__}; "
+                    "call register(function) for each function."
                 )
     if not components:
-        raise ContractError(f"it registers nothing. {_missing_hook(module, plugin.hooks)}")
+        raise ContractError(
+            f"expected at least one component, but the plugin registers none. {_hint(module, plugin.hooks)}"
+        )
     return components
 
 
 def component_space(kind: str, function: Any) -> Space:
-    """Check a function before it is registered, and return its search space.
+    """Return the search space of a function that a hook registers.
 
     Raises:
-        ContractError: its name or the name of a parameter is not allowed, or its signature cannot be read.
+        ContractError: the function's name or signature violates the contract.
     """
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>":
@@ -70,23 +73,23 @@ def component_space(kind: str, function: Any) -> Space:
         raise ContractError(f"expected a named function, whose name is the registered name, got {described}.")
     if not (name.isidentifier() and name.isascii()):
         raise ContractError(
-            "expected a name of letters without accents, digits and _, with no digit first, "
+            "expected a name of ASCII letters, digits and _ that does not begin with a digit, "
             f"got '{name}'; rename the function."
         )
     try:
         space = read_space(function, positional=KINDS[kind])
     except SpaceError as error:
         raise ContractError(str(error)) from None
-    if RESERVED in space:
+    if RESERVED_PARAMETER in space:
         raise ContractError(
-            f"{name}: parameter '{RESERVED}': the name is reserved, because in a study it names the {kind}; "
-            "rename the parameter."
+            f"{name}: parameter '{RESERVED_PARAMETER}': this name is reserved, because the key "
+            f"`{RESERVED_PARAMETER}` of a study selects the {kind}; rename the parameter."
         )
     return space
 
 
 def _check_hooks(module: Any) -> None:
-    """Raise ContractError for a hook that pluggy would ignore, or refuse with a message of its own."""
+    """Raise ContractError for a mistake in a hook that pluggy ignores or reports in its own words."""
     for name in dir(module):
         function = getattr(module, name, None)
         options = getattr(function, "zoo_impl", None)  # set by @hookimpl
@@ -103,13 +106,16 @@ def _check_hooks(module: Any) -> None:
 
 
 def _takes_register(function: Callable[..., Any]) -> bool:
+    """Return whether `register` is the only parameter without a default."""
     parameters = inspect.signature(function).parameters.values()
-    required = [(one.name, one.kind) for one in parameters if one.default is one.empty]
+    required = [
+        (parameter.name, parameter.kind) for parameter in parameters if parameter.default is parameter.empty
+    ]
     return required == [("register", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
 
 
 def _is_misspelt_hook(module: Any, name: str, function: Callable[..., Any]) -> bool:
-    """Return whether the name is one or two letters from a hook's, and the parameters are the hook's."""
+    """Return whether a function of this name is meant as a hook: one or two letters differ."""
     return (
         bool(get_close_matches(name, HOOKS.values(), n=1, cutoff=0.94))
         and _is_defined_in(module, function)
@@ -118,39 +124,45 @@ def _is_misspelt_hook(module: Any, name: str, function: Callable[..., Any]) -> b
 
 
 def _is_defined_in(module: Any, function: Any) -> bool:
-    """Return whether the plugin's package defines `function`, rather than importing it from elsewhere."""
+    """Return whether `function` is defined in the plugin's package, not imported from another package."""
     if not isinstance(module, ModuleType):
         return True
-    return top_level(module.__name__) == top_level(str(getattr(function, "__module__", None)))
+    return top_level_package(module.__name__) == top_level_package(str(getattr(function, "__module__", None)))
 
 
 def _call(function: Callable[..., Any], hook: str, register: Callable[[Any], Any], package: str) -> Any:
+    """Return the result of a hook; raise ContractError if the hook raises an exception."""
     try:
         return function(register)
     except (KeyboardInterrupt, ContractError):
         raise
     except BaseException as error:
         prefix = f"{hook}:" if isinstance(error, ZooError) else f"{hook} raised"
-        raise ContractError(f"{prefix} {describe_error(error, package)}") from error
+        raise ContractError(f"{prefix} {describe_with_location(error, package)}") from error
 
 
 def _register(plugin: Plugin, kind: str, file: str, components: list[Component], function: Any) -> Any:
-    """Add a component; the `register` that a hook is called with."""
+    """Add the component of `function` to `components`, and return `function`.
+
+    A hook gets this function, with all arguments except `function` bound, as its argument `register`.
+    """
     try:
         space = component_space(kind, function)
     except ContractError as error:
         raise ContractError(f"{HOOKS[kind]}: {error}") from None
     name = function.__name__
-    if any(one.kind == kind and one.name == name for one in components):
-        raise ContractError(f"{HOOKS[kind]} registered '{name}' twice.")
+    if any(component.kind == kind and component.name == name for component in components):
+        raise ContractError(
+            f"{HOOKS[kind]} registered '{name}' twice; rename or remove one of the functions."
+        )
     description = (inspect.getdoc(function) or "").partition("\n")[0]
     origin = (plugin.distribution, plugin.version, plugin.name, file)
     components.append(Component(kind, name, function, space, description, *origin))
-    return function  # so that `@register` works as a decorator inside the hook
+    return function  # `@register` is used as a decorator inside a hook
 
 
-def _missing_hook(module: Any, hooks: list[str]) -> str:
-    """Return advice for an author who registered nothing."""
+def _hint(module: Any, hooks: list[str]) -> str:
+    """Return the last sentence of the error about a plugin that registers nothing: what to do next."""
     if hooks:
         return f"Call register(function) in {' or '.join(hooks)} for each function to register."
     for name in dir(module):

@@ -1,9 +1,11 @@
-"""Loads each plugin in a process of its own first, and remembers which plugins did no harm there.
+"""Probe processes: each plugin is first loaded in a process of its own.
 
 A plugin's code runs in every `zoo` command. A plugin that exits, crashes, hangs or changes global state
-would break the command itself, so it is first loaded in a process that does nothing else (`_probe.py`). A
-good result is kept in `~/.cache/zoo/plugins` until one of these changes: a file that the plugin ran, its
-version, zoo's or Python's, the installed packages. A problem is not kept, so that a fix shows at once.
+would break the command, so it is first loaded in a probe process, which does nothing else (`_probe.py`).
+
+If the plugin passes, a file in `~/.cache/zoo/plugins` records this. The plugin is probed again when one of
+these changes: a file that it imports, its version, the version of zoo or Python, the installed packages. A
+plugin that fails is probed in every command, so that a correction takes effect at once.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from zoo.errors import ZooError
 from zoo.files import write_atomically
 from zoo.registry._plugin import Plugin, path_in_package
 
-TIMEOUT = "ZOO_PLUGIN_SECONDS"
+TIMEOUT_VARIABLE = "ZOO_PLUGIN_SECONDS"
 _DEFAULT_TIMEOUT_S = 5.0
-_START_TIMEOUT_S = 120.0  # for the process itself, on a busy machine
+_START_TIMEOUT_S = 120.0  # a busy machine may need long to start the process
 
 _PROBE = (
     "import json, sys; request = json.loads(sys.argv[1]); sys.path[:] = request['path']; "
@@ -37,65 +39,65 @@ _PROBE = (
 )
 
 
-def try_loading(plugins: Sequence[Plugin]) -> None:
-    """Set the `problem` of each plugin that must not be loaded."""
-    timeout = _timeout()
-    untried = [plugin for plugin in plugins if not _is_known_good(plugin)]
-    at_once = max(1, os.cpu_count() or 1)
-    for start in range(0, len(untried), at_once):
-        _try_at_once(untried[start : start + at_once], timeout)
+def probe_plugins(plugins: Sequence[Plugin]) -> None:
+    """Probe the plugins that have not passed yet, and set the `problem` of each plugin that fails."""
+    timeout_s = _timeout_s()
+    pending = [plugin for plugin in plugins if not _has_passed(plugin)]
+    num_parallel = max(1, os.cpu_count() or 1)
+    for start in range(0, len(pending), num_parallel):
+        _probe_in_parallel(pending[start : start + num_parallel], timeout_s)
 
 
-def forget(plugin: Plugin) -> None:
-    """Forget the plugin's good result, so that it is tried again the next time."""
+def forget_result(plugin: Plugin) -> None:
+    """Delete the record that the plugin passed, so that the next command probes it again."""
     with suppress(OSError, RuntimeError):
         _result_path(plugin).unlink(missing_ok=True)
 
 
-def _timeout() -> float:
-    text = os.environ.get(TIMEOUT) or str(_DEFAULT_TIMEOUT_S)
+def _timeout_s() -> float:
+    text = os.environ.get(TIMEOUT_VARIABLE) or str(_DEFAULT_TIMEOUT_S)
     with suppress(ValueError):
         if 0 < float(text) < 1e6:
             return float(text)
-    raise ZooError(f"{TIMEOUT}: expected a number of seconds above 0, got '{text}'")
+    raise ZooError(f"{TIMEOUT_VARIABLE}: expected a number of seconds above 0, got '{text}'")
 
 
-def _try_at_once(plugins: Sequence[Plugin], timeout: float) -> None:
-    """Load the plugins, each in a process, at the same time."""
+def _probe_in_parallel(plugins: Sequence[Plugin], timeout_s: float) -> None:
+    """Probe the plugins at the same time, each in its own process."""
     with ExitStack() as stack:
         probes = []
         for plugin in plugins:
-            with suppress(OSError):  # no process can be started: the plugin is loaded without a try
-                probes.append(stack.enter_context(_Probe(plugin, timeout)))
+            with suppress(OSError):  # without a process, the plugin is loaded unprobed
+                probes.append(stack.enter_context(_Probe(plugin, timeout_s)))
         for probe in probes:
             probe.plugin.problem, files = probe.result()
             if files is not None:
-                _remember(probe.plugin, files)
+                _save_result(probe.plugin, files)
 
 
 class _Probe:
-    """A process that loads a plugin, and the files of its output.
+    """A probe process, which loads one plugin, and the two files of its output.
 
-    Reading from pipes would wait for the processes that the plugin leaves running.
+    The output goes to files, not to pipes: a pipe stays open while a process that the plugin started runs.
     """
 
-    def __init__(self, plugin: Plugin, timeout: float) -> None:
+    def __init__(self, plugin: Plugin, timeout_s: float) -> None:
         self.plugin = plugin
-        self.timeout = timeout
+        self.timeout_s = timeout_s
 
     def __enter__(self) -> _Probe:
         request = {
             "path": [str(Path(folder).absolute()) for folder in sys.path],
             "plugin": [self.plugin.name, self.plugin.distribution, self.plugin.version, self.plugin.value],
-            "timeout": self.timeout,
+            "timeout_s": self.timeout_s,
         }
-        self.answer, self.traceback = TemporaryFile(), TemporaryFile()
+        self.stdout, self.stderr = TemporaryFile(), TemporaryFile()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROBE, json.dumps(request)],
             stdin=subprocess.DEVNULL,
-            stdout=self.answer,
-            stderr=self.traceback,
-            start_new_session=True,  # so that the processes it starts can be killed with it
+            stdout=self.stdout,
+            stderr=self.stderr,
+            start_new_session=True,  # the processes that the plugin starts can be killed as one group
         )
         return self
 
@@ -103,32 +105,39 @@ class _Probe:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self.answer.close()
-        self.traceback.close()
+        self.stdout.close()
+        self.stderr.close()
 
     def result(self) -> tuple[str, list[str] | None]:
-        """Wait for the end; return the problem ("" if none), and the plugin's files if it did no harm."""
+        """Wait for the process; return the plugin's problem, and its files if it passed.
+
+        The problem is "" if there is none. The files are None if the plugin failed or was not loaded.
+        """
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(self.timeout + _START_TIMEOUT_S)
-        started, *answer = _text(self.answer).splitlines() or [""]
-        if started != "started":
-            return "", None  # zoo's own part failed, so nothing is known against the plugin
-        if answer:
-            found = json.loads(answer[0])
-            return found["problem"], None if found["problem"] else found["files"]
-        return f"{self.plugin.title} {self._abrupt_end()}", None
+            self.process.wait(self.timeout_s + _START_TIMEOUT_S)
+        lines = _text(self.stdout).splitlines()
+        if not lines or lines[0] != "started":
+            return "", None  # the probe failed before it loaded the plugin
+        if len(lines) > 1:
+            answer = json.loads(lines[1])
+            return answer["problem"], None if answer["problem"] else answer["files"]
+        return f"{self.plugin.title} {self._describe_end()}", None
 
-    def _abrupt_end(self) -> str:
-        from zoo.process import describe_exit  # multiprocessing takes 20 ms, and is seldom needed here
+    def _describe_end(self) -> str:
+        """Return why the process ended without a result: a timeout, an exit or a crash."""
+        from zoo.process import describe_exit  # importing multiprocessing takes 20 ms
 
-        traceback = _text(self.traceback)
+        traceback = _text(self.stderr)
         location = _location(traceback, self.plugin.package)
         if self.process.returncode is None or traceback.startswith("Timeout"):
             return (
-                f"took longer than {self.timeout:g} s to load{location}; do less when it is imported, or set "
-                f"{TIMEOUT} to more seconds."
+                f"took longer than {self.timeout_s:g} s to load{location}; do less in the module and its "
+                f"hooks, or set {TIMEOUT_VARIABLE} to more seconds."
             )
-        return f"ended the process that loaded it: {describe_exit(self.process.returncode)}{location}."
+        return (
+            f"ended the process that loaded it: {describe_exit(self.process.returncode)}{location}; "
+            "correct or uninstall the plugin."
+        )
 
 
 def _text(file: IO[bytes]) -> str:
@@ -137,43 +146,45 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _location(traceback: str, package: str) -> str:
-    """Return the line of the plugin in a traceback of faulthandler: `, at zoo_x/nets.py:12`."""
+    """Return the innermost line of the plugin in a traceback of faulthandler: `, at zoo_x/nets.py:12`."""
     for path, line in re.findall(r'File "(.+?)", line (\d+)', traceback):
         if (shown := path_in_package(path, package)) is not None:
             return f", at {shown}:{line}"
     return ""
 
 
-def _is_known_good(plugin: Plugin) -> bool:
+def _has_passed(plugin: Plugin) -> bool:
+    """Return whether the plugin passed, and nothing that the result depends on has changed since then."""
     try:
-        known = json.loads(_result_path(plugin).read_text(encoding="utf-8"))
-        return bool(known == _facts(plugin, known["paths"]))
+        saved = json.loads(_result_path(plugin).read_text(encoding="utf-8"))
+        return bool(saved == _dependencies(plugin, saved["paths"]))
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):
         return False
 
 
-def _remember(plugin: Plugin, files: Sequence[str]) -> None:
-    with suppress(OSError, RuntimeError):  # no writable home: the plugin is tried again the next time
+def _save_result(plugin: Plugin, files: Sequence[str]) -> None:
+    """Record that the plugin passed."""
+    with suppress(OSError, RuntimeError):  # without a writable cache, every command probes the plugin
         path = _result_path(plugin)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(_facts(plugin, files)))
+        write_atomically(path, json.dumps(_dependencies(plugin, files)))
 
 
-def _facts(plugin: Plugin, files: Iterable[str]) -> dict[str, Any]:
-    """Return all that a good result depends on, in its present state."""
+def _dependencies(plugin: Plugin, files: Iterable[str]) -> dict[str, Any]:
+    """Return the versions, and the times and sizes of files and folders, that the result depends on."""
     folders = [plugin.folder, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     statuses = {path: Path(path).stat() for path in {*folders, *files} if path}
     return {
         "version": plugin.version,
         "zoo": __version__,
         "python": sys.version,
-        # A folder changes with its list of files.
-        "paths": {path: [one.st_mtime_ns, one.st_size] for path, one in statuses.items()},
+        # The time of a folder changes when a file in it is added or removed.
+        "paths": {path: [status.st_mtime_ns, status.st_size] for path, status in statuses.items()},
     }
 
 
 def _result_path(plugin: Plugin) -> Path:
-    """Return the file for a plugin's good result in this installation; RuntimeError if there is no home."""
+    """Return the path of a plugin's saved result; raise RuntimeError if the user has no home folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     identity = [sys.prefix, plugin.folder, plugin.distribution, plugin.name, plugin.value]
     name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Plugins, the components that they register, digests of their code, and places in it: `zoo_x/nets.py:12`."""
+"""Plugins, the components that they register, digests of their code, and source locations in it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from zoo.errors import PluginError, ZooError, one_line
 from zoo.space import Space
 
 OWN_DISTRIBUTION = "keras-zoo"
-GROUP = "zoo"  # of entry points
+ENTRY_POINT_GROUP = "zoo"
 
-# kind -> positional parameters that its functions take before the keyword-only ones
+# kind of component -> names of the positional parameters of its function
 KINDS: Mapping[str, tuple[str, ...]] = {
     "dataset": (),
     "architecture": ("input_shape", "num_classes"),
@@ -29,7 +29,7 @@ HOOKS: Mapping[str, str] = {kind: f"register_{kind}s" for kind in KINDS}
 
 
 class ContractError(PluginError):
-    """A plugin broke the contract. The text does not name the plugin."""
+    """A breach of the contract. The text does not name the plugin: `Registry.add` puts its name in front."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Component:
     distribution: str
     version: str
     plugin: str = ""  # name of the entry point, or of the built-in module
-    file: str = ""  # of the module that the entry point names; "" for a built-in module
+    file: str = ""  # path of the module that the entry point names; "" for a built-in module
 
     @property
     def origin(self) -> str:
@@ -52,13 +52,17 @@ class Component:
 
 
 def plugin_versions(*components: Component) -> dict[str, str]:
-    """Return `DISTRIBUTION:PLUGIN` -> version of the plugins of these components, for `Registry.of`."""
-    return dict(sorted({f"{one.distribution}:{one.plugin}": one.version for one in components}.items()))
+    """Return the versions of the plugins that register these components, as `Registry.load_only` takes them.
+
+    The keys are `DISTRIBUTION:PLUGIN`.
+    """
+    versions = {f"{component.distribution}:{component.plugin}": component.version for component in components}
+    return dict(sorted(versions.items()))
 
 
 def distribution_versions(*components: Component) -> dict[str, str]:
-    """Return distribution -> version of these components, sorted by name."""
-    return dict(sorted({one.distribution: one.version for one in components}.items()))
+    """Return the version of each distribution that registers one of these components, sorted by name."""
+    return dict(sorted({component.distribution: component.version for component in components}.items()))
 
 
 @dataclass
@@ -68,14 +72,14 @@ class Plugin:
     name: str
     distribution: str
     version: str
-    value: str = ""  # of the entry point, such as `zoo_x.nets`; "" for a built-in module
-    requires: Sequence[str] = ()  # requirements in the distribution's metadata: `keras-zoo>=0.2`
-    folder: str = ""  # of the distribution's metadata; "" if it is unknown
-    hooks: list[str] = field(default_factory=list)  # those it implements, up to its first error
+    value: str = ""  # value of the entry point, such as `zoo_x.nets`; "" for a built-in module
+    requires: Sequence[str] = ()  # requirements of the distribution, such as `keras-zoo>=0.2`
+    folder: str = ""  # folder that contains the distribution's metadata; "" if unknown
+    hooks: list[str] = field(default_factory=list)  # hooks that the plugin implements, up to its first error
     registered: list[Component] = field(default_factory=list)
-    seconds: float = 0.0  # loading time in this process
+    load_s: float = 0.0  # loading time in this process
     problem: str = ""  # one line that names plugin, distribution and version
-    off: bool = False  # excluded by ZOO_PLUGINS
+    is_off: bool = False  # ZOO_PLUGINS excludes the plugin
 
     @property
     def origin(self) -> str:
@@ -83,48 +87,51 @@ class Plugin:
 
     @property
     def package(self) -> str:
-        """The top-level module, with which the names of the plugin's other modules begin; "" if built in."""
-        return top_level(self.value)
+        """The top-level package or module of the plugin, such as `zoo_x`; "" for a built-in module."""
+        return top_level_package(self.value)
 
     def load(self) -> Any:
-        """Return what the entry point names."""
-        return EntryPoint(self.name, self.value, GROUP).load()
+        """Return the object that the entry point names: the plugin's module."""
+        return EntryPoint(self.name, self.value, ENTRY_POINT_GROUP).load()
 
     @property
     def state(self) -> str:
-        """`loaded`, `left out` (because of its `problem`) or `off`."""
+        """`loaded`, `left out` (because of the `problem`) or `off`."""
         if self.problem:
             return "left out"
-        return "off" if self.off else "loaded"
+        return "off" if self.is_off else "loaded"
 
     @property
     def title(self) -> str:
-        """The plugin at the start of a sentence."""
+        """The first words of a message about the plugin: `Plugin 'x' of zoo-x 1.0`."""
         return f"Plugin '{self.name}' of {self.origin}"
 
 
 def component_code_digest(component: Component) -> str:
     """Return the SHA-256 of the Python files of the component's package, sub-packages included.
 
-    A function that lies in no package has the digest of its module. Of zoo's own components only the folder
-    of the module counts. Code that has no file, as in a notebook, adds nothing to the digest.
+    If the component's module is in no package, the digest covers the module. For a component of zoo itself,
+    it covers the folder of the module. Code without a file, as in a notebook, adds nothing to the digest.
     """
-    return _digest(_modules(component))
+    return _digest(_files_to_digest(component))
 
 
 def distribution_digests(*components: Component) -> dict[str, str]:
-    """Return distribution -> SHA-256 of its plugins' code; zoo itself is left out, its version is enough."""
+    """Return the SHA-256 of the plugin code of each distribution of these components.
+
+    keras-zoo itself has none, because its version identifies its code.
+    """
     modules: dict[str, set[Path]] = {}
     for component in components:
         if component.file:
-            modules.setdefault(component.distribution, set()).update(_modules(component))
+            modules.setdefault(component.distribution, set()).update(_files_to_digest(component))
     return {name: _digest(modules[name]) for name in sorted(modules)}
 
 
-def _modules(component: Component) -> set[Path]:
-    """Return the files to digest: of each package its `__init__.py`, of other modules the module itself."""
+def _files_to_digest(component: Component) -> set[Path]:
+    """Return files of the component's code; an `__init__.py` stands for its whole package."""
     modules = {Path(component.file)} if component.file else set()
-    with suppress(TypeError):  # it is not written in Python
+    with suppress(TypeError):  # the function is not written in Python
         modules.add(Path(inspect.getsourcefile(inspect.unwrap(component.function)) or ""))
     if component.distribution == OWN_DISTRIBUTION:
         return {module.with_name("__init__.py") for module in modules}
@@ -132,6 +139,7 @@ def _modules(component: Component) -> set[Path]:
 
 
 def _outermost_package(module: Path) -> Path:
+    """Return the `__init__.py` of the outermost package that contains `module`; `module` if there is none."""
     folder = module.parent
     while (folder / "__init__.py").is_file():
         module, folder = folder / "__init__.py", folder.parent
@@ -139,24 +147,28 @@ def _outermost_package(module: Path) -> Path:
 
 
 def _digest(modules: Iterable[Path]) -> str:
+    """Return the SHA-256 of the files; for each `__init__.py`, of all Python files of its package."""
     digest = hashlib.sha256()
     for module in sorted(modules):
-        # Paths are relative to the package: the same code in another place has the same digest.
+        # Paths are relative to the package: the same code in another folder has the same digest.
         is_package = module.name == "__init__.py"
         for file in sorted(module.parent.rglob("*.py")) if is_package else [module]:
-            with suppress(OSError):  # an archive, or not a file
+            with suppress(OSError):  # the module is in a zip archive, or has no file
                 content = file.read_bytes()
                 digest.update(f"{file.relative_to(module.parent)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 
-def top_level(module: str) -> str:
-    """Return the package of a module or entry point: `zoo_x` of `zoo_x.nets` and `zoo_x.nets:net`."""
+def top_level_package(module: str) -> str:
+    """Return the first part of a module's name or an entry point's value: `zoo_x` for `zoo_x.nets:net`."""
     return re.split(r"[.:\s]", module, maxsplit=1)[0]
 
 
 def path_in_package(path: str, package: str) -> str | None:
-    """Return the path of a file from the package's folder on; None if the file is not in the package."""
+    """Return the part of `path` that begins with the folder `package`, such as `zoo_x/nets.py`.
+
+    None if the file is not in the package.
+    """
     parts = Path(path).with_suffix("").parts
     if package not in parts:
         return None
@@ -165,21 +177,21 @@ def path_in_package(path: str, package: str) -> str | None:
 
 
 def source_location(error: BaseException, package: str) -> str:
-    """Return the innermost line of `package` in the traceback, `zoo_x/nets.py:12`; "" if there is none.
+    """Return the innermost line of `package` in the traceback: `zoo_x/nets.py:12`; "" if there is none.
 
-    The package may be a part of another one: for `zoo.builtin`, `zoo/builtin/architectures/_parts.py:12`.
+    `package` may be a sub-package, such as `zoo.builtin`.
     """
     location = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         if f"{frame.f_globals.get('__name__', '')}.".startswith(f"{package}."):
-            path = path_in_package(frame.f_code.co_filename, top_level(package))
+            path = path_in_package(frame.f_code.co_filename, top_level_package(package))
             location = f"{path}:{line}" if path else location
     return location
 
 
-def describe_error(error: BaseException, package: str) -> str:
-    """Return the error and the innermost line of the plugin: `KeyError: 'a' (zoo_x/nets.py:12)`."""
-    # The class of zoo's own errors adds nothing to their text.
+def describe_with_location(error: BaseException, package: str) -> str:
+    """Return the error and the innermost line of `package`: `KeyError: 'a' (zoo_x/nets.py:12)`."""
+    # The text of zoo's own errors is a whole sentence, so their class is not shown.
     text = one_line(error) if isinstance(error, ZooError) else type_and_text(error)
     location = source_location(error, package)
     if isinstance(error, SyntaxError) and (path := path_in_package(error.filename or "", package)):
@@ -188,6 +200,6 @@ def describe_error(error: BaseException, package: str) -> str:
 
 
 def type_and_text(error: BaseException) -> str:
-    """Return the type of an error and its text, in one line."""
+    """Return the class and the text of an error in one line: `KeyError: 'a'`."""
     text = one_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,8 +1,8 @@
-"""The process in which a plugin is loaded for the first time and watched.
+"""The code of a probe process: it loads one plugin and reports what the plugin did.
 
-It gets a request as its argument, and writes `started` and then the result as JSON to stdout. A plugin that
-ends the process leaves no result. A plugin that hangs is ended by faulthandler's own thread, which needs no
-lock of Python's. In both cases stderr has the traceback.
+The process gets a request as its argument. It writes `started` to stdout, and then the result as JSON. If the
+plugin ends the process, there is no result. If the plugin hangs, a thread of faulthandler ends the process;
+this thread does not need Python's interpreter lock. In both cases stderr contains the traceback.
 """
 
 from __future__ import annotations
@@ -22,51 +22,54 @@ from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from zoo.global_state import changes, random_states, snapshot
-from zoo.registry._plugin import HOOKS, Plugin, describe_error, path_in_package, top_level
+from zoo.registry._plugin import HOOKS, Plugin, describe_with_location, path_in_package, top_level_package
 from zoo.registry._registry import Registry
 
-# They take seconds to import, too long for `zoo list`; and a supervisor with Keras would hold a GPU.
-HEAVY = ("jax", "keras", "matplotlib", "mlflow", "optuna", "pandas", "tensorflow", "torch")
+# Importing one of these packages takes seconds, and importing Keras in the supervisor would reserve a GPU.
+HEAVY_PACKAGES = ("jax", "keras", "matplotlib", "mlflow", "optuna", "pandas", "tensorflow", "torch")
 
-_MAX_OUTPUT = 60  # characters of a plugin's output that its error shows
+_MAX_OUTPUT = 60  # characters of the plugin's output in the message about it
 _MAX_CHANGES = 5
 
 
 def probe(request: Mapping[str, Any]) -> NoReturn:
-    """Load one plugin and write what it did."""
+    """Load the plugin of `request`, write the result to stdout, and exit."""
     result = os.fdopen(os.dup(1), "w", encoding="utf-8")
     traceback = os.fdopen(os.dup(2), "wb", buffering=0)
     output = _redirect_output()
     plugin = Plugin(*request["plugin"])
     finder = HeavyImportFinder(plugin.package)
     sys.meta_path.insert(0, finder)
-    warnings.showwarning = lambda *_, **__: None  # some come only when a file is compiled the first time
+    # Python shows some warnings only when it compiles a file, so they do not count as output of the plugin.
+    warnings.showwarning = lambda *_, **__: None
     modules = set(sys.modules)
     before = {**snapshot(), **random_states()}
     print("started", file=result, flush=True)
     faulthandler.enable(traceback)
-    faulthandler.dump_traceback_later(request["timeout"], exit=True, file=traceback)
+    faulthandler.dump_traceback_later(request["timeout_s"], exit=True, file=traceback)
     try:
         Registry().add(plugin, plugin.load)
-    except KeyboardInterrupt as error:  # the plugin raised it: no terminal reaches this process
-        plugin.problem = f"{plugin.title} could not be loaded: {describe_error(error, plugin.package)}"
+    except KeyboardInterrupt as error:  # raised by the plugin: this process has no terminal
+        plugin.problem = (
+            f"{plugin.title} could not be loaded: {describe_with_location(error, plugin.package)}"
+        )
     faulthandler.cancel_dump_traceback_later()
     changed = [change.setting for change in changes(before, {**snapshot(), **random_states()})]
     problem = _problem(plugin, finder.refused, _text(output), changed)
     files = _files(set(sys.modules) - modules, plugin.package)
     print(json.dumps({"problem": problem, "files": files}), file=result, flush=True)
-    os._exit(0)  # even if the plugin left threads running
+    os._exit(0)  # a thread that the plugin started would delay a normal exit
 
 
 class HeavyImportFinder:
-    """A finder that refuses to import heavy packages, and records where that was tried."""
+    """An import finder that refuses heavy packages, and records which line of the plugin imports them."""
 
     def __init__(self, package: str) -> None:
         self._package = package
-        self.refused: list[tuple[str, str]] = []  # the heavy package and the place: `zoo_x/nets.py:3`
+        self.refused: list[tuple[str, str]] = []  # package and location: `zoo_x/nets.py:3`
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        if name not in HEAVY or PathFinder.find_spec(name) is None:
+        if name not in HEAVY_PACKAGES or PathFinder.find_spec(name) is None:
             return None
         return ModuleSpec(name, self)  # type: ignore[arg-type]
 
@@ -78,9 +81,10 @@ class HeavyImportFinder:
 
 
 def _location(frame: FrameType | None, package: str) -> str:
-    """Return the plugin's line that imports, the package between, and the hook that led to it.
+    """Return the location of an import: the plugin's line, and how the import was reached.
 
-    Examples: `zoo_x.py:1, through sklearn`; `zoo_x/nets.py:3, called by register_architectures, zoo_x.py:9`.
+    Examples: `zoo_x.py:1, through sklearn` if the plugin imports scikit-learn, which imports the package;
+    `zoo_x/nets.py:3, called by register_architectures, zoo_x.py:9` if a hook calls the importing function.
     """
     through = location = ""
     while frame is not None:
@@ -91,13 +95,13 @@ def _location(frame: FrameType | None, package: str) -> str:
             elif frame.f_code.co_name in HOOKS.values():
                 return f"{location}, called by {frame.f_code.co_name}, {shown}:{line}"
         elif not location and not through and not path.startswith("<frozen"):
-            through = f", through {top_level(frame.f_globals.get('__name__') or path)}"
+            through = f", through {top_level_package(frame.f_globals.get('__name__') or path)}"
         frame = frame.f_back
     return location or through.removeprefix(", ")
 
 
 def _problem(plugin: Plugin, refused: list[tuple[str, str]], output: str, changed: list[str]) -> str:
-    """Return the most important problem in one line; "" if there is none."""
+    """Return a message about the most important problem; "" if there is none."""
     if refused:
         heavy, location = refused[0]
         return (
@@ -107,19 +111,21 @@ def _problem(plugin: Plugin, refused: list[tuple[str, str]], output: str, change
     if plugin.problem:
         return plugin.problem
     if output:
-        return f"{plugin.title} prints when it is loaded: {output}; print inside a function, or do not print."
+        return (
+            f"{plugin.title} prints when it is loaded: {output}; remove the output, or print in a function."
+        )
     if changed:
         more = f" and {len(changed) - _MAX_CHANGES} more" if len(changed) > _MAX_CHANGES else ""
         listed = ", ".join(changed[:_MAX_CHANGES]) + more
         return (
             f"{plugin.title} changes global state when it is loaded: {listed}; "
-            "do that, or import the package that does it, inside the function that needs it."
+            "move this code, or the import that causes the change, into the function that needs it."
         )
     return ""
 
 
 def _redirect_output() -> int:
-    """Send stdout and stderr, of Python and of native code, to an unnamed file; return its descriptor."""
+    """Redirect stdout and stderr, also of native code, to an unnamed file; return the file's descriptor."""
     with tempfile.TemporaryFile() as file:
         descriptor = os.dup(file.fileno())
     os.dup2(descriptor, 1)
@@ -128,21 +134,24 @@ def _redirect_output() -> int:
 
 
 def _text(output: int) -> str:
-    """Return the start of the output in quotes; "" if there was none."""
+    """Return the first characters of the plugin's output, in quotes; "" if there is no output."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # the plugin may have replaced it
+        with suppress(Exception):  # the plugin may have replaced the stream
             stream.flush()
     text = " ".join(os.pread(output, 4 * _MAX_OUTPUT, 0).decode(errors="replace").split())
     return repr(text if len(text) <= _MAX_OUTPUT else text[: _MAX_OUTPUT - 1] + "…") if text else ""
 
 
 def _files(modules: set[str], package: str) -> list[str]:
-    """Return the files of the plugin, and of other modules that change without an installation."""
+    """Return the files of the plugin's modules, and of modules that lie outside Python's package folders.
+
+    Modules in the package folders change only with an installation, which changes the folder.
+    """
     paths = sysconfig.get_paths()
     installed = tuple(paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in modules}
     return sorted(
         str(Path(file))
         for name, file in files.items()
-        if file and (top_level(name) == package or not file.startswith(installed))
+        if file and (top_level_package(name) == package or not file.startswith(installed))
     )

@@ -1,4 +1,4 @@
-"""The components of built-in modules and installed plugins: which of them are used, and loaded."""
+"""The registry: it selects the installed plugins, loads them, and finds components by kind and name."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ from zoo._version import __version__
 from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.registry._contract import registrations
-from zoo.registry._isolation import forget, try_loading
+from zoo.registry._isolation import forget_result, probe_plugins
 from zoo.registry._plugin import (
-    GROUP,
+    ENTRY_POINT_GROUP,
     HOOKS,
     KINDS,
     OWN_DISTRIBUTION,
     Component,
     ContractError,
     Plugin,
-    describe_error,
+    describe_with_location,
     type_and_text,
 )
 
 UNKNOWN_VERSION = "of unknown version"
-ONLY = "ZOO_PLUGINS"  # distributions, separated by commas; "" for none
+SELECTION_VARIABLE = "ZOO_PLUGINS"  # names of distributions, separated by commas; "" for none
 
 
 class Registry:
-    """All components; made by `Registry.load()`, or in a test by `add` from modules of the test."""
+    """The components of built-in modules and installed plugins.
+
+    `Registry.load()` returns the registry of this installation. A test adds modules of its own with `add`.
+    """
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
-        self._entries: dict[tuple[str, str], list[Component]] = {}
+        self._components: dict[tuple[str, str], list[Component]] = {}  # by kind and name
 
     @classmethod
     def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:
@@ -46,29 +49,35 @@ class Registry:
 
         A plugin with a problem is left out. An invalid `ZOO_PLUGINS` or `ZOO_PLUGIN_SECONDS` is a ZooError.
         """
-        registry = cls._of_built_ins()
-        found = installed(entry_points)
-        names = selected_names([plugin.distribution for plugin in found])
-        for plugin in found:
-            plugin.off = plugin.distribution not in names
-            plugin.problem = "" if plugin.off else plugin.problem or incompatibility(plugin)
-        try_loading([plugin for plugin in found if plugin.state == "loaded"])
-        for plugin in found:
+        registry = cls._load_built_ins()
+        plugins = installed_plugins(entry_points)
+        names = selected_names([plugin.distribution for plugin in plugins])
+        for plugin in plugins:
+            plugin.is_off = plugin.distribution not in names
+            plugin.problem = "" if plugin.is_off else plugin.problem or unmet_requirement(plugin)
+        probe_plugins([plugin for plugin in plugins if plugin.state == "loaded"])
+        for plugin in plugins:
             registry._add_installed(plugin)
         return registry
 
     @classmethod
-    def of(cls, plugins: Mapping[str, str]) -> Registry:
-        """Load the built-in modules and these plugins only: `DISTRIBUTION:PLUGIN` -> version.
+    def load_only(cls, versions: Mapping[str, str]) -> Registry:
+        """Load the built-in modules and the plugins that `versions` names, without probing the plugins.
 
-        For a worker process, so that it has the plugins that its parent found to be sound. They are not tried
-        in a process of their own again. PluginError if one is not installed any more in this version.
+        A worker process calls this with the plugins that its parent process has probed.
+
+        Args:
+            versions: version of each plugin; the keys are `DISTRIBUTION:PLUGIN`.
+
+        Raises:
+            PluginError: a plugin was uninstalled, or is installed in another version.
         """
-        registry = cls._of_built_ins()
-        external = [key for key in plugins if not key.startswith(f"{OWN_DISTRIBUTION}:")]
-        by_key = {f"{one.distribution}:{one.name}": one for one in (installed() if external else [])}
+        registry = cls._load_built_ins()
+        external = [key for key in versions if not key.startswith(f"{OWN_DISTRIBUTION}:")]
+        plugins = installed_plugins() if external else []
+        by_key = {f"{plugin.distribution}:{plugin.name}": plugin for plugin in plugins}
         for key in external:
-            name, version = key.partition(":")[0], plugins[key]
+            name, version = key.partition(":")[0], versions[key]
             if key not in by_key or by_key[key].version != version:
                 now = f"its version is {by_key[key].version}" if key in by_key else "it is not installed"
                 raise PluginError(
@@ -79,7 +88,7 @@ class Registry:
         return registry
 
     @classmethod
-    def _of_built_ins(cls) -> Registry:
+    def _load_built_ins(cls) -> Registry:
         registry = cls()
         for name in BUILTIN_MODULES:
             plugin = Plugin(name.rpartition(".")[2], OWN_DISTRIBUTION, __version__)
@@ -93,15 +102,19 @@ class Registry:
         try:
             self.add(plugin, plugin.load)
         except KeyboardInterrupt:
-            forget(plugin)  # the user may have interrupted it because it hung
+            forget_result(plugin)  # the user may have pressed Ctrl-C because the plugin hangs
             raise
 
     def add(self, plugin: Plugin, load: Callable[[], Any]) -> None:
-        """Add what a plugin registers in the module that `load` returns; an error becomes its `problem`."""
+        """Add a plugin and the components that it registers; store an error as `problem` of the plugin.
+
+        Args:
+            load: function that imports the plugin's module and returns it.
+        """
         self.plugins.append(plugin)
         start = time.perf_counter()
         try:
-            # What a plugin prints must not mix with the output of `zoo list --json`.
+            # The output of a plugin must not appear in the output of `zoo list --json`.
             with redirect_stdout(sys.stderr):
                 components = registrations(plugin, load())
             self._check_names(plugin, components)
@@ -110,107 +123,123 @@ class Registry:
             raise
         except ContractError as error:
             plugin.problem = one_line(f"{plugin.title}: {error}")
-        except BaseException as error:  # an import may raise SystemExit too
-            plugin.problem = f"{plugin.title} could not be loaded: {describe_error(error, plugin.package)}"
-        plugin.seconds = time.perf_counter() - start
+        except BaseException as error:  # including SystemExit
+            plugin.problem = (
+                f"{plugin.title} could not be loaded: {describe_with_location(error, plugin.package)}"
+            )
+        plugin.load_s = time.perf_counter() - start
         for component in plugin.registered:
-            self._entries.setdefault((component.kind, component.name), []).append(component)
+            self._components.setdefault((component.kind, component.name), []).append(component)
 
     def _check_names(self, plugin: Plugin, components: list[Component]) -> None:
-        """Raise ContractError for a name that zoo ships: it means the same for everybody."""
-        for one in components:
-            owners = {other.distribution for other in self._entries.get((one.kind, one.name), [])}
+        """Raise ContractError if an installed plugin registers a name of a built-in component.
+
+        A built-in name must mean the same component in every installation.
+        """
+        for component in components:
+            kind, name = component.kind, component.name
+            owners = {other.distribution for other in self._components.get((kind, name), [])}
             if OWN_DISTRIBUTION in owners and plugin.distribution != OWN_DISTRIBUTION:
                 raise ContractError(
-                    f"{HOOKS[one.kind]} registered '{one.name}', a name that zoo itself registers. "
-                    "Rename the function."
+                    f"{HOOKS[kind]} registered '{name}', but zoo has a built-in {kind} of this name; "
+                    "rename the function."
                 )
 
     @property
     def problems(self) -> list[str]:
-        """One line for each problem with what is installed."""
-        duplicates = [self._duplicate(entries) for entries in self._entries.values() if len(entries) > 1]
+        """One line for each plugin that is left out, and for each name that is registered more than once."""
+        duplicates = [
+            self._describe_duplicate(same_name)
+            for same_name in self._components.values()
+            if len(same_name) > 1
+        ]
         return [plugin.problem for plugin in self.plugins if plugin.problem] + duplicates
 
     def names(self, kind: str) -> list[str]:
-        return sorted(name for registered_kind, name in self._entries if registered_kind == kind)
+        """Return the names of the components of a kind, in alphabetical order."""
+        return sorted(name for registered_kind, name in self._components if registered_kind == kind)
 
-    def entries(self) -> list[Component]:
-        """Return the usable components, by kind, in the order of their registration."""
+    def components(self) -> list[Component]:
+        """Return the components whose name is registered once, by kind, in the order of registration."""
         order = list(KINDS)
-        usable = [entries[0] for entries in self._entries.values() if len(entries) == 1]
-        return sorted(usable, key=lambda one: order.index(one.kind))
+        usable = [same_name[0] for same_name in self._components.values() if len(same_name) == 1]
+        return sorted(usable, key=lambda component: order.index(component.kind))
 
     def get(self, kind: str, name: str) -> Component:
-        """Return the component of this kind and name; PluginError if there is none or more than one."""
-        entries = self._entries.get((kind, name), [])
-        if len(entries) == 1:
-            return entries[0]
-        if entries:
-            raise PluginError(self._duplicate(entries))
+        """Return the component of this kind and name; raise PluginError if there is none or more than one."""
+        same_name = self._components.get((kind, name), [])
+        if len(same_name) == 1:
+            return same_name[0]
+        if same_name:
+            raise PluginError(self._describe_duplicate(same_name))
         hint = did_you_mean(name, self.names(kind))
-        raise PluginError(f"There is no {kind} named '{name}'. {hint}{self.left_out()}")
+        raise PluginError(f"There is no {kind} named '{name}'. {hint}{self.left_out_note()}")
 
     def find(self, name: str) -> list[Component]:
-        """Return the components of this name, of every kind; PluginError if there is none."""
-        found = [self.get(kind, name) for kind in KINDS if (kind, name) in self._entries]
+        """Return the components with this name, at most one of each kind; raise PluginError if none."""
+        found = [self.get(kind, name) for kind in KINDS if (kind, name) in self._components]
         if not found:
-            hint = did_you_mean(name, {name for _, name in self._entries})
-            raise PluginError(f"Nothing is registered as '{name}'. {hint}{self.left_out()}")
+            hint = did_you_mean(name, {name for _, name in self._components})
+            raise PluginError(f"There is no component named '{name}'. {hint}{self.left_out_note()}")
         return found
 
-    def left_out(self) -> str:
-        """Return the end of an error about a missing component: the plugins that may have it; "" if none."""
-        text = self.left_out_text()
+    def left_out_note(self) -> str:
+        """Return the plugins that are left out, in brackets; "" if none.
+
+        The note ends an error about a missing component, which one of these plugins may register.
+        """
+        text = self.describe_left_out()
         return f" ({text})" if text else ""
 
-    def left_out_text(self) -> str:
-        """Return the plugins that were left out, with the reasons; "" if there are none."""
+    def describe_left_out(self) -> str:
+        """Return the plugins that are left out, with the reasons; "" if none."""
         reasons = [plugin.problem.removesuffix(".") for plugin in self.plugins if plugin.problem]
-        off = sorted({plugin.origin for plugin in self.plugins if plugin.off})
-        reasons += [f"{', '.join(off)} by {ONLY}"] if off else []
+        off = sorted({plugin.origin for plugin in self.plugins if plugin.is_off})
+        reasons += [f"{', '.join(off)} by {SELECTION_VARIABLE}"] if off else []
         return f"Left out: {'; '.join(reasons)}" if reasons else ""
 
-    def _duplicate(self, entries: list[Component]) -> str:
-        owners = [f"plugin '{one.plugin}' of {one.origin}" for one in entries]
-        distributions = sorted({one.distribution for one in entries} - {OWN_DISTRIBUTION})
+    def _describe_duplicate(self, same_name: list[Component]) -> str:
+        owners = [f"plugin '{component.plugin}' of {component.origin}" for component in same_name]
+        distributions = sorted({component.distribution for component in same_name} - {OWN_DISTRIBUTION})
+        kind, name = same_name[0].kind, same_name[0].name
         return (
-            f"The {entries[0].kind} '{entries[0].name}' is registered more than once: by "
-            f"{' and by '.join(owners)}. "
-            f"Uninstall {' or '.join(distributions)}, or ask an author to rename it."
+            f"The {kind} '{name}' is registered more than once: by {' and by '.join(owners)}. "
+            f"Uninstall {' or '.join(distributions)}, or ask an author to rename the {kind}."
         )
 
 
-def installed(
-    entry_points: Iterable[metadata.EntryPoint] | None = None,
-) -> list[Plugin]:
-    """Return the plugins by distribution and name, after those whose metadata cannot be read."""
+def installed_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None) -> list[Plugin]:
+    """Return the installed plugins, sorted by distribution and name.
+
+    Distributions with an unreadable `entry_points.txt` come first, each as a plugin with a `problem`.
+    """
     unreadable: list[Plugin] = []
     if entry_points is None:
         try:
-            entry_points = metadata.entry_points(group=GROUP)
-        except Exception:  # one unreadable entry_points.txt is enough
-            entry_points, unreadable = _read_one_by_one()
-    found = [_with_distribution(entry_point) for entry_point in entry_points]
-    return unreadable + sorted(found, key=lambda one: (one.distribution, one.version, one.name))
+            entry_points = metadata.entry_points(group=ENTRY_POINT_GROUP)
+        except Exception:  # a single unreadable entry_points.txt raises an error
+            entry_points, unreadable = _read_each_distribution()
+    found = [_read_plugin(entry_point) for entry_point in entry_points]
+    return unreadable + sorted(found, key=lambda plugin: (plugin.distribution, plugin.version, plugin.name))
 
 
 def requirement_of(distribution: str, version: str) -> str:
-    """Return what pip installs: `zoo-resnet==1.2`, or the name alone if the version is unknown."""
+    """Return the requirement for pip: `zoo-resnet==1.2`, or the name alone if the version is unknown."""
     return distribution if version == UNKNOWN_VERSION else f"{distribution}=={version}"
 
 
 def plugin_requirements() -> dict[str, str]:
-    """Return top-level module -> what pip installs, for every installed plugin, loaded or not."""
-    return {one.package: requirement_of(one.distribution, one.version) for one in installed() if one.value}
+    """Return the requirement for pip of each installed plugin, loaded or not, by top-level package."""
+    plugins = [plugin for plugin in installed_plugins() if plugin.value]
+    return {plugin.package: requirement_of(plugin.distribution, plugin.version) for plugin in plugins}
 
 
 def selected_names(names: Collection[str]) -> set[str]:
-    """Return those of the distributions `names` that `ZOO_PLUGINS` selects; all if it is not set.
+    """Return the distributions among `names` that `ZOO_PLUGINS` selects; all if the variable is not set.
 
-    Raises PluginError if it selects another one.
+    Raise PluginError if `ZOO_PLUGINS` selects a distribution that is not among `names`.
     """
-    selection = os.environ.get(ONLY)
+    selection = os.environ.get(SELECTION_VARIABLE)
     if selection is None:
         return set(names)
     by_canonical_name = {canonical_name(name): name for name in names}
@@ -218,17 +247,19 @@ def selected_names(names: Collection[str]) -> set[str]:
     for name in wanted:
         if canonical_name(name) not in by_canonical_name:
             hint = did_you_mean(name, names)
-            raise PluginError(f"{ONLY}: no installed distribution with plugins is named '{name}'. {hint}")
+            raise PluginError(
+                f"{SELECTION_VARIABLE}: no installed distribution with plugins is named '{name}'. {hint}"
+            )
     return {by_canonical_name[canonical_name(name)] for name in wanted}
 
 
-def incompatibility(found: Plugin) -> str:
-    """Return why this version of zoo does not fit; "" if it fits."""
-    if not found.requires:
+def unmet_requirement(plugin: Plugin) -> str:
+    """Return a message if the plugin requires another version of zoo; "" otherwise."""
+    if not plugin.requires:
         return ""
-    from packaging.requirements import InvalidRequirement, Requirement  # 13 ms
+    from packaging.requirements import InvalidRequirement, Requirement  # this import takes 13 ms
 
-    for line in found.requires:
+    for line in plugin.requires:
         with suppress(InvalidRequirement):
             required = Requirement(line)
             applies = required.marker is None or required.marker.evaluate({"extra": ""})
@@ -236,21 +267,24 @@ def incompatibility(found: Plugin) -> str:
                 continue
             if not required.specifier.contains(__version__, prereleases=True):
                 return (
-                    f"{found.title} requires {OWN_DISTRIBUTION} {required.specifier}, but this is "
-                    f"{__version__}; run `pip install --upgrade {OWN_DISTRIBUTION} {found.distribution}`."
+                    f"{plugin.title} requires {OWN_DISTRIBUTION} {required.specifier}, but this is "
+                    f"{__version__}; run `pip install --upgrade {OWN_DISTRIBUTION} {plugin.distribution}`."
                 )
     return ""
 
 
 def canonical_name(name: str) -> str:
-    """Return the spelling that pip uses for all spellings of a distribution's name."""
+    """Return a distribution's name as pip writes it: `zoo-resnet` for `Zoo_ResNet`."""
     from packaging.utils import canonicalize_name
 
     return str(canonicalize_name(name))
 
 
-def _with_distribution(entry_point: metadata.EntryPoint) -> Plugin:
-    """Return the plugin of an entry point; damaged metadata has no name or no version."""
+def _read_plugin(entry_point: metadata.EntryPoint) -> Plugin:
+    """Return the plugin of an entry point.
+
+    If the metadata of its distribution is damaged, the entry point's value replaces the name.
+    """
     name, version, folder = entry_point.value, UNKNOWN_VERSION, ""
     requires: Sequence[str] = ()
     with suppress(Exception):
@@ -262,23 +296,26 @@ def _with_distribution(entry_point: metadata.EntryPoint) -> Plugin:
     return Plugin(entry_point.name, name, version, entry_point.value, requires, folder)
 
 
-def _read_one_by_one() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
-    """Return the entry points that can be read, and a plugin for each distribution whose cannot."""
+def _read_each_distribution() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
+    """Return the readable entry points, and a plugin with a `problem` for each unreadable distribution."""
     found: list[metadata.EntryPoint] = []
     unreadable = []
     names: set[str] = set()
     for distribution in metadata.distributions():
         name, version = "", UNKNOWN_VERSION
-        with suppress(Exception):  # METADATA may be damaged where entry_points.txt is not
+        with suppress(Exception):  # METADATA may be damaged, although entry_points.txt is not
             name, version = distribution.metadata["Name"] or "", distribution.version or UNKNOWN_VERSION
         identity = name or str(distribution.locate_file(""))
-        if identity in names:  # hidden by one that comes earlier on sys.path
+        if identity in names:  # Python uses the distribution that comes first on sys.path
             continue
         names.add(identity)
         try:
-            found += [point for point in distribution.entry_points if point.group == GROUP]
+            found += [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
         except Exception as error:
             plugin = Plugin("entry_points.txt", name or "a distribution without a name", version)
-            plugin.problem = f"{plugin.title} cannot be read: {type_and_text(error)}"
+            plugin.problem = (
+                f"{plugin.title} cannot be read: {type_and_text(error).removesuffix('.')}; "
+                "reinstall the distribution."
+            )
             unreadable.append(plugin)
     return found, unreadable

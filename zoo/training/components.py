@@ -36,7 +36,7 @@ class Components:
     """The architecture and the augmentation policy of a trial, for the images of a dataset."""
 
     def __init__(self, config: TrialConfig, dataset: Dataset) -> None:
-        registry = Registry.of(config.plugins) if config.plugins else Registry.load()
+        registry = Registry.load_only(config.plugins) if config.plugins else Registry.load()
         self.architecture: Component = registry.get("architecture", config.architecture.name)
         self.augmentation: Component = registry.get("augmentation", config.augmentation.name)
         self._config = config
