@@ -34,6 +34,7 @@ CONFIGS = st.builds(
     training=PARAMETERS,
     seed=st.integers(0, 2**31 - 1),
     measures=st.lists(st.sampled_from(["latency_ms", "val_loss"]), unique=True).map(tuple),
+    inactive=st.lists(st.just("training.momentum"), max_size=1).map(tuple),
     max_parameters=st.none() | st.integers(1, 10**9),
 )
 

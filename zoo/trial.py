@@ -51,6 +51,8 @@ class TrialConfig:
         max_parameters: a network with more is not trained.
         plugins: version of each plugin in use, by `DISTRIBUTION:PLUGIN`; empty in records of older
             versions of zoo.
+        inactive: parameters that have no effect because their `when` condition does not hold, such as
+            `training.momentum` or `architecture.dropout`; empty in records of older versions of zoo.
     """
 
     dataset: PluginConfig
@@ -65,6 +67,7 @@ class TrialConfig:
     measures: tuple[str, ...] = ()
     max_parameters: int | None = None
     plugins: Mapping[str, str] = field(default_factory=dict)
+    inactive: tuple[str, ...] = ()
 
     @property
     def folds(self) -> int:
@@ -81,10 +84,10 @@ class TrialConfig:
     def as_json(self) -> dict[str, Any]:
         """Return dicts, lists and scalars, from which `from_json` makes an equal configuration.
 
-        `measures` and `max_parameters` are left out where they are not set.
+        `measures`, `max_parameters` and `inactive` are left out where they are empty.
         """
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        for name in ("measures", "max_parameters"):
+        for name in ("measures", "max_parameters", "inactive"):
             if not document[name]:
                 del document[name]
         return document

@@ -107,6 +107,33 @@ def test_study_value_fixes_and_table_searches(parse):
     assert study.baseline("", 0).training["learning_rate"] == 0.1
 
 
+def test_searched_names_are_those_with_several_values(parse):
+    study = parse("""
+        dataset = "digits"
+
+        [architecture]
+        name = { choices = ["conv_net", "res_net"] }
+        conv_net = { filters = { low = 8, high = 16 } }
+
+        [augmentation]
+        name = "none"
+
+        [training]
+        batch_size = { choices = [32] }
+        learning_rate = 0.01
+    """)
+    names = study.searched()
+    assert names[0] == "architecture"
+    assert {"conv_net.filters", "res_net.kernels", "training.optimizer"} <= set(names)
+    assert not {"augmentation", "training.batch_size", "training.learning_rate"} & set(names)
+
+
+def test_configuration_names_inactive_parameters(parse):
+    study = parse('dataset = "digits"\n[architecture]\nname = "res_net"\npooling = "none"')
+    assert {"architecture.pool_size", "training.momentum"} <= set(study.baseline("", 0).inactive)
+    assert "training.momentum" not in parse(f"{PLAIN}training.optimizer = 'sgd'").baseline("", 0).inactive
+
+
 def test_max_epochs_includes_both_phases(parse):
     training = PLAIN + "[training]\nepochs = 5\nfine_tune_epochs = { high = 7 }\n"
     assert parse(training).max_epochs() == 5

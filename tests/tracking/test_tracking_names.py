@@ -22,6 +22,18 @@ def test_parameters_are_flat() -> None:
     assert "digest" not in flat
 
 
+def test_lists_are_also_numbers() -> None:
+    flat = names.flat_parameters(CONFIG)
+    assert [flat[f"conv_net.filters.{key}"] for key in ("length", 1, 2)] == ["2", "32", "64"]
+
+
+def test_inactive_parameters_are_left_out() -> None:
+    training = {"optimizer": "adam", "momentum": 0.9}
+    flat = names.flat_parameters({**CONFIG, "training": training, "inactive": ["training.momentum"]})
+    assert "training.momentum" not in flat
+    assert "inactive" not in flat
+
+
 def named(dataset: str, architecture: str, augmentation: str) -> dict[str, Any]:
     return {
         "dataset": {"name": dataset, "parameters": {"size": 1}},

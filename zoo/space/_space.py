@@ -125,6 +125,21 @@ class Space(dict[str, Parameter]):
                 names.add(name)
         return names
 
+    def inactive(self, values: Mapping[str, Any]) -> list[str]:
+        """Return the names of the other parameters, whose `when` conditions do not hold."""
+        active = self.active(values)
+        return [name for name in self if name not in active]
+
+    def searched(self) -> list[str]:
+        """Return the names of the parameters that can get more than one value from `sample`."""
+        return [
+            name
+            for name, parameter in self.items()
+            if parameter.searched
+            and not isinstance(parameter.domain, Plain)
+            and len(parameter.domain.values() or (0, 1)) > 1
+        ]
+
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return `values`, completed with defaults; raise SpaceError about the first invalid one."""
         self._check_names(values)

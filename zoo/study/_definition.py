@@ -61,6 +61,17 @@ class ComponentSpace:
         choice = {self.kind: config.name} if len(self.spaces) > 1 else {}
         return {**choice, **self.spaces[config.name].encode(config.parameters, self._prefix(config.name))}
 
+    def searched(self) -> list[str]:
+        """Return the names of what is searched: the choice of the component, and parameters."""
+        choice = [self.kind] if len(self.spaces) > 1 else []
+        return choice + [
+            f"{self._prefix(one)}{name}" for one, space in self.spaces.items() for name in space.searched()
+        ]
+
+    def inactive(self, config: PluginConfig) -> list[str]:
+        """Return the inactive parameters of `config`: `architecture.dropout` …."""
+        return [f"{self.kind}.{name}" for name in self.spaces[config.name].inactive(config.parameters)]
+
     def as_json(self) -> dict[str, Any]:
         return {name: space.as_json() for name, space in self.spaces.items()}
 
@@ -121,6 +132,11 @@ class StudyDefinition:
             **self.augmentation.encode(config.augmentation),
             **self.training.encode(config.training, prefix="training."),
         }
+
+    def searched(self) -> list[str]:
+        """Return the names of the searched parameters: `architecture`, `conv_net.filters` …."""
+        training = [f"training.{name}" for name in self.training.searched()]
+        return [*self.architecture.searched(), *self.augmentation.searched(), *training]
 
     def seed_of(self, trial: int) -> int:
         """Return the seed of a trial: different for every trial, the same in every run of the study."""
@@ -192,6 +208,11 @@ class StudyDefinition:
                 self.dataset_component,
                 self.architecture.components[architecture.name],
                 self.augmentation.components[augmentation.name],
+            ),
+            inactive=(
+                *self.architecture.inactive(architecture),
+                *self.augmentation.inactive(augmentation),
+                *(f"training.{name}" for name in self.training.inactive(training)),
             ),
         )
 

@@ -35,7 +35,7 @@ PARENT = "mlflow.parentRunId"
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}  # of a run, by the trial's state
 
 _COMPONENT_KEYS = ("dataset", "architecture", "augmentation")
-_NOT_PARAMETERS = ("digest", "plugins")  # these are tags
+_NOT_PARAMETERS = ("digest", "plugins", "inactive")  # the first two are tags
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,14 @@ def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
 
 
 def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return a trial's configuration as MLflow parameters, one for each value.
+    """Return a trial's configuration as MLflow parameters, one for each active value.
 
     `dataset`, `architecture` and `augmentation` are the names; `dataset.X`, `conv_net.filters`,
-    `affine.rotation`, `training.optimizer` are the values. Text stays text, other values are JSON.
-    The digest and the plugins are tags, not parameters.
+    `affine.rotation`, `training.optimizer` are the values. Text stays text, other values are JSON. MLflow
+    sorts and draws numbers only, so a list also has `conv_net.filters.length` and its items,
+    `conv_net.filters.1` …. The digest and the plugins are tags, not parameters.
     """
+    inactive = set(config.get("inactive", ()))
     flat: dict[str, str] = {}
     for key, value in config.items():
         if key in _NOT_PARAMETERS:
@@ -115,9 +117,21 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
             flat[key] = value["name"]
             prefix, values = _prefix(key, config), value["parameters"]
         if isinstance(values, Mapping):
-            flat.update({f"{prefix}.{name}": as_text(part) for name, part in values.items()})
+            for name, part in values.items():
+                if f"{key}.{name}" not in inactive:
+                    flat |= _with_items(f"{prefix}.{name}", part)
         else:
             flat[key] = as_text(values)
+    return flat
+
+
+def _with_items(name: str, value: Any) -> dict[str, str]:
+    """Return a parameter; for a list of scalars, also its length and its items, counted from 1."""
+    flat = {name: as_text(value)}
+    is_list = isinstance(value, list | tuple)
+    if is_list and not any(isinstance(item, list | tuple | Mapping) for item in value):
+        flat[f"{name}.length"] = as_text(len(value))
+        flat |= {f"{name}.{position}": as_text(item) for position, item in enumerate(value, start=1)}
     return flat
 
 
