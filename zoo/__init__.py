@@ -1,8 +1,8 @@
 """Search for image classifiers, and keep a complete record of each search.
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
-`reads`, `progress`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`,
-`train`, `evaluate`, `compare`, `inspect`, `load_model`.
+`reads`, `progress`, `read_image`, `IMAGE_SUFFIXES`, `ImageError`, `InvalidParameters`, `ZooError`,
+`testing`. For notebooks and scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zoo._version import __version__
-from zoo.errors import InvalidParameters, ZooError
+from zoo.errors import ImageError, InvalidParameters, ZooError
 from zoo.space import Choice, Float, Int, List, Setting, variant
 
 if TYPE_CHECKING:
     from zoo import inspection as inspect
     from zoo import testing
-    from zoo.data import Dataset, Split, progress, reads
+    from zoo.data import IMAGE_SUFFIXES, Dataset, Split, progress, read_image, reads
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
     from zoo.models import load_model
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
-    "progress", "InvalidParameters", "ZooError", "testing", "tune", "train", "evaluate", "compare",
-    "inspect", "load_model", "__version__",
+    "progress", "read_image", "IMAGE_SUFFIXES", "ImageError", "InvalidParameters", "ZooError", "testing",
+    "tune", "train", "evaluate", "compare", "inspect", "load_model", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
 _LAZY_MODULES = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
 _LAZY_NAMES = {
     "zoo.hookspecs": ["hookimpl"],
-    "zoo.data": ["Dataset", "Split", "reads", "progress"],
+    "zoo.data": ["Dataset", "Split", "reads", "progress", "read_image", "IMAGE_SUFFIXES"],
     "zoo.tuning": ["tune", "train"],
     "zoo.evaluation": ["evaluate"],
     "zoo.tracking": ["compare"],

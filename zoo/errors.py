@@ -34,6 +34,12 @@ class DataError(ZooError):
     """A dataset that cannot be read or violates the contract."""
 
 
+class ImageError(DataError):
+    """An image file that cannot be read; `reason` says why, without the name of the file."""
+
+    reason = ""
+
+
 class ModelError(ZooError):
     """A saved model that cannot be loaded."""
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zoo
 from zoo import ZooError
 from zoo.builtin.datasets import _folder, image_folder
 from zoo.data.contract import check_contract
@@ -315,7 +316,7 @@ class TestBadImages:
         fill(root, ["train"], images=1)
         file = save(root / f"train/dog/x.{suffix}", make_image(5, size=(5, 5)))
         content = file.read_bytes()
-        whole = _folder._decode(file, "RGB", None)
+        whole = zoo.read_image(file)
         for length in range(0, len(content), 1 if len(content) < 300 else 7):
             file.write_bytes(content[:length])
             text = message(size=5)
@@ -323,24 +324,20 @@ class TestBadImages:
                 assert text.startswith(f"1 of 3 images in {root} cannot be read: train/dog/x.{suffix} (")
             else:  # nothing of the pixels is missing
                 assert length > 0.9 * len(content)
-                assert np.array_equal(_folder._decode(file, "RGB", None), whole)
+                assert np.array_equal(zoo.read_image(file), whole)
 
     def test_flipped_bit_in_a_png_is_named_or_harmless(self, root, seed):
         """PNG is the only one of the four formats with checksums."""
         fill(root, ["train"], images=1)
         file = root / "train/cat/0.png"
-        content, before = file.read_bytes(), _folder._decode(file, "RGB", None)
+        content, before = file.read_bytes(), zoo.read_image(file)
         chance = np.random.default_rng(seed)
         for position in chance.integers(0, len(content), 150):
             flipped = bytearray(content)
             flipped[position] ^= 1 << int(chance.integers(8))
             file.write_bytes(flipped)
             text = message(size=6)
-            assert (
-                "train/cat/0.png" in text
-                if text
-                else np.array_equal(_folder._decode(file, "RGB", None), before)
-            )
+            assert "train/cat/0.png" in text if text else np.array_equal(zoo.read_image(file), before)
 
     def test_damaged_images_are_counted_and_five_named(self, root):
         fill(root, images=4)
@@ -414,7 +411,7 @@ class TestMemory:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "posix_fallocate", full)
-        monkeypatch.setattr(_folder, "_decode", None)
+        monkeypatch.setattr(_folder, "read_image", None)
         fill(root)
         refused("No space for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
         refused("No space left on device. Set TMPDIR to a folder with more space", image_size=300)

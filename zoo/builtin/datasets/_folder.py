@@ -12,8 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zoo import Choice, Dataset, Float, Int, Split, ZooError, progress, reads
-from zoo.builtin._common import reason_of
+from zoo import (
+    IMAGE_SUFFIXES,
+    Choice,
+    Dataset,
+    Float,
+    ImageError,
+    Int,
+    Split,
+    ZooError,
+    progress,
+    read_image,
+    reads,
+)
 from zoo.builtin.datasets._common import cut_test, find_path, height_and_width
 
 if TYPE_CHECKING:
@@ -21,12 +32,7 @@ if TYPE_CHECKING:
 
     Labelled = list[tuple[Path, int]]  # image files and their labels
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 FORMAT_NAMES = "JPEG, PNG, GIF or BMP"
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp")
-MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
-MODES = {"rgb": "RGB", "grayscale": "L"}  # Pillow's
-
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
@@ -87,7 +93,7 @@ def image_folder(
     new_size = None if image_size is None else height_and_width(image_size)
     files, labels = zip(*(pair for labelled in images.values() for pair in labelled), strict=True)
     size = new_size or _size_of(files[0])
-    pixels = _decode_all(tree.root, files, size, MODES[color_mode], scale=new_size is not None)
+    pixels = _decode_all(tree.root, files, size, color_mode, scale=new_size is not None)
     bounds = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
     arrays = zip(np.split(pixels, bounds), np.split(np.array(labels, np.int64), bounds), strict=True)
     return Dataset(
@@ -167,7 +173,7 @@ def _images_of_split(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
             available = ", ".join(tree.class_names)
             raise ZooError(f"{class_folder}: train has no such class. Available: {available}. Rename it.")
         for file in _walk(tree, {tree.root.resolve(), folder.resolve()}, class_folder):
-            if file.suffix.lower() in SUFFIXES:
+            if file.suffix.lower() in IMAGE_SUFFIXES:
                 yield file, tree.class_names.index(name)
             else:
                 tree.ignored.append(file)
@@ -207,26 +213,28 @@ def _ignored_warning(tree: _Tree) -> str:
     return f"Ignored in {tree.root}: {listed}{more}. Only {FORMAT_NAMES} files in class folders are used."
 
 
-def _decode_all(root: Path, files: Sequence[Path], size: tuple[int, int], mode: str, *, scale: bool) -> Array:
+def _decode_all(
+    root: Path, files: Sequence[Path], size: tuple[int, int], color_mode: str, *, scale: bool
+) -> Array:
     """Return the images as `uint8`, `(n, height, width, channels)`, in a temporary file.
 
     With `scale`, every image is scaled to `size` (height and width); otherwise it must have that size.
     """
-    arrays = _temporary_array((len(files), *size, 3 if mode == "RGB" else 1))
+    arrays = _temporary_array((len(files), *size, 3 if color_mode == "rgb" else 1))
 
     def decode(file: Path, pixels: Array) -> str:
         """Decode one image into `pixels`; return the problem, or "" if there is none."""
         try:
-            image = _decode(file, mode, size if scale else None)
-        except Exception as error:  # Pillow raises many types for damaged bytes
-            return f"{file.relative_to(root)} ({_reason(error)})"
+            image = read_image(file, color_mode, size if scale else None)
+        except ImageError as error:
+            return f"{file.relative_to(root)} ({error.reason})"
         if image.shape[:2] != size:
             raise ZooError(
                 f"{files[0]} has {_size_text(size)} pixels (height × width), {file} has "
                 f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
                 "to scale all images to one size."
             )
-        pixels[...] = image.reshape(pixels.shape)
+        pixels[...] = image
         return ""
 
     # Pillow releases Python's lock while it decodes.
@@ -246,46 +254,10 @@ def _decode_all(root: Path, files: Sequence[Path], size: tuple[int, int], mode: 
 def _size_of(file: Path) -> tuple[int, int]:
     """Return height and width of an image, in pixels, after its EXIF rotation."""
     try:
-        height, width = _decode(file, "L", None).shape
-    except Exception as error:
-        raise ZooError(f"{file} cannot be read ({_reason(error)}). Replace or remove it.") from error
+        height, width, _ = read_image(file, "grayscale").shape
+    except ImageError as error:
+        raise ZooError(f"{error}. Replace or remove it.") from error
     return height, width
-
-
-def _decode(file: Path, mode: str, size: tuple[int, int] | None) -> Array:
-    """Return one image as `uint8`, `(height, width[, 3])`, scaled to `size` if that is given."""
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    with file.open("rb") as content:
-        image: Image.Image = Image.open(content, formats=FORMATS)  # only its header is decoded yet
-        if math.prod(image.size) > MAX_PIXELS:
-            raise Image.DecompressionBombError
-        if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
-            image.verify()
-            content.seek(0)
-            image = Image.open(content, formats=FORMATS)
-        if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
-            image.draft(mode, (2 * max(size), 2 * max(size)))
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith("I"):  # 16 bits per pixel; convert() alone would clip them at 255
-            image = image.point(lambda value: value / 256)
-        image = image.convert(mode)
-        if size is not None:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-        return np.asarray(image)
-
-
-def _reason(error: Exception) -> str:
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return f"not a {FORMAT_NAMES}"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MAX_PIXELS:,} pixels, a possible decompression bomb"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return reason_of(error)
 
 
 def _temporary_array(shape: tuple[int, ...]) -> Array:

@@ -1,0 +1,55 @@
+"""The decoder of image files. tests/builtin/test_datasets_folder.py has its formats and damaged files."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo.data.images import color_mode_of
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file with 4 × 6 pixels (height × width), each of another colour."""
+    pixels = np.arange(72, dtype=np.uint8).reshape(4, 6, 3) * 3
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def test_pixels_have_three_axes(file):
+    pixels = zoo.read_image(file)
+    assert (pixels.shape, pixels.dtype) == ((4, 6, 3), np.uint8)
+    assert np.array_equal(pixels, np.asarray(Image.open(file)))
+    assert zoo.read_image(str(file), "grayscale").shape == (4, 6, 1)
+    assert zoo.read_image(file, "grayscale", (5, 7)).shape == (5, 7, 1)
+
+
+def test_photograph_is_rotated_by_its_orientation(file, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    Image.open(file).save(tmp_path / "b.png", exif=exif)
+    expected = np.rot90(zoo.read_image(file), -1)
+    assert np.array_equal(zoo.read_image(tmp_path / "b.png"), expected)
+
+
+def test_error_has_file_and_reason(tmp_path):
+    (tmp_path / "a.jpg").write_text("no image")
+    with pytest.raises(zoo.ImageError) as refused:
+        zoo.read_image(tmp_path / "a.jpg")
+    assert str(refused.value) == f"{tmp_path}/a.jpg cannot be read (not a JPEG, PNG, GIF or BMP)"
+    received = pickle.loads(pickle.dumps(refused.value))
+    assert received.reason == "not a JPEG, PNG, GIF or BMP"
+
+
+def test_suffixes_are_lower_case():
+    assert ".jpg" in zoo.IMAGE_SUFFIXES
+    assert all(suffix == suffix.lower() for suffix in zoo.IMAGE_SUFFIXES)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "grayscale"), (3, "rgb"), (4, "")])
+def test_channels_have_a_color_mode(channels, mode):
+    assert color_mode_of(channels) == mode
