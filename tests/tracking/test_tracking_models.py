@@ -15,6 +15,7 @@ import tracking_examples as examples
 from zoo.errors import ModelError
 from zoo.tracking import Store, StudyTracker, TrackingError, fetch_model
 from zoo.tracking._models import build_model_folder
+from zoo.training.info import ModelInfo, add_info, read_info
 
 
 @pytest.fixture
@@ -40,12 +41,32 @@ def test_files_equal_mlflows(ours: Path, saved_model: Path) -> None:
 def test_mlmodel_equals_mlflows(ours: Path, saved_model: Path) -> None:
     def comparable(folder: Path) -> Any:
         model = read_yaml(folder / "MLmodel")
-        for changing in ("model_uuid", "model_id", "utc_time_created", "model_size_bytes"):
-            model.pop(changing, None)
+        changing = ("model_uuid", "model_id", "utc_time_created", "model_size_bytes")
+        for key in ("metadata", "signature", *changing):
+            model.pop(key, None)
         return model
 
     assert comparable(ours) == comparable(saved_model / "official")
     assert read_yaml(ours / "MLmodel")["model_size_bytes"] > (ours / "data" / "model.keras").stat().st_size
+
+
+def test_signature_has_no_input_type(ours: Path) -> None:
+    """MLflow would refuse every other type of numbers."""
+    from mlflow.models import Model
+
+    signature = Model.load(ours).signature
+    assert signature.inputs is None
+    assert [(str(one.type), one.shape) for one in signature.outputs.inputs] == [("float32", (-1, 10))]
+
+
+def test_metadata_are_those_of_the_file(tmp_path: Path, model_file: Path) -> None:
+    file = shutil.copyfile(model_file, tmp_path / "model.keras")
+    info = ModelInfo(("zero", "one"), 8, 8, 1, dataset="digits", study="digits_cnn", trial=7)
+    add_info(file, info)
+    build_model_folder(tmp_path / "ours", file, examples.facts(), "tensorflow")
+    document = read_yaml(tmp_path / "ours" / "MLmodel")["metadata"]["zoo"]
+    assert document == read_info(file).as_json()
+    assert document["class_names"] == ["zero", "one"]
 
 
 def test_environment_equals_mlflows(ours: Path, saved_model: Path) -> None:
@@ -75,13 +96,15 @@ address, data = sys.argv[1:]
 assert callable(mlflow.keras._load_pyfunc)  # a private name that zoo/tracking/loader.py calls
 data = numpy.load(data)
 loaded = mlflow.keras.load_model(address).predict(data["images"], verbose=0)
-pyfunc = mlflow.pyfunc.load_model(address).predict(data["images"])
-error = max(abs(found - data["probabilities"]).max() for found in (loaded, pyfunc))
+pyfunc = mlflow.pyfunc.load_model(address)
+types = ("uint8", "int64", "float32", "float64")
+results = [loaded, *(pyfunc.predict(data["images"].astype(name)) for name in types)]
+error = max(abs(found - data["probabilities"]).max() for found in results)
 print(json.dumps([float(error), "zoo" in sys.modules]))
 """
 
 
-def test_logged_model_loads_without_zoo(
+def test_logged_model_loads_without_zoo_and_takes_any_numbers(
     store: Store, tmp_path: Path, saved_model: Path, run_python: Callable[..., str]
 ) -> None:
     folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")

@@ -62,7 +62,7 @@ def test_model_with_plugin_layers_requires_the_plugin(tmp_path: Path) -> None:
     conda = yaml.safe_load((tmp_path / "ours" / "conda.yaml").read_text())
     assert conda["dependencies"][-1]["pip"] == requirements
     model = yaml.safe_load((tmp_path / "ours" / "MLmodel").read_text())
-    assert model["metadata"] == {"zoo": {"modules": modules}}
+    assert model["metadata"]["zoo"]["modules"] == modules
     assert model["flavors"]["python_function"]["loader_module"] == "zoo.tracking.loader"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from dataclasses import replace
 
 import pytest
@@ -110,3 +111,18 @@ def run(keras, prepared, registry, tmp_path_factory):
         return TrialRun(events, folder)
 
     return run
+
+
+@pytest.fixture
+def installed(install_plugin, monkeypatch):
+    """zoo-gained 0.3, with its layers in a module of their own; yields its folder."""
+    site = install_plugin(
+        "zoo-gained", "0.3", "", module="zoo_gained_entry", entry_point="gained = zoo_gained"
+    )
+    (site / "zoo_gained").mkdir()
+    for name in ("__init__", "layers", "functions"):
+        (site / "zoo_gained" / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(site)
+    yield site
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_gained"]:
+        del sys.modules[name]

@@ -20,6 +20,7 @@ from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
 from zoo.training import components, job
 from zoo.training.components import blame
+from zoo.training.info import read_info
 from zoo.trial import PluginConfig
 
 HERE = Path(__file__)
@@ -101,6 +102,15 @@ class TestComplete:
     def test_saved_model_does_not_need_zoo(self, trial):
         with zipfile.ZipFile(trial.folder / "model.keras") as archive:
             assert "zoo" not in archive.read("config.json").decode()
+
+    def test_model_file_has_facts_of_the_trial(self, trial, prepared, keras):
+        info = read_info(trial.folder / "model.keras")
+        assert info.class_names == tuple("0123456789")
+        assert (info.image_shape, info.color_mode) == ((8, 8, 1), "grayscale")
+        assert (info.dataset, info.digest) == ("digits", prepared[1].digest)
+        assert (info.source, info.architecture) == (prepared[1].source, "conv_net")
+        assert info.metrics == trial.finished.summary
+        assert (info.keras_version, info.modules) == (keras.__version__, {})
 
     def test_summary_file_lists_the_layers(self, trial):
         text = (trial.folder / "summary.txt").read_text()

@@ -1,97 +1,21 @@
-"""Saved models: the plugin modules that they need, and loading."""
+"""Saved models: importing the plugin modules that they need, and loading."""
 
 from __future__ import annotations
 
 import json
 import sys
 import warnings
-import zipfile
 from pathlib import Path
 
 import pytest
+from training_tools import GAIN, keras_file
 
 from zoo.errors import ModelError, PluginError
 from zoo.training import saved
-from zoo.training.saved import check_layers_registered, import_needs, needs_of, note_needs, requirements
+from zoo.training.info import ModelInfo, add_info, needs_of
+from zoo.training.saved import check_layers_registered, import_needs
 
 LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered" / "src"
-FLAT = {"module": "keras.layers", "class_name": "Flatten", "config": {}, "registered_name": None}
-GAIN = {
-    "module": "zoo_gained.layers",
-    "class_name": "Gain",
-    "config": {"activation": {"module": "zoo_gained.functions", "class_name": "function", "config": "bent"}},
-    "registered_name": "zoo-gained>Gain",
-}
-
-
-def keras_file(path, *layers, **members):
-    """Write a `.keras` file of a model with these layers, without weights."""
-    config = {"module": "keras", "class_name": "Sequential", "config": {"layers": list(layers)}}
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", json.dumps(config))
-        for name, text in members.items():
-            archive.writestr(name.replace("_json", ".json"), text)
-    return path
-
-
-@pytest.fixture
-def installed(install_plugin, monkeypatch):
-    """zoo-gained 0.3, with its layers in a module of their own; yields its folder."""
-    site = install_plugin(
-        "zoo-gained", "0.3", "", module="zoo_gained_entry", entry_point="gained = zoo_gained"
-    )
-    (site / "zoo_gained").mkdir()
-    for name in ("__init__", "layers", "functions"):
-        (site / "zoo_gained" / f"{name}.py").write_text("")
-    monkeypatch.syspath_prepend(site)
-    yield site
-    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_gained"]:
-        del sys.modules[name]
-
-
-class TestNeeds:
-    def test_model_of_keras_layers_needs_nothing(self, tmp_path):
-        file = keras_file(tmp_path / "model.keras", FLAT)
-        before = file.read_bytes()
-        note_needs(file)
-        assert file.read_bytes() == before
-        assert needs_of(file) == {}
-
-    def test_module_of_plugin_has_its_requirement(self, installed, tmp_path):
-        file = keras_file(tmp_path / "model.keras", FLAT, GAIN)
-        note_needs(file)
-        needs = needs_of(file)
-        expected = {"zoo_gained.functions": "zoo-gained==0.3", "zoo_gained.layers": "zoo-gained==0.3"}
-        assert needs == expected
-        assert requirements(needs) == ["zoo-gained==0.3"]
-
-    def test_requirement_of_unknown_version_is_the_name(self, installed, tmp_path):
-        (installed / "zoo_gained-0.3.dist-info" / "METADATA").unlink()
-        file = keras_file(tmp_path / "model.keras", {**GAIN, "config": {}})
-        note_needs(file)
-        assert requirements(needs_of(file)) == ["zoo_gained"]
-        import_needs(file)
-        assert "zoo_gained.layers" in sys.modules
-
-    def test_other_package_has_its_distribution(self, tmp_path):
-        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "pluggy._hooks", "config": {}})
-        note_needs(file)
-        assert requirements(needs_of(file)) == [f"pluggy=={saved.metadata.version('pluggy')}"]
-
-    def test_module_without_distribution_has_no_requirement(self, tmp_path):
-        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "my_notebook", "config": {}})
-        note_needs(file)
-        assert (needs_of(file), requirements(needs_of(file))) == ({"my_notebook": ""}, [])
-
-    def test_file_of_keras_alone_lists_modules(self, tmp_path):
-        file = keras_file(tmp_path / "model.keras", GAIN)
-        assert needs_of(file) == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
-
-    @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
-    def test_file_that_is_no_model_is_rejected(self, tmp_path, content):
-        (tmp_path / "model.keras").write_bytes(content)
-        with pytest.raises(ModelError, match=r"cannot be loaded: expected a file that Keras saved"):
-            needs_of(tmp_path / "model.keras")
 
 
 class TestImport:
@@ -133,6 +57,13 @@ class TestImport:
             f"The model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which cannot be imported: "
             "ModuleNotFoundError: No module named 'zoo_gained.layers'; pip install zoo-gained==0.3"
         )
+
+    def test_requirement_of_unknown_version_is_imported(self, installed, tmp_path):
+        (installed / "zoo_gained-0.3.dist-info" / "METADATA").unlink()
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "config": {}})
+        add_info(file, ModelInfo())
+        import_needs(file)
+        assert "zoo_gained.layers" in sys.modules
 
     def test_module_of_no_plugin_is_not_imported(self, tmp_path):
         """A file from an unknown source must not be able to import any module."""
@@ -222,7 +153,7 @@ class TestNetwork:
 
         network = layered.gained((8, 8, 1), 10)
         network.save(tmp_path / "model.keras")
-        note_needs(tmp_path / "model.keras")
+        add_info(tmp_path / "model.keras", ModelInfo())
         # The module is on the path, but not installed, so it has no distribution.
         assert needs_of(tmp_path / "model.keras") == {"zoo_layered.layers": ""}
         loaded = saved.load_file(tmp_path / "model.keras")

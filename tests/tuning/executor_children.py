@@ -11,7 +11,7 @@ from zoo.events import EpochEnd, Finished, Started
 from zoo.process import enter_worker
 
 
-def run_trial_process(connection, config, cache, folder, environment):
+def run_trial_process(connection, config, cache, folder, environment, study, number):
     """Call the function of this module that the configuration's architecture names."""
     enter_worker(environment, folder / "output.log")
     globals()[config["architecture"]["name"]](connection)

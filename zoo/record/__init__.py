@@ -14,4 +14,13 @@ from zoo.record.directories import (
     epochs_of,
     read_predictions,
 )
-from zoo.record.runs import Run, best_run, load_runs, pick_runs, rank_runs, run_in, trial_uid
+from zoo.record.runs import (
+    Run,
+    best_run,
+    load_runs,
+    pick_runs,
+    rank_runs,
+    run_in,
+    study_and_trial,
+    trial_uid,
+)

@@ -158,14 +158,18 @@ def run_in(folder: Path) -> Run:
             f"{STATE_DIR}/STUDY/standalone/…, which `zoo train` prints."
         )
     folder = folder.resolve()
-    is_trial = folder.name.isdigit()
+    study, number = study_and_trial(folder)
     # A copied folder has no `mlruns` above it; the cache of the working folder is then used.
     root = folder.parents[4] if folder.match(str(STATE_DIR / "*" / "*" / "*")) else Path.cwd()
-    study = folder.parent.parent.name
     return Run(
         study=study,
-        number=int(folder.name) if is_trial else None,
-        directory=TrialDirectory(folder) if is_trial else StandaloneDirectory(folder),
+        number=number,
+        directory=StandaloneDirectory(folder) if number is None else TrialDirectory(folder),
         cache_dir=StudyDirectory(root, study).cache_dir,
         config=TrialConfig.from_json(config),
     )
+
+
+def study_and_trial(folder: Path) -> tuple[str, int | None]:
+    """Return the study and the number of the trial whose directory is `folder`; None for a standalone run."""
+    return folder.parent.parent.name, int(folder.name) if folder.name.isdigit() else None

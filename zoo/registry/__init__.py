@@ -22,5 +22,6 @@ from zoo.registry._plugin import (
     distribution_versions,
     plugin_versions,
     source_location,
+    top_level_package,
 )
 from zoo.registry._registry import Registry, canonical_name, plugin_requirements, requirement_of

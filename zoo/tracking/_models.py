@@ -8,15 +8,17 @@
     data/keras_module.txt         "keras"
     requirements.txt, conda.yaml, python_env.yaml
 
-If the model has layers of a plugin, the plugin's distribution is a requirement, the metadata list the
-modules to import, and MLflow's pyfunc loads the model with `zoo.tracking.loader`, which imports them.
+The metadata have the model's `ModelInfo` under the key `zoo`. If the model has layers of a plugin, the
+plugin's distribution is a requirement, and MLflow's pyfunc loads the model with `zoo.tracking.loader`, which
+imports the plugin's modules.
+
+The signature has no input schema. MLflow compares the type of an array with the one type in the schema, and
+refuses all others; a schema of integers refuses floats. Keras itself checks the shape.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -101,32 +103,29 @@ def build_model_folder(
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from zoo.training.saved import needs_of, requirements  # imports NumPy
+    from zoo.training.info import read_info  # imports NumPy
 
-    needs = needs_of(file)
-    with zipfile.ZipFile(file) as archive:
-        keras_version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    info = read_info(file)
+    keras_version = info.keras_version
     (folder / "data").mkdir(parents=True)
     link_or_copy(file, folder / "data" / "model.keras")
     (folder / "data" / "keras_module.txt").write_text("keras", encoding="utf-8")
-    metadata = {"metadata": {"zoo": {"modules": needs}}} if needs else {}
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *facts.image_shape))]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, facts.num_classes))]),
+    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, facts.num_classes))])
+    model = Model(
+        signature=ModelSignature(outputs=outputs), metadata={"zoo": info.as_json()}, **(origin or {})
     )
-    model = Model(signature=signature, **metadata, **(origin or {}))
     model.add_flavor(
         "keras", data="data", keras_version=keras_version, keras_backend=backend, save_exported_model=False
     )
     pyfunc.add_to_model(
         model,
-        loader_module="zoo.tracking.loader" if needs else "mlflow.keras",
+        loader_module="zoo.tracking.loader" if info.modules else "mlflow.keras",
         conda_env="conda.yaml",
         python_env="python_env.yaml",
     )
     model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     model.save(str(folder / "MLmodel"))
-    plugins = [*requirements(needs), _requirement("keras-zoo")] if needs else []
+    plugins = [*info.requirements, _requirement("keras-zoo")] if info.modules else []
     _write_environment(folder, _requirements(keras_version, backend, plugins))
 
 

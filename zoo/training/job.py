@@ -28,8 +28,8 @@ from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
 from zoo.training.components import Components, PluginFault, TooLarge, blame, describe_error
 from zoo.training.fit import fit, training_space
+from zoo.training.info import ModelInfo, add_info
 from zoo.training.model import assemble, latency_ms, layer_table, predict
-from zoo.training.saved import note_needs
 from zoo.trial import EPOCH_METRICS, TrialConfig
 
 if TYPE_CHECKING:
@@ -42,14 +42,24 @@ ReceiveAnswer = Callable[[], bool]
 
 
 def run_trial(
-    config: TrialConfig, cache: Path, folder: Path, send: Send, receive_answer: ReceiveAnswer
+    config: TrialConfig,
+    cache: Path,
+    folder: Path,
+    send: Send,
+    receive_answer: ReceiveAnswer,
+    *,
+    study: str = "",
+    number: int | None = None,
 ) -> None:
     """Train the network that `config` describes and leave the trial's files in `folder`.
 
-    `cache` is the folder of the prepared datasets. `receive_answer` waits for the answer to an `EpochEnd`.
+    Args:
+        cache: the folder of the prepared datasets.
+        receive_answer: waits for the answer to an `EpochEnd`.
+        study, number: the study, and the trial in it, that the saved model names.
     """
     try:
-        finished = _Job(config, cache, folder, send, receive_answer).run()
+        finished = _Job(config, cache, folder, send, receive_answer, (study, number)).run()
     except TooLarge as error:
         finished = _finished("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
@@ -80,13 +90,20 @@ class _Job:
     """A trial while it runs."""
 
     def __init__(
-        self, config: TrialConfig, cache: Path, folder: Path, send: Send, receive_answer: ReceiveAnswer
+        self,
+        config: TrialConfig,
+        cache: Path,
+        folder: Path,
+        send: Send,
+        receive_answer: ReceiveAnswer,
+        origin: tuple[str, int | None],
     ) -> None:
         self._config = config
         self._cache = cache
         self._folder = folder
         self._send = send
         self._receive_answer = receive_answer
+        self._study, self._number = origin
         self._dataset = open_dataset(cache, config.digest)
         self._components = Components(config, self._dataset)
         self._network: Any = None  # of the current fold, as the architecture built it
@@ -113,7 +130,7 @@ class _Job:
         results = self._summarize()
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
-        self._save()
+        self._save(results)
         return _finished("complete", summary=results)
 
     def _train_fold(self, number: int) -> _Fold:
@@ -183,7 +200,7 @@ class _Job:
             "train_seconds": sum(fold.train_seconds for fold in folds),
         }
 
-    def _save(self) -> None:
+    def _save(self, summary: Mapping[str, float]) -> None:
         """Write the files of a complete trial."""
         config, folder = self._config, self._folder
         probabilities = np.concatenate([fold.probabilities for fold in self._folds])
@@ -195,4 +212,23 @@ class _Job:
         np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
         (folder / "summary.txt").write_text(layer_table(self._network), encoding="utf-8")
         self._classifier.save(folder / "model.keras")
-        note_needs(folder / "model.keras")
+        architecture = self._components.architecture
+        add_info(folder / "model.keras", self._model_info(summary), architecture.function.__module__)
+
+    def _model_info(self, summary: Mapping[str, float]) -> ModelInfo:
+        config, dataset = self._config, self._dataset
+        height, width, channels = dataset.train.images.shape[1:]
+        return ModelInfo(
+            class_names=tuple(dataset.class_names),
+            image_height=int(height),
+            image_width=int(width),
+            channels=int(channels),
+            dataset=config.dataset.name,
+            source=dataset.source,
+            digest=config.digest,
+            architecture=config.architecture.name,
+            study=self._study,
+            trial=self._number,
+            metrics=summary,
+            plugins={key.partition(":")[0]: version for key, version in config.plugins.items()},
+        )

@@ -1,34 +1,25 @@
-"""Saved models: importing the plugin modules that a model needs, loading it, and scoring it.
-
-A `.keras` file is a zip archive. If a model has classes that are not Keras's own, zoo adds a member
-`zoo.json`, which Keras ignores. It maps each of their modules to what pip installs for it:
-
-    {"modules": {"zoo_layered.layers": "zoo-layered==0.3"}}
-"""
+"""Saved models: importing the plugin modules that a model needs, loading it, and scoring it."""
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module, metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, PluginError, one_line
-from zoo.registry import plugin_requirements
+from zoo.registry import plugin_requirements, top_level_package
+from zoo.training.info import custom_objects, needs_of
 
 if TYPE_CHECKING:
     import keras
     import numpy.typing as npt
-
-_NEEDS = "zoo.json"
 
 
 def check_layers_registered(network: keras.Model) -> None:
@@ -56,31 +47,6 @@ def check_layers_registered(network: keras.Model) -> None:
                 f"{subject}, since it is defined inside a function; define it in a module of its own, "
                 "which the function imports"
             )
-
-
-def note_needs(path: Path) -> None:
-    """Add to a `.keras` file the plugin modules that it needs, with the versions installed here."""
-    modules = {module: _requirement(module) for module in _custom_modules(path)}
-    if modules:
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(_NEEDS, json.dumps({"modules": modules}, indent=1))
-
-
-def needs_of(path: Path) -> dict[str, str]:
-    """Return the modules that a `.keras` file needs, each with its pip requirement; "" if unknown."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if _NEEDS in archive.namelist():
-                return dict(json.loads(archive.read(_NEEDS))["modules"])
-        return dict.fromkeys(_custom_modules(path), "")  # zoo did not write it
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelError(
-            f"The model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
-        ) from error
-
-
-def requirements(needs: Mapping[str, str]) -> list[str]:
-    return sorted(set(needs.values()) - {""})
 
 
 def load_file(path: Path, model_name: str = "") -> keras.Model:
@@ -115,10 +81,10 @@ def import_needs(path: Path, model_name: str = "") -> None:
 def _import(model_name: str, module: str, requirement: str) -> None:
     origin = f" ({requirement.replace('==', ' ')})" if requirement else ""
     subject = f"The model {model_name} has layers of {module}{origin}"
-    if util.find_spec(_package(module)) is None:
+    if util.find_spec(top_level_package(module)) is None:
         install = f"pip install {requirement}" if requirement else "install the plugin it came from"
         raise ModelError(f"{subject}, which is not installed; {install}")
-    if module not in sys.modules and _package(module) not in plugin_requirements():
+    if module not in sys.modules and top_level_package(module) not in plugin_requirements():
         raise ModelError(f"{subject}, which is not a zoo plugin; import {module} first, if you trust it")
     try:
         import_module(module)
@@ -130,7 +96,7 @@ def _import(model_name: str, module: str, requirement: str) -> None:
 
 def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
     """Yield a warning for each plugin whose installed version is not that of the saved model."""
-    for requirement in requirements(needs_of(path)):
+    for requirement in sorted(set(needs_of(path).values()) - {""}):
         name, _, version = requirement.partition("==")
         installed = ""
         with suppress(Exception):  # `_import` reports a plugin that is missing or has unreadable metadata
@@ -140,41 +106,6 @@ def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
                 f"The model {model_name or path} was saved with {name} {version}, but {installed} is "
                 f"installed and may give other results; pip install {requirement}"
             )
-
-
-def _custom_modules(path: Path) -> list[str]:
-    """Return the modules of all classes and functions in a model's configuration except Keras's own."""
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
-    return sorted({saved["module"] for saved in custom_objects(config) if saved["module"]})
-
-
-def custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the configuration of every object inside `config` whose class is not Keras's own."""
-    if isinstance(config, list | tuple):
-        for value in config:
-            yield from custom_objects(value)
-    if isinstance(config, dict):
-        is_object = {"class_name", "module"} <= set(config)
-        if is_object and _package(config["module"] or "") not in ("keras", "builtins"):
-            yield config
-        for value in config.values():
-            yield from custom_objects(value)
-
-
-def _requirement(module: str) -> str:
-    """Return `distribution==version` of a module; "" if it belongs to no distribution."""
-    package = _package(module)
-    of_plugins = plugin_requirements()
-    if package in of_plugins:  # the metadata of an editable installation does not list its packages
-        return of_plugins[package]
-    for name in metadata.packages_distributions().get(package, ()):
-        return f"{name}=={metadata.version(name)}"
-    return ""
-
-
-def _package(module: str) -> str:
-    return module.partition(".")[0]
 
 
 def score_test_split(model_path: Path, cache: Path, digest: str) -> dict[str, float]:

@@ -73,10 +73,16 @@ def run_trial_process(
     cache: Path,
     folder: Path,
     environment: Mapping[str, str],
+    study: str,
+    number: int | None,
 ) -> None:
-    """Run one trial in a worker process: send its events, and receive the answers to its `EpochEnd`s."""
+    """Run one trial in a worker process: send its events, and receive the answers to its `EpochEnd`s.
+
+    `study` and `number` are those of `zoo.training.job.run_trial`.
+    """
     enter_worker(environment, folder / "output.log")
     from zoo.training.job import run_trial
 
-    run_trial(TrialConfig.from_json(config), cache, folder, connection.send, connection.recv)
+    pipe = (connection.send, connection.recv)
+    run_trial(TrialConfig.from_json(config), cache, folder, *pipe, study=study, number=number)
     exit_worker(connection)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.events import Event, Finished
 from zoo.process import WorkerProcess, wait_for_any
+from zoo.record import study_and_trial
 from zoo.training import backend
 from zoo.training.worker import fork_server, run_trial_process
 from zoo.trial import TrialConfig
@@ -36,7 +37,7 @@ class LocalExecutor:
     def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
         environment = backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
-        arguments = (config.as_json(), cache_dir, folder, environment)
+        arguments = (config.as_json(), cache_dir, folder, environment, *study_and_trial(folder))
         self._running[number] = (self._server.start_worker(run_trial_process, arguments), slot)
         self._join_finished()
 

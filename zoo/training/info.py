@@ -1,0 +1,194 @@
+"""What a model file says about its model.
+
+A `.keras` file is a zip archive. zoo adds a member `zoo.json`, which Keras ignores, with the fields of
+`ModelInfo`. MLflow's metadata of a model has the same document under the key `zoo`.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from zoo.data.images import RESIZE_METHOD, color_mode_of
+from zoo.errors import ModelError, one_line
+from zoo.registry import plugin_requirements, top_level_package
+
+_MEMBER = "zoo.json"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Facts about a saved model. A field that an older version of zoo did not save has its default.
+
+    Args:
+        class_names: in the order of the model's outputs; None if they are unknown.
+        image_height, image_width, channels: of the images that the model takes, with raw pixels 0–255; 0 if
+            unknown.
+        resize: how an image of another size is scaled.
+        dataset, source, digest: name of the dataset that the model was trained on, where it came from, and
+            SHA-256 of its content.
+        architecture: its name.
+        study, trial: where the model was trained; `trial` is None for a standalone run.
+        metrics: the trial's summary: `best_val_accuracy`, `best_epoch`, `parameters` …
+        keras_version: the version that saved the model, and the oldest that is sure to load it.
+        plugins: distribution -> version of the plugins that the trial used, zoo's own included.
+        modules: modules to import before the model is loaded -> what pip installs for each, "" if unknown;
+            empty if the model has only Keras's own layers.
+    """
+
+    class_names: tuple[str, ...] | None = None
+    image_height: int = 0
+    image_width: int = 0
+    channels: int = 0
+    resize: str = RESIZE_METHOD
+    dataset: str = ""
+    source: str = ""
+    digest: str = ""
+    architecture: str = ""
+    study: str = ""
+    trial: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    keras_version: str = ""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)`."""
+        return self.image_height, self.image_width, self.channels
+
+    @property
+    def color_mode(self) -> str:
+        """`rgb`, `grayscale`, or "" for images with another number of channels."""
+        return color_mode_of(self.channels)
+
+    @property
+    def requirements(self) -> list[str]:
+        """The distributions that loading the model needs besides Keras: `zoo-layered==0.3`."""
+        return sorted(set(self.modules.values()) - {""})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return dicts, lists and scalars, from which `from_json` makes equal facts."""
+        document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {**document, "color_mode": self.color_mode}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ModelInfo:
+        """Return the facts that `as_json` described; keys of a newer version of zoo are ignored."""
+        names = {one.name for one in fields(cls)}
+        values = {name: value for name, value in document.items() if name in names}
+        if values.get("class_names") is not None:
+            values["class_names"] = tuple(values["class_names"])
+        return cls(**values)
+
+
+def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None:
+    """Write `info` into a `.keras` file that Keras has just saved, with its version and modules.
+
+    `architecture_module` is the module whose function built the model. If the model has layers of a library,
+    loading it imports this module too: the plugin's distribution is what installs the library.
+    """
+    with _opened(path) as archive:
+        used, keras_version = _modules_in(json.loads(archive.read("config.json"))), _keras_version(archive)
+    modules = {module: _requirement(module) for module in used}
+    plugins = plugin_requirements()
+    has_library = any(top_level_package(module) not in plugins for module in used)
+    if has_library and top_level_package(architecture_module) in plugins:
+        modules = {architecture_module: _requirement(architecture_module), **modules}
+    info = replace(info, modules=modules, keras_version=keras_version)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(_MEMBER, json.dumps(info.as_json(), indent=1))
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Return what a `.keras` file says about its model; ModelError if it is no such file.
+
+    If zoo did not write the file, only the size of its images, its modules and its Keras version are known.
+    """
+    with _opened(path) as archive:
+        document = _member(archive)
+        if "keras_version" in document:
+            return ModelInfo.from_json(document)
+        config = json.loads(archive.read("config.json"))
+        known: dict[str, Any] = {"keras_version": _keras_version(archive)}
+        known |= {"modules": dict.fromkeys(_modules_in(config), "")}
+    shape = next(_input_shapes(config), ())
+    if len(shape) == 4 and None not in shape[1:]:
+        known |= dict(zip(("image_height", "image_width", "channels"), shape[1:], strict=True))
+    return ModelInfo.from_json({**known, **document})
+
+
+def needs_of(path: Path) -> dict[str, str]:
+    """Return the modules that a `.keras` file needs, each with its pip requirement; "" if unknown."""
+    with _opened(path) as archive:
+        document = _member(archive)
+        if "modules" in document:
+            return dict(document["modules"])
+        return dict.fromkeys(_modules_in(json.loads(archive.read("config.json"))), "")
+
+
+def custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the configuration of every object inside `config` whose class is not Keras's own."""
+    for part in _mappings(config):
+        is_object = {"class_name", "module"} <= set(part)
+        if is_object and top_level_package(part["module"] or "") not in ("keras", "builtins"):
+            yield part
+
+
+def _mappings(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every dict inside `config`, outer ones first."""
+    if isinstance(config, dict):
+        yield config
+    if isinstance(config, dict | list | tuple):
+        for value in config.values() if isinstance(config, dict) else config:
+            yield from _mappings(value)
+
+
+def _modules_in(config: Any) -> list[str]:
+    """Return the modules of all classes and functions in a model's configuration except Keras's own."""
+    return sorted({saved["module"] for saved in custom_objects(config) if saved["module"]})
+
+
+def _input_shapes(config: Any) -> Iterator[list[int | None]]:
+    """Yield the shapes `(batch, height, width, channels)` of the inputs in a model's configuration."""
+    for part in _mappings(config):
+        if part.get("class_name") == "InputLayer":
+            yield part["config"]["batch_shape"]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a `.keras` file; errors in the block become a ModelError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (OSError, zipfile.BadZipFile, LookupError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"The model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
+        ) from error
+
+
+def _member(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """Return zoo's member of a `.keras` file; {} if it has none."""
+    return dict(json.loads(archive.read(_MEMBER))) if _MEMBER in archive.namelist() else {}
+
+
+def _keras_version(archive: zipfile.ZipFile) -> str:
+    return str(json.loads(archive.read("metadata.json"))["keras_version"])
+
+
+def _requirement(module: str) -> str:
+    """Return `distribution==version` of a module; "" if it belongs to no distribution."""
+    package = top_level_package(module)
+    of_plugins = plugin_requirements()
+    if package in of_plugins:  # the metadata of an editable installation does not list its packages
+        return of_plugins[package]
+    for name in metadata.packages_distributions().get(package, ()):
+        return f"{name}=={metadata.version(name)}"
+    return ""
