@@ -190,7 +190,8 @@ def test_int_narrows_to_a_table(domain, table, narrowed):
     [
         (Int(8, 128), {"high": 200}, r"expected a range inside 8 … 128, got 8 … 200\."),
         (Int(8, 128), {"low": 4}, r"expected a range inside 8 … 128, got 4 … 128\."),
-        (Int(8, 128), {"low": 64, "high": 32}, r"expected a range inside 8 … 128, got 64 … 32\."),
+        (Int(8, 128), {"low": 64, "high": 32}, r"expected low <= high, got low = 64 and high = 32; exchange"),
+        (Int(8, 128), {"low": 200}, r"expected a range inside 8 … 128, got 200 … 128\."),
         (Int(8, 128), {"high": 200, "step": 200}, r"expected a range inside 8 … 128, got 8 … 200\."),
         (Int(8, 128), {"high": 64.0}, r"Int: high must be an integer, got 64\.0\."),
         (Int(8, 128), {"low": None}, r"Int: low must be an integer, got null\."),
@@ -514,6 +515,8 @@ def test_whole_lists_can_be_choices():
         (FILTERS, {"low": 4}, r"expected a range inside 8 … 128, got 4 … 128\."),
         (FILTERS, {"length": 5}, r"expected a length inside 1 … 4, got 5 … 5\."),
         (FILTERS, {"length": [0, 2]}, r"expected a length inside 1 … 4, got 0 … 2\."),
+        (FILTERS, {"length": {"low": 5}}, r"expected a length inside 1 … 4, got low = 5\."),
+        (FILTERS, {"length": {"low": 3, "high": 2}}, r"with 0 <= low <= high, got \[3, 2\]"),
         (FILTERS, {"length": "2"}, r'length must be \(low, high\) .* got "2"\.'),
         (FILTERS, {"length": {"hi": 2}}, r"no such key 'hi' in a range\. Did you mean 'high'\?"),
         (FILTERS, {"lenght": 2}, r"no such key 'lenght' in a range\. Did you mean 'length'\?"),

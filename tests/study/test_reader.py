@@ -330,7 +330,7 @@ MISTAKES = {
     ),
     "low above high": (
         "[training]\nmomentum = { low = 0.9, high = 0.1 }",
-        "s.toml:4: [training] momentum: expected a range inside 0 … 0.99, got 0.9 … 0.1.",
+        "s.toml:4: [training] momentum: expected low <= high, got low = 0.9 and high = 0.1; exchange them.",
     ),
     "unknown key in a range": (
         "[training]\nmomentum = { min = 0.1 }",

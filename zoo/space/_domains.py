@@ -135,8 +135,11 @@ class _Range:
             return narrow_to_choices(self, table)
         check_keys(table, "low", "high", "step", "log", "choices")
         low, high = table.get("low", self.low), table.get("high", self.high)
-        if is_real(low) and is_real(high) and not self.low <= low <= high <= self.high:
-            raise SpaceError(f"expected a range inside {self}, got {low} … {high}.")
+        if is_real(low) and is_real(high):
+            if low > high and {"low", "high"} <= table.keys():
+                raise SpaceError(f"expected low <= high, got low = {low} and high = {high}; exchange them.")
+            if not self.low <= low <= high <= self.high:
+                raise SpaceError(f"expected a range inside {self}, got {low} … {high}.")
         narrowed = replace(self, **({"log": False, **table} if "step" in table else table))
         if self.step is not None and not (
             narrowed.step is not None
@@ -365,6 +368,9 @@ class List:
         low, high = self.length
         if isinstance(table, Mapping):
             check_keys(table, "low", "high")
+            for bound, value in table.items():
+                if is_int(value) and not low <= value <= high:
+                    raise SpaceError(f"expected a length inside {low} … {high}, got {bound} = {value}.")
             table = table.get("low", low), table.get("high", high)
         length = _as_length(table)
         if length[0] < low or length[1] > high:
