@@ -14,6 +14,10 @@ from zoo.errors import DataError, ZooError, did_you_mean, one_line, portable, re
     [
         ("learning-rate", ["epochs", "learning_rate"], "Did you mean 'learning_rate'?"),
         ("Trials", ["seed", "trials"], "Did you mean 'trials'?"),
+        ("hi", ["low", "high"], "Did you mean 'high'?"),
+        ("mnist_cnn-2", ["mnist_cnn"], "Did you mean 'mnist_cnn'?"),
+        ("mnist_cnn", ["digits_cnn", "mnist_first"], "Available: digits_cnn, mnist_first."),
+        ("a", ["ab", "b"], "Available: ab, b."),
         ("xyzzy", ["b", "a"], "Available: a, b."),
         ("xyzzy", [], "None available."),
     ],

@@ -51,11 +51,15 @@ class ManifestError(ZooError):
 def did_you_mean(name: str, available: Iterable[str]) -> str:
     """Return the last sentence of an error about an unknown `name`: the likely spelling, or all names.
 
-    Capital and small letters count as equal, and so do `-` and `_`.
+    A name is likely if few letters differ, or if one contains the other. Capital and small
+    letters count as equal, and so do `-` and `_`.
     """
-    names = sorted(available)
+    names, normalized = sorted(available), _normalized(name)
     spellings = {_normalized(one): one for one in names}
-    close = get_close_matches(_normalized(name), spellings, n=1, cutoff=0.6)
+    # With a lower cutoff, names that share a word would be close: mnist_cnn and digits_cnn.
+    close = get_close_matches(normalized, spellings, n=1, cutoff=0.7)
+    if not close and len(normalized) > 1:
+        close = [one for one in spellings if one in normalized or normalized in one]
     if close:
         return f"Did you mean '{spellings[close[0]]}'?"
     return f"Available: {', '.join(names)}." if names else "None available."

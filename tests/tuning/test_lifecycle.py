@@ -181,6 +181,10 @@ class TestStudy:
         assert trials_everywhere(define, renamed) == [1, 2, 0]
         assert optuna.get_all_study_names(default_storage(study.path.parents[2])) == ["other"]
         assert not study.path.exists()
+        with pytest.raises(
+            StudyError, match=r"No study 'example' is recorded in mlruns/zoo\. Available: other\."
+        ):
+            delete_study("example")
 
     def test_taken_name_is_refused(self, study, tmp_path):
         StudyDirectory(tmp_path, "other").create()
