@@ -63,10 +63,10 @@ def show(zoo_command, install_plugin):
     return show
 
 
-def table_of(text):
-    """The rows of the printed table, cells apart by two spaces."""
+def table_of(text, first="parameter"):
+    """The rows of the printed table whose first heading is `first`, cells apart by two spaces."""
     rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
-    start = next(number for number, row in enumerate(rows) if row[:1] == ["parameter"])
+    start = next(number for number, row in enumerate(rows) if row[:1] == [first])
     return {row[0]: row[1:] for row in rows[start + 1 :] if row}
 
 
@@ -131,15 +131,19 @@ def test_json_has_the_search_space(show):
 
 def test_study_is_shown_by_name_or_path(show, tmp_path):
     (tmp_path / "studies").mkdir()
-    text = 'dataset = "digits"\narchitecture = "conv_net"\n[training]\nepochs = 3\n'
+    text = 'dataset = "digits"\narchitecture = "conv_net"\n[training]\nepochs = 3\nmomentum = 0.5\n'
     (tmp_path / "studies" / "mine.toml").write_text(text, encoding="utf-8")
     by_name, by_path = show("mine"), show("studies/mine.toml")
     assert by_name.stdout == by_path.stdout
     assert by_name.stdout.startswith(text)
-    assert "architecture conv_net\n  parameter" in by_name.stdout
+    assert "architecture conv_net\n  searched" in by_name.stdout
     assert "augmentation none\n  no parameters" in by_name.stdout
     training = by_name.stdout.partition("\ntraining\n")[2]
-    assert table_of(training)["epochs"] == ["1 … 1000", "(not searched)", "3"]
+    searched, fixed = training.split("\n  fixed ")
+    assert table_of(searched, "searched")["learning_rate"] == ["1e-05 … 1 (log)", "0.001"]
+    fixed = table_of(f"  fixed {fixed}", "fixed")
+    assert (fixed["epochs"], fixed["momentum"]) == (["3"], ["0.5", 'optimizer = "sgd"'])
+    assert not {"epochs", "momentum"} & table_of(searched, "searched").keys()
     facts = json.loads(show("mine", "--json").stdout)
     assert facts["study"] == "mine"
     assert facts["space"]["training"]["epochs"] == {"kind": "fixed", "value": 3}

@@ -106,8 +106,8 @@ def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:
     click.echo(definition.text)
     for component_space in (definition.architecture, definition.augmentation):
         for component, space in component_space.spaces.items():
-            _print_space(space, f"{component_space.kind} {component}")
-    _print_space(definition.training, "training")
+            _print_study_space(f"{component_space.kind} {component}", space)
+    _print_study_space("training", definition.training)
     common.print_next((f"zoo tune {shlex.quote(name)}", "search for its best model"))
 
 
@@ -115,36 +115,52 @@ def _print_component(component: Component) -> None:
     click.echo(f"{component.kind} {click.style(component.name, bold=True)}  [{component.origin}]\n")
     if documentation := inspect.getdoc(component.function):
         click.echo(f"{documentation}\n")
-    _print_space(component.space, of_study=False)
+    _print_space(component.space)
 
 
-def _print_space(space: Space, heading: str = "", of_study: bool = True) -> None:
-    if heading:
-        click.echo(click.style(heading, bold=True))
+def _print_space(space: Space) -> None:
     if space:
-        rows = [row for parameter in space.values() for row in _rows(parameter, of_study)]
+        rows = [row for parameter in space.values() for row in _rows(parameter)]
         common.print_table([("parameter", "range", "default", "active when"), *rows])
     else:
         click.echo("  no parameters")
     click.echo()
 
 
-def _rows(parameter: Parameter, of_study: bool) -> Iterator[tuple[str, str, str, str]]:
+def _print_study_space(heading: str, space: Space) -> None:
+    """Print the parameters that the study searches, then those with one value."""
+    click.echo(click.style(heading, bold=True))
+    searched = [row for one in space.values() if one.searched for row in _rows(one)]
+    fixed = [(one.name, show(one.default), _when(one)) for one in space.values() if not one.searched]
+    if searched:
+        common.print_table([("searched", "range", "default", "active when"), *searched])
+    if searched and fixed:
+        click.echo()
+    if fixed:
+        common.print_table([("fixed", "value", "active when"), *fixed])
+    if not space:
+        click.echo("  no parameters")
+    click.echo()
+
+
+def _rows(parameter: Parameter) -> Iterator[tuple[str, str, str, str]]:
     """Yield the rows of a parameter; a long range, such as forty names, takes several."""
-    domain = parameter.domain
     note = ""
     if not parameter.searched:
-        is_searchable = not of_study and not isinstance(domain, Plain)
-        note = "  (not searched by default)" if is_searchable else "  (not searched)"
+        note = "  (not searched)" if isinstance(parameter.domain, Plain) else "  (not searched by default)"
     default = "" if parameter.default is REQUIRED else show(parameter.default)
-    when = " and ".join(
-        f"{other} = {' or '.join(map(show, values if isinstance(values, list | tuple) else [values]))}"
-        for other, values in (domain.when or {}).items()
-    )
-    first, *others = wrap(f"{domain}{note}", 72) or [""]
-    yield parameter.name, first, default, when
+    first, *others = wrap(f"{parameter.domain}{note}", 72) or [""]
+    yield parameter.name, first, default, _when(parameter)
     for other in others:
         yield "", other, "", ""
+
+
+def _when(parameter: Parameter) -> str:
+    """Return the `when` condition as text; "" if there is none."""
+    return " and ".join(
+        f"{other} = {' or '.join(map(show, values if isinstance(values, list | tuple) else [values]))}"
+        for other, values in (parameter.domain.when or {}).items()
+    )
 
 
 def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
