@@ -62,6 +62,11 @@ def test_samples_are_written_to_output(in_study, tmp_path, read_picture):
     read_picture(picture)
 
 
+def test_message_names_the_training_split(in_study, tmp_path, capsys):
+    inspection.samples("digits", output=tmp_path / "s.png")
+    assert "digits: 1,438 images of the training split\n" in capsys.readouterr().err
+
+
 def test_default_output_is_in_working_folder(in_study, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CACHE_DIR", str(in_study / "mlruns" / "zoo" / ".cache"))
     monkeypatch.chdir(tmp_path)

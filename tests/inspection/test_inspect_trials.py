@@ -13,6 +13,7 @@ from zoo.data.store import open_dataset
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd, EventLog, Finished
 from zoo.figures import draw_trial
+from zoo.figures._page import Page
 from zoo.inspection import _network, _trials
 from zoo.inspection._picture import image_at
 from zoo.models.recorded import find_run, validation_data
@@ -41,6 +42,23 @@ def test_picture_equals_the_automatic_figure(in_study, figures_of, tmp_path):
     ]
     assert {picture.path.name: picture.path.read_bytes() for picture in drawn} == automatic
     assert {picture.path.parent for picture in drawn} == {figures_of(1)}
+
+
+def test_title_and_message_name_the_validation_split(in_study, keras_in_process, monkeypatch, capsys):
+    headers, create = [], Page.__init__
+
+    def spy(page, width, height, title, subtitle, *key):
+        headers.append(f"{title}; {subtitle}")
+        create(page, width, height, title, subtitle, *key)
+
+    monkeypatch.setattr(Page, "__init__", spy)
+    for draw in (inspection.confusion, inspection.mistakes, inspection.predictions):
+        draw("example")
+        assert "of 288 validation images " in headers[-1]
+        assert "example, trial 1: 288 images of the validation split\n" in capsys.readouterr().err
+    inspection.features("example", image=7)
+    assert headers[-1].startswith("example, trial 1, validation image 7; ")
+    assert "example, trial 1: image 7 of the validation split\n" in capsys.readouterr().err
 
 
 def test_notebook_displays_the_picture(in_study):

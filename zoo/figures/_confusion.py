@@ -38,7 +38,7 @@ def confusion_counts(labels: Any, predicted: Any, num_classes: int) -> Counts:
 def confusion_matrix(
     labels: Any, predicted: Any, class_names: Sequence[str], path: str | os.PathLike[str], *, title: str
 ) -> Path:
-    """Draw counts with actual classes in rows and predicted ones in columns.
+    """Draw counts of validation images, with actual classes in rows and predicted ones in columns.
 
     The colour is a cell's share of its row, so that small classes are as visible as large ones. Correct
     predictions are blue. Wrong ones are orange and darken faster, so that a few errors are visible beside a
@@ -78,8 +78,8 @@ def confusion_matrix(
 def _subtitle(counts: Counts) -> str:
     total, correct = int(counts.sum()), int(np.trace(counts))
     if not total:
-        return "no images"
-    return f"accuracy {100 * correct / total:.2f} %: {total - correct:,} of {total:,} images wrong"
+        return "no validation images"
+    return f"accuracy {100 * correct / total:.2f} %: {total - correct:,} of {total:,} validation images wrong"
 
 
 def cell_colors(counts: Counts) -> Pixels:

@@ -64,7 +64,7 @@ def mistakes(
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     indices = pick_mistakes(labels, probabilities)
     if not len(indices):
-        page = Page(0, 150, title, f"{len(labels):,} images")
+        page = Page(0, 150, title, f"{len(labels):,} validation images")
         page.text(
             page.width / 2, 104, "No mistakes: every image is classified correctly.", size=11, ha="center"
         )
@@ -100,7 +100,8 @@ def _mistakes_subtitle(labels: npt.NDArray[Any], predicted: Indices, num_drawn: 
     wrong = labels != predicted
     num_classes = len(np.unique(labels[wrong]))
     scope = f"{num_drawn} of {num_classes} classes" if num_drawn < num_classes else "each class"
-    return f"{int(wrong.sum()):,} of {len(labels):,} images wrong; the most confident mistake of {scope}"
+    count = f"{int(wrong.sum()):,} of {len(labels):,} validation images"
+    return f"{count} wrong; the most confident mistake of {scope}"
 
 
 def _caption(actual: str, predicted: str, probability: float, room: float) -> list[list[str]]:
@@ -162,7 +163,7 @@ def predictions(
         columns * step_x - 18 + 2 * MARGIN,
         HEADER + 44 + sum(heights) - 34 + MARGIN - 6,
         title,
-        f"{correct:,} of {len(labels):,} images correct; below each image, its number",
+        f"{correct:,} of {len(labels):,} validation images correct; below each image, its number",
         _predictions_key(len(names)),
     )
     top = HEADER + 44

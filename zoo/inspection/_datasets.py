@@ -66,7 +66,7 @@ def kernels(
     """
     config, path, data = _open(dataset, study, overrides, output, f"kernels-{{}}-{image}.png", display)
     pixels = image_at(data.train.images, image, "training")
-    title = f"{config.name}, image {image}"
+    title = f"{config.name}, training image {image}"
     subtitle = (
         f"of class {data.class_names[int(data.train.labels[image])]}; four kernels of 3×3 on its grey levels"
     )
@@ -117,7 +117,7 @@ def augmentation(
     except ZooError as error:
         raise ZooError(f"The augmentation '{policy}' of {entry.origin}: {error}") from None
     parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in config.parameters.items())
-    title = f"{policy} on {source.name}, image {image} and others"
+    title = f"{policy} on {source.name}, training image {image} and others"
     subtitle = parameters or "it has no parameters"
     return Picture(
         figures.augmentation(original, versions, originals, others, path, title=title, subtitle=subtitle)
@@ -156,8 +156,10 @@ def _open(
         config, validation = definition.dataset, definition.validation
     path = output_path(output, Path(file_name.format(config.name)))
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
-    prepared = prepare(config, validation, cache_dir, display or PlainDisplay())
-    return config, path, open_dataset(cache_dir, prepared.digest)
+    display = display or PlainDisplay()
+    opened = open_dataset(cache_dir, prepare(config, validation, cache_dir, display).digest)
+    display.phase(f"{config.name}: {len(opened.train.labels):,} images of the training split")
+    return config, path, opened
 
 
 def _configure(

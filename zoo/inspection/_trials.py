@@ -86,6 +86,7 @@ def confusion(
     found = _Trial(study, trial, run, display)
     path = found.output_path(output, "confusion_matrix.png")
     split, names, probabilities = found.predictions()
+    found.name_images(f"{len(split.labels):,} images")
     predicted = probabilities.argmax(axis=1)
     return Picture(figures.confusion_matrix(split.labels, predicted, names, path, title=found.title))
 
@@ -106,6 +107,7 @@ def mistakes(
     found = _Trial(study, trial, run, display)
     path = found.output_path(output, "mistakes.png")
     split, names, probabilities = found.predictions()
+    found.name_images(f"{len(split.labels):,} images")
     return Picture(
         figures.mistakes(split.images, split.labels, probabilities, names, path, title=found.title)
     )
@@ -132,6 +134,7 @@ def predictions(
     split, names, probabilities = found.predictions()
     for number in images:
         image_at(split.images, number, "validation")
+    found.name_images(f"{len(split.labels):,} images")
     return Picture(
         figures.predictions(
             split.images, split.labels, probabilities, names, path, title=found.title, indices=images
@@ -162,9 +165,10 @@ def features(
     path = found.output_path(output, "-".join(parts) + ".png")
     split, names = validation_data(found.run, found.display)
     pixels = image_at(split.images, image, "validation")
+    found.name_images(f"image {image}")
     max_maps = figures.MAPS_PER_LAYER if layer is None else figures.MAX_MAPS
     maps = found.call(_network.feature_maps, pixels, layer, max_maps)
-    title = f"{found.title}, image {image}"
+    title = f"{found.title}, validation image {image}"
     subtitle = f"the image is of class {names[int(split.labels[image])]}"
     if layer is None:
         return Picture(figures.layer_maps(pixels, maps, path, title=title, subtitle=subtitle))
@@ -221,6 +225,10 @@ class _Trial:
 
     def output_path(self, output: OptionalPath, file_name: str) -> Path:
         return output_path(output, self.run.directory.figures_dir / file_name)
+
+    def name_images(self, images: str) -> None:
+        """Print which images of which split the picture is about."""
+        self.display.phase(f"{self.run.title}: {images} of the validation split")
 
     def predictions(self) -> tuple[Split, tuple[str, ...], npt.NDArray[Any]]:
         """Return validation split, class names and class probabilities, recorded or computed again."""
