@@ -166,7 +166,7 @@ def recorded_study(tmp_path_factory):
     from zoo.training.job import run_trial
     from zoo.trial import PluginConfig, TrialConfig
 
-    backend.disable_start_logs()
+    backend.disable_import_logs()
     registry = Registry.load([])
     directory = StudyDirectory(tmp_path_factory.mktemp("recorded"), "example")
     validation = {"fraction": 0.2, "seed": 0}

@@ -20,7 +20,7 @@ from zoo.builtin.architectures._pretrained import BASES
 from zoo.registry import Registry
 from zoo.space import read_space
 from zoo.testing import check_architecture
-from zoo.training.fit import last_frozen, unfreeze
+from zoo.training.fit import layers_to_unfreeze, unfreeze
 
 SMALL = "MobileNet"
 MODULES = [
@@ -200,7 +200,7 @@ class TestWeights:
         before = keras.ops.convert_to_numpy(network(images, training=False))
         for count in (0, 9, 1000):
             if count:
-                unfreeze(network, last_frozen(network, count))
+                unfreeze(network, layers_to_unfreeze(network, count))
                 assert len(network.trainable_weights) > 2
             found = keras.ops.convert_to_numpy(network(images, training=True))
             assert np.allclose(found, before, atol=1e-6)

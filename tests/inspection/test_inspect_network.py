@@ -16,7 +16,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype(np.uint8)
 
 @pytest.fixture(scope="module")
 def keras():
-    backend.disable_start_logs()
+    backend.disable_import_logs()
     return pytest.importorskip("keras")
 
 

@@ -25,7 +25,7 @@ NETWORK = PluginConfig("conv_net", {"filters": (8,), "dense_units": (), "dropout
 
 @pytest.fixture(scope="session")
 def keras():
-    backend.disable_start_logs()
+    backend.disable_import_logs()
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     return pytest.importorskip("keras")
 
@@ -77,7 +77,7 @@ class TrialRun:
     def __init__(self, events, folder):
         self.events = events
         self.folder = folder
-        self.finished = events[-1]
+        self.final_event = events[-1]
         self.epoch_ends = [event for event in events if isinstance(event, EpochEnd)]
         self.epochs = [event.metrics for event in self.epoch_ends]
 

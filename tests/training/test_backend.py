@@ -61,7 +61,7 @@ def test_device_name_without_gpu_is_cpu(keras):
 def test_quiet_keeps_existing_log_settings(monkeypatch):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     monkeypatch.setenv("GRPC_VERBOSITY", "DEBUG")
-    backend.disable_start_logs()
+    backend.disable_import_logs()
     assert (os.environ["TF_CPP_MIN_LOG_LEVEL"], os.environ["GRPC_VERBOSITY"]) == ("3", "DEBUG")
 
 

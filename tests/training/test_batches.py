@@ -61,7 +61,7 @@ def test_feed_yields_the_same_batches_each_epoch(batches, keras):
     from zoo.training import backend
 
     one = batches()
-    fed = backend.feed(one)
+    fed = backend.as_training_data(one)
     assert len(fed) == 3  # the number of steps, for the progress of an epoch
     for epoch in (1, 2):
         one.shuffle(epoch)

@@ -10,7 +10,7 @@ import pytest
 from zoo import InvalidParameters, ZooError
 from zoo.data import Split
 from zoo.training import fit, max_epochs, training_space
-from zoo.training.fit import last_frozen, unfreeze
+from zoo.training.fit import layers_to_unfreeze, unfreeze
 
 BASE = ["base_first", "base_norm", "base_second", "base_relu"]
 
@@ -205,7 +205,7 @@ class TestImpossibleSettings:
 
 class TestUnfreeze:
     def test_layers_are_counted_from_the_end(self, model):
-        names = {count: [layer.name for layer in last_frozen(model, count)] for count in (2, 3, 4, 9)}
+        names = {count: [layer.name for layer in layers_to_unfreeze(model, count)] for count in (2, 3, 4, 9)}
         assert names == {
             2: ["base_second"],
             3: ["base_second"],  # batch normalization is counted, but stays frozen
@@ -220,7 +220,7 @@ class TestUnfreeze:
         )
         for layer in network.layers[:3]:
             layer.trainable = False
-        unfreeze(network, last_frozen(network, 1))
+        unfreeze(network, layers_to_unfreeze(network, 1))
         assert [layer.trainable for layer in network.layers] == [False, False, True, True]
         assert len(network.trainable_weights) == 4
 
@@ -231,8 +231,8 @@ class TestUnfreeze:
             base.trainable = False
         both = keras.layers.Concatenate()([base(images) for base in bases])
         network = keras.Model(images, keras.layers.Dense(2)(both))
-        assert [layer.name for layer in last_frozen(network, 1)] == ["b"]
-        unfreeze(network, last_frozen(network, 2))
+        assert [layer.name for layer in layers_to_unfreeze(network, 1)] == ["b"]
+        unfreeze(network, layers_to_unfreeze(network, 2))
         assert len(network.trainable_weights) == 6
 
 

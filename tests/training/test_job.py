@@ -19,7 +19,7 @@ from zoo.errors import PluginError
 from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
 from zoo.training import components, job
-from zoo.training.components import blame
+from zoo.training.components import plugin_errors
 from zoo.training.info import read_info
 from zoo.trial import PluginConfig
 
@@ -51,7 +51,7 @@ class TestComplete:
         assert [event.epoch for event in trial.epoch_ends] == [1, 2, 3, 4, 5, 6]
         times = [event.time for event in trial.events if not isinstance(event, Progress)]
         assert times == sorted(times)
-        assert (trial.finished.state, trial.finished.reason) == ("complete", "")
+        assert (trial.final_event.state, trial.final_event.reason) == ("complete", "")
 
     def test_events_are_plain_json(self, trial):
         assert [from_json(to_json(event)) for event in trial.events] == trial.events
@@ -59,18 +59,18 @@ class TestComplete:
     def test_started_has_device_backend_and_size(self, trial, model, keras):
         started = trial.events[0]
         assert (started.device, started.backend) == ("cpu", keras.backend.backend())
-        assert started.num_parameters == model.count_params() == trial.finished.summary["parameters"]
+        assert started.num_parameters == model.count_params() == trial.final_event.summary["parameters"]
 
     def test_every_epoch_has_metrics_and_seconds(self, trial):
         names = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds"}
         assert all(set(metrics) == names for metrics in trial.epochs)
         assert all(metrics["learning_rate"] == pytest.approx(0.08) for metrics in trial.epochs)
         spent = sum(metrics["epoch_seconds"] for metrics in trial.epochs)
-        assert 0 < spent < trial.finished.summary["train_seconds"]
+        assert 0 < spent < trial.final_event.summary["train_seconds"]
 
     def test_summary_is_of_the_best_epoch(self, trial):
         values = [metrics["val_accuracy"] for metrics in trial.epochs]
-        summary = trial.finished.summary
+        summary = trial.final_event.summary
         assert summary["best_val_accuracy"] == max(values)
         assert summary["best_epoch"] == 1 + values.index(max(values))
 
@@ -80,7 +80,7 @@ class TestComplete:
     def test_saved_model_has_weights_of_best_epoch(self, trial, model, validation):
         probabilities = model.predict(validation.images, verbose=0)
         accuracy = (probabilities.argmax(axis=1) == validation.labels).mean()
-        assert accuracy == pytest.approx(trial.finished.summary["best_val_accuracy"], abs=1e-6)
+        assert accuracy == pytest.approx(trial.final_event.summary["best_val_accuracy"], abs=1e-6)
 
     def test_predictions_are_of_the_validation_images(self, trial, model, validation):
         with np.load(trial.folder / "predictions.npz") as kept:
@@ -109,7 +109,7 @@ class TestComplete:
         assert (info.image_shape, info.color_mode) == ((8, 8, 1), "grayscale")
         assert (info.dataset, info.digest) == ("digits", prepared[1].digest)
         assert (info.source, info.architecture) == (prepared[1].source, "conv_net")
-        assert info.metrics == trial.finished.summary
+        assert info.metrics == trial.final_event.summary
         assert (info.keras_version, info.modules) == (keras.__version__, {})
 
     def test_summary_file_lists_the_layers(self, trial):
@@ -152,9 +152,9 @@ class TestEnd:
         assert len(trial.epochs) == 3
         lasts = [event.is_last for event in trial.epoch_ends]
         assert lasts == [False, False, True]  # so that the supervisor does not prune an ended trial
-        summary = trial.finished.summary
+        summary = trial.final_event.summary
         assert (summary["best_epoch"], summary["best_loss"]) == (1, trial.epochs[0]["loss"])
-        assert trial.finished.state == "complete"
+        assert trial.final_event.state == "complete"
         model = keras.saving.load_model(trial.folder / "model.keras", compile=False)
         reached = (model.predict(validation.images, verbose=0).argmax(axis=1) == validation.labels).mean()
         assert reached == pytest.approx(trial.epochs[0]["val_accuracy"], abs=1e-6)
@@ -163,22 +163,22 @@ class TestEnd:
     def test_minimized_objective_keeps_lowest_value(self, run, config):
         trial = run(replace(config, objective="val_loss", direction="minimize"), epochs=3)
         values = [metrics["val_loss"] for metrics in trial.epochs]
-        summary = trial.finished.summary
+        summary = trial.final_event.summary
         assert summary["best_val_loss"] == min(values)
         assert summary["best_epoch"] == 1 + values.index(min(values))
 
     def test_stop_from_the_supervisor_prunes_at_once(self, run, config):
         trial = run(config, epochs=9, answers=lambda epoch, fold: epoch < 2)
         assert len(trial.epochs) == 2
-        assert (trial.finished.state, trial.finished.reason) == ("pruned", "pruned after epoch 2")
-        assert trial.finished.summary["best_val_accuracy"] == max(
+        assert (trial.final_event.state, trial.final_event.reason) == ("pruned", "pruned after epoch 2")
+        assert trial.final_event.summary["best_val_accuracy"] == max(
             metrics["val_accuracy"] for metrics in trial.epochs
         )
         assert trial.files == []
 
     def test_nan_fails_the_trial_with_its_epoch(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("faulty", {"how": "nan"})))
-        assert (trial.finished.state, trial.finished.reason) == (
+        assert (trial.final_event.state, trial.final_event.reason) == (
             "failed",
             "loss became nan in epoch 1; try a lower learning_rate",
         )
@@ -212,7 +212,7 @@ class TestFolds:
 
     def test_without_folds_events_have_no_fold(self, trial):
         assert not any(event.fold for event in trial.epoch_ends)
-        assert not {"best_fold", "best_val_accuracy_std"} & set(trial.finished.summary)
+        assert not {"best_fold", "best_val_accuracy_std"} & set(trial.final_event.summary)
 
     def test_summary_has_mean_and_deviation_of_folds(self, folded):
         best = [
@@ -220,7 +220,7 @@ class TestFolds:
             for fold in range(3)
         ]
         values = [metrics["val_accuracy"] for metrics in best]
-        summary = folded.finished.summary
+        summary = folded.final_event.summary
         assert summary["best_val_accuracy"] == pytest.approx(np.mean(values))
         assert summary["best_val_accuracy_std"] == pytest.approx(np.std(values, ddof=1))
         assert summary["best_val_loss"] == pytest.approx(np.mean([metrics["val_loss"] for metrics in best]))
@@ -232,7 +232,7 @@ class TestFolds:
     def test_saved_model_is_of_the_best_fold(self, folded, keras, prepared, in_folds):
         cache, facts = prepared
         model = keras.saving.load_model(folded.folder / "model.keras", compile=False)
-        summary = folded.finished.summary
+        summary = folded.final_event.summary
         dataset = open_dataset(cache, facts.digest)
         _, held_out = split_for(cache, facts.digest, dataset, FOLDS, summary["best_fold"])
         predicted = model.predict(held_out.images, verbose=0).argmax(axis=1)
@@ -277,25 +277,25 @@ class TestFolds:
         assert places == [(fold, epoch) for fold in (1, 2) for epoch in (1, 2)]
         lasts = [event.is_last for event in trial.epoch_ends]
         assert lasts == [False, False, False, True]
-        assert trial.finished.state == "complete"
-        assert trial.finished.summary["best_epoch"] == 1
+        assert trial.final_event.state == "complete"
+        assert trial.final_event.summary["best_epoch"] == 1
 
     def test_pruning_in_a_fold_ends_the_trial(self, run, in_folds):
         trial = run(in_folds, answers=lambda epoch, fold: (fold, epoch) != (2, 1))
-        assert (trial.finished.state, trial.finished.reason) == (
+        assert (trial.final_event.state, trial.final_event.reason) == (
             "pruned",
             "pruned in fold 2, after epoch 1",
         )
         assert len(trial.epochs) == 3
         first = max(metrics["val_accuracy"] for metrics in trial.epochs[:2])
         mean = (first + trial.epochs[2]["val_accuracy"]) / 2
-        assert trial.finished.summary["best_val_accuracy"] == pytest.approx(mean)
+        assert trial.final_event.summary["best_val_accuracy"] == pytest.approx(mean)
         assert trial.files == []
 
     def test_single_fold_has_no_standard_deviation(self, run, in_folds):
         trial = run(in_folds, answers=lambda epoch, fold: False)
-        assert trial.finished.reason == "pruned in fold 1, after epoch 1"
-        assert "best_val_accuracy_std" not in trial.finished.summary
+        assert trial.final_event.reason == "pruned in fold 1, after epoch 1"
+        assert "best_val_accuracy_std" not in trial.final_event.summary
 
 
 class TestMaxParameters:
@@ -304,23 +304,23 @@ class TestMaxParameters:
     def test_larger_network_is_not_trained(self, run, config):
         trial = run(replace(config, max_parameters=1369))
         assert [type(event) for event in trial.events] == [Finished]
-        assert (trial.finished.state, trial.finished.reason) == (
+        assert (trial.final_event.state, trial.final_event.reason) == (
             "pruned",
             "1,370 parameters, but max_parameters is 1,369",
         )
-        assert trial.finished.summary == {"parameters": 1370}
+        assert trial.final_event.summary == {"parameters": 1370}
         assert trial.files == []
 
     def test_network_of_the_limit_trains_as_usual(self, run, config):
         with_limit, without = run(replace(config, max_parameters=1370)), run(config)
         assert with_limit.metrics_without_seconds() == without.metrics_without_seconds()
-        assert with_limit.finished.state == "complete"
+        assert with_limit.final_event.state == "complete"
 
     def test_weights_of_huge_network_are_not_allocated(self, run, config):
         """They would take 30 GB."""
         huge = PluginConfig("faulty", {"how": "huge"})
         trial = run(replace(config, architecture=huge, max_parameters=10**6))
-        assert trial.finished.reason == "7,500,000,010 parameters, but max_parameters is 1,000,000"
+        assert trial.final_event.reason == "7,500,000,010 parameters, but max_parameters is 1,000,000"
 
     def test_errors_of_the_plugin_are_reported_as_usual(self, run, config):
         limited = replace(config, max_parameters=10**6)
@@ -330,23 +330,23 @@ class TestMaxParameters:
             ("no model", "failed", "The architecture 'faulty' of zoo-faulty 0.3: expected a keras.Model"),
         ):
             trial = run(replace(limited, architecture=PluginConfig("faulty", {"how": how, "units": 3})))
-            assert trial.finished.state == state
-            assert trial.finished.reason.startswith(reason)
+            assert trial.final_event.state == state
+            assert trial.final_event.reason.startswith(reason)
 
     def test_size_is_checked_after_building_otherwise(self, run, config, monkeypatch):
         monkeypatch.setattr(components, "count_parameters", lambda build: None)
         trial = run(replace(config, max_parameters=1369))
-        assert trial.finished.reason == "1,370 parameters, but max_parameters is 1,369"
+        assert trial.final_event.reason == "1,370 parameters, but max_parameters is 1,369"
         assert [type(event) for event in trial.events] == [Finished]
 
 
 class TestLatency:
     def test_latency_is_measured_on_request(self, run, config):
         trial = run(replace(config, measures=("latency_ms",)), epochs=1)
-        assert 0 < trial.finished.summary["latency_ms"] < 10_000
+        assert 0 < trial.final_event.summary["latency_ms"] < 10_000
 
     def test_latency_is_not_measured_by_default(self, trial):
-        assert "latency_ms" not in trial.finished.summary
+        assert "latency_ms" not in trial.final_event.summary
 
 
 def at_line(text):
@@ -360,8 +360,8 @@ class TestFaultyArchitecture:
         trial = run(replace(config, architecture=PluginConfig("faulty", {"how": how, **parameters})))
         assert [type(event) for event in trial.events] == [Finished]
         assert trial.files == []
-        assert "\n" not in trial.finished.reason
-        return trial.finished.state, trial.finished.reason
+        assert "\n" not in trial.final_event.reason
+        return trial.final_event.state, trial.final_event.reason
 
     @pytest.mark.parametrize(
         ("how", "reason"),
@@ -378,7 +378,10 @@ class TestFaultyArchitecture:
                 'end with Dense(num_classes, activation="softmax")',
             ),
             ("no model", ": expected a keras.Model, got dict"),
-            ("nan at once", ": its output is NaN before any training; check its initializers"),
+            (
+                "nan at once",
+                ": expected class probabilities, got NaN before any training; check the initializers",
+            ),
         ],
     )
     def test_trial_fails_and_names_the_plugin(self, run, config, how, reason):
@@ -387,9 +390,9 @@ class TestFaultyArchitecture:
 
     def test_error_in_plugin_code_is_marked(self, run, config):
         faulty = replace(config, architecture=PluginConfig("faulty", {"how": "raises"}))
-        assert run(faulty).finished.is_plugin_error
+        assert run(faulty).final_event.is_plugin_error
         unknown = replace(config, architecture=PluginConfig("convnet"))
-        assert not run(unknown).finished.is_plugin_error
+        assert not run(unknown).final_event.is_plugin_error
 
     def test_missing_softmax_is_suggested(self, run, config):
         state, reason = self.fault(run, config, "no softmax")
@@ -415,13 +418,13 @@ class TestFaultyArchitecture:
     def test_impossible_parameters_of_built_in_prune_too(self, run, config):
         tall = PluginConfig("conv_net", {"filters": (8, 8, 8, 8)})
         trial = run(replace(config, architecture=tall))
-        assert trial.finished.state == "pruned"
-        assert trial.finished.reason.startswith("impossible parameters: Block 4 of 4 pools by 2×2")
+        assert trial.final_event.state == "pruned"
+        assert trial.final_event.reason.startswith("impossible parameters: Block 4 of 4 pools by 2×2")
 
     def test_network_without_frozen_layer_is_not_trained(self, run, config):
         trial = run(config, fine_tune_layers=4)
-        assert trial.finished.state == "failed"
-        assert trial.finished.reason.startswith(
+        assert trial.final_event.state == "failed"
+        assert trial.final_event.reason.startswith(
             "fine_tune_layers = 4, but no layer of this network is frozen"
         )
         assert trial.epochs == []
@@ -435,7 +438,7 @@ class TestFaultyArchitecture:
 def test_error_in_a_built_in_names_its_line(registry):
     conv_net = registry.get("architecture", "conv_net")
     location = r", at zoo/builtin/architectures/\w+\.py:\d+$"
-    with pytest.raises(PluginError, match=location), blame(conv_net):
+    with pytest.raises(PluginError, match=location), plugin_errors(conv_net):
         conv_net.function((8, 8, 1), 10, filters=None)
 
 
@@ -488,10 +491,10 @@ class TestFaultyAugmentation:
     def test_trial_fails_and_names_the_plugin(self, run, config, policies, name, reason):
         trial = run(replace(config, augmentation=PluginConfig(name)))
         subject = f"The augmentation '{name}' of zoo-shaky 0.1"
-        assert (trial.finished.state, trial.finished.reason) == ("failed", subject + reason)
+        assert (trial.final_event.state, trial.final_event.reason) == ("failed", subject + reason)
 
     def test_layer_that_raises_in_training_is_named(self, run, config, policies):
-        reason = run(replace(config, augmentation=PluginConfig("raises_in_training"))).finished.reason
+        reason = run(replace(config, augmentation=PluginConfig("raises_in_training"))).final_event.reason
         assert reason.startswith("The augmentation 'raises_in_training' of zoo-shaky 0.1 raised ValueError: ")
         assert "no light" in reason
         assert reason.endswith(f", at test_job.py:{line_of(HERE, 'raise ValueError(')}")
@@ -518,18 +521,18 @@ class TestOtherErrors:
 
         monkeypatch.setattr(job, "fit", fails)
         trial = run(config)
-        assert (trial.finished.state, trial.finished.reason) == ("failed", reason)
+        assert (trial.final_event.state, trial.final_event.reason) == ("failed", reason)
 
     def test_missing_dataset_fails_the_trial(self, run, config):
         trial = run(replace(config, digest="0" * 64))
-        assert trial.finished.state == "failed"
-        assert "The prepared dataset 000000000000 is not in" in trial.finished.reason
+        assert trial.final_event.state == "failed"
+        assert "The prepared dataset 000000000000 is not in" in trial.final_event.reason
 
     def test_unknown_architecture_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("convnet")))
-        assert trial.finished.reason.endswith("Did you mean 'conv_net'?")
+        assert trial.final_event.reason.endswith("Did you mean 'conv_net'?")
 
     def test_parameter_out_of_range_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("conv_net", {"dropout": 0.99})))
-        assert trial.finished.state == "failed"
-        assert "dropout" in trial.finished.reason
+        assert trial.final_event.state == "failed"
+        assert "dropout" in trial.final_event.reason

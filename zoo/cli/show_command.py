@@ -174,10 +174,10 @@ def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 def _print_layers(component: Component, shape: tuple[int, ...], classes: int, values: dict[str, Any]) -> None:
     common.load_keras()
-    from zoo.training.components import blame
+    from zoo.training.components import plugin_errors
     from zoo.training.model import layer_table
 
-    with blame(component):
+    with plugin_errors(component):
         network = component.function(shape, classes, **values)
     click.echo(layer_table(network))
 

@@ -31,7 +31,7 @@ def load_model(model: str | Path) -> keras.Model:
         TrackingError: MLflow does not answer, or has no such study or model, or lacks the model of the
             study's best trial.
     """
-    backend.disable_start_logs()
+    backend.disable_import_logs()
     with _model_file(model) as (path, name):
         return load_file(path, name)  # its warning has a stack level that counts from here
 

@@ -1,4 +1,4 @@
-"""The worker's side of a trial: build, compile, fit, evaluate; without studies, Optuna or MLflow.
+"""Training in a worker process: build, compile, fit, evaluate. It knows no study, Optuna or MLflow.
 
 Importing this package does not import Keras; the first call of a function does.
 """

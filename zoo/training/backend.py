@@ -32,7 +32,7 @@ def check_backend() -> None:
         raise ZooError(f"KERAS_BACKEND={name}, but {name} is not installed: pip install {name}")
 
 
-def disable_start_logs() -> None:
+def disable_import_logs() -> None:
     """Turn off the log messages that a backend writes when it is imported. Call this before the import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -41,7 +41,7 @@ def disable_start_logs() -> None:
 @contextlib.contextmanager
 def discard_stderr() -> Iterator[None]:
     """Discard what is written to stderr: backends write there from native code, at any logging level."""
-    disable_start_logs()
+    disable_import_logs()
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -108,8 +108,8 @@ def device_name() -> str:
     return f"gpu: {name}" if name else "cpu"
 
 
-def feed(batches: keras.utils.PyDataset) -> Any:
-    """Return `batches` in a form for `keras.Model.fit` that reads the next batches during a step."""
+def as_training_data(batches: keras.utils.PyDataset) -> Any:
+    """Return `batches` for `keras.Model.fit`. With TensorFlow, the next batches are read during a step."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -124,7 +124,7 @@ def feed(batches: keras.utils.PyDataset) -> Any:
             tf.TensorSpec((None,), labels.dtype),
         ),
     )
-    # There is nothing to autotune here, and the end of the training would wait for the autotuning thread,
+    # Autotuning cannot improve this pipeline. The end of the training would wait for the autotuning thread,
     # which may sleep for seconds.
     options = tf.data.Options()
     options.autotune.enabled = False

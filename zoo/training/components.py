@@ -1,4 +1,4 @@
-"""The plugins of a trial: they build its network and its augmentation layers, and are named in its errors."""
+"""The components of a trial: building network and augmentation layers, and errors that name the plugin."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ class Components:
         self._num_classes = len(dataset.class_names)
 
     def check_size(self) -> None:
-        """Raise TooLarge before the weights of a network are allocated: they may not fit into memory."""
+        """Raise TooLarge before any weight is allocated, because a large network may not fit into memory."""
         if self._config.max_parameters is not None:
-            self._compare_size(count_parameters(self._call_architecture))
+            self._check_num_parameters(count_parameters(self._call_architecture))
 
     def build_network(self) -> keras.Model:
         """Return a new network; raise PluginFault, InvalidParameters or TooLarge if that is impossible."""
-        with blame(self.architecture):
+        with plugin_errors(self.architecture):
             network = self._call_architecture()
             check_network(network, self._num_classes, self._images.astype("float32") / 255)
             check_layers_registered(network)
-        self._compare_size(network.count_params())
+        self._check_num_parameters(network.count_params())
         return network
 
     def build_augmentation(self) -> Sequence[Any]:
         """Return new augmentation layers."""
         parameters = self.augmentation.space.check(self._config.augmentation.parameters)
-        with blame(self.augmentation):
+        with plugin_errors(self.augmentation):
             layers = self.augmentation.function(**parameters)
             check_layers(layers)
             check_shape(layers, self._image_shape)
@@ -72,14 +72,14 @@ class Components:
         parameters = self.architecture.space.check(self._config.architecture.parameters)
         return self.architecture.function(self._image_shape, self._num_classes, **parameters)
 
-    def _compare_size(self, num_parameters: int | None) -> None:
+    def _check_num_parameters(self, num_parameters: int | None) -> None:
         limit = self._config.max_parameters
         if limit is not None and num_parameters is not None and num_parameters > limit:
             raise TooLarge(num_parameters, limit)
 
 
 @contextmanager
-def blame(*components: Component, by_location: bool = False) -> Iterator[None]:
+def plugin_errors(*components: Component, by_location: bool = False) -> Iterator[None]:
     """Raise PluginFault with the name of a component's plugin for any error in the block.
 
     Errors for lack of memory, InvalidParameters and zoo's other errors except PluginError pass unchanged.
@@ -112,6 +112,6 @@ def describe_error(error: BaseException) -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Every backend has its own error for lack of memory."""
+    """Return True if memory was exhausted; every backend has its own error for this."""
     names = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
     return type(error).__name__ in names or "RESOURCE_EXHAUSTED" in one_line(error)

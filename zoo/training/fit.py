@@ -60,8 +60,8 @@ def fit(
 
     from zoo.training.loop import Batches, BestEpoch, Reporter, train_phase
 
-    to_unfreeze = last_frozen(model, fine_tune_layers) if fine_tune_layers else []
-    # NumPy is seeded with the seed of the trial, so the order of the images depends on that.
+    to_unfreeze = layers_to_unfreeze(model, fine_tune_layers) if fine_tune_layers else []
+    # NumPy's seed is the seed of the trial, so the order of the images depends on the trial's seed.
     batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
     val_batches = Batches(validation, max(batch_size, 256))
     best = BestEpoch(objective, direction, patience)
@@ -100,11 +100,11 @@ def _make_optimizer(name: str, learning_rate: Any, momentum: float, weight_decay
     return keras.optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
 
 
-def last_frozen(model: keras.Model, count: int) -> list[Any]:
+def layers_to_unfreeze(model: keras.Model, count: int) -> list[Any]:
     """Return the layers to unfreeze among the last `count` frozen layers of `model`.
 
-    Layers without weights and batch normalisation are counted but not returned. The statistics of a few
-    batches would replace those of the pretraining (https://keras.io/guides/transfer_learning/).
+    Layers without weights and batch normalisation are counted but not returned. If batch normalisation were
+    trained, it would lose the statistics of the pretraining (https://keras.io/guides/transfer_learning/).
     """
     import keras
 
@@ -130,8 +130,8 @@ def last_frozen(model: keras.Model, count: int) -> list[Any]:
 def unfreeze(model: keras.Model, layers: Sequence[Any]) -> None:
     """Make `layers` of `model` trainable, and no other frozen layer. Takes effect at the next `compile`."""
     frozen = [layer for layer in _leaves(model) if not layer.trainable and layer not in layers]
-    # A layer inside a frozen network is not trained. Setting `trainable` of a network sets it for all layers
-    # inside, so the others are frozen again. False comes first: Keras passes on only a changed value.
+    # Keras does not train a layer inside a frozen network, so every network is unfrozen. This unfreezes all
+    # layers, so the others are frozen again. Keras passes on only a changed value, so False is set first.
     model.trainable = False
     model.trainable = True
     for layer in frozen:

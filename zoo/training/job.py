@@ -5,8 +5,8 @@ It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `
 trial leaves `model.keras`, `summary.txt` and `predictions.npz` in its directory.
 
 With folds, a new network is trained for each fold; `Progress` and `EpochEnd` then have a `fold`. The
-saved model is that of the best fold; every training image is predicted by the network that was not
-trained on it.
+saved model comes from the best fold. Each training image is predicted by the network that was not trained
+on it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from zoo.data.validation import fold_of_images, split_for
 from zoo.errors import InvalidParameters, one_line
 from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
-from zoo.training.components import Components, PluginFault, TooLarge, blame, describe_error
+from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
 from zoo.training.fit import fit, training_space
 from zoo.training.info import ModelInfo, add_info
 from zoo.training.model import assemble, latency_ms, layer_table, predict
@@ -59,18 +59,18 @@ def run_trial(
         study, number: the study, and the trial in it, that the saved model names.
     """
     try:
-        finished = _Job(config, cache, folder, send, receive_answer, (study, number)).run()
+        event = _Job(config, cache, folder, send, receive_answer, (study, number)).run()
     except TooLarge as error:
-        finished = _finished("pruned", str(error), summary={"parameters": error.num_parameters})
+        event = _final_event("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
-        finished = _finished("pruned", f"impossible parameters: {one_line(error)}")
+        event = _final_event("pruned", f"impossible parameters: {one_line(error)}")
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
-        finished = _finished("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
-    send(finished)
+        event = _final_event("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
+    send(event)
 
 
-def _finished(state: str, reason: str = "", **fields: Any) -> Finished:
+def _final_event(state: str, reason: str = "", **fields: Any) -> Finished:
     return Finished(time.time(), state, reason, **fields)
 
 
@@ -122,7 +122,7 @@ class _Job:
             if self._is_pruned:
                 fold = f"in fold {number}, " if has_folds else ""
                 reason = f"pruned {fold}after epoch {self._folds[-1].num_epochs}"
-                return _finished("pruned", reason, summary=self._summarize())
+                return _final_event("pruned", reason, summary=self._summarize())
             if has_folds and self._best_fold() == number:
                 best_weights = self._classifier.get_weights()
         if best_weights is not None:
@@ -131,7 +131,7 @@ class _Job:
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
         self._save(results)
-        return _finished("complete", summary=results)
+        return _final_event("complete", summary=results)
 
     def _train_fold(self, number: int) -> _Fold:
         """Train a new network on all folds except `number` (from 1), and validate it on that fold."""
@@ -174,12 +174,12 @@ class _Job:
         settings = training_space().check(config.training)
         callbacks = (on_epoch, on_progress)
         start = time.perf_counter()
-        with blame(self._components.architecture, self._components.augmentation, by_location=True):
+        with plugin_errors(self._components.architecture, self._components.augmentation, by_location=True):
             best = fit(model, train, validation, config.objective, config.direction, *callbacks, **settings)
         return _Fold(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
 
     def _best_fold(self) -> int:
-        """Return the number (from 1) of the fold with the best objective; of equal ones, the first."""
+        """Return the number (from 1) of the fold with the best objective; the first one of equal folds."""
         values = [fold.best_metrics[self._config.objective] for fold in self._folds]
         return 1 + values.index(max(values) if self._config.direction == "maximize" else min(values))
 
@@ -201,13 +201,13 @@ class _Job:
         }
 
     def _save(self, summary: Mapping[str, float]) -> None:
-        """Write the files of a complete trial."""
+        """Write `predictions.npz`, `summary.txt` and `model.keras`."""
         config, folder = self._config, self._folder
         probabilities = np.concatenate([fold.probabilities for fold in self._folds])
         labels = np.concatenate([fold.labels for fold in self._folds])
         if config.folds > 1:  # in the order of the training images
-            of_images = fold_of_images(self._cache, config.digest, self._dataset, config.validation)
-            position = np.argsort(np.argsort(of_images, kind="stable"))  # of each image among `labels`
+            fold_by_image = fold_of_images(self._cache, config.digest, self._dataset, config.validation)
+            position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image among `labels`
             probabilities, labels = probabilities[position], labels[position]
         np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
         (folder / "summary.txt").write_text(layer_table(self._network), encoding="utf-8")

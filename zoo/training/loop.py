@@ -62,7 +62,7 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
         super().__init__(monitor=objective, mode=mode, patience=patience, restore_best_weights=True)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Keep the best epoch of the first phase, which Keras would forget."""
+        """Keep the best epoch of the first phase. Keras resets it when the second phase begins."""
         best = {name: getattr(self, name) for name in ("best", "best_weights", "best_epoch")}
         super().on_train_begin(logs)
         for name, value in best.items():
@@ -79,7 +79,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         self, batches: Batches, on_epoch: OnEpoch, on_progress: OnProgress, *, is_final_phase: bool
     ) -> None:
         super().__init__()
-        self.is_final_phase = is_final_phase  # no other phase follows
+        self.is_final_phase = is_final_phase  # True if no other phase follows
         self.epoch = 0  # the current one, from 1
         self.is_stopped = False  # `on_epoch` returned False
         self._batches = batches
@@ -137,11 +137,11 @@ def train_phase(
         callbacks = [plateau, *callbacks]
     model.compile(make_optimizer(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(
-        backend.feed(batches),
+        backend.as_training_data(batches),
         initial_epoch=first,
         epochs=first + count,
         shuffle=False,  # the reporter shuffles the batches
-        validation_data=backend.feed(validation_batches),
+        validation_data=backend.as_training_data(validation_batches),
         callbacks=callbacks,
         verbose=0,
     )

@@ -19,8 +19,8 @@ def assemble(
 ) -> tuple[keras.Model, keras.Model]:
     """Return the model to train and the model to save. Both take raw pixels 0–255 and share `network`.
 
-    Only the first has the augmentation layers. Both scale the pixels to `[0, 1]`, so that users of a saved
-    model need not.
+    Only the first has the augmentation layers. Both scale the pixels to `[0, 1]`, so that a saved
+    model needs no other scaling.
     """
     import keras
 
@@ -58,7 +58,7 @@ def check_probabilities(outputs: np.ndarray[Any, Any]) -> None:
     import numpy as np
 
     if np.isnan(outputs).any():
-        raise PluginError("its output is NaN before any training; check its initializers")
+        raise PluginError("expected class probabilities, got NaN before any training; check the initializers")
     if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         raise PluginError(
             "expected class probabilities (each row sums to 1), got rows that sum to "

@@ -22,6 +22,6 @@ with backend.discard_stderr():
 for module in BUILTIN_MODULES:
     import_module(module)
 
-# The imported objects stay, so the garbage collector of a trial need not examine them again.
+# The imported objects stay until the end, so the garbage collector of a trial can ignore them.
 gc.collect()
 gc.freeze()
