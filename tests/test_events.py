@@ -44,7 +44,7 @@ def test_default_values_are_not_written():
 
 
 def test_champion_mark_is_not_written():
-    assert from_json(to_json(Scored(1.0, {}, is_champion=True))) == Scored(1.0, {})
+    assert from_json(to_json(Scored(1.0, {}, is_best=True))) == Scored(1.0, {})
 
 
 def test_lines_of_version_1_are_read():

@@ -98,13 +98,13 @@ class Scored:
 
     Args:
         metrics: `test_accuracy` and `test_loss`.
-        is_champion: the trial was the best of its study at that time. Not logged: this can change.
+        is_best: the trial was the best of its study at that time. Not logged: this can change.
     """
 
     name: ClassVar[str] = "scored"
     time: float
     metrics: Mapping[str, float]
-    is_champion: bool = False
+    is_best: bool = False
 
 
 Event = Started | Progress | EpochEnd | Finished | Scored
@@ -122,7 +122,7 @@ def to_json(event: Event) -> str:
     """Return `event` as one line of JSON, without the line break."""
     document = {"version": FORMAT_VERSION, "event": event.name}
     for name, value in asdict(event).items():
-        if value not in (None, "") and value is not False and name != "is_champion":
+        if value not in (None, "") and value is not False and name != "is_best":
             document[name] = value
     return json.dumps(document)
 

@@ -38,7 +38,7 @@ def study(local_store: Store, folder: Path) -> StudyTracker:
     tracker = StudyTracker(local_store, examples.facts())
     for number, best in enumerate([0.7, 0.9, 0.8]):
         tracker.record(number, CONFIG, examples.events(best=best), folder)
-    tracker.record(1, CONFIG, [examples.score(is_champion=True)], folder)
+    tracker.record(1, CONFIG, [examples.score(is_best=True)], folder)
     tracker.finish()
     return tracker
 

@@ -199,7 +199,7 @@ def test_study_run_shows_best_value_so_far(tracker: StudyTracker, tmp_path: Path
 def test_champion_score_is_on_study_run_too(tracker: StudyTracker, folder: Path) -> None:
     examples.record(tracker, 7, examples.events(), folder)
     for _ in range(2):
-        tracker.record(7, {}, [examples.score(is_champion=True)], folder)
+        tracker.record(7, {}, [examples.score(is_best=True)], folder)
     store, run = tracker.store, examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert [(s, v) for s, _, v in examples.history(store, run, "test_accuracy")] == [(2, 0.88)]

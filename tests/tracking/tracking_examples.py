@@ -67,8 +67,8 @@ def end(state: str = "complete", *, reason: str = "", best: float = 0.9, time: f
     return Finished(time, state, reason, summary if state == "complete" else {})
 
 
-def score(*, is_champion: bool = False) -> Scored:
-    return Scored(START + 99, {"test_accuracy": 0.88}, is_champion)
+def score(*, is_best: bool = False) -> Scored:
+    return Scored(START + 99, {"test_accuracy": 0.88}, is_best)
 
 
 def make_folder(folder: Path, model_file: Path | None = None) -> Path:

@@ -44,14 +44,14 @@ class Stage(NoDisplay):
         return self.answer
 
     def put(self, number, config, events, folder):
-        self.tracked.append((number, config, [(event.is_champion, event.metrics) for event in events]))
+        self.tracked.append((number, config, [(event.is_best, event.metrics) for event in events]))
 
     def problem(self, text):
         self.problems.append(text)
 
     def score(self):
         with Interrupts() as self.interrupts:
-            return study_run._score_champion(self, self, self)
+            return study_run._score_best(self, self, self)
 
 
 @pytest.fixture
@@ -66,12 +66,12 @@ def stage(tmp_path, monkeypatch):
     return make
 
 
-def test_it_is_scored_once_and_then_read(stage):
+def test_best_trial_is_scored_once(stage):
     here = stage((1, 0.9))
     assert here.score() == METRICS
     assert here.score() == METRICS
     assert here.calls == [("001", True, "d")]
-    # MLflow gets the scores again, since it may not have answered the first time.
+    # MLflow gets the scores twice, because it may not have answered the first time.
     assert here.tracked == [(1, {"number": 1}, [(True, METRICS)])] * 2
     assert here.directory.trial(1).latest_score().metrics == METRICS
 
@@ -118,7 +118,7 @@ class TestMissingModel:
         here.store = SimpleNamespace(result=lambda: "a store")
         return here
 
-    def test_it_is_fetched_from_mlflow(self, here, monkeypatch, tmp_path):
+    def test_missing_model_is_fetched_from_mlflow(self, here, monkeypatch, tmp_path):
         model_path = here.directory.trial(2).model_path
 
         def fetch_model(store, study, uid, folder):
@@ -130,7 +130,7 @@ class TestMissingModel:
         assert here.score() == METRICS
         assert here.directory.trial(1).latest_score().metrics == METRICS
 
-    def test_it_is_reported_if_mlflow_lacks_it(self, here, monkeypatch):
+    def test_model_that_mlflow_lacks_is_reported(self, here, monkeypatch):
         def fetch_model(*_):
             raise TrackingError(
                 "MLflow does not have the model; `zoo train example --trial 1` trains it again."

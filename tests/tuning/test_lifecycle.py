@@ -78,11 +78,11 @@ def trials_everywhere(define, directory):
 
 
 class TestTrials:
-    def test_deleted_trial_is_excluded_on_all_three_sides(self, study, define):
+    def test_deleted_trial_is_excluded_everywhere(self, study, define):
         assert delete_trials("example", [1]) == "trial 1 of 'example' was deleted"
         assert trials_everywhere(define, study) == [2, 0]
 
-    def test_restored_trial_is_back_on_all_three_sides(self, study, define):
+    def test_restored_trial_is_included_everywhere(self, study, define):
         delete_trials("example", [1, 2])
         assert trials_everywhere(define, study) == [0]
         assert restore_trials("example", [1, 2]) == "trials 1, 2 of 'example' were restored"
@@ -109,7 +109,7 @@ class TestTrialsDeletedInMLflow:
         connect().client.delete_run(run_id)
         return run_id
 
-    def test_they_are_excluded_and_reported_once(self, study, define, best_run):
+    def test_deleted_trials_are_excluded_and_reported_once(self, study, define, best_run):
         reports = []
         refresh_deleted("example", reports.append)
         (report,) = reports
@@ -118,13 +118,13 @@ class TestTrialsDeletedInMLflow:
         assert len(reports) == 1
         assert trials_everywhere(define, study) == [2, 0]
 
-    def test_they_return_when_they_are_restored_in_mlflow(self, study, define, best_run):
+    def test_trials_restored_in_mlflow_return(self, study, define, best_run):
         refresh_deleted("example", lambda text: None)
         connect().client.restore_run(best_run)
         refresh_deleted("example", lambda text: None)
         assert trials_everywhere(define, study) == [1, 2, 0]
 
-    def test_zoo_delete_restores_them(self, study, define, best_run):
+    def test_zoo_delete_restores_deleted_trials(self, study, define, best_run):
         refresh_deleted("example", lambda text: None)
         restore_trials("example", [1])
         assert trials_everywhere(define, study) == [1, 2, 0]
@@ -158,7 +158,7 @@ class TestStudy:
         with pytest.raises(StudyError, match="No study 'example' is recorded"):
             delete_study("example")
 
-    def test_nothing_changes_if_optunas_storage_cannot_be_opened(self, study):
+    def test_unusable_optuna_storage_changes_nothing(self, study):
         for change in (lambda: delete_study("example"), lambda: rename_study("example", "other")):
             (study.path / "storage").write_text("postgresql://me:***@nowhere.invalid/optuna\n")
             with pytest.raises(ZooError, match="Cannot open the Optuna storage"):

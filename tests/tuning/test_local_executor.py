@@ -95,7 +95,7 @@ def pid_of(event):
 
 
 def gone(pid):
-    """Whether a finished process ends; under load the kernel takes a while."""
+    """Return True if a finished process ends; under load the kernel takes a while."""
     try:
         psutil.Process(pid).wait(timeout=TIMEOUT_S)
     except psutil.NoSuchProcess:

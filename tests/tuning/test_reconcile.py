@@ -11,7 +11,7 @@ from zoo import tracking
 from zoo.events import EpochEnd, Finished, Started
 from zoo.record import MLflowRun
 from zoo.tuning import reconcile as module
-from zoo.tuning.reconcile import reconcile, reconcile_standalone_runs, settle_abandoned
+from zoo.tuning.reconcile import reconcile, reconcile_standalone_runs, settle_unfinished_trials
 
 STARTED = Started(1.0)
 COMPLETE = Finished(9.0, "complete", "", {"best_val_accuracy": 0.9, "best_epoch": 1})
@@ -49,7 +49,7 @@ def records(monkeypatch):
 
 @pytest.fixture
 def mlflow(monkeypatch):
-    """MLflow's part: the trials that it has completely, and those that were deleted in it."""
+    """A stand-in for MLflow: the trials that it has completely, and those that were deleted in it."""
     mlflow = SimpleNamespace(complete=set(), deleted=set())
 
     def trial_states(store, study, uid):
@@ -92,7 +92,7 @@ def states(search):
 class TestAbandonedTrials:
     def test_trial_without_final_state_was_interrupted(self, killed, study, open_search):
         search = open_search()
-        assert settle_abandoned(study, search) == [1, 2]
+        assert settle_unfinished_trials(study, search) == [1, 2]
         assert states(search) == ["COMPLETE", "FAIL", "FAIL"]
         events = [killed.trial(number).final_event() for number in (1, 2)]
         assert [event.reason for event in events] == ["interrupted: the supervisor was killed"] * 2
@@ -104,30 +104,30 @@ class TestAbandonedTrials:
         killed.trial(1).append(COMPLETE)
         killed.trial(2).append(Finished(9.0, "failed", "killed by signal 9 (SIGKILL)"))
         search = open_search()
-        assert settle_abandoned(study, search) == []
+        assert settle_unfinished_trials(study, search) == []
         assert states(search) == ["COMPLETE", "COMPLETE", "FAIL"]
         assert search.done() == 3
 
     def test_torn_line_is_no_final_state(self, killed, study, open_search):
         path = killed.trial(1).event_log.path
         path.write_bytes(path.read_bytes() + b'{"version": 2, "event": "finished", "time": 9.0, "sta')
-        settle_abandoned(study, open_search())
+        settle_unfinished_trials(study, open_search())
         assert killed.trial(1).final_event().is_interrupted
 
     def test_trial_without_directory_was_interrupted(self, killed, study, open_search):
         (killed.trial(2).path / "config.json").unlink()
         killed.trial(2).path.rmdir()
-        assert settle_abandoned(study, open_search()) == [1, 2]
+        assert settle_unfinished_trials(study, open_search()) == [1, 2]
         assert killed.trial(2).final_event().is_interrupted
 
-    def test_clean_study_has_none(self, study, open_search, directory):
+    def test_clean_study_has_no_unfinished_trial(self, study, open_search, directory):
         search = open_search()
         trial = search.ask()
         directory.trial(trial.number).create(trial.config.as_json())
         search.tell(trial.number, COMPLETE)
-        assert settle_abandoned(study, open_search()) == []
+        assert settle_unfinished_trials(study, open_search()) == []
 
-    def test_they_are_reported(self, killed, study, open_search, records):
+    def test_retried_trials_are_reported(self, killed, study, open_search, records):
         reconcile(study, open_search(), Record())
         assert study.display.problems == [
             "the previous run was killed; trials 1, 2 were marked as interrupted and will be retried"
@@ -135,7 +135,7 @@ class TestAbandonedTrials:
 
 
 class TestMLflow:
-    def test_it_gets_the_trials_that_it_lacks(self, killed, study, mlflow, open_search, records):
+    def test_mlflow_gets_the_trials_that_it_lacks(self, killed, study, mlflow, open_search, records):
         search, record = open_search(), Record()
         mlflow.complete = {0}
         reconcile(study, search, record)
@@ -161,7 +161,7 @@ class TestMLflow:
         reconcile(study, search, Record())
         assert search.best() == (0, 0.9)
 
-    def test_study_without_trials_does_not_wait_for_it(self, study, open_search, records):
+    def test_study_without_trials_does_not_wait_for_mlflow(self, study, open_search, records):
         study.store.result = lambda: pytest.fail("MLflow was asked")
         reconcile(study, open_search(), Record())
 
@@ -171,7 +171,7 @@ def test_damaged_lines_are_reported(killed, study, open_search, records):
     path.write_bytes(b"garbage\n" + path.read_bytes())
     record = Record()
     reconcile(study, open_search(), record)
-    assert f"{path}: line 1 is damaged; its event is lost, and the study goes on" in study.display.problems
+    assert f"{path}: line 1 is damaged; its event is lost, and the study continues" in study.display.problems
     assert record.events[1] == ["started", "finished"]
 
 

@@ -53,34 +53,34 @@ class TestGrid:
     def points(self, define):
         return grid_points(define(text=GRID))
 
-    def test_has_every_combination_once(self, points):
+    def test_grid_has_every_combination_once(self, points):
         filters = 2 + 2 * 2  # of one block, of two blocks
         policies = 1 + 2  # none; affine with either rotation
         optimizers = 1 + 2  # adam; sgd with either momentum
         assert len(points) == filters * 2 * 3 * policies * optimizers
         assert max(Counter(json.dumps(point, sort_keys=True) for point in points).values()) == 1
 
-    def test_asks_for_nothing_that_does_not_count(self, points):
+    def test_inactive_parameters_are_not_in_points(self, points):
         for point in points:
             assert ("affine.rotation" in point) == (point["augmentation"] == "affine")
             assert ("training.momentum" in point) == (point["training.optimizer"] == "sgd")
             assert ("conv_net.filters.1" in point) == (point["conv_net.filters.length"] == 2)
 
-    def test_holds_the_baseline_and_steps_as_they_are_written(self, define, points):
+    def test_baseline_and_exact_steps_are_in_the_grid(self, define, points):
         definition = define(text=GRID)
         assert definition.encode(definition.baseline("", 0)) in points
         assert {point["conv_net.dropout"] for point in points} == {0.1, 0.3, 0.5}
 
-    def test_is_shuffled_by_the_studys_seed_alone(self, define, points):
+    def test_order_depends_on_the_seed_only(self, define, points):
         assert grid_points(define(text=GRID)) == points
         other = grid_points(define("search.seed=1", text=GRID))
         assert other != points
         assert sorted(map(str, other)) == sorted(map(str, points))
 
-    def test_of_a_study_that_searches_nothing_is_one_point(self, define):
-        pinned = ["dropout=0.1", "filters=[8]", "batch_norm=true"]
+    def test_grid_without_searched_parameters_has_one_point(self, define):
+        fixed = ["dropout=0.1", "filters=[8]", "batch_norm=true"]
         definition = define(
-            *[f"architecture.{one}" for one in pinned],
+            *[f"architecture.{one}" for one in fixed],
             "augmentation.name=none",
             "training.optimizer=adam",
             text=GRID.replace("[augmentation.affine]", "[training]").partition("[training]")[0]
@@ -89,7 +89,7 @@ class TestGrid:
         )
         assert grid_points(definition) == [{}]
 
-    def test_refuses_a_continuous_range_and_says_what_would_do(self, define):
+    def test_continuous_range_is_refused(self, define):
         with pytest.raises(StudyError) as refused:
             grid_points(define("training.learning_rate={ low = 0.001, high = 0.1 }", text=GRID))
         assert str(refused.value) == (
@@ -97,18 +97,18 @@ class TestGrid:
             "give it choices = […] or a step."
         )
 
-    def test_takes_a_range_of_one_value(self, define, points):
+    def test_range_of_one_value_is_allowed(self, define, points):
         same = define("training.learning_rate={ low = 0.01, high = 0.01 }", text=GRID)
         assert len(grid_points(same)) == len(points)
 
-    def test_has_a_limit(self, define, points, monkeypatch):
+    def test_grid_above_the_limit_is_refused(self, define, points, monkeypatch):
         monkeypatch.setattr(samplers, "GRID_LIMIT", len(points))
         assert len(grid_points(define(text=GRID))) == len(points)
         monkeypatch.setattr(samplers, "GRID_LIMIT", len(points) - 1)
         with pytest.raises(StudyError, match="has more than 323 points; fix parameters or narrow ranges"):
             grid_points(define(text=GRID))
 
-    def test_huge_range_is_beyond_the_limit(self, define):
+    def test_huge_range_is_refused(self, define):
         huge = define("training.learning_rate={ low = 0.00001, high = 1.0, step = 0.00001 }", text=GRID)
         with pytest.raises(StudyError, match="has more than 20,000 points"):
             grid_points(huge)
@@ -116,7 +116,7 @@ class TestGrid:
 
 class TestSamplers:
     @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gp"])
-    def test_every_one_samples_the_same_again_with_the_same_seed(self, define, name):
+    def test_same_seed_gives_same_trials(self, define, name):
         definition = define()
 
         def drawn(seed):
@@ -131,7 +131,7 @@ class TestSamplers:
         assert drawn(1) == drawn(1)
         assert drawn(1) != drawn(2)
 
-    def test_gp_without_torch_says_how_to_get_it(self, define, monkeypatch):
+    def test_gp_without_torch_names_the_extra(self, define, monkeypatch):
         find = importlib.util.find_spec
         monkeypatch.setattr(
             importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest)
@@ -141,10 +141,10 @@ class TestSamplers:
         assert "pip install 'keras-zoo[gp]'" in str(refused.value)
 
     @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="PyTorch is not installed")
-    def test_gp_with_torch(self):
+    def test_gp_with_torch_is_made(self):
         assert isinstance(make_sampler("gp", seed=0, trials=20), optuna.samplers.GPSampler)
 
-    def test_are_checked_before_anything_is_started(self, define):
+    def test_unusable_sampler_is_refused(self, define):
         for name in ("tpe", "random", "nsga2", "cmaes"):
             check_sampler(define(f"search.sampler={name}"))
         check_sampler(define(text=GRID))
@@ -152,11 +152,11 @@ class TestSamplers:
             check_sampler(define("search.sampler=grid"))
 
     @pytest.mark.parametrize(("trials", "startup"), [(1, 4), (8, 4), (24, 6), (1000, 10)])
-    def test_tpe_learns_early_where_few_trials_are_planned(self, trials, startup):
+    def test_few_trials_shorten_the_start_of_tpe(self, trials, startup):
         assert make_sampler("tpe", seed=0, trials=trials)._n_startup_trials == startup
 
-    def test_tpe_goes_on_where_conditions_change_what_is_asked(self, define):
-        """In groups of parameters that occur together: none falls back to chance for good."""
+    def test_tpe_handles_conditional_parameters(self, define):
+        """TPE models each group of parameters that are active together, so no group stays random."""
         definition = define()
         study = optuna.create_study(sampler=make_sampler("tpe", 0, trials=8), direction="maximize")
         for number in range(12):
@@ -166,12 +166,12 @@ class TestSamplers:
         assert {len(trial.params) for trial in study.trials} > {5}
 
     @pytest.mark.parametrize(("trials", "population"), [(1, 4), (24, 6), (1000, 50)])
-    def test_nsga2_breeds_also_where_few_trials_are_planned(self, trials, population):
+    def test_few_trials_shrink_the_population_of_nsga2(self, trials, population):
         assert make_sampler("nsga2", seed=0, trials=trials).population_size == population
 
 
 class TestSeveralArchitectures:
-    """Each with parameters of its own, which count only where it is chosen."""
+    """Each has parameters of its own, which are inactive in trials with another architecture."""
 
     STUDY = GRID.replace(
         """name = "conv_net"
@@ -187,10 +187,10 @@ filters""",
     def definition(self, two_architectures):
         return parse_study(self.STUDY, two_architectures, "several")
 
-    def test_the_baseline_has_the_first(self, definition):
+    def test_baseline_uses_the_first_architecture(self, definition):
         assert definition.baseline("", 0).architecture.name == "conv_net"
 
-    def test_a_grid_has_every_combination_once(self, two_architectures):
+    def test_grid_has_every_combination_once(self, two_architectures):
         few = self.STUDY.replace("{ low = 8, high = 64 }", "{ choices = [8, 16, 32] }")
         points = grid_points(parse_study(few, two_architectures, "several"))
         conv_nets = (2 + 2 * 2) * 2 * 3
@@ -202,7 +202,7 @@ filters""",
             assert ("conv_net.dropout" in point) != is_perceptron
 
     @pytest.mark.parametrize("sampler_seed", range(3))
-    def test_tpe_learns_which_is_better_and_the_parameters_of_that(self, definition, sampler_seed):
+    def test_tpe_finds_the_better_architecture(self, definition, sampler_seed):
         """The best is a shallow_net of 50 units; a random search finds one of 45 to 55 once in ten trials."""
         study = optuna.create_study(
             sampler=make_sampler("tpe", sampler_seed, trials=60), direction="maximize"
@@ -222,19 +222,19 @@ filters""",
 
 class TestPruners:
     @pytest.mark.parametrize("name", PRUNERS)
-    def test_every_one_can_be_made(self, name):
+    def test_every_pruner_can_be_made(self, name):
         pruner = make_pruner(name, epochs=9)
         assert type(pruner).__name__.lower().startswith(name[:2])
 
-    def test_hyperband_plans_with_the_most_epochs_a_trial_may_train(self, define):
+    def test_hyperband_uses_the_maximum_of_epochs(self, define):
         definition = define("training.epochs={ low = 3, high = 27 }")
         assert definition.max_epochs() == 27
         assert make_pruner("hyperband", definition.max_epochs())._max_resource == 27
         assert make_pruner("hyperband", definition.max_epochs(), folds=5)._max_resource == 135
 
     @pytest.mark.parametrize("name", ["median", "hyperband"])
-    def test_none_stops_a_trial_at_its_first_report(self, name):
-        """A network with batch normalisation may guess after one epoch, and win in the end."""
+    def test_first_report_is_never_pruned(self, name):
+        """A network with batch normalisation may be no better than chance after one epoch, and best later."""
         study = optuna.create_study(direction="maximize", pruner=make_pruner(name, epochs=9))
         stopped_at = []
         for number in range(40):
@@ -251,7 +251,7 @@ class TestPruners:
         assert min(stopped_at) == 2
 
     @pytest.mark.parametrize(("epochs", "first"), [(6, 2), (14, 2), (25, 5), (100, 20)])
-    def test_median_waits_for_a_fifth_of_a_training(self, epochs, first):
+    def test_median_waits_a_fifth_of_the_epochs(self, epochs, first):
         study = optuna.create_study(direction="maximize", pruner=make_pruner("median", epochs, folds=2))
         for value in [0.9] * 4 + [0.1]:
             trial = study.ask()
@@ -265,15 +265,15 @@ class TestPruners:
         assert stopped_at == first
 
     @pytest.mark.parametrize("epochs", [1, 2, 3])
-    def test_hyperband_can_plan_with_few_epochs(self, epochs):
+    def test_hyperband_works_with_few_epochs(self, epochs):
         study = optuna.create_study(pruner=make_pruner("hyperband", epochs))
         trial = study.ask()
         trial.report(1.0, 1)
         assert not trial.should_prune()
 
     @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-    def test_median_judges_by_what_a_trial_reports_now(self, direction):
-        """A mean over folds can fall; what the first fold alone had reached is no excuse later."""
+    def test_median_compares_the_last_report(self, direction):
+        """A mean over folds can fall, so a better earlier report must not protect a trial."""
         sign = 1 if direction == "maximize" else -1
         study = optuna.create_study(direction=direction, pruner=make_pruner("median", epochs=4))
         for _ in range(4):

@@ -192,26 +192,26 @@ class TestCounting:
         ]
 
     def test_grid_may_have_fewer_points_than_trials(self, open_search):
-        pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.momentum=0.9"]
-        pinned += ["training.optimizer=sgd", "search.sampler=grid", "search.trials=50"]
-        search = open_search(*pinned)
+        fixed = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.momentum=0.9"]
+        fixed += ["training.optimizer=sgd", "search.sampler=grid", "search.trials=50"]
+        search = open_search(*fixed)
         assert search.total() == 6
         points = [run(search).config.architecture.parameters["filters"] for _ in range(3)]
-        search = open_search(*pinned)  # goes on where it was
+        search = open_search(*fixed)  # resumes the study
         points += [run(search).config.architecture.parameters["filters"] for _ in range(3)]
         assert sorted(points) == [(8,), (8, 8), (8, 16), (16,), (16, 8), (16, 16)]
         assert search.done() == search.total()
 
     def test_concurrent_grid_points_differ(self, open_search):
-        pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
-        search = open_search(*pinned, "search.sampler=grid")
+        fixed = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
+        search = open_search(*fixed, "search.sampler=grid")
         trial = [search.ask().config.architecture.parameters["filters"] for _ in range(6)]
         assert len(set(trial)) == 6
 
     def test_grid_uses_the_steps_of_the_range(self, open_search):
-        pinned = ["architecture.filters=[8]", "training.learning_rate=0.01", "training.optimizer=adam"]
+        fixed = ["architecture.filters=[8]", "training.learning_rate=0.01", "training.optimizer=adam"]
         search = open_search(
-            *pinned, "architecture.dropout={ low = 0.1, high = 0.5, step = 0.2 }", "search.sampler=grid"
+            *fixed, "architecture.dropout={ low = 0.1, high = 0.5, step = 0.2 }", "search.sampler=grid"
         )
         drops = sorted(run(search).config.architecture.parameters["dropout"] for _ in range(search.total()))
         assert drops == [0.1, 0.3, 0.5]
@@ -313,7 +313,7 @@ class TestPruning:
 class TestSeveralObjectives:
     OVERRIDES = ('objective=["val_accuracy", "parameters"]',)
 
-    def test_optuna_gets_every_value_and_direction(self, open_search, storage):
+    def test_optuna_gets_every_objective_and_direction(self, open_search, storage):
         search = open_search(*self.OVERRIDES)
         for values in ((0.5, 100), (0.75, 900)):
             search.tell(search.ask().number, complete(*values))
@@ -354,8 +354,8 @@ class TestSeveralObjectives:
         assert len(set(drawn)) == 24
 
     def test_grid_works_with_several_objectives(self, open_search):
-        pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
-        search = open_search(*self.OVERRIDES, *pinned, "search.sampler=grid", "search.trials=50")
+        fixed = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
+        search = open_search(*self.OVERRIDES, *fixed, "search.sampler=grid", "search.trials=50")
         points = []
         while search.done() < search.total():
             trial = search.ask()
@@ -372,8 +372,8 @@ class TestMaxParameters:
         search.tell(search.ask().number, pruned("1,500 parameters", parameters=1500))
         search.tell(search.ask().number, complete(0.5, 1000))
         search.tell(search.ask().number, failed())
-        assert (search.rejected(), search.done()) == (1, 3)
-        assert open_search(*self.OVERRIDES).rejected() == 1
+        assert (search.num_rejected(), search.done()) == (1, 3)
+        assert open_search(*self.OVERRIDES).num_rejected() == 1
         trials = stored(storage)
         assert [trial.constraints for trial in trials[:3]] == [
             {"max_parameters": 500},
@@ -386,7 +386,7 @@ class TestMaxParameters:
     def test_no_limit_sets_no_constraint(self, open_search, storage):
         search = open_search()
         search.tell(search.ask().number, complete(0.5, 10**9))
-        assert search.rejected() == 0
+        assert search.num_rejected() == 0
         assert stored(storage)[0].constraints == {}
 
     def test_death_during_tell_counts_the_trial_once(self, open_search, monkeypatch, recwarn):
@@ -401,9 +401,9 @@ class TestMaxParameters:
             with pytest.raises(KeyboardInterrupt):
                 search.tell(number, pruned("1,500 parameters", parameters=1500))
         search = open_search(*self.OVERRIDES)
-        assert search.abandoned() == [number]
+        assert search.unfinished_trials() == [number]
         search.tell(number, pruned("1,500 parameters", parameters=1500))
-        assert (search.rejected(), search.done()) == (1, 1)
+        assert (search.num_rejected(), search.done()) == (1, 1)
         assert [str(warning.message) for warning in recwarn if "constraint" in str(warning.message)] == []
 
     def test_tpe_learns_to_stay_below_the_limit(self, open_search, monkeypatch):
@@ -466,12 +466,12 @@ class TestInterrupted:
         assert first.config.training != second.config.training
 
     def test_interrupted_grid_point_runs_exactly_once(self, open_search, storage):
-        pinned = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
-        pinned += ["search.sampler=grid"]
-        search = open_search(*pinned)
+        fixed = ["architecture.dropout=0.5", "training.learning_rate=0.01", "training.optimizer=adam"]
+        fixed += ["search.sampler=grid"]
+        search = open_search(*fixed)
         run(search)
         self.interrupt(search, search.ask().number)
-        search = open_search(*pinned)
+        search = open_search(*fixed)
         while search.done() < search.total():
             run(search)
         complete = [str(trial.params) for trial in stored(storage) if trial.state == COMPLETE]
@@ -493,7 +493,7 @@ class TestRetryLater:
             search.tell(trial.number, complete(0.5))
         assert search.done() == 2
 
-    def test_they_run_again_with_the_changed_code_of_the_plugin(self, open_search):
+    def test_retried_trial_uses_the_changed_plugin(self, open_search):
         before, after = (
             {**MANIFEST, "plugins": {"zoo-odd": "1.0"}, "code": {"zoo-odd": code}} for code in ("a", "b")
         )
@@ -550,10 +550,10 @@ class TestAbandoned:
         run(killed)
         left = [killed.ask().number for _ in range(2)]
         search = open_search()
-        assert search.abandoned() == left
+        assert search.unfinished_trials() == left
         search.tell(left[0], complete(0.75))
         search.tell(left[1], INTERRUPTED)
-        assert open_search().abandoned() == []
+        assert open_search().unfinished_trials() == []
         assert [trial.state for trial in stored(storage)][:3] == [COMPLETE, COMPLETE, FAIL]
         assert search.best() == (1, 0.75)
 
@@ -562,7 +562,7 @@ class TestAbandoned:
         number = killed.ask().number
         killed.report(number, epoch(1, 0.5))
         search = open_search()
-        search.abandoned()
+        search.unfinished_trials()
         search.tell(number, pruned())
         assert stored(storage)[0].intermediate_values == {1: 0.5}
 
@@ -570,7 +570,7 @@ class TestAbandoned:
         killed = open_search()
         killed._study.ask()  # and dies before it asks for any value
         search = open_search()
-        for number in search.abandoned():
+        for number in search.unfinished_trials():
             search.tell(number, INTERRUPTED)
         assert search.ask().config == define().baseline(DIGEST, define().seed_of(1))
 
@@ -587,7 +587,7 @@ class TestAbandoned:
             with pytest.raises(KeyboardInterrupt):
                 search.tell(trial.number, INTERRUPTED)
         search = open_search()
-        for number in search.abandoned():
+        for number in search.unfinished_trials():
             search.tell(number, INTERRUPTED)
         again, new = search.ask(), search.ask()
         assert again.config.training == trial.config.training
@@ -605,7 +605,9 @@ class TestASharedStorage:
         return directory
 
     @pytest.mark.parametrize(("running", "listed"), [(1, "0"), (2, "0, 1")])
-    def test_trials_that_run_elsewhere_are_left_alone(self, open_search, elsewhere, storage, running, listed):
+    def test_trials_running_in_another_folder_are_refused(
+        self, open_search, elsewhere, storage, running, listed
+    ):
         there = open_search(directory=elsewhere)
         for _ in range(running):
             there.ask()
@@ -633,7 +635,7 @@ class TestASharedStorage:
         before.rename(after)
         monkeypatch.setattr(socket, "gethostname", lambda: "another-machine")
         search = open_search(directory=StudyDirectory(after, "example"), url=default_storage(after))
-        assert search.abandoned() == [number]
+        assert search.unfinished_trials() == [number]
 
     def test_password_is_not_shown(self, open_search):
         with pytest.raises(ZooError) as refused:

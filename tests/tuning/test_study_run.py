@@ -38,7 +38,7 @@ def warnings_of(registry, tmp_path, monkeypatch):
     return call
 
 
-def test_latency_beside_other_trials_is_warned_of(warnings_of):
+def test_latency_with_parallel_trials_warns(warnings_of):
     several = 'objective=["val_accuracy", "latency_ms"]'
     assert warnings_of(several, jobs=2) == [
         "with --jobs 2, latency_ms is measured while other trials train, so it is not reliable; use --jobs 1"
@@ -123,16 +123,16 @@ class TestArchitectureOfTheResult:
                 interrupts=Interrupts(),
             )
             search = SimpleNamespace(
-                best=lambda: (best, 0.5), front=dict, done=lambda: 1, total=lambda: 1, rejected=lambda: 0
+                best=lambda: (best, 0.5), front=dict, done=lambda: 1, total=lambda: 1, num_rejected=lambda: 0
             )
             record = SimpleNamespace(model_uri=lambda number: "")
             return study_run._result(study, search, record, {}).architecture
 
         return find
 
-    def test_is_named_if_there_is_a_choice(self, define, architecture):
+    def test_searched_architecture_is_named(self, define, architecture):
         assert architecture(define(text=self.CHOICES), 4) == "conv_net"
         assert architecture(define(text=self.CHOICES), 5) == ""  # its configuration is lost
 
-    def test_is_not_named_if_there_is_none(self, define, architecture):
+    def test_fixed_architecture_is_not_named(self, define, architecture):
         assert architecture(define(), 4) == ""

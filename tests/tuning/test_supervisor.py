@@ -144,7 +144,7 @@ class Stage:
             done=search.done(),
             total=search.total(),
             front=search.front(),
-            rejected=search.rejected(),
+            rejected=search.num_rejected(),
             interrupted=None if interrupts.signum is None else interrupts.exit_status,
         )
 

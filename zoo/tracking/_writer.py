@@ -82,7 +82,7 @@ class StudyTracker:
                     trial.end(run, event, problem)
                 case Scored():
                     log_score(self.store, trial.get(), event)
-                    if self._study is not None and event.is_champion:
+                    if self._study is not None and event.is_best:
                         metrics = as_metrics(event.metrics, event.time, step=trial.number)
                         self.store.log(self._study.run_id, metrics, tags={names.CHAMPION: str(trial.number)})
 

@@ -24,10 +24,10 @@ class Display:
     """
 
     def phase(self, text: str) -> None:
-        """Show what is done before or after the trials: `preparing the dataset …`."""
+        """Show a step before or after the trials, such as `preparing the dataset …`."""
 
     def preparing(self, task: str, fraction: float | None) -> None:
-        """Show a task of the dataset's preparation and the done fraction of it; None if unknown."""
+        """Show a task of the dataset's preparation; `fraction` of the task is done, None if unknown."""
 
     def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
         """Show that the trials start; `done` of `total` are finished already."""
@@ -114,7 +114,7 @@ class PlainDisplay(Display):
 
 
 def begin_text(objectives: Sequence[Objective], done: int, total: int) -> str:
-    """Return `8 trials, 3 of them done, maximize val_accuracy`."""
+    """Return the size of a study and its objectives: `8 trials, 3 of them done, maximize val_accuracy`."""
     trials = f"{total} trial{'s' if total != 1 else ''}"
     resumed = f", {done} of them done" if 0 < done < total else ""
     complete = "; all done, add trials with --trials N" if done >= total else ""

@@ -17,7 +17,7 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """Inside `with interrupts:`, a signal only sets `signum`, so that it never interrupts a write to a file.
+    """Signal handlers. Inside `with interrupts:`, a signal only sets `signum`, so it interrupts no write.
 
     Inside `with interrupts.interruptible():`, it raises `Interrupted`; such a block leaves nothing half done.
     """
@@ -41,7 +41,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let a signal raise `Interrupted` in the block; one that came earlier raises it at once."""
+        """Let a signal raise `Interrupted` in the block; an earlier signal raises it at once."""
         self._is_interruptible = True  # before the check, so that no signal can come between the two
         try:
             if self.signum is not None:

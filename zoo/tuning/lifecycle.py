@@ -50,7 +50,7 @@ def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[st
 def refresh_deleted(study: str, report: Callable[[str], None]) -> None:
     """Record the trials of a study that were deleted or restored in MLflow since the last command.
 
-    If MLflow does not answer, the last recorded state stays, with a report.
+    If MLflow does not answer, the last recorded state stays, and `report` gets a line.
     """
     directory = StudyDirectory(Path.cwd(), study)
     if not directory.numbers() or is_new_store():
@@ -62,15 +62,17 @@ def refresh_deleted(study: str, report: Callable[[str], None]) -> None:
 
 
 def delete_trials(study: str, numbers: Sequence[int]) -> str:
+    """Delete trials: every command excludes them until they are restored."""
     return _set_deleted(study, numbers, is_deleted=True)
 
 
 def restore_trials(study: str, numbers: Sequence[int]) -> str:
+    """Undo `delete_trials`."""
     return _set_deleted(study, numbers, is_deleted=False)
 
 
 def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str:
-    directory, numbers = _recorded(study), sorted(set(numbers))
+    directory, numbers = _study_directory(study), sorted(set(numbers))
     recorded = directory.numbers()
     unknown = [str(number) for number in numbers if number not in recorded]
     if unknown:
@@ -98,7 +100,7 @@ def delete_study(study: str, url: str | None = None) -> str:
     """
     import optuna
 
-    directory = _recorded(study)
+    directory = _study_directory(study)
     with directory.locked():
         storage = _optuna_storage(directory, url)  # first: if it cannot be opened, nothing has changed
         if not is_new_store():
@@ -110,10 +112,10 @@ def delete_study(study: str, url: str | None = None) -> str:
 
 
 def rename_study(old: str, new: str, url: str | None = None) -> str:
-    """Rename a recorded study; a name that is taken or invalid is refused. `url`: as for `delete_study`."""
+    """Rename a study; raise StudyError if `new` is invalid or exists. `url` is as for `delete_study`."""
     import optuna
 
-    directory, target = _recorded(old), StudyDirectory(Path.cwd(), new)
+    directory, target = _study_directory(old), StudyDirectory(Path.cwd(), new)
     if problem := name_problem(new):
         raise StudyError(problem)
     if target.path.exists():
@@ -133,9 +135,9 @@ def rename_study(old: str, new: str, url: str | None = None) -> str:
     return f"study '{old}' renamed to '{new}'"
 
 
-def _recorded(study: str) -> StudyDirectory:
+def _study_directory(study: str) -> StudyDirectory:
     directory = StudyDirectory(Path.cwd(), study)
-    # A path must not reach a folder outside of the record: `zoo delete` removes it.
+    # `zoo delete` removes this directory, so a name such as `../x` must not lead out of the local record.
     if name_problem(directory.study) or not directory.path.is_dir():
         known = sorted(path.parent.name for path in STATE_DIR.glob("*/uid"))
         raise StudyError(

@@ -75,7 +75,7 @@ def _changed_code(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iter
 
 
 def _flatten(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield one entry for each value; the domain of a parameter stays one value."""
+    """Yield every key, such as `dataset.digest`, and its value; the domain of a parameter is one value."""
     for key, value in document.items():
         if isinstance(value, Mapping) and value and not isinstance(value.get("kind"), str):
             yield from _flatten(value, f"{prefix}{key}.")

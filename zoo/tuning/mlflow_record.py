@@ -17,15 +17,15 @@ from zoo.tracking import BackgroundTracker, StudyFacts, StudyTracker, model_addr
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 
-# Stop waiting for MLflow if it completes no trial for so long; a large model on a slow line takes minutes.
+# Stop waiting for MLflow if no trial becomes complete in this time. A large upload takes minutes.
 SHUTDOWN_TIMEOUT_S = 300.0
 
 
 class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     """The record of one study, or of one standalone run, in MLflow.
 
-    Leaving the context waits until MLflow has everything, and ends the run with `status`. `facts` are more
-    fields of `StudyFacts`.
+    Leaving the context waits until MLflow has everything, and ends the run with `status`. `facts` are
+    further fields of `StudyFacts`.
     """
 
     def __init__(self, study: OpenStudy, uid: str, **facts: Any) -> None:
@@ -65,7 +65,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         self._tracker.record_front(numbers, figure)
 
     def recorded(self) -> list[int]:
-        """Return the trials that MLflow has completely."""
+        """Return the numbers of the trials that MLflow has completely."""
         return [*self.recorded_before, *self._tracker.recorded()]
 
     def model_uri(self, number: int) -> str:
@@ -74,7 +74,9 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             return ""
         with suppress(Exception):  # the result must not be lost because MLflow stopped answering
             store = self._study.store.result()
-            if self.is_complete or store.answers():  # takes seconds; a request to a dead server takes minutes
+            if (
+                self.is_complete or store.answers()
+            ):  # a dead server fails this in seconds, the next request in minutes
                 return model_address(store, self._study.definition.name, trial_uid(self._uid, number))
         return ""
 

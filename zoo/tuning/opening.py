@@ -27,7 +27,7 @@ from zoo.tuning.interrupts import Interrupts
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """A study whose directory is locked, whose dataset is prepared, and whose worker processes start."""
+    """A study that can run: its directory is locked, its dataset is prepared, and Keras is loading."""
 
     definition: StudyDefinition
     directory: StudyDirectory

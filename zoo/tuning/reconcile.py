@@ -15,7 +15,7 @@ from zoo.tuning.supervisor import interrupted_event
 
 def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
     """Give every trial its final state in Optuna and MLflow, and MLflow every event that it lacks."""
-    retried = settle_abandoned(study, search)
+    retried = settle_unfinished_trials(study, search)
     if retried:
         listed = ", ".join(map(str, retried))
         what = f"trial {listed} was" if len(retried) == 1 else f"trials {listed} were"
@@ -34,7 +34,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
         if damaged := ", ".join(map(str, trial.event_log.damaged_lines())):
             path = trial.event_log.path
             study.display.problem(
-                f"{path}: line {damaged} is damaged; its event is lost, and the study goes on"
+                f"{path}: line {damaged} is damaged; its event is lost, and the study continues"
             )
         if number in search.deleted:
             continue
@@ -44,13 +44,13 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
             record.put(number, trial.config() or {}, trial.events(), trial.path)
 
 
-def settle_abandoned(study: OpenStudy, search: OptunaSearch) -> list[int]:
+def settle_unfinished_trials(study: OpenStudy, search: OptunaSearch) -> list[int]:
     """Settle the trials that a killed supervisor left running; return those to retry.
 
     A trial gets the final state of its event log. If the log has none, the trial was interrupted.
     """
     retried = []
-    for number in search.abandoned():
+    for number in search.unfinished_trials():
         trial = study.directory.trial(number)
         event = trial.final_event()
         if event is None:

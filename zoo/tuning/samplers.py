@@ -62,7 +62,7 @@ def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePr
     import optuna
 
     class MedianOfLastReports(optuna.pruners.MedianPruner):  # type: ignore[misc]
-        """Compares the last report of a trial; Optuna's pruner compares the best report.
+        """A median pruner that compares the last report of a trial; Optuna's compares the best report.
 
         Each report is already the best value so far. With folds it is a mean, and a bad fold can lower it.
         """
@@ -83,7 +83,7 @@ def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePr
 def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
     """Return every distinct combination of active parameters; raise StudyError if there are too many.
 
-    The study's seed shuffles them, so that the first trials are a fair sample.
+    The study's seed shuffles them, so that the first trials are spread over the grid.
     """
     points: list[dict[str, Any]] = []
     branches: list[dict[str, Any]] = [{}]  # beginnings of points that are not complete yet
@@ -102,10 +102,10 @@ def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
 
 
 class _GridSuggester:
-    """Suggests the values in `given`, then the first value of each parameter that follows."""
+    """A suggester that returns the values in `prefix`, then the first value of each further parameter."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
+    def __init__(self, prefix: Mapping[str, Any]) -> None:
+        self._prefix = prefix
         self.values: dict[str, Any] = {}  # suggested so far, by parameter
         # For each value that was not suggested: the values suggested before it, and the value itself.
         self.branches: list[dict[str, Any]] = []
@@ -128,8 +128,9 @@ class _GridSuggester:
         return self._suggest(name, choices)
 
     def _suggest(self, name: str, values: Sequence[Any]) -> Any:
-        if name not in self._given:
-            others = values[GRID_LIMIT:0:-1]  # the last branch is followed first
+        if name not in self._prefix:
+            # Reversed, because the last branch is followed first. More values would exceed the limit.
+            others = values[GRID_LIMIT:0:-1]
             self.branches += [{**self.values, name: value} for value in others]
-        self.values[name] = self._given.get(name, values[0])
+        self.values[name] = self._prefix.get(name, values[0])
         return self.values[name]

@@ -66,7 +66,7 @@ class OptunaSearch:
         self.objectives: Sequence[Objective] = definition.objectives
         self._digest = manifest["dataset"]["digest"]
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
-        self._live: dict[int, optuna.Trial] = {}
+        self._asked_trials: dict[int, optuna.Trial] = {}  # by number, until their final state
         self._best_values: dict[int, dict[int, float]] = {}  # trial number -> fold -> best value so far
         url = storage or default_storage(Path.cwd())
         self._storage = open_storage(url, directory.path.parent)
@@ -76,7 +76,7 @@ class OptunaSearch:
                 f"The Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
                 f"Give your study another name: run the same command with --name {definition.name}-2"
             )
-        self._check_same(manifest, accept_versions)
+        self._check_manifest(manifest, accept_versions)
         self._check_not_running_elsewhere(directory)
         trials = self._trials()
         # In every process, a seeded sampler starts from its first proposal. The number of trials is part of
@@ -104,7 +104,7 @@ class OptunaSearch:
             pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
         )
 
-    def _check_same(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
+    def _check_manifest(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
         """Raise ManifestError if trials have run with another manifest; replace an outdated baseline."""
         import optuna
 
@@ -153,7 +153,7 @@ class OptunaSearch:
             used = {_key(trial.params) for trial in self._trials()}
             self._study.enqueue_trial(next(point for point in self._grid if _key(point) not in used))
         trial = self._study.ask()
-        self._live[trial.number] = trial
+        self._asked_trials[trial.number] = trial
         seed = self._definition.seed_of(trial.number)
         return PendingTrial(trial.number, self._definition.sample(trial, self._digest, seed))
 
@@ -170,7 +170,7 @@ class OptunaSearch:
         value = event.metrics[objective.metric]
         best_values = self._best_values.setdefault(number, {})
         best_values[fold] = objective.best([value, best_values.get(fold, value)])
-        trial = self._live[number]
+        trial = self._asked_trials[number]
         step = (fold - 1) * self._definition.max_epochs() + event.epoch
         trial.report(fmean(best_values.values()), step=step)
         # After the last epoch, pruning would save nothing and lose the model.
@@ -179,7 +179,7 @@ class OptunaSearch:
     def tell(self, number: int, event: Finished) -> None:
         from optuna.trial import TrialState
 
-        trial = self._live.pop(number)
+        trial = self._asked_trials.pop(number)
         self._best_values.pop(number, None)
         if event.reason:
             trial.set_user_attr(_REASON, event.reason)
@@ -196,15 +196,16 @@ class OptunaSearch:
             self._study.tell(trial, state=TrialState.PRUNED if event.state == "pruned" else TrialState.FAIL)
 
     def retry_later(self, numbers: Sequence[int]) -> None:
+        """Queue failed trials again, each once. A trial that is retried does not count as done."""
         trials, retried = self._trials(), set(self._study.user_attrs.get(_RETRIED, []))
         values = [trials[number].params for number in retried]
         for number in numbers:
-            if trials[number].params not in values:  # once: they may fail with every version of the plugin
+            if trials[number].params not in values:  # else one that always fails never counts
                 self._enqueue_again(number)
                 retried.add(number)
         self._study.set_user_attr(_RETRIED, sorted(retried))
 
-    def abandoned(self) -> list[int]:
+    def unfinished_trials(self) -> list[int]:
         """Return the trials that a killed supervisor left running. The caller holds the study's lock."""
         import optuna
 
@@ -212,7 +213,7 @@ class OptunaSearch:
         for trial in trials:
             # Optuna has no public way to continue a running trial in another process;
             # tests/tuning/test_search.py fails if `_trial_id` disappears.
-            self._live.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
+            self._asked_trials.setdefault(trial.number, optuna.Trial(self._study, trial._trial_id))
         return [trial.number for trial in trials]
 
     def values(self) -> dict[int, tuple[float, ...]]:
@@ -231,8 +232,8 @@ class OptunaSearch:
     def best(self) -> tuple[int, float] | None:
         return next(((number, values[0]) for number, values in self.front().items()), None)
 
-    def rejected(self) -> int:
-        """Return how many trials were not trained because of `max_parameters`."""
+    def num_rejected(self) -> int:
+        """Return the number of trials that were not trained because of `max_parameters`."""
         return sum(trial.constraints.get(_MAX_PARAMETERS, 0) > 0 for trial in self._trials())
 
     def _enqueue_again(self, number: int) -> None:

@@ -33,7 +33,7 @@ class TrainResult:
         summary: `best_val_accuracy` (or another objective), `best_epoch`, `parameters`, `train_seconds`;
             with cross-validation also `best_val_accuracy_std` and `best_fold`.
         epochs: the metrics of every epoch, in order; the epochs of fold 1 come first.
-        folder: with the files `model.keras`, `summary.txt` and `figures/`.
+        folder: contains `model.keras`, `summary.txt` and `figures/`.
         folds: the fold of each of `epochs`; () without cross-validation.
     """
 
@@ -62,8 +62,8 @@ class TrialFailed(ZooError):
     exit_status = 1
 
 
-class FixedTrials:
-    """Given trials, each run once; a `TrialSource` that neither prunes nor retries."""
+class TrialList:
+    """A list of trials, each of which runs once; a `TrialSource` that neither prunes nor retries."""
 
     def __init__(self, trials: Sequence[PendingTrial]) -> None:
         self._total, self._pending = len(trials), iter(trials)
@@ -160,7 +160,7 @@ def _run(
     name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
     run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
     directory = study.directory.new_standalone_run(run)
-    source = FixedTrials([PendingTrial(run.number, config)])
+    source = TrialList([PendingTrial(run.number, config)])
     record = MLflowRecord(study, run.uid, standalone_name=name, command=command)
     try:
         with record:

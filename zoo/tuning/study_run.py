@@ -43,14 +43,14 @@ class TuneResult:
         objective: the first objective.
         best: number and first objective of the best complete trial; None if no trial is complete.
         done, total: number of finished trials, and of all trials that the study runs.
-        test_metrics: of the champion on the test split; {} if the dataset has no test split.
-        model_uri: of the champion, for `mlflow.keras.load_model`.
+        test_metrics: scores of the best trial on the test split; {} if the dataset has no test split.
+        model_uri: address of the best trial's model, for `mlflow.keras.load_model`.
         interrupted: the exit status if a signal stopped the study; else None.
         objectives: all objectives.
         front: the Pareto front: trial number to its objectives by name, best in the first objective first.
         rejected: number of trials that were not trained because of `max_parameters`.
-        architecture: of the best trial, if the study chooses among several; else "".
-        source, warning: of the dataset: where it came from, and what limits the use of its scores.
+        architecture: the best trial's, if the study searches among several; else "".
+        source, warning: the origin of the dataset, and the limit of what its scores mean.
     """
 
     study: str
@@ -123,7 +123,7 @@ def tune(
             try:
                 Supervisor(opened, search, record).run()
                 if interrupts.signum is None:
-                    scores = _score_champion(opened, search, record)
+                    scores = _score_best(opened, search, record)
             finally:
                 _record_front(opened, search, record)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
@@ -157,8 +157,8 @@ def _record_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) 
     record.record_front(front, path)
 
 
-def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
-    """Return the scores of the best trial on the test split; {} without trial, model or test split.
+def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
+    """Return the scores of the best trial on the test split; {} if there is no trial, model or test split.
 
     A trial is scored once; its event log keeps the scores. After a signal, the study's next run scores it.
     """
@@ -166,15 +166,15 @@ def _score_champion(study: OpenStudy, search: OptunaSearch, record: MLflowRecord
     if best is None or "test" not in study.dataset.sizes:
         return {}
     trial = study.directory.trial(best[0])
-    event = trial.latest_score() or _score(study, best[0])
+    event = trial.latest_score() or _score_trial(study, best[0])
     if event is None:
         return {}
     # Logging the same scores again has no effect, and MLflow may not have answered the first time.
-    record.put(best[0], trial.config() or {}, [replace(event, is_champion=True)], trial.path)
+    record.put(best[0], trial.config() or {}, [replace(event, is_best=True)], trial.path)
     return event.metrics
 
 
-def _score(study: OpenStudy, number: int) -> Scored | None:
+def _score_trial(study: OpenStudy, number: int) -> Scored | None:
     """Score a trial's model and log the event; return None if that fails (reported), or after a signal."""
     trial, data = study.directory.trial(number), (study.directory.cache_dir, study.dataset.digest)
     study.display.phase("scoring the best model on the test split …")
@@ -222,7 +222,7 @@ def _result(
         interrupted=study.interrupts.exit_status if study.interrupts.signum is not None else None,
         objectives=metrics,
         front={number: dict(zip(metrics, values, strict=True)) for number, values in search.front().items()},
-        rejected=search.rejected(),
+        rejected=search.num_rejected(),
         max_parameters=definition.search.max_parameters,
         architecture=architecture,
         source=study.dataset.source,

@@ -1,7 +1,7 @@
 """The supervisor: starts trials, handles their events, decides every final state.
 
-It is the only writer of a study. An event goes to the trial's event log first, then to Optuna, then the
-trial gets its answer, then the event goes to MLflow. A slow MLflow never delays a trial.
+It is the only writer of a study. An event goes to the trial's event log first, then to Optuna. Then the
+trial gets its answer, and the event goes to MLflow. A slow MLflow never delays a trial.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Supervisor:
         self._directory_of = directory_of or study.directory.trial
         self._configs: dict[int, TrialConfig] = {}  # of the running trials
         self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not recorded in MLflow yet
-        self._failures: list[tuple[int, Finished]] = []  # the last trials, while all of them have failed
+        self._failures: list[tuple[int, Finished]] = []  # the failed trials since the last other one
 
     def run(self) -> None:
         """Run trials until none is left or a signal comes; raise TooManyFailures after three in a row."""
@@ -188,7 +188,7 @@ class Supervisor:
                 for number in ready:
                     self._handle(number, self._executor.read(number))
         finally:
-            with ExitStack() as stack:  # an error of one trial does not prevent the end of the others
+            with ExitStack() as stack:  # an error in one call does not prevent the other calls
                 for number in reversed(self._executor.stop_all()):
                     stack.callback(self._handle, number, interrupted_event(reason))
 

@@ -10,7 +10,7 @@ from zoo.trial import TrialConfig
 
 
 class Executor(Protocol):
-    """Runs several trials at once and passes their events on."""
+    """The place where trials run, several at once; it passes their events to the supervisor."""
 
     @property
     def running(self) -> list[int]: ...  # numbers of the running trials
