@@ -476,7 +476,7 @@ class TestFaultyAugmentation:
 
         module = types.SimpleNamespace(register_augmentations=register_augmentations)
         monkeypatch.setattr(registry, "plugins", [*registry.plugins])
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        monkeypatch.setattr(registry, "_components", dict(registry._components))
         registry.add(Plugin("shaky", "zoo-shaky", "0.1"), lambda: module)
         assert registry.problems == []
 
