@@ -2,7 +2,8 @@
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `read_image`, `IMAGE_SUFFIXES`, `ImageError`, `InvalidParameters`, `ZooError`,
-`testing`. For notebooks and scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`.
+`testing`. For notebooks and scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`,
+`Classifier`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from zoo.data import IMAGE_SUFFIXES, Dataset, Split, progress, read_image, reads
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
-    from zoo.models import load_model
+    from zoo.models import Classifier, load_model
     from zoo.tracking import compare
     from zoo.tuning import train, tune
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
     "progress", "read_image", "IMAGE_SUFFIXES", "ImageError", "InvalidParameters", "ZooError", "testing",
-    "tune", "train", "evaluate", "compare", "inspect", "load_model", "__version__",
+    "tune", "train", "evaluate", "compare", "inspect", "load_model", "Classifier", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
@@ -38,7 +39,7 @@ _LAZY_NAMES = {
     "zoo.tuning": ["tune", "train"],
     "zoo.evaluation": ["evaluate"],
     "zoo.tracking": ["compare"],
-    "zoo.models": ["load_model"],
+    "zoo.models": ["load_model", "Classifier"],
 }
 
 

@@ -21,13 +21,16 @@ def file(tmp_path):
     """A model of a plugin that is here in another version, and of one that is not here at all."""
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("zoo.json", json.dumps({"modules": NEEDS}))
+        archive.writestr("config.json", json.dumps({}))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.13.2"}))
     return tmp_path / "model.keras"
 
 
 @pytest.mark.parametrize("model", ["a file", "runs:/abc/model", "a_study"])
 def test_a_warning_points_at_whoever_loads(file, monkeypatch, model):
     monkeypatch.setattr(tracking, "connect", lambda **options: None)
-    monkeypatch.setattr(tracking, "best_model_address", lambda store, study: "models:/m-1")
+    monkeypatch.setattr(tracking, "is_new_store", lambda: False)
+    monkeypatch.setattr(tracking, "named_address", lambda store, name: "models:/m-1")
     monkeypatch.setattr(tracking, "fetch_model_file", lambda store, address, folder: file)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")

@@ -1,7 +1,11 @@
-"""Using what a study trained: loading a model, or calling a function on it in a worker process.
+"""Using what a study trained: finding a model, loading it, predicting with it.
 
-loading.py   zoo.load_model
-recorded.py  the model and dataset of a recorded run
+finding.py     find_model: a model by any of its names
+loading.py     zoo.load_model
+classifier.py  zoo.Classifier: a model with its class names
+recorded.py    the model and dataset of a recorded run
 """
 
+from zoo.models.classifier import Classifier, Prediction, prediction_columns
+from zoo.models.finding import FoundModel, find_model
 from zoo.models.loading import load_model

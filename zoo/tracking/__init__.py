@@ -16,7 +16,6 @@ from zoo.tracking._connection import (
     ui_command,
     ui_environment,
 )
-from zoo.tracking._models import fetch_model, fetch_model_file, model_address
 from zoo.tracking._names import StudyFacts
 from zoo.tracking._recorded import (
     best_model_address,
@@ -30,4 +29,14 @@ from zoo.tracking._recorded import (
     trial_states,
 )
 from zoo.tracking._store import Store, TrackingError
+from zoo.tracking._stored_models import (
+    CHAMPION_ALIAS,
+    fetch_model,
+    fetch_model_file,
+    model_address,
+    model_tags,
+    named_address,
+    registered_address,
+    run_model_address,
+)
 from zoo.tracking._writer import StudyTracker, add_test_metrics

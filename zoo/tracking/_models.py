@@ -1,4 +1,4 @@
-"""Trained models in MLflow: publishing a trial's model, and fetching the file of a model.
+"""Trained models in MLflow: publishing a trial's model.
 
 `mlflow.keras.log_model` needs the model as a Keras object, and the supervisor does not import Keras, so
 `build_model_folder` writes the same folder around the file that the trial wrote:
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.files import link_or_copy
 from zoo.tracking import _names as names
 from zoo.tracking._names import StudyFacts
-from zoo.tracking._store import Store, TrackingError, reason
+from zoo.tracking._store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -163,39 +163,3 @@ def model_uri(run: Any | None) -> str:
     """Return the address of a run's model, such as `models:/m-…`; "" if there is no run or no model."""
     models = model_ids(run) if run is not None else []
     return f"models:/{models[-1]}" if models else ""
-
-
-def model_address(store: Store, study: str, uid: str) -> str:
-    """Return the address of the model of the run with that `zoo.uid`; "" if MLflow has none."""
-    return model_uri(store.find_active_run(study, uid))
-
-
-def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
-    """Copy the `model.keras` of the run with that `zoo.uid` into `folder`, and return its path."""
-    address = model_address(store, study, uid)
-    if not address:
-        raise TrackingError(
-            f"Neither the trial directory nor MLflow at {store.address} has the model; "
-            f"`zoo train {study} --trial {uid.rpartition('-')[2]}` trains it again."
-        )
-    return fetch_model_file(store, address, folder)
-
-
-def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
-    """Copy the file of the Keras model at a URI, such as `models:/NAME/1`, into `folder`; return its path."""
-    from mlflow.artifacts import download_artifacts
-
-    location, model_id = address, address.removeprefix("models:/")
-    try:
-        # By such an id, MLflow would look in its default store.
-        if model_id.startswith("m-") and "/" not in model_id:
-            location = store.client.get_logged_model(model_id).artifact_location
-        copy = download_artifacts(artifact_uri=location, dst_path=str(folder), tracking_uri=store.uri)
-    except Exception as error:
-        raise TrackingError(f"MLflow at {store.address} cannot send {address}: {reason(error)}") from error
-    file = Path(copy) / "data" / "model.keras"
-    if not file.exists():
-        raise TrackingError(
-            f"{address} has no data/model.keras. Expected a model that zoo or mlflow.keras logged."
-        )
-    return file

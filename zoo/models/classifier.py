@@ -1,0 +1,223 @@
+"""A trained model with its class names: image files or arrays in, classes with probabilities out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.data.images import color_mode_of, read_image
+from zoo.errors import ImageError, ModelError, StudyError, one_line
+from zoo.models.finding import FoundModel, find_model
+from zoo.training import backend
+from zoo.training.saved import load_file
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+BATCH_SIZE = 32
+_BATCHES_AHEAD = 2  # decoded while the model computes
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The model's answer for one image.
+
+    Args:
+        image: its path, or its number among the given arrays.
+        probabilities: of each class, `(classes,)`; None if the image cannot be read.
+        problem: why it cannot be read, without its name; "" if it can.
+    """
+
+    image: str | int
+    probabilities: npt.NDArray[np.floating] | None
+    problem: str = ""
+
+
+class Classifier:
+    """A trained model that names the classes of images.
+
+        classifier = zoo.Classifier("cats_and_dogs")
+        classifier.predict("photos/rex.jpg")
+
+    Args:
+        model: any name that `zoo.load_model` takes, or what `zoo.models.find_model` returned.
+
+    Attributes:
+        info: the facts about the model; `zoo.training.info.ModelInfo`.
+        class_names: in the order of the model's outputs; the numbers of the outputs, `"0"`, `"1"` …, if the
+            model does not name its classes.
+        model: the Keras model: raw pixels 0–255 in, class probabilities `(batch, classes)` out.
+
+    Raises:
+        ModelError: as `zoo.load_model`.
+    """
+
+    def __init__(self, model: str | Path | FoundModel) -> None:
+        backend.disable_import_logs()
+        found = model if isinstance(model, FoundModel) else find_model(model)
+        self.name = found.name
+        self.info = found.info
+        self.model: keras.Model = load_file(found.path, found.name)
+        shape, num_classes = tuple(self.model.input_shape[1:]), int(self.model.output_shape[-1])
+        if len(shape) != 3 or None in shape:
+            raise ModelError(
+                f"The model {self.name} takes inputs of shape {('batch', *shape)}; expected images of one "
+                "size, (batch, height, width, channels)."
+            )
+        self._image_shape: tuple[int, int, int] = shape
+        names = found.info.class_names or tuple(map(str, range(num_classes)))
+        if len(names) != num_classes:
+            raise ModelError(
+                f"The model {self.name} has {num_classes} outputs, but names {len(names)} classes. "
+                "Expected a file that zoo saved."
+            )
+        self.class_names = names
+
+    def predict(
+        self,
+        images: str | Path | Array | Sequence[str | Path | Array],
+        top: int = 1,
+        batch_size: int = BATCH_SIZE,
+    ) -> pd.DataFrame:
+        """Return the most probable classes of each image, a row per image in the given order.
+
+        Columns: `image` (path, or number from 0), `class`, `probability`; with `top` above 1 also `class_2`,
+        `probability_2` and so on. A file that cannot be read has no class, and a warning names it.
+
+        Args:
+            images: paths of image files, decoded as in training; or pixels 0–255, integers or floats,
+                `(height, width, channels)` or `(n, height, width, channels)`. The channel axis may be missing
+                if there is one channel.
+            top: number of classes per image.
+        """
+        import pandas as pd
+
+        rows = []
+        for prediction in self.predictions(images, batch_size):
+            if prediction.problem:
+                warnings.warn(f"{prediction.image} is skipped: {prediction.problem}", stacklevel=2)
+            best = self.top_classes(prediction, top) if prediction.probabilities is not None else []
+            rows.append([prediction.image, *itertools.chain.from_iterable(best)])
+        return pd.DataFrame(rows, columns=prediction_columns(min(top, len(self.class_names))))
+
+    def predictions(
+        self,
+        images: str | Path | Array | Iterable[str | Path | Array],
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[Prediction]:
+        """Yield a Prediction for each image, in order; later images are decoded while the model computes.
+
+        `images` are those of `predict`, also an iterator. An image file that cannot be read is not an error.
+        """
+        if batch_size < 1:
+            raise StudyError(f"batch_size: expected an integer >= 1, got {batch_size}")
+        named = self._named(images)
+        with ThreadPoolExecutor(backend.available_cores()) as pool:
+            pending: deque[list[tuple[str | int, Future[Array]]]] = deque()
+            size = 0
+            for batch in _batches(named, batch_size):
+                size = size or len(batch)  # smaller than `batch_size` if it is the only batch
+                pending.append([(name, pool.submit(read)) for name, read in batch])
+                if len(pending) > _BATCHES_AHEAD:
+                    yield from self._predict_batch(pending.popleft(), size)
+            while pending:
+                yield from self._predict_batch(pending.popleft(), size)
+
+    def top_classes(self, prediction: Prediction, top: int) -> list[tuple[str, float]]:
+        """Return the `top` most probable classes with their probabilities, the most probable first."""
+        assert prediction.probabilities is not None
+        order = np.argsort(-prediction.probabilities, kind="stable")[:top]
+        return [(self.class_names[label], float(prediction.probabilities[label])) for label in order]
+
+    def _predict_batch(
+        self, batch: Sequence[tuple[str | int, Future[Array]]], size: int
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of a batch; zeros fill it up to `size`, so that the model is traced once."""
+        images = np.zeros((size, *self._image_shape), np.float32)
+        problems: dict[int, str] = {}
+        for position, (_, reading) in enumerate(batch):
+            try:
+                images[position] = reading.result()
+            except ImageError as error:
+                problems[position] = error.reason
+        probabilities: Any = None
+        if len(problems) < len(batch):
+            probabilities = np.asarray(self.model.predict_on_batch(images))
+        for position, (name, _) in enumerate(batch):
+            if position in problems:
+                yield Prediction(name, None, problems[position])
+            else:
+                yield Prediction(name, probabilities[position])
+
+    def _named(
+        self, images: str | Path | Array | Iterable[str | Path | Array]
+    ) -> Iterator[tuple[str | int, Callable[[], Array]]]:
+        """Yield the name of each image and a function that returns its pixels."""
+        if isinstance(images, str | os.PathLike):
+            images = [images]
+        elif isinstance(images, np.ndarray):
+            images = images[None] if self._is_one_image(images) else images
+        for number, image in enumerate(images):
+            if isinstance(image, str | os.PathLike):
+                size = self._image_shape[:2]
+                yield os.fspath(image), partial(read_image, Path(image), self._color_mode(), size)
+            else:
+                pixels = self._checked(np.asarray(image))
+                yield number, partial(np.asarray, pixels)
+
+    def _is_one_image(self, array: Array) -> bool:
+        return array.shape in (self._image_shape, self._image_shape[:2])
+
+    def _color_mode(self) -> str:
+        mode = color_mode_of(self._image_shape[2])
+        if not mode:
+            raise ModelError(
+                f"The model {self.name} takes images with {self._image_shape[2]} channels, but image files "
+                "are read with 1 (grayscale) or 3 (rgb); pass arrays to `zoo.Classifier.predict`."
+            )
+        return mode
+
+    def _checked(self, pixels: Array) -> Array:
+        """Return the pixels of one image in the model's shape; raise StudyError if they do not fit."""
+        if pixels.shape == self._image_shape[:2] and self._image_shape[2] == 1:
+            pixels = pixels[..., None]
+        expected = f"expected pixels from 0 to 255, {'×'.join(map(str, self._image_shape))}"
+        if pixels.shape != self._image_shape:
+            raise StudyError(
+                f"{expected} (height × width × channels), got an array of shape {pixels.shape}. "
+                "Only image files are scaled."
+            )
+        if pixels.dtype.kind not in "uif":
+            raise StudyError(f"{expected}, got {pixels.dtype}.")
+        low, high = pixels.min(), pixels.max()
+        if not (low >= 0 and high <= 255):
+            raise StudyError(f"{expected}, got {one_line(low)} to {one_line(high)}.")
+        if pixels.dtype.kind == "f" and 0 < high <= 1:
+            raise StudyError(f"{expected}, got {low:.3g} to {high:.3g}. Multiply them by 255.")
+        return pixels
+
+
+def prediction_columns(top: int) -> list[str]:
+    """Return the columns of a table of predictions with `top` classes per image."""
+    pairs = [[f"class{end}", f"probability{end}"] for end in ("", *(f"_{n}" for n in range(2, top + 1)))]
+    return ["image", *itertools.chain.from_iterable(pairs)]
+
+
+def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

@@ -1,0 +1,201 @@
+"""Finding a trained model by any of its names.
+
+mnist_cnn                              the best trial of a study, or a registered model
+mnist_cnn@champion, mnist_cnn/3        a registered model, by alias or version
+models:/m-…, models:/NAME/3, runs:/…   an address in MLflow
+mlruns/zoo/mnist_cnn/trials/006        the directory of a trial or standalone run
+mlruns/1/models/m-…/artifacts          a folder of MLflow: of a model, or of the artifacts of a run
+model.keras                            a file
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from zoo.data.store import open_dataset
+from zoo.errors import DataError, ModelError
+from zoo.models.recorded import find_run, model_of
+from zoo.record import Run, StudyDirectory, TrialDirectory, run_in
+from zoo.training.info import ModelInfo, read_info
+from zoo.tuning.display import Display, PlainDisplay
+
+if TYPE_CHECKING:
+    from zoo.tracking import Store
+
+EXPECTED = (
+    "a study, a registered model (NAME, NAME@ALIAS, NAME/VERSION), an address in MLflow, the folder of a "
+    "run, or a .keras file"
+)
+_REGISTERED = re.compile(r"(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, eq=False)
+class FoundModel:
+    """A trained model: its file, and what is known about it.
+
+    Args:
+        name: the model in messages: what the user wrote, or where that led to.
+        path: of the `.keras` file. A copy from MLflow is deleted with this object.
+        info: the facts in the file, completed by the record of its run.
+        run: the recorded trial or standalone run that trained it, if it was found by that.
+        address: in MLflow, if it was found there; else "".
+    """
+
+    name: str
+    path: Path
+    info: ModelInfo
+    run: Run | None = None
+    address: str = ""
+
+
+def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
+    """Return the model that `model` names; this module lists the forms of a name.
+
+    The name of a study comes before that of a registered model, an existing path before both; a name without
+    `/` that is both a study and a folder is an error. A registered model's name alone is its version with
+    the alias `champion`, else the newest.
+
+    Args:
+        display: shows problems with the record; plain lines on stderr by default.
+
+    Raises:
+        ModelError: there is no such model, or the name is ambiguous.
+        ZooError: MLflow does not answer, or the model does not exist any more.
+    """
+    text, path = str(model), Path(model).expanduser()
+    display = display or PlainDisplay()
+    if ":/" in text:
+        return _in_mlflow(_store(), text)
+    is_study_file = path.suffix == ".toml"
+    is_name = isinstance(model, str) and path.suffix != ".keras" and ("/" not in text or is_study_file)
+    if is_name and StudyDirectory(Path.cwd(), text).numbers():
+        if not is_study_file and _model_in(path) is not None:
+            raise ModelError(
+                f"'{text}' is a study, and a folder with a model; write ./{text} for the folder."
+            )
+        run = find_run(text, None, None, display)
+        return _of_run(run, f"{run.study} ({run.name})")
+    if path.exists():
+        return _at_path(path)
+    if isinstance(model, str) and (registered := _REGISTERED.fullmatch(text)):
+        from zoo.tracking import registered_address
+
+        store = _store(text)
+        return _in_mlflow(store, registered_address(store, **registered.groupdict(default="")))
+    if not is_name:
+        raise ModelError(f"There is no model {text}. Expected {EXPECTED}.")
+    from zoo.tracking import named_address
+
+    store = _store(text)
+    address = named_address(store, text)
+    # A path if MLflow does not have the study's best trial yet.
+    return _in_mlflow(store, address) if ":/" in address else _at_path(Path(address))
+
+
+def _store(name: str = "") -> Store:
+    """Connect to MLflow; if there is no store, that is an error about the model `name`."""
+    from zoo.tracking import connect, is_new_store
+
+    if name and is_new_store():
+        raise ModelError(
+            f"There is no model '{name}': no study of this name and no MLflow database are in this folder. "
+            f"Expected {EXPECTED}."
+        )
+    return connect(create=False)
+
+
+def _at_path(path: Path) -> FoundModel:
+    """Return the model in a file or folder."""
+    if TrialDirectory(path).event_log.path.exists():
+        return _of_run(run_in(path), str(path))
+    file = _model_in(path)
+    if file is not None:
+        return FoundModel(str(path), file, read_info(file))
+    resolved = path.resolve()
+    for folder in (resolved, resolved.parent):  # `mlruns/1/RUN/artifacts` has no model itself
+        if path.is_dir() and _RUN_ID.fullmatch(folder.name):
+            return _in_mlflow(_store(), f"runs:/{folder.name}")
+    raise ModelError(f"{path} has no model. Expected {EXPECTED}.")
+
+
+def _model_in(path: Path) -> Path | None:
+    """Return `path` if it is a file, or the file in the folder of a trial or of a model in MLflow."""
+    folders = (path, path / "data", path / "artifacts" / "data")
+    candidates = [path] if path.is_file() else [folder / "model.keras" for folder in folders]
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _of_run(run: Run, name: str) -> FoundModel:
+    """Return the model of a recorded run: the local file, or else a copy from MLflow."""
+    with ExitStack() as stack:
+        path = stack.enter_context(model_of(run))
+        info = _completed(read_info(path), run)
+        return _kept(stack, FoundModel(name, path, info, run))
+
+
+def _in_mlflow(store: Store, address: str) -> FoundModel:
+    """Return a copy of the model at an address in MLflow."""
+    from zoo.tracking import fetch_model_file
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="zoo-model-"))
+        path = fetch_model_file(store, address, Path(folder))
+        info = _completed_by_tags(read_info(path), store, path)
+        return _kept(stack, FoundModel(address, path, info, address=address))
+
+
+def _kept(stack: ExitStack, found: FoundModel) -> FoundModel:
+    """Return `found`; what is on the stack, such as a temporary folder, is closed when it is deleted."""
+    weakref.finalize(found, stack.pop_all().close)
+    return found
+
+
+def _completed(info: ModelInfo, run: Run) -> ModelInfo:
+    """Return `info` with what the record of its run knows; a study may have been renamed since."""
+    config = run.config
+    is_copy = run.uid() is None and info.study  # a copied folder says nothing about its study
+    known = replace(
+        info,
+        study=info.study if is_copy else run.study,
+        trial=info.trial if is_copy else run.number,
+        dataset=config.dataset.name,
+        digest=config.digest,
+        architecture=config.architecture.name,
+        metrics=run.summary,
+        plugins=info.plugins or {key.partition(":")[0]: version for key, version in config.plugins.items()},
+    )
+    return _with_class_names(known, run.cache_dir)
+
+
+def _completed_by_tags(info: ModelInfo, store: Store, path: Path) -> ModelInfo:
+    """Return `info` with what the tags of its run in MLflow know, if an older zoo saved it."""
+    if info.class_names is not None:
+        return info
+    from zoo.tracking import model_tags
+
+    tags = model_tags(store, path)
+    number = tags.get("zoo.trial", "")
+    known = replace(
+        info,
+        study=tags.get("zoo.study", ""),
+        trial=int(number) if number.isdigit() and tags.get("zoo.kind") == "trial" else None,
+        source=tags.get("zoo.dataset.source", ""),
+        digest=tags.get("zoo.dataset.digest", ""),
+    )
+    return _with_class_names(known, StudyDirectory(Path.cwd(), "").cache_dir)
+
+
+def _with_class_names(info: ModelInfo, cache_dir: Path) -> ModelInfo:
+    """Return `info` with the class names of its dataset, if they are missing and the cache has them."""
+    if info.class_names is None and info.digest:
+        with suppress(DataError):
+            dataset = open_dataset(cache_dir, info.digest)
+            return replace(info, class_names=tuple(dataset.class_names), source=dataset.source)
+    return info

@@ -1,0 +1,150 @@
+"""Models in MLflow: addresses of registered models and of runs' models, and fetching the file of a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import did_you_mean
+from zoo.tracking._models import model_uri
+from zoo.tracking._recorded import best_model_address
+from zoo.tracking._store import Store, TrackingError, is_active, pages, reason
+
+CHAMPION_ALIAS = "champion"  # of the version that a registered model's name alone stands for
+
+
+def model_address(store: Store, study: str, uid: str) -> str:
+    """Return the address of the model of the run with that `zoo.uid`; "" if MLflow has none."""
+    return model_uri(store.find_active_run(study, uid))
+
+
+def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
+    """Copy the `model.keras` of the run with that `zoo.uid` into `folder`, and return its path."""
+    address = model_address(store, study, uid)
+    if not address:
+        raise TrackingError(
+            f"Neither the trial directory nor MLflow at {store.address} has the model; "
+            f"`zoo train {study} --trial {uid.rpartition('-')[2]}` trains it again."
+        )
+    return fetch_model_file(store, address, folder)
+
+
+def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
+    """Copy the file of the Keras model at an address into `folder`; return its path.
+
+    `address` is `models:/m-…`, `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `runs:/RUN`, or any other that
+    MLflow can download.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    if re.fullmatch(r"runs:/\w+/?", address):
+        address = run_model_address(store, address.removeprefix("runs:/").rstrip("/"))
+    try:
+        location = _location(store, address)
+        copy = download_artifacts(artifact_uri=location, dst_path=str(folder), tracking_uri=store.uri)
+    except Exception as error:
+        raise TrackingError(f"MLflow at {store.address} cannot send {address}: {reason(error)}") from error
+    file = Path(copy) / "data" / "model.keras"
+    if not file.exists():
+        raise TrackingError(
+            f"{address} has no data/model.keras. Expected a model that zoo or mlflow.keras logged."
+        )
+    return file
+
+
+def _location(store: Store, address: str) -> str:
+    """Return where the files of a model are; MLflow itself would look in its default store."""
+    client, model = store.client, address.removeprefix("models:/")
+    if model == address:
+        return address
+    if model.startswith("m-") and "/" not in model:
+        return str(client.get_logged_model(model).artifact_location)
+    name, at, alias = model.partition("@")
+    if at:
+        version = client.get_model_version_by_alias(name, alias).version
+    else:
+        name, _, version = model.rpartition("/")
+    return str(client.get_model_version_download_uri(name, version))
+
+
+def named_address(store: Store, name: str) -> str:
+    """Return the address of the model that a name stands for.
+
+    A study's name stands for its best trial; it may be a path, see `best_model_address`. The name of a
+    registered model stands for its version with the alias `champion`, else for its newest one.
+    """
+    with store.requests():
+        if name in store.studies():
+            return best_model_address(store, name)
+        if name not in (available := _registered_names(store)):
+            hint = did_you_mean(name, {*available, *store.studies()})
+            raise TrackingError(
+                f"MLflow at {store.address} has no study and no registered model named '{name}'. {hint}"
+            )
+    aliases, versions = _aliases(store, name), _versions(store, name)
+    if not versions:
+        raise TrackingError(f"The registered model '{name}' in {store.address} has no versions.")
+    return f"models:/{name}/{aliases.get(CHAMPION_ALIAS, versions[-1])}"
+
+
+def registered_address(store: Store, name: str, alias: str = "", version: str = "") -> str:
+    """Return `models:/NAME/VERSION` of a registered model; TrackingError if there is no such version."""
+    if name not in (available := _registered_names(store)):
+        hint = did_you_mean(name, available)
+        raise TrackingError(f"MLflow at {store.address} has no registered model named '{name}'. {hint}")
+    aliases, versions = _aliases(store, name), _versions(store, name)
+    if alias and alias not in aliases:
+        hint = did_you_mean(alias, aliases)
+        raise TrackingError(f"The registered model '{name}' has no alias '{alias}'. {hint}")
+    if version and int(version) not in versions:
+        listed = ", ".join(map(str, versions)) or "none"
+        raise TrackingError(f"The registered model '{name}' has no version {version}. Available: {listed}.")
+    return f"models:/{name}/{aliases[alias] if alias else version}"
+
+
+def run_model_address(store: Store, run_id: str) -> str:
+    """Return the address of the model that a run logged; TrackingError if there is no such run or model."""
+    try:
+        run = store.client.get_run(run_id)
+    except Exception as error:
+        raise TrackingError(f"MLflow at {store.address} has no run {run_id}: {reason(error)}") from error
+    address = model_uri(run) if is_active(run) else ""
+    if not address:
+        raise TrackingError(
+            f"The run {run_id} in {store.address} has no model; expected the run of a complete trial."
+        )
+    return address
+
+
+def model_tags(store: Store, file: Path) -> Mapping[str, str]:
+    """Return the tags of the run that logged a fetched model; {} if the run is not known any more."""
+    mlmodel = file.parent.parent / "MLmodel"
+    found = (
+        re.search(r"^run_id: (\w+)$", mlmodel.read_text("utf-8"), re.MULTILINE) if mlmodel.exists() else None
+    )
+    try:
+        return dict(store.client.get_run(found[1]).data.tags) if found else {}
+    except Exception:  # deleted for good, or logged in another store
+        return {}
+
+
+def _registered_names(store: Store) -> list[str]:
+    with store.requests():
+        search: Any = store.client.search_registered_models
+        return [str(model.name) for model in pages(lambda token: search(page_token=token))]
+
+
+def _aliases(store: Store, name: str) -> dict[str, int]:
+    """Return alias -> version of a registered model."""
+    with store.requests():
+        aliases = store.client.get_registered_model(name).aliases
+        return {alias: int(version) for alias, version in aliases.items()}
+
+
+def _versions(store: Store, name: str) -> list[int]:
+    with store.requests():
+        search: Any = store.client.search_model_versions
+        found = pages(lambda token: search(f"name = '{name}'", page_token=token))
+        return sorted(int(version.version) for version in found)
