@@ -180,3 +180,13 @@ class TestStudy:
             "prepared datasets. Run zoo in a folder that you may write to; for the datasets, you can set "
             "ZOO_CACHE_DIR to one."
         )
+
+
+def test_commands_are_kept_once_and_in_order(tmp_path):
+    directory = StudyDirectory(tmp_path, "example")
+    directory.create()
+    assert (directory.commands(), directory.definition()) == ([], "")
+    for command in ("zoo tune example", "zoo tune example --trials 9", "zoo tune example"):
+        directory.describe("dataset = 'digits'\n", command)
+    assert directory.commands() == ["zoo tune example", "zoo tune example --trials 9"]
+    assert directory.definition() == "dataset = 'digits'"

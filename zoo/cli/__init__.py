@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Train a study's baseline, or one of its trials again.",
     "evaluate": "Score a trial's model on the test split.",
     "compare": "Show the trials of a study, best first.",
+    "report": "Write a study's report, one HTML page.",
     "ui": "Open MLflow's UI on the recorded studies.",
     "inspect": "Draw a dataset, an augmentation policy, a trial, or a trained network.",
     "list": "List datasets, architectures, augmentation policies and studies.",

@@ -16,10 +16,11 @@ memory map; only the images that are drawn are read from it. `labels` and `predi
 
 from __future__ import annotations
 
-from zoo.figures._confusion import confusion_matrix
+from zoo.figures._confusion import confusion_counts, confusion_matrix
 from zoo.figures._curves import MAX_COMPARED, Curve, compared_curves, learning_curves
 from zoo.figures._datasets import NUM_IMAGES, NUM_VERSIONS, augmentation, kernels, samples
 from zoo.figures._maps import MAPS_PER_LAYER, MAX_MAPS, LayerMaps, feature_maps, filters, layer_maps
+from zoo.figures._pixels import make_tile
 from zoo.figures._predictions import mistakes, predictions
 from zoo.figures._trade_offs import trade_offs
 from zoo.figures._trial import draw_curves, draw_trial

@@ -6,6 +6,8 @@ mlruns/zoo/<study>/
 ├── uid                       the study's unique name in Optuna and MLflow
 ├── objectives.json           the objectives, which rank the trials
 ├── storage                   URL of the Optuna storage; empty if it is mlruns/optuna.db
+├── study.toml, commands      the study file, and the commands that ran the study, for its report
+├── report.html               the report that `zoo report` writes
 ├── deleted.json              numbers of the trials that were deleted
 ├── prepare.log               output of the dataset plugin
 ├── zoo.log                   messages that other libraries log while the study runs
@@ -200,10 +202,25 @@ class StudyDirectory:
         if before not in (None, uid):
             if self.trials_dir.exists():
                 self.trials_dir.rename(self.path / f"trials-{before[:8]}")
-            (self.path / "deleted.json").unlink(missing_ok=True)
+            for name in ("deleted.json", "commands"):
+                (self.path / name).unlink(missing_ok=True)
         self._write("uid", uid)
         self._write("objectives.json", json.dumps([asdict(objective) for objective in objectives]))
         self._write("storage", redact_password(storage or ""))
+
+    def describe(self, definition: str, command: str) -> None:
+        """Record the text of the study file and a command that runs the study."""
+        self._write("study.toml", definition)
+        if command not in self.commands():
+            self._write("commands", "\n".join([*self.commands(), command]))
+
+    def definition(self) -> str:
+        """Return the text of the study file; "" if the study was run before zoo recorded it."""
+        return self._read("study.toml") or ""
+
+    def commands(self) -> list[str]:
+        """Return the commands that ran the study, oldest first, each once."""
+        return (self._read("commands") or "").splitlines()
 
     def storage(self) -> str | None:
         """Return the URL of the Optuna storage, without its password; None for the default one."""
@@ -222,13 +239,13 @@ class StudyDirectory:
         self._write("deleted.json", json.dumps(sorted(numbers)))
 
     def _read(self, name: str) -> str | None:
-        """Return the line in a file; None if it is missing or empty."""
+        """Return the text of a file; None if it is missing or empty."""
         with suppress(OSError):
             return (self.path / name).read_text(encoding="utf-8").strip() or None
         return None
 
-    def _write(self, name: str, line: str) -> None:
-        write_atomically(self.path / name, line + "\n")
+    def _write(self, name: str, text: str) -> None:
+        write_atomically(self.path / name, text.rstrip("\n") + "\n")
 
 
 def create_folder(folder: Path) -> None:

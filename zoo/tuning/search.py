@@ -251,15 +251,59 @@ class OptunaSearch:
         return [trial for trial in trials if state in ("", trial.state.name)]
 
 
-def open_storage(url: str, state_dir: Path) -> optuna.storages.BaseStorage:
-    """Open the storage; a lock lets only one process at a time create its tables."""
+def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.Study | None:
+    """Return a copy in memory of a recorded study in Optuna; None if Optuna does not have the study.
+
+    The storage is only read. Trials keep their numbers: deleted and queued trials are in the state WAITING,
+    which no figure of Optuna shows except the timeline.
+
+    Args:
+        url: of the Optuna storage; by default the recorded one, which has no password.
+    """
+    import optuna
+
+    url = url or directory.storage() or default_storage(Path.cwd())
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///"):
+        if not path.exists():
+            return None
+        url = f"sqlite:///file:{path}?mode=ro&uri=true"
+    try:
+        storage = open_storage(url, directory.path.parent, is_new=False)
+        if directory.study not in optuna.get_all_study_names(storage):
+            return None
+        recorded = optuna.load_study(study_name=directory.study, storage=storage)
+        trials = recorded.get_trials(deepcopy=False)
+        attributes = recorded.user_attrs
+    except ZooError:
+        raise
+    except Exception as error:
+        raise ZooError(
+            f"Cannot read the Optuna study '{directory.study}': {one_line(error)[:200]}"
+        ) from error
+    copy = optuna.create_study(study_name=directory.study, directions=recorded.directions)
+    hidden, deleted = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING), directory.deleted()
+    is_hidden = [trial.number in deleted or trial.state.name == "WAITING" for trial in trials]
+    copy.add_trials(hidden if hide else trial for trial, hide in zip(trials, is_hidden, strict=True))
+    copy.set_user_attr(_MANIFEST, attributes.get(_MANIFEST, "{}"))
+    return copy
+
+
+def recorded_manifest(study: optuna.Study) -> dict[str, Any]:
+    """Return the manifest of a study that `recorded_study` returned; {} if it has none."""
+    manifest: dict[str, Any] = json.loads(study.user_attrs[_MANIFEST])
+    return manifest
+
+
+def open_storage(url: str, state_dir: Path, *, is_new: bool = True) -> optuna.storages.BaseStorage:
+    """Open the storage; a lock lets only one process at a time create its tables, if it may be new."""
     import optuna
 
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
         with FileLock(state_dir / ".optuna.lock"):
             if "://" in url and not url.startswith("redis"):
-                return optuna.storages.RDBStorage(url, engine_kwargs=options)
+                return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=not is_new)
             return optuna.storages.get_storage(url)
     except Exception as error:
         raise ZooError(

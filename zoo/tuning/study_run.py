@@ -117,6 +117,7 @@ def tune(
         opened = open_study(stack, definition, jobs, display or PlainDisplay(), warnings)
         manifest = manifest_of(definition, opened.dataset)
         search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions)
+        opened.directory.describe(definition.text, command)
         interrupts = stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), manifest=manifest, command=command) as record:
             reconcile(opened, search, record)

@@ -1,0 +1,30 @@
+"""`zoo report`: the file that it writes, and its errors."""
+
+from __future__ import annotations
+
+from click.testing import CliRunner
+
+from zoo.cli import report_command
+
+
+def run(*arguments):
+    return CliRunner().invoke(report_command.command, arguments)
+
+
+def test_path_of_the_page_is_printed(in_study):
+    done = run("example")
+    assert done.stdout == "mlruns/zoo/example/report.html\n"
+    assert (
+        (in_study / "mlruns" / "zoo" / "example" / "report.html").read_text("utf-8").startswith("<!doctype")
+    )
+
+
+def test_output_selects_the_file(in_study, tmp_path):
+    page = tmp_path / "new" / "page.html"
+    assert run("--study", "example", "--output", str(page)).stdout == f"{page}\n"
+    assert page.exists()
+
+
+def test_output_must_be_html(in_study):
+    error = run("example", "--output", "page.png").exception
+    assert str(error) == "--output: expected a file that ends in .html, got page.png"

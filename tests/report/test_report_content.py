@@ -1,0 +1,168 @@
+"""The content of a report: every kind of study, and what is missing or unusual."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import shutil
+
+import pytest
+from report_studies import SEVERAL, Trial
+
+from zoo.errors import StudyError, ZooError
+from zoo.report import write_report
+from zoo.study import Objective
+
+
+@pytest.fixture
+def text_of(make_study):
+    """text_of(trials, …) -> the text of the report of these trials."""
+
+    def write(*arguments, **options):
+        make_study(*arguments, **options)
+        return plain(write_report("made"))
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def several(several_report):
+    """The text of the report of the trials `SEVERAL`."""
+    return plain(several_report)
+
+
+def plain(path):
+    """Return the text of a page without scripts, styles and tags."""
+    page = path.read_text(encoding="utf-8")
+    page = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_report_has_every_section(several):
+    for heading in (
+        *("Result", "How certain is it?", "Best model: trial 0", "Confusion matrix", "Calibration"),
+        *("Most confident mistakes", "History of val_accuracy", "Learning curves", "Timeline"),
+        *("Importance of the parameters", "Parallel coordinates", "What pruning saved", "Trials", "Data"),
+        *("Reproduce", "Manifest", "Study file"),
+    ):
+        assert heading in several
+
+
+def test_states_are_counted(several):
+    assert "2 complete, 1 pruned, 1 rejected, 1 failed, 1 interrupted, 1 running" in several
+
+
+def test_test_accuracy_has_wilson_interval(several):
+    # 21 of 24 images: statsmodels.stats.proportion.proportion_confint(21, 24, method="wilson")
+    assert "95 % interval 69.00 – 95.66 %, from 24 images" in several
+
+
+def test_pruning_savings_are_stated(several):
+    assert "1 trial was stopped early, after 2 epochs in total." in several
+    assert "at most 3 epochs (60% of theirs), about 6 s" in several
+
+
+def test_commands_reproduce_the_study(several):
+    for command in (
+        "pip install keras-zoo==0.1.0 zoo-tiny==1.2",
+        "zoo tune made --trials 9",
+        "zoo train made --trial 0",
+    ):
+        assert command in several
+
+
+def test_names_and_reasons_are_escaped(several_report):
+    page = several_report.read_text(encoding="utf-8")
+    for text in ("<script>alert", "<img src=x>", "<b>tanh", "<study>"):
+        assert text not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "# &lt;study&gt;" in page
+
+
+def test_study_without_complete_trial_has_a_report(text_of):
+    text = text_of([Trial("running", 0.4, epochs=1), Trial("failed", epochs=0, reason="killed")])
+    assert "No trial is complete yet" in text
+    assert "Learning curves" in text
+    assert "Best model" not in text
+
+
+def test_study_with_one_trial_has_a_report(text_of):
+    text = text_of([Trial("complete", 0.9)])
+    assert "Best model: trial 0" in text
+    assert "Importance of the parameters" not in text
+
+
+def test_two_objectives_have_a_front(text_of):
+    objectives = [Objective("val_accuracy", "maximize"), Objective("latency_ms", "minimize")]
+    trials = [Trial("complete", value, summary={"latency_ms": 10 * value}) for value in (0.9, 0.7, 0.8)]
+    text = text_of(trials, objectives=objectives)
+    for heading in (
+        "Pareto front",
+        "History of val_accuracy",
+        "History of latency_ms",
+        "first objective: trial 0",
+    ):
+        assert heading in text
+
+
+def test_study_without_optuna_has_no_search_figures(text_of):
+    text = text_of(SEVERAL, in_optuna=False)
+    assert "Optuna's storage has no study 'made'" in text
+    assert "Confusion matrix" in text
+    assert "History" not in text
+
+
+def test_missing_test_scores_are_stated(make_study):
+    events = make_study([Trial("complete", 0.9)]).trial(0).event_log.path
+    events.write_text("".join(events.read_text().splitlines(keepends=True)[:-1]))
+    assert "not scored on the test split yet: zoo evaluate made" in plain(write_report("made"))
+
+
+def test_missing_predictions_name_the_command(make_study):
+    make_study(SEVERAL).trial(0).predictions_path.unlink()
+    assert "zoo inspect confusion made --trial 0" in plain(write_report("made"))
+
+
+def test_missing_dataset_is_stated(make_study):
+    shutil.rmtree(make_study(SEVERAL).cache_dir)
+    assert "The dataset is not in the cache any more" in plain(write_report("made"))
+
+
+def test_deleted_trial_is_excluded(make_study):
+    make_study(SEVERAL).set_deleted([0])
+    text = plain(write_report("made"))
+    assert "Best model: trial 1" in text
+    assert "1 complete" in text
+
+
+def test_writing_changes_nothing_else(make_study, in_tmp):
+    directory = make_study(SEVERAL)
+    before = contents(in_tmp)
+    write_report("made")
+    after = contents(in_tmp)
+    assert after.pop(directory.path / "report.html")
+    after.pop(directory.path.parent / ".optuna.lock", None)
+    assert after == before
+
+
+def contents(folder):
+    return {path: hashlib.sha256(path.read_bytes()).digest() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_plotly_is_inlined_once(several_report):
+    page = several_report.read_text(encoding="utf-8")
+    assert page.count("plotly.js v") == 1
+    assert not re.search(r"<(link|script|img)[^>]+(src|href)=.https?:", page)
+
+
+def test_unknown_study_is_an_error(in_tmp):
+    with pytest.raises(StudyError, match="There is no trial of 'made'"):
+        write_report("made")
+
+
+def test_unwritable_file_is_an_error(make_study, in_tmp):
+    make_study(SEVERAL)
+    (in_tmp / "file").write_text("")
+    with pytest.raises(ZooError, match=r"Cannot write .*Choose another file with --output"):
+        write_report("made", in_tmp / "file" / "report.html")

@@ -1,0 +1,163 @@
+"""The record of a study, as its report needs it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from zoo.data import Dataset, Split
+from zoo.data.store import open_dataset
+from zoo.data.validation import cut_validation, validation_split
+from zoo.errors import DataError, ZooError
+from zoo.record import Run, StudyDirectory, load_runs, rank_runs, read_predictions
+from zoo.study import Objective
+from zoo.tuning.search import recorded_manifest, recorded_study
+
+if TYPE_CHECKING:
+    import optuna
+
+_ITEM = re.compile(r"\.(length|\d+)$")  # Optuna's name for the length, or an item, of a list
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A validation split, and a trial's recorded `probabilities` `(n, classes)` for its images."""
+
+    split: Split
+    probabilities: npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """The record of a study.
+
+    Args:
+        runs: its trials by number, without deleted ones.
+        in_optuna: a copy in memory of the Optuna study; None if it cannot be read.
+        problems: what is missing, a sentence each.
+    """
+
+    directory: StudyDirectory
+    runs: Sequence[Run]
+    in_optuna: optuna.Study | None
+    problems: list[str]
+
+    @property
+    def name(self) -> str:
+        return self.directory.study
+
+    @cached_property
+    def ranked(self) -> list[Run]:
+        """The complete trials, best first."""
+        return rank_runs(self.runs)
+
+    @property
+    def best(self) -> Run | None:
+        return self.ranked[0] if self.ranked else None
+
+    @cached_property
+    def objectives(self) -> list[Objective]:
+        config = self.runs[0].config
+        return self.directory.objectives() or [Objective(config.objective, config.direction)]
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        return {} if self.in_optuna is None else recorded_manifest(self.in_optuna)
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """The dataset; None if it is not in the cache any more."""
+        try:
+            return open_dataset(self.directory.cache_dir, self.runs[0].config.digest)
+        except DataError:
+            return None
+
+    @cached_property
+    def num_validated(self) -> int | None:
+        """Number of images that a trial is validated on, in all folds; None without the dataset."""
+        if self.dataset is None:
+            return None
+        config = self.runs[0].config
+        if config.folds > 1:
+            return len(self.dataset.train.labels)
+        return cut_validation(self.directory.cache_dir, config.digest, self.dataset, config.validation)
+
+    def predictions(self, run: Run) -> Predictions | None:
+        """Return a trial's recorded predictions; None if they, or the images, are not in this folder."""
+        path, config = run.directory.predictions_path, run.config
+        if self.dataset is None or not path.exists():
+            return None
+        try:
+            labels, probabilities = read_predictions(path)
+        except DataError as error:
+            self.problems.append(str(error))
+            return None
+        split = validation_split(self.directory.cache_dir, config.digest, self.dataset, config.validation)
+        return Predictions(split, probabilities) if len(split.labels) == len(labels) else None
+
+    @cached_property
+    def searched(self) -> dict[int, dict[str, Any]]:
+        """The active searched parameters of each trial by name, lists as one value; {} without Optuna."""
+        trials = [] if self.in_optuna is None else self.in_optuna.get_trials(deepcopy=False)
+        return {trial.number: _join_items(trial.params) for trial in trials}
+
+    @cached_property
+    def importances(self) -> Mapping[str, float]:
+        """The importance of each searched parameter for the first objective, largest first; {} if unknown."""
+        if self.in_optuna is None or len(self.ranked) < 2:
+            return {}
+        from optuna.importance import get_param_importances
+
+        is_only = len(self.objectives) == 1
+        try:
+            found: dict[str, float] = get_param_importances(
+                self.in_optuna, target=None if is_only else lambda trial: trial.values[0]
+            )
+        except (ValueError, RuntimeError):  # no parameter was searched, or all values are equal
+            return {}
+        return found
+
+
+def parameter_name(name: str) -> str:
+    """Return the parameter that a suggestion of Optuna belongs to: `filters` for `filters.length`."""
+    return _ITEM.sub("", name)
+
+
+def _join_items(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return suggestions by parameter; the items of a list become one list."""
+    joined: dict[str, Any] = {}
+    for name, value in params.items():
+        item = _ITEM.search(name)
+        if item is None:
+            joined[name] = value
+        else:
+            values = joined.setdefault(parameter_name(name), [])
+            if item[1] != "length":
+                values.append(value)
+    return joined
+
+
+def read_record(study: str, storage: str | None = None) -> StudyRecord:
+    """Return the record of a study in the working folder; StudyError if it has no trial.
+
+    Args:
+        storage: URL of the Optuna storage; the recorded one by default.
+    """
+    runs = load_runs(study)
+    directory, problems = StudyDirectory(Path.cwd(), study), []
+    in_optuna = None
+    try:
+        in_optuna = recorded_study(directory, storage)
+        if in_optuna is None:
+            problems.append(
+                f"Optuna's storage has no study '{directory.study}', so figures of the search are missing."
+            )
+    except ZooError as error:
+        problems.append(f"{error} Figures of the search are missing.")
+    return StudyRecord(directory, runs, in_optuna, problems)

@@ -1,0 +1,210 @@
+"""The result of a study, how certain it is, and the best model."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zoo.record import Run
+from zoo.report._images import image_address
+from zoo.report._plots import Plot, confusion, reliability
+from zoo.report._record import Predictions, StudyRecord
+from zoo.report._search_plots import by_importance
+from zoo.report._statistics import calibration, wilson_interval
+from zoo.report._trials import duration, flat_parameters, seconds_of, state_of, value_text
+from zoo.tuning.display import format_value
+
+_MAX_MISTAKES = 24
+_STATES = ("complete", "pruned", "rejected", "failed", "interrupted", "running")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured accuracy with its 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    images: int
+
+    def position(self, accuracy: float, start: float) -> float:
+        """Return where an accuracy is on an axis from `start` to 1, in percent."""
+        return 100 * (accuracy - start) / max(1 - start, 1e-9)
+
+
+def interval(accuracy: float, num_images: int) -> Interval:
+    return Interval(accuracy, *wilson_interval(min(max(accuracy, 0.0), 1.0), num_images), num_images)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a study, and how certain it is.
+
+    Args:
+        cards: label, value and note of each number at the top.
+        test, validation: accuracies of the best model; None if unknown.
+        notes: what limits the use of the numbers.
+    """
+
+    cards: list[tuple[str, str, str]]
+    test: Interval | None
+    validation: Interval | None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def axis_start(self) -> float:
+        """The left end of the axis of both intervals, which fill about a third of it."""
+        lows = [one.low for one in (self.test, self.validation) if one is not None]
+        return max(0.0, 1 - 3 * (1 - min(lows, default=0.0)))
+
+
+def result(record: StudyRecord) -> Result:
+    best, notes = record.best, []
+    cards = _cards(record)
+    test = validation = None
+    if best is None:
+        notes.append("No trial is complete yet, so there is no best model.")
+        return Result(cards, None, None, notes)
+    scored, dataset = best.directory.latest_score(), record.dataset
+    if scored is not None and dataset is not None and dataset.test is not None:
+        test = interval(scored.metrics["test_accuracy"], len(dataset.test.labels))
+    elif scored is None and dataset is not None:
+        command = f"zoo evaluate {shlex.quote(record.name)}"
+        notes.append(
+            "The dataset has no test split, so there is no independent measurement."
+            if dataset.test is None
+            else f"The best model is not scored on the test split yet: `{command}`."
+        )
+    accuracy = best.summary.get("best_val_accuracy")
+    if accuracy is not None and record.num_validated:
+        validation = interval(accuracy, record.num_validated)
+        notes += _rivals(record, validation)
+    return Result(cards, test, validation, notes)
+
+
+def _rivals(record: StudyRecord, validation: Interval) -> list[str]:
+    """Return a note if other trials are as good as the best one within the interval."""
+    others = [
+        str(run.number)
+        for run in record.ranked[1:]
+        if run.summary.get("best_val_accuracy", 0.0) >= validation.low
+    ]
+    if not others or len(record.objectives) > 1:
+        return []
+    if len(others) == 1:
+        subject = f"Trial {others[0]} is"
+    elif len(others) <= 6:
+        subject = f"Trials {', '.join(others[:-1])} and {others[-1]} are"
+    else:
+        subject = f"{len(others)} other trials are"
+    return [f"{subject} within the validation interval of the best trial, so their order may be chance."]
+
+
+def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
+    cards, best = [], record.best
+    if best is not None:
+        scored = best.directory.latest_score()
+        if scored is not None:
+            cards.append(("Test accuracy", percent(scored.metrics["test_accuracy"]), best.name))
+        for objective in record.objectives:
+            value = format_value(objective.metric, best.summary[objective.result])
+            cards.append((f"Best {objective.metric}", value, f"{best.name}, {objective.direction}"))
+        if all(objective.metric != "parameters" for objective in record.objectives):
+            cards.append(
+                ("Weights", f"{best.summary.get('parameters', 0):,.0f}", "parameters of the best network")
+            )
+    counts = Counter(state_of(run) for run in record.runs)
+    listed = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
+    cards.append(("Trials", f"{len(record.runs):,}", listed))
+    cards.append(
+        ("Training time", duration(sum(seconds_of(run) for run in record.runs)), "sum of all trials")
+    )
+    return cards
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    address: str
+    actual: str
+    predicted: str
+    probability: str
+
+
+@dataclass(frozen=True)
+class BestModel:
+    """The best trial's parameters, and its predictions on the validation split.
+
+    Args:
+        parameters: name, value, and whether it was searched; the searched ones first.
+        plots: confusion matrix and calibration; [] if the predictions are not in this folder.
+        mistakes: its most confident mistakes.
+        note: how many predictions are wrong, or why there are none.
+    """
+
+    run: Run
+    parameters: list[tuple[str, str, bool]]
+    plots: list[Plot]
+    mistakes: list[Mistake]
+    note: str
+    error: str = ""
+
+
+def best_model(record: StudyRecord) -> BestModel | None:
+    run = record.best
+    if run is None:
+        return None
+    found = record.predictions(run)
+    parameters = _parameters(record, run)
+    if found is None or record.dataset is None:
+        command = f"zoo inspect confusion {shlex.quote(record.name)} --trial {run.number}"
+        note = (
+            f"The predictions of {run.name} are not in this folder any more; `{command}` computes them again."
+        )
+        return BestModel(run, parameters, [], [], note)
+    labels, names = np.asarray(found.split.labels), record.dataset.class_names
+    predicted = found.probabilities.argmax(axis=1)
+    fit = calibration(labels, found.probabilities)
+    wrong = int((predicted != labels).sum())
+    return BestModel(
+        run,
+        parameters,
+        [confusion(labels, predicted, names), reliability(fit)],
+        _mistakes(found, names),
+        f"{wrong:,} of {len(labels):,} images of the validation split are wrong.",
+        f"expected calibration error {fit.error:.3f}",
+    )
+
+
+def _mistakes(found: Predictions, names: Sequence[str]) -> list[Mistake]:
+    labels, predicted = np.asarray(found.split.labels), found.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    confidence = found.probabilities.max(axis=1)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MAX_MISTAKES]
+    return [
+        Mistake(
+            image_address(found.split.images[index]),
+            names[int(labels[index])],
+            names[int(predicted[index])],
+            f"{100 * confidence[index]:.0f} %",
+        )
+        for index in map(int, order)
+    ]
+
+
+def _parameters(record: StudyRecord, run: Run) -> list[tuple[str, str, bool]]:
+    """Return a trial's parameters: those that were searched first, the most important of them first."""
+    searched = record.searched.get(run.number if run.number is not None else -1, {})
+    flat = flat_parameters(run)
+    names = [
+        *sorted(flat.keys() & searched.keys(), key=by_importance(record)),
+        *sorted(flat.keys() - searched),
+    ]
+    return [(name, value_text(flat[name]), name in searched) for name in names]

@@ -1,0 +1,244 @@
+"""The Plotly figures of a search: Optuna's where they exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.record import Run
+from zoo.report._plots import BLUE, FAINT, HEIGHT, LEADERS, ORANGE, Plot
+from zoo.report._record import StudyRecord, parameter_name
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_STATE_COLORS = {"COMPLETE": BLUE, "PRUNED": FAINT, "FAIL": ORANGE, "RUNNING": "#1b7f5c"}
+_STATE_NAMES = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned or rejected",
+    "FAIL": "failed",
+    "RUNNING": "running",
+}
+_MAX_PARAMETERS = 8  # axes of the parallel coordinates
+_MAX_SLICES = 12
+_MAX_LINES = 200  # trials in the parallel coordinates
+
+
+def search_plots(record: StudyRecord) -> list[Plot]:
+    """Return the figures that the record allows; [] without Optuna's study."""
+    study = record.in_optuna
+    if study is None:
+        return []
+    plots: list[Plot | None] = []
+    if record.ranked:
+        plots += [_history(record, index) for index in range(len(record.objectives))]
+        plots += [_pareto_front(record)]
+    plots += [learning_curves(record)]
+    if len(record.ranked) > 1:
+        plots += [_importances(record), _timeline(record), _parallel_coordinates(record)]
+    else:
+        plots += [_timeline(record)]
+    return [plot for plot in plots if plot is not None]
+
+
+def _target(record: StudyRecord, index: int) -> dict[str, Any]:
+    """Return the arguments with which Optuna plots one objective."""
+    name = record.objectives[index].metric
+    is_only = len(record.objectives) == 1
+    return {"target_name": name, "target": None if is_only else lambda trial: trial.values[index]}
+
+
+def _history(record: StudyRecord, index: int) -> Plot:
+    from optuna.visualization import plot_optimization_history
+
+    figure = plot_optimization_history(record.in_optuna, **_target(record, index))
+    metric = record.objectives[index].metric
+    for trace in figure.data:
+        if trace.mode == "lines":
+            trace.update(line={"color": ORANGE, "shape": "hv"}, name="best so far")
+        elif "Infeasible" in (trace.name or ""):
+            trace.update(marker={"color": FAINT})
+        else:
+            trace.update(marker={"color": BLUE, "size": 7}, name="complete trial")
+    figure.update_xaxes(title="trial")
+    _range_of(figure, record, index)
+    return Plot(figure, f"History of {metric}", f"{metric} of every complete trial, and the best so far")
+
+
+def _range_of(figure: Figure, record: StudyRecord, index: int) -> None:
+    """Cut off the worst tenth of the values, if a few bad trials would flatten all others."""
+    values = np.array([run.summary[record.objectives[index].result] for run in record.ranked], float)
+    low, high = np.quantile(
+        values, [0.0, 0.9] if record.objectives[index].direction == "minimize" else [0.1, 1.0]
+    )
+    if len(values) >= 10 and np.ptp(values) > 3 * (high - low) > 0:
+        margin = (high - low) * 0.1
+        figure.update_yaxes(range=[low - margin, high + margin])
+
+
+def _pareto_front(record: StudyRecord) -> Plot | None:
+    from optuna.visualization import plot_pareto_front
+
+    names = [objective.metric for objective in record.objectives]
+    if len(names) not in (2, 3):
+        return None
+    figure = plot_pareto_front(record.in_optuna, target_names=names)
+    for trace in figure.data:
+        is_front = "Best" in (trace.name or "")
+        name = "on the Pareto front" if is_front else "dominated"
+        trace.update(
+            name=name, marker={"color": BLUE if is_front else FAINT, "showscale": False, "line": None}
+        )
+    if len(names) == 2:
+        figure.update_layout(showlegend=True)
+    return Plot(figure, "Pareto front", "Trials by objective; no trial is better than those on the front")
+
+
+def learning_curves(record: StudyRecord) -> Plot | None:
+    """Return the validation curves of all trials: the best in colour, the others grey, pruned ones faint."""
+    import plotly.graph_objects as go
+
+    metric = record.runs[0].config.objective
+    leaders = record.ranked[: len(LEADERS)]
+    others = [run for run in record.ranked if run not in leaders]
+    rest = [run for run in record.runs if not run.is_complete]
+    figure = go.Figure()
+    for runs, name, color in ((rest, "not complete", "#d9dde3"), (others, "other complete", "#a3abb7")):
+        xs, ys, names = _joined_curves(runs, metric)
+        if xs:
+            figure.add_scatter(
+                x=xs, y=ys, text=names, name=name, mode="lines", line={"color": color, "width": 1}
+            )
+    for run, color in zip(leaders, LEADERS, strict=False):
+        xs, ys, names = _joined_curves([run], metric)
+        line = {"color": color, "width": 2}
+        figure.add_scatter(
+            x=xs, y=ys, text=names, name=run.name, mode="lines+markers", line=line, marker_size=4
+        )
+    if not figure.data:
+        return None
+    figure.update_traces(hovertemplate="%{text}, epoch %{x}: %{y:.4f}<extra></extra>")
+    figure.update_xaxes(title="epoch", tickformat="d").update_yaxes(title=metric)
+    figure.update_layout(showlegend=True)
+    return Plot(figure, "Learning curves", f"{metric} by epoch; the best trials in colour, pruned ones faint")
+
+
+def _joined_curves(runs: Sequence[Run], metric: str) -> tuple[list[Any], list[Any], list[str]]:
+    """Return epochs, values and trial names of curves as one line with gaps; a trace per trial is slow."""
+    xs: list[Any] = []
+    ys: list[Any] = []
+    names: list[str] = []
+    for run in runs:
+        values: dict[int, list[float]] = {}
+        for event in run.epochs:
+            if metric in event.metrics:
+                values.setdefault(event.epoch, []).append(event.metrics[metric])
+        if values:
+            xs += [*values, None]
+            ys += [*(round(fmean(one), 5) for one in values.values()), None]  # with folds, their mean
+            names += [run.name] * (len(values) + 1)
+    return xs, ys, names
+
+
+def _importances(record: StudyRecord) -> Plot | None:
+    from optuna.visualization import plot_param_importances
+
+    found = record.importances
+    if not found:
+        return None
+    figure = plot_param_importances(record.in_optuna, **_target(record, 0))
+    figure.update_traces(marker_color=BLUE, textposition="auto", cliponaxis=False)
+    figure.update_xaxes(title=f"importance for {record.objectives[0].metric}").update_yaxes(title=None)
+    figure.update_layout(showlegend=False)
+    text = (
+        "How much of the variation of the objective each parameter explains; a rough estimate for few trials"
+    )
+    return Plot(figure, "Importance of the parameters", text, max(HEIGHT, 60 + 22 * len(found)))
+
+
+def _parallel_coordinates(record: StudyRecord) -> Plot | None:
+    import optuna
+    from optuna.visualization import plot_parallel_coordinate
+
+    names = sorted([*record.importances][:_MAX_PARAMETERS])  # Optuna sorts them, too
+    if not names:
+        return None
+    assert record.in_optuna is not None
+    trials = record.in_optuna.get_trials(deepcopy=False)
+    shown = record.ranked[:_MAX_LINES]
+    study = optuna.create_study(directions=record.in_optuna.directions)
+    study.add_trials(trials[run.number] for run in shown if run.number is not None)
+    figure = plot_parallel_coordinate(study, params=names, **_target(record, 0))
+    labels = [record.objectives[0].metric, *names]  # Optuna's are cut off
+    figure.update_xaxes(ticktext=[escape(label).replace(".", "<br>", 1) for label in labels], tickangle=0)
+    figure.update_traces(marker_colorbar_title=None, selector={"mode": "markers"})
+    figure.update_xaxes(range=[-0.5, len(labels) - 0.8])  # with room for the numbers of the first axis
+    title = "Parallel coordinates"
+    if len(shown) < len(record.ranked):
+        title += f" of the best {len(shown)} trials"
+    return Plot(
+        figure,
+        title,
+        "One line for each complete trial, through its parameters",
+        400,
+        min_width=110 * len(labels),
+    )
+
+
+def slices(record: StudyRecord) -> list[Plot]:
+    """Return the objective against each of the most important parameters."""
+    from optuna.visualization import plot_slice
+
+    plots = []
+    for name in [*record.importances][:_MAX_SLICES]:
+        figure = plot_slice(record.in_optuna, params=[name], **_target(record, 0))
+        figure.update_traces(
+            marker={"showscale": False, "size": 7, "line": {"width": 0.5, "color": "#9aa3af"}}
+        )
+        figure.update_layout(showlegend=False, width=None)
+        figure.update_xaxes(title=None).update_yaxes(title=None)
+        if figure.layout.xaxis.type == "category":  # Optuna writes 'adam' in quotes
+            order = [_unquoted(option) for option in figure.layout.xaxis.categoryarray or ()]
+            figure.update_xaxes(categoryarray=order, range=[-0.5, len(order) - 0.5])
+            figure.for_each_trace(lambda trace: trace.update(x=[_unquoted(option) for option in trace.x]))
+        _range_of(figure, record, 0)
+        metric = record.objectives[0].metric
+        plots.append(
+            Plot(figure, name, f"{metric} of each complete trial by {name}; later trials are darker", 190)
+        )
+    return plots
+
+
+def _unquoted(option: Any) -> str:
+    return escape(str(option).strip("'"))
+
+
+def _timeline(record: StudyRecord) -> Plot | None:
+    from optuna.visualization import plot_timeline
+
+    figure = plot_timeline(record.in_optuna)
+    figure.data = [trace for trace in figure.data if trace.name in _STATE_COLORS]
+    if not figure.data:
+        return None
+    for trace in figure.data:
+        trace.update(marker={"color": _STATE_COLORS[trace.name], "line": {"width": 0}}, hoverinfo="y")
+        trace.update(
+            name=_STATE_NAMES[trace.name],
+            hovertemplate="trial %{y}<extra>%{fullData.name}</extra>",
+            text=None,
+        )
+    figure.update_layout(xaxis_title=None, yaxis_title="trial", bargap=0.15)
+    figure.update_yaxes(autorange="reversed")
+    return Plot(figure, "Timeline", "When each trial ran")
+
+
+def by_importance(record: StudyRecord) -> Callable[[str], tuple[float, str]]:
+    """Return a sort key for parameters: the most important first, then by name."""
+    totals: dict[str, float] = {}
+    for name, value in record.importances.items():
+        totals[parameter_name(name)] = totals.get(parameter_name(name), 0.0) + value
+    return lambda name: (-totals.get(name, 0.0), name)

@@ -1,0 +1,116 @@
+"""The sources of a study: its data, and the commands that reproduce it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.data import Dataset
+from zoo.events import Started
+from zoo.record import Run
+from zoo.registry import requirement_of
+from zoo.report._images import strip_address
+from zoo.report._record import StudyRecord
+
+_SAMPLES = 6  # of each class
+MAX_SHOWN = 40  # classes with samples; the others are listed below them
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    name: str
+    counts: list[str]
+    samples: str  # address of an image
+
+
+@dataclass(frozen=True)
+class Data:
+    facts: list[tuple[str, str]]
+    splits: list[str]
+    classes: list[ClassRow]
+    warning: str
+
+
+def data(record: StudyRecord) -> Data:
+    config, dataset = record.runs[0].config, record.dataset
+    parameters = ", ".join(f"{key} = {json.dumps(value)}" for key, value in config.dataset.parameters.items())
+    facts = [("dataset", config.dataset.name + (f" ({parameters})" if parameters else ""))]
+    if dataset is None:
+        facts.append(("digest", config.digest))
+        return Data(
+            facts, [], [], "The dataset is not in the cache any more, so there are no images to show."
+        )
+    splits = {name: split for name in ("train", "validation", "test") if (split := getattr(dataset, name))}
+    shape = "×".join(map(str, dataset.train.images.shape[1:]))
+    facts += [
+        ("source", dataset.source),
+        (
+            "images",
+            ", ".join(f"{len(split.labels):,} {name}" for name, split in splits.items()) + f", {shape}",
+        ),
+        ("validation", _validation_text(record)),
+        ("digest", config.digest),
+    ]
+    return Data(facts, [*splits], _classes(dataset, list(splits.values())), dataset.warning)
+
+
+def _validation_text(record: StudyRecord) -> str:
+    validation = record.runs[0].config.validation
+    if record.runs[0].config.folds > 1:
+        return f"{validation['folds']} folds, seed {validation['seed']}"
+    if record.dataset is not None and record.dataset.validation is not None:
+        return "the dataset's own split"
+    share, seed = validation["fraction"], validation["seed"]
+    return f"{record.num_validated or 0:,} training images ({share:.0%}), seed {seed}"
+
+
+def _classes(dataset: Dataset, splits: Sequence[Any]) -> list[ClassRow]:
+    labels = np.asarray(dataset.train.labels)
+    counts = [np.bincount(np.asarray(split.labels), minlength=len(dataset.class_names)) for split in splits]
+    rows = []
+    for label, name in enumerate(dataset.class_names):
+        first = np.flatnonzero(labels == label)[:_SAMPLES]
+        images = [dataset.train.images[int(index)] for index in first] if label < MAX_SHOWN else []
+        samples = strip_address(images) if images else ""
+        rows.append(ClassRow(name, [f"{count[label]:,}" for count in counts], samples))
+    return rows
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    commands: list[tuple[str, str]]  # with their purposes
+    definition: str
+    manifest: str
+    environment: str
+
+
+def reproduction(record: StudyRecord) -> Reproduction:
+    """Return the commands that give the same study again, and what they depend on."""
+    study = shlex.quote(record.name)
+    plugins = record.manifest.get("plugins", {})
+    install = " ".join(requirement_of(name, version) for name, version in plugins.items())
+    commands = [(f"pip install {install}", "the versions that the study used")] if install else []
+    typed = [command for command in record.directory.commands() if command.startswith("zoo ")]
+    commands += [
+        (command, "the search") for command in typed or [f"zoo tune {study} --trials {len(record.runs)}"]
+    ]
+    if record.best is not None:
+        number = record.best.number
+        commands.append((f"zoo train {study} --trial {number}", "the best trial again, with the same seed"))
+        commands.append(
+            (f"zoo evaluate {study} --trial {number}", "its scores on the test split, class by class")
+        )
+    commands.append((f"zoo report {study}", "this page again"))
+    manifest = json.dumps(record.manifest, indent=1, ensure_ascii=False) if record.manifest else ""
+    return Reproduction(commands, record.directory.definition(), manifest, _environment(record.runs))
+
+
+def _environment(runs: Sequence[Run]) -> str:
+    started = [event for run in runs for event in run.directory.events() if isinstance(event, Started)]
+    found = {f"{event.backend} on {event.device}" for event in started if event.backend}
+    return ", ".join(sorted(found))

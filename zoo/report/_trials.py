@@ -1,0 +1,155 @@
+"""The trials in the report: their states, the leaderboard, what pruning saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from zoo.record import Run
+from zoo.report._record import StudyRecord
+from zoo.report._search_plots import by_importance
+from zoo.report._statistics import pruning_savings
+from zoo.tuning.display import format_value
+
+_MAX_NAMED = 8  # trials that are listed beside a reason
+
+
+def state_of(run: Run) -> str:
+    """Return the state of a trial; rejected and interrupted ones are named as such."""
+    if run.final_event is not None and run.final_event.is_interrupted:
+        return "interrupted"
+    return "rejected" if run.state == "pruned" and not run.epochs else run.state
+
+
+def seconds_of(run: Run) -> float:
+    total = sum(event.metrics.get("epoch_seconds", 0.0) for event in run.epochs)
+    return float(run.summary.get("train_seconds", total))
+
+
+def duration(seconds: float) -> str:
+    """Return `12 s`, `3 min 20 s` or `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    columns: list[str]
+    rows: list[list[str]]
+    states: list[str]  # of each row
+
+
+def leaderboard(record: StudyRecord) -> Leaderboard:
+    """Return the trials, best first, with the parameters that were searched, the most important first."""
+    searched = _searched(record)
+    names = sorted({name for values in searched.values() for name in values}, key=by_importance(record))
+    results = [objective.result for objective in record.objectives]
+    metrics = [objective.metric for objective in record.objectives]
+    columns = ["trial", "state", *metrics, "best_epoch", "weights", "time", *names]
+    others = [run for run in record.runs if run not in record.ranked]
+    rows, states = [], []
+    for run in [*record.ranked, *others]:
+        summary = run.summary
+        values = [
+            format_value(metric, summary[key]) if key in summary else ""
+            for metric, key in zip(metrics, results, strict=True)
+        ]
+        epoch, weights = summary.get("best_epoch"), summary.get("parameters")
+        own = searched.get(run.number if run.number is not None else -1, {})
+        rows.append(
+            [
+                str(run.number),
+                state_of(run),
+                *values,
+                "" if epoch is None else f"{epoch:.0f}",
+                "" if weights is None else f"{weights:,.0f}",
+                duration(seconds_of(run)),
+                *(value_text(own[name]) if name in own else "" for name in names),
+            ]
+        )
+        states.append(state_of(run))
+    return Leaderboard(columns, rows, states)
+
+
+def _searched(record: StudyRecord) -> Mapping[int, Mapping[str, Any]]:
+    """Return the searched parameters of each trial; without Optuna, those whose values differ."""
+    if record.searched:
+        return record.searched
+    flat = {run.number: flat_parameters(run) for run in record.runs if run.number is not None}
+    seen: dict[str, set[str]] = {}
+    for values in flat.values():
+        for name, value in values.items():
+            seen.setdefault(name, set()).add(value_text(value))
+    varied = {name for name, texts in seen.items() if len(texts) > 1}
+    return {
+        number: {name: values[name] for name in values.keys() & varied} for number, values in flat.items()
+    }
+
+
+def flat_parameters(run: Run) -> dict[str, Any]:
+    """Return the parameters of a trial by name, `conv_net.filters`, `training.epochs`."""
+    config = run.config
+    flat: dict[str, Any] = {
+        "architecture": config.architecture.name,
+        "augmentation": config.augmentation.name,
+    }
+    for component in (config.architecture, config.augmentation):
+        flat |= {f"{component.name}.{key}": value for key, value in component.parameters.items()}
+    return flat | {f"training.{key}": value for key, value in config.training.items()}
+
+
+def value_text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(value_text, value)) or "none" if isinstance(value, list | tuple) else str(value)
+
+
+def reasons(record: StudyRecord) -> list[tuple[str, str]]:
+    """Return the trials that have no result because of the same reason, and the reason."""
+    numbers: dict[tuple[str, str], list[str]] = {}
+    for run in record.runs:
+        state = state_of(run)
+        if run.final_event is not None and state in ("failed", "rejected", "interrupted"):
+            numbers.setdefault((state, run.final_event.reason), []).append(str(run.number))
+    return [
+        (f"{state}: trial{'s' if len(trials) > 1 else ''} {_listed(trials)}", reason)
+        for (state, reason), trials in numbers.items()
+    ]
+
+
+def _listed(numbers: Sequence[str]) -> str:
+    shown = ", ".join(numbers[:_MAX_NAMED])
+    return shown if len(numbers) <= _MAX_NAMED else f"{shown} … ({len(numbers):,} in all)"
+
+
+def pruning(record: StudyRecord) -> list[str]:
+    """Return what pruning saved, in sentences; [] if no trial was pruned."""
+    saved = pruning_savings(record.runs)
+    if not saved.trials:
+        return []
+    trials = "1 trial was" if saved.trials == 1 else f"{saved.trials:,} trials were"
+    total = saved.trained + saved.epochs
+    share = f" ({saved.epochs / total:.0%} of theirs)" if total else ""
+    return [
+        f"{trials} stopped early, after {saved.trained:,} epochs in total.",
+        f"That saved at most {saved.epochs:,} epochs{share}, about {duration(saved.seconds)}: "
+        "the epochs that were left, at the speed of each trial. "
+        "Some trials might have stopped early by themselves.",
+    ]
+
+
+def period(runs: Sequence[Run]) -> str:
+    """Return the dates of the first and the last event: `2026-11-30 13:05 – 13:06`."""
+    times = [event.time for run in runs for event in run.epochs]
+    times += [run.final_event.time for run in runs if run.final_event is not None]
+    if not times:
+        return ""
+    first, last = (datetime.fromtimestamp(time).astimezone() for time in (min(times), max(times)))
+    end = last.strftime("%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M")
+    return f"{first:%Y-%m-%d %H:%M} – {end}"
