@@ -24,6 +24,7 @@ def calls(monkeypatch):
     replace("delete_study", "deleted the study")
     replace("delete_trials", "deleted 2 trials")
     replace("restore_trials", "restored 1 trial")
+    replace("restore_study_run", "restored the run")
     replace("rename_study", "renamed the study")
     return calls
 
@@ -56,10 +57,10 @@ def test_restore_restores_the_trials(calls):
     assert done.stderr == "next: zoo compare example   the trials, best first\n"
 
 
-def test_restore_needs_trials(calls):
-    with pytest.raises(ZooError, match=r"^--restore: name the trials to restore with --trial N$"):
-        delete("example --restore")
-    assert calls == []
+def test_restore_without_trials_restores_the_studys_run(calls):
+    done = delete("example --restore")
+    assert calls == [("restore_study_run", "example")]
+    assert done.stdout == "restored the run\n"
 
 
 def test_yes_deletes_a_study_without_asking(calls):

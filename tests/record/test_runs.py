@@ -9,7 +9,7 @@ import pytest
 
 from zoo.errors import StudyError
 from zoo.models.recorded import find_run, model_of
-from zoo.record import StudyDirectory, best_run, load_runs, rank_runs, run_in
+from zoo.record import StudyDirectory, best_run, load_runs, pick_runs, rank_runs, run_in
 from zoo.study import Objective
 from zoo.tuning.display import NoDisplay
 
@@ -58,6 +58,16 @@ def test_several_objectives_rank_like_the_study(in_study, monkeypatch):
 def test_no_complete_trial_is_an_error(in_study):
     with pytest.raises(StudyError, match="No trial of 'example' is complete yet"):
         best_run(load_runs("example")[2:])
+
+
+def test_deleted_trials_are_named(in_study, monkeypatch):
+    monkeypatch.setattr(StudyDirectory, "deleted", lambda _: {0, 1})
+    with pytest.raises(
+        StudyError, match=r"No complete trial of 'example' is left; deleted: 0, 1\. `zoo delete"
+    ):
+        best_run(load_runs("example"))
+    with pytest.raises(StudyError, match=r"^Trial 0 of 'example' was deleted\. `zoo .* restores it\.$"):
+        pick_runs([0], load_runs("example"))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +135,7 @@ def test_deleted_trial_is_left_out(in_study, in_tmp):
     directory.set_deleted([1])
     assert [run.number for run in load_runs("example")] == [0, 2, 3]
     assert find_run("example", None, None, NoDisplay()).number == 0
-    with pytest.raises(StudyError, match=r"There is no trial 1 of 'example'\. Available: 0, 2, 3\."):
+    with pytest.raises(StudyError, match=r"Trial 1 of 'example' was deleted\. `zoo delete example --trial 1"):
         find_run("example", 1, None, NoDisplay())
     directory.set_deleted(range(4))
     with pytest.raises(StudyError, match="Every trial of 'example' was deleted"):

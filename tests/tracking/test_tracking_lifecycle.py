@@ -134,7 +134,9 @@ def test_trial_recorded_again_before_is_not_deleted(study: StudyTracker) -> None
 
 def test_deleted_study_run_is_refused(study: StudyTracker) -> None:
     study.store.client.delete_run(study.run_id)
-    with pytest.raises(TrackingError, match=f"`mlflow runs restore --run-id {study.run_id}`"):
+    with pytest.raises(
+        TrackingError, match=rf"is deleted in MLflow at sqlite:.*`zoo delete {STUDY} --restore`"
+    ):
         StudyTracker(study.store, study.facts)
 
 

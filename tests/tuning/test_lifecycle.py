@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import optuna
 import pytest
+from click.testing import CliRunner
 
+from zoo.cli import compare_command
 from zoo.errors import StudyError, ZooError
 from zoo.events import Finished
 from zoo.record import StudyDirectory, load_runs
@@ -14,6 +16,7 @@ from zoo.tuning.lifecycle import (
     delete_trials,
     refresh_deleted,
     rename_study,
+    restore_study_run,
     restore_trials,
 )
 from zoo.tuning.search import OptunaSearch, default_storage
@@ -135,6 +138,69 @@ class TestTrialsDeletedInMLflow:
         refresh_deleted("example", reports.append)
         (report,) = reports
         assert report.endswith("Trials that were deleted in MLflow since the last command are not excluded.")
+
+
+class TestStudyRunDeletedInMLflow:
+    @pytest.fixture
+    def run_id(self, study):
+        """The id of the study's own run, which is deleted in MLflow."""
+        store = connect()
+        run = store.find_active_run("example", study.uid())
+        store.client.delete_run(run.info.run_id)
+        return run.info.run_id
+
+    def test_its_trials_stay(self, study, define, run_id):
+        assert trials_everywhere(define, study) == [1, 2, 0]
+        delete_trials("example", [1])
+        assert trials_everywhere(define, study) == [2, 0]
+
+    def test_it_is_reported_once(self, study, run_id):
+        reports = []
+        for _ in range(2):
+            refresh_deleted("example", reports.append)
+        assert reports == [
+            "the study's own run is deleted in MLflow, its trials are not; "
+            "`zoo delete example --restore` restores it, which `zoo tune` requires"
+        ]
+
+    def test_restored_run_has_the_new_name(self, study, run_id):
+        rename_study("example", "other")
+        assert restore_study_run("other") == "the run of the study 'other' was restored"
+        run = connect().client.get_run(run_id)
+        assert (run.info.lifecycle_stage, run.info.run_name, run.data.tags["zoo.study"]) == (
+            *("active", "other", "other"),
+        )
+        with pytest.raises(StudyError, match="The run of the study 'other' is not deleted in MLflow"):
+            restore_study_run("other")
+
+    def test_report_follows_a_second_deletion(self, study, run_id):
+        reports = []
+        for _ in range(2):
+            refresh_deleted("example", reports.append)
+            restore_study_run("example")
+            refresh_deleted("example", reports.append)
+            connect().client.delete_run(run_id)
+        assert len(reports) == 2
+
+
+def test_deleted_experiment_is_named(study):
+    store = connect()
+    store.client.delete_experiment(store.experiment_id("example"))
+    with pytest.raises(TrackingError, match=r"The MLflow experiment 'example' is deleted\. Restore it with"):
+        compare("example")
+
+
+def test_every_trial_deleted_is_said(study, define):
+    delete_trials("example", [0, 1, 2])
+    search = reopened(define, study)
+    assert (search.best(), search.deleted_complete()) == (None, [0, 1, 2])
+    line = (
+        "Every trial of 'example' was deleted. `zoo delete example --trial 2 --restore` restores one of them."
+    )
+    with pytest.raises(StudyError, match=f"^{line}$"):
+        CliRunner().invoke(
+            compare_command.command, ["example"], catch_exceptions=False, standalone_mode=False
+        )
 
 
 def test_trial_that_mlflow_lacks_is_in_the_table(study, define):

@@ -32,12 +32,15 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     zoo compare mnist_cnn
     zoo compare mnist_cnn mnist_wide_pair --top 3
     """
+    from zoo.record import load_runs
     from zoo.tracking import compare
     from zoo.tuning.lifecycle import refresh_deleted
 
     table = compare(*studies)
     for study in studies:
         refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
+        if not (table["study"] == study).any():
+            load_runs(study)  # an error if every trial was deleted
     if top is not None:
         table = table.groupby("study", sort=False).head(top)
     if as_csv:

@@ -14,7 +14,11 @@ from zoo.errors import ZooError
 @click.command("delete")
 @common.study_argument(missing="recorded")
 @common.trials_option("Delete only this trial of the study")
-@click.option("--restore", is_flag=True, help="Restore the trials that --trial names.")
+@click.option(
+    "--restore",
+    is_flag=True,
+    help="Restore the trials that --trial names; without --trial, the study's own run in MLflow.",
+)
 @click.option("--yes", is_flag=True, help="Delete a whole study without asking.")
 @common.storage_option
 def command(study: str, trials: tuple[int, ...], restore: bool, yes: bool, storage: str | None) -> None:
@@ -28,19 +32,17 @@ def command(study: str, trials: tuple[int, ...], restore: bool, yes: bool, stora
     zoo delete mnist_cnn --trial 3 --restore
     zoo delete mnist_cnn
     """
-    if restore and not trials:
-        raise ZooError("--restore: name the trials to restore with --trial N")
-    if not trials and not yes:
+    if not trials and not restore and not yes:
         _confirm(study)
     from zoo.tuning import lifecycle
 
     name = shlex.quote(study)
-    if not trials:
+    if restore:
+        click.echo(lifecycle.restore_trials(study, trials) if trials else lifecycle.restore_study_run(study))
+        common.print_next((f"zoo compare {name}", "the trials, best first"))
+    elif not trials:
         click.echo(lifecycle.delete_study(study, storage))
         common.print_next(("zoo list studies", "the studies that can be searched"))
-    elif restore:
-        click.echo(lifecycle.restore_trials(study, trials))
-        common.print_next((f"zoo compare {name}", "the trials, best first"))
     else:
         click.echo(lifecycle.delete_trials(study, trials))
         numbers = " ".join(f"--trial {number}" for number in trials)

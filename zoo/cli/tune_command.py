@@ -39,6 +39,7 @@ def command(quiet: bool, **options: Any) -> int:
     zoo tune mnist_cnn --set training.epochs=3 --name mnist_quick
     """
     common.start_loading_keras()
+    from zoo.record import no_complete_trial
     from zoo.tuning import tune
 
     typed = common.command_line()
@@ -52,7 +53,13 @@ def command(quiet: bool, **options: Any) -> int:
             f"their networks have more than {result.max_parameters:,} parameters (max_parameters)"
         )
     if result.best is None:
-        common.print_note(f"no trial was completed; see why with: zoo compare {shlex.quote(result.study)}")
+        if result.deleted:
+            common.print_note(no_complete_trial(result.study, result.deleted))
+            common.print_note(f"To add a trial, run this command with --trials {result.total + 1}.")
+        else:
+            common.print_note(
+                f"no trial was completed; see why with: zoo compare {shlex.quote(result.study)}"
+            )
         return 1
     _print_result(result, result.best)
     if not quiet:

@@ -18,6 +18,7 @@ from zoo.record.runs import (
     Run,
     best_run,
     load_runs,
+    no_complete_trial,
     pick_runs,
     rank_runs,
     run_in,

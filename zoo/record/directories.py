@@ -9,6 +9,7 @@ mlruns/zoo/<study>/
 ├── study.toml, commands      the study file, and the commands that ran the study, for its report
 ├── report.html               the report that `zoo report` writes
 ├── deleted.json              numbers of the trials that were deleted
+├── run-deleted               exists after a report that the study's own run is deleted in MLflow
 ├── prepare.log               output of the dataset plugin
 ├── zoo.log                   messages that other libraries log while the study runs
 ├── trials/007/
@@ -141,6 +142,7 @@ class StudyDirectory:
         self.study = Path(study).stem if study.endswith(".toml") else study
         self.path = root / STATE_DIR / self.study
         self.trials_dir = self.path / "trials"
+        self.run_deleted_path = self.path / "run-deleted"
         self.cache_dir = Path(os.environ.get("ZOO_CACHE_DIR") or root / STATE_DIR / ".cache")
 
     def trial(self, number: int) -> TrialDirectory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,8 +107,7 @@ def load_runs(study: str) -> list[Run]:
     if runs:
         return runs
     if deleted:
-        restore = f"zoo delete {study} --trial {max(deleted)} --restore"
-        raise StudyError(f"Every trial of '{study}' was deleted. `{restore}` restores one of them.")
+        raise StudyError(f"Every trial of '{study}' was deleted. {restore_hint(study, deleted)}")
     names = [path.parent.name for path in STATE_DIR.glob("*/trials") if any(path.iterdir())]
     hint = did_you_mean(study, names) if names else ""
     raise StudyError(
@@ -116,22 +115,38 @@ def load_runs(study: str) -> list[Run]:
     )
 
 
+def restore_hint(study: str, deleted: Collection[int]) -> str:
+    """Return the sentence that says how to restore deleted trials."""
+    restored = "it" if len(deleted) == 1 else "one of them"
+    return f"`zoo delete {study} --trial {max(deleted)} --restore` restores {restored}."
+
+
+def no_complete_trial(study: str, deleted: Collection[int]) -> str:
+    """Return the message that no trial is complete, although trials may be that were deleted."""
+    if not deleted:
+        return f"No trial of '{study}' is complete yet; run `zoo tune {study}`."
+    listed = ", ".join(map(str, sorted(deleted)))
+    return f"No complete trial of '{study}' is left; deleted: {listed}. {restore_hint(study, deleted)}"
+
+
 def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
-    """Return the runs of the trials `numbers`, in that order; raise StudyError for an unknown number."""
+    """Return the runs of the trials `numbers`, in that order; or raise StudyError."""
     by_number = {run.number: run for run in runs}
     for number in numbers:
         if number not in by_number:
+            study = runs[0].study
+            if number in _directory_of(runs).deleted():
+                raise StudyError(f"Trial {number} of '{study}' was deleted. {restore_hint(study, [number])}")
             names = [str(run.number) for run in runs]
             listed = ", ".join(names) if len(names) <= 30 else f"{names[0]} … {names[-1]}"
-            raise StudyError(f"There is no trial {number} of '{runs[0].study}'. Available: {listed}.")
+            raise StudyError(f"There is no trial {number} of '{study}'. Available: {listed}.")
     return [by_number[number] for number in numbers]
 
 
 def rank_runs(runs: Sequence[Run]) -> list[Run]:
     """Return the complete trials among `runs`, best first, in the order of `zoo.study.rank`."""
-    directory = StudyDirectory(runs[0].directory.path.parents[4], runs[0].study)
     config = runs[0].config
-    objectives = directory.objectives() or [Objective(config.objective, config.direction)]
+    objectives = _directory_of(runs).objectives() or [Objective(config.objective, config.direction)]
     values = {
         index: [run.summary[objective.result] for objective in objectives]
         for index, run in enumerate(runs)
@@ -140,12 +155,16 @@ def rank_runs(runs: Sequence[Run]) -> list[Run]:
     return [runs[index] for index in rank(values, objectives)]
 
 
+def _directory_of(runs: Sequence[Run]) -> StudyDirectory:
+    return StudyDirectory(runs[0].directory.path.parents[4], runs[0].study)
+
+
 def best_run(runs: Sequence[Run]) -> Run:
     """Return the best complete trial; raise StudyError if no trial is complete."""
     ranked = rank_runs(runs)
     if not ranked:
         study = runs[0].study
-        raise StudyError(f"No trial of '{study}' is complete yet; run `zoo tune {study}`.")
+        raise StudyError(no_complete_trial(study, _directory_of(runs).deleted()))
     return ranked[0]
 
 

@@ -1,7 +1,8 @@
 """Recorded studies in MLflow: reading them back, deleting, restoring and renaming them.
 
 A run that is deleted in MLflow, by zoo or in MLflow's user interface, stays in the store but counts as
-absent: tables, models and the next `zoo tune` leave it out until it is restored.
+absent: tables, models and the next `zoo tune` leave it out until it is restored. If the study's own run is
+deleted, its trials are not: they are still listed, but `zoo tune` does not start until the run is restored.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from zoo.errors import StudyError, did_you_mean
-from zoo.record import StudyDirectory, load_runs, trial_uid
+from zoo.record import StudyDirectory, load_runs, no_complete_trial, trial_uid
 from zoo.study import pareto_front, rank
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
@@ -150,9 +151,9 @@ def _local_trials(
 
 
 def find_study(study: str, store: Store) -> Any:
-    """Return a study's run; the newest one if there are several."""
-    experiment_id = store.experiment_id(study)
-    runs = list(store.runs(experiment_id, f"tags.`{names.KIND}` = 'study'")) if experiment_id else []
+    """Return a study's run, also a deleted one; the newest if there are several."""
+    experiment, is_study = store.check_not_deleted(study), f"tags.`{names.KIND}` = 'study'"
+    runs = list(store.runs(experiment.experiment_id, is_study, deleted=True)) if experiment else []
     if not runs:
         others = [name for name in store.studies() if name != study]
         hint = did_you_mean(study, others) if others else ""
@@ -185,6 +186,8 @@ def best_model_address(store: Store, study: str) -> str:
     table = leaderboard(study, store)
     complete = table[table["state"] == "complete"]
     if complete.empty:
+        if deleted := StudyDirectory(Path.cwd(), study).deleted():
+            raise TrackingError(no_complete_trial(study, deleted))
         raise TrackingError(
             f"No trial of the study '{study}' in {store.address} is complete; "
             f"`zoo compare {study}` shows the states of its trials."
@@ -253,6 +256,28 @@ def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection
                 store.client.restore_run(run_id)
                 # A deleted run keeps the old name when its study is renamed.
                 store.log(run_id, tags={names.STUDY: study})
+
+
+def is_study_run_deleted(store: Store, study: str, study_uid: str) -> bool:
+    """Return True if the study's own run is deleted in MLflow; False if MLflow has no such run."""
+    with store.requests():
+        run = _study_run(store, study, study_uid)
+        return run is not None and not is_active(run)
+
+
+def restore_study_run(store: Store, study: str, study_uid: str) -> None:
+    """Restore the study's own run, which is deleted in MLflow."""
+    with store.requests():
+        run = _study_run(store, study, study_uid)
+        store.client.restore_run(run.info.run_id)
+        # As in `restore_trials`: the study may have been renamed.
+        store.log(run.info.run_id, tags={names.STUDY: study})
+        store.client.update_run(run.info.run_id, name=study)
+
+
+def _study_run(store: Store, study: str, study_uid: str) -> Any:
+    experiment_id = store.experiment_id(study)
+    return store.find_run(experiment_id, study_uid) if experiment_id else None
 
 
 def delete_study(store: Store, study: str) -> None:

@@ -63,16 +63,21 @@ class Store:
                     raise TrackingError(
                         f"MLflow at {self.address} cannot create the experiment '{name}': {reason(error)}"
                     ) from error
-        found: Any = self.client.get_experiment_by_name(name)
-        if not is_active(found):
+        found: Any = self.check_not_deleted(name)
+        if found.tags.get(names.KIND) != "study":
+            self.client.set_experiment_tag(found.experiment_id, names.KIND, "study")
+        return str(found.experiment_id)
+
+    def check_not_deleted(self, name: str) -> Any:
+        """Return the experiment `name`, or None if there is none; raise TrackingError if it is deleted."""
+        found = self.client.get_experiment_by_name(name)
+        if found is not None and not is_active(found):
             raise TrackingError(
                 f"The MLflow experiment '{name}' is deleted. Restore it with "
                 f"`mlflow experiments restore --experiment-id {found.experiment_id}` "
                 f"(MLFLOW_TRACKING_URI={self.address}), or give the study another name."
             )
-        if found.tags.get(names.KIND) != "study":
-            self.client.set_experiment_tag(found.experiment_id, names.KIND, "study")
-        return str(found.experiment_id)
+        return found
 
     def studies(self) -> list[str]:
         """Return the names of the experiments that hold studies."""

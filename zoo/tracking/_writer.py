@@ -158,9 +158,8 @@ class StudyRun:
             run = client.create_run(self._experiment_id, tags=tags, run_name=facts.name)
         elif not is_active(run):
             raise TrackingError(
-                f"The run of the study '{facts.name}' is deleted in MLflow. Restore it with "
-                f"`mlflow runs restore --run-id {run.info.run_id}` "
-                f"(MLFLOW_TRACKING_URI={self._store.address}), or give the study another name."
+                f"The run of the study '{facts.name}' is deleted in MLflow at {self._store.address}. "
+                f"Restore it with `zoo delete {facts.name} --restore`, or give the study another name."
             )
         else:
             self._store.log(run.info.run_id, tags=tags)

@@ -1,7 +1,8 @@
 """Deleting, restoring and renaming recorded studies: in MLflow, in Optuna and in the local record.
 
 A deleted trial stays in Optuna and on disk, but every command excludes it until it is restored. A trial
-whose run is deleted in MLflow's user interface counts as deleted, too.
+whose run is deleted in MLflow's user interface counts as deleted, too. If the study's own run is deleted
+there, its trials stay; only `zoo tune` needs that run.
 
 The functions that delete, restore and rename return a sentence for the user. If they raise StudyError (no
 such study or trial, or the study is running) or TrackingError, they have changed nothing.
@@ -28,12 +29,21 @@ if TYPE_CHECKING:
 def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[str], None]) -> set[int]:
     """Record the trials that were deleted or restored in MLflow; return the deleted trials of the study.
 
-    `report` gets a line about trials that were deleted in MLflow since the last call.
+    `report` gets a line about trials, and about the study's own run, deleted in MLflow since the last call.
     """
     uid, before = directory.uid(), directory.deleted()
     if uid is None:
         return before
     study = directory.study
+    if tracking.is_study_run_deleted(store, study, uid):
+        if not directory.run_deleted_path.exists():
+            directory.run_deleted_path.touch()
+            report(
+                f"the study's own run is deleted in MLflow, its trials are not; "
+                f"`zoo delete {study} --restore` restores it, which `zoo tune` requires"
+            )
+    else:
+        directory.run_deleted_path.unlink(missing_ok=True)
     states = tracking.trial_states(store, study, uid)
     # A trial that MLflow does not have stays deleted.
     deleted = {number for number in before | states.keys() if states.get(number, "deleted") == "deleted"}
@@ -69,6 +79,20 @@ def delete_trials(study: str, numbers: Sequence[int]) -> str:
 def restore_trials(study: str, numbers: Sequence[int]) -> str:
     """Undo `delete_trials`."""
     return _set_deleted(study, numbers, is_deleted=False)
+
+
+def restore_study_run(study: str) -> str:
+    """Restore the study's own run, which was deleted in MLflow; the trials stay as they are."""
+    directory = _study_directory(study)
+    study, uid = directory.study, directory.uid()
+    with directory.locked():
+        store = None if uid is None or is_new_store() else connect(create=False)
+        if uid is None or store is None or not tracking.is_study_run_deleted(store, study, uid):
+            raise StudyError(
+                f"The run of the study '{study}' is not deleted in MLflow. Restore trials with --trial N."
+            )
+        tracking.restore_study_run(store, study, uid)
+    return f"the run of the study '{study}' was restored"
 
 
 def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str:

@@ -232,6 +232,10 @@ class OptunaSearch:
     def best(self) -> tuple[int, float] | None:
         return next(((number, values[0]) for number, values in self.front().items()), None)
 
+    def deleted_complete(self) -> list[int]:
+        """Return the numbers of the complete trials that were deleted."""
+        return [trial.number for trial in self._trials("COMPLETE") if trial.number in self.deleted]
+
     def num_rejected(self) -> int:
         """Return the number of trials that were not trained because of `max_parameters`."""
         return sum(trial.constraints.get(_MAX_PARAMETERS, 0) > 0 for trial in self._trials())

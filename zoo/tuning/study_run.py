@@ -49,6 +49,7 @@ class TuneResult:
         objectives: all objectives.
         front: the Pareto front: trial number to its objectives by name, best in the first objective first.
         rejected: number of trials that were not trained because of `max_parameters`.
+        deleted: numbers of the complete trials that were deleted.
         architecture: the best trial's, if the study searches among several; else "".
         source, warning: the origin of the dataset, and the limit of what its scores mean.
     """
@@ -64,6 +65,7 @@ class TuneResult:
     objectives: Sequence[str] = ()
     front: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     rejected: int = 0
+    deleted: Sequence[int] = ()
     max_parameters: int | None = None
     architecture: str = ""
     source: str = ""
@@ -224,6 +226,7 @@ def _result(
         objectives=metrics,
         front={number: dict(zip(metrics, values, strict=True)) for number, values in search.front().items()},
         rejected=search.num_rejected(),
+        deleted=search.deleted_complete(),
         max_parameters=definition.search.max_parameters,
         architecture=architecture,
         source=study.dataset.source,
