@@ -203,6 +203,16 @@ def test_every_trial_deleted_is_said(study, define):
         )
 
 
+def test_pruned_trials_follow_the_complete_ones(study, define):
+    results = [("failed", {}), ("pruned", 0.2), ("pruned", 0.99), ("complete", 0.1)]
+    for number, (state, value) in enumerate(results, 3):
+        trial = study.trial(number)
+        trial.create(define().baseline("d" * 64, 0).as_json())
+        summary = {"best_val_accuracy": value, "best_epoch": 1} if value else {}
+        trial.append(Finished(2.0, state, "", summary))
+    assert list(compare("example")["trial"]) == [1, 2, 0, 6, 5, 4, 3]
+
+
 def test_trial_that_mlflow_lacks_is_in_the_table(study, define):
     """As after an outage of MLflow: the local record has it, so every command counts it."""
     trial = study.trial(3)

@@ -26,7 +26,7 @@ _NEVER_SHOWN = (
 @click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print every column as JSON.")
 def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bool) -> None:
-    """Show the trials of STUDIES, best first.
+    """Show the trials of STUDIES: complete ones best first, then pruned ones, then the others.
 
     \b
     zoo compare mnist_cnn

@@ -34,7 +34,7 @@ _DATASET = {
 
 
 def compare(*studies: str) -> pd.DataFrame:
-    """Return the trials of one or more studies, best first.
+    """Return the trials of one or more studies: complete ones best first, then pruned ones, then the others.
 
     Columns: `study`, `trial`, `state`, `reason`, the best value of the objective, `best_epoch`,
     `parameters`, `train_seconds`, every parameter, `dataset.digest`, `run_id`, and `model`, an address
@@ -60,7 +60,7 @@ def compare(*studies: str) -> pd.DataFrame:
 
 
 def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
-    """Return the trials of a study, best first; then those without a result, by number.
+    """Return the complete trials of a study, best first, then the pruned ones, then the others by number.
 
     The columns are those of `compare`, without `study`; the state of an unfinished trial is `running`. With
     several objectives the trials on the Pareto front come first; the first objective orders both groups. If
@@ -90,14 +90,14 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
         *dict.fromkeys([*results, *fold_columns, "best_epoch", "parameters", "train_seconds"]),
         *(*dict.fromkeys(parameters), *_DATASET, "run_id", "model"),
     ]
-    values = {
-        number: [trial.metrics[key] for key in results]
-        for number, trial in trials.items()
-        if trial.state == "complete"
-        and not any(math.isnan(trial.metrics.get(key, math.nan)) for key in results)
-    }
-    front = pareto_front(values, objectives)
-    order = [*rank(values, objectives), *sorted(trials.keys() - values.keys())]
+    values: dict[str, dict[int, list[float]]] = {"complete": {}, "pruned": {}}
+    for number, trial in trials.items():
+        of_trial = [trial.metrics.get(key, math.nan) for key in results]
+        if trial.state in values and not any(map(math.isnan, of_trial)):
+            values[trial.state][number] = of_trial
+    front = pareto_front(values["complete"], objectives)
+    ranked = [number for state in values.values() for number in rank(state, objectives)]
+    order = [*ranked, *sorted(trials.keys() - set(ranked))]
     rows = [{"trial": number, "front": number in front, **trials[number].row()} for number in order]
     return pd.DataFrame(rows, columns=columns)
 
