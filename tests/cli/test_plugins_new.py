@@ -33,7 +33,7 @@ def test_mistake_is_one_line_and_status_2(zoo_command, tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
     for arguments, expected in {
-        ("ZooNet", "--kind", "dataset"): "error: 'ZooNet' is not a name for a plugin distribution; ",
+        ("ZooNet", "--kind", "dataset"): "error: 'ZooNet' cannot be the name of a plugin distribution; ",
         (
             "zoo-digits",
             "--kind",

@@ -110,7 +110,7 @@ def test_api_page_has_public_name(name):
 
 @pytest.mark.parametrize("name", zoo.testing.__all__)
 def test_conformance_kit_name_is_documented(name):
-    assert name in section(PLUGINS, "## Testing a plugin")
+    assert name in section(PLUGINS, "## Test the plugin")
 
 
 @pytest.mark.parametrize(

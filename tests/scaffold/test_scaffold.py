@@ -1,4 +1,4 @@
-"""Writing a plugin from the templates."""
+"""Writing a plugin distribution from the templates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def files_in(folder):
 
 
 @every_kind
-def test_written_files(write, in_tmp, kind):
+def test_all_files_are_written_and_filled(write, in_tmp, kind):
     written = write(kind=kind)
     assert list(written) == [
         "pyproject.toml",
@@ -59,7 +59,7 @@ def test_written_files(write, in_tmp, kind):
     for file in written:
         text = (in_tmp / "zoo-mynet" / file).read_text(encoding="utf-8")
         assert text.endswith("\n")
-        assert not re.search(r"\$\w", text), "a name was not filled in"
+        assert not re.search(r"\$\w", text), "a $name was not replaced"
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_license_file_has_the_license(write, in_tmp, license, begins):
     assert (str(date.today().year) in text) == (license != "apache-2.0")
 
 
-def test_missing_author_is_the_authors_of_the_plugin(write, in_tmp):
+def test_missing_author_becomes_the_authors_of_the_plugin(write, in_tmp):
     write(license="mit")
     license = (in_tmp / "zoo-mynet" / "LICENSE").read_text(encoding="utf-8")
     assert f"Copyright (c) {date.today().year} The authors of zoo-mynet\n" in license
 
 
-def test_workflow_keeps_githubs_own_names(write, in_tmp):
+def test_workflow_keeps_expressions_of_github(write, in_tmp):
     write()
     text = (in_tmp / "zoo-mynet" / ".github/workflows/test.yml").read_text(encoding="utf-8")
     assert "python-version: ${{ matrix.python }}\n" in text
@@ -133,7 +133,7 @@ def test_written_files_pass_ruff(write, in_tmp, kind, name):
 
 
 @every_kind
-def test_names_in_templates_are_refused(write, in_tmp, kind):
+def test_name_that_template_uses_is_refused(write, in_tmp, kind):
     """Names that the module and the test bind, and names of their arguments."""
     write(kind=kind)
     used = set()
@@ -148,7 +148,8 @@ def test_names_in_templates_are_refused(write, in_tmp, kind):
     assert {"register", "hookimpl"} <= candidates
     for name in candidates:
         with pytest.raises(
-            PluginError, match=rf"a function called '{name}', which is not a valid name in Python, or is used"
+            PluginError,
+            match=rf"cannot be named '{name}': .* or Python or the template uses it",
         ):
             write(f"zoo-{name.replace('_', '-')}", kind)
 
@@ -156,32 +157,35 @@ def test_names_in_templates_are_refused(write, in_tmp, kind):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Zoo_MyNet", r"^'Zoo_MyNet' is not a name .* such as 'zoo-mynet'\. Did you mean 'zoo-mynet'\?$"),
+        (
+            "Zoo_MyNet",
+            r"^'Zoo_MyNet' cannot be the name .* such as 'zoo-mynet'\. Did you mean 'zoo-mynet'\?$",
+        ),
         ("zoo mynet!", r"Did you mean 'zoo-mynet'\?$"),
         ("zoo--mynet", r"Did you mean 'zoo-mynet'\?$"),
-        ("-", r"a letter first, such as 'zoo-mynet'\.$"),
-        ("", r"a letter first, such as 'zoo-mynet'\.$"),
-        ("3d-net", r"a letter first, such as 'zoo-mynet'\.$"),
+        ("-", r"single hyphens, such as 'zoo-mynet'\.$"),
+        ("", r"single hyphens, such as 'zoo-mynet'\.$"),
+        ("3d-net", r"single hyphens, such as 'zoo-mynet'\.$"),
         ("zoo-mynet\n", r"Did you mean 'zoo-mynet'\?$"),
         ("../zoo-mynet", r"Did you mean 'zoo-mynet'\?$"),
-        ("zoo-3d", r"a function called '3d', .* such as 'zoo-my-3d'\.$"),
-        ("zoo-class", r"a function called 'class', .* such as 'zoo-my-class'\.$"),
-        ("zoo-list", r"a function called 'list', "),
+        ("zoo-3d", r"cannot be named '3d': .* such as 'zoo-my-3d'\.$"),
+        ("zoo-class", r"cannot be named 'class': .* such as 'zoo-my-class'\.$"),
+        ("zoo-list", r"cannot be named 'list': "),
         ("zoo-conv-net", r"'conv_net' is already registered by keras-zoo .*\. Choose another name\.$"),
-        ("json", r"A Python package 'json' already exists, "),
+        ("json", r"A Python package 'json' is already installed, "),
         ("keras-zoo", r"^The distribution 'keras-zoo' is already installed, .*\. Choose another name\.$"),
         ("scikit-learn", r"^The distribution 'scikit-learn' is already installed, "),
     ],
 )
 def test_unusable_name_is_refused(write, in_tmp, name, message):
     with pytest.raises(PluginError, match=message) as caught:
-        write(name, folder="place")
+        write(name, folder="plugin")
     assert len(str(caught.value).splitlines()) == 1
     assert not any(in_tmp.iterdir())
 
 
-def outcome(*arguments, **options):
-    """Return why a plugin is not written; "" if it is."""
+def error_of(*arguments, **options):
+    """Return the error if no plugin is written; "" otherwise."""
     try:
         write_plugin(*arguments, **options)
     except PluginError as error:
@@ -194,10 +198,10 @@ def outcome(*arguments, **options):
     kind=st.sampled_from(list(KINDS)),
 )
 def test_any_name_is_refused_or_becomes_python(tmp_path_factory, registry, name, kind):
-    folder = tmp_path_factory.mktemp("any") / "place"
-    refused = outcome(name, kind, folder, registry)
-    if refused:
-        assert len(refused.splitlines()) == 1
+    folder = tmp_path_factory.mktemp("any") / "plugin"
+    error = error_of(name, kind, folder, registry)
+    if error:
+        assert len(error.splitlines()) == 1
         assert not folder.exists()
         return
     (module,) = folder.glob("src/*/__init__.py")
@@ -209,10 +213,10 @@ def test_any_name_is_refused_or_becomes_python(tmp_path_factory, registry, name,
 
 @given(author=st.text(min_size=1))
 def test_any_author_is_refused_or_kept(tmp_path_factory, registry, author):
-    folder = tmp_path_factory.mktemp("any") / "place"
-    refused = outcome("zoo-mynet", "dataset", folder, registry, author=author, license="mit")
-    if refused:
-        assert len(refused.splitlines()) == 1
+    folder = tmp_path_factory.mktemp("any") / "plugin"
+    error = error_of("zoo-mynet", "dataset", folder, registry, author=author, license="mit")
+    if error:
+        assert len(error.splitlines()) == 1
         assert not author.isprintable() or not author.strip()
         return
     project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
@@ -235,14 +239,17 @@ class TestFolders:
     @pytest.mark.parametrize(
         ("folder", "message"),
         [
-            ("full", r"The folder '.*/full' is not empty\. Choose another one with --folder\.$"),
+            ("full", r"The folder '.*/full' is not empty\. Choose another folder with --folder\.$"),
             ("full/file", r"'.*/full/file' exists and is not a folder\."),
             ("link", r"'.*/link' exists and is not a folder\."),
-            ("absent/mynet", r"There is no folder '.*/absent' for 'mynet'; create it first\.$"),
-            ("full/file/mynet", r"There is no folder '.*/full/file' for 'mynet'"),
+            (
+                "absent/mynet",
+                r"There is no folder '.*/absent', in which 'mynet' would be created\. Create it first\.$",
+            ),
+            ("full/file/mynet", r"There is no folder '.*/full/file', in which 'mynet'"),
         ],
     )
-    def test_other_folders_are_refused_and_unchanged(self, write, in_tmp, folder, message):
+    def test_unusable_folder_is_refused_and_unchanged(self, write, in_tmp, folder, message):
         (in_tmp / "full").mkdir()
         (in_tmp / "full" / "file").write_text("mine")
         (in_tmp / "link").symlink_to(in_tmp / "nowhere")
@@ -261,7 +268,7 @@ class TestFolders:
 
         monkeypatch.setattr(Path, "write_text", full_after_three)
         with pytest.raises(
-            PluginError, match=r"'.*/zoo-mynet' cannot be written: No space left on device\.$"
+            PluginError, match=r"Cannot write the plugin to '.*/zoo-mynet': No space left on device\. Choose"
         ):
             write()
         assert len(written) == 3
@@ -269,7 +276,7 @@ class TestFolders:
 
 
 def test_every_template_is_used():
-    """By a file of some kind and license, or by another template."""
+    """A template is used for a file of at least one kind and license, or by another template."""
     templates = Path(scaffold.__file__).with_name("templates")
     templates_found = {str(path.relative_to(templates)) for path in templates.rglob("*") if path.is_file()}
     used = {
@@ -281,5 +288,5 @@ def test_every_template_is_used():
     assert templates_found == used | {f"{kind}/study.toml.txt" for kind in KINDS}
 
 
-def test_purposes_are_json(write):
+def test_purposes_of_files_can_become_json(write):
     assert json.loads(json.dumps(write()))["LICENSE"] == "Apache-2.0"

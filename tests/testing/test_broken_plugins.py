@@ -1,4 +1,4 @@
-"""Each broken plugin fails the one check that is meant for it, and no other."""
+"""Each broken plugin fails exactly one check."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def failures(kind, function, options):
 
 
 def reproduce(text, check):
-    """Run the command of a failure, in this process instead of a shell."""
+    """Run the command of a failure in this process, not in a shell."""
     line = re.search(r'\n  reproduce: (?:\w+=\S+ )*python -c "(.*)"$', text)
     assert line is not None, text
     with pytest.raises(CheckFailed) as failure:
@@ -33,7 +33,7 @@ def reproduce(text, check):
     assert failure.value.failed == (check,)
 
 
-def assert_caught(kind, function, check, options):
+def assert_fails_only(kind, function, check, options):
     found = failures(kind, function, options)
     assert set(found) == {check}
     assert found[check].startswith((f"{function.__name__}: {check}: ", f"{function.__name__}("))
@@ -56,7 +56,7 @@ def needs_two_backends(check):
 )
 def test_broken_architecture_fails_its_check(function, check, options):
     needs_two_backends(check)
-    assert_caught("architecture", function, check, {"samples": 5, **options})
+    assert_fails_only("architecture", function, check, {"samples": 5, **options})
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_broken_architecture_fails_its_check(function, check, options):
 )
 def test_broken_policy_fails_its_check(function, check, options):
     needs_two_backends(check)
-    assert_caught("augmentation", function, check, options)
+    assert_fails_only("augmentation", function, check, options)
 
 
 @pytest.mark.parametrize(("function", "check"), broken_datasets.BROKEN, ids=names(broken_datasets.BROKEN))
 def test_broken_dataset_fails_its_check(function, check, monkeypatch):
     with socket.create_server(("localhost", 0)) as server:
         monkeypatch.setenv("BROKEN_DATASETS_PORT", str(server.getsockname()[1]))
-        assert_caught("dataset", function, check, {})
+        assert_fails_only("dataset", function, check, {})
 
 
 def test_every_check_has_a_broken_plugin():

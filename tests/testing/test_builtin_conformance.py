@@ -1,4 +1,4 @@
-"""The built-in components pass the kit."""
+"""The built-in components pass the conformance kit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from zoo import ZooError
 from zoo.registry import Registry
 from zoo.testing.subjects import SUBJECTS
 
-# Options of the kit for components that need some.
+# name of a component -> options of its checks
 OPTIONS: dict[str, dict] = {
-    # The ends of the space are too large to build here.
+    # Networks at the upper ends of the space are too large for a test.
     "perceptron": {"space": {"dense_units": {"high": 64, "length": [0, 2]}}},
     "typical_conv_net": {
         "space": {
@@ -29,63 +29,64 @@ OPTIONS: dict[str, dict] = {
     },
     "cats_and_dogs_net": {"input_shape": (46, 50, 3), "num_classes": 2, "class_counts": []},
 }
-# Variants that run all checks, at their defaults: their head is unlike that of all other defaults.
+# Variants for which all checks run at their defaults, because no other component has such a head.
 IN_FULL = {"cats_and_dogs_net"}
 # (name, check) -> reason why it fails
 EXPECTED: dict[tuple[str, str], str] = {
     ("notmnist", "separate_splits"): "the published letters contain copies",
 }
-# Networks that take longer to build than all others together.
+# Architectures that take longer to check than all others together.
 SLOW: set[str] = set()
 
 
-def registered(kind, marks=lambda entry: ()):
-    entries = [entry for entry in Registry.load([]).components() if entry.kind == kind]
+def registered(kind, marks=lambda component: ()):
+    components = [component for component in Registry.load([]).components() if component.kind == kind]
     return pytest.mark.parametrize(
-        "entry", [pytest.param(entry, id=entry.name, marks=marks(entry)) for entry in entries]
+        "component",
+        [pytest.param(component, id=component.name, marks=marks(component)) for component in components],
     )
 
 
-@registered("architecture", lambda entry: [pytest.mark.slow] if entry.name in SLOW else [])
-def test_builtin_architecture_passes(entry):
-    options = OPTIONS.get(entry.name, {})
-    if is_variant(entry):
-        checks = None if entry.name in IN_FULL else ["signature", "docstring", "defaults"]
-        assert_conforms(entry, {"points": []} | options, checks)
+@registered("architecture", lambda component: [pytest.mark.slow] if component.name in SLOW else [])
+def test_builtin_architecture_passes(component):
+    options = OPTIONS.get(component.name, {})
+    if is_variant(component):
+        checks = None if component.name in IN_FULL else ["signature", "docstring", "defaults"]
+        assert_conforms(component, {"points": []} | options, checks)
     else:
-        assert_conforms(entry, {"samples": 5} | options)
+        assert_conforms(component, {"samples": 5} | options)
 
 
 @registered("augmentation")
-def test_builtin_policy_passes(entry):
-    """The sizes include that of `digits`."""
+def test_builtin_policy_passes(component):
+    """The image sizes include 8×8, the size of `digits`."""
     options = {"input_shapes": [(28, 28, 1), (33, 20, 3), (8, 8, 1)]}
-    options |= {"points": []} if is_variant(entry) else {"samples": 5}
-    assert_conforms(entry, options | OPTIONS.get(entry.name, {}))
+    options |= {"points": []} if is_variant(component) else {"samples": 5}
+    assert_conforms(component, options | OPTIONS.get(component.name, {}))
 
 
-def is_variant(entry):
-    """Return whether it is a variant of a function that is checked in full."""
-    return hasattr(entry.function, "__wrapped__")
+def is_variant(component):
+    """Return whether the component is a `variant`; all checks run for the function itself."""
+    return hasattr(component.function, "__wrapped__")
 
 
-@registered("dataset", lambda entry: [] if entry.name == "digits" else [pytest.mark.real_data])
-def test_builtin_dataset_passes(entry):
-    if entry.name != "digits" and not os.environ.get("ZOO_DATA_DIR"):
-        pytest.skip("ZOO_DATA_DIR names no folder with data")
-    options = OPTIONS.get(entry.name, {})
+@registered("dataset", lambda component: [] if component.name == "digits" else [pytest.mark.real_data])
+def test_builtin_dataset_passes(component):
+    if component.name != "digits" and not os.environ.get("ZOO_DATA_DIR"):
+        pytest.skip("ZOO_DATA_DIR is not set")
+    options = OPTIONS.get(component.name, {})
     try:
-        entry.function(**entry.space.check(options))
+        component.function(**component.space.check(options))
     except ZooError as error:
-        pytest.skip(f"it is not available here: {error}")
-    assert_conforms(entry, options)
+        pytest.skip(f"the dataset is not available: {error}")
+    assert_conforms(component, options)
 
 
-def assert_conforms(entry, options, checks=None):
-    subject = SUBJECTS[entry.kind](entry.function, options)
+def assert_conforms(component, options, checks=None):
+    subject = SUBJECTS[component.kind](component.function, options)
     subject.validate()
     results = list(subject.results(checks or list(subject.suite.checks)))
     for result in results:
         print(f"{result.check:16} {result.state:8} {result.text}")
     failed = {result.check for result in results if result.state == "failed"}
-    assert failed == {check for name, check in EXPECTED if name == entry.name}
+    assert failed == {check for name, check in EXPECTED if name == component.name}

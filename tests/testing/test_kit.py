@@ -1,4 +1,4 @@
-"""Calls of the kit, its options, and the texts of its failures."""
+"""The functions of the conformance kit, their options, and the messages about failed checks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from zoo.testing import (
     check_dataset,
     parametrize_with_checks,
 )
-from zoo.testing.architectures import Network
-from zoo.testing.augmentations import Policy
+from zoo.testing.architectures import ArchitectureSubject
+from zoo.testing.augmentations import PolicySubject
 from zoo.testing.datasets import DatasetSubject
 from zoo.testing.kit import Result, origin_of
 
@@ -40,33 +40,33 @@ BUILDING = ["search_space", "output_shape", "probabilities", "global_state"]
 
 def results_of(function, **options):
     """Return the result of each check of an architecture, by name."""
-    network = Network(function, options)
-    results = {result.check: result for result in network.results(list(network.suite.checks))}
+    subject = ArchitectureSubject(function, options)
+    results = {result.check: result for result in subject.results(list(subject.suite.checks))}
     for name, result in results.items():
         print(f"{name:16} {result.state:8} {result.text}")
     return results
 
 
-class TestSound:
-    """A plugin that keeps the contract passes every check."""
+class TestSoundPlugins:
+    """A plugin that meets the contract passes every check."""
 
-    def test_network_with_conditions_and_impossible_points(self):
+    def test_network_with_conditions_and_impossible_points_passes(self):
         results = results_of(small_net, **FAST)
         assert {name for name, result in results.items() if result.state == "failed"} == set()
         assert results["search_space"].text.endswith("2 of them impossible")
         assert results["saving"].text.endswith("without sound_plugins and zoo installed")
 
-    def test_weight_without_gradient_at_first(self):
+    def test_weight_without_gradient_in_first_step_passes(self):
         check_architecture(residual_net, checks=["gradients"], **FAST)
 
-    def test_own_layers_if_declared(self):
+    def test_declared_layers_of_the_plugin_pass(self):
         check_architecture(residual_net, checks=["saving"], needs_plugin_to_load=True, **FAST)
 
     def test_subclassed_model_fails_only_saving(self):
         results = results_of(subclassed_net, **FAST)
         assert {name for name, result in results.items() if result.state == "failed"} == {"saving"}
 
-    def test_variant(self):
+    def test_variant_passes(self):
         check_architecture(smaller_net, checks=BUILDING, **FAST)
 
 
@@ -79,39 +79,39 @@ class TestOptions:
         assert results["image_sizes"].text == "9×9×1, 10×4×2"
 
     def test_space_fixes_and_narrows(self):
-        seen = []
+        widths = []
 
         def net(
             input_shape, num_classes, *, width: sound_plugins.Annotated[int, sound_plugins.Int(1, 99)] = 4
         ):
             """A network."""
-            seen.append(width)
+            widths.append(width)
             return small_net(input_shape, num_classes)
 
         check_architecture(net, checks=["search_space"], space={"width": {"high": 9}}, **FAST)
-        assert (min(seen), max(seen)) == (1, 9)
-        seen.clear()
+        assert (min(widths), max(widths)) == (1, 9)
+        widths.clear()
         check_architecture(net, checks=["search_space"], space={"width": 77}, **FAST)
-        assert set(seen) == {77}
+        assert set(widths) == {77}
 
     def test_points_replace_corners_and_random_points(self):
         results = results_of(small_net, points=[{"widths": (3, 5)}, {"head": "dense"}], class_counts=[])
         assert results["search_space"].text == "2 points"
 
-    def test_time_limit_spares_the_corners(self):
-        network = Network(small_net, {**FAST, "samples": 50, "seconds": 0})
-        text = network.result("search_space").text
-        tried, planned = len(network.corners) + 1, len(network.corners) + len(network.sampled)
+    def test_time_limit_does_not_affect_corners(self):
+        subject = ArchitectureSubject(small_net, {**FAST, "samples": 50, "seconds": 0})
+        text = subject.result("search_space").text
+        tried, planned = len(subject.corners) + 1, len(subject.corners) + len(subject.random_points)
         assert text.startswith(f"{tried} of {planned} points (time limit)")
 
     def test_time_limit_is_reported(self):
         results = results_of(small_net, **FAST, seconds=0)
         for name in ("gradients", "saving"):
             assert results[name].text.startswith("1 of 3 networks (time limit)"), name
-        policy = Policy(affine, {"samples": 1, "seconds": 0})
+        subject = PolicySubject(affine, {"samples": 1, "seconds": 0})
         for name in ("serialisable", "training_step"):
-            assert re.fullmatch(r"1 of \d (point|model)s \(time limit\)", policy.result(name).text), name
-        assert " of " not in Policy(affine, {"points": []}).result("training_step").text
+            assert re.fullmatch(r"1 of \d (point|model)s \(time limit\)", subject.result(name).text), name
+        assert " of " not in PolicySubject(affine, {"points": []}).result("training_step").text
 
     def test_same_seed_gives_same_points(self):
         tried = []
@@ -140,12 +140,12 @@ class TestOptions:
             ({"points": [{"units": 99}]}, r"small_net: points: units: expected 2 … 8, got 99"),
         ],
     )  # fmt: skip
-    def test_unfit_option_is_an_error_not_a_failure(self, options, message):
+    def test_wrong_option_is_an_error_not_a_failure(self, options, message):
         with pytest.raises(ZooError, match=message) as failure:
             check_architecture(small_net, **options)
         assert not isinstance(failure.value, CheckFailed)
 
-    def test_input_shapes_of_a_policy(self):
+    def test_policy_is_tried_on_input_shapes(self):
         with pytest.raises(ZooError, match=r"input_shapes: expected a list of .* got \[\(28, 28\)\]"):
             check_augmentation(affine, input_shape=(28, 28))
         check_augmentation(broken_augmentations.takes_no_colours, input_shape=(9, 7, 1), checks=["applies"])
@@ -155,7 +155,7 @@ class TestOptions:
         assert first.startswith("height_and_width_change_places() for images of (33, 27, 3): shape: expected")
         assert second.endswith('points=[], input_shapes=[(28, 28, 1), (33, 27, 3)])"')
 
-    def test_parameters_of_a_dataset(self):
+    def test_dataset_parameters_are_options_of_its_checks(self):
         def bars(*, count: int, path: str = "nowhere"):
             """A dataset."""
             raise FileNotFoundError(path)
@@ -170,13 +170,15 @@ class TestOptions:
             check_dataset(bars, cuont=3)
 
     def test_dataset_parameters_may_have_names_of_options(self):
-        def bars(*, function: str = "a", given: str = "b", values: int = 1):
+        def bars(*, function: str = "a", user_options: str = "b", values: int = 1):
             """A dataset."""
-            raise FileNotFoundError(function + given)
+            raise FileNotFoundError(function + user_options)
 
-        with pytest.raises(CheckFailed, match=r"bars\(function='x', given='y', .* FileNotFoundError: xy"):
-            check_dataset(bars, function="x", given="y", values=2)
-        mark = parametrize_with_checks(bars, kind="dataset", function="x", given="y", values=2)
+        with pytest.raises(
+            CheckFailed, match=r"bars\(function='x', user_options='y', .* FileNotFoundError: xy"
+        ):
+            check_dataset(bars, function="x", user_options="y", values=2)
+        mark = parametrize_with_checks(bars, kind="dataset", function="x", user_options="y", values=2)
         checks = {parameter.id: parameter.values[0] for parameter in mark.args[1]}
         with pytest.raises(CheckFailed, match=r"values=2\): loads: .* FileNotFoundError: xy"):
             checks["loads"]()
@@ -213,12 +215,12 @@ class TestFailures:
         assert failure.value.failed == ("docstring", "uncompiled", "output_shape")
         assert len(str(failure.value).splitlines()) == 6
 
-    def test_error_of_the_plugin_is_the_cause(self):
+    def test_error_of_plugin_is_cause_of_failure(self):
         with pytest.raises(CheckFailed) as failure:
             check_architecture(broken_architectures.raises_at_its_defaults, checks=["defaults"])
         assert isinstance(failure.value.__cause__, KeyError)
 
-    def test_error_of_keras_is_one_plain_line(self):
+    def test_error_of_keras_is_printable(self):
         with pytest.raises(CheckFailed) as failure:
             check_architecture(broken_architectures.takes_only_even_sizes, checks=["image_sizes"], points=[])
         assert all(line.isprintable() for line in str(failure.value).splitlines())
@@ -229,8 +231,9 @@ class TestFailures:
             (
                 broken_architectures.a_layer_of_its_own,
                 {},
-                "expected a model of Keras's own layers, but its layer Twice (broken_architectures) is the "
-                "plugin's own; declare needs_plugin_to_load=True (--needs-plugin at the prompt)",
+                "expected a model of Keras's own layers, but its layer Twice (broken_architectures) is "
+                "defined in the plugin; declare needs_plugin_to_load=True, or --needs-plugin on the command "
+                "line",
             ),
             (
                 broken_architectures.an_unregistered_layer,
@@ -242,7 +245,7 @@ class TestFailures:
             (
                 broken_architectures.a_layer_without_its_number,
                 {"needs_plugin_to_load": True},
-                "expected its saved model to load with broken_architectures imported, but it raised "
+                "expected a saved model that can be loaded with broken_architectures imported, got "
                 "TypeError: Numbered.__init__() missing 1 required positional argument: 'factor'",
             ),
         ],
@@ -252,15 +255,15 @@ class TestFailures:
             check_architecture(function, checks=["saving"], **FAST, **options)
         assert f"{function.__name__}((12, 12, 1), 10): saving: {text}\n  reproduce: " in str(failure.value)
 
-    def test_impossible_sizes_and_classes_name_the_options(self):
+    def test_impossible_size_or_class_count_names_the_option(self):
         results = results_of(broken_architectures.only_small_and_few, points=[], num_classes=2)
         assert (
-            "declare its sizes: input_shapes=[…]; at the prompt --shape 64x64x3)"
+            "declare its sizes: input_shapes=[…], or --shape 64x64x3 on the command line"
             in results["image_sizes"].text
         )
-        assert "class_counts=[…]; at the prompt --classes)" in results["class_numbers"].text
+        assert "class_counts=[…], or --classes on the command line" in results["class_numbers"].text
 
-    def test_failed_need_of_selected_check_is_reported(self):
+    def test_failure_of_needed_check_is_reported(self):
         with pytest.raises(CheckFailed) as failure:
             check_architecture(broken_architectures.raises_at_its_defaults, checks=["saving"])
         assert failure.value.failed == ("defaults",)
@@ -271,18 +274,18 @@ class TestFailures:
         ):
             check_dataset(broken_datasets.test_images_to_train_on, checks=["separate_splits"])
 
-    def test_slow_dataset_gets_more_time(self, monkeypatch):
+    def test_slow_dataset_gets_longer_timeout(self, monkeypatch):
         def first_load_takes(seconds):
             monkeypatch.setattr(
                 DatasetSubject,
                 "_load_s",
-                property(lambda data: seconds, lambda data, measured: None),
+                property(lambda subject: seconds, lambda subject, measured: None),
                 raising=False,
             )
 
         monkeypatch.setattr(_workers, "TIMEOUT_S", 0.0)
         first_load_takes(0.0)
-        failure = r"there was none after 0 s \(the first load took 0 s; .* check_dataset\(digits, …=…\)"
+        failure = r"got none in 0 s; the first load took 0 s\. .* check_dataset\(digits, …=…\)"
         with pytest.raises(CheckFailed, match=failure):
             check_dataset(digits, checks=["digest"])
         first_load_takes(60.0)
@@ -290,7 +293,7 @@ class TestFailures:
 
 
 class TestBackends:
-    """The check `backends`; its process runs the same backend here, since only one may be installed."""
+    """The check `backends`; here its process uses the same backend, because only one may be installed."""
 
     @pytest.fixture(autouse=True)
     def same_backend(self, monkeypatch):
@@ -303,18 +306,20 @@ class TestBackends:
         )
 
     def test_policy_passes(self):
-        policy = Policy(affine, {"points": []})
-        assert policy.result("backends").state == "passed"
+        subject = PolicySubject(affine, {"points": []})
+        assert subject.result("backends").state == "passed"
 
     def test_failure_in_the_other_process_is_reported(self):
         with pytest.raises(CheckFailed) as failure:
             check_architecture(sound_plugins.only_in_the_first_process, checks=["backends"], **FAST)
-        assert f"backends: expected the same under {keras.backend.backend()}, but there" in str(failure.value)
-        assert "it raised RuntimeError: a worker process" in str(failure.value)
+        assert f"expected the checks to pass with {keras.backend.backend()}, but: only_in" in str(
+            failure.value
+        )
+        assert "got RuntimeError: a worker process" in str(failure.value)
 
 
 class TestReproducing:
-    """The second line of a failure, typed at a prompt."""
+    """The second line of a failure, run as a shell command."""
 
     def test_command_reproduces_failure_in_a_shell(self):
         with pytest.raises(CheckFailed) as failure:
@@ -331,17 +336,17 @@ class TestReproducing:
         assert again.returncode == 1
         assert str(failure.value).splitlines()[0] in again.stderr
 
-    def test_inner_function_has_a_call_instead(self):
+    def test_failure_of_inner_function_shows_a_call(self):
         def net(input_shape, num_classes):
             """Nothing."""
 
         with pytest.raises(
             CheckFailed,
-            match=r"reproduce: check_architecture\(net, checks=\['defaults'\], points=\[\]\), where",
+            match=r"reproduce: call check_architecture\(net, checks=\['defaults'\], points=\[\]\) in",
         ):
             check_architecture(net, checks=["defaults"])
 
-    def test_origin_of_functions_and_variants(self):
+    def test_origin_loads_functions_and_variants(self):
         assert origin_of(small_net).expression == "small_net"
         assert origin_of(smaller_net).load() is smaller_net
         assert origin_of(lambda: None) is None
@@ -351,13 +356,13 @@ class TestReproducing:
         exec("\n".join([*origin.imports, f"found = {origin.expression}"]), names)
         for found in (origin.load(), names["found"]):
             assert (found.__name__, found.__doc__) == ("third_net", "A third.")
-            assert Network(found, {}).defaults == Network(nameless, {}).defaults
+            assert ArchitectureSubject(found, {}).defaults == ArchitectureSubject(nameless, {}).defaults
         local = variant(lambda input_shape, num_classes: None, "fourth_net", "A fourth.")
         assert origin_of(local) is None
 
 
 class TestGlobalState:
-    def test_global_state_is_restored_after_bad_plugins(self):
+    def test_global_state_is_restored_after_each_check(self):
         before = (random.getstate(), np.random.get_state()[1].tolist(), dict(os.environ), Path.cwd())
         for function in (
             broken_architectures.sets_the_seeds,
@@ -374,7 +379,7 @@ class TestGlobalState:
     @pytest.mark.parametrize(
         ("function", "text"),
         [
-            (broken_architectures.sets_numpys_seed, "the seed of NumPy's random numbers was set"),
+            (broken_architectures.sets_numpys_seed, "the function set the seed of NumPy's random numbers"),
             (broken_architectures.changes_the_environment, "the environment variable OMP_NUM"),
             (broken_architectures.moves_to_another_folder, "the working folder changed from .* to '/'"),
             (broken_architectures.silences_warnings, "warnings.filters changed: .'ignore', None"),
@@ -382,10 +387,10 @@ class TestGlobalState:
         ],
     )  # fmt: skip
     def test_change_of_global_state_is_named(self, function, text):
-        with pytest.raises(CheckFailed, match=f"expected global state unchanged, but {text}"):
+        with pytest.raises(CheckFailed, match=f"expected unchanged global state, but {text}"):
             check_architecture(function, checks=["global_state"], **FAST)
 
-    def test_changes_by_a_first_import_are_ignored(self):
+    def test_change_by_first_import_is_ignored(self):
         for check, function in (
             (check_architecture, sound_plugins.importing_net),
             (check_augmentation, sound_plugins.importing_policy),

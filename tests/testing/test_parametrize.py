@@ -130,7 +130,9 @@ def test_mistakes_are_reported_before_any_test_runs(arguments, message):
 def test_missing_kind_is_an_error():
     def flip(*, axis: str = "x"): ...
 
-    with pytest.raises(ZooError, match="flip: give its kind: kind='dataset', kind='augmentation' or"):
+    with pytest.raises(
+        ZooError, match="flip: the kind is unknown; add kind='dataset', kind='augmentation' or"
+    ):
         parametrize_with_checks(flip)
 
 

@@ -8,16 +8,16 @@ from zoo.errors import SpaceError
 from zoo.space import Setting, read_space
 from zoo.testing._points import (
     UnitSuggester,
+    exclude,
     far_corners,
-    opened,
-    sampled,
+    largest_space,
+    random_points,
     single_ends,
-    unseen,
     without_defaults,
 )
 
 
-def function(
+def unconditional(
     *,
     whole: Annotated[int, Int(2, 11, step=3)] = 5,
     log: Annotated[int, Int(1, 1000, log=True)] = 10,
@@ -39,28 +39,28 @@ def conditional(
 ): ...
 
 
-SPACE, CONDITIONAL = read_space(function), read_space(conditional)
+SPACE, CONDITIONAL = read_space(unconditional), read_space(conditional)
 
 
-def test_sampled_points_cover_the_space():
-    points = sampled(SPACE, 400, seed=0)
+def test_random_points_cover_the_space():
+    points = random_points(SPACE, 400, seed=0)
     for point in points:
         assert SPACE.check(point) == point
     assert {point["whole"] for point in points} == {2, 5, 8, 11}
     assert {point["grid"] for point in points} == {0, 0.25, 0.5, 0.75, 1}
     assert {point["kind"] for point in points} == {"a", "b"}
-    within = points[::2]  # the others are corners
-    assert sum(point["log"] < 32 for point in within) > 60  # half of it, in logarithms
+    uniform = points[::2]  # the other points are at ends of the ranges
+    assert sum(point["log"] < 32 for point in uniform) > 60  # half of the range, in logarithms
     assert all(point["log"] in (1, 1000) and point["rate"] in (1e-5, 1) for point in points[1::2])
 
 
 def test_same_seed_gives_same_points():
-    assert sampled(SPACE, 50, seed=0) == sampled(SPACE, 50, seed=0)
-    assert sampled(SPACE, 50, seed=0) != sampled(SPACE, 50, seed=1)
+    assert random_points(SPACE, 50, seed=0) == random_points(SPACE, 50, seed=0)
+    assert random_points(SPACE, 50, seed=0) != random_points(SPACE, 50, seed=1)
     assert UnitSuggester(random.Random(0).random).suggest_int("one", 3, 3, log=True) == 3
 
 
-def test_far_corners_are_all_low_and_all_high():
+def test_far_corners_have_all_lower_or_upper_ends():
     low, high = far_corners(CONDITIONAL)
     assert low["filters"] == (8,)
     assert low["kernels"] == (3,)
@@ -68,19 +68,19 @@ def test_far_corners_are_all_low_and_all_high():
     assert low["units"] == 64  # inactive here
     assert (high["filters"], high["kernels"], high["head"]) == ((64, 64, 64), (5, 5, 5), "deep")
     assert (high["units"], high["gate"]) == (128, "on")
-    assert low["epochs"] == high["epochs"] == 3  # a study does not search it by itself
+    assert low["epochs"] == high["epochs"] == 3  # a study searches a Setting only if asked so
 
 
-def test_single_ends_meet_their_conditions():
+def test_single_ends_are_active():
     defaults = CONDITIONAL.defaults()
-    points = unseen(single_ends(opened(CONDITIONAL, {})), [defaults])
+    points = exclude(single_ends(largest_space(CONDITIONAL, {})), [defaults])
     assert {**defaults, "filters": (8,), "kernels": (3,)} in points
     assert {**defaults, "filters": (64, 64, 64), "kernels": (3, 3, 3)} in points
     assert {**defaults, "kernels": (5, 5)} in points
     assert {**defaults, "head": "deep"} in points
     assert {**defaults, "head": "dense", "units": 128} in points
     assert {**defaults, "head": "dense", "units": 128, "gate": "on"} in points
-    assert {**defaults, "epochs": 9} in points  # a study may search it
+    assert {**defaults, "epochs": 9} in points  # a study may search a Setting
     assert defaults not in points
     assert len(points) == len({repr(point) for point in points})
     assert {**defaults, "kernels": (5, 5)} not in single_ends(CONDITIONAL, choices_only=True)
@@ -88,20 +88,20 @@ def test_single_ends_meet_their_conditions():
 
 
 def test_value_fixed_by_table_stays_fixed():
-    space = opened(CONDITIONAL, {"head": "average", "filters": {"high": 20}, "epochs": {"low": 2}})
-    points = [space.defaults(), *far_corners(space), *single_ends(space), *sampled(space, 20, seed=0)]
+    space = largest_space(CONDITIONAL, {"head": "average", "filters": {"high": 20}, "epochs": {"low": 2}})
+    points = [space.defaults(), *far_corners(space), *single_ends(space), *random_points(space, 20, seed=0)]
     assert {point["head"] for point in points} == {"average"}
-    assert {point["units"] for point in points} == {64}  # it is never active
+    assert {point["units"] for point in points} == {64}  # never active
     assert max(max(point["filters"]) for point in points) == 20
     assert {point["epochs"] for point in points} >= {2, 9}
-    only_deep = opened(CONDITIONAL, {"head": {"choices": ["average", "deep"]}})
+    only_deep = largest_space(CONDITIONAL, {"head": {"choices": ["average", "deep"]}})
     assert {point["head"] for point in single_ends(only_deep) if point["units"] == 128} == {"deep"}
     with pytest.raises(SpaceError, match=r"there is no parameter 'haed'\. Did you mean 'head'"):
-        opened(CONDITIONAL, {"haed": "dense"})
+        largest_space(CONDITIONAL, {"haed": "dense"})
 
 
 def test_short_point_has_no_defaults():
-    for point in [CONDITIONAL.defaults(), *single_ends(CONDITIONAL), *sampled(CONDITIONAL, 30, seed=2)]:
+    for point in [CONDITIONAL.defaults(), *single_ends(CONDITIONAL), *random_points(CONDITIONAL, 30, seed=2)]:
         short = without_defaults(CONDITIONAL, point)
         assert CONDITIONAL.check(short) == point
     assert without_defaults(CONDITIONAL, CONDITIONAL.defaults()) == {}

@@ -1,6 +1,6 @@
-"""The conformance kit: checks whether a plugin's functions keep zoo's contract.
+"""The conformance kit: checks that the functions of a plugin meet zoo's contract.
 
-It is made for a plugin's own tests, with one test for each check:
+The tests of a plugin use it, with one test for each check:
 
     from zoo.testing import parametrize_with_checks
 
@@ -8,8 +8,9 @@ It is made for a plugin's own tests, with one test for each check:
     def test_my_net(check):
         check()
 
-`check_architecture(my_net)` runs all checks in one call. A failed check raises `CheckFailed`, which names the
-check, what was expected, what was found, at which parameters, and a command that reproduces it.
+`check_architecture(my_net)` runs all checks in one call. A failed check raises `CheckFailed`. Its
+message states the call, the check, what was expected, what was found, and a command that reproduces the
+failure.
 """
 
 from zoo.testing.architectures import check_architecture

@@ -16,9 +16,9 @@ Point = dict[str, Any]
 
 @dataclass
 class UnitSuggester:
-    """Suggests like an Optuna trial, at a position in `[0, 1]` between the two ends of each range."""
+    """A replacement for an Optuna trial; suggests the value at a position between the ends of each range."""
 
-    position: Callable[[], float]  # 0: the lower end or the first option; 1: the upper end or the last one
+    position: Callable[[], float]  # from 0 (lower end, first option) to 1 (upper end, last option)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         if log:
@@ -40,23 +40,28 @@ class UnitSuggester:
         return choices[min(int(self.position() * len(choices)), len(choices) - 1)]
 
 
-def opened(space: Space, table: Mapping[str, Any]) -> Space:
-    """Return `space` as a study's `table` narrows it, with every range open that a study may search.
+def largest_space(space: Space, table: Mapping[str, Any]) -> Space:
+    """Return the largest space that a study with this table can search.
 
-    This includes the ranges of a `Setting`, which a study must name. What `table` fixes stays fixed.
+    A `Setting` is searched too, although a study searches it only if the study file says so. A parameter that
+    `table` fixes stays fixed.
     """
     fixed = {name for name, value in table.items() if not isinstance(value, Mapping)}
-    closed = {name for name, one in space.items() if isinstance(one.domain, Plain)} | fixed
-    return Space([replace(one, searched=name not in closed) for name, one in space.narrow(table).items()])
+    fixed |= {name for name, parameter in space.items() if isinstance(parameter.domain, Plain)}
+    narrowed = space.narrow(table)
+    return Space([replace(narrowed[name], searched=name not in fixed) for name in narrowed])
 
 
 def far_corners(space: Space) -> list[Point]:
-    """Return the point with everything at its lower end or first option, and the opposite one."""
+    """Return two points: each parameter at its lower end or first option, each at its upper end or last."""
     return [space.sample(UnitSuggester(end)) for end in (lambda: 0, lambda: 1)]
 
 
 def single_ends(space: Space, *, choices_only: bool = False) -> list[Point]:
-    """Return points with one parameter at an end or option, its `when` condition met, the others as usual."""
+    """Return points that set one parameter to an end of its range, or to an option of its choice.
+
+    The parameter's `when` condition is met. All other parameters keep their defaults.
+    """
     points = []
     for name, parameter in space.items():
         if parameter.searched and (isinstance(parameter.domain, Choice) or not choices_only):
@@ -66,27 +71,29 @@ def single_ends(space: Space, *, choices_only: bool = False) -> list[Point]:
     return points
 
 
-def sampled(space: Space, samples: int, seed: int) -> list[Point]:
-    """Return `samples` random points, every other one a corner; the same points for the same seed."""
+def random_points(space: Space, samples: int, seed: int) -> list[Point]:
+    """Return `samples` random points; in every second point, each parameter is at an end of its range."""
     generator = random.Random(seed)
     suggesters = UnitSuggester(generator.random), UnitSuggester(lambda: generator.choice((0, 1)))
     return [space.sample(suggesters[number % 2]) for number in range(samples)]
 
 
-def unseen(points: Sequence[Point], seen: Sequence[Point]) -> list[Point]:
-    """Return each of `points` that is not among `seen` once, in order."""
-    known = set(map(repr, seen))
-    return [point for text, point in {repr(one): one for one in points}.items() if text not in known]
+def exclude(points: Sequence[Point], excluded: Sequence[Point]) -> list[Point]:
+    """Return the points without those in `excluded` and without repetitions, in order."""
+    texts = set(map(repr, excluded))
+    unique = {repr(point): point for point in points}
+    return [point for text, point in unique.items() if text not in texts]
 
 
 def without_defaults(space: Space, point: Point) -> Point:
-    """Return the part of `point` from which `space.check` makes the whole `point` again."""
+    """Return the parameters of `point` that `space.check` needs to restore the whole point."""
     defaults = space.defaults()
     short = {name: value for name, value in point.items() if value != defaults[name]}
     return short if space.check(short) == point else point
 
 
 def _ends(parameter: Parameter) -> list[Any]:
+    """Return the two ends of a parameter's range; all options of a choice."""
     domain = parameter.domain
     if isinstance(domain, Choice):
         return list(domain.options)
@@ -104,7 +111,7 @@ def _item_ends(domain: Any) -> tuple[Any, Any]:
 
 
 def _meet_condition(space: Space, name: str) -> Point | None:
-    """Return values of earlier parameters with which `name` is active; None if it cannot be."""
+    """Return values of earlier parameters with which `name` is active; None if `name` is never active."""
     values: Point = {}
     for other, wanted in (space[name].domain.when or {}).items():
         options = wanted if isinstance(wanted, list | tuple) else (wanted,)
@@ -123,5 +130,5 @@ def _is_possible(parameter: Parameter, value: Any) -> bool:
     try:
         parameter.domain.check(value)
         return True
-    except SpaceError:  # a study's table excludes it
+    except SpaceError:  # the study's table excludes the value
         return False

@@ -1,4 +1,4 @@
-"""Subjects with a search space: architectures and augmentation policies, tried at points of their space."""
+"""The subject class of components with a search space: architectures and augmentation policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.global_state import Change, changes_undone, random_states
 from zoo.space import Space
 from zoo.testing import _points
 from zoo.testing._points import Point
-from zoo.testing.kit import Subject, Violation, counted_of
+from zoo.testing.kit import Subject, Violation, count_of_text
 from zoo.training.components import describe_error
 
 Array = np.ndarray[Any, Any]
@@ -45,7 +45,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class SamplePoint:
-    """The arguments of one call, and the shape of the images for what it returns."""
+    """The arguments of one call, and the shape of the images to which the result is applied."""
 
     parameters: Point
     shape: Shape
@@ -54,14 +54,14 @@ class SamplePoint:
 
 @dataclass
 class Observation:
-    """The facts about one point; the network or the layers themselves are not kept."""
+    """The results of one call; the network or the layers are not kept, to save memory."""
 
     point: SamplePoint
     impossible: InvalidParameters | None = None
     is_built: bool = False  # the function returned a network or layers
-    failure: Violation | None = None  # of the call; once built, of the use of what it returned
-    changes: list[Change] = field(default_factory=list)
-    random_states: Mapping[str, str] = field(default_factory=dict)
+    failure: Violation | None = None  # a failure of the call, or, if is_built, of the result of the call
+    changes: list[Change] = field(default_factory=list)  # of global state
+    random_states: Mapping[str, str] = field(default_factory=dict)  # after the call
 
     @property
     def is_usable(self) -> bool:
@@ -75,14 +75,14 @@ class SearchedSubject(Subject):
     options_class: ClassVar[type[SearchOptions]]
     observation_class: ClassVar[type[Observation]]
 
-    def __init__(self, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
-        super().__init__(function, given)
-        names = [one.name for one in fields(self.options_class)]
-        for name in given:
+    def __init__(self, function: Callable[..., Any], user_options: Mapping[str, Any]) -> None:
+        super().__init__(function, user_options)
+        names = [option.name for option in fields(self.options_class)]
+        for name in user_options:
             if name not in names:
                 hint = did_you_mean(name, names)
                 raise ZooError(f"check_{self.suite.kind}: there is no option '{name}'. {hint}")
-        self.options: Any = self.options_class(**given)
+        self.options: Any = self.options_class(**user_options)
         self._observations: dict[str, Any] = {}
         self._sampling_s = 0.0
 
@@ -106,7 +106,7 @@ class SearchedSubject(Subject):
 
     @cached_property
     def searched_space(self) -> Space:
-        return _points.opened(self.space, self.options.space)
+        return _points.largest_space(self.space, self.options.space)
 
     @cached_property
     def defaults(self) -> Point:
@@ -114,33 +114,33 @@ class SearchedSubject(Subject):
 
     @cached_property
     def corners(self) -> list[Point]:
-        """The points that are always tried, in addition to the defaults."""
+        """The points that are tried without a time limit, in addition to the defaults."""
         if self.options.points is not None:
             return [self.searched_space.check(point) for point in self.options.points]
         return self._ends(choices_only=False)
 
     @cached_property
-    def sampled(self) -> list[Point]:
-        """Random points, tried while there is time."""
+    def random_points(self) -> list[Point]:
+        """Random points, which are tried until the time limit."""
         if self.options.points is not None:
             return []
-        points = _points.sampled(self.searched_space, self.options.samples, self.options.seed)
-        return _points.unseen(points, [self.defaults, *self.corners])
+        points = _points.random_points(self.searched_space, self.options.samples, self.options.seed)
+        return _points.exclude(points, [self.defaults, *self.corners])
 
     @cached_property
-    def structures(self) -> list[Point]:
+    def diverse_points(self) -> list[Point]:
         """A few points that differ as much as possible: the far corners, and each option of each choice."""
         return self.corners if self.options.points is not None else self._ends(choices_only=True)
 
     def _ends(self, *, choices_only: bool) -> list[Point]:
         space = self.searched_space
         ends = _points.single_ends(space, choices_only=choices_only)
-        return _points.unseen([*_points.far_corners(space), *ends], [self.defaults])
+        return _points.exclude([*_points.far_corners(space), *ends], [self.defaults])
 
     def point(
         self, parameters: Point | None = None, *, shape: Shape | None = None, num_classes: int = 0
     ) -> SamplePoint:
-        """Return a point; defaults, the first input shape and the usual number of classes if not given."""
+        """Return a point; missing arguments are the defaults, the first size, the usual number of classes."""
         return SamplePoint(
             self.defaults if parameters is None else parameters,
             tuple(shape or self.shape),  # type: ignore[arg-type]
@@ -150,14 +150,17 @@ class SearchedSubject(Subject):
     def other_shapes(self) -> list[SamplePoint]:
         return [self.point(shape=shape) for shape in self.options.shapes[1:]]
 
-    def at_structures(
+    def run_at_diverse_points(
         self, run: Callable[[SamplePoint], Item], noun: str, shapes: Sequence[SamplePoint] = ()
     ) -> tuple[list[Item], str]:
-        """Call `run` at the defaults, and at `shapes` and the structures while there is time.
+        """Call `run` at the defaults, then at `shapes` and the diverse points until the time limit.
 
-        Impossible points are left out. Returns the results, and a text with the number of points.
+        Points that are impossible or fail are left out.
+
+        Returns:
+            The results of `run`, and a text with the number of points, in which `noun` names a point.
         """
-        points = [self.point(), *shapes, *map(self.point, self.structures)]
+        points = [self.point(), *shapes, *map(self.point, self.diverse_points)]
         usable = [point for point in points if self.observe(point).is_usable]
         results: list[Item] = []
         start = time.monotonic()
@@ -165,18 +168,18 @@ class SearchedSubject(Subject):
             if results and time.monotonic() - start > self.options.seconds:
                 break
             results.append(run(point))
-        return results, counted_of(len(results), len(usable), noun)
+        return results, count_of_text(len(results), len(usable), noun)
 
     def call(self, point: SamplePoint) -> Any:
-        """Call the function; raise Violation if it returned something of another type."""
+        """Return the result of the function; raise Violation if the result has a wrong type."""
         raise NotImplementedError
 
     def use(self, product: Any, observation: Any) -> None:
-        """Apply what the function returned to images, and note the outcome in `observation`."""
+        """Apply the result of the function to images, and store the properties in `observation`."""
         raise NotImplementedError
 
-    def may_build(self, observation: Any) -> bool:
-        """Return False for a point that must not be built."""
+    def is_small_enough(self, observation: Any) -> bool:
+        """Return whether the result of the function fits into memory."""
         return True
 
     def images(self, shape: Shape | None = None, count: int = BATCH_SIZE) -> Array:
@@ -185,7 +188,7 @@ class SearchedSubject(Subject):
         return generator.random((count, *(shape or self.shape)), dtype="float32")
 
     def build(self, point: SamplePoint, seed: int) -> Any:
-        """Return the network or layers of a point that is known to be usable."""
+        """Return the network or the layers at a usable point, after setting the seed."""
         import keras
 
         keras.utils.set_random_seed(seed)
@@ -193,16 +196,16 @@ class SearchedSubject(Subject):
             return self.call(point)
 
     def observe(self, point: SamplePoint) -> Any:
-        """Return the observation at a point, which is made once."""
+        """Return the observation at a point; make the observation at the first call."""
         if repr(point) not in self._observations:
-            self._observations[repr(point)] = self.observe_again(point)
+            self._observations[repr(point)] = self.new_observation(point)
         return self._observations[repr(point)]
 
     def observe_space(self) -> Iterator[Any]:
-        """Yield observations at the corners of the space, then at random points until the time is used up."""
+        """Yield observations at the corners of the space, then at random points until the time limit."""
         for parameters in self.corners:
             yield self.observe(self.point(parameters))
-        for parameters in self.sampled:
+        for parameters in self.random_points:
             point, start = self.point(parameters), time.monotonic()
             if self._sampling_s > self.options.seconds and repr(point) not in self._observations:
                 return
@@ -216,20 +219,22 @@ class SearchedSubject(Subject):
         yield from self.observe_space()
         yield from map(self.observe, self.other_shapes())
 
-    def observe_again(self, point: SamplePoint) -> Any:
+    def new_observation(self, point: SamplePoint) -> Any:
+        """Call the function at a point, apply its result to images, and return the observation."""
         import keras
 
         observation = self.observation_class(point)
-        if not self.may_build(observation):
+        if not self.is_small_enough(observation):
             return observation
-        # Each call has another seed, so that equal random states reveal a function that sets the seed.
+        # Every call starts with another seed. Equal random states after two calls mean that the function
+        # sets the seed.
         keras.utils.set_random_seed(self.options.seed + len(self._observations))
         with changes_undone() as changes:
             self._call_and_use(observation)
             observation.random_states = random_states()
         if changes:
-            # The first import of a package may change global state, and a plugin has to import inside its
-            # function. Such a change does not come again.
+            # A function imports its packages at the first call, and an import may change global state. Only
+            # a change that the second call makes too is a change by the function.
             with changes_undone() as observation.changes:
                 self._call_and_use(self.observation_class(point))
         return observation
@@ -246,14 +251,14 @@ class SearchedSubject(Subject):
         except Violation as violation:
             observation.failure = violation
         except (Exception, SystemExit) as error:
-            text = f"expected {expected}, but it raised {describe_error(error)}"
+            text = f"expected {expected}, got {describe_error(error)}"
             observation.failure = self.violation(observation.point, text, error)
 
     def call_text(self, point: SamplePoint) -> str:
         raise NotImplementedError
 
     def violation(self, point: SamplePoint, text: str, cause: BaseException | None = None) -> Violation:
-        """Return the failure of a check at one point."""
+        """Return a Violation with the call at `point`, and with options that try only this point."""
         short = _points.without_defaults(self.searched_space, point.parameters)
         options: dict[str, Any] = {"points": [short] if short else []}
         if point.shape in map(tuple, self.options.shapes[1:]):
@@ -261,53 +266,60 @@ class SearchedSubject(Subject):
         return Violation(text, self.call_text(point), options, cause)
 
     def require(self, is_met: bool, point: SamplePoint, text: str) -> None:
+        """Raise Violation with `text` unless `is_met`."""
         if not is_met:
             raise self.violation(point, text)
 
     def require_sound(self, observation: Observation) -> None:
-        """Raise Violation if the call went wrong, or the use of what it returned."""
+        """Raise Violation if the call failed, or if applying its result to images failed."""
         if observation.failure:
             raise observation.failure
 
     def observe_sound(self, point: SamplePoint, expected: str, hint: str) -> Any:
-        """Return the observation at a point that must be possible; raise Violation if the call went wrong."""
+        """Return the observation at a point; raise Violation if the point is impossible or the call failed.
+
+        Args:
+            expected: what the message says was expected.
+            hint: what the message says to do next, for an impossible point.
+        """
         observation = self.observe(point)
         if error := observation.impossible:
-            raise self.violation(point, f"expected {expected}, but: {error} ({hint})", error)
+            raise self.violation(point, f"expected {expected}, but: {error}; {hint}", error)
         self.require_sound(observation)
         return observation
 
     @contextmanager
-    def no_exception(self, point: SamplePoint, expected: str) -> Iterator[None]:
-        """Turn an exception in the block into the Violation of what was expected."""
+    def report_exception(self, point: SamplePoint, expected: str) -> Iterator[None]:
+        """Raise Violation for any exception in the block; the message begins with what was `expected`."""
         try:
             yield
         except Exception as error:
-            text = f"expected {expected}, but it raised {describe_error(error)}"
+            text = f"expected {expected}, got {describe_error(error)}"
             raise self.violation(point, text, error) from error
 
 
 def search_space(subject: SearchedSubject) -> str:
-    """Check that each point of the space works, or raises InvalidParameters."""
+    """Check that the function works at each tried point of its space, or raises InvalidParameters."""
     tried = impossible = 0
     for observation in subject.observe_space():
         subject.require_sound(observation)
         tried += 1
         impossible += observation.impossible is not None
-    text = counted_of(tried, len(subject.corners) + len(subject.sampled), "point")
+    text = count_of_text(tried, len(subject.corners) + len(subject.random_points), "point")
     return f"{text}; {impossible} of them impossible" if impossible else text
 
 
 def global_state(subject: SearchedSubject) -> None:
-    """Check that a call changes no global state: seeds, environment, settings of Keras, warnings, folder."""
-    expected = "expected global state unchanged, but"
+    """Check that a call changes no global state, such as seeds, environment variables or Keras's settings."""
+    expected = "expected unchanged global state, but"
     first_with: dict[tuple[str, str], Observation] = {}
-    for observation in [*subject.observe_all(), subject.observe_again(subject.point())]:
+    for observation in [*subject.observe_all(), subject.new_observation(subject.point())]:
         for change in observation.changes:
-            subject.require(False, observation.point, f"{expected} {change}")
+            text = f"{expected} {change}; remove the code that changes it"
+            subject.require(False, observation.point, text)
         for stream, state in observation.random_states.items():
             first = first_with.setdefault((stream, state), observation)
-            text = f"{expected} the seed of {stream} was set; use a generator of its own instead"
+            text = f"{expected} the function set the seed of {stream}; create a generator in the function"
             subject.require(first is observation, first.point, text)
 
 

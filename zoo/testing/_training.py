@@ -1,4 +1,4 @@
-"""Networks under test that are trained a few steps, or saved and loaded again in a process of their own."""
+"""Checks that train a network for a few steps, or save it and load it in another process."""
 
 from __future__ import annotations
 
@@ -17,27 +17,32 @@ from zoo.training.saved import check_layers_registered, custom_objects
 from zoo.training.worker import fork_server
 
 LEARNING_RATE = 0.05
-_STEPS = 3  # a weight behind one that starts at zero gets its gradient after the first step
-_SEEDS = 3  # a few ReLUs may all be off by chance
-_TOLERANCE = 1e-3  # between probabilities that two processes or backends compute
-_DECLARE = "declare needs_plugin_to_load=True (--needs-plugin at the prompt)"
+_NUM_STEPS = 3  # a weight gets no gradient in the first step if the weight after it starts at zero
+_NUM_SEEDS = 3  # with one seed, all ReLUs of a small layer may output 0 for all images
+_TOLERANCE = 1e-3  # between the probabilities of two processes or backends
+_DECLARE_HINT = "declare needs_plugin_to_load=True, or --needs-plugin on the command line"
 
 
 @dataclass(frozen=True)
 class _SavedModel:
     file_name: str
     point: SamplePoint
-    digest: str  # of the weights
+    digest: str  # SHA-256 of the weights
     outputs: Array
     modules: set[str]  # modules of the plugin whose classes are in the file
 
 
-def check_saving(net: SearchedSubject) -> str:
-    """Save the networks at different points, load them elsewhere, and compare; return what was done."""
-    plugin_module = str(net.function.__module__)
+def check_saving(subject: SearchedSubject) -> str:
+    """Save networks at diverse points, load them in another process, and compare weights and outputs.
+
+    Raise Violation for a difference or an error. Return a text about what was tried.
+    """
+    plugin_module = str(subject.function.__module__)
     with TemporaryDirectory() as folder:
-        saved, text = net.at_structures(lambda point: _save(net, point, Path(folder)), "network")
-        if net.options.needs_plugin_to_load:
+        saved, text = subject.run_at_diverse_points(
+            lambda point: _save(subject, point, Path(folder)), "network"
+        )
+        if subject.options.needs_plugin_to_load:
             absent, imported = [], sorted({plugin_module}.union(*(model.modules for model in saved)))
             where = f"with {', '.join(imported)} imported"
         else:
@@ -47,90 +52,99 @@ def check_saving(net: SearchedSubject) -> str:
         worker = fork_server().start_worker(_workers.load_models, (Path(folder), absent, imported))
         answers = _workers.receive_answer(worker, f"loading saved models {where}")
     for model in saved:
-        _compare(net, model, answers[model.file_name], where)
+        _compare(subject, model, answers[model.file_name], where)
     return f"{text}, loaded {where}"
 
 
 def require_close(
-    net: SearchedSubject, point: SamplePoint, outputs: Array, expected: Array, where: str
+    subject: SearchedSubject, point: SamplePoint, outputs: Array, expected: Array, where: str
 ) -> None:
-    """Raise Violation if outputs that were computed elsewhere differ."""
+    """Raise Violation if `outputs`, which another process computed, differ from `expected`."""
     difference = float(np.abs(outputs - expected).max())
-    text = f"expected the same outputs {where}, but they differ by up to {difference:.3g}"
-    net.require(np.allclose(outputs, expected, atol=_TOLERANCE), point, text)
+    text = f"expected equal outputs {where}, but they differ by up to {difference:.3g}"
+    subject.require(np.allclose(outputs, expected, atol=_TOLERANCE), point, text)
 
 
-def _save(net: SearchedSubject, point: SamplePoint, folder: Path) -> _SavedModel:
+def _save(subject: SearchedSubject, point: SamplePoint, folder: Path) -> _SavedModel:
     import keras
 
     path = folder / str(len(list(folder.glob("*.keras"))))
-    network, images = net.build(point, net.options.seed), net.images(point.shape)
+    network, images = subject.build(point, subject.options.seed), subject.images(point.shape)
     try:
-        check_layers_registered(network)  # as a trial does, with its message
+        check_layers_registered(network)  # raises the error that a trial raises
     except PluginError as error:
-        raise net.violation(point, f"expected a model that can be loaded again, but {error}") from None
+        raise subject.violation(point, f"expected a model that can be loaded again, but {error}") from None
     np.save(path.with_suffix(".npy"), images)
-    with net.no_exception(point, "to save it as .keras"):
+    with subject.report_exception(point, "a network that Keras can save"):
         network.save(path.with_suffix(".keras"))
     objects = custom_objects(keras.saving.serialize_keras_object(network))
     classes = sorted({(one["module"], one["class_name"]) for one in objects if one["module"]})
     names = ", ".join(f"{name} ({module})" for module, name in classes)
     names = f"its layer {names} is" if len(classes) == 1 else f"its layers {names} are"
-    text = f"expected a model of Keras's own layers, but {names} the plugin's own; {_DECLARE}"
-    net.require(not classes or net.options.needs_plugin_to_load, point, text)
+    text = f"expected a model of Keras's own layers, but {names} defined in the plugin; {_DECLARE_HINT}"
+    subject.require(not classes or subject.options.needs_plugin_to_load, point, text)
     digest, modules = _workers.digest_of_weights(network), {module for module, _ in classes}
     return _SavedModel(path.name, point, digest, predict(network, images), modules)
 
 
-def _compare(net: SearchedSubject, model: _SavedModel, answer: Any, where: str) -> None:
-    """Raise Violation if the model was not loaded, or is not the one that was saved."""
+def _compare(subject: SearchedSubject, model: _SavedModel, answer: Any, where: str) -> None:
+    """Raise Violation if loading the model failed, or if its weights or outputs differ."""
     if isinstance(answer, str):
-        # The file does not have the module of a plain function, such as an activation of the plugin.
-        is_own = not net.options.needs_plugin_to_load and "Could not locate" in answer
-        text = f"expected its saved model to load {where}, but it raised {answer}"
-        raise net.violation(model.point, f"{text}; {_DECLARE}" if is_own else text)
+        # A plain function, such as an activation, appears in the file without its module. So only the error
+        # shows that it belongs to the plugin.
+        is_own = not subject.options.needs_plugin_to_load and "Could not locate" in answer
+        text = f"expected a saved model that can be loaded {where}, got {answer}"
+        raise subject.violation(model.point, f"{text}; {_DECLARE_HINT}" if is_own else text)
     digest, outputs = answer
-    net.require(digest == model.digest, model.point, f"expected the saved weights {where}, but they differ")
-    require_close(net, model.point, outputs, model.outputs, where)
+    subject.require(
+        digest == model.digest, model.point, f"expected the saved weights {where}, but they differ"
+    )
+    require_close(subject, model.point, outputs, model.outputs, where)
 
 
-def labels_for(net: SearchedSubject) -> Array:
-    return np.arange(BATCH_SIZE) % int(net.options.num_classes)
+def labels_for(subject: SearchedSubject) -> Array:
+    """Return labels `(BATCH_SIZE,)` that use every class if the batch is large enough."""
+    return np.arange(BATCH_SIZE) % int(subject.options.num_classes)
 
 
-def check_gradients(net: SearchedSubject, point: SamplePoint) -> None:
-    """Raise Violation if a trainable weight never gets a gradient."""
+def check_gradients(subject: SearchedSubject, point: SamplePoint) -> None:
+    """Raise Violation if a trainable weight gets no gradient with any seed."""
     missing: dict[int, str] = {}
-    for attempt in range(_SEEDS):
-        network = net.build(point, net.options.seed + attempt)
-        unreached = _unreached(net, network, point)
-        missing = {number: path for number, path in unreached.items() if number in missing or not attempt}
+    for attempt in range(_NUM_SEEDS):
+        network = subject.build(point, subject.options.seed + attempt)
+        without_gradient = _weights_without_gradient(subject, network, point)
+        missing = {
+            number: path for number, path in without_gradient.items() if number in missing or not attempt
+        }
         if not missing:
             return
     names = ", ".join(f"'{path}'" for path in list(missing.values())[:3])
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    text = f"expected a gradient for every trainable weight, but none reaches {names}{more}"
-    raise net.violation(point, text)
+    text = (
+        f"expected a gradient for every trainable weight, but {names}{more} got none; connect every layer to "
+        "the output, or set trainable=False on it"
+    )
+    raise subject.violation(point, text)
 
 
-def _unreached(net: SearchedSubject, network: Any, point: SamplePoint) -> dict[int, str]:
-    """Return number -> path of each trainable weight whose gradient is zero in every step."""
+def _weights_without_gradient(subject: SearchedSubject, network: Any, point: SamplePoint) -> dict[int, str]:
+    """Return the paths, by number, of the trainable weights whose gradient is zero in every step."""
     import keras
 
-    unreached = {number: weight.path for number, weight in enumerate(network.trainable_weights)}
+    without_gradient = {number: weight.path for number, weight in enumerate(network.trainable_weights)}
 
     class WatchingOptimizer(keras.optimizers.SGD):  # type: ignore[misc]
         def apply(self, grads: Any, trainable_variables: Any = None) -> None:
             for number, gradient in enumerate(grads):
                 if gradient is not None and np.any(keras.ops.convert_to_numpy(gradient) != 0):
-                    unreached.pop(number, None)
+                    without_gradient.pop(number, None)
             if any(gradient is not None for gradient in grads):
                 super().apply(grads, trainable_variables)
 
     optimizer = WatchingOptimizer(LEARNING_RATE)
     network.compile(optimizer, "sparse_categorical_crossentropy", run_eagerly=True)
-    with net.no_exception(point, "to train it"):
-        for _ in range(_STEPS):
-            if unreached:
-                network.train_on_batch(net.images(point.shape), labels_for(net))
-    return unreached
+    with subject.report_exception(point, "a network that can be trained"):
+        for _ in range(_NUM_STEPS):
+            if without_gradient:
+                network.train_on_batch(subject.images(point.shape), labels_for(subject))
+    return without_gradient

@@ -1,4 +1,4 @@
-"""Processes that the kit starts: they load saved models, run checks under another backend, load a dataset."""
+"""Worker processes of the kit: they load saved models, run checks with another backend, or load a dataset."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from zoo.training.saved import cause_of
 
 _NO_LOG = Path(os.devnull)
 _MAX_ERROR_TEXT = 600  # characters
-_BACKENDS = ("tensorflow", "jax")  # on which zoo's plugins must work
+_BACKENDS = ("tensorflow", "jax")  # the backends with which every plugin must work
 _ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 TIMEOUT_S = 300.0
 
 
 def receive_answer(worker: WorkerProcess, task: str, timeout: float = TIMEOUT_S, hint: str = "") -> Any:
-    """Return the one message of a worker process; raise Violation if it died or hung before that.
+    """Return the message that a worker process sends; raise Violation if the process dies or times out.
 
     Args:
-        task: what the process does, for the error.
-        hint: what may help after a timeout.
+        task: what the process does, for the message of the Violation.
+        timeout: limit in seconds.
+        hint: end of the message after a timeout.
     """
     if not wait_for_any([worker], timeout):
         worker.kill()
         worker.finish()
-        raise Violation(f"{task}: expected an answer, but there was none after {timeout:.0f} s{hint}")
+        raise Violation(f"{task}: expected an answer, but got none in {timeout:.0f} s{hint}")
     answer = worker.receive()
     exit_text = worker.finish()
     if answer is None:
@@ -52,6 +53,7 @@ def receive_answer(worker: WorkerProcess, task: str, timeout: float = TIMEOUT_S,
 
 
 def digest_of_weights(network: Any) -> str:
+    """Return the SHA-256 of types, shapes and values of all weights."""
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(f"{weight.dtype} {weight.shape}".encode() + weight.tobytes())
@@ -59,10 +61,13 @@ def digest_of_weights(network: Any) -> str:
 
 
 def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: Sequence[str]) -> None:
-    """Load each `.keras` file of `folder`; send name -> digest of its weights and outputs, or an error text.
+    """Load each `.keras` file of `folder`, and send a result for each file name.
+
+    A result is the digest of the weights and the outputs for the images in the `.npy` file. After an error,
+    the result is the text of the error.
 
     Args:
-        absent: packages that cannot be imported here, as if they were not installed.
+        absent: packages whose import fails in this process, as if they were not installed.
         modules: modules to import first, because they define classes of the models.
     """
     enter_worker(_ON_CPU, _NO_LOG)
@@ -72,7 +77,7 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
     answers: dict[str, Any] = {}
     for name in [name for name in sys.modules if name.partition(".")[0] in absent]:
         del sys.modules[name]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: the import fails
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # the import of a module that is None fails
     for path in sorted(folder.glob("*.keras")):
         try:
             for module in modules:
@@ -99,42 +104,44 @@ def run_checks(
     names: Sequence[str],
     arrays: tuple[Array, list[Array]] | None,
 ) -> None:
-    """Run checks under another backend; send what is wrong ("" if nothing), and outputs for `arrays`."""
+    """Run checks with another backend; send the problem ("" if all pass) and the outputs for `arrays`."""
     enter_worker({**_ON_CPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, _NO_LOG)
     problem, outputs = "", None
     try:
         subject = subject_class(origin.load(), options)
-        wrong = [result for result in subject.results(names) if result.state != "passed"]
-        if wrong:
-            # A failed check says more than those that were skipped because of it.
-            first = min(wrong, key=lambda result: result.state)
-            problem = f"there {first.text.splitlines()[0]}"
+        not_passed = [result for result in subject.results(names) if result.state != "passed"]
+        if not_passed:
+            # "failed" sorts before "skipped": a failed check is the cause of skipped checks.
+            first = min(not_passed, key=lambda result: result.state)
+            problem = first.text.splitlines()[0]
         elif arrays is not None:
             outputs = subject.outputs_with(*arrays)
     except (Exception, SystemExit) as error:
-        problem = f"it raised {describe_error(error)}"
+        problem = f"the function raised {describe_error(error)}"
     connection.send((problem, outputs))
     exit_worker(connection)
 
 
 def other_backends() -> list[str]:
-    """Return the installed backends of Keras on which zoo's plugins must work, without the one in use."""
+    """Return the installed backends with which plugins must work, except the backend of this process."""
     import keras
 
     return [name for name in _BACKENDS if name != keras.backend.backend() and find_spec(name)]
 
 
-def outputs_under_others(
+def run_under_other_backends(
     subject: SearchedSubject,
     names: Sequence[str],
     options: Mapping[str, Any],
     arrays: tuple[Array, list[Array]] | None = None,
 ) -> Iterator[tuple[str, Any]]:
-    """Run the checks `names` at the defaults under each other backend; yield backend and outputs.
+    """Run the checks `names` at the defaults with every other backend; yield each backend and its outputs.
+
+    Raise Violation if a check does not pass, and Skipped if no other backend is installed.
 
     Args:
-        options: further options of the check there.
-        arrays: images and weights for `outputs_with`; None if no outputs are wanted.
+        options: options that replace those of the user.
+        arrays: images and weights, for which `outputs_with` computes the outputs; None for no outputs.
     """
     import keras
 
@@ -142,12 +149,14 @@ def outputs_under_others(
     if not others:
         raise Skipped(f"only {keras.backend.backend()} is installed")
     origin, point = subject.importable_origin(), subject.point()
-    given = {name: value for name, value in subject.given.items() if name not in ("probe", "input_shape")}
-    given |= {"points": [], "input_shapes": [point.shape], **options}
+    user_options = {
+        name: value for name, value in subject.user_options.items() if name not in ("probe", "input_shape")
+    }
+    user_options |= {"points": [], "input_shapes": [point.shape], **options}
     for backend in others:
-        worker = spawn_worker(run_checks, (backend, type(subject), origin, given, list(names), arrays))
-        problem, outputs = receive_answer(worker, f"under {backend}")
-        subject.require(not problem, point, f"expected the same under {backend}, but {problem}")
+        worker = spawn_worker(run_checks, (backend, type(subject), origin, user_options, list(names), arrays))
+        problem, outputs = receive_answer(worker, f"running checks with {backend}")
+        subject.require(not problem, point, f"expected the checks to pass with {backend}, but: {problem}")
         yield backend, outputs
 
 
@@ -155,7 +164,10 @@ def outputs_under_others(
 
 
 def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) -> None:
-    """Load a dataset without a network, and once more with one if that fails; send two digests or errors."""
+    """Load a dataset without a network, and after a failure again with a network; send both results.
+
+    Each result is `(True, digest)` or `(False, error)`.
+    """
     enter_worker({}, _NO_LOG)
 
     def load() -> tuple[bool, str]:
@@ -172,7 +184,7 @@ def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) ->
 
 @contextmanager
 def _no_network() -> Iterator[None]:
-    """Refuse name look-ups and connections that Python code makes, except to UNIX sockets."""
+    """Refuse name look-ups and connections of Python code, except connections to UNIX sockets."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError("no network: the conformance kit blocks it after the first load")

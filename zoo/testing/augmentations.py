@@ -22,16 +22,16 @@ from zoo.testing._searched import (
     global_state,
     search_space,
 )
-from zoo.testing._workers import outputs_under_others
-from zoo.testing.kit import Skipped, Suite, call_text, check_all, counted
+from zoo.testing._workers import run_under_other_backends
+from zoo.testing.kit import Skipped, Suite, call_text, check_all, count_text
 from zoo.training.model import assemble, check_layers, check_shape
 
 SUITE = Suite("augmentation")
 
-_CALLS = 6
+_NUM_CALLS = 6
 _TOLERANCE = 1e-5  # the weights of an interpolation may sum to 1.0000001
-_PROBE_IMAGES = 1000  # a quarter of them held out
-_PLAIN_IMAGES = (0.0, 1.0, 0.3)  # black, white, grey
+_NUM_PROBE_IMAGES = 1000  # training images and held-out images together
+_UNIFORM_IMAGES = (0.0, 1.0, 0.3)  # pixel values of a black, a white and a grey image
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class AugmentationOptions(SearchOptions):
 
 @dataclass
 class PolicyObservation(Observation):
-    """The facts about the layers at one point."""
+    """The images that the layers at one point return."""
 
-    inference_images: Any = None  # array: the images after the layers, outside training
-    training_images: Any = None  # and in training
+    inference_images: Any = None  # array (batch, height, width, channels), with training=False
+    training_images: Any = None  # the same with training=True
 
 
-class Policy(SearchedSubject):
+class PolicySubject(SearchedSubject):
     """An augmentation policy under test."""
 
     suite = SUITE
@@ -58,12 +58,12 @@ class Policy(SearchedSubject):
     observation_class = PolicyObservation
 
     def images(self, shape: Shape | None = None, count: int = BATCH_SIZE) -> Array:
-        """Return images as those of other subjects; the last ones have one colour.
+        """Return random images; the last three are black, white and grey.
 
-        A layer that divides by the range of an image's pixels divides by 0 there.
+        A layer that divides by the range of an image's pixels divides by 0 in a uniform image.
         """
         images = super().images(shape, count)
-        for number, value in enumerate(_PLAIN_IMAGES, start=count - len(_PLAIN_IMAGES)):
+        for number, value in enumerate(_UNIFORM_IMAGES, start=count - len(_UNIFORM_IMAGES)):
             images[number] = value
         return images
 
@@ -81,6 +81,7 @@ class Policy(SearchedSubject):
         observation.training_images = apply(layers, images, training=True)
 
     def default_layers(self, seed_offset: int = 0) -> list[Any]:
+        """Return new layers at the defaults, built after Keras's seed is set."""
         layers: list[Any] = self.build(self.point(), self.options.seed + seed_offset)
         return layers
 
@@ -89,7 +90,7 @@ class Policy(SearchedSubject):
         return text if point.shape == self.shape else f"{text} for images of {point.shape}"
 
     def require_sound(self, observation: Observation) -> None:
-        """Raise Violation if the call went wrong; the check `applies` reports the use of the layers."""
+        """Raise Violation if the call failed. The check `applies` reports failures of the layers."""
         if not observation.is_built:
             super().require_sound(observation)
 
@@ -100,187 +101,199 @@ def check_augmentation(
     """Run every check of an augmentation policy, or those named in `checks`; docs/testing.md lists them.
 
     Args:
-        input_shapes: list of `(height, width, channels)` of the images it is tried on: its space with the
-            first, its defaults with each. Default: 28×28×1 and 33×27×3. `input_shape` gives a single one.
+        input_shapes: sizes `(height, width, channels)` of the images that the layers are applied to. The
+            defaults are tried with each size, points of the search space with the first. Default: 28×28×1
+            and 33×27×3.
+        input_shape: one image size, instead of a list.
         space: a table as in a study: `{"fill": "black"}` fixes, `{"shift": {"high": 0.1}}` narrows.
-        points: list of parameters to try instead of corners and random points.
-        samples: number of random points; 20. `seconds`: time limit for random points, and for the models
-            that are trained; 15. `seed`: 0.
-        probe: a function that returns a `zoo.Dataset` whose labels must stay recognizable.
+        points: parameters to try instead of the corners and random points of the search space.
+        samples: number of random points; default 20.
+        seconds: time limit for random points, and for the models that are trained; default 15.
+        seed: seed of points, images and layers; default 0.
+        probe: function that returns a `zoo.Dataset`, such as `digits`, for the check `labels`.
 
     Raises:
-        CheckFailed: with each failed check: what was expected, what was found, at which parameters, and a
-            command that reproduces it.
+        CheckFailed: a check failed. The message states for each failed check what was expected, what was
+            found, and a command that reproduces the failure.
     """
     __tracebackhide__ = True
-    check_all(Policy(function, options), checks)
+    check_all(PolicySubject(function, options), checks)
 
 
 @SUITE.check("signature")
-def defaults(policy: Policy) -> str:
-    """Check that it makes a list of Keras layers at its defaults; the list may be empty."""
-    hint = "choose defaults that need no condition"
-    policy.observe_sound(policy.point(), "the defaults to be possible", hint)
-    return counted(len(policy.default_layers()), "layer")
+def defaults(subject: PolicySubject) -> str:
+    """Check that the function returns a list of Keras layers at its defaults; the list may be empty."""
+    hint = "choose defaults that the function accepts for every image"
+    subject.observe_sound(subject.point(), "defaults that are possible", hint)
+    return count_text(len(subject.default_layers()), "layer")
 
 
 SUITE.check("defaults")(search_space)
 
 
 @SUITE.check("defaults")
-def applies(policy: Policy) -> None:
-    """Check that the layers take float images, in training and outside of it."""
-    for observation in policy.observe_all():
+def applies(subject: PolicySubject) -> None:
+    """Check that the layers take float images, with `training=True` and with `training=False`."""
+    for observation in subject.observe_all():
         if observation.is_built and observation.failure:
             raise observation.failure
 
 
-def _usable(policy: Policy) -> Iterator[PolicyObservation]:
-    return (observation for observation in policy.observe_all() if observation.is_usable)
+def _usable(subject: PolicySubject) -> Iterator[PolicyObservation]:
+    return (observation for observation in subject.observe_all() if observation.is_usable)
 
 
 @SUITE.check("applies")
-def shape(policy: Policy) -> None:
-    """Check that images keep their shape in training."""
-    for observation in _usable(policy):
-        expected, found = policy.images(observation.point.shape).shape, observation.training_images.shape
-        text = f"expected images of shape {expected} as before, got {found}; crop or pad to that size"
-        policy.require(found == expected, observation.point, text)
+def shape(subject: PolicySubject) -> None:
+    """Check that the layers do not change the shape of images in training."""
+    for observation in _usable(subject):
+        expected, found = subject.images(observation.point.shape).shape, observation.training_images.shape
+        text = f"expected unchanged shape {expected}, got {found}; crop or pad images to this size"
+        subject.require(found == expected, observation.point, text)
 
 
 @SUITE.check("applies")
-def dtype(policy: Policy) -> None:
-    """Check that images keep their type, float32, in training."""
-    for observation in _usable(policy):
+def dtype(subject: PolicySubject) -> None:
+    """Check that the layers return float32 images in training."""
+    for observation in _usable(subject):
         found = observation.training_images.dtype
-        text = f"expected float32 as before, got {found}; use keras.ops.cast(images, 'float32')"
-        policy.require(found == "float32", observation.point, text)
+        text = f"expected float32 images, got {found}; use keras.ops.cast(images, 'float32')"
+        subject.require(found == "float32", observation.point, text)
 
 
 @SUITE.check("applies")
-def value_range(policy: Policy) -> None:
-    """Check that pixels stay in 0 to 1 in training."""
-    for observation in _usable(policy):
+def value_range(subject: PolicySubject) -> None:
+    """Check that pixels stay in `[0, 1]` in training."""
+    for observation in _usable(subject):
         images = observation.training_images
         low, high = float(images.min(initial=0)), float(images.max(initial=0))
-        text = f"expected values in 0 to 1, got {low:.6g} to {high:.6g}; use keras.ops.clip(images, 0, 1)"
-        is_inside = low >= -_TOLERANCE and high <= 1 + _TOLERANCE  # False for NaN too
-        policy.require(is_inside, observation.point, text)
+        text = f"expected pixels in [0, 1], got {low:.6g} to {high:.6g}; use keras.ops.clip(images, 0, 1)"
+        is_inside = low >= -_TOLERANCE and high <= 1 + _TOLERANCE  # also False for NaN
+        subject.require(is_inside, observation.point, text)
 
 
 @SUITE.check("applies")
-def inference(policy: Policy) -> None:
-    """Check that images stay as they are outside training."""
-    text = "expected unchanged images with training=False, but they changed; return them as they are"
-    for observation in _usable(policy):
-        images = policy.images(observation.point.shape)
-        policy.require(np.array_equal(observation.inference_images, images), observation.point, text)
+def inference(subject: PolicySubject) -> None:
+    """Check that the layers return their input with `training=False`."""
+    text = "expected unchanged images with training=False, but they changed; return the input in this case"
+    for observation in _usable(subject):
+        images = subject.images(observation.point.shape)
+        subject.require(np.array_equal(observation.inference_images, images), observation.point, text)
 
 
 @SUITE.check("applies")
-def repeatable(policy: Policy) -> None:
+def repeatable(subject: PolicySubject) -> None:
     """Check that the same seed gives the same images."""
-    first, second = (apply(policy.default_layers(), policy.images(), training=True) for _ in range(2))
-    text = "expected the same images from the same seed, but they differ; use SeedGenerator() without a seed"
-    policy.require(np.array_equal(first, second, equal_nan=True), policy.point(), text)
+    first, second = (apply(subject.default_layers(), subject.images(), training=True) for _ in range(2))
+    text = "expected the same images from the same seed, got others; use SeedGenerator() without a seed"
+    subject.require(np.array_equal(first, second, equal_nan=True), subject.point(), text)
 
 
 SUITE.check("defaults")(global_state)
 
 
 @SUITE.check("applies")
-def serialisable(policy: Policy) -> str:
-    """Check that each layer can be made again from its configuration, as JSON."""
-    _, text = policy.at_structures(partial(_check_configurations, policy), "point")
+def serialisable(subject: PolicySubject) -> str:
+    """Check that each layer can be created from its configuration, after a conversion to JSON and back."""
+    _, text = subject.run_at_diverse_points(partial(_check_configurations, subject), "point")
     return text
 
 
 @SUITE.check("shape", "dtype", "value_range")
-def training_step(policy: Policy) -> str:
-    """Check that a network with the layers in front can train, compiled as in a trial."""
-    _, text = policy.at_structures(partial(_check_training, policy), "model", policy.other_shapes())
+def training_step(subject: PolicySubject) -> str:
+    """Check that one training step works with the layers in front of a network, compiled as in a trial."""
+    _, text = subject.run_at_diverse_points(
+        partial(_check_training, subject), "model", subject.other_shapes()
+    )
     return text
 
 
 @SUITE.check("training_step")
-def random(policy: Policy) -> str:
-    """Check that every call in training changes images differently, also in a compiled model.
+def random(subject: PolicySubject) -> str:
+    """Check that each call in training returns other images, also in a compiled model.
 
-    NumPy draws its random numbers only once, while Keras compiles a function.
+    A compiled model calls NumPy only once, during compilation, so its random numbers become constants.
     """
-    layers = policy.default_layers()
+    layers = subject.default_layers()
     if not layers:
-        return "no layers, nothing to vary"
+        return "no layers"
 
     eager = partial(apply, layers, training=True)
-    in_model = compile_layers(policy.default_layers(), policy.shape)
-    for call, how in ((eager, ""), (in_model, " once compiled; draw with keras.random and a SeedGenerator")):
-        first = call(policy.images())
-        # Several calls: a policy that flips a coin may repeat itself once.
-        is_same = all(np.array_equal(first, call(policy.images())) for _ in range(_CALLS - 1))
-        text = f"expected other images at each call in training, but {_CALLS} calls gave the same{how}"
-        policy.require(not is_same, policy.point(), text)
+    in_model = compile_layers(subject.default_layers(), subject.shape)
+    compiled_text = " in a compiled model; use keras.random and a SeedGenerator"
+    for call, where in ((eager, ""), (in_model, compiled_text)):
+        first = call(subject.images())
+        # Several calls, because a policy with few outcomes may return the same images twice by chance.
+        is_same = all(np.array_equal(first, call(subject.images())) for _ in range(_NUM_CALLS - 1))
+        text = (
+            f"expected other images at each call in training, but {_NUM_CALLS} calls returned the same{where}"
+        )
+        subject.require(not is_same, subject.point(), text)
     return ""
 
 
 @SUITE.check("training_step", "repeatable")
-def independent(policy: Policy) -> None:
+def independent(subject: PolicySubject) -> None:
     """Check that no image depends on another image of its batch, also in a compiled model.
 
-    Every image keeps its own label, so images must not be mixed.
+    zoo does not change the labels, so a layer must not mix images.
     """
-    images = policy.images()
+    images = subject.images()
     others = images.copy()
     others[0] = 1 - others[0]
 
     def eager(images: Array, offset: int) -> Array:
-        return apply(policy.default_layers(offset), images, training=True)
+        return apply(subject.default_layers(offset), images, training=True)
 
     def in_model(images: Array, offset: int) -> Array:
-        return compile_layers(policy.default_layers(offset), policy.shape)(images)
+        return compile_layers(subject.default_layers(offset), subject.shape)(images)
 
-    # Several seeds: a layer that shuffles a batch may leave the first image in its place.
-    for call, seeds, how in ((eager, _CALLS, ""), (in_model, 1, " once compiled")):
-        for offset in range(seeds):
+    # Several seeds, because a layer that shuffles a batch may leave the first image first by chance.
+    for call, num_seeds, where in ((eager, _NUM_CALLS, ""), (in_model, 1, " in a compiled model")):
+        for offset in range(num_seeds):
             one, other = call(images, offset)[1:], call(others, offset)[1:]
             text = (
-                "expected each image to be changed by itself, because each keeps its label, but another "
-                f"first image in the batch changes the other images{how}"
+                "expected each image to be independent of the others, because its label does not change, but "
+                f"another first image changes the results of the other images{where}; do not mix images"
             )
-            policy.require(np.allclose(one, other, rtol=0, atol=_TOLERANCE), policy.point(), text)
+            subject.require(np.allclose(one, other, rtol=0, atol=_TOLERANCE), subject.point(), text)
 
 
 @SUITE.check("shape", "dtype", "value_range")
-def labels(policy: Policy) -> str:
-    """Check, with a `probe`, that a classifier still tells the classes apart.
+def labels(subject: PolicySubject) -> str:
+    """Check that a classifier recognizes the classes of augmented images of the dataset `probe`.
 
-    The probe is a random forest (Breiman 2001). It learns from some images, plain and changed. On other
-    changed images it must keep half of its lead over guessing that it has on other plain images.
+    The classifier is a random forest (Breiman 2001), trained on original and augmented images. Its accuracy
+    is measured on other images. On augmented images, the accuracy above chance must be at least half of the
+    accuracy above chance on original images.
     """
-    if policy.options.probe is None:
-        raise Skipped("no probe was given, such as probe=digits")
-    plain, changed, guess = _probe_accuracies(policy)
-    if plain < guess + 0.2:
-        raise Skipped(f"the probe cannot tell the classes apart: {plain:.0%}, guessing {guess:.0%}")
+    if subject.options.probe is None:
+        raise Skipped("the option probe is not set, such as probe=digits")
+    original, augmented, chance = _probe_accuracies(subject)
+    if original < chance + 0.2:
+        raise Skipped(f"the accuracy on original images is too low: {original:.0%}, by chance {chance:.0%}")
     text = (
-        f"expected the labels to stay recognizable, but a probe that is right on {plain:.0%} of the images "
-        f"is right on {changed:.0%} of the changed images (guessing: {guess:.0%}); use weaker defaults"
+        f"expected recognizable labels, but a classifier has an accuracy of {original:.0%} on original "
+        f"images and {augmented:.0%} on augmented images (chance: {chance:.0%}); use weaker defaults"
     )
-    policy.require(changed >= guess + (plain - guess) / 2, policy.point(), text)
-    return f"a probe is right on {plain:.0%} of the images, on {changed:.0%} of the changed images"
+    subject.require(augmented >= chance + (original - chance) / 2, subject.point(), text)
+    return f"accuracy of a classifier: {original:.0%} on original images, {augmented:.0%} on augmented images"
 
 
 @SUITE.check("training_step", "value_range", "inference", "random", "repeatable")
-def backends(policy: Policy) -> str:
-    """Check that it passes these checks under the other backends that are installed."""
+def backends(subject: PolicySubject) -> str:
+    """Check that the policy passes the checks that this one needs with every other installed backend."""
     import keras
 
-    others = [backend for backend, _ in outputs_under_others(policy, SUITE.checks["backends"].needs, {})]
+    others = [backend for backend, _ in run_under_other_backends(subject, SUITE.checks["backends"].needs, {})]
     return " and ".join([keras.backend.backend(), *others])
 
 
 def apply(layers: Sequence[Any], images: Array, *, training: bool) -> Array:
-    """Return the images after all layers; `training` also reaches layers that do not ask for it."""
+    """Return the images after all layers.
+
+    `Sequential` also passes `training` to layers inside a layer whose `call` has no such argument.
+    """
     from keras import Sequential, ops
 
     if not layers:
@@ -292,7 +305,8 @@ def apply(layers: Sequence[Any], images: Array, *, training: bool) -> Array:
 def compile_layers(layers: Sequence[Any], shape: Shape) -> Callable[[Array], Array]:
     """Return a function that applies the layers in training, as part of a compiled model.
 
-    As in a trial's `fit`, the batch size is unknown when Keras compiles the model: two sizes make it so.
+    The model predicts one image here. At the first call with another batch size, Keras compiles the model for
+    any batch size, as in a trial.
     """
     if not layers:
         return lambda images: images
@@ -311,46 +325,50 @@ def compile_layers(layers: Sequence[Any], shape: Shape) -> Callable[[Array], Arr
     return partial(model.predict, verbose=0)
 
 
-def _check_configurations(policy: Policy, point: SamplePoint) -> None:
+def _check_configurations(subject: PolicySubject, point: SamplePoint) -> None:
+    """Raise Violation if a layer cannot be created from its configuration."""
     from keras import saving
 
-    for layer in policy.build(point, policy.options.seed):
+    for layer in subject.build(point, subject.options.seed):
         name = type(layer).__name__
-        with policy.no_exception(point, f"{name} to be made again from get_config()"):
+        with subject.report_exception(point, f"{name} to be created from its get_config()"):
             config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
             copy = saving.deserialize_keras_object(config, custom_objects={name: type(layer)})
             copied = json.loads(json.dumps(saving.serialize_keras_object(copy)))
-        text = f"expected {name} to keep its configuration, but it became {copied['config']}"
-        policy.require(config["config"] == copied["config"], point, text)
+        text = (
+            f"expected {name} with an unchanged configuration, got {copied['config']}; complete get_config()"
+        )
+        subject.require(config["config"] == copied["config"], point, text)
 
 
-def _check_training(policy: Policy, point: SamplePoint) -> None:
+def _check_training(subject: PolicySubject, point: SamplePoint) -> None:
+    """Raise Violation if one training step with the layers of a point fails."""
     import keras
 
-    labels = np.arange(len(policy.images())) % 2
-    layers = policy.build(point, policy.options.seed)
-    with policy.no_exception(point, "to train one step with the layers in front"):
+    labels = np.arange(len(subject.images())) % 2
+    layers = subject.build(point, subject.options.seed)
+    with subject.report_exception(point, "one training step with the layers in front of a network"):
         check_shape(layers, point.shape)
         head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
         model, _ = assemble(keras.Sequential([keras.Input(point.shape), *head]), layers, point.shape)
         model.compile("sgd", "sparse_categorical_crossentropy")
-        loss = model.fit(policy.images(point.shape) * 255, labels, verbose=0).history["loss"][0]
-    policy.require(bool(np.isfinite(loss)), point, f"expected a finite loss, but it is {loss}")
+        loss = model.fit(subject.images(point.shape) * 255, labels, verbose=0).history["loss"][0]
+    subject.require(bool(np.isfinite(loss)), point, f"expected a finite loss, got {loss}")
 
 
-def _probe_accuracies(policy: Policy) -> tuple[float, float, float]:
-    """Return the probe's accuracy on plain images and on changed images, and that of guessing."""
+def _probe_accuracies(subject: PolicySubject) -> tuple[float, float, float]:
+    """Return the classifier's accuracy on original and on augmented images, and the accuracy by chance."""
     from sklearn.ensemble import RandomForestClassifier
 
-    dataset, seed = policy.options.probe(), policy.options.seed
-    rows = np.random.default_rng(seed).permutation(len(dataset.train))[:_PROBE_IMAGES]
+    dataset, seed = subject.options.probe(), subject.options.seed
+    rows = np.random.default_rng(seed).permutation(len(dataset.train))[:_NUM_PROBE_IMAGES]
     images = np.asarray(dataset.train.images)[rows].astype("float32") / 255
     labels = np.asarray(dataset.train.labels)[rows]
-    layers, num_held_out = policy.default_layers(), len(images) // 4
+    layers, num_held_out = subject.default_layers(), len(images) // 4
     versions = [images, *(apply(layers, images, training=True) for _ in range(2))]
-    pixels = [version.reshape(len(version), -1) for version in versions]
+    features = [version.reshape(len(version), -1) for version in versions]
     forest = RandomForestClassifier(100, random_state=seed)
-    forest.fit(np.concatenate([one[num_held_out:] for one in pixels]), np.tile(labels[num_held_out:], 3))
+    forest.fit(np.concatenate([part[num_held_out:] for part in features]), np.tile(labels[num_held_out:], 3))
     held_out = labels[:num_held_out]
-    plain, changed = (float(forest.score(one[:num_held_out], held_out)) for one in pixels[:2])
-    return plain, changed, float(np.bincount(held_out).max() / num_held_out)
+    original, augmented = (float(forest.score(part[:num_held_out], held_out)) for part in features[:2])
+    return original, augmented, float(np.bincount(held_out).max() / num_held_out)

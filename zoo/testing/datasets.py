@@ -1,4 +1,4 @@
-"""The checks of a dataset, in the order in which they run."""
+"""Datasets under test, and their checks in the order in which they run."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ _VALIDATION = {"fraction": 0.1, "seed": 0}
 
 
 class DatasetSubject(Subject):
-    """A dataset under test, with `values` for its own parameters."""
+    """A dataset under test; `values` are the values of its parameters."""
 
     suite = SUITE
 
     def __init__(self, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
-        # In the line that reproduces a failure, `checks` means the checks to run.
+        # The command that reproduces a failure passes `checks` for the checks to run, so it cannot pass a
+        # parameter of the dataset with this name.
         super().__init__(function, {name: value for name, value in values.items() if name != "checks"})
         self.values = values
         self._load_s = 0.0
@@ -67,17 +68,20 @@ class DatasetSubject(Subject):
         return digest_of(self.dataset)
 
     @cached_property
-    def loads_elsewhere(self) -> tuple[tuple[bool, str], tuple[bool, str]]:
-        """Success, and digest or error, of loads in another process: without and with a network."""
+    def loads_in_other_process(self) -> tuple[tuple[bool, str], tuple[bool, str]]:
+        """The results of two loads in another process: the first without a network, the second with one.
+
+        Each result is `(True, digest)` or `(False, error)`.
+        """
         worker = spawn_worker(_workers.load_dataset, (self.importable_origin(), self.parameters))
-        # It may load twice, and wait for a network before that.
+        # The process may load the dataset twice, and the first load may wait for the network.
         timeout = _workers.TIMEOUT_S + 4 * self._load_s
         hint = (
-            f" (the first load took {self._load_s:.0f} s; if it is only slow, give parameters that make it "
-            f"smaller: check_dataset({self.name}, …=…), or at the prompt --set)"
+            f"; the first load took {self._load_s:.0f} s. For a slow dataset, set parameters that make it "
+            f"smaller: check_dataset({self.name}, …=…), or --set on the command line"
         )
-        without, within = _workers.receive_answer(worker, "a second process", timeout, hint)
-        return without, within
+        offline, online = _workers.receive_answer(worker, "loading in another process", timeout, hint)
+        return offline, online
 
     @property
     def splits(self) -> Iterator[tuple[str, Split]]:
@@ -97,7 +101,7 @@ def check_dataset(
 
     Args:
         parameters: values for the dataset's own parameters: `check_dataset(bars, count=50)`. A parameter
-            called `checks` can only be given at the prompt: `zoo plugins check NAME --set checks=…`.
+            called `checks` can be set only on the command line: `zoo plugins check NAME --set checks=…`.
 
     Raises:
         CheckFailed: with each failed check: what was expected, what was found, and a command that
@@ -108,124 +112,136 @@ def check_dataset(
 
 
 @SUITE.check("signature")
-def loads(data: DatasetSubject) -> None:
-    """Check that it loads."""
+def loads(subject: DatasetSubject) -> None:
+    """Check that the function returns without an exception."""
     try:
-        _ = data.dataset
+        _ = subject.dataset
     except (Exception, SystemExit) as error:
-        raise data.violation(
-            f"expected a zoo.Dataset, but it raised {describe_error(error)}", error
-        ) from error
+        raise subject.violation(f"expected a zoo.Dataset, got {describe_error(error)}", error) from error
 
 
 @SUITE.check("loads")
-def contract(data: DatasetSubject) -> str:
+def contract(subject: DatasetSubject) -> str:
     """Check the images and labels: `uint8` images of one size, integer labels that have a class name."""
     try:
-        check_contract(data.dataset)
+        check_contract(subject.dataset)
     except DataError as error:
-        raise data.violation(str(error), error) from error
-    sizes = ", ".join(f"{name} {len(split):,}" for name, split in data.splits)
-    return f"{sizes} of {'×'.join(map(str, data.dataset.train.images.shape[1:]))}"
+        raise subject.violation(str(error), error) from error
+    sizes = ", ".join(f"{name} {len(split):,}" for name, split in subject.splits)
+    return f"{sizes} of {'×'.join(map(str, subject.dataset.train.images.shape[1:]))}"
 
 
 @SUITE.check("contract")
-def classes(data: DatasetSubject) -> None:
+def classes(subject: DatasetSubject) -> None:
     """Check that every split has images of every class."""
-    names = data.dataset.class_names
-    for split, content in data.splits:
+    names = subject.dataset.class_names
+    for split, content in subject.splits:
         counts = np.bincount(np.asarray(content.labels), minlength=len(names))
         missing = [f"'{name}'" for name, count in zip(names, counts, strict=True) if not count]
         if missing:
             more = f" and {len(missing) - _MAX_NAMES} more" if len(missing) > _MAX_NAMES else ""
             listed = ", ".join(missing[:_MAX_NAMES]) + more
-            text = f"expected images of every class in each split, but the {split} split has none of {listed}"
-            raise data.violation(f"{text}; split the images by class, or remove the class name")
+            text = f"expected images of every class in each split, but {split} has no image of {listed}"
+            raise subject.violation(f"{text}; split the images by class, or remove the class name")
 
 
 @SUITE.check("contract")
-def separate_splits(data: DatasetSubject) -> str:
+def separate_splits(subject: DatasetSubject) -> str:
     """Check that no image is in two splits, byte for byte."""
     seen: dict[bytes, tuple[str, int]] = {}  # digest of an image -> its split and position
-    for name, split in data.splits:
+    for name, split in subject.splits:
         digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in split.images]
         shared = [(number, *seen[digest]) for number, digest in enumerate(digests) if digest in seen]
         if shared:
             number, other, position = shared[0]
-            raise data.violation(
+            raise subject.violation(
                 f"expected no image in two splits, but {len(shared):,} of the {len(split):,} {name} images "
-                f"are also in {other}, such as {name}[{number}], which is {other}[{position}]; remove them"
+                f"are also in {other}, such as {name}[{number}], which equals {other}[{position}]; remove "
+                "the copies"
             )
         seen |= {digest: (name, number) for number, digest in enumerate(digests)}
     return f"{len(seen):,} different images"
 
 
 @SUITE.check("contract")
-def repeatable(data: DatasetSubject) -> None:
+def repeatable(subject: DatasetSubject) -> None:
     """Check that the same call gives the same arrays, byte for byte."""
-    first = data.digest  # before the second load, which may change the same arrays
+    first = subject.digest  # computed before the second load, which may change the arrays of the first load
     random.seed()
-    np.random.seed()  # so that a dataset that draws without a seed draws something else
-    again = data.function(**data.parameters)
-    if digest_of(data.dataset) != first:
-        text = "expected a second call to leave the first one's arrays alone, but it changed them; copy them"
-        raise data.violation(text)
+    np.random.seed()  # a dataset that uses the global generator without a seed now gets other numbers
+    again = subject.function(**subject.parameters)
+    if digest_of(subject.dataset) != first:
+        raise subject.violation(
+            "expected the arrays of the first call to stay unchanged, but a second call changed them; return "
+            "new arrays at each call"
+        )
     if digest_of(again) != first:
-        raise data.violation(
-            f"expected the same arrays from the same call, but {_difference(data, again)}; "
+        raise subject.violation(
+            f"expected the same arrays from the same call, but {_difference(subject, again)}; "
             "draw with numpy.random.default_rng(0)"
         )
 
 
 @SUITE.check("repeatable")
-def digest(data: DatasetSubject) -> str:
+def digest(subject: DatasetSubject) -> str:
     """Check that another process gets the same arrays, so that a study can be resumed."""
-    is_loaded, answer = data.loads_elsewhere[1]
+    is_loaded, answer = subject.loads_in_other_process[1]
     if not is_loaded:
-        raise data.violation(f"expected it to load in another process, but there it raised {answer}")
-    if answer != data.digest:
-        text = f"expected the digest {data.digest[:12]} in another process too, got {answer[:12]}"
-        raise data.violation(f"{text}; sort lists of files, and do not iterate over sets")
-    return data.digest[:12]
+        raise subject.violation(
+            f"expected to load in another process, but there the function raised {answer}"
+        )
+    if answer != subject.digest:
+        text = f"expected the digest {subject.digest[:12]} in another process, got {answer[:12]}"
+        raise subject.violation(f"{text}; sort lists of files, and do not iterate over sets")
+    return subject.digest[:12]
 
 
 @SUITE.check("digest")
-def offline(data: DatasetSubject) -> None:
-    """Check that it loads without a network, once it was loaded."""
-    is_loaded, answer = data.loads_elsewhere[0]
+def offline(subject: DatasetSubject) -> None:
+    """Check that the dataset loads without a network after it was loaded once."""
+    is_loaded, answer = subject.loads_in_other_process[0]
     if not is_loaded:
-        text = f"expected the second load to need no network, but without one it raised {answer}"
-        raise data.violation(f"{text}; keep what was downloaded in a file")
-    if answer != data.digest:
-        raise data.violation("expected the same arrays without a network, but they differ")
+        text = f"expected a second load to need no network, but without a network it raised {answer}"
+        raise subject.violation(f"{text}; save downloaded data in a file")
+    if answer != subject.digest:
+        raise subject.violation(
+            "expected the same arrays without a network, but they differ; save downloaded data in a file"
+        )
 
 
 @SUITE.check("repeatable")
-def cache(data: DatasetSubject) -> None:
-    """Check that the arrays in zoo's cache equal the plugin's, and that a second study reads them there."""
-    description = inspect.getdoc(data.function) or ""
-    component = Component("dataset", data.name, data.function, data.space, description, "its plugin", "")
+def cache(subject: DatasetSubject) -> None:
+    """Check that zoo's cache contains the same arrays, and that a second study reads them from the cache."""
+    description = inspect.getdoc(subject.function) or ""
+    component = Component(
+        "dataset", subject.name, subject.function, subject.space, description, "its plugin", ""
+    )
     with TemporaryDirectory() as folder:
         cache_dir = Path(folder)
-        prepared, times = [], []
+        digests, times = [], []
         try:
             for _ in range(2):
-                prepared.append(prepare(component, data.parameters, _VALIDATION, cache_dir).digest)
+                digests.append(prepare(component, subject.parameters, _VALIDATION, cache_dir).digest)
                 times.append({path: path.stat().st_mtime_ns for path in cache_dir.rglob("*.np[yz]")})
-            kept = digest_of(open_dataset(cache_dir, prepared[0]))
+            cached = digest_of(open_dataset(cache_dir, digests[0]))
         except ZooError as error:
-            raise data.violation(f"expected zoo to prepare it for a study, but: {error}", error) from error
-        if {*prepared, kept} != {data.digest}:
-            raise data.violation("expected the same arrays from zoo's cache, but they differ")
+            text = f"expected a dataset that zoo can prepare for a study, but: {error}"
+            raise subject.violation(text, error) from error
+        if {*digests, cached} != {subject.digest}:
+            raise subject.violation(
+                "expected equal arrays in zoo's cache, but they differ from the arrays of the function"
+            )
         if times[0] != times[1]:
-            raise data.violation("expected the second study to find it in zoo's cache, but it was rewritten")
+            raise subject.violation(
+                "expected the second study to read zoo's cache, but it wrote the arrays again"
+            )
 
 
-def _difference(data: DatasetSubject, other: Any) -> str:
-    """Return what differs between two loads."""
-    for name, split in data.splits:
-        twin = getattr(other, name, None)
+def _difference(subject: DatasetSubject, other: Any) -> str:
+    """Return a description of the first difference between two loads."""
+    for name, split in subject.splits:
+        other_split = getattr(other, name, None)
         for array in ("images", "labels"):
-            if twin is None or not np.array_equal(getattr(split, array), getattr(twin, array)):
+            if other_split is None or not np.array_equal(getattr(split, array), getattr(other_split, array)):
                 return f"the {array} of {name} differ"
     return "the class names differ"

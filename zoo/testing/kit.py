@@ -1,8 +1,8 @@
-"""Checks: how they are declared, run and reported.
+"""Declaring checks, running them, and reporting their results.
 
-A suite holds the checks of one kind: small functions that take a subject, return a few words on what they
-tried, and raise `Violation` or `Skipped`. A subject is one function under test with everything that its
-checks share, so that a network is built once, however many checks look at it.
+A `Suite` contains the checks of one kind of component. A `Subject` is one function under test. A check takes
+a subject; it returns a short text about what it tried, or raises `Violation` or `Skipped`. The subject keeps
+what its checks share: a network is built once and used by all checks.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Function = TypeVar("Function", bound=Callable[[Any], str | None])
 
 
 class CheckFailed(PluginError, AssertionError):
-    """A plugin's function broke the contract. pytest counts it as a failure, not as an error.
+    """One or more failed checks. pytest reports this exception as a failure, not as an error.
 
-    `failed` has the names of the checks.
+    The attribute `failed` contains the names of the checks.
     """
 
     def __init__(self, text: str, failed: Sequence[str] = ()) -> None:
@@ -39,9 +39,13 @@ class CheckFailed(PluginError, AssertionError):
 
 
 class Violation(Exception):
-    """A breach of the contract that a check found: what was expected and what was found.
+    """A violation of the contract.
 
-    With `options` the check looks at this place only; `cause` is the exception that the plugin raised.
+    Args:
+        text: what was expected, what was found, what to do next.
+        call: the call of the function under test, as Python code.
+        options: options with which the check tries only the arguments that fail.
+        cause: the exception that the plugin raised.
     """
 
     def __init__(
@@ -54,12 +58,12 @@ class Violation(Exception):
 
 
 class Skipped(Exception):
-    """The reason why a check cannot run here."""
+    """A check that cannot run; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One rule of the contract; `needs` names the checks that must pass first."""
+    """A test of one rule of the contract; `needs` contains the checks that must pass first."""
 
     name: str
     run: Callable[[Any], str | None]
@@ -72,12 +76,15 @@ class Result:
 
     check: str
     state: str  # passed, failed or skipped
-    text: str = ""  # what was tried; what is wrong, with the line that reproduces it; why it was skipped
+    text: str = ""  # passed: what was tried; failed: the message and the command; skipped: the reason
     cause: BaseException | None = None  # the exception that the plugin raised
 
 
 class Suite:
-    """The checks of one kind, in the order in which they run. Those of signature and docstring come first."""
+    """The checks of one kind of component, in the order in which they run.
+
+    Every suite begins with the checks `signature` and `docstring`.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -86,7 +93,11 @@ class Suite:
         self.check("signature")(docstring)
 
     def check(self, *needs: str) -> Callable[[Function], Function]:
-        """Declare a check, which has the name of the decorated function."""
+        """Return a decorator that adds a check, named like the decorated function, to the suite.
+
+        Args:
+            needs: names of the checks that must pass first.
+        """
 
         def declare(function: Function) -> Function:
             self.checks[function.__name__] = Check(function.__name__, function, needs)
@@ -95,7 +106,7 @@ class Suite:
         return declare
 
     def select(self, names: Sequence[str] | None) -> list[str]:
-        """Return `names` in the order of the suite, all if None; raise ZooError if there is no such check."""
+        """Return `names` in the order of the suite, all if None; raise ZooError for an unknown name."""
         if isinstance(names, str):
             raise ZooError(f"checks: expected a list of names, such as [{names!r}], got {names!r}.")
         for name in names or ():
@@ -107,15 +118,15 @@ class Suite:
 
 
 class Subject:
-    """A function under test. `given` are the options of its check, as the user wrote them."""
+    """A function under test; `user_options` are the options of its checks that the user sets."""
 
     suite: ClassVar[Suite]
 
-    def __init__(self, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    def __init__(self, function: Callable[..., Any], user_options: Mapping[str, Any]) -> None:
         self.function = function
         self.name = str(getattr(function, "__name__", repr(function)))
         self.origin = origin_of(function)
-        self.given = dict(given)
+        self.user_options = dict(user_options)
         self._results: dict[str, Result] = {}
 
     @property
@@ -124,25 +135,25 @@ class Subject:
         return read_space(self.function, positional=KINDS[self.suite.kind])
 
     def validate(self) -> None:
-        """Raise ZooError if the options do not fit the function. Called before the first check."""
+        """Raise ZooError if an option does not fit the function. Callers do this before the first check."""
         with suppress(SpaceError):  # the check `signature` reports it
             _ = self.space
             self.validate_options()
 
     def validate_options(self) -> None:
-        """Raise ZooError if the options do not fit the function's search space."""
+        """Raise ZooError if an option does not fit the function's search space."""
 
     def prepare(self, names: Sequence[str]) -> None:
-        """Start in the background what the checks `names` need."""
+        """Start, in the background, a process that the checks `names` need."""
 
     def result(self, name: str) -> Result:
-        """Return the result of a check, which runs once."""
+        """Return the result of a check; run the check on the first call."""
         if name not in self._results:
             self._results[name] = self._run(self.suite.checks[name])
         return self._results[name]
 
     def results(self, names: Sequence[str]) -> Iterator[Result]:
-        """Yield the results of the checks `names`, and of those that they need and that failed."""
+        """Yield the results of the checks `names`, then the failed results of other checks that they need."""
         self.prepare(names)
         for name in names:
             yield self.result(name)
@@ -151,9 +162,11 @@ class Subject:
                 yield result
 
     def importable_origin(self) -> Origin:
-        """Return where another process finds the function; raise Skipped if it is no name in a module."""
+        """Return the origin of the function; raise Skipped if another process cannot import the function."""
         if self.origin is None:
-            raise Skipped(f"another process cannot import {self.name}, which is no name in a module")
+            raise Skipped(
+                f"another process cannot import {self.name}; define it at the top level of a module"
+            )
         return self.origin
 
     def _run(self, check: Check) -> Result:
@@ -164,8 +177,9 @@ class Subject:
                 return Result(check.name, "skipped", reason)
         try:
             with random_states_restored(), warnings.catch_warnings():
-                # pytest may turn warnings of Keras and NumPy into errors. Because of its message pattern this
-                # filter differs from that of a plugin that silences all warnings, which is then noticed.
+                # pytest may turn warnings of Keras and NumPy into errors. The pattern makes this filter
+                # different from the filter that `warnings.simplefilter("ignore")` adds. So the check
+                # `global_state` still detects a plugin that adds that filter.
                 warnings.filterwarnings("ignore", message=".*")
                 return Result(check.name, "passed", check.run(self) or "")
         except Skipped as reason:
@@ -173,28 +187,28 @@ class Subject:
         except Violation as error:
             violation = error
         except (Exception, SystemExit) as error:
-            text = f"expected no exception, but it raised {describe_error(error)}"
+            text = f"expected no exception, got {describe_error(error)}"
             violation = Violation(text, cause=error)
         line = self._reproducing_line(check.name, violation.options)
         text = f"{violation.call or self.name}: {check.name}: {violation}\n  reproduce: {line}"
         return Result(check.name, "failed", text, violation.__cause__)
 
     def _reproducing_line(self, check: str, options: Mapping[str, Any]) -> str:
-        """Return a command that runs `check` again, only at the place where it failed."""
+        """Return a shell command that runs `check` again, with the options of the violation."""
         caller = f"check_{self.suite.kind}"
         imports, arguments = [f"from zoo.testing import {caller}"], ""
-        for name, value in {"checks": [check], **self.given, **options}.items():
+        for name, value in {"checks": [check], **self.user_options, **options}.items():
             origin = origin_of(value) if callable(value) else None
             imports += origin.imports if origin else []
             arguments += f", {name}={origin.expression if origin else repr(value)}"
         if self.origin is None:
-            return f"{caller}({self.name}{arguments}), where {self.name} is defined"
-        return command(self.origin, f"{caller}({self.origin.expression}{arguments})", imports)
+            return f"call {caller}({self.name}{arguments}) in the scope that defines {self.name}"
+        return shell_command(self.origin, f"{caller}({self.origin.expression}{arguments})", imports)
 
 
 def check_all(subject: Subject, names: Sequence[str] | None) -> None:
-    """Run the checks `names` (all if None), and all that they need; raise CheckFailed with every failure."""
-    __tracebackhide__ = True  # pytest shows the author's own line
+    """Run the checks `names` (all if None) and those that they need; raise CheckFailed if any check fails."""
+    __tracebackhide__ = True  # pytest shows the line of the test instead of this one
     selected = subject.suite.select(names)
     subject.validate()
     failures = [result for result in subject.results(selected) if result.state == "failed"]
@@ -204,49 +218,53 @@ def check_all(subject: Subject, names: Sequence[str] | None) -> None:
 
 
 def signature(subject: Subject) -> str:
-    """Check that the function can be registered: its name, and the names, annotations and defaults of it."""
+    """Check the name of the function, and the names, annotations and defaults of its parameters."""
     try:
         space = component_space(subject.suite.kind, subject.function)
     except PluginError as error:
         reason = str(error).removeprefix(f"{subject.name}: ").rstrip(".")
         prefix = "" if reason.startswith("expected") else "expected a signature that zoo can read, but "
         raise Violation(prefix + reason) from error
-    return counted(len(space), "parameter")
+    return count_text(len(space), "parameter")
 
 
 def docstring(subject: Subject) -> str:
     """Check that the docstring has a first line, which `zoo list` shows."""
     first = (inspect.getdoc(subject.function) or "").partition("\n")[0].strip()
     if not first:
-        raise Violation("expected a docstring, whose first line `zoo list` shows, but there is none")
+        raise Violation("expected a docstring, got none; `zoo list` shows its first line as the description")
     return first
 
 
 def call_text(name: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> str:
-    """Return the call as one would type it: `conv_net((28, 28, 1), 10, dropout=0.25)`."""
+    """Return a call as Python code: `conv_net((28, 28, 1), 10, dropout=0.25)`."""
     keywords = [f"{key}={value!r}" for key, value in parameters.items()]
     return f"{name}({', '.join([*map(repr, positional), *keywords])})"
 
 
-def counted(number: int, noun: str) -> str:
+def count_text(number: int, noun: str) -> str:
     """Return `1 layer` or `12,345 weights`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def counted_of(tried: int, planned: int, noun: str) -> str:
+def count_of_text(tried: int, planned: int, noun: str) -> str:
     """Return `3 points`, or `2 of 3 points (time limit)`."""
-    return counted(tried, noun) if tried == planned else f"{tried:,} of {planned:,} {noun}s (time limit)"
+    return count_text(tried, noun) if tried == planned else f"{tried:,} of {planned:,} {noun}s (time limit)"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Code that imports a function: a name in a module, or a `zoo.variant` of it that a hook made."""
+    """Code with which another process gets a function.
+
+    `expression` is a name in a module, or a call of `zoo.variant` for a variant that a hook creates.
+    """
 
     module: str
-    imports: tuple[str, ...]
+    imports: tuple[str, ...]  # statements to execute first
     expression: str
 
     def load(self) -> Callable[..., Any]:
+        """Return the function."""
         names: dict[str, Any] = {}
         exec("\n".join(self.imports), names)
         function: Callable[..., Any] = eval(self.expression, names)
@@ -254,7 +272,7 @@ class Origin:
 
 
 def origin_of(function: Callable[..., Any]) -> Origin | None:
-    """Return the origin of `function`; None if it is no name in a module, like an inner function."""
+    """Return the origin of `function`; None if no module has a name for it, as for an inner function."""
     module, path = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     if module and module != "__main__" and all(part.isidentifier() for part in path.split(".")):
         origin = Origin(module, (f"from {module} import {path.partition('.')[0]}",), path)
@@ -271,15 +289,15 @@ def origin_of(function: Callable[..., Any]) -> Origin | None:
     return Origin(base.module, (*base.imports, "from zoo import variant"), expression)
 
 
-def command(origin: Origin, statement: str, imports: list[str]) -> str:
-    """Return a shell command that runs `statement` after the imports that it needs."""
+def shell_command(origin: Origin, statement: str, imports: list[str]) -> str:
+    """Return a shell command that runs `statement` after `imports` and the imports of `origin`."""
     code = "; ".join([*imports, *origin.imports, statement])
     quoted = f'"{code}"' if not set(code) & set('"$`\\!') else shlex.quote(code)
-    return f"{_variables(origin.module)}python -c {quoted}"
+    return f"{_environment_prefix(origin.module)}python -c {quoted}"
 
 
-def _variables(module: str) -> str:
-    """Return the variables of the command: the backend, and the folder of a module that is not installed."""
+def _environment_prefix(module: str) -> str:
+    """Return the environment variables of a command: KERAS_BACKEND, PYTHONPATH of an uninstalled module."""
     backend = os.environ.get("KERAS_BACKEND")
     variables = [f"KERAS_BACKEND={backend}"] if backend else []
     file = getattr(sys.modules.get(module.partition(".")[0]), "__file__", None)

@@ -1,4 +1,4 @@
-"""The subject of each kind of component, and one pytest test for each of its checks."""
+"""The subject class of each kind of component, and the pytest decorator that runs each check as a test."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from zoo.errors import ZooError, did_you_mean
 from zoo.registry import KINDS
-from zoo.testing.architectures import Network
-from zoo.testing.augmentations import Policy
+from zoo.testing.architectures import ArchitectureSubject
+from zoo.testing.augmentations import PolicySubject
 from zoo.testing.datasets import DatasetSubject
 from zoo.testing.kit import CheckFailed, Subject
 
-# The options of a dataset are values for its own parameters.
+# The options of the other two are options of the checks; those of a dataset are values of its parameters.
 SUBJECTS: Mapping[str, Any] = {
     "dataset": DatasetSubject,
-    "architecture": Network,
-    "augmentation": Policy,
+    "architecture": ArchitectureSubject,
+    "augmentation": PolicySubject,
 }
 
 
@@ -37,11 +37,11 @@ def parametrize_with_checks(
             check()
 
     Args:
-        kind: `architecture`, `dataset` or `augmentation`; not needed for an architecture.
-        expected_failures: name of a check -> reason of its failure. pytest reports it as xfail; when the
-            check passes, the test fails, so that the entry is removed.
-        options: of `check_architecture`, `check_dataset` or `check_augmentation`. A dataset's parameters
-            called `kind` or `expected_failures` cannot be given here.
+        kind: `architecture`, `dataset` or `augmentation`. The default detects an architecture.
+        expected_failures: reasons by name of check. pytest reports these checks as xfail. If such a check
+            passes, its test fails, so that the author removes the check from `expected_failures`.
+        options: options of `check_architecture`, `check_dataset` or `check_augmentation`. A parameter of a
+            dataset called `kind` or `expected_failures` cannot be set here.
 
     Raises:
         ZooError: pytest is not installed, the kind is missing or unknown, or there is no such check or
@@ -87,9 +87,12 @@ def _one_check(subject: Subject, name: str) -> Callable[[], None]:
 
 
 def _kind_of(function: Callable[..., Any]) -> str:
-    with suppress(TypeError, ValueError):  # it is not a function
+    """Return `architecture` if the signature has its positional parameters; raise ZooError otherwise."""
+    with suppress(TypeError, ValueError):  # `function` is not a function
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name in KINDS["architecture"]:
                 return "architecture"
     name = getattr(function, "__name__", repr(function))
-    raise ZooError(f"{name}: give its kind: kind='dataset', kind='augmentation' or kind='architecture'.")
+    raise ZooError(
+        f"{name}: the kind is unknown; add kind='dataset', kind='augmentation' or kind='architecture'."
+    )
