@@ -157,7 +157,7 @@ def test_refused_exactly_what_keras_cannot_build(
         conv_net(shape, 2, **parameters)
     except InvalidParameters:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_networks, "check_room", lambda *_, **__: None)
+            patch.setattr(_networks, "check_image_size", lambda *_, **__: None)
             assert not can_be_built(shape, parameters)
     else:
         assert can_be_built(shape, parameters)

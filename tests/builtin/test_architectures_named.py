@@ -299,7 +299,7 @@ def test_refused_exactly_what_keras_cannot_build(shape, seed):
         counted(typical_conv_net, shape, 2, **parameters)
     except InvalidParameters:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_networks, "check_room", lambda *_, **__: None)
+            patch.setattr(_networks, "check_image_size", lambda *_, **__: None)
             try:
                 network = counted(typical_conv_net, shape, 2, **parameters)
             except ValueError:
@@ -315,7 +315,7 @@ def test_saved_network_loads_without_zoo(tmp_path):
     }
     for number, scaling in enumerate(sorted({scaling for scaling, _ in _pretrained.BASES.values()})):
         colours = keras.Input((4, 4, 3))
-        networks[f"scaling_{number}"] = keras.Model(colours, _pretrained._scaled(colours, scaling))
+        networks[f"scaling_{number}"] = keras.Model(colours, _pretrained._scale(colours, scaling))
     expected = {}
     for name, network in networks.items():
         images = np.random.default_rng(0).random((2, *network.input_shape[1:]), dtype="float32")

@@ -96,7 +96,7 @@ class TestBases:
         if module.__name__.endswith("mobilenet_v3"):
             of_module = {"MobileNetV3Small", "MobileNetV3Large"}
         for base in of_module:
-            scaled = keras.ops.convert_to_numpy(_pretrained._scaled(colours, BASES[base][0]))
+            scaled = keras.ops.convert_to_numpy(_pretrained._scale(colours, BASES[base][0]))
             assert np.allclose(scaled, expected, atol=1e-4)
 
     def test_every_base_belongs_to_a_module(self):

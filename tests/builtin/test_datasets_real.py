@@ -11,7 +11,7 @@ import pytest
 
 from zoo.builtin import datasets
 from zoo.builtin.datasets import _keras
-from zoo.data.contract import absent_classes, check_contract
+from zoo.data.contract import absent_class_warning, check_contract
 
 pytestmark = pytest.mark.real_data
 
@@ -29,7 +29,7 @@ def digest(array):
 
 def check(dataset, sizes):
     check_contract(dataset)
-    assert dataset.warning == absent_classes(dataset) == ""
+    assert dataset.warning == absent_class_warning(dataset) == ""
     splits = (dataset.train, dataset.validation, dataset.test)
     assert tuple(len(split) for split in splits if split is not None) == sizes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo import Dataset, Split
-from zoo.data.contract import absent_classes, check_contract
+from zoo.data.contract import absent_class_warning, check_contract
 from zoo.errors import DataError
 
 NAMES = ("cat", "dog", "bird")
@@ -180,20 +180,20 @@ def labelled(*labels):
 
 
 def test_splits_with_every_class_give_no_warning():
-    assert absent_classes(Dataset(labelled(0, 1, 2), class_names=NAMES)) == ""
+    assert absent_class_warning(Dataset(labelled(0, 1, 2), class_names=NAMES)) == ""
     whole = Dataset(labelled(2, 1, 0), labelled(0, 1, 2), labelled(1, 0, 2, 2), class_names=NAMES)
-    assert absent_classes(whole) == ""
+    assert absent_class_warning(whole) == ""
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int32, np.uint64, ">i8"])
 def test_labels_of_every_integer_type_are_counted(kind):
     split = Split(np.zeros((3, 1, 1, 1), np.uint8), np.array([0, 2, 2]).astype(kind))
-    assert "no image of class 'dog'" in absent_classes(Dataset(split, class_names=NAMES))
+    assert "no image of class 'dog'" in absent_class_warning(Dataset(split, class_names=NAMES))
 
 
 def test_absent_class_is_reported_with_counts():
     dataset = Dataset(labelled(0, 0, 1, 1, 1), test=labelled(0, 2), class_names=NAMES)
-    assert absent_classes(dataset) == (
+    assert absent_class_warning(dataset) == (
         "The train split (5 images) has no image of class 'bird' (1 in other splits). "
         "The test split (2 images) has no image of class 'dog' (3 in other splits)."
     )
@@ -201,7 +201,7 @@ def test_absent_class_is_reported_with_counts():
 
 def test_of_many_absent_classes_five_are_named():
     dataset = Dataset(labelled(*range(9)), validation=labelled(8), class_names=list("abcdefghi"))
-    assert absent_classes(dataset) == (
+    assert absent_class_warning(dataset) == (
         "The validation split (1 image) has no image of class "
         + ", ".join(f"'{name}' (1 in other splits)" for name in "abcde")
         + " and 3 more."

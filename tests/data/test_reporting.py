@@ -6,7 +6,7 @@ import pytest
 
 import zoo
 from zoo.data import reporting
-from zoo.data.reporting import listening
+from zoo.data.reporting import report_to
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def reports():
     received = []
-    with listening(lambda what, fraction: received.append((what, fraction))):
+    with report_to(lambda what, fraction: received.append((what, fraction))):
         yield received
 
 
@@ -67,8 +67,8 @@ def test_after_an_error_the_end_is_not_reported(reports):
 
 def test_inner_listener_replaces_the_outer():
     inner, outer = [], []
-    with listening(lambda *report: outer.append(report)):
-        with listening(lambda *report: inner.append(report)):
+    with report_to(lambda *report: outer.append(report)):
+        with report_to(lambda *report: inner.append(report)):
             list(zoo.progress([], "inside"))
         list(zoo.progress([], "outside"))
     assert {what for what, _ in inner} == {"inside"}

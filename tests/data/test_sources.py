@@ -15,7 +15,7 @@ import pytest
 import zoo
 from zoo import Dataset, Split
 from zoo.data.prepare import prepare
-from zoo.data.reporting import listening
+from zoo.data.reporting import report_to
 from zoo.data.sources import fingerprint
 from zoo.data.store import open_dataset
 from zoo.registry import Plugin, Registry
@@ -272,11 +272,11 @@ def test_documented_dataset_is_cached(in_tmp):
         (in_tmp / f"{name}.raw").write_bytes(bytes(64 * 64))
     entry = registered(names["scans"])
     steps = []
-    with listening(lambda what, fraction: steps.append(what)):
+    with report_to(lambda what, fraction: steps.append(what)):
         first = prepare(entry, {"folder": str(in_tmp)}, FIFTH, in_tmp / "cache")
     assert dict(first.sizes) == {"train": 2, "validation": 2}
     assert steps[0] == "reading scans"
-    with listening(lambda what, fraction: steps.clear()):
+    with report_to(lambda what, fraction: steps.clear()):
         assert prepare(entry, {"folder": str(in_tmp)}, FIFTH, in_tmp / "cache") == first
     assert steps
 

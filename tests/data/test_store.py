@@ -103,7 +103,8 @@ def test_saving_twice_writes_once(tmp_path):
 def test_opening_a_missing_dataset_is_an_error(tmp_path):
     for cache in (tmp_path, tmp_path / "none"):
         with pytest.raises(
-            DataError, match=r"prepared dataset 012345678901 is not in .*\. Run the study again"
+            DataError,
+            match=r"prepared dataset 012345678901 is missing or damaged in .*\. Run the study again",
         ):
             open_dataset(cache, "0123456789012")
 

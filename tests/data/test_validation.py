@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from zoo.data import validation as validation_module
 from zoo.data.store import open_dataset, save_dataset
-from zoo.data.validation import cut_validation, fold_of_images, split_for, validation_split
+from zoo.data.validation import cut_validation, fold_of_images, training_and_validation, validation_split
 from zoo.errors import DataError
 
 TENTH = {"fraction": 0.1, "seed": 0}
@@ -95,7 +95,7 @@ def test_split_is_cut_once_and_then_read(tmp_path, monkeypatch):
     monkeypatch.setattr(validation_module, "_stratified_split", None)
     assert cut_validation(tmp_path, digest, dataset, TENTH) == 6
     opened = open_dataset(tmp_path, digest)
-    train, held_out = split_for(tmp_path, digest, opened, TENTH)
+    train, held_out = training_and_validation(tmp_path, digest, opened, TENTH)
     assert (len(train), len(held_out)) == (54, 6)
     assert np.bincount(held_out.labels).tolist() == [2, 2, 2]
     assert train.images.dtype == np.uint8
@@ -117,7 +117,7 @@ def test_own_validation_split_is_used(tmp_path):
     dataset = replace(small_dataset(), validation=small_dataset(images=9).train)
     digest = save_dataset(tmp_path, dataset)
     assert cut_validation(tmp_path, digest, dataset, TENTH) == 9
-    train, held_out = split_for(tmp_path, digest, open_dataset(tmp_path, digest), TENTH)
+    train, held_out = training_and_validation(tmp_path, digest, open_dataset(tmp_path, digest), TENTH)
     assert (len(train), len(held_out)) == (6, 9)
     assert np.array_equal(validation_split(tmp_path, digest, dataset, TENTH).images, held_out.images)
     assert list((tmp_path / digest).glob("split-*")) == []
@@ -140,7 +140,7 @@ def test_damaged_split_is_cut_again(tmp_path):
     for damaged in (b"", whole[:50], whole[:-30], b"no array"):
         path.write_bytes(damaged)
         assert cut_validation(tmp_path, digest, dataset, TENTH) == 6
-        assert len(split_for(tmp_path, digest, dataset, TENTH)[1]) == 6
+        assert len(training_and_validation(tmp_path, digest, dataset, TENTH)[1]) == 6
     np.save(path, np.ones(3, int))  # the folds of another dataset
     assert cut_validation(tmp_path, digest, dataset, TENTH) == 6
 
@@ -209,7 +209,7 @@ def test_each_image_is_validated_in_one_fold(tmp_path):
     of_images = fold_of_images(tmp_path, digest, dataset, THREE)
     validated = []
     for fold in (1, 2, 3):
-        train, held_out = split_for(tmp_path, digest, opened, THREE, fold)
+        train, held_out = training_and_validation(tmp_path, digest, opened, THREE, fold)
         assert len(held_out) == [7, 7, 6][fold - 1]
         assert sorted(image.tobytes() for part in (train, held_out) for image in part.images) == every
         assert np.array_equal(held_out.images, dataset.train.images[of_images == fold])

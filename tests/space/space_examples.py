@@ -22,7 +22,7 @@ def conv_net(
     pool_size: Annotated[int, Int(2, 4, when={"pooling": ("max", "average")})] = 2,
     dropout: Annotated[float, Float(0.0, 0.6)] = 0.25,
 ) -> "nothing_that.can.be_imported":  # noqa: F821
-    """Convolve and pool once per entry of `filters`, then classify."""
+    """Convolve and pool once for each item of `filters`, then classify."""
 
 
 class Answers:

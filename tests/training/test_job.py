@@ -14,7 +14,7 @@ from training_tools import FAULTY, line_of
 
 from zoo import hookspecs
 from zoo.data.store import open_dataset
-from zoo.data.validation import fold_of_images, split_for, validation_split
+from zoo.data.validation import fold_of_images, training_and_validation, validation_split
 from zoo.errors import PluginError
 from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
@@ -234,7 +234,7 @@ class TestFolds:
         model = keras.saving.load_model(folded.folder / "model.keras", compile=False)
         summary = folded.final_event.summary
         dataset = open_dataset(cache, facts.digest)
-        _, held_out = split_for(cache, facts.digest, dataset, FOLDS, summary["best_fold"])
+        _, held_out = training_and_validation(cache, facts.digest, dataset, FOLDS, summary["best_fold"])
         predicted = model.predict(held_out.images, verbose=0).argmax(axis=1)
         reached = folded.epochs[2 * (summary["best_fold"] - 1) + summary["best_epoch"] - 1]["val_accuracy"]
         assert (predicted == held_out.labels).mean() == pytest.approx(reached, abs=1e-6)
@@ -526,7 +526,7 @@ class TestOtherErrors:
     def test_missing_dataset_fails_the_trial(self, run, config):
         trial = run(replace(config, digest="0" * 64))
         assert trial.final_event.state == "failed"
-        assert "The prepared dataset 000000000000 is not in" in trial.final_event.reason
+        assert "The prepared dataset 000000000000 is missing or damaged in" in trial.final_event.reason
 
     def test_unknown_architecture_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("convnet")))

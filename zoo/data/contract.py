@@ -1,4 +1,4 @@
-"""The dataset contract: what every dataset plugin must return; each message names the usual fix."""
+"""The dataset contract: what a dataset plugin must return. Each message contains the usual fix."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ MAX_LISTED = 5
 
 
 def check_contract(dataset: Any) -> None:
-    """Raise DataError if `dataset` breaks the contract: the place, what was expected, and the usual fix.
+    """Raise DataError if `dataset` violates the contract.
 
-    All labels are read. Images of the right type and shape are not, so that a memory map stays on disk.
+    The message has the split, what was expected, and the usual fix. All labels are read. Images of the right
+    type and shape are not read, so that a memory map stays on disk.
     """
     if not isinstance(dataset, Dataset):
         raise DataError(f"expected a zoo.Dataset, got {type(dataset).__name__}")
@@ -34,10 +35,11 @@ def check_contract(dataset: Any) -> None:
             raise DataError(f"{name}: expected images of shape {expected} as in train, got {shape}")
 
 
-def absent_classes(dataset: Dataset) -> str:
-    """Return a warning with one sentence for every split that lacks images of a class; usually empty.
+def absent_class_warning(dataset: Dataset) -> str:
+    """Return one sentence for each split without images of a class; "" if every split has every class.
 
-    A network cannot learn a class that has no training images, and a split without the class cannot test it.
+    A network cannot learn a class without training images, and a split without images of a class cannot
+    measure how well the network learned it.
     """
     counts = {
         name: np.bincount(np.asarray(split.labels, np.int64), minlength=len(dataset.class_names))
@@ -45,13 +47,13 @@ def absent_classes(dataset: Dataset) -> str:
         if (split := getattr(dataset, name)) is not None
     }
     return " ".join(
-        _describe_absent(name, of_split, sum(counts.values()), dataset.class_names)
-        for name, of_split in counts.items()
-        if not of_split.all()
+        _absence_text(name, split_counts, sum(counts.values()), dataset.class_names)
+        for name, split_counts in counts.items()
+        if not split_counts.all()
     )
 
 
-def _describe_absent(name: str, counts: Any, total: Any, class_names: Sequence[str]) -> str:
+def _absence_text(name: str, counts: Any, total: Any, class_names: Sequence[str]) -> str:
     absent = np.flatnonzero(counts == 0)
     listed = [f"'{class_names[label]}' ({total[label]:,} in other splits)" for label in absent[:MAX_LISTED]]
     more = [f"{len(absent) - MAX_LISTED} more"] if len(absent) > MAX_LISTED else []
@@ -101,16 +103,16 @@ def _check_images(what: str, images: Any) -> None:
     if 0 in images.shape:
         raise DataError(f"{what}: expected at least one image and pixel, got shape {images.shape}")
     _, height, width, channels = images.shape
-    # Real images are hardly ever 3 pixels high, or have as many channels as columns.
+    # Real images are almost never 3 pixels high, and almost never have as many channels as columns.
     if (height == 3 and min(width, channels) > 4) or (height == 1 and width == channels > 4):
         fix = "Use `images.transpose(0, 2, 3, 1)`."
         raise DataError(f"{what}: expected the channels last, got shape {images.shape}. {fix}")
     if images.dtype != np.uint8:
-        raise DataError(f"{what}: expected uint8 (0 to 255), got {images.dtype}{_conversion(images)}")
+        raise DataError(f"{what}: expected uint8 (0 to 255), got {images.dtype}{_range_and_fix(images)}")
 
 
-def _conversion(images: Any) -> str:
-    """Return the fix for images that are not `uint8`, by their range; empty if there is none."""
+def _range_and_fix(images: Any) -> str:
+    """Return the range of images that are not `uint8`, with the fix for this range; "" for no numbers."""
     if images.dtype.kind not in "biuf":
         return ""
     low, high = images.min(), images.max()

@@ -25,10 +25,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training split, and the validation and test splits that its source has.
+    """A training split, and a validation and a test split if the source has them.
 
-    If there is no `validation` split, zoo cuts one from `train`, stratified by label, as the study's
-    `[validation]` sets it. The `test` split is used once, by the best trial.
+    Without a `validation` split, zoo cuts one from `train`, stratified by label, according to the study's
+    `[validation]`. The `test` split is used once, to score the best trial.
 
     Args:
         source: where the arrays came from, in a few words, for the record. Trials on two sources of the

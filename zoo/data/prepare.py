@@ -1,7 +1,7 @@
 """Preparation of a dataset: call the plugin, check its arrays, and write them into the cache.
 
-It runs in a worker process, because a dataset plugin may import Keras, crash or hang, and none of that
-may happen in the supervisor.
+It runs in a worker process, because a dataset plugin may import Keras, crash or hang. The supervisor must do
+none of these.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.data.contract import absent_classes, check_contract
+from zoo.data.contract import absent_class_warning, check_contract
 from zoo.data.dataset import Dataset
-from zoo.data.reporting import Listener, listening
+from zoo.data.reporting import Listener, report_to
 from zoo.data.sources import fingerprint
-from zoo.data.store import SPLITS, PreparedDataset, recall, remember, save_dataset
+from zoo.data.store import SPLITS, PreparedDataset, find_dataset, record_fingerprint, save_dataset
 from zoo.data.validation import cut_validation
 from zoo.errors import DataError, ZooError, one_line, portable
 from zoo.process import WorkerProcess, enter_worker, spawn_worker
@@ -27,20 +27,23 @@ from zoo.trial import PluginConfig
 
 
 def prepare(
-    entry: Component, parameters: Mapping[str, Any], validation: Mapping[str, Any], cache: Path
+    component: Component, parameters: Mapping[str, Any], validation: Mapping[str, Any], cache: Path
 ) -> PreparedDataset:
     """Call the dataset function, check its result, write it into the cache, and cut the validation split.
 
     The function is not called if the cached dataset is up to date (see `zoo.reads`). Raises ZooError if the
     data cannot be read, or breaks the contract.
     """
-    title = f"The dataset '{entry.name}' of {entry.origin}"
+    title = f"The dataset '{component.name}' of {component.origin}"
     try:
-        digest, dataset = _cached(entry, entry.space.check(parameters), cache, title)
-        held_out = cut_validation(cache, digest, dataset, validation)
+        digest, dataset = _read_cached(component, component.space.check(parameters), cache, title)
+        num_held_out = cut_validation(cache, digest, dataset, validation)
     except OSError as error:
-        raise DataError(f"{title} could not be written into {cache}: {one_line(error)}") from error
-    return _describe(digest, dataset, held_out)
+        raise DataError(
+            f"{title} could not be written into {cache}: {one_line(error)}. "
+            "Check the permissions and the free space."
+        ) from error
+    return _describe(digest, dataset, num_held_out)
 
 
 def start_preparing(
@@ -52,7 +55,8 @@ def start_preparing(
 ) -> WorkerProcess:
     """Start `prepare` in a fresh process, with its output in `log`; `finish_preparing` returns its result.
 
-    `plugins` is the dataset's plugin, as `DISTRIBUTION:PLUGIN` → version; None loads all plugins.
+    `plugins` has the version of the dataset's plugin by its name, `DISTRIBUTION:PLUGIN`. None loads all
+    plugins.
     """
     worker = spawn_worker(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
     worker.log_path = log
@@ -64,8 +68,8 @@ def finish_preparing(
 ) -> PreparedDataset:
     """Wait for the worker process and return the prepared dataset.
 
-    `listener` gets every report of `zoo.progress`. Raises ZooError as `prepare`, and DataError if the process
-    died.
+    `listener` gets every report of `zoo.progress`. Raises the ZooError that `prepare` raised, and DataError
+    if the process died.
     """
     step = ""
     while isinstance(answer := worker.receive(), tuple):  # a report of `zoo.progress`
@@ -85,27 +89,29 @@ def finish_preparing(
     return answer
 
 
-def _cached(entry: Component, values: Mapping[str, Any], cache: Path, title: str) -> tuple[str, Dataset]:
-    """Return digest and dataset; call the dataset function only if the cache is out of date."""
+def _read_cached(
+    component: Component, values: Mapping[str, Any], cache: Path, title: str
+) -> tuple[str, Dataset]:
+    """Return digest and dataset from the cache; if they are out of date, call the dataset function first."""
     with _plugin_errors(title):
-        before = fingerprint(entry, values)
-        cached = recall(cache, before) if before is not None else None
+        before = fingerprint(component, values)
+        cached = find_dataset(cache, before) if before is not None else None
         if cached is not None:
             return cached
-        dataset = entry.function(**values)
+        dataset = component.function(**values)
         check_contract(dataset)
-        warning = " ".join(filter(None, [dataset.warning, absent_classes(dataset)]))
-        after = fingerprint(entry, values)
+        warning = " ".join(filter(None, [dataset.warning, absent_class_warning(dataset)]))
+        after = fingerprint(component, values)
     dataset = replace(dataset, warning=warning)
     digest = save_dataset(cache, dataset)
     if before is not None and before == after:  # no file changed while it was read
-        remember(cache, digest, before, dataset)
+        record_fingerprint(cache, digest, before, dataset)
     return digest, dataset
 
 
 @contextmanager
 def _plugin_errors(title: str) -> Iterator[None]:
-    """Put `title` in front of every error in the block."""
+    """Start the message of every error in the block with `title`, except the plugin's own ZooErrors."""
     try:
         yield
     except DataError as error:
@@ -124,13 +130,14 @@ def _prepare_and_send(
     log: Path,
     plugins: Mapping[str, str] | None,
 ) -> None:
+    """Call `prepare` in the worker process, and send reports, and then the result or the error."""
     enter_worker({}, log)
     warnings.simplefilter("default")
     try:
         registry = Registry.load() if plugins is None else Registry.load_only(plugins)
-        entry = registry.get("dataset", dataset.name)
-        with listening(lambda what, fraction: connection.send((what, fraction))):
-            prepared = prepare(entry, dataset.parameters, validation, cache)
+        component = registry.get("dataset", dataset.name)
+        with report_to(lambda what, fraction: connection.send((what, fraction))):
+            prepared = prepare(component, dataset.parameters, validation, cache)
         connection.send(prepared)
     except ZooError as error:
         traceback.print_exc()
@@ -141,10 +148,10 @@ def _prepare_and_send(
         connection.send(DataError(f"The dataset '{dataset.name}' could not be prepared: {reason}"))
 
 
-def _describe(digest: str, dataset: Dataset, held_out: int) -> PreparedDataset:
+def _describe(digest: str, dataset: Dataset, num_held_out: int) -> PreparedDataset:
     sizes = {name: len(split) for name in SPLITS if (split := getattr(dataset, name)) is not None}
     if dataset.validation is None:
-        sizes = {**sizes, "train": sizes["train"] - held_out, "validation": held_out}
+        sizes = {**sizes, "train": sizes["train"] - num_held_out, "validation": num_held_out}
     height, width, channels = dataset.train.images.shape[1:]
     return PreparedDataset(
         digest=digest,

@@ -1,4 +1,4 @@
-"""Progress of long steps, reported to the process that waits for the dataset."""
+"""Progress of long steps, for the process that waits for the dataset."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 def progress(items: Iterable[Item], what: str, *, total: int | None = None) -> Iterator[Item]:
-    """Yield `items` unchanged and report how many are done; `zoo tune` shows it as a progress bar.
+    """Yield `items` unchanged and report the progress, which `zoo tune` shows as a bar.
 
-    In a notebook or a test, where nothing listens, nothing is shown.
+    Nothing is reported outside `report_to`, for example in a notebook or a test.
 
     Args:
         what: description of the step in a few words: `decoding images`.
@@ -42,8 +42,11 @@ def progress(items: Iterable[Item], what: str, *, total: int | None = None) -> I
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Make `progress` call `listener(what, fraction done)` in this block; the fraction is None if unknown."""
+def report_to(listener: Listener) -> Iterator[None]:
+    """Make `progress` call `listener(what, fraction)` in this block.
+
+    The fraction is from 0 to 1, or None if the number of items is unknown.
+    """
     token = _listener.set(listener)
     try:
         yield

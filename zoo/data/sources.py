@@ -1,4 +1,4 @@
-"""The files that a dataset is read from: while they are unchanged, the cached dataset is used."""
+"""Declaration of the files that a dataset is read from, and a fingerprint that changes with them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _ATTRIBUTE = "zoo_files"
 def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Function]:
     """Declare the files that a dataset function reads: `@reads(files)` above the function.
 
-    zoo then calls the function again only if one of these has changed: a declared file, a parameter, the
-    plugin's version, or a Python file of the plugin's package, sub-packages included. zoo does not read the
-    declared files for this: it compares their paths, sizes and times.
+    While nothing changes, zoo uses the cached dataset. It calls the function again after a change of a
+    declared file, a parameter, the plugin's version, or a Python file of the plugin's package and
+    sub-packages. zoo compares the paths, sizes and times of the declared files; it does not read them.
 
-    Declare every other file that the dataset depends on too, such as a list of class names in the package.
+    Declare every file that the dataset depends on, also a list of class names in the package.
 
     Args:
-        files: takes the parameters of the dataset as keywords and returns the paths of its files; also
-            those of its folders, if a file that is added there changes the dataset.
+        files: a function that takes the parameters of the dataset as keywords and returns the paths of its
+            files, and of each folder in which a new file changes the dataset.
     """
 
     def mark(function: Function) -> Function:
@@ -37,26 +37,28 @@ def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Fu
     return mark
 
 
-def fingerprint(entry: Component, parameters: Mapping[str, Any]) -> str | None:
+def fingerprint(component: Component, parameters: Mapping[str, Any]) -> str | None:
     """Return a digest of everything that the dataset depends on; None if it does not declare its files."""
     from zoo.registry import component_code_digest
 
-    files = getattr(entry.function, _ATTRIBUTE, None)
+    files = getattr(component.function, _ATTRIBUTE, None)
     if files is None:
         return None
     facts = {
-        "plugin": [entry.distribution, entry.version, component_code_digest(entry)],
-        "dataset": entry.name,
+        "plugin": [component.distribution, component.version, component_code_digest(component)],
+        "dataset": component.name,
         "parameters": dict(parameters),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in files(**parameters):
-        digest.update(f"{Path(path).absolute()}\0{_state(Path(path))}\0".encode(errors="surrogateescape"))
+        digest.update(
+            f"{Path(path).absolute()}\0{_file_state(Path(path))}\0".encode(errors="surrogateescape")
+        )
     return digest.hexdigest()
 
 
-def _state(path: Path) -> str:
-    """Return a text that changes when the file does, even if its modification time is set back."""
+def _file_state(path: Path) -> str:
+    """Return a text that changes with the file, even if the file's modification time is set back."""
     try:
         stat = path.stat()
     except OSError as error:  # the dataset function reports it

@@ -43,7 +43,7 @@ class PreparedDataset:
     digest: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    sizes: Mapping[str, int]  # images of each split, after the validation split (or the first fold) is cut
+    sizes: Mapping[str, int]  # number of images by split, after the validation split or first fold is cut
     source: str
     warning: str
 
@@ -70,7 +70,8 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
     try:
         _write(folder, dataset)
         with FileLock(cache / "lock"):
-            if _facts(target) is None:  # no other process has written it; it may be damaged
+            # Another process may have written the folder. A damaged folder is replaced.
+            if _facts(target) is None:
                 shutil.rmtree(target, ignore_errors=True)
                 folder.rename(target)
     finally:
@@ -79,12 +80,16 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
 
 
 def open_dataset(cache: Path, digest: str) -> Dataset:
-    """Return the dataset with this digest, memory-mapped and read-only; raise DataError if it is missing."""
+    """Return the dataset with this digest, memory-mapped and read-only.
+
+    Raises DataError if it is missing or damaged.
+    """
     folder = cache / digest
     facts = _facts(folder)
     if facts is None:
         raise DataError(
-            f"The prepared dataset {digest[:12]} is not in {cache}. Run the study again to prepare it."
+            f"The prepared dataset {digest[:12]} is missing or damaged in {cache}. "
+            "Run the study again to prepare it."
         )
     splits: dict[str, Any] = {
         name: Split(
@@ -98,14 +103,17 @@ def open_dataset(cache: Path, digest: str) -> Dataset:
     )
 
 
-def remember(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> None:
+def record_fingerprint(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> None:
     """Record that the files with this fingerprint gave the dataset with this digest."""
     facts = {"source": dataset.source, "warning": dataset.warning}
     write_atomically(cache / digest / f"read-{fingerprint}.json", json.dumps(facts))
 
 
-def recall(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
-    """Return the digest and the dataset that `remember` recorded; None if either is missing or damaged."""
+def find_dataset(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
+    """Return the digest and the dataset that the files with this fingerprint gave.
+
+    Returns None if there is no record of it, or if the record or the dataset is damaged.
+    """
     for path in cache.glob(f"*/read-{fingerprint}.json"):
         digest = path.parent.name
         try:
@@ -141,7 +149,7 @@ def _write(folder: Path, dataset: Dataset) -> None:
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
-    """Return the content of `dataset.json`; None unless every file has the size that it was written with."""
+    """Return the content of `dataset.json`; None if a file is missing or has another size than it states."""
     try:
         facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         sizes = facts["bytes"].items()

@@ -1,8 +1,8 @@
 """Validation splits and folds: which training images a trial is validated on.
 
-They are cut once per dataset, fraction (or number of folds) and seed. The cache has them as one array: the
-fold of each training image, from 1. Each training has one fold for validation and uses the others. A single
-validation split is fold 1, and the other images are fold 0.
+They are cut once for each dataset, fraction (or number of folds) and seed, and stored in the cache as one
+array: the number of each training image's fold, from 1. A network is validated on one fold and trained on the
+others. With a single validation split, its images are fold 1 and all others fold 0.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from zoo.trial import count_folds
 def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
     """Choose the validation images, stratified by label, and return their number.
 
-    With folds, that is the size of the first fold, the largest. Raises DataError if a class has too few
-    images, or if folds are set and the dataset has its own validation split.
+    With folds, it is the size of the first fold, which is the largest. Raises DataError if a class has too
+    few images, or if folds are set and the dataset has its own validation split.
     """
     folds = count_folds(validation)
     if dataset.validation is None:
@@ -37,10 +37,13 @@ def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mappi
     return len(dataset.validation)
 
 
-def split_for(
+def training_and_validation(
     cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any], fold: int = 1
 ) -> tuple[Split, Split]:
-    """Return the training and the validation split: the dataset's own, or cut from its training split."""
+    """Return the training and the validation split.
+
+    They are the dataset's own, or both cut from its training split; with folds, `fold` is for validation.
+    """
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     is_held_out = fold_of_images(cache, digest, dataset, validation) == fold
@@ -48,14 +51,14 @@ def split_for(
 
 
 def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Split:
-    """Return the validation split; with folds all folds together, which are the whole training split."""
+    """Return the validation split; with folds, the training split, since each image is validated once."""
     if dataset.validation is None and count_folds(validation) > 1:
         return dataset.train
-    return split_for(cache, digest, dataset, validation)[1]
+    return training_and_validation(cache, digest, dataset, validation)[1]
 
 
 def fold_of_images(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
-    """Return the number of each training image's fold, `(n,)`; cut and kept at the first call."""
+    """Return the number of each training image's fold, `(n,)`; the first call computes and stores it."""
     seed, count = validation["seed"], count_folds(validation)
     name = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
     path = cache / digest / f"{name}-{seed}.npy"
@@ -80,9 +83,9 @@ def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:
     Folds differ by at most one in their number of images, in total and in each class.
     """
     labels = np.asarray(dataset.train.labels)
-    classes, _ = _classes(dataset, folds, f"{folds} folds")
+    classes, _ = _class_counts(dataset, folds, f"{folds} folds")
     stream = _random_stream(seed)
-    # The images are dealt to the folds in turn, class by class, each class in a random order.
+    # The images are assigned to the folds in turn, class by class, in a random order within each class.
     order = np.concatenate([stream.permutation(np.flatnonzero(labels == label)) for label in classes])
     fold = np.empty(len(labels), int)
     fold[order] = np.arange(len(labels)) % folds + 1
@@ -90,15 +93,15 @@ def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:
 
 
 def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
-    """Return 1 for each image for validation, else 0, `(n,)`; `fraction` of every class is for validation.
+    """Return the fold of each training image, `(n,)`: 1 (validation) for `fraction` of every class, else 0.
 
-    The numbers of images are rounded by the largest remainder method, so that their sum is right. Every class
-    has at least one image in both splits.
+    The number of images of each class is rounded by the largest remainder method, so that the sum is right.
+    Every class has at least one image in both splits.
     """
     # scikit-learn's train_test_split may give another split in another version. Then the trials of a
     # resumed study would be validated on images that earlier trials were trained on.
     labels = np.asarray(dataset.train.labels)
-    classes, counts = _classes(dataset, 2, "a validation split")
+    classes, counts = _class_counts(dataset, 2, "a validation split")
     exact = counts * fraction
     num_held_out = np.floor(exact).astype(int)
     missing = round(fraction * len(labels)) - int(num_held_out.sum())
@@ -111,42 +114,45 @@ def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
     return fold
 
 
-def _classes(dataset: Dataset, parts: int, what: str) -> tuple[Array, Array]:
-    """Return the labels in the training split and the number of images of each, at least `parts`."""
+def _class_counts(dataset: Dataset, minimum: int, purpose: str) -> tuple[Array, Array]:
+    """Return the labels in the training split, and the number of images of each.
+
+    Raises DataError if a class has fewer than `minimum` images, naming the `purpose`.
+    """
     classes, counts = np.unique(np.asarray(dataset.train.labels), return_counts=True)
     least = int(counts.min())
-    if least < parts:
+    if least < minimum:
         name = dataset.class_names[int(classes[counts.argmin()])]
         images = "1 image" if least == 1 else f"{least} images"
         fewer = f"Set folds = {least}{' or fewer' if least > 2 else ''}, or add images"
         fix = fewer if least > 1 else "Add images"
         raise DataError(
-            f"Cannot cut {what}: expected at least {parts} training images of each class, "
+            f"Cannot cut {purpose}: expected at least {minimum} training images of each class, "
             f"got {images} of class '{name}'. {fix}."
         )
     return classes, counts
 
 
 def _random_stream(seed: int) -> np.random.RandomState:
-    """Return a stream that NumPy promises to keep, seeded by an integer of any size."""
+    """Return a generator whose numbers are the same in every version of NumPy; `seed` is of any size."""
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
 
 
-def _subset(split: Split, is_chosen: Array) -> Split:
-    """Return the chosen images and labels; the images stay in the memory map until a batch needs them."""
-    return Split(Rows(split.images, is_chosen), split.labels[is_chosen])
+def _subset(split: Split, is_selected: Array) -> Split:
+    """Return the selected images and labels; images stay in the memory map until a batch needs them."""
+    return Split(Rows(split.images, is_selected), split.labels[is_selected])
 
 
 class Rows:
-    """The chosen rows of `array`, `(n, …)`, indexed like a NumPy array along the first axis.
+    """Selected rows of `array`, `(n, …)`, indexed like a NumPy array along the first axis.
 
-    Indexing a memory map with many rows copies them into memory, in every trial. This class reads only
-    the rows that are asked for: `rows[3]`, `rows[:2]`, `rows[[5, 1]]`.
+    `array[is_selected]` would copy all selected rows of a memory map into memory, in every trial. This class
+    reads only the requested rows: `rows[3]`, `rows[:2]`, `rows[[5, 1]]`.
     """
 
-    def __init__(self, array: Array, is_chosen: Array) -> None:
+    def __init__(self, array: Array, is_selected: Array) -> None:
         self._array = array
-        self._numbers = np.flatnonzero(is_chosen)
+        self._numbers = np.flatnonzero(is_selected)
         self.dtype = array.dtype
         self.shape = (len(self._numbers), *array.shape[1:])
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.data.store import open_dataset
-from zoo.data.validation import fold_of_images, split_for
+from zoo.data.validation import fold_of_images, training_and_validation
 from zoo.errors import InvalidParameters, one_line
 from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
@@ -142,7 +142,9 @@ class _Job:
             self._network = self._classifier = None
             keras.utils.clear_session()
         keras.utils.set_random_seed(config.seed_of_fold(number))
-        train, validation = split_for(self._cache, config.digest, self._dataset, config.validation, number)
+        train, validation = training_and_validation(
+            self._cache, config.digest, self._dataset, config.validation, number
+        )
         self._network = self._components.build_network()
         layers = self._components.build_augmentation()
         model, self._classifier = assemble(self._network, layers, train.images.shape[1:])

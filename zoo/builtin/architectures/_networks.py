@@ -14,12 +14,12 @@ from zoo.builtin.architectures._parts import (
     Flag,
     Rate,
     Shape,
+    add_dropout,
     add_head,
     check_head,
-    check_room,
+    check_image_size,
     check_sides,
-    drop,
-    named,
+    named_variant,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def conv_net(
     dense_units: Annotated[tuple[int, ...], List(Int(16, 512, log=True), length=(0, 2))] = (128,),
     dropout: Annotated[float, Float(0.0, 0.6)] = 0.25,
 ) -> keras.Model:
-    """Convolve and pool once per entry of `filters`, then classify.
+    """Convolve and pool once for each item of `filters`, then classify.
 
     The structure is that of LeNet-5 (LeCun et al. 1998) with max pooling. Several convolutions per block
     follow VGG (Simonyan & Zisserman 2014).
@@ -52,9 +52,9 @@ def conv_net(
         num_classes: number of softmax outputs.
         filters: number of filters in each block; the length of the list is the depth.
         convolutions_per_block: number of convolutions before each pooling.
-        kernel_size: side of every convolution, pixels.
+        kernel_size: side of every kernel, pixels.
         padding: `same` keeps the image size; `valid` removes `kernel_size - 1` pixels per convolution.
-        activation: of every convolution and hidden dense layer.
+        activation: activation function of every convolution and hidden dense layer.
         pool_size: side and stride of every max pooling, pixels.
         batch_norm: normalise the output of each convolution before its activation (Ioffe & Szegedy 2015),
             with momentum 0.9.
@@ -64,18 +64,18 @@ def conv_net(
     Raises:
         InvalidParameters: the images are too small for so many convolutions and poolings.
     """
-    blocks = [Block((width,) * convolutions_per_block, is_pooled=True) for width in filters]
-    check_room(input_shape, blocks, kernel_size, padding, pool_size)
+    blocks = [Block((count,) * convolutions_per_block, is_pooled=True) for count in filters]
+    check_image_size(input_shape, blocks, kernel_size, padding, pool_size)
     from keras import Input, Sequential, layers
 
     stack = [Input(input_shape)]  # (batch, height, width, channels)
     for block in blocks:
-        for width in block.filters:
-            # Batch normalisation would remove a bias.
-            stack.append(layers.Conv2D(width, kernel_size, padding=padding, use_bias=not batch_norm))
+        for count in block.filters:
+            # Batch normalisation subtracts the mean, so a bias would have no effect.
+            stack.append(layers.Conv2D(count, kernel_size, padding=padding, use_bias=not batch_norm))
             if batch_norm:
-                # With Keras's default of 0.99, the statistics lag behind the weights in the short epochs of
-                # a small dataset, and so do the scores that a pruner sees.
+                # With Keras's default of 0.99, the moving statistics change too slowly for short epochs. Then
+                # the validation metrics that a pruner compares are wrong.
                 stack.append(layers.BatchNormalization(momentum=0.9))
             stack.append(layers.Activation(activation))
         stack.append(layers.MaxPooling2D(pool_size))
@@ -102,7 +102,7 @@ def perceptron(
         input_shape: `(height, width, channels)`, pixels.
         num_classes: number of softmax outputs.
         dense_units: units of each hidden layer; the list can be empty.
-        activation: of every hidden layer.
+        activation: activation function of every hidden layer.
         dropout: dropout rate after every hidden layer; 0 adds no layer.
         binary_head: for two classes, use one sigmoid unit instead of a softmax.
 
@@ -141,14 +141,14 @@ def typical_conv_net(
     """A convolutional network: two pairs of convolutions, each followed by pooling.
 
     Args:
-        input_shape: `(height, width, channels)`, pixels; unless `ending` is `flatten`, sides can be None.
+        input_shape: `(height, width, channels)`, pixels; sides can be None unless `ending` is `flatten`.
         num_classes: number of softmax outputs.
-        filters: number of filters of each convolution; the length of the list is their number.
+        filters: number of filters of each convolution; the list has one item per convolution.
         convolutions_per_block: number of convolutions per block; the last block can have fewer.
-        poolings: number of blocks, counted from the first, that end with a max pooling.
-        kernel_size: side of every convolution, pixels.
+        poolings: number of max poolings; the first blocks end with one.
+        kernel_size: side of every kernel, pixels.
         padding: `same` keeps the image size; `valid` removes `kernel_size - 1` pixels per convolution.
-        activation: of the convolutions and of every hidden dense layer.
+        activation: activation function of the convolutions and hidden dense layers.
         activate: apply the activation to `every` convolution, or only to the `last` of each block.
         batch_norm: batch normalisation (Ioffe & Szegedy 2015) after the activation: `between` the
             convolutions of a block, after `all` of them, or `none`.
@@ -167,19 +167,20 @@ def typical_conv_net(
     check_head(num_classes, binary_head)
     check_sides(input_shape, "ending", ending)
     blocks = _blocks(filters, convolutions_per_block, poolings)
-    check_room(input_shape, blocks, kernel_size, padding, pool_size, fewer="fewer poolings")
+    check_image_size(input_shape, blocks, kernel_size, padding, pool_size, pooling_fix="fewer poolings")
     from keras import Input, Model, layers
 
     # Without `flatten`, the network takes images of any size that is large enough.
     images = maps = Input(input_shape if ending == "flatten" else (None, None, input_shape[2]))
     for block in blocks:
         maps = _convolve(maps, block.filters, kernel_size, padding, activation, activate, batch_norm)
-        maps = drop(layers.MaxPooling2D(pool_size)(maps) if block.is_pooled else maps, block_dropout)
+        maps = add_dropout(layers.MaxPooling2D(pool_size)(maps) if block.is_pooled else maps, block_dropout)
     head = add_head(maps, num_classes, ending, feature_dropout, dense_units, activation, dropout, binary_head)
     return Model(images, head, name="convolutional")
 
 
 def _blocks(filters: Sequence[int], convolutions_per_block: int, poolings: int) -> list[Block]:
+    """Divide the convolutions into blocks; the first `poolings` blocks are pooled."""
     starts = range(0, len(filters), convolutions_per_block)
     return [
         Block(filters[start : start + convolutions_per_block], number < poolings)
@@ -199,26 +200,26 @@ def _convolve(
     """Apply the convolutions of one block."""
     from keras import layers
 
-    for number, width in enumerate(filters, start=1):
+    for number, count in enumerate(filters, start=1):
         is_last = number == len(filters)
-        activated = activation if is_last or activate == "every" else "linear"
-        maps = layers.Conv2D(width, kernel_size, padding=padding, activation=activated)(maps)
+        name = activation if is_last or activate == "every" else "linear"
+        maps = layers.Conv2D(count, kernel_size, padding=padding, activation=name)(maps)
         if batch_norm == "all" or (batch_norm == "between" and not is_last):
             maps = layers.BatchNormalization()(maps)
     return maps
 
 
-_typical = partial(named, typical_conv_net)
+_typical = partial(named_variant, typical_conv_net)
 
 NETWORKS = (
-    named(
+    named_variant(
         perceptron,
         "softmax_regression",
         "Softmax regression: one dense layer from the pixels to the classes.",
         {"dense_units": ()},
     ),
     perceptron,
-    named(
+    named_variant(
         perceptron,
         "wide_perceptron",
         "A perceptron of 512 units with dropout.",
@@ -236,7 +237,7 @@ NETWORKS = (
     ),
     _typical(
         "small_lenet",
-        "LeNet-5's 6 and 16 filters (LeCun et al. 1998), each pooled, without its dense layers.",
+        "Two pooled convolutions of 6 and 16 filters, as in LeNet-5 (LeCun et al. 1998).",
         {"filters": (6, 16), "convolutions_per_block": 1, "padding": "same"},
     ),
     _typical(
@@ -269,7 +270,7 @@ NETWORKS = (
     ),
     _typical(
         "fully_convolutional",
-        "Two normalised pairs, a convolution of 128 and global max pooling; takes images of any size.",
+        "Five convolutions and global max pooling; takes images of any size.",
         {
             "filters": (16, 16, 32, 32, 128),
             "batch_norm": "between",

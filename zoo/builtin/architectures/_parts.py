@@ -24,16 +24,19 @@ class Block(NamedTuple):
     is_pooled: bool
 
 
-def named(
-    function: Callable[..., Any], name: str, line: str, defaults: Mapping[str, Any]
+def named_variant(
+    function: Callable[..., Any], name: str, summary: str, defaults: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    """Return a variant of `function` with the name `name`, these defaults and the summary `line`."""
+    """Return a variant of `function`: its `Args` with another name, summary and other defaults."""
     arguments = (inspect.getdoc(function) or "").partition("Args:\n")[2]
-    return variant(function, name, f"{line}\n\nArgs:\n{arguments}", **defaults)
+    return variant(function, name, f"{summary}\n\nArgs:\n{arguments}", **defaults)
 
 
 def check_sides(input_shape: Shape, parameter: str = "", pooling: str = "flatten") -> None:
-    """Raise InvalidParameters if the image size is unknown and `pooling` is `flatten`."""
+    """Raise InvalidParameters if the image size is unknown and `pooling` is `flatten`.
+
+    `parameter` is the name of the parameter that sets `pooling`, if there is one.
+    """
     if pooling == "flatten" and None in input_shape[:2]:
         other = f'{parameter} = "average" or "max", or ' if parameter else ""
         raise InvalidParameters(
@@ -41,35 +44,38 @@ def check_sides(input_shape: Shape, parameter: str = "", pooling: str = "flatten
         )
 
 
-def check_room(
+def check_image_size(
     input_shape: Shape,
     blocks: Sequence[Block],
     kernel_size: int,
     padding: str,
     pool_size: int,
-    fewer: str = "fewer filters (a shorter list)",  # the fix for too many poolings
+    pooling_fix: str = "fewer filters (a shorter list)",
 ) -> None:
-    """Raise InvalidParameters if a convolution or pooling is larger than its input."""
-    sides = [side for side in input_shape[:2] if side is not None]
-    lost = kernel_size - 1 if padding == "valid" else 0
+    """Raise InvalidParameters if a convolution or pooling is larger than its input.
 
-    def too_small(block: int, what: str, expected: str) -> InvalidParameters:
+    `pooling_fix` is the advice for a pooling that is too large.
+    """
+    sides = [side for side in input_shape[:2] if side is not None]
+    lost_pixels = kernel_size - 1 if padding == "valid" else 0
+
+    def size_error(block: int, action: str, expected: str) -> InvalidParameters:
         left = "×".join(map(str, sides))
         return InvalidParameters(
-            f"Block {block} of {len(blocks)} {what}, but only {left} of {_size(input_shape)} pixels "
+            f"Block {block} of {len(blocks)} {action}, but only {left} of {_size(input_shape)} pixels "
             f"are left; expected {expected}."
         )
 
     for block, (filters, is_pooled) in enumerate(blocks, start=1):
         for _ in filters:
-            if any(side <= lost for side in sides):
-                what = f"convolves by {kernel_size}×{kernel_size} with padding 'valid'"
+            if any(side <= lost_pixels for side in sides):
+                action = f"convolves by {kernel_size}×{kernel_size} with padding 'valid'"
                 expected = "padding 'same', a smaller kernel_size, or fewer filters (a shorter list)"
-                raise too_small(block, what, expected)
-            sides = [side - lost for side in sides]
+                raise size_error(block, action, expected)
+            sides = [side - lost_pixels for side in sides]
         if is_pooled and any(side < pool_size for side in sides):
-            expected = fewer + (" or a smaller pool_size" if pool_size > 2 else "")
-            raise too_small(block, f"pools by {pool_size}×{pool_size}", expected)
+            expected = pooling_fix + (" or a smaller pool_size" if pool_size > 2 else "")
+            raise size_error(block, f"pools by {pool_size}×{pool_size}", expected)
         sides = [side // pool_size for side in sides] if is_pooled else sides
 
 
@@ -93,8 +99,8 @@ def add_head(
 ) -> Any:
     """Return class probabilities `(batch, num_classes)` of feature maps `(batch, height, width, filters)`.
 
-    The maps are pooled (`flatten`, `max` or `average`) to `(batch, features)`. There is one dense layer per
-    entry of `dense_units`, each followed by dropout.
+    The maps are pooled (`flatten`, `max` or `average`) to `(batch, features)`. There is one dense layer for
+    each item of `dense_units`, followed by dropout.
     """
     from keras import layers
 
@@ -103,9 +109,9 @@ def add_head(
         "max": layers.GlobalMaxPooling2D,
         "average": layers.GlobalAveragePooling2D,
     }
-    features = drop(poolings[pooling]()(maps), feature_dropout)
+    features = add_dropout(poolings[pooling]()(maps), feature_dropout)
     for units in dense_units:
-        features = drop(layers.Dense(units, activation=activation)(features), dropout)
+        features = add_dropout(layers.Dense(units, activation=activation)(features), dropout)
     # Probabilities stay float32 under mixed precision.
     if not binary_head:
         return layers.Dense(num_classes, activation="softmax", dtype="float32")(features)
@@ -114,7 +120,7 @@ def add_head(
     return layers.Concatenate(dtype="float32")([first, second])
 
 
-def drop(features: Any, rate: float) -> Any:
+def add_dropout(features: Any, rate: float) -> Any:
     """Apply dropout (Srivastava et al. 2014); a rate of 0 adds no layer."""
     from keras import layers
 

@@ -71,13 +71,12 @@ def pretrained(
         input_shape: `(height, width, channels)`, pixels; grey images are repeated to three channels.
         num_classes: number of softmax outputs.
         base: a network of `keras.applications`, without its top. Images are scaled as it expects them.
-        weights: `imagenet`, downloaded by Keras into its cache; the path of a weights file of the base
-            without its top; or `none` for random weights, and then the whole base is trained.
-        pooling: how the feature maps of the base become a vector: their `average` or `max`, one number per
-            filter, or `flatten`.
+        weights: `imagenet`, which Keras downloads into its cache; the path of a weights file of the base
+            without its top; or `none` for random weights. With `none`, the whole base is trained.
+        pooling: take the `average` or `max` of each feature map of the base, or `flatten` them.
         feature_dropout: dropout rate after `pooling`; 0 adds no layer.
         dense_units: units of each hidden dense layer; the list can be empty.
-        activation: of every hidden dense layer.
+        activation: activation function of every hidden dense layer.
         dropout: dropout rate after every hidden dense layer; 0 adds no layer.
         binary_head: for two classes, use one sigmoid unit instead of a softmax.
 
@@ -97,7 +96,7 @@ def pretrained(
     colours = layers.Concatenate()([images] * 3) if input_shape[2] == 1 else images
     # A frozen batch normalisation layer uses its learned statistics during training too.
     network.trainable = weights == "none"
-    maps = network(_scaled(colours, BASES[base][0]))
+    maps = network(_scale(colours, BASES[base][0]))
     head = add_head(
         maps, num_classes, pooling, feature_dropout, dense_units, activation, dropout, binary_head
     )
@@ -113,10 +112,12 @@ def _check_images(input_shape: Shape, base: str) -> None:
             "expected larger images (a dataset's image_size) or another base."
         )
     if channels not in (1, 3):
-        raise InvalidParameters(f"{base} takes images with one or three channels, got {channels}.")
+        raise InvalidParameters(
+            f"{base} takes images with one or three channels, got {channels}; choose another architecture."
+        )
 
 
-def _scaled(colours: Any, scaling: str) -> Any:
+def _scale(colours: Any, scaling: str) -> Any:
     """Scale images `(batch, height, width, 3)` in [0, 1] as `preprocess_input` of the base does."""
     from keras import layers, ops
 
@@ -135,10 +136,10 @@ def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:
     """Return the base without its top; raise ZooError if its weights cannot be loaded or downloaded."""
     import keras
 
-    source = None if weights == "none" else weights if weights == "imagenet" else _existing(weights, base)
+    source = None if weights == "none" else weights if weights == "imagenet" else _weights_path(weights, base)
     try:
-        # Keras prints the progress of a download on standard output, which is for results. It warns if
-        # an image size has no weights of its own (MobileNet), and hundreds of times for a wrong weights file.
+        # Keras prints the progress of a download on standard output, which is for results. It also warns if
+        # an image size has no weights of its own (MobileNet), and hundreds of times for a wrong file.
         with (
             warnings.catch_warnings(action="ignore"),
             socket_timeout(_DOWNLOAD_TIMEOUT_S),
@@ -155,7 +156,8 @@ def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:
         raise ZooError(_file_problem(base, str(source), error)) from error
 
 
-def _existing(weights: str, base: str) -> str:
+def _weights_path(weights: str, base: str) -> str:
+    """Return the path of a weights file; raise ZooError if there is none, or if its format is unknown."""
     path = Path(weights).expanduser()
     if not path.is_file():
         raise ZooError(

@@ -41,12 +41,12 @@ def affine(
     Each number is the largest change in either direction; each image draws its own change uniformly.
 
     Args:
-        rotation: about the centre of the image, degrees.
-        shift: share of the height and of the width.
-        shear: of the vertical against the horizontal axis, degrees.
+        rotation: angle about the centre of the image, degrees.
+        shift: distance, as a share of the height and of the width.
+        shear: angle of the vertical axis, degrees.
         zoom: share of the size, the same for both sides: 0.08 draws factors from 0.92 to 1.08.
-        fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
-            at its edge (`reflect`).
+        fill: content beyond the edge: the `nearest` pixel, black (`constant`), or the mirrored image
+            (`reflect`).
     """
     from zoo.builtin.augmentations._layers import RandomAffine
 
@@ -67,14 +67,14 @@ def affine_flip(
     Do not use it for digits and letters: their mirror images are other characters or none.
 
     Args:
-        rotation: about the centre of the image, degrees.
-        shift: share of the height and of the width.
-        shear: of the vertical against the horizontal axis, degrees.
+        rotation: angle about the centre of the image, degrees.
+        shift: distance, as a share of the height and of the width.
+        shear: angle of the vertical axis, degrees.
         zoom: share of the size, the same for both sides: 0.08 draws factors from 0.92 to 1.08.
         flip: swap left and right (`horizontal`), top and bottom (`vertical`), or each of the two with
             probability 0.5 (`both`).
-        fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
-            at its edge (`reflect`).
+        fill: content beyond the edge: the `nearest` pixel, black (`constant`), or the mirrored image
+            (`reflect`).
     """
     from zoo.builtin.augmentations._layers import RandomAffine
 
@@ -108,7 +108,7 @@ def photometric(
     are clipped to the range from black to white.
 
     Args:
-        brightness: added to every pixel, as a share of the range from black to white.
+        brightness: amount added to every pixel, as a share of the range from black to white.
         contrast: change of each pixel's distance from the mean of its channel: 0.3 draws factors from
             0.7 to 1.3.
     """
@@ -116,7 +116,7 @@ def photometric(
 
     return [
         layers.RandomBrightness(brightness, value_range=(0.0, 1.0)),
-        # From a single number Keras makes a range that only strengthens the contrast.
+        # Keras turns a single number into a range that only increases the contrast.
         layers.RandomContrast((contrast, contrast), value_range=(0.0, 1.0)),
     ]
 
@@ -128,12 +128,12 @@ def erasing(
     elongation: Annotated[float, Float(1.0, 5.0)] = 3.3,
     fill: Annotated[str, Choice("noise", "black", "mean")] = "noise",
 ) -> list[keras.layers.Layer]:
-    """Erase a rectangle of some images, so that the network uses all parts (Zhong et al. 2017).
+    """Erase a rectangle of some images, so that the network uses all of an image (Zhong et al. 2017).
 
     The paper uses `largest = 0.4`, which can hide most of a digit.
 
     Args:
-        probability: of erasing a rectangle of an image.
+        probability: probability that a rectangle of an image is erased.
         largest: largest share of the image area; the share is drawn uniformly from 0.02 to this.
         elongation: largest ratio of height to width of the rectangle, and of width to height.
         fill: content of the rectangle: a random value per pixel (`noise`, as in the paper), `black`, or the
@@ -162,9 +162,9 @@ def randaugment(
         magnitude: strength of all operations, M in the paper; 30 rotates by 30°, shears by 0.3, shifts by
             45 % of the size, blends by 0.9 and keeps 4 of 8 bits.
         solarize: add the paper's fourteenth operation, which inverts the brightest pixels. It suits
-            photographs; it removes nearly all of light strokes on black.
-        fill: pixels from outside the image: the `nearest` pixel, black (`constant`), or the image mirrored
-            at its edge (`reflect`).
+            photographs, but hides nearly all of light strokes on black.
+        fill: content beyond the edge: the `nearest` pixel, black (`constant`), or the mirrored image
+            (`reflect`).
     """
     from zoo.builtin.augmentations._randaugment import RandAugment
 

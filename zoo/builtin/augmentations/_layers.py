@@ -102,7 +102,7 @@ def affine_maps(
     shift_x: Any,
     shift_y: Any,
 ) -> Any:
-    """Return the maps from each output pixel to the input position of its value.
+    """Return maps from the position of each output pixel to the position in the input that it shows.
 
     Coordinates are pixels from the centre of the image, x to the right and y down, so that images that are
     not square are rotated without distortion. An image is zoomed (a negative factor mirrors it), then
@@ -114,11 +114,11 @@ def affine_maps(
     a0, a1 = (cos - shear_factor * sin) / zoom_x, (-sin - shear_factor * cos) / zoom_x
     b0, b1 = sin / zoom_y, cos / zoom_y
     x, y = shift_x * ops.cast(width, "float32"), shift_y * ops.cast(height, "float32")
-    return about_centre(height, width, (a0, a1, -a0 * x - a1 * y), (b0, b1, -b0 * x - b1 * y))
+    return move_origin(height, width, (a0, a1, -a0 * x - a1 * y), (b0, b1, -b0 * x - b1 * y))
 
 
-def about_centre(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tuple[Any, Any, Any]) -> Any:
-    """Move the origin of maps from the image centre to the first pixel, which is Keras's format.
+def move_origin(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tuple[Any, Any, Any]) -> Any:
+    """Return the map given by its rows, with the origin moved from the image centre to the first pixel.
 
     The rows are `(a0, a1, a2)` and `(b0, b1, b2)`, each `(batch,)`, with `x_in = a0 x + a1 y + a2` and
     `y_in = b0 x + b1 y + b2`. Keras's format is `(batch, 8)`: `a0, a1, a2, b0, b1, b2, 0, 0`.
@@ -132,10 +132,10 @@ def about_centre(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tu
 
 def resample(images: Any, maps: Any, fill: str) -> Any:
     """Apply `maps` to images `(batch, height, width, channels)` with bilinear interpolation."""
-    moved = ops.image.affine_transform(
+    result = ops.image.affine_transform(
         images, maps, interpolation="bilinear", fill_mode=fill, data_format="channels_last"
     )
-    return ops.minimum(moved, 1.0)  # rounding can make the four weights sum to 1.0000001
+    return ops.minimum(result, 1.0)  # rounding can make the four weights sum to 1.0000001
 
 
 # keras.layers.RandomErasing differs from the paper: it draws width and height independently, so that the
@@ -167,8 +167,8 @@ class RandomErasing(AugmentationLayer):
         batch, height, width, channels = ops.shape(images)
         draws = self.uniform(0.0, 1.0, 5, batch)
         rectangle_height, rectangle_width = self._sizes(height, width, draws[0], draws[1])
-        rows = _covered(height, rectangle_height, draws[2])  # (batch, height)
-        columns = _covered(width, rectangle_width, draws[3])  # (batch, width)
+        rows = _mask(height, rectangle_height, draws[2])  # (batch, height)
+        columns = _mask(width, rectangle_width, draws[3])  # (batch, width)
         is_changed = ops.less(draws[4], self.probability)
         erased = ops.logical_and(
             ops.logical_and(rows[:, :, None, None], columns[:, None, :, None]),
@@ -182,7 +182,7 @@ class RandomErasing(AugmentationLayer):
         return ops.where(erased, filling, images)
 
     def _sizes(self, height: Any, width: Any, draw_area: Any, draw_shape: Any) -> tuple[Any, Any]:
-        """Return height and width of each rectangle, in whole pixels, at least one."""
+        """Return height and width of each rectangle, in whole pixels >= 1; the draws are from 0 to 1."""
         height, width = ops.cast(height, "float32"), ops.cast(width, "float32")
         area = (self.smallest + (self.largest - self.smallest) * draw_area) * height * width
         # The paper draws again if the rectangle does not fit. Here, only ratios that fit are drawn.
@@ -196,8 +196,11 @@ class RandomErasing(AugmentationLayer):
         return pixels(ops.sqrt(area * ratio)), pixels(ops.sqrt(area / ratio))
 
 
-def _covered(length: Any, side: Any, draw: Any) -> Any:
-    """Return a mask of the rows (or columns) that a rectangle of `side` covers, `(batch, length)`."""
+def _mask(length: Any, side: Any, draw: Any) -> Any:
+    """Return a mask of the rows (or columns) that a rectangle of `side` covers, `(batch, length)`.
+
+    `draw`, from 0 to 1, decides the position.
+    """
     positions = ops.arange(length, dtype="float32")[None, :]
     first = ops.floor(draw * (ops.cast(length, "float32") - side + 1.0))[:, None]
     return ops.logical_and(positions >= first, positions < first + side[:, None])

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from zoo.builtin.augmentations._layers import SUPPORTS_JIT, AugmentationLayer, about_centre, resample
+from zoo.builtin.augmentations._layers import SUPPORTS_JIT, AugmentationLayer, move_origin, resample
 
 # The fourteen operations of the paper; the last one is optional.
 OPERATIONS = (
@@ -24,7 +24,7 @@ SHIFT = 150 / 331  # of the width or height
 BLEND = 0.9  # factors of brightness, contrast, colour and sharpness from 0.1 to 1.9
 LOST_BITS = 4  # of 8
 
-# 1 for operations that blend the image with a plain one (grey, black or smooth), or extrapolate away from it.
+# 1 for operations that mix the image with a plain one (grey, black or smoothed), also with negative weight.
 _BLENDS = [float(name in ("colour", "contrast", "brightness", "sharpness")) for name in OPERATIONS]
 
 LUMA = (0.299, 0.587, 0.114)  # perceived brightness of red, green, blue (ITU-R BT.601)
@@ -57,28 +57,28 @@ class RandAugment(AugmentationLayer):
 
     def change(self, images: Any) -> Any:
         shape = (self.operations, ops.shape(images)[0])
-        count = len(OPERATIONS) if self.solarize else len(OPERATIONS) - 1
-        drawn = keras.random.randint(shape, 0, count, seed=self.seed_generator)
-        signed = ops.where(self.uniform(0.0, 1.0, *shape) < 0.5, -1.0, 1.0)
-        signed = signed * (self.magnitude / LARGEST_MAGNITUDE)
-        images = resample(images, _maps(images, drawn, signed), self.fill)
+        num_operations = len(OPERATIONS) if self.solarize else len(OPERATIONS) - 1
+        operation = keras.random.randint(shape, 0, num_operations, seed=self.seed_generator)
+        strength = ops.where(self.uniform(0.0, 1.0, *shape) < 0.5, -1.0, 1.0)
+        strength = strength * (self.magnitude / LARGEST_MAGNITUDE)
+        images = resample(images, _maps(images, operation, strength), self.fill)
         for step in range(self.operations):
-            images = self._recolour(images, drawn[step], signed[step])
+            images = self._recolour(images, operation[step], strength[step])
         return images
 
-    def _recolour(self, images: Any, drawn: Any, signed: Any) -> Any:
-        """Apply one step to each image, unless it is geometric; `drawn` and `signed` are `(batch,)`."""
+    def _recolour(self, images: Any, operation: Any, strength: Any) -> Any:
+        """Apply one step to each image, unless it is geometric; `operation` and `strength` are `(batch,)`."""
         share = self.magnitude / LARGEST_MAGNITUDE
 
         def where(name: str, changed: Any, otherwise: Any) -> Any:
-            return ops.where(_is(drawn, name)[:, None, None, None], changed, otherwise)
+            return ops.where(_is_operation(operation, name)[:, None, None, None], changed, otherwise)
 
-        grey = _grey(images)
+        grey = _to_grey(images)
         plain = where("contrast", ops.mean(grey, axis=(1, 2), keepdims=True), ops.zeros_like(grey))
         plain = where("colour", grey, plain)
         plain = where("sharpness", _smooth(images), plain)
-        strength = 1.0 + BLEND * signed * ops.take(_BLENDS, drawn)  # 1 changes nothing
-        changed = ops.clip(plain + strength[:, None, None, None] * (images - plain), 0.0, 1.0)
+        factor = 1.0 + BLEND * strength * ops.take(_BLENDS, operation)  # 1 changes nothing
+        changed = ops.clip(plain + factor[:, None, None, None] * (images - plain), 0.0, 1.0)
         changed = where("auto_contrast", _auto_contrast(images), changed)
         changed = where("equalize", _equalize(images), changed)
         changed = where("posterize", _posterize(images, round(LOST_BITS * share)), changed)
@@ -87,16 +87,19 @@ class RandAugment(AugmentationLayer):
         return where("solarize", ops.where(images > 1.0 - share, 1.0 - images, images), changed)
 
 
-def _is(drawn: Any, name: str) -> Any:
-    return ops.equal(drawn, OPERATIONS.index(name))
+def _is_operation(operation: Any, name: str) -> Any:
+    return ops.equal(operation, OPERATIONS.index(name))
 
 
-def _maps(images: Any, drawn: Any, signed: Any) -> Any:
-    """Combine the geometric steps of each image in one map; `drawn` and `signed` are `(steps, batch)`."""
+def _maps(images: Any, operation: Any, strength: Any) -> Any:
+    """Return one map for all geometric steps of each image.
+
+    `operation` and `strength` are `(steps, batch)`.
+    """
     _, height, width, _ = ops.shape(images)
 
     def amount(name: str, largest: Any) -> Any:
-        return ops.where(_is(drawn, name), signed * largest, 0.0)  # (steps, batch)
+        return ops.where(_is_operation(operation, name), strength * largest, 0.0)  # (steps, batch)
 
     rotation = amount("rotate", ROTATION)
     shear_x, shear_y = amount("shear_x", SHEAR), amount("shear_y", SHEAR)
@@ -107,15 +110,15 @@ def _maps(images: Any, drawn: Any, signed: Any) -> Any:
     cells = [ops.cos(rotation), -ops.sin(rotation) - shear_x, -shift_x]
     cells += [ops.sin(rotation) - shear_y, ops.cos(rotation), -shift_y]
     cells += [zero, zero, one]
-    steps = ops.reshape(ops.stack(cells, axis=-1), (drawn.shape[0], -1, 3, 3))  # (steps, batch, 3, 3)
-    whole = steps[0]
+    steps = ops.reshape(ops.stack(cells, axis=-1), (operation.shape[0], -1, 3, 3))  # (steps, batch, 3, 3)
+    combined = steps[0]
     for step in range(1, steps.shape[0]):
-        whole = ops.matmul(whole, steps[step])
-    rows = [tuple(whole[:, row, column] for column in range(3)) for row in range(2)]
-    return about_centre(height, width, rows[0], rows[1])
+        combined = ops.matmul(combined, steps[step])
+    rows = [tuple(combined[:, row, column] for column in range(3)) for row in range(2)]
+    return move_origin(height, width, rows[0], rows[1])
 
 
-def _grey(images: Any) -> Any:
+def _to_grey(images: Any) -> Any:
     """Return perceived brightness, `(batch, height, width, 1)`; the mean unless there are three channels."""
     if images.shape[-1] != len(LUMA):
         return ops.mean(images, axis=-1, keepdims=True)
@@ -145,7 +148,7 @@ def _posterize(images: Any, lost_bits: int) -> Any:
 def _equalize(images: Any) -> Any:
     """Equalise the histogram of 256 levels of each channel of each image, as PIL does.
 
-    keras.layers.Equalization takes one histogram of the whole batch.
+    keras.layers.Equalization makes one histogram for the whole batch.
     """
     batch, height, width, channels = ops.shape(images)
     levels = ops.cast(ops.round(images * (LEVELS - 1)), "int32")
@@ -154,9 +157,9 @@ def _equalize(images: Any) -> Any:
     bins = ops.reshape(levels + first, (-1,))
     counts = ops.segment_sum(ops.ones_like(bins), bins, num_segments=histograms * LEVELS)
     counts = ops.cast(ops.reshape(counts, (histograms, LEVELS)), "float32")
-    below = ops.cumsum(counts, axis=-1) - counts  # pixels darker than each level
-    brightest = ops.max(ops.where(counts > 0, below, 0.0), axis=-1, keepdims=True)
-    curves = ops.reshape(below / ops.maximum(brightest, 1.0), (-1,))
-    flat = ops.reshape(ops.take(curves, bins), (batch, height, width, channels))
-    has_contrast = ops.reshape(brightest > 0, (batch, 1, 1, channels))  # more than one level
-    return ops.where(has_contrast, flat, images)
+    num_darker = ops.cumsum(counts, axis=-1) - counts  # pixels, for each level
+    largest = ops.max(ops.where(counts > 0, num_darker, 0.0), axis=-1, keepdims=True)
+    curves = ops.reshape(num_darker / ops.maximum(largest, 1.0), (-1,))
+    equalized = ops.reshape(ops.take(curves, bins), (batch, height, width, channels))
+    has_contrast = ops.reshape(largest > 0, (batch, 1, 1, channels))  # more than one level
+    return ops.where(has_contrast, equalized, images)

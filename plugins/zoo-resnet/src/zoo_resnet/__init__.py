@@ -40,7 +40,7 @@ def resnet(
         blocks: number of blocks per stage.
         stages: number of stages; each after the first halves the size, rounded up, and doubles the filters.
         filters: number of filters in the first stage.
-        kernel_size: side of every convolution, pixels.
+        kernel_size: side of every kernel, pixels.
         shortcut: at the start of a stage: every second pixel, with zeros for the new channels (`identity`,
             option A of the paper, used there), or a convolution of 1×1 (`projection`, option B).
         dropout: dropout rate before the softmax; the paper uses none.
@@ -74,7 +74,7 @@ def wide_resnet(
         num_classes: number of softmax outputs.
         blocks: number of blocks per stage.
         widen: the stages have `16 · widen`, `32 · widen` and `64 · widen` filters.
-        kernel_size: side of every convolution, pixels; always 3 if `widen` is above 6, because with 5 the
+        kernel_size: side of every kernel, pixels; always 3 if `widen` is above 6, because with 5 the
             network would have up to 100 million weights.
         dropout: dropout rate between the two convolutions of a block; the paper uses 0.3 for CIFAR.
 
