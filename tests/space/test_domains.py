@@ -383,7 +383,7 @@ def test_choice_check_rejects_other_values(domain, value, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Choice(), r"Choice needs at least one option\."),
+        (lambda: Choice(), r"Choice needs at least one option, got none\."),
         (
             lambda: Choice([3, 5]),
             r"Choice takes strings, numbers, booleans or None, got \[3, 5\]; write Choice\(3, 5\)\.",
@@ -532,7 +532,7 @@ def test_whole_lists_can_be_choices():
         (
             List(Int(1, 2), same_length_as="filters"),
             {"length": 2},
-            r"the length is that of 'filters'; set the length of 'filters' instead\.",
+            r"the list has the length of 'filters'; set the length of 'filters' instead\.",
         ),
         (
             List(Int(1, 2), same_length_as="filters"),

@@ -47,7 +47,7 @@ def test_object_annotations_are_read():
     assert conv_net.__annotations__["return"] == "nothing_that.can.be_imported"
     space = read_space(conv_net, positional=("input_shape", "num_classes"))
     assert space["filters"] == Parameter("filters", List(Int(8, 128, log=True), (1, 4)), (32, 64))
-    assert space["kernel_size"].follows == "filters"
+    assert space["kernel_size"].same_length_as == "filters"
     assert list(space) == ["filters", "kernel_size", "pooling", "pool_size", "dropout"]
 
 
@@ -182,7 +182,7 @@ def when_never(
             "import its names at the top of the module.",
         ),
         (bad_domain, "Int needs low <= high, got low=2 and high=1."),
-        (two_domains, "expected one domain, got 2."),
+        (two_domains, "expected one domain, got 2; remove the others."),
         (
             no_instance,
             "its annotation is typing.Annotated[int, <class 'zoo.space._domains.Int'>]; "

@@ -67,8 +67,8 @@ def test_values_survive_json(space, seed):
 def test_parallel_lists_have_equal_lengths(space, seed):
     for values in (space.sample(Random(seed)), space.defaults()):
         for name, parameter in space.items():
-            if parameter.follows is not None:
-                assert len(values[name]) == len(values[parameter.follows])
+            if parameter.same_length_as is not None:
+                assert len(values[name]) == len(values[parameter.same_length_as])
 
 
 @given(spaces(), seeds)
@@ -82,8 +82,8 @@ def test_inactive_and_fixed_parameters_keep_their_default(space, seed):
             continue
         assert name not in asked
         expected = parameter.default
-        if parameter.follows is not None:
-            expected = parameter.domain.resize(expected, len(values[parameter.follows]))
+        if parameter.same_length_as is not None:
+            expected = parameter.domain.resize(expected, len(values[parameter.same_length_as]))
         assert values[name] == expected
 
 
@@ -107,9 +107,9 @@ def test_narrowed_space_stays_inside_the_original(data, space, seed):
         if isinstance(parameter.domain, Plain):
             continue
         kind = data.draw(st.sampled_from(["unmentioned", "fix", "search"]))
-        if kind == "fix" and parameter.follows is None:
+        if kind == "fix" and parameter.same_length_as is None:
             table[name] = data.draw(members(parameter.domain))
-        if kind == "search" or (parameter.follows is not None and not parameter.searched):
+        if kind == "search" or (parameter.same_length_as is not None and not parameter.searched):
             table[name] = data.draw(tables(parameter.domain))
     narrowed = space.narrow(table)
     values = narrowed.sample(Random(seed))

@@ -55,7 +55,7 @@ def test_only_the_missing_file_is_reported(registry, tmp_path):
     image = tmp_path / "images"
     image.touch()
     definition = study(registry, name="listed", path=str(image))
-    with pytest.raises(StudyError, match=f"there is no file {image}.labels; create it$"):
+    with pytest.raises(StudyError, match=f"there is no file {image}.labels; add it, or correct its path"):
         check_files(definition)
     Path(f"{image}.labels").touch()
     check_files(definition)
@@ -69,8 +69,8 @@ def test_study_with_a_missing_file_is_refused(registry):
     with pytest.raises(StudyError) as refused:
         check_files(study(registry, name="listed", path="/nowhere/x"))
     assert str(refused.value).splitlines() == [
-        "study 'example': dataset 'listed': there is no file /nowhere/x; create it",
-        "study 'example': dataset 'listed': there is no file /nowhere/x.labels; create it",
+        "study 'example': dataset 'listed': there is no file /nowhere/x; add it, or correct its path",
+        "study 'example': dataset 'listed': there is no file /nowhere/x.labels; add it, or correct its path",
     ]
 
 

@@ -84,14 +84,16 @@ def test_unreadable_file_is_reported(folder, registry):
 
 def test_too_long_name_is_reported(folder):
     name = f"{'a' * 300}.toml"
-    with pytest.raises(StudyError, match=f"^{name} cannot be read: File name too long$"):
+    with pytest.raises(StudyError, match=f"^{name} cannot be read: File name too long; correct the path"):
         find_study(name)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_inaccessible_folder_is_reported(folder):
     (folder / "studies").chmod(0)
-    with pytest.raises(StudyError, match=r"^studies/mine\.toml cannot be read: Permission denied$"):
+    with pytest.raises(
+        StudyError, match=r"^studies/mine\.toml cannot be read: Permission denied; correct the path"
+    ):
         find_study("studies/mine.toml")
 
 

@@ -14,10 +14,10 @@ from zoo.space._values import (
     Condition,
     Scalar,
     Suggester,
+    are_equal,
     as_lists,
     check_keys,
     contains,
-    equal,
     invalid_value,
     is_int,
     is_real,
@@ -36,21 +36,21 @@ class Choice:
     def __init__(self, *options: Scalar, when: Condition | None = None) -> None:
         for option in options:
             if not (option is None or isinstance(option, str | bool) or is_real(option)):
-                raise _not_scalar(option)
+                raise _option_error(option)
         self._set(options, when)
 
     @classmethod
-    def among(cls, options: Sequence[Any], when: Condition | None) -> Choice:
-        """Return a choice whose options may also be tuples. A study writes them as `choices = […]`."""
+    def from_options(cls, options: Sequence[Any], when: Condition | None) -> Choice:
+        """Return the choice that a study writes as `choices = […]`; its options can also be tuples."""
         choice = cls.__new__(cls)
         choice._set(options, when)
         return choice
 
     def _set(self, options: Sequence[Any], when: Condition | None) -> None:
         if not options:
-            raise SpaceError("Choice needs at least one option.")
+            raise SpaceError("Choice needs at least one option, got none.")
         for position, option in enumerate(options):
-            # Optuna finds an option by ==, where True is 1 and 1.0 is 1.
+            # Optuna compares options with ==, for which True, 1 and 1.0 are equal.
             for earlier in options[:position]:
                 if option == earlier:
                     text = f"{show(earlier)} equals {show(option)}; remove one of them"
@@ -61,18 +61,18 @@ class Choice:
     def check(self, value: Any) -> Any:
         """Return the option that equals `value`; 1 equals 1.0 but not True."""
         for option in self.options:
-            if equal(option, value):
+            if are_equal(option, value):
                 return option
-        spellings = {str(option).casefold(): option for option in self.options}
-        close = get_close_matches(str(value).casefold(), spellings, n=1)
-        raise invalid_value(self, value, spellings[close[0]] if close else None)
+        by_text = {str(option).casefold(): option for option in self.options}
+        close = get_close_matches(str(value).casefold(), by_text, n=1)
+        raise invalid_value(self, value, by_text[close[0]] if close else None)
 
     def sample(self, name: str, suggester: Suggester) -> Any:
-        labels = [_label(option) for option in self.options]
-        return self.options[labels.index(suggester.suggest_categorical(name, labels))]
+        options = [_storable(option) for option in self.options]
+        return self.options[options.index(suggester.suggest_categorical(name, options))]
 
     def encode(self, name: str, value: Any) -> dict[str, Any]:
-        return {name: _label(self.check(value))}
+        return {name: _storable(self.check(value))}
 
     def narrow(self, table: Mapping[str, Any]) -> Choice:
         if "choices" not in table:
@@ -81,7 +81,7 @@ class Choice:
 
     def clip(self, value: Any) -> Any:
         """Return `value` if it is an option, else the first option."""
-        return next((option for option in self.options if equal(option, value)), self.options[0])
+        return next((option for option in self.options if are_equal(option, value)), self.options[0])
 
     def values(self) -> Sequence[Any]:
         return self.options
@@ -94,23 +94,23 @@ class Choice:
 
 
 def narrow_to_choices(domain: Any, table: Mapping[str, Any]) -> Choice:
-    """Return the choice that `choices = […]` lists. Its options must be in `domain`, which has any kind."""
+    """Return the choice among `table["choices"]`, which must be members of `domain`, a domain of any kind."""
     choices = table["choices"]
     others = [key for key in table if key != "choices"]
     if others:
         raise SpaceError(f"choices cannot be combined with {', '.join(others)}; remove one of them.")
     if not isinstance(choices, list | tuple) or not choices:
         raise SpaceError(f"choices must be a list with at least one value, got {show(choices)}.")
-    return Choice.among([domain.check(option) for option in choices], domain.when)
+    return Choice.from_options([domain.check(option) for option in choices], domain.when)
 
 
-def _not_scalar(option: Any) -> SpaceError:
+def _option_error(option: Any) -> SpaceError:
     hint = f"; write Choice({str(list(option))[1:-1]})" if isinstance(option, list | tuple) else ""
     return SpaceError(f"Choice takes strings, numbers, booleans or None, got {show(option)}{hint}.")
 
 
-def _label(option: Any) -> Any:
-    """Return `option` as Optuna's storage can hold it: scalars as they are, a tuple as JSON text."""
+def _storable(option: Any) -> Any:
+    """Return `option` in a form that Optuna can store: a scalar unchanged, a tuple as JSON text."""
     return show(option) if isinstance(option, tuple) else option
 
 
@@ -175,8 +175,8 @@ class Int(_Range):
     """An integer from `low` to `high`, both included, in steps of `step`.
 
     A `high` between two steps is lowered to the step below. With `when={"optimizer": "sgd"}`, the parameter
-    is active only if the earlier parameter `optimizer` is "sgd". A tuple in `when` lists several values. An
-    inactive parameter keeps its default.
+    is active only if the earlier parameter `optimizer` is "sgd". A tuple in `when` lists several such
+    values. An inactive parameter keeps its default.
     """
 
     low: int
@@ -314,7 +314,7 @@ class List:
         return tuple(self.item.check(item) for item in value)
 
     def sample(self, name: str, suggester: Suggester, length: int | None = None) -> tuple[Any, ...]:
-        """Ask for `NAME.length`, unless it is fixed or given, then for `NAME.0`, `NAME.1` …."""
+        """Suggest `NAME.length`, unless the length is fixed or given, and then `NAME.0`, `NAME.1` …."""
         if length is None:
             low, high = self.length or (0, 0)
             length = low if low == high else int(suggester.suggest_int(f"{name}.length", low, high))
@@ -329,13 +329,16 @@ class List:
         return suggestions
 
     def narrow(self, table: Mapping[str, Any]) -> List | Choice:
-        """Narrow the length by `length`, the items by every other key; `choices` may list whole lists."""
+        """Return the part that `table` selects: `length` narrows the length, every other key the items.
+
+        `choices` can also contain whole lists.
+        """
         check_keys(table, "length", "low", "high", "step", "log", "choices")
         choices = table.get("choices")
         if isinstance(choices, list | tuple) and any(isinstance(one, list | tuple) for one in choices):
             if self.same_length_as is not None:
-                leader = self.same_length_as
-                raise SpaceError(f"expected choices for one item, got lists; '{leader}' sets the length.")
+                other = self.same_length_as
+                raise SpaceError(f"expected choices for one item, got lists; '{other}' sets the length.")
             return narrow_to_choices(self, table)
         item_table = {key: value for key, value in table.items() if key != "length"}
         item = self.item.narrow(item_table) if item_table else self.item
@@ -349,10 +352,13 @@ class List:
         return self.resize(items, min(max(len(items), low), high))
 
     def resize(self, items: Sequence[Any], length: int) -> tuple[Any, ...]:
-        """Return the first `length` items; the last one is repeated if there are fewer."""
-        lowest = self.item.options[0] if isinstance(self.item, Choice) else self.item.low
-        filler = items[-1] if items else lowest
-        return (*items[:length], *[filler] * (length - len(items)))
+        """Return `length` items: the first ones, or all with the last one repeated.
+
+        An empty list is filled with the lowest number or the first option.
+        """
+        first = self.item.options[0] if isinstance(self.item, Choice) else self.item.low
+        last = items[-1] if items else first
+        return (*items[:length], *[last] * (length - len(items)))
 
     def values(self) -> None:
         return None
@@ -363,8 +369,8 @@ class List:
 
     def _narrow_length(self, table: Any) -> tuple[int, int]:
         if self.length is None:
-            leader = self.same_length_as
-            raise SpaceError(f"the length is that of '{leader}'; set the length of '{leader}' instead.")
+            other = self.same_length_as
+            raise SpaceError(f"the list has the length of '{other}'; set the length of '{other}' instead.")
         low, high = self.length
         if isinstance(table, Mapping):
             check_keys(table, "low", "high")

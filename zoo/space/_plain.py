@@ -54,10 +54,10 @@ class Plain:
         return None
 
     def as_json(self) -> dict[str, Any]:
-        return {"kind": "plain", "types": [_name(kind) for kind in self.types]}
+        return {"kind": "plain", "types": [_type_name(kind) for kind in self.types]}
 
     def __str__(self) -> str:
-        return " or ".join(_name(kind) for kind in self.types)
+        return " or ".join(_type_name(kind) for kind in self.types)
 
 
 def plain_domain(annotation: Any) -> Plain | None:
@@ -79,7 +79,7 @@ def _item_domains(kind: Any, length: int) -> list[Plain | None]:
     return [plain_domain(arguments[0]) if arguments else None] * length
 
 
-def _name(kind: Any) -> str:
+def _type_name(kind: Any) -> str:
     if kind is type(None):
         return "None"
     return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)

@@ -22,14 +22,15 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
     """Return the search space of `function`: its keyword-only parameters, which follow `positional`.
 
     The annotation of each is a domain, `Annotated[float, Float(0.0, 0.6)] = 0.25`, or a plain type,
-    `path: str`. A study never searches a parameter of a plain type. Only these annotations are evaluated:
-    a return type in quotes imports nothing. Raises SpaceError if the signature has another form, or if a
-    default is outside its own range.
+    `path: str`. A study never searches a parameter of a plain type. Other annotations are not
+    evaluated, so that a return type in quotes imports nothing.
+
+    Raises SpaceError if the signature has another form, or if a default is outside its own range.
     """
     name = getattr(function, "__name__", repr(function))
     keywords = _keywords(name, function, positional)
     module_names = getattr(inspect.unwrap(function), "__globals__", {})
-    fixed = variant_defaults(function) or {}
+    changed_defaults = variant_defaults(function) or {}
     parameters: list[Parameter] = []
     for keyword in keywords:
         with error_prefix(f"{name}: parameter '{keyword.name}'"):
@@ -37,17 +38,22 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
             earlier = {one.name: one for one in parameters}
             later = [one.name for one in keywords[len(parameters) + 1 :]]
             parameter = _read_parameter(keyword, annotation, earlier, later)
-            parameters.append(replace(parameter, searched=False) if keyword.name in fixed else parameter)
+            parameters.append(
+                replace(parameter, searched=False) if keyword.name in changed_defaults else parameter
+            )
             if Space(parameters).has_length_conflict(keyword.name):
                 raise SpaceError(
-                    f"the variant changes its default, but not the default of '{parameter.follows}', which "
-                    "sets its length; change both."
+                    "the variant changes its default, but not the default of "
+                    f"'{parameter.same_length_as}', which sets its length; change both."
                 )
     return Space(parameters)
 
 
 def _keywords(name: str, function: Callable[..., Any], positional: Sequence[str]) -> list[inspect.Parameter]:
-    """Return the keyword-only parameters of `function`, which has exactly `positional` before them."""
+    """Return the keyword-only parameters of `function`.
+
+    Raises SpaceError unless exactly the parameters `positional` precede them.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:
@@ -84,14 +90,15 @@ def _evaluate(annotation: Any, module_names: dict[str, Any]) -> Any:
 def _read_parameter(
     keyword: inspect.Parameter, annotation: Any, earlier: Mapping[str, Parameter], later: Sequence[str]
 ) -> Parameter:
+    """Return the parameter of a keyword, which follows the parameters `earlier` and precedes `later`."""
     if annotation is keyword.empty:
         raise SpaceError("it has no annotation; write Annotated[float, Float(0.0, 1.0)], or a plain type.")
-    marks = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, _DOMAINS)]
-    if not marks:
+    domains = [one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, _DOMAINS)]
+    if not domains:
         return _read_plain(keyword, annotation)
-    if len(marks) > 1:
-        raise SpaceError(f"expected one domain, got {len(marks)}.")
-    domain = marks[0].domain if isinstance(marks[0], Setting) else marks[0]
+    if len(domains) > 1:
+        raise SpaceError(f"expected one domain, got {len(domains)}; remove the others.")
+    domain = domains[0].domain if isinstance(domains[0], Setting) else domains[0]
     _check_condition(keyword.name, domain, earlier, later)
     if keyword.default is REQUIRED:
         raise SpaceError(f"it has no default; every searched parameter needs one: {domain}.")
@@ -99,8 +106,8 @@ def _read_parameter(
         default: Any = domain.check(keyword.default)
     if isinstance(domain, List) and domain.same_length_as is not None:
         _check_earlier("same_length_as", domain.same_length_as, keyword.name, earlier, later)
-        _check_leader(domain.same_length_as, len(default), earlier)
-    return Parameter(keyword.name, domain, default, searched=not isinstance(marks[0], Setting))
+        _check_same_length(domain.same_length_as, len(default), earlier)
+    return Parameter(keyword.name, domain, default, searched=not isinstance(domains[0], Setting))
 
 
 def _read_plain(keyword: inspect.Parameter, annotation: Any) -> Parameter:
@@ -118,12 +125,13 @@ def _read_plain(keyword: inspect.Parameter, annotation: Any) -> Parameter:
     return Parameter(keyword.name, domain, default, searched=False)
 
 
-def _check_leader(leader: str, length: int, earlier: Mapping[str, Parameter]) -> None:
-    if not isinstance(earlier[leader].domain, List):
-        raise SpaceError(f"same_length_as names '{leader}', which is not a List: {earlier[leader].domain}.")
-    expected = len(earlier[leader].default)
+def _check_same_length(other: str, length: int, earlier: Mapping[str, Parameter]) -> None:
+    """Raise SpaceError unless `other` is a list, and its default has `length` items."""
+    if not isinstance(earlier[other].domain, List):
+        raise SpaceError(f"same_length_as names '{other}', which is not a List: {earlier[other].domain}.")
+    expected = len(earlier[other].default)
     if length != expected:
-        raise SpaceError(f"its default has {length} items, but the default of '{leader}' has {expected}.")
+        raise SpaceError(f"its default has {length} items, but the default of '{other}' has {expected}.")
 
 
 def _check_earlier(
@@ -142,6 +150,7 @@ def _check_earlier(
 def _check_condition(
     keyword: str, domain: Domain, earlier: Mapping[str, Parameter], later: Sequence[str]
 ) -> None:
+    """Raise SpaceError if a `when` condition is invalid, or can never be true."""
     if domain.when is not None and not isinstance(domain.when, Mapping):
         raise SpaceError(f"when must be a dict such as {{'optimizer': 'sgd'}}, got {show(domain.when)}.")
     for name, values in conditions(domain.when).items():

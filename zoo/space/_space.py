@@ -11,7 +11,7 @@ from typing import Any
 from zoo.errors import SpaceError, did_you_mean
 from zoo.space._domains import Choice, Float, Int, List
 from zoo.space._plain import Plain
-from zoo.space._values import Suggester, as_lists, conditions, equal, error_prefix, show, when_as_json
+from zoo.space._values import Suggester, are_equal, as_lists, conditions, error_prefix, show, when_as_json
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -29,7 +29,7 @@ Domain = Int | Float | Choice | List | Plain
 
 @dataclass(frozen=True)
 class Setting:
-    """Marks a parameter such as `epochs` that keeps its default unless a study gives it a table."""
+    """A mark for a parameter, such as `epochs`, that keeps its default unless a study has a table for it."""
 
     domain: Int | Float | Choice | List
 
@@ -50,14 +50,14 @@ class Parameter:
     searched: bool = True
 
     @property
-    def follows(self) -> str | None:
+    def same_length_as(self) -> str | None:
         """The list whose length this list has, if any."""
         return self.domain.same_length_as if isinstance(self.domain, List) else None
 
     def is_active(self, active: AbstractSet[str], values: Mapping[str, Any]) -> bool:
         """Return True if the `when` condition holds. It never holds if it names an inactive parameter."""
         return all(
-            name in active and any(equal(values[name], one) for one in accepted)
+            name in active and any(are_equal(values[name], one) for one in accepted)
             for name, accepted in conditions(self.domain.when).items()
         )
 
@@ -148,14 +148,14 @@ class Space(dict[str, Parameter]):
             if name in values:
                 with error_prefix(name):
                     checked[name] = parameter.domain.check(values[name])
-                    leader = parameter.follows
-                    if leader is not None and len(checked[name]) != len(checked[leader]):
+                    other = parameter.same_length_as
+                    if other is not None and len(checked[name]) != len(checked[other]):
                         raise SpaceError(
-                            f"expected as many items as '{leader}' has ({len(checked[leader])}), "
+                            f"expected as many items as '{other}' has ({len(checked[other])}), "
                             f"got {show(checked[name])}."
                         )
             else:
-                checked[name] = _resized(_default(parameter), parameter, checked)
+                checked[name] = _resize(_default(parameter), parameter, checked)
         return checked
 
     def narrow(self, table: Mapping[str, Any]) -> Space:
@@ -170,18 +170,18 @@ class Space(dict[str, Parameter]):
             _default(parameter)
             if narrowed.has_length_conflict(parameter.name):
                 raise SpaceError(
-                    f"{parameter.name}: it has the length of '{parameter.follows}', so fix "
-                    f"'{parameter.follows}' to {len(parameter.default)} items too, or search both."
+                    f"{parameter.name}: it has the length of '{parameter.same_length_as}', so fix "
+                    f"'{parameter.same_length_as}' to {len(parameter.default)} items too, or search both."
                 )
         return narrowed
 
     def has_length_conflict(self, name: str) -> bool:
-        """Return True if the list `name` is fixed and follows a list that can have another length."""
+        """Return True if the list `name` is fixed, and must be as long as a list of another length."""
         parameter = self[name]
-        leader = parameter.follows
-        if leader is None or parameter.searched:
+        other = parameter.same_length_as
+        if other is None or parameter.searched:
             return False
-        return self._lengths(leader) != {len(parameter.default)}
+        return self._lengths(other) != {len(parameter.default)}
 
     def as_json(self) -> dict[str, Any]:
         return {name: parameter.as_json() for name, parameter in self.items()}
@@ -194,20 +194,24 @@ class Space(dict[str, Parameter]):
             return {len(parameter.default)}
         if isinstance(domain, List) and domain.length is not None:
             return set(range(domain.length[0], domain.length[1] + 1))
-        if parameter.follows is not None:
-            return self._lengths(parameter.follows)
+        if parameter.same_length_as is not None:
+            return self._lengths(parameter.same_length_as)
         return {len(option) for option in domain.options} if isinstance(domain, Choice) else set()
 
     def _collect(self, value_of: Callable[[Parameter, int | None], Any]) -> dict[str, Any]:
-        """Return `value_of(parameter, length of its leader)` for active parameters, else defaults."""
+        """Return `value_of(parameter, length)` for active parameters, and the default of the others.
+
+        `length` is that of the list that `same_length_as` names, if any.
+        """
         values: dict[str, Any] = {}
         active: set[str] = set()
         for name, parameter in self.items():
             value = _default(parameter)
             if parameter.is_active(active, values):
                 active.add(name)
-                value = value_of(parameter, len(values[parameter.follows]) if parameter.follows else None)
-            values[name] = _resized(value, parameter, values)
+                other = parameter.same_length_as
+                value = value_of(parameter, None if other is None else len(values[other]))
+            values[name] = _resize(value, parameter, values)
         return values
 
     def _check_names(self, names: Mapping[str, Any]) -> None:
@@ -222,8 +226,8 @@ def _default(parameter: Parameter) -> Any:
     return parameter.default
 
 
-def _resized(value: Any, parameter: Parameter, values: Mapping[str, Any]) -> Any:
-    """Return `value` with the length of the list that it follows, if any."""
-    if isinstance(parameter.domain, List) and parameter.follows is not None:
-        return parameter.domain.resize(value, len(values[parameter.follows]))
+def _resize(value: Any, parameter: Parameter, values: Mapping[str, Any]) -> Any:
+    """Return `value`, resized to the length of the list that `same_length_as` names, if any."""
+    if isinstance(parameter.domain, List) and parameter.same_length_as is not None:
+        return parameter.domain.resize(value, len(values[parameter.same_length_as]))
     return value

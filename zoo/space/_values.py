@@ -51,10 +51,10 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, Scalar) and not (isinstance(value, float) and not math.isfinite(value))
 
 
-def equal(one: Any, other: Any) -> bool:
+def are_equal(one: Any, other: Any) -> bool:
     """Compare values: 1 equals 1.0 but not True, and [1] equals (1,)."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
+        return len(one) == len(other) and all(map(are_equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 

@@ -20,7 +20,7 @@ def variant(
     """Return `function` under another name, with another description and some other defaults.
 
     The result registers like any function; its keywords and ranges are those of `function`. A keyword
-    with a new default is a setting: it keeps that default unless a study gives it a table.
+    with a new default becomes a `Setting`: it keeps that default unless a study has a table for it.
 
     Args:
         name: the name to register.

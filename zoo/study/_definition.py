@@ -37,8 +37,8 @@ class Search:
 class ComponentSpace:
     """The components of one kind that a study chooses among, each with its space.
 
-    A suggestion is named `conv_net.dropout`, or `augmentation.conv_net.dropout` if `conv_net` is in
-    `reserved`: another part of the study then uses the prefix `conv_net.`.
+    A suggestion is named `conv_net.dropout`. If `conv_net` is in `reserved`, since another part of the study
+    uses the prefix `conv_net.`, it is named `augmentation.conv_net.dropout`.
     """
 
     kind: str
@@ -111,7 +111,7 @@ class StudyDefinition:
 
     def sample(self, suggester: Suggester, digest: str, seed: int) -> TrialConfig:
         """Return the configuration of a trial with values from `suggester`, such as an Optuna trial."""
-        return self._trial(
+        return self._trial_config(
             self.architecture.sample(suggester),
             self.augmentation.sample(suggester),
             self.training.sample(suggester, prefix="training."),
@@ -121,7 +121,7 @@ class StudyDefinition:
 
     def baseline(self, digest: str, seed: int) -> TrialConfig:
         """Return the configuration of the baseline, trial 0: every default within the study's ranges."""
-        return self._trial(
+        return self._trial_config(
             self.architecture.baseline(), self.augmentation.baseline(), self.training.defaults(), digest, seed
         )
 
@@ -152,11 +152,11 @@ class StudyDefinition:
         }
 
     def plugin_versions(self) -> dict[str, str]:
-        """Return the version of each distribution whose plugins the study can use, by its name."""
+        """Return the versions, by name, of all distributions whose plugins the study can use."""
         return distribution_versions(*self._components())
 
     def plugin_digests(self) -> dict[str, str]:
-        """Return the digest of the code of each such distribution except zoo, by its name."""
+        """Return the digests of their code, by name, of the same distributions except zoo."""
         return distribution_digests(*self._components())
 
     def max_epochs(self) -> int:
@@ -171,7 +171,7 @@ class StudyDefinition:
     def with_search(self, **settings: Any) -> StudyDefinition:
         """Return the study with other `[search]` settings; None leaves a setting as it is.
 
-        StudyError has one line per invalid setting, named as an option of the command line.
+        Raises StudyError with one line per invalid setting, which is named like the command-line option.
         """
         table = {key: value for key, value in settings.items() if value is not None}
         if problems := search_problems(table, len(self.objectives)):
@@ -182,7 +182,7 @@ class StudyDefinition:
         searched = (*self.architecture.components.values(), *self.augmentation.components.values())
         return [self.dataset_component, *searched]
 
-    def _trial(
+    def _trial_config(
         self,
         architecture: PluginConfig,
         augmentation: PluginConfig,
@@ -201,7 +201,7 @@ class StudyDefinition:
             objective=self.epoch_objective.metric,
             direction=self.epoch_objective.direction,
             seed=seed,
-            # The number of parameters is part of every trial's summary.
+            # The number of parameters is in every trial's summary, so it needs no measurement.
             measures=tuple(metric for metric in others if metric != "parameters"),
             max_parameters=self.search.max_parameters,
             plugins=plugin_versions(
@@ -218,8 +218,8 @@ class StudyDefinition:
 
 
 def search_problems(table: Mapping[str, Any], num_objectives: int) -> dict[str, str]:
-    """Return the problem with each invalid key of `[search]`, for a study with that many objectives."""
-    problems = {key: _problem(key, value, num_objectives) for key, value in table.items()}
+    """Return the problem with each invalid key of the table `[search]`, by key."""
+    problems = {key: _search_problem(key, value, num_objectives) for key, value in table.items()}
     return {key: problem for key, problem in problems.items() if problem}
 
 
@@ -231,7 +231,7 @@ def integer_problem(value: Any, minimum: int, maximum: int | None = None) -> str
     return f"expected an integer {bounds}, got {show(value)}"
 
 
-def _problem(key: str, value: Any, num_objectives: int) -> str:
+def _search_problem(key: str, value: Any, num_objectives: int) -> str:
     if key not in Search.__dataclass_fields__:
         return f"no such key. {did_you_mean(key, Search.__dataclass_fields__)}"
     if key in _MINIMUM:

@@ -32,7 +32,7 @@ class Document:
             self._apply(override)
 
     def table(self, key: str) -> dict[str, Any]:
-        """Return the table `key`; {} if it is missing. Report a value that is not a table, and return {}."""
+        """Return the table `key`, or {} if it is missing or invalid; report an invalid one."""
         value = self.tables.get(key, {})
         if isinstance(value, dict):
             return value
@@ -44,11 +44,11 @@ class Document:
         return ".".join(keys) in self._overrides
 
     def report(self, keys: Keys, problem: str) -> None:
-        """Add a line to `problems`: the place of the key, and the problem."""
-        line = f"{self._place(keys)}: {problem}"
+        """Add a line to `problems`: the location of the key, and the problem."""
+        line = f"{self._location(keys)}: {problem}"
         self.problems.append("\\n".join(line.splitlines()))  # a key may contain a line break
 
-    def _place(self, keys: Keys) -> str:
+    def _location(self, keys: Keys) -> str:
         """Return the start of an error line: `study.toml:7: [training] epochs`.
 
         A key that is missing has the line of its table.
@@ -65,7 +65,7 @@ class Document:
 
     @cached_property
     def _lines(self) -> dict[Keys, int]:
-        """The first line of every key, at every level."""
+        """The number of the first line of every key, at every level."""
         lines: dict[Keys, int] = {}
         table: Keys = ()
         for number, statement in _statements(self._text):
@@ -80,6 +80,7 @@ class Document:
         return lines
 
     def _apply(self, override: str) -> None:
+        """Set the value that `override` gives, in `tables`."""
         path, equals, text = override.partition("=")
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
@@ -113,7 +114,7 @@ def _syntax_error(file: str, text: str, error: Exception) -> str:
         return f"{file}: not TOML: {error}"
     line = position[1] or len(_split_lines(text.rstrip()))
     problem = str(error)[: position.start()]
-    hint = ' (write text in quotes, "adam", and true and false in lower case)'
+    hint = '. Write text in quotes ("adam"), and true and false in lower case.'
     return f"{file}:{line}: not TOML: {problem}{hint if problem == 'Invalid value' else ''}"
 
 
@@ -132,6 +133,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _paths(document: dict[str, Any], prefix: Keys = ()) -> Iterator[Keys]:
+    """Yield the keys that lead to each value, outer ones first."""
     for key, value in document.items():
         yield (*prefix, key)
         if isinstance(value, list) and value and isinstance(value[0], dict):

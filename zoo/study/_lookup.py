@@ -1,4 +1,4 @@
-"""Studies by name or path."""
+"""Lookup of studies by name or path."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ _SHIPPED = Path(__file__).parents[1] / "studies"
 def load_study(
     study: str, registry: Registry, *, overrides: Sequence[str] = (), name: str | None = None
 ) -> StudyDefinition:
-    """Return a study by name or path, validated; StudyError has one line per problem.
+    """Return the validated study with this name or path; raise StudyError with one line per problem.
 
     Args:
         study: a path, or a name in `./studies` or among the shipped studies.
-        overrides: settings such as `training.epochs=3` that replace those of the file.
+        overrides: `--set` options such as `training.epochs=3`, which replace settings of the file.
         name: the name to record the study under, instead of the file's.
     """
     path = find_study(study)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} cannot be read: {error}") from None
+        raise StudyError(f"{path} cannot be read: {error}; expected a readable file in UTF-8") from None
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return parse_study(text, registry, name or path.stem, str(shown), overrides)
 
 
 def find_study(study: str) -> Path:
-    """Return the file of a study given by name or path."""
+    """Return the path of the study file with this name or path; raise StudyError if there is none."""
     if study.endswith(".toml") or "/" in study:
         path = Path.cwd() / study
         try:
             is_file = path.is_file()
         except OSError as error:  # the name is too long, or a folder is not accessible
-            raise StudyError(f"{study} cannot be read: {error.strerror}") from None
+            raise StudyError(
+                f"{study} cannot be read: {error.strerror}; correct the path, or its permissions"
+            ) from None
         if not is_file:
             names = [one.name for one in sorted(path.parent.glob("*.toml"))]
             hint = did_you_mean(path.name, names) if names else "Give a path, or a name from `zoo list`."
@@ -55,7 +57,7 @@ def find_study(study: str) -> Path:
 
 
 def known_studies() -> dict[str, Path]:
-    """Return the studies that have a name. One in `./studies` replaces a shipped one of the same name."""
+    """Return the files in `./studies` and of the shipped studies, by name; the former replace the latter."""
     found: dict[str, Path] = {}
     for studies_dir in (Path.cwd() / "studies", _SHIPPED):
         for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():
@@ -66,8 +68,8 @@ def known_studies() -> dict[str, Path]:
 def check_files(definition: StudyDefinition) -> None:
     """Raise StudyError if the study's dataset reads a file that does not exist.
 
-    A dataset declares its files with a function, given to `zoo.reads`. That function may raise; the
-    functions of zoo's own datasets raise an error that names the missing file.
+    A dataset declares its files with a function, `@zoo.reads(function)`. The functions of zoo's own datasets
+    raise a ZooError that names the missing file.
     """
     component = definition.dataset_component
     prefix = f"study '{definition.name}': dataset '{component.name}'"
@@ -78,4 +80,6 @@ def check_files(definition: StudyDefinition) -> None:
         kind = "" if isinstance(error, ZooError) else f"{component.origin}: {type(error).__name__}: "
         raise StudyError(f"{prefix}: {kind}{one_line(error)}") from None
     if missing:
-        raise StudyError("\n".join(f"{prefix}: there is no file {path}; create it" for path in missing))
+        raise StudyError(
+            "\n".join(f"{prefix}: there is no file {path}; add it, or correct its path" for path in missing)
+        )

@@ -43,7 +43,7 @@ def pareto_front(values: Mapping[int, Sequence[float]], objectives: Sequence[Obj
     """Return the numbers of the trials that no other trial dominates, best first by the first objective.
 
     One trial dominates another if it is as good in every objective and better in one. Trials that are
-    equal in the first objective are sorted by the second, and so on, at last by number.
+    equal in the first objective are sorted by the second, and so on, and finally by number.
 
     Args:
         values: one value for each objective, by trial number.
@@ -63,7 +63,7 @@ def pareto_front(values: Mapping[int, Sequence[float]], objectives: Sequence[Obj
 def rank(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
     """Return the trials best first: the Pareto front, then the others by the first objective.
 
-    With one objective, the front is the best trial; of equal trials the earlier comes first.
+    With one objective, the front is the best trial. Of equal trials, the one with the lower number is first.
     """
     front = pareto_front(values, objectives)
     others = sorted(values.keys() - set(front), key=lambda one: (objectives[0].loss(values[one][0]), one))

@@ -63,7 +63,7 @@ def _name_problem(kind: str, name: Any) -> str:
 
 
 class _ComponentReader:
-    """Reads the `table` of one kind of component, without its name."""
+    """Reader of the table of one kind of component; `table` no longer contains the key `name`."""
 
     def __init__(self, document: Document, registry: Registry, kind: str, table: Table) -> None:
         self._document = document
@@ -72,6 +72,7 @@ class _ComponentReader:
         self._table = table
 
     def components(self, names: Sequence[str]) -> dict[str, Component]:
+        """Return the registered components among `names`; report the other names."""
         components = {}
         for name in names:
             try:
@@ -82,9 +83,9 @@ class _ComponentReader:
 
     def read_single(self, component: Component) -> Space:
         """Return the space of the only component."""
-        moved = self._merge_own_table(component)
+        locations = self._merge_own_table(component)
         self._drop_unused_tables(component.space)
-        return narrow_space(self._document, (self._kind,), component.space, self._table, moved)
+        return narrow_space(self._document, (self._kind,), component.space, self._table, locations)
 
     def read_several(self, names: Sequence[str], components: Mapping[str, Component]) -> dict[str, Space]:
         """Return the space of each component; each has a table of its own."""
@@ -111,11 +112,11 @@ class _ComponentReader:
         return {}
 
     def _merge_own_table(self, component: Component) -> dict[str, Keys]:
-        """Merge `[augmentation.affine]` into `[augmentation]`, where affine is the only policy.
+        """Merge `[augmentation.affine]` into `[augmentation]`, if affine is the only policy.
 
-        Returns the merged keys with their places. A key in both tables is an error, unless `--set` sets one.
+        Returns the location of each merged key. A key in both tables is an error, unless `--set` sets one.
         """
-        moved: dict[str, Keys] = {}
+        locations: dict[str, Keys] = {}
         own = self._take_own_table(component.name) if component.name not in component.space else {}
         for key, value in own.items():
             shared_keys, own_keys = (self._kind, key), (self._kind, component.name, key)
@@ -125,13 +126,13 @@ class _ComponentReader:
             if key in self._table and overrides != [own_keys]:
                 self._document.report(own_keys, f"it is in [{self._kind}] too; remove one of them")
             self._table[key] = value
-            moved[key] = own_keys
-        return moved
+            locations[key] = own_keys
+        return locations
 
     def _drop_unused_tables(self, parameters: Collection[str]) -> None:
         """Drop the tables of components that the study does not use, and report them.
 
-        `--set augmentation.name=none` makes tables of the file unused, so they are then not reported.
+        With `--set augmentation.name=none`, tables of the file become unused. These are not reported.
         """
         is_override = any(
             self._document.is_override(self._kind, *keys) for keys in (["name"], ["name", "choices"])
@@ -149,31 +150,31 @@ class _ComponentReader:
 
 
 def narrow_space(
-    document: Document, keys: Keys, space: Space, table: Table, moved: Mapping[str, Keys] | None = None
+    document: Document, keys: Keys, space: Space, table: Table, locations: Mapping[str, Keys] | None = None
 ) -> Space:
     """Return `space` narrowed by the table at `keys`, or unchanged where a problem was reported.
 
-    `moved` has the places of the parameters that are in another table of the file.
+    `locations` has the keys of the parameters that are in another table of the file.
     """
-    places = {name: (*keys, name) for name in [*space, *table]} | dict(moved or {})
+    all_locations = {name: (*keys, name) for name in [*space, *table]} | dict(locations or {})
     num_before = len(document.problems)
     for name, value in table.items():
-        if problem := _problem(keys[0], name, value, space):
-            document.report(places[name], problem)
+        if problem := _parameter_problem(keys[0], name, value, space):
+            document.report(all_locations[name], problem)
     for name, parameter in space.items():
         if parameter.default is REQUIRED and name not in table:
-            document.report(places[name], f"it has no default; give it a value: {parameter.domain}")
+            document.report(all_locations[name], f"it has no default; give it a value: {parameter.domain}")
     if len(document.problems) > num_before:
         return space
     try:
         return space.narrow(table)
     except SpaceError as error:  # two parameters do not fit together
         name, _, problem = str(error).partition(": ")
-        document.report(places[name], problem)
+        document.report(all_locations[name], problem)
         return space
 
 
-def _problem(kind: str, name: str, value: Any, space: Space) -> str:
+def _parameter_problem(kind: str, name: str, value: Any, space: Space) -> str:
     """Return the problem with one parameter, regardless of the others; "" if there is none."""
     if name not in space:
         return f"no such parameter. {did_you_mean(name, space)}"
@@ -189,7 +190,7 @@ def _problem(kind: str, name: str, value: Any, space: Space) -> str:
 
 
 def _search_hint(domain: Domain, value: Any) -> str:
-    """Return how to search several values if `value` is a list instead of one value; "" otherwise."""
+    """Return how to search several values, if `value` is a list where one value was expected; else ""."""
     if not isinstance(value, list) or isinstance(domain, Plain):
         return ""
     if isinstance(domain, List) and (

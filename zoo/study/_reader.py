@@ -1,4 +1,4 @@
-"""Reading a study file; all problems are found at once, one line each."""
+"""Reader of study files. It reports all problems at once, one line each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 _TABLES = ("dataset", "objective", "validation", "architecture", "augmentation", "training", "search")
 _METRICS = {**EPOCH_METRICS, **MODEL_METRICS}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_MAX_NAME_LENGTH = 100  # a file system allows some 250 bytes, and MLflow's artifacts need some of them
+_MAX_NAME_LENGTH = 100  # a file name has at most 255 bytes, and MLflow appends to it
 
 
 def name_problem(name: str) -> str:
@@ -28,15 +28,18 @@ def name_problem(name: str) -> str:
     if _NAME.fullmatch(name) and not name.endswith(".toml") and len(name) <= _MAX_NAME_LENGTH:
         return ""
     return (
-        f"a study's name consists of up to {_MAX_NAME_LENGTH} letters, digits, '_', '-' and '.', "
-        f"without .toml, got '{name}'"
+        f"a study's name consists of up to {_MAX_NAME_LENGTH} letters, digits, '_', '-' and '.', begins with "
+        f"a letter or digit, and does not end with .toml; got '{name}'"
     )
 
 
 def parse_study(
     text: str, registry: Registry, name: str, file: str = "study", overrides: Sequence[str] = ()
 ) -> StudyDefinition:
-    """Return the study in the text of a study file; StudyError has one line per problem, with its place."""
+    """Return the validated study of a study file; raise StudyError with one line per problem.
+
+    `file` is the name of the file in these lines.
+    """
     if problem := name_problem(name):
         raise StudyError(f"{file}: {problem}; rename the file, or give a name with --name")
     document = Document(text, file, overrides)
@@ -68,7 +71,7 @@ def parse_study(
 
 
 def _read_validation(document: Document) -> dict[str, Any]:
-    """Return `fraction` and `seed`, or `folds` and `seed`."""
+    """Return the `[validation]` settings: `fraction` and `seed`, or `folds` and `seed`."""
     table = dict(document.table("validation"))
     values: dict[str, Any] = {"fraction": 0.1, "seed": 0}
     if "fraction" in table and "folds" in table:
@@ -159,7 +162,7 @@ def _read_search(document: Document, num_objectives: int) -> Search:
     is_override = document.is_override
     has_new_objectives = is_override("objective") or is_override("objective", "metric")
     if num_objectives > 1 and has_new_objectives and not is_override("search", "pruner"):
-        table.pop("pruner", None)  # the file chose it for its single objective
+        table.pop("pruner", None)  # the file set the pruner for a single objective
     problems = search_problems(table, num_objectives)
     for key, problem in problems.items():
         document.report(("search", key), problem)
