@@ -48,7 +48,7 @@ FIGURES = "mlruns/zoo/example/trials/001/figures"
         ("filters --study example", f"{FIGURES}/filters.png"),
     ],
 )
-def test_picture_prints_its_path_and_the_next_command(inspect, line, path):
+def test_figure_prints_its_path_and_the_next_command(inspect, line, path):
     run = inspect(line)
     assert run.exit_code == 0
     assert run.stdout == f"{path}\n"
@@ -137,7 +137,7 @@ def test_mistake_is_one_line_and_status_2(zoo_command, arguments, line):
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_help_lists_every_picture(zoo_command):
+def test_help_lists_every_figure(zoo_command):
     help_text = zoo_command("inspect", "--help").stdout
     for name in inspect_command.command.commands:
         assert f"  {name}" in help_text

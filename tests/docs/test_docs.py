@@ -24,9 +24,9 @@ from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-INDEX, API, PLUGINS, REFERENCE, COMMANDS, STUDIES, PICTURES, TESTING = (
+INDEX, API, PLUGINS, REFERENCE, COMMANDS, STUDIES, FIGURES, TESTING = (
     ROOT / "docs" / f"{name}.md"
-    for name in ("index", "api", "plugins", "plugin-reference", "commands", "studies", "pictures", "testing")
+    for name in ("index", "api", "plugins", "plugin-reference", "commands", "studies", "figures", "testing")
 )
 # Documented with the commands; the other public names are for plugin authors.
 PYTHON_NAMES = {"tune", "train", "evaluate", "compare", "inspect", "load_model", "Classifier", "__version__"}
@@ -35,7 +35,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def command_names():
-    """Yield `tune`, `plugins`, `plugins new` …; the pictures of `inspect` have one section."""
+    """Yield `tune`, `plugins`, `plugins new` …; the figures of `inspect` have one section."""
     for name in zoo_group.list_commands(click.Context(zoo_group)):
         yield name
         if name == "plugins":
@@ -150,23 +150,21 @@ def subcommands(command):
     return list(command.commands.values()) if command.name == "inspect" else [command]
 
 
-def test_picture_is_documented_with_its_options():
-    """In the table of pictures, in the table of options, and in docs/pictures.md."""
+def test_figure_is_documented_with_its_options():
+    """In the table of figures, in the table of options, and in docs/figures.md."""
     documented = rows(section(COMMANDS, "## zoo inspect"))
-    pictures = zoo_group.get_command(click.Context(zoo_group), "inspect").commands
-    assert {key.split(" ")[0] for key in documented if not key.startswith("--")} == set(pictures)
+    figures = zoo_group.get_command(click.Context(zoo_group), "inspect").commands
+    assert {key.split(" ")[0] for key in documented if not key.startswith("--")} == set(figures)
     options = {key: cells[0] for key, cells in documented.items() if key.startswith("--")}
     for option, of in options.items():
-        pictures_with_it = {
-            name for name, one in pictures.items() if option.split(" ")[0] in option_names(one)
-        }
+        figures_with_it = {name for name, one in figures.items() if option.split(" ")[0] in option_names(one)}
         named = set(re.findall(r"`(\w+)`", of))
-        assert pictures_with_it == (set(pictures) - named if of.startswith("all") else named), option
-    shown = "".join(blocks(PICTURES, "console"))
-    assert set(re.findall(r"^\$ zoo inspect (\w+)", shown, re.MULTILINE)) == set(pictures)
-    in_python = "".join(blocks(PICTURES, "python"))
-    assert set(re.findall(r"zoo\.inspect\.(\w+)\(", in_python)) == set(pictures)
-    assert set(pictures) <= set(zoo.inspect.__all__)
+        assert figures_with_it == (set(figures) - named if of.startswith("all") else named), option
+    shown = "".join(blocks(FIGURES, "console"))
+    assert set(re.findall(r"^\$ zoo inspect (\w+)", shown, re.MULTILINE)) == set(figures)
+    in_python = "".join(blocks(FIGURES, "python"))
+    assert set(re.findall(r"zoo\.inspect\.(\w+)\(", in_python)) == set(figures)
+    assert set(figures) <= set(zoo.inspect.__all__)
 
 
 def option_names(command):

@@ -10,7 +10,7 @@ import pytest
 
 from zoo.events import EventLog, Finished
 from zoo.figures import draw_trial, learning_curves
-from zoo.figures._curves import HEADER, VALIDATION, WIDTH, by_fold
+from zoo.figures._curves import HEADER, VALIDATION, WIDTH, metric_by_fold
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_any_number_of_folds_is_drawn(tmp_path, open_png, assert_tidy, in_folds,
 
 
 def test_mean_ends_with_the_shortest_fold(in_folds):
-    values = by_fold(in_folds(3, 2), "val_accuracy")
+    values = metric_by_fold(in_folds(3, 2), "val_accuracy")
     assert values.shape == (2, 3)
     np.testing.assert_allclose(values[:, :2], [[0.12, 0.22], [0.14, 0.24]])
     assert np.isnan(values[1, 2])

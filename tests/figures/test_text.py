@@ -18,7 +18,7 @@ CAT = "\N{CJK UNIFIED IDEOGRAPH-732B}"  # a letter that DejaVu Sans lacks
 
 
 def clear_caches():
-    for name in ("_fallbacks", "_letters", "_drawable", "_letter_width"):
+    for name in ("_fallbacks", "_letters", "_drawable_letters", "_letter_width"):
         getattr(text_module, name).cache_clear()
 
 

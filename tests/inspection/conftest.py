@@ -1,4 +1,4 @@
-"""Fixtures of the tests of pictures: folders of a recorded study, and PNG files as arrays."""
+"""Fixtures of the tests of figures: folders of a recorded study, and PNG files as arrays."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def figures_of(in_study):
 
 
 @pytest.fixture(scope="session")
-def read_picture():
-    """read_picture(picture) -> its pixels, `(height, width, 3)`; fails if its size is unusual."""
+def read_figure():
+    """read_figure(figure) -> its pixels, `(height, width, 3)`; fails if its size is unusual."""
     from PIL import Image
 
-    def read(picture):
-        with Image.open(picture.path) as image:
+    def read(figure):
+        with Image.open(figure.path) as image:
             assert image.format == "PNG"
             pixels = np.asarray(image.convert("RGB"))
         assert 100 <= pixels.shape[0] <= 1600

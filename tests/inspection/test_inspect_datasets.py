@@ -1,4 +1,4 @@
-"""Pictures of a dataset, named or that of a study, with parameters; and invalid arguments."""
+"""Figures of a dataset, named or that of a study, with parameters; and invalid arguments."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def calls(monkeypatch):
     return calls
 
 
-def test_samples_are_written_to_output(in_study, tmp_path, read_picture):
-    picture = inspection.samples("digits", output=tmp_path / "deep" / "s.png", **QUIET)
-    assert picture.path == tmp_path / "deep" / "s.png"
-    read_picture(picture)
+def test_samples_are_written_to_output(in_study, tmp_path, read_figure):
+    figure = inspection.samples("digits", output=tmp_path / "deep" / "s.png", **QUIET)
+    assert figure.path == tmp_path / "deep" / "s.png"
+    read_figure(figure)
 
 
 def test_message_names_the_training_split(in_study, tmp_path, capsys):
@@ -81,21 +81,21 @@ def test_study_gives_its_dataset(study_file, tmp_path):
     assert by_name.path.read_bytes() == by_study.path.read_bytes()
 
 
-def test_image_selects_the_image(in_study, tmp_path, read_picture):
+def test_image_selects_the_image(in_study, tmp_path, read_figure):
     first, second = (
-        read_picture(inspection.kernels("digits", image=image, output=tmp_path / f"{image}.png", **QUIET))
+        read_figure(inspection.kernels("digits", image=image, output=tmp_path / f"{image}.png", **QUIET))
         for image in (0, 1)
     )
     assert (first[80:] != second[80:]).any()
 
 
 class TestAugmentation:
-    def test_overrides_set_parameters(self, in_study, calls, tmp_path, read_picture):
-        picture = inspection.augmentation(
+    def test_overrides_set_parameters(self, in_study, calls, tmp_path, read_figure):
+        figure = inspection.augmentation(
             "affine", "digits", image=5, seed=3, overrides=["rotation=12.5", "augmentation.shear=0"],
             output=tmp_path / "a.png", **QUIET,
         )  # fmt: skip
-        read_picture(picture)
+        read_figure(figure)
         ((config, (copies, originals), seed),) = calls
         assert (config.name, seed) == ("affine", 3)
         assert (config.parameters["rotation"], config.parameters["shear"]) == (12.5, 0.0)

@@ -1,4 +1,4 @@
-"""Pictures of recorded trials: their content, their files, and invalid arguments."""
+"""Figures of recorded trials: their content, their files, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.events import EpochEnd, EventLog, Finished
 from zoo.figures import draw_trial
 from zoo.figures._page import Page
 from zoo.inspection import _network, _trials
-from zoo.inspection._picture import image_at
+from zoo.inspection._figure import image_at
 from zoo.models.recorded import find_run, validation_data
 from zoo.record import load_runs
 from zoo.tuning.display import NoDisplay
@@ -27,7 +27,7 @@ def test_public_name_is_zoo_inspect():
     assert zoo.inspect is inspection
 
 
-def test_picture_equals_the_automatic_figure(in_study, figures_of, tmp_path):
+def test_figure_equals_the_automatic_figure(in_study, figures_of, tmp_path):
     run = find_run("example", None, None, NoDisplay())
     split, names = validation_data(run, NoDisplay())
     automatic = {
@@ -40,8 +40,8 @@ def test_picture_equals_the_automatic_figure(in_study, figures_of, tmp_path):
         inspection.mistakes("example", **QUIET),
         inspection.predictions("example", **QUIET),
     ]
-    assert {picture.path.name: picture.path.read_bytes() for picture in drawn} == automatic
-    assert {picture.path.parent for picture in drawn} == {figures_of(1)}
+    assert {figure.path.name: figure.path.read_bytes() for figure in drawn} == automatic
+    assert {figure.path.parent for figure in drawn} == {figures_of(1)}
 
 
 def test_title_and_message_name_the_validation_split(in_study, keras_in_process, monkeypatch, capsys):
@@ -61,10 +61,10 @@ def test_title_and_message_name_the_validation_split(in_study, keras_in_process,
     assert "example, trial 1: image 7 of the validation split\n" in capsys.readouterr().err
 
 
-def test_notebook_displays_the_picture(in_study):
-    picture = inspection.mistakes("example", **QUIET)
-    assert picture._repr_png_() == picture.path.read_bytes()
-    assert picture._repr_png_().startswith(b"\x89PNG")
+def test_notebook_displays_the_figure(in_study):
+    figure = inspection.mistakes("example", **QUIET)
+    assert figure._repr_png_() == figure.path.read_bytes()
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_missing_predictions_are_computed_again(in_study, keras_in_process, tmp_path):
@@ -73,7 +73,7 @@ def test_missing_predictions_are_computed_again(in_study, keras_in_process, tmp_
     (tmp_path / "run").mkdir()
     for name in ("config.json", "events.jsonl", "model.keras"):
         (tmp_path / "run" / name).write_bytes((best.directory.path / name).read_bytes())
-    _, _, again = _trials._Trial(None, None, tmp_path / "run", NoDisplay()).predictions()
+    _, _, again = _trials._CompleteRun(None, None, tmp_path / "run", NoDisplay()).predictions()
     with np.load(best.directory.predictions_path) as kept:
         np.testing.assert_allclose(again, kept["probabilities"], atol=1e-5)
     assert recorded.path.exists()
@@ -96,29 +96,29 @@ def test_damaged_predictions_are_an_error(in_study, in_tmp):
         inspection.confusion(run=folder, **QUIET)
 
 
-def test_images_select_predictions(in_study, figures_of, read_picture):
-    picture = inspection.predictions("example", images=[5, 2], **QUIET)
-    assert picture.path == figures_of(1) / "predictions-5-2.png"
-    assert read_picture(picture).shape[0] < read_picture(inspection.predictions("example", **QUIET)).shape[0]
+def test_images_select_predictions(in_study, figures_of, read_figure):
+    figure = inspection.predictions("example", images=[5, 2], **QUIET)
+    assert figure.path == figures_of(1) / "predictions-5-2.png"
+    assert read_figure(figure).shape[0] < read_figure(inspection.predictions("example", **QUIET)).shape[0]
     with pytest.raises(ZooError, match="no image 288 in the validation split; expected 0 … 287"):
         inspection.predictions("example", images=[5, 288], **QUIET)
 
 
 class TestCurves:
-    def test_study_compares_all_trials(self, in_study, read_picture):
-        picture = inspection.curves("example")
-        assert picture.path.as_posix() == "mlruns/zoo/example/figures/curves.png"
-        read_picture(picture)
+    def test_study_compares_all_trials(self, in_study, read_figure):
+        figure = inspection.curves("example")
+        assert figure.path.as_posix() == "mlruns/zoo/example/figures/curves.png"
+        read_figure(figure)
 
     def test_study_can_be_a_file(self, in_study):
         path = inspection.curves("studies/example.toml").path
         assert path.as_posix() == "mlruns/zoo/example/figures/curves.png"
 
     def test_several_trials_are_compared(self, in_study, tmp_path):
-        picture = inspection.curves("example", 2, 0)
-        assert picture.path.name == "curves-2-0.png"
+        figure = inspection.curves("example", 2, 0)
+        assert figure.path.name == "curves-2-0.png"
         other = inspection.curves("example", 0, 2, output=tmp_path / "c.png")
-        assert other.path.read_bytes() != picture.path.read_bytes()  # another order
+        assert other.path.read_bytes() != figure.path.read_bytes()  # another order
 
     def test_pruned_or_running_trial_has_curves(self, in_study, figures_of):
         for trial in (2, 3):
@@ -157,16 +157,16 @@ class TestCurves:
 
 @pytest.mark.usefixtures("keras_in_process")
 class TestNetwork:
-    def test_features_of_every_layer(self, in_study, figures_of, read_picture):
-        picture = inspection.features("example", image=7, **QUIET)
-        assert picture.path == figures_of(1) / "features-7.png"
-        read_picture(picture)
+    def test_features_of_every_layer(self, in_study, figures_of, read_figure):
+        figure = inspection.features("example", image=7, **QUIET)
+        assert figure.path == figures_of(1) / "features-7.png"
+        read_figure(figure)
 
-    def test_features_of_one_layer(self, in_study, figures_of, read_picture):
+    def test_features_of_one_layer(self, in_study, figures_of, read_figure):
         layer = inspection.layers("example", **QUIET).layers[5].name
-        picture = inspection.features("example", layer=layer, **QUIET)
-        assert picture.path == figures_of(1) / f"features-{layer}-0.png"
-        read_picture(picture)
+        figure = inspection.features("example", layer=layer, **QUIET)
+        assert figure.path == figures_of(1) / f"features-{layer}-0.png"
+        read_figure(figure)
 
     def test_unknown_layer_error_names_the_run(self, in_study):
         with pytest.raises(ZooError, match=r"^example, trial 1: There is no layer 'conv3d'\. Did you mean"):
@@ -176,10 +176,10 @@ class TestNetwork:
         with pytest.raises(ZooError, match="no image 999 in the validation split"):
             inspection.features("example", image=999, **QUIET)
 
-    def test_filters_are_written(self, in_study, figures_of, read_picture):
-        picture = inspection.filters("example", **QUIET)
-        assert picture.path == figures_of(1) / "filters.png"
-        read_picture(picture)
+    def test_filters_are_written(self, in_study, figures_of, read_figure):
+        figure = inspection.filters("example", **QUIET)
+        assert figure.path == figures_of(1) / "filters.png"
+        read_figure(figure)
 
     def test_layers_agree_with_the_record(self, in_study):
         table = inspection.layers("example", **QUIET)
@@ -195,16 +195,16 @@ class TestNetwork:
 
 
 def test_filters_are_computed_in_a_worker_process(in_study, tmp_path):
-    picture = inspection.filters("example", output=tmp_path / "f.png", **QUIET)
+    figure = inspection.filters("example", output=tmp_path / "f.png", **QUIET)
     here = _network.first_filters(find_run("example", 1, None, NoDisplay()).directory.model_path)
     assert here[1].shape == (3, 3, 1, 8)
-    assert picture.path.stat().st_size > 1_000
+    assert figure.path.stat().st_size > 1_000
 
 
 @pytest.mark.parametrize(
     ("output", "complaint"),
     [
-        ("picture.jpg", r"ends in \.png, got picture\.jpg"),
+        ("figure.jpg", r"ends in \.png, got figure\.jpg"),
         (".", r"\. is a folder; expected a file, such as mis"),
     ],
 )

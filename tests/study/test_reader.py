@@ -166,10 +166,10 @@ def test_each_of_several_architectures_has_a_table(parse):
 
 
 def test_dataset_parameters_are_fixed(parse, problems):
-    table = '[dataset]\nname = "photo_folder"\npath = "pictures"\nimage_size = 64\n'
+    table = '[dataset]\nname = "photo_folder"\npath = "images"\nimage_size = 64\n'
     table += '[architecture]\nname = "conv_net"'
     assert parse(table).dataset.parameters == {
-        "path": "pictures",
+        "path": "images",
         "image_size": 64,
         "count": 10,
         "sides": (2, 3),
@@ -179,13 +179,13 @@ def test_dataset_parameters_are_fixed(parse, problems):
     assert parse(table.replace("image_size = 64", "")).dataset.parameters["image_size"] == 32
     # Parallel lists keep equal lengths.
     assert parse(table, "dataset.sides=[1,2,3]").dataset.parameters["crops"] == (1, 1, 1)
-    assert problems(table.replace('path = "pictures"\n', "")) == [
+    assert problems(table.replace('path = "images"\n', "")) == [
         "s.toml:1: [dataset] path: it has no default; give it a value: str"
     ]
     assert problems(table.replace("64", "{ low = 8, high = 64 }")) == [
         "s.toml:4: [dataset] image_size: the parameters of a dataset cannot be searched; give one value"
     ]
-    assert problems(table.replace('"pictures"', "{ choices = [3] }")) == [
+    assert problems(table.replace('"images"', "{ choices = [3] }")) == [
         "s.toml:3: [dataset] path: the parameters of a dataset cannot be searched; give one value"
     ]
     assert problems(table.replace("image_size = 64", "count = { low = 60, high = 70 }")) == [

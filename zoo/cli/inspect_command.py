@@ -49,7 +49,7 @@ def _is_study(name: str) -> bool:
     return is_known or name.endswith(".toml")
 
 
-def _run_picture(draw: Command) -> click.Command:
+def _run_figure(draw: Command) -> click.Command:
     """Make `draw` a command with the options that name a run, and `--output`."""
     return command.command()(common.run_options(_output_option(draw)))
 
@@ -60,8 +60,8 @@ def _run_picture(draw: Command) -> click.Command:
 def command(context: click.Context) -> None:
     """Draw a dataset, an augmentation policy, a trial, or a trained network.
 
-    Each command writes a PNG and prints its path. A picture of a dataset is written to the working
-    folder, a picture of a run to the run's folder. Images are numbered from 0: those of a dataset in its
+    Each command writes a PNG and prints its path. A figure of a dataset is written to the working
+    folder, a figure of a run to the run's folder. Images are numbered from 0: those of a dataset in its
     training split, those of a run in its validation split.
 
     \b
@@ -146,19 +146,19 @@ def curves(
         _print_next(f"confusion {common.run_arguments(None, None, run)}", "which classes it confuses")
 
 
-@_run_picture
+@_run_figure
 def confusion(**options: Any) -> None:
     """Draw the confusion matrix of a trial's model."""
     _draw_run("confusion", options, "mistakes", "one misclassified image of every class")
 
 
-@_run_picture
+@_run_figure
 def mistakes(**options: Any) -> None:
     """Draw, for every class, the mistake in which the model is most confident."""
     _draw_run("mistakes", options, "predictions", "how certain the model is, also where it is right")
 
 
-@_run_picture
+@_run_figure
 @click.option(
     "--image", "images", type=int, multiple=True, metavar="N", help="Number of an image; may be repeated."
 )
@@ -170,7 +170,7 @@ def predictions(**options: Any) -> None:
     _draw_run("predictions", options, "features", "the feature maps of one image")
 
 
-@_run_picture
+@_run_figure
 @click.option("--layer", metavar="NAME", help="One layer, as zoo inspect layers names it.")
 @_image_option
 def features(**options: Any) -> None:
@@ -184,7 +184,7 @@ def features(**options: Any) -> None:
         _draw_run("features", options, "filters", "the filters of the first convolution")
 
 
-@_run_picture
+@_run_figure
 def filters(**options: Any) -> None:
     """Draw the filters that the first convolution learned."""
     _draw_run("filters", options, "features", "the feature maps of an image")
@@ -210,14 +210,14 @@ def _policy_of(study: str | None) -> str:
     raise ZooError(f"The study '{study}' has no augmentation; name a policy: `{again}`")
 
 
-def _draw_run(name: str, options: dict[str, Any], next_picture: str, purpose: str) -> None:
-    """Draw a picture of a run, and name the next picture of the same run."""
+def _draw_run(name: str, options: dict[str, Any], next_figure: str, purpose: str) -> None:
+    """Draw a figure of a run, and name the next figure of the same run."""
     _draw(name, **options)
-    _print_next(f"{next_picture} {common.run_arguments(**options)}", purpose)
+    _print_next(f"{next_figure} {common.run_arguments(**options)}", purpose)
 
 
 def _draw(name: str, *arguments: Any, **options: Any) -> None:
-    """Call `zoo.inspect.NAME`; print the path of the picture, relative if it is in the working folder."""
+    """Call `zoo.inspect.NAME`; print the path of the figure, relative if it is in the working folder."""
     if name in _NEED_KERAS:
         common.start_loading_keras()
     path = getattr(zoo.inspect, name)(*arguments, **options).path

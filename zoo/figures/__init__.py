@@ -1,12 +1,12 @@
-"""Figures: of a trial, of compared trials, of a study, of a dataset, and of the maps inside a network.
+"""Figures of trials, studies and datasets, and of the feature maps of networks.
 
 They are drawn from arrays and records, never by the process that trains. matplotlib is imported when the
 first figure is drawn; pyplot is not used, and no figure stays in memory. Each function creates the folder of
 its PNG file and returns the file's path; it raises ZooError if the file cannot be written.
 
-Everywhere, an image is a `uint8` array `(height, width, channels)`, and images are `(n, …)`: an array or a
-memory map; only the images that are drawn are read from it. `labels` and `predicted` are integers `(n,)`;
-`probabilities` have shape `(n, classes)`.
+In all functions, an image is a `uint8` array `(height, width, channels)`. Images are an array or a memory map
+`(n, height, width, channels)`, from which only the drawn images are read. `labels` and `predicted` are
+integers `(n,)`; `probabilities` have shape `(n, classes)`.
 
     for every complete trial   draw_trial: learning_curves, confusion_matrix, mistakes, predictions
     for a study                trade_offs, if it has several objectives

@@ -1,4 +1,4 @@
-"""The confusion matrix: how often each class is predicted as which."""
+"""The confusion matrix: how many images of each class are predicted as each class."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def confusion_counts(labels: Any, predicted: Any, num_classes: int) -> Counts:
-    """Return an array whose entry `[i, j]` is the number of images of class i that are predicted as j."""
+    """Return an array whose element `[i, j]` is the number of images of class i that are predicted as j."""
     pairs = np.asarray(labels, np.int64) * num_classes + np.asarray(predicted, np.int64)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -40,18 +40,18 @@ def confusion_matrix(
 ) -> Path:
     """Draw counts of validation images, with actual classes in rows and predicted ones in columns.
 
-    The colour is a cell's share of its row, so that small classes are as visible as large ones. Correct
+    The colour shows a cell's share of its row, so that small classes are as visible as large ones. Correct
     predictions are blue. Wrong ones are orange and darken faster, so that a few errors are visible beside a
-    full diagonal. Cells have numbers if there is room; of many classes, only some are named.
+    full diagonal. Cells have numbers if there is space. If there are many classes, only some have a name.
     """
     num_classes = len(class_names)
     counts = confusion_counts(labels, predicted, num_classes)
     cell = max(1, min(_SIDE // num_classes, 56 if num_classes > 4 else 110))
     side = cell * num_classes
     size = 9 if cell >= 14 else 7
-    named = range(0, num_classes, math.ceil(13 / cell))  # a line of text needs 13 pixels
+    with_name = range(0, num_classes, math.ceil(13 / cell))  # a line of text needs 13 pixels
     names = short_names(class_names, _NAME_WIDTH, size)
-    longest = round(max(text_width(names[i], size) for i in named))
+    longest = round(max(text_width(names[i], size) for i in with_name))
     is_rotated = longest > cell - 6  # too wide for names side by side
     left, top = MARGIN + 22 + longest + 10, HEADER + 30
     below = 14 + (longest if is_rotated else 12)
@@ -60,14 +60,14 @@ def confusion_matrix(
     page.text(left + side / 2, top + side + below + 14, "predicted", color=GREY, ha="center")
     pixels = page.pixels
     pixels[top - 1 : top + side + 1, left - 1 : left + side + 1] = 0x99  # the frame
-    for i in named:
+    for i in with_name:
         middle = i * cell + cell // 2
         pixels[top + middle, left - 6 : left - 1] = 0x99
         pixels[top + side + 1 : top + side + 6, left + middle] = 0x99
         name = text_mask(names[i], size)
         height, width = name.shape
         paste_ink(pixels, name, top + middle - height // 2, left - 9 - width, 0x22)
-        if is_rotated:  # the row's mask, rotated: drawing text takes longest here
+        if is_rotated:  # the row's mask is reused, since drawing text takes most of the time
             paste_ink(pixels, np.rot90(name), top + side + 9, left + middle - height // 2, 0x22)
         else:
             paste_ink(pixels, name, top + side + 14 - height // 2, left + middle - width // 2, 0x22)
@@ -105,18 +105,18 @@ def _draw_cells(counts: Counts, cell: int) -> Pixels:
 
 
 def _write_numbers(image: Pixels, counts: Counts, colors: Pixels, cell: int) -> None:
-    """Write each count into the middle of its cell, unless the widest does not fit."""
-    numbered = counts > 0
-    np.fill_diagonal(numbered, counts.sum(axis=1) > 0)  # a class that is never recognised has a 0
+    """Write each count into the middle of its cell; write nothing if the widest count does not fit."""
+    has_number = counts > 0
+    np.fill_diagonal(has_number, counts.sum(axis=1) > 0)  # a class that is never recognised shows a 0
     widest = str(counts.max())
     size = next((size for size in (10, 9, 8, 7, 6) if text_width(widest, size) <= cell - 3), None)
     if size is None:
         return
-    masks = {number: text_mask(str(number), size) for number in np.unique(counts[numbered])}
-    dark = colors @ np.array([0.299, 0.587, 0.114]) < 140
-    for row, column in np.argwhere(numbered):
+    masks = {number: text_mask(str(number), size) for number in np.unique(counts[has_number])}
+    is_dark = colors @ np.array([0.299, 0.587, 0.114]) < 140
+    for row, column in np.argwhere(has_number):
         mask = masks[counts[row, column]]
         mask = mask[mask.any(axis=1)]
         height, width = mask.shape
         y, x = row * cell + (cell - height + 1) // 2, column * cell + (cell - width + 1) // 2
-        paste_ink(image, mask, y, x, 255 if dark[row, column] else 0x22)
+        paste_ink(image, mask, y, x, 255 if is_dark[row, column] else 0x22)

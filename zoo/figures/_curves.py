@@ -1,4 +1,4 @@
-"""Learning curves: of a trial with or without cross-validation, and of several trials in one figure."""
+"""Learning curves of one trial, with or without folds, and of several trials in one figure."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def learning_curves(
 ) -> Path:
     """Draw loss and accuracy, training and validation, against the epoch.
 
-    With cross-validation, each fold has a thin curve and their mean a thick one, which ends with the shortest
-    fold.
+    With cross-validation, each fold has a thin curve, and the mean of the folds a thick one. The mean ends
+    with the shortest fold.
 
     Args:
         epochs: the trial's epoch events, at least one. A metric (`loss`, `accuracy`, `val_loss`,
             `val_accuracy`) that is missing, null, infinite or not a number leaves a gap.
-        best_epoch, best_fold: epoch and fold of the saved model, marked in both panels. Nothing is marked
-            without an epoch, or if the epoch has no event.
+        best_epoch, best_fold: epoch and fold of the saved model, marked in both panels. Without an epoch, or
+            if the epoch has no event, nothing is marked.
     """
-    values = {name: by_fold(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+    values = {name: metric_by_fold(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
     num_folds, last = values["loss"].shape
     fold = best_fold or 1
     is_marked = best_epoch is not None and best_epoch <= last and fold <= num_folds
@@ -68,7 +68,7 @@ def learning_curves(
     return page.save(path)
 
 
-def by_fold(epochs: Sequence[EpochEnd], name: str) -> Values:
+def metric_by_fold(epochs: Sequence[EpochEnd], name: str) -> Values:
     """Return one metric, `(folds, epochs)`; NaN where a fold has no such epoch or no finite value.
 
     Without cross-validation, there is one fold.
@@ -89,10 +89,10 @@ def _subtitle(values: Mapping[str, Values], best: tuple[int, int] | None) -> str
         return f"{folds}{last} epoch{'s' if last > 1 else ''}"
     fold, epoch = best
     text = f"{folds}best: fold {fold}, epoch {epoch}" if folds else f"best epoch {epoch} of {last}"
-    at_best = {name: values[f"val_{name}"][fold - 1, epoch - 1] for name in ("accuracy", "loss")}
+    best_values = {name: values[f"val_{name}"][fold - 1, epoch - 1] for name in ("accuracy", "loss")}
     facts = [
         f"{name} {value:{'.4f' if name == 'accuracy' else '.4g'}}"
-        for name, value in at_best.items()
+        for name, value in best_values.items()
         if np.isfinite(value)
     ]
     return f"{text}: validation {', '.join(facts)}" if facts else text
@@ -100,14 +100,14 @@ def _subtitle(values: Mapping[str, Values], best: tuple[int, int] | None) -> str
 
 def _draw_folds(axes: Any, values: Values, color: str) -> None:
     if len(values) == 1:
-        _draw(axes, values[0], color, linewidth=1.6, marker=values.shape[1] <= _MARKERS_UP_TO)
+        _draw_curve(axes, values[0], color, linewidth=1.6, marker=values.shape[1] <= _MARKERS_UP_TO)
         return
     for fold in values:
-        _draw(axes, fold, color, linewidth=0.8, alpha=0.5)
-    _draw(axes, values.mean(axis=0), color, linewidth=2.2)  # NaN if one of them is NaN
+        _draw_curve(axes, fold, color, linewidth=0.8, alpha=0.5)
+    _draw_curve(axes, values.mean(axis=0), color, linewidth=2.2)  # NaN where one fold is NaN
 
 
-def _draw(axes: Any, values: Values, color: str, *, marker: bool = False, **style: Any) -> None:
+def _draw_curve(axes: Any, values: Values, color: str, *, marker: bool = False, **style: Any) -> None:
     """Draw one curve; a single point has a marker, since a line through it would be invisible."""
     kind = "o" if marker or len(values) == 1 else None
     axes.plot(np.arange(1, len(values) + 1), values, color=color, marker=kind, markersize=3.5, **style)
@@ -137,9 +137,9 @@ class Curve:
     """The learning curve of one trial.
 
     Args:
-        name: in the key, such as `trial 6: 0.9757`.
-        epochs: its epoch events, as for `learning_curves`; with cross-validation, the mean is drawn.
-        best_epoch: marked with a ring; None marks none.
+        name: text in the key, such as `trial 6: 0.9757`.
+        epochs: the trial's epoch events, as for `learning_curves`; with cross-validation, the mean is drawn.
+        best_epoch: the epoch with a ring; None draws no ring.
     """
 
     name: str
@@ -158,9 +158,9 @@ def compared_curves(
     """Draw the validation loss and accuracy of several trials against the epoch.
 
     Args:
-        curves: each in its own colour, named in the key in this order; from the ninth on, they are drawn
-            like `others`. At least one has an epoch; those without are left out.
-        others: drawn in pale grey in the background.
+        curves: trials with a colour and a name in the key, in this order. From the ninth on, they are drawn
+            like `others`. Trials without epochs are left out; at least one trial has an epoch.
+        others: trials in pale grey, in the background.
     """
     others = [curve for curve in [*others, *curves[MAX_COMPARED:]] if curve.epochs]
     curves = [curve for curve in curves[:MAX_COMPARED] if curve.epochs]
@@ -169,11 +169,11 @@ def compared_curves(
     width = (COMPARED_WIDTH - _KEY_WIDTH - MARGIN) // 2
     for panel, name in enumerate(("loss", "accuracy")):
         axes = page.axes(70 + panel * width, HEADER + 26, width - 80, COMPARED_HEIGHT - HEADER - 76)
-        values = [by_fold(curve.epochs, f"val_{name}").mean(axis=0) for curve in [*curves, *others]]
+        values = [metric_by_fold(curve.epochs, f"val_{name}").mean(axis=0) for curve in [*curves, *others]]
         for series in values[len(curves) :]:
-            _draw(axes, series, FAINT, linewidth=1.2)
+            _draw_curve(axes, series, FAINT, linewidth=1.2)
         for curve, series, color in zip(curves, values, COLORS, strict=False):
-            _draw(axes, series, color, linewidth=1.6, marker=len(series) <= _MARKERS_UP_TO)
+            _draw_curve(axes, series, color, linewidth=1.6, marker=len(series) <= _MARKERS_UP_TO)
             if curve.best_epoch is not None and curve.best_epoch <= len(series):
                 _draw_ring(axes, curve.best_epoch, series, color)
         _finish_axes(axes, f"validation {name}", max(map(len, values)), np.concatenate(values))
@@ -182,16 +182,17 @@ def compared_curves(
 
 def _compared_subtitle(curves: Sequence[Curve], num_others: int) -> str:
     text = f"{len(curves)} trial{'s' if len(curves) > 1 else ''}"
-    if any(curve.best_epoch is not None for curve in curves):  # with folds, each has its own best epoch
+    # With folds, best_epoch is None, since each fold has its own.
+    if any(curve.best_epoch is not None for curve in curves):
         text += "; a ring marks the best epoch"
     return f"{text}; {num_others} more in grey" if num_others else text
 
 
 def _name_curves(page: Page, curves: Sequence[Curve], *, has_others: bool) -> None:
-    """Name the colours in a column at the right edge."""
+    """Write the key in a column at the right edge: the name of each curve beside its colour."""
     x, y = COMPARED_WIDTH - _KEY_WIDTH - MARGIN + 12, HEADER + 36
-    entries = [(curve.name, color, INK) for curve, color in zip(curves, COLORS, strict=False)]
-    for name, color, ink in [*entries, ("others", FAINT, GREY)] if has_others else entries:
+    rows = [(curve.name, color, INK) for curve, color in zip(curves, COLORS, strict=False)]
+    for name, color, ink in [*rows, ("others", FAINT, GREY)] if has_others else rows:
         page.text(x, y, "●", color=color)
         page.text(x + 16, y, shorten(name, _KEY_WIDTH - 20, 9), color=ink)
         y += 22

@@ -28,8 +28,8 @@ _KERNEL_GAP = 22
 
 Values = npt.NDArray[np.float64]
 
-# Applied without flipping, as a convolution layer does. The edges are Prewitt's (1970); for all edges, the
-# sum of the differences to the eight neighbours.
+# They are applied without flipping, as in a convolution layer. Horizontal and vertical edges are found by the
+# kernels of Prewitt (1970), all edges by the sum of the differences to the eight neighbours.
 KERNELS: Mapping[str, Values] = {
     "smoothing": np.full((3, 3), 1 / 9),
     "horizontal edges": np.array([[-1.0, -1, -1], [0, 0, 0], [1, 1, 1]]),
@@ -61,8 +61,8 @@ def samples(
 ) -> Path:
     """Draw a few images of every class, with its name and its number of images.
 
-    Up to `MAX_CLASSES` are shown; the fewer there are, the more images of each. `note` is the end of the line
-    below the title.
+    Up to `MAX_CLASSES` classes are shown. With fewer classes, each has more images. `note` is appended to the
+    line below the title.
     """
     labels = np.asarray(labels)
     shape = np.asarray(images[0]).shape
@@ -88,7 +88,7 @@ def samples(
 
 
 def _arrange(num_classes: int) -> tuple[int, int, int]:
-    """Return the number of columns, the pixels of an image, and the images of each class."""
+    """Return the number of columns, the size of an image in pixels, and the number of images per class."""
     if num_classes <= 4:
         return 1, 128, 8
     if num_classes <= 12:
@@ -115,7 +115,10 @@ def augmentation(
     title: str,
     subtitle: str,
 ) -> Path:
-    """Draw `original` with many `versions` of it, and below `originals` with one version of each."""
+    """Draw `original` with many `versions` of it, and below them `originals` with one version of each.
+
+    `augmented` has the versions of `originals`, in the same order.
+    """
     height, width = tile_size(original.shape, _VERSION_BOX)
     step_x, step_y = width + _GAP, height + _GAP
     left = MARGIN + round(max(text_width(text, _SIZE) for text in ("original", "version"))) + 10

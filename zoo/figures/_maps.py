@@ -36,7 +36,7 @@ class LayerMaps:
 
     Args:
         maps: shape `(height, width, n)`: the layer's channels, or the first n of them.
-        channels: the number of all channels.
+        channels: the number of the layer's channels.
     """
 
     layer: str
@@ -64,12 +64,12 @@ def feature_maps(
     subtitle: str = "",
 ) -> Path:
     """Draw the output of one layer for `image`: up to 64 maps, each scaled to its own largest value."""
-    drawn = maps.maps[:, :, :MAX_MAPS]
-    empty = int((~drawn.any(axis=(0, 1))).sum())
+    values = maps.maps[:, :, :MAX_MAPS]
+    num_empty = int((~values.any(axis=(0, 1))).sum())
     facts = [
         f"{maps.layer} ({maps.kind}): {maps.shape}",
-        f"the first {drawn.shape[2]} of {maps.channels:,} maps" if drawn.shape[2] < maps.channels else "",
-        f"{empty} of them 0 everywhere" if empty else "",
+        f"the first {values.shape[2]} of {maps.channels:,} maps" if values.shape[2] < maps.channels else "",
+        f"{num_empty} of them 0 everywhere" if num_empty else "",
         subtitle,
     ]
     page = _draw_grid(maps.tiles(MAX_MAPS), title, facts, _MAPS_KEY, make_tile(image, 176))
@@ -85,17 +85,17 @@ def filters(kernel: npt.NDArray[Any], path: str | os.PathLike[str], *, title: st
     """
     height, width, channels, total = kernel.shape
     drawn = np.moveaxis(kernel[..., :MAX_MAPS], -1, 0)
-    in_color = channels == 3
-    tiles = [_in_color(weights) if in_color else signed_shades(weights[:, :, 0]) for weights in drawn]
+    has_colors = channels == 3
+    tiles = [_to_colors(weights) if has_colors else signed_shades(weights[:, :, 0]) for weights in drawn]
     facts = [
         f"{layer}: {total} filters of {height}×{width}×{channels}",
         f"the first {len(drawn)} are shown" if len(drawn) < total else "",
-        f"the weights of the first of {channels} channels" if channels > 1 and not in_color else "",
+        f"the weights of the first of {channels} channels" if channels > 1 and not has_colors else "",
     ]
-    return _draw_grid(tiles, title, facts, _COLORS_KEY if in_color else _WEIGHTS_KEY).save(path)
+    return _draw_grid(tiles, title, facts, _COLORS_KEY if has_colors else _WEIGHTS_KEY).save(path)
 
 
-def _in_color(weights: npt.NDArray[Any]) -> Pixels:
+def _to_colors(weights: npt.NDArray[Any]) -> Pixels:
     """Return `(height, width, 3)` weights as colours, middle grey for 0."""
     largest = float(np.abs(weights).max()) or 1.0
     return (127.5 * (1 + weights / largest)).round().astype(np.uint8)
@@ -104,7 +104,10 @@ def _in_color(weights: npt.NDArray[Any]) -> Pixels:
 def _draw_grid(
     tiles: Sequence[Pixels], title: str, facts: Sequence[str], key: Key, image: Pixels | None = None
 ) -> Page:
-    """Draw tiles of one size in rows, with the number of the first of each row; `image` on their left."""
+    """Draw tiles of one size in rows, and `image` on their left.
+
+    Each row begins with the number of its first tile.
+    """
     columns = 8 if len(tiles) > 16 else min(len(tiles), 4)
     height, width = map_size(tiles[0].shape, 96 if len(tiles) > 16 else 144)
     rows = math.ceil(len(tiles) / columns)
@@ -140,7 +143,7 @@ def layer_maps(
     """
     positions = np.linspace(0, len(layers) - 1, min(len(layers), MAX_LAYERS)).round().astype(int)
     selection = [layers[position] for position in positions]
-    # All maps have one size, so that the pixels of a map are twice as large after pooling.
+    # All maps are drawn at one size, so that the pixels of a map are twice as large after each pooling.
     height, width = map_size(image.shape, 96 if len(selection) <= 8 else 68)
     step_x, step_y = width + _GAP, max(height + _GAP, 34)
     columns = max(min(MAPS_PER_LAYER, layer.maps.shape[2]) for layer in selection)
@@ -172,7 +175,7 @@ def layer_maps(
 
 
 def _label_width(layer: LayerMaps) -> int:
-    """Return the width in pixels of a layer's name, cut at `_LONGEST_NAME`, and of its shape below."""
+    """Return the width of a layer's label in pixels: the width of its name (cut) or of its shape."""
     name = min(_LONGEST_NAME, round(text_width(layer.layer, _SIZE, "bold")) + 4)
     return max(name, round(text_width(f"{layer.kind} {layer.shape}", 7)))
 
@@ -181,6 +184,6 @@ def map_size(shape: tuple[int, ...], box: int) -> tuple[int, int]:
     """Return the height and width of a map whose longer side has `box` pixels, or up to 30 % fewer."""
     height, width = shape[:2]
     longer = max(height, width)
-    whole = box // longer * longer  # so that every value is a square of the same size
-    scale = (whole if whole > 0.7 * box else box) / longer
+    exact = box // longer * longer  # so that every value is a square of the same size
+    scale = (exact if exact > 0.7 * box else box) / longer
     return max(1, round(height * scale)), max(1, round(width * scale))

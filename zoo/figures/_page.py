@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from zoo.errors import ZooError
 from zoo.figures._pixels import Pixels
-from zoo.figures._text import DPI, FONT, Weight, font, readable, shorten, text_width
+from zoo.figures._text import DPI, FONT, Weight, drawable, font, shorten, text_width
 from zoo.files import atomic_path
 
 Color = str | tuple[int, int, int]
@@ -29,7 +29,7 @@ HEADER = 62  # pixels from the top edge to the content below title and subtitle
 INK = "#222222"
 GREY = "#666666"
 BLUE, ORANGE = (8, 81, 156), (200, 55, 0)  # correct and wrong; the colour-blind can distinguish them
-_KEY_GAP = 15  # pixels between two entries of a key
+_KEY_GAP = 15  # pixels between two texts of a key
 _MIN_WIDTH = 520  # pixels, for the title
 _FRAME = 0xBB  # grey level; without a frame, a white image on white paper has no edge
 _LOG_ABOVE = 50  # largest divided by smallest value; a linear axis would crowd the small ones
@@ -65,7 +65,7 @@ def plain_style() -> Iterator[None]:
     """
     import matplotlib
 
-    # Setting a backend can import pyplot, and `Page` names its canvas itself.
+    # Without the backend: setting it can import pyplot, and `Page` creates its canvas itself.
     defaults = {
         name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")
     }
@@ -94,9 +94,9 @@ class Page:
         # The canvas rounds inches × dots down; without the 0.01, 5.79 inches become 578 pixels.
         self._figure = Figure(figsize=((self.width + 0.01) / DPI, (height + 0.01) / DPI), dpi=DPI)
         self._canvas = FigureCanvasAgg(self._figure)
-        room = self.width - 2 * MARGIN
-        self.text(MARGIN, 22, shorten(readable(title), room, 12, "bold"), size=12, weight="bold")
-        self.text(MARGIN, 44, shorten(readable(subtitle), room, 9), color=GREY)
+        text_space = self.width - 2 * MARGIN
+        self.text(MARGIN, 22, shorten(drawable(title), text_space, 12, "bold"), size=12, weight="bold")
+        self.text(MARGIN, 44, shorten(drawable(subtitle), text_space, 9), color=GREY)
         x: float = MARGIN
         for text, color in key:
             self.text(x, HEADER + 4, text, size=8, color=color)
@@ -124,10 +124,10 @@ class Page:
             **{"va": "center", **layout},
         )
 
-    def series_key(self, entries: Key) -> None:
-        """Name series by their colours at the right end of the subtitle's line, away from the curves."""
+    def series_key(self, key: Key) -> None:
+        """Write the key of the curves at the right end of the subtitle's line, where there are no curves."""
         x: float = self.width - MARGIN
-        for name, color in reversed(entries):
+        for name, color in reversed(key):
             self.text(x, 44, f"● {name}", color=color, ha="right")
             x -= round(text_width(f"● {name}", 9)) + _KEY_GAP
 
@@ -139,7 +139,7 @@ class Page:
         )
 
     def tile(self, tile: Pixels, top: int, left: int) -> None:
-        """Paste a picture with a frame."""
+        """Paste `tile` with a frame."""
         bottom, right = top + tile.shape[0], left + tile.shape[1]
         self.pixels[top - 1 : bottom + 1, left - 1 : right + 1] = _FRAME
         self.pixels[top:bottom, left:right] = tile

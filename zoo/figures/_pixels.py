@@ -36,27 +36,27 @@ def colored(image: npt.NDArray[Any]) -> Pixels:
 
 
 def is_colored(image: npt.NDArray[Any]) -> bool:
-    """Return whether an image `(height, width, channels)` is drawn in colour."""
+    """Return True if an image `(height, width, channels)` is drawn in colour."""
     return bool(image.shape[2] >= 3)
 
 
 def resize(image: Pixels, height: int, width: int) -> Pixels:
-    """Return `image` at another size: pixels repeated if it grows in both directions, else averaged."""
+    """Return `image` at another size: pixels are repeated if both sides grow, else averaged."""
     from PIL import Image
 
-    grows = image.shape[0] <= height and image.shape[1] <= width
-    method = Image.Resampling.NEAREST if grows else Image.Resampling.LANCZOS
+    is_enlarged = image.shape[0] <= height and image.shape[1] <= width
+    method = Image.Resampling.NEAREST if is_enlarged else Image.Resampling.LANCZOS
     return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((width, height), method))
 
 
 def paste_ink(pixels: Pixels, mask: Mask, y: int, x: int, ink: int | tuple[int, int, int]) -> None:
-    """Lay `mask` onto `pixels`, its top left corner at row y, column x; `ink` is a grey level or RGB."""
+    """Draw `mask` on `pixels`, with its top left corner at row y, column x; `ink` is a grey level or RGB."""
     area = pixels[y : y + mask.shape[0], x : x + mask.shape[1]]
     area[:] = (area + (np.asarray(ink, np.float32) - area) * mask[:, :, None]).round()
 
 
 def _ramp(*stops: tuple[int, int, int]) -> Pixels:
-    """Return 256 colours, `(256, 3)`, that run evenly through `stops`."""
+    """Return 256 colours, `(256, 3)`, interpolated between evenly spaced `stops`."""
     positions = np.linspace(0, 255, len(stops))
     channels = [np.interp(np.arange(256), positions, channel) for channel in zip(*stops, strict=True)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)

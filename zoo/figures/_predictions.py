@@ -33,8 +33,8 @@ Indices = npt.NDArray[np.int64]
 def pick_mistakes(labels: Any, probabilities: Any, at_most: int = MAX_MISTAKES) -> Indices:
     """Return the index of the most confident mistake of each class, ordered by class.
 
-    Of equally confident mistakes, the first counts. Of more than `at_most` classes, those with the most
-    confident mistakes are kept.
+    If several mistakes of a class are equally confident, the first is used. If more than `at_most` classes
+    have mistakes, those with the most confident ones are used.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     predicted = probabilities.argmax(axis=1)
@@ -42,7 +42,7 @@ def pick_mistakes(labels: Any, probabilities: Any, at_most: int = MAX_MISTAKES) 
     confidence = probabilities[wrong, predicted[wrong]]
     order = wrong[np.argsort(-confidence, kind="stable")]
     _, first = np.unique(labels[order], return_index=True)
-    kept = order[np.sort(first)[:at_most]]  # the most confident classes first
+    kept = order[np.sort(first)[:at_most]]  # classes with the most confident mistakes first
     return kept[np.argsort(labels[kept])]
 
 
@@ -143,7 +143,7 @@ def predictions(
     """Draw images beside a bar for the probability of each class, the true class in blue.
 
     Up to ten classes all have a bar. Of more classes, only the six most probable and the true one have one.
-    `indices` are those of the images to show, by default those from `pick_predictions`.
+    `indices` selects the images; by default, `pick_predictions` selects them.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     even, uncertain = pick_predictions(probabilities)
@@ -189,6 +189,7 @@ def _draw_bars(
     label: int,
     probabilities: npt.NDArray[Any],
 ) -> None:
+    """Draw name, bar and percentage of each class, one below the other."""
     start = left + name_width + 8
     predicted = int(probabilities.argmax())
     for row, number in enumerate(_classes_with_bar(probabilities, label)):
@@ -206,6 +207,7 @@ def _draw_bars(
 
 
 def _classes_with_bar(probabilities: npt.NDArray[Any], label: int) -> list[int]:
+    """Return the classes to draw: all of few, or the most probable ones and the true class."""
     if len(probabilities) <= _ALL_CLASSES:
         return list(range(len(probabilities)))
     best = np.argsort(-probabilities, kind="stable")[:_MOST_PROBABLE].tolist()

@@ -53,7 +53,7 @@ def _letters(name: str, weight: Weight = "normal") -> frozenset[int]:
 
 
 @cache
-def _drawable() -> frozenset[int]:
+def _drawable_letters() -> frozenset[int]:
     """Return the code points that can be drawn here."""
     return _letters(FONT).union(*map(_letters, _fallbacks()))
 
@@ -68,7 +68,7 @@ def font(text: str, size: float, weight: Weight = "normal") -> Any:
 
 
 @cache
-def _ruler() -> Any:
+def _measuring_renderer() -> Any:
     """Return a renderer that measures text without a figure."""
     from matplotlib.backends.backend_agg import RendererAgg
 
@@ -82,8 +82,10 @@ def text_width(text: str, size: float, weight: Weight = "normal") -> float:
 
 @lru_cache(10_000)
 def _letter_width(letter: str, size: float, weight: Weight) -> float:
-    # Twenty of one letter, since measuring rounds to whole pixels.
-    width, _, _ = _ruler().get_text_width_height_descent(20 * letter, font(letter, size, weight), False)
+    # Twenty letters are measured, since the width is rounded to whole pixels.
+    width, _, _ = _measuring_renderer().get_text_width_height_descent(
+        20 * letter, font(letter, size, weight), False
+    )
     return float(width / 20)
 
 
@@ -103,14 +105,14 @@ def shorten(text: str, width: float, size: float, weight: Weight = "normal") -> 
 
 
 def short_names(class_names: Sequence[Any], width: float, size: float) -> list[str]:
-    """Return a readable name of at most `width` pixels for every class, all of them different.
+    """Return a drawable name of at most `width` pixels for every class, all of them different.
 
     A name that is empty or that no font can draw becomes `class 3`. If shortening makes several names equal,
     their numbers are put in front: `3: name`.
     """
     names = [_one_line(name) for name in class_names]
     for number, name in enumerate(names):
-        if not (name and _drawable().issuperset(map(ord, name))):
+        if not (name and _drawable_letters().issuperset(map(ord, name))):
             names[number] = f"class {number}"
     short = [shorten(name, width, size) for name in names]
     counts = Counter(short)
@@ -120,9 +122,9 @@ def short_names(class_names: Sequence[Any], width: float, size: float) -> list[s
     ]
 
 
-def readable(text: str) -> str:
+def drawable(text: str) -> str:
     """Return `text` on one line, with a question mark for every letter that no font has."""
-    return "".join(letter if ord(letter) in _drawable() else "?" for letter in _one_line(text))
+    return "".join(letter if ord(letter) in _drawable_letters() else "?" for letter in _one_line(text))
 
 
 def _one_line(text: object) -> str:
@@ -130,17 +132,17 @@ def _one_line(text: object) -> str:
 
 
 def text_mask(text: str, size: float) -> Mask:
-    """Draw one line of text, as the share of ink in each pixel, `(height, width)`.
+    """Return one line of text as the share of ink in each pixel, `(height, width)`.
 
-    The middle row is the middle of a capital letter: masks of one size that are pasted at one height share
-    a baseline. Columns without ink at the left and right are cut off.
+    The middle row is the middle of a capital letter, so that masks of one font size have the same baseline if
+    they are pasted at the same height. Columns without ink at the left and right are cut off.
     """
     from matplotlib.backends.backend_agg import RendererAgg
 
     properties = font(text, size)
-    width, _, _ = _ruler().get_text_width_height_descent(text, properties, False)
-    _, capital, _ = _ruler().get_text_width_height_descent("H", properties, False)
-    half = 2 * round(capital)  # room for accents above and descenders below
+    width, _, _ = _measuring_renderer().get_text_width_height_descent(text, properties, False)
+    _, capital, _ = _measuring_renderer().get_text_width_height_descent("H", properties, False)
+    half = 2 * round(capital)  # space for accents above and descenders below
     renderer = RendererAgg(int(width) + 8, 2 * half + 1, DPI)
     ink = renderer.new_gc()
     ink.set_foreground("black")

@@ -69,18 +69,18 @@ def _axis_label(objective: Objective) -> str:
 
 
 def _number_points(axes: Any, x: Values, y: Values, labels: Mapping[int, str]) -> None:
-    """Write the label of a row beside its point, if it covers no point and no other label."""
+    """Write the label of each row beside its point, if there is a position where it covers nothing."""
     from matplotlib.transforms import Bbox
 
     centres = axes.transData.transform(np.column_stack([x, y]))
-    taken = [Bbox([centre - _POINT, centre + _POINT]) for centre in centres]
+    occupied = [Bbox([centre - _POINT, centre + _POINT]) for centre in centres]
     for row, text in labels.items():
         width = text_width(text, 8)
         for is_right, is_above in ((True, True), (False, True), (True, False), (False, False)):
             left = centres[row][0] + (_POINT if is_right else -_POINT - width)
             bottom = centres[row][1] + (_POINT if is_above else -_POINT - _LABEL_HEIGHT)
             box = Bbox.from_bounds(left, bottom, width, _LABEL_HEIGHT)
-            if not box.count_overlaps(taken):
-                taken.append(box)
+            if not box.count_overlaps(occupied):
+                occupied.append(box)
                 axes.annotate(text, (left, bottom), xycoords="figure pixels", size=8, color=INK)
                 break

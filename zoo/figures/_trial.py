@@ -16,10 +16,10 @@ from zoo.record import TrialDirectory, epochs_of, read_predictions
 def draw_trial(
     folder: str | os.PathLike[str], images: Any, class_names: Sequence[str], *, title: str
 ) -> list[Path]:
-    """Draw every figure that the files of the trial in `folder` allow, and return the paths.
+    """Draw every figure for which the trial directory `folder` has data, and return the paths.
 
-    An event log with at least one epoch gives `learning_curves.png`; `predictions.npz`, which only a
-    complete trial has, gives `confusion_matrix.png`, `mistakes.png` and `predictions.png`.
+    `learning_curves.png` needs an event log with at least one epoch. `confusion_matrix.png`, `mistakes.png`
+    and `predictions.png` need `predictions.npz`, which only a complete trial has.
 
     `images` are those of the validation split, in the order of the predictions; with cross-validation, all
     training images.

@@ -1,7 +1,7 @@
-"""Pictures on request: of a dataset, an augmentation policy, a trial, and the network it trained.
+"""Figures on request: of a dataset, an augmentation policy, a trial, and the network it trained.
 
-Each function writes one PNG file and returns it as a `Picture`, which a notebook displays; `layers` returns a
-table. The command `zoo inspect` has the same pictures. Functions that need Keras run it in a worker process.
+Each function writes one PNG file and returns it as a `Figure`, which a notebook displays; `layers` returns a
+table. The command `zoo inspect` has the same figures. Functions that need Keras run it in a worker process.
 Each raises ZooError if a name is unknown, a value is invalid, or the file cannot be written.
 
     _datasets.py   samples, kernels, augmentation
@@ -12,14 +12,14 @@ Each raises ZooError if a name is unknown, a value is invalid, or the file canno
 from __future__ import annotations
 
 from zoo.inspection._datasets import augmentation, kernels, samples
+from zoo.inspection._figure import Figure
 from zoo.inspection._network import Layer, LayerTable
-from zoo.inspection._picture import Picture
 from zoo.inspection._trials import confusion, curves, features, filters, layers, mistakes, predictions
 
 __all__ = [
     "Layer",
     "LayerTable",
-    "Picture",
+    "Figure",
     "augmentation",
     "confusion",
     "curves",

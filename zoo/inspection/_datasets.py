@@ -1,4 +1,4 @@
-"""Pictures of a dataset: samples of its classes, an augmentation policy, the classic kernels."""
+"""Figures of a dataset: samples of its classes, an augmentation policy, the classic kernels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zoo import figures
 from zoo.data import Dataset
 from zoo.data.store import open_dataset
 from zoo.errors import SpaceError, StudyError, ZooError
+from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import augment
-from zoo.inspection._picture import OptionalPath, Picture, image_at, output_path
 from zoo.models.recorded import prepare
 from zoo.record import StudyDirectory
 from zoo.registry import Component, Registry
@@ -23,7 +23,7 @@ from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
 
-# The validation split of a dataset that is drawn without a study; no picture depends on it.
+# The validation split of a dataset that is drawn without a study; no figure depends on it.
 _VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
 
 
@@ -34,19 +34,19 @@ def samples(
     overrides: Sequence[str] = (),
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
+) -> Figure:
     """Draw a few images of every class of a dataset's training split, with the number of images of each.
 
     Args:
         dataset: the name of a dataset.
-        study: a study instead of a dataset; its dataset is drawn, with its parameters.
+        study: the name of a study, instead of `dataset`: draw its dataset with the study's parameters.
         overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `samples-DATASET.png` in the working folder by default.
         display: shows the progress; plain lines on stderr by default.
     """
     config, path, data = _open(dataset, study, overrides, output, "samples-{}.png", display)
     images, labels, note = data.train.images, data.train.labels, "the training split"
-    return Picture(figures.samples(images, labels, data.class_names, path, title=config.name, note=note))
+    return Figure(figures.samples(images, labels, data.class_names, path, title=config.name, note=note))
 
 
 def kernels(
@@ -57,7 +57,7 @@ def kernels(
     overrides: Sequence[str] = (),
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
+) -> Figure:
     """Draw one image of a dataset's training split, smoothed and with its edges detected by classic kernels.
 
     Args:
@@ -70,7 +70,7 @@ def kernels(
     subtitle = (
         f"of class {data.class_names[int(data.train.labels[image])]}; four kernels of 3×3 on its grey levels"
     )
-    return Picture(figures.kernels(pixels, path, title=title, subtitle=subtitle))
+    return Figure(figures.kernels(pixels, path, title=title, subtitle=subtitle))
 
 
 def augmentation(
@@ -83,13 +83,13 @@ def augmentation(
     overrides: Sequence[str] = (),
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
-    """Draw many versions of one image that an augmentation policy makes, and one version of several images.
+) -> Figure:
+    """Draw one image in many versions, as an augmentation policy changes it, and several in one version.
 
     Args:
         policy: the name of a policy.
         dataset: the name of a dataset, for its images.
-        study: a study instead of a dataset: its dataset, and its parameters of the policy if it uses it.
+        study: the name of a study, instead of `dataset`: use its dataset, and its settings of the policy.
         image: number of the first image in the training split, from 0.
         seed: the same seed gives the same versions.
         overrides: parameters of the policy, `["rotation=20"]`, and of the dataset,
@@ -98,14 +98,16 @@ def augmentation(
         display: as for `samples`.
     """
     display = display or PlainDisplay()
-    of_dataset = [override for override in overrides if override.startswith("dataset.")]
-    of_policy = [override for override in overrides if override not in of_dataset]
-    entry = Registry.load().get("augmentation", policy)
+    dataset_overrides = [override for override in overrides if override.startswith("dataset.")]
+    policy_overrides = [override for override in overrides if override not in dataset_overrides]
+    component = Registry.load().get("augmentation", policy)
     spaces = load_study(study, Registry.load()).augmentation.spaces if study is not None else {}
     defaults = spaces[policy].defaults() if policy in spaces else {}
-    config = _configure(entry, of_policy, defaults)
+    config = _configure(component, policy_overrides, defaults)
     start_loading_keras()
-    source, path, data = _open(dataset, study, of_dataset, output, f"augmentation-{policy}-{{}}.png", display)
+    source, path, data = _open(
+        dataset, study, dataset_overrides, output, f"augmentation-{policy}-{{}}.png", display
+    )
     original = image_at(data.train.images, image, "training")
     numbers = _evenly_spaced(image, len(data.train.images), figures.NUM_IMAGES)
     originals = np.stack([np.asarray(data.train.images[number]) for number in numbers])
@@ -115,11 +117,11 @@ def augmentation(
         log_path = StudyDirectory(Path.cwd(), "").cache_dir / "inspect.log"
         versions, others = call_in_worker(augment, config, [copies, originals], seed, log_path=log_path)
     except ZooError as error:
-        raise ZooError(f"The augmentation '{policy}' of {entry.origin}: {error}") from None
+        raise ZooError(f"The augmentation '{policy}' of {component.origin}: {error}") from None
     parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in config.parameters.items())
     title = f"{policy} on {source.name}, training image {image} and others"
     subtitle = parameters or "it has no parameters"
-    return Picture(
+    return Figure(
         figures.augmentation(original, versions, originals, others, path, title=title, subtitle=subtitle)
     )
 
@@ -163,16 +165,16 @@ def _open(
 
 
 def _configure(
-    entry: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
+    component: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
 ) -> PluginConfig:
-    """Return the parameters of `entry`: `values`, changed by `overrides` such as `count=500`."""
+    """Return the configuration of `component` with `values`, changed by `overrides` such as `count=500`."""
     values = dict(values or {})
     for override in overrides:
-        key, equals, text = override.removeprefix(f"{entry.kind}.").partition("=")
+        key, equals, text = override.removeprefix(f"{component.kind}.").partition("=")
         if not equals:
             raise StudyError(f"--set {override}: expected KEY=VALUE, such as rotation=20")
         values[key.strip()] = parse_value(text)
     try:
-        return PluginConfig(entry.name, entry.space.check(values))
+        return PluginConfig(component.name, component.space.check(values))
     except SpaceError as error:
-        raise SpaceError(f"--set: the {entry.kind} '{entry.name}': {error}") from None
+        raise SpaceError(f"--set: the {component.kind} '{component.name}': {error}") from None

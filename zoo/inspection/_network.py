@@ -38,8 +38,8 @@ class Layer:
         depth: the number of nested networks that contain it.
         output: shape for one image, `(height, width, channels)` or `(units,)`; None if the layer is not
             used, or has several outputs.
-        trained: training changed its parameters.
-        is_network: it is a network of the layers below it.
+        trained: True if training changes the layer's parameters.
+        is_network: True for a nested network, whose layers follow in the table.
     """
 
     name: str
@@ -168,8 +168,8 @@ def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[A
     from zoo.training.model import assemble, check_layers, check_shape
 
     keras.utils.set_random_seed(seed)
-    entry = Registry.load().get("augmentation", config.name)
-    policy = entry.function(**entry.space.check(config.parameters))
+    component = Registry.load().get("augmentation", config.name)
+    policy = component.function(**component.space.check(config.parameters))
     shape = batches[0].shape[1:]
     check_layers(policy)
     check_shape(policy, shape)
@@ -181,17 +181,18 @@ def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[A
 def named_layers(model: keras.Model) -> list[tuple[str, Any, int]]:
     """Return name, layer and depth, as in `Layer`, of every layer once; a nested network precedes its layers.
 
-    The network to which zoo adds the scaling counts as the whole model, not as a nested network.
+    A model that zoo trained consists of scaling layers and the plugin's network. The layers of this network
+    are listed like those of the model, not as layers of a nested network.
     """
     import keras
 
     networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     found: dict[int, tuple[Any, tuple[str, ...]]] = {}  # the layer, and the names that lead to it
 
-    def visit(layers: Sequence[Any], above: tuple[str, ...]) -> None:
+    def visit(layers: Sequence[Any], outer: tuple[str, ...]) -> None:
         for layer in layers:
-            path = above if networks == [layer] else (*above, layer.name)
-            if path is not above:
+            path = outer if networks == [layer] else (*outer, layer.name)
+            if path is not outer:
                 found.setdefault(id(layer), (layer, path))
             if isinstance(layer, keras.Model):
                 visit([one for one in layer.layers if not isinstance(one, keras.layers.InputLayer)], path)
@@ -205,12 +206,12 @@ def named_layers(model: keras.Model) -> list[tuple[str, Any, int]]:
 
 
 def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
-    """Return the output `(1, …)` of each layer for `image`, by the layer's id, in the order of the pass.
+    """Return the output `(1, …)` of each layer for `image`, by the layer's id, in the order of computation.
 
     A layer that is used several times has its first output; one with several outputs is left out.
 
     A new Keras model cannot return these outputs, since the layers of a nested network belong to another
-    graph. So the `call` of every layer is replaced during the pass.
+    graph. So the `call` of every layer is replaced during the forward pass.
     """
     from keras import ops
 
@@ -239,11 +240,11 @@ def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
 
 def _check_maps(name: str, outputs: Mapping[str, Array]) -> None:
     """Raise ZooError unless `name` is a layer that has feature maps: its output has three dimensions."""
-    with_maps = [one for one, output in outputs.items() if output.ndim == 3]
-    if name in with_maps:
+    names_with_maps = [one for one, output in outputs.items() if output.ndim == 3]
+    if name in names_with_maps:
         return
-    more = ", …; `zoo inspect layers` lists all" if len(with_maps) > _MAX_LISTED else ""
-    available = f"Layers with feature maps: {', '.join(with_maps[:_MAX_LISTED]) or 'none'}{more}."
+    more = ", …; `zoo inspect layers` lists all" if len(names_with_maps) > _MAX_LISTED else ""
+    available = f"Layers with feature maps: {', '.join(names_with_maps[:_MAX_LISTED]) or 'none'}{more}."
     if name in outputs:
         shape = "×".join(map(str, outputs[name].shape))
         raise ZooError(f"The layer '{name}' has no feature maps: its output has shape {shape}. {available}")

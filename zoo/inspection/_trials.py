@@ -1,4 +1,4 @@
-"""Pictures of a trial: its curves, its predictions, the feature maps and filters of its network."""
+"""Figures of a trial: its curves, its predictions, the feature maps and filters of its network."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from zoo import figures
 from zoo.data import Split
 from zoo.errors import StudyError
 from zoo.inspection import _network
+from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import LayerTable
-from zoo.inspection._picture import OptionalPath, Picture, image_at, output_path
 from zoo.models.recorded import call_on_model, current_runs, find_run, validation_data
 from zoo.record import STATE_DIR, Run, pick_runs, rank_runs, read_predictions
 from zoo.tuning.display import Display, PlainDisplay
@@ -25,7 +25,7 @@ def curves(
     run: OptionalPath = None,
     top: int = figures.MAX_COMPARED,
     output: OptionalPath = None,
-) -> Picture:
+) -> Figure:
     """Draw the learning curves of one trial, or compare those of several.
 
     Args:
@@ -33,7 +33,7 @@ def curves(
         trials: numbers of trials. One gives its training and validation curves; several are compared by
             their validation curves; none compares all trials.
         run: the folder of a run, instead of a study.
-        top: number of trials in colour, at most 8: the best ones; the others are grey. Only without `trials`.
+        top: number of the best trials to draw in colour, at most 8. Only without `trials`.
         output: the PNG file to write; by default one in the folder `figures` of the trial or the study.
     """
     if run is not None or len(trials) == 1:
@@ -41,19 +41,19 @@ def curves(
         path = output_path(output, found.directory.figures_dir / "learning_curves.png")
         if figures.draw_curves(found.directory.path, path, title=found.title) is None:
             raise StudyError(f"{found.description} has not finished an epoch, so it has no curves.")
-        return Picture(path)
+        return Figure(path)
     if study is None:
         raise StudyError("Name a study, or the folder of a run with --run FOLDER.")
     runs = current_runs(study, PlainDisplay())
     study = runs[0].study  # the argument may be the path of its file
-    colored = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
-    if not any(one.epochs for one in colored):
+    selected = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
+    if not any(one.epochs for one in selected):
         raise StudyError(f"No trial of '{study}' is complete, so there are no curves to compare yet.")
-    others = [] if trials else [_curve(one) for one in runs if one not in colored]
+    others = [] if trials else [_curve(one) for one in runs if one not in selected]
     name = "-".join(["curves", *map(str, trials)])
     path = output_path(output, STATE_DIR / study / "figures" / f"{name}.png")
-    return Picture(
-        figures.compared_curves([_curve(one) for one in colored], path, title=study, others=others)
+    return Figure(
+        figures.compared_curves([_curve(one) for one in selected], path, title=study, others=others)
     )
 
 
@@ -73,7 +73,7 @@ def confusion(
     run: OptionalPath = None,
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
+) -> Figure:
     """Draw the confusion matrix of a trial's model on the validation split.
 
     Args:
@@ -83,12 +83,12 @@ def confusion(
         output: the PNG file to write; by default one in the folder `figures` of the trial.
         display: shows the progress; plain lines on stderr by default.
     """
-    found = _Trial(study, trial, run, display)
+    found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "confusion_matrix.png")
     split, names, probabilities = found.predictions()
     found.name_images(f"{len(split.labels):,} images")
     predicted = probabilities.argmax(axis=1)
-    return Picture(figures.confusion_matrix(split.labels, predicted, names, path, title=found.title))
+    return Figure(figures.confusion_matrix(split.labels, predicted, names, path, title=found.title))
 
 
 def mistakes(
@@ -98,19 +98,17 @@ def mistakes(
     run: OptionalPath = None,
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
+) -> Figure:
     """Draw, for every class, the validation image that a trial's model most confidently misclassifies.
 
     Args:
         study, trial, run, output, display: as for `confusion`.
     """
-    found = _Trial(study, trial, run, display)
+    found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "mistakes.png")
     split, names, probabilities = found.predictions()
     found.name_images(f"{len(split.labels):,} images")
-    return Picture(
-        figures.mistakes(split.images, split.labels, probabilities, names, path, title=found.title)
-    )
+    return Figure(figures.mistakes(split.images, split.labels, probabilities, names, path, title=found.title))
 
 
 def predictions(
@@ -121,7 +119,7 @@ def predictions(
     images: Sequence[int] = (),
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
+) -> Figure:
     """Draw validation images beside the probabilities that a trial's model predicts for their classes.
 
     Args:
@@ -129,13 +127,13 @@ def predictions(
             predictions.
         study, trial, run, output, display: as for `confusion`.
     """
-    found = _Trial(study, trial, run, display)
+    found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "-".join(["predictions", *map(str, images)]) + ".png")
     split, names, probabilities = found.predictions()
     for number in images:
         image_at(split.images, number, "validation")
     found.name_images(f"{len(split.labels):,} images")
-    return Picture(
+    return Figure(
         figures.predictions(
             split.images, split.labels, probabilities, names, path, title=found.title, indices=images
         )
@@ -151,7 +149,7 @@ def features(
     image: int = 0,
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
+) -> Figure:
     """Draw the feature maps of a trial's network for one validation image.
 
     Args:
@@ -160,7 +158,7 @@ def features(
         image: its number, from 0.
         study, trial, run, output, display: as for `confusion`.
     """
-    found = _Trial(study, trial, run, display)
+    found = _CompleteRun(study, trial, run, display)
     parts = ["features", *([] if layer is None else [layer.replace("/", "-")]), str(image)]
     path = found.output_path(output, "-".join(parts) + ".png")
     split, names = validation_data(found.run, found.display)
@@ -171,8 +169,8 @@ def features(
     title = f"{found.title}, validation image {image}"
     subtitle = f"the image is of class {names[int(split.labels[image])]}"
     if layer is None:
-        return Picture(figures.layer_maps(pixels, maps, path, title=title, subtitle=subtitle))
-    return Picture(figures.feature_maps(pixels, maps[0], path, title=title, subtitle=subtitle))
+        return Figure(figures.layer_maps(pixels, maps, path, title=title, subtitle=subtitle))
+    return Figure(figures.feature_maps(pixels, maps[0], path, title=title, subtitle=subtitle))
 
 
 def filters(
@@ -182,16 +180,16 @@ def filters(
     run: OptionalPath = None,
     output: OptionalPath = None,
     display: Display | None = None,
-) -> Picture:
+) -> Figure:
     """Draw the filters of the first convolution of a trial's network.
 
     Args:
         study, trial, run, output, display: as for `confusion`.
     """
-    found = _Trial(study, trial, run, display)
+    found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "filters.png")
     layer, kernel = found.call(_network.first_filters)
-    return Picture(figures.filters(kernel, path, title=found.title, layer=layer))
+    return Figure(figures.filters(kernel, path, title=found.title, layer=layer))
 
 
 def layers(
@@ -206,13 +204,13 @@ def layers(
     Args:
         study, trial, run, display: as for `confusion`.
     """
-    found = _Trial(study, trial, run, display)
+    found = _CompleteRun(study, trial, run, display)
     split, _ = validation_data(found.run, found.display)
     table: LayerTable = found.call(_network.layer_table, image_at(split.images, 0, "validation"))
     return table
 
 
-class _Trial:
+class _CompleteRun:
     """A complete run: its images, its predictions and its model."""
 
     def __init__(
@@ -227,11 +225,11 @@ class _Trial:
         return output_path(output, self.run.directory.figures_dir / file_name)
 
     def name_images(self, images: str) -> None:
-        """Print which images of which split the picture is about."""
+        """Print which images of which split the figure shows."""
         self.display.phase(f"{self.run.title}: {images} of the validation split")
 
     def predictions(self) -> tuple[Split, tuple[str, ...], npt.NDArray[Any]]:
-        """Return validation split, class names and class probabilities, recorded or computed again."""
+        """Return validation split, class names, and the recorded or newly computed class probabilities."""
         split, names = validation_data(self.run, self.display)  # this also prepares a missing dataset
         path, config = self.run.directory.predictions_path, self.run.config
         if path.exists():

@@ -1,4 +1,4 @@
-"""The picture that a function returns, the path of its file, and one image of a dataset."""
+"""The result of the functions that draw, and checks of their arguments `output` and `image`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ OptionalPath = str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A PNG file; a notebook displays it."""
+class Figure:
+    """A figure in a PNG file; a notebook displays it."""
 
     path: Path
 
@@ -26,7 +26,10 @@ class Picture:
 
 
 def output_path(output: OptionalPath, default: Path) -> Path:
-    """Return the file to write: `output`, or `default` if it is None. Call it before any long work."""
+    """Return the path to write to: `output`, or `default` if it is None.
+
+    Raises ZooError if `output` is not a path of a PNG file. Call this before any long work.
+    """
     path = default if output is None else Path(output)
     if path.is_dir():
         raise ZooError(f"--output: {path} is a folder; expected a file, such as {path / default.name}")
@@ -36,7 +39,7 @@ def output_path(output: OptionalPath, default: Path) -> Path:
 
 
 def image_at(images: Any, number: int, split: str) -> npt.NDArray[Any]:
-    """Return image `number` of a split, from 0, as an array in memory."""
+    """Return image `number` of a split, as an array in memory; raise ZooError if there is none."""
     if not 0 <= number < len(images):
         raise ZooError(f"--image: no image {number} in the {split} split; expected 0 … {len(images) - 1}")
     return np.asarray(images[number])
