@@ -1,9 +1,9 @@
 """Search for image classifiers, and keep a complete record of each search.
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
-`reads`, `progress`, `read_image`, `IMAGE_SUFFIXES`, `ImageError`, `InvalidParameters`, `ZooError`,
-`testing`. For notebooks and scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`,
-`Classifier`.
+`reads`, `progress`, `read_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
+`InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`, `evaluate`, `compare`,
+`inspect`, `load_model`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from zoo.space import Choice, Float, Int, List, Setting, variant
 if TYPE_CHECKING:
     from zoo import inspection as inspect
     from zoo import testing
-    from zoo.data import IMAGE_SUFFIXES, Dataset, Split, progress, read_image, reads
+    from zoo.data import (
+        IMAGE_SUFFIXES,
+        Dataset,
+        Split,
+        Table,
+        progress,
+        read_image,
+        read_tables,
+        reads,
+    )
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
     from zoo.models import Classifier, load_model
@@ -27,15 +36,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
-    "progress", "read_image", "IMAGE_SUFFIXES", "ImageError", "InvalidParameters", "ZooError", "testing",
-    "tune", "train", "evaluate", "compare", "inspect", "load_model", "Classifier", "__version__",
+    "progress", "read_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables", "InvalidParameters",
+    "ZooError", "testing", "tune", "train", "evaluate", "compare", "inspect", "load_model",
+    "Classifier", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
 _LAZY_MODULES = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
 _LAZY_NAMES = {
     "zoo.hookspecs": ["hookimpl"],
-    "zoo.data": ["Dataset", "Split", "reads", "progress", "read_image", "IMAGE_SUFFIXES"],
+    "zoo.data": [
+        *("Dataset", "Split", "reads", "progress", "read_image", "IMAGE_SUFFIXES"),
+        *("Table", "read_tables"),
+    ],
     "zoo.tuning": ["tune", "train"],
     "zoo.evaluation": ["evaluate"],
     "zoo.tracking": ["compare"],

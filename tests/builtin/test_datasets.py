@@ -62,7 +62,7 @@ def test_page_lists_parameters_and_defaults(name):
         if default is REQUIRED:
             assert "required" in cells
         elif default is not None:
-            assert str(default) in [cell.strip('`"') for cell in cells]
+            assert {str(default), str(default).lower()} & {cell.strip('`"') for cell in cells}
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))

@@ -104,6 +104,14 @@ def test_added_and_removed_parameters_are_shown(define, manifest):
     assert all(line.endswith("is absent") for line in back)
 
 
+def test_new_parameter_of_a_dataset_is_no_difference(manifest):
+    """Studies of earlier versions are resumed: the digest says whether the data differ."""
+    other = copy.deepcopy(manifest)
+    other["dataset"]["parameters"]["scale"] = None
+    assert list(find_differences(manifest, other)) == []
+    assert list(find_differences(other, manifest)) == ["dataset.parameters.scale: was null, is absent"]
+
+
 def test_absent_is_not_null():
     assert list(find_differences({"parameters": {}}, {"parameters": {"path": None}})) == [
         "parameters: was {}, is absent",

@@ -4,3 +4,4 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.images import IMAGE_SUFFIXES, read_image
 from zoo.data.reporting import progress
 from zoo.data.sources import reads
+from zoo.data.tables import Table, read_tables

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -14,10 +14,12 @@ class Split:
     Args:
         images: `uint8`, shape `(n, height, width, channels)`; an array or a memory map.
         labels: integers, shape `(n,)`, from 0 to the number of classes - 1.
+        columns: further facts about each image by name, shape `(n,)`, such as the photographed person.
     """
 
     images: Any
     labels: Any
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)

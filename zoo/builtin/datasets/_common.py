@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,10 +100,36 @@ def with_test_split(
     warning: str = "",
 ) -> Dataset:
     """Return a dataset with `fraction` of every class as its test split; seed 42 selects and shuffles."""
+    dataset = Dataset(Split(images, labels), class_names=class_names, source=source, warning=warning)
+    return split_off_test(dataset, fraction, 42)
+
+
+def split_off_test(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """Return the dataset with `fraction` of every class of its training split as its test split."""
     train, test = (
-        Split(images[indices], labels[indices].astype("int64")) for indices in cut_test(labels, fraction, 42)
+        _take(dataset.train, indices) for indices in cut_test(dataset.train.labels, fraction, seed)
     )
-    return Dataset(train, test=test, class_names=class_names, source=source, warning=warning)
+    if not len(test):
+        raise ZooError(_too_few_for_test(dataset, fraction))
+    return replace(dataset, train=train, test=test)
+
+
+def _take(split: Split, indices: Array) -> Split:
+    columns = {name: values[indices] for name, values in split.columns.items()}
+    return Split(split.images[indices], split.labels[indices].astype("int64"), columns)
+
+
+def _too_few_for_test(dataset: Dataset, fraction: float) -> str:
+    import numpy as np
+
+    counts = np.bincount(dataset.train.labels)
+    label = int(counts.argmax())
+    least = next(count for count in range(2, 100) if round(fraction * count) > 0)
+    images = "1 image" if counts[label] == 1 else f"{counts[label]} images"
+    return (
+        f"Cannot cut a test split with {fraction:g} of each class: expected at least {least} images of a "
+        f"class, but the largest, '{dataset.class_names[label]}', has {images}. Add images, or a test split."
+    )
 
 
 def cut_test(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:

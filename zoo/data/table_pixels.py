@@ -1,0 +1,157 @@
+"""The pixels of a table of images: cells to `uint8`, and the shape of the images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from zoo.data.table_columns import is_packed
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
+
+MAX_SIDE = 4096  # pixels
+WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the largest values of usual ranges
+MIN_RGBA_SIDE = 28  # 784 pixels are a digit of MNIST, not 14×14 with four channels
+
+
+class CellError(Exception):
+    """A cell that is no pixel: its row and column, from 0."""
+
+    def __init__(self, row: int, column: int) -> None:
+        super().__init__(row, column)
+        self.row, self.column = row, column
+
+
+def to_pixels(frame: pd.DataFrame, scale: float | None) -> Array:
+    """Return the cells, multiplied by `scale` and rounded, as `uint8`.
+
+    The shape is that of the frame, or `(n, …)` if one column has all pixels of an image. Raises CellError for
+    the first cell that is not in the range.
+    """
+    import numpy as np
+
+    if frame.shape[1] == 1 and len(frame) and is_packed(frame.iloc[:, 0]):
+        return _unpack(frame.iloc[:, 0], scale)
+    values = _numbers(frame)
+    pixels, is_bad = _as_uint8(values, scale)
+    if is_bad.any():
+        row, column = np.argwhere(is_bad)[0].tolist()
+        raise CellError(row, column)
+    return pixels
+
+
+def _numbers(frame: pd.DataFrame) -> Array:
+    """Return the cells as numbers; NaN for text and for booleans."""
+    import numpy as np
+    import pandas as pd
+
+    if all(dtype.kind in "iuf" for dtype in frame.dtypes):
+        return frame.to_numpy()
+    columns = [
+        np.full(len(column), np.nan) if column.dtype.kind == "b" else pd.to_numeric(column, errors="coerce")
+        for _, column in frame.items()
+    ]
+    return np.column_stack([np.asarray(column, float) for column in columns])
+
+
+def _as_uint8(values: Array, scale: float | None) -> tuple[Array, Array]:
+    """Return the numbers as `uint8`, and which of them are not integers from 0 to 255 after scaling."""
+    import numpy as np
+
+    if scale is not None:
+        values = np.rint(values * scale)
+    with np.errstate(invalid="ignore"):
+        pixels = values.astype(np.uint8)
+        return pixels, (values < 0) | (values > 255) | (pixels != values)
+
+
+def _unpack(column: pd.Series, scale: float | None) -> Array:
+    """Return the images of a column whose cells have all pixels of an image."""
+    import numpy as np
+
+    images: list[Array] = []
+    for row, cell in enumerate(column):
+        try:
+            numbers = cell.replace(",", " ").split() if isinstance(cell, str) else _nested(cell)
+            pixels, is_bad = _as_uint8(np.asarray(numbers, float), scale)
+        except (ValueError, TypeError):
+            raise CellError(row, 0) from None
+        if is_bad.any() or (images and pixels.shape != images[0].shape):
+            raise CellError(row, 0)
+        images.append(pixels)
+    return np.stack(images)
+
+
+def _nested(cell: Any) -> Any:
+    """Return a list of lists for an array of arrays, as Parquet has them."""
+    return [_nested(part) if hasattr(part, "__len__") else part for part in cell]
+
+
+def scale_hint(frame: pd.DataFrame) -> str:
+    """Return how to scale pixels of another range, by the largest value; "" if only few cells are damaged."""
+    import numpy as np
+
+    values = _numbers(frame)
+    values = values[np.isfinite(values)]
+    white = next((limit for limit in WHITE if values.max(initial=0) <= limit), None)
+    if not values.size or white is None or values.min() < 0 or _as_uint8(values, None)[1].mean() < 0.1:
+        return ""
+    return f" If {white} is white, set scale = {255 / white:.6g}."
+
+
+def image_shape_of(
+    table: str, pixels: Array, image_size: tuple[int, int] | None, image_shape: Sequence[int] | None
+) -> tuple[int, ...]:
+    """Return height, width and channels of images with these pixels, `(n, …)`; raise ZooError if unclear."""
+    count = math.prod(pixels.shape[1:])
+    if image_shape is not None:
+        return _given_shape(table, count, image_shape)
+    if image_size is not None:
+        channels = count // math.prod(image_size)
+        if channels not in (1, 3, 4) or channels * math.prod(image_size) != count:
+            size = "×".join(map(str, image_size))
+            raise ZooError(
+                f"{table}: image_size = {size} does not fit images of {count:,} pixels. "
+                f"Set a height and a width whose product is {count:,}."
+            )
+        return (*image_size, channels)
+    if pixels.ndim > 2:
+        return (*pixels.shape[1:], *[1] * (4 - pixels.ndim))
+    shapes = [
+        (side, side, channels)
+        for channels in (1, 3, 4)
+        if (side := math.isqrt(count // channels)) ** 2 * channels == count
+        and (channels < 4 or side >= MIN_RGBA_SIDE)
+    ]
+    if not shapes:
+        raise ZooError(
+            f"{table}: {count:,} pixels are not a square, neither in grey nor in colour. "
+            "Set image_shape = [height, width] or [height, width, channels], or drop_columns to columns "
+            "that have no pixels."
+        )
+    if len(shapes) > 1:
+        listed = " or ".join("×".join(map(str, shape)) for shape in shapes)
+        raise ZooError(
+            f"{table}: images of {count:,} pixels may be {listed} (height × width × channels). "
+            f"Set image_shape, such as image_shape = {list(shapes[-1])}."
+        )
+    return shapes[0]
+
+
+def _given_shape(table: str, count: int, image_shape: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(image_shape) if isinstance(image_shape, list | tuple) else ()
+    if len(shape) not in (2, 3) or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in shape):
+        value = list(image_shape) if isinstance(image_shape, tuple) else image_shape
+        raise ZooError(
+            f"image_shape = {value}: expected [height, width] or [height, width, channels], "
+            f"each from 1 to {MAX_SIDE}."
+        )
+    if math.prod(shape) != count:
+        raise ZooError(f"{table}: image_shape = {list(shape)} does not fit images of {count:,} pixels.")
+    return (*shape, 1) if len(shape) == 2 else shape

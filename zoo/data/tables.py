@@ -1,0 +1,237 @@
+"""Images in tables: a row is an image, with its label in one column and its pixels in the others."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from zoo.data.dataset import Dataset, Split
+from zoo.data.table_columns import Columns, column_position, find_columns, label_position, natural_key
+from zoo.data.table_pixels import CellError, image_shape_of, scale_hint, to_pixels
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
+    Label = int | str
+
+MAX_LISTED = 100
+INTEGER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with one image per row.
+
+    Args:
+        name: for messages, such as the path of a file.
+        columns: names of the columns; "" for a column without a name.
+        chunks: returns the rows as data frames, one after the other, with these columns in this order; takes
+            the positions of columns that are to be read as text.
+        cell: returns place and text of a cell for an error message; takes its row and column, from 0.
+    """
+
+    name: str
+    columns: Sequence[str]
+    chunks: Callable[[Sequence[int]], Iterable[pd.DataFrame]]
+    cell: Callable[[int, int], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The content of a table: labels `(n,)`, pixels `(n, …)`, and the values of other columns by name."""
+
+    table: Table
+    label: int  # position of the column
+    pixel_names: list[str]
+    labels: list[Label]
+    pixels: Array
+    columns: dict[str, Array]
+    warning: str
+
+
+def read_tables(
+    train: Table,
+    test: Table | None = None,
+    *,
+    label_column: str | int | None = None,
+    drop_columns: Sequence[str | int] = (),
+    classes: Sequence[Label] | None = None,
+    class_names: Sequence[str] | None = None,
+    image_size: tuple[int, int] | None = None,
+    image_shape: Sequence[int] | None = None,
+    scale: float | None = None,
+) -> Dataset:
+    """Return the images of one or two tables as a dataset.
+
+    Labels are integers or text; classes are in ascending or natural order, or in that of `classes`.
+
+    Args:
+        label_column: name or position of the column with the label; by default `label`, `class`, `target`
+            or `y`, or the first column if the columns have no names.
+        drop_columns: columns that are not pixels; `Split.columns` has their values.
+        classes: use only these labels.
+        class_names: a name for each class, in the same order; the labels by default.
+        image_size: height and width.
+        image_shape: height and width, or height, width and channels.
+        scale: factor from the values in the table to 0 to 255.
+
+    Raises:
+        ZooError: a column, a cell or a label is not as expected, or the images have another shape.
+    """
+    if scale is not None and not 0 < scale < float("inf"):
+        raise ZooError(f"scale = {scale}: expected a number above 0, such as 255 for pixels from 0 to 1.")
+    images = [_read(train, label_column, drop_columns, scale)]
+    if test is not None:
+        images.append(_read(test, label_column, drop_columns, scale, images[0].pixel_names))
+    shape = image_shape_of(train.name, images[0].pixels, image_size, image_shape)
+    if images[-1].pixels.shape[1:] != images[0].pixels.shape[1:]:
+        counts = [of_table.pixels[0].size for of_table in images]
+        raise ZooError(
+            f"{images[-1].table.name}: expected images of {counts[0]:,} pixels as in {train.name}, "
+            f"got {counts[1]:,}."
+        )
+    if classes is None:
+        for of_table in images:
+            _check_rare_text(of_table)
+    images = _same_type(images)
+    labels = _labels_of_classes(classes, images)
+    names = labels if class_names is None else class_names
+    if len(names) != len(labels):
+        raise ZooError(
+            f"class_names: expected {len(labels)} names, one for each of the labels {_listed(labels)}; "
+            f"got {len(names)}."
+        )
+    splits = [_split(of_table, labels, shape) for of_table in images]
+    return Dataset(
+        splits[0],
+        test=splits[1] if test is not None else None,
+        class_names=[str(name) for name in names],
+        warning=" ".join(of_table.warning for of_table in images if of_table.warning),
+    )
+
+
+def _read(
+    table: Table,
+    label_column: str | int | None,
+    drop_columns: Sequence[str | int],
+    scale: float | None,
+    pixel_names: Sequence[str] = (),
+) -> _Images:
+    """Read one table; its pixel columns are put into the order of `pixel_names` if it has these."""
+    import numpy as np
+
+    names = table.columns
+    label = label_position(table.name, names, label_column)
+    dropped = [column_position(table.name, names, column, "drop_columns") for column in drop_columns]
+    columns: Columns | None = None
+    labels: list[Label] = []
+    pixels: list[Array] = []
+    others: list[Array] = []
+    for frame in table.chunks([label, *dropped]):
+        if columns is None:
+            columns = find_columns(table.name, names, frame, label, dropped, pixel_names)
+        others.append(frame.iloc[:, columns.left_out].to_numpy(object))
+        try:
+            pixels.append(to_pixels(frame.iloc[:, columns.pixels], scale))
+        except CellError as error:
+            place, text = table.cell(len(labels) + error.row, columns.pixels[error.column])
+            hint = scale_hint(frame.iloc[:, columns.pixels]) if scale is None else ""
+            raise ZooError(
+                f"{table.name}: {place}: expected {_range(scale)}, got {text[:40]!r}.{hint}"
+            ) from None
+        labels += _labels(table, frame, label, len(labels))
+    if columns is None or not columns.pixels:
+        raise ZooError(f"{table.name}: expected rows with a label and pixels, got none.")
+    values = np.concatenate(others)
+    kept = {names[position] or str(position): values[:, n] for n, position in enumerate(columns.left_out)}
+    pixel_names = [names[position] for position in columns.pixels]
+    return _Images(table, label, pixel_names, labels, np.concatenate(pixels), kept, columns.warning)
+
+
+def _range(scale: float | None) -> str:
+    return "an integer from 0 to 255" if scale is None else f"a number from 0 to {255 / scale:g}"
+
+
+def _labels(table: Table, frame: pd.DataFrame, position: int, first_row: int) -> list[Label]:
+    """Return the labels as integers or text; `0.0` is 0. Raises ZooError for an empty cell or a fraction."""
+    import pandas as pd
+
+    codes, values = pd.factorize(frame.iloc[:, position].astype(object))
+    labels = [_label(value) for value in values]
+    for row, code in enumerate(codes):
+        if code < 0 or labels[code] is None:
+            place, text = table.cell(first_row + row, position)
+            raise ZooError(
+                f"{table.name}: {place}: expected an integer or the name of a class, got {text[:40]!r}."
+            )
+    return [label for code in codes if (label := labels[code]) is not None]
+
+
+def _label(value: Any) -> Label | None:
+    """Return a label as an integer or as text; None for an empty text or a fraction."""
+    text = unicodedata.normalize("NFC", str(value)).strip()
+    if INTEGER.fullmatch(text):
+        return int(text.partition(".")[0])
+    return None if FRACTION.fullmatch(text) else text or None
+
+
+def _check_rare_text(images: _Images) -> None:
+    """Raise ZooError for text that occurs once in a column of integers."""
+    counts = Counter(images.labels)
+    for label, count in counts.items():
+        if count == 1 and isinstance(label, str) and any(isinstance(other, int) for other in counts):
+            place, text = images.table.cell(images.labels.index(label), images.label)
+            raise ZooError(
+                f"{images.table.name}: {place}: expected an integer as in other rows, got {text[:40]!r}. "
+                "Correct it, or set classes to the labels to be used."
+            )
+
+
+def _same_type(images: Sequence[_Images]) -> list[_Images]:
+    """Return the images with all labels as text if one of them is text."""
+    if not any(isinstance(label, str) for of_table in images for label in of_table.labels):
+        return list(images)
+    return [replace(of_table, labels=[str(label) for label in of_table.labels]) for of_table in images]
+
+
+def _labels_of_classes(classes: Sequence[Label] | None, images: Sequence[_Images]) -> list[Any]:
+    """Return the label of each class, in the order of the classes."""
+    name = images[0].table.name
+    found: set[Any] = {label for of_table in images for label in of_table.labels}
+    present = sorted(found, key=lambda label: natural_key(label) if isinstance(label, str) else label)
+    labels = present if classes is None else list(classes)
+    where = name if classes is None else f"classes = {labels}"
+    for label in labels:
+        if isinstance(label, bool) or label not in found:
+            raise ZooError(f"{where}: {name} has no label {label!r}. Available: {_listed(present)}.")
+    if len(set(labels)) != len(labels):
+        raise ZooError(f"{where}: expected each label once. Remove the repeated labels.")
+    if len(labels) < 2:
+        raise ZooError(f"{where}: expected at least two labels, got {_listed(labels) or 'none'}.")
+    return labels
+
+
+def _split(images: _Images, labels: Sequence[Label], shape: tuple[int, ...]) -> Split:
+    """Return the images with these labels; their class is the position of their label in `labels`."""
+    import numpy as np
+
+    class_of_label = {label: number for number, label in enumerate(labels)}
+    classes = np.array([class_of_label.get(label, -1) for label in images.labels], np.int64)
+    is_used = classes >= 0
+    if not is_used.any():
+        raise ZooError(f"{images.table.name} has no image with one of the labels {_listed(labels)}.")
+    columns = {name: values[is_used] for name, values in images.columns.items()}
+    return Split(images.pixels[is_used].reshape(-1, *shape), classes[is_used], columns)
+
+
+def _listed(labels: Sequence[Label]) -> str:
+    more = f" and {len(labels) - MAX_LISTED:,} more" if len(labels) > MAX_LISTED else ""
+    return ", ".join(str(label)[:40] for label in labels[:MAX_LISTED]) + more
