@@ -130,11 +130,11 @@ class TestStudy:
         assert (directory.uid(), directory.objectives()) == ("a" * 32, objectives)
         for number in (3, 0):
             directory.trial(number).create({"seed": number})
-        directory.set_deleted([3])
+        directory.set_deleted_trials([3])
         directory.assign("a" * 32, objectives)  # the same again
-        assert (directory.numbers(), directory.deleted()) == ([0, 3], {3})
+        assert (directory.numbers(), directory.deleted_trials()) == ([0, 3], {3})
         directory.assign("b" * 32, objectives)  # its Optuna file was removed, so it is a new study
-        assert (directory.numbers(), directory.deleted()) == ([], set())
+        assert (directory.numbers(), directory.deleted_trials()) == ([], set())
         assert (directory.path / "trials-aaaaaaaa" / "003" / "config.json").exists()
 
     def test_id_stays_when_the_directory_is_moved(self, tmp_path):

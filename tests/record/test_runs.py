@@ -132,11 +132,11 @@ def test_copied_trial_keeps_its_uid_if_the_study_has_one(in_study, in_tmp):
 def test_deleted_trial_is_left_out(in_study, in_tmp):
     shutil.copytree(in_study / "mlruns" / "zoo" / "example", in_tmp / "mlruns" / "zoo" / "example")
     directory = StudyDirectory(in_tmp, "example")
-    directory.set_deleted([1])
+    directory.set_deleted_trials([1])
     assert [run.number for run in load_runs("example")] == [0, 2, 3]
     assert find_run("example", None, None, NoDisplay()).number == 0
     with pytest.raises(StudyError, match=r"Trial 1 of 'example' was deleted\. `zoo delete example --trial 1"):
         find_run("example", 1, None, NoDisplay())
-    directory.set_deleted(range(4))
+    directory.set_deleted_trials(range(4))
     with pytest.raises(StudyError, match="Every trial of 'example' was deleted"):
         load_runs("example")

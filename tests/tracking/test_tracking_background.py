@@ -92,7 +92,7 @@ def test_events_arrive_in_order(background: BackgroundTracker, writer: FakeWrite
         background.put(7, CONFIG, [event], FOLDER)
     assert background.close("KILLED", timeout=TIMEOUT_S)
     assert writer.calls == [(7, "started"), (7, "epoch_end"), (7, "epoch_end"), (7, "finished"), ("KILLED",)]
-    assert background.recorded() == [7]
+    assert background.recorded_trials() == [7]
 
 
 def test_front_is_shown_last(background: BackgroundTracker, writer: FakeWriter) -> None:
@@ -155,7 +155,7 @@ def test_refused_event_delays_no_other_trial(
         (7, "started"), (7, "finished"), (8, "started"), (7, "epoch_end"), (7, "epoch_end"), ("FINISHED",),
     ]  # fmt: skip
     assert problems == ["MLflow refused an event of trial 7: refused epoch_end; it is sent again later"]
-    assert background.recorded() == [7]
+    assert background.recorded_trials() == [7]
 
 
 def test_trial_without_an_epoch_is_incomplete(
@@ -170,7 +170,7 @@ def test_trial_without_an_epoch_is_incomplete(
         (7, "started"), (7, "finished"), (8, "started"), (8, "epoch_end"), (8, "epoch_end"), (8, "finished"),
         (7, "gave up", "refused epoch_end"), ("FINISHED",),
     ]  # fmt: skip
-    assert background.recorded() == [8]
+    assert background.recorded_trials() == [8]
     assert problems[-1] == "MLflow does not have all events of trial 7."
 
 
@@ -205,7 +205,7 @@ def test_outage_loses_no_event(
     assert writer.calls == [
         (7, "started"), (7, "epoch_end"), (7, "finished"), (8, "started"), (8, "epoch_end"), ("FINISHED",),
     ]  # fmt: skip
-    assert background.recorded() == [7]
+    assert background.recorded_trials() == [7]
 
 
 def test_unreachable_store_is_tried_again_later(writer: FakeWriter) -> None:
@@ -229,7 +229,7 @@ def test_several_events_are_recorded_together(background: BackgroundTracker, wri
     background.put(7, CONFIG, [STARTED, EPOCH, FINISHED], FOLDER)
     assert background.close(timeout=TIMEOUT_S)
     assert writer.calls == [(7, "started"), (7, "epoch_end"), (7, "finished"), ("FINISHED",)]
-    assert background.recorded() == [7]
+    assert background.recorded_trials() == [7]
 
 
 def test_trial_deleted_in_mlflow_is_not_counted(background: BackgroundTracker, writer: FakeWriter) -> None:
@@ -237,7 +237,7 @@ def test_trial_deleted_in_mlflow_is_not_counted(background: BackgroundTracker, w
     for number in (7, 8):
         background.put(number, CONFIG, [STARTED, FINISHED], FOLDER)
     assert background.close(timeout=TIMEOUT_S)
-    assert background.recorded() == [8]
+    assert background.recorded_trials() == [8]
 
 
 def test_figures_are_drawn_before_the_end_is_recorded(writer: FakeWriter, problems: list[str]) -> None:
@@ -335,7 +335,7 @@ def test_files_are_added_by_next_process(local_store: Store, tmp_path: Path, mod
         for event in events:
             background.put(number, CONFIG, [event], folder)
     assert not background.close(timeout=TIMEOUT_S)
-    assert background.recorded() == []
+    assert background.recorded_trials() == []
     for number, status in [(7, "FINISHED"), (8, "KILLED")]:
         run = examples.run_of(writer, number)
         assert run.info.status == status
@@ -349,7 +349,7 @@ def test_files_are_added_by_next_process(local_store: Store, tmp_path: Path, mod
     for number, (events, folder) in trials.items():
         again.put(number, CONFIG, events, folder)
     assert again.close(timeout=TIMEOUT_S)
-    assert again.recorded() == [7, 8]
+    assert again.recorded_trials() == [7, 8]
     for number in trials:
         run = examples.run_of(writer, number)
         assert "config.json" in examples.artifacts(local_store, run)
@@ -380,7 +380,7 @@ def test_outage_of_server_loses_no_event(
     assert background.close(timeout=TIMEOUT_S)
     assert len(problems) == 1
     assert problems[0].startswith("MLflow stopped answering (")
-    assert background.recorded() == [7]
+    assert background.recorded_trials() == [7]
     run = examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert len(examples.history(tracker.store, run, "loss")) == 3

@@ -1,4 +1,4 @@
-"""What a `.keras` file says about its model."""
+"""Facts about a model in its `.keras` file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from training_tools import FLAT, GAIN, KERAS_VERSION, keras_file
 
 from zoo.errors import ModelError
-from zoo.training.info import ModelInfo, add_info, needs_of, read_info
+from zoo.training.info import ModelInfo, add_info, read_info, required_modules
 
 INFO = ModelInfo(
     class_names=("cat", "dog"),
@@ -32,7 +32,7 @@ def needs_in(tmp_path, *layers):
     """Return the modules and requirements that a file of a model with these layers gets."""
     file = keras_file(tmp_path / "model.keras", *layers)
     add_info(file, ModelInfo())
-    return needs_of(file), read_info(file).requirements
+    return required_modules(file), read_info(file).requirements
 
 
 class TestDocument:
@@ -70,7 +70,7 @@ class TestFilesOfOthers:
     def test_file_of_an_earlier_zoo_has_its_modules(self, tmp_path):
         modules = {"zoo_gained.layers": "zoo-gained==0.3"}
         file = keras_file(tmp_path / "model.keras", GAIN, zoo_json=json.dumps({"modules": modules}))
-        assert needs_of(file) == modules
+        assert required_modules(file) == modules
         assert read_info(file).modules == modules
         assert read_info(file).class_names is None
 
@@ -82,7 +82,7 @@ class TestFilesOfOthers:
         assert read_info(tmp_path / "model.keras").image_shape == (0, 0, 0)
 
     @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
-    @pytest.mark.parametrize("function", [needs_of, read_info])
+    @pytest.mark.parametrize("function", [required_modules, read_info])
     def test_file_that_is_no_model_is_rejected(self, tmp_path, content, function):
         (tmp_path / "model.keras").write_bytes(content)
         with pytest.raises(ModelError, match=r"cannot be loaded: expected a file that Keras saved"):
@@ -111,10 +111,10 @@ class TestNeeds:
 
     def test_file_of_keras_alone_lists_modules(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", GAIN)
-        assert needs_of(file) == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
+        assert required_modules(file) == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
 
     def test_library_needs_the_plugin_that_installs_it(self, installed, tmp_path):
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "pluggy._hooks", "config": {}})
         add_info(file, ModelInfo(), "zoo_gained")
         pluggy = f"pluggy=={metadata.version('pluggy')}"
-        assert needs_of(file) == {"zoo_gained": "zoo-gained==0.3", "pluggy._hooks": pluggy}
+        assert required_modules(file) == {"zoo_gained": "zoo-gained==0.3", "pluggy._hooks": pluggy}

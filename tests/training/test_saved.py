@@ -12,8 +12,8 @@ from training_tools import GAIN, keras_file
 
 from zoo.errors import ModelError, PluginError
 from zoo.training import saved
-from zoo.training.info import ModelInfo, add_info, needs_of
-from zoo.training.saved import check_layers_registered, import_needs
+from zoo.training.info import ModelInfo, add_info, required_modules
+from zoo.training.saved import check_layers_registered, import_required_modules
 
 LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered" / "src"
 
@@ -27,12 +27,12 @@ class TestImport:
     def test_modules_of_the_plugin_are_imported(self, installed, file):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            import_needs(file)
+            import_required_modules(file)
         assert "zoo_gained.layers" in sys.modules
 
     def test_missing_plugin_is_named_with_its_version(self, file):
         with pytest.raises(ModelError) as refused:
-            import_needs(file)
+            import_required_modules(file)
         assert str(refused.value) == (
             f"The model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which is not installed; "
             "pip install zoo-gained==0.3"
@@ -43,7 +43,7 @@ class TestImport:
         metadata.write_text(metadata.read_text().replace("Version: 0.3", "Version: 0.4"))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            import_needs(file, "models:/m-1")
+            import_required_modules(file, "models:/m-1")
         assert [str(one.message) for one in caught] == [
             "The model models:/m-1 was saved with zoo-gained 0.3, but 0.4 is installed and may give "
             "other results; pip install zoo-gained==0.3"
@@ -52,7 +52,7 @@ class TestImport:
     def test_version_without_the_module_is_an_error(self, installed, file):
         (installed / "zoo_gained" / "layers.py").unlink()
         with pytest.raises(ModelError) as refused:
-            import_needs(file)
+            import_required_modules(file)
         assert str(refused.value) == (
             f"The model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which cannot be imported: "
             "ModuleNotFoundError: No module named 'zoo_gained.layers'; pip install zoo-gained==0.3"
@@ -62,7 +62,7 @@ class TestImport:
         (installed / "zoo_gained-0.3.dist-info" / "METADATA").unlink()
         file = keras_file(tmp_path / "model.keras", {**GAIN, "config": {}})
         add_info(file, ModelInfo())
-        import_needs(file)
+        import_required_modules(file)
         assert "zoo_gained.layers" in sys.modules
 
     def test_module_of_no_plugin_is_not_imported(self, tmp_path):
@@ -70,7 +70,7 @@ class TestImport:
         sys.modules.pop("antigravity", None)
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "antigravity", "config": {}})
         with pytest.raises(ModelError) as refused:
-            import_needs(file)
+            import_required_modules(file)
         assert str(refused.value) == (
             f"The model {file} has layers of antigravity, which is not a zoo plugin; "
             "import antigravity first, if you trust it"
@@ -84,11 +84,13 @@ class TestImport:
         with pytest.raises(
             ModelError, match=r"json\.tool, which is not a zoo plugin; import json\.tool first"
         ):
-            import_needs(file)
+            import_required_modules(file)
         assert "json.tool" not in sys.modules
 
     def test_imported_module_is_allowed(self, tmp_path):
-        import_needs(keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.decoder", "config": {}}))
+        import_required_modules(
+            keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.decoder", "config": {}})
+        )
 
 
 class TestNetwork:
@@ -155,7 +157,7 @@ class TestNetwork:
         network.save(tmp_path / "model.keras")
         add_info(tmp_path / "model.keras", ModelInfo())
         # The module is on the path, but not installed, so it has no distribution.
-        assert needs_of(tmp_path / "model.keras") == {"zoo_layered.layers": ""}
+        assert required_modules(tmp_path / "model.keras") == {"zoo_layered.layers": ""}
         loaded = saved.load_file(tmp_path / "model.keras")
         images = np.random.default_rng(0).random((3, 8, 8, 1), dtype="float32")
         expected, actual = (keras.ops.convert_to_numpy(model(images)) for model in (network, loaded))

@@ -163,7 +163,7 @@ def test_interrupted_scoring_records_nothing(stage):
 
 def test_only_the_best_model_stays_on_disk(stage):
     here = stage((1, 0.9))
-    here.recorded = lambda: [0, 1]  # MLflow does not have all of trial 2 yet
+    here.recorded_trials = lambda: [0, 1]  # MLflow does not have all of trial 2 yet
     study_run._delete_copies(here, here, here)
     paths = [here.directory.trial(number).path for number in range(3)]
     left = [sorted(path.name for path in folder.glob("*.[kn]*")) for folder in paths]

@@ -94,7 +94,7 @@ class TestTrials:
     def test_unknown_trial_is_refused(self, study):
         with pytest.raises(StudyError, match=r"There is no trial 7 of 'example'\. Available: 0, 1, 2\."):
             delete_trials("example", [0, 7])
-        assert study.deleted() == set()
+        assert study.deleted_trials() == set()
 
     def test_running_study_is_refused(self, study):
         with study.locked(), pytest.raises(StudyError, match="is being run by process"):

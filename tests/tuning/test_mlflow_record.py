@@ -38,7 +38,7 @@ class Tracker:
         self.num_recorded = answer
         return answer is True
 
-    def recorded(self):
+    def recorded_trials(self):
         return list(range(self.num_recorded))
 
     def ready(self, timeout=None):

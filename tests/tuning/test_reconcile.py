@@ -148,7 +148,7 @@ class TestMLflow:
         reconcile(study, search, record)
         assert search.best() is None
         assert 0 not in record.events
-        assert killed.deleted() == {0}
+        assert killed.deleted_trials() == {0}
         assert study.display.problems[-1].startswith(
             "trial 0 of 'example' was deleted in MLflow and will be excluded; "
         )

@@ -531,12 +531,12 @@ class TestDeleted:
         assert search.best() == (2, 0.6)
         assert list(search.values()) == [0, 2]
         assert search.done() == 3
-        directory.set_deleted([1, 2])
+        directory.set_deleted_trials([1, 2])
         assert open_search().best() == (0, 0.5)
 
     def test_new_study_of_the_name_has_no_deleted_trials(self, open_search, directory, tmp_path):
         run(open_search())
-        directory.set_deleted([0])
+        directory.set_deleted_trials([0])
         search = open_search(url=f"sqlite:///{tmp_path}/other.db")
         run(search)
         assert search.best() == (0, 0.5)

@@ -262,7 +262,7 @@ class TestRepeatedTrial:
             train("example.toml", trial=9)
         for number in (3, 4):
             here.directory.trial(number).create(config.as_json())
-        here.directory.set_deleted([4])
+        here.directory.set_deleted_trials([4])
         for number in (4, 9):
             message = rf"There is no trial {number} of 'example'\. Available: 3\."
             with pytest.raises(StudyError, match=message):

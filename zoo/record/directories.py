@@ -61,7 +61,7 @@ class TrialDirectory:
         self.figures_dir = path / "figures"
 
     def create(self, config: Mapping[str, Any]) -> None:
-        """Make the directory for a trial that is about to start; an older one is replaced."""
+        """Create the directory for a trial that is about to start; delete an older directory."""
         if self.path.exists():
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True)
@@ -115,7 +115,7 @@ class StandaloneDirectory(TrialDirectory):
             self._write(self._mlflow_run)
 
     def mlflow_run(self) -> MLflowRun | None:
-        """Return its run in MLflow; None if `run.json` is missing or damaged."""
+        """Return the MLflow run; None if `run.json` is missing or damaged."""
         try:
             return MLflowRun(**_read_json(self.path / "run.json"))
         except TypeError:
@@ -162,7 +162,7 @@ class StudyDirectory:
         return [StandaloneDirectory(path) for path in sorted((self.path / "standalone").glob("*"))]
 
     def create(self) -> None:
-        """Make the study's directory and the cache."""
+        """Create the study's directory and the cache."""
         create_folder(self.path)
         create_folder(self.cache_dir)
 
@@ -195,7 +195,7 @@ class StudyDirectory:
         return name
 
     def uid(self) -> str | None:
-        """Return the study's name in Optuna and MLflow; None before its first trial."""
+        """Return the study's unique name in Optuna and MLflow; None before the first trial."""
         return self._read("uid")
 
     def assign(self, uid: str, objectives: Sequence[Objective], storage: str | None = None) -> None:
@@ -232,11 +232,11 @@ class StudyDirectory:
         """Return the objectives, the first one first; [] before the first trial."""
         return [Objective(**one) for one in _read_json(self.path / "objectives.json") or []]
 
-    def deleted(self) -> set[int]:
+    def deleted_trials(self) -> set[int]:
         """Return the numbers of the trials that were deleted, in MLflow or by `zoo delete`."""
         return set(_read_json(self.path / "deleted.json") or [])
 
-    def set_deleted(self, numbers: Iterable[int]) -> None:
+    def set_deleted_trials(self, numbers: Iterable[int]) -> None:
         """Record `numbers` as the deleted trials. Their directories stay, so that they can be restored."""
         self._write("deleted.json", json.dumps(sorted(numbers)))
 
@@ -276,7 +276,9 @@ def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         with np.load(path, allow_pickle=False) as arrays:
             return arrays["labels"], arrays["probabilities"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"Cannot read the predictions in {path}: {error}") from error
+        raise DataError(
+            f"Cannot read the predictions in {path}: {error}. Expected the file that zoo wrote."
+        ) from error
 
 
 def _read_json(path: Path) -> Any:

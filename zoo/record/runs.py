@@ -32,17 +32,17 @@ class Run:
 
     @property
     def name(self) -> str:
-        """`trial 6`, or `run 20261121-204244-18148`."""
+        """The name in messages: `trial 6`, or `run 20261121-204244-18148`."""
         return f"run {self.directory.path.name}" if self.number is None else f"trial {self.number}"
 
     @property
     def title(self) -> str:
-        """`mnist_cnn, trial 6`, for figures."""
+        """The title of a figure: `mnist_cnn, trial 6`."""
         return f"{self.study}, {self.name}"
 
     @property
     def description(self) -> str:
-        """`Trial 6 of 'mnist_cnn'`, for messages."""
+        """The subject of a message: `Trial 6 of 'mnist_cnn'`."""
         return f"{self.name.capitalize()} of '{self.study}'"
 
     @cached_property
@@ -81,7 +81,7 @@ class Run:
         return trial_uid(uid, self.number) if uid else None
 
     def check_complete(self) -> None:
-        """Raise StudyError if the run is not complete: then it has neither model nor predictions."""
+        """Raise StudyError if the run is not complete, because it then has no model and no predictions."""
         if not self.is_complete:
             state = "is not finished" if self.final_event is None else f"was {self.state}"
             raise StudyError(
@@ -91,14 +91,14 @@ class Run:
 
 
 def trial_uid(study_uid: str, number: int) -> str:
-    """Return the `zoo.uid` of a trial's run in MLflow. No trial of another study has the same one."""
+    """Return the `zoo.uid` of a trial's run in MLflow, which is unique among all studies."""
     return f"{study_uid}-{number}"
 
 
 def load_runs(study: str) -> list[Run]:
     """Return a study's recorded trials in order, except deleted ones; raise StudyError if none is left."""
     directory = StudyDirectory(Path.cwd(), study)
-    study, deleted = directory.study, directory.deleted()
+    study, deleted = directory.study, directory.deleted_trials()
     runs = [
         Run(study, number, directory.trial(number), directory.cache_dir, TrialConfig.from_json(config))
         for number in directory.numbers()

@@ -90,7 +90,7 @@ class BackgroundTracker:
     def is_running(self) -> bool:
         return self._thread.is_alive()
 
-    def recorded(self) -> list[int]:
+    def recorded_trials(self) -> list[int]:
         """Return the numbers of the trials that MLflow has completely, with files and model."""
         incomplete = {batch.number for batch in self._unsent.copy()}
         return sorted(self._ended.copy().keys() - incomplete)

@@ -134,7 +134,10 @@ def _local_trials(
     """Return the finished trials of the local record that MLflow does not have, by number."""
     directory = StudyDirectory(Path.cwd(), study)
     uid = parent.data.tags[names.UID]
-    if directory.uid() != uid or not set(directory.numbers()) - {*mlflow_numbers, *directory.deleted()}:
+    if directory.uid() != uid or not set(directory.numbers()) - {
+        *mlflow_numbers,
+        *directory.deleted_trials(),
+    }:
         return {}
     in_mlflow = trial_states(store, study, uid)
     trials = {}

@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from zoo.training.saved import import_needs
+from zoo.training.saved import import_required_modules
 
 
 def _load_pyfunc(path: str) -> Any:
     """Load the model in the folder `path`. MLflow calls its loader modules by this name."""
-    import_needs(Path(path) / "data" / "model.keras")
+    import_required_modules(Path(path) / "data" / "model.keras")
     return import_module("mlflow.keras")._load_pyfunc(path)

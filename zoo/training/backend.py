@@ -27,7 +27,7 @@ def check_backend() -> None:
     if not name:
         return
     if name not in _BACKENDS:
-        raise ZooError(f"KERAS_BACKEND={name}: no such backend. {did_you_mean(name, _BACKENDS)}")
+        raise ZooError(f"KERAS_BACKEND={name}: unknown backend. {did_you_mean(name, _BACKENDS)}")
     if importlib.util.find_spec(name) is None:
         raise ZooError(f"KERAS_BACKEND={name}, but {name} is not installed: pip install {name}")
 
@@ -56,7 +56,7 @@ def discard_stderr() -> Iterator[None]:
 def worker_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:
     """Return the environment variables of the worker process in `slot`, a number from 0 to `jobs - 1`.
 
-    Several trials at once share the CPU cores equally, and each uses one of the GPUs. The backend reads the
+    Parallel trials share the CPU cores equally, and each trial uses one GPU. The backend reads the
     variables when it first uses a device, which is after the fork.
     """
     environment = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}

@@ -82,8 +82,8 @@ class Components:
 def plugin_errors(*components: Component, by_location: bool = False) -> Iterator[None]:
     """Raise PluginFault with the name of a component's plugin for any error in the block.
 
-    Errors for lack of memory, InvalidParameters and zoo's other errors except PluginError pass unchanged.
-    `by_location` names the component whose code raised the error, and leaves all other errors unchanged.
+    Out-of-memory errors and every ZooError except PluginError stay unchanged. With `by_location`, the name
+    is that of the component whose code raised the error, and an error from other code stays unchanged.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a model file says about its model.
+"""Facts about a model, stored in its file.
 
 A `.keras` file is a zip archive. zoo adds a member `zoo.json`, which Keras ignores, with the fields of
 `ModelInfo`. MLflow's metadata of a model has the same document under the key `zoo`.
@@ -31,12 +31,12 @@ class ModelInfo:
         image_height, image_width, channels: of the images that the model takes, with raw pixels 0–255; 0 if
             unknown.
         resize: how an image of another size is scaled.
-        dataset, source, digest: name of the dataset that the model was trained on, where it came from, and
-            SHA-256 of its content.
-        architecture: its name.
+        dataset, source, digest: the dataset that the model was trained on: its name, its origin, and SHA-256
+            of its content.
+        architecture: the name of the architecture.
         study, trial: where the model was trained; `trial` is None for a standalone run.
         metrics: the trial's summary: `best_val_accuracy`, `best_epoch`, `parameters` …
-        keras_version: the version that saved the model, and the oldest that is sure to load it.
+        keras_version: the version of Keras that saved the model. An older one may be unable to load it.
         plugins: distribution -> version of the plugins that the trial used, zoo's own included.
         modules: modules to import before the model is loaded -> what pip installs for each, "" if unknown;
             empty if the model has only Keras's own layers.
@@ -74,13 +74,13 @@ class ModelInfo:
         return sorted(set(self.modules.values()) - {""})
 
     def as_json(self) -> dict[str, Any]:
-        """Return dicts, lists and scalars, from which `from_json` makes equal facts."""
+        """Return the facts as plain JSON. `from_json` turns them back into an equal object."""
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return {**document, "color_mode": self.color_mode}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ModelInfo:
-        """Return the facts that `as_json` described; keys of a newer version of zoo are ignored."""
+        """Return the facts that `as_json` returned as JSON; ignore keys of a newer version of zoo."""
         names = {one.name for one in fields(cls)}
         values = {name: value for name, value in document.items() if name in names}
         if values.get("class_names") is not None:
@@ -89,12 +89,12 @@ class ModelInfo:
 
 
 def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None:
-    """Write `info` into a `.keras` file that Keras has just saved, with its version and modules.
+    """Write `info`, with Keras's version and the model's modules, into a `.keras` file that has no info yet.
 
     `architecture_module` is the module whose function built the model. If the model has layers of a library,
-    loading it imports this module too: the plugin's distribution is what installs the library.
+    this module becomes a required module, because pip installs the library with the plugin's distribution.
     """
-    with _opened(path) as archive:
+    with _open_model_file(path) as archive:
         used, keras_version = _modules_in(json.loads(archive.read("config.json"))), _keras_version(archive)
     modules = {module: _requirement(module) for module in used}
     plugins = plugin_requirements()
@@ -107,27 +107,27 @@ def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None
 
 
 def read_info(path: Path) -> ModelInfo:
-    """Return what a `.keras` file says about its model; ModelError if it is no such file.
+    """Return the facts in a `.keras` file; raise ModelError for any other file.
 
     If zoo did not write the file, only the size of its images, its modules and its Keras version are known.
     """
-    with _opened(path) as archive:
-        document = _member(archive)
+    with _open_model_file(path) as archive:
+        document = _read_member(archive)
         if "keras_version" in document:
             return ModelInfo.from_json(document)
         config = json.loads(archive.read("config.json"))
-        known: dict[str, Any] = {"keras_version": _keras_version(archive)}
-        known |= {"modules": dict.fromkeys(_modules_in(config), "")}
+        values: dict[str, Any] = {"keras_version": _keras_version(archive)}
+        values |= {"modules": dict.fromkeys(_modules_in(config), "")}
     shape = next(_input_shapes(config), ())
     if len(shape) == 4 and None not in shape[1:]:
-        known |= dict(zip(("image_height", "image_width", "channels"), shape[1:], strict=True))
-    return ModelInfo.from_json({**known, **document})
+        values |= dict(zip(("image_height", "image_width", "channels"), shape[1:], strict=True))
+    return ModelInfo.from_json({**values, **document})
 
 
-def needs_of(path: Path) -> dict[str, str]:
+def required_modules(path: Path) -> dict[str, str]:
     """Return the modules that a `.keras` file needs, each with its pip requirement; "" if unknown."""
-    with _opened(path) as archive:
-        document = _member(archive)
+    with _open_model_file(path) as archive:
+        document = _read_member(archive)
         if "modules" in document:
             return dict(document["modules"])
         return dict.fromkeys(_modules_in(json.loads(archive.read("config.json"))), "")
@@ -163,7 +163,7 @@ def _input_shapes(config: Any) -> Iterator[list[int | None]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open_model_file(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a `.keras` file; errors in the block become a ModelError."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -174,7 +174,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-def _member(archive: zipfile.ZipFile) -> dict[str, Any]:
+def _read_member(archive: zipfile.ZipFile) -> dict[str, Any]:
     """Return zoo's member of a `.keras` file; {} if it has none."""
     return dict(json.loads(archive.read(_MEMBER))) if _MEMBER in archive.namelist() else {}
 
@@ -186,9 +186,9 @@ def _keras_version(archive: zipfile.ZipFile) -> str:
 def _requirement(module: str) -> str:
     """Return `distribution==version` of a module; "" if it belongs to no distribution."""
     package = top_level_package(module)
-    of_plugins = plugin_requirements()
-    if package in of_plugins:  # the metadata of an editable installation does not list its packages
-        return of_plugins[package]
+    plugin_packages = plugin_requirements()
+    if package in plugin_packages:  # the metadata of an editable installation does not list its packages
+        return plugin_packages[package]
     for name in metadata.packages_distributions().get(package, ()):
         return f"{name}=={metadata.version(name)}"
     return ""

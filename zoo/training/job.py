@@ -158,7 +158,7 @@ class _Job:
         return fold
 
     def _fit(self, model: keras.Model, train: Split, validation: Split, number: int) -> _Fold:
-        """Fit `model` and send its events; the result has no predictions yet."""
+        """Fit `model`, send the events, and return the result without predictions."""
         config = self._config
         fold = number if config.folds > 1 else None
         epochs: list[Mapping[str, float]] = []
@@ -209,7 +209,7 @@ class _Job:
         labels = np.concatenate([fold.labels for fold in self._folds])
         if config.folds > 1:  # in the order of the training images
             fold_by_image = fold_of_images(self._cache, config.digest, self._dataset, config.validation)
-            position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image among `labels`
+            position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image, in `labels`
             probabilities, labels = probabilities[position], labels[position]
         np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
         (folder / "summary.txt").write_text(layer_table(self._network), encoding="utf-8")

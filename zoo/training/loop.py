@@ -92,7 +92,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         self._start = self._last_report = time.perf_counter()
         self._learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
-    # Not `on_train_batch_end`: if any callback has that, Keras reads the metrics after every batch, and so
+    # Not `on_train_batch_end`: if a callback has that method, Keras reads the metrics after every batch, and
     # waits for the GPU each time.
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()

@@ -103,7 +103,7 @@ def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> 
 def count_parameters(build: Callable[[], Any]) -> int | None:
     """Return the number of weights of the network that `build` makes, without allocating them.
 
-    None if `build` raises an error other than InvalidParameters; a real build then raises it again.
+    None if `build` raises an error other than InvalidParameters; building the network raises it again.
     """
     import keras
 

@@ -15,7 +15,7 @@ import numpy as np
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, PluginError, one_line
 from zoo.registry import plugin_requirements, top_level_package
-from zoo.training.info import custom_objects, needs_of
+from zoo.training.info import custom_objects, required_modules
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +27,7 @@ def check_layers_registered(network: keras.Model) -> None:
     import keras
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # Keras warns of lambdas again when it saves
+        with warnings.catch_warnings(action="ignore"):  # Keras repeats this warning when it saves the model
             config = keras.saving.serialize_keras_object(network)
     except NotImplementedError as error:  # a layer without `get_config`
         raise PluginError(f"its model cannot be saved: {one_line(error)[:300]}") from error
@@ -52,7 +52,7 @@ def check_layers_registered(network: keras.Model) -> None:
 def load_file(path: Path, model_name: str = "") -> keras.Model:
     """Import the plugins that a `.keras` file needs, and return its model; `model_name` is for messages."""
     model_name = model_name or str(path)
-    import_needs(path, model_name)
+    import_required_modules(path, model_name)
     import keras
 
     try:
@@ -62,11 +62,11 @@ def load_file(path: Path, model_name: str = "") -> keras.Model:
 
 
 def cause_of(error: BaseException) -> str:
-    """Return the innermost cause in a loading error of Keras, without the outer layers, in one line."""
+    """Return the innermost cause of a loading error of Keras, in one line."""
     return one_line(error).rpartition("Exception encountered: ")[2]
 
 
-def import_needs(path: Path, model_name: str = "") -> None:
+def import_required_modules(path: Path, model_name: str = "") -> None:
     """Import the modules of a model's classes. Warn if a plugin's installed version is not the saved one.
 
     A module is imported only if it belongs to a zoo plugin or is imported already, so that a model from an
@@ -74,15 +74,16 @@ def import_needs(path: Path, model_name: str = "") -> None:
     """
     for warning in other_versions(path, model_name):
         warnings.warn(warning, stacklevel=4)  # the line that called zoo.load_model
-    for module, requirement in needs_of(path).items():
+    for module, requirement in required_modules(path).items():
         _import(model_name or str(path), module, requirement)
 
 
 def _import(model_name: str, module: str, requirement: str) -> None:
+    """Import a module of a model; raise ModelError if it is missing, unknown to zoo, or raises an error."""
     origin = f" ({requirement.replace('==', ' ')})" if requirement else ""
     subject = f"The model {model_name} has layers of {module}{origin}"
     if util.find_spec(top_level_package(module)) is None:
-        install = f"pip install {requirement}" if requirement else "install the plugin it came from"
+        install = f"pip install {requirement}" if requirement else "install the plugin that contains it"
         raise ModelError(f"{subject}, which is not installed; {install}")
     if module not in sys.modules and top_level_package(module) not in plugin_requirements():
         raise ModelError(f"{subject}, which is not a zoo plugin; import {module} first, if you trust it")
@@ -96,7 +97,7 @@ def _import(model_name: str, module: str, requirement: str) -> None:
 
 def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
     """Yield a warning for each plugin whose installed version is not that of the saved model."""
-    for requirement in sorted(set(needs_of(path).values()) - {""}):
+    for requirement in sorted(set(required_modules(path).values()) - {""}):
         name, _, version = requirement.partition("==")
         installed = ""
         with suppress(Exception):  # `_import` reports a plugin that is missing or has unreadable metadata
@@ -126,9 +127,9 @@ def predict_test_split(
 
 def scores(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> dict[str, float]:
     """Return `test_accuracy`, from 0 to 1, and `test_loss`, the mean cross-entropy in nats."""
-    of_label = probabilities[np.arange(len(labels)), labels]
+    label_probabilities = probabilities[np.arange(len(labels)), labels]
     # Clipped as in Keras: a probability of 0 would make the loss infinite.
     return {
         "test_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-        "test_loss": float(-np.log(np.clip(of_label, 1e-7, 1)).mean()),
+        "test_loss": float(-np.log(np.clip(label_probabilities, 1e-7, 1)).mean()),
     }

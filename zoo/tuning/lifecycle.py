@@ -31,7 +31,7 @@ def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[st
 
     `report` gets a line about trials, and about the study's own run, deleted in MLflow since the last call.
     """
-    uid, before = directory.uid(), directory.deleted()
+    uid, before = directory.uid(), directory.deleted_trials()
     if uid is None:
         return before
     study = directory.study
@@ -48,7 +48,7 @@ def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[st
     # A trial that MLflow does not have stays deleted.
     deleted = {number for number in before | states.keys() if states.get(number, "deleted") == "deleted"}
     if deleted != before:
-        directory.set_deleted(deleted)
+        directory.set_deleted_trials(deleted)
     if deleted - before:
         report(
             f"{_trials_text(directory, deleted - before)} deleted in MLflow and will be excluded; "
@@ -105,11 +105,11 @@ def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str
             f"There is no trial {', '.join(unknown)} of '{directory.study}'. Available: {listed}."
         )
     with directory.locked():
-        uid, deleted = directory.uid(), directory.deleted()
+        uid, deleted = directory.uid(), directory.deleted_trials()
         if uid is not None and not is_new_store():
             change = tracking.delete_trials if is_deleted else tracking.restore_trials
             change(connect(create=False), directory.study, uid, numbers)
-        directory.set_deleted(deleted.union(numbers) if is_deleted else deleted.difference(numbers))
+        directory.set_deleted_trials(deleted.union(numbers) if is_deleted else deleted.difference(numbers))
     return f"{_trials_text(directory, numbers)} {'deleted' if is_deleted else 'restored'}"
 
 

@@ -64,19 +64,18 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
         self._tracker.record_front(numbers, figure)
 
-    def recorded(self) -> list[int]:
+    def recorded_trials(self) -> list[int]:
         """Return the numbers of the trials that MLflow has completely."""
-        return [*self.recorded_before, *self._tracker.recorded()]
+        return [*self.recorded_before, *self._tracker.recorded_trials()]
 
     def model_uri(self, number: int) -> str:
         """Return the URI of a trial's model; "" if MLflow does not have it, or does not answer."""
-        if not self.is_complete and number not in self.recorded():
+        if not self.is_complete and number not in self.recorded_trials():
             return ""
         with suppress(Exception):  # the result must not be lost because MLflow stopped answering
             store = self._study.store.result()
-            if (
-                self.is_complete or store.answers()
-            ):  # a dead server fails this in seconds, the next request in minutes
+            # If the server is dead, `answers` returns within seconds; another request would take minutes.
+            if self.is_complete or store.answers():
                 return model_address(store, self._study.definition.name, trial_uid(self._uid, number))
         return ""
 
@@ -94,7 +93,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             # A signal that stopped the study must not also stop closing its record.
             with interrupts.interruptible() if interrupts.signum is None else nullcontext():
                 while not (is_closed := self._tracker.close(self.status, timeout=SHUTDOWN_TIMEOUT_S)):
-                    before, num_recorded = num_recorded, len(self._tracker.recorded())
+                    before, num_recorded = num_recorded, len(self._tracker.recorded_trials())
                     if not self._tracker.is_running or num_recorded == before:
                         break
         except Interrupted:

@@ -90,7 +90,7 @@ class OptunaSearch:
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
         directory.assign(self.uid(), definition.objectives, storage)
-        self.deleted = directory.deleted()  # `values`, `front` and `best` exclude these trials
+        self.deleted = directory.deleted_trials()  # `values`, `front` and `best` exclude these trials
 
     def _create_study(self) -> optuna.Study:
         import optuna
@@ -200,7 +200,8 @@ class OptunaSearch:
         trials, retried = self._trials(), set(self._study.user_attrs.get(_RETRIED, []))
         values = [trials[number].params for number in retried]
         for number in numbers:
-            if trials[number].params not in values:  # else one that always fails never counts
+            # Only one retry, because the values may fail with every version of the plugin.
+            if trials[number].params not in values:
                 self._enqueue_again(number)
                 retried.add(number)
         self._study.set_user_attr(_RETRIED, sorted(retried))

@@ -201,7 +201,7 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
 def _delete_copies(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
     """Delete the local models of the trials that MLflow has, except the best trial's."""
     best = search.best()
-    for number in record.recorded():
+    for number in record.recorded_trials():
         if best is None or number != best[0]:
             study.directory.trial(number).delete_copies()
 

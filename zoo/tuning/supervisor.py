@@ -72,7 +72,7 @@ class Supervisor:
         self._directory_of = directory_of or study.directory.trial
         self._configs: dict[int, TrialConfig] = {}  # of the running trials
         self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not recorded in MLflow yet
-        self._failures: list[tuple[int, Finished]] = []  # the failed trials since the last other one
+        self._failures: list[tuple[int, Finished]] = []  # failed trials, without another state in between
 
     def run(self) -> None:
         """Run trials until none is left or a signal comes; raise TooManyFailures after three in a row."""
