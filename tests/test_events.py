@@ -43,7 +43,7 @@ def test_default_values_are_not_written():
     }
 
 
-def test_champion_mark_is_not_written():
+def test_best_mark_is_not_written():
     assert from_json(to_json(Scored(1.0, {}, is_best=True))) == Scored(1.0, {})
 
 

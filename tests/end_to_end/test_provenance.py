@@ -125,7 +125,7 @@ def test_study_and_manifest_name_both_distributions(layered):
     assert json.loads(manifest.read_text())["plugins"] == BOTH
 
 
-def test_champion_with_layers_of_a_plugin_is_scored(layered):
+def test_best_model_with_plugin_layers_is_scored(layered):
     assert layered.done.stdout.startswith("best: trial 1 (gained), val_accuracy ")
     assert " on the test split\n" in layered.done.stdout
     assert "warning" not in layered.done.stderr

@@ -118,7 +118,7 @@ class TestResume:
         assert len(tuned.after.optuna) == 4
         assert [number_of(run) for run in tuned.after.children] == [0, 1, 2, 3]
 
-    def test_only_champions_are_scored_on_the_test_split(self, tuned):
+    def test_only_best_trials_are_scored(self, tuned):
         printed = int(re.search(r"best: trial (\d)", tuned.more.stdout)[1])
         scored = [number_of(run) for run in tuned.after.children if "test_accuracy" in run.data.metrics]
         assert printed in scored
@@ -242,7 +242,7 @@ class TestMlflow:
                 assert not run.outputs or not run.outputs.model_outputs
 
 
-def test_champion_scores_the_same_without_zoo(tuned):
+def test_best_model_scores_the_same_without_zoo(tuned):
     """The script loads it with `mlflow.keras.load_model` and scores it on the raw test images."""
     zoo = tuned.zoo
     digest = tuned.after.parents[0].data.tags["zoo.dataset.digest"]
@@ -269,8 +269,8 @@ def test_champion_scores_the_same_without_zoo(tuned):
     assert f"{found['accuracy']:.4f} on the test split" in best
     assert (found["dtype"], found["highest"], found["input_shape"]) == ("uint8", 255, [None, 8, 8, 1])
     assert found["zoo"] == []
-    champion = next(run for run in tuned.after.children if str(number_of(run)) in best.split(",")[0])
-    assert champion.data.metrics["test_accuracy"] == found["accuracy"]
+    best_run = next(run for run in tuned.after.children if str(number_of(run)) in best.split(",")[0])
+    assert best_run.data.metrics["test_accuracy"] == found["accuracy"]
 
 
 class TestCompare:
@@ -332,7 +332,7 @@ class TestTrainAgain:
 
 
 class TestEvaluate:
-    def test_champion_has_the_score_of_the_search(self, tuned):
+    def test_best_trial_has_the_score_of_the_search(self, tuned):
         done = tuned.zoo("evaluate", tuned.study, "--json")
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
@@ -394,7 +394,7 @@ def test_changed_study_is_refused_with_every_difference(tuned, zoo):
     assert len(optuna_trials(zoo.folder, "digits_cnn")) == len(before)
 
 
-def test_only_the_champion_keeps_a_local_model(tuned):
+def test_only_the_best_trial_keeps_a_local_model(tuned):
     """MLflow has the models of all trials, so local copies would only fill the disk."""
     kept = sorted(path.parent.name for path in tuned.zoo.folder.glob("mlruns/zoo/*/trials/*/model.keras"))
     scored = [f"{number_of(run):03d}" for run in tuned.after.children if "test_accuracy" in run.data.metrics]

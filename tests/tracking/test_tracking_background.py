@@ -174,7 +174,7 @@ def test_trial_without_an_epoch_is_incomplete(
     assert problems[-1] == "MLflow does not have all events of trial 7."
 
 
-def test_refused_end_is_given_up(
+def test_refused_end_gets_a_problem_tag(
     background: BackgroundTracker, writer: FakeWriter, problems: list[str]
 ) -> None:
     writer.refuses = lambda number, name: name == "finished"

@@ -34,7 +34,7 @@ def folder(tmp_path: Path, model_file: Path) -> Path:
 
 @pytest.fixture
 def study(local_store: Store, folder: Path) -> StudyTracker:
-    """Three complete trials; trial 1 is the best, and the champion."""
+    """Three complete trials; trial 1 is the best, and its score is recorded."""
     tracker = StudyTracker(local_store, examples.facts())
     for number, best in enumerate([0.7, 0.9, 0.8]):
         tracker.record(number, CONFIG, examples.events(best=best), folder)
@@ -112,7 +112,7 @@ def test_deleted_trials_can_be_restored(study: StudyTracker) -> None:
     assert after == before
 
 
-def test_deleting_the_champion_removes_its_tag(study: StudyTracker) -> None:
+def test_deleting_the_best_trial_removes_its_tag(study: StudyTracker) -> None:
     delete_trials(study.store, STUDY, UID, [0])
     assert study_tags(study)["zoo.champion"] == "1"
     delete_trials(study.store, STUDY, UID, [1])

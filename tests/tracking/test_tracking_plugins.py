@@ -66,7 +66,7 @@ def test_model_with_plugin_layers_requires_the_plugin(tmp_path: Path) -> None:
     assert model["flavors"]["python_function"]["loader_module"] == "zoo.tracking.loader"
 
 
-def test_champions_model_can_be_fetched(local_store: Store, saved_model: Path, tmp_path: Path) -> None:
+def test_best_model_can_be_fetched(local_store: Store, saved_model: Path, tmp_path: Path) -> None:
     tracker = StudyTracker(local_store, examples.facts())
     for number, best in enumerate([0.7, 0.9, 0.8]):
         folder = examples.make_folder(tmp_path / str(number), saved_model / "model.keras")

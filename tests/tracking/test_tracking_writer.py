@@ -196,7 +196,7 @@ def test_study_run_shows_best_value_so_far(tracker: StudyTracker, tmp_path: Path
     assert run.data.metrics["best_val_accuracy"] == 0.8
 
 
-def test_champion_score_is_on_study_run_too(tracker: StudyTracker, folder: Path) -> None:
+def test_best_score_is_on_study_run_too(tracker: StudyTracker, folder: Path) -> None:
     examples.record(tracker, 7, examples.events(), folder)
     for _ in range(2):
         tracker.record(7, {}, [examples.score(is_best=True)], folder)
@@ -220,12 +220,14 @@ def test_score_is_added_to_ended_run(tracker: StudyTracker, folder: Path) -> Non
     assert [(s, v) for s, _, v in examples.history(store, run, "test_accuracy")] == [(2, 0.88)]
     (model,) = examples.logged_models(store, tracker.experiment_id)
     assert [m.value for m in model.metrics if m.key == "test_accuracy"] == [0.88]
-    assert "test_accuracy" not in store.client.get_run(tracker.run_id).data.metrics  # it is not the champion
+    assert (
+        "test_accuracy" not in store.client.get_run(tracker.run_id).data.metrics
+    )  # the trial is not the best
     for study, uid in ((facts.name, "another-7"), ("another", trial_uid(facts.uid, 7))):
         assert not add_test_metrics(store, study, uid, examples.score())
 
 
-def test_replayed_score_is_not_the_champions(tracker: StudyTracker, folder: Path) -> None:
+def test_replayed_score_sets_no_champion_tag(tracker: StudyTracker, folder: Path) -> None:
     tracker.record(7, {}, [*examples.events(), examples.score()], folder)
     assert examples.run_of(tracker, 7).data.metrics["test_accuracy"] == 0.88
     study = tracker.store.client.get_run(tracker.run_id)

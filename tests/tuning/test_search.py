@@ -594,7 +594,7 @@ class TestAbandoned:
         assert new.config.training != trial.config.training
 
 
-class TestASharedStorage:
+class TestSharedStorage:
     """Several machines may share a storage, but not a directory's lock."""
 
     @pytest.fixture

@@ -37,7 +37,7 @@ def failed(reason="it fell"):
 
 
 REJECTED = [end("pruned", "impossible parameters: too small")]
-RUNS_ON = [STARTED, epoch(1, 0.5)]  # sends nothing more
+RUNNING = [STARTED, epoch(1, 0.5)]  # sends nothing more
 
 
 class FakeExecutor:
@@ -271,7 +271,7 @@ class TestOneEvent:
         assert here.states() == ["RUNNING"]
 
     def test_error_of_one_trial_does_not_keep_the_others_running(self, stage, monkeypatch):
-        here = stage([RUNS_ON, RUNS_ON], "search.trials=2", jobs=2)
+        here = stage([RUNNING, RUNNING], "search.trials=2", jobs=2)
         append = TrialDirectory.append
 
         def full(self, event):
@@ -408,7 +408,7 @@ class TestFailures:
         assert stage([failed(), complete()], "search.trials=4").run().done == 4
 
     def test_trials_still_running_are_interrupted(self, stage):
-        here = stage([RUNS_ON, failed("one"), failed("two"), failed("three")], "search.trials=9", jobs=2)
+        here = stage([RUNNING, failed("one"), failed("two"), failed("three")], "search.trials=9", jobs=2)
         with pytest.raises(TooManyFailures):
             here.run()
         assert here.states() == ["FAIL"] * 4
@@ -433,7 +433,7 @@ class TestInterrupted:
     """A real SIGINT comes when no trial has an event left."""
 
     def test_every_running_trial_gets_a_final_state(self, stage):
-        here = stage([complete(), RUNS_ON, RUNS_ON], "search.trials=9", jobs=2)
+        here = stage([complete(), RUNNING, RUNNING], "search.trials=9", jobs=2)
         outcome = here.run()
         assert (outcome.interrupted, outcome.done, outcome.best) == (130, 1, (0, 0.5))
         assert here.states() == ["COMPLETE", "FAIL", "FAIL"]
@@ -445,7 +445,7 @@ class TestInterrupted:
         assert here.executor.running == []
 
     def test_events_that_arrived_before_the_signal_count(self, stage):
-        done, runs = [STARTED, epoch(1, 0.5), None, complete(0.75)[-1]], [*RUNS_ON, None, epoch(2, 0.5)]
+        done, runs = [STARTED, epoch(1, 0.5), None, complete(0.75)[-1]], [*RUNNING, None, epoch(2, 0.5)]
         here = stage([done, runs], "search.trials=9", jobs=2)
         outcome = here.run()
         assert (outcome.interrupted, outcome.done, outcome.best) == (130, 1, (0, 0.75))
@@ -456,14 +456,14 @@ class TestInterrupted:
 
     def test_third_failure_after_the_signal_leaves_no_trial_running(self, stage):
         waiting = [[STARTED, None, end("failed", "it fell")] for _ in range(3)]
-        here = stage([RUNS_ON, *waiting], "search.trials=9", jobs=4)
+        here = stage([RUNNING, *waiting], "search.trials=9", jobs=4)
         with pytest.raises(TooManyFailures):
             here.run()
         assert here.states() == ["FAIL"] * 4
         assert here.executor.running == []
 
     def test_interrupted_trial_is_retried_and_does_not_count(self, stage):
-        stage([complete(), RUNS_ON], "search.trials=3").run()
+        stage([complete(), RUNNING], "search.trials=3").run()
         here = stage([complete(0.7), complete(0.8)], "search.trials=3")
         assert here.run().done == 3
         again, interrupted = (here.directory.trial(number).config() for number in (2, 1))
@@ -471,7 +471,7 @@ class TestInterrupted:
         assert again["training"] == interrupted["training"]
 
     def test_interrupted_trials_are_not_failures_in_a_row(self, stage):
-        here = stage([RUNS_ON] * 4, "search.trials=4", jobs=4)
+        here = stage([RUNNING] * 4, "search.trials=4", jobs=4)
         assert here.run().interrupted == 130
 
     def test_trial_that_cannot_start_is_not_left_running(self, stage):
