@@ -61,7 +61,7 @@ def test_no_complete_trial_is_an_error(in_study):
 
 
 def test_deleted_trials_are_named(in_study, monkeypatch):
-    monkeypatch.setattr(StudyDirectory, "deleted", lambda _: {0, 1})
+    monkeypatch.setattr(StudyDirectory, "deleted_trials", lambda _: {0, 1})
     with pytest.raises(
         StudyError, match=r"No complete trial of 'example' is left; deleted: 0, 1\. `zoo delete"
     ):

@@ -130,7 +130,7 @@ def test_missing_dataset_is_stated(make_study):
 
 
 def test_deleted_trial_is_excluded(make_study):
-    make_study(SEVERAL).set_deleted([0])
+    make_study(SEVERAL).set_deleted_trials([0])
     text = plain(write_report("made"))
     assert "Best model: trial 1" in text
     assert "1 complete" in text

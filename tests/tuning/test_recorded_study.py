@@ -19,7 +19,7 @@ def test_copy_has_the_trials_with_their_numbers(open_search, directory, storage)
     for _ in range(2):
         summary = {"best_val_accuracy": 0.5, "best_val_loss": 0.5}
         search.tell(search.ask().number, Finished(9.0, "complete", "", summary))
-    directory.set_deleted([0])
+    directory.set_deleted_trials([0])
     copy = recorded_study(directory, storage)
     assert [trial.state.name for trial in copy.get_trials()] == ["WAITING", "COMPLETE"]
     assert recorded_manifest(copy) == MANIFEST

@@ -135,7 +135,7 @@ def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
     for number in numbers:
         if number not in by_number:
             study = runs[0].study
-            if number in _directory_of(runs).deleted():
+            if number in _directory_of(runs).deleted_trials():
                 raise StudyError(f"Trial {number} of '{study}' was deleted. {restore_hint(study, [number])}")
             names = [str(run.number) for run in runs]
             listed = ", ".join(names) if len(names) <= 30 else f"{names[0]} … {names[-1]}"
@@ -164,7 +164,7 @@ def best_run(runs: Sequence[Run]) -> Run:
     ranked = rank_runs(runs)
     if not ranked:
         study = runs[0].study
-        raise StudyError(no_complete_trial(study, _directory_of(runs).deleted()))
+        raise StudyError(no_complete_trial(study, _directory_of(runs).deleted_trials()))
     return ranked[0]
 
 
@@ -190,5 +190,5 @@ def run_in(folder: Path) -> Run:
 
 
 def study_and_trial(folder: Path) -> tuple[str, int | None]:
-    """Return the study and the number of the trial whose directory is `folder`; None for a standalone run."""
+    """Return the study and the trial number of a directory; a standalone run has the number None."""
     return folder.parent.parent.name, int(folder.name) if folder.name.isdigit() else None

@@ -189,7 +189,7 @@ def best_model_address(store: Store, study: str) -> str:
     table = leaderboard(study, store)
     complete = table[table["state"] == "complete"]
     if complete.empty:
-        if deleted := StudyDirectory(Path.cwd(), study).deleted():
+        if deleted := StudyDirectory(Path.cwd(), study).deleted_trials():
             raise TrackingError(no_complete_trial(study, deleted))
         raise TrackingError(
             f"No trial of the study '{study}' in {store.address} is complete; "

@@ -56,7 +56,7 @@ def run_trial(
     Args:
         cache: the folder of the prepared datasets.
         receive_answer: waits for the answer to an `EpochEnd`.
-        study, number: the study, and the trial in it, that the saved model names.
+        study, number: study and number of the trial, for the info in the saved model; None if standalone.
     """
     try:
         event = _Job(config, cache, folder, send, receive_answer, (study, number)).run()

@@ -78,7 +78,7 @@ def run_trial_process(
 ) -> None:
     """Run one trial in a worker process: send its events, and receive the answers to its `EpochEnd`s.
 
-    `study` and `number` are those of `zoo.training.job.run_trial`.
+    `study` and `number` are as for `zoo.training.job.run_trial`.
     """
     enter_worker(environment, folder / "output.log")
     from zoo.training.job import run_trial

@@ -287,7 +287,10 @@ def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.
             f"Cannot read the Optuna study '{directory.study}': {one_line(error)[:200]}"
         ) from error
     copy = optuna.create_study(study_name=directory.study, directions=recorded.directions)
-    hidden, deleted = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING), directory.deleted()
+    hidden, deleted = (
+        optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING),
+        directory.deleted_trials(),
+    )
     is_hidden = [trial.number in deleted or trial.state.name == "WAITING" for trial in trials]
     copy.add_trials(hidden if hide else trial for trial, hide in zip(trials, is_hidden, strict=True))
     copy.set_user_attr(_MANIFEST, attributes.get(_MANIFEST, "{}"))
