@@ -194,3 +194,14 @@ class TestCompare:
         (head, *_), _, _ = printed(compare_command.command, "compare", self.table(*rows))
         # b.units has one value in all trials where it is active.
         assert head.split()[4:] == ["architecture", "training.rate", "a.units"]
+
+    def test_searched_parameters_are_shown_most_important_first(self, printed, monkeypatch):
+        monkeypatch.delenv("COLUMNS")  # a pipe has room for every column
+        names = [f"net.parameter_with_a_long_name_{number}" for number in range(9)]
+        table = self.table(
+            self.row(1, **dict.fromkeys(names, 1), fixed=3), self.row(0, **{names[0]: 2}, fixed=4)
+        )
+        table.attrs["searched"] = [*names[::-1], "net.never_active"]
+        (head, first, second, *_), _, _ = printed(compare_command.command, "compare", table)
+        assert head.split()[4:] == names[::-1]
+        assert (len(first.split()), len(second.split())) == (13, 5)  # an inactive parameter is blank

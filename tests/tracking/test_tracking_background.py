@@ -15,7 +15,7 @@ from tracking_examples import CONFIG
 
 from zoo.errors import ZooError
 from zoo.events import EpochEnd, Event, Finished, Started
-from zoo.tracking import BackgroundTracker, Store, StudyTracker, trial_states
+from zoo.tracking import BackgroundTracker, Store, StudySummary, StudyTracker, trial_states
 
 FOLDER = Path("nowhere")
 TIMEOUT_S = 240.0  # only a test that would hang waits so long
@@ -47,10 +47,10 @@ class FakeWriter:
     def end_with_problem(self, number: int, config: Any, event: Finished, problem: str) -> None:
         self.calls.append((number, "gave up", problem))
 
-    def record_front(self, numbers: Any, figure: Path | None) -> None:
-        if self.refuses(-1, "front"):
-            raise ValueError("refused the front")
-        self.calls.append(("front", numbers, figure))
+    def record_summary(self, summary: StudySummary) -> None:
+        if self.refuses(-1, "summary"):
+            raise ValueError("refused the summary")
+        self.calls.append(("summary", summary))
 
     def finish(self, status: str) -> None:
         self.calls.append((status,))
@@ -95,20 +95,22 @@ def test_events_arrive_in_order(background: BackgroundTracker, writer: FakeWrite
     assert background.recorded_trials() == [7]
 
 
-def test_front_is_shown_last(background: BackgroundTracker, writer: FakeWriter) -> None:
-    background.record_front([3, 1], FOLDER / "front.png")
+def test_summary_is_recorded_last(background: BackgroundTracker, writer: FakeWriter) -> None:
+    summary = StudySummary("12 trials", 3, [3, 1])
+    background.record_summary(summary)
     background.put(7, CONFIG, [FINISHED], FOLDER)
     assert background.close(timeout=TIMEOUT_S)
-    assert writer.calls == [(7, "finished"), ("front", [3, 1], FOLDER / "front.png"), ("FINISHED",)]
+    assert writer.calls == [(7, "finished"), ("summary", summary), ("FINISHED",)]
 
 
-def test_refused_front_is_reported(
+def test_refused_summary_does_not_keep_the_run_open(
     background: BackgroundTracker, writer: FakeWriter, problems: list[str]
 ) -> None:
-    writer.refuses = lambda number, name: name == "front"
-    background.record_front([3, 1], None)
-    assert not background.close(timeout=TIMEOUT_S)
-    assert problems == ["MLflow refused to end the study's run: refused the front"]
+    writer.refuses = lambda number, name: name == "summary"
+    background.record_summary(StudySummary(""))
+    assert background.close(timeout=TIMEOUT_S)
+    assert problems == ["MLflow refused the results of the study: refused the summary"]
+    assert writer.calls == [("FINISHED",)]
 
 
 def test_slow_writer_blocks_no_trial(writer: FakeWriter) -> None:

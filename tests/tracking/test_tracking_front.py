@@ -10,7 +10,7 @@ from tracking_examples import CONFIG, START
 
 from zoo.events import Finished
 from zoo.study import Objective
-from zoo.tracking import Store, StudyTracker, leaderboard, study_page
+from zoo.tracking import Store, StudySummary, StudyTracker, leaderboard
 from zoo.tracking import _names as names
 
 OBJECTIVES = [Objective("val_accuracy", "maximize"), Objective("parameters", "minimize")]
@@ -41,11 +41,11 @@ def tagged(study: StudyTracker) -> set[int]:
 def test_only_runs_on_front_are_tagged(study: StudyTracker, tmp_path: Path) -> None:
     figure = tmp_path / "pareto_front.png"
     figure.write_bytes(b"\x89PNG")
-    study.record_front([1, 3], figure)
+    study.record_summary(StudySummary("", 1, [1, 3], figures=[figure]))
     assert tagged(study) == {1, 3}
-    study.record_front([0, 1, 99], None)  # MLflow does not have trial 99 yet
+    study.record_summary(StudySummary("", 0, [0, 1, 99]))  # MLflow does not have trial 99 yet
     assert tagged(study) == {0, 1}
-    study.record_front([0, 1], None)
+    study.record_summary(StudySummary("", 0, [0, 1]))
     assert tagged(study) == {0, 1}
     run = study.store.client.get_run(study.run_id)
     assert "figures/pareto_front.png" in examples.artifacts(study.store, run)
@@ -70,22 +70,15 @@ def test_leaderboard_shows_front_first(study: StudyTracker) -> None:
 
 def test_study_without_trial_has_empty_table(local_store: Store) -> None:
     study = StudyTracker(local_store, examples.facts(objectives=OBJECTIVES))
-    study.record_front([], None)
+    study.record_summary(StudySummary(""))
     table = leaderboard(study.facts.name, local_store)
     assert len(table) == 0
     assert "front" in table.columns
-
-
-def test_page_is_sorted_by_first_objective(local_store: Store) -> None:
-    study = StudyTracker(local_store, examples.facts(objectives=OBJECTIVES[::-1]))
-    page = study_page(study.facts.name, local_store)
-    assert "orderByKey=metrics.%60parameters%60" in page
-    assert "orderByAsc=true" in page
 
 
 def test_standalone_run_has_no_front(local_store: Store) -> None:
     training = StudyTracker(
         local_store, examples.facts(objectives=OBJECTIVES, standalone_name="standalone-baseline")
     )
-    training.record_front([0], None)
+    training.record_summary(StudySummary("", 0, [0]))
     assert examples.all_runs(local_store, training.experiment_id) == []

@@ -668,3 +668,20 @@ class TestResume:
             configs.append(search.ask().config)
         assert configs[0].training != configs[1].training
         assert configs[0].seed != configs[1].seed
+
+
+class TestImportances:
+    def test_one_trial_has_none(self, open_search):
+        search = open_search()
+        run(search)
+        assert search.importances() == {}
+
+    def test_items_of_a_list_have_one_importance(self, open_search):
+        search = open_search()
+        for _ in range(12):
+            trial = search.ask()
+            search.tell(trial.number, complete(1 / (1 + trial.config.training["learning_rate"])))
+        importances = search.importances()
+        assert list(importances.values()) == sorted(importances.values(), reverse=True)
+        assert {"conv_net.filters", "training.learning_rate"} <= set(importances)
+        assert set(importances) <= set(search._definition.searched())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -37,6 +40,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     from zoo.tuning.lifecycle import refresh_deleted
 
     table = compare(*studies)
+    searched = table.attrs.get("searched", ())
     for study in studies:
         refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
         if not (table["study"] == study).any():
@@ -48,7 +52,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     elif as_json:
         click.echo(table.to_json(orient="records", indent=1))
     else:
-        click.echo(_fitting_table(table))
+        click.echo(_fitting_table(table, searched))
     for warning in filter(None, table["dataset.warning"].unique()):
         common.print_note(f"warning: {warning}")
     digests = table["dataset.digest"].unique()
@@ -61,15 +65,17 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
         common.print_next((f"zoo ui {shlex.quote(studies[0])}", purpose))
 
 
-def _fitting_table(table: pd.DataFrame) -> str:
-    """Return as many columns as fit into the terminal: the results, then the parameters that vary most."""
+def _fitting_table(table: pd.DataFrame, searched: Sequence[str]) -> str:
+    """Return the results, then as many searched parameters as fit into the terminal; all if piped."""
     results = _result_columns(table)
-    text = table[results + _varied_columns(table, exclude=results)].copy()
+    parameters = [name for name in searched if name in table] or _varied_columns(table, exclude=results)
+    text = table[results + parameters].copy()
     interrupted = table["reason"].astype(str).str.startswith("interrupted")
     text["state"] = text["state"].mask(interrupted, "interrupted")
     if "front" in text:  # only for a study with several objectives
         text["front"] = text["front"].eq(True).map({True: "*", False: ""})
-    room = shutil.get_terminal_size((160, 24)).columns
+    is_cut = sys.stdout.isatty() or "COLUMNS" in os.environ
+    room = shutil.get_terminal_size((160, 24)).columns if is_cut else sys.maxsize
     for width in range(len(text.columns), 0, -1):
         lines = text.iloc[:, :width].to_string(index=False, na_rep="", float_format=_format)
         if width <= len(results) or max(map(len, lines.splitlines())) <= room:
@@ -87,7 +93,8 @@ def _result_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _varied_columns(table: pd.DataFrame, exclude: list[str]) -> list[str]:
-    # A parameter of one architecture is empty for the others; an empty cell is not another value.
+    # For a study that an older version of zoo recorded, without the names of the searched parameters. A
+    # parameter of one architecture is empty for the others; an empty cell is not another value.
     counts = {
         name: table[name].dropna().astype(str).nunique()
         for name in map(str, table)

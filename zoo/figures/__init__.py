@@ -9,7 +9,8 @@ In all functions, an image is a `uint8` array `(height, width, channels)`. Image
 integers `(n,)`; `probabilities` have shape `(n, classes)`.
 
     for every complete trial   draw_trial: learning_curves, confusion_matrix, mistakes, predictions
-    for a study                trade_offs, if it has several objectives
+    for a study                study_history, importances, compared_curves; trade_offs, if it has several
+                               objectives
     on demand                  samples, augmentation, kernels; compared_curves; feature_maps, layer_maps,
                                filters
 """
@@ -22,5 +23,6 @@ from zoo.figures._datasets import NUM_IMAGES, NUM_VERSIONS, augmentation, kernel
 from zoo.figures._maps import MAPS_PER_LAYER, MAX_MAPS, LayerMaps, feature_maps, filters, layer_maps
 from zoo.figures._pixels import make_tile
 from zoo.figures._predictions import mistakes, predictions
+from zoo.figures._study import importances, study_history
 from zoo.figures._trade_offs import trade_offs
 from zoo.figures._trial import draw_curves, draw_trial

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.events import Event, Finished
+from zoo.tracking._names import StudySummary
 from zoo.tracking._store import reason
 from zoo.tracking._writer import StudyTracker
 
@@ -64,7 +65,7 @@ class BackgroundTracker:
         self._is_offline = False
         self._retry_at = 0.0
         self._reported: set[str] = set()
-        self._front: tuple[Sequence[int], Path | None] | None = None
+        self._summary: StudySummary | None = None
         self._is_complete = False
         self._thread = threading.Thread(
             target=self._run, args=[open_tracker], name="zoo-tracking", daemon=True
@@ -82,9 +83,9 @@ class BackgroundTracker:
         """Queue events of a trial. The arguments are those of `StudyTracker.record`."""
         self._queue.put(_Batch(number, config, tuple(events), folder))
 
-    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
-        """Tag the trials on the Pareto front, after all events are sent; `figure` is the figure's file."""
-        self._front = (numbers, figure)
+    def record_summary(self, summary: StudySummary) -> None:
+        """Record the results of the study, after all events are sent."""
+        self._summary = summary
 
     @property
     def is_running(self) -> bool:
@@ -174,9 +175,10 @@ class BackgroundTracker:
                         tracker.end_with_problem(
                             batch.number, batch.config, batch.final_event, problems[batch.number]
                         )
+            if self._summary is not None:
+                with self._reporting("MLflow refused the results of the study"):
+                    tracker.record_summary(self._summary)
             with self._reporting("MLflow refused to end the study's run"):
-                if self._front is not None:
-                    tracker.record_front(*self._front)
                 tracker.finish(status)
                 self._is_complete = not self._unsent
         if self._unsent:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zoo.events import Finished
 from zoo.study import Objective
 
 KIND = "zoo.kind"  # "study", "trial", or "standalone"
@@ -23,6 +24,9 @@ MODEL_MISSING = "its model is not kept any more"  # the only problem that a late
 OBJECTIVE = "zoo.objective"  # several are separated by commas
 DIRECTION = "zoo.direction"
 FRONT = "zoo.front"  # "true" on the Pareto front
+BEST = "zoo.best"  # "true" on the run of the best trial
+SEARCHED = "zoo.searched"  # on the study's run: the searched parameters, most important first
+NOTE = "mlflow.note.content"  # the description on the page of a run
 FOLD = "zoo.fold"  # the fold whose model is kept
 DIGEST = "zoo.dataset.digest"
 SOURCE = "zoo.dataset.source"
@@ -51,6 +55,7 @@ class StudyFacts:
         definition: the study file's text.
         manifest: what must be equal for trials to be comparable.
         command: what the user typed.
+        searched: names of the searched parameters.
         standalone_name: the run's name, for a standalone run, which has no parent run; else "".
     """
 
@@ -66,7 +71,27 @@ class StudyFacts:
     definition: str = ""
     manifest: Mapping[str, Any] = field(default_factory=dict)
     command: str = "zoo tune"
+    searched: Sequence[str] = ()
     standalone_name: str = ""
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """The results of a study so far.
+
+    Args:
+        text: one line for the description of the study's run.
+        best: number of the best trial; None if no trial is complete.
+        front: numbers of the trials on the Pareto front; empty with one objective.
+        searched: names of the searched parameters, most important first.
+        figures: files.
+    """
+
+    text: str
+    best: int | None = None
+    front: Sequence[int] = ()
+    searched: Sequence[str] = ()
+    figures: Sequence[Path] = ()
 
 
 def common_tags(facts: StudyFacts) -> dict[str, str]:
@@ -92,6 +117,11 @@ def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
     """Return the objectives that the tags of a study's run name."""
     pairs = zip(tags[OBJECTIVE].split(","), tags[DIRECTION].split(","), strict=True)
     return [Objective(metric, direction) for metric, direction in pairs]
+
+
+def searched_from(tags: Mapping[str, str]) -> list[str]:
+    """Return the searched parameters that the tags of a study's run name; [] if an old zoo made the run."""
+    return [name for name in tags.get(SEARCHED, "").split(",") if name]
 
 
 def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
@@ -133,6 +163,35 @@ def _with_items(name: str, value: Any) -> dict[str, str]:
         flat[f"{name}.length"] = as_text(len(value))
         flat |= {f"{name}.{position}": as_text(item) for position, item in enumerate(value, start=1)}
     return flat
+
+
+def is_item(key: str, name: str) -> bool:
+    """Return True if the parameter `key` is the length or an item of the list `name`."""
+    prefix, _, item = key.rpartition(".")
+    return prefix == name and (item == "length" or item.isdigit())
+
+
+def trial_note(config: Mapping[str, Any], facts: StudyFacts, event: Finished) -> str:
+    """Return a trial's description in one line: its searched parameters, and its result."""
+    flat = flat_parameters(config)
+    searched = [f"{name} {_rounded(flat[name])}" for name in facts.searched if name in flat]
+    what = ", ".join(searched) or flat.get("architecture", "configuration lost")
+    if event.state != "complete":
+        return shorten(f"{what}: {event.state}, {event.reason}")
+    results = {**{one.result: one.metric for one in facts.objectives}, "parameters": "parameters"}
+    values = [
+        f"{name} {_rounded(json.dumps(event.summary[key]))}"
+        for key, name in results.items()
+        if key in event.summary
+    ]
+    return shorten(f"{what}: {', '.join(values)}, epoch {event.summary.get('best_epoch', 0):.0f}")
+
+
+def _rounded(text: str) -> str:
+    value = from_text(text)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else text
 
 
 def _prefix(kind: str, config: Mapping[str, Any]) -> str:

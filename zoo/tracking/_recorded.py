@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
 from zoo.tracking._models import model_uri
 from zoo.tracking._store import Store, TrackingError, is_active, pages
+from zoo.tracking._view import KEY, save_view
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,13 +39,14 @@ def compare(*studies: str) -> pd.DataFrame:
     """Return the trials of one or more studies: complete ones best first, then pruned ones, then the others.
 
     Columns: `study`, `trial`, `state`, `reason`, the best value of the objective, `best_epoch`,
-    `parameters`, `train_seconds`, every parameter, `dataset.digest`, `run_id`, and `model`, an address
+    `parameters`, `train_seconds`, every active parameter, `dataset.digest`, `run_id`, and `model`, an address
     for `mlflow.keras.load_model`. The studies follow each other in the order given. With several
     objectives there is a column for each, and `front` is True on the Pareto front. With folds there are
     the objective's standard deviation, such as `best_val_accuracy_std`, and `best_fold`.
 
     The trials come from MLflow, without those that were deleted. Trials that MLflow does not have yet come
-    from the local record; their `run_id` is "" and their `model` is a file.
+    from the local record; their `run_id` is "" and their `model` is a file. `attrs["searched"]` of the table
+    are the searched parameters, most important first; () if an older version of zoo recorded the study.
 
     Raises:
         TrackingError: MLflow does not answer, or has no such study.
@@ -56,7 +59,10 @@ def compare(*studies: str) -> pd.DataFrame:
     tables = [leaderboard(study, store) for study in studies]
     for study, table in zip(studies, tables, strict=True):
         table.insert(0, "study", study)
-    return pd.concat(tables, ignore_index=True)
+    searched = dict.fromkeys(name for table in tables for name in table.attrs["searched"])
+    joined = pd.concat(tables, ignore_index=True)
+    joined.attrs["searched"] = tuple(searched)
+    return joined
 
 
 def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
@@ -99,7 +105,9 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     ranked = [number for state in values.values() for number in rank(state, objectives)]
     order = [*ranked, *sorted(trials.keys() - set(ranked))]
     rows = [{"trial": number, "front": number in front, **trials[number].row()} for number in order]
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    table.attrs["searched"] = tuple(names.searched_from(parent.data.tags))
+    return table
 
 
 @dataclass(frozen=True)
@@ -168,17 +176,26 @@ def find_study(study: str, store: Store) -> Any:
 
 
 def study_page(study: str, store: Store | None = None) -> str:
-    """Return the path of the page in MLflow's user interface that shows a study's trials and charts."""
-    parent = find_study(study, store or connect(create=False))
+    """Return the path of the page in MLflow's user interface that shows a study's trials and charts.
+
+    The page opens the study's view, which is saved again, with the trials that MLflow has now. If the store
+    cannot be written, the page has MLflow's columns and charts.
+    """
+    store = store or connect(create=False)
+    parent = find_study(study, store)
+    page = f"/#/experiments/{parent.info.experiment_id}/runs"
+    kind = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
+    with suppress(TrackingError), store.requests():
+        save_view(store, parent)
+        return f"{page}?{urlencode({**kind, 'viewStateShareKey': KEY})}"
     first = names.objectives_from(parent.data.tags)[0]
     query = {
-        "workflowType": "machine_learning",
+        **kind,
         "searchFilter": f"tags.`{names.KIND}` = 'trial'",
         "orderByKey": f"metrics.`{first.result}`",
         "orderByAsc": str(first.direction == "minimize").lower(),
-        "compareRunsMode": "CHART",
     }
-    return f"/#/experiments/{parent.info.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
+    return f"{page}?{urlencode(query, quote_via=quote)}"
 
 
 def best_model_address(store: Store, study: str) -> str:

@@ -109,6 +109,8 @@ class TrialRun:
         """Set the tags of the trial's final state, delete outdated ones, then end the run."""
         tags = {names.STATE: event.state, names.REASON: event.reason, names.PROBLEM: problem}
         new = {key: names.shorten(text) for key, text in tags.items() if text}
+        if names.NOTE not in run.data.tags:  # a description that a user has written stays
+            new[names.NOTE] = names.trial_note(self.config, self.facts, event)
         self.store.log(self.run_id, tags=new)
         for key in tags.keys() & run.data.tags.keys() - new.keys():
             self.store.client.delete_tag(self.run_id, key)

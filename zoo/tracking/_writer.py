@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.record import trial_uid
+from zoo.study import objectives_text
 from zoo.tracking import _names as names
-from zoo.tracking._names import StudyFacts
+from zoo.tracking._names import StudyFacts, StudySummary
 from zoo.tracking._store import Store, TrackingError, as_metrics, is_active
 from zoo.tracking._trial_run import TrialRun, log_score
+from zoo.tracking._view import save_view
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -92,10 +94,10 @@ class StudyTracker:
         if trial is not None:
             trial.end(trial.get(), event, problem)
 
-    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
-        """Tag the runs of the trials on the Pareto front, and upload the figure of the front."""
+    def record_summary(self, summary: StudySummary) -> None:
+        """Record the study's results so far; nothing for a standalone run."""
         if self._study is not None:
-            self._study.record_front(numbers, figure)
+            self._study.record_summary(summary)
 
     def finish(self, status: str = "FINISHED") -> None:
         """End the study's run. `status` is `FINISHED`, `KILLED` (interrupted) or `FAILED`."""
@@ -155,6 +157,7 @@ class StudyRun:
         }
         run = self._store.find_run(self._experiment_id, facts.uid)
         if run is None:
+            tags |= {names.SEARCHED: ",".join(facts.searched), names.NOTE: self._note()}
             run = client.create_run(self._experiment_id, tags=tags, run_name=facts.name)
         elif not is_active(run):
             raise TrackingError(
@@ -185,18 +188,34 @@ class StudyRun:
         self._store.log(self.run_id, new)
         self._best += new
 
-    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
-        """Tag the runs of the trials on the Pareto front, and remove the tag from the others."""
+    def record_summary(self, summary: StudySummary) -> None:
+        """Record description and figures, tag the best trials, and save the view of the user interface."""
         client = self._store.client
-        front = {trial_uid(self._facts.uid, number) for number in numbers}
-        for run in self._store.runs(self._experiment_id, f"tags.`{names.PARENT}` = '{self.run_id}'"):
-            is_tagged, is_on_front = names.FRONT in run.data.tags, run.data.tags.get(names.UID) in front
-            if is_on_front and not is_tagged:
-                self._store.log(run.info.run_id, tags={names.FRONT: "true"})
-            elif is_tagged and not is_on_front:
-                client.delete_tag(run.info.run_id, names.FRONT)
-        if figure is not None:
+        note = client.get_run(self.run_id).data.tags.get(names.NOTE, "")
+        first, _, rest = note.partition("\n")
+        tags = {names.SEARCHED: ",".join(summary.searched)}
+        if first.startswith(self._note()):  # otherwise a user has replaced the description
+            tags[names.NOTE] = names.shorten(f"{summary.text}\n{rest}".rstrip())
+        self._store.log(self.run_id, tags=tags)
+        for figure in summary.figures:
             client.log_artifact(self.run_id, str(figure), "figures")
+        self._tag_trials(names.FRONT, summary.front)
+        self._tag_trials(names.BEST, [] if summary.best is None else [summary.best])
+        save_view(self._store, client.get_run(self.run_id))
+
+    def _tag_trials(self, tag: str, numbers: Sequence[int]) -> None:
+        """Tag the runs of the trials `numbers`, and remove the tag from the others."""
+        tagged = {trial_uid(self._facts.uid, number) for number in numbers}
+        for run in self._store.runs(self._experiment_id, f"tags.`{names.PARENT}` = '{self.run_id}'"):
+            has_tag, needs_tag = tag in run.data.tags, run.data.tags.get(names.UID) in tagged
+            if needs_tag and not has_tag:
+                self._store.log(run.info.run_id, tags={tag: "true"})
+            elif has_tag and not needs_tag:
+                self._store.client.delete_tag(run.info.run_id, tag)
+
+    def _note(self) -> str:
+        """Return the beginning of every description that zoo writes."""
+        return objectives_text(self._facts.objectives)
 
 
 def add_test_metrics(store: Store, study: str, uid: str, event: Scored, best_epoch: int = 0) -> bool:

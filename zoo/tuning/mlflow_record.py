@@ -13,7 +13,7 @@ from zoo.data.validation import validation_split
 from zoo.events import Event
 from zoo.figures import draw_trial
 from zoo.record import trial_uid
-from zoo.tracking import BackgroundTracker, StudyFacts, StudyTracker, model_address
+from zoo.tracking import BackgroundTracker, StudyFacts, StudySummary, StudyTracker, model_address
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 
@@ -46,6 +46,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             image_shape=dataset.image_shape,
             num_classes=len(dataset.class_names),
             plugins=definition.plugin_versions(),
+            searched=definition.searched(),
             definition=definition.text,
             **facts,
         )
@@ -61,8 +62,8 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         """Queue events of a trial for MLflow; return at once, and never raise."""
         self._tracker.put(number, config, events, folder)
 
-    def record_front(self, numbers: Sequence[int], figure: Path | None) -> None:
-        self._tracker.record_front(numbers, figure)
+    def record_summary(self, summary: StudySummary) -> None:
+        self._tracker.record_summary(summary)
 
     def recorded_trials(self) -> list[int]:
         """Return the numbers of the trials that MLflow has completely."""

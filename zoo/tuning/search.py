@@ -10,6 +10,7 @@ import hashlib
 import json
 import socket
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -236,6 +237,27 @@ class OptunaSearch:
     def deleted_complete(self) -> list[int]:
         """Return the numbers of the complete trials that were deleted."""
         return [trial.number for trial in self._trials("COMPLETE") if trial.number in self.deleted]
+
+    def importances(self) -> dict[str, float]:
+        """Return how important each searched parameter is for the first objective, most important first.
+
+        The importances of a list's length and items are added. {} if there are too few complete trials.
+        """
+        import optuna
+
+        target = None if len(self.objectives) == 1 else lambda trial: trial.values[0]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                found = optuna.importance.get_param_importances(self._study, target=target)
+        except Exception:  # too few complete trials, which Optuna reports as an error or as a warning
+            return {}
+        importances: dict[str, float] = {}
+        for name in self._definition.searched():
+            own = [key for key in found if key == name or key.startswith(f"{name}.")]
+            if own:
+                importances[name] = sum(found[key] for key in own)
+        return dict(sorted(importances.items(), key=lambda item: -item[1]))
 
     def num_rejected(self) -> int:
         """Return the number of trials that were not trained because of `max_parameters`."""

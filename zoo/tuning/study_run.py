@@ -11,9 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from zoo.errors import StudyError, ZooError, one_line
+from zoo.errors import StudyError, ZooError
 from zoo.events import Scored
-from zoo.figures import trade_offs
 from zoo.record import trial_uid
 from zoo.registry import Registry
 from zoo.study import StudyDefinition
@@ -28,6 +27,7 @@ from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile
 from zoo.tuning.samplers import check_sampler
 from zoo.tuning.search import OptunaSearch
+from zoo.tuning.study_summary import record_summary
 from zoo.tuning.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def tune(
                 if interrupts.signum is None:
                     scores = _score_best(opened, search, record)
             finally:
-                _record_front(opened, search, record)
+                record_summary(opened, search, record)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
         _delete_copies(opened, search, record)
         return _result(opened, search, record, scores)
@@ -144,20 +144,6 @@ def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
             "use --jobs 1"
         ]
     return []
-
-
-def _record_front(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
-    """Draw the Pareto front of several objectives, and mark its trials in MLflow."""
-    objectives, front = study.definition.objectives, list(search.front())
-    if len(objectives) == 1 or not front:
-        return
-    path: Path | None = study.directory.path / "figures" / "pareto_front.png"
-    try:
-        trade_offs(search.values(), objectives, str(path), title=study.definition.name)
-    except Exception as error:  # the study must not fail because of a figure
-        study.display.problem(f"the figure of the Pareto front was not drawn: {one_line(error)}")
-        path = None
-    record.record_front(front, path)
 
 
 def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
