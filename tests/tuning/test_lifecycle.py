@@ -143,7 +143,7 @@ class TestTrialsDeletedInMLflow:
 class TestStudyRunDeletedInMLflow:
     @pytest.fixture
     def run_id(self, study):
-        """The id of the study's own run, which is deleted in MLflow."""
+        """The id of the study's run, which is deleted in MLflow."""
         store = connect()
         run = store.find_active_run("example", study.uid())
         store.client.delete_run(run.info.run_id)
@@ -159,7 +159,7 @@ class TestStudyRunDeletedInMLflow:
         for _ in range(2):
             refresh_deleted("example", reports.append)
         assert reports == [
-            "the study's own run is deleted in MLflow, its trials are not; "
+            "the study's run is deleted in MLflow, its trials are not; "
             "`zoo delete example --restore` restores it, which `zoo tune` requires"
         ]
 

@@ -17,7 +17,7 @@ from zoo.errors import ZooError
 @click.option(
     "--restore",
     is_flag=True,
-    help="Restore the trials that --trial names; without --trial, the study's own run in MLflow.",
+    help="Restore the trials that --trial names; without --trial, the study's run in MLflow.",
 )
 @click.option("--yes", is_flag=True, help="Delete a whole study without asking.")
 @common.storage_option

@@ -9,7 +9,7 @@ mlruns/zoo/<study>/
 ├── study.toml, commands      the study file, and the commands that ran the study, for its report
 ├── report.html               the report that `zoo report` writes
 ├── deleted.json              numbers of the trials that were deleted
-├── run-deleted               exists after a report that the study's own run is deleted in MLflow
+├── run-deleted               exists after a report that the study's run is deleted in MLflow
 ├── prepare.log               output of the dataset plugin
 ├── zoo.log                   messages that other libraries log while the study runs
 ├── trials/007/

@@ -122,7 +122,7 @@ def restore_hint(study: str, deleted: Collection[int]) -> str:
 
 
 def no_complete_trial(study: str, deleted: Collection[int]) -> str:
-    """Return the message that no trial is complete, although trials may be that were deleted."""
+    """Return the message that no complete trial is left; `deleted`: the complete trials that were deleted."""
     if not deleted:
         return f"No trial of '{study}' is complete yet; run `zoo tune {study}`."
     listed = ", ".join(map(str, sorted(deleted)))

@@ -1,7 +1,7 @@
 """Recorded studies in MLflow: reading them back, deleting, restoring and renaming them.
 
 A run that is deleted in MLflow, by zoo or in MLflow's user interface, stays in the store but counts as
-absent: tables, models and the next `zoo tune` leave it out until it is restored. If the study's own run is
+absent: tables, models and the next `zoo tune` leave it out until it is restored. If the study's run is
 deleted, its trials are not: they are still listed, but `zoo tune` does not start until the run is restored.
 """
 
@@ -162,7 +162,7 @@ def _local_trials(
 
 
 def find_study(study: str, store: Store) -> Any:
-    """Return a study's run, also a deleted one; the newest if there are several."""
+    """Return a study's run, even if it is deleted; the newest if there are several."""
     experiment, is_study = store.check_not_deleted(study), f"tags.`{names.KIND}` = 'study'"
     runs = list(store.runs(experiment.experiment_id, is_study, deleted=True)) if experiment else []
     if not runs:
@@ -279,14 +279,14 @@ def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection
 
 
 def is_study_run_deleted(store: Store, study: str, study_uid: str) -> bool:
-    """Return True if the study's own run is deleted in MLflow; False if MLflow has no such run."""
+    """Return True if the study's run is deleted in MLflow; False if MLflow has no such run."""
     with store.requests():
         run = _study_run(store, study, study_uid)
         return run is not None and not is_active(run)
 
 
 def restore_study_run(store: Store, study: str, study_uid: str) -> None:
-    """Restore the study's own run, which is deleted in MLflow."""
+    """Restore the study's run, which is deleted in MLflow."""
     with store.requests():
         run = _study_run(store, study, study_uid)
         store.client.restore_run(run.info.run_id)

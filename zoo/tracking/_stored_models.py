@@ -12,7 +12,7 @@ from zoo.tracking._models import model_uri
 from zoo.tracking._recorded import best_model_address
 from zoo.tracking._store import Store, TrackingError, is_active, pages, reason
 
-CHAMPION_ALIAS = "champion"  # of the version that a registered model's name alone stands for
+CHAMPION_ALIAS = "champion"  # the version to load if only the model's name is given
 
 
 def model_address(store: Store, study: str, uid: str) -> str:
@@ -55,7 +55,7 @@ def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
 
 
 def _location(store: Store, address: str) -> str:
-    """Return where the files of a model are; MLflow itself would look in its default store."""
+    """Return the location of a model's files. MLflow itself would look in its default store only."""
     client, model = store.client, address.removeprefix("models:/")
     if model == address:
         return address
@@ -90,7 +90,7 @@ def named_address(store: Store, name: str) -> str:
 
 
 def registered_address(store: Store, name: str, alias: str = "", version: str = "") -> str:
-    """Return `models:/NAME/VERSION` of a registered model; TrackingError if there is no such version."""
+    """Return `models:/NAME/VERSION` of a registered model; raise TrackingError for an unknown version."""
     if name not in (available := _registered_names(store)):
         hint = did_you_mean(name, available)
         raise TrackingError(f"MLflow at {store.address} has no registered model named '{name}'. {hint}")
@@ -105,7 +105,7 @@ def registered_address(store: Store, name: str, alias: str = "", version: str = 
 
 
 def run_model_address(store: Store, run_id: str) -> str:
-    """Return the address of the model that a run logged; TrackingError if there is no such run or model."""
+    """Return the address of the model that a run logged; raise TrackingError if there is none."""
     try:
         run = store.client.get_run(run_id)
     except Exception as error:
@@ -119,7 +119,7 @@ def run_model_address(store: Store, run_id: str) -> str:
 
 
 def model_tags(store: Store, file: Path) -> Mapping[str, str]:
-    """Return the tags of the run that logged a fetched model; {} if the run is not known any more."""
+    """Return the tags of the run that logged a fetched model; {} if the store does not have the run."""
     mlmodel = file.parent.parent / "MLmodel"
     found = (
         re.search(r"^run_id: (\w+)$", mlmodel.read_text("utf-8"), re.MULTILINE) if mlmodel.exists() else None

@@ -1,7 +1,7 @@
 """Deleting, restoring and renaming recorded studies: in MLflow, in Optuna and in the local record.
 
 A deleted trial stays in Optuna and on disk, but every command excludes it until it is restored. A trial
-whose run is deleted in MLflow's user interface counts as deleted, too. If the study's own run is deleted
+whose run is deleted in MLflow's user interface counts as deleted, too. If the study's run is deleted
 there, its trials stay; only `zoo tune` needs that run.
 
 The functions that delete, restore and rename return a sentence for the user. If they raise StudyError (no
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[str], None]) -> set[int]:
     """Record the trials that were deleted or restored in MLflow; return the deleted trials of the study.
 
-    `report` gets a line about trials, and about the study's own run, deleted in MLflow since the last call.
+    `report` gets a line about trials, and about the study's run, deleted in MLflow since the last call.
     """
     uid, before = directory.uid(), directory.deleted_trials()
     if uid is None:
@@ -39,7 +39,7 @@ def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[st
         if not directory.run_deleted_path.exists():
             directory.run_deleted_path.touch()
             report(
-                f"the study's own run is deleted in MLflow, its trials are not; "
+                f"the study's run is deleted in MLflow, its trials are not; "
                 f"`zoo delete {study} --restore` restores it, which `zoo tune` requires"
             )
     else:
@@ -82,7 +82,7 @@ def restore_trials(study: str, numbers: Sequence[int]) -> str:
 
 
 def restore_study_run(study: str) -> str:
-    """Restore the study's own run, which was deleted in MLflow; the trials stay as they are."""
+    """Restore the study's run, which was deleted in MLflow; the trials stay as they are."""
     directory = _study_directory(study)
     study, uid = directory.study, directory.uid()
     with directory.locked():

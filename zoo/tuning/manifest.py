@@ -60,7 +60,7 @@ def find_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> I
         # Earlier versions wrote "fingerprint", a digest of the space.
         if key == "fingerprint" or key.startswith("code."):
             continue
-        # A parameter that the dataset plugin got later; "digest" says whether the data differ.
+        # A newer version of the dataset plugin may add parameters; "digest" shows if the data differ.
         if key.startswith("dataset.parameters") and before.get(key, {}) == {}:
             continue
         if key not in before or key not in after or before[key] != after[key]:

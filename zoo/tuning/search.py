@@ -326,7 +326,7 @@ def recorded_manifest(study: optuna.Study) -> dict[str, Any]:
 
 
 def open_storage(url: str, state_dir: Path, *, is_new: bool = True) -> optuna.storages.BaseStorage:
-    """Open the storage; a lock lets only one process at a time create its tables, if it may be new."""
+    """Open the storage; `is_new` creates missing tables. A lock lets only one process do this at a time."""
     import optuna
 
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
