@@ -242,7 +242,7 @@ class TestParameters:
             "conv 6 3×3 relu, batch normalisation, flatten"
         )
 
-    def test_other_parameters(self):
+    def test_every_parameter_changes_the_layers(self):
         assert self.words(
             convolutions_per_block=3,
             kernel_size=5,

@@ -154,7 +154,7 @@ class TestTheHead:
         space = read_space(pretrained, positional=("input_shape", "num_classes"))
         assert not any(parameter.searched for parameter in space.values())
 
-    def test_conformance(self, small):
+    def test_network_passes_the_conformance_kit(self, small):
         for weights in ("none", str(small[1])):
             network = variant(pretrained, "small", "Small.", base=SMALL, weights=weights)
             check_architecture(
@@ -288,27 +288,27 @@ class TestWeightsFileErrors:
         assert len(str(error.value)) < 600
         return str(error.value)
 
-    def test_missing_weights_file(self, tmp_path):
+    def test_missing_weights_file_is_refused(self, tmp_path):
         assert self.message(tmp_path / "none.h5") == (
             f'No such weights file: {tmp_path / "none.h5"}. Expected weights = "imagenet", "none", or the '
             f"path of a file with the weights of {SMALL} without its top."
         )
         assert self.message(tmp_path).startswith("No such weights file: ")
 
-    def test_weights_file_of_unknown_format(self, small, tmp_path):
+    def test_weights_file_of_unknown_format_is_refused(self, small, tmp_path):
         path = tmp_path / "small.npz"
         shutil.copy(small[1], path)
         assert self.message(path).endswith("has an unknown format; expected .weights.h5 or .h5 or .keras.")
 
     @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-    def test_truncated_weights_file(self, small, tmp_path, suffix):
+    def test_truncated_weights_file_is_refused(self, small, tmp_path, suffix):
         whole = small[1].read_bytes()
         for kept in (len(whole) // 2, len(whole) - 1):
             path = tmp_path / f"small{suffix}"
             path.write_bytes(whole[:kept])
             assert "cannot be read" in self.message(path)
 
-    def test_truncated_keras_archive(self, small, tmp_path):
+    def test_truncated_keras_archive_is_refused(self, small, tmp_path):
         path = tmp_path / "small.keras"
         small[0].save(path)
         pretrained((32, 32, 3), 2, base=SMALL, weights=str(path))
@@ -316,16 +316,16 @@ class TestWeightsFileErrors:
         assert "cannot be read" in self.message(path)
 
     @pytest.mark.parametrize("base", ["VGG16", "MobileNetV2"])
-    def test_weights_of_another_network(self, small, base):
+    def test_weights_of_another_network_are_refused(self, small, base):
         assert f"do not fit {base} without its top" in self.message(small[1], base)
 
-    def test_weights_of_another_network_in_old_format(self, small, tmp_path):
+    def test_old_weights_of_another_network_are_refused(self, small, tmp_path):
         path = tmp_path / "whole.h5"
         small[0].save(path)
         pretrained((32, 32, 3), 2, base=SMALL, weights=str(path))
         assert "do not fit VGG16 without its top" in self.message(path, "VGG16")
 
-    def test_weights_of_base_and_head(self, small, tmp_path):
+    def test_weights_of_base_and_head_are_refused(self, small, tmp_path):
         path = tmp_path / "all.weights.h5"
         pretrained((32, 32, 3), 2, base=SMALL, weights=str(small[1])).save_weights(path)
         assert "Expected a file that the save_weights() of this base wrote" in self.message(path)

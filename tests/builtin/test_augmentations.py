@@ -129,7 +129,7 @@ def test_half_precision_is_kept(policy, dtype):
 
 
 @every_policy
-def test_policy_in_a_training(policy):
+def test_saved_model_contains_no_augmentation(policy):
     """After an epoch on digits, the saved model contains no augmentation."""
     data = load_digits()
     images = (data.images[:, :, :, None] * 255 / 16).astype("uint8")

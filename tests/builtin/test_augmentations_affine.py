@@ -216,7 +216,7 @@ class TestRandomAffine:
         assert loaded.get_config() == model.layers[0].get_config()
         assert np.array_equal(augment(loaded, images), augment(model.layers[0], images))
 
-    def test_layer_in_fit(self, images):
+    def test_layer_draws_new_numbers_in_fit(self, images):
         layer = RandomAffine(**self.LAYER, seed=0)
         model = keras.Sequential(
             [keras.Input((14, 20, 2)), layer, keras.layers.Flatten(), keras.layers.Dense(2)]

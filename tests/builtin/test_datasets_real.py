@@ -34,7 +34,7 @@ def check(dataset, sizes):
     assert tuple(len(split) for split in splits if split is not None) == sizes
 
 
-def test_mnist():
+def test_mnist_file_is_the_published_dataset():
     needs("mnist.npz")
     dataset = datasets.mnist()
     check(dataset, (60_000, 10_000))
@@ -48,7 +48,7 @@ def test_mnist():
     ]
 
 
-def test_fashion_mnist_of_debian(monkeypatch):
+def test_fashion_mnist_of_debian_is_complete(monkeypatch):
     """The copy of Debian's package `dataset-fashion-mnist`."""
     if not (_keras.SYSTEM_FOLDER / "fashion-mnist").is_dir():
         pytest.skip(f"there is no {_keras.SYSTEM_FOLDER / 'fashion-mnist'}")
@@ -66,14 +66,14 @@ def test_fashion_mnist_of_debian(monkeypatch):
     ("name", "file", "classes"),
     [("cifar10", "cifar-10-python.tar.gz", 10), ("cifar100", "cifar-100-python.tar.gz", 100)],
 )
-def test_cifar(name, file, classes):
+def test_cifar_archive_is_the_published_dataset(name, file, classes):
     needs(file)
     dataset = getattr(datasets, name)()
     check(dataset, (50_000, 10_000))
     assert np.bincount(dataset.train.labels).tolist() == [50_000 // classes] * classes
 
 
-def test_notmnist():
+def test_notmnist_images_have_their_labels():
     needs("notMNIST_small.mat")
     dataset = datasets.notmnist()
     check(dataset, (8000, 2000))
@@ -85,7 +85,7 @@ def test_notmnist():
     assert share[0] > 0.7 > 0.3 > share[1]
 
 
-def test_sign_digits():
+def test_sign_digits_are_read_with_csv_images():
     needs("sign_digits_train.csv")
     files = {"train": "sign_digits_train.csv", "test": "sign_digits_test.csv"}
     dataset = datasets.csv_images(**files)
@@ -99,7 +99,7 @@ def test_sign_digits():
     assert np.array_equal(three.train.labels, dataset.train.labels[kept])
 
 
-def test_cats_and_dogs():
+def test_cats_and_dogs_are_read_with_image_folder():
     needs("cats_and_dogs_small")
     dataset = datasets.image_folder(path="cats_and_dogs_small", image_size=64)
     check(dataset, (2000, 1000, 1000))

@@ -34,7 +34,7 @@ def some_values(count, objectives, seed=0):
 
 @pytest.mark.parametrize("count", [1, 2, 40, 400])
 @pytest.mark.parametrize("others", [1, 2, 3])
-def test_any_number_of_trials_and_objectives(tmp_path, open_png, assert_tidy, count, others):
+def test_any_number_of_trials_and_objectives_is_drawn(tmp_path, open_png, assert_tidy, count, others):
     values = some_values(count, 1 + others)
     path = trade_offs(values, [ACCURACY, *OTHERS[:others]], tmp_path / "f.png", title="a study")
     pixels = open_png(path)

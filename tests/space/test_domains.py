@@ -556,7 +556,7 @@ def test_list_rejects_invalid_tables(domain, table, message):
         (List(Choice(3, 5), same_length_as="filters"), "as many items as 'filters', each 3 | 5"),
     ],
 )
-def test_list_as_text(domain, text):
+def test_list_text_has_length_and_items(domain, text):
     assert str(domain) == text
 
 

@@ -204,7 +204,7 @@ def test_json_of_a_fixed_parameter_has_no_range():
 # A space with known results
 
 
-def test_as_json():
+def test_json_has_domains_defaults_and_fixed_values():
     assert conv_space().narrow({"dropout": 0.5}).as_json() == {
         "filters": {
             "kind": "list",

@@ -23,7 +23,7 @@ def test_loss_is_lower_for_better_values():
     assert LOSS.loss(0.1) < LOSS.loss(0.3)
 
 
-def test_objectives_as_text():
+def test_objectives_text_has_directions_and_metrics():
     assert objectives_text([ACCURACY, PARAMETERS]) == "maximize val_accuracy, minimize parameters"
 
 

@@ -32,7 +32,7 @@ def prepare(
     """Call the dataset function, check its result, write it into the cache, and cut the validation split.
 
     The function is not called if the cached dataset is up to date (see `zoo.reads`). Raises ZooError if the
-    data cannot be read, or breaks the contract.
+    data cannot be read, or violates the contract.
     """
     title = f"The dataset '{component.name}' of {component.origin}"
     try:

@@ -23,7 +23,7 @@ from zoo.trial import count_folds
 def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
     """Choose the validation images, stratified by label, and return their number.
 
-    With folds, it is the size of the first fold, which is the largest. Raises DataError if a class has too
+    With folds, that number is the size of the first fold, the largest. Raises DataError if a class has too
     few images, or if folds are set and the dataset has its own validation split.
     """
     folds = count_folds(validation)
@@ -42,7 +42,8 @@ def training_and_validation(
 ) -> tuple[Split, Split]:
     """Return the training and the validation split.
 
-    They are the dataset's own, or both cut from its training split; with folds, `fold` is for validation.
+    If the dataset has no validation split, both are cut from its training split, and `fold` is the number of
+    the fold for validation.
     """
     if dataset.validation is not None:
         return dataset.train, dataset.validation

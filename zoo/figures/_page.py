@@ -65,7 +65,7 @@ def plain_style() -> Iterator[None]:
     """
     import matplotlib
 
-    # Without the backend: setting it can import pyplot, and `Page` creates its canvas itself.
+    # The backend is not set: that can import pyplot, and `Page` creates its canvas itself.
     defaults = {
         name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")
     }

@@ -207,7 +207,7 @@ def _draw_bars(
 
 
 def _classes_with_bar(probabilities: npt.NDArray[Any], label: int) -> list[int]:
-    """Return the classes to draw: all of few, or the most probable ones and the true class."""
+    """Return the classes to draw: all up to ten, otherwise the most probable ones and the true class."""
     if len(probabilities) <= _ALL_CLASSES:
         return list(range(len(probabilities)))
     best = np.argsort(-probabilities, kind="stable")[:_MOST_PROBABLE].tolist()

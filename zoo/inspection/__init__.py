@@ -1,8 +1,8 @@
-"""Figures on request: of a dataset, an augmentation policy, a trial, and the network it trained.
+"""Figures on request: of a dataset, an augmentation policy, a trial, or a trained network.
 
 Each function writes one PNG file and returns it as a `Figure`, which a notebook displays; `layers` returns a
 table. The command `zoo inspect` has the same figures. Functions that need Keras run it in a worker process.
-Each raises ZooError if a name is unknown, a value is invalid, or the file cannot be written.
+Every function raises ZooError if a name is unknown, a value is invalid, or the file cannot be written.
 
     _datasets.py   samples, kernels, augmentation
     _trials.py     curves, confusion, mistakes, predictions, features, filters, layers

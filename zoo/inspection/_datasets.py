@@ -61,7 +61,7 @@ def kernels(
     """Draw one image of a dataset's training split, smoothed and with its edges detected by classic kernels.
 
     Args:
-        image: its number, from 0.
+        image: number of the image, from 0.
         dataset, study, overrides, output, display: as for `samples`.
     """
     config, path, data = _open(dataset, study, overrides, output, f"kernels-{{}}-{image}.png", display)
@@ -84,7 +84,7 @@ def augmentation(
     output: OptionalPath = None,
     display: Display | None = None,
 ) -> Figure:
-    """Draw one image in many versions, as an augmentation policy changes it, and several in one version.
+    """Draw one image in many versions, as a policy changes it, and several images in one version each.
 
     Args:
         policy: the name of a policy.

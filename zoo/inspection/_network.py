@@ -56,7 +56,7 @@ class LayerTable:
     """The layers of a network in their order; `str` gives a text table.
 
     Args:
-        parameters: of the whole network.
+        parameters: number of parameters of the network.
         trained: number of parameters that training changed.
     """
 

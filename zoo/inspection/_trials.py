@@ -123,8 +123,8 @@ def predictions(
     """Draw validation images beside the probabilities that a trial's model predicts for their classes.
 
     Args:
-        images: their numbers, from 0; by default six evenly spaced ones, and the six with the least certain
-            predictions.
+        images: numbers of the images, from 0; by default six evenly spaced ones, and the six with the least
+            certain predictions.
         study, trial, run, output, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)
@@ -155,7 +155,7 @@ def features(
     Args:
         layer: the name of a layer, as `layers` lists it, for up to 64 of its maps; None for a few maps of
             every convolution and pooling layer.
-        image: its number, from 0.
+        image: number of the image, from 0.
         study, trial, run, output, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)

@@ -51,7 +51,7 @@ class Parameter:
 
     @property
     def same_length_as(self) -> str | None:
-        """The list whose length this list has, if any."""
+        """The name of the list whose length this list has, if any."""
         return self.domain.same_length_as if isinstance(self.domain, List) else None
 
     def is_active(self, active: AbstractSet[str], values: Mapping[str, Any]) -> bool:

@@ -95,7 +95,7 @@ def contains(domain: Any, value: Any) -> bool:
 
 @contextmanager
 def error_prefix(prefix: str) -> Iterator[None]:
-    """Start the message of every SpaceError with `prefix`, the place of the problem."""
+    """Start the message of every SpaceError with `prefix`, the location of the problem."""
     try:
         yield
     except SpaceError as error:

@@ -62,7 +62,7 @@ class ComponentSpace:
         return {**choice, **self.spaces[config.name].encode(config.parameters, self._prefix(config.name))}
 
     def searched(self) -> list[str]:
-        """Return the names of what is searched: the choice of the component, and parameters."""
+        """Return the names of the searched suggestions: of the choice of a component, and of parameters."""
         choice = [self.kind] if len(self.spaces) > 1 else []
         return choice + [
             f"{self._prefix(one)}{name}" for one, space in self.spaces.items() for name in space.searched()
@@ -156,7 +156,7 @@ class StudyDefinition:
         return distribution_versions(*self._components())
 
     def plugin_digests(self) -> dict[str, str]:
-        """Return the digests of their code, by name, of the same distributions except zoo."""
+        """Return the code digests, by name, of the same distributions except zoo."""
         return distribution_digests(*self._components())
 
     def max_epochs(self) -> int:

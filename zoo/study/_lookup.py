@@ -57,7 +57,7 @@ def find_study(study: str) -> Path:
 
 
 def known_studies() -> dict[str, Path]:
-    """Return the files in `./studies` and of the shipped studies, by name; the former replace the latter."""
+    """Return the path of every study by name; a file in `./studies` replaces a shipped one of its name."""
     found: dict[str, Path] = {}
     for studies_dir in (Path.cwd() / "studies", _SHIPPED):
         for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():

@@ -44,8 +44,8 @@ def conv_net(
 ) -> keras.Model:
     """Convolve and pool once for each item of `filters`, then classify.
 
-    The structure is that of LeNet-5 (LeCun et al. 1998) with max pooling. Several convolutions per block
-    follow VGG (Simonyan & Zisserman 2014).
+    The structure follows LeNet-5 (LeCun et al. 1998), with max pooling; blocks of several convolutions follow
+    VGG (Simonyan & Zisserman 2014).
 
     Args:
         input_shape: `(height, width, channels)`, pixels.
@@ -62,7 +62,7 @@ def conv_net(
         dropout: dropout rate before every dense layer (Srivastava et al. 2014).
 
     Raises:
-        InvalidParameters: the images are too small for so many convolutions and poolings.
+        InvalidParameters: the images are too small for the convolutions and poolings.
     """
     blocks = [Block((count,) * convolutions_per_block, is_pooled=True) for count in filters]
     check_image_size(input_shape, blocks, kernel_size, padding, pool_size)

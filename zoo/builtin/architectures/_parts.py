@@ -27,7 +27,7 @@ class Block(NamedTuple):
 def named_variant(
     function: Callable[..., Any], name: str, summary: str, defaults: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    """Return a variant of `function`: its `Args` with another name, summary and other defaults."""
+    """Return a variant of `function` with another name, summary and defaults, and the same `Args`."""
     arguments = (inspect.getdoc(function) or "").partition("Args:\n")[2]
     return variant(function, name, f"{summary}\n\nArgs:\n{arguments}", **defaults)
 

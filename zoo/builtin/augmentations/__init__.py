@@ -128,7 +128,7 @@ def erasing(
     elongation: Annotated[float, Float(1.0, 5.0)] = 3.3,
     fill: Annotated[str, Choice("noise", "black", "mean")] = "noise",
 ) -> list[keras.layers.Layer]:
-    """Erase a rectangle of some images, so that the network uses all of an image (Zhong et al. 2017).
+    """Erase a rectangle of some images, so that the network uses the whole image (Zhong et al. 2017).
 
     The paper uses `largest = 0.4`, which can hide most of a digit.
 

@@ -102,7 +102,7 @@ def affine_maps(
     shift_x: Any,
     shift_y: Any,
 ) -> Any:
-    """Return maps from the position of each output pixel to the position in the input that it shows.
+    """Return maps from the position of an output pixel to the input position from which it gets its value.
 
     Coordinates are pixels from the centre of the image, x to the right and y down, so that images that are
     not square are rotated without distortion. An image is zoomed (a negative factor mirrors it), then
@@ -118,7 +118,9 @@ def affine_maps(
 
 
 def move_origin(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tuple[Any, Any, Any]) -> Any:
-    """Return the map given by its rows, with the origin moved from the image centre to the first pixel.
+    """Return the map given by its rows, in Keras's format.
+
+    The origin is moved from the image centre to the first pixel.
 
     The rows are `(a0, a1, a2)` and `(b0, b1, b2)`, each `(batch,)`, with `x_in = a0 x + a1 y + a2` and
     `y_in = b0 x + b1 y + b2`. Keras's format is `(batch, 8)`: `a0, a1, a2, b0, b1, b2, 0, 0`.

@@ -99,7 +99,7 @@ def with_test_split(
     source: str,
     warning: str = "",
 ) -> Dataset:
-    """Return a dataset with `fraction` of every class as its test split; seed 42 selects and shuffles."""
+    """Return a shuffled dataset with `fraction` of every class as its test split, drawn with seed 42."""
     dataset = Dataset(Split(images, labels), class_names=class_names, source=source, warning=warning)
     return split_off_test(dataset, fraction, 42)
 

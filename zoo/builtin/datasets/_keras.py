@@ -1,4 +1,4 @@
-"""Datasets that Keras downloads: finding a copy, checking it, and reading its file format."""
+"""Functions that find, check and read a copy of a dataset that Keras downloads."""
 
 from __future__ import annotations
 
@@ -264,9 +264,8 @@ def _contents(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in names}
     contents = {}
-    unpacked = io.BytesIO(
-        gzip.decompress(path.read_bytes())
-    )  # at once, because gzip's checksum is at the end
+    # The archive is unpacked before it is read, because gzip's checksum is at the end.
+    unpacked = io.BytesIO(gzip.decompress(path.read_bytes()))
     with tarfile.open(fileobj=unpacked) as archive:
         for member in archive:
             file = archive.extractfile(member)

