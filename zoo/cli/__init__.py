@@ -20,6 +20,7 @@ from zoo.logs import library_logs
 COMMANDS = {
     "tune": "Search for the best model of a study.",
     "train": "Train a study's baseline, or one of its trials again.",
+    "predict": "Name the classes of image files.",
     "evaluate": "Score a trial's model on the test split.",
     "compare": "Show the trials of a study, best first.",
     "report": "Write a study's report, one HTML page.",

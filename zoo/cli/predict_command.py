@@ -1,0 +1,132 @@
+"""`zoo predict`: the classes of image files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli import common
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from zoo.models import Classifier
+    from zoo.tuning.display import Display
+
+Row = tuple[str, list[tuple[str, float]]]  # path of an image; its classes with their probabilities
+
+
+@click.command("predict")
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=1, show_default=True, metavar="K", help="Classes per image."
+)
+@common.json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Images that the model gets at once.",
+)
+@common.quiet_option
+def command(
+    model: str, images: tuple[str, ...], top: int, as_json: bool, as_csv: bool, batch_size: int, quiet: bool
+) -> int:
+    """Name the class of each image, with its probability.
+
+    MODEL is a study, a registered model, an address in MLflow, the folder of a run, or a .keras file.
+    IMAGES are files, folders, which are searched with their subfolders, patterns, or - for a list on
+    standard input. They are decoded and scaled as in training. An image that cannot be read is skipped;
+    the exit status is then 1.
+
+    \b
+    zoo predict mnist_cnn digit.png
+    zoo predict cats_and_dogs@champion photos/ --top 2 --csv > classes.csv
+    find . -name '*.jpg' | zoo predict model.keras - --json
+    """
+    if as_json and as_csv:
+        raise click.UsageError("got --json and --csv; use one of the two")
+    from zoo.models import Classifier, find_model
+    from zoo.models.image_files import image_files
+    from zoo.training.saved import other_versions
+
+    files, skipped = image_files(images, sys.stdin)
+    if not files:
+        raise ZooError(f"No images: {'; '.join(skipped) or 'the list on standard input is empty'}.")
+    display = common.display(quiet or _shares_terminal(as_json or as_csv))
+    try:
+        found = find_model(model, display)
+        for warning in other_versions(found.path, found.name):
+            display.problem(warning)
+        common.load_keras()
+        with warnings.catch_warnings(action="ignore"):  # the same warnings
+            classifier = Classifier(found)
+        top = min(top, len(classifier.class_names))
+        rows = _rows(classifier, files, top, batch_size, display, skipped)
+        if as_json:
+            _print_json(rows)
+        elif as_csv:
+            _print_csv(rows, top)
+        else:
+            _print_table(rows, top, display)
+    finally:
+        display.end()
+    for problem in skipped:
+        common.print_note(f"skipped {problem}")
+    return 1 if skipped else 0
+
+
+def _shares_terminal(is_streamed: bool) -> bool:
+    """Return True if lines that are printed while the model computes would mix with the progress."""
+    return is_streamed and sys.stdout.isatty()
+
+
+def _rows(
+    classifier: Classifier, files: list[str], top: int, batch_size: int, display: Display, skipped: list[str]
+) -> Iterator[Row]:
+    """Yield a row for each image; add those that cannot be read to `skipped`."""
+    display.phase(f"predicting {len(files):,} image{'s' if len(files) > 1 else ''} …")
+    for done, prediction in enumerate(classifier.predictions(files, batch_size), start=1):
+        display.preparing(f"{done:,} of {len(files):,} images", done / len(files))
+        if prediction.probabilities is None:
+            skipped.append(f"{prediction.image}: {prediction.problem}")
+        else:
+            yield str(prediction.image), classifier.top_classes(prediction, top)
+
+
+def _print_json(rows: Iterator[Row]) -> None:
+    for image, classes in rows:
+        named = [{"class": name, "probability": probability} for name, probability in classes]
+        click.echo(json.dumps({"image": image, "classes": named}, ensure_ascii=False))
+
+
+def _print_csv(rows: Iterator[Row], top: int) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_columns(top))
+    for image, classes in rows:
+        writer.writerow([image, *(cell for pair in classes for cell in pair)])
+
+
+def _print_table(rows: Iterator[Row], top: int, display: Display) -> None:
+    cells = [
+        [image, *(cell for name, probability in classes for cell in (name, f"{probability:.4f}"))]
+        for image, classes in rows
+    ]
+    display.end()
+    if cells:
+        common.print_table([_columns(top), *cells], indent="")
+
+
+def _columns(top: int) -> list[str]:
+    from zoo.models import prediction_columns
+
+    return prediction_columns(top)
