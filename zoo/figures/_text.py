@@ -37,9 +37,9 @@ def _fallbacks() -> tuple[str, ...]:
     from matplotlib.font_manager import fontManager
 
     regular = {
-        entry.name
-        for entry in fontManager.ttflist
-        if entry.weight in (400, "normal", "regular") and entry.style == "normal"
+        face.name
+        for face in fontManager.ttflist
+        if face.weight in (400, "normal", "regular") and face.style == "normal"
     }
     return tuple(name for name in _FALLBACKS if name in regular)
 
