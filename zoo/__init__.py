@@ -1,9 +1,9 @@
 """Search for image classifiers, and keep a complete record of each search.
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
-`reads`, `progress`, `read_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
-`InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`, `evaluate`, `compare`,
-`inspect`, `load_model`, `Classifier`.
+`reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
+`natural_key`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`,
+`evaluate`, `compare`, `inspect`, `load_model`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         Dataset,
         Split,
         Table,
+        is_image,
+        natural_key,
         progress,
         read_image,
         read_tables,
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
-    "progress", "read_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables", "InvalidParameters",
-    "ZooError", "testing", "tune", "train", "evaluate", "compare", "inspect", "load_model",
-    "Classifier", "__version__",
+    "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables",
+    "natural_key", "InvalidParameters", "ZooError", "testing", "tune", "train", "evaluate", "compare",
+    "inspect", "load_model", "Classifier", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
@@ -46,8 +48,8 @@ _LAZY_MODULES = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
 _LAZY_NAMES = {
     "zoo.hookspecs": ["hookimpl"],
     "zoo.data": [
-        *("Dataset", "Split", "reads", "progress", "read_image", "IMAGE_SUFFIXES"),
-        *("Table", "read_tables"),
+        *("Dataset", "Split", "reads", "progress", "read_image", "is_image", "IMAGE_SUFFIXES"),
+        *("Table", "read_tables", "natural_key"),
     ],
     "zoo.tuning": ["tune", "train"],
     "zoo.evaluation": ["evaluate"],

@@ -16,7 +16,7 @@ from PIL import Image
 
 import zoo
 from zoo import ZooError
-from zoo.builtin.datasets import _folder, image_folder
+from zoo.builtin.datasets import _decoding, image_folder
 from zoo.data.contract import check_contract
 
 
@@ -118,6 +118,51 @@ class TestLayouts:
         assert (len(dataset.train), len(dataset.test)) == (4 * len(classes), len(classes))
         assert dataset.warning == ""
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("training_set", "test_set"),
+            ("Training", "testing"),
+            ("train-images", "dev", "test images"),
+            ("trainset", "VALIDATION", "testset"),
+        ],
+    )
+    def test_splits_have_any_of_their_usual_names(self, root, names):
+        fill(root, names)
+        dataset = image_folder(path="pets")
+        assert dataset.class_names == ["cat", "dog"]
+        assert len(dataset.train) == len(dataset.test) == 6
+        assert (dataset.validation is None) == (len(names) == 2)
+        assert dataset.train.names[0] == f"{names[0]}/cat/0.png"
+
+    def test_folders_with_the_same_folders_are_no_classes(self, root):
+        fill(root, ["first", "second"])
+        refused(
+            f"{root}: the folders first, second contain the same folders (cat, dog), so they are no classes. "
+            "Rename them to train, validation and test if they are splits"
+        )
+        save(root / "first/1.png")
+        assert image_folder(path="pets").class_names == ["first", "second"]
+
+    def test_split_without_class_folders_is_refused(self, root):
+        fill(root, ["train"])
+        save(root / "test/1.png")
+        refused(f"{root}/test has files, but no class folders as the training split has.")
+
+    def test_both_unicode_forms_are_the_same_class(self, root):
+        fill(root, ["train"], ["caf\u00e9", "th\u00e9"])
+        fill(root, ["test"], ["cafe\u0301", "the\u0301"])
+        dataset = image_folder(path="pets")
+        assert dataset.class_names == ["caf\u00e9", "th\u00e9"]
+        assert dataset.test.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+    def test_classes_are_in_natural_order(self, root):
+        fill(root.parent, ["pets"], ["10", "2", "1"], images=5)
+        dataset = image_folder(path="pets")
+        assert dataset.class_names == ["1", "2", "10"]
+        for name, label in zip(dataset.train.names, dataset.train.labels, strict=True):
+            assert name.startswith(f"{dataset.class_names[label]}/")
+
     def test_nested_folders_belong_to_their_class(self, root):
         fill(root, ["train"])
         save(root / "train/cat/more/deep/1.png")
@@ -154,7 +199,7 @@ class TestLayouts:
         assert len(dataset.train) == 6
         assert dataset.warning == (
             f"Ignored in {root}: other, train/loose.png, train/cat/notes.txt. "
-            "Only JPEG, PNG, GIF or BMP files in class folders are used."
+            "Only images in class folders are used."
         )
 
     @pytest.mark.parametrize(
@@ -168,10 +213,10 @@ class TestLayouts:
             ),
             (["train/cat/1.png"], "at least two class folders with images, got only cat."),
             (["1.png", "2.png"], "at least two class folders with images, got none."),
-            (["train/cat/1.png", "train/dog/"], "train/dog contains no JPEG, PNG, GIF or BMP."),
-            (["train/cat/1.png", "train/dog/1.txt"], "train/dog contains no JPEG, PNG, GIF or BMP."),
-            (["cat/1.png", "dog/.1.png"], "dog contains no JPEG, PNG, GIF or BMP."),
-            (["train/cat/1.png", "train/dog/1.png", "test/cat/"], "test contains no JPEG, PNG, GIF or BMP."),
+            (["train/cat/1.png", "train/dog/"], "train/dog contains no images."),
+            (["train/cat/1.png", "train/dog/1.txt"], "train/dog contains no images."),
+            (["cat/1.png", "dog/.1.png"], "dog contains no images."),
+            (["train/cat/1.png", "train/dog/1.png", "test/cat/"], "test contains no images."),
             (["test/cat/1.png", "test/dog/1.png"], "but no folder train. Add or rename one."),
             (
                 ["train/cat/1.png", "train/dog/1.png", "test/cow/1.png"],
@@ -247,11 +292,73 @@ class TestFormats:
         image = make_image(3).quantize(8)
         assert np.array_equal(self.decoded(root, image), np.asarray(image.convert("RGB")))
 
-    def test_transparency_is_dropped(self, root):
-        opaque = make_image(3)
-        image = opaque.copy()
-        image.putalpha(7)
-        assert np.array_equal(self.decoded(root, image), np.asarray(opaque))
+    @pytest.mark.parametrize("suffix", ["tif", "webp", "png", "ppm", "jp2"])
+    def test_other_formats_are_read(self, root, suffix):
+        image = make_image(3)
+        options = {"lossless": True} if suffix == "webp" else {}
+        fill(root, ["train"], images=1)
+        save(root / f"train/dog/x.{suffix}", image, **options)
+        assert np.array_equal(image_folder(path="pets").train.images[-1], np.asarray(image))
+
+    @pytest.mark.parametrize("name", ["x", "x.jpg", "x.dat"])
+    def test_content_decides_whether_a_file_is_an_image(self, root, name):
+        image = make_image(3)
+        fill(root, ["train"], images=1)
+        save(root / f"train/dog/{name}", image, format="TIFF")
+        dataset = image_folder(path="pets")
+        assert np.array_equal(dataset.train.images[-1], np.asarray(image))
+        assert dataset.warning == ""
+
+    @pytest.mark.parametrize(("background", "expected"), [("white", 255), ("black", 0), ("#808080", 128)])
+    @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
+    def test_transparent_pixels_show_the_background(self, root, mode, background, expected):
+        black = Image.new("RGBA", (8, 6))
+        black.paste((0, 0, 0, 255), (0, 0, 4, 6))
+        if mode in ("RGBA", "LA"):
+            image, options = black.convert(mode), {}
+        else:  # one colour is transparent
+            image = Image.new(mode, (8, 6), 0 if mode != "RGB" else (0, 0, 0))
+            image.paste(1 if mode != "RGB" else (1, 1, 1), (4, 0, 8, 6))
+            options = {"transparency": 1 if mode != "RGB" else (1, 1, 1)}
+            if mode == "P":
+                image.putpalette([0, 0, 0, 9, 9, 9])
+        fill(root, ["train"], images=1)
+        save(root / "train/cat/0.png", image, **options)
+        pixels = image_folder(path="pets", background=background).train.images[0]
+        assert (pixels[:, :4] == 0).all()
+        assert (pixels[:, 4:] == expected).all()
+
+    def test_opaque_images_with_alpha_are_unchanged(self, root):
+        image = make_image(3)
+        image.putalpha(255)
+        assert np.array_equal(self.decoded(root, image, background="red"), np.asarray(image.convert("RGB")))
+
+    def test_unused_bits_give_a_warning_with_the_parameter(self, root):
+        random = np.random.default_rng(0)
+        for number in range(6):
+            deep = random.integers(0, 4096, (6, 8)).astype(np.uint16)
+            save(root / f"train/{'cat' if number % 2 else 'dog'}/{number}.png", Image.fromarray(deep))
+        warning = image_folder(path="pets").warning
+        assert "is brighter than 15 of 255. If they have 12 bits per pixel, set bit_depth = 12." in warning
+        dataset = image_folder(path="pets", bit_depth=12, color_mode="grayscale")
+        assert dataset.warning == ""
+        assert np.array_equal(dataset.train.images[2, ..., 0], deep // 16)
+        refused("(pixels from ", bit_depth=9)
+
+    @pytest.mark.parametrize(("high", "factor"), [(1, 255), (255, 1)])
+    def test_floating_point_images_are_read(self, root, high, factor):
+        values = np.linspace(0, high, 48, dtype=np.float32).reshape(6, 8)
+        pixels = self.decoded(root, Image.fromarray(values), suffix="tif", color_mode="grayscale")
+        assert np.array_equal(pixels[..., 0], np.rint(values * factor))
+
+    def test_other_floating_point_images_are_refused(self, root):
+        fill(root, ["train"], images=1)
+        save(root / "train/cat/0.tif", Image.fromarray(np.full((6, 8), 300, np.float32)))
+        refused("train/cat/0.tif (pixels from 300.0 to 300.0, expected 0 to 255)")
+
+    def test_unknown_background_is_refused(self, root):
+        fill(root)
+        refused("background = 'whit': expected a color, such as black or #c0c0c0.", background="whit")
 
     def test_cmyk_becomes_rgb(self, root):
         image = Image.new("CMYK", (8, 6), (0, 255, 255, 0))  # red
@@ -346,8 +453,8 @@ class TestBadImages:
             (root / f"test/dog/{number}.png").write_bytes(b"")
         refused(
             f"8 of 24 images in {root} cannot be read: "
-            + "".join(f"train/cat/{number}.png (not a JPEG, PNG, GIF or BMP), " for number in range(4))
-            + "test/dog/0.png (not a JPEG, PNG, GIF or BMP) and 3 more. Replace or remove them.",
+            + "".join(f"train/cat/{number}.png (not an image), " for number in range(4))
+            + "test/dog/0.png (not an image) and 3 more. Replace or remove them.",
             image_size=8,
         )
 
@@ -370,7 +477,7 @@ class TestBadImages:
     def test_damaged_first_image_is_named(self, root):
         fill(root, ["train"])
         (root / "train/cat/0.png").write_bytes(b"")
-        refused(f"{root}/train/cat/0.png cannot be read (not a JPEG, PNG, GIF or BMP).")
+        refused(f"{root}/train/cat/0.png cannot be read (not an image).")
 
     def test_images_of_different_sizes_need_image_size(self, root):
         fill(root)
@@ -411,7 +518,7 @@ class TestMemory:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "posix_fallocate", full)
-        monkeypatch.setattr(_folder, "read_image", None)
+        monkeypatch.setattr(_decoding, "read_image", None)
         fill(root)
         refused("No space for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
         refused("No space left on device. Set TMPDIR to a folder with more space", image_size=300)
@@ -419,9 +526,9 @@ class TestMemory:
 
 def test_number_of_threads_does_not_change_pixels(root, monkeypatch):
     fill(root, images=10)
-    monkeypatch.setattr(_folder, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setattr(_decoding, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
     one = image_folder(path="pets", image_size=7)
-    monkeypatch.setattr(_folder, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(8))
+    monkeypatch.setattr(_decoding, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(8))
     many = image_folder(path="pets", image_size=7)
     for split in ("train", "validation", "test"):
         assert np.array_equal(getattr(one, split).images, getattr(many, split).images)

@@ -84,7 +84,7 @@ def test_broken_image_is_skipped_with_status_1(photos, form):
     assert len(done.stdout.splitlines()) == 4 + (form != "--json")
     assert [line for line in done.stderr.splitlines() if line.startswith("skipped")] == [
         f"skipped {photos}/*.bmp: no file matches this pattern",
-        f"skipped {photos}/2.png: not a JPEG, PNG, GIF or BMP",
+        f"skipped {photos}/2.png: not an image",
         f"skipped {photos}/missing.png: No such file or directory",
     ]
 
@@ -97,9 +97,7 @@ def test_all_images_broken_print_no_rows(photos):
 
 def test_folder_without_images_is_an_error(photos):
     (photos / "empty").mkdir()
-    with pytest.raises(
-        ZooError, match=r"^No images: .*/empty: this folder has no JPEG, PNG, GIF or BMP file\.$"
-    ):
+    with pytest.raises(ZooError, match=r"^No images: .*/empty: this folder has no images\.$"):
         run(photos / "empty")
 
 

@@ -40,9 +40,9 @@ def test_error_has_file_and_reason(tmp_path):
     (tmp_path / "a.jpg").write_text("no image")
     with pytest.raises(zoo.ImageError) as refused:
         zoo.read_image(tmp_path / "a.jpg")
-    assert str(refused.value) == f"{tmp_path}/a.jpg cannot be read (not a JPEG, PNG, GIF or BMP)"
+    assert str(refused.value) == f"{tmp_path}/a.jpg cannot be read (not an image)"
     received = pickle.loads(pickle.dumps(refused.value))
-    assert received.reason == "not a JPEG, PNG, GIF or BMP"
+    assert received.reason == "not an image"
 
 
 def test_suffixes_are_lower_case():

@@ -66,6 +66,6 @@ def test_argument_without_images_is_a_problem(photos):
     files, problems = image_files(["empty", "photos/*.tif", "photos/a.png"])
     assert files == ["photos/a.png"]
     assert problems == [
-        "empty: this folder has no JPEG, PNG, GIF or BMP file",
+        "empty: this folder has no images",
         "photos/*.tif: no file matches this pattern",
     ]

@@ -1,7 +1,8 @@
 """Datasets: the return value of a plugin, and its conversion to memory-mapped arrays for every trial."""
 
 from zoo.data.dataset import Dataset, Split
-from zoo.data.images import IMAGE_SUFFIXES, read_image
+from zoo.data.images import IMAGE_SUFFIXES, is_image, read_image
 from zoo.data.reporting import progress
 from zoo.data.sources import reads
+from zoo.data.table_columns import natural_key
 from zoo.data.tables import Table, read_tables

@@ -15,11 +15,22 @@ class Split:
         images: `uint8`, shape `(n, height, width, channels)`; an array or a memory map.
         labels: integers, shape `(n,)`, from 0 to the number of classes - 1.
         columns: further facts about each image by name, shape `(n,)`, such as the photographed person.
+        names: of the images for messages, shape `(n,)`, such as their files.
     """
 
     images: Any
     labels: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
+    names: Any = None
+
+    def take(self, indices: Any) -> Split:
+        """Return the images at these positions, in this order, with all their facts."""
+        return Split(
+            self.images[indices],
+            self.labels[indices],
+            {name: values[indices] for name, values in self.columns.items()},
+            None if self.names is None else self.names[indices],
+        )
 
     def __len__(self) -> int:
         return len(self.labels)

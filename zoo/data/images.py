@@ -7,21 +7,31 @@ that a model gets the same pixels.
 from __future__ import annotations
 
 import math
+import warnings
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from zoo.errors import ImageError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
     Array = np.ndarray[Any, Any]
 
-IMAGE_FORMATS = "JPEG, PNG, GIF or BMP"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
+    *(".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".pcx", ".qoi"),
+)
 RESIZE_METHOD = "bilinear"  # Pillow's, which averages when it shrinks; the aspect ratio is not kept
+BIT_DEPTH = 16  # of images with more than 8 bits per pixel
 
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP")
+# All that Pillow identifies by their content, except EPS, for which it runs another program.
+_FORMATS = (
+    *("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "MPO", "ICO", "ICNS"),
+    *("PCX", "QOI", "SGI", "DDS", "PSD", "FITS"),
+)
 _MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
 _MODES = {"rgb": "RGB", "grayscale": "L"}  # Pillow's
 
@@ -31,59 +41,113 @@ def color_mode_of(channels: int) -> str:
     return {1: "grayscale", 3: "rgb"}.get(channels, "")
 
 
-def read_image(
-    file: str | Path, color_mode: str = "rgb", size: tuple[int, int] | None = None
-) -> np.ndarray[Any, Any]:
-    """Return the pixels of a JPEG, PNG, GIF or BMP file: `uint8`, `(height, width, channels)`.
+def is_image(file: str | Path) -> bool:
+    """Return True if the name or the content of the file is that of an image; it may be damaged."""
+    from PIL import Image
 
-    The image is rotated by its EXIF orientation. Of a GIF, the first frame is used. Transparency is dropped.
-    16-bit values are divided by 256.
+    if Path(file).suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Image.open(file, formats=_formats()).close()
+    except Exception:  # Pillow raises many types for other content
+        return False
+    return True
+
+
+def read_image(
+    file: str | Path | IO[bytes],
+    color_mode: str = "rgb",
+    size: tuple[int, int] | None = None,
+    *,
+    background: str = "white",
+    bit_depth: int = BIT_DEPTH,
+) -> np.ndarray[Any, Any]:
+    """Return the pixels of an image file in any common format: `uint8`, `(height, width, channels)`.
+
+    The image is rotated by its EXIF orientation. Of an animation, the first frame is used.
 
     Args:
         color_mode: `rgb` for three channels, `grayscale` for one.
         size: `(height, width)` to which the image is scaled, bilinearly and without keeping its aspect
             ratio; its own size by default.
+        background: the color behind transparent pixels: a name or `#rrggbb`.
+        bit_depth: of images with more than 8 bits per pixel: 12 if their white is 4095.
 
     Raises:
         ImageError: the file cannot be read. The text names the file, the attribute `reason` does not.
     """
     try:
-        return _decode(Path(file), _MODES[color_mode], size)
+        if not isinstance(file, str | Path):
+            return _decode(file, _MODES[color_mode], size, background, bit_depth)
+        with Path(file).open("rb") as content:
+            return _decode(content, _MODES[color_mode], size, background, bit_depth)
     except Exception as error:  # Pillow raises many types for damaged bytes
         problem = ImageError(f"{file} cannot be read ({_reason(error)})")
         problem.reason = _reason(error)
         raise problem from error
 
 
-def _decode(file: Path, mode: str, size: tuple[int, int] | None) -> Array:
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that this installation of Pillow can read."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _decode(
+    content: IO[bytes], mode: str, size: tuple[int, int] | None, background: str, bit_depth: int
+) -> Array:
     import numpy as np
     from PIL import Image, ImageOps
 
-    with file.open("rb") as content:
-        image: Image.Image = Image.open(content, formats=_FORMATS)  # only its header is decoded yet
-        if math.prod(image.size) > _MAX_PIXELS:
-            raise Image.DecompressionBombError
-        if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
-            image.verify()
-            content.seek(0)
-            image = Image.open(content, formats=_FORMATS)
-        if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
-            image.draft(mode, (2 * max(size), 2 * max(size)))
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith("I"):  # 16 bits per pixel; convert() alone would clip them at 255
-            image = image.point(lambda value: value / 256)
-        image = image.convert(mode)
-        if size is not None:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-        pixels = np.asarray(image)
+    image: Image.Image = Image.open(content, formats=_formats())  # only its header is decoded yet
+    if math.prod(image.size) > _MAX_PIXELS:
+        raise Image.DecompressionBombError
+    if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
+        image.verify()
+        content.seek(0)
+        image = Image.open(content, formats=_formats())
+    if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
+        image.draft(mode, (2 * max(size), 2 * max(size)))
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith(("I", "F")):  # convert() alone would clip the values at 255
+        image = _with_eight_bits(image, bit_depth)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
+    image = image.convert(mode)
+    if size is not None:
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _with_eight_bits(image: Image.Image, bit_depth: int) -> Image.Image:
+    """Return a grey image with integers of `bit_depth` bits, or numbers from 0 to 1 or 255, with 8 bits."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "F":
+        scale, white = (255, 1) if high <= 1 else (1, 255)
+    else:
+        scale, white = 1 / 2 ** (bit_depth - 8), 2**bit_depth - 1
+    if not 0 <= low <= high <= white:  # NaN fails
+        raise ValueError(f"pixels from {low} to {high}, expected 0 to {white}")
+    scaled = values * scale
+    return Image.fromarray((np.rint(scaled) if image.mode == "F" else scaled).astype(np.uint8))
 
 
 def _reason(error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return f"not a {IMAGE_FORMATS}"
+        return "not an image"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {_MAX_PIXELS:,} pixels, a possible decompression bomb"
     if isinstance(error, OSError) and error.strerror:

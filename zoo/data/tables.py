@@ -228,8 +228,10 @@ def _split(images: _Images, labels: Sequence[Label], shape: tuple[int, ...]) -> 
     is_used = classes >= 0
     if not is_used.any():
         raise ZooError(f"{images.table.name} has no image with one of the labels {_listed(labels)}.")
-    columns = {name: values[is_used] for name, values in images.columns.items()}
-    return Split(images.pixels[is_used].reshape(-1, *shape), classes[is_used], columns)
+    where = images.table.name.rpartition("/")[2]
+    names = np.array([f"row {row} of {where}" for row in range(1, len(classes) + 1)], object)
+    split = Split(images.pixels.reshape(-1, *shape), classes, images.columns, names)
+    return split if is_used.all() else split.take(is_used)
 
 
 def _listed(labels: Sequence[Label]) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zoo.data.images import IMAGE_FORMATS, IMAGE_SUFFIXES
+from zoo.data.images import IMAGE_SUFFIXES
 
 
 def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
@@ -28,9 +28,7 @@ def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[l
         found = [file for match in matches for file in _files_in(match)]
         files += found
         if not found:
-            what = (
-                "no file matches this pattern" if is_pattern else f"this folder has no {IMAGE_FORMATS} file"
-            )
+            what = "no file matches this pattern" if is_pattern else "this folder has no images"
             problems.append(f"{argument}: {what}")
     return files, problems
 

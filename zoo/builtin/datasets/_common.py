@@ -100,23 +100,18 @@ def with_test_split(
     warning: str = "",
 ) -> Dataset:
     """Return a shuffled dataset with `fraction` of every class as its test split, drawn with seed 42."""
-    dataset = Dataset(Split(images, labels), class_names=class_names, source=source, warning=warning)
+    split = Split(images, labels.astype("int64"))
+    dataset = Dataset(split, class_names=class_names, source=source, warning=warning)
     return split_off_test(dataset, fraction, 42)
 
 
 def split_off_test(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     """Return the dataset with `fraction` of every class of its training split as its test split."""
-    train, test = (
-        _take(dataset.train, indices) for indices in cut_test(dataset.train.labels, fraction, seed)
-    )
+    parts = cut_test(dataset.train.labels, fraction, seed)
+    train, test = (dataset.train.take(indices) for indices in parts)
     if not len(test):
         raise ZooError(_too_few_for_test(dataset, fraction))
     return replace(dataset, train=train, test=test)
-
-
-def _take(split: Split, indices: Array) -> Split:
-    columns = {name: values[indices] for name, values in split.columns.items()}
-    return Split(split.images[indices], split.labels[indices].astype("int64"), columns)
 
 
 def _too_few_for_test(dataset: Dataset, fraction: float) -> str:

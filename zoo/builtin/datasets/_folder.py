@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from zoo import (
-    IMAGE_SUFFIXES,
-    Choice,
-    Dataset,
-    Float,
-    ImageError,
-    Int,
-    Split,
-    ZooError,
-    progress,
-    read_image,
-    reads,
-)
-from zoo.builtin.datasets._common import cut_test, find_path, height_and_width
+from zoo import Choice, Dataset, Float, Int, Split, ZooError, is_image, natural_key, reads
+from zoo.builtin.datasets._common import cut_test, find_path
+from zoo.builtin.datasets._decoding import decode_images, depth_warning
 
-if TYPE_CHECKING:
-    from zoo.builtin.datasets._common import Array
+Labelled = list[tuple[Path, int]]  # image files and their labels
 
-    Labelled = list[tuple[Path, int]]  # image files and their labels
-
-FORMAT_NAMES = "JPEG, PNG, GIF or BMP"
-SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+SPLITS = {"train": "train|training", "validation": "validation|valid|val|dev", "test": "test|testing"}
+SPLIT_SUFFIX = "(?:[ _-]?(?:set|data|images))?"
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
 
@@ -64,12 +48,14 @@ def image_folder(
     color_mode: Annotated[str, Choice("rgb", "grayscale")] = "rgb",
     test_fraction: Annotated[float, Float(0.0, 0.9)] = 0.2,
     seed: Annotated[int, Int(0, 2**32 - 1)] = 42,
+    background: str = "white",
+    bit_depth: Annotated[int, Int(9, 16)] = 16,
 ) -> Dataset:
-    """JPEG, PNG, GIF and BMP images in one folder per class.
+    """Images in one folder per class, in any common format.
 
     The folder contains `train` and, optionally, `validation` and `test`, each with one folder per class. Or
     it contains the class folders itself; then zoo cuts a test split from each class. Photographs are rotated
-    by their EXIF orientation, the first frame of a GIF is used, and transparency is dropped.
+    by their EXIF orientation, and the first frame of an animation is used.
 
     Args:
         path: the path of the folder, in the working folder or in `$ZOO_DATA_DIR`.
@@ -78,6 +64,8 @@ def image_folder(
         color_mode: convert images to `rgb`, or to `grayscale` with one channel.
         test_fraction: share of each class for the test split, if the folder has no splits.
         seed: selects the test images.
+        background: the color behind transparent pixels: a name or `#rrggbb`.
+        bit_depth: of images with more than 8 bits per pixel: 12 if their white is 4095.
 
     Raises:
         ZooError: images cannot be read (with their names), or the folder has another structure.
@@ -90,17 +78,20 @@ def image_folder(
         all_labels = np.array([label for _, label in images["train"]])
         splits = zip(("train", "test"), cut_test(all_labels, test_fraction, seed), strict=True)
         images = {name: [images["train"][i] for i in indices] for name, indices in splits if len(indices)}
-    new_size = None if image_size is None else height_and_width(image_size)
     files, labels = zip(*(pair for labelled in images.values() for pair in labelled), strict=True)
-    size = new_size or _size_of(files[0])
-    pixels = _decode_all(tree.root, files, size, color_mode, scale=new_size is not None)
+    pixels = decode_images(
+        tree.root, files, image_size, color_mode=color_mode, background=background, bit_depth=bit_depth
+    )
+    file_names = np.array([str(file.relative_to(tree.root)) for file in files], object)
     bounds = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
-    arrays = zip(np.split(pixels, bounds), np.split(np.array(labels, np.int64), bounds), strict=True)
+    arrays = (np.split(array, bounds) for array in (pixels, np.array(labels, np.int64), file_names))
+    parts = [Split(part, classes, names=names) for part, classes, names in zip(*arrays, strict=True)]
+    warnings = [_ignored_warning(tree), depth_warning(tree.root, pixels, bit_depth)]
     return Dataset(
-        **dict(zip(images, itertools.starmap(Split, arrays), strict=True)),
+        **dict(zip(images, parts, strict=True)),
         class_names=tree.class_names,
         source=tree.root.resolve().name,
-        warning=_ignored_warning(tree),
+        warning=" ".join(filter(None, warnings)),
     )
 
 
@@ -113,7 +104,7 @@ def _read_tree(root: Path) -> _Tree:
         raise ZooError(f"{root} is a file; expected the folder that contains the class folders.")
     roots = _split_folders(root)
     has_splits = roots["train"] != root
-    class_names = list(_list_folder(roots["train"])[0])
+    class_names = sorted({_class_name(name) for name in _list_folder(roots["train"])[0]}, key=natural_key)
     if len(class_names) < 2:
         found = f"only {class_names[0]}" if class_names else "none"
         fix = " If train is a class, rename it." if has_splits else ""
@@ -130,15 +121,19 @@ def _read_tree(root: Path) -> _Tree:
     empty = [roots["train"] / name for label, name in enumerate(class_names) if label not in labels]
     empty += [folder for split, folder in roots.items() if not tree.images[split]]
     if empty:
-        raise ZooError(f"{empty[0]} contains no {FORMAT_NAMES}. Put images there, or remove the folder.")
+        raise ZooError(f"{empty[0]} contains no images. Put images there, or remove the folder.")
     return tree
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """Return the folder of each split, train first; without splits, `root` itself as train."""
     folders, _ = _list_folder(root)
-    named = {split: [name for name in folders if name.lower() in names] for split, names in SPLITS.items()}
+    named = {
+        split: [name for name in folders if re.fullmatch(f"(?:{names}){SPLIT_SUFFIX}", name, re.IGNORECASE)]
+        for split, names in SPLITS.items()
+    }
     if _are_classes(folders, named):
+        _check_classes(root, folders)
         return {"train": root}
     for split, names in named.items():
         if len(names) > 1:
@@ -151,6 +146,20 @@ def _split_folders(root: Path) -> dict[str, Path]:
             f"{root} has the folder {' and '.join(roots)}, but no folder train. Add or rename one."
         )
     return roots or {"train": root}
+
+
+def _check_classes(root: Path, folders: Mapping[str, Path]) -> None:
+    """Raise ZooError if the folders have the same folders in them, so that they are probably splits."""
+    contents = [_list_folder(folder) for folder in folders.values()]
+    inner = [{_class_name(name) for name in of_folder} for of_folder, _ in contents]
+    has_images = any(is_image(file) for _, files in contents for file in files[:1])
+    if len(inner) > 1 and len(inner[0]) > 1 and not has_images and all(names == inner[0] for names in inner):
+        classes = ", ".join(sorted(inner[0], key=natural_key)[:5])
+        raise ZooError(
+            f"{root}: the folders {', '.join(list(folders)[:5])} contain the same folders ({classes}), "
+            "so they are no classes. Rename them to train, validation and test if they are splits; "
+            "otherwise put the images of each class into one folder."
+        )
 
 
 def _are_classes(folders: Mapping[str, Path], named: Mapping[str, list[str]]) -> bool:
@@ -168,12 +177,18 @@ def _images_of_split(tree: _Tree, folder: Path) -> Iterator[tuple[Path, int]]:
     class_folders, files = _list_folder(folder)
     tree.folders.append(folder)
     tree.ignored += files
+    if files and not class_folders:
+        raise ZooError(
+            f"{folder} has files, but no class folders as the training split has. Put its images into class "
+            "folders, or rename it."
+        )
     for name, class_folder in class_folders.items():
+        name = _class_name(name)
         if name not in tree.class_names:
             available = ", ".join(tree.class_names)
             raise ZooError(f"{class_folder}: train has no such class. Available: {available}. Rename it.")
         for file in _walk(tree, {tree.root.resolve(), folder.resolve()}, class_folder):
-            if file.suffix.lower() in IMAGE_SUFFIXES:
+            if is_image(file):
                 yield file, tree.class_names.index(name)
             else:
                 tree.ignored.append(file)
@@ -189,6 +204,11 @@ def _walk(tree: _Tree, seen: set[Path], folder: Path) -> Iterator[Path]:
     yield from files
     for inner in folders.values():
         yield from _walk(tree, seen, inner)
+
+
+def _class_name(folder: str) -> str:
+    """Return the name in the Unicode form NFC; macOS writes é as two characters."""
+    return unicodedata.normalize("NFC", folder)
 
 
 def _list_folder(folder: Path) -> tuple[dict[str, Path], list[Path]]:
@@ -210,72 +230,4 @@ def _ignored_warning(tree: _Tree) -> str:
         return ""
     listed = ", ".join(str(path.relative_to(tree.root)) for path in tree.ignored[:3])
     more = f" and {len(tree.ignored) - 3:,} more" if len(tree.ignored) > 3 else ""
-    return f"Ignored in {tree.root}: {listed}{more}. Only {FORMAT_NAMES} files in class folders are used."
-
-
-def _decode_all(
-    root: Path, files: Sequence[Path], size: tuple[int, int], color_mode: str, *, scale: bool
-) -> Array:
-    """Return the images as `uint8`, `(n, height, width, channels)`, in a temporary file.
-
-    With `scale`, every image is scaled to `size` (height and width); otherwise it must have that size.
-    """
-    arrays = _temporary_array((len(files), *size, 3 if color_mode == "rgb" else 1))
-
-    def decode(file: Path, pixels: Array) -> str:
-        """Decode one image into `pixels`; return the problem, or "" if there is none."""
-        try:
-            image = read_image(file, color_mode, size if scale else None)
-        except ImageError as error:
-            return f"{file.relative_to(root)} ({error.reason})"
-        if image.shape[:2] != size:
-            raise ZooError(
-                f"{files[0]} has {_size_text(size)} pixels (height × width), {file} has "
-                f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
-                "to scale all images to one size."
-            )
-        pixels[...] = image
-        return ""
-
-    # Pillow releases Python's lock while it decodes.
-    with ThreadPoolExecutor() as pool:
-        decoding = pool.map(decode, files, arrays)
-        step = f"decoding {len(files):,} images"
-        problems = list(filter(None, progress(decoding, step, total=len(files))))
-    if problems:
-        more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
-        raise ZooError(
-            f"{len(problems):,} of {len(files):,} images in {root} cannot be read: "
-            f"{', '.join(problems[:5])}{more}. Replace or remove them."
-        )
-    return arrays
-
-
-def _size_of(file: Path) -> tuple[int, int]:
-    """Return height and width of an image, in pixels, after its EXIF rotation."""
-    try:
-        height, width, _ = read_image(file, "grayscale").shape
-    except ImageError as error:
-        raise ZooError(f"{error}. Replace or remove it.") from error
-    return height, width
-
-
-def _temporary_array(shape: tuple[int, ...]) -> Array:
-    """Return an array in a temporary file that disappears with the array."""
-    import numpy as np
-
-    with tempfile.TemporaryFile() as file:
-        try:
-            if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process later (SIGBUS)
-                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
-        except OSError as error:
-            raise ZooError(
-                f"No space for {shape[0]:,} images of {_size_text(shape[1:])} "
-                f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {error.strerror}. "
-                "Set TMPDIR to a folder with more space, or set a smaller image_size."
-            ) from error
-        return np.memmap(file, np.uint8, "w+", shape=shape)
-
-
-def _size_text(size: tuple[int, ...]) -> str:
-    return "×".join(map(str, size))
+    return f"Ignored in {tree.root}: {listed}{more}. Only images in class folders are used."

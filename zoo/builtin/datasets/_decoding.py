@@ -1,0 +1,117 @@
+"""Decoding of image files into one array."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import ImageError, ZooError, progress, read_image
+from zoo.builtin.datasets._common import height_and_width
+
+if TYPE_CHECKING:
+    from zoo.builtin.datasets._common import Array
+
+DARK = 64  # of 255; images of 14 bits in 16 are darker
+
+
+def decode_images(
+    root: Path,
+    files: Sequence[Path],
+    image_size: Any,
+    *,
+    color_mode: str,
+    background: str = "white",
+    bit_depth: int = 16,
+) -> Array:
+    """Return the images as `uint8`, `(n, height, width, channels)`, in a temporary file.
+
+    All are scaled to `image_size`, the parameter of that name. If it is None, all must have one size.
+    """
+    _check_color(background)
+    new_size = None if image_size is None else height_and_width(image_size)
+    size = new_size or _size_of(files[0])
+    arrays = _temporary_array((len(files), *size, 3 if color_mode == "rgb" else 1))
+
+    def decode(file: Path, pixels: Array) -> str:
+        """Decode one image into `pixels`; return the problem, or "" if there is none."""
+        try:
+            image = read_image(file, color_mode, new_size, background=background, bit_depth=bit_depth)
+        except ImageError as error:
+            return f"{file.relative_to(root)} ({error.reason})"
+        if image.shape[:2] != size:
+            raise ZooError(
+                f"{files[0]} has {_size_text(size)} pixels (height × width), {file} has "
+                f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
+                "to scale all images to one size."
+            )
+        pixels[...] = image
+        return ""
+
+    # Pillow releases Python's lock while it decodes.
+    with ThreadPoolExecutor() as pool:
+        decoding = pool.map(decode, files, arrays)
+        step = f"decoding {len(files):,} images"
+        problems = list(filter(None, progress(decoding, step, total=len(files))))
+    if problems:
+        more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
+        raise ZooError(
+            f"{len(problems):,} of {len(files):,} images in {root} cannot be read: "
+            f"{', '.join(problems[:5])}{more}. Replace or remove them."
+        )
+    return arrays
+
+
+def depth_warning(root: Path, images: Array, bit_depth: int) -> str:
+    """Return a warning if all images are dark because they do not use all bits; usually ""."""
+    brightest = int(images.max())
+    if not 0 < brightest < DARK or bit_depth <= 8:
+        return ""
+    used = bit_depth - 8 + brightest.bit_length()
+    return (
+        f"No pixel of the images in {root} is brighter than {brightest} of 255. If they have {used} bits per "
+        f"pixel, set bit_depth = {used}."
+    )
+
+
+def _check_color(background: str) -> None:
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(background)
+    except ValueError:
+        raise ZooError(f"background = {background!r}: expected a color, such as black or #c0c0c0.") from None
+
+
+def _size_of(file: Path) -> tuple[int, int]:
+    """Return height and width of an image, in pixels, after its EXIF rotation."""
+    try:
+        height, width, _ = read_image(file, "grayscale").shape
+    except ImageError as error:
+        raise ZooError(f"{error}. Replace or remove it.") from error
+    return height, width
+
+
+def _temporary_array(shape: tuple[int, ...]) -> Array:
+    """Return an array in a temporary file that disappears with the array."""
+    import numpy as np
+
+    with tempfile.TemporaryFile() as file:
+        try:
+            if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process later (SIGBUS)
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+        except OSError as error:
+            raise ZooError(
+                f"No space for {shape[0]:,} images of {_size_text(shape[1:])} "
+                f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {error.strerror}. "
+                "Set TMPDIR to a folder with more space, or set a smaller image_size."
+            ) from error
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def _size_text(size: tuple[int, ...]) -> str:
+    return "×".join(map(str, size))
