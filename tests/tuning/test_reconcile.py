@@ -58,6 +58,7 @@ def mlflow(monkeypatch):
 
     for package in (module, tracking):
         monkeypatch.setattr(package, "trial_states", trial_states)
+    monkeypatch.setattr(tracking, "is_study_run_deleted", lambda *_: False)
     return mlflow
 
 

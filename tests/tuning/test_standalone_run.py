@@ -263,7 +263,7 @@ class TestRepeatedTrial:
         for number in (3, 4):
             here.directory.trial(number).create(config.as_json())
         here.directory.set_deleted_trials([4])
-        for number in (4, 9):
-            message = rf"There is no trial {number} of 'example'\. Available: 3\."
-            with pytest.raises(StudyError, match=message):
-                train("example.toml", trial=number)
+        with pytest.raises(StudyError, match=r"^Trial 4 of 'example' was deleted\. `zoo delete example"):
+            train("example.toml", trial=4)
+        with pytest.raises(StudyError, match=r"^There is no trial 9 of 'example'\. Available: 3\."):
+            train("example.toml", trial=9)

@@ -123,7 +123,12 @@ class TestArchitectureOfTheResult:
                 interrupts=Interrupts(),
             )
             search = SimpleNamespace(
-                best=lambda: (best, 0.5), front=dict, done=lambda: 1, total=lambda: 1, num_rejected=lambda: 0
+                best=lambda: (best, 0.5),
+                front=dict,
+                done=lambda: 1,
+                total=lambda: 1,
+                num_rejected=lambda: 0,
+                deleted_complete=list,
             )
             record = SimpleNamespace(model_uri=lambda number: "")
             return study_run._result(study, search, record, {}).architecture
