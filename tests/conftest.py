@@ -23,9 +23,10 @@ settings.load_profile("zoo")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def separate_cache(tmp_path_factory):
-    """Keep what zoo caches about plugins of tests out of the user's own cache."""
+def plugin_probes(tmp_path_factory):
+    """Keep results of probes out of the user's own cache, and give each probe time on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_PLUGIN_SECONDS", shared_tools.PLUGIN_SECONDS)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

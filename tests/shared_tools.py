@@ -12,6 +12,8 @@ from zoo.tuning.display import NoDisplay
 # The beginnings of variables that change the behaviour of zoo, Keras or MLflow.
 _SETTINGS = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR", "TERM")
 
+PLUGIN_SECONDS = "240"  # only a plugin that would hang takes so long
+
 
 class RecordingDisplay(NoDisplay):
     """Keeps the phases and problems that it is given."""
@@ -35,7 +37,13 @@ def clean_environment(home: Path) -> dict[str, str]:
     """
     home.mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
-    return {**kept, "HOME": str(home), "COLUMNS": "200", "TERM": "xterm", "CUDA_VISIBLE_DEVICES": "-1"}
+    ours = {
+        "COLUMNS": "200",
+        "TERM": "xterm",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "ZOO_PLUGIN_SECONDS": PLUGIN_SECONDS,
+    }
+    return {**kept, **ours, "HOME": str(home)}
 
 
 def zoo_script() -> str | None:

@@ -256,7 +256,7 @@ def test_message_without_network_names_the_fix(tmp_path):
         env={**kept, "KERAS_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert run.returncode == 0, run.stderr

@@ -505,7 +505,8 @@ class TestIsReachable:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             try:
-                assert _keras._is_reachable(f"http://127.0.0.1:{server.server_port}/mnist.npz") is answers
+                url = f"http://127.0.0.1:{server.server_port}/mnist.npz"
+                assert _keras._is_reachable(url, timeout_s=240.0) is answers
             finally:
                 server.shutdown()
                 thread.join()

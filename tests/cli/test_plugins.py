@@ -119,7 +119,7 @@ def test_json_has_every_fact_of_a_plugin(zoo_command, install_plugin):
     install_plugin("zoo-broken", "0.1", "1 / 0")
     run = zoo_command("plugins", "--json", env={"PYTHONPATH": str(site)})
     broken, shapes = json.loads(run.stdout)[-2:]
-    assert 0 < shapes.pop("load_seconds") < 60
+    assert shapes.pop("load_seconds") > 0
     assert shapes == {
         "name": "shapes",
         "distribution": "zoo-shapes",

@@ -299,9 +299,14 @@ def test_unexpected_error_is_reported_with_its_reason(tmp_path, monkeypatch):
 def test_progress_of_the_worker_reaches_the_listener(prepared):
     reports = []
     prepared("slow", lambda what, fraction: reports.append((what, fraction)))
-    assert reports[:2] == [("decoding 4 images", 0.0), ("decoding 4 images", 1.0)]
-    later = list(dict.fromkeys(what for what, _ in reports[2:]))
-    assert later == ["computing the digest of the dataset", "writing the dataset into the cache"]
+    steps = list(dict.fromkeys(what for what, _ in reports))
+    assert steps == [
+        "decoding 4 images",
+        "computing the digest of the dataset",
+        "writing the dataset into the cache",
+    ]
+    decoded = [fraction for what, fraction in reports if what == "decoding 4 images"]
+    assert (decoded[0], decoded[-1]) == (0.0, 1.0)  # others come in between if the machine is slow
 
 
 def test_running_thread_does_not_block_the_result(prepared, monkeypatch):

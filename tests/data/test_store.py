@@ -228,7 +228,7 @@ def test_killed_while_replacing_a_damaged_dataset(tmp_path, fast_disk):
 
 
 def save_at_once(barrier, cache, dataset, results):
-    barrier.wait(30)
+    barrier.wait(240)
     digest = save_dataset(cache, dataset)
     cut_validation(cache, digest, dataset, {"fraction": 0.4, "seed": 0})
     results.put(same(open_dataset(cache, digest), dataset))
@@ -250,7 +250,7 @@ def test_processes_can_save_the_same_dataset_at_once(tmp_path, damaged):
         process.start()
     assert [results.get(timeout=240) for _ in processes] == [True] * 4
     for process in processes:
-        process.join(30)
+        process.join(240)
     assert [process.exitcode for process in processes] == [0] * 4
     assert leftovers(tmp_path) == []
     assert {path.name for path in tmp_path.iterdir()} - {"lock"} == {digest}

@@ -117,7 +117,7 @@ class Zoo:
             )
         finally:
             os.close(theirs)
-            reader.join(timeout=10)
+            reader.join(timeout=240)
             os.close(ours)
         return Done(process.returncode, process.stdout, b"".join(drawn).decode())
 

@@ -39,7 +39,7 @@ IMPORTS = (
 )
 ENDS = " ended the process that loaded it: {}; correct or uninstall the plugin."
 HANGS = (
-    " took longer than 3 s to load, at zoo_harmful/{}; do less in the module and its hooks, or set "
+    " took longer than 5 s to load, at zoo_harmful/{}; do less in the module and its hooks, or set "
     "ZOO_PLUGIN_SECONDS to more seconds."
 )
 PRINTS = " prints when it is loaded: {}; remove the output, or print in a function."
@@ -160,7 +160,8 @@ def loaded(tmp_path_factory):
     folder = write_plugins(site, sources)
     (folder / "heavy_inside.py").write_text("'''Not a plugin.'''\nimport optuna")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ZOO_PLUGIN_SECONDS", "3")
+        patch.setenv("ZOO_PLUGIN_SECONDS", "5")
+        patch.setattr(_isolation, "_Probe", patient_probe)
         patch.syspath_prepend(site)
         before = shared(), set(sys.modules)
         registry = Registry.load()
@@ -168,6 +169,14 @@ def loaded(tmp_path_factory):
         yield registry, folder, before, after
         for name in [name for name in sys.modules if name.partition(".")[0] == "zoo_harmful"]:
             del sys.modules[name]
+
+
+PROBE = _isolation._Probe
+
+
+def patient_probe(plugin, timeout_s):
+    """Only a plugin that hangs is ended; on a busy machine, another may take longer than the limit."""
+    return PROBE(plugin, timeout_s if plugin.name.startswith("hangs") else 240.0)
 
 
 def shared():
@@ -218,7 +227,7 @@ def test_page_quotes_the_messages():
         ),
         PRINTS.format("'hello'"),
         CHANGES.format("the environment variable OMP_NUM_THREADS"),
-        HANGS.format("zoo_wrong.py:7").replace("3 s", "5 s").replace("zoo_harmful/", ""),
+        HANGS.format("zoo_wrong.py:7").replace("zoo_harmful/", ""),
         ENDS.format("killed by signal 11 (SIGSEGV), at zoo_wrong.py:7"),
     ]
     page = PAGE.read_text(encoding="utf-8")

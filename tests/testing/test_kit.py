@@ -288,7 +288,7 @@ class TestFailures:
         failure = r"got none in 0 s; the first load took 0 s\. .* check_dataset\(digits, …=…\)"
         with pytest.raises(CheckFailed, match=failure):
             check_dataset(digits, checks=["digest"])
-        first_load_takes(60.0)
+        first_load_takes(600.0)
         check_dataset(digits, checks=["digest"])
 
 
@@ -330,7 +330,7 @@ class TestReproducing:
             shell=True,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert again.returncode == 1
