@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
     from zoo.models import Classifier, load_model
+    from zoo.results import tune
     from zoo.tracking import compare
-    from zoo.tuning import train, tune
+    from zoo.tuning import train
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
@@ -51,7 +52,8 @@ _LAZY_NAMES = {
         *("Dataset", "Split", "reads", "progress", "read_image", "is_image", "IMAGE_SUFFIXES"),
         *("Table", "read_tables", "natural_key"),
     ],
-    "zoo.tuning": ["tune", "train"],
+    "zoo.results": ["tune"],
+    "zoo.tuning": ["train"],
     "zoo.evaluation": ["evaluate"],
     "zoo.tracking": ["compare"],
     "zoo.models": ["load_model", "Classifier"],

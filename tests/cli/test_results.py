@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import zoo.results
 import zoo.tracking
 import zoo.tuning
 from zoo.cli import common, compare_command, train_command, tune_command
@@ -24,7 +25,7 @@ def printed(monkeypatch):
     calls = []
 
     def run(command, function, result, *arguments):
-        package = zoo.tracking if function == "compare" else zoo.tuning
+        package = {"compare": zoo.tracking, "tune": zoo.results}.get(function, zoo.tuning)
         monkeypatch.setattr(package, function, lambda *_, **options: calls.append(options) or result)
         done = CliRunner().invoke(command, ["example", *arguments], standalone_mode=False)
         if done.exception is not None:
@@ -59,6 +60,10 @@ class TestTune:
     def test_searched_architecture_is_named(self, printed):
         stdout, _, _ = printed(tune_command.command, "tune", tuned(architecture="small_net"))
         assert stdout[0] == "best: trial 3 (small_net), val_accuracy 0.5000"
+
+    def test_report_is_printed(self, printed, in_tmp):
+        stdout, _, _ = printed(tune_command.command, "tune", tuned(report_path=in_tmp / "report.html"))
+        assert stdout[-1] == "report: report.html"
 
     def test_front_of_several_objectives_is_printed(self, printed):
         values = {

@@ -10,7 +10,7 @@ from tracking_examples import CONFIG, START
 
 from zoo.events import Finished
 from zoo.study import Objective
-from zoo.tracking import Store, StudySummary, StudyTracker, leaderboard
+from zoo.tracking import Store, StudySummary, StudyTracker, add_report, leaderboard
 from zoo.tracking import _names as names
 
 OBJECTIVES = [Objective("val_accuracy", "maximize"), Objective("parameters", "minimize")]
@@ -49,6 +49,16 @@ def test_only_runs_on_front_are_tagged(study: StudyTracker, tmp_path: Path) -> N
     assert tagged(study) == {0, 1}
     run = study.store.client.get_run(study.run_id)
     assert "figures/pareto_front.png" in examples.artifacts(study.store, run)
+
+
+def test_report_is_a_file_of_study_run(study: StudyTracker, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("first")
+    study.record_report(page)
+    page.write_text("second")
+    assert add_report(study.store, study.facts.name, study.facts.uid, page)
+    assert "second" in Path(study.store.client.download_artifacts(study.run_id, page.name)).read_text()
+    assert not add_report(study.store, study.facts.name, "unknown", page)
 
 
 def test_study_run_names_all_objectives(study: StudyTracker) -> None:

@@ -141,3 +141,36 @@ class TestArchitectureOfTheResult:
 
     def test_fixed_architecture_is_not_named(self, define, architecture):
         assert architecture(define(), 4) == ""
+
+
+class TestReport:
+    @pytest.fixture
+    def write(self, define):
+        """write(function) -> the path of the report, the uploaded reports, and the reported problems."""
+
+        def call(function):
+            display, uploaded = RecordingDisplay(), []
+            study = SimpleNamespace(definition=define(), display=display, interrupts=Interrupts())
+            record = SimpleNamespace(record_report=uploaded.append)
+            path = study_run._write_report(study, record, "url", function)
+            return path, uploaded, display.problems
+
+        return call
+
+    def test_report_is_added_to_mlflow(self, write):
+        assert write(lambda *names: names) == (("example", "url"), [("example", "url")], [])
+        assert write(None) == (None, [], [])
+
+    def test_failure_is_one_line_and_no_error(self, write):
+        def fail(*_):
+            raise OSError("the disk\nis full")
+
+        path, uploaded, problems = write(fail)
+        assert (path, uploaded) == (None, [])
+        assert problems == ["the report was not written: the disk is full; `zoo report example` writes it"]
+
+    def test_signal_ends_writing(self, write):
+        def interrupt(*_):
+            raise study_run.Interrupted
+
+        assert write(interrupt) == (None, [], [])

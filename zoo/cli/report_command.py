@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from zoo.cli import common
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 
 
 @click.command("report")
@@ -34,4 +34,21 @@ def command(study: str, output: Path | None, storage: str | None) -> None:
         raise ZooError(f"--output: expected a file that ends in .html, got {output}")
     refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
     path = write_report(study, output, storage=storage)
+    if output is None:
+        _record(study, path)
     click.echo(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _record(study: str, path: Path) -> None:
+    """Add the report to the study's run in MLflow; print a warning if that fails."""
+    from zoo.record import StudyDirectory
+    from zoo.tracking import TrackingError, add_report, connect
+
+    directory, problem = StudyDirectory(Path.cwd(), study), ""
+    try:
+        if not add_report(connect(create=False), directory.study, directory.uid() or "", path):
+            problem = "MLflow does not have this study"
+    except TrackingError as error:
+        problem = one_line(error)
+    if problem:
+        common.print_note(f"warning: the report is not in MLflow: {problem}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def command(quiet: bool, **options: Any) -> int:
     """
     common.start_loading_keras()
     from zoo.record import no_complete_trial
-    from zoo.tuning import tune
+    from zoo.results import tune
 
     typed = common.command_line()
     result = tune(**options, display=common.display(quiet), command=typed)
@@ -83,6 +84,8 @@ def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
     architecture = f" ({result.architecture})" if result.architecture else ""
     click.echo(f"best: trial {number}{architecture}, {value_text(result.objective, value)}{score}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
+    if result.report_path is not None:
+        click.echo(f"report: {os.path.relpath(result.report_path)}")
     if result.warning:  # repeated, since the one at the start has scrolled away
         click.echo(f"data: {result.source}")
         common.print_note(f"warning: {result.warning}")

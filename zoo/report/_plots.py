@@ -39,11 +39,12 @@ class Plot:
 
     def as_json(self) -> str:
         """Return the figure as JSON that is safe inside a `<script>` element."""
-        text = str(_styled(self.figure).to_json())
+        text = str(styled(self.figure).to_json())
         return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _styled(figure: Figure) -> Figure:
+def styled(figure: Figure) -> Figure:
+    """Return `figure`, without its title and in the style of the report."""
     import plotly.graph_objects as go
 
     axis = {"gridcolor": "#eceff3", "linecolor": "#d5dae1", "zeroline": False, "automargin": True}

@@ -145,19 +145,25 @@ def _joined_curves(runs: Sequence[Run], metric: str) -> tuple[list[Any], list[An
 
 
 def _importances(record: StudyRecord) -> Plot | None:
+    figure = importances_figure(record)
+    if figure is None:
+        return None
+    text = (
+        "How much of the variation of the objective each parameter explains; a rough estimate for few trials"
+    )
+    return Plot(figure, "Importance of the parameters", text, max(HEIGHT, 60 + 22 * len(record.importances)))
+
+
+def importances_figure(record: StudyRecord) -> Figure | None:
+    """Return the importance of each parameter for the first objective; None if it is unknown."""
     from optuna.visualization import plot_param_importances
 
-    found = record.importances
-    if not found:
+    if not record.importances:
         return None
     figure = plot_param_importances(record.in_optuna, **_target(record, 0))
     figure.update_traces(marker_color=BLUE, textposition="auto", cliponaxis=False)
     figure.update_xaxes(title=f"importance for {record.objectives[0].metric}").update_yaxes(title=None)
-    figure.update_layout(showlegend=False)
-    text = (
-        "How much of the variation of the objective each parameter explains; a rough estimate for few trials"
-    )
-    return Plot(figure, "Importance of the parameters", text, max(HEIGHT, 60 + 22 * len(found)))
+    return figure.update_layout(showlegend=False)
 
 
 def _parallel_coordinates(record: StudyRecord) -> Plot | None:

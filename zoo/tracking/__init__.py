@@ -41,4 +41,4 @@ from zoo.tracking._stored_models import (
     registered_address,
     run_model_address,
 )
-from zoo.tracking._writer import StudyTracker, add_test_metrics
+from zoo.tracking._writer import StudyTracker, add_report, add_test_metrics

@@ -66,6 +66,7 @@ class BackgroundTracker:
         self._retry_at = 0.0
         self._reported: set[str] = set()
         self._summary: StudySummary | None = None
+        self._report_path: Path | None = None
         self._is_complete = False
         self._thread = threading.Thread(
             target=self._run, args=[open_tracker], name="zoo-tracking", daemon=True
@@ -86,6 +87,10 @@ class BackgroundTracker:
     def record_summary(self, summary: StudySummary) -> None:
         """Record the results of the study, after all events are sent."""
         self._summary = summary
+
+    def record_report(self, path: Path) -> None:
+        """Upload the report of the study, after all events are sent."""
+        self._report_path = path
 
     @property
     def is_running(self) -> bool:
@@ -178,6 +183,9 @@ class BackgroundTracker:
             if self._summary is not None:
                 with self._reporting("MLflow refused the results of the study"):
                     tracker.record_summary(self._summary)
+            if self._report_path is not None:
+                with self._reporting("MLflow refused the report of the study"):
+                    tracker.record_report(self._report_path)
             with self._reporting("MLflow refused to end the study's run"):
                 tracker.finish(status)
                 self._is_complete = not self._unsent

@@ -99,6 +99,11 @@ class StudyTracker:
         if self._study is not None:
             self._study.record_summary(summary)
 
+    def record_report(self, path: Path) -> None:
+        """Upload the report of the study as a file of its run; an older one is replaced."""
+        if self._study is not None:
+            self.store.client.log_artifact(self._study.run_id, str(path))
+
     def finish(self, status: str = "FINISHED") -> None:
         """End the study's run. `status` is `FINISHED`, `KILLED` (interrupted) or `FAILED`."""
         if self._study is not None:
@@ -224,4 +229,13 @@ def add_test_metrics(store: Store, study: str, uid: str, event: Scored, best_epo
         run = store.find_active_run(study, uid)
         if run is not None:
             log_score(store, run, event, best_epoch)
+    return run is not None
+
+
+def add_report(store: Store, study: str, uid: str, path: Path) -> bool:
+    """Add a report to the run of the study with that `zoo.uid`; return False if there is none."""
+    with store.requests():
+        run = store.find_active_run(study, uid)
+        if run is not None:
+            store.client.log_artifact(run.info.run_id, str(path))
     return run is not None

@@ -65,6 +65,9 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     def record_summary(self, summary: StudySummary) -> None:
         self._tracker.record_summary(summary)
 
+    def record_report(self, path: Path) -> None:
+        self._tracker.record_report(path)
+
     def recorded_trials(self) -> list[int]:
         """Return the numbers of the trials that MLflow has completely."""
         return [*self.recorded_before, *self._tracker.recorded_trials()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from zoo.errors import StudyError, ZooError
+from zoo.errors import StudyError, ZooError, one_line
 from zoo.events import Scored
 from zoo.record import trial_uid
 from zoo.registry import Registry
@@ -33,6 +34,8 @@ from zoo.tuning.supervisor import Supervisor
 if TYPE_CHECKING:
     import pandas as pd
 
+WriteReport = Callable[[str, str | None], Path]
+
 
 @dataclass(frozen=True)
 class TuneResult:
@@ -51,6 +54,7 @@ class TuneResult:
         rejected: number of trials that were not trained because of `max_parameters`.
         deleted: numbers of the complete trials that were deleted.
         architecture: the best trial's, if the study searches among several; else "".
+        report_path: the HTML file of the report; None if none was written.
         source, warning: the origin of the dataset, and the limit of what its scores mean.
     """
 
@@ -68,6 +72,7 @@ class TuneResult:
     deleted: Sequence[int] = ()
     max_parameters: int | None = None
     architecture: str = ""
+    report_path: Path | None = None
     source: str = ""
     warning: str = ""
 
@@ -90,6 +95,7 @@ def tune(
     accept_versions: bool = False,
     display: Display | None = None,
     command: str = "zoo.tune",
+    write_report: WriteReport | None = None,
 ) -> TuneResult:
     """Run the trials of a study until it has `trials` of them; resume a study that was stopped.
 
@@ -104,6 +110,7 @@ def tune(
         accept_versions: resume although versions or code of plugins have changed.
         display: shows the progress; plain lines on stderr by default.
         command: the command that the user typed, for the record in MLflow.
+        write_report: writes the report at the end; called with the study's name and `storage`.
 
     Raises:
         ZooError: the study cannot start; the message says what to do.
@@ -115,6 +122,7 @@ def tune(
     check_sampler(definition)
     warnings = [*registry.problems, *_check_jobs(jobs, definition)]
     scores: Mapping[str, float] = {}
+    report_path: Path | None = None
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display or PlainDisplay(), warnings)
         manifest = manifest_of(definition, opened.dataset)
@@ -127,11 +135,12 @@ def tune(
                 Supervisor(opened, search, record).run()
                 if interrupts.signum is None:
                     scores = _score_best(opened, search, record)
+                    report_path = _write_report(opened, record, storage, write_report)
             finally:
                 record_summary(opened, search, record)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
         _delete_copies(opened, search, record)
-        return _result(opened, search, record, scores)
+        return _result(opened, search, record, scores, report_path)
 
 
 def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
@@ -184,6 +193,26 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
     return event
 
 
+def _write_report(
+    study: OpenStudy, record: MLflowRecord, storage: str | None, write: WriteReport | None
+) -> Path | None:
+    """Return the path of the report that `write` writes; None if that fails (reported), or after a signal."""
+    if write is None:
+        return None
+    study.display.phase("writing the report …")
+    try:
+        with study.interrupts.interruptible():
+            path = write(study.definition.name, storage)
+    except Interrupted:
+        return None
+    except Exception as error:  # the study must not fail because of its report
+        again = f"zoo report {shlex.quote(study.definition.name)}"
+        study.display.problem(f"the report was not written: {one_line(error)}; `{again}` writes it")
+        return None
+    record.record_report(path)
+    return path
+
+
 def _delete_copies(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
     """Delete the local models of the trials that MLflow has, except the best trial's."""
     best = search.best()
@@ -193,7 +222,11 @@ def _delete_copies(study: OpenStudy, search: OptunaSearch, record: MLflowRecord)
 
 
 def _result(
-    study: OpenStudy, search: OptunaSearch, record: MLflowRecord, scores: Mapping[str, float]
+    study: OpenStudy,
+    search: OptunaSearch,
+    record: MLflowRecord,
+    scores: Mapping[str, float],
+    report_path: Path | None = None,
 ) -> TuneResult:
     definition, best, architecture = study.definition, search.best(), ""
     metrics = [objective.metric for objective in definition.objectives]
@@ -215,6 +248,7 @@ def _result(
         deleted=search.deleted_complete(),
         max_parameters=definition.search.max_parameters,
         architecture=architecture,
+        report_path=report_path,
         source=study.dataset.source,
         warning=study.dataset.warning,
     )

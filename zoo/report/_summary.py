@@ -1,0 +1,116 @@
+"""A summary of a study for a notebook, with small curves; one figure, and a link to the report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import StudyError
+from zoo.logs import library_logs
+from zoo.report._plots import FAINT, LEADERS, styled
+from zoo.report._record import StudyRecord, read_record
+from zoo.report._result import Result, result
+from zoo.report._search_plots import importances_figure
+from zoo.report._trials import leaderboard
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_TRIALS = 8  # in the table
+_COLUMNS = 10
+_WIDTH, _HEIGHT = 300, 110  # of a small curve, in pixels
+
+
+@dataclass(frozen=True)
+class Report:
+    """The HTML file of a report; a notebook displays a link to it."""
+
+    path: Path
+
+    def _repr_html_(self) -> str:
+        path = escape(os.path.relpath(self.path))
+        return f'<a href="{path}" target="_blank">{path}</a>'
+
+
+def plot_importances(study: str, storage: str | None = None) -> Figure:
+    """Return the importances of the parameters of a study; StudyError if they are unknown."""
+    with library_logs(None):
+        figure = importances_figure(read_record(study, storage))
+    if figure is None:
+        raise StudyError(
+            f"The importances of '{study}' are unknown: expected two complete trials with different results, "
+            "and a searched parameter."
+        )
+    return styled(figure).update_layout(title=study, margin_t=40)
+
+
+def summary_html(study: str, storage: str | None = None) -> str:
+    """Return the result of a study as HTML for a notebook: numbers, the best trials, and their curves."""
+    with library_logs(None):
+        record = read_record(study, storage)
+        found = result(record)
+        curves = _curves(record)
+        table = _table(record)
+    numbers = " · ".join(f"{escape(label)} <b>{escape(value)}</b>" for label, value, _ in found.cards)
+    return (
+        f'<div style="font-family:system-ui,sans-serif"><p style="margin:0"><b>{escape(record.name)}</b></p>'
+        f'<p style="margin:0 0 6px">{numbers}{_interval(found)}</p>{curves}{table}</div>'
+    )
+
+
+def _interval(found: Result) -> str:
+    if found.test is None:
+        return ""
+    low, high = (f"{100 * bound:.2f}" for bound in (found.test.low, found.test.high))
+    return f" · 95 % interval of the test accuracy {low} – {high} %"
+
+
+def _table(record: StudyRecord) -> str:
+    board = leaderboard(record)
+    heads = "".join(f"<th>{escape(name)}</th>" for name in board.columns[:_COLUMNS])
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[:_COLUMNS]) + "</tr>"
+        for row in board.rows[:_TRIALS]
+    )
+    more = len(board.rows) - _TRIALS
+    note = f"<p>{more:,} more trials: <code>result.trials</code></p>" if more > 0 else ""
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"
+
+
+def _curves(record: StudyRecord) -> str:
+    """Return two small figures: the best value so far by trial, and the curves of the best trials."""
+    first, metric = record.objectives[0], record.runs[0].config.objective
+    complete = sorted(record.ranked, key=lambda run: run.number or 0)
+    values = [run.summary[first.result] for run in complete]
+    history = [*accumulate(values, lambda best, value: first.best([best, value]))]
+    lines = [[event.metrics[metric] for event in run.epochs] for run in record.runs]
+    best = [[event.metrics[metric] for event in run.epochs] for run in record.ranked[: len(LEADERS)]]
+    faint = [(line, FAINT) for line in lines if line not in best]
+    return _svg(f"best {first.metric} so far, by trial", [(values, FAINT), (history, LEADERS[0])]) + _svg(
+        f"{metric} by epoch", [*faint, *reversed([*zip(best, LEADERS, strict=False)])]
+    )
+
+
+def _svg(title: str, lines: Sequence[tuple[Sequence[float], str]]) -> str:
+    """Return lines on common axes, without ticks; the smallest and the largest value are written."""
+    points = [value for line, _ in lines for value in line]
+    longest = max((len(line) for line, _ in lines), default=0)
+    if longest < 2:
+        return ""
+    low, high = min(points), max(points)
+    paths = []
+    for line, color in lines:
+        xs = (8 + (_WIDTH - 16) * index / (longest - 1) for index in range(len(line)))
+        ys = (_HEIGHT - 10 - (_HEIGHT - 38) * (value - low) / ((high - low) or 1) for value in line)
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+        paths.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.5"/>')
+    text = f"{escape(title)}: {low:.4g} – {high:.4g}"
+    return (
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{text}" style="margin-right:16px">'
+        f'<text x="8" y="14" font-size="12" fill="#4b5563">{text}</text>{"".join(paths)}</svg>'
+    )
