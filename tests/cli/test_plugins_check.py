@@ -104,7 +104,7 @@ def test_every_check_is_a_line_and_a_failure_shows_how_to_repeat_it(check):
     assert cells(lines[failed])[::2] == [
         "separate_splits",
         "stripes(count=30): separate_splits: expected no image in two splits, but 1 of the 10 test "
-        "images are also in train, such as test[9], which is train[0]; remove them",
+        "images are also in train, such as test[9], which equals train[0]; remove the copies",
     ]
     assert lines[failed + 1].endswith("check_dataset(stripes, checks=['separate_splits'])\"")
     assert lines[-1] == "10 checks: 9 passed, 1 failed"
@@ -152,7 +152,8 @@ def test_classes_limits_the_numbers_of_classes(zoo_command):
     run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split())
     assert run.returncode == 1
     assert re.search(
-        r"got 10; .* \(if it is not made for them, .* --shape 64x64x3 and --classes\)", run.stdout
+        r"got 10.*; if the architecture is made for other images, .* --shape 64x64x3 and --classes",
+        run.stdout,
     )
     run = zoo_command("plugins", "check", "cats_and_dogs_net", *options.split(), "--classes", "2")
     assert run.returncode == 0, run.stdout

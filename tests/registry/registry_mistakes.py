@@ -89,17 +89,15 @@ FROM_HOOKS = {
     ),
     "a_class": (
         hook("class net: ..."),
-        ": register_architectures: expected a named function, whose name is the registered name, got the "
-        "class net.",
+        ": register_architectures: expected a function that is defined with def, got the class net.",
     ),
     "a_lambda": (
         hook("net = lambda input_shape, num_classes: None"),
-        ": register_architectures: expected a named function, whose name is the registered name, got a "
-        "lambda.",
+        ": register_architectures: expected a function that is defined with def, got a lambda.",
     ),
     "a_partial": (
         hook("import functools; net = functools.partial(print)"),
-        ": register_architectures: expected a named function, whose name is the registered name, got "
+        ": register_architectures: expected a function that is defined with def, got "
         "functools.partial(<built-in function print>).",
     ),
     "twice": (

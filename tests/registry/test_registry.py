@@ -78,7 +78,7 @@ def problem_of(source):
     assert "\n" not in problem
     assert problem.startswith("Plugin 'x' of zoo-x 1.0")
     (plugin,) = (plugin for plugin in registry.plugins if plugin.name == "x")
-    assert (plugin.problem, plugin.state, plugin.registered) == (problem, "left out", [])
+    assert (plugin.problem, plugin.state, plugin.components) == (problem, "left out", [])
     return problem
 
 
@@ -95,7 +95,7 @@ def test_component_is_read_from_its_function():
     assert (squares.distribution, squares.version, squares.origin) == ("zoo-x", "1.0", "zoo-x 1.0")
     assert registry.get("architecture", "little_net").space.defaults() == {"units": (8,)}
     assert registry.get("augmentation", "mirror").function.__name__ == "mirror"
-    assert [component.name for component in registry.plugins[0].registered] == [
+    assert [component.name for component in registry.plugins[0].components] == [
         "squares",
         "little_net",
         "mirror",

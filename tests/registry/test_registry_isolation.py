@@ -35,7 +35,8 @@ CHANGES = (
     "causes the change, into the function that needs it."
 )
 IMPORTS = (
-    " imports {} when it is loaded ({}), which takes seconds; import it inside the function that needs it."
+    " imports {0} when it is loaded ({1}), and this import takes seconds; import {0} inside the function "
+    "that needs it."
 )
 ENDS = " ended the process that loaded it: {}; correct or uninstall the plugin."
 HANGS = (
@@ -47,7 +48,7 @@ PRINTS = " prints when it is loaded: {}; remove the output, or print in a functi
 # name -> code in front of a sound plugin, and the end of the message about the plugin; "" if sound
 PLUGINS = {
     "exits": ("import os\nos._exit(3)", ENDS.format("exited with status 3")),
-    "exits_well": ("import os\nos._exit(0)", ENDS.format("exited with status 0")),
+    "exits_with_status_0": ("import os\nos._exit(0)", ENDS.format("exited with status 0")),
     "crashes": (
         "import ctypes\n\ndef crash():\n    ctypes.string_at(0)\n\ncrash()",
         ENDS.format("killed by signal 11 (SIGSEGV), at zoo_harmful/crashes.py:5"),
@@ -64,8 +65,11 @@ PLUGINS = {
     "prints": ("print('hello')\nprint('you')", PRINTS.format("'hello you'")),
     "prints_much": ("print('x' * 100_000)", PRINTS.format("'" + 59 * "x" + "…'")),
     "prints_natively": ("import os\nos.write(1, b'hello')", PRINTS.format("'hello'")),
-    "complains": ("import sys\nprint('oh', file=sys.stderr)", PRINTS.format("'oh'")),
-    "asks": ("input()", " could not be loaded: EOFError: EOF when reading a line (zoo_harmful/asks.py:2)"),
+    "prints_to_stderr": ("import sys\nprint('oh', file=sys.stderr)", PRINTS.format("'oh'")),
+    "reads_input": (
+        "input()",
+        " could not be loaded: EOFError: EOF when reading a line (zoo_harmful/reads_input.py:2)",
+    ),
     "interrupts": (
         "raise KeyboardInterrupt",
         " could not be loaded: KeyboardInterrupt (zoo_harmful/interrupts.py:2)",
@@ -74,20 +78,29 @@ PLUGINS = {
         "import os\nos.environ['ZOO_HARMFUL'] = '1'",
         CHANGES.format("the environment variable ZOO_HARMFUL"),
     ),
-    "forgets": ("import os\ndel os.environ['PATH']", CHANGES.format("the environment variable PATH")),
-    "moves": ("import os\nos.chdir('/')", CHANGES.format("the working folder")),
+    "deletes_variable": (
+        "import os\ndel os.environ['PATH']",
+        CHANGES.format("the environment variable PATH"),
+    ),
+    "changes_folder": ("import os\nos.chdir('/')", CHANGES.format("the working folder")),
     "seeds": (
         "import random\nimport numpy\nrandom.seed(0)\nnumpy.random.seed(0)",
         CHANGES.format("Python's random numbers, NumPy's random numbers"),
     ),
-    "silences": ("import warnings\nwarnings.simplefilter('ignore')", CHANGES.format("warnings.filters")),
+    "silences_warnings": (
+        "import warnings\nwarnings.simplefilter('ignore')",
+        CHANGES.format("warnings.filters"),
+    ),
     "logs": ("import logging\nlogging.basicConfig(level='DEBUG')", CHANGES.format("the root logger")),
-    "handles": (
+    "sets_handler": (
         "import signal\nsignal.signal(signal.SIGTERM, lambda *_: None)",
         CHANGES.format("the handler of SIGTERM"),
     ),
     "path": ("import sys\nsys.path.insert(0, '/harmful')", CHANGES.format("sys.path")),
-    "divides": ("import numpy\nnumpy.seterr(divide='raise')", CHANGES.format("numpy.geterr()['divide']")),
+    "sets_numpy_errors": (
+        "import numpy\nnumpy.seterr(divide='raise')",
+        CHANGES.format("numpy.geterr()['divide']"),
+    ),
     "changes_much": (
         "import os, random, signal, sys, warnings\nos.environ['ZOO_HARMFUL'] = '1'\nos.chdir('/')\n"
         "sys.path.append('/')\nwarnings.simplefilter('ignore')\nsignal.signal(signal.SIGUSR1, print)\n"
@@ -125,9 +138,9 @@ PLUGINS = {
         IMPORTS.format("mlflow", "zoo_harmful/heavy_through_zoo.py:4, through zoo"),
     ),
     "fine": ("", ""),
-    "fine_asks_what_is_there": ("from importlib.util import find_spec\nfind_spec('keras')", ""),
+    "fine_that_looks_for_keras": ("from importlib.util import find_spec\nfind_spec('keras')", ""),
     "fine_with_numpy": ("import numpy\nnumpy.zeros(3)", ""),
-    "fine_after_itself": (
+    "fine_with_restored_filters": (
         "import os, subprocess, sys, warnings\nwith warnings.catch_warnings():\n"
         "    warnings.simplefilter('ignore')\nsubprocess.run([sys.executable, '-c', ''], check=True)",
         "",

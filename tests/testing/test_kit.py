@@ -258,7 +258,7 @@ class TestFailures:
     def test_impossible_size_or_class_count_names_the_option(self):
         results = results_of(broken_architectures.only_small_and_few, points=[], num_classes=2)
         assert (
-            "declare its sizes: input_shapes=[…], or --shape 64x64x3 on the command line"
+            "declare its image sizes: input_shapes=[…], or --shape 64x64x3 on the command line"
             in results["image_sizes"].text
         )
         assert "class_counts=[…], or --classes on the command line" in results["class_numbers"].text

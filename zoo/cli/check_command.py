@@ -41,7 +41,7 @@ def command(studies: tuple[str, ...]) -> None:
             click.echo(f"study {study}: ok ({trials}, {search.sampler}{note})")
     for plugin in registry.plugins:
         if plugin.state == "loaded":
-            click.echo(f"plugin {plugin.name} of {plugin.origin}: ok ({len(plugin.registered)} registered)")
+            click.echo(f"plugin {plugin.name} of {plugin.origin}: ok ({len(plugin.components)} registered)")
     if problems:
         raise StudyError("\n".join(problems))
     common.print_next(("zoo tune STUDY", "search for the best model of a study"))

@@ -99,7 +99,7 @@ def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]
     plugins = [one for one in registry.plugins if canonical_name(one.distribution) == canonical_name(name)]
     found = [one for one in registry.components() if one.name == name]
     if not plugins and not found:
-        registered = {one.name for plugin in registry.plugins for one in plugin.registered}
+        registered = {one.name for plugin in registry.plugins for one in plugin.components}
         if name in registered:
             registry.find(name)  # raises the error about a name that is registered twice
         hint = did_you_mean(name, registered | {plugin.distribution for plugin in registry.plugins})
@@ -112,7 +112,7 @@ def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]
             f"{plugins[0].distribution} is installed, but ZOO_PLUGINS or --no-plugins leaves it out. "
             "Run the command without --no-plugins, or add it to ZOO_PLUGINS."
         )
-    found += [one for plugin in plugins for one in plugin.registered if one not in found]
+    found += [one for plugin in plugins for one in plugin.components if one not in found]
     return found, [plugin for plugin in plugins if plugin.problem]
 
 

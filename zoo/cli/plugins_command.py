@@ -73,7 +73,7 @@ def _row(plugin: Plugin) -> tuple[str, ...]:
     if plugin.state != "loaded":
         return plugin.origin, plugin.name, plugin.state, "", ""
     registered = "; ".join(  # "register_datasets: digits, mnist"
-        f"{hook}: {', '.join(one.name for one in plugin.registered if HOOKS[one.kind] == hook)}"
+        f"{hook}: {', '.join(one.name for one in plugin.components if HOOKS[one.kind] == hook)}"
         for hook in plugin.hooks
     )
     return plugin.origin, plugin.name, plugin.state, f"{plugin.load_s * 1000:.0f} ms", registered
@@ -88,5 +88,5 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "problem": plugin.problem,
         "load_seconds": round(plugin.load_s, 4),
         "hooks": plugin.hooks,
-        "registered": [f"{one.kind} {one.name}" for one in plugin.registered],
+        "registered": [f"{one.kind} {one.name}" for one in plugin.components],
     }

@@ -29,7 +29,7 @@ from zoo.space import Space, read_space
 RESERVED_PARAMETER = "name"
 
 
-def registrations(plugin: Plugin, module: Any) -> list[Component]:
+def collect_components(plugin: Plugin, module: Any) -> list[Component]:
     """Return the components that the hooks of `module` register; raise ContractError for any mistake."""
     if inspect.isroutine(module) or inspect.isclass(module):
         raise ContractError(
@@ -45,12 +45,12 @@ def registrations(plugin: Plugin, module: Any) -> list[Component]:
     for kind, hook in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin.hooks.append(hook)
-            before = len(components)
+            num_before = len(components)
             register = partial(_register, plugin, kind, file, components)
-            returned = _call(implementation.function, hook, register, plugin.package)
-            if returned is not None and len(components) == before:
+            result = _call_hook(implementation.function, hook, register, plugin.package)
+            if result is not None and len(components) == num_before:
                 raise ContractError(
-                    f"expected {hook} to register functions, but it returned {type(returned).__name__}; "
+                    f"expected {hook} to register functions, but it returned {type(result).__name__}; "
                     "call register(function) for each function."
                 )
     if not components:
@@ -68,9 +68,9 @@ def component_space(kind: str, function: Any) -> Space:
     """
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>":
-        described = f"the class {name}" if inspect.isclass(function) else one_line(repr(function))
-        described = "a lambda" if name == "<lambda>" else described
-        raise ContractError(f"expected a named function, whose name is the registered name, got {described}.")
+        description = f"the class {name}" if inspect.isclass(function) else one_line(repr(function))
+        description = "a lambda" if name == "<lambda>" else description
+        raise ContractError(f"expected a function that is defined with def, got {description}.")
     if not (name.isidentifier() and name.isascii()):
         raise ContractError(
             "expected a name of ASCII letters, digits and _ that does not begin with a digit, "
@@ -89,7 +89,10 @@ def component_space(kind: str, function: Any) -> Space:
 
 
 def _check_hooks(module: Any) -> None:
-    """Raise ContractError for a mistake in a hook that pluggy ignores or reports in its own words."""
+    """Raise ContractError if a hook is misspelt, has no decorator, or does not take `register`.
+
+    pluggy ignores the first two mistakes. It ignores the third, or reports it in its own words.
+    """
     for name in dir(module):
         function = getattr(module, name, None)
         options = getattr(function, "zoo_impl", None)  # set by @hookimpl
@@ -115,7 +118,7 @@ def _takes_register(function: Callable[..., Any]) -> bool:
 
 
 def _is_misspelt_hook(module: Any, name: str, function: Callable[..., Any]) -> bool:
-    """Return whether a function of this name is meant as a hook: one or two letters differ."""
+    """Return whether `function` looks like a hook in whose name one or two letters are wrong."""
     return (
         bool(get_close_matches(name, HOOKS.values(), n=1, cutoff=0.94))
         and _is_defined_in(module, function)
@@ -130,8 +133,8 @@ def _is_defined_in(module: Any, function: Any) -> bool:
     return top_level_package(module.__name__) == top_level_package(str(getattr(function, "__module__", None)))
 
 
-def _call(function: Callable[..., Any], hook: str, register: Callable[[Any], Any], package: str) -> Any:
-    """Return the result of a hook; raise ContractError if the hook raises an exception."""
+def _call_hook(function: Callable[..., Any], hook: str, register: Callable[[Any], Any], package: str) -> Any:
+    """Return the result of a hook; turn any exception of the hook into a ContractError."""
     try:
         return function(register)
     except (KeyboardInterrupt, ContractError):

@@ -1,11 +1,12 @@
-"""Probe processes: each plugin is first loaded in a process of its own.
+"""Probe processes: zoo first loads each plugin in a process of its own.
 
 A plugin's code runs in every `zoo` command. A plugin that exits, crashes, hangs or changes global state
 would break the command, so it is first loaded in a probe process, which does nothing else (`_probe.py`).
 
-If the plugin passes, a file in `~/.cache/zoo/plugins` records this. The plugin is probed again when one of
-these changes: a file that it imports, its version, the version of zoo or Python, the installed packages. A
-plugin that fails is probed in every command, so that a correction takes effect at once.
+A plugin passes if it loads there without a problem. A file in `~/.cache/zoo/plugins` records this. The plugin
+is probed again when one of these changes: a file that it imports, its version, the version of zoo or Python,
+the installed packages. A plugin that fails is probed in every command, so that a correction takes effect at
+once.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def forget_result(plugin: Plugin) -> None:
 
 
 def _timeout_s() -> float:
+    """Return the time in which a plugin must load, in seconds."""
     text = os.environ.get(TIMEOUT_VARIABLE) or str(_DEFAULT_TIMEOUT_S)
     with suppress(ValueError):
         if 0 < float(text) < 1e6:
@@ -115,7 +117,7 @@ class _Probe:
         """
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(self.timeout_s + _START_TIMEOUT_S)
-        lines = _text(self.stdout).splitlines()
+        lines = _read_text(self.stdout).splitlines()
         if not lines or lines[0] != "started":
             return "", None  # the probe failed before it loaded the plugin
         if len(lines) > 1:
@@ -127,7 +129,7 @@ class _Probe:
         """Return why the process ended without a result: a timeout, an exit or a crash."""
         from zoo.process import describe_exit  # importing multiprocessing takes 20 ms
 
-        traceback = _text(self.stderr)
+        traceback = _read_text(self.stderr)
         location = _location(traceback, self.plugin.package)
         if self.process.returncode is None or traceback.startswith("Timeout"):
             return (
@@ -140,7 +142,8 @@ class _Probe:
         )
 
 
-def _text(file: IO[bytes]) -> str:
+def _read_text(file: IO[bytes]) -> str:
+    """Return the whole content of a file that is open."""
     file.seek(0)
     return file.read().decode(errors="replace")
 
@@ -148,8 +151,8 @@ def _text(file: IO[bytes]) -> str:
 def _location(traceback: str, package: str) -> str:
     """Return the innermost line of the plugin in a traceback of faulthandler: `, at zoo_x/nets.py:12`."""
     for path, line in re.findall(r'File "(.+?)", line (\d+)', traceback):
-        if (shown := path_in_package(path, package)) is not None:
-            return f", at {shown}:{line}"
+        if (short_path := path_in_package(path, package)) is not None:
+            return f", at {short_path}:{line}"
     return ""
 
 

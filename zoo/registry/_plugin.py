@@ -29,7 +29,7 @@ HOOKS: Mapping[str, str] = {kind: f"register_{kind}s" for kind in KINDS}
 
 
 class ContractError(PluginError):
-    """A breach of the contract. The text does not name the plugin: `Registry.add` puts its name in front."""
+    """A violation of the contract. The text does not name the plugin: `Registry.add` adds the name."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Component:
 
     @property
     def origin(self) -> str:
+        """Distribution and version, for messages: `zoo-x 1.0`."""
         return f"{self.distribution} {self.version}"
 
 
@@ -76,13 +77,14 @@ class Plugin:
     requires: Sequence[str] = ()  # requirements of the distribution, such as `keras-zoo>=0.2`
     folder: str = ""  # folder that contains the distribution's metadata; "" if unknown
     hooks: list[str] = field(default_factory=list)  # hooks that the plugin implements, up to its first error
-    registered: list[Component] = field(default_factory=list)
+    components: list[Component] = field(default_factory=list)
     load_s: float = 0.0  # loading time in this process
     problem: str = ""  # one line that names plugin, distribution and version
     is_off: bool = False  # ZOO_PLUGINS excludes the plugin
 
     @property
     def origin(self) -> str:
+        """Distribution and version, for messages: `zoo-x 1.0`."""
         return f"{self.distribution} {self.version}"
 
     @property

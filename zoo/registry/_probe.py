@@ -54,8 +54,8 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
             f"{plugin.title} could not be loaded: {describe_with_location(error, plugin.package)}"
         )
     faulthandler.cancel_dump_traceback_later()
-    changed = [change.setting for change in changes(before, {**snapshot(), **random_states()})]
-    problem = _problem(plugin, finder.refused, _text(output), changed)
+    changed_settings = [change.setting for change in changes(before, {**snapshot(), **random_states()})]
+    problem = _problem(plugin, finder.refused_imports, _read_output(output), changed_settings)
     files = _files(set(sys.modules) - modules, plugin.package)
     print(json.dumps({"problem": problem, "files": files}), file=result, flush=True)
     os._exit(0)  # a thread that the plugin started would delay a normal exit
@@ -66,7 +66,7 @@ class HeavyImportFinder:
 
     def __init__(self, package: str) -> None:
         self._package = package
-        self.refused: list[tuple[str, str]] = []  # package and location: `zoo_x/nets.py:3`
+        self.refused_imports: list[tuple[str, str]] = []  # package and location: `zoo_x/nets.py:3`
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         if name not in HEAVY_PACKAGES or PathFinder.find_spec(name) is None:
@@ -74,7 +74,7 @@ class HeavyImportFinder:
         return ModuleSpec(name, self)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> NoReturn:
-        self.refused.append((spec.name, _location(sys._getframe(1), self._package)))
+        self.refused_imports.append((spec.name, _location(sys._getframe(1), self._package)))
         raise ImportError(f"{spec.name} must not be imported while plugins are loaded")
 
     def exec_module(self, module: ModuleType) -> None: ...
@@ -89,24 +89,26 @@ def _location(frame: FrameType | None, package: str) -> str:
     through = location = ""
     while frame is not None:
         path, line = frame.f_code.co_filename, frame.f_lineno
-        if (shown := path_in_package(path, package)) is not None:
+        if (short_path := path_in_package(path, package)) is not None:
             if not location:
-                location = f"{shown}:{line}{through}"
+                location = f"{short_path}:{line}{through}"
             elif frame.f_code.co_name in HOOKS.values():
-                return f"{location}, called by {frame.f_code.co_name}, {shown}:{line}"
+                return f"{location}, called by {frame.f_code.co_name}, {short_path}:{line}"
         elif not location and not through and not path.startswith("<frozen"):
             through = f", through {top_level_package(frame.f_globals.get('__name__') or path)}"
         frame = frame.f_back
     return location or through.removeprefix(", ")
 
 
-def _problem(plugin: Plugin, refused: list[tuple[str, str]], output: str, changed: list[str]) -> str:
+def _problem(
+    plugin: Plugin, refused_imports: list[tuple[str, str]], output: str, changed_settings: list[str]
+) -> str:
     """Return a message about the most important problem; "" if there is none."""
-    if refused:
-        heavy, location = refused[0]
+    if refused_imports:
+        package, location = refused_imports[0]
         return (
-            f"{plugin.title} imports {heavy} when it is loaded ({location}), which takes seconds; "
-            "import it inside the function that needs it."
+            f"{plugin.title} imports {package} when it is loaded ({location}), and this import takes "
+            f"seconds; import {package} inside the function that needs it."
         )
     if plugin.problem:
         return plugin.problem
@@ -114,9 +116,11 @@ def _problem(plugin: Plugin, refused: list[tuple[str, str]], output: str, change
         return (
             f"{plugin.title} prints when it is loaded: {output}; remove the output, or print in a function."
         )
-    if changed:
-        more = f" and {len(changed) - _MAX_CHANGES} more" if len(changed) > _MAX_CHANGES else ""
-        listed = ", ".join(changed[:_MAX_CHANGES]) + more
+    if changed_settings:
+        num_more = len(changed_settings) - _MAX_CHANGES
+        listed = ", ".join(changed_settings[:_MAX_CHANGES]) + (
+            f" and {num_more} more" if num_more > 0 else ""
+        )
         return (
             f"{plugin.title} changes global state when it is loaded: {listed}; "
             "move this code, or the import that causes the change, into the function that needs it."
@@ -133,7 +137,7 @@ def _redirect_output() -> int:
     return descriptor
 
 
-def _text(output: int) -> str:
+def _read_output(output: int) -> str:
     """Return the first characters of the plugin's output, in quotes; "" if there is no output."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # the plugin may have replaced the stream
@@ -143,15 +147,15 @@ def _text(output: int) -> str:
 
 
 def _files(modules: set[str], package: str) -> list[str]:
-    """Return the files of the plugin's modules, and of modules that lie outside Python's package folders.
+    """Return the files of the plugin's modules, and of modules that are not in one of Python's folders.
 
-    Modules in the package folders change only with an installation, which changes the folder.
+    A module in one of Python's folders changes only with an installation, which changes the folder.
     """
     paths = sysconfig.get_paths()
-    installed = tuple(paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib"))
+    python_folders = tuple(paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in modules}
     return sorted(
         str(Path(file))
         for name, file in files.items()
-        if file and (top_level_package(name) == package or not file.startswith(installed))
+        if file and (top_level_package(name) == package or not file.startswith(python_folders))
     )

@@ -15,7 +15,7 @@ from typing import Any
 from zoo._version import __version__
 from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
-from zoo.registry._contract import registrations
+from zoo.registry._contract import collect_components
 from zoo.registry._isolation import forget_result, probe_plugins
 from zoo.registry._plugin import (
     ENTRY_POINT_GROUP,
@@ -79,9 +79,9 @@ class Registry:
         for key in external:
             name, version = key.partition(":")[0], versions[key]
             if key not in by_key or by_key[key].version != version:
-                now = f"its version is {by_key[key].version}" if key in by_key else "it is not installed"
+                state = f"its version is {by_key[key].version}" if key in by_key else "it is not installed"
                 raise PluginError(
-                    f"{name} {version} was installed when the command started, but now {now}. "
+                    f"{name} {version} was installed when the command started, but now {state}. "
                     f"Run `pip install {requirement_of(name, version)}`, or start the command again."
                 )
             registry._add_installed(by_key[key])
@@ -89,6 +89,7 @@ class Registry:
 
     @classmethod
     def _load_built_ins(cls) -> Registry:
+        """Return a registry of the built-in modules."""
         registry = cls()
         for name in BUILTIN_MODULES:
             plugin = Plugin(name.rpartition(".")[2], OWN_DISTRIBUTION, __version__)
@@ -96,13 +97,14 @@ class Registry:
         return registry
 
     def _add_installed(self, plugin: Plugin) -> None:
+        """Add an installed plugin; load its module if the plugin is neither off nor left out."""
         if plugin.state != "loaded":
             self.plugins.append(plugin)
             return
         try:
             self.add(plugin, plugin.load)
         except KeyboardInterrupt:
-            forget_result(plugin)  # the user may have pressed Ctrl-C because the plugin hangs
+            forget_result(plugin)  # the user may have pressed Ctrl-C because the plugin hung
             raise
 
     def add(self, plugin: Plugin, load: Callable[[], Any]) -> None:
@@ -116,9 +118,9 @@ class Registry:
         try:
             # The output of a plugin must not appear in the output of `zoo list --json`.
             with redirect_stdout(sys.stderr):
-                components = registrations(plugin, load())
+                components = collect_components(plugin, load())
             self._check_names(plugin, components)
-            plugin.registered = components
+            plugin.components = components
         except KeyboardInterrupt:
             raise
         except ContractError as error:
@@ -128,7 +130,7 @@ class Registry:
                 f"{plugin.title} could not be loaded: {describe_with_location(error, plugin.package)}"
             )
         plugin.load_s = time.perf_counter() - start
-        for component in plugin.registered:
+        for component in plugin.components:
             self._components.setdefault((component.kind, component.name), []).append(component)
 
     def _check_names(self, plugin: Plugin, components: list[Component]) -> None:
@@ -162,8 +164,8 @@ class Registry:
     def components(self) -> list[Component]:
         """Return the components whose name is registered once, by kind, in the order of registration."""
         order = list(KINDS)
-        usable = [same_name[0] for same_name in self._components.values() if len(same_name) == 1]
-        return sorted(usable, key=lambda component: order.index(component.kind))
+        unique = [same_name[0] for same_name in self._components.values() if len(same_name) == 1]
+        return sorted(unique, key=lambda component: order.index(component.kind))
 
     def get(self, kind: str, name: str) -> Component:
         """Return the component of this kind and name; raise PluginError if there is none or more than one."""
@@ -177,11 +179,11 @@ class Registry:
 
     def find(self, name: str) -> list[Component]:
         """Return the components with this name, at most one of each kind; raise PluginError if none."""
-        found = [self.get(kind, name) for kind in KINDS if (kind, name) in self._components]
-        if not found:
+        components = [self.get(kind, name) for kind in KINDS if (kind, name) in self._components]
+        if not components:
             hint = did_you_mean(name, {name for _, name in self._components})
             raise PluginError(f"There is no component named '{name}'. {hint}{self.left_out_note()}")
-        return found
+        return components
 
     def left_out_note(self) -> str:
         """Return the plugins that are left out, in brackets; "" if none.
@@ -194,8 +196,8 @@ class Registry:
     def describe_left_out(self) -> str:
         """Return the plugins that are left out, with the reasons; "" if none."""
         reasons = [plugin.problem.removesuffix(".") for plugin in self.plugins if plugin.problem]
-        off = sorted({plugin.origin for plugin in self.plugins if plugin.is_off})
-        reasons += [f"{', '.join(off)} by {SELECTION_VARIABLE}"] if off else []
+        excluded = sorted({plugin.origin for plugin in self.plugins if plugin.is_off})
+        reasons += [f"{', '.join(excluded)} by {SELECTION_VARIABLE}"] if excluded else []
         return f"Left out: {'; '.join(reasons)}" if reasons else ""
 
     def _describe_duplicate(self, same_name: list[Component]) -> str:
@@ -219,8 +221,8 @@ def installed_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None)
             entry_points = metadata.entry_points(group=ENTRY_POINT_GROUP)
         except Exception:  # a single unreadable entry_points.txt raises an error
             entry_points, unreadable = _read_each_distribution()
-    found = [_read_plugin(entry_point) for entry_point in entry_points]
-    return unreadable + sorted(found, key=lambda plugin: (plugin.distribution, plugin.version, plugin.name))
+    plugins = [_read_plugin(entry_point) for entry_point in entry_points]
+    return unreadable + sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.version, plugin.name))
 
 
 def requirement_of(distribution: str, version: str) -> str:
@@ -243,14 +245,14 @@ def selected_names(names: Collection[str]) -> set[str]:
     if selection is None:
         return set(names)
     by_canonical_name = {canonical_name(name): name for name in names}
-    wanted = [name.strip() for name in selection.split(",") if name.strip()]
-    for name in wanted:
+    selected = [name.strip() for name in selection.split(",") if name.strip()]
+    for name in selected:
         if canonical_name(name) not in by_canonical_name:
             hint = did_you_mean(name, names)
             raise PluginError(
                 f"{SELECTION_VARIABLE}: no installed distribution with plugins is named '{name}'. {hint}"
             )
-    return {by_canonical_name[canonical_name(name)] for name in wanted}
+    return {by_canonical_name[canonical_name(name)] for name in selected}
 
 
 def unmet_requirement(plugin: Plugin) -> str:
@@ -283,7 +285,7 @@ def canonical_name(name: str) -> str:
 def _read_plugin(entry_point: metadata.EntryPoint) -> Plugin:
     """Return the plugin of an entry point.
 
-    If the metadata of its distribution is damaged, the entry point's value replaces the name.
+    If the metadata of the distribution is damaged, its name is unknown: the entry point's value replaces it.
     """
     name, version, folder = entry_point.value, UNKNOWN_VERSION, ""
     requires: Sequence[str] = ()
@@ -298,7 +300,7 @@ def _read_plugin(entry_point: metadata.EntryPoint) -> Plugin:
 
 def _read_each_distribution() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
     """Return the readable entry points, and a plugin with a `problem` for each unreadable distribution."""
-    found: list[metadata.EntryPoint] = []
+    entry_points: list[metadata.EntryPoint] = []
     unreadable = []
     names: set[str] = set()
     for distribution in metadata.distributions():
@@ -310,7 +312,7 @@ def _read_each_distribution() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
             continue
         names.add(identity)
         try:
-            found += [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
+            entry_points += [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
         except Exception as error:
             plugin = Plugin("entry_points.txt", name or "a distribution without a name", version)
             plugin.problem = (
@@ -318,4 +320,4 @@ def _read_each_distribution() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
                 "reinstall the distribution."
             )
             unreadable.append(plugin)
-    return found, unreadable
+    return entry_points, unreadable

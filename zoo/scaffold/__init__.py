@@ -35,8 +35,13 @@ FILES: Mapping[str, tuple[str, str]] = {
     ".gitignore": ("gitignore.txt", "the files that git ignores"),
 }
 
+_KIND_TEXTS = {
+    "dataset": "a dataset",
+    "architecture": "an architecture",
+    "augmentation": "an augmentation policy",
+}
 _TEMPLATES = Path(__file__).with_name("templates")
-# Names in the templates, which the generated function must not have.
+# Names that the templates use, so that the generated function cannot have one of them.
 _TEMPLATE_NAMES = {
     "hookimpl",
     "register",
@@ -67,7 +72,7 @@ def write_plugin(
     _check_folder(folder)
     texts = {_fill(path, values): _fill_template(template, values) for path, (template, _) in FILES.items()}
     try:
-        # The files are written beside `folder` and then moved, so that an error leaves no incomplete plugin.
+        # The files are written to a temporary folder and then moved: an error leaves no incomplete plugin.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             for path, text in texts.items():
                 file = Path(scratch, path)
@@ -103,7 +108,7 @@ def _template_values(name: str, kind: str, author: str, license: str) -> dict[st
         "function": function,
         "kind": kind,
         "study_name": f"{function}_conv_net" if kind == "dataset" else f"digits_{function}",
-        "summary": f"{function}: {'a' if kind == 'dataset' else 'an'} {kind} for zoo.",
+        "summary": f"{function}: {_KIND_TEXTS[kind]} for zoo.",
         "author": author,
         "author_toml": json.dumps(author, ensure_ascii=False),  # a JSON string is a valid TOML string
         "license_key": license,

@@ -16,7 +16,7 @@ Point = dict[str, Any]
 
 @dataclass
 class UnitSuggester:
-    """A replacement for an Optuna trial; suggests the value at a position between the ends of each range."""
+    """A replacement for an Optuna trial, whose suggestions are at a position between the ends of a range."""
 
     position: Callable[[], float]  # from 0 (lower end, first option) to 1 (upper end, last option)
 
@@ -43,8 +43,8 @@ class UnitSuggester:
 def largest_space(space: Space, table: Mapping[str, Any]) -> Space:
     """Return the largest space that a study with this table can search.
 
-    A `Setting` is searched too, although a study searches it only if the study file says so. A parameter that
-    `table` fixes stays fixed.
+    This space includes the range of each `Setting`, which a study searches only if the study file gives it a
+    table. A parameter that `table` fixes stays fixed.
     """
     fixed = {name for name, value in table.items() if not isinstance(value, Mapping)}
     fixed |= {name for name, parameter in space.items() if isinstance(parameter.domain, Plain)}
@@ -53,7 +53,7 @@ def largest_space(space: Space, table: Mapping[str, Any]) -> Space:
 
 
 def far_corners(space: Space) -> list[Point]:
-    """Return two points: each parameter at its lower end or first option, each at its upper end or last."""
+    """Return the point with all lower ends and first options, and the point with all upper and last ones."""
     return [space.sample(UnitSuggester(end)) for end in (lambda: 0, lambda: 1)]
 
 
@@ -72,7 +72,7 @@ def single_ends(space: Space, *, choices_only: bool = False) -> list[Point]:
 
 
 def random_points(space: Space, samples: int, seed: int) -> list[Point]:
-    """Return `samples` random points; in every second point, each parameter is at an end of its range."""
+    """Return `samples` random points; in every second point, all parameters are at ends of their ranges."""
     generator = random.Random(seed)
     suggesters = UnitSuggester(generator.random), UnitSuggester(lambda: generator.choice((0, 1)))
     return [space.sample(suggesters[number % 2]) for number in range(samples)]
@@ -105,6 +105,7 @@ def _ends(parameter: Parameter) -> list[Any]:
 
 
 def _item_ends(domain: Any) -> tuple[Any, Any]:
+    """Return the lower and upper end of a range, or the first and last option of a choice."""
     if isinstance(domain, Choice):
         return domain.options[0], domain.options[-1]
     return domain.low, domain.high
@@ -113,8 +114,8 @@ def _item_ends(domain: Any) -> tuple[Any, Any]:
 def _meet_condition(space: Space, name: str) -> Point | None:
     """Return values of earlier parameters with which `name` is active; None if `name` is never active."""
     values: Point = {}
-    for other, wanted in (space[name].domain.when or {}).items():
-        options = wanted if isinstance(wanted, list | tuple) else (wanted,)
+    for other, condition in (space[name].domain.when or {}).items():
+        options = condition if isinstance(condition, list | tuple) else (condition,)
         possible = [value for value in options if _is_possible(space[other], value)]
         earlier = _meet_condition(space, other)
         if not possible or earlier is None:
@@ -125,6 +126,7 @@ def _meet_condition(space: Space, name: str) -> Point | None:
 
 
 def _is_possible(parameter: Parameter, value: Any) -> bool:
+    """Return whether the parameter can have this value in its space."""
     if not parameter.searched:
         return bool(parameter.default == value)
     try:

@@ -16,7 +16,7 @@ from zoo.global_state import Change, changes_undone, random_states
 from zoo.space import Space
 from zoo.testing import _points
 from zoo.testing._points import Point
-from zoo.testing.kit import Subject, Violation, count_of_text
+from zoo.testing.kit import Subject, Violation, progress_text
 from zoo.training.components import describe_error
 
 Array = np.ndarray[Any, Any]
@@ -40,6 +40,7 @@ class SearchOptions:
 
     @property
     def shapes(self) -> list[Shape]:
+        """The image sizes of both options."""
         return list(self.input_shapes) if self.input_shape is None else [self.input_shape]
 
 
@@ -54,17 +55,18 @@ class SamplePoint:
 
 @dataclass
 class Observation:
-    """The results of one call; the network or the layers are not kept, to save memory."""
+    """The properties of the result at one point. The network or the layers are not kept, to save memory."""
 
     point: SamplePoint
     impossible: InvalidParameters | None = None
     is_built: bool = False  # the function returned a network or layers
-    failure: Violation | None = None  # a failure of the call, or, if is_built, of the result of the call
+    failure: Violation | None = None  # of the call; if is_built, of applying the result to images
     changes: list[Change] = field(default_factory=list)  # of global state
     random_states: Mapping[str, str] = field(default_factory=dict)  # after the call
 
     @property
     def is_usable(self) -> bool:
+        """True if the function returned a result that works."""
         return self.is_built and not self.failure
 
 
@@ -102,14 +104,17 @@ class SearchedSubject(Subject):
 
     @property
     def shape(self) -> Shape:
+        """The first image size, with which points of the space are tried."""
         return tuple(self.options.shapes[0])
 
     @cached_property
     def searched_space(self) -> Space:
+        """The largest space that a study can search within the option `space`."""
         return _points.largest_space(self.space, self.options.space)
 
     @cached_property
     def defaults(self) -> Point:
+        """The defaults within the option `space`."""
         return self.searched_space.defaults()
 
     @cached_property
@@ -133,6 +138,7 @@ class SearchedSubject(Subject):
         return self.corners if self.options.points is not None else self._ends(choices_only=True)
 
     def _ends(self, *, choices_only: bool) -> list[Point]:
+        """Return the far corners and the points with one parameter at an end, without the defaults."""
         space = self.searched_space
         ends = _points.single_ends(space, choices_only=choices_only)
         return _points.exclude([*_points.far_corners(space), *ends], [self.defaults])
@@ -140,7 +146,7 @@ class SearchedSubject(Subject):
     def point(
         self, parameters: Point | None = None, *, shape: Shape | None = None, num_classes: int = 0
     ) -> SamplePoint:
-        """Return a point; missing arguments are the defaults, the first size, the usual number of classes."""
+        """Return a point. Default: the default parameters, the first size, the usual number of classes."""
         return SamplePoint(
             self.defaults if parameters is None else parameters,
             tuple(shape or self.shape),  # type: ignore[arg-type]
@@ -148,6 +154,7 @@ class SearchedSubject(Subject):
         )
 
     def other_shapes(self) -> list[SamplePoint]:
+        """Return the points with the default parameters and each image size except the first."""
         return [self.point(shape=shape) for shape in self.options.shapes[1:]]
 
     def run_at_diverse_points(
@@ -168,7 +175,7 @@ class SearchedSubject(Subject):
             if results and time.monotonic() - start > self.options.seconds:
                 break
             results.append(run(point))
-        return results, count_of_text(len(results), len(usable), noun)
+        return results, progress_text(len(results), len(usable), noun)
 
     def call(self, point: SamplePoint) -> Any:
         """Return the result of the function; raise Violation if the result has a wrong type."""
@@ -179,7 +186,7 @@ class SearchedSubject(Subject):
         raise NotImplementedError
 
     def is_small_enough(self, observation: Any) -> bool:
-        """Return whether the result of the function fits into memory."""
+        """Return whether the result at the observed point can be built. Overridden for networks."""
         return True
 
     def images(self, shape: Shape | None = None, count: int = BATCH_SIZE) -> Array:
@@ -233,8 +240,8 @@ class SearchedSubject(Subject):
             self._call_and_use(observation)
             observation.random_states = random_states()
         if changes:
-            # A function imports its packages at the first call, and an import may change global state. Only
-            # a change that the second call makes too is a change by the function.
+            # A function imports its packages at the first call, and an import may change global state. A
+            # second call shows which changes the function itself makes.
             with changes_undone() as observation.changes:
                 self._call_and_use(self.observation_class(point))
         return observation
@@ -270,12 +277,12 @@ class SearchedSubject(Subject):
         if not is_met:
             raise self.violation(point, text)
 
-    def require_sound(self, observation: Observation) -> None:
+    def require_no_failure(self, observation: Observation) -> None:
         """Raise Violation if the call failed, or if applying its result to images failed."""
         if observation.failure:
             raise observation.failure
 
-    def observe_sound(self, point: SamplePoint, expected: str, hint: str) -> Any:
+    def observe_possible(self, point: SamplePoint, expected: str, hint: str) -> Any:
         """Return the observation at a point; raise Violation if the point is impossible or the call failed.
 
         Args:
@@ -285,7 +292,7 @@ class SearchedSubject(Subject):
         observation = self.observe(point)
         if error := observation.impossible:
             raise self.violation(point, f"expected {expected}, but: {error}; {hint}", error)
-        self.require_sound(observation)
+        self.require_no_failure(observation)
         return observation
 
     @contextmanager
@@ -302,10 +309,10 @@ def search_space(subject: SearchedSubject) -> str:
     """Check that the function works at each tried point of its space, or raises InvalidParameters."""
     tried = impossible = 0
     for observation in subject.observe_space():
-        subject.require_sound(observation)
+        subject.require_no_failure(observation)
         tried += 1
         impossible += observation.impossible is not None
-    text = count_of_text(tried, len(subject.corners) + len(subject.random_points), "point")
+    text = progress_text(tried, len(subject.corners) + len(subject.random_points), "point")
     return f"{text}; {impossible} of them impossible" if impossible else text
 
 
@@ -315,7 +322,7 @@ def global_state(subject: SearchedSubject) -> None:
     first_with: dict[tuple[str, str], Observation] = {}
     for observation in [*subject.observe_all(), subject.new_observation(subject.point())]:
         for change in observation.changes:
-            text = f"{expected} {change}; remove the code that changes it"
+            text = f"{expected} {change}; remove the code that makes this change"
             subject.require(False, observation.point, text)
         for stream, state in observation.random_states.items():
             first = first_with.setdefault((stream, state), observation)

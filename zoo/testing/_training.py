@@ -97,13 +97,13 @@ def _compare(subject: SearchedSubject, model: _SavedModel, answer: Any, where: s
         raise subject.violation(model.point, f"{text}; {_DECLARE_HINT}" if is_own else text)
     digest, outputs = answer
     subject.require(
-        digest == model.digest, model.point, f"expected the saved weights {where}, but they differ"
+        digest == model.digest, model.point, f"expected the saved weights after loading {where}, got others"
     )
     require_close(subject, model.point, outputs, model.outputs, where)
 
 
 def labels_for(subject: SearchedSubject) -> Array:
-    """Return labels `(BATCH_SIZE,)` that use every class if the batch is large enough."""
+    """Return labels `(BATCH_SIZE,)`: 0, 1, … up to the number of classes, then again from 0."""
     return np.arange(BATCH_SIZE) % int(subject.options.num_classes)
 
 
@@ -128,7 +128,7 @@ def check_gradients(subject: SearchedSubject, point: SamplePoint) -> None:
 
 
 def _weights_without_gradient(subject: SearchedSubject, network: Any, point: SamplePoint) -> dict[int, str]:
-    """Return the paths, by number, of the trainable weights whose gradient is zero in every step."""
+    """Return the trainable weights whose gradient is zero in every step: index -> path."""
     import keras
 
     without_gradient = {number: weight.path for number, weight in enumerate(network.trainable_weights)}

@@ -35,8 +35,8 @@ def receive_answer(worker: WorkerProcess, task: str, timeout: float = TIMEOUT_S,
 
     Args:
         task: what the process does, for the message of the Violation.
-        timeout: limit in seconds.
-        hint: end of the message after a timeout.
+        timeout: time limit in seconds.
+        hint: text that the message ends with after a timeout.
     """
     if not wait_for_any([worker], timeout):
         worker.kill()
@@ -77,7 +77,8 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
     answers: dict[str, Any] = {}
     for name in [name for name in sys.modules if name.partition(".")[0] in absent]:
         del sys.modules[name]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # the import of a module that is None fails
+    # If the value in sys.modules is None, the import fails.
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
     for path in sorted(folder.glob("*.keras")):
         try:
             for module in modules:
@@ -129,7 +130,7 @@ def other_backends() -> list[str]:
     return [name for name in _BACKENDS if name != keras.backend.backend() and find_spec(name)]
 
 
-def run_under_other_backends(
+def run_with_other_backends(
     subject: SearchedSubject,
     names: Sequence[str],
     options: Mapping[str, Any],
@@ -164,9 +165,9 @@ def run_under_other_backends(
 
 
 def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) -> None:
-    """Load a dataset without a network, and after a failure again with a network; send both results.
+    """Load a dataset without a network, and send the results of a load without and a load with a network.
 
-    Each result is `(True, digest)` or `(False, error)`.
+    Each result is `(True, digest)` or `(False, error)`. If the first load succeeds, its result is sent twice.
     """
     enter_worker({}, _NO_LOG)
 
@@ -178,7 +179,8 @@ def load_dataset(connection: Any, origin: Any, parameters: Mapping[str, Any]) ->
 
     with _no_network():
         offline = load()
-    connection.send((offline, offline if offline[0] else load()))
+    is_loaded, _ = offline
+    connection.send((offline, offline if is_loaded else load()))
     exit_worker(connection)
 
 

@@ -24,7 +24,7 @@ from zoo.testing._searched import (
     global_state,
     search_space,
 )
-from zoo.testing._workers import run_under_other_backends
+from zoo.testing._workers import run_with_other_backends
 from zoo.testing.kit import Skipped, Suite, Violation, call_text, check_all, count_text
 from zoo.training.model import check_probabilities, count_parameters, predict
 from zoo.training.worker import fork_server
@@ -32,12 +32,12 @@ from zoo.training.worker import fork_server
 SUITE = Suite("architecture")
 
 _SHAPES_HINT = (
-    "if the architecture is not made for this size, declare its sizes: input_shapes=[…], or "
+    "if the architecture is not made for this size, declare its image sizes: input_shapes=[…], or "
     "--shape 64x64x3 on the command line"
 )
 _CLASSES_HINT = (
-    "if the architecture is not made for this number of classes, declare its numbers: num_classes=… and "
-    "class_counts=[…], or --classes on the command line"
+    "if the architecture is not made for this number of classes, declare its numbers of classes: "
+    "num_classes=… and class_counts=[…], or --classes on the command line"
 )
 _DEFAULTS_HINT = (
     "if the architecture is made for other images, declare them: input_shapes=[…], num_classes=… and "
@@ -123,9 +123,7 @@ class ArchitectureSubject(SearchedSubject):
     def build(self, point: SamplePoint, seed: int) -> Any:
         """Return the network at a usable point, with all its weights."""
         network = super().build(point, seed)
-        network(
-            self.images(point.shape, 1), training=False
-        )  # a subclassed model creates its weights at its first call
+        network(self.images(point.shape, 1), training=False)  # a subclassed model creates its weights here
         return network
 
     def outputs_with(self, images: Array, weights: Sequence[Array]) -> Array:
@@ -147,7 +145,7 @@ class ArchitectureSubject(SearchedSubject):
         return violation
 
     def require_output_shape(self, observation: NetworkObservation) -> None:
-        """Raise Violation if the network exists and its output is not one array `(batch, num_classes)`."""
+        """Raise Violation if a usable network has another output than one array `(batch, num_classes)`."""
         text = (
             f"expected one output of shape {('batch', observation.point.num_classes)}, got "
             f"{observation.output_shape}; end the network with Dense(num_classes, activation='softmax')"
@@ -188,7 +186,7 @@ def defaults(subject: ArchitectureSubject) -> str:
     """Check that the function builds a Keras model at its defaults."""
     images = f"images of {subject.shape} and {subject.options.num_classes} classes"
     expected = f"defaults that are possible for {images}"
-    observation = subject.observe_sound(subject.point(), expected, _DEFAULTS_HINT)
+    observation = subject.observe_possible(subject.point(), expected, _DEFAULTS_HINT)
     if observation.num_weights > subject.options.max_parameters:
         text = count_text(observation.num_weights, "weight")
         raise Skipped(f"the network has {text}, more than max_parameters")
@@ -204,7 +202,7 @@ def small_images(subject: ArchitectureSubject) -> str:
     height, width, channels = subject.shape
     small = (min(height, _SMALL_SIDE), min(width, _SMALL_SIDE), channels)
     for parameters in (subject.defaults, *subject.diverse_points):
-        subject.require_sound(subject.observe(subject.point(parameters, shape=small)))
+        subject.require_no_failure(subject.observe(subject.point(parameters, shape=small)))
     return count_text(1 + len(subject.diverse_points), "point")
 
 
@@ -229,7 +227,7 @@ def image_sizes(subject: ArchitectureSubject) -> str:
     for shape in subject.options.shapes:
         point = subject.point(shape=shape)
         subject.require_output_shape(
-            subject.observe_sound(point, f"a network for images of {shape}", _SHAPES_HINT)
+            subject.observe_possible(point, f"a network for images of {shape}", _SHAPES_HINT)
         )
     return ", ".join("×".join(map(str, shape)) for shape in subject.options.shapes)
 
@@ -240,9 +238,9 @@ def class_numbers(subject: ArchitectureSubject) -> str:
     for count in subject.options.class_counts:
         point = subject.point(num_classes=count)
         subject.require_output_shape(
-            subject.observe_sound(point, f"a network for {count} classes", _CLASSES_HINT)
+            subject.observe_possible(point, f"a network for {count} classes", _CLASSES_HINT)
         )
-    return " and ".join(map(str, subject.options.class_counts)) or "class_counts is empty"
+    return " and ".join(map(str, subject.options.class_counts)) or "no numbers in class_counts"
 
 
 @SUITE.check("output_shape")
@@ -282,9 +280,10 @@ def repeatable(subject: ArchitectureSubject) -> None:
     subject.require(
         counts[0] == counts[1], point, f"{expected} two calls created {counts[0]} and {counts[1]} weights"
     )
-    for weight, one, other in zip(first.weights, first.get_weights(), second.get_weights(), strict=True):
+    arrays = zip(first.weights, first.get_weights(), second.get_weights(), strict=True)
+    for weight, first_array, second_array in arrays:
         text = f"{expected} '{weight.path}' differs; use Keras's initializers, without a seed of their own"
-        subject.require(np.array_equal(one, other), point, text)
+        subject.require(np.array_equal(first_array, second_array), point, text)
 
 
 SUITE.check("defaults")(global_state)
@@ -308,7 +307,9 @@ def training_step(subject: ArchitectureSubject) -> str:
     text = f"expected a finite loss, got {before:.6g} before the step and {after:.6g} after it"
     subject.require(bool(np.isfinite([before, after]).all()), point, text)
     subject.require(
-        before != after, point, f"expected one step to change the loss, but it stayed {before:.6g}"
+        before != after,
+        point,
+        f"expected one step to change the loss, but the loss is {before:.6g} before and after it",
     )
     return f"loss from {before:.4g} to {after:.4g}"
 
@@ -338,7 +339,7 @@ def backends(subject: ArchitectureSubject) -> str:
     network, images = subject.build(point, subject.options.seed), subject.images()
     arrays = (images, network.get_weights())
     names, checks = [keras.backend.backend()], ("probabilities", "training_step")
-    for backend, outputs in run_under_other_backends(subject, checks, {"class_counts": ()}, arrays):
+    for backend, outputs in run_with_other_backends(subject, checks, {"class_counts": ()}, arrays):
         _training.require_close(subject, point, outputs, predict(network, images), f"with {backend}")
         names.append(backend)
     return " and ".join(names)

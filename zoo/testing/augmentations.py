@@ -22,7 +22,7 @@ from zoo.testing._searched import (
     global_state,
     search_space,
 )
-from zoo.testing._workers import run_under_other_backends
+from zoo.testing._workers import run_with_other_backends
 from zoo.testing.kit import Skipped, Suite, call_text, check_all, count_text
 from zoo.training.model import assemble, check_layers, check_shape
 
@@ -89,10 +89,10 @@ class PolicySubject(SearchedSubject):
         text = call_text(self.name, (), point.parameters)
         return text if point.shape == self.shape else f"{text} for images of {point.shape}"
 
-    def require_sound(self, observation: Observation) -> None:
+    def require_no_failure(self, observation: Observation) -> None:
         """Raise Violation if the call failed. The check `applies` reports failures of the layers."""
         if not observation.is_built:
-            super().require_sound(observation)
+            super().require_no_failure(observation)
 
 
 def check_augmentation(
@@ -124,7 +124,7 @@ def check_augmentation(
 def defaults(subject: PolicySubject) -> str:
     """Check that the function returns a list of Keras layers at its defaults; the list may be empty."""
     hint = "choose defaults that the function accepts for every image"
-    subject.observe_sound(subject.point(), "defaults that are possible", hint)
+    subject.observe_possible(subject.point(), "defaults that are possible", hint)
     return count_text(len(subject.default_layers()), "layer")
 
 
@@ -140,6 +140,7 @@ def applies(subject: PolicySubject) -> None:
 
 
 def _usable(subject: PolicySubject) -> Iterator[PolicyObservation]:
+    """Return the observations whose layers work."""
     return (observation for observation in subject.observe_all() if observation.is_usable)
 
 
@@ -148,7 +149,7 @@ def shape(subject: PolicySubject) -> None:
     """Check that the layers do not change the shape of images in training."""
     for observation in _usable(subject):
         expected, found = subject.images(observation.point.shape).shape, observation.training_images.shape
-        text = f"expected unchanged shape {expected}, got {found}; crop or pad images to this size"
+        text = f"expected the unchanged shape {expected}, got {found}; crop or pad the images to this size"
         subject.require(found == expected, observation.point, text)
 
 
@@ -218,10 +219,10 @@ def random(subject: PolicySubject) -> str:
     if not layers:
         return "no layers"
 
-    eager = partial(apply, layers, training=True)
-    in_model = compile_layers(subject.default_layers(), subject.shape)
+    call_eagerly = partial(apply, layers, training=True)
+    call_compiled = compile_layers(subject.default_layers(), subject.shape)
     compiled_text = " in a compiled model; use keras.random and a SeedGenerator"
-    for call, where in ((eager, ""), (in_model, compiled_text)):
+    for call, where in ((call_eagerly, ""), (call_compiled, compiled_text)):
         first = call(subject.images())
         # Several calls, because a policy with few outcomes may return the same images twice by chance.
         is_same = all(np.array_equal(first, call(subject.images())) for _ in range(_NUM_CALLS - 1))
@@ -239,24 +240,31 @@ def independent(subject: PolicySubject) -> None:
     zoo does not change the labels, so a layer must not mix images.
     """
     images = subject.images()
-    others = images.copy()
-    others[0] = 1 - others[0]
+    with_other_first = images.copy()
+    with_other_first[0] = 1 - images[0]
 
-    def eager(images: Array, offset: int) -> Array:
+    def call_eagerly(images: Array, offset: int) -> Array:
         return apply(subject.default_layers(offset), images, training=True)
 
-    def in_model(images: Array, offset: int) -> Array:
+    def call_compiled(images: Array, offset: int) -> Array:
         return compile_layers(subject.default_layers(offset), subject.shape)(images)
 
     # Several seeds, because a layer that shuffles a batch may leave the first image first by chance.
-    for call, num_seeds, where in ((eager, _NUM_CALLS, ""), (in_model, 1, " in a compiled model")):
+    for call, num_seeds, where in (
+        (call_eagerly, _NUM_CALLS, ""),
+        (call_compiled, 1, " in a compiled model"),
+    ):
         for offset in range(num_seeds):
-            one, other = call(images, offset)[1:], call(others, offset)[1:]
+            results = call(images, offset)[1:]
+            other_results = call(with_other_first, offset)[1:]
             text = (
-                "expected each image to be independent of the others, because its label does not change, but "
-                f"another first image changes the results of the other images{where}; do not mix images"
+                "expected a result for each image that does not depend on other images, but the results "
+                f"change if the first image of the batch changes{where}; do not mix images, because the "
+                "labels do not change"
             )
-            subject.require(np.allclose(one, other, rtol=0, atol=_TOLERANCE), subject.point(), text)
+            subject.require(
+                np.allclose(results, other_results, rtol=0, atol=_TOLERANCE), subject.point(), text
+            )
 
 
 @SUITE.check("shape", "dtype", "value_range")
@@ -282,10 +290,10 @@ def labels(subject: PolicySubject) -> str:
 
 @SUITE.check("training_step", "value_range", "inference", "random", "repeatable")
 def backends(subject: PolicySubject) -> str:
-    """Check that the policy passes the checks that this one needs with every other installed backend."""
+    """Check that the policy passes the needed checks with every other installed backend too."""
     import keras
 
-    others = [backend for backend, _ in run_under_other_backends(subject, SUITE.checks["backends"].needs, {})]
+    others = [backend for backend, _ in run_with_other_backends(subject, SUITE.checks["backends"].needs, {})]
     return " and ".join([keras.backend.backend(), *others])
 
 
@@ -305,8 +313,8 @@ def apply(layers: Sequence[Any], images: Array, *, training: bool) -> Array:
 def compile_layers(layers: Sequence[Any], shape: Shape) -> Callable[[Array], Array]:
     """Return a function that applies the layers in training, as part of a compiled model.
 
-    The model predicts one image here. At the first call with another batch size, Keras compiles the model for
-    any batch size, as in a trial.
+    The model predicts one image first, because Keras compiles a model for any batch size only at a call with
+    a second size. In a trial, the batch size is unknown too.
     """
     if not layers:
         return lambda images: images

@@ -39,8 +39,8 @@ class DatasetSubject(Subject):
     suite = SUITE
 
     def __init__(self, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
-        # The command that reproduces a failure passes `checks` for the checks to run, so it cannot pass a
-        # parameter of the dataset with this name.
+        # In the command that reproduces a failure, `checks` is the list of checks to run. A parameter of the
+        # dataset with this name is therefore left out of the command.
         super().__init__(function, {name: value for name, value in values.items() if name != "checks"})
         self.values = values
         self._load_s = 0.0
@@ -100,12 +100,12 @@ def check_dataset(
     """Run every check of a dataset, or those named in `checks`; docs/testing.md lists them.
 
     Args:
-        parameters: values for the dataset's own parameters: `check_dataset(bars, count=50)`. A parameter
+        parameters: values of the dataset's parameters: `check_dataset(bars, count=50)`. A parameter
             called `checks` can be set only on the command line: `zoo plugins check NAME --set checks=…`.
 
     Raises:
-        CheckFailed: with each failed check: what was expected, what was found, and a command that
-            reproduces it.
+        CheckFailed: a check failed. The message states for each failed check what was expected, what was
+            found, and a command that reproduces the failure.
     """
     __tracebackhide__ = True
     check_all(DatasetSubject(function, parameters), checks)
@@ -148,19 +148,19 @@ def classes(subject: DatasetSubject) -> None:
 @SUITE.check("contract")
 def separate_splits(subject: DatasetSubject) -> str:
     """Check that no image is in two splits, byte for byte."""
-    seen: dict[bytes, tuple[str, int]] = {}  # digest of an image -> its split and position
+    positions: dict[bytes, tuple[str, int]] = {}  # digest of an image -> split and index of the image
     for name, split in subject.splits:
         digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in split.images]
-        shared = [(number, *seen[digest]) for number, digest in enumerate(digests) if digest in seen]
-        if shared:
-            number, other, position = shared[0]
+        copies = [(index, *positions[digest]) for index, digest in enumerate(digests) if digest in positions]
+        if copies:
+            index, other, other_index = copies[0]
             raise subject.violation(
-                f"expected no image in two splits, but {len(shared):,} of the {len(split):,} {name} images "
-                f"are also in {other}, such as {name}[{number}], which equals {other}[{position}]; remove "
+                f"expected no image in two splits, but {len(copies):,} of the {len(split):,} {name} images "
+                f"are also in {other}, such as {name}[{index}], which equals {other}[{other_index}]; remove "
                 "the copies"
             )
-        seen |= {digest: (name, number) for number, digest in enumerate(digests)}
-    return f"{len(seen):,} different images"
+        positions |= {digest: (name, index) for index, digest in enumerate(digests)}
+    return f"{len(positions):,} different images"
 
 
 @SUITE.check("contract")
@@ -168,17 +168,17 @@ def repeatable(subject: DatasetSubject) -> None:
     """Check that the same call gives the same arrays, byte for byte."""
     first = subject.digest  # computed before the second load, which may change the arrays of the first load
     random.seed()
-    np.random.seed()  # a dataset that uses the global generator without a seed now gets other numbers
-    again = subject.function(**subject.parameters)
+    np.random.seed()  # other numbers for a dataset that uses the global generator without a seed
+    second_dataset = subject.function(**subject.parameters)
     if digest_of(subject.dataset) != first:
         raise subject.violation(
             "expected the arrays of the first call to stay unchanged, but a second call changed them; return "
             "new arrays at each call"
         )
-    if digest_of(again) != first:
+    if digest_of(second_dataset) != first:
         raise subject.violation(
-            f"expected the same arrays from the same call, but {_difference(subject, again)}; "
-            "draw with numpy.random.default_rng(0)"
+            f"expected the same arrays from the same call, but {_difference(subject, second_dataset)}; "
+            "use numpy.random.default_rng(0)"
         )
 
 
@@ -188,7 +188,7 @@ def digest(subject: DatasetSubject) -> str:
     is_loaded, answer = subject.loads_in_other_process[1]
     if not is_loaded:
         raise subject.violation(
-            f"expected to load in another process, but there the function raised {answer}"
+            f"expected the dataset to load in another process, but there the function raised {answer}"
         )
     if answer != subject.digest:
         text = f"expected the digest {subject.digest[:12]} in another process, got {answer[:12]}"
@@ -201,11 +201,13 @@ def offline(subject: DatasetSubject) -> None:
     """Check that the dataset loads without a network after it was loaded once."""
     is_loaded, answer = subject.loads_in_other_process[0]
     if not is_loaded:
-        text = f"expected a second load to need no network, but without a network it raised {answer}"
+        text = (
+            f"expected a second load to need no network, but without a network the function raised {answer}"
+        )
         raise subject.violation(f"{text}; save downloaded data in a file")
     if answer != subject.digest:
         raise subject.violation(
-            "expected the same arrays without a network, but they differ; save downloaded data in a file"
+            "expected the same arrays without a network, got others; save downloaded data in a file"
         )
 
 
@@ -229,7 +231,7 @@ def cache(subject: DatasetSubject) -> None:
             raise subject.violation(text, error) from error
         if {*digests, cached} != {subject.digest}:
             raise subject.violation(
-                "expected equal arrays in zoo's cache, but they differ from the arrays of the function"
+                "expected equal arrays in zoo's cache and from the function, but they differ"
             )
         if times[0] != times[1]:
             raise subject.violation(

@@ -24,7 +24,7 @@ from zoo.registry import KINDS, component_space
 from zoo.space import Space, read_space, variant_defaults
 from zoo.training.components import describe_error
 
-Function = TypeVar("Function", bound=Callable[[Any], str | None])
+CheckFunction = TypeVar("CheckFunction", bound=Callable[[Any], str | None])
 
 
 class CheckFailed(PluginError, AssertionError):
@@ -63,7 +63,7 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """A test of one rule of the contract; `needs` contains the checks that must pass first."""
+    """A rule of the contract: its name, the function that checks it, and the checks that must pass first."""
 
     name: str
     run: Callable[[Any], str | None]
@@ -92,18 +92,18 @@ class Suite:
         self.check()(signature)
         self.check("signature")(docstring)
 
-    def check(self, *needs: str) -> Callable[[Function], Function]:
-        """Return a decorator that adds a check, named like the decorated function, to the suite.
+    def check(self, *needs: str) -> Callable[[CheckFunction], CheckFunction]:
+        """Return a decorator that adds a function to the suite, as a check with the function's name.
 
         Args:
             needs: names of the checks that must pass first.
         """
 
-        def declare(function: Function) -> Function:
+        def add(function: CheckFunction) -> CheckFunction:
             self.checks[function.__name__] = Check(function.__name__, function, needs)
             return function
 
-        return declare
+        return add
 
     def select(self, names: Sequence[str] | None) -> list[str]:
         """Return `names` in the order of the suite, all if None; raise ZooError for an unknown name."""
@@ -118,7 +118,7 @@ class Suite:
 
 
 class Subject:
-    """A function under test; `user_options` are the options of its checks that the user sets."""
+    """A function under test; `user_options` are the options of the checks that the user sets."""
 
     suite: ClassVar[Suite]
 
@@ -135,8 +135,8 @@ class Subject:
         return read_space(self.function, positional=KINDS[self.suite.kind])
 
     def validate(self) -> None:
-        """Raise ZooError if an option does not fit the function. Callers do this before the first check."""
-        with suppress(SpaceError):  # the check `signature` reports it
+        """Raise ZooError if an option does not fit the function. To be called before the first check."""
+        with suppress(SpaceError):  # the check `signature` reports an invalid search space
             _ = self.space
             self.validate_options()
 
@@ -165,15 +165,15 @@ class Subject:
         """Return the origin of the function; raise Skipped if another process cannot import the function."""
         if self.origin is None:
             raise Skipped(
-                f"another process cannot import {self.name}; define it at the top level of a module"
+                f"another process cannot import {self.name}; define the function at the top level of a module"
             )
         return self.origin
 
     def _run(self, check: Check) -> Result:
         for name in check.needs:
-            needed = self.result(name)
-            if needed.state != "passed":
-                reason = f"'{name}' failed" if needed.state == "failed" else needed.text
+            earlier = self.result(name)
+            if earlier.state != "passed":
+                reason = f"'{name}' failed" if earlier.state == "failed" else earlier.text
                 return Result(check.name, "skipped", reason)
         try:
             with random_states_restored(), warnings.catch_warnings():
@@ -189,11 +189,11 @@ class Subject:
         except (Exception, SystemExit) as error:
             text = f"expected no exception, got {describe_error(error)}"
             violation = Violation(text, cause=error)
-        line = self._reproducing_line(check.name, violation.options)
-        text = f"{violation.call or self.name}: {check.name}: {violation}\n  reproduce: {line}"
+        command = self._reproducing_command(check.name, violation.options)
+        text = f"{violation.call or self.name}: {check.name}: {violation}\n  reproduce: {command}"
         return Result(check.name, "failed", text, violation.__cause__)
 
-    def _reproducing_line(self, check: str, options: Mapping[str, Any]) -> str:
+    def _reproducing_command(self, check: str, options: Mapping[str, Any]) -> str:
         """Return a shell command that runs `check` again, with the options of the violation."""
         caller = f"check_{self.suite.kind}"
         imports, arguments = [f"from zoo.testing import {caller}"], ""
@@ -247,14 +247,16 @@ def count_text(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def count_of_text(tried: int, planned: int, noun: str) -> str:
+def progress_text(num_tried: int, num_planned: int, noun: str) -> str:
     """Return `3 points`, or `2 of 3 points (time limit)`."""
-    return count_text(tried, noun) if tried == planned else f"{tried:,} of {planned:,} {noun}s (time limit)"
+    if num_tried == num_planned:
+        return count_text(num_tried, noun)
+    return f"{num_tried:,} of {num_planned:,} {noun}s (time limit)"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Code with which another process gets a function.
+    """Python code that evaluates to a function in another process.
 
     `expression` is a name in a module, or a call of `zoo.variant` for a variant that a hook creates.
     """
@@ -272,7 +274,7 @@ class Origin:
 
 
 def origin_of(function: Callable[..., Any]) -> Origin | None:
-    """Return the origin of `function`; None if no module has a name for it, as for an inner function."""
+    """Return the origin of `function`; None if no module has it under a name, as for an inner function."""
     module, path = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     if module and module != "__main__" and all(part.isidentifier() for part in path.split(".")):
         origin = Origin(module, (f"from {module} import {path.partition('.')[0]}",), path)
@@ -306,6 +308,6 @@ def _environment_prefix(module: str) -> str:
         folder = path.parents[1] if path.name == "__init__.py" else path.parent
         if folder != Path.cwd() and folder.name not in ("site-packages", "dist-packages"):
             relative = os.path.relpath(folder)
-            shown = str(folder) if relative.startswith("..") else relative
-            variables.append(f"PYTHONPATH={shlex.quote(shown)}")
+            path_text = str(folder) if relative.startswith("..") else relative
+            variables.append(f"PYTHONPATH={shlex.quote(path_text)}")
     return "".join(f"{variable} " for variable in variables)

@@ -14,7 +14,7 @@ from zoo.testing.augmentations import PolicySubject
 from zoo.testing.datasets import DatasetSubject
 from zoo.testing.kit import CheckFailed, Subject
 
-# The options of the other two are options of the checks; those of a dataset are values of its parameters.
+# A subject takes options of its checks. The options of a dataset's checks are values of its parameters.
 SUBJECTS: Mapping[str, Any] = {
     "dataset": DatasetSubject,
     "architecture": ArchitectureSubject,
@@ -37,9 +37,9 @@ def parametrize_with_checks(
             check()
 
     Args:
-        kind: `architecture`, `dataset` or `augmentation`. The default detects an architecture.
-        expected_failures: reasons by name of check. pytest reports these checks as xfail. If such a check
-            passes, its test fails, so that the author removes the check from `expected_failures`.
+        kind: `architecture`, `dataset` or `augmentation`. Without it, the function must be an architecture.
+        expected_failures: check that fails -> reason. pytest reports the check as xfail. If the check passes,
+            its test fails, so that the author removes the check from `expected_failures`.
         options: options of `check_architecture`, `check_dataset` or `check_augmentation`. A parameter of a
             dataset called `kind` or `expected_failures` cannot be set here.
 
