@@ -26,6 +26,7 @@ def printed(monkeypatch):
 
     def run(command, function, result, *arguments):
         package = {"compare": zoo.tracking, "tune": zoo.results}.get(function, zoo.tuning)
+        monkeypatch.setattr(zoo.tracking, "disk_space", lambda studies: 12_345_678)
         monkeypatch.setattr(package, function, lambda *_, **options: calls.append(options) or result)
         done = CliRunner().invoke(command, ["example", *arguments], standalone_mode=False)
         if done.exception is not None:
@@ -163,7 +164,7 @@ class TestCompare:
     dataset: ClassVar = {"dataset.source": "s", "dataset.warning": "", "dataset.digest": "d"}
 
     def row(self, trial, **values):
-        facts = {"study": "example", "trial": trial, "state": "complete", "reason": ""}
+        facts = {"study": "example", "trial": trial, "state": "complete", "reason": "", "model": ""}
         return {**facts, "best_val_accuracy": 0.5, "parameters": 9.0, **self.dataset, **values}
 
     def table(self, *rows):
@@ -199,6 +200,11 @@ class TestCompare:
         (head, *_), _, _ = printed(compare_command.command, "compare", self.table(*rows))
         # b.units has one value in all trials where it is active.
         assert head.split()[4:] == ["architecture", "training.rate", "a.units"]
+
+    def test_disk_space_and_models_are_printed(self, printed):
+        table = self.table(self.row(1, model="models:/m-1"), self.row(0, model=""))
+        _, stderr, _ = printed(compare_command.command, "compare", table)
+        assert stderr[0] == "disk: 12.3 MB, 1 model"
 
     def test_searched_parameters_are_shown_most_important_first(self, printed, monkeypatch):
         monkeypatch.delenv("COLUMNS")  # a pipe has room for every column

@@ -134,6 +134,12 @@ def test_configuration_names_inactive_parameters(parse):
     assert "training.momentum" not in parse(f"{PLAIN}training.optimizer = 'sgd'").baseline("", 0).inactive
 
 
+def test_number_of_kept_models_is_read(parse):
+    assert parse(PLAIN).search.keep_models is None
+    assert parse(PLAIN + "[search]\nkeep_models = 3").search.keep_models == 3
+    assert parse(PLAIN, "search.keep_models=all").search.keep_models == "all"
+
+
 def test_max_epochs_includes_both_phases(parse):
     training = PLAIN + "[training]\nepochs = 5\nfine_tune_epochs = { high = 7 }\n"
     assert parse(training).max_epochs() == 5
@@ -345,6 +351,10 @@ MISTAKES = {
     "no trials": (
         "[search]\ntrials = 0",
         "s.toml:4: [search] trials: expected an integer >= 1, got 0",
+    ),
+    "number of models that is none": (
+        "[search]\nkeep_models = 0",
+        's.toml:4: [search] keep_models: expected an integer >= 1, got 0; "all" keeps every model',
     ),
     "boolean for an integer": (
         "[search]\ntrials = true",

@@ -34,7 +34,11 @@ class FakeWriter:
         self.deleted: set[int] = set()
         self.refuses: Callable[[int, str], bool] = lambda number, name: False
 
-    def record(self, number: int, config: Any, events: Sequence[Event], folder: Path) -> bool:
+    def record(
+        self, number: int, config: Any, events: Sequence[Event], folder: Path, *, keep_model: bool = True
+    ) -> bool:
+        if not keep_model:
+            self.calls.append((number, "without its model"))
         for event in events:
             if not self.is_reachable:
                 raise ConnectionError("connection refused")
@@ -46,6 +50,13 @@ class FakeWriter:
 
     def end_with_problem(self, number: int, config: Any, event: Finished, problem: str) -> None:
         self.calls.append((number, "gave up", problem))
+
+    def remove_model(self, number: int) -> None:
+        if not self.is_reachable:
+            raise ConnectionError("connection refused")
+        if self.refuses(number, "removal"):
+            raise ValueError("refused the removal")
+        self.calls.append((number, "model removed"))
 
     def record_summary(self, summary: StudySummary) -> None:
         if self.refuses(-1, "summary"):
@@ -111,6 +122,60 @@ def test_refused_summary_does_not_keep_the_run_open(
     assert background.close(timeout=TIMEOUT_S)
     assert problems == ["MLflow refused the results of the study: refused the summary"]
     assert writer.calls == [("FINISHED",)]
+
+
+def test_removed_model_is_deleted_here_too(
+    background: BackgroundTracker, writer: FakeWriter, tmp_path: Path
+) -> None:
+    folder = examples.make_folder(tmp_path / "7")
+    (folder / "model.keras").write_bytes(b"")
+    background.put(7, CONFIG, [FINISHED], folder)
+    wait_for(lambda: background.recorded_trials() == [7])
+    background.remove_model(7, folder)
+    assert background.close(timeout=TIMEOUT_S)
+    assert writer.calls == [(7, "finished"), (7, "model removed"), ("FINISHED",)]
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "output.log"]
+
+
+def test_model_that_is_not_kept_is_never_sent(
+    writer: FakeWriter, problems: list[str], tmp_path: Path
+) -> None:
+    opened, drawn = threading.Event(), []
+
+    def open_late() -> FakeWriter:
+        opened.wait(TIMEOUT_S)
+        return writer
+
+    background = BackgroundTracker(open_late, draw=lambda folder, config: drawn.append(folder))
+    background.put(7, CONFIG, [FINISHED], tmp_path)
+    background.remove_model(7, tmp_path)
+    opened.set()
+    assert background.close(timeout=TIMEOUT_S)
+    assert writer.calls[0] == (7, "without its model")
+    assert drawn == []
+
+
+def test_removal_is_repeated_when_mlflow_answers_again(
+    background: BackgroundTracker, writer: FakeWriter, tmp_path: Path
+) -> None:
+    writer.is_reachable = False
+    background.remove_model(7, tmp_path)
+    wait_for(lambda: background._is_offline)
+    writer.is_reachable = True
+    assert background.close(timeout=TIMEOUT_S)
+    assert (7, "model removed") in writer.calls
+
+
+def test_refused_removal_is_reported_and_repeated_later(
+    background: BackgroundTracker, writer: FakeWriter, problems: list[str], tmp_path: Path
+) -> None:
+    writer.refuses = lambda number, name: name == "removal"
+    background.remove_model(7, tmp_path)
+    assert background.close(timeout=TIMEOUT_S)
+    assert problems == [
+        "MLflow refused to remove the model of trial 7: refused the removal; it is removed later",
+        "MLflow still has the model of trial 7; the next `zoo tune` removes it.",
+    ]
 
 
 def test_slow_writer_blocks_no_trial(writer: FakeWriter) -> None:
@@ -301,10 +366,12 @@ def test_refused_epoch_is_added_by_next_process(
     writer = StudyTracker(local_store, examples.facts())
     record = writer.record
 
-    def refuse_first_epoch(number: int, config: Any, events: Sequence[Event], folder: Path) -> bool:
+    def refuse_first_epoch(
+        number: int, config: Any, events: Sequence[Event], folder: Path, **options: Any
+    ) -> bool:
         if any(isinstance(event, EpochEnd) and event.epoch == 1 for event in events):
             raise ValueError("refused")
-        return record(number, config, events, folder)
+        return record(number, config, events, folder, **options)
 
     monkeypatch.setattr(writer, "record", refuse_first_epoch)
     background = BackgroundTracker(lambda: writer)

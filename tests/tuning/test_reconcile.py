@@ -28,6 +28,7 @@ class Record:
         self.name = (uid, standalone_name)
         self.events = {}
         self.recorded_before = []
+        self.removed = set()
         self.made.append(self)
 
     def __enter__(self):
@@ -38,6 +39,9 @@ class Record:
 
     def put(self, number, config, events, folder):
         self.events[number] = [event.name for event in events]
+
+    def remove_surplus(self):
+        self.removed_at_last = self.removed.copy()
 
 
 @pytest.fixture
@@ -50,12 +54,14 @@ def records(monkeypatch):
 @pytest.fixture
 def mlflow(monkeypatch):
     """A stand-in for MLflow: the trials that it has completely, and those that were deleted in it."""
-    mlflow = SimpleNamespace(complete=set(), deleted=set())
+    mlflow = SimpleNamespace(complete=set(), deleted=set(), without_model=set())
 
     def trial_states(store, study, uid):
         states = {**dict.fromkeys(range(3), "incomplete"), **dict.fromkeys(mlflow.complete, "complete")}
         return states | dict.fromkeys(mlflow.deleted, "deleted")
 
+    monkeypatch.setattr(tracking, "is_study_run_deleted", lambda *_: False)
+    monkeypatch.setattr(module, "trials_without_model", lambda *_: mlflow.without_model)
     for package in (module, tracking):
         monkeypatch.setattr(package, "trial_states", trial_states)
     monkeypatch.setattr(tracking, "is_study_run_deleted", lambda *_: False)
@@ -142,6 +148,13 @@ class TestMLflow:
         reconcile(study, search, record)
         assert record.recorded_before == [0]
         assert record.events == {1: ["started", "finished"], 2: ["finished"]}
+
+    def test_removed_models_are_removed_once(self, killed, study, mlflow, open_search, records):
+        mlflow.without_model = {0, 1}
+        killed.trial(1).model_path.write_bytes(b"")  # the process was killed before this file was deleted
+        record = Record()
+        reconcile(study, open_search(), record)
+        assert record.removed_at_last == {0}
 
     def test_deleted_trials_are_excluded_and_reported_once(self, killed, study, mlflow, open_search, records):
         mlflow.deleted = {0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from types import SimpleNamespace
 
 import pytest
 from tuning_examples import DIGEST, MANIFEST
@@ -540,6 +541,42 @@ class TestDeleted:
         search = open_search(url=f"sqlite:///{tmp_path}/other.db")
         run(search)
         assert search.best() == (0, 0.5)
+
+
+class TestModelsThatAreNotKept:
+    VALUES = (0.5, 0.9, 0.7, 0.8, 0.9)
+
+    def test_best_trials_keep_their_models(self, define, open_search):
+        search = open_search("search.keep_models=2")
+        surplus = [run(search, value) and search.surplus() for value in self.VALUES]
+        assert surplus == [[], [], [0], [2, 0], [3, 2, 0]]  # of equal trials, the earlier is better
+        search.deleted = {1}
+        assert search.surplus() == [2, 0]
+
+    @pytest.mark.parametrize("setting", ['search.keep_models="all"', "search.keep_models=5"])
+    def test_no_model_is_removed_before_the_limit(self, define, open_search, setting):
+        search = open_search(setting)
+        for value in self.VALUES:
+            run(search, value)
+        assert search.surplus() == []
+
+    def test_front_is_kept_whole(self, define, open_search):
+        several = 'objective=["val_accuracy", "parameters"]'
+        search = open_search(several, "search.keep_models=1", "search.pruner=none")
+        for values in ((0.5, 10.0), (0.6, 20.0), (0.7, 30.0), (0.55, 25.0)):
+            search.tell(search.ask().number, complete(*values))
+        assert search.surplus() == [3]
+
+    def test_study_of_an_older_version_keeps_all(self, define, open_search):
+        search = open_search()
+        for value in (*self.VALUES, 0.1):
+            run(search, value)
+        assert search.surplus() == [5]
+        older = {key: value for key, value in search._study.user_attrs.items() if key != "zoo.keeps_best"}
+        search._study = SimpleNamespace(user_attrs=older, get_trials=search._study.get_trials)
+        assert search.surplus() == []
+        search._definition = define("search.keep_models=4")
+        assert search.surplus() == [0, 5]
 
 
 class TestAbandoned:

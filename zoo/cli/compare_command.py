@@ -36,7 +36,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     zoo compare mnist_cnn mnist_wide_pair --top 3
     """
     from zoo.record import load_runs
-    from zoo.tracking import compare
+    from zoo.tracking import compare, disk_space
     from zoo.tuning.lifecycle import refresh_deleted
 
     table = compare(*studies)
@@ -61,6 +61,9 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
             f"warning: these trials used {len(digests)} different datasets; their metrics cannot be compared"
         )
     if not (as_csv or as_json):
+        num_models = table["model"].astype(bool).sum()
+        models = f"{num_models} model{'' if num_models == 1 else 's'}"
+        common.print_note(f"disk: {disk_space(studies) / 1e6:,.1f} MB, {models}")
         purpose = "curves, figures and models of these trials in MLflow"
         common.print_next((f"zoo ui {shlex.quote(studies[0])}", purpose))
 

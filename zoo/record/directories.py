@@ -86,6 +86,17 @@ class TrialDirectory:
         """Return the latest scores of the trial's model on the test split; None if there are none."""
         return next((event for event in reversed(self.events()) if isinstance(event, Scored)), None)
 
+    @property
+    def has_results(self) -> bool:
+        """True if the model or figures of the trial are here."""
+        return self.model_path.exists() or self.figures_dir.exists()
+
+    def delete_results(self) -> None:
+        """Delete the model, the predictions and the figures of a trial that is not among the best ones."""
+        self.delete_copies()
+        if self.figures_dir.exists():
+            shutil.rmtree(self.figures_dir)
+
     def delete_copies(self) -> None:
         """Delete the large files. MLflow must have them."""
         for path in (self.model_path, self.predictions_path):

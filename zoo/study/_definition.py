@@ -17,6 +17,7 @@ from zoo.trial import PluginConfig, TrialConfig, count_folds
 SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
 PRUNERS = ("median", "hyperband", "none")
 _SINGLE_OBJECTIVE_SAMPLERS = ("cmaes", "gp")
+DEFAULT_KEEP_MODELS = 5
 _MINIMUM = {"trials": 1, "seed": 0, "max_parameters": 1}
 _MAXIMUM = {"seed": 2**32 - 1}  # the largest seed that all samplers of Optuna accept
 _NAMES = {"sampler": SAMPLERS, "pruner": PRUNERS}
@@ -24,13 +25,19 @@ _NAMES = {"sampler": SAMPLERS, "pruner": PRUNERS}
 
 @dataclass(frozen=True)
 class Search:
-    """The settings of a search."""
+    """The settings of a search.
+
+    Args:
+        keep_models: the models of how many trials are kept, or `all`; None is `DEFAULT_KEEP_MODELS`, or `all`
+            in a study that an older version of zoo started.
+    """
 
     trials: int = 20
     sampler: str = "tpe"
     pruner: str = "median"
     seed: int = 0
     max_parameters: int | None = None
+    keep_models: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +241,9 @@ def integer_problem(value: Any, minimum: int, maximum: int | None = None) -> str
 def _search_problem(key: str, value: Any, num_objectives: int) -> str:
     if key not in Search.__dataclass_fields__:
         return f"no such key. {did_you_mean(key, Search.__dataclass_fields__)}"
+    if key == "keep_models":
+        problem = integer_problem(value, 1)
+        return f'{problem}; "all" keeps every model' if problem and value != "all" else ""
     if key in _MINIMUM:
         return integer_problem(value, _MINIMUM[key], _MAXIMUM.get(key))
     if value not in _NAMES[key]:

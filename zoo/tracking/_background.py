@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.events import Event, Finished
+from zoo.record import TrialDirectory
 from zoo.tracking._names import StudySummary
 from zoo.tracking._store import reason
 from zoo.tracking._writer import StudyTracker
@@ -35,6 +36,14 @@ class _Batch:
     @property
     def final_event(self) -> Finished | None:
         return next((event for event in self.events if isinstance(event, Finished)), None)
+
+
+@dataclass(frozen=True)
+class _Removal:
+    """A trial whose model and figures are removed."""
+
+    number: int
+    folder: Path
 
 
 class BackgroundTracker:
@@ -58,10 +67,12 @@ class BackgroundTracker:
         self._draw = draw
         self._on_problem = on_problem
         self._retry_s = retry_s
-        self._queue: queue.SimpleQueue[_Batch | str] = queue.SimpleQueue()  # the status comes last
+        self._queue: queue.SimpleQueue[_Batch | _Removal | str] = queue.SimpleQueue()  # the status comes last
         self._opened: futures.Future[StudyTracker] = futures.Future()
         self._ended: dict[int, _Batch] = {}  # trial number -> the recorded batch with its final event
         self._unsent: list[_Batch] = []
+        self._removed: set[int] = set()  # trials whose models are not kept
+        self._removals: list[int] = []  # those whose models MLflow may still have
         self._is_offline = False
         self._retry_at = 0.0
         self._reported: set[str] = set()
@@ -83,6 +94,11 @@ class BackgroundTracker:
     def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
         """Queue events of a trial. The arguments are those of `StudyTracker.record`."""
         self._queue.put(_Batch(number, config, tuple(events), folder))
+
+    def remove_model(self, number: int, folder: Path) -> None:
+        """Queue the removal of a trial's model and figures, in MLflow and in the trial directory `folder`."""
+        self._removed.add(number)
+        self._queue.put(_Removal(number, folder))
 
     def record_summary(self, summary: StudySummary) -> None:
         """Record the results of the study, after all events are sent."""
@@ -118,31 +134,52 @@ class BackgroundTracker:
             self._opened.set_result(tracker)
         except Exception as error:
             self._opened.set_exception(error)  # raised by `ready`
-        while isinstance(item := self._queue.get(), _Batch):
-            self._draw_figures(item)
+        while not isinstance(item := self._queue.get(), str):
+            if isinstance(item, _Removal):
+                with self._reporting(f"The model of trial {item.number} was not deleted"):
+                    TrialDirectory(item.folder).delete_results()
+                self._removals.append(item.number)
+            else:
+                self._draw_figures(item)
             if tracker is None:
                 continue
-            if self._unsent and time.monotonic() >= self._retry_at:
+            if (self._unsent or self._removals) and time.monotonic() >= self._retry_at:
                 self._resend(tracker)
-            if not self._send(tracker, item):
+            if isinstance(item, _Batch) and not self._send(tracker, item):
                 self._unsent.append(item)
         if tracker is not None:
             self._finish(tracker, item)
 
     def _resend(self, tracker: StudyTracker) -> None:
-        """If MLflow answers, send the unsent batches, oldest first."""
+        """If MLflow answers, send the unsent batches, oldest first, then remove models."""
         if self._is_offline:
             self._check_connection(tracker)
         for batch in self._unsent.copy():
             if self._send(tracker, batch):
                 self._unsent.remove(batch)
+        for number in self._removals.copy():
+            if self._is_offline:
+                break
+            try:
+                tracker.remove_model(number)
+                self._removals.remove(number)
+            except Exception as error:
+                text = f"MLflow refused to remove the model of trial {number}: {reason(error)}"
+                self._report(f"{text}; it is removed later", key=reason(error))
+                self._check_connection(tracker)
 
     def _send(self, tracker: StudyTracker, batch: _Batch) -> bool:
         """Record a batch; return False if MLflow refuses it, or is known to be offline."""
         if self._is_offline:
             return False
         try:
-            is_recorded = tracker.record(batch.number, batch.config, batch.events, batch.folder)
+            is_recorded = tracker.record(
+                batch.number,
+                batch.config,
+                batch.events,
+                batch.folder,
+                keep_model=batch.number not in self._removed,
+            )
         except Exception as error:
             batch.problem = reason(error)
             if self._check_connection(tracker):
@@ -189,12 +226,16 @@ class BackgroundTracker:
             with self._reporting("MLflow refused to end the study's run"):
                 tracker.finish(status)
                 self._is_complete = not self._unsent
+        if self._removals:
+            still = ", ".join(map(str, sorted(self._removals)))
+            self._report(f"MLflow still has the model of trial {still}; the next `zoo tune` removes it.")
         if self._unsent:
             numbers = sorted({batch.number for batch in self._unsent})
             self._report(f"MLflow does not have all events of trial {', '.join(map(str, numbers))}.")
 
     def _draw_figures(self, batch: _Batch) -> None:
-        if self._draw is not None and batch.final_event is not None and batch.final_event.state == "complete":
+        is_complete = batch.final_event is not None and batch.final_event.state == "complete"
+        if self._draw is not None and is_complete and batch.number not in self._removed:
             with self._reporting(f"The figures of trial {batch.number} were not drawn"):
                 self._draw(batch.folder, batch.config)
 

@@ -160,6 +160,6 @@ def model_ids(run: Any) -> list[str]:
 
 
 def model_uri(run: Any | None) -> str:
-    """Return the address of a run's model, such as `models:/m-…`; "" if there is no run or no model."""
-    models = model_ids(run) if run is not None else []
+    """Return the address of a run's model, `models:/m-…`; "" if there is no run, or its model is removed."""
+    models = model_ids(run) if run is not None and names.MODEL not in run.data.tags else []
     return f"models:/{models[-1]}" if models else ""

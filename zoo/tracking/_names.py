@@ -27,6 +27,7 @@ FRONT = "zoo.front"  # "true" on the Pareto front
 BEST = "zoo.best"  # "true" on the run of the best trial
 SEARCHED = "zoo.searched"  # on the study's run: the searched parameters, most important first
 NOTE = "mlflow.note.content"  # the description on the page of a run
+MODEL = "zoo.model"  # on a trial's run whose model is removed
 FOLD = "zoo.fold"  # the fold whose model is kept
 DIGEST = "zoo.dataset.digest"
 SOURCE = "zoo.dataset.source"
@@ -122,6 +123,14 @@ def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
 def searched_from(tags: Mapping[str, str]) -> list[str]:
     """Return the searched parameters that the tags of a study's run name; [] if an old zoo made the run."""
     return [name for name in tags.get(SEARCHED, "").split(",") if name]
+
+
+def removed_model(study: str, number: int) -> str:
+    """Return the message about a model that the study does not keep."""
+    return (
+        f"The model of trial {number} of '{study}' was removed, because the study keeps the models of its "
+        f"best trials only ([search] keep_models). `zoo train {study} --trial {number}` trains it again."
+    )
 
 
 def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:

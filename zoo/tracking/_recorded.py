@@ -214,6 +214,8 @@ def best_model_address(store: Store, study: str) -> str:
         )
     best = complete.iloc[0]
     if not best["model"]:
+        if best["run_id"] and names.MODEL in store.client.get_run(best["run_id"]).data.tags:
+            raise TrackingError(names.removed_model(study, best["trial"]))
         raise TrackingError(
             f"MLflow at {store.address} does not have the model of trial {best['trial']}, the best of the "
             f"study '{study}'. `zoo tune {study}` adds it if the trial directory still has it; "

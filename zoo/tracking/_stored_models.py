@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import did_you_mean
+from zoo.tracking import _names as names
 from zoo.tracking._models import model_uri
 from zoo.tracking._recorded import best_model_address
 from zoo.tracking._store import Store, TrackingError, is_active, pages, reason
@@ -22,11 +23,15 @@ def model_address(store: Store, study: str, uid: str) -> str:
 
 def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
     """Copy the `model.keras` of the run with that `zoo.uid` into `folder`, and return its path."""
-    address = model_address(store, study, uid)
+    run = store.find_active_run(study, uid)
+    address = model_uri(run)
     if not address:
+        number = int(uid.rpartition("-")[2])
+        if run is not None and names.MODEL in run.data.tags:
+            raise TrackingError(names.removed_model(study, number))
         raise TrackingError(
             f"Neither the trial directory nor MLflow at {store.address} has the model; "
-            f"`zoo train {study} --trial {uid.rpartition('-')[2]}` trains it again."
+            f"`zoo train {study} --trial {number}` trains it again."
         )
     return fetch_model_file(store, address, folder)
 

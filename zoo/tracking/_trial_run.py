@@ -13,6 +13,7 @@ from zoo.events import EpochEnd, Finished, Scored, Started
 from zoo.tracking import _names as names
 from zoo.tracking._models import model_ids, publish_model
 from zoo.tracking._names import StudyFacts
+from zoo.tracking._removal import remove_model
 from zoo.tracking._store import Store, as_metrics
 from zoo.trial import count_folds
 
@@ -81,8 +82,11 @@ class TrialRun:
         if new:
             self.store.log(self.run_id, new)
 
-    def log_results(self, run: Any, event: Finished, folder: Path) -> str:
-        """Log the summary, files and model of a trial; return the text of the tag `zoo.problem`, or ""."""
+    def log_results(self, run: Any, event: Finished, folder: Path, *, keep_model: bool = True) -> str:
+        """Log the summary and the files of a trial; if `keep_model`, also its figures and its model.
+
+        Return the text of the tag `zoo.problem`, or "".
+        """
         logged = {"parameters"} & run.data.metrics.keys()  # by `log_start`
         summary = {key: value for key, value in event.summary.items() if key not in logged}
         results = as_metrics(summary, event.time)
@@ -90,6 +94,9 @@ class TrialRun:
         for file in (folder / "config.json", folder / "summary.txt", folder / "output.log"):
             if file.exists() and file.stat().st_size:
                 self.store.client.log_artifact(self.run_id, str(file))
+        if event.state == "complete" and not keep_model:
+            remove_model(self.store, run)  # an earlier attempt may have uploaded it
+            return ""
         for figure in sorted((folder / "figures").glob("*.png")):
             self.store.client.log_artifact(self.run_id, str(figure), "figures")
         if event.state != "complete":

@@ -22,6 +22,7 @@ from zoo.record import trial_uid
 from zoo.study import objectives_text
 from zoo.tracking import _names as names
 from zoo.tracking._names import StudyFacts, StudySummary
+from zoo.tracking._removal import remove_model
 from zoo.tracking._store import Store, TrackingError, as_metrics, is_active
 from zoo.tracking._trial_run import TrialRun, log_score
 from zoo.tracking._view import save_view
@@ -50,17 +51,28 @@ class StudyTracker:
         """The id of the study's run; None for a standalone run."""
         return self._study.run_id if self._study is not None else None
 
-    def record(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> bool:
+    def record(
+        self,
+        number: int,
+        config: Mapping[str, Any],
+        events: Sequence[Event],
+        folder: Path,
+        *,
+        keep_model: bool = True,
+    ) -> bool:
         """Record events of a trial. If its run is deleted in MLflow, record nothing and return False.
 
-        `config` is the trial's configuration as JSON, `{}` if it is lost; `folder` is the trial directory.
+        Args:
+            config: the trial's configuration as JSON, `{}` if it is lost.
+            folder: the trial directory.
+            keep_model: record also the model and the figures of a complete trial.
         """
         logged = [event for event in events if not isinstance(event, Progress)]
         trial = self._open(number, config, logged[0]) if logged else None
         if trial is None:
             return not logged
         try:
-            self._record(trial, logged, folder)
+            self._record(trial, logged, folder, keep_model)
         except Exception:
             with suppress(Exception):  # if MLflow does not answer, the first error is raised
                 if not is_active(trial.get()):
@@ -69,7 +81,9 @@ class StudyTracker:
             raise
         return True
 
-    def _record(self, trial: TrialRun, events: Sequence[_LoggedEvent], folder: Path) -> None:
+    def _record(
+        self, trial: TrialRun, events: Sequence[_LoggedEvent], folder: Path, keep_model: bool
+    ) -> None:
         trial.log_config()
         trial.log_epochs([event for event in events if isinstance(event, EpochEnd)])
         for event in events:
@@ -78,7 +92,7 @@ class StudyTracker:
                     trial.log_start(event)
                 case Finished():
                     run = trial.get()
-                    problem = trial.log_results(run, event, folder)
+                    problem = trial.log_results(run, event, folder, keep_model=keep_model)
                     if self._study is not None and event.state == "complete":
                         self._study.log_best(trial.number, event)
                     trial.end(run, event, problem)
@@ -93,6 +107,12 @@ class StudyTracker:
         trial = self._open(number, config, event)
         if trial is not None:
             trial.end(trial.get(), event, problem)
+
+    def remove_model(self, number: int) -> None:
+        """Remove model and figures of a trial, if MLflow has them; a registered model stays."""
+        run = self.store.find_run(self.experiment_id, trial_uid(self.facts.uid, number))
+        if run is not None and is_active(run):
+            remove_model(self.store, run)
 
     def record_summary(self, summary: StudySummary) -> None:
         """Record the study's results so far; nothing for a standalone run."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from zoo.data.store import open_dataset
 from zoo.data.validation import validation_split
-from zoo.events import Event
+from zoo.events import Event, Finished
 from zoo.figures import draw_trial
 from zoo.record import trial_uid
 from zoo.tracking import BackgroundTracker, StudyFacts, StudySummary, StudyTracker, model_address
@@ -28,9 +28,13 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     further fields of `StudyFacts`.
     """
 
-    def __init__(self, study: OpenStudy, uid: str, **facts: Any) -> None:
+    def __init__(
+        self, study: OpenStudy, uid: str, surplus: Callable[[], Sequence[int]] = tuple, **facts: Any
+    ) -> None:
         self.status = "FAILED"  # unless it is set to FINISHED or KILLED
         self.is_complete = False  # MLflow has every event and file; known after the context is left
+        self.removed: set[int] = set()  # trials whose models and figures are removed
+        self._surplus = surplus
         self._study = study
         self._uid = uid
         self.recorded_before: list[int] = []  # trials that MLflow had before this process started
@@ -59,8 +63,17 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             self._tracker.ready()
 
     def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
-        """Queue events of a trial for MLflow; return at once, and never raise."""
+        """Queue events of a trial for MLflow, and the removal of models that are not kept; return at once."""
+        if any(isinstance(event, Finished) and event.state == "complete" for event in events):
+            self.remove_surplus()
         self._tracker.put(number, config, events, folder)
+
+    def remove_surplus(self) -> None:
+        """Remove the models and figures of the trials that are not kept."""
+        new = set(self._surplus()) - self.removed
+        for number in sorted(new):
+            self._tracker.remove_model(number, self._study.directory.trial(number).path)
+        self.removed |= new
 
     def record_summary(self, summary: StudySummary) -> None:
         self._tracker.record_summary(summary)

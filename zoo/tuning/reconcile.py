@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from zoo.events import Finished
-from zoo.tracking import trial_states
+from zoo.tracking import trial_states, trials_without_model
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
@@ -29,6 +29,8 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
     store = study.store.result()
     search.deleted = update_deleted(study.directory, store, study.display.problem)
     in_mlflow = trial_states(store, study.definition.name, search.uid())
+    without_model = trials_without_model(store, study.definition.name, search.uid())
+    record.removed |= {one for one in without_model if not study.directory.trial(one).has_results}
     for number in numbers:
         trial = study.directory.trial(number)
         if damaged := ", ".join(map(str, trial.event_log.damaged_lines())):
@@ -42,6 +44,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
             record.recorded_before.append(number)
         elif trial.final_event() is not None:
             record.put(number, trial.config() or {}, trial.events(), trial.path)
+    record.remove_surplus()
 
 
 def settle_unfinished_trials(study: OpenStudy, search: OptunaSearch) -> list[int]:

@@ -21,7 +21,7 @@ from filelock import FileLock
 from zoo.errors import ZooError, one_line, redact_password
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
-from zoo.study import Objective, StudyDefinition, pareto_front
+from zoo.study import DEFAULT_KEEP_MODELS, Objective, StudyDefinition, pareto_front, rank
 from zoo.tuning.manifest import check_manifest
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 from zoo.tuning.supervisor import PendingTrial
@@ -38,6 +38,7 @@ _UID = "zoo.uid"
 _MANIFEST = "zoo.manifest"
 _DIRECTORY_ID = "zoo.directory_id"
 _DIRECTORY_PATH = "zoo.directory_path"
+_KEEPS_BEST = "zoo.keeps_best"  # the study began with a version of zoo that keeps only the best models
 _RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
 
@@ -88,6 +89,7 @@ class OptunaSearch:
         )
         self._study.set_user_attr(_UID, self._study.user_attrs.get(_UID) or uuid.uuid4().hex)
         if not trials:
+            self._study.set_user_attr(_KEEPS_BEST, True)
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
         directory.assign(self.uid(), definition.objectives, storage)
@@ -231,6 +233,19 @@ class OptunaSearch:
         values = self.values()
         return {number: values[number] for number in pareto_front(values, self.objectives)}
 
+    def surplus(self) -> list[int]:
+        """Return the complete trials whose models are not kept.
+
+        Kept are the models of the best trials, and of all trials on the Pareto front.
+        """
+        keep = self._definition.search.keep_models
+        if keep is None:  # an older version of zoo kept every model, which must not be lost by a resume
+            keep = DEFAULT_KEEP_MODELS if _KEEPS_BEST in self._study.user_attrs else "all"
+        if isinstance(keep, str):
+            return []
+        values = self.values()
+        return rank(values, self.objectives)[max(keep, len(pareto_front(values, self.objectives))) :]
+
     def best(self) -> tuple[int, float] | None:
         return next(((number, values[0]) for number, values in self.front().items()), None)
 
@@ -245,12 +260,14 @@ class OptunaSearch:
         """
         import optuna
 
-        target = None if len(self.objectives) == 1 else lambda trial: trial.values[0]
+        first = self.objectives[0]
+        target = None if len(self.objectives) == 1 else lambda trial: first.loss(trial.values[0])
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)
+                warnings.simplefilter("ignore")
+                warnings.filterwarnings("error", "(?s).*importances will be equal")
                 found = optuna.importance.get_param_importances(self._study, target=target)
-        except Exception:  # too few complete trials, which Optuna reports as an error or as a warning
+        except Exception:  # too few complete trials: an error or a warning of Optuna
             return {}
         importances: dict[str, float] = {}
         for name in self._definition.searched():

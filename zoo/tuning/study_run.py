@@ -129,7 +129,7 @@ def tune(
         search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions)
         opened.directory.describe(definition.text, command)
         interrupts = stack.enter_context(opened.interrupts)
-        with MLflowRecord(opened, search.uid(), manifest=manifest, command=command) as record:
+        with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
             reconcile(opened, search, record)
             try:
                 Supervisor(opened, search, record).run()
