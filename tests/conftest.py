@@ -227,14 +227,15 @@ def in_study(recorded_study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def keras_in_process(monkeypatch):
     """Call functions on models in this process, which is faster than a worker process."""
-    from zoo import evaluation
+    from zoo.evaluation import elsewhere
+    from zoo.evaluation import recorded as evaluation
     from zoo.inspection import _datasets
     from zoo.models import recorded
 
     def call(function, *arguments, log_path):
         return function(*arguments)
 
-    for module in (recorded, _datasets):
+    for module in (recorded, elsewhere, _datasets):
         monkeypatch.setattr(module, "call_in_worker", call)
     for module in (evaluation, _datasets):
         monkeypatch.setattr(module, "start_loading_keras", lambda: None)

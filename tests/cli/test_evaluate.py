@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from zoo import evaluation
 from zoo.cli import evaluate_command
-from zoo.errors import StudyError
+from zoo.errors import StudyError, ZooError
 from zoo.evaluation import Evaluation
 
-CLASSES = pd.DataFrame(
-    {"images": [3, 1], "precision": [0.75, np.nan], "recall": [1.0, 0.0]},
-    index=pd.Index(["cat", "dog"], name="class"),
-)
+CLASSES = ("cat", "dog")
+# Three cats and a dog, all of which are taken for cats.
+LABELS = np.array([0, 0, 1, 0])
+PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
 
 
 @pytest.fixture
@@ -25,12 +24,17 @@ def calls(monkeypatch):
     """The calls of `zoo.evaluate`, which is replaced and returns scores for two classes."""
     calls = []
 
-    def evaluate(study, trial, *, run, display):
-        calls.append((study, trial, run))
+    def evaluate(study, trial, *, run, dataset, split, overrides, display):
+        calls.append((study, trial, run, *([dataset, split, overrides] if dataset else [])))
         if study == "nothing":
             raise StudyError("There are no trials")
-        metrics = {"test_accuracy": 0.75, "test_loss": 0.5}
-        return Evaluation("pets", "trial 3", 4, metrics, CLASSES, "pets.zip", "only some of them")
+        metrics = {"test_accuracy": 0.75, "test_loss": 0.5} if dataset is None else {"accuracy": 0.75}
+        facts = {"dataset": dataset or "pets", "split": split, "source": "pets.zip"}
+        warning = "only some of them"
+        names = ["a.png", "b.png", "c.png", "d.png"]
+        return Evaluation(
+            "pets", "trial 3", metrics, CLASSES, LABELS, PROBABILITIES, names, **facts, warning=warning
+        )
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr("zoo.cli.common.start_loading_keras", lambda: None)
@@ -82,3 +86,49 @@ def test_scores_are_printed_as_json(calls):
 def test_error_of_evaluate_is_raised(calls):
     with pytest.raises(StudyError, match="no trials"):
         run("--study nothing")
+
+
+def test_scores_on_a_dataset_have_interval_and_matrix(calls):
+    done = run("pets@champion --dataset image_folder --set path=photos --split all")
+    assert calls == [("pets@champion", None, None, "image_folder", "all", ("path=photos",))]
+    assert done.stdout.splitlines() == [
+        "trial 3 on image_folder (pets.zip), 4 images of all splits",
+        "accuracy  0.7500  95 % interval 0.3006 to 0.9544",
+        "",
+        "class  images  precision  recall",
+        "  cat       3     0.7500  1.0000",
+        "  dog       1          -  0.0000",
+        "",
+        "confusion matrix: a row for each label, a column for each prediction",
+        "     cat  dog",
+        "cat    3    0",
+        "dog    1    0",
+    ]
+    assert done.stderr == ""  # the display has shown the warning
+
+
+def test_json_of_a_dataset_has_interval_and_matrix(calls):
+    document = json.loads(run("pets --dataset image_folder --json").stdout)
+    assert {key: document[key] for key in ("model", "dataset", "split", "images", "accuracy")} == {
+        "model": "trial 3",
+        "dataset": "image_folder",
+        "split": "test",
+        "images": 4,
+        "accuracy": 0.75,
+    }
+    assert document["accuracy_interval"] == pytest.approx([0.3006, 0.9544], abs=1e-4)
+    assert document["confusion"] == [[3, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("arguments", ["pets", "pets --dataset image_folder"])
+def test_mistakes_are_written_to_a_file(calls, in_tmp, arguments):
+    done = run(f"{arguments} --mistakes wrong.csv --quiet")
+    lines = (in_tmp / "wrong.csv").read_text().splitlines()
+    expected = ["image,label,prediction,probability,probability_of_label", "c.png,dog,cat,0.7,0.3"]
+    assert lines == expected
+    assert "1 of 4 images are wrong: wrong.csv" in done.stderr
+
+
+def test_unwritable_mistakes_are_an_error(calls, in_tmp):
+    with pytest.raises(ZooError, match=r"^--mistakes no/wrong.csv: cannot be written "):
+        run("pets --mistakes no/wrong.csv")

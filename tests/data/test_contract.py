@@ -206,3 +206,9 @@ def test_of_many_absent_classes_five_are_named():
         + ", ".join(f"'{name}' (1 in other splits)" for name in "abcde")
         + " and 3 more."
     )
+
+
+def test_names_are_as_many_as_images():
+    images, labels = np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1])
+    with pytest.raises(DataError, match="train: expected as many names as images, got 1 names for 2 images"):
+        check_contract(Dataset(Split(images, labels, names=["a.png"]), class_names=("x", "y")))

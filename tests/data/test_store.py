@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from cache_helpers import die, dying_at_line, in_a_fork, labelled, leftovers, same, small_dataset
 
-from zoo.data import Split
-from zoo.data.store import digest_of, open_dataset, save_dataset
+from zoo.data import Dataset, Split
+from zoo.data.store import digest_of, image_names, open_dataset, save_dataset
 from zoo.data.validation import cut_validation
 from zoo.errors import DataError
 
@@ -261,3 +261,15 @@ def test_dataset_json_has_names_and_sizes(tmp_path):
     facts = json.loads((tmp_path / digest / "dataset.json").read_text(encoding="utf-8"))
     assert facts["class_names"] == ["ant", "bee", "cat"]
     assert set(facts["bytes"]) == {path.name for path in (tmp_path / digest).glob("*.npy")}
+
+
+def test_names_of_images_are_kept_and_replaced(tmp_path):
+    """They are not part of the digest: a renamed file is the same image."""
+    images, labels = np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1])
+    digests = set()
+    for names in (None, ["a.png", "b.png"], ["c.png", "d.png"]):
+        split = Split(images, labels, names=None if names is None else np.array(names, object))
+        digests.add(digest := save_dataset(tmp_path, Dataset(split, class_names=("x", "y"))))
+        assert image_names(tmp_path, digest, "train") == (names or [])
+        assert image_names(tmp_path, digest, "test") == []
+    assert len(digests) == 1

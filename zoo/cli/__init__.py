@@ -21,7 +21,7 @@ COMMANDS = {
     "tune": "Search for the best model of a study.",
     "train": "Train a study's baseline, or one of its trials again.",
     "predict": "Name the classes of image files.",
-    "evaluate": "Score a trial's model on the test split.",
+    "evaluate": "Score a model on the test split, or on another dataset.",
     "compare": "Show the trials of a study, best first.",
     "report": "Write a study's report, one HTML page.",
     "ui": "Open MLflow's UI on the recorded studies.",

@@ -1,51 +1,137 @@
-"""`zoo evaluate`: score a recorded model on the test split."""
+"""`zoo evaluate`: score a model on its test split, or on any dataset with the same classes."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli import common
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from zoo.evaluation import Evaluation
+
+_MAX_CLASSES = 20  # with more, the confusion matrix is wider than a terminal
 
 
 @click.command("evaluate")
 @common.run_options
+@click.option(
+    "--dataset", metavar="NAME", help="Score any model on this dataset, which has the same classes."
+)
+@click.option(
+    "--split",
+    type=click.Choice(("test", "validation", "train", "all")),
+    default="test",
+    show_default=True,
+    help="The split of --dataset; all for all its images.",
+)
+@common.set_option("A parameter of --dataset: --set path=photos; may be repeated.")
+@click.option("--mistakes", metavar="FILE", help="Write the wrongly classified images to a CSV file.")
 @common.json_option
 @common.quiet_option
-def command(study: str | None, trial: int | None, run: str | None, as_json: bool, quiet: bool) -> None:
+def command(
+    study: str | None,
+    trial: int | None,
+    run: str | None,
+    dataset: str | None,
+    split: str,
+    overrides: tuple[str, ...],
+    mistakes: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Score a model of STUDY on the test split, and add the scores to its run in MLflow.
 
     `zoo tune` does this for the best trial when a study is finished. Use this command for a study that
     was stopped, for another trial, and for a run of `zoo train`.
 
+    With --dataset, STUDY may be any name of a model, and the model is scored on that dataset. Nothing is
+    recorded then.
+
     \b
     zoo evaluate mnist_cnn
     zoo evaluate mnist_cnn --trial 3
+    zoo evaluate pets@champion --dataset image_folder --set path=photos --split all --mistakes wrong.csv
     """
     common.start_loading_keras()
     from zoo.evaluation import evaluate
 
     display = common.display(quiet)
     try:
-        result = evaluate(study, trial, run=run, display=display)
+        result = evaluate(
+            study, trial, run=run, dataset=dataset, split=split, overrides=overrides, display=display
+        )
     finally:
         display.end()
-    if result.warning:
+    if result.warning and dataset is None:
         common.print_note(f"warning: {result.warning}")
-    classes = result.classes.reset_index()
+    if mistakes is not None:
+        _write_mistakes(result, mistakes)
     if as_json:
-        document: dict[str, Any] = {"study": result.study, "run": result.name, "images": result.images}
-        document |= {"dataset.source": result.source, "dataset.warning": result.warning, **result.metrics}
-        document["classes"] = json.loads(classes.to_json(orient="records"))
-        click.echo(json.dumps(document, indent=1))
-        return
+        click.echo(json.dumps(_document(result, is_elsewhere=dataset is not None), indent=1))
+    elif dataset is not None:
+        _print_everything(result)
+    else:
+        _print_scores(result)
+        if not quiet:
+            arguments = common.run_arguments(study, trial, run)
+            common.print_next((f"zoo inspect confusion {arguments}", "which classes it confuses"))
+
+
+def _write_mistakes(result: Evaluation, file: str) -> None:
+    mistakes = result.mistakes
+    try:
+        mistakes.to_csv(file, index=False)
+    except OSError as error:
+        raise ZooError(f"--mistakes {file}: cannot be written ({error.strerror}).") from error
+    common.print_note(f"{len(mistakes):,} of {result.images:,} images are wrong: {Path(file)}")
+
+
+def _document(result: Evaluation, *, is_elsewhere: bool) -> dict[str, Any]:
+    """Return the JSON document; it has the confusion matrix if the model was scored on a given dataset."""
+    document: dict[str, Any] = {"study": result.study, "run": result.name, "images": result.images}
+    if is_elsewhere:
+        document = {"model": result.name, "dataset": result.dataset, "split": result.split}
+        document |= {"images": result.images}
+    document |= {"dataset.source": result.source, "dataset.warning": result.warning, **result.metrics}
+    document["classes"] = json.loads(result.classes.reset_index().to_json(orient="records"))
+    if is_elsewhere:
+        document["accuracy_interval"] = list(result.interval)
+        document["confusion"] = result.confusion.to_numpy().tolist()
+    return document
+
+
+def _print_scores(result: Evaluation) -> None:
     click.echo(f"{result.name} of {result.study}, {result.images:,} images of the test split")
     for metric, value in result.metrics.items():
         click.echo(f"{metric} {value:.4f}")
     click.echo()
+    _print_classes(result)
+
+
+def _print_everything(result: Evaluation) -> None:
+    source = f" ({result.source})" if result.source else ""
+    part = "all splits" if result.split == "all" else f"the {result.split} split"
+    click.echo(f"{result.name} on {result.dataset}{source}, {result.images:,} images of {part}")
+    low, high = result.interval
+    notes = {"accuracy": f"95 % interval {low:.4f} to {high:.4f}"}
+    metrics = result.metrics.items()
+    common.print_table([[name, f"{value:.4f}", notes.get(name, "")] for name, value in metrics], indent="")
+    click.echo()
+    _print_classes(result)
+    click.echo()
+    if len(result.class_names) <= _MAX_CLASSES:
+        click.echo("confusion matrix: a row for each label, a column for each prediction")
+        confusion = result.confusion.rename_axis(index=None, columns=None)
+        click.echo(confusion.to_string())
+    else:
+        click.echo(f"{len(result.class_names)} classes; --json has the confusion matrix")
+
+
+def _print_classes(result: Evaluation) -> None:
+    classes = result.classes.reset_index()
     click.echo(classes.to_string(index=False, float_format="{:.4f}".format, na_rep="-"))
-    if not quiet:
-        arguments = common.run_arguments(study, trial, run)
-        common.print_next((f"zoo inspect confusion {arguments}", "which classes it confuses"))

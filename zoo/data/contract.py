@@ -87,6 +87,11 @@ def _check_split(name: str, split: Any, num_classes: int) -> None:
             f"{name}: expected as many labels as images, "
             f"got {len(split.labels)} labels for {len(split.images)} images"
         )
+    if split.names is not None and len(split.names) != len(split.images):
+        raise DataError(
+            f"{name}: expected as many names as images, "
+            f"got {len(split.names)} names for {len(split.images)} images"
+        )
 
 
 def _check_images(what: str, images: Any) -> None:

@@ -31,13 +31,14 @@ def prepare(
 ) -> PreparedDataset:
     """Call the dataset function, check its result, write it into the cache, and cut the validation split.
 
+    No validation split is cut if `validation` is empty.
     The function is not called if the cached dataset is up to date (see `zoo.reads`). Raises ZooError if the
     data cannot be read, or violates the contract.
     """
     title = f"The dataset '{component.name}' of {component.origin}"
     try:
         digest, dataset = _read_cached(component, component.space.check(parameters), cache, title)
-        num_held_out = cut_validation(cache, digest, dataset, validation)
+        num_held_out = cut_validation(cache, digest, dataset, validation) if validation else 0
     except OSError as error:
         raise DataError(
             f"{title} could not be written into {cache}: {one_line(error)}. "
@@ -150,7 +151,7 @@ def _prepare_and_send(
 
 def _describe(digest: str, dataset: Dataset, num_held_out: int) -> PreparedDataset:
     sizes = {name: len(split) for name in SPLITS if (split := getattr(dataset, name)) is not None}
-    if dataset.validation is None:
+    if dataset.validation is None and num_held_out:
         sizes = {**sizes, "train": sizes["train"] - num_held_out, "validation": num_held_out}
     height, width, channels = dataset.train.images.shape[1:]
     return PreparedDataset(

@@ -5,6 +5,7 @@
     └── <digest>/
         ├── dataset.json              class names, source, warning, size of each file
         ├── train-images.npy, train-labels.npy, test-images.npy …
+        ├── train-names.json …        names of the images, such as their files, if the dataset has any
         ├── split-0.1-0.npy           validation images for this fraction and seed (see `validation`)
         ├── folds-5-0.npy             fold of each image for this number of folds and seed
         └── read-<fingerprint>.json   source and warning; the files with this fingerprint gave this dataset
@@ -62,6 +63,7 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
     digest = digest_of(dataset)
     target = cache / digest
     if _facts(target) is not None:
+        _write_names(target, dataset)
         return digest
     cache.mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache)
@@ -69,6 +71,7 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
     folder.mkdir()
     try:
         _write(folder, dataset)
+        _write_names(folder, dataset)
         with FileLock(cache / "lock"):
             # Another process may have written the folder. A damaged folder is replaced.
             if _facts(target) is None:
@@ -146,6 +149,22 @@ def _write(folder: Path, dataset: Dataset) -> None:
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         flush_to_disk(path)
+
+
+def _write_names(folder: Path, dataset: Dataset) -> None:
+    """Write the names of the images; they are not part of the digest, so they may change."""
+    for name in SPLITS:
+        split = getattr(dataset, name)
+        if split is not None and split.names is not None:
+            write_atomically(folder / f"{name}-names.json", json.dumps([str(one) for one in split.names]))
+
+
+def image_names(cache: Path, digest: str, split: str) -> list[str]:
+    """Return the names of a split's images, such as their files; [] if they have none."""
+    try:
+        return list(json.loads((cache / digest / f"{split}-names.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return []
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:

@@ -12,13 +12,13 @@ import numpy as np
 from zoo import figures
 from zoo.data import Dataset
 from zoo.data.store import open_dataset
-from zoo.errors import SpaceError, StudyError, ZooError
+from zoo.errors import StudyError, ZooError
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import augment
-from zoo.models.recorded import prepare
+from zoo.models.recorded import configure, prepare
 from zoo.record import StudyDirectory
-from zoo.registry import Component, Registry
-from zoo.study import load_study, parse_value
+from zoo.registry import Registry
+from zoo.study import load_study
 from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
@@ -103,7 +103,7 @@ def augmentation(
     component = Registry.load().get("augmentation", policy)
     spaces = load_study(study, Registry.load()).augmentation.spaces if study is not None else {}
     defaults = spaces[policy].defaults() if policy in spaces else {}
-    config = _configure(component, policy_overrides, defaults)
+    config = configure(component, policy_overrides, defaults)
     start_loading_keras()
     source, path, data = _open(
         dataset, study, dataset_overrides, output, f"augmentation-{policy}-{{}}.png", display
@@ -151,7 +151,7 @@ def _open(
     registry = Registry.load()
     validation = _VALIDATION
     if dataset is not None:
-        config = _configure(registry.get("dataset", dataset), overrides)
+        config = configure(registry.get("dataset", dataset), overrides)
     else:
         assert study is not None
         definition = load_study(study, registry, overrides=overrides)
@@ -162,19 +162,3 @@ def _open(
     opened = open_dataset(cache_dir, prepare(config, validation, cache_dir, display).digest)
     display.phase(f"{config.name}: {len(opened.train.labels):,} images of the training split")
     return config, path, opened
-
-
-def _configure(
-    component: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
-) -> PluginConfig:
-    """Return the configuration of `component` with `values`, changed by `overrides` such as `count=500`."""
-    values = dict(values or {})
-    for override in overrides:
-        key, equals, text = override.removeprefix(f"{component.kind}.").partition("=")
-        if not equals:
-            raise StudyError(f"--set {override}: expected KEY=VALUE, such as rotation=20")
-        values[key.strip()] = parse_value(text)
-    try:
-        return PluginConfig(component.name, component.space.check(values))
-    except SpaceError as error:
-        raise SpaceError(f"--set: the {component.kind} '{component.name}': {error}") from None

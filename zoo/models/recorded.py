@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from zoo.data import Dataset, Split
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.validation import cut_validation, validation_split
-from zoo.errors import DataError, StudyError, ZooError
+from zoo.errors import DataError, SpaceError, StudyError, ZooError
 from zoo.record import Run, best_run, create_folder, load_runs, pick_runs, run_in
+from zoo.registry import Component
+from zoo.study import parse_value
 from zoo.training.saved import other_versions
 from zoo.training.worker import call_in_worker
 from zoo.trial import PluginConfig
@@ -113,3 +115,19 @@ def prepare(
     if prepared.warning:
         display.problem(prepared.warning)
     return prepared
+
+
+def configure(
+    component: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
+) -> PluginConfig:
+    """Return the configuration of `component` with `values`, changed by `overrides` such as `count=500`."""
+    values = dict(values or {})
+    for override in overrides:
+        key, equals, text = override.removeprefix(f"{component.kind}.").partition("=")
+        if not equals:
+            raise StudyError(f"--set {override}: expected KEY=VALUE, such as rotation=20")
+        values[key.strip()] = parse_value(text)
+    try:
+        return PluginConfig(component.name, component.space.check(values))
+    except SpaceError as error:
+        raise SpaceError(f"--set: the {component.kind} '{component.name}': {error}") from None

@@ -4,7 +4,7 @@ It is written from the local record, Optuna's storage and the prepared dataset, 
 trains nothing and calls no model: predictions and scores are the recorded ones.
 
     _record.py      what was recorded about a study
-    _statistics.py  confidence intervals, calibration, what pruning saved
+    _statistics.py  what pruning saved
     _plots.py       figures of a model; _search_plots.py: of the search, most of them Optuna's
     _images.py      images inside the page
     _result.py, _trials.py, _sources.py   the content of the sections

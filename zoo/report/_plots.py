@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.figures import confusion_counts
-from zoo.report._statistics import Calibration, wilson_interval
+from zoo.metrics import Calibration, wilson_interval
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zoo.metrics import calibration, wilson_interval
 from zoo.record import Run
 from zoo.report._images import image_address
 from zoo.report._plots import Plot, confusion, reliability
 from zoo.report._record import Predictions, StudyRecord
 from zoo.report._search_plots import by_importance
-from zoo.report._statistics import calibration, wilson_interval
 from zoo.report._trials import duration, flat_parameters, seconds_of, state_of, value_text
 from zoo.tuning.display import format_value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, PluginError, one_line
+from zoo.metrics import log_loss
 from zoo.registry import plugin_requirements, top_level_package
 from zoo.training.info import custom_objects, required_modules
 
@@ -118,18 +119,24 @@ def predict_test_split(
     model_path: Path, cache: Path, digest: str
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]:
     """Return class probabilities `(n, num_classes)` and labels `(n,)` of the test split."""
+    return predict_splits(model_path, cache, digest, ("test",))
+
+
+def predict_splits(
+    model_path: Path, cache: Path, digest: str, splits: Sequence[str]
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]:
+    """Return class probabilities `(n, num_classes)` and labels `(n,)` of splits, one after another."""
     from zoo.training.model import predict
 
-    test = open_dataset(cache, digest).test
-    assert test is not None
-    return predict(load_file(model_path), test.images), np.asarray(test.labels)
+    dataset, model = open_dataset(cache, digest), load_file(model_path)
+    found = [getattr(dataset, name) for name in splits]
+    probabilities = [predict(model, split.images) for split in found]
+    return np.concatenate(probabilities), np.concatenate([np.asarray(split.labels) for split in found])
 
 
 def scores(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> dict[str, float]:
     """Return `test_accuracy`, from 0 to 1, and `test_loss`, the mean cross-entropy in nats."""
-    label_probabilities = probabilities[np.arange(len(labels)), labels]
-    # Clipped as in Keras: a probability of 0 would make the loss infinite.
     return {
         "test_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-        "test_loss": float(-np.log(np.clip(label_probabilities, 1e-7, 1)).mean()),
+        "test_loss": log_loss(labels, probabilities),
     }

@@ -10,10 +10,11 @@ import pytest
 from shared_tools import RecordingDisplay
 
 import zoo
-from zoo import evaluation, tracking
+from zoo import tracking
 from zoo.data.store import open_dataset
 from zoo.errors import StudyError
 from zoo.evaluation import evaluate
+from zoo.evaluation import recorded as evaluation
 from zoo.events import Scored
 from zoo.models import recorded
 from zoo.models.recorded import find_run
@@ -166,6 +167,8 @@ def test_dataset_without_test_split_is_an_error(folder, mlflow, listener, monkey
         ("example", 9, r"There is no trial 9 of 'example'"),
         ("exampel", None, r"Did you mean 'example'\?"),
         (None, None, "Name a study"),
+        ("example@champion", None, "^example@champion is not a study, so its test split is unknown"),
+        ("models:/m-1", None, "^models:/m-1 is not a study, .* or a dataset with --dataset"),
     ],
 )
 def test_run_without_model_is_an_error(folder, mlflow, listener, study, trial, message):

@@ -1,0 +1,164 @@
+"""Scoring a model on a dataset with the same classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from shared_tools import RecordingDisplay
+from sklearn import metrics as sklearn_metrics
+
+import zoo
+from zoo.data.store import open_dataset
+from zoo.errors import ModelError, StudyError
+from zoo.evaluation import elsewhere, evaluate
+from zoo.models import find_model
+from zoo.record import run_in
+from zoo.tuning.display import NoDisplay
+
+TRIAL = "mlruns/zoo/example/trials/001"
+ORDER = [
+    "3",
+    "1",
+    "0",
+    "2",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
+]
+
+
+@pytest.fixture
+def digits(in_study, keras_in_process):
+    """The test split of the digits, which the recorded study was trained on."""
+    run = run_in(in_study / TRIAL)
+    return open_dataset(run.cache_dir, run.config.digest).test
+
+
+@pytest.fixture
+def photos(digits, tmp_path, monkeypatch):
+    """The first hundred test images as files of 16 × 16 pixels in folders, one per class."""
+    monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
+    for number, (image, label) in enumerate(zip(digits.images[:100], digits.labels[:100], strict=True)):
+        file = tmp_path / "photos" / str(label) / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(image)[..., 0]).resize((16, 16), Image.Resampling.NEAREST).save(file)
+    return tmp_path / "photos"
+
+
+class TestScores:
+    def test_own_data_give_the_recorded_scores(self, digits):
+        result = evaluate(TRIAL, dataset="digits", display=NoDisplay())
+        probabilities = result.probabilities
+        assert (result.images, result.split, result.study) == (len(digits), "test", "example")
+        expected = {
+            "accuracy": sklearn_metrics.accuracy_score(digits.labels, result.predicted),
+            "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(digits.labels, result.predicted),
+            "macro_f1": sklearn_metrics.f1_score(digits.labels, result.predicted, average="macro"),
+            "log_loss": sklearn_metrics.log_loss(digits.labels, probabilities.astype("float64")),
+        }
+        assert {key: result.metrics[key] for key in expected} == pytest.approx(expected, rel=1e-4)
+        assert result.interval[0] < result.metrics["accuracy"] < result.interval[1]
+        assert result.confusion.to_numpy().sum() == len(digits)
+
+    def test_folder_is_read_with_the_models_size(self, photos):
+        display = RecordingDisplay()
+        result = evaluate(
+            TRIAL, dataset="image_folder", overrides=[f"path={photos}"], split="all", display=display
+        )
+        assert (result.images, result.dataset, result.source) == (100, "image_folder", "photos")
+        assert result.class_names == tuple("0123456789")
+        mistakes = result.mistakes
+        assert len(mistakes) == (result.predicted != result.labels).sum()
+        for image, label in zip(mistakes["image"], mistakes["label"], strict=True):
+            assert image.startswith(f"{label}/")
+            assert (photos / image).exists()
+        assert list(mistakes["probability"]) == sorted(mistakes["probability"], reverse=True)
+
+    def test_classes_may_have_another_order(self, digits, monkeypatch):
+        expected = evaluate(TRIAL, dataset="digits", display=NoDisplay())
+        found = find_model(TRIAL)
+        info = replace(found.info, class_names=tuple(ORDER))  # the model's outputs, under other names
+        monkeypatch.setattr(elsewhere, "find_model", lambda model, display: replace(found, info=info))
+        result = evaluate(TRIAL, dataset="digits", display=NoDisplay())
+        columns = [ORDER.index(name) for name in "0123456789"]
+        np.testing.assert_array_equal(result.probabilities, expected.probabilities[:, columns])
+
+    def test_mistakes_of_unnamed_images_have_rows(self, digits):
+        result = evaluate(TRIAL, dataset="digits", display=NoDisplay())
+        rows = list(result.mistakes["image"])
+        assert sorted(rows) == list(np.flatnonzero(result.predicted != result.labels))
+        of_all = evaluate(TRIAL, dataset="digits", split="all", display=NoDisplay()).mistakes
+        assert {name.split(" ")[0] for name in of_all["image"]} == {"train", "test"}
+
+    @pytest.mark.parametrize(
+        "names", [{"study": "example"}, {"study": "example", "trial": 1}, {"run": TRIAL}], ids=str
+    )
+    def test_model_may_be_a_trial_or_run(self, digits, names):
+        result = evaluate(**names, dataset="digits", display=NoDisplay())
+        assert result.images == len(digits)
+
+
+class TestErrors:
+    def evaluate_on(self, dataset, monkeypatch, **options):
+        """Evaluate the recorded model on a prepared dataset that is replaced."""
+        prepared = SimpleNamespace(
+            digest="d" * 64,
+            class_names=tuple(dataset.class_names),
+            image_shape=dataset.train.images.shape[1:],
+            source="",
+            warning="",
+        )
+        monkeypatch.setattr(elsewhere, "prepare", lambda *_: prepared)
+        monkeypatch.setattr(elsewhere, "open_dataset", lambda *_: dataset)
+        evaluate(TRIAL, dataset="digits", display=NoDisplay(), **options)
+
+    def dataset(self, names="0123456789", shape=(8, 8, 1)):
+        split = zoo.Split(np.zeros((20, *shape), np.uint8), np.arange(20) % len(names))
+        return zoo.Dataset(split, class_names=tuple(names))
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            ("012345678x", "the model does not know 'x'; the dataset does not have '9'"),
+            ("012345678", r"the dataset does not have '9'\.$"),
+            ("abcdefghij", r"know 'a', 'b', 'c', 'd', 'e' and 5 more; the .* '4' and 5 more\.$"),
+        ],
+    )
+    def test_other_classes_are_named(self, digits, monkeypatch, names, message):
+        with pytest.raises(StudyError, match=f"^The dataset 'digits' has other classes than .*{message}"):
+            self.evaluate_on(self.dataset(names), monkeypatch, split="all")
+
+    @pytest.mark.parametrize("shape", [(8, 8, 3), (9, 8, 1)])
+    def test_other_images_are_refused(self, digits, monkeypatch, shape):
+        text = "×".join(map(str, shape))
+        with pytest.raises(StudyError, match=f"has images of {text} .* takes 8×8×1. Choose another dataset"):
+            self.evaluate_on(self.dataset(shape=shape), monkeypatch, split="all")
+
+    def test_missing_split_is_named(self, digits, monkeypatch):
+        with pytest.raises(
+            StudyError, match=r"^The dataset 'digits' has no test split. Available: train, all."
+        ):
+            self.evaluate_on(self.dataset(), monkeypatch)
+
+    def test_model_without_class_names_is_refused(self, digits, monkeypatch):
+        found = find_model(TRIAL)
+        unnamed = replace(found, info=replace(found.info, class_names=None))
+        monkeypatch.setattr(elsewhere, "find_model", lambda model, display: unnamed)
+        with pytest.raises(ModelError, match="does not name its classes, so they cannot be compared"):
+            self.evaluate_on(self.dataset(), monkeypatch)
+
+    @pytest.mark.parametrize("options", [{"split": "train"}, {"overrides": ["path=photos"]}])
+    def test_split_without_dataset_is_refused(self, digits, options):
+        with pytest.raises(StudyError, match=r"belong to a dataset; name it with --dataset\.$"):
+            evaluate("example", display=NoDisplay(), **options)
+
+    def test_dataset_without_model_is_refused(self, digits):
+        with pytest.raises(StudyError, match=r"^Name a model, or the folder of a run"):
+            evaluate(dataset="digits", display=NoDisplay())

@@ -1,0 +1,64 @@
+"""Metrics of predictions, compared with scikit-learn's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from zoo.metrics import all_metrics, calibration, class_table, confusion_table, log_loss, wilson_interval
+
+
+@pytest.fixture
+def predictions(seed):
+    """Labels and probabilities of 200 images of five classes; no image is of class 4."""
+    chance = np.random.default_rng(seed)
+    labels = chance.integers(0, 4, 200)
+    probabilities = chance.dirichlet(np.ones(5), 200)
+    probabilities[np.arange(100), labels[:100]] += 1
+    return labels, probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_metrics_equal_those_of_scikit_learn(predictions):
+    labels, probabilities = predictions
+    predicted = probabilities.argmax(axis=1)
+    found = all_metrics(labels, probabilities)
+    assert found["accuracy"] == sklearn_metrics.accuracy_score(labels, predicted)
+    assert found["balanced_accuracy"] == pytest.approx(
+        sklearn_metrics.balanced_accuracy_score(labels, predicted)
+    )
+    f1 = sklearn_metrics.f1_score(labels, predicted, average="macro", zero_division=0)
+    assert found["macro_f1"] == pytest.approx(f1)
+    assert found["log_loss"] == pytest.approx(
+        sklearn_metrics.log_loss(labels, probabilities, labels=range(5))
+    )
+
+
+def test_probability_of_zero_has_a_finite_loss():
+    assert log_loss(np.array([0]), np.array([[0.0, 1.0]])) == pytest.approx(-np.log(1e-7))
+
+
+def test_confident_correct_predictions_are_calibrated():
+    labels = np.array([0, 1, 1, 0])
+    assert calibration(labels, np.eye(2)[labels]).error == 0
+    half = np.full((4, 2), [0.75, 0.25])  # always class 0, which is right half the time
+    assert calibration(labels, half).error == pytest.approx(0.25)
+
+
+def test_tables_have_a_row_for_each_class(predictions):
+    labels, probabilities = predictions
+    predicted = probabilities.argmax(axis=1)
+    names = list("abcde")
+    classes, confusion = class_table(labels, predicted, names), confusion_table(labels, predicted, names)
+    assert list(classes.index) == list(confusion.index) == list(confusion.columns) == names
+    assert list(classes["images"]) == list(confusion.sum(axis=1)) == [*np.bincount(labels), 0]
+    assert np.isnan(classes["recall"]["e"])
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "num_images", "expected"),
+    [(0.5, 100, (0.4038, 0.5962)), (1.0, 10, (0.7225, 1.0)), (0.0, 10, (0.0, 0.2775))],
+)
+def test_wilson_interval_equals_published_values(accuracy, num_images, expected):
+    assert wilson_interval(accuracy, num_images) == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,124 @@
+"""Scores of any model on any dataset with the same classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data import Dataset
+from zoo.data.store import image_names, open_dataset
+from zoo.errors import ModelError, StudyError, ZooError
+from zoo.evaluation.result import Evaluation
+from zoo.metrics import all_metrics
+from zoo.models import FoundModel, find_model
+from zoo.models.recorded import configure, prepare
+from zoo.record import StudyDirectory
+from zoo.registry import Component, Registry
+from zoo.training.info import ModelInfo
+from zoo.training.saved import other_versions, predict_splits
+from zoo.training.worker import call_in_worker
+from zoo.tuning.display import Display
+
+SPLITS = ("test", "validation", "train")
+_MAX_LISTED = 5
+
+
+def evaluate_on(
+    model: str | Path, dataset: str, overrides: Sequence[str], split: str, display: Display
+) -> Evaluation:
+    """Score a model on a split of a dataset, or on all its images if `split` is `all`."""
+    found = find_model(model, display)
+    component = Registry.load().get("dataset", dataset)
+    config = configure(component, overrides, _image_parameters(component, found.info))
+    cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
+    prepared = prepare(config, {}, cache_dir, display)
+    opened = open_dataset(cache_dir, prepared.digest)
+    title = f"The dataset '{dataset}'"
+    _check_shape(found, title, prepared.image_shape)
+    order = _class_order(found, title, prepared.class_names)
+    splits = _splits(title, opened, split)
+    display.phase("loading the model, scoring it …")
+    for warning in other_versions(found.path, found.name):
+        display.problem(warning)
+    try:
+        log_path = cache_dir / "evaluate.log"
+        probabilities, labels = call_in_worker(
+            predict_splits, found.path, cache_dir, prepared.digest, splits, log_path=log_path
+        )
+    except ZooError as error:
+        raise ZooError(f"{found.name}: {error}") from None
+    probabilities = np.asarray(probabilities)[:, order]
+    return Evaluation(
+        study=found.info.study,
+        name=found.name,
+        metrics=all_metrics(labels, probabilities),
+        class_names=prepared.class_names,
+        labels=labels,
+        probabilities=probabilities,
+        image_names=_image_names(cache_dir, prepared.digest, opened, splits),
+        dataset=dataset,
+        split=split,
+        source=prepared.source,
+        warning=prepared.warning,
+    )
+
+
+def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any]:
+    """Return the parameters with which a dataset of image files gives images of the model's shape."""
+    if not {"image_size", "color_mode"} <= set(component.space) or not info.color_mode:
+        return {}
+    return {"image_size": (info.image_height, info.image_width), "color_mode": info.color_mode}
+
+
+def _check_shape(found: FoundModel, title: str, shape: Sequence[int]) -> None:
+    expected = found.info.image_shape
+    if tuple(shape) != expected:
+        given, wanted = ("×".join(map(str, one)) for one in (shape, expected))
+        raise StudyError(
+            f"{title} has images of {given} (height × width × channels), but the model {found.name} takes "
+            f"{wanted}. Choose another dataset, or set its parameters with --set."
+        )
+
+
+def _class_order(found: FoundModel, title: str, class_names: Sequence[str]) -> list[int]:
+    """Return the model's output for each class of the dataset; an error names the classes that differ."""
+    known = found.info.class_names
+    if known is None:
+        raise ModelError(
+            f"The model {found.name} does not name its classes, so they cannot be compared with those of a "
+            "dataset. Expected a model that this version of zoo saved, or one with its record."
+        )
+    missing = [name for name in class_names if name not in known]
+    unused = [name for name in known if name not in class_names]
+    if missing or unused:
+        parts = [f"the model does not know {_listed(missing)}"] if missing else []
+        parts += [f"the dataset does not have {_listed(unused)}"] if unused else []
+        raise StudyError(f"{title} has other classes than the model {found.name}: {'; '.join(parts)}.")
+    return [known.index(name) for name in class_names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(f"'{name}'" for name in names[:_MAX_LISTED]) + more
+
+
+def _splits(title: str, dataset: Dataset, split: str) -> list[str]:
+    available = [name for name in SPLITS if getattr(dataset, name) is not None]
+    if split == "all":
+        return available
+    if split not in available:
+        raise StudyError(f"{title} has no {split} split. Available: {', '.join(available)}, all.")
+    return [split]
+
+
+def _image_names(cache_dir: Path, digest: str, dataset: Dataset, splits: Sequence[str]) -> list[str]:
+    """Return the names of the images of splits; of several splits without names, `test 0`, `test 1` …"""
+    named = {split: image_names(cache_dir, digest, split) for split in splits}
+    if len(splits) > 1:
+        for split in splits:
+            rows = range(len(getattr(dataset, split)))
+            named[split] = named[split] or [f"{split} {row}" for row in rows]
+    return [name for split in splits for name in named[split]]

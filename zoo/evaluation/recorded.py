@@ -1,0 +1,134 @@
+"""Scores of a recorded model on the test split."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.store import image_names
+from zoo.errors import StudyError, ZooError
+from zoo.evaluation.elsewhere import evaluate_on
+from zoo.evaluation.result import Evaluation
+from zoo.events import Scored
+from zoo.models.recorded import call_on_model, dataset_of, find_run
+from zoo.record import Run, StudyDirectory
+from zoo.training.saved import predict_test_split, scores
+from zoo.training.worker import start_loading_keras
+from zoo.tuning.display import Display, PlainDisplay
+
+
+def evaluate(
+    study: str | os.PathLike[str] | None = None,
+    trial: int | None = None,
+    *,
+    run: str | os.PathLike[str] | None = None,
+    dataset: str | None = None,
+    split: str = "test",
+    overrides: Sequence[str] = (),
+    display: Display | None = None,
+) -> Evaluation:
+    """Score a model on the test split of its study, or on any dataset with the same classes.
+
+    Without `dataset`, the scores are added to the run of the model in MLflow. `tune` does this for the best
+    trial at its end. Use `evaluate` for a study that was stopped, for another trial, or for a standalone run.
+    To choose between trials, use the validation split instead.
+
+    Args:
+        study: a study's name; with `dataset`, any name of a model that `zoo.load_model` takes.
+        trial: the number of one of its trials; the best by default.
+        run: the folder of a run instead, such as `train` returns.
+        dataset: the name of a dataset. Its classes have the names of the model's classes, in any order.
+        split: of that dataset: `test`, `validation`, `train`, or `all` for all its images.
+        overrides: parameters of that dataset, `["path=photos"]`. `image_size` and `color_mode` are by default
+            those of the model.
+        display: shows the progress; plain lines on stderr by default.
+
+    Raises:
+        ZooError: there is no such model or run, or its dataset has no such split, or the dataset has other
+            classes or other images than the model.
+    """
+    display = display or PlainDisplay()
+    start_loading_keras()
+    if dataset is not None:
+        return evaluate_on(_model(study, trial, run), dataset, overrides, split, display)
+    if overrides or split != "test":
+        raise StudyError("A split and parameters belong to a dataset; name it with --dataset.")
+    return _evaluate_run(find_run(_study(study), trial, run, display), display)
+
+
+def _model(
+    study: str | os.PathLike[str] | None, trial: int | None, run: str | os.PathLike[str] | None
+) -> str | Path:
+    """Return the name of the model for `find_model`."""
+    if run is not None:
+        return Path(run)
+    if study is None:
+        raise StudyError("Name a model, or the folder of a run with --run FOLDER.")
+    if trial is not None:
+        return StudyDirectory(Path.cwd(), str(study)).trial(trial).path
+    return study if isinstance(study, str) else Path(study)
+
+
+def _study(name: str | os.PathLike[str] | None) -> str | None:
+    """Return the name of a study; raise StudyError for another name of a model."""
+    text = None if name is None else str(name)
+    if text is not None and not text.endswith(".toml") and set(text) & set("@:/"):
+        raise StudyError(
+            f"{text} is not a study, so its test split is unknown. Name a study, the folder of a run with "
+            "--run, or a dataset with --dataset."
+        )
+    return text
+
+
+def _evaluate_run(found: Run, display: Display) -> Evaluation:
+    """Score a recorded run on its test split, and record the scores."""
+    found.check_complete()
+    dataset = dataset_of(found, display)
+    if dataset.test is None:
+        raise StudyError(f"The dataset '{found.config.dataset.name}' has no test split to score a model on.")
+    display.phase("loading the model, scoring it on the test split …")
+    cache_dir, digest = found.cache_dir, found.config.digest
+    probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)
+    return Evaluation(
+        study=found.study,
+        name=found.name,
+        metrics=_record(found, scores(probabilities, labels), display),
+        class_names=tuple(dataset.class_names),
+        labels=labels,
+        probabilities=probabilities,
+        image_names=image_names(cache_dir, digest, "test"),
+        dataset=found.config.dataset.name,
+        source=dataset.source,
+        warning=dataset.warning,
+    )
+
+
+def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping[str, float]:
+    """Log the scores, record them in MLflow, and return what is recorded."""
+    from zoo.tracking import add_test_metrics, connect
+
+    event, path, uid = run.directory.latest_score(), run.directory.event_log.path, run.uid()
+    # Recorded scores stay if the new ones differ only by rounding: devices add in different orders.
+    if event is None or not np.allclose(
+        [event.metrics[name] for name in metrics], [*metrics.values()], rtol=1e-4, atol=1e-7
+    ):
+        event = Scored(time.time(), metrics)
+        try:
+            run.directory.append(event)
+        except OSError as error:
+            display.problem(f"cannot write the scores to {path}: {error.strerror}")
+            return metrics
+    problem = ""
+    try:
+        best_epoch = int(run.summary.get("best_epoch", 0))
+        if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event, best_epoch):
+            problem = "MLflow does not have this run"
+    except ZooError as error:
+        problem = f"{error}; run the command again to add them"
+    if problem:
+        display.problem(f"the scores are in {path}, but not in MLflow: {problem}")
+    return event.metrics

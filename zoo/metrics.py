@@ -1,0 +1,106 @@
+"""Metrics of a classifier's predictions: labels `(n,)` and class probabilities `(n, classes)`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Z = 1.959964  # quantile of the normal distribution for 95 %
+_NUM_BINS = 10
+
+
+def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy that was measured on `num_images` (Wilson, 1927)."""
+    scale = 1 + _Z**2 / num_images
+    centre = (accuracy + _Z**2 / (2 * num_images)) / scale
+    half = _Z / scale * math.sqrt(accuracy * (1 - accuracy) / num_images + _Z**2 / (4 * num_images**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the confidence of a model agrees with its accuracy.
+
+    Args:
+        confidence, accuracy: means of each bin of equally wide confidences that has predictions.
+        counts: predictions in each of these bins.
+        error: the expected calibration error, the mean difference of the two, weighted by the counts.
+    """
+
+    confidence: Sequence[float]
+    accuracy: Sequence[float]
+    counts: Sequence[int]
+    error: float
+
+
+def calibration(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Calibration:
+    """Return the calibration of predictions: labels `(n,)`, probabilities `(n, classes)`."""
+    confidence = probabilities.max(axis=1)
+    is_correct = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * _NUM_BINS).astype(int), _NUM_BINS - 1)
+    used = [bins == number for number in np.unique(bins)]
+    means = [float(confidence[rows].mean()) for rows in used]
+    accuracies = [float(is_correct[rows].mean()) for rows in used]
+    counts = [int(rows.sum()) for rows in used]
+    pairs = zip(counts, means, accuracies, strict=True)
+    error = sum(count * abs(mean - accuracy) for count, mean, accuracy in pairs)
+    return Calibration(means, accuracies, counts, error / len(labels))
+
+
+def all_metrics(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Mapping[str, float]:
+    """Return accuracy, balanced accuracy, macro-F1, log-loss in nats and expected calibration error.
+
+    Balanced accuracy is the mean recall of the classes that have images, macro-F1 the mean F1 of the classes
+    that have images or predictions.
+    """
+    from sklearn.metrics import f1_score, recall_score
+
+    predicted = probabilities.argmax(axis=1)
+    present = np.unique(labels)
+    return {
+        "accuracy": float((predicted == labels).mean()),
+        "balanced_accuracy": float(recall_score(labels, predicted, labels=present, average="macro")),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "log_loss": log_loss(labels, probabilities),
+        "calibration_error": calibration(labels, probabilities).error,
+    }
+
+
+def log_loss(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> float:
+    """Return the mean cross-entropy in nats, with probabilities clipped at 1e-7, as in Keras."""
+    # A probability of 0 would make the loss infinite.
+    return float(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1)).mean())
+
+
+def class_table(
+    labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row for each class: number of images, precision and recall, NaN where they are undefined."""
+    import pandas as pd
+    from sklearn.metrics import precision_recall_fscore_support
+
+    precision, recall, _, images = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(class_names)), zero_division=np.nan
+    )
+    table = {"images": images, "precision": precision, "recall": recall}
+    return pd.DataFrame(table, index=pd.Index(class_names, name="class"))
+
+
+def confusion_table(
+    labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names: Sequence[str]
+) -> pd.DataFrame:
+    """Return the number of images by label (rows) and prediction (columns)."""
+    import pandas as pd
+    from sklearn.metrics import confusion_matrix
+
+    counts = confusion_matrix(labels, predicted, labels=range(len(class_names)))
+    rows, columns = (pd.Index(class_names, name=name) for name in ("label", "prediction"))
+    return pd.DataFrame(counts, index=rows, columns=columns)
