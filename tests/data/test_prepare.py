@@ -101,10 +101,14 @@ def entry_for(function):
     return registry.get("dataset", function.__name__)
 
 
+def random_images(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 4, 5, 3), np.uint8)
+
+
 def pixels(count=20):
     return Dataset(
-        Split(np.zeros((count, 4, 5, 3), np.uint8), np.arange(count) % 2),
-        test=Split(np.ones((6, 4, 5, 3), np.uint8), np.arange(6) % 2),
+        Split(random_images(count), np.arange(count) % 2),
+        test=Split(random_images(6, seed=1), np.arange(6) % 2),
         class_names=["no", "yes"],
         source="made up",
         warning="not real",
@@ -124,9 +128,17 @@ def test_prepared_dataset_has_its_facts(tmp_path):
     assert len(open_dataset(tmp_path, prepared.digest).train) == 20
 
 
+def test_identical_images_are_added_to_the_warning(tmp_path):
+    def leaky():
+        return replace(pixels(), test=Split(random_images(6), np.arange(6) % 2))
+
+    prepared = prepare(entry_for(leaky), {}, FIFTH, tmp_path)
+    assert prepared.warning.startswith("not real 6 of 6 test images have the same pixels as a train image")
+
+
 def test_absent_class_is_added_to_the_warning(tmp_path):
     def lopsided():
-        return replace(pixels(), test=Split(np.ones((6, 4, 5, 3), np.uint8), np.zeros(6, int)))
+        return replace(pixels(), test=Split(random_images(6, seed=1), np.zeros(6, int)))
 
     prepared = prepare(entry_for(lopsided), {}, FIFTH, tmp_path)
     assert prepared.warning == (
@@ -302,6 +314,7 @@ def test_progress_of_the_worker_reaches_the_listener(prepared):
     steps = list(dict.fromkeys(what for what, _ in reports))
     assert steps == [
         "decoding 4 images",
+        "comparing images",
         "computing the digest of the dataset",
         "writing the dataset into the cache",
     ]

@@ -219,7 +219,7 @@ def test_equal_arrays_keep_their_own_sources(in_tmp):
     def component(name):
         @zoo.reads(lambda: [])
         def function():
-            images = np.zeros((10, 1, 1, 1), np.uint8)
+            images = np.arange(60, dtype=np.uint8).reshape(10, 3, 2, 1)
             warning = f"{name} is not real"
             return Dataset(Split(images, np.arange(10) % 2), None, None, ["a", "b"], name, warning)
 

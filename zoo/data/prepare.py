@@ -16,6 +16,7 @@ from typing import Any
 
 from zoo.data.contract import absent_class_warning, check_contract
 from zoo.data.dataset import Dataset
+from zoo.data.quality import image_warnings
 from zoo.data.reporting import Listener, report_to
 from zoo.data.sources import fingerprint
 from zoo.data.store import SPLITS, PreparedDataset, find_dataset, record_fingerprint, save_dataset
@@ -101,9 +102,9 @@ def _read_cached(
             return cached
         dataset = component.function(**values)
         check_contract(dataset)
-        warning = " ".join(filter(None, [dataset.warning, absent_class_warning(dataset)]))
+        problems = [dataset.warning, absent_class_warning(dataset), image_warnings(dataset)]
         after = fingerprint(component, values)
-    dataset = replace(dataset, warning=warning)
+    dataset = replace(dataset, warning=" ".join(filter(None, problems)))
     digest = save_dataset(cache, dataset)
     if before is not None and before == after:  # no file changed while it was read
         record_fingerprint(cache, digest, before, dataset)

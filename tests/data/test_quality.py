@@ -1,0 +1,62 @@
+"""Warnings about constant images, and about identical images in two splits or of two classes."""
+
+import numpy as np
+
+from zoo import Dataset, Split
+from zoo.data.quality import image_warnings
+
+
+def split(values, labels=None, names=None):
+    """Return 2×2 images; an image with the value v has the pixels v, v, v, v + 1."""
+    images = np.repeat(np.array(values, np.uint8), 4).reshape(-1, 2, 2, 1).copy()
+    images[:, 1, 1, 0] += 1
+    labels = np.zeros(len(values), int) if labels is None else np.array(labels)
+    return Split(images, labels, names=names)
+
+
+def dataset(train, **splits):
+    return Dataset(train, **splits, class_names=("cat", "dog"))
+
+
+def test_different_images_give_no_warning():
+    assert image_warnings(dataset(split([1, 2, 3]), validation=split([4]), test=split([5, 6]))) == ""
+
+
+def test_repeated_images_of_a_class_give_no_warning():
+    assert image_warnings(dataset(split([1, 1, 2]))) == ""
+
+
+def test_identical_images_across_splits_are_counted():
+    found = dataset(split([1, 2, 3]), test=split([3, 4, 1, 1], names=["a", "b", "c", "d"]))
+    assert image_warnings(found) == (
+        "3 of 4 test images have the same pixels as a train image, such as a and image 2 of train."
+    )
+    found = dataset(split([1, 2]), validation=split([2, 3]), test=split([3]))
+    assert image_warnings(found) == (
+        "1 of 2 validation images has the same pixels as a train image, such as image 0 of validation and "
+        "image 1 of train. 1 of 1 test images has the same pixels as a validation image, such as "
+        "image 0 of test and image 1 of validation."
+    )
+
+
+def test_identical_images_with_two_labels_are_counted():
+    found = dataset(split([1, 2, 1], [0, 0, 1], ["cat/1.png", "cat/2.png", "dog/1.png"]))
+    assert image_warnings(found) == (
+        "1 image has the same pixels as an image with another label, such as dog/1.png ('dog') and "
+        "cat/1.png ('cat')."
+    )
+
+
+def test_constant_images_are_counted_and_not_compared():
+    images = np.zeros((3, 2, 2, 3), np.uint8)
+    images[2] = 200
+    found = dataset(Split(images, np.array([0, 1, 0])), test=split([1]))
+    assert image_warnings(found) == (
+        "3 of 3 train images are constant, with the same value in every pixel, such as image 0 of train."
+    )
+
+
+def test_images_are_compared_across_blocks(monkeypatch):
+    monkeypatch.setattr("zoo.data.quality.BLOCK", 2)
+    found = dataset(split(range(1, 8)), test=split([9, 8, 7, 6, 5]))
+    assert image_warnings(found).startswith("3 of 5 test images have the same pixels as a train image")
