@@ -249,6 +249,12 @@ def test_silent_server_is_reported(limits: list[list[str | None]]) -> None:
     assert "timed out" in one_line(error)
 
 
+def test_reason_is_the_cause_of_a_database_error() -> None:
+    hint = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)"
+    error = RuntimeError(f"{hint}\n(sqlite3.OperationalError) database is locked\n[SQL: INSERT]")
+    assert _store.reason(error) == "(sqlite3.OperationalError) database is locked"
+
+
 @pytest.mark.parametrize("uri", ["ftp://example.org", "postgresql://127.0.0.1:1/mlflow"])
 def test_address_that_mlflow_cannot_use_is_reported(uri: str) -> None:
     with pytest.raises(TrackingError, match="MLflow cannot use") as error:

@@ -172,7 +172,10 @@ def reason(error: BaseException) -> str:
         text = text.rpartition("Caused by ")[2].rstrip(")")
         text = text.partition(": ")[2].strip("\"')") or text
         return text.rpartition(": ")[2] if "Failed to" in text else text
-    return names.shorten(text.splitlines()[0], 200)
+    lines = text.splitlines()
+    # SQLAlchemy writes a hint for developers in front of the cause.
+    has_hint = len(lines) > 1 and lines[0].startswith("(raised as a result of Query-invoked autoflush")
+    return names.shorten(lines[1 if has_hint else 0], 200)
 
 
 def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
