@@ -47,11 +47,13 @@ class StudyResult(TuneResult):
         """Return the model of the best trial, as `zoo.load_model` does."""
         from zoo.models import load_model
         from zoo.record import StudyDirectory
+        from zoo.training import backend
 
         if self.best is None:
             raise StudyError(f"No trial of '{self.study}' is complete, so there is no model.")
         path = StudyDirectory(Path.cwd(), self.study).trial(self.best[0]).model_path
-        return load_model(path if path.exists() else self.study)
+        with backend.discard_stderr():  # the backend writes what it is built with
+            return load_model(path if path.exists() else self.study)
 
     def plot_importances(self) -> Figure:
         """Return a Plotly figure of the importance of each searched parameter for the first objective."""

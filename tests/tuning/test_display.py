@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ from zoo.cli.live import LiveDisplay
 from zoo.events import EpochEnd, Progress
 from zoo.study import Objective
 from zoo.tuning import display as display_module
-from zoo.tuning.display import NoDisplay, PlainDisplay, begin_text
+from zoo.tuning.display import NoDisplay, NotebookDisplay, PlainDisplay, begin_text, default_display
 
 ESCAPE = "\x1b"
 ACCURACY = Objective("val_accuracy", "maximize")
@@ -315,3 +316,59 @@ class TestChoice:
 )
 def test_begin_text_counts_trials(done, text):
     assert begin_text([ACCURACY], done, 3) == text
+
+
+class TestNotebook:
+    @pytest.fixture
+    def shown(self, monkeypatch):
+        """The HTML of each update, in a notebook that keeps only the last one."""
+        ipython = pytest.importorskip("IPython.display")
+        shown = []
+
+        def show(html, display_id):
+            shown.append(html.data)
+            return SimpleNamespace(update=lambda html: shown.append(html.data))
+
+        monkeypatch.setattr(ipython, "display", show)
+        return shown
+
+    def test_last_update_shows_the_study(self, shown, config):
+        run_study(NotebookDisplay(), config)
+        assert '<progress max="9" value="5">' in shown[-1]
+        assert "best 0.8750 (trial 2)" in shown[-1]
+        assert "trial 4  pruned  val_accuracy 0.5000  pruned after epoch 1" in shown[-1]
+        assert "warning: the tracker says [no]" in shown[-1]
+        assert "trial 5" not in shown[-1]  # it was running
+
+    def test_running_trial_is_shown(self, shown, config):
+        display = NotebookDisplay()
+        display.begin("digits", [ACCURACY], 0, 2)
+        display.started(0, config)
+        assert "trial 0  conv_net" in shown[-1]
+
+    def test_text_is_escaped(self, shown):
+        NotebookDisplay().problem("<script>")
+        assert "&lt;script&gt;" in shown[-1]
+
+    def test_only_the_last_trials_are_listed(self, shown, config):
+        display = NotebookDisplay()
+        display.begin("digits", [ACCURACY], 0, 20)
+        for number in range(20):
+            display.started(number, config)
+            display.finished(number, "complete", {}, "", None, number + 1)
+        assert "… 8 more" in shown[-1]
+        assert "trial 7 " not in shown[-1]
+
+    def test_closed_notebook_does_not_end_a_study(self, monkeypatch, config):
+        ipython = pytest.importorskip("IPython.display")
+        monkeypatch.setattr(ipython, "display", None)
+        run_study(NotebookDisplay(), config)
+
+    @pytest.mark.parametrize(
+        ("shell", "expected"), [(SimpleNamespace(kernel=1), NotebookDisplay), (object(), PlainDisplay)]
+    )
+    def test_display_of_python_calls_depends_on_a_kernel(self, monkeypatch, shell, expected):
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+        assert type(default_display()) is expected
+        monkeypatch.delitem(sys.modules, "IPython")
+        assert type(default_display()) is PlainDisplay

@@ -114,9 +114,7 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
             value = format_value(objective.metric, best.summary[objective.result])
             cards.append((f"Best {objective.metric}", value, f"{best.name}, {objective.direction}"))
         if all(objective.metric != "parameters" for objective in record.objectives):
-            cards.append(
-                ("Weights", f"{best.summary.get('parameters', 0):,.0f}", "parameters of the best network")
-            )
+            cards.append(("Weights", f"{best.summary.get('parameters', 0):,.0f}", "of the best network"))
     counts = Counter(state_of(run) for run in record.runs)
     listed = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
     cards.append(("Trials", f"{len(record.runs):,}", listed))

@@ -23,6 +23,7 @@ _STATE_NAMES = {
     "FAIL": "failed",
     "RUNNING": "running",
 }
+_MAX_TICKS = 12
 _MAX_PARAMETERS = 8  # axes of the parallel coordinates
 _MAX_SLICES = 12
 _MAX_LINES = 200  # trials in the parallel coordinates
@@ -64,9 +65,14 @@ def _history(record: StudyRecord, index: int) -> Plot:
             trace.update(marker={"color": FAINT})
         else:
             trace.update(marker={"color": BLUE, "size": 7}, name="complete trial")
-    figure.update_xaxes(title="trial")
+    figure.update_xaxes(title="trial", **_whole_ticks(len(record.runs)))
     _range_of(figure, record, index)
     return Plot(figure, f"History of {metric}", f"{metric} of every complete trial, and the best so far")
+
+
+def _whole_ticks(count: int) -> dict[str, Any]:
+    """Return the settings of an axis of `count` integers, so that it has no tick between two of them."""
+    return {"dtick": 1} if count <= _MAX_TICKS else {"tickformat": "d"}
 
 
 def _range_of(figure: Figure, record: StudyRecord, index: int) -> None:
@@ -122,7 +128,8 @@ def learning_curves(record: StudyRecord) -> Plot | None:
     if not figure.data:
         return None
     figure.update_traces(hovertemplate="%{text}, epoch %{x}: %{y:.4f}<extra></extra>")
-    figure.update_xaxes(title="epoch", tickformat="d").update_yaxes(title=metric)
+    epochs = max(event.epoch for run in record.runs for event in run.epochs)
+    figure.update_xaxes(title="epoch", **_whole_ticks(epochs)).update_yaxes(title=metric)
     figure.update_layout(showlegend=True)
     return Plot(figure, "Learning curves", f"{metric} by epoch; the best trials in colour, pruned ones faint")
 
@@ -206,10 +213,10 @@ def slices(record: StudyRecord) -> list[Plot]:
             marker={"showscale": False, "size": 7, "line": {"width": 0.5, "color": "#9aa3af"}}
         )
         figure.update_layout(showlegend=False, width=None)
-        figure.update_xaxes(title=None).update_yaxes(title=None)
+        figure.update_xaxes(title=None, tickangle=0, nticks=6).update_yaxes(title=None)
         if figure.layout.xaxis.type == "category":  # Optuna writes 'adam' in quotes
             order = [_unquoted(option) for option in figure.layout.xaxis.categoryarray or ()]
-            figure.update_xaxes(categoryarray=order, range=[-0.5, len(order) - 0.5])
+            figure.update_xaxes(tickangle=None, categoryarray=order, range=[-0.5, len(order) - 0.5])
             figure.for_each_trace(lambda trace: trace.update(x=[_unquoted(option) for option in trace.x]))
         _range_of(figure, record, 0)
         metric = record.objectives[0].metric
@@ -238,7 +245,7 @@ def _timeline(record: StudyRecord) -> Plot | None:
             text=None,
         )
     figure.update_layout(xaxis_title=None, yaxis_title="trial", bargap=0.15)
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", **_whole_ticks(len(record.runs)))
     return Plot(figure, "Timeline", "When each trial ran")
 
 

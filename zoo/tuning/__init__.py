@@ -8,7 +8,7 @@ reconcile.py        settles what a killed process left open
 supervisor.py       starts trials, handles their events, decides final states
 search.py           trials from an Optuna study; samplers.py, manifest.py
 executors/          where trials run
-display.py          progress on the terminal; interrupts.py: signals
+display.py          progress on the terminal and in notebooks; interrupts.py: signals
 """
 
 from zoo.tuning.standalone_run import TrainResult, train

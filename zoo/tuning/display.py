@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from contextlib import suppress
+from html import escape
+from typing import Any, TextIO
 
 from zoo.events import EpochEnd, Progress
 from zoo.study import Objective, objectives_text
@@ -15,6 +17,7 @@ from zoo.trial import TrialConfig
 Best = tuple[int, float] | None  # number of the best trial, and its value of the first objective
 
 _SLOW_EPOCH_S = 2.0
+_LISTED = 12  # finished trials in a notebook
 
 
 class Display:
@@ -53,7 +56,7 @@ class NoDisplay(Display):
 
 
 class PlainDisplay(Display):
-    """A line for every trial, and for slow epochs; for logs, pipes and notebooks."""
+    """A line for every trial, and for slow epochs; for logs and pipes."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -111,6 +114,113 @@ class PlainDisplay(Display):
             print(text, file=self._stream or sys.stderr, flush=True)
         except (OSError, ValueError):  # a pipe without a reader, a closed terminal or file
             self._is_closed = True
+
+
+class NotebookDisplay(Display):
+    """A bar for the study, the running trials and the finished ones, updated in place in a notebook."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._next_update = 0.0
+        self._study = self._objective = self._phase = ""
+        self._done = self._total = 0
+        self._best: Best = None
+        self._running: dict[int, str] = {}
+        self._configs: dict[int, TrialConfig] = {}
+        self._finished: list[str] = []
+        self._problems: list[str] = []
+
+    def phase(self, text: str) -> None:
+        self._phase = text
+        self._update()
+
+    def preparing(self, task: str, fraction: float | None) -> None:
+        self._phase = f"{task}{fraction_text(fraction)}"
+        self._update(at_once=False)
+
+    def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
+        self._study, self._objective = f"{study}: {begin_text(objectives, done, total)}", objectives[0].metric
+        self._done, self._total, self._phase = done, total, ""
+        self._update()
+
+    def started(self, number: int, config: TrialConfig) -> None:
+        self._configs[number] = config
+        self._running[number] = config_text(config)
+        self._update()
+
+    def progress(self, number: int, event: Progress) -> None:
+        config = self._configs[number]
+        epoch = f"{epoch_text(config, event.fold, event.epoch)}, {event.fraction:.0%}"
+        self._running[number] = f"{epoch}  {config_text(config)}"
+        self._update(at_once=False)
+
+    def epoch(self, number: int, event: EpochEnd) -> None:
+        config = self._configs[number]
+        result = value_text(config.objective, event.metrics[config.objective])
+        epoch = epoch_text(config, event.fold, event.epoch)
+        self._running[number] = f"{epoch}  {result}  {config_text(config)}"
+        self._update(at_once=False)
+
+    def finished(
+        self, number: int, state: str, values: Mapping[str, float], reason: str, best: Best, done: int
+    ) -> None:
+        self._running.pop(number, None)
+        self._configs.pop(number, None)
+        self._done, self._best = done, best
+        results = "  ".join(value_text(metric, value) for metric, value in values.items())
+        self._finished.append(f"trial {number}  {state}  {results}  {reason}".rstrip())
+        self._update()
+
+    def problem(self, text: str) -> None:
+        self._problems.append(text)
+        self._update()
+
+    def end(self) -> None:
+        self._phase = ""
+        self._running.clear()
+        self._update()
+
+    def _update(self, *, at_once: bool = True) -> None:
+        """Show the present state, at most three times per second unless `at_once`."""
+        now = time.monotonic()
+        if not at_once and now < self._next_update:
+            return
+        self._next_update = now + 1 / 3
+        with suppress(Exception):  # a kernel that is shutting down must not end a study
+            from IPython.display import HTML, display
+
+            if self._handle is None:
+                self._handle = display(HTML(self._html()), display_id=True)
+            else:
+                self._handle.update(HTML(self._html()))
+
+    def _html(self) -> str:
+        best = (
+            f"best {format_value(self._objective, self._best[1])} (trial {self._best[0]})"
+            if self._best
+            else ""
+        )
+        bar = f'<progress max="{self._total}" value="{self._done}"></progress>' if self._total else ""
+        rows = [f"trial {number}  {text}" for number, text in list(self._running.items())]
+        hidden = len(self._finished) - _LISTED
+        lines = [
+            *([f"… {hidden} more"] if hidden > 0 else []),
+            *self._finished[-_LISTED:],
+            *rows,
+            *(f"warning: {text}" for text in self._problems),
+            *([self._phase] if self._phase else []),
+        ]
+        head = (
+            f"<b>{escape(self._study)}</b><br>{bar} {self._done}/{self._total}  {best}" if self._total else ""
+        )
+        return f"<div>{head}<pre>{escape(chr(10).join(lines))}</pre></div>"
+
+
+def default_display() -> Display:
+    """Return what shows the progress of a Python call: HTML in a notebook, else plain lines on stderr."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return NotebookDisplay() if getattr(shell, "kernel", None) is not None else PlainDisplay()
 
 
 def begin_text(objectives: Sequence[Objective], done: int, total: int) -> str:

@@ -15,7 +15,7 @@ from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pic
 from zoo.registry import KINDS, Registry, plugin_versions
 from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
-from zoo.tuning.display import Display, PlainDisplay
+from zoo.tuning.display import Display, default_display
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
@@ -129,7 +129,7 @@ def train(
         # Use the recorded split, not the study file's: the trial's figures belong to it.
         definition = replace(definition, validation=config.validation)
     with ExitStack() as stack:
-        opened = open_study(stack, definition, 1, display or PlainDisplay(), warnings)
+        opened = open_study(stack, definition, 1, display or default_display(), warnings)
         digest = opened.dataset.digest
         if config is None:
             config = definition.baseline(digest, definition.seed_of(0))

@@ -20,7 +20,7 @@ from zoo.study import StudyDefinition
 from zoo.tracking import fetch_model, leaderboard
 from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
-from zoo.tuning.display import Display, PlainDisplay
+from zoo.tuning.display import Display, default_display
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
@@ -108,7 +108,7 @@ def tune(
         name: the study's name in the record, instead of the file's.
         storage: URL of an Optuna storage, instead of `mlruns/optuna.db`.
         accept_versions: resume although versions or code of plugins have changed.
-        display: shows the progress; plain lines on stderr by default.
+        display: shows the progress; by default HTML in a notebook, else plain lines on stderr.
         command: the command that the user typed, for the record in MLflow.
         write_report: writes the report at the end; called with the study's name and `storage`.
 
@@ -124,7 +124,7 @@ def tune(
     scores: Mapping[str, float] = {}
     report_path: Path | None = None
     with ExitStack() as stack:
-        opened = open_study(stack, definition, jobs, display or PlainDisplay(), warnings)
+        opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         manifest = manifest_of(definition, opened.dataset)
         search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions)
         opened.directory.describe(definition.text, command)
