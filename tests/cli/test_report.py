@@ -28,3 +28,12 @@ def test_output_selects_the_file(in_study, tmp_path):
 def test_output_must_be_html(in_study):
     error = run("example", "--output", "page.png").exception
     assert str(error) == "--output: expected a file that ends in .html, got page.png"
+
+
+def test_missing_run_of_the_study_is_named(in_study, monkeypatch, tmp_path):
+    monkeypatch.setattr("zoo.tracking.connect", lambda **_: None)
+    monkeypatch.setattr("zoo.tracking.add_report", lambda *_: False)
+    assert run("example").stderr.splitlines()[-1] == (
+        "warning: the report is not in MLflow: MLflow has no run of this study; "
+        "`zoo delete example --restore` restores a deleted one"
+    )

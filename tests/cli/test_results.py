@@ -93,13 +93,13 @@ class TestTune:
         assert rest == (["no trial was completed; see why with: zoo compare example"] if best is None else [])
 
     def test_deleted_trials_are_said(self, printed):
-        result = tuned(best=None, deleted=[1, 3])
+        result = tuned(best=None, deleted=[1, 3], done=5)
         stdout, stderr, status = printed(tune_command.command, "tune", result, "--quiet")
         assert (stdout, status) == ([], 1)
         assert stderr == [
             "No complete trial of 'example' is left; deleted: 1, 3. "
             "`zoo delete example --trial 3 --restore` restores one of them.",
-            "To add a trial, run this command with --trials 5.",
+            "To add a trial, run this command with --trials 6.",
         ]
 
     def test_warning_about_the_data_is_repeated(self, printed):

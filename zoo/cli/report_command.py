@@ -47,7 +47,8 @@ def _record(study: str, path: Path) -> None:
     directory, problem = StudyDirectory(Path.cwd(), study), ""
     try:
         if not add_report(connect(create=False), directory.study, directory.uid() or "", path):
-            problem = "MLflow does not have this study"
+            restore = f"`zoo delete {directory.study} --restore` restores a deleted one"
+            problem = f"MLflow has no run of this study; {restore}"
     except TrackingError as error:
         problem = one_line(error)
     if problem:

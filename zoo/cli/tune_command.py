@@ -56,7 +56,9 @@ def command(quiet: bool, **options: Any) -> int:
     if result.best is None:
         if result.deleted:
             common.print_note(no_complete_trial(result.study, result.deleted))
-            common.print_note(f"To add a trial, run this command with --trials {result.total + 1}.")
+            common.print_note(
+                f"To add a trial, run this command with --trials {max(result.done, result.total) + 1}."
+            )
         else:
             common.print_note(
                 f"no trial was completed; see why with: zoo compare {shlex.quote(result.study)}"
