@@ -8,6 +8,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -120,3 +121,15 @@ def test_folder_that_cannot_be_written_has_no_log(serve_with, tmp_path):
     done = serve_with("raise SystemExit(4)")
     assert (done.status, done.log) == (4, None)
     assert done.stderr.splitlines()[1:] == ["error: MLflow's UI ended with exit status 4."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--optuna"], "--optuna opens one study"),
+        (["example", "--storage", "sqlite:///o.db"], "is for --optuna"),
+    ],
+)
+def test_options_of_the_dashboard_belong_together(arguments, problem):
+    with pytest.raises(click.UsageError, match=problem):
+        ui_command.command.main(arguments, standalone_mode=False)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +18,7 @@ from zoo.cli import common
 from zoo.errors import ZooError
 
 _POLL_INTERVAL_S = 0.1
-_LOG_PATH = Path("mlruns", "ui.log")  # output of MLflow's server
+_LOG_PATH = Path("mlruns", "ui.log")  # output of the server
 
 
 @click.command("ui")
@@ -30,7 +31,9 @@ _LOG_PATH = Path("mlruns", "ui.log")  # output of MLflow's server
     show_default=True,
     help="Port to listen on; the next free one if it is taken.",
 )
-def command(study: str | None, host: str, port: int) -> int:
+@click.option("--optuna", "is_optuna", is_flag=True, help="Open optuna-dashboard on STUDY instead of MLflow.")
+@common.storage_option
+def command(study: str | None, host: str, port: int, is_optuna: bool, storage: str | None) -> int:
     """Open MLflow's UI on the recorded studies, until Ctrl-C.
 
     Prints the address when the page can be opened. With STUDY, the page shows its trials and charts.
@@ -38,37 +41,64 @@ def command(study: str | None, host: str, port: int) -> int:
     """
     from zoo import tracking
 
-    uri = tracking.tracking_uri()
+    if is_optuna and study is None:
+        raise click.UsageError("--optuna opens one study; add its name")
+    if storage is not None and not is_optuna:
+        raise click.UsageError("--storage is for --optuna; MLFLOW_TRACKING_URI names MLflow's store")
     try:
         port = tracking.free_port(host, port)
     except OSError as error:
         reason = error.strerror or error
         raise ZooError(f"zoo cannot listen on {host}: {reason}; choose another --host") from None
+    if is_optuna:
+        from zoo.tuning.dashboard import dashboard_command
+
+        arguments, environment, path = dashboard_command(str(study), host, port, storage)
+        server = _Server("optuna-dashboard", "optuna-dashboard", arguments, environment)
+        return server.run(host, port, f"http://{host}:{port}{path}", f"the Optuna study '{study}'")
+    uri = tracking.tracking_uri()
     arguments = tracking.ui_command(uri, host, port)
     address = f"http://{host}:{port}" if arguments else uri
     page = address + (tracking.study_page(study) if study is not None else "")
     if not arguments:
         click.echo(page)
         return 0
-    click.echo("starting MLflow's UI …", err=True)
+    return _Server("MLflow's UI", "MLflow", arguments, tracking.ui_environment()).run(host, port, page, uri)
 
-    log = _open_log()
 
-    def print_address() -> None:
-        click.echo(page)
-        click.echo(f"showing {uri}; press Ctrl-C to stop", err=True)
-        if log is not None:
-            click.echo(f"MLflow's log: {_LOG_PATH}", err=True)
+@dataclass(frozen=True)
+class _Server:
+    """A server with its names in messages, its command and its environment."""
 
-    with log or contextlib.nullcontext():
-        environment = tracking.ui_environment()
-        status = _serve(arguments, environment, log, lambda: tracking.ui_answers(host, port), print_address)
-    if status > 0:
-        lines = _LOG_PATH.read_text(encoding="utf-8", errors="replace").split("\n") if log is not None else []
-        reason = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), "")
-        where = f" All of its output is in {_LOG_PATH}." if lines else ""
-        common.print_note(f"error: MLflow's UI ended with exit status {status}{reason}.{where}")
-    return status
+    title: str
+    product: str
+    arguments: list[str]
+    environment: dict[str, str]
+
+    def run(self, host: str, port: int, page: str, what: str) -> int:
+        """Run the server; print the address `page` when it answers. Return its exit status."""
+        from zoo.tracking import ui_answers
+
+        click.echo(f"starting {self.title} …", err=True)
+        log = _open_log()
+
+        def print_address() -> None:
+            click.echo(page)
+            click.echo(f"showing {what}; press Ctrl-C to stop", err=True)
+            if log is not None:
+                click.echo(f"{self.product}'s log: {_LOG_PATH}", err=True)
+
+        with log or contextlib.nullcontext():
+            status = _serve(
+                self.arguments, self.environment, log, lambda: ui_answers(host, port), print_address
+            )
+        if status > 0:
+            text = _LOG_PATH.read_text(encoding="utf-8", errors="replace") if log is not None else ""
+            lines = [line.strip() for line in text.split("\n") if line.strip()]
+            reason = f": {lines[-1]}" if lines else ""
+            where = f" All of its output is in {_LOG_PATH}." if lines else ""
+            common.print_note(f"error: {self.title} ended with exit status {status}{reason}.{where}")
+        return status
 
 
 def _open_log() -> IO[bytes] | None:

@@ -38,6 +38,7 @@ _UID = "zoo.uid"
 _MANIFEST = "zoo.manifest"
 _DIRECTORY_ID = "zoo.directory_id"
 _DIRECTORY_PATH = "zoo.directory_path"
+DESCRIPTION = "zoo.description"  # one line, for people
 _KEEPS_BEST = "zoo.keeps_best"  # the study began with a version of zoo that keeps only the best models
 _RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
@@ -252,6 +253,10 @@ class OptunaSearch:
     def deleted_complete(self) -> list[int]:
         """Return the numbers of the complete trials that were deleted."""
         return [trial.number for trial in self._trials("COMPLETE") if trial.number in self.deleted]
+
+    def describe(self, text: str) -> None:
+        """Keep a description of the study in Optuna, for its dashboard."""
+        self._study.set_user_attr(DESCRIPTION, text)
 
     def importances(self) -> dict[str, float]:
         """Return how important each searched parameter is for the first objective, most important first.

@@ -26,8 +26,10 @@ def record_summary(study: OpenStudy, search: OptunaSearch, record: MLflowRecord)
     important = search.importances()
     best = search.best()
     searched = study.definition.searched()
+    text = _text(study, search, runs)
+    search.describe(text)
     summary = StudySummary(
-        text=_text(study, search, runs),
+        text=text,
         best=None if best is None else best[0],
         front=list(search.front()) if len(study.definition.objectives) > 1 else [],
         searched=sorted(searched, key=lambda name: -important.get(name, 0.0)),
