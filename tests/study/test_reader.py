@@ -135,7 +135,7 @@ def test_configuration_names_inactive_parameters(parse):
 
 
 def test_number_of_kept_models_is_read(parse):
-    assert parse(PLAIN).search.keep_models is None
+    assert parse(PLAIN).search.keep_models == 5
     assert parse(PLAIN + "[search]\nkeep_models = 3").search.keep_models == 3
     assert parse(PLAIN, "search.keep_models=all").search.keep_models == "all"
 

@@ -575,8 +575,6 @@ class TestModelsThatAreNotKept:
         older = {key: value for key, value in search._study.user_attrs.items() if key != "zoo.keeps_best"}
         search._study = SimpleNamespace(user_attrs=older, get_trials=search._study.get_trials)
         assert search.surplus() == []
-        search._definition = define("search.keep_models=4")
-        assert search.surplus() == [0, 5]
 
 
 class TestAbandoned:

@@ -4,14 +4,7 @@ One rule applies everywhere: a value fixes a parameter, a table searches it, and
 mentioned is searched in the plugin's range.
 """
 
-from zoo.study._definition import (
-    DEFAULT_KEEP_MODELS,
-    PRUNERS,
-    SAMPLERS,
-    ComponentSpace,
-    Search,
-    StudyDefinition,
-)
+from zoo.study._definition import PRUNERS, SAMPLERS, ComponentSpace, Search, StudyDefinition
 from zoo.study._document import parse_value
 from zoo.study._lookup import check_files, find_study, known_studies, load_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front, rank

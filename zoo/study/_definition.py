@@ -17,7 +17,6 @@ from zoo.trial import PluginConfig, TrialConfig, count_folds
 SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
 PRUNERS = ("median", "hyperband", "none")
 _SINGLE_OBJECTIVE_SAMPLERS = ("cmaes", "gp")
-DEFAULT_KEEP_MODELS = 5
 _MINIMUM = {"trials": 1, "seed": 0, "max_parameters": 1}
 _MAXIMUM = {"seed": 2**32 - 1}  # the largest seed that all samplers of Optuna accept
 _NAMES = {"sampler": SAMPLERS, "pruner": PRUNERS}
@@ -28,8 +27,7 @@ class Search:
     """The settings of a search.
 
     Args:
-        keep_models: the models of how many trials are kept, or `all`; None is `DEFAULT_KEEP_MODELS`, or `all`
-            in a study that an older version of zoo started.
+        keep_models: the models of how many trials are kept, or `all`.
     """
 
     trials: int = 20
@@ -37,7 +35,7 @@ class Search:
     pruner: str = "median"
     seed: int = 0
     max_parameters: int | None = None
-    keep_models: int | str | None = None
+    keep_models: int | str = 5
 
 
 @dataclass(frozen=True)

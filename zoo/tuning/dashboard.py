@@ -23,7 +23,7 @@ from zoo.tuning.search import DESCRIPTION, default_storage, open_storage
 if TYPE_CHECKING:
     import optuna
 
-_STORAGE = "ZOO_DASHBOARD_STORAGE"  # environment variable; a password in an argument would be visible
+_STORAGE = "_OPTUNA_STORAGE_URL"  # environment variable; a password in an argument would be visible
 _NOTE = "zoo.note"  # an attribute of the Optuna study: the description that zoo has written as a note
 _STUDY_ARTIFACT = "artifacts:"  # the prefix that `optuna.artifacts` gives to the artifacts of a study
 # `optuna.artifacts` refuses trials that have ended, and figures are drawn afterwards. The dashboard also

@@ -21,7 +21,7 @@ from filelock import FileLock
 from zoo.errors import ZooError, one_line, redact_password
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
-from zoo.study import DEFAULT_KEEP_MODELS, Objective, StudyDefinition, pareto_front, rank
+from zoo.study import Objective, StudyDefinition, pareto_front, rank
 from zoo.tuning.manifest import check_manifest
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 from zoo.tuning.supervisor import PendingTrial
@@ -240,9 +240,8 @@ class OptunaSearch:
         Kept are the models of the best trials, and of all trials on the Pareto front.
         """
         keep = self._definition.search.keep_models
-        if keep is None:  # an older version of zoo kept every model, which must not be lost by a resume
-            keep = DEFAULT_KEEP_MODELS if _KEEPS_BEST in self._study.user_attrs else "all"
-        if isinstance(keep, str):
+        # An older version of zoo kept every model; they must not be lost because the study is resumed.
+        if isinstance(keep, str) or _KEEPS_BEST not in self._study.user_attrs:
             return []
         values = self.values()
         return rank(values, self.objectives)[max(keep, len(pareto_front(values, self.objectives))) :]
