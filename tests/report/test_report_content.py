@@ -104,6 +104,7 @@ def test_two_objectives_have_a_front(text_of):
         "first objective: trial 0",
     ):
         assert heading in text
+    assert text.count("complete ★") == 3  # in the leaderboard: each is best in one way
 
 
 def test_study_without_optuna_has_no_search_figures(text_of):

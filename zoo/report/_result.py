@@ -112,7 +112,8 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
             cards.append(("Test accuracy", percent(scored.metrics["test_accuracy"]), best.name))
         for objective in record.objectives:
             value = format_value(objective.metric, best.summary[objective.result])
-            cards.append((f"Best {objective.metric}", value, f"{best.name}, {objective.direction}"))
+            label = f"Best {objective.metric}" if len(record.objectives) == 1 else objective.metric
+            cards.append((label, value, f"{best.name}, {objective.direction}"))
         if all(objective.metric != "parameters" for objective in record.objectives):
             cards.append(("Weights", f"{best.summary.get('parameters', 0):,.0f}", "of the best network"))
     counts = Counter(state_of(run) for run in record.runs)

@@ -14,6 +14,7 @@ from zoo.report._plots import BLUE, FAINT, HEIGHT, LEADERS, ORANGE, Plot
 from zoo.report._record import StudyRecord, parameter_name
 
 if TYPE_CHECKING:
+    import optuna
     from plotly.graph_objects import Figure
 
 _STATE_COLORS = {"COMPLETE": BLUE, "PRUNED": FAINT, "FAIL": ORANGE, "RUNNING": "#1b7f5c"}
@@ -53,11 +54,36 @@ def _target(record: StudyRecord, index: int) -> dict[str, Any]:
     return {"target_name": name, "target": None if is_only else lambda trial: trial.values[index]}
 
 
+def _one_objective(record: StudyRecord, index: int, runs: Sequence[Run] | None = None) -> optuna.Study:
+    """Return the complete trials as a study of one objective, with their numbers, or only `runs`.
+
+    With `target`, Optuna draws no best value, and takes lower values for better ones.
+    """
+    import optuna
+
+    assert record.in_optuna is not None
+    study = optuna.create_study(direction=record.objectives[index].direction)
+    trials = record.in_optuna.get_trials(deepcopy=False)
+    if runs is not None:
+        trials = [trials[run.number] for run in runs if run.number is not None]
+    hidden = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
+    for trial in trials:
+        is_complete = trial.state == optuna.trial.TrialState.COMPLETE
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=trial.values[index], params=trial.params, distributions=trial.distributions
+            )
+            if is_complete
+            else hidden
+        )
+    return study
+
+
 def _history(record: StudyRecord, index: int) -> Plot:
     from optuna.visualization import plot_optimization_history
 
-    figure = plot_optimization_history(record.in_optuna, **_target(record, index))
     metric = record.objectives[index].metric
+    figure = plot_optimization_history(_one_objective(record, index), target_name=metric)
     for trace in figure.data:
         if trace.mode == "lines":
             trace.update(line={"color": ORANGE, "shape": "hv"}, name="best so far")
@@ -94,10 +120,12 @@ def _pareto_front(record: StudyRecord) -> Plot | None:
         return None
     figure = plot_pareto_front(record.in_optuna, target_names=names)
     for trace in figure.data:
-        is_front = "Best" in (trace.name or "")
+        is_front = "Best" in trace.hovertemplate  # the traces have no names
         name = "on the Pareto front" if is_front else "dominated"
         trace.update(
-            name=name, marker={"color": BLUE if is_front else FAINT, "showscale": False, "line": None}
+            name=name,
+            showlegend=True,
+            marker={"color": BLUE if is_front else FAINT, "showscale": False, "line": None},
         )
     if len(names) == 2:
         figure.update_layout(showlegend=True)
@@ -174,19 +202,14 @@ def importances_figure(record: StudyRecord) -> Figure | None:
 
 
 def _parallel_coordinates(record: StudyRecord) -> Plot | None:
-    import optuna
     from optuna.visualization import plot_parallel_coordinate
 
     names = sorted([*record.importances][:_MAX_PARAMETERS])  # Optuna sorts them, too
     if not names:
         return None
-    assert record.in_optuna is not None
-    trials = record.in_optuna.get_trials(deepcopy=False)
-    shown = record.ranked[:_MAX_LINES]
-    study = optuna.create_study(directions=record.in_optuna.directions)
-    study.add_trials(trials[run.number] for run in shown if run.number is not None)
-    figure = plot_parallel_coordinate(study, params=names, **_target(record, 0))
-    labels = [record.objectives[0].metric, *names]  # Optuna's are cut off
+    shown, metric = record.ranked[:_MAX_LINES], record.objectives[0].metric
+    figure = plot_parallel_coordinate(_one_objective(record, 0, shown), params=names, target_name=metric)
+    labels = [metric, *names]  # Optuna's are cut off
     figure.update_xaxes(ticktext=[escape(label).replace(".", "<br>", 1) for label in labels], tickangle=0)
     figure.update_traces(marker_colorbar_title=None, selector={"mode": "markers"})
     figure.update_xaxes(range=[-0.5, len(labels) - 0.8])  # with room for the numbers of the first axis
@@ -213,7 +236,7 @@ def slices(record: StudyRecord) -> list[Plot]:
             marker={"showscale": False, "size": 7, "line": {"width": 0.5, "color": "#9aa3af"}}
         )
         figure.update_layout(showlegend=False, width=None)
-        figure.update_xaxes(title=None, tickangle=0, nticks=6).update_yaxes(title=None)
+        figure.update_xaxes(title=None, tickangle=0, **_few_ticks(figure)).update_yaxes(title=None)
         if figure.layout.xaxis.type == "category":  # Optuna writes 'adam' in quotes
             order = [_unquoted(option) for option in figure.layout.xaxis.categoryarray or ()]
             figure.update_xaxes(tickangle=None, categoryarray=order, range=[-0.5, len(order) - 0.5])
@@ -224,6 +247,20 @@ def slices(record: StudyRecord) -> list[Plot]:
             Plot(figure, name, f"{metric} of each complete trial by {name}; later trials are darker", 190)
         )
     return plots
+
+
+def _few_ticks(figure: Figure) -> dict[str, Any]:
+    """Return the settings of the axis of a parameter, so that its ticks fit below a small figure."""
+    values = {value for trace in figure.data for value in trace.x}
+    if figure.layout.xaxis.type == "log":
+        ticks = np.geomspace(min(values), max(values), 4)
+        return {
+            "tickvals": ticks,
+            "ticktext": [f"{tick:.2g}" if tick < 100 else f"{tick:,.0f}" for tick in ticks],
+        }
+    is_whole = all(isinstance(value, int) for value in values)
+    is_short = is_whole and max(values) - min(values) <= _MAX_TICKS / 2
+    return {"dtick": 1} if is_short else {"nticks": 6}
 
 
 def _unquoted(option: Any) -> str:

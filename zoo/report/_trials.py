@@ -11,6 +11,7 @@ from zoo.record import Run
 from zoo.report._record import StudyRecord
 from zoo.report._search_plots import by_importance
 from zoo.report._statistics import pruning_savings
+from zoo.study import pareto_front
 from zoo.tuning.display import format_value
 
 _MAX_NAMED = 8  # trials that are listed beside a reason
@@ -51,7 +52,10 @@ def leaderboard(record: StudyRecord) -> Leaderboard:
     names = sorted({name for values in searched.values() for name in values}, key=by_importance(record))
     results = [objective.result for objective in record.objectives]
     metrics = [objective.metric for objective in record.objectives]
-    columns = ["trial", "state", *metrics, "best_epoch", "weights", "time", *names]
+    weights_column = [] if "parameters" in metrics else ["weights"]
+    front_column = ["front"] if len(metrics) > 1 else []
+    front = _front(record)
+    columns = ["trial", "state", *front_column, *metrics, "best_epoch", *weights_column, "time", *names]
     others = [run for run in record.runs if run not in record.ranked]
     rows, states = [], []
     for run in [*record.ranked, *others]:
@@ -66,15 +70,25 @@ def leaderboard(record: StudyRecord) -> Leaderboard:
             [
                 str(run.number),
                 state_of(run),
+                *("★" if run.number in front else "" for _ in front_column),
                 *values,
                 "" if epoch is None else f"{epoch:.0f}",
-                "" if weights is None else f"{weights:,.0f}",
+                *("" if weights is None else f"{weights:,.0f}" for _ in weights_column),
                 duration(seconds_of(run)),
                 *(value_text(own[name]) if name in own else "" for name in names),
             ]
         )
         states.append(state_of(run))
     return Leaderboard(columns, rows, states)
+
+
+def _front(record: StudyRecord) -> list[int]:
+    """Return the numbers of the trials on the Pareto front."""
+    results = [objective.result for objective in record.objectives]
+    values = {
+        run.number: [run.summary[key] for key in results] for run in record.ranked if run.number is not None
+    }
+    return pareto_front(values, record.objectives)
 
 
 def _searched(record: StudyRecord) -> Mapping[int, Mapping[str, Any]]:
