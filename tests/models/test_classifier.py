@@ -70,6 +70,14 @@ class TestResult:
         assert list(of_files["image"]) == [str(file) for file in files]
         assert of_files.drop(columns="image").equals(of_arrays.drop(columns="image"))
 
+    def test_content_of_a_file_is_read_like_the_file(self, classifier, files):
+        of_content = classifier.predict([file.read_bytes() for file in files])
+        assert list(of_content["image"]) == list(range(20))
+        of_files = classifier.predict(files)
+        assert of_content.drop(columns="image").equals(of_files.drop(columns="image"))
+        one = classifier.predict(files[3].read_bytes())
+        assert list(one["class"]) == [of_files["class"][3]]
+
     def test_top_classes_are_in_order(self, classifier, images):
         frame = classifier.predict(images, top=3)
         expected = ["image", "class", "probability", "class_2", "probability_2", "class_3", "probability_3"]

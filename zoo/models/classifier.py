@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ BATCH_SIZE = 32
 _BATCHES_AHEAD = 2  # decoded while the model computes
 
 Array = npt.NDArray[Any]
+Image = str | Path | bytes | Array  # a path, the content of an image file, or pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Prediction:
     """The model's answer for one image.
 
     Args:
-        image: its path, or its number among the given arrays.
+        image: its path; otherwise its number among the given images.
         probabilities: of each class, `(classes,)`; None if the image cannot be read.
         problem: why it cannot be read, without its name; "" if it can.
     """
@@ -89,7 +91,7 @@ class Classifier:
 
     def predict(
         self,
-        images: str | Path | Array | Sequence[str | Path | Array],
+        images: Image | Sequence[Image],
         top: int = 1,
         batch_size: int = BATCH_SIZE,
     ) -> pd.DataFrame:
@@ -99,9 +101,9 @@ class Classifier:
         `probability_2` and so on. A file that cannot be read has no class, and a warning names it.
 
         Args:
-            images: paths of image files, decoded as in training; or pixels 0–255, integers or floats,
-                `(height, width, channels)` or `(n, height, width, channels)`. The channel axis may be missing
-                if there is one channel.
+            images: paths of image files, or their content as `bytes`, decoded as in training; or pixels
+                0–255, integers or floats, `(height, width, channels)` or `(n, height, width, channels)`. The
+                channel axis may be missing if there is one channel.
             top: number of classes per image.
         """
         import pandas as pd
@@ -116,7 +118,7 @@ class Classifier:
 
     def predictions(
         self,
-        images: str | Path | Array | Iterable[str | Path | Array],
+        images: Image | Iterable[Image],
         batch_size: int = BATCH_SIZE,
     ) -> Iterator[Prediction]:
         """Yield a Prediction for each image, in order; later images are decoded while the model computes.
@@ -163,17 +165,17 @@ class Classifier:
             else:
                 yield Prediction(name, probabilities[position])
 
-    def _named(
-        self, images: str | Path | Array | Iterable[str | Path | Array]
-    ) -> Iterator[tuple[str | int, Callable[[], Array]]]:
+    def _named(self, images: Image | Iterable[Image]) -> Iterator[tuple[str | int, Callable[[], Array]]]:
         """Yield the name of each image and a function that returns its pixels."""
-        if isinstance(images, str | os.PathLike):
+        if isinstance(images, str | os.PathLike | bytes):
             images = [images]
         elif isinstance(images, np.ndarray):
             images = images[None] if self._is_one_image(images) else images
         for number, image in enumerate(images):
-            if isinstance(image, str | os.PathLike):
-                size = self._image_shape[:2]
+            size = self._image_shape[:2]
+            if isinstance(image, bytes):
+                yield number, partial(read_image, BytesIO(image), self._color_mode(), size)
+            elif isinstance(image, str | os.PathLike):
                 yield os.fspath(image), partial(read_image, Path(image), self._color_mode(), size)
             else:
                 pixels = self._checked(np.asarray(image))
