@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from zoo.tuning.display import NoDisplay
 
@@ -27,6 +29,23 @@ class RecordingDisplay(NoDisplay):
 
     def problem(self, text: str) -> None:
         self.problems.append(text)
+
+
+def requested_urls(browser: Any) -> list[str]:
+    """Return the addresses that a Chromium has requested for pages since the last call."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+    return [url for url in urls if not url.startswith(("data:", "chrome:", "blob:"))]
+
+
+def is_as_wide_as_window(browser: Any) -> bool:
+    """Return True if the page that a Chromium shows needs no horizontal scrolling."""
+    script = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    return bool(browser.execute_script(script))
 
 
 def clean_environment(home: Path) -> dict[str, str]:
