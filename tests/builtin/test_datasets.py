@@ -21,7 +21,10 @@ from zoo.registry import Registry
 from zoo.space import REQUIRED
 from zoo.study import parse_study
 
-NAMES = ["cifar10", "cifar100", "csv_images", "digits", "fashion_mnist", "image_folder", "mnist", "notmnist"]
+NAMES = [
+    *("cifar10", "cifar100", "csv_images", "digits", "fashion_mnist"),
+    *("image_folder", "labelled_files", "mnist", "notmnist"),
+]
 
 
 def test_plugins_are_light_to_import():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LABEL_NAMES = ("label", "class", "target", "y")
-INDEX_NAMES = re.compile(r"|index|id|unnamed: \d+", re.IGNORECASE)
+INDEX_NAMES = re.compile(r"|index|id|unnamed: \d+|__index_level_\d+__", re.IGNORECASE)
 PACKED = re.compile(r"\s*\d+([\s,]+\d+){3}")  # FER2013 has such a column
 MIN_INDEX_ROWS = 10  # fewer pixels may count up by chance
 MAX_LISTED = 5

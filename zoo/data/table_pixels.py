@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 4096  # pixels
 WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the largest values of usual ranges
+DARK = 64
 MIN_RGBA_SIDE = 28  # 784 pixels are a digit of MNIST, not 14×14 with four channels
 
 
@@ -38,15 +39,15 @@ def to_pixels(frame: pd.DataFrame, scale: float | None) -> Array:
 
     if frame.shape[1] == 1 and len(frame) and is_packed(frame.iloc[:, 0]):
         return _unpack(frame.iloc[:, 0], scale)
-    values = _numbers(frame)
-    pixels, is_bad = _as_uint8(values, scale)
+    values = numbers_of(frame)
+    pixels, is_bad = as_uint8(values, scale)
     if is_bad.any():
         row, column = np.argwhere(is_bad)[0].tolist()
         raise CellError(row, column)
     return pixels
 
 
-def _numbers(frame: pd.DataFrame) -> Array:
+def numbers_of(frame: pd.DataFrame) -> Array:
     """Return the cells as numbers; NaN for text and for booleans."""
     import numpy as np
     import pandas as pd
@@ -60,7 +61,7 @@ def _numbers(frame: pd.DataFrame) -> Array:
     return np.column_stack([np.asarray(column, float) for column in columns])
 
 
-def _as_uint8(values: Array, scale: float | None) -> tuple[Array, Array]:
+def as_uint8(values: Array, scale: float | None) -> tuple[Array, Array]:
     """Return the numbers as `uint8`, and which of them are not integers from 0 to 255 after scaling."""
     import numpy as np
 
@@ -79,7 +80,7 @@ def _unpack(column: pd.Series, scale: float | None) -> Array:
     for row, cell in enumerate(column):
         try:
             numbers = cell.replace(",", " ").split() if isinstance(cell, str) else _nested(cell)
-            pixels, is_bad = _as_uint8(np.asarray(numbers, float), scale)
+            pixels, is_bad = as_uint8(np.asarray(numbers, float), scale)
         except (ValueError, TypeError):
             raise CellError(row, 0) from None
         if is_bad.any() or (images and pixels.shape != images[0].shape):
@@ -93,16 +94,26 @@ def _nested(cell: Any) -> Any:
     return [_nested(part) if hasattr(part, "__len__") else part for part in cell]
 
 
-def scale_hint(frame: pd.DataFrame) -> str:
+def scale_hint(values: Array) -> str:
     """Return how to scale pixels of another range, by the largest value; "" if only few cells are damaged."""
     import numpy as np
 
-    values = _numbers(frame)
     values = values[np.isfinite(values)]
     white = next((limit for limit in WHITE if values.max(initial=0) <= limit), None)
-    if not values.size or white is None or values.min() < 0 or _as_uint8(values, None)[1].mean() < 0.1:
+    if not values.size or white is None or values.min() < 0 or as_uint8(values, None)[1].mean() < 0.1:
         return ""
     return f" If {white} is white, set scale = {255 / white:.6g}."
+
+
+def dark_warning(table: str, pixels: Array) -> str:
+    """Return a warning if all pixels are dark, because they probably have another range; usually ""."""
+    brightest = int(pixels.max())
+    if not 0 < brightest < DARK:
+        return ""
+    return (
+        f"No pixel of {table} is above {brightest} of 255. If {brightest} is white, set scale = "
+        f"{255 / brightest:.6g}."
+    )
 
 
 def image_shape_of(

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.dataset import Dataset, Split
 from zoo.data.table_columns import Columns, column_position, find_columns, label_position, natural_key
-from zoo.data.table_pixels import CellError, image_shape_of, scale_hint, to_pixels
+from zoo.data.table_pixels import (
+    CellError,
+    dark_warning,
+    image_shape_of,
+    numbers_of,
+    scale_hint,
+    to_pixels,
+)
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -36,17 +43,22 @@ class Table:
         chunks: returns the rows as data frames, one after the other, with these columns in this order; takes
             the positions of columns that are to be read as text.
         cell: returns place and text of a cell for an error message; takes its row and column, from 0.
+        label_names: for columns with labels 0, 1, 2 …, the names of these labels, if the table states them.
     """
 
     name: str
     columns: Sequence[str]
     chunks: Callable[[Sequence[int]], Iterable[pd.DataFrame]]
     cell: Callable[[int, int], tuple[str, str]]
+    label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Images:
-    """The content of a table: labels `(n,)`, pixels `(n, …)`, and the values of other columns by name."""
+    """The content of a table: labels `(n,)`, pixels `(n, …)`, and the values of other columns by name.
+
+    With an image column, `pixels` are its cells until they are decoded.
+    """
 
     table: Table
     label: int  # position of the column
@@ -55,12 +67,14 @@ class _Images:
     pixels: Array
     columns: dict[str, Array]
     warning: str
+    files: Array | None = None
 
 
 def read_tables(
     train: Table,
     test: Table | None = None,
     *,
+    validation: Table | None = None,
     label_column: str | int | None = None,
     drop_columns: Sequence[str | int] = (),
     classes: Sequence[Label] | None = None,
@@ -68,8 +82,10 @@ def read_tables(
     image_size: tuple[int, int] | None = None,
     image_shape: Sequence[int] | None = None,
     scale: float | None = None,
+    image_column: str | int | None = None,
+    decode: Callable[[Sequence[Any]], Array] | None = None,
 ) -> Dataset:
-    """Return the images of one or two tables as a dataset.
+    """Return the images of one, two or three tables as a dataset.
 
     Labels are integers or text; classes are in ascending or natural order, or in that of `classes`.
 
@@ -82,39 +98,38 @@ def read_tables(
         image_size: height and width.
         image_shape: height and width, or height, width and channels.
         scale: factor from the values in the table to 0 to 255.
+        image_column, decode: a column whose cells are no pixels, such as paths, and the function that returns
+            the images of such cells: `uint8`, `(n, height, width, channels)`.
 
     Raises:
         ZooError: a column, a cell or a label is not as expected, or the images have another shape.
     """
     if scale is not None and not 0 < scale < float("inf"):
         raise ZooError(f"scale = {scale}: expected a number above 0, such as 255 for pixels from 0 to 1.")
-    images = [_read(train, label_column, drop_columns, scale)]
-    if test is not None:
-        images.append(_read(test, label_column, drop_columns, scale, images[0].pixel_names))
+    given = {"train": train, "validation": validation, "test": test}
+    tables = {name: table for name, table in given.items() if table is not None}
+    images: list[_Images] = []
+    for table in tables.values():
+        pixel_names = images[0].pixel_names if images else ()
+        images.append(_read(table, label_column, drop_columns, scale, image_column, pixel_names))
+    if decode is not None:
+        images = _decoded(images, decode)
+    _check_equal_shapes(images)
     shape = image_shape_of(train.name, images[0].pixels, image_size, image_shape)
-    if images[-1].pixels.shape[1:] != images[0].pixels.shape[1:]:
-        counts = [of_table.pixels[0].size for of_table in images]
-        raise ZooError(
-            f"{images[-1].table.name}: expected images of {counts[0]:,} pixels as in {train.name}, "
-            f"got {counts[1]:,}."
-        )
     if classes is None:
         for of_table in images:
             _check_rare_text(of_table)
     images = _same_type(images)
     labels = _labels_of_classes(classes, images)
-    names = labels if class_names is None else class_names
-    if len(names) != len(labels):
-        raise ZooError(
-            f"class_names: expected {len(labels)} names, one for each of the labels {_listed(labels)}; "
-            f"got {len(names)}."
-        )
-    splits = [_split(of_table, labels, shape) for of_table in images]
+    label_names = train.label_names.get(train.columns[images[0].label], ())
+    splits: list[Any] = [_split(of_table, labels, shape) for of_table in images]
+    warnings = [of_table.warning for of_table in images]
+    if decode is None:
+        warnings.append(dark_warning(train.name, images[0].pixels))
     return Dataset(
-        splits[0],
-        test=splits[1] if test is not None else None,
-        class_names=[str(name) for name in names],
-        warning=" ".join(of_table.warning for of_table in images if of_table.warning),
+        **dict(zip(tables, splits, strict=True)),
+        class_names=_names_of_classes(class_names, labels, label_names),
+        warning=" ".join(filter(None, warnings)),
     )
 
 
@@ -123,7 +138,8 @@ def _read(
     label_column: str | int | None,
     drop_columns: Sequence[str | int],
     scale: float | None,
-    pixel_names: Sequence[str] = (),
+    image_column: str | int | None,
+    pixel_names: Sequence[str],
 ) -> _Images:
     """Read one table; its pixel columns are put into the order of `pixel_names` if it has these."""
     import numpy as np
@@ -132,28 +148,80 @@ def _read(
     label = label_position(table.name, names, label_column)
     dropped = [column_position(table.name, names, column, "drop_columns") for column in drop_columns]
     columns: Columns | None = None
+    if image_column is not None:
+        position = column_position(table.name, names, image_column, "image_column")
+        dropped = [other for other in range(len(names)) if other not in (label, position)]
+        columns = Columns(label, [position], dropped)
     labels: list[Label] = []
     pixels: list[Array] = []
     others: list[Array] = []
-    for frame in table.chunks([label, *dropped]):
+    for frame in table.chunks([*range(len(names))] if image_column is not None else [label, *dropped]):
         if columns is None:
             columns = find_columns(table.name, names, frame, label, dropped, pixel_names)
         others.append(frame.iloc[:, columns.left_out].to_numpy(object))
-        try:
-            pixels.append(to_pixels(frame.iloc[:, columns.pixels], scale))
-        except CellError as error:
-            place, text = table.cell(len(labels) + error.row, columns.pixels[error.column])
-            hint = scale_hint(frame.iloc[:, columns.pixels]) if scale is None else ""
-            raise ZooError(
-                f"{table.name}: {place}: expected {_range(scale)}, got {text[:40]!r}.{hint}"
-            ) from None
+        if image_column is not None:
+            pixels.append(frame.iloc[:, columns.pixels[0]].to_numpy(object))
+        else:
+            pixels.append(_pixels(table, frame, columns, len(labels), scale))
         labels += _labels(table, frame, label, len(labels))
     if columns is None or not columns.pixels:
-        raise ZooError(f"{table.name}: expected rows with a label and pixels, got none.")
+        image = "pixels" if image_column is None else "an image"
+        raise ZooError(f"{table.name}: expected rows with a label and {image}, got none.")
     values = np.concatenate(others)
     kept = {names[position] or str(position): values[:, n] for n, position in enumerate(columns.left_out)}
     pixel_names = [names[position] for position in columns.pixels]
     return _Images(table, label, pixel_names, labels, np.concatenate(pixels), kept, columns.warning)
+
+
+def _pixels(
+    table: Table, frame: pd.DataFrame, columns: Columns, first_row: int, scale: float | None
+) -> Array:
+    cells = frame.iloc[:, columns.pixels]
+    try:
+        return to_pixels(cells, scale)
+    except CellError as error:
+        place, text = table.cell(first_row + error.row, columns.pixels[error.column])
+        hint = scale_hint(numbers_of(cells)) if scale is None else ""
+        problem = f"expected {_range(scale)}, got {text[:40]!r}.{hint}"
+        raise ZooError(f"{table.name}: {place}: {problem}") from None
+
+
+def _decoded(images: Sequence[_Images], decode: Callable[[Sequence[Any]], Array]) -> list[_Images]:
+    """Return the tables with the images of their cells, decoded at once; paths become names of the images."""
+    import numpy as np
+
+    cells = [cell for of_table in images for cell in of_table.pixels]
+    bounds = np.cumsum([len(of_table.pixels) for of_table in images])[:-1]
+    parts = np.split(decode(cells), bounds)
+    are_files = all(isinstance(cell, str) for cell in cells)
+    return [
+        replace(of_table, pixels=part, files=of_table.pixels if are_files else None)
+        for of_table, part in zip(images, parts, strict=True)
+    ]
+
+
+def _check_equal_shapes(images: Sequence[_Images]) -> None:
+    first = images[0]
+    for of_table in images[1:]:
+        if of_table.pixels.shape[1:] != first.pixels.shape[1:]:
+            raise ZooError(
+                f"{of_table.table.name}: expected images of {first.pixels[0].size:,} pixels as in "
+                f"{first.table.name}, got {of_table.pixels[0].size:,}."
+            )
+
+
+def _names_of_classes(
+    class_names: Sequence[str] | None, labels: Sequence[Label], label_names: Sequence[str]
+) -> list[str]:
+    if class_names is None:
+        known: dict[Label, str] = dict(enumerate(label_names))
+        return [known.get(label, str(label)) for label in labels]
+    if len(class_names) != len(labels):
+        raise ZooError(
+            f"class_names: expected {len(labels)} names, one for each of the labels {_listed(labels)}; "
+            f"got {len(class_names)}."
+        )
+    return [str(name) for name in class_names]
 
 
 def _range(scale: float | None) -> str:
@@ -230,6 +298,8 @@ def _split(images: _Images, labels: Sequence[Label], shape: tuple[int, ...]) -> 
         raise ZooError(f"{images.table.name} has no image with one of the labels {_listed(labels)}.")
     where = images.table.name.rpartition("/")[2]
     names = np.array([f"row {row} of {where}" for row in range(1, len(classes) + 1)], object)
+    if images.files is not None:
+        names = images.files
     split = Split(images.pixels.reshape(-1, *shape), classes, images.columns, names)
     return split if is_used.all() else split.take(is_used)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,32 +22,38 @@ DARK = 64  # of 255; images of 14 bits in 16 are darker
 
 
 def decode_images(
-    root: Path,
-    files: Sequence[Path],
+    where: Path,
+    sources: Sequence[Path | bytes],
+    names: Sequence[str],
     image_size: Any,
     *,
     color_mode: str,
     background: str = "white",
     bit_depth: int = 16,
 ) -> Array:
-    """Return the images as `uint8`, `(n, height, width, channels)`, in a temporary file.
+    """Return images as `uint8`, `(n, height, width, channels)`, in a temporary file.
 
     All are scaled to `image_size`, the parameter of that name. If it is None, all must have one size.
+
+    Args:
+        where, names: the folder or file of the images, and what each is called in it, for messages.
+        sources: files, or their contents.
     """
     _check_color(background)
     new_size = None if image_size is None else height_and_width(image_size)
-    size = new_size or _size_of(files[0])
-    arrays = _temporary_array((len(files), *size, 3 if color_mode == "rgb" else 1))
+    read = partial(_read, color_mode=color_mode, background=background, bit_depth=bit_depth)
+    size = new_size or _size_of(where, names[0], partial(read, sources[0], size=None))
+    arrays = _temporary_array((len(sources), *size, 3 if color_mode == "rgb" else 1))
 
-    def decode(file: Path, pixels: Array) -> str:
+    def decode(source: Path | bytes, name: str, pixels: Array) -> str:
         """Decode one image into `pixels`; return the problem, or "" if there is none."""
         try:
-            image = read_image(file, color_mode, new_size, background=background, bit_depth=bit_depth)
+            image = read(source, size=new_size)
         except ImageError as error:
-            return f"{file.relative_to(root)} ({error.reason})"
+            return f"{name} ({error.reason})"
         if image.shape[:2] != size:
             raise ZooError(
-                f"{files[0]} has {_size_text(size)} pixels (height × width), {file} has "
+                f"{where / names[0]} has {_size_text(size)} pixels (height × width), {where / name} has "
                 f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
                 "to scale all images to one size."
             )
@@ -54,16 +62,21 @@ def decode_images(
 
     # Pillow releases Python's lock while it decodes.
     with ThreadPoolExecutor() as pool:
-        decoding = pool.map(decode, files, arrays)
-        step = f"decoding {len(files):,} images"
-        problems = list(filter(None, progress(decoding, step, total=len(files))))
+        decoding = pool.map(decode, sources, names, arrays)
+        step = f"decoding {len(sources):,} images"
+        problems = list(filter(None, progress(decoding, step, total=len(sources))))
     if problems:
         more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
         raise ZooError(
-            f"{len(problems):,} of {len(files):,} images in {root} cannot be read: "
+            f"{len(problems):,} of {len(sources):,} images in {where} cannot be read: "
             f"{', '.join(problems[:5])}{more}. Replace or remove them."
         )
     return arrays
+
+
+def _read(source: Path | bytes, *, size: tuple[int, int] | None, color_mode: str, **parameters: Any) -> Array:
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    return read_image(file, color_mode, size, **parameters)
 
 
 def depth_warning(root: Path, images: Array, bit_depth: int) -> str:
@@ -87,12 +100,12 @@ def _check_color(background: str) -> None:
         raise ZooError(f"background = {background!r}: expected a color, such as black or #c0c0c0.") from None
 
 
-def _size_of(file: Path) -> tuple[int, int]:
+def _size_of(where: Path, name: str, read: Callable[[], Array]) -> tuple[int, int]:
     """Return height and width of an image, in pixels, after its EXIF rotation."""
     try:
-        height, width, _ = read_image(file, "grayscale").shape
+        height, width, _ = read().shape
     except ImageError as error:
-        raise ZooError(f"{error}. Replace or remove it.") from error
+        raise ZooError(f"{where / name} cannot be read ({error.reason}). Replace or remove it.") from error
     return height, width
 
 

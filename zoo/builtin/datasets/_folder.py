@@ -79,12 +79,21 @@ def image_folder(
         splits = zip(("train", "test"), cut_test(all_labels, test_fraction, seed), strict=True)
         images = {name: [images["train"][i] for i in indices] for name, indices in splits if len(indices)}
     files, labels = zip(*(pair for labelled in images.values() for pair in labelled), strict=True)
+    file_names = [str(file.relative_to(tree.root)) for file in files]
     pixels = decode_images(
-        tree.root, files, image_size, color_mode=color_mode, background=background, bit_depth=bit_depth
+        tree.root,
+        files,
+        file_names,
+        image_size,
+        color_mode=color_mode,
+        background=background,
+        bit_depth=bit_depth,
     )
-    file_names = np.array([str(file.relative_to(tree.root)) for file in files], object)
     bounds = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
-    arrays = (np.split(array, bounds) for array in (pixels, np.array(labels, np.int64), file_names))
+    arrays = (
+        np.split(array, bounds)
+        for array in (pixels, np.array(labels, np.int64), np.array(file_names, object))
+    )
     parts = [Split(part, classes, names=names) for part, classes, names in zip(*arrays, strict=True)]
     warnings = [_ignored_warning(tree), depth_warning(tree.root, pixels, bit_depth)]
     return Dataset(
