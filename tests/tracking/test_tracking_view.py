@@ -13,7 +13,7 @@ import tracking_examples as examples
 from tracking_examples import CONFIG
 
 from zoo.study import Objective
-from zoo.tracking import Store, StudySummary, StudyTracker, connect, study_page
+from zoo.tracking import Store, StudySummary, StudyTracker, connect, only_study, study_page
 from zoo.tracking._names import is_item
 from zoo.tracking._view import view_state
 
@@ -124,6 +124,18 @@ def test_store_that_refuses_the_view_still_has_a_page(study: StudyTracker, monke
     page = study_page(study.facts.name, study.store)
     assert "orderByKey=metrics.%60best_val_accuracy%60" in page
     assert "orderByAsc=false" in page
+
+
+def test_only_study_is_found(local_store: Store) -> None:
+    assert only_study() is None
+    StudyTracker(local_store, examples.facts("first"))
+    assert only_study() == "first"
+    StudyTracker(local_store, examples.facts("second", uid="other"))
+    assert only_study() is None
+
+
+def test_store_that_does_not_exist_has_no_only_study() -> None:
+    assert only_study() is None
 
 
 @pytest.mark.parametrize("store", ["server"], indirect=True)

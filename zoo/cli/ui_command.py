@@ -36,8 +36,8 @@ _LOG_PATH = Path("mlruns", "ui.log")  # output of the server
 def command(study: str | None, host: str, port: int, is_optuna: bool, storage: str | None) -> int:
     """Open MLflow's UI on the recorded studies, until Ctrl-C.
 
-    Prints the address when the page can be opened. With STUDY, the page shows its trials and charts.
-    If MLFLOW_TRACKING_URI names a server, only prints the address on that server.
+    Prints the address when the page can be opened. With STUDY, or if there is only one study, the page
+    shows its trials and charts. If MLFLOW_TRACKING_URI names a server, only prints the address there.
     """
     from zoo import tracking
 
@@ -58,11 +58,12 @@ def command(study: str | None, host: str, port: int, is_optuna: bool, storage: s
         return server.run(host, port, f"http://{host}:{port}{path}", f"the Optuna study '{study}'")
     uri = tracking.tracking_uri()
     arguments = tracking.ui_command(uri, host, port)
-    address = f"http://{host}:{port}" if arguments else uri
-    page = address + (tracking.study_page(study) if study is not None else "")
+    study = study or (tracking.only_study() if arguments else None)
+    path = tracking.study_page(study) if study is not None else ""
     if not arguments:
-        click.echo(page)
+        click.echo(uri + path)
         return 0
+    page = f"http://{host}:{port}{path}"
     return _Server("MLflow's UI", "MLflow", arguments, tracking.ui_environment()).run(host, port, page, uri)
 
 
@@ -135,11 +136,10 @@ def _serve(
                 arguments, env=environment, stdout=output, stderr=output, start_new_session=True
             )
             with interrupts.interruptible():
-                while server.poll() is None:
-                    if answers():
-                        on_ready()
-                        break
+                while not (is_ready := answers()) and server.poll() is None:
                     time.sleep(_POLL_INTERVAL_S)
+                if is_ready:
+                    on_ready()
                 return server.wait()
         return 0
     finally:  # also after an error, such as a closed pipe on stdout

@@ -24,6 +24,7 @@ from zoo.tracking._recorded import (
     delete_trials,
     is_study_run_deleted,
     leaderboard,
+    only_study,
     rename_study,
     restore_study_run,
     restore_trials,

@@ -175,6 +175,17 @@ def find_study(study: str, store: Store) -> Any:
     return max(runs, key=lambda run: run.info.start_time)
 
 
+def only_study() -> str | None:
+    """Return the name of the study in the store; None if there are several, or none, or no answer."""
+    try:
+        store = connect(create=False)
+        with store.requests():
+            studies = store.studies()
+    except TrackingError:
+        return None
+    return studies[0] if len(studies) == 1 else None
+
+
 def study_page(study: str, store: Store | None = None) -> str:
     """Return the path of the page in MLflow's user interface that shows a study's trials and charts.
 
