@@ -205,6 +205,8 @@ class TestCompare:
         table = self.table(self.row(1, model="models:/m-1"), self.row(0, model=""))
         _, stderr, _ = printed(compare_command.command, "compare", table)
         assert stderr[0] == "disk: 12.3 MB, 1 model"
+        _, stderr, _ = printed(compare_command.command, "compare", table[::-1], "--top", "1")
+        assert stderr[0] == "disk: 12.3 MB, 1 model"  # of the whole study
 
     def test_searched_parameters_are_shown_most_important_first(self, printed, monkeypatch):
         monkeypatch.delenv("COLUMNS")  # a pipe has room for every column

@@ -45,6 +45,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
         refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
         if not (table["study"] == study).any():
             load_runs(study)  # an error if every trial was deleted
+    num_models = table["model"].astype(bool).sum()
     if top is not None:
         table = table.groupby("study", sort=False).head(top)
     if as_csv:
@@ -61,7 +62,6 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
             f"warning: these trials used {len(digests)} different datasets; their metrics cannot be compared"
         )
     if not (as_csv or as_json):
-        num_models = table["model"].astype(bool).sum()
         models = f"{num_models} model{'' if num_models == 1 else 's'}"
         common.print_note(f"disk: {disk_space(studies) / 1e6:,.1f} MB, {models}")
         purpose = "curves, figures and models of these trials in MLflow"

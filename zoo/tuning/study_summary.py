@@ -23,19 +23,25 @@ def record_summary(study: OpenStudy, search: OptunaSearch, record: MLflowRecord)
         runs = load_runs(study.definition.name)
     except ZooError:  # there is no trial, or every trial was deleted
         return
+    try:
+        record.record_summary(_summary(study, search, runs))
+    except Exception as error:  # this also runs after an error of the study, which must not be hidden
+        study.display.problem(f"the study was not described in MLflow: {one_line(error)}")
+
+
+def _summary(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> StudySummary:
     important = search.importances()
     best = search.best()
     searched = study.definition.searched()
     text = _text(study, search, runs)
     search.describe(text)
-    summary = StudySummary(
+    return StudySummary(
         text=text,
         best=None if best is None else best[0],
         front=list(search.front()) if len(study.definition.objectives) > 1 else [],
         searched=sorted(searched, key=lambda name: -important.get(name, 0.0)),
         figures=_draw(study, search, runs, important),
     )
-    record.record_summary(summary)
 
 
 def _text(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> str:
