@@ -149,7 +149,8 @@ def test_loading_without_the_plugin_names_the_package(layered, address):
     *lines, keras_was_loaded = python(layered.zoo, REFUSED, address, "layered", file, PYTHONPATH="")
     missing = "has layers of zoo_layered.layers (zoo-layered 0.3), which is not installed"
     expected = [
-        f"The model {name} {missing}; pip install zoo-layered==0.3" for name in (address, address, file)
+        f"The model {name} {missing}; pip install zoo-layered==0.3"
+        for name in (address, "layered (trial 1)", file)
     ]
     assert lines == expected
     assert keras_was_loaded == "False"

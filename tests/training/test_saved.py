@@ -65,6 +65,16 @@ class TestImport:
         import_required_modules(file)
         assert "zoo_gained.layers" in sys.modules
 
+    def test_module_of_a_plugins_library_is_imported(self, installed, tmp_path):
+        metadata = installed / "zoo_gained-0.3.dist-info" / "METADATA"
+        sys.modules.pop("iniconfig._parse", None)  # of a distribution that pytest requires
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "iniconfig._parse", "config": {}})
+        with pytest.raises(ModelError, match="neither a zoo plugin nor a library that one requires"):
+            import_required_modules(file)
+        metadata.write_text(metadata.read_text() + "Requires-Dist: pytest\n")
+        import_required_modules(file)
+        assert "iniconfig._parse" in sys.modules
+
     def test_module_of_no_plugin_is_not_imported(self, tmp_path):
         """A file from an unknown source must not be able to import any module."""
         sys.modules.pop("antigravity", None)
@@ -72,8 +82,8 @@ class TestImport:
         with pytest.raises(ModelError) as refused:
             import_required_modules(file)
         assert str(refused.value) == (
-            f"The model {file} has layers of antigravity, which is not a zoo plugin; "
-            "import antigravity first, if you trust it"
+            f"The model {file} has layers of antigravity, which is neither a zoo plugin nor a library that "
+            "one requires; import antigravity first, if you trust it"
         )
         assert "antigravity" not in sys.modules
 
@@ -82,7 +92,8 @@ class TestImport:
         sys.modules.pop("json.tool", None)
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "json.tool", "config": {}})
         with pytest.raises(
-            ModelError, match=r"json\.tool, which is not a zoo plugin; import json\.tool first"
+            ModelError,
+            match=r"json\.tool, which is neither a zoo plugin nor a .*; import json\.tool first",
         ):
             import_required_modules(file)
         assert "json.tool" not in sys.modules

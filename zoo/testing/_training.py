@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import PluginError
+from zoo.registry import plugin_requirements, top_level_package
 from zoo.testing import _workers
 from zoo.testing._searched import BATCH_SIZE, Array, SamplePoint, SearchedSubject
 from zoo.training.model import predict
@@ -43,7 +44,8 @@ def check_saving(subject: SearchedSubject) -> str:
             lambda point: _save(subject, point, Path(folder)), "network"
         )
         if subject.options.needs_plugin_to_load:
-            absent, imported = [], sorted({plugin_module}.union(*(model.modules for model in saved)))
+            modules = {plugin_module}.union(*(model.modules for model in saved))
+            absent, imported = [], _modules_to_import(plugin_module, modules)
             where = f"with {', '.join(imported)} imported"
         else:
             absent, imported = sorted({"zoo", plugin_module.partition(".")[0]} - {"__main__"}), []
@@ -54,6 +56,17 @@ def check_saving(subject: SearchedSubject) -> str:
     for model in saved:
         _compare(subject, model, answers[model.file_name], where)
     return f"{text}, loaded {where}"
+
+
+def _modules_to_import(plugin_module: str, modules: set[str]) -> list[str]:
+    """Return the modules that the process imports before it loads the models as zoo does.
+
+    For an installed plugin, these are its own modules. zoo imports other modules of a model only if they
+    belong to a library that an installed plugin requires. Code that is not installed has no requirements.
+    """
+    plugin = top_level_package(plugin_module)
+    is_installed = plugin in plugin_requirements()
+    return sorted(one for one in modules if not is_installed or top_level_package(one) == plugin)
 
 
 def require_close(

@@ -21,7 +21,7 @@ from zoo.process import WorkerProcess, enter_worker, exit_worker, spawn_worker, 
 from zoo.testing._searched import Array, SearchedSubject
 from zoo.testing.kit import Skipped, Violation
 from zoo.training.components import describe_error
-from zoo.training.saved import cause_of
+from zoo.training.saved import cause_of, import_required_modules
 
 _NO_LOG = Path(os.devnull)
 _MAX_ERROR_TEXT = 600  # characters
@@ -83,6 +83,8 @@ def load_models(connection: Any, folder: Path, absent: Sequence[str], modules: S
         try:
             for module in modules:
                 importlib.import_module(module)
+            if modules:
+                import_required_modules(path, "under test")
             network = keras.saving.load_model(path, compile=False)
             images = np.load(path.with_suffix(".npy"))
             outputs = keras.ops.convert_to_numpy(network(images, training=False))

@@ -15,7 +15,7 @@ import numpy as np
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, PluginError, one_line
 from zoo.metrics import log_loss
-from zoo.registry import plugin_requirements, top_level_package
+from zoo.registry import library_requirements, plugin_requirements, top_level_package
 from zoo.training.info import custom_objects, required_modules
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def cause_of(error: BaseException) -> str:
 def import_required_modules(path: Path, model_name: str = "") -> None:
     """Import the modules of a model's classes. Warn if a plugin's installed version is not the saved one.
 
-    A module is imported only if it belongs to a zoo plugin or is imported already, so that a model from an
-    unknown source cannot run other code.
+    A module is imported only if it belongs to a zoo plugin or to a library that an installed plugin requires,
+    or is imported already, so that a model from an unknown source cannot run other code.
     """
     for warning in other_versions(path, model_name):
         warnings.warn(warning, stacklevel=4)  # the line that called zoo.load_model
@@ -86,14 +86,22 @@ def _import(model_name: str, module: str, requirement: str) -> None:
     if util.find_spec(top_level_package(module)) is None:
         install = f"pip install {requirement}" if requirement else "install the plugin that contains it"
         raise ModelError(f"{subject}, which is not installed; {install}")
-    if module not in sys.modules and top_level_package(module) not in plugin_requirements():
-        raise ModelError(f"{subject}, which is not a zoo plugin; import {module} first, if you trust it")
+    if module not in sys.modules and not _is_of_plugin(top_level_package(module)):
+        raise ModelError(
+            f"{subject}, which is neither a zoo plugin nor a library that one requires; "
+            f"import {module} first, if you trust it"
+        )
     try:
         import_module(module)
     except Exception as error:
         install = f"; pip install {requirement}" if requirement else ""
         reason = f"{type(error).__name__}: {one_line(error)}"
         raise ModelError(f"{subject}, which cannot be imported: {reason}{install}") from error
+
+
+def _is_of_plugin(package: str) -> bool:
+    """Return True if a top-level module belongs to an installed plugin or to a library that one requires."""
+    return package in plugin_requirements() or package in library_requirements()
 
 
 def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
