@@ -23,7 +23,7 @@ from zoo.study import parse_study
 
 NAMES = [
     *("cifar10", "cifar100", "csv_images", "digits", "fashion_mnist"),
-    *("image_folder", "labelled_files", "mnist", "notmnist"),
+    *("image_folder", "labelled_files", "mnist", "notmnist", "parquet_images"),
 ]
 
 
@@ -32,7 +32,8 @@ def test_plugins_are_light_to_import():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    heavy = {"numpy", "keras", "tensorflow", "sklearn", "mlxtend", "pandas", "scipy", "PIL", "urllib.request"}
+    heavy = {"numpy", "keras", "tensorflow", "sklearn", "mlxtend", "pandas", "pyarrow", "scipy", "PIL"}
+    heavy |= {"urllib.request"}
     assert not heavy & set(loaded)
     assert set(MODULES) <= set(loaded)
 

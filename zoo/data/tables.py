@@ -67,7 +67,7 @@ class _Images:
     pixels: Array
     columns: dict[str, Array]
     warning: str
-    files: Array | None = None
+    files: Array | None = None  # the decoded cells of an image column
 
 
 def read_tables(
@@ -107,27 +107,39 @@ def read_tables(
     if scale is not None and not 0 < scale < float("inf"):
         raise ZooError(f"scale = {scale}: expected a number above 0, such as 255 for pixels from 0 to 1.")
     given = {"train": train, "validation": validation, "test": test}
-    tables = {name: table for name, table in given.items() if table is not None}
-    images: list[_Images] = []
-    for table in tables.values():
-        pixel_names = images[0].pixel_names if images else ()
-        images.append(_read(table, label_column, drop_columns, scale, image_column, pixel_names))
+    images: dict[str, _Images] = {}
+    for split, table in given.items():
+        if table is not None:
+            names = images["train"].pixel_names if images else ()
+            images[split] = _read(table, label_column, drop_columns, scale, image_column, names)
     if decode is not None:
         images = _decoded(images, decode)
-    _check_equal_shapes(images)
-    shape = image_shape_of(train.name, images[0].pixels, image_size, image_shape)
+    return _dataset(images, classes, class_names, image_size, image_shape)
+
+
+def _dataset(
+    images: Mapping[str, _Images],
+    classes: Sequence[Label] | None,
+    class_names: Sequence[str] | None,
+    image_size: tuple[int, int] | None,
+    image_shape: Sequence[int] | None,
+) -> Dataset:
+    """Return the content of the tables as a dataset, with labels as positions of classes."""
+    train = images["train"]
+    _check_equal_shapes(list(images.values()))
+    shape = image_shape_of(train.table.name, train.pixels, image_size, image_shape)
     if classes is None:
-        for of_table in images:
+        for of_table in images.values():
             _check_rare_text(of_table)
     images = _same_type(images)
-    labels = _labels_of_classes(classes, images)
-    label_names = train.label_names.get(train.columns[images[0].label], ())
-    splits: list[Any] = [_split(of_table, labels, shape) for of_table in images]
-    warnings = [of_table.warning for of_table in images]
-    if decode is None:
-        warnings.append(dark_warning(train.name, images[0].pixels))
+    labels = _labels_of_classes(classes, list(images.values()))
+    label_names = train.table.label_names.get(train.table.columns[train.label], ())
+    splits: dict[str, Any] = {name: _split(of_table, labels, shape) for name, of_table in images.items()}
+    warnings = [of_table.warning for of_table in images.values()]
+    if train.files is None:
+        warnings.append(dark_warning(train.table.name, train.pixels))
     return Dataset(
-        **dict(zip(tables, splits, strict=True)),
+        **splits,
         class_names=_names_of_classes(class_names, labels, label_names),
         warning=" ".join(filter(None, warnings)),
     )
@@ -186,18 +198,17 @@ def _pixels(
         raise ZooError(f"{table.name}: {place}: {problem}") from None
 
 
-def _decoded(images: Sequence[_Images], decode: Callable[[Sequence[Any]], Array]) -> list[_Images]:
+def _decoded(images: Mapping[str, _Images], decode: Callable[[Sequence[Any]], Array]) -> dict[str, _Images]:
     """Return the tables with the images of their cells, decoded at once; paths become names of the images."""
     import numpy as np
 
-    cells = [cell for of_table in images for cell in of_table.pixels]
-    bounds = np.cumsum([len(of_table.pixels) for of_table in images])[:-1]
+    cells = [cell for of_table in images.values() for cell in of_table.pixels]
+    bounds = np.cumsum([len(of_table.pixels) for of_table in images.values()])[:-1]
     parts = np.split(decode(cells), bounds)
-    are_files = all(isinstance(cell, str) for cell in cells)
-    return [
-        replace(of_table, pixels=part, files=of_table.pixels if are_files else None)
-        for of_table, part in zip(images, parts, strict=True)
-    ]
+    return {
+        name: replace(of_table, pixels=part, files=of_table.pixels)
+        for (name, of_table), part in zip(images.items(), parts, strict=True)
+    }
 
 
 def _check_equal_shapes(images: Sequence[_Images]) -> None:
@@ -263,11 +274,14 @@ def _check_rare_text(images: _Images) -> None:
             )
 
 
-def _same_type(images: Sequence[_Images]) -> list[_Images]:
+def _same_type(images: Mapping[str, _Images]) -> Mapping[str, _Images]:
     """Return the images with all labels as text if one of them is text."""
-    if not any(isinstance(label, str) for of_table in images for label in of_table.labels):
-        return list(images)
-    return [replace(of_table, labels=[str(label) for label in of_table.labels]) for of_table in images]
+    if not any(isinstance(label, str) for of_table in images.values() for label in of_table.labels):
+        return images
+    return {
+        name: replace(of_table, labels=[str(label) for label in of_table.labels])
+        for name, of_table in images.items()
+    }
 
 
 def _labels_of_classes(classes: Sequence[Label] | None, images: Sequence[_Images]) -> list[Any]:
@@ -298,7 +312,7 @@ def _split(images: _Images, labels: Sequence[Label], shape: tuple[int, ...]) -> 
         raise ZooError(f"{images.table.name} has no image with one of the labels {_listed(labels)}.")
     where = images.table.name.rpartition("/")[2]
     names = np.array([f"row {row} of {where}" for row in range(1, len(classes) + 1)], object)
-    if images.files is not None:
+    if images.files is not None and isinstance(images.files[0], str):
         names = images.files
     split = Split(images.pixels.reshape(-1, *shape), classes, images.columns, names)
     return split if is_used.all() else split.take(is_used)

@@ -9,6 +9,7 @@ from zoo.builtin.datasets._csv import csv_images
 from zoo.builtin.datasets._folder import image_folder
 from zoo.builtin.datasets._labelled import labelled_files
 from zoo.builtin.datasets._matlab import notmnist
+from zoo.builtin.datasets._parquet import parquet_images
 from zoo.builtin.datasets._published import cifar10, cifar100, digits, fashion_mnist, mnist
 
 
@@ -16,5 +17,5 @@ from zoo.builtin.datasets._published import cifar10, cifar100, digits, fashion_m
 def register_datasets(register: Any) -> None:
     for published in (mnist, fashion_mnist, cifar10, cifar100, notmnist, digits):
         register(published)
-    for own in (image_folder, labelled_files, csv_images):
+    for own in (image_folder, labelled_files, csv_images, parquet_images):
         register(own)

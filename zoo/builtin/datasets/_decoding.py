@@ -6,9 +6,9 @@ import io
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,74 +21,81 @@ if TYPE_CHECKING:
 DARK = 64  # of 255; images of 14 bits in 16 are darker
 
 
-def decode_images(
-    where: Path,
-    sources: Sequence[Path | bytes],
-    names: Sequence[str],
-    image_size: Any,
-    *,
-    color_mode: str,
-    background: str = "white",
-    bit_depth: int = 16,
-) -> Array:
-    """Return images as `uint8`, `(n, height, width, channels)`, in a temporary file.
+@dataclass(frozen=True)
+class Decoder:
+    """Decodes image files into one array; has the parameters of datasets that decide how."""
 
-    All are scaled to `image_size`, the parameter of that name. If it is None, all must have one size.
+    image_size: Any
+    color_mode: str
+    background: str
+    bit_depth: int
 
-    Args:
-        where, names: the folder or file of the images, and what each is called in it, for messages.
-        sources: files, or their contents.
-    """
-    _check_color(background)
-    new_size = None if image_size is None else height_and_width(image_size)
-    read = partial(_read, color_mode=color_mode, background=background, bit_depth=bit_depth)
-    size = new_size or _size_of(where, names[0], partial(read, sources[0], size=None))
-    arrays = _temporary_array((len(sources), *size, 3 if color_mode == "rgb" else 1))
+    def decode(self, where: Path, sources: Sequence[Path | bytes], names: Sequence[str]) -> Array:
+        """Return images as `uint8`, `(n, height, width, channels)`, in a temporary file.
 
-    def decode(source: Path | bytes, name: str, pixels: Array) -> str:
-        """Decode one image into `pixels`; return the problem, or "" if there is none."""
-        try:
-            image = read(source, size=new_size)
-        except ImageError as error:
-            return f"{name} ({error.reason})"
-        if image.shape[:2] != size:
+        All are scaled to `image_size`. If it is None, all must have one size.
+
+        Args:
+            where, names: the folder or file of the images, and what each is called in it, for messages.
+            sources: files, or their contents.
+        """
+        _check_color(self.background)
+        new_size = None if self.image_size is None else height_and_width(self.image_size)
+        size = new_size or self._size_of(where, sources[0], names[0])
+        arrays = _temporary_array((len(sources), *size, 3 if self.color_mode == "rgb" else 1))
+
+        def decode(source: Path | bytes, name: str, pixels: Array) -> str:
+            """Decode one image into `pixels`; return the problem, or "" if there is none."""
+            try:
+                image = self._read(source, new_size)
+            except ImageError as error:
+                return f"{name} ({error.reason})"
+            if image.shape[:2] != size:
+                raise ZooError(
+                    f"{where / names[0]} has {_size_text(size)} pixels (height × width), {where / name} has "
+                    f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
+                    "to scale all images to one size."
+                )
+            pixels[...] = image
+            return ""
+
+        # Pillow releases Python's lock while it decodes.
+        with ThreadPoolExecutor() as pool:
+            decoding = pool.map(decode, sources, names, arrays)
+            step = f"decoding {len(sources):,} images"
+            problems = list(filter(None, progress(decoding, step, total=len(sources))))
+        if problems:
+            more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
             raise ZooError(
-                f"{where / names[0]} has {_size_text(size)} pixels (height × width), {where / name} has "
-                f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
-                "to scale all images to one size."
+                f"{len(problems):,} of {len(sources):,} images in {where} cannot be read: "
+                f"{', '.join(problems[:5])}{more}. Replace or remove them."
             )
-        pixels[...] = image
-        return ""
+        return arrays
 
-    # Pillow releases Python's lock while it decodes.
-    with ThreadPoolExecutor() as pool:
-        decoding = pool.map(decode, sources, names, arrays)
-        step = f"decoding {len(sources):,} images"
-        problems = list(filter(None, progress(decoding, step, total=len(sources))))
-    if problems:
-        more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
-        raise ZooError(
-            f"{len(problems):,} of {len(sources):,} images in {where} cannot be read: "
-            f"{', '.join(problems[:5])}{more}. Replace or remove them."
+    def warning(self, where: Path, images: Array) -> str:
+        """Return a warning if all images are dark because they do not use all bits; usually ""."""
+        brightest = int(images.max())
+        if not 0 < brightest < DARK:
+            return ""
+        used = self.bit_depth - 8 + brightest.bit_length()
+        return (
+            f"No pixel of the images in {where} is brighter than {brightest} of 255. If they have {used} "
+            f"bits per pixel, set bit_depth = {used}."
         )
-    return arrays
 
+    def _read(self, source: Path | bytes, size: tuple[int, int] | None) -> Array:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        return read_image(file, self.color_mode, size, background=self.background, bit_depth=self.bit_depth)
 
-def _read(source: Path | bytes, *, size: tuple[int, int] | None, color_mode: str, **parameters: Any) -> Array:
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
-    return read_image(file, color_mode, size, **parameters)
-
-
-def depth_warning(root: Path, images: Array, bit_depth: int) -> str:
-    """Return a warning if all images are dark because they do not use all bits; usually ""."""
-    brightest = int(images.max())
-    if not 0 < brightest < DARK or bit_depth <= 8:
-        return ""
-    used = bit_depth - 8 + brightest.bit_length()
-    return (
-        f"No pixel of the images in {root} is brighter than {brightest} of 255. If they have {used} bits per "
-        f"pixel, set bit_depth = {used}."
-    )
+    def _size_of(self, where: Path, source: Path | bytes, name: str) -> tuple[int, int]:
+        """Return height and width of an image, in pixels, after its EXIF rotation."""
+        try:
+            height, width, _ = self._read(source, None).shape
+        except ImageError as error:
+            raise ZooError(
+                f"{where / name} cannot be read ({error.reason}). Replace or remove it."
+            ) from error
+        return height, width
 
 
 def _check_color(background: str) -> None:
@@ -97,16 +104,8 @@ def _check_color(background: str) -> None:
     try:
         ImageColor.getrgb(background)
     except ValueError:
-        raise ZooError(f"background = {background!r}: expected a color, such as black or #c0c0c0.") from None
-
-
-def _size_of(where: Path, name: str, read: Callable[[], Array]) -> tuple[int, int]:
-    """Return height and width of an image, in pixels, after its EXIF rotation."""
-    try:
-        height, width, _ = read().shape
-    except ImageError as error:
-        raise ZooError(f"{where / name} cannot be read ({error.reason}). Replace or remove it.") from error
-    return height, width
+        problem = f"background = {background!r}: expected a color, such as black or #c0c0c0."
+        raise ZooError(problem) from None
 
 
 def _temporary_array(shape: tuple[int, ...]) -> Array:

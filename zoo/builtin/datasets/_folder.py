@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from zoo import Choice, Dataset, Float, Int, Split, ZooError, is_image, natural_key, reads
 from zoo.builtin.datasets._common import cut_test, find_path
-from zoo.builtin.datasets._decoding import decode_images, depth_warning
+from zoo.builtin.datasets._decoding import Decoder
 
 Labelled = list[tuple[Path, int]]  # image files and their labels
 
@@ -70,9 +70,14 @@ def image_folder(
     Raises:
         ZooError: images cannot be read (with their names), or the folder has another structure.
     """
+    tree = _read_tree(find_path("path", path))
+    decoder = Decoder(image_size, color_mode, background, bit_depth)
+    return _dataset(tree, decoder, test_fraction, seed)
+
+
+def _dataset(tree: _Tree, decoder: Decoder, test_fraction: float, seed: int) -> Dataset:
     import numpy as np
 
-    tree = _read_tree(find_path("path", path))
     images = tree.images
     if not tree.has_splits:
         all_labels = np.array([label for _, label in images["train"]])
@@ -80,22 +85,12 @@ def image_folder(
         images = {name: [images["train"][i] for i in indices] for name, indices in splits if len(indices)}
     files, labels = zip(*(pair for labelled in images.values() for pair in labelled), strict=True)
     file_names = [str(file.relative_to(tree.root)) for file in files]
-    pixels = decode_images(
-        tree.root,
-        files,
-        file_names,
-        image_size,
-        color_mode=color_mode,
-        background=background,
-        bit_depth=bit_depth,
-    )
+    pixels = decoder.decode(tree.root, files, file_names)
     bounds = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
-    arrays = (
-        np.split(array, bounds)
-        for array in (pixels, np.array(labels, np.int64), np.array(file_names, object))
-    )
+    columns = (pixels, np.array(labels, np.int64), np.array(file_names, object))
+    arrays = (np.split(array, bounds) for array in columns)
     parts = [Split(part, classes, names=names) for part, classes, names in zip(*arrays, strict=True)]
-    warnings = [_ignored_warning(tree), depth_warning(tree.root, pixels, bit_depth)]
+    warnings = [_ignored_warning(tree), decoder.warning(tree.root, pixels)]
     return Dataset(
         **dict(zip(images, parts, strict=True)),
         class_names=tree.class_names,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from zoo import IMAGE_SUFFIXES, Choice, Dataset, Int, Table, ZooError, read_tables, reads
 from zoo.builtin.datasets._common import find_path, split_off_test
 from zoo.builtin.datasets._csv_file import csv_table, truncation_warning
-from zoo.builtin.datasets._decoding import decode_images, depth_warning
+from zoo.builtin.datasets._decoding import Decoder
 
 PATH_NAMES = (
     *("path", "file", "filename", "file_name", "filepath", "file_path"),
@@ -116,30 +116,21 @@ def labelled_files(
     Raises:
         ZooError: a file is missing or damaged, or a parameter does not fit the files.
     """
-    listing = _Listing(
-        train,
-        test,
-        folder,
-        image_column,
-        label_column,
-        suffix,
-        header=header,
-        separator=separator,
-        encoding=encoding,
-    )
+    options = {"header": header, "separator": separator, "encoding": encoding}
+    listing = _Listing(train, test, folder, image_column, label_column, suffix, **options)
+    decoder = Decoder(image_size, color_mode, background, bit_depth)
+    dataset = _dataset(listing, decoder, classes, class_names)
+    return dataset if test is not None else split_off_test(dataset, 0.2, 42)
+
+
+def _dataset(
+    listing: _Listing, decoder: Decoder, classes: list[Any] | None, class_names: list[str] | None
+) -> Dataset:
     root, warnings = listing.roots[0], [truncation_warning(path) for path in listing.paths]
 
     def decode(cells: Sequence[str]) -> Any:
-        images = decode_images(
-            root,
-            [listing.file(cell) for cell in cells],
-            cells,
-            image_size,
-            color_mode=color_mode,
-            background=background,
-            bit_depth=bit_depth,
-        )
-        warnings.append(depth_warning(root, images, bit_depth))
+        images = decoder.decode(root, [listing.file(cell) for cell in cells], cells)
+        warnings.append(decoder.warning(root, images))
         return images
 
     dataset = read_tables(
@@ -150,12 +141,8 @@ def labelled_files(
         image_column=listing.image_column,
         decode=decode,
     )
-    dataset = replace(
-        dataset,
-        source=" and ".join(path.name for path in listing.paths),
-        warning=" ".join(filter(None, [*warnings, dataset.warning])),
-    )
-    return dataset if test is not None else split_off_test(dataset, 0.2, 42)
+    source = " and ".join(path.name for path in listing.paths)
+    return replace(dataset, source=source, warning=" ".join(filter(None, [*warnings, dataset.warning])))
 
 
 def _image_column(table: Table) -> str | int:
