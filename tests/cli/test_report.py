@@ -25,6 +25,13 @@ def test_output_selects_the_file(in_study, tmp_path):
     assert page.exists()
 
 
+def test_missing_parts_are_warnings(in_study):
+    done = run("example", "--output", "page.html")
+    (in_study / "page.html").unlink()
+    assert "warning: Optuna's storage has no study 'example'." in done.stderr
+    assert done.stdout == "page.html\n"
+
+
 def test_output_must_be_html(in_study):
     error = run("example", "--output", "page.png").exception
     assert str(error) == "--output: expected a file that ends in .html, got page.png"

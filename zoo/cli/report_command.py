@@ -32,8 +32,12 @@ def command(study: str, output: Path | None, storage: str | None) -> None:
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise ZooError(f"--output: expected a file that ends in .html, got {output}")
-    refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
-    path = write_report(study, output, storage=storage)
+
+    def warn(text: str) -> None:
+        common.print_note(f"warning: {text}")
+
+    refresh_deleted(study, warn)
+    path = write_report(study, output, storage=storage, on_problem=warn)
     if output is None:
         _record(study, path)
     click.echo(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)

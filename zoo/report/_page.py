@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -20,21 +21,30 @@ from zoo.report._trials import leaderboard, period, pruning, reasons
 _LISTED = 20  # trials in the table; the others are listed below it
 
 
-def write_report(study: str, path: Path | None = None, *, storage: str | None = None) -> Path:
+def write_report(
+    study: str,
+    path: Path | None = None,
+    *,
+    storage: str | None = None,
+    on_problem: Callable[[str], None] = lambda text: None,
+) -> Path:
     """Write the report of a study that is recorded in the working folder, and return the path of its file.
 
     Args:
         study: the study's name.
         path: the HTML file to write; `mlruns/zoo/STUDY/report.html` by default.
         storage: URL of the Optuna storage, if it has a password that the record does not have.
+        on_problem: called with a sentence for each part of the record that cannot be read.
 
     Raises:
-        ZooError: there is no such study, or the file cannot be written.
+        ZooError: there is no such study, `storage` cannot be read, or the file cannot be written.
     """
     with library_logs(None):  # Optuna logs every study that it opens
         record = read_record(study, storage)
         path = path or record.directory.path / "report.html"
         page = _render(record)
+    for problem in record.problems:
+        on_problem(problem)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page)

@@ -147,7 +147,8 @@ def read_record(study: str, storage: str | None = None) -> StudyRecord:
     """Return the record of a study in the working folder; StudyError if it has no trial.
 
     Args:
-        storage: URL of the Optuna storage; the recorded one by default.
+        storage: URL of the Optuna storage; the recorded one by default. If that cannot be read, it is
+            one of `problems`; if `storage` cannot be read, ZooError is raised.
     """
     runs = load_runs(study)
     directory, problems = StudyDirectory(Path.cwd(), study), []
@@ -155,9 +156,9 @@ def read_record(study: str, storage: str | None = None) -> StudyRecord:
     try:
         in_optuna = recorded_study(directory, storage)
         if in_optuna is None:
-            problems.append(
-                f"Optuna's storage has no study '{directory.study}', so figures of the search are missing."
-            )
+            raise ZooError(f"Optuna's storage has no study '{directory.study}'.")
     except ZooError as error:
+        if storage is not None:
+            raise
         problems.append(f"{error} Figures of the search are missing.")
     return StudyRecord(directory, runs, in_optuna, problems)
