@@ -2,8 +2,8 @@
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
-`natural_key`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `tune`, `train`,
-`evaluate`, `compare`, `inspect`, `load_model`, `Classifier`.
+`natural_key`, `to_images`, `to_labels`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and
+scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         read_image,
         read_tables,
         reads,
+        to_images,
+        to_labels,
     )
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
@@ -40,8 +42,8 @@ if TYPE_CHECKING:
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
     "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables",
-    "natural_key", "InvalidParameters", "ZooError", "testing", "tune", "train", "evaluate", "compare",
-    "inspect", "load_model", "Classifier", "__version__",
+    "natural_key", "to_images", "to_labels", "InvalidParameters", "ZooError", "testing", "tune", "train",
+    "evaluate", "compare", "inspect", "load_model", "Classifier", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
@@ -50,7 +52,7 @@ _LAZY_NAMES = {
     "zoo.hookspecs": ["hookimpl"],
     "zoo.data": [
         *("Dataset", "Split", "reads", "progress", "read_image", "is_image", "IMAGE_SUFFIXES"),
-        *("Table", "read_tables", "natural_key"),
+        *("Table", "read_tables", "natural_key", "to_images", "to_labels"),
     ],
     "zoo.results": ["tune"],
     "zoo.tuning": ["train"],

@@ -22,7 +22,7 @@ from zoo.space import REQUIRED
 from zoo.study import parse_study
 
 NAMES = [
-    *("cifar10", "cifar100", "csv_images", "digits", "fashion_mnist"),
+    *("array_images", "cifar10", "cifar100", "csv_images", "digits", "fashion_mnist"),
     *("image_folder", "labelled_files", "mnist", "notmnist", "parquet_images"),
 ]
 

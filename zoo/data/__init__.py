@@ -1,5 +1,6 @@
 """Datasets: the return value of a plugin, and its conversion to memory-mapped arrays for every trial."""
 
+from zoo.data.arrays import to_images, to_labels
 from zoo.data.dataset import Dataset, Split
 from zoo.data.images import IMAGE_SUFFIXES, is_image, read_image
 from zoo.data.reporting import progress

@@ -29,6 +29,12 @@ class CellError(Exception):
         self.row, self.column = row, column
 
 
+def check_scale(scale: float | None) -> None:
+    """Raise ZooError unless the factor is a number above 0, or None."""
+    if scale is not None and not 0 < scale < math.inf:
+        raise ZooError(f"scale = {scale}: expected a number above 0, such as 255 for pixels from 0 to 1.")
+
+
 def to_pixels(frame: pd.DataFrame, scale: float | None) -> Array:
     """Return the cells, multiplied by `scale` and rounded, as `uint8`.
 

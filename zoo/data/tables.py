@@ -13,6 +13,7 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.table_columns import Columns, column_position, find_columns, label_position, natural_key
 from zoo.data.table_pixels import (
     CellError,
+    check_scale,
     dark_warning,
     image_shape_of,
     numbers_of,
@@ -104,8 +105,7 @@ def read_tables(
     Raises:
         ZooError: a column, a cell or a label is not as expected, or the images have another shape.
     """
-    if scale is not None and not 0 < scale < float("inf"):
-        raise ZooError(f"scale = {scale}: expected a number above 0, such as 255 for pixels from 0 to 1.")
+    check_scale(scale)
     given = {"train": train, "validation": validation, "test": test}
     images: dict[str, _Images] = {}
     for split, table in given.items():
@@ -136,7 +136,7 @@ def _dataset(
     label_names = train.table.label_names.get(train.table.columns[train.label], ())
     splits: dict[str, Any] = {name: _split(of_table, labels, shape) for name, of_table in images.items()}
     warnings = [of_table.warning for of_table in images.values()]
-    if train.files is None:
+    if train.files is None or isinstance(train.files[0], int):  # image files have a warning of their own
         warnings.append(dark_warning(train.table.name, train.pixels))
     return Dataset(
         **splits,

@@ -100,7 +100,9 @@ def parquet_images(
             options["image_size"] = height_and_width(image_size)
         options |= {"image_shape": image_shape, "scale": scale, "drop_columns": drop_columns or ()}
         dataset = _read(paths, options)
-    dataset = replace(dataset, source=" and ".join(path.name for path in paths.values()))
+    is_expanded = test is None and "test" in paths
+    names = [find_path("train", train).name] if is_expanded else [path.name for path in paths.values()]
+    dataset = replace(dataset, source=" and ".join(names))
     return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
 
 

@@ -1,0 +1,170 @@
+"""NumPy arrays of images and labels, in one `.npz` file or in a folder of `.npy` files."""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import Dataset, Table, ZooError, read_tables, reads, to_images, to_labels
+from zoo.builtin._common import reason_of
+from zoo.builtin.datasets._common import find_path, split_off_test
+
+if TYPE_CHECKING:
+    from zoo.builtin.datasets._common import Array
+
+# Usual names of images and labels, compared without capital letters.
+PAIRS = (
+    *(("x_train", "y_train"), ("train_images", "train_labels"), ("train_x", "train_y")),
+    *(("images_train", "labels_train"), ("images", "labels"), ("image", "label"), ("x", "y")),
+    *(("x", "labels"), ("data", "labels"), ("data", "target"), ("arr_0", "arr_1")),
+)
+SPLIT_NAMES = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
+
+
+def _files(*, path: str, **_: Any) -> Iterator[Path]:
+    found = find_path("path", path)
+    yield found
+    if found.is_dir():
+        yield from sorted(found.glob("*.npy"))
+
+
+@reads(_files)
+def array_images(
+    *,
+    path: str,
+    images: str | None = None,
+    labels: str | None = None,
+    test_images: str | None = None,
+    test_labels: str | None = None,
+    classes: list | None = None,  # type: ignore[type-arg]
+    class_names: list | None = None,  # type: ignore[type-arg]
+    image_shape: list | None = None,  # type: ignore[type-arg]
+    scale: float | None = None,
+) -> Dataset:
+    """Images in NumPy's files: an `.npz` file, or a folder of `.npy` files.
+
+    Images are `(n, height, width)`, `(n, height, width, channels)`, `(n, channels, height, width)` or
+    `(n, pixels)`. Labels are integers or text, `(n,)` or `(n, 1)`, or one-hot.
+
+    Args:
+        path: of the file or folder, in the working folder or in `$ZOO_DATA_DIR`.
+        images, labels: names of the arrays for training, in the file or of the files in the folder; by
+            default usual ones, such as `x_train` and `y_train`, `images` and `labels`, or `x` and `y`.
+        test_images, test_labels: names of the arrays of the test split. Without them, one fifth of each class
+            becomes the test split. Arrays with usual names, such as `x_val`, are the validation split.
+        classes: use only these labels; they become classes in this order.
+        class_names: a name for each class, in the same order; the labels themselves by default.
+        image_shape: `[height, width]` or `[height, width, channels]` of images `(n, pixels)`.
+        scale: factor from the values to 0 to 255, such as 255 for pixels from 0 to 1.
+
+    Raises:
+        ZooError: a file or an array is missing or damaged, or an array has other values or another shape.
+    """
+    source = _Arrays(find_path("path", path))
+    given = {"train": (images, labels), "test": (test_images, test_labels)}
+    pairs = {split: source.pair(split, *given.get(split, (None, None))) for split in SPLIT_NAMES}
+    found = {split: pair for split, pair in pairs.items() if pair is not None}
+    parts, tables = [], {}
+    for split, (x, y) in found.items():
+        parts.append(to_images(source.read(x), f"{source.path}: {x}", scale=scale, image_shape=image_shape))
+        start = sum(map(len, parts[:-1]))
+        values = to_labels(source.read(y), f"{source.path}: {y}")
+        tables[split] = _table(f"{source.path}: {y}", values, start, len(parts[-1]))
+    return _dataset(source.path, tables, parts, {"classes": classes, "class_names": class_names})
+
+
+def _dataset(path: Path, tables: dict[str, Any], parts: list[Array], options: dict[str, Any]) -> Dataset:
+    import numpy as np
+
+    for part in parts[1:]:
+        if part.shape[1:] != parts[0].shape[1:]:
+            raise ZooError(
+                f"{path}: expected images of shape {parts[0].shape[1:]} as in train, got {part.shape[1:]}."
+            )
+    pixels = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    train = tables.pop("train")
+    dataset = read_tables(train, **tables, **options, label_column=0, image_column=1, decode=lambda _: pixels)
+    dataset = replace(dataset, source=path.name)
+    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
+
+
+def _table(name: str, labels: Array, start: int, count: int) -> Table:
+    """Return labels and the numbers of their images as a table."""
+    import pandas as pd
+
+    if len(labels) != count:
+        raise ZooError(
+            f"{name}: expected one label per image, got {len(labels):,} labels for {count:,} images."
+        )
+    frame = pd.DataFrame({0: labels, 1: range(start, start + count)})
+    return Table(
+        name=name,
+        columns=["label", "image"],
+        chunks=lambda text_columns: [frame],
+        cell=lambda row, column: (f"label {row}", str(frame.iat[row, column])),
+    )
+
+
+class _Arrays:
+    """The arrays of an `.npz` file or of a folder, by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.is_dir():
+            self._names = sorted(file.stem for file in path.glob("*.npy"))
+        elif path.suffix.lower() == ".npy":
+            raise ZooError(f"{path} is one array. Set path to its folder, or to an .npz file.")
+        else:
+            with self._readable(path), zipfile.ZipFile(path) as archive:
+                self._names = [name.removesuffix(".npy") for name in archive.namelist()]
+
+    def pair(self, split: str, images: str | None, labels: str | None) -> tuple[str, str] | None:
+        """Return the names of images and labels of a split; None if it has none."""
+        lower = {name.lower(): name for name in self._names}
+        if images is not None and labels is not None:
+            return self._existing(images), self._existing(labels)
+        for pair, name in itertools.product(PAIRS, SPLIT_NAMES[split]):
+            x, y = (part.replace("train", name) for part in pair)
+            if (split == "train" or (x, y) != pair) and x in lower and y in lower:
+                return self._existing(images or lower[x]), self._existing(labels or lower[y])
+        if split != "train" and images is None and labels is None:
+            return None
+        prefix = "" if split == "train" else f"{split}_"
+        raise ZooError(
+            f"{self.path}: expected images and labels, such as x_train and y_train, got "
+            f"{', '.join(self._names) or 'no array'}. Set {prefix}images and {prefix}labels to the names."
+        )
+
+    def _existing(self, name: str) -> str:
+        if name not in self._names:
+            available = ", ".join(self._names) or "none"
+            raise ZooError(f"{self.path} has no array '{name}'. Available: {available}.")
+        return name
+
+    def read(self, name: str) -> Array:
+        import numpy as np
+
+        file = self.path / f"{name}.npy" if self.path.is_dir() else self.path
+        with self._readable(file):
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if self.path.is_dir() else loaded[name]  # type: ignore[no-any-return]
+
+    @staticmethod
+    @contextmanager
+    def _readable(file: Path) -> Iterator[None]:
+        """Raise ZooError if the file is damaged, or has Python objects."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or reason_of(error)
+            raise ZooError(f"{file} cannot be read ({reason}). Replace it, or correct the path.") from error
+        except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            raise ZooError(
+                f"{file} is no file of NumPy arrays, or is damaged ({reason_of(error)}). Replace it."
+            ) from error

@@ -1,0 +1,83 @@
+"""Arrays of images and labels as users have them: any type and range of numbers, any usual shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from zoo.data.table_pixels import as_uint8, check_scale, image_shape_of, scale_hint
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+BLOCK = 1024  # images that are converted at once
+
+
+def to_images(
+    array: Any, name: str, *, scale: float | None = None, image_shape: Sequence[int] | None = None
+) -> Array:
+    """Return images as `uint8`, `(n, height, width, channels)`.
+
+    Args:
+        array: numbers or booleans, `(n, height, width)`, `(n, height, width, channels)`,
+            `(n, channels, height, width)` or `(n, pixels)`.
+        name: of the array, for messages.
+        scale: factor from its values to 0 to 255.
+        image_shape: height and width, or height, width and channels.
+
+    Raises:
+        ZooError: the array has another shape, or values out of range; the message names the parameter.
+    """
+    import numpy as np
+
+    check_scale(scale)
+    images: Array = np.asarray(array)
+    if images.dtype.kind not in "biuf":
+        raise ZooError(f"{name}: expected numbers, got {images.dtype}.")
+    if images.ndim not in (2, 3, 4) or 0 in images.shape:
+        raise ZooError(
+            f"{name}: expected the shape (n, height, width) or (n, height, width, channels), "
+            f"got {images.shape}."
+        )
+    if images.ndim == 4 and images.shape[1] in (1, 3, 4) and images.shape[3] not in (1, 3, 4):
+        images = images.transpose(0, 2, 3, 1)
+    shape = image_shape_of(name, images, None, image_shape)
+    if images.dtype == np.bool_:
+        images = images * np.uint8(255)
+    if images.dtype != np.uint8 or scale is not None:
+        images = _scaled(images, name, scale)
+    return images.reshape(-1, *shape)
+
+
+def _scaled(array: Array, name: str, scale: float | None) -> Array:
+    import numpy as np
+
+    pixels = np.empty(array.shape, np.uint8)
+    for start in range(0, len(array), BLOCK):
+        block = array[start : start + BLOCK]
+        pixels[start : start + BLOCK], is_bad = as_uint8(block, scale)
+        if is_bad.any():
+            first = tuple(np.argwhere(is_bad)[0].tolist())
+            expected = "integers from 0 to 255" if scale is None else f"numbers from 0 to {255 / scale:g}"
+            hint = scale_hint(block) if scale is None else ""
+            place = ", ".join(map(str, (start + first[0], *first[1:])))
+            raise ZooError(f"{name}[{place}]: expected {expected}, got {block[first]}.{hint}")
+    return pixels
+
+
+def to_labels(array: Any, name: str) -> Array:
+    """Return labels of shape `(n,)`; they may be `(n, 1)`, or one-hot. Raises ZooError for other shapes."""
+    import numpy as np
+
+    labels: Array = np.asarray(array)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    elif labels.ndim == 2 and labels.dtype.kind in "biuf":
+        is_one_hot = ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
+        labels = labels.argmax(axis=1) if is_one_hot else labels
+    if labels.ndim != 1:
+        raise ZooError(f"{name}: expected one label per image, shape (n,), got {labels.shape}.")
+    return labels.astype(str) if labels.dtype.kind == "S" else labels
