@@ -181,6 +181,14 @@ class TestFiles:
 
 
 class TestModels:
+    def test_decoding_is_that_of_training(self, saved, tmp_path):
+        Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+        info = ModelInfo(("a", "b"), 4, 4, 3, background="#ff0000")
+        classifier = Classifier(saved((4, 4, 3), info))
+        red = np.broadcast_to(np.array([255, 0, 0], np.uint8), (4, 4, 3))
+        of_file, of_array = classifier.predict(tmp_path / "clear.png"), classifier.predict(red)
+        assert of_file.drop(columns="image").equals(of_array.drop(columns="image"))
+
     def test_model_without_names_numbers_its_classes(self, saved):
         classifier = Classifier(saved((4, 4, 1), ModelInfo()))
         assert classifier.class_names == ("0", "1")

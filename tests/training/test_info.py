@@ -10,7 +10,7 @@ import pytest
 from training_tools import FLAT, GAIN, KERAS_VERSION, keras_file
 
 from zoo.errors import ModelError
-from zoo.training.info import ModelInfo, add_info, read_info, required_modules
+from zoo.training.info import ModelInfo, add_info, decoding_of, read_info, required_modules
 
 INFO = ModelInfo(
     class_names=("cat", "dog"),
@@ -59,6 +59,23 @@ class TestDocument:
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         assert loaded.output_shape == (None, 2)
         assert read_info(tmp_path / "model.keras").keras_version == keras.__version__
+
+
+class TestDecoding:
+    @pytest.mark.parametrize(
+        ("parameters", "expected"),
+        [
+            (
+                {"image_size": 8, "color_mode": "rgb", "background": "black", "seed": 1},
+                {"background": "black"},
+            ),
+            ({"image_size": 8, "color_mode": "rgb", "bit_depth": 12}, {"bit_depth": 12}),
+            ({"background": "of another kind"}, {}),
+        ],
+    )
+    def test_parameters_of_image_files_are_kept(self, parameters, expected):
+        assert decoding_of(parameters) == expected
+        assert set(ModelInfo(**decoding_of(parameters)).decoding) == {"background", "bit_depth"}
 
 
 class TestFilesOfOthers:

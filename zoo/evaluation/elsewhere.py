@@ -70,7 +70,9 @@ def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any
     """Return the parameters with which a dataset of image files gives images of the model's shape."""
     if not {"image_size", "color_mode"} <= set(component.space) or not info.color_mode:
         return {}
-    return {"image_size": (info.image_height, info.image_width), "color_mode": info.color_mode}
+    size = (info.image_height, info.image_width)
+    values = {"image_size": size, "color_mode": info.color_mode, **info.decoding}
+    return {name: value for name, value in values.items() if name in component.space}
 
 
 def _check_shape(found: FoundModel, title: str, shape: Sequence[int]) -> None:

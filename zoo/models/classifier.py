@@ -172,11 +172,10 @@ class Classifier:
         elif isinstance(images, np.ndarray):
             images = images[None] if self._is_one_image(images) else images
         for number, image in enumerate(images):
-            size = self._image_shape[:2]
             if isinstance(image, bytes):
-                yield number, partial(read_image, BytesIO(image), self._color_mode(), size)
+                yield number, partial(read_image, BytesIO(image), **self._decoding())
             elif isinstance(image, str | os.PathLike):
-                yield os.fspath(image), partial(read_image, Path(image), self._color_mode(), size)
+                yield os.fspath(image), partial(read_image, Path(image), **self._decoding())
             else:
                 pixels = self._checked(np.asarray(image))
                 yield number, partial(np.asarray, pixels)
@@ -184,14 +183,15 @@ class Classifier:
     def _is_one_image(self, array: Array) -> bool:
         return array.shape in (self._image_shape, self._image_shape[:2])
 
-    def _color_mode(self) -> str:
+    def _decoding(self) -> dict[str, Any]:
+        """Return the keyword arguments of `read_image`."""
         mode = color_mode_of(self._image_shape[2])
         if not mode:
             raise ModelError(
                 f"The model {self.name} takes images with {self._image_shape[2]} channels, but image files "
                 "are read with 1 (grayscale) or 3 (rgb); pass arrays to `zoo.Classifier.predict`."
             )
-        return mode
+        return {"color_mode": mode, "size": self._image_shape[:2], **self.info.decoding}
 
     def _checked(self, pixels: Array) -> Array:
         """Return the pixels of one image in the model's shape; raise StudyError if they do not fit."""

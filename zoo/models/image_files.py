@@ -7,15 +7,16 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zoo.data.images import IMAGE_SUFFIXES
+from zoo.data.images import is_image
 
 
 def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
     """Return the paths of image files, in the order of `arguments`, and a problem for each without any.
 
     An argument is a file, a folder, which is searched with its subfolders, a pattern that the shell has not
-    expanded, such as `photos/**/*.jpg`, or `-` for the lines of `listed`. A file in a folder counts by its
-    suffix; hidden ones are left out. A file that is named itself counts always, also if it does not exist.
+    expanded, such as `photos/**/*.jpg`, or `-` for the lines of `listed`. A file in a folder counts if its
+    suffix or its content is that of an image; hidden ones are left out. A file that is named itself counts
+    always, also if it does not exist.
     """
     files: list[str] = []
     problems: list[str] = []
@@ -50,5 +51,6 @@ def _files_in(path: str) -> Iterator[str]:
     for folder, subfolders, names in os.walk(path):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES):
-                yield str(Path(folder, name))
+            file = Path(folder, name)
+            if not name.startswith(".") and is_image(file):
+                yield str(file)

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from zoo.data.images import RESIZE_METHOD, color_mode_of
+from zoo.data.images import BIT_DEPTH, RESIZE_METHOD, color_mode_of
 from zoo.errors import ModelError, one_line
 from zoo.registry import plugin_requirements, top_level_package
 
@@ -31,6 +31,7 @@ class ModelInfo:
         image_height, image_width, channels: of the images that the model takes, with raw pixels 0–255; 0 if
             unknown.
         resize: how an image of another size is scaled.
+        background, bit_depth: arguments of `zoo.read_image` with which the dataset read its images.
         dataset, source, digest: the dataset that the model was trained on: its name, its origin, and SHA-256
             of its content.
         architecture: the name of the architecture.
@@ -47,6 +48,8 @@ class ModelInfo:
     image_width: int = 0
     channels: int = 0
     resize: str = RESIZE_METHOD
+    background: str = "white"
+    bit_depth: int = BIT_DEPTH
     dataset: str = ""
     source: str = ""
     digest: str = ""
@@ -69,6 +72,11 @@ class ModelInfo:
         return color_mode_of(self.channels)
 
     @property
+    def decoding(self) -> Mapping[str, Any]:
+        """The keyword arguments of `zoo.read_image` that give the pixels of training."""
+        return {"background": self.background, "bit_depth": self.bit_depth}
+
+    @property
     def requirements(self) -> list[str]:
         """The distributions that loading the model needs besides Keras: `zoo-layered==0.3`."""
         return sorted(set(self.modules.values()) - {""})
@@ -86,6 +94,13 @@ class ModelInfo:
         if values.get("class_names") is not None:
             values["class_names"] = tuple(values["class_names"])
         return cls(**values)
+
+
+def decoding_of(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters of a dataset that `zoo.read_image` takes too; {} if it reads no image files."""
+    if not {"image_size", "color_mode"} <= set(parameters):
+        return {}
+    return {name: parameters[name] for name in ("background", "bit_depth") if name in parameters}
 
 
 def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None:

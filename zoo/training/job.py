@@ -28,7 +28,7 @@ from zoo.events import EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
 from zoo.training.fit import fit, training_space
-from zoo.training.info import ModelInfo, add_info
+from zoo.training.info import ModelInfo, add_info, decoding_of
 from zoo.training.model import assemble, latency_ms, layer_table, predict
 from zoo.trial import EPOCH_METRICS, TrialConfig
 
@@ -225,6 +225,7 @@ class _Job:
             image_height=int(height),
             image_width=int(width),
             channels=int(channels),
+            **decoding_of(config.dataset.parameters),
             dataset=config.dataset.name,
             source=dataset.source,
             digest=config.digest,
