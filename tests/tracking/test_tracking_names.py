@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import tracking_examples as examples
 from hypothesis import given
 from hypothesis import strategies as st
 from tracking_examples import CONFIG
@@ -32,6 +33,20 @@ def test_inactive_parameters_are_left_out() -> None:
     flat = names.flat_parameters({**CONFIG, "training": training, "inactive": ["training.momentum"]})
     assert "training.momentum" not in flat
     assert "inactive" not in flat
+
+
+def test_note_has_parameters_and_result() -> None:
+    config = {**CONFIG, "architecture": {"name": "net", "parameters": {"norm": False, "rate": 0.123456}}}
+    facts = examples.facts(searched=["net.norm", "net.rate", "training.epochs", "net.inactive"])
+    what = "net.norm false, net.rate 0.1235, training.epochs 3"
+    assert (
+        names.trial_note(config, facts, examples.end())
+        == f"{what}: val_accuracy 0.9, parameters 650, epoch 2"
+    )
+    pruned = examples.end("pruned", reason="pruned after epoch 3")
+    assert names.trial_note(config, facts, pruned) == f"{what}: pruned after epoch 3"
+    failed = examples.end("failed", reason="exit status 1")
+    assert names.trial_note({}, facts, failed) == "configuration lost: failed, exit status 1"
 
 
 def named(dataset: str, architecture: str, augmentation: str) -> dict[str, Any]:

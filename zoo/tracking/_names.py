@@ -186,7 +186,8 @@ def trial_note(config: Mapping[str, Any], facts: StudyFacts, event: Finished) ->
     searched = [f"{name} {_rounded(flat[name])}" for name in facts.searched if name in flat]
     what = ", ".join(searched) or flat.get("architecture", "configuration lost")
     if event.state != "complete":
-        return shorten(f"{what}: {event.state}, {event.reason}")
+        state = "" if event.reason.startswith(event.state) else f"{event.state}, "
+        return shorten(f"{what}: {state}{event.reason}")
     results = {**{one.result: one.metric for one in facts.objectives}, "parameters": "parameters"}
     values = [
         f"{name} {_rounded(json.dumps(event.summary[key]))}"
@@ -200,7 +201,7 @@ def _rounded(text: str) -> str:
     value = from_text(text)
     if isinstance(value, float):
         return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else text
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else text
 
 
 def _prefix(kind: str, config: Mapping[str, Any]) -> str:
