@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,43 @@ class RecordingDisplay(NoDisplay):
 
     def problem(self, text: str) -> None:
         self.problems.append(text)
+
+
+def ask(
+    application: Any, method: str, target: str, headers: Mapping[str, str] = {}, body: bytes = b""
+) -> tuple[int, dict[str, str], Any]:
+    """Send a request to an ASGI application without a network; return status, headers, and text or JSON."""
+    path, _, query = target.partition("?")
+    fields = {"host": "127.0.0.1:8000", "content-length": str(len(body)), **headers}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+    }
+    half = len(body) // 2
+    incoming = [{"type": "http.request", "body": body[:half], "more_body": True}]
+    incoming.append({"type": "http.request", "body": body[half:], "more_body": False})
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return incoming.pop(0) if incoming else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(application(scope, receive, send))
+    received = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    text = b"".join(message.get("body", b"") for message in sent).decode()
+    return sent[0]["status"], received, json.loads(text) if text.startswith("{") else text
 
 
 def requested_urls(browser: Any) -> list[str]:

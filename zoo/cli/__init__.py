@@ -21,6 +21,7 @@ COMMANDS = {
     "tune": "Search for the best model of a study.",
     "train": "Train a study's baseline, or one of its trials again.",
     "predict": "Name the classes of image files.",
+    "serve": "Serve a model: a page for images, and MLflow's scoring server.",
     "evaluate": "Score a model on the test split, or on another dataset.",
     "compare": "Show the trials of a study, best first.",
     "report": "Write a study's report, one HTML page.",

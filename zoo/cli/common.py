@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -20,6 +21,7 @@ from zoo.training import backend
 from zoo.training.worker import start_loading_keras as start_loading_keras
 
 if TYPE_CHECKING:
+    from zoo.models import Classifier
     from zoo.registry import Component, Plugin
     from zoo.tuning.display import Display
 
@@ -142,6 +144,19 @@ def load_keras() -> None:
     backend.check_backend()
     with backend.discard_stderr():
         import_module("keras")
+
+
+def load_classifier(model: str, display: Display) -> Classifier:
+    """Return the model that the argument MODEL names; `display` shows warnings about it."""
+    from zoo.models import Classifier, find_model
+    from zoo.training.saved import other_versions
+
+    found = find_model(model, display)
+    for warning in other_versions(found.path, found.name):
+        display.problem(warning)
+    load_keras()
+    with warnings.catch_warnings(action="ignore"):  # the same warnings
+        return Classifier(found)
 
 
 def display(quiet: bool = False) -> Display:

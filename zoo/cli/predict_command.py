@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -55,21 +54,14 @@ def command(
     """
     if as_json and as_csv:
         raise click.UsageError("got --json and --csv; use one of the two")
-    from zoo.models import Classifier, find_model
     from zoo.models.image_files import image_files
-    from zoo.training.saved import other_versions
 
     files, skipped = image_files(images, sys.stdin)
     if not files:
         raise ZooError(f"No images: {'; '.join(skipped) or 'the list on standard input is empty'}.")
     display = common.display(quiet or _shares_terminal(as_json or as_csv))
     try:
-        found = find_model(model, display)
-        for warning in other_versions(found.path, found.name):
-            display.problem(warning)
-        common.load_keras()
-        with warnings.catch_warnings(action="ignore"):  # the same warnings
-            classifier = Classifier(found)
+        classifier = common.load_classifier(model, display)
         top = min(top, len(classifier.class_names))
         rows = _rows(classifier, files, top, batch_size, display, skipped)
         if as_json:

@@ -32,6 +32,7 @@ from zoo.tracking._recorded import (
     trial_states,
 )
 from zoo.tracking._removal import disk_space, trials_without_model
+from zoo.tracking._scoring import scoring_server
 from zoo.tracking._store import Store, TrackingError
 from zoo.tracking._stored_models import (
     CHAMPION_ALIAS,

@@ -1,0 +1,62 @@
+"""`zoo serve`: a server that names the classes of images."""
+
+from __future__ import annotations
+
+import click
+
+from zoo.cli import common
+
+
+@click.command("serve")
+@click.argument("model")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    metavar="N",
+    help="Port to listen on; 0 for any that is free.",
+)
+@click.option(
+    "--max-request-mb",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Largest request that is accepted, in megabytes.",
+)
+def command(model: str, host: str, port: int, max_request_mb: int) -> None:
+    """Serve a model: a page for images, and MLflow's scoring server, until Ctrl-C.
+
+    MODEL is a study, a registered model, an address in MLflow, the folder of a run, or a .keras file.
+    An image that is posted to /invocations, as a file or as base64 in JSON, is answered with its classes
+    and their probabilities. The formats of MLflow's scoring server work as well.
+
+    \b
+    zoo serve mnist_cnn
+    curl -F image=@digit.png http://127.0.0.1:8000/invocations
+    """
+    from zoo import serving
+
+    with serving.listen(host, port) as listener:
+        display = common.display()
+        display.phase("loading the model …")
+        try:
+            classifier = common.load_classifier(model, display)
+        finally:
+            display.end()
+        address = serving.address(listener, host)
+        app = serving.application(classifier, host=host, address=address, max_request_mb=max_request_mb)
+        if not serving.is_loopback(host):
+            common.print_note(
+                f"warning: everyone who can reach {host} can use this model; "
+                "zoo serve has no passwords and no encryption"
+            )
+
+        def print_address() -> None:
+            click.echo(address)
+            common.print_note(f"serving {classifier.name}; press Ctrl-C to stop")
+            common.print_note(f"curl -F image=@photo.jpg {address}/invocations")
+
+        serving.run(app, listener, print_address)

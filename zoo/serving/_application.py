@@ -1,0 +1,177 @@
+"""The ASGI application: MLflow's scoring server, with images and a page.
+
+`POST /invocations` with images is answered here, every other request by MLflow. One thread computes, so that
+the model gets one request at a time; MLflow's own predictions run in it, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zoo.errors import ZooError, one_line
+from zoo.models import Classifier
+from zoo.serving._page import CONTENT_SECURITY_POLICY, render_page
+from zoo.serving._posted import PostedImage, RequestError, posted_images
+from zoo.serving._source import allowed_names, check_source
+from zoo.tracking import scoring_server
+
+_MB = 1_000_000
+_ERROR_CODES = {403: "PERMISSION_DENIED", 500: "INTERNAL_ERROR"}  # MLflow's; BAD_REQUEST for any other
+
+_log = logging.getLogger(__name__)
+
+
+def application(classifier: Classifier, *, host: str, address: str, max_request_mb: int) -> ASGIApp:
+    """Return the application that serves a model.
+
+    Args:
+        host: the address on which the server listens.
+        address: the URL of the server.
+        max_request_mb: the largest body that is accepted, in megabytes.
+    """
+    return _Application(_Model(classifier), allowed_names(host), address, max_request_mb)
+
+
+class _Model:
+    """A classifier that computes in one thread."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._image_shape = tuple(classifier.model.input_shape[1:])
+        list(classifier.predictions(np.zeros((1, *self._image_shape), np.uint8)))  # the first one is slow
+
+    async def classes(self, images: Sequence[PostedImage], top: int | None) -> list[dict[str, Any]]:
+        """Return a document for each image: its name, and its classes with their probabilities."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._classes, images, top)
+
+    def _classes(self, images: Sequence[PostedImage], top: int | None) -> list[dict[str, Any]]:
+        documents = []
+        predictions = self.classifier.predictions([content for _, content in images])
+        for (name, _), prediction in zip(images, predictions, strict=True):
+            if prediction.probabilities is None:
+                subject = f"'{name}'" if isinstance(name, str) else f"Image {name}"
+                raise RequestError(f"{subject} cannot be read: {prediction.problem}")
+            best = self.classifier.top_classes(prediction, top or len(self.classifier.class_names))
+            classes = [{"class": name, "probability": probability} for name, probability in best]
+            documents.append({"image": name, "classes": classes})
+        return documents
+
+    def scores(self, pixels: Any) -> Any:
+        """Return the probabilities for pixels in one of MLflow's formats; rows of a table are images."""
+        return self._thread.submit(self._scores, pixels).result()
+
+    def _scores(self, pixels: Any) -> Any:
+        if getattr(pixels, "ndim", 0) == 2 and pixels.shape[1] == math.prod(self._image_shape):
+            pixels = pixels.reshape(-1, *self._image_shape)
+        return self.classifier.model.predict(pixels, verbose=0)
+
+
+class _Application:
+    def __init__(self, model: _Model, names: frozenset[str], address: str, max_request_mb: int) -> None:
+        self._model = model
+        self._names = names
+        self._max_request_mb = max_request_mb
+        page = render_page(model.classifier, address, max_request_mb)
+
+        async def show_page(request: Request) -> Response:
+            return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+        mlflow = scoring_server(model.scores)
+        with_foreign_scripts = (mlflow.docs_url, mlflow.redoc_url)
+        routes = [route for route in mlflow.router.routes if route.path not in with_foreign_scripts]
+        mlflow.router.routes[:] = [Route("/", show_page), *routes]
+        self._mlflow: ASGIApp = mlflow
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._mlflow(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = b""
+        try:
+            check_source(request.headers, self._names)
+            body = await self._body(request)
+            response = await self._answer(request, body)
+        except ClientDisconnect:
+            return
+        except ZooError as error:
+            response = _problem(getattr(error, "status", 400), str(error))
+        except Exception as error:  # of the model, such as a layer of a plugin
+            response = _problem(500, _logged(error))
+        try:
+            await (response or self._mlflow)(scope, _replayed(body, receive), send)
+        except Exception as error:  # MLflow has answered with status 500
+            _logged(error)
+
+    async def _body(self, request: Request) -> bytes:
+        """Return the body; raise RequestError if it is too large.
+
+        The rest of a body that is too large is read and discarded, because many clients read no answer
+        before they have sent all.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self._max_request_mb * _MB:
+                chunks.clear()
+            else:
+                chunks.append(chunk)
+        if size > self._max_request_mb * _MB:
+            raise RequestError(
+                f"The request has more than {self._max_request_mb} MB; send a smaller one, or start "
+                "zoo serve with a larger --max-request-mb.",
+                413,
+            )
+        return b"".join(chunks)
+
+    async def _answer(self, request: Request, body: bytes) -> Response | None:
+        """Return the answer for a request with images; None for all that MLflow answers."""
+        if (request.method, request.scope["path"]) != ("POST", "/invocations"):
+            return None
+        content_type = request.headers.get("content-type")
+        if content_type is None:
+            raise RequestError("The request has no Content-Type; expected image/… or application/json.", 415)
+        images = posted_images(content_type, body)
+        if images is None:
+            return None
+        top = request.query_params.get("top")
+        if top is not None and not re.fullmatch(r"[1-9]\d{0,8}", top):
+            raise RequestError(f"top: expected an integer >= 1, got '{top}'")
+        return JSONResponse({"predictions": await self._model.classes(images, int(top) if top else None)})
+
+
+def _logged(error: Exception) -> str:
+    """Log an unexpected error in one line, and return the line."""
+    text = f"{type(error).__name__}: {one_line(error)}"
+    _log.error("the request failed: %s", text)
+    return text
+
+
+def _problem(status: int, text: str) -> Response:
+    """Return an answer in the form of MLflow's errors."""
+    code = _ERROR_CODES.get(status, "BAD_REQUEST")
+    return JSONResponse({"error_code": code, "message": one_line(text)}, status)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives a body that was read already, then what `receive` gives."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
