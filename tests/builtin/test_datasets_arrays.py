@@ -68,8 +68,25 @@ def test_arrays_are_found_by_their_names(in_tmp, names, parameters):
         (RGB, RGB, {}),
         (RGB.transpose(0, 3, 1, 2), RGB, {}),
         (X[:, None], X[..., None], {}),
+        (
+            RGB.transpose(0, 3, 1, 2).reshape(20, 90),
+            RGB,
+            {"image_shape": [5, 6, 3], "channels_first": True},
+        ),
     ],
-    ids=["int", "float", "unit", "unit32", "16 bits", "bool", "rows", "RGB", "channels first", "grey first"],
+    ids=[
+        "int",
+        "float",
+        "unit",
+        "unit32",
+        "16 bits",
+        "bool",
+        "rows",
+        "RGB",
+        "channels first",
+        "grey first",
+        "planar rows",
+    ],
 )
 def test_images_of_every_type_and_shape_are_read(in_tmp, images, expected, parameters):
     np.savez_compressed("data.npz", x=images, y=Y)

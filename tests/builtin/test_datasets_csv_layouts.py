@@ -169,6 +169,29 @@ def test_shape_follows_from_pixels_and_parameters(write, count, parameters, shap
     assert write(content, **parameters).train.images.shape[1:] == shape
 
 
+def photographs(count=12, side=16):
+    """Return smooth colour images, `(n, side, side, 3)`."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side] / side
+    phases, speeds = random.uniform(0, 6, (count, 3)), random.uniform(2, 6, (count, 3))
+    waves = np.sin(speeds[:, None, None] * (x + 2 * y)[..., None] + phases[:, None, None])
+    return (waves * 100 + 128).astype(np.uint8)
+
+
+def test_colour_images_stored_by_channel_are_read(write):
+    images = photographs()
+    header = ["label", *(f"p{number}" for number in range(768))]
+    interleaved = lines(np.column_stack([np.arange(12) % 2, images.reshape(12, -1)]), header)
+    by_channel = images.transpose(0, 3, 1, 2).reshape(12, -1)
+    planar = lines(np.column_stack([np.arange(12) % 2, by_channel]), header)
+    expected = write(interleaved)
+    assert expected.warning == ""
+    assert "seem to be stored channel by channel" in write(planar).warning
+    dataset = write(planar, channels_first=True)
+    assert dataset.warning == ""
+    assert np.array_equal(dataset.train.images, expected.train.images)
+
+
 @pytest.mark.parametrize("side", [28, 32, 64])
 def test_ambiguous_number_of_pixels_is_refused_with_the_shapes(refused, side):
     rows = np.zeros((6, side * side * 4 + 1), int)

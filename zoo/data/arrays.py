@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.table_pixels import as_uint8, check_scale, image_shape_of, scale_hint
+from zoo.data.table_pixels import as_uint8, check_scale, image_shape_of, scale_hint, with_shape
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -17,7 +17,11 @@ BLOCK = 1024  # images that are converted at once
 
 
 def to_images(
-    array: Any, name: str, *, scale: float | None = None, image_shape: Sequence[int] | None = None
+    array: Any,
+    name: str,
+    scale: float | None = None,
+    image_shape: Sequence[int] | None = None,
+    channels_first: bool = False,
 ) -> Array:
     """Return images as `uint8`, `(n, height, width, channels)`.
 
@@ -27,6 +31,7 @@ def to_images(
         name: of the array, for messages.
         scale: factor from its values to 0 to 255.
         image_shape: height and width, or height, width and channels.
+        channels_first: images `(n, pixels)` are stored channel by channel.
 
     Raises:
         ZooError: the array has another shape, or values out of range; the message names the parameter.
@@ -49,7 +54,7 @@ def to_images(
         images = images * np.uint8(255)
     if images.dtype != np.uint8 or scale is not None:
         images = _scaled(images, name, scale)
-    return images.reshape(-1, *shape)
+    return with_shape(images, shape, channels_first)
 
 
 def _scaled(array: Array, name: str, scale: float | None) -> Array:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_SIDE = 4096  # pixels
 WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the largest values of usual ranges
 DARK = 64
+MIN_SIDE_OF_CHECK, SAMPLE_SIZE = 8, 100  # of the check whether pixels are stored channel by channel
 MIN_RGBA_SIDE = 28  # 784 pixels are a digit of MNIST, not 14×14 with four channels
 
 
@@ -172,3 +173,33 @@ def _given_shape(table: str, count: int, image_shape: Sequence[int]) -> tuple[in
     if math.prod(shape) != count:
         raise ZooError(f"{table}: image_shape = {list(shape)} does not fit images of {count:,} pixels.")
     return (*shape, 1) if len(shape) == 2 else shape
+
+
+def with_shape(pixels: Array, shape: tuple[int, ...], channels_first: bool) -> Array:
+    """Return images as `(n, height, width, channels)`; `channels_first` is the order in rows of pixels."""
+    import numpy as np
+
+    if not channels_first or pixels.ndim > 2:
+        return pixels.reshape(-1, *shape)
+    height, width, channels = shape
+    return np.ascontiguousarray(pixels.reshape(-1, channels, height, width).transpose(0, 2, 3, 1))
+
+
+def channel_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
+    """Return a warning if colour images seem to be stored channel by channel; usually ""."""
+    import numpy as np
+
+    if pixels.ndim != 2 or shape[2] != 3 or shape[0] < MIN_SIDE_OF_CHECK:
+        return ""
+    sample = pixels[:: max(1, len(pixels) // SAMPLE_SIZE)].astype(np.int16)
+
+    def distance(offset: int) -> float:
+        return float(np.abs(sample[:, offset:] - sample[:, :-offset]).mean())
+
+    # Vertical neighbours are alike. They are 3 × width values apart, or width values if stored by channel.
+    if distance(shape[1]) >= 0.8 * distance(3 * shape[1]):
+        return ""
+    return (
+        f"The colour images in {table} seem to be stored channel by channel. If `zoo inspect samples` shows "
+        "them wrongly, set channels_first = true."
+    )

@@ -13,12 +13,14 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.table_columns import Columns, column_position, find_columns, label_position, natural_key
 from zoo.data.table_pixels import (
     CellError,
+    channel_warning,
     check_scale,
     dark_warning,
     image_shape_of,
     numbers_of,
     scale_hint,
     to_pixels,
+    with_shape,
 )
 from zoo.errors import ZooError
 
@@ -82,6 +84,7 @@ def read_tables(
     class_names: Sequence[str] | None = None,
     image_size: tuple[int, int] | None = None,
     image_shape: Sequence[int] | None = None,
+    channels_first: bool = False,
     scale: float | None = None,
     image_column: str | int | None = None,
     decode: Callable[[Sequence[Any]], Array] | None = None,
@@ -98,6 +101,7 @@ def read_tables(
         class_names: a name for each class, in the same order; the labels by default.
         image_size: height and width.
         image_shape: height and width, or height, width and channels.
+        channels_first: the pixels are stored channel by channel.
         scale: factor from the values in the table to 0 to 255.
         image_column, decode: a column whose cells are no pixels, such as paths, and the function that returns
             the images of such cells: `uint8`, `(n, height, width, channels)`.
@@ -114,30 +118,35 @@ def read_tables(
             images[split] = _read(table, label_column, drop_columns, scale, image_column, names)
     if decode is not None:
         images = _decoded(images, decode)
-    return _dataset(images, classes, class_names, image_size, image_shape)
+    shape = image_shape_of(train.name, images["train"].pixels, image_size, image_shape)
+    return _dataset(images, classes, class_names, shape, channels_first)
 
 
 def _dataset(
     images: Mapping[str, _Images],
     classes: Sequence[Label] | None,
     class_names: Sequence[str] | None,
-    image_size: tuple[int, int] | None,
-    image_shape: Sequence[int] | None,
+    shape: tuple[int, ...],
+    channels_first: bool,
 ) -> Dataset:
     """Return the content of the tables as a dataset, with labels as positions of classes."""
     train = images["train"]
     _check_equal_shapes(list(images.values()))
-    shape = image_shape_of(train.table.name, train.pixels, image_size, image_shape)
     if classes is None:
         for of_table in images.values():
             _check_rare_text(of_table)
     images = _same_type(images)
     labels = _labels_of_classes(classes, list(images.values()))
     label_names = train.table.label_names.get(train.table.columns[train.label], ())
-    splits: dict[str, Any] = {name: _split(of_table, labels, shape) for name, of_table in images.items()}
+    splits: dict[str, Any] = {
+        name: _split(of_table, labels, with_shape(of_table.pixels, shape, channels_first))
+        for name, of_table in images.items()
+    }
     warnings = [of_table.warning for of_table in images.values()]
     if train.files is None or isinstance(train.files[0], int):  # image files have a warning of their own
         warnings.append(dark_warning(train.table.name, train.pixels))
+    if not channels_first:
+        warnings.append(channel_warning(train.table.name, train.pixels, shape))
     return Dataset(
         **splits,
         class_names=_names_of_classes(class_names, labels, label_names),
@@ -301,7 +310,7 @@ def _labels_of_classes(classes: Sequence[Label] | None, images: Sequence[_Images
     return labels
 
 
-def _split(images: _Images, labels: Sequence[Label], shape: tuple[int, ...]) -> Split:
+def _split(images: _Images, labels: Sequence[Label], pixels: Array) -> Split:
     """Return the images with these labels; their class is the position of their label in `labels`."""
     import numpy as np
 
@@ -314,7 +323,7 @@ def _split(images: _Images, labels: Sequence[Label], shape: tuple[int, ...]) -> 
     names = np.array([f"row {row} of {where}" for row in range(1, len(classes) + 1)], object)
     if images.files is not None and isinstance(images.files[0], str):
         names = images.files
-    split = Split(images.pixels.reshape(-1, *shape), classes, images.columns, names)
+    split = Split(pixels, classes, images.columns, names)
     return split if is_used.all() else split.take(is_used)
 
 

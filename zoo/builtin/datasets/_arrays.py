@@ -45,6 +45,7 @@ def array_images(
     classes: list | None = None,  # type: ignore[type-arg]
     class_names: list | None = None,  # type: ignore[type-arg]
     image_shape: list | None = None,  # type: ignore[type-arg]
+    channels_first: bool = False,
     scale: float | None = None,
 ) -> Dataset:
     """Images in NumPy's files: an `.npz` file, or a folder of `.npy` files.
@@ -61,6 +62,7 @@ def array_images(
         classes: use only these labels; they become classes in this order.
         class_names: a name for each class, in the same order; the labels themselves by default.
         image_shape: `[height, width]` or `[height, width, channels]` of images `(n, pixels)`.
+        channels_first: the pixels in columns are stored channel by channel: all red ones first.
         scale: factor from the values to 0 to 255, such as 255 for pixels from 0 to 1.
 
     Raises:
@@ -72,7 +74,7 @@ def array_images(
     found = {split: pair for split, pair in pairs.items() if pair is not None}
     parts, tables = [], {}
     for split, (x, y) in found.items():
-        parts.append(to_images(source.read(x), f"{source.path}: {x}", scale=scale, image_shape=image_shape))
+        parts.append(to_images(source.read(x), f"{source.path}: {x}", scale, image_shape, channels_first))
         start = sum(map(len, parts[:-1]))
         values = to_labels(source.read(y), f"{source.path}: {y}")
         tables[split] = _table(f"{source.path}: {y}", values, start, len(parts[-1]))

@@ -24,6 +24,7 @@ def csv_images(
     class_names: list | None = None,  # type: ignore[type-arg]
     image_size: int | list | None = None,  # type: ignore[type-arg]
     image_shape: list | None = None,  # type: ignore[type-arg]
+    channels_first: bool = False,
     label_column: str | int | None = None,
     drop_columns: list | None = None,  # type: ignore[type-arg]
     scale: float | None = None,
@@ -47,6 +48,7 @@ def csv_images(
         label_column: name or position (0 is the first, -1 the last) of the column with the label; by default
             `label`, `class`, `target` or `y`, and the first column without a header.
         drop_columns: names or positions of other columns without pixels.
+        channels_first: the pixels in columns are stored channel by channel: all red ones first.
         scale: factor from the values in the file to 0 to 255, such as 255 for pixels from 0 to 1.
         header: whether line 1 has the names of the columns.
         separator: the character between two values; by default found by the first lines.
@@ -65,6 +67,7 @@ def csv_images(
         class_names=class_names,
         image_size=None if image_size is None else height_and_width(image_size),
         image_shape=image_shape,
+        channels_first=channels_first,
         scale=scale,
     )
     warnings = [*map(truncation_warning, paths), dataset.warning]

@@ -60,6 +60,7 @@ def parquet_images(
     drop_columns: list | None = None,  # type: ignore[type-arg]
     image_size: int | list | None = None,  # type: ignore[type-arg]
     image_shape: list | None = None,  # type: ignore[type-arg]
+    channels_first: bool = False,
     scale: float | None = None,
     color_mode: Annotated[str, Choice("rgb", "grayscale")] = "rgb",
     background: str = "white",
@@ -80,6 +81,7 @@ def parquet_images(
         drop_columns: names of other columns, if columns have pixels.
         image_size: one number for a square, or `[height, width]`, in pixels. Image files are scaled to it.
         image_shape: `[height, width]` or `[height, width, channels]` of images in columns of pixels.
+        channels_first: the pixels in columns are stored channel by channel: all red ones first.
         scale: factor from the pixels in columns to 0 to 255, such as 255 for pixels from 0 to 1.
         color_mode: convert image files to `rgb`, or to `grayscale` with one channel.
         background: the color behind transparent pixels of image files: a name or `#rrggbb`.
@@ -98,8 +100,9 @@ def parquet_images(
     else:
         if image_size is not None:
             options["image_size"] = height_and_width(image_size)
-        options |= {"image_shape": image_shape, "scale": scale, "drop_columns": drop_columns or ()}
-        dataset = _read(paths, options)
+        options["drop_columns"] = drop_columns or ()
+        pixels = {"image_shape": image_shape, "channels_first": channels_first, "scale": scale}
+        dataset = _read(paths, {**options, **pixels})
     is_expanded = test is None and "test" in paths
     names = [find_path("train", train).name] if is_expanded else [path.name for path in paths.values()]
     dataset = replace(dataset, source=" and ".join(names))
