@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,12 +115,14 @@ class StudyRecord:
             return {}
         from optuna.importance import get_param_importances
 
-        is_only = len(self.objectives) == 1
+        first, is_only = self.objectives[0], len(self.objectives) == 1
+        # With a target, Optuna takes lower values for better ones.
+        target = None if is_only else lambda trial: first.loss(trial.values[0])
         try:
-            found: dict[str, float] = get_param_importances(
-                self.in_optuna, target=None if is_only else lambda trial: trial.values[0]
-            )
-        except (ValueError, RuntimeError):  # no parameter was searched, or all values are equal
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "(?s).*importances will be equal")
+                found: dict[str, float] = get_param_importances(self.in_optuna, target=target)
+        except Exception:  # no parameter was searched, or too few trials: an error or a warning of Optuna
             return {}
         return found
 

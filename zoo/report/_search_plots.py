@@ -195,7 +195,7 @@ def importances_figure(record: StudyRecord) -> Figure | None:
 
     if not record.importances:
         return None
-    figure = plot_param_importances(record.in_optuna, **_target(record, 0))
+    figure = plot_param_importances(_one_objective(record, 0), target_name=record.objectives[0].metric)
     figure.update_traces(marker_color=BLUE, textposition="auto", cliponaxis=False)
     figure.update_xaxes(title=f"importance for {record.objectives[0].metric}").update_yaxes(title=None)
     return figure.update_layout(showlegend=False)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _TRIALS = 8  # in the table
-_COLUMNS = 10
-_WIDTH, _HEIGHT = 300, 110  # of a small curve, in pixels
+_COLUMNS = 8
+_WIDTH, _HEIGHT = 320, 110  # of a small curve, in pixels
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _interval(found: Result) -> str:
     if found.test is None:
         return ""
     low, high = (f"{100 * bound:.2f}" for bound in (found.test.low, found.test.high))
-    return f" · 95 % interval of the test accuracy {low} – {high} %"
+    return f"<br>95 % interval of the test accuracy: {low} – {high} %"
 
 
 def _table(record: StudyRecord) -> str:
@@ -79,7 +79,7 @@ def _table(record: StudyRecord) -> str:
     )
     more = len(board.rows) - _TRIALS
     note = f"<p>{more:,} more trials: <code>result.trials</code></p>" if more > 0 else ""
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"
+    return f"<table style='font-size:13px'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"
 
 
 def _curves(record: StudyRecord) -> str:
@@ -112,5 +112,5 @@ def _svg(title: str, lines: Sequence[tuple[Sequence[float], str]]) -> str:
     text = f"{escape(title)}: {low:.4g} – {high:.4g}"
     return (
         f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{text}" style="margin-right:16px">'
-        f'<text x="8" y="14" font-size="12" fill="#4b5563">{text}</text>{"".join(paths)}</svg>'
+        f'<text x="8" y="14" font-size="11" fill="#4b5563">{text}</text>{"".join(paths)}</svg>'
     )

@@ -1,0 +1,39 @@
+"""What a report reads from the record of a study."""
+
+from __future__ import annotations
+
+import report_studies
+from report_studies import Trial
+
+from zoo.report._record import read_record
+from zoo.study import Objective
+
+TRIALS = [Trial("complete", 0.5 + number / 40, summary={"latency_ms": 1.0}) for number in range(12)]
+OBJECTIVES = [Objective("val_accuracy", "maximize"), Objective("latency_ms", "minimize")]
+
+
+def test_importances_are_of_the_first_objective(tmp_path, monkeypatch):
+    """Optuna takes lower values for better ones if a study has several objectives."""
+    monkeypatch.delenv("ZOO_CACHE_DIR", raising=False)
+    found = []
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        report_studies.make_study(folder, TRIALS, objectives=OBJECTIVES[:count])
+        found.append(read_record("made").importances)
+    assert found[0] == found[1] != {}
+
+
+def test_items_of_a_list_are_one_parameter(make_study):
+    make_study(TRIALS[:2])
+    assert read_record("made").searched[1] == {
+        "training.learning_rate": 0.002,
+        "net.act": "<b>tanh</b>",
+        "net.units": [5],
+    }
+
+
+def test_equal_values_have_no_importances(make_study):
+    make_study([Trial("complete", 0.5)] * 3)
+    assert read_record("made").importances == {}
