@@ -126,6 +126,14 @@ def test_store_that_refuses_the_view_still_has_a_page(study: StudyTracker, monke
     assert "orderByAsc=false" in page
 
 
+def test_older_mlflow_has_a_page_without_the_view(study: StudyTracker, monkeypatch: Any) -> None:
+    assert "viewStateShareKey=zoo" in study_page(study.facts.name, study.store)
+    monkeypatch.setattr("zoo.tracking._recorded.version", lambda name: "3.16.1")
+    page = study_page(study.facts.name, study.store)
+    assert "viewStateShareKey" not in page
+    assert "orderByKey=metrics.%60best_val_accuracy%60" in page
+
+
 def test_only_study_is_found(local_store: Store) -> None:
     assert only_study() is None
     StudyTracker(local_store, examples.facts("first"))

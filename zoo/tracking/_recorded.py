@@ -12,9 +12,12 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+
+from packaging.version import Version
 
 from zoo.errors import StudyError, did_you_mean
 from zoo.record import StudyDirectory, load_runs, no_complete_trial, trial_uid
@@ -23,7 +26,7 @@ from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
 from zoo.tracking._models import model_uri
 from zoo.tracking._store import Store, TrackingError, is_active, pages
-from zoo.tracking._view import KEY, save_view
+from zoo.tracking._view import FIRST_MLFLOW, KEY, save_view
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,15 +193,17 @@ def study_page(study: str, store: Store | None = None) -> str:
     """Return the path of the page in MLflow's user interface that shows a study's trials and charts.
 
     The page opens the study's view, which is saved again, with the trials that MLflow has now. If the store
-    cannot be written, the page has MLflow's columns and charts.
+    cannot be written, or the installed MLflow is older than such views, the page has MLflow's columns and
+    charts.
     """
     store = store or connect(create=False)
     parent = find_study(study, store)
     page = f"/#/experiments/{parent.info.experiment_id}/runs"
     kind = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
-    with suppress(TrackingError), store.requests():
-        save_view(store, parent)
-        return f"{page}?{urlencode({**kind, 'viewStateShareKey': KEY})}"
+    if Version(version("mlflow")) >= Version(FIRST_MLFLOW):
+        with suppress(TrackingError), store.requests():
+            save_view(store, parent)
+            return f"{page}?{urlencode({**kind, 'viewStateShareKey': KEY})}"
     first = names.objectives_from(parent.data.tags)[0]
     query = {
         **kind,

@@ -20,6 +20,7 @@ from zoo.tracking._store import Store
 from zoo.trial import EPOCH_METRICS
 
 KEY = "zoo"
+FIRST_MLFLOW = "3.17"  # whose pages this view was made for; older ones keep views in another form
 _TAG = f"mlflow.sharedViewState.{KEY}"
 _CURVES = (*EPOCH_METRICS, "learning_rate", "epoch_seconds")
 _AXES = {"xAxisKey": "step", "lineSmoothness": 0, "scaleType": "linear", "xAxisScaleType": "linear"}
