@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from zoo.metrics import all_metrics, calibration, class_table, confusion_table, log_loss, wilson_interval
+from zoo.metrics import (
+    all_metrics,
+    calibration,
+    class_table,
+    confusion_table,
+    log_loss,
+    mcnemar_p_value,
+    wilson_interval,
+)
 
 
 @pytest.fixture
@@ -62,3 +70,11 @@ def test_tables_have_a_row_for_each_class(predictions):
 )
 def test_wilson_interval_equals_published_values(accuracy, num_images, expected):
     assert wilson_interval(accuracy, num_images) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (1, 0), (3, 3), (9, 1), (2, 17), (400, 500), (3000, 2800)])
+def test_mcnemar_test_is_a_binomial_test(counts):
+    from scipy.stats import binomtest
+
+    expected = binomtest(counts[0], sum(counts)).pvalue if sum(counts) else 1.0
+    assert mcnemar_p_value(*counts) == pytest.approx(expected, rel=1e-6)

@@ -25,6 +25,16 @@ def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def mcnemar_p_value(gained: int, lost: int) -> float:
+    """Return the two-sided p value of the exact McNemar test (McNemar, 1947): a binomial test with 1/2."""
+    total, smaller = gained + lost, min(gained, lost)
+    term = tail = 1  # the number of outcomes with k of `total` images, and with k or fewer
+    for k in range(1, smaller + 1):
+        term = term * (total - k + 1) // k
+        tail += term
+    return min(1.0, float(2 * tail / 2**total))
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How the confidence of a model agrees with its accuracy.

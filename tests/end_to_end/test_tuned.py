@@ -79,9 +79,10 @@ def number_of(run):
 class TestOutput:
     def test_only_results_are_on_stdout(self, tuned):
         assert tuned.first.returncode == 0, tuned.first.stderr
-        best, model, report = tuned.first.stdout.splitlines()
+        best, model, champion, report = tuned.first.stdout.splitlines()
         assert re.fullmatch(r"best: trial \d, val_accuracy 0\.\d{4}, 0\.\d{4} on the test split", best)
         assert re.fullmatch(r"model: models:/m-[0-9a-f]+", model)
+        assert re.fullmatch(r"champion: digits_cnn/1 \(trial \d\)", champion)
         assert report == "report: mlruns/zoo/digits_cnn/report.html"
 
     def test_progress_in_a_pipe_is_plain_lines(self, tuned):
@@ -93,12 +94,12 @@ class TestOutput:
         assert sorted(re.search(r"\[(\d)/3\]", line)[1] for line in ended) == ["1", "2", "3"]
 
     def test_libraries_print_nothing(self, tuned):
-        ours = r"preparing|computing|study |trial \d|scoring|writing|finishing|next:|      zoo ui"
+        ours = r"preparing|computing|study |trial \d|scoring|writing|finishing|comparing|next:|      zoo ui"
         assert [line for line in tuned.first.stderr.splitlines() if not re.match(ours, line)] == []
 
     def test_live_display_leaves_the_terminal_as_before(self, tuned):
         assert tuned.more.returncode == 0, tuned.more.stderr
-        assert tuned.more.stdout.count("\n") == 3
+        assert tuned.more.stdout.count("\n") == 4
         drawn = tuned.more.stderr
         assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") >= 1
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
@@ -251,7 +252,7 @@ def test_best_model_scores_the_same_without_zoo(tuned):
     """The script loads it with `mlflow.keras.load_model` and scores it on the raw test images."""
     zoo = tuned.zoo
     digest = tuned.after.parents[0].data.tags["zoo.dataset.digest"]
-    best, model, _ = tuned.more.stdout.splitlines()
+    best, model, *_ = tuned.more.stdout.splitlines()
     uri, address = f"sqlite:///{zoo.folder}/mlflow.db", model.removeprefix("model: ")
     done = subprocess.run(
         [

@@ -7,11 +7,12 @@ import pytest
 
 from zoo.data.store import open_dataset
 from zoo.models.recorded import find_run
+from zoo.record import read_predictions
 from zoo.training.saved import load_file, predict_test_split, score_test_split, scores
 from zoo.tuning.display import NoDisplay
 
 
-def test_saved_model_is_scored_on_test_split(in_study):
+def test_saved_model_is_scored_on_test_split(in_study, tmp_path):
     run = find_run("example", 1, None, NoDisplay())
     model, where = run.directory.model_path, (run.cache_dir, run.config.digest)
     test = open_dataset(*where).test
@@ -19,7 +20,10 @@ def test_saved_model_is_scored_on_test_split(in_study):
     probabilities, labels = predict_test_split(model, *where)
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     np.testing.assert_array_equal(labels, test.labels)
-    metrics = score_test_split(model, *where)
+    metrics = score_test_split(model, *where, tmp_path / "predictions.npz")
+    recorded_labels, recorded = read_predictions(tmp_path / "predictions.npz")
+    np.testing.assert_array_equal(recorded_labels, labels)
+    np.testing.assert_array_equal(recorded, probabilities)
     assert set(metrics) == {"test_accuracy", "test_loss"}
     assert metrics["test_accuracy"] == (expected.argmax(axis=1) == test.labels).mean()
     of_label = expected[np.arange(len(test.labels)), test.labels]

@@ -36,9 +36,10 @@ class Stage(NoDisplay):
     def best(self):
         return self.best_trial
 
-    def call_in_worker(self, function, model_path, cache_dir, digest, *, log_path):
+    def call_in_worker(self, function, model_path, cache_dir, digest, predictions_path, *, log_path):
         self.calls.append((model_path.parent.name, cache_dir == self.directory.cache_dir, digest))
         assert log_path == model_path.parent / "output.log"
+        assert predictions_path == model_path.parent / "test-predictions.npz"
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer

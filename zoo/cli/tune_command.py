@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 @click.option(
     "--accept-versions", is_flag=True, help="Resume although versions or code of the study's plugins changed."
 )
+@click.option(
+    "--no-promote",
+    "promote",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Do not register the best trial as the champion.",
+)
 @common.quiet_option
 def command(quiet: bool, **options: Any) -> int:
     """Search for the best model of STUDY, a study's name or the path of its file.
@@ -86,6 +94,8 @@ def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
     architecture = f" ({result.architecture})" if result.architecture else ""
     click.echo(f"best: trial {number}{architecture}, {value_text(result.objective, value)}{score}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
+    if result.champion:
+        click.echo(f"champion: {result.champion}")
     if result.report_path is not None:
         click.echo(f"report: {os.path.relpath(result.report_path)}")
     if result.warning:  # repeated, since the one at the start has scrolled away

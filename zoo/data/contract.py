@@ -22,7 +22,7 @@ def check_contract(dataset: Any) -> None:
     if not isinstance(dataset, Dataset):
         raise DataError(f"expected a zoo.Dataset, got {type(dataset).__name__}")
     _check_class_names(dataset.class_names)
-    for name in ("source", "warning"):
+    for name in ("source", "warning", "licence"):
         if not isinstance(getattr(dataset, name), str):
             raise DataError(f"{name}: expected a string, got {getattr(dataset, name)!r}")
     for name in ("train", "validation", "test"):

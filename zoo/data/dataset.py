@@ -48,6 +48,7 @@ class Dataset:
             same dataset cannot share a study.
         warning: what a user has to know about this source before they trust a result. It is shown at the
             start of a study and recorded with every run.
+        licence: of the images, such as `CC BY 4.0`; "" if it is unknown. It is part of a model's card.
     """
 
     train: Split
@@ -56,3 +57,4 @@ class Dataset:
     class_names: Sequence[str] = ()
     source: str = ""
     warning: str = ""
+    licence: str = ""

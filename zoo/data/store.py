@@ -3,12 +3,12 @@
     <cache>/
     ├── lock                          held while a folder is renamed
     └── <digest>/
-        ├── dataset.json              class names, source, warning, size of each file
+        ├── dataset.json              class names, source, warning, licence, size of each file
         ├── train-images.npy, train-labels.npy, test-images.npy …
         ├── train-names.json …        names of the images, such as their files, if the dataset has any
         ├── split-0.1-0.npy           validation images for this fraction and seed (see `validation`)
         ├── folds-5-0.npy             fold of each image for this number of folds and seed
-        └── read-<fingerprint>.json   source and warning; the files with this fingerprint gave this dataset
+        └── read-<fingerprint>.json   source, warning, licence; files with this fingerprint gave this dataset
 
 A folder appears whole or not at all: it is written under a temporary name and then renamed. Several
 processes can therefore prepare the same dataset at once.
@@ -102,13 +102,17 @@ def open_dataset(cache: Path, digest: str) -> Dataset:
         if f"{name}-images.npy" in facts["bytes"]
     }
     return Dataset(
-        class_names=tuple(facts["class_names"]), source=facts["source"], warning=facts["warning"], **splits
+        class_names=tuple(facts["class_names"]),
+        source=facts["source"],
+        warning=facts["warning"],
+        licence=facts.get("licence", ""),
+        **splits,
     )
 
 
 def record_fingerprint(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> None:
     """Record that the files with this fingerprint gave the dataset with this digest."""
-    facts = {"source": dataset.source, "warning": dataset.warning}
+    facts = {"source": dataset.source, "warning": dataset.warning, "licence": dataset.licence}
     write_atomically(cache / digest / f"read-{fingerprint}.json", json.dumps(facts))
 
 
@@ -122,8 +126,9 @@ def find_dataset(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
             dataset = open_dataset(cache, digest)
-            return digest, replace(dataset, source=facts["source"], warning=facts["warning"])
-        except (DataError, OSError, ValueError, LookupError, TypeError):
+            licence = facts.get("licence", "")
+            return digest, replace(dataset, source=facts["source"], warning=facts["warning"], licence=licence)
+        except (DataError, OSError, ValueError, LookupError, TypeError, AttributeError):
             continue
     return None
 
@@ -144,6 +149,7 @@ def _write(folder: Path, dataset: Dataset) -> None:
         "class_names": list(dataset.class_names),
         "source": dataset.source,
         "warning": dataset.warning,
+        "licence": dataset.licence,
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.glob("*.npy"))},
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")

@@ -16,7 +16,8 @@ mlruns/zoo/<study>/
 │   ├── config.json           the TrialConfig
 │   ├── events.jsonl          the event log
 │   ├── output.log            output of the worker process
-│   └── model.keras, summary.txt, predictions.npz, figures/
+│   ├── model.keras, summary.txt, predictions.npz, figures/
+│   └── test-predictions.npz  of the best trial
 └── standalone/20261121-204244-18148/
     └── as above, and run.json: its run in MLflow
 """
@@ -58,6 +59,7 @@ class TrialDirectory:
         self.output_path = path / "output.log"
         self.model_path = path / "model.keras"
         self.predictions_path = path / "predictions.npz"
+        self.test_predictions_path = path / "test-predictions.npz"
         self.figures_dir = path / "figures"
 
     def create(self, config: Mapping[str, Any]) -> None:
@@ -99,7 +101,7 @@ class TrialDirectory:
 
     def delete_copies(self) -> None:
         """Delete the large files. MLflow must have them."""
-        for path in (self.model_path, self.predictions_path):
+        for path in (self.model_path, self.predictions_path, self.test_predictions_path):
             path.unlink(missing_ok=True)
 
 

@@ -31,11 +31,20 @@ from zoo.tracking._recorded import (
     study_page,
     trial_states,
 )
+from zoo.tracking._registry import (
+    CHAMPION_ALIAS,
+    ModelVersion,
+    champion,
+    check_registered_name,
+    find_version,
+    promote,
+    registered_version,
+    registered_versions,
+)
 from zoo.tracking._removal import disk_space, trials_without_model
 from zoo.tracking._scoring import scoring_server
 from zoo.tracking._store import Store, TrackingError
 from zoo.tracking._stored_models import (
-    CHAMPION_ALIAS,
     fetch_model,
     fetch_model_file,
     model_address,

@@ -33,6 +33,7 @@ DIGEST = "zoo.dataset.digest"
 SOURCE = "zoo.dataset.source"
 WARNING = "zoo.dataset.warning"
 CHAMPION = "zoo.champion"  # on the study's run: number of the best trial, once it has test metrics
+PROMOTED = "zoo.promoted"  # "true" on a registered version that is or was the champion
 DEVICE = "zoo.device"
 BACKEND = "zoo.backend"
 PARENT = "mlflow.parentRunId"

@@ -25,6 +25,7 @@ from zoo.study import pareto_front, rank
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
 from zoo.tracking._models import model_uri
+from zoo.tracking._registry import rename_registered
 from zoo.tracking._store import Store, TrackingError, is_active, pages
 from zoo.tracking._view import FIRST_MLFLOW, KEY, save_view
 
@@ -354,5 +355,6 @@ def rename_study(store: Store, old: str, new: str) -> None:
                 client.update_run(run.info.run_id, name=new)
         for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
             client.set_logged_model_tags(model.model_id, {names.STUDY: new})
+        rename_registered(store, old, new)
         # Last, so that a repeated call finds the study under `old`.
         client.rename_experiment(experiment_id, new)

@@ -11,9 +11,8 @@ from zoo.errors import did_you_mean
 from zoo.tracking import _names as names
 from zoo.tracking._models import model_uri
 from zoo.tracking._recorded import best_model_address
+from zoo.tracking._registry import CHAMPION_ALIAS
 from zoo.tracking._store import Store, TrackingError, is_active, pages, reason
-
-CHAMPION_ALIAS = "champion"  # the version to load if only the model's name is given
 
 
 def model_address(store: Store, study: str, uid: str) -> str:

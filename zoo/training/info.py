@@ -34,6 +34,7 @@ class ModelInfo:
         background, bit_depth: arguments of `zoo.read_image` with which the dataset read its images.
         dataset, source, digest: the dataset that the model was trained on: its name, its origin, and SHA-256
             of its content.
+        licence: of the images of the dataset; "" if it is unknown.
         architecture: the name of the architecture.
         study, trial: where the model was trained; `trial` is None for a standalone run.
         metrics: the trial's summary: `best_val_accuracy`, `best_epoch`, `parameters` …
@@ -53,6 +54,7 @@ class ModelInfo:
     dataset: str = ""
     source: str = ""
     digest: str = ""
+    licence: str = ""
     architecture: str = ""
     study: str = ""
     trial: int | None = None

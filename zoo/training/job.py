@@ -229,6 +229,7 @@ class _Job:
             dataset=config.dataset.name,
             source=dataset.source,
             digest=config.digest,
+            licence=dataset.licence,
             architecture=config.architecture.name,
             study=self._study,
             trial=self._number,

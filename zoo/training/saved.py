@@ -118,9 +118,14 @@ def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
             )
 
 
-def score_test_split(model_path: Path, cache: Path, digest: str) -> dict[str, float]:
-    """Return `test_accuracy` and `test_loss` of a saved model on the test split of a prepared dataset."""
-    return scores(*predict_test_split(model_path, cache, digest))
+def score_test_split(model_path: Path, cache: Path, digest: str, predictions_path: Path) -> dict[str, float]:
+    """Return `test_accuracy` and `test_loss` of a saved model on the test split of a prepared dataset.
+
+    Labels and probabilities are written to `predictions_path`, an `.npz` file.
+    """
+    probabilities, labels = predict_test_split(model_path, cache, digest)
+    np.savez(predictions_path, probabilities=probabilities, labels=labels)
+    return scores(probabilities, labels)
 
 
 def predict_test_split(

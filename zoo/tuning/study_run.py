@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import StudyError, ZooError, one_line
 from zoo.events import Scored
@@ -20,6 +20,7 @@ from zoo.study import StudyDefinition
 from zoo.tracking import fetch_model, leaderboard
 from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
+from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
@@ -54,6 +55,7 @@ class TuneResult:
         rejected: number of trials that were not trained because of `max_parameters`.
         deleted: numbers of the complete trials that were deleted.
         architecture: the best trial's, if the study searches among several; else "".
+        champion: the registered champion, and how the best trial compares with it; "" if that is not known.
         report_path: the HTML file of the report; None if none was written.
         source, warning: the origin of the dataset, and the limit of what its scores mean.
     """
@@ -72,6 +74,7 @@ class TuneResult:
     deleted: Sequence[int] = ()
     max_parameters: int | None = None
     architecture: str = ""
+    champion: str = ""
     report_path: Path | None = None
     source: str = ""
     warning: str = ""
@@ -93,6 +96,7 @@ def tune(
     name: str | None = None,
     storage: str | None = None,
     accept_versions: bool = False,
+    promote: bool = True,
     display: Display | None = None,
     command: str = "zoo.tune",
     write_report: WriteReport | None = None,
@@ -108,6 +112,7 @@ def tune(
         name: the study's name in the record, instead of the file's.
         storage: URL of an Optuna storage, instead of `mlruns/optuna.db`.
         accept_versions: resume although versions or code of plugins have changed.
+        promote: register the best trial as the champion if it is better than the present one.
         display: shows the progress; by default HTML in a notebook, else plain lines on stderr.
         command: the command that the user typed, for the record in MLflow.
         write_report: writes the report at the end; called with the study's name and `storage`.
@@ -116,11 +121,8 @@ def tune(
         ZooError: the study cannot start; the message says what to do.
         TooManyFailures: three trials in a row failed.
     """
-    registry = Registry.load()
-    definition = load_definition(study, registry, overrides, name)
-    definition = definition.with_search(trials=trials, sampler=sampler, pruner=pruner)
-    check_sampler(definition)
-    warnings = [*registry.problems, *_check_jobs(jobs, definition)]
+    search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner}
+    definition, warnings = _define(study, overrides, name, jobs, search_settings)
     scores: Mapping[str, float] = {}
     report_path: Path | None = None
     with ExitStack() as stack:
@@ -139,8 +141,20 @@ def tune(
             finally:
                 record_summary(opened, search, record)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
+        result = _result(opened, search, record, scores, report_path)
+        champion = _promote(opened, result) if promote else ""
         _delete_copies(opened, search, record)
-        return _result(opened, search, record, scores, report_path)
+        return replace(result, champion=champion)
+
+
+def _define(
+    study: str, overrides: Sequence[str], name: str | None, jobs: int, search_settings: Mapping[str, Any]
+) -> tuple[StudyDefinition, list[str]]:
+    """Return the study's definition, checked, and warnings."""
+    registry = Registry.load()
+    definition = load_definition(study, registry, overrides, name).with_search(**search_settings)
+    check_sampler(definition)
+    return definition, [*registry.problems, *_check_jobs(jobs, definition)]
 
 
 def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
@@ -174,7 +188,8 @@ def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) ->
 
 def _score_trial(study: OpenStudy, number: int) -> Scored | None:
     """Score a trial's model and log the event; return None if that fails (reported), or after a signal."""
-    trial, data = study.directory.trial(number), (study.directory.cache_dir, study.dataset.digest)
+    trial = study.directory.trial(number)
+    data = study.directory.cache_dir, study.dataset.digest, trial.test_predictions_path
     study.display.phase("scoring the best model on the test split …")
     try:
         with study.interrupts.interruptible(), TemporaryDirectory(prefix="zoo-model-") as folder:
@@ -211,6 +226,13 @@ def _write_report(
         return None
     record.record_report(path)
     return path
+
+
+def _promote(study: OpenStudy, result: TuneResult) -> str:
+    """Compare the best trial with the champion, unless a signal stopped the study."""
+    if result.best is None or result.interrupted is not None:
+        return ""
+    return promote_best(study, result.best[0], result.model_uri)
 
 
 def _delete_copies(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:

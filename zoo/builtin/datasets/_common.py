@@ -98,10 +98,11 @@ def with_test_split(
     class_names: Sequence[str],
     source: str,
     warning: str = "",
+    licence: str = "",
 ) -> Dataset:
     """Return a shuffled dataset with `fraction` of every class as its test split, drawn with seed 42."""
     split = Split(images, labels.astype("int64"))
-    dataset = Dataset(split, class_names=class_names, source=source, warning=warning)
+    dataset = Dataset(split, class_names=class_names, source=source, warning=warning, licence=licence)
     return split_off_test(dataset, fraction, 42)
 
 

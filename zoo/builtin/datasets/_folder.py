@@ -89,7 +89,7 @@ def _dataset(tree: _Tree, decoder: Decoder, test_fraction: float, seed: int) -> 
     bounds = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
     columns = (pixels, np.array(labels, np.int64), np.array(file_names, object))
     arrays = (np.split(array, bounds) for array in columns)
-    parts = [Split(part, classes, names=names) for part, classes, names in zip(*arrays, strict=True)]
+    parts: list[Any] = [Split(one, labels, names=names) for one, labels, names in zip(*arrays, strict=True)]
     warnings = [_ignored_warning(tree), decoder.warning(tree.root, pixels)]
     return Dataset(
         **dict(zip(images, parts, strict=True)),

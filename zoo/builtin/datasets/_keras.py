@@ -55,6 +55,7 @@ class PublishedDataset:
     checksums: Mapping[str, str]  # SHA-256 or MD5 by file of a cached copy; `.` if the copy is one file
     url: str  # requested before Keras downloads, because Keras has no timeout
     system_name: str | None = None  # in SYSTEM_FOLDER
+    licence: str = ""  # of the images, "" if their authors state none
 
 
 def load(published: PublishedDataset, fallback: Callable[[str], Dataset] | None = None) -> Dataset:
@@ -203,7 +204,9 @@ def _to_dataset(published: PublishedDataset, name: str, arrays: Arrays) -> Datas
     )
     is_complete = (len(train), len(test)) == published.counts
     source = published.title if is_complete else f"{name} with {len(train):,} + {len(test):,} images"
-    return Dataset(train, test=test, class_names=published.class_names, source=source)
+    return Dataset(
+        train, test=test, class_names=published.class_names, source=source, licence=published.licence
+    )
 
 
 def read_npz(path: Path) -> Arrays:

@@ -29,6 +29,7 @@ MNIST = PublishedDataset(
     cache_names=("mnist.npz",),
     checksums={".": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
     url=GOOGLE_URL + "mnist.npz",
+    licence="CC BY-SA 3.0",
 )
 
 FASHION_MD5 = (  # published by its authors; Keras has no checksums of it
@@ -52,6 +53,7 @@ FASHION_MNIST = PublishedDataset(
     checksums=dict(zip(IDX_FILES, FASHION_MD5, strict=True)),
     url=GOOGLE_URL + "train-labels-idx1-ubyte.gz",
     system_name="fashion-mnist",  # compressed again by Debian, so the checksums differ
+    licence="MIT",
 )
 
 CIFAR10_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
@@ -153,7 +155,12 @@ def digits() -> Dataset:
     source = load_digits()
     images = (source.images * (255 / 16)).round().astype("uint8")[..., None]  # published as 0 to 16
     return with_test_split(
-        images, source.target, 0.2, class_names=MNIST.class_names, source="scikit-learn's digits"
+        images,
+        source.target,
+        0.2,
+        class_names=MNIST.class_names,
+        source="scikit-learn's digits",
+        licence="CC BY 4.0",
     )
 
 
@@ -175,4 +182,5 @@ def _embedded_digits(reasons: str) -> Dataset:
             "ships; the results are not comparable with those on MNIST. "
             "To use MNIST, put mnist.npz into a folder and set ZOO_DATA_DIR to it."
         ),
+        licence=MNIST.licence,
     )

@@ -1,0 +1,49 @@
+"""The champion of a study that the installed command has tuned, in a real MLflow."""
+
+from __future__ import annotations
+
+import re
+
+from end_to_end_tools import mlflow_client
+
+
+def champions(zoo, name, uri=""):
+    """The aliases of a registered model: alias -> version."""
+    return dict(mlflow_client(zoo.folder, uri).get_registered_model(name).aliases)
+
+
+def test_best_trial_is_registered_once(tuned):
+    client = mlflow_client(tuned.zoo.folder)
+    version = client.get_model_version_by_alias("digits_cnn", "champion")
+    model = next(line for line in tuned.more.stdout.splitlines() if line.startswith("model: "))
+    line = next(line for line in tuned.more.stdout.splitlines() if line.startswith("champion: "))
+    if line.startswith(f"champion: digits_cnn/{version.version} (trial "):
+        assert version.source == model.removeprefix("model: ")
+    versions = client.search_model_versions("name = 'digits_cnn'")
+    assert len({one.source for one in versions}) == len(versions)
+
+
+def test_card_is_the_description(tuned):
+    description = mlflow_client(tuned.zoo.folder).get_model_version("digits_cnn", "1").description
+    assert description.startswith("# digits_cnn, trial ")
+    for text in ("licence: CC BY 4.0", "test split: 359 images", "95 % confidence interval", "`zoo tune"):
+        assert text in description
+
+
+def test_promote_by_hand_and_back(tuned):
+    trials = {run.data.tags["zoo.trial"]: run for run in tuned.after.children if run.outputs.model_outputs}
+    first, second = (f"mlruns/zoo/digits_cnn/trials/{int(number):03d}" for number in list(trials)[:2])
+    done = tuned.zoo("promote", first, "--as", "by_hand", "--quiet")
+    assert (done.returncode, done.stdout) == (0, "by_hand/1 is the champion\n"), done.stderr
+    done = tuned.zoo("promote", second, "--as", "by_hand")
+    assert done.stdout == "by_hand/2 is the champion; by_hand/1 is the previous one\n"
+    assert champions(tuned.zoo, "by_hand") == {"champion": 2, "previous": 1}
+    done = tuned.zoo("promote", "by_hand@previous")
+    assert done.stdout == "by_hand/1 is the champion; by_hand/2 is the previous one\n"
+    assert champions(tuned.zoo, "by_hand") == {"champion": 1, "previous": 2}
+
+
+def test_unknown_model_is_one_line(tuned):
+    done = tuned.zoo("promote", "digit_cnn")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: .* no study and no registered model named 'digit_cnn'\. .*\n", done.stderr)

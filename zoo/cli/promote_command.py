@@ -1,0 +1,44 @@
+"""`zoo promote`: make a model the champion of a registered model."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from zoo.cli import common
+
+
+@click.command("promote")
+@click.argument("model")
+@click.option("--as", "name", default="", metavar="NAME", help="The registered model; the study by default.")
+@common.quiet_option
+def command(model: str, name: str, quiet: bool) -> None:
+    """Make MODEL the champion of a registered model in MLflow, without a comparison.
+
+    `zoo tune` does this for the best trial of a study if it is better than the champion. Use this command for
+    another trial, for a model of other data, or to return to the former champion.
+
+    \b
+    zoo promote mnist_cnn
+    zoo promote mlruns/zoo/mnist_cnn/trials/003
+    zoo promote mnist_cnn@previous
+    zoo promote mnist_cnn --as digits
+    """
+    from zoo.models import promote
+
+    display = common.display(quiet)
+    try:
+        result = promote(model, name, display)
+    finally:
+        display.end()
+    version, former = result.version, result.former
+    replaced = f"; {former.title} is the previous one" if former is not None else ""
+    click.echo(f"{version.title} is the champion{replaced}")
+    if former is not None and result.is_on_other_data:
+        common.print_note(
+            f"warning: {former.title} was trained on other data ({former.digest[:12] or 'unknown'}…, now "
+            f"{version.digest[:12] or 'unknown'}…), so their metrics cannot be compared"
+        )
+    if not quiet:
+        common.print_next((f"zoo predict {shlex.quote(version.title)} IMAGE", "the classes of images"))

@@ -1,0 +1,104 @@
+"""Promoting a model by hand: making it the champion of a registered model."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.data.store import open_dataset
+from zoo.errors import DataError, ModelError, StudyError
+from zoo.models.finding import FoundModel, find_model
+from zoo.record import StudyDirectory
+from zoo.tuning.display import Display, PlainDisplay
+
+if TYPE_CHECKING:
+    from zoo.tracking import ModelVersion, Store
+
+_MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
+_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A promotion.
+
+    Args:
+        version: the champion.
+        former: the champion before; None if there was none, or if it is the same version.
+    """
+
+    version: ModelVersion
+    former: ModelVersion | None
+
+    @property
+    def is_on_other_data(self) -> bool:
+        """True if the two champions were not trained on the same data."""
+        return self.former is not None and self.former.digest != self.version.digest
+
+
+def promote(model: str | Path, name: str = "", display: Display | None = None) -> Promotion:
+    """Make a model the champion of the registered model `name`, without a comparison.
+
+    Args:
+        model: any name that `zoo.load_model` takes. MLflow must have the model.
+        name: by default that of the registered model that `model` names, else that of the model's study.
+
+    Raises:
+        ModelError: there is no such model, or it is not in MLflow.
+        StudyError: MLflow does not allow the name, or there is no name.
+        TrackingError: MLflow does not answer.
+    """
+    from zoo import tracking
+
+    display = display or PlainDisplay()
+    if name:
+        tracking.check_registered_name(name)
+    found = find_model(model, display)
+    store = tracking.connect(create=False)
+    address, registered = _address(store, found)
+    name = name or registered or found.info.study
+    if not name:
+        raise StudyError(f"The model {found.name} names no study. Name the registered model with --as NAME.")
+    former = tracking.champion(store, name)
+    version = tracking.promote(store, name, address, found.info, _num_test_images(found))
+    is_same = former is not None and former.version == version.version
+    return Promotion(version, None if is_same else former)
+
+
+def _address(store: Store, found: FoundModel) -> tuple[str, str]:
+    """Return `models:/m-…` of a model, and the name of the registered model that led to it, else ""."""
+    from zoo import tracking
+
+    address, registered = found.address, ""
+    if found.run is not None:
+        uid = found.run.uid()
+        address = tracking.model_address(store, found.run.study, uid) if uid else ""
+    elif address.startswith("runs:/"):
+        address = tracking.run_model_address(store, address.removeprefix("runs:/").rstrip("/"))
+    elif match := _MODEL.fullmatch(address):
+        names = match.groupdict(default="")
+        registered = names["name"]
+        version = tracking.registered_address(store, **names).rpartition("/")[2]
+        address = tracking.registered_version(store, registered, int(version)).address
+    elif not address:
+        ids = filter(_MODEL_ID.fullmatch, found.path.resolve().parts)
+        address = next((f"models:/{model_id}" for model_id in ids), "")
+    if not _MODEL_ID.fullmatch(address.removeprefix("models:/")):
+        raise ModelError(
+            f"The model {found.name} is not recorded in MLflow at {store.address}. Expected the model of a "
+            "trial or of a run of `zoo train`, or a registered model."
+        )
+    return address, registered
+
+
+def _num_test_images(found: FoundModel) -> int | None:
+    """Return the number of images of the test split; None if it, or the dataset, is not in the cache."""
+    run = found.run
+    cache_dir = StudyDirectory(Path.cwd(), "").cache_dir if run is None else run.cache_dir
+    with suppress(DataError):
+        test = open_dataset(cache_dir, found.info.digest).test
+        return None if test is None else len(test)
+    return None

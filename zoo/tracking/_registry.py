@@ -1,0 +1,218 @@
+"""MLflow's model registry: registering models, the alias `champion`, and listing the registered versions.
+
+A promoted version gets the alias `champion`; the version that had it before gets the alias `previous`. The
+facts about a version, such as its dataset and its test accuracy, are those of the run that trained the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import StudyError
+from zoo.tracking import _names as names
+from zoo.tracking._card import model_card
+from zoo.tracking._store import Store, pages
+
+if TYPE_CHECKING:
+    from zoo.training.info import ModelInfo
+
+CHAMPION_ALIAS = "champion"  # the version to load if only the model's name is given
+PREVIOUS_ALIAS = "previous"  # the champion before the present one
+_MAX_DESCRIPTION = 5000  # characters that MLflow's database has for the description of a version
+_MAX_NAME = 256
+_ARTIFACTS = re.compile(r".*/models/(m-\w+)/artifacts/?")  # the source of a version that `mlflow` registered
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version of a registered model.
+
+    Args:
+        address: of its model, such as `models:/m-…`.
+        tags, params, metrics: of the run that trained the model; {} if MLflow does not have it.
+        created: milliseconds since 1970.
+        was_promoted: it has, or had, the alias `champion` given by zoo.
+    """
+
+    name: str
+    version: int
+    address: str
+    run_id: str = ""
+    aliases: Sequence[str] = ()
+    description: str = ""
+    created: int = 0
+    was_promoted: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """`mnist_cnn/3`, which is also a name of the model."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def is_champion(self) -> bool:
+        return CHAMPION_ALIAS in self.aliases
+
+    @property
+    def study(self) -> str:
+        return self.tags.get(names.STUDY, "")
+
+    @property
+    def trial(self) -> int | None:
+        """The trial's number; None for a standalone run, and for a model that zoo did not train."""
+        is_trial = self.tags.get(names.KIND) == "trial"
+        return int(self.tags[names.TRIAL]) if is_trial else None
+
+    @property
+    def uid(self) -> str:
+        """The `zoo.uid` of the run; "" for a model that zoo did not train."""
+        return self.tags.get(names.UID, "")
+
+    @property
+    def digest(self) -> str:
+        """The digest of the dataset; "" for a model that zoo did not train."""
+        return self.tags.get(names.DIGEST, "")
+
+
+def registered_versions(store: Store, pattern: str = "*") -> list[ModelVersion]:
+    """Return the versions of the registered models whose names match `pattern`, by name, newest first."""
+    with store.requests():
+        search_models: Any = store.client.search_registered_models
+        search_versions: Any = store.client.search_model_versions
+        aliases = {
+            model.name: dict(model.aliases) for model in pages(lambda token: search_models(page_token=token))
+        }
+        found = [
+            _version(store, one, aliases[one.name])
+            for one in pages(lambda token: search_versions(page_token=token))
+            if one.name in aliases and fnmatchcase(one.name, pattern)
+        ]
+    return sorted(found, key=lambda one: (one.name, -one.version))
+
+
+def registered_version(store: Store, name: str, version: int) -> ModelVersion:
+    """Return a version that exists."""
+    with store.requests():
+        return _version(store, store.client.get_model_version(name, str(version)), _aliases(store, name))
+
+
+def champion(store: Store, name: str) -> ModelVersion | None:
+    """Return the champion of a registered model; None if there is no such model, or it has no champion."""
+    with store.requests():
+        version = _aliases(store, name).get(CHAMPION_ALIAS)
+    return None if version is None else registered_version(store, name, int(version))
+
+
+def find_version(store: Store, name: str, address: str) -> ModelVersion | None:
+    """Return the newest version of `name` that is the model at `address`; None if there is none."""
+    with store.requests():
+        found = [one for one in _raw_versions(store, name) if _address(one) == address]
+        newest = max(found, key=lambda one: int(one.version), default=None)
+        return None if newest is None else _version(store, newest, _aliases(store, name))
+
+
+def promote(
+    store: Store, name: str, address: str, info: ModelInfo, num_test_images: int | None = None
+) -> ModelVersion:
+    """Make the model at `models:/m-…` the champion of the registered model `name`; return its version.
+
+    A missing registered model is created. The description of a new version is the model's card, for which
+    `info` and `num_test_images` are used. A model that has a version keeps it. A promotion that was
+    interrupted is completed by the next one.
+    """
+    check_registered_name(name)
+    before, found = champion(store, name), find_version(store, name, address)
+    with store.requests():
+        client = store.client
+        if not _raw_models(store, name):
+            client.create_registered_model(name)
+        version = None if found is None else str(found.version)
+        if version is None:
+            model_id = address.removeprefix("models:/")
+            run = client.get_run(client.get_logged_model(model_id).source_run_id)
+            created = client.create_model_version(name, address, run_id=run.info.run_id, model_id=model_id)
+            version = str(created.version)
+            card = model_card(info, run, f"{name}/{version}", num_test_images)
+            client.update_model_version(name, version, names.shorten(card, _MAX_DESCRIPTION))
+        if before is not None and str(before.version) != version:
+            client.set_registered_model_alias(name, PREVIOUS_ALIAS, str(before.version))
+        client.set_registered_model_alias(name, CHAMPION_ALIAS, version)
+        client.set_model_version_tag(name, version, names.PROMOTED, "true")
+    return registered_version(store, name, int(version))
+
+
+def check_registered_name(name: str) -> None:
+    """Raise StudyError if MLflow, or the form `NAME@ALIAS`, does not allow the name of a registered model."""
+    if not name.strip() or set(name) & set("/:@") or name in (".", "..") or len(name) > _MAX_NAME:
+        raise StudyError(
+            f"A registered model cannot be named '{name}'. Expected up to {_MAX_NAME} characters without "
+            "'/', ':' and '@'. Give another name with --as NAME."
+        )
+
+
+def rename_registered(store: Store, old: str, new: str) -> None:
+    """Rename a registered model of zoo; do nothing if there is none, or if `new` exists already."""
+    with store.requests():
+        promoted = any(names.PROMOTED in one.tags for one in _raw_versions(store, old))
+        if promoted and not _raw_models(store, new):
+            store.client.rename_registered_model(old, new)
+
+
+def _raw_models(store: Store, name: str) -> list[Any]:
+    search: Any = store.client.search_registered_models
+    return list(pages(lambda token: search(f"name = {_quoted(name)}", page_token=token)))
+
+
+def _raw_versions(store: Store, name: str) -> list[Any]:
+    search: Any = store.client.search_model_versions
+    return list(pages(lambda token: search(f"name = {_quoted(name)}", page_token=token)))
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if "'" in name else f"'{name}'"
+
+
+def _aliases(store: Store, name: str) -> Mapping[str, Any]:
+    """Return alias -> version of a registered model; {} if there is no such model."""
+    return dict(next((model.aliases for model in _raw_models(store, name)), {}))
+
+
+def _version(store: Store, found: Any, aliases: Mapping[str, Any]) -> ModelVersion:
+    run = _run_of(store, found)
+    return ModelVersion(
+        name=found.name,
+        version=int(found.version),
+        address=_address(found),
+        run_id=found.run_id or "",
+        aliases=sorted(alias for alias, version in aliases.items() if int(version) == int(found.version)),
+        description=found.description or "",
+        created=found.creation_timestamp,
+        was_promoted=names.PROMOTED in found.tags,
+        tags={} if run is None else dict(run.data.tags),
+        params={} if run is None else dict(run.data.params),
+        metrics={} if run is None else dict(run.data.metrics),
+    )
+
+
+def _address(found: Any) -> str:
+    model = _ARTIFACTS.fullmatch(found.source)
+    return f"models:/{model[1]}" if model else str(found.source)
+
+
+def _run_of(store: Store, found: Any) -> Any | None:
+    """Return the run that trained a version; None if MLflow does not have it."""
+    run_id, model_id = found.run_id, _address(found).removeprefix("models:/")
+    try:
+        if not run_id and model_id.startswith("m-"):
+            run_id = store.client.get_logged_model(model_id).source_run_id
+        return store.client.get_run(run_id) if run_id else None
+    except Exception as error:
+        if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise

@@ -1,0 +1,185 @@
+"""Promoting the best trial of a finished study to the champion, the registered model that others use.
+
+The best trial replaces the champion only if it is better beyond chance. Both models predict the same images
+of the test split, so an exact McNemar test compares them: it counts only the images that one model predicts
+correctly and the other one does not. If both models were equally good, each of these images would be the
+toss of a fair coin.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo import tracking
+from zoo.errors import DataError, ZooError, one_line
+from zoo.metrics import mcnemar_p_value
+from zoo.record import read_predictions, trial_uid
+from zoo.tracking import ModelVersion, Store, fetch_model, fetch_model_file, find_version
+from zoo.training.info import read_info
+from zoo.training.saved import predict_test_split
+from zoo.training.worker import call_in_worker
+from zoo.tuning.interrupts import Interrupted
+from zoo.tuning.opening import OpenStudy
+
+SIGNIFICANCE = 0.05  # the largest p value of a difference that is not put down to chance
+
+_Correct = npt.NDArray[np.bool_]  # for each image of the test split: the prediction is correct
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same test images.
+
+    Args:
+        challenger, champion: their accuracies.
+        gained, lost: images that only the challenger, or only the champion, predicts correctly.
+        p_value: of the exact McNemar test, two-sided.
+    """
+
+    challenger: float
+    champion: float
+    gained: int
+    lost: int
+    p_value: float
+
+    @property
+    def is_better(self) -> bool:
+        """True if the challenger is better beyond chance."""
+        return self.gained > self.lost and self.p_value < SIGNIFICANCE
+
+    def text(self, champion: str) -> str:
+        """`0.9722 on the test split, digits/1 0.9500; 9 images gained, 1 lost, p = 0.021 < 0.05 (…)`."""
+        sign = "<" if self.p_value < SIGNIFICANCE else ">="
+        return (
+            f"{self.challenger:.4f} on the test split, {champion} {self.champion:.4f}; {self.gained} "
+            f"image{'' if self.gained == 1 else 's'} gained, {self.lost} lost, "
+            f"p = {self.p_value:.2g} {sign} {SIGNIFICANCE} (exact McNemar test)"
+        )
+
+
+def compare(challenger: _Correct, champion: _Correct) -> Comparison:
+    """Compare two models by the images of the test split that they predict correctly, both `(n,)`."""
+    gained, lost = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
+    p_value = mcnemar_p_value(gained, lost)
+    return Comparison(float(challenger.mean()), float(champion.mean()), gained, lost, p_value)
+
+
+def promote_best(study: OpenStudy, number: int, address: str) -> str:
+    """Register trial `number` as the champion if it is better than the present one; return the result.
+
+    The result is a line for the user. If that is impossible now, a problem is shown, "" is returned, and the
+    next run of the study tries again.
+
+    Args:
+        address: of the trial's model in MLflow; "" if MLflow does not have it, or does not answer.
+    """
+    study.display.phase("comparing the best model with the champion …")
+    try:
+        with study.interrupts.interruptible():
+            return _Challenge(study, number, address).run()
+    except Interrupted:
+        return ""
+    except Exception as error:  # the study must not fail because of its promotion
+        study.display.problem(
+            f"trial {number} was not promoted: {one_line(error).rstrip('.')}; "
+            "the next run of the study tries again"
+        )
+        return ""
+
+
+class _Challenge:
+    """The best trial of a study against the champion of the same name."""
+
+    def __init__(self, study: OpenStudy, number: int, address: str) -> None:
+        self._study = study
+        self._name = study.definition.name
+        self._number = number
+        self._trial = study.directory.trial(number)
+        self._address = address
+        self._command = f"`zoo promote {shlex.quote(self._name)}` replaces it"
+
+    def run(self) -> str:
+        if not self._address:
+            raise ZooError("MLflow does not have its model, or does not answer")
+        store = self._study.store.result()
+        champion = tracking.champion(store, self._name)
+        if champion is None or champion.address == self._address:
+            # The champion is promoted again, which completes a promotion that was interrupted.
+            return f"{self._promote(store).title} (trial {self._number})"
+        own = find_version(store, self._name, self._address)
+        if own is not None and own.was_promoted:
+            reason = f"trial {self._number} is {own.title}, which was replaced"
+            return f"{champion.title} stays: {reason}; {self._command}"
+        if reason := self._incomparable(champion):
+            return (
+                f"{champion.title} stays: {reason}, so trial {self._number} was not compared; {self._command}"
+            )
+        result = compare(self._own_predictions(store), self._predictions_of(champion, store))
+        text = f"trial {self._number} has {result.text(champion.title)}"
+        if not result.is_better:
+            return f"{champion.title} stays: {text}; {self._command}"
+        return f"{self._promote(store).title}: {text}"
+
+    def _incomparable(self, champion: ModelVersion) -> str:
+        """Return why the two models cannot be compared; "" if they can."""
+        digest = self._study.dataset.digest
+        if champion.digest != digest:
+            theirs = f"{champion.digest[:12]}…" if champion.digest else "unknown"
+            return f"it was trained on other data ({theirs}, the study's are {digest[:12]}…)"
+        return "" if "test" in self._study.dataset.sizes else "the dataset has no test split"
+
+    def _promote(self, store: Store) -> ModelVersion:
+        info = self._with_model(store, read_info)
+        return tracking.promote(store, self._name, self._address, info, self._study.dataset.sizes.get("test"))
+
+    def _own_predictions(self, store: Store) -> _Correct:
+        recorded = self._recorded(self._number)
+        return self._with_model(store, self._predict) if recorded is None else recorded
+
+    def _predictions_of(self, champion: ModelVersion, store: Store) -> _Correct:
+        if champion.trial is not None and champion.uid == self._uid(champion.trial):
+            recorded = self._recorded(champion.trial)
+            if recorded is not None:
+                return recorded
+        with TemporaryDirectory(prefix="zoo-model-") as folder:
+            return self._predict(fetch_model_file(store, champion.address, Path(folder)))
+
+    def _uid(self, number: int) -> str:
+        return trial_uid(str(self._study.directory.uid()), number)
+
+    def _recorded(self, number: int) -> _Correct | None:
+        """Return what a trial of this study predicts correctly; None if that is not recorded."""
+        try:
+            labels, probabilities = read_predictions(
+                self._study.directory.trial(number).test_predictions_path
+            )
+        except DataError:
+            return None
+        return _is_correct(labels, probabilities)
+
+    def _with_model(self, store: Store, use: Callable[[Path], Any]) -> Any:
+        """Return `use(path)` with the file of the trial's model, if necessary a copy from MLflow."""
+        if self._trial.model_path.exists():
+            return use(self._trial.model_path)
+        with TemporaryDirectory(prefix="zoo-model-") as folder:
+            return use(fetch_model(store, self._name, self._uid(self._number), Path(folder)))
+
+    def _predict(self, model_path: Path) -> _Correct:
+        data = self._study.directory.cache_dir, self._study.dataset.digest
+        probabilities, labels = call_in_worker(
+            predict_test_split, model_path, *data, log_path=self._trial.output_path
+        )
+        return _is_correct(labels, probabilities)
+
+
+def _is_correct(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> _Correct:
+    correct: _Correct = probabilities.argmax(axis=1) == labels
+    return correct
