@@ -16,6 +16,7 @@ from zoo.training.info import ModelInfo, add_info
 
 PNG = {"content-type": "image/png"}
 JSON = {"content-type": "application/json"}
+UPLOAD = {"type": "http", "method": "POST", "path": "/invocations", "headers": [(b"host", b"localhost")]}
 
 
 @pytest.fixture
@@ -181,17 +182,20 @@ class TestLimits:
             assert (status, answer["error_code"]) == (403, "PERMISSION_DENIED")
             assert not [name for name in received if name.startswith("access-control")]
 
+    def test_server_that_stops_cancels_a_request_silently(self, application):
+        async def stop():
+            request = asyncio.create_task(application(UPLOAD, asyncio.Event().wait, None))
+            await asyncio.sleep(0)
+            request.cancel()
+            await request
+
+        asyncio.run(stop())
+
     def test_client_that_leaves_gets_no_answer(self, application):
         async def receive():
             return {"type": "http.disconnect"}
 
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/invocations",
-            "headers": [(b"host", b"localhost")],
-        }
-        asyncio.run(application(scope, receive, None))
+        asyncio.run(application(UPLOAD, receive, None))
 
 
 class TestUnexpectedErrors:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,11 @@ class _Application:
         if scope["type"] != "http":
             await self._mlflow(scope, receive, send)
             return
+        with suppress(ClientDisconnect, asyncio.CancelledError):  # nobody waits, or the server stops
+            await self._respond(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; errors are answers, too."""
         request = Request(scope, receive)
         body = b""
         try:
@@ -106,7 +112,7 @@ class _Application:
             body = await self._body(request)
             response = await self._answer(request, body)
         except ClientDisconnect:
-            return
+            raise
         except ZooError as error:
             response = _problem(getattr(error, "status", 400), str(error))
         except Exception as error:  # of the model, such as a layer of a plugin
