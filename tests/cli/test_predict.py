@@ -76,6 +76,11 @@ def test_top_above_number_of_classes_gives_all(photos):
     assert len(row) == 21
 
 
+def test_closed_standard_input_is_an_empty_list(photos, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    assert list(predict_command._lines_of_stdin()) == []
+
+
 @pytest.mark.parametrize("form", ["--json", "--csv", "--quiet"])
 def test_broken_image_is_skipped_with_status_1(photos, form):
     (photos / "2.png").write_bytes(b"no image")

@@ -206,10 +206,19 @@ class TestModels:
         assert len(classifier.predict(np.zeros((3, 4, 4, 2)))) == 3
 
     def test_model_for_any_size_is_refused(self, saved):
-        with pytest.raises(
-            ModelError, match=r"takes inputs of shape \('batch', None, None, 3\); expected images"
-        ):
+        message = (
+            r"takes inputs of shape \(None, None, None, 3\) and returns \(None, 2\); expected images of one"
+        )
+        with pytest.raises(ModelError, match=message):
             Classifier(saved((None, None, 3), ModelInfo(("a", "b"))))
+
+    def test_model_that_returns_images_is_refused(self, tmp_path):
+        import keras
+
+        pixels = keras.Input((4, 4, 1))
+        keras.Model(pixels, keras.layers.Rescaling(2)(pixels)).save(tmp_path / "model.keras")
+        with pytest.raises(ModelError, match=r"returns \(None, 4, 4, 1\); expected images .* probabilities"):
+            Classifier(tmp_path / "model.keras")
 
     def test_batch_size_below_one_is_refused(self, classifier, images):
         with pytest.raises(StudyError, match="batch_size: expected an integer >= 1, got 0"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ def command(
         raise click.UsageError("got --json and --csv; use one of the two")
     from zoo.models.image_files import image_files
 
-    files, skipped = image_files(images, sys.stdin)
+    files, skipped = image_files(images, _lines_of_stdin())
     if not files:
         raise ZooError(f"No images: {'; '.join(skipped) or 'the list on standard input is empty'}.")
     display = common.display(quiet or _shares_terminal(as_json or as_csv))
@@ -75,6 +76,12 @@ def command(
     for problem in skipped:
         common.print_note(f"skipped {problem}")
     return 1 if skipped else 0
+
+
+def _lines_of_stdin() -> Iterator[str]:
+    """Yield the lines of standard input; a path may have bytes that are not text."""
+    if sys.stdin is not None:  # None if it was closed
+        yield from map(os.fsdecode, sys.stdin.buffer)
 
 
 def _shares_terminal(is_streamed: bool) -> bool:

@@ -74,12 +74,13 @@ class Classifier:
         self.name = found.name
         self.info = found.info
         self.model: keras.Model = load_file(found.path, found.name)
-        shape, num_classes = tuple(self.model.input_shape[1:]), int(self.model.output_shape[-1])
-        if len(shape) != 3 or None in shape:
+        shape, outputs = self.model.input_shape, self.model.output_shape
+        if len(shape) != 4 or None in shape[1:] or len(outputs) != 2:
             raise ModelError(
-                f"The model {self.name} takes inputs of shape {('batch', *shape)}; expected images of one "
-                "size, (batch, height, width, channels)."
+                f"The model {self.name} takes inputs of shape {shape} and returns {outputs}; expected images "
+                "of one size (batch, height, width, channels), and probabilities (batch, classes)."
             )
+        shape, num_classes = tuple(shape[1:]), int(outputs[1])
         self._image_shape: tuple[int, int, int] = shape
         names = found.info.class_names or tuple(map(str, range(num_classes)))
         if len(names) != num_classes:
