@@ -24,6 +24,7 @@ HEAVY = {
     "matplotlib",
     "sklearn",
     "mlxtend",
+    "plotly",
 }
 
 LOADED = f"""

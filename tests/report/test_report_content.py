@@ -72,6 +72,13 @@ def test_commands_reproduce_the_study(several):
         assert command in several
 
 
+def test_python_call_is_shown_as_command(make_study):
+    directory = make_study([Trial("complete", 0.9)])
+    (directory.path / "commands").unlink()
+    directory.describe('dataset = "tiny"\n# --set training.epochs=3', "zoo.tune")
+    assert "zoo tune made --trials 1 --set training.epochs=3" in plain(write_report("made"))
+
+
 def test_names_and_reasons_are_escaped(several_report):
     page = several_report.read_text(encoding="utf-8")
     for text in ("<script>alert", "<img src=x>", "<b>tanh", "<study>"):

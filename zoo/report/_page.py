@@ -89,6 +89,7 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "study": record.name,
         "period": period(record.runs),
         "objectives": ", ".join(f"{one.direction} {one.metric}" for one in record.objectives),
+        "validation_name": record.validation_name,
         "metric": record.objectives[0].metric,
         "dataset": record.runs[0].config.dataset.name,
         "is_running": any(run.state == "running" for run in record.runs),

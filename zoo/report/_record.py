@@ -79,6 +79,11 @@ class StudyRecord:
         except DataError:
             return None
 
+    @property
+    def validation_name(self) -> str:
+        """The name of the images that a trial is validated on."""
+        return "validation split" if self.runs[0].config.folds == 1 else "validation splits of all folds"
+
     @cached_property
     def num_validated(self) -> int | None:
         """Number of images that a trial is validated on, in all folds; None without the dataset."""

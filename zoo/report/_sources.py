@@ -96,9 +96,7 @@ def reproduction(record: StudyRecord) -> Reproduction:
     install = " ".join(requirement_of(name, version) for name, version in plugins.items())
     commands = [(f"pip install {install}", "the versions that the study used")] if install else []
     typed = [command for command in record.directory.commands() if command.startswith("zoo ")]
-    commands += [
-        (command, "the search") for command in typed or [f"zoo tune {study} --trials {len(record.runs)}"]
-    ]
+    commands += [(command, "the search") for command in typed or [_tune_command(record)]]
     if record.best is not None:
         number = record.best.number
         commands.append((f"zoo train {study} --trial {number}", "the best trial again, with the same seed"))
@@ -108,6 +106,14 @@ def reproduction(record: StudyRecord) -> Reproduction:
     commands.append((f"zoo report {study}", "this page again"))
     manifest = json.dumps(record.manifest, indent=1, ensure_ascii=False) if record.manifest else ""
     return Reproduction(commands, record.directory.definition(), manifest, _environment(record.runs))
+
+
+def _tune_command(record: StudyRecord) -> str:
+    """Return the command that does what `zoo.tune` did in Python."""
+    lines = record.directory.definition().splitlines()
+    settings = [line.removeprefix("# --set ") for line in lines if line.startswith("# --set ")]
+    arguments = ["--trials", str(len(record.runs)), *(part for one in settings for part in ("--set", one))]
+    return shlex.join(["zoo", "tune", record.name, *arguments])
 
 
 def _environment(runs: Sequence[Run]) -> str:
