@@ -125,6 +125,8 @@ class TestLayouts:
             ("Training", "testing"),
             ("train-images", "dev", "test images"),
             ("trainset", "VALIDATION", "testset"),
+            ("seg_train", "seg_test"),
+            ("Train data 2019", "pets.val", "pets-test"),
         ],
     )
     def test_splits_have_any_of_their_usual_names(self, root, names):
@@ -143,6 +145,22 @@ class TestLayouts:
         )
         save(root / "first/1.png")
         assert image_folder(path="pets").class_names == ["first", "second"]
+
+    def test_classes_may_have_split_words_in_their_names(self, root):
+        classes = ["bullet_train", "steam_train", "test_tube"]
+        fill(root.parent, ["pets"], classes, images=5)
+        assert image_folder(path="pets").class_names == classes
+        fill(root / "bullet_train", ["old", "new"], ["x"])
+        assert image_folder(path="pets").class_names == classes
+
+    def test_folder_in_a_folder_is_suggested(self, root):
+        fill(root / "pets", ["train", "test"])
+        refused(f'class folders with images, got only pets. Did you mean path = "{root}/pets"?')
+
+    def test_folders_of_operating_systems_are_skipped(self, root):
+        fill(root.parent, ["pets"])
+        save(root / "__MACOSX/._0.png")
+        assert image_folder(path="pets").class_names == ["cat", "dog"]
 
     def test_split_without_class_folders_is_refused(self, root):
         fill(root, ["train"])

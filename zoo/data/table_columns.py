@@ -110,6 +110,15 @@ def find_columns(
     return Columns(label, ordered, [*left_out, *index], " ".join(warnings))
 
 
+def drop_hint(names: Sequence[str], pixels: Sequence[int], column: int) -> str:
+    """Return how to leave out a column whose name differs from those of the pixel columns; usually ""."""
+    skeletons = Counter(_skeleton(names[position]) for position in pixels)
+    name = names[pixels[column]]
+    if not name or skeletons[_skeleton(name)] > 1 or len(pixels) < 3 or len(skeletons) > 2:
+        return ""
+    return f" If this column has no pixels, set drop_columns = {_toml([name])}."
+
+
 def _is_index(names: Sequence[str], skeletons: Mapping[str, int], frame: pd.DataFrame, position: int) -> bool:
     """Return True for a column without a name, or named like an index, or that counts the rows."""
     column, name = frame.iloc[:, position], names[position]

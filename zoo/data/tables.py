@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.dataset import Dataset, Split
-from zoo.data.table_columns import Columns, column_position, find_columns, label_position, natural_key
+from zoo.data.table_columns import (
+    Columns,
+    column_position,
+    drop_hint,
+    find_columns,
+    label_position,
+    natural_key,
+)
 from zoo.data.table_pixels import (
     CellError,
     channel_warning,
@@ -203,6 +210,7 @@ def _pixels(
     except CellError as error:
         place, text = table.cell(first_row + error.row, columns.pixels[error.column])
         hint = scale_hint(numbers_of(cells)) if scale is None else ""
+        hint = drop_hint(table.columns, columns.pixels, error.column) or hint
         problem = f"expected {_range(scale)}, got {text[:40]!r}.{hint}"
         raise ZooError(f"{table.name}: {place}: {problem}") from None
 

@@ -105,7 +105,7 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
     lines = sample.splitlines()
     separator, quote = _dialect(lines, separator)
     header_line = next(csv.reader(lines, delimiter=separator, quotechar=quote, skipinitialspace=True), [])
-    names = [name.strip() for name in header_line]
+    names = [name.strip().lstrip("\ufeff") for name in header_line]
     if len(names) < 2:
         raise ZooError(
             f"{path}: line 1: expected a label and pixels, separated by {separator!r}, "

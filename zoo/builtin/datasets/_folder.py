@@ -18,7 +18,7 @@ Labelled = list[tuple[Path, int]]  # image files and their labels
 
 SPLITS = {"train": "train|training", "validation": "validation|valid|val|dev", "test": "test|testing"}
 SPLIT_SUFFIX = "(?:[ _-]?(?:set|data|images))?"
-SYSTEM_FILES = ("thumbs.db", "desktop.ini")
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _read_tree(root: Path) -> _Tree:
     class_names = sorted({_class_name(name) for name in _list_folder(roots["train"])[0]}, key=natural_key)
     if len(class_names) < 2:
         found = f"only {class_names[0]}" if class_names else "none"
-        fix = " If train is a class, rename it." if has_splits else ""
+        fix = " If train is a class, rename it." if has_splits else _nested_hint(roots["train"])
         raise ZooError(
             f"{roots['train']}: expected at least two class folders with images, got {found}.{fix}"
         )
@@ -132,10 +132,7 @@ def _read_tree(root: Path) -> _Tree:
 def _split_folders(root: Path) -> dict[str, Path]:
     """Return the folder of each split, train first; without splits, `root` itself as train."""
     folders, _ = _list_folder(root)
-    named = {
-        split: [name for name in folders if re.fullmatch(f"(?:{names}){SPLIT_SUFFIX}", name, re.IGNORECASE)]
-        for split, names in SPLITS.items()
-    }
+    named = _named_like_splits(folders)
     if _are_classes(folders, named):
         _check_classes(root, folders)
         return {"train": root}
@@ -150,6 +147,36 @@ def _split_folders(root: Path) -> dict[str, Path]:
             f"{root} has the folder {' and '.join(roots)}, but no folder train. Add or rename one."
         )
     return roots or {"train": root}
+
+
+def _named_like_splits(folders: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Return the folders that are named like each split.
+
+    A split word within a name, as in `seg_train` and `seg_test`, decides only if training and another split
+    have one such folder each, with folders in it.
+    """
+
+    def matching(pattern: str) -> dict[str, list[str]]:
+        return {
+            split: [name for name in folders if re.fullmatch(pattern.format(words), name, re.IGNORECASE)]
+            for split, words in SPLITS.items()
+        }
+
+    exact = matching(f"(?:{{}}){SPLIT_SUFFIX}")
+    within = matching(r"(?:.*[ _.-])?(?:{})(?:[ _.-].*)?")
+    found = [names[0] for names in within.values() if names]
+    is_clear = within["train"] and len(found) > 1 and all(len(names) < 2 for names in within.values())
+    if any(exact.values()) or not is_clear or not all(_list_folder(folders[name])[0] for name in found):
+        return exact
+    return within
+
+
+def _nested_hint(root: Path) -> str:
+    """Return the folder that probably has the classes, if `root` has only this one."""
+    inner = list(_list_folder(root)[0].values())
+    if len(inner) == 1 and len(_list_folder(inner[0])[0]) > 1:
+        return f' Did you mean path = "{inner[0]}"?'
+    return ""
 
 
 def _check_classes(root: Path, folders: Mapping[str, Path]) -> None:
