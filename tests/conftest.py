@@ -263,12 +263,12 @@ def keras_in_process(monkeypatch):
     from zoo.evaluation import elsewhere
     from zoo.evaluation import recorded as evaluation
     from zoo.inspection import _datasets
-    from zoo.models import recorded
+    from zoo.models import exporting, recorded
 
     def call(function, *arguments, log_path):
         return function(*arguments)
 
-    for module in (recorded, elsewhere, _datasets):
+    for module in (recorded, elsewhere, exporting, _datasets):
         monkeypatch.setattr(module, "call_in_worker", call)
     for module in (evaluation, _datasets):
         monkeypatch.setattr(module, "start_loading_keras", lambda: None)

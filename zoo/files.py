@@ -39,6 +39,17 @@ def temporary_path(folder: Path) -> Path:
     return folder / f".{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
 
 
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new hidden folder in `parent`; it is removed at the end, unless the block renamed it."""
+    folder = temporary_path(parent)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary paths in `folder` that belong to processes of this machine that have ended."""
     # The whole name has to match: the name of another machine may begin with this one's.

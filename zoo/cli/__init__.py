@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": "Serve a model: a page for images, and MLflow's scoring server.",
     "evaluate": "Score a model on the test split, or on another dataset.",
     "promote": "Make a model the champion of a registered model.",
+    "export": "Convert a model to ONNX, LiteRT, a SavedModel or a Keras file.",
     "compare": "Show the trials of a study, best first.",
     "report": "Write a study's report, one HTML page.",
     "ui": "Open MLflow's UI on the recorded studies.",

@@ -17,6 +17,7 @@ from zoo.errors import ZooError, did_you_mean
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -130,3 +131,20 @@ def as_training_data(batches: keras.utils.PyDataset) -> Any:
     options.autotune.enabled = False
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     return dataset.prefetch(2).with_options(options)
+
+
+def litert_options(calibration: np.ndarray[Any, Any] | None) -> dict[str, Any]:
+    """Return the options of `keras.Model.export(format="litert")`, which only TensorFlow has.
+
+    Args:
+        calibration: images `(n, height, width, channels)`; weights and activations become int8 values in the
+            ranges that occur for these images. Without them, the model stays in float32.
+    """
+    import tensorflow as tf
+
+    # Without other operations than its own, a model runs in every LiteRT runtime.
+    options: dict[str, Any] = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
+    if calibration is not None:
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+        options["representative_dataset"] = lambda: ([image[None].astype("float32")] for image in calibration)
+    return options

@@ -1,0 +1,276 @@
+"""Exporting a model into another format, and comparing the result with the original."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.data import Dataset, Split
+from zoo.data.images import read_image
+from zoo.data.store import open_dataset
+from zoo.errors import DataError, ImageError, ModelError, ZooError
+from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
+from zoo.models.finding import FoundModel
+from zoo.models.formats import FORMATS, convert, run
+from zoo.models.image_files import image_files
+from zoo.models.recorded import dataset_of
+from zoo.record import StudyDirectory
+from zoo.training.worker import call_in_worker
+from zoo.tuning.display import Display
+
+_COMPARED = 100  # images
+_CALIBRATION = 300  # training images that determine the ranges of int8 values
+_SCORED = 1000  # images on which the accuracy of a quantized model is measured
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported model, compared with the original.
+
+    Args:
+        path: of the exported file or folder.
+        details_path: of the JSON file beside it, with the class names and all that is known about the model.
+        images: on which the two models were compared: `100 images of the test split of mnist`.
+        num_images: their number.
+        largest_difference: of any probability.
+        num_equal: images whose most probable class is the same.
+        accuracies: of a quantized model, if labels are known: accuracy of the original, accuracy of the
+            exported model, and the number of images.
+        calibration: of a quantized model, the images that determined its ranges.
+    """
+
+    path: Path
+    details_path: Path
+    images: str
+    num_images: int
+    largest_difference: float
+    num_equal: int
+    accuracies: tuple[float, float, int] | None = None
+    calibration: str = ""
+
+
+@dataclass(frozen=True)
+class _Images:
+    pixels: Array
+    description: str
+    labels: Array | None = None
+
+    def take(self, count: int) -> _Images:
+        """Return at most `count` images, evenly spaced: datasets of folders are sorted by class."""
+        indices = _evenly_spaced(len(self.pixels), count)
+        labels = None if self.labels is None else self.labels[indices]
+        return _Images(np.asarray(self.pixels[indices]), f"{len(indices):,} {self.description}", labels)
+
+
+def export_model(
+    found: FoundModel,
+    format: str,
+    output: Path | None,
+    display: Display,
+    *,
+    images: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Exported:
+    """Write a model in one of `FORMATS`, and compare it with the original in the format's own runtime.
+
+    The file and the JSON file beside it appear when both are complete and the exported model has run.
+
+    Args:
+        output: path of the file or folder; by default the study's name in the working folder.
+        images: image files and folders for the comparison; by default the test split of the model's dataset,
+            or random pixels if it is not at hand.
+
+    Raises:
+        ModelError: a converter is missing, or the model cannot be converted.
+        ZooError: `output` exists, or no image can be read.
+    """
+    _check_installed(format)
+    path = _output_path(found, format, output)
+    details_path = path.with_name(f"{path.name}.json")
+    _check_free(found, [path, details_path], overwrite)
+    dataset = _dataset_of(found, display)
+    given = _read_images(found, images, display) if images else None
+    compared = given or _split_images(found, dataset) or _random_images(found)
+    calibration = _calibration(found, format, dataset, given)
+    scored = compared.take(_SCORED if calibration is not None and compared.labels is not None else _COMPARED)
+    display.phase(f"converting {found.name} to {format} …")
+    details = _details(found, format)
+    remove_leftovers(path.parent)
+    with temporary_folder(path.parent) as folder:
+        target = folder / f"model{FORMATS[format].suffix}"
+        arrays = scored.pixels, None if calibration is None else calibration.pixels
+        original = _call(found, format, convert, found.path, target, details, *arrays)
+        display.phase("comparing it with the original …")
+        exported = _call(found, format, run, target, scored.pixels)
+        _place(target, path)
+    write_atomically(details_path, json.dumps(details, indent=1, ensure_ascii=False) + "\n")
+    rows = _evenly_spaced(len(original), _COMPARED)
+    return Exported(
+        path=path,
+        details_path=details_path,
+        images=compared.take(_COMPARED).description,
+        num_images=len(rows),
+        largest_difference=float(np.abs(exported[rows] - original[rows]).max()),
+        num_equal=int((exported[rows].argmax(axis=1) == original[rows].argmax(axis=1)).sum()),
+        accuracies=_accuracies(original, exported, scored.labels) if calibration is not None else None,
+        calibration="" if calibration is None else calibration.description,
+    )
+
+
+def _evenly_spaced(length: int, count: int) -> npt.NDArray[np.integer]:
+    return np.linspace(0, length - 1, min(length, count)).round().astype(int)
+
+
+def _accuracies(original: Array, exported: Array, labels: Array | None) -> tuple[float, float, int] | None:
+    if labels is None:
+        return None
+    shares = [float((answers.argmax(axis=1) == labels).mean()) for answers in (original, exported)]
+    return shares[0], shares[1], len(labels)
+
+
+def _check_installed(format: str) -> None:
+    missing = [module for module in FORMATS[format].modules if find_spec(module) is None]
+    if missing:
+        raise ModelError(
+            f"The format {format} needs {', '.join(missing)}, which is not installed: "
+            f"pip install 'keras-zoo[{FORMATS[format].extra}]'"
+        )
+
+
+def _output_path(found: FoundModel, format: str, output: Path | None) -> Path:
+    suffix = FORMATS[format].suffix
+    if output is None:
+        end = "_int8" if FORMATS[format].is_quantized else ""
+        end += suffix or "_saved_model"
+        return Path(f"{found.info.study or 'model'}{end}")
+    if suffix and output.suffix != suffix:
+        raise ZooError(f"--output: expected a file that ends in {suffix}, got {output}")
+    if not output.parent.is_dir():
+        raise ZooError(f"--output: the folder {output.parent} does not exist; create it first.")
+    return output
+
+
+def _check_free(found: FoundModel, paths: Sequence[Path], overwrite: bool) -> None:
+    existing = [path for path in paths if os.path.lexists(path)]
+    if existing and not overwrite:
+        raise ZooError(f"{existing[0]} exists already. Give another name with --output, or add --overwrite.")
+    if paths[0].exists() and paths[0].resolve() in (found.path.resolve(), *found.path.resolve().parents):
+        raise ZooError(f"{paths[0]} has the model itself. Give another name with --output.")
+
+
+def _dataset_of(found: FoundModel, display: Display) -> Dataset | None:
+    """Return the dataset that the model was trained on, or None if it is not at hand."""
+    try:
+        if found.run is not None:
+            return dataset_of(found.run, display)
+        return open_dataset(StudyDirectory(Path.cwd(), "").cache_dir, found.info.digest)
+    except (ZooError, DataError):
+        return None
+
+
+def _split_images(found: FoundModel, dataset: Dataset | None) -> _Images | None:
+    if dataset is None:
+        return None
+    split, name = (dataset.test, "test") if dataset.test is not None else (dataset.train, "training")
+    return _of_split(split, f"images of the {name} split of {found.info.dataset}")
+
+
+def _of_split(split: Split, description: str) -> _Images:
+    return _Images(split.images, description, np.asarray(split.labels))
+
+
+def _calibration(
+    found: FoundModel, format: str, dataset: Dataset | None, given: _Images | None
+) -> _Images | None:
+    """Return the images that determine the ranges of a quantized model; None for other formats."""
+    if not FORMATS[format].is_quantized:
+        return None
+    if dataset is not None:
+        images = _of_split(dataset.train, f"images of the training split of {found.info.dataset}")
+    elif given is not None:
+        images = given
+    else:
+        raise ModelError(
+            f"The format {format} needs training images, but the dataset of {found.name} is not in the cache "
+            "of this folder. Give image files like those of the training with --images."
+        )
+    return images.take(_CALIBRATION)
+
+
+def _read_images(found: FoundModel, arguments: Sequence[str], display: Display) -> _Images:
+    files, problems = image_files(arguments)
+    shape, color_mode = found.info.image_shape, found.info.color_mode
+    if not color_mode:
+        raise ModelError(
+            f"The model {found.name} takes images with {shape[2]} channels, but image files are read with 1 "
+            "(grayscale) or 3 (rgb); leave out --images."
+        )
+    pixels = []
+    for file in files:
+        try:
+            pixels.append(read_image(Path(file), color_mode, shape[:2]))
+        except ImageError as error:
+            problems.append(f"{file}: {error.reason}")
+    for problem in problems if pixels else ():
+        display.problem(f"skipped {problem}")
+    if not pixels:
+        raise ZooError(f"--images: no image can be read: {'; '.join(problems)}.")
+    return _Images(np.stack(pixels), "images of --images")
+
+
+def _random_images(found: FoundModel) -> _Images:
+    shape = found.info.image_shape
+    if 0 in shape:
+        raise ModelError(f"The model {found.name} does not say which image size it takes.")
+    pixels = np.random.default_rng(0).integers(0, 256, (_COMPARED, *shape), np.uint8)
+    return _Images(pixels, "images of random pixels, because its dataset is not at hand")
+
+
+def _details(found: FoundModel, format: str) -> dict[str, Any]:
+    """Return the content of the JSON file beside an exported model."""
+    info = found.info.as_json()
+    batch_size = FORMATS[format].batch_size
+    return {
+        "format": format,
+        "input": {
+            "shape": [batch_size, *found.info.image_shape],
+            "axes": "batch, height, width, channels",
+            "dtype": "float32",
+            "pixels": "raw, from 0 to 255; the model scales them itself",
+        },
+        "output": "class probabilities, float32, in the order of class_names",
+        **info,
+    }
+
+
+def _call(found: FoundModel, format: str, function: Any, *arguments: Any) -> Array:
+    """Call a function of `formats` in a worker process; its output is kept only if it fails."""
+    handle, name = tempfile.mkstemp(prefix="zoo-export-", suffix=".log")
+    os.close(handle)
+    try:
+        result: Array = call_in_worker(function, format, *arguments, log_path=Path(name))
+    except ZooError as error:
+        text = str(error) if name in str(error) else f"{error}; the output is in {name}"
+        raise ModelError(f"{found.name} cannot be exported as {format}: {text}") from None
+    Path(name).unlink()
+    return result
+
+
+def _place(source: Path, path: Path) -> None:
+    """Rename `source` to `path`; what was at `path` goes into the folder of `source`."""
+    for file in source.rglob("*") if source.is_dir() else [source]:
+        flush_to_disk(file)
+    if path.exists() and (path.is_dir() or source.is_dir()):  # a rename replaces only a file by a file
+        path.rename(source.with_name("replaced"))
+    source.replace(path)
