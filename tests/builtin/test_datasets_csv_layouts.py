@@ -218,6 +218,8 @@ def test_ambiguous_number_of_pixels_is_refused_with_the_shapes(refused, side):
         (PLAIN, {"image_shape": [2, 2]}, "image_shape = [2, 2] does not fit images of 9 pixels."),
         (PLAIN.encode("utf-16"), {}, 'is not UTF-8, but UTF-16. Set encoding = "utf-16".'),
         (PLAIN.encode("utf-16-le"), {}, 'is not UTF-8, but UTF-16-LE. Set encoding = "utf-16-le".'),
+        (b"PK\x03\x04" + bytes(99), {}, "train.csv is a ZIP archive or an Excel file; expected CSV."),
+        (b"PAR1" + bytes(99), {}, "is a Parquet file; expected CSV. Use the dataset parquet_images."),
         (gzip.compress(PLAIN.encode())[:100], {}, "train.csv is damaged ("),
         (
             lines([["café", *PIXELS[0]], ["thé", *PIXELS[1]]], ["label", *NAMES]).encode("cp1252"),

@@ -175,6 +175,21 @@ def test_source_must_be_a_string():
     refused(Dataset(split(), class_names=NAMES, source=None), "source: expected a string, got None")
 
 
+def test_facts_of_other_length_are_refused():
+    few = Split(split().images, split().labels, {"person": ["a", "b"]})
+    text = "train columns['person']: expected one value per image, got 2 values for 6 images"
+    refused(Dataset(few, class_names=NAMES), text)
+
+
+def test_taken_images_keep_their_facts():
+    named = Split(split().images, split().labels, {"person": np.arange(6)}, np.array(list("abcdef"), object))
+    taken = named.take(np.array([4, 1]))
+    assert taken.labels.tolist() == [1, 1]
+    assert taken.columns["person"].tolist() == [4, 1]
+    assert taken.names.tolist() == ["e", "b"]
+    assert split().take([0, 2]).names is None
+
+
 def labelled(*labels):
     return Split(np.zeros((len(labels), 1, 1, 1), np.uint8), np.array(labels))
 

@@ -87,6 +87,12 @@ def _check_split(name: str, split: Any, num_classes: int) -> None:
             f"{name}: expected as many labels as images, "
             f"got {len(split.labels)} labels for {len(split.images)} images"
         )
+    for column, values in split.columns.items():
+        if len(values) != len(split.images):
+            raise DataError(
+                f"{name} columns[{column!r}]: expected one value per image, "
+                f"got {len(values)} values for {len(split.images)} images"
+            )
     if split.names is not None and len(split.names) != len(split.images):
         raise DataError(
             f"{name}: expected as many names as images, "

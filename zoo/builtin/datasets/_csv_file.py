@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 UTF_8 = "utf-8-sig"  # with or without a byte order mark
 GZIP = b"\x1f\x8b"
+OTHER_FILES = {  # by their first bytes
+    b"PK\x03\x04": "a ZIP archive or an Excel file; expected CSV. Unpack it, or save it as CSV.",
+    b"PAR1": "a Parquet file; expected CSV. Use the dataset parquet_images.",
+}
 SEPARATORS = ",;\t|"
 SAMPLE_SIZE = 65_536  # characters, of which the separator is found
 CELLS_PER_CHUNK = 4_000_000
@@ -89,8 +93,10 @@ def truncation_warning(path: Path) -> str:
 
 def _open(path: Path, encoding: str) -> TextIO:
     with path.open("rb") as file:
-        is_gzip = file.read(2) == GZIP
-    if is_gzip:
+        start = file.read(4)
+    if start in OTHER_FILES:
+        raise ZooError(f"{path} is {OTHER_FILES[start]}")
+    if start.startswith(GZIP):
         return io.TextIOWrapper(gzip.open(path), encoding, newline="")
     return path.open(encoding=encoding, newline="")
 
