@@ -93,6 +93,14 @@ def test_images_of_every_type_and_shape_are_read(in_tmp, images, expected, param
     assert_complete(array_images(path="data.npz", **parameters), expected)
 
 
+def test_damage_in_a_later_block_is_named(in_tmp, monkeypatch):
+    monkeypatch.setattr("zoo.data.arrays.BLOCK_SIZE", 60)
+    damaged = X.astype(float)
+    damaged[7, 2, 3] = np.nan
+    np.savez("data.npz", x=damaged, y=Y)
+    refused("data.npz: x[7, 2, 3]: expected integers from 0 to 255, got nan.")
+
+
 @pytest.mark.parametrize(
     ("labels", "names"),
     [

@@ -57,6 +57,6 @@ def test_constant_images_are_counted_and_not_compared():
 
 
 def test_images_are_compared_across_blocks(monkeypatch):
-    monkeypatch.setattr("zoo.data.quality.BLOCK", 2)
+    monkeypatch.setattr("zoo.data.quality.BLOCK_SIZE", 8)
     found = dataset(split(range(1, 8)), test=split([9, 8, 7, 6, 5]))
     assert image_warnings(found).startswith("3 of 5 test images have the same pixels as a train image")

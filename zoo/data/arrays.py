@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-BLOCK = 1024  # images that are converted at once
+BLOCK_SIZE = 2**23  # pixels that are converted at once
 
 
 def to_images(
@@ -61,9 +62,10 @@ def _scaled(array: Array, name: str, scale: float | None) -> Array:
     import numpy as np
 
     pixels = np.empty(array.shape, np.uint8)
-    for start in range(0, len(array), BLOCK):
-        block = array[start : start + BLOCK]
-        pixels[start : start + BLOCK], is_bad = as_uint8(block, scale)
+    count = max(1, BLOCK_SIZE // math.prod(array.shape[1:]))
+    for start in range(0, len(array), count):
+        block = array[start : start + count]
+        pixels[start : start + count], is_bad = as_uint8(block, scale)
         if is_bad.any():
             first = tuple(np.argwhere(is_bad)[0].tolist())
             expected = "integers from 0 to 255" if scale is None else f"numbers from 0 to {255 / scale:g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress
 
-BLOCK = 1024  # images whose range is computed at once
+BLOCK_SIZE = 2**26  # bytes of the images that are compared at once
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def _digests(split_name: str, split: Split) -> Iterator[tuple[_Image, bytes | No
     """Yield every image of a split with a digest of its pixels; None for a constant image."""
     names = split.names if split.names is not None else _Numbers(split_name)
     labels = np.asarray(split.labels).tolist()
-    starts = range(0, len(labels), BLOCK)
+    count = max(1, BLOCK_SIZE // math.prod(split.images.shape[1:]))
+    starts = range(0, len(labels), count)
     for start in progress(starts, "comparing images"):
-        images = np.ascontiguousarray(split.images[start : start + BLOCK])
+        images = np.ascontiguousarray(split.images[start : start + count])
         block = images.reshape(len(images), -1)
         is_constant = (block.min(axis=1) == block.max(axis=1)).tolist()
         for offset, pixels in enumerate(block):
