@@ -37,6 +37,7 @@ class Interval:
 
 
 def interval(accuracy: float, num_images: int) -> Interval:
+    """Return an accuracy with its interval; rounding may have put it slightly outside of 0 … 1."""
     return Interval(accuracy, *wilson_interval(min(max(accuracy, 0.0), 1.0), num_images), num_images)
 
 
@@ -63,6 +64,7 @@ class Result:
 
 
 def result(record: StudyRecord) -> Result:
+    """Return the numbers at the top of the page, with their intervals and notes."""
     best, notes = record.best, []
     cards = _cards(record)
     test = validation = None
@@ -126,6 +128,7 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
 
 
 def percent(share: float) -> str:
+    """Return `98.05 %`."""
     return f"{100 * share:.2f} %"
 
 
@@ -157,6 +160,7 @@ class BestModel:
 
 
 def best_model(record: StudyRecord) -> BestModel | None:
+    """Return the best trial with its predictions; None if no trial is complete."""
     run = record.best
     if run is None:
         return None

@@ -37,6 +37,7 @@ class Data:
 
 
 def data(record: StudyRecord) -> Data:
+    """Return the facts about the dataset, and samples of each class."""
     config, dataset = record.runs[0].config, record.dataset
     parameters = ", ".join(f"{key} = {json.dumps(value)}" for key, value in config.dataset.parameters.items())
     facts = [("dataset", config.dataset.name + (f" ({parameters})" if parameters else ""))]

@@ -25,6 +25,7 @@ def state_of(run: Run) -> str:
 
 
 def seconds_of(run: Run) -> float:
+    """Return how long a trial trained, also if it is not complete."""
     total = sum(event.metrics.get("epoch_seconds", 0.0) for event in run.epochs)
     return float(run.summary.get("train_seconds", total))
 
@@ -119,6 +120,7 @@ def flat_parameters(run: Run) -> dict[str, Any]:
 
 
 def value_text(value: Any) -> str:
+    """Return a parameter as text: `0.001`, `32, 64`, `adam`."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return ", ".join(map(value_text, value)) or "none" if isinstance(value, list | tuple) else str(value)
