@@ -3,7 +3,7 @@
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
 `natural_key`, `to_images`, `to_labels`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and
-scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`, `Classifier`.
+scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`, `list_models`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
-    from zoo.models import Classifier, load_model
+    from zoo.models import Classifier, list_models, load_model
     from zoo.results import tune
     from zoo.tracking import compare
     from zoo.tuning import train
@@ -43,7 +43,7 @@ __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
     "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables",
     "natural_key", "to_images", "to_labels", "InvalidParameters", "ZooError", "testing", "tune", "train",
-    "evaluate", "compare", "inspect", "load_model", "Classifier", "__version__",
+    "evaluate", "compare", "inspect", "load_model", "list_models", "Classifier", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
@@ -58,7 +58,7 @@ _LAZY_NAMES = {
     "zoo.tuning": ["train"],
     "zoo.evaluation": ["evaluate"],
     "zoo.tracking": ["compare"],
-    "zoo.models": ["load_model", "Classifier"],
+    "zoo.models": ["load_model", "list_models", "Classifier"],
 }
 
 

@@ -29,7 +29,10 @@ INDEX, API, PLUGINS, REFERENCE, COMMANDS, STUDIES, FIGURES, TESTING = (
     for name in ("index", "api", "plugins", "plugin-reference", "commands", "studies", "figures", "testing")
 )
 # Documented with the commands; the other public names are for plugin authors.
-PYTHON_NAMES = {"tune", "train", "evaluate", "compare", "inspect", "load_model", "Classifier", "__version__"}
+PYTHON_NAMES = {
+    *("tune", "train", "evaluate", "compare", "inspect", "load_model", "list_models", "Classifier"),
+    "__version__",
+}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

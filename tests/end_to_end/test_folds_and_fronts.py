@@ -109,7 +109,7 @@ class TestFolds:
 class TestSeveralObjectives:
     def test_front_is_printed_best_first(self, several):
         assert several.done.returncode == 0, several.done.stderr
-        *front, best, model, _ = several.done.stdout.splitlines()
+        *front, best, model, _, _ = several.done.stdout.splitlines()
         numbers = [int(re.match(r"front: trial (\d+), val_accuracy", line)[1]) for line in front]
         assert set(numbers) == {trial.number for trial in self.study(several).best_trials}
         assert re.match(rf"best: trial {numbers[0]} \(\w+\), val_accuracy ", best)

@@ -87,14 +87,14 @@ def named_address(store: Store, name: str) -> str:
             raise TrackingError(
                 f"MLflow at {store.address} has no study and no registered model named '{name}'. {hint}"
             )
-    aliases, versions = _aliases(store, name), _versions(store, name)
-    if not versions:
-        raise TrackingError(f"The registered model '{name}' in {store.address} has no versions.")
-    return f"models:/{name}/{aliases.get(CHAMPION_ALIAS, versions[-1])}"
+    return registered_address(store, name)
 
 
 def registered_address(store: Store, name: str, alias: str = "", version: str = "") -> str:
-    """Return `models:/NAME/VERSION` of a registered model; raise TrackingError for an unknown version."""
+    """Return `models:/NAME/VERSION` of a registered model; raise TrackingError for an unknown version.
+
+    Without `alias` and `version`, it is the version with the alias `champion`, else the newest.
+    """
     if name not in (available := _registered_names(store)):
         hint = did_you_mean(name, available)
         raise TrackingError(f"MLflow at {store.address} has no registered model named '{name}'. {hint}")
@@ -105,7 +105,11 @@ def registered_address(store: Store, name: str, alias: str = "", version: str = 
     if version and int(version) not in versions:
         listed = ", ".join(map(str, versions)) or "none"
         raise TrackingError(f"The registered model '{name}' has no version {version}. Available: {listed}.")
-    return f"models:/{name}/{aliases[alias] if alias else version}"
+    if alias or version:
+        return f"models:/{name}/{aliases[alias] if alias else version}"
+    if not versions:
+        raise TrackingError(f"The registered model '{name}' in {store.address} has no versions.")
+    return f"models:/{name}/{aliases.get(CHAMPION_ALIAS, versions[-1])}"
 
 
 def run_model_address(store: Store, run_id: str) -> str:
