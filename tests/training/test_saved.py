@@ -87,6 +87,11 @@ class TestImport:
         )
         assert "antigravity" not in sys.modules
 
+    def test_module_without_a_name_is_an_error(self, tmp_path):
+        file = keras_file(tmp_path / "model.keras", {**GAIN, "module": ".layers", "config": {}})
+        with pytest.raises(ModelError, match=r"has layers of \.layers, which is not installed"):
+            import_required_modules(file)
+
     def test_imported_package_does_not_allow_other_modules(self, tmp_path):
         assert "json" in sys.modules
         sys.modules.pop("json.tool", None)

@@ -83,10 +83,11 @@ def _import(model_name: str, module: str, requirement: str) -> None:
     """Import a module of a model; raise ModelError if it is missing, unknown to zoo, or raises an error."""
     origin = f" ({requirement.replace('==', ' ')})" if requirement else ""
     subject = f"The model {model_name} has layers of {module}{origin}"
-    if util.find_spec(top_level_package(module)) is None:
+    package = top_level_package(module)
+    if not package or util.find_spec(package) is None:
         install = f"pip install {requirement}" if requirement else "install the plugin that contains it"
         raise ModelError(f"{subject}, which is not installed; {install}")
-    if module not in sys.modules and not _is_of_plugin(top_level_package(module)):
+    if module not in sys.modules and not _is_of_plugin(package):
         raise ModelError(
             f"{subject}, which is neither a zoo plugin nor a library that one requires; "
             f"import {module} first, if you trust it"
