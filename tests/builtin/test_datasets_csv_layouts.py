@@ -129,6 +129,18 @@ def test_dropped_column_is_kept_beside_the_images(write):
     assert dataset.test.columns["person"].tolist() == expected
 
 
+def test_column_of_splits_of_fer2013_decides_the_splits(write):
+    usage = ["Training"] * 18 + ["PublicTest"] * 6 + ["PrivateTest"] * 6
+    rows = [[row[0], " ".join(map(str, row[1:])), part] for row, part in zip(ROWS, usage, strict=True)]
+    content = lines(rows, ["emotion", "pixels", "Usage"])
+    dataset = write(content, label_column="emotion", drop_columns=["Usage"])
+    assert np.array_equal(dataset.train.images.reshape(18, 9), PIXELS[:18])
+    assert np.array_equal(dataset.validation.images.reshape(6, 9), PIXELS[18:24])
+    assert np.array_equal(dataset.test.images.reshape(6, 9), PIXELS[24:])
+    assert dataset.test.names[0] == "row 25 of train.csv"
+    assert dataset.warning.endswith("train.csv: the column 'Usage' decides the splits.")
+
+
 def test_pixel_columns_are_sorted_by_their_numbers(write):
     order = [0, 1, 10, 11, 12, 13, 14, 15, 2, 3, 4, 5, 6, 7, 8, 9]
     pixels = np.arange(30 * 16).reshape(30, 16) % 256

@@ -105,6 +105,28 @@ def test_other_columns_are_kept(photos):
     )
 
 
+@pytest.mark.parametrize("words", [("train", "val", "test"), ("Training", "valid", "TEST")])
+def test_column_of_splits_decides_the_splits(photos, words):
+    rows = [(*row, words[0 if number < 12 else 1 + number % 2]) for number, row in enumerate(listed())]
+    rows = [rows[number] for number in np.random.default_rng(0).permutation(20)]
+    write(photos / "train.csv", rows, ("path", "label", "subset"))
+    dataset = labelled_files(train="train.csv", classes=["cat", "dog"])
+    check_contract(dataset)
+    assert dataset.warning == f"{photos}/train.csv: the column 'subset' decides the splits."
+    of_split = {row[0]: row[2] for row in rows}
+    for word, split in zip(words, (dataset.train, dataset.validation, dataset.test), strict=True):
+        assert {of_split[name] for name in split.names} == {word}
+        for name, image in zip(split.names, split.images, strict=True):
+            assert np.array_equal(image, np.asarray(Image.open(photos / name)))
+
+
+@pytest.mark.parametrize("words", [("train", "train"), ("test", "val"), ("train", "other")])
+def test_other_columns_do_not_decide_the_splits(photos, words):
+    rows = [(*row, words[number % 2]) for number, row in enumerate(listed())]
+    write(photos / "train.csv", rows, ("path", "label", "subset"))
+    assert_complete(labelled_files(train="train.csv"))
+
+
 def test_changed_image_is_read_again(photos, tmp_path):
     component = Registry.load(entry_points=[]).get("dataset", "labelled_files")
     before = prepare(component, {"train": "train.csv"}, FIFTH, tmp_path / "cache")

@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     Label = int | str
 
 MAX_LISTED = 100
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "publictest"), "validation"),  # FER2013's names
+    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
+}
 INTEGER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -76,8 +81,9 @@ class _Images:
     labels: list[Label]
     pixels: Array
     columns: dict[str, Array]
+    names: Array
     warning: str
-    files: Array | None = None  # the decoded cells of an image column
+    is_decoded: bool = False  # from image files, whose decoder has warnings of its own
 
 
 def read_tables(
@@ -123,6 +129,11 @@ def read_tables(
         if table is not None:
             names = images["train"].pixel_names if images else ()
             images[split] = _read(table, label_column, drop_columns, scale, image_column, names)
+    if classes is None:
+        for of_table in images.values():
+            _check_rare_text(of_table)
+    if len(images) == 1:
+        images = _by_split_column(images["train"])
     if decode is not None:
         images = _decoded(images, decode)
     shape = image_shape_of(train.name, images["train"].pixels, image_size, image_shape)
@@ -139,9 +150,6 @@ def _dataset(
     """Return the content of the tables as a dataset, with labels as positions of classes."""
     train = images["train"]
     _check_equal_shapes(list(images.values()))
-    if classes is None:
-        for of_table in images.values():
-            _check_rare_text(of_table)
     images = _same_type(images)
     labels = _labels_of_classes(classes, list(images.values()))
     label_names = train.table.label_names.get(train.table.columns[train.label], ())
@@ -150,7 +158,7 @@ def _dataset(
         for name, of_table in images.items()
     }
     warnings = [of_table.warning for of_table in images.values()]
-    if train.files is None or isinstance(train.files[0], int):  # image files have a warning of their own
+    if not train.is_decoded:
         warnings.append(dark_warning(train.table.name, train.pixels))
     if not channels_first:
         warnings.append(channel_warning(train.table.name, train.pixels, shape))
@@ -197,8 +205,10 @@ def _read(
         raise ZooError(f"{table.name}: expected rows with a label and {image}, got none.")
     values = np.concatenate(others)
     kept = {names[position] or str(position): values[:, n] for n, position in enumerate(columns.left_out)}
+    where = table.name.rpartition("/")[2]
+    rows = np.array([f"row {row} of {where}" for row in range(1, len(labels) + 1)], object)
     pixel_names = [names[position] for position in columns.pixels]
-    return _Images(table, label, pixel_names, labels, np.concatenate(pixels), kept, columns.warning)
+    return _Images(table, label, pixel_names, labels, np.concatenate(pixels), kept, rows, columns.warning)
 
 
 def _pixels(
@@ -222,8 +232,14 @@ def _decoded(images: Mapping[str, _Images], decode: Callable[[Sequence[Any]], Ar
     cells = [cell for of_table in images.values() for cell in of_table.pixels]
     bounds = np.cumsum([len(of_table.pixels) for of_table in images.values()])[:-1]
     parts = np.split(decode(cells), bounds)
+    are_files, are_paths = not isinstance(cells[0], int), isinstance(cells[0], str)
     return {
-        name: replace(of_table, pixels=part, files=of_table.pixels)
+        name: replace(
+            of_table,
+            pixels=part,
+            names=of_table.pixels if are_paths else of_table.names,
+            is_decoded=are_files,
+        )
         for (name, of_table), part in zip(images.items(), parts, strict=True)
     }
 
@@ -291,6 +307,32 @@ def _check_rare_text(images: _Images) -> None:
             )
 
 
+def _by_split_column(images: _Images) -> dict[str, _Images]:
+    """Return the images of each split, if a column has the names of splits only, among them train."""
+    import numpy as np
+
+    for column, values in images.columns.items():
+        splits = np.array([SPLIT_WORDS.get(str(value).strip().lower(), "") for value in values], object)
+        found = set(splits)
+        if "train" in found and len(found) > 1 and "" not in found:
+            note = f"{images.table.name}: the column {column!r} decides the splits."
+            parts = {name: _rows(images, splits == name) for name in found}
+            parts["train"] = replace(parts["train"], warning=" ".join(filter(None, [images.warning, note])))
+            return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
+    return {"train": images}
+
+
+def _rows(images: _Images, is_chosen: Array) -> _Images:
+    return replace(
+        images,
+        labels=[label for label, chosen in zip(images.labels, is_chosen, strict=True) if chosen],
+        pixels=images.pixels[is_chosen],
+        columns={name: values[is_chosen] for name, values in images.columns.items()},
+        names=images.names[is_chosen],
+        warning="",
+    )
+
+
 def _same_type(images: Mapping[str, _Images]) -> Mapping[str, _Images]:
     """Return the images with all labels as text if one of them is text."""
     if not any(isinstance(label, str) for of_table in images.values() for label in of_table.labels):
@@ -327,11 +369,7 @@ def _split(images: _Images, labels: Sequence[Label], pixels: Array) -> Split:
     is_used = classes >= 0
     if not is_used.any():
         raise ZooError(f"{images.table.name} has no image with one of the labels {_listed(labels)}.")
-    where = images.table.name.rpartition("/")[2]
-    names = np.array([f"row {row} of {where}" for row in range(1, len(classes) + 1)], object)
-    if images.files is not None and isinstance(images.files[0], str):
-        names = images.files
-    split = Split(pixels, classes, images.columns, names)
+    split = Split(pixels, classes, images.columns, images.names)
     return split if is_used.all() else split.take(is_used)
 
 

@@ -74,4 +74,4 @@ def csv_images(
     dataset = replace(
         dataset, source=" and ".join(path.name for path in paths), warning=" ".join(filter(None, warnings))
     )
-    return dataset if test is not None else split_off_test(dataset, 0.2, 42)
+    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)

@@ -120,7 +120,7 @@ def labelled_files(
     listing = _Listing(train, test, folder, image_column, label_column, suffix, **options)
     decoder = Decoder(image_size, color_mode, background, bit_depth)
     dataset = _dataset(listing, decoder, classes, class_names)
-    return dataset if test is not None else split_off_test(dataset, 0.2, 42)
+    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
 
 
 def _dataset(
