@@ -23,7 +23,7 @@ COMMANDS = {
     "predict": "Name the classes of image files.",
     "serve": "Serve a model: a page for images, and MLflow's scoring server.",
     "evaluate": "Score a model on the test split, or on another dataset.",
-    "models": "List the registered models, or show one.",
+    "models": "List the registered models, show one; pack a model into one file, unpack it.",
     "promote": "Make a model the champion of a registered model.",
     "export": "Convert a model to ONNX, LiteRT, a SavedModel or a Keras file.",
     "compare": "Show the trials of a study, best first.",

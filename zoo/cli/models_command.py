@@ -1,4 +1,4 @@
-"""`zoo models`: list the registered models, show one."""
+"""`zoo models`: list the registered models, show one; pack and unpack any model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from zoo.cli import common
 from zoo.cli.group import Group
+from zoo.cli.models_pack import pack, unpack
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +113,10 @@ def show_command(name: str, as_json: bool) -> None:
     if version.description:
         click.echo(f"\n{version.description.rstrip()}")
     common.print_next((f"zoo predict {shlex.quote(facts['model'])} IMAGE", "the classes of images"))
+
+
+command.add_command(pack)
+command.add_command(unpack)
 
 
 def _rows(table: pd.DataFrame) -> list[list[str]]:

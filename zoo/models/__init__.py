@@ -7,6 +7,7 @@ listing.py     zoo.list_models: the registered models
 promoting.py   promote: a model becomes the champion of a registered model
 formats.py     the formats of exported models
 exporting.py   export_model: a model in another format, compared with the original
+packing.py     pack_model, unpack_model: a model and all that is known about it in one file
 recorded.py    the model and dataset of a recorded run
 """
 
@@ -15,4 +16,5 @@ from zoo.models.exporting import Exported, export_model
 from zoo.models.finding import FoundModel, find_model
 from zoo.models.listing import find_registered, list_models, model_facts
 from zoo.models.loading import load_model
+from zoo.models.packing import pack_model, unpack_model
 from zoo.models.promoting import Promotion, promote

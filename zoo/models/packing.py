@@ -1,0 +1,230 @@
+"""Packs: one file with a model and all that is known about it.
+
+A pack is a zip archive of uncompressed members. The same model always gives the same bytes:
+
+    SHA256SUMS     the checksum of every other member, in the format of `sha256sum`
+    model.keras    the model
+    info.json      the facts about the model, as in its file
+    README.md      the same for people
+    config.json    the configuration of the trial that trained it, if its record is at hand
+    study.toml     the study's definition, if its record is at hand
+
+Unpacking reads bytes, and never loads the model. Checksums detect damage, not a forged pack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from zoo.errors import ModelError, ZooError, one_line
+from zoo.files import atomic_path, remove_leftovers, temporary_folder
+from zoo.models.finding import FoundModel
+from zoo.models.formats import copy_with_info
+from zoo.training.info import ModelInfo, read_info
+
+_CHECKSUMS, _MODEL = "SHA256SUMS", "model.keras"
+_MEMBERS = (_CHECKSUMS, _MODEL, "info.json", "README.md", "config.json", "study.toml")
+_MAX_TEXT = 1 << 22  # bytes of a member other than the model
+_MAX_INNER = 1 << 28  # bytes that a `.keras` file may need more than its own size when it is read
+_CHUNK = 1 << 20
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip archive
+
+
+def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> list[str]:
+    """Write a pack of a model to `file`, and return the names of its members."""
+    if os.path.lexists(file) and not overwrite:
+        raise ZooError(f"{file} exists already. Give another name, or add --overwrite.")
+    if not file.parent.is_dir():
+        raise ZooError(f"The folder {file.parent} does not exist; create it first.")
+    texts = _texts(found)
+    with TemporaryDirectory(prefix="zoo-pack-") as folder:
+        model = Path(folder, _MODEL)
+        copy_with_info(found.path, model, found.info)
+        sums = {_MODEL: _digest(model)}
+        sums |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+        lines = "".join(f"{sums[name]}  {name}\n" for name in _MEMBERS if name in sums)
+        with atomic_path(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            archive.writestr(_member(_CHECKSUMS), lines)
+            with (
+                archive.open(_member(_MODEL, model.stat().st_size), "w") as target,
+                model.open("rb") as source,
+            ):
+                while chunk := source.read(_CHUNK):
+                    target.write(chunk)
+            for name, text in texts.items():
+                archive.writestr(_member(name), text)
+    return [name for name in _MEMBERS if name in {_CHECKSUMS, *sums}]
+
+
+def unpack_model(file: Path, folder: Path) -> ModelInfo:
+    """Verify a pack, place its members in a new folder, and return the facts about its model.
+
+    Raises:
+        ModelError: the file is no pack, is damaged, or has members that no pack has.
+        ZooError: `folder` exists.
+    """
+    if os.path.lexists(folder):
+        raise ZooError(f"{folder} exists already. Give another folder with --output.")
+    if not folder.parent.is_dir():
+        raise ZooError(f"--output: the folder {folder.parent} does not exist; create it first.")
+    with _open_pack(file) as archive:
+        members = _checked_members(archive, file)
+        remove_leftovers(folder.parent)
+        with temporary_folder(folder.parent) as temporary:
+            sums = {name: _extract(archive, member, temporary / name) for name, member in members.items()}
+            expected = _expected_sums((temporary / _CHECKSUMS).read_text(encoding="utf-8"))
+            del sums[_CHECKSUMS]
+            for name in sorted({*sums, *expected}):
+                if sums.get(name) != expected.get(name):
+                    raise ValueError(f"the checksum of {name} is wrong")
+            _check_model(temporary / _MODEL)
+            info = read_info(temporary / _MODEL)
+            temporary.rename(folder)
+    return info
+
+
+def _texts(found: FoundModel) -> Mapping[str, str]:
+    """Return the content of the members of a pack that are text."""
+    texts = {
+        "info.json": json.dumps(found.info.as_json(), indent=1, ensure_ascii=False) + "\n",
+        "README.md": _card(found.info),
+    }
+    if found.run is not None:
+        config = found.run.config.as_json()
+        texts["config.json"] = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
+        definition = found.run.directory.path.resolve().parents[1] / "study.toml"
+        if definition.is_file():
+            texts["study.toml"] = definition.read_text(encoding="utf-8")
+    return texts
+
+
+def _card(info: ModelInfo) -> str:
+    """Return the page about a model for people, in Markdown."""
+    trial = f", trial {info.trial}" if info.trial is not None else ""
+    size = "×".join(map(str, info.image_shape))
+    classes = info.class_names or ()
+    facts = {
+        "study": f"{info.study}{trial}",
+        "architecture": info.architecture,
+        "dataset": f"{info.dataset} ({info.source})" if info.source else info.dataset,
+        "digest of the data": info.digest,
+        "licence of the data": info.licence,
+        "images": f"{size} (height × width × channels), {info.color_mode}, raw pixels from 0 to 255",
+        "resize": info.resize,
+        "classes": ", ".join(classes),
+        "saved with": f"Keras {info.keras_version}",
+        "plugins": ", ".join(f"{name} {version}" for name, version in sorted(info.plugins.items())),
+        "needs": ", ".join(info.requirements),
+        **{name: f"{value:.6g}" for name, value in info.metrics.items()},
+    }
+    rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts.items() if value)
+    title = info.study or info.architecture or "model"
+    return (
+        f"# {title}\n\nA Keras model that classifies images into {len(classes) or 'unnamed'} classes.\n\n"
+        f"| fact | |\n|---|---|\n{rows}\n"
+        "With zoo (`pip install keras-zoo`), the path of this folder names the model: `zoo predict FOLDER "
+        "photo.jpg`, `zoo.Classifier(FOLDER)`. Keras loads `model.keras` without zoo.\n"
+    )
+
+
+def _cell(text: str) -> str:
+    return one_line(text).replace("|", "\\|")
+
+
+def _member(name: str, size: int = 0) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, _DATE)
+    member.create_system = 3  # Unix, on every system
+    member.external_attr = (stat.S_IFREG | 0o644) << 16
+    member.file_size = size  # tells `ZipFile.open` whether the member needs 64-bit sizes
+    return member
+
+
+@contextmanager
+def _open_pack(file: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a pack; errors of its content in the block become a ModelError."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise ModelError(
+            f"There is no file {file}. Expected a pack, which `zoo models pack` writes."
+        ) from None
+    except ModelError as error:
+        raise ModelError(f"{file} cannot be unpacked: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{file} cannot be unpacked: {one_line(error)}") from error
+    except (zipfile.BadZipFile, struct.error, EOFError, LookupError, ValueError, RuntimeError) as error:
+        reason = one_line(error)
+        raise ModelError(
+            f"{file} is damaged or no pack, so nothing was unpacked: {reason}. Get it again from its origin."
+        ) from error
+
+
+def _checked_members(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the members by name; raise ValueError if one has an unknown name, is a link, or is too large."""
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    unknown = [name for name in names if name not in _MEMBERS]
+    if unknown:
+        raise ValueError(f"it has the member {unknown[0][:80]!r}, which no pack has")
+    if len(set(names)) < len(names) or not {_CHECKSUMS, _MODEL} <= set(names):
+        raise ValueError(f"expected one {_CHECKSUMS} and one {_MODEL}")
+    for member in members:
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG) or member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{member.filename} is a link or is compressed; a pack has plain members")
+        if member.filename != _MODEL and member.file_size > _MAX_TEXT:
+            raise ValueError(f"{member.filename} is too large ({member.file_size:,} bytes)")
+    if sum(member.file_size for member in members) > file.stat().st_size:
+        raise ValueError("its members are larger than the file")
+    return dict(zip(names, members, strict=True))
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> str:
+    """Copy a member to `target`, and return its SHA-256."""
+    digest = hashlib.sha256()
+    with archive.open(member) as source, target.open("xb") as file:
+        for chunk in _chunks(source):
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()
+
+
+def _expected_sums(text: str) -> dict[str, str]:
+    lines = [re.fullmatch(r"([0-9a-f]{64})  (\S+)", line) for line in text.splitlines()]
+    return {line[2]: line[1] for line in lines if line}
+
+
+def _check_model(path: Path) -> None:
+    """Raise ValueError unless `path` is a `.keras` file that does not grow without limit when it is read."""
+    with zipfile.ZipFile(path) as archive:
+        names = {member.filename for member in archive.infolist()}
+        size = sum(member.file_size for member in archive.infolist())
+    if not {"config.json", "metadata.json"} <= names:
+        raise ValueError(f"{_MODEL} is not a file that Keras saved")
+    if size > path.stat().st_size + _MAX_INNER:
+        raise ValueError(f"{_MODEL} would grow to {size:,} bytes")
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in _chunks(file):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
