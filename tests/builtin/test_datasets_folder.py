@@ -18,6 +18,7 @@ import zoo
 from zoo import ZooError
 from zoo.builtin.datasets import _decoding, image_folder
 from zoo.data.contract import check_contract
+from zoo.data.store import digest_of
 
 
 def make_image(seed=0, size=(6, 8), mode="RGB"):
@@ -79,6 +80,14 @@ class TestLayouts:
             for number, image in enumerate(getattr(dataset, split).images):
                 file = root / split / ["cat", "dog"][number // 3] / f"{number % 3}.png"
                 assert np.array_equal(image, np.asarray(Image.open(file)))
+
+    def test_digest_is_that_of_earlier_versions(self, root):
+        """Otherwise studies of such folders cannot be resumed."""
+        fill(root)
+        whole = digest_of(image_folder(path="pets"))
+        assert whole == "009cb0178eebab69415810aed33024c3e276cd61dd19320b8522ccbd6b35c0b1"
+        cut = digest_of(image_folder(path="pets/train", color_mode="grayscale"))
+        assert cut == "3f813142a778505f06cceb81282ec8f7df48697b156f303f1d929653b74ac453"
 
     @pytest.mark.parametrize("names", [("train",), ("Train", "VAL"), ("train", "valid", "test")])
     def test_validation_and_test_are_optional(self, root, names):
