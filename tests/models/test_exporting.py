@@ -184,6 +184,14 @@ class TestErrors:
             export_model(found, "keras", tmp_path / "x.keras", NoDisplay())
         assert list(tmp_path.iterdir()) == []
 
+    def test_unwritable_folder_is_an_error(self, found, tmp_path, monkeypatch):
+        def denied(parent):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(exporting, "temporary_folder", denied)
+        with pytest.raises(ZooError, match=r"x\.keras cannot be written: Permission denied$"):
+            export_model(found, "keras", tmp_path / "x.keras", NoDisplay())
+
     def test_unknown_operations_are_named(self):
         error = RuntimeError("Could not … \nCustom ops: Erfinv\nDetails:\n\ttf.Erfinv(tensor<1x4xf32>) …")
         assert formats._reason(error) == "LiteRT has no operation for Erfinv"

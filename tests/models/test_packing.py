@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import random
@@ -9,6 +10,8 @@ import shutil
 import stat
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ import pytest
 import zoo
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, ZooError
-from zoo.models import find_model, pack_model, unpack_model
+from zoo.models import find_model, pack_model, packing, unpack_model
 from zoo.record import run_in
 
 TRIAL = "mlruns/zoo/example/trials/001"
@@ -79,6 +82,33 @@ class TestPack:
         assert pack_model(find_model(TRIAL), tmp_path / "x.zip") == [*MEMBERS, "study.toml"]
         unpack_model(tmp_path / "x.zip", tmp_path / "x")
         assert (tmp_path / "x" / "study.toml").read_text() == "dataset = 'digits'\n"
+
+    def test_registered_model_has_its_card_and_configuration(self, in_study, tmp_path, monkeypatch):
+        found = find_model(TRIAL)
+        shutil.copy(found.path, tmp_path / "copy.keras")  # as MLflow sends it
+        sent = replace(found, path=tmp_path / "copy.keras", run=None, address="models:/example/3")
+        version = SimpleNamespace(description="# the card")
+        monkeypatch.setattr(packing, "find_registered", {"models:/example/3": version}.__getitem__)
+        assert pack_model(sent, tmp_path / "x.zip") == MEMBERS
+        with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+            assert archive.read("README.md") == b"# the card"
+            assert json.loads(archive.read("config.json")) == found.run.config.as_json()
+
+    def test_other_model_gets_no_configuration(self, in_study, tmp_path):
+        found = find_model(TRIAL)
+        shutil.copy(found.path, tmp_path / "other.keras")
+        with zipfile.ZipFile(tmp_path / "other.keras", "a") as archive:
+            archive.writestr("note", "another model of this trial")
+        other = find_model(tmp_path / "other.keras")
+        assert pack_model(other, tmp_path / "x.zip") == MEMBERS[:-1]
+
+    def test_unwritable_file_is_an_error(self, in_study, tmp_path, monkeypatch):
+        def full(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(packing, "atomic_path", full)
+        with pytest.raises(ZooError, match=r"x\.zip cannot be written: No space left on device$"):
+            pack_model(find_model(TRIAL), tmp_path / "x.zip")
 
     def test_same_model_gives_same_bytes(self, packed, tmp_path):
         pack_model(find_model(TRIAL), tmp_path / "second.zip")

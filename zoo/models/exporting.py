@@ -18,7 +18,7 @@ from zoo.data import Dataset, Split
 from zoo.data.images import read_image
 from zoo.data.store import open_dataset
 from zoo.errors import DataError, ImageError, ModelError, ZooError
-from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
+from zoo.files import flush_to_disk, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
 from zoo.models.formats import FORMATS, convert, run
 from zoo.models.image_files import image_files
@@ -105,16 +105,20 @@ def export_model(
     calibration = _calibration(found, format, dataset, given)
     scored = compared.take(_SCORED if calibration is not None and compared.labels is not None else _COMPARED)
     display.phase(f"converting {found.name} to {format} …")
-    details = _details(found, format)
-    remove_leftovers(path.parent)
-    with temporary_folder(path.parent) as folder:
-        target = folder / f"model{FORMATS[format].suffix}"
-        arrays = scored.pixels, None if calibration is None else calibration.pixels
-        original = _call(found, format, convert, found.path, target, details, *arrays)
-        display.phase("comparing it with the original …")
-        exported = _call(found, format, run, target, scored.pixels)
-        _place(target, path)
-    write_atomically(details_path, json.dumps(details, indent=1, ensure_ascii=False) + "\n")
+    try:
+        remove_leftovers(path.parent)
+        with temporary_folder(path.parent) as folder:
+            target, details_target = folder / f"model{FORMATS[format].suffix}", folder / "details.json"
+            details = _details(found, format)
+            details_target.write_text(json.dumps(details, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            arrays = scored.pixels, None if calibration is None else calibration.pixels
+            original = _call(found, format, convert, found.path, target, details, *arrays)
+            display.phase("comparing it with the original …")
+            exported = _call(found, format, run, target, scored.pixels)
+            _place(target, path)
+            _place(details_target, details_path)
+    except OSError as error:
+        raise ZooError(f"{path} cannot be written: {error.strerror}") from error
     rows = _evenly_spaced(len(original), _COMPARED)
     return Exported(
         path=path,

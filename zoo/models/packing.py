@@ -5,7 +5,7 @@ A pack is a zip archive of uncompressed members. The same model always gives the
     SHA256SUMS     the checksum of every other member, in the format of `sha256sum`
     model.keras    the model
     info.json      the facts about the model, as in its file
-    README.md      the same for people
+    README.md      the card of a registered model, else the same facts for people
     config.json    the configuration of the trial that trained it, if its record is at hand
     study.toml     the study's definition, if its record is at hand
 
@@ -22,7 +22,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -31,6 +31,8 @@ from zoo.errors import ModelError, ZooError, one_line
 from zoo.files import atomic_path, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
 from zoo.models.formats import copy_with_info
+from zoo.models.listing import find_registered
+from zoo.record import Run, StudyDirectory, run_in
 from zoo.training.info import ModelInfo, read_info
 
 _CHECKSUMS, _MODEL = "SHA256SUMS", "model.keras"
@@ -54,7 +56,7 @@ def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> lis
         sums = {_MODEL: _digest(model)}
         sums |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
         lines = "".join(f"{sums[name]}  {name}\n" for name in _MEMBERS if name in sums)
-        with atomic_path(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with _writing(file), atomic_path(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             archive.writestr(_member(_CHECKSUMS), lines)
             with (
                 archive.open(_member(_MODEL, model.stat().st_size), "w") as target,
@@ -94,19 +96,45 @@ def unpack_model(file: Path, folder: Path) -> ModelInfo:
     return info
 
 
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ZooError(f"{file} cannot be written: {error.strerror}") from error
+
+
 def _texts(found: FoundModel) -> Mapping[str, str]:
     """Return the content of the members of a pack that are text."""
     texts = {
         "info.json": json.dumps(found.info.as_json(), indent=1, ensure_ascii=False) + "\n",
-        "README.md": _card(found.info),
+        "README.md": _registered_card(found) or _card(found.info),
     }
-    if found.run is not None:
-        config = found.run.config.as_json()
-        texts["config.json"] = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-        definition = found.run.directory.path.resolve().parents[1] / "study.toml"
+    run = _run_of(found)
+    if run is not None:
+        texts["config.json"] = json.dumps(run.config.as_json(), indent=1, ensure_ascii=False) + "\n"
+        definition = run.directory.path.resolve().parents[1] / "study.toml"
         if definition.is_file():
             texts["study.toml"] = definition.read_text(encoding="utf-8")
     return texts
+
+
+def _run_of(found: FoundModel) -> Run | None:
+    """Return the run that trained the model, if its record is in this folder and has the same model."""
+    if found.run is not None or found.info.trial is None:
+        return found.run
+    trial = StudyDirectory(Path.cwd(), found.info.study).trial(found.info.trial)
+    is_same = trial.model_path.is_file() and _digest(trial.model_path) == _digest(found.path)
+    return run_in(trial.path) if is_same else None
+
+
+def _registered_card(found: FoundModel) -> str:
+    """Return the card of a registered model; "" if the model was found by another name."""
+    if not found.address.startswith("models:/"):
+        return ""
+    with suppress(ZooError):  # an address such as models:/m-… is no registered model
+        return find_registered(found.address).description
+    return ""
 
 
 def _card(info: ModelInfo) -> str:
