@@ -82,3 +82,38 @@ def test_file_is_small_and_plain(path):
             assert (node.end_lineno or 0) - node.lineno + 1 <= limit, node.name
             docstring = ast.get_docstring(node) or ""
             assert not re.match(r"(Of|What|Whether)\b", docstring), f"{node.name}: {docstring}"
+
+
+NAMES_IN_MESSAGES = (
+    "Choice",
+    "Float",
+    "Int",
+    "KERAS_BACKEND",
+    "List",
+    "MLflow",
+    "Optuna",
+    "Setting",
+    "ZOO_DATA_DIR",
+)
+
+
+def message_starts(path):
+    """Return line and first literal of each message that is given to an error when it is made."""
+    for call in (node for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+        first = call.args[0] if call.args else None
+        parts = first.values[:1] if isinstance(first, ast.JoinedStr) else [first]
+        if name.endswith("Error") or name == "InvalidParameters":
+            for part in parts:
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield call.lineno, part.value
+
+
+def test_error_message_starts_with_small_letter():
+    wrong = [
+        f"{path}:{line}: {text}"
+        for path in FILES
+        for line, text in message_starts(path)
+        if text[:1].isupper() and not text.startswith(NAMES_IN_MESSAGES)
+    ]
+    assert wrong == []

@@ -320,7 +320,7 @@ def test_dead_fork_server_reports_how_to_see_why(script, tmp_path):
             print(error)
     """)
     (line,) = lines_of(dying)
-    assert line.startswith("The process from which trials are forked died while it started. ")
+    assert line.startswith("the process from which trials are forked died while it started. ")
     assert line.endswith('-c "import dies_at_once"')
 
 

@@ -49,12 +49,12 @@ def test_best_model_is_that_of_the_best_trial(result):
 
 
 def test_result_without_complete_trial_has_no_model(in_tmp):
-    with pytest.raises(StudyError, match="No trial of 'example' is complete"):
+    with pytest.raises(StudyError, match="no trial of 'example' is complete"):
         StudyResult("example", **{**FACTS, "best": None}).best_model()
 
 
 def test_unknown_importances_are_an_error(result):
-    with pytest.raises(StudyError, match="The importances of 'example' are unknown"):
+    with pytest.raises(StudyError, match="the importances of 'example' are unknown"):
         result.plot_importances()
 
 
@@ -66,7 +66,7 @@ def test_notebook_shows_numbers_curves_and_trials(result):
 
 
 def test_removed_record_is_stated(in_tmp):
-    assert "There is no trial of 'gone'" in StudyResult("gone", **FACTS)._repr_html_()
+    assert "there is no trial of 'gone'" in StudyResult("gone", **FACTS)._repr_html_()
 
 
 def test_password_of_the_storage_is_not_shown():

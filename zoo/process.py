@@ -97,7 +97,7 @@ class ForkServer:
         except (EOFError, ConnectionError):
             imports = ", ".join(self._preload)
             raise ZooError(
-                "The process from which trials are forked died while it started. To see its error, run: "
+                "the process from which trials are forked died while it started. To see its error, run: "
                 f'{Path(sys.executable).name} -c "import {imports}"'
             ) from None
 

@@ -50,7 +50,7 @@ class StudyResult(TuneResult):
         from zoo.training import backend
 
         if self.best is None:
-            raise StudyError(f"No trial of '{self.study}' is complete, so there is no model.")
+            raise StudyError(f"no trial of '{self.study}' is complete, so there is no model.")
         path = StudyDirectory(Path.cwd(), self.study).trial(self.best[0]).model_path
         with backend.discard_stderr():  # the backend writes what it is built with
             return load_model(path if path.exists() else self.study)

@@ -182,7 +182,7 @@ class TestImagesOfAnySize:
 
     @pytest.mark.parametrize("name", ["perceptron", "typical_conv_net"])
     def test_unknown_size_is_refused_before_flatten(self, name):
-        with pytest.raises(InvalidParameters, match=r"^The image size is unknown \(\?×28\); expected "):
+        with pytest.raises(InvalidParameters, match=r"^the image size is unknown \(\?×28\); expected "):
             ENTRIES[name].function((None, 28, 1), 10)
 
     def test_one_known_side_is_checked(self):

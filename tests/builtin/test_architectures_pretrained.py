@@ -262,7 +262,7 @@ def test_message_without_network_names_the_fix(tmp_path):
     assert run.returncode == 0, run.stderr
     messages = json.loads(run.stdout)
     assert messages["missing"] == [
-        "The ImageNet weights of VGG16 are not in Keras's cache, or damaged, and the download failed "
+        "the ImageNet weights of VGG16 are not in Keras's cache, or damaged, and the download failed "
         "([Errno -3] Temporary failure in name resolution). Put "
         f"vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 into {models}, or set weights to "
         '"none" or the path of a weights file.',
@@ -290,10 +290,10 @@ class TestWeightsFileErrors:
 
     def test_missing_weights_file_is_refused(self, tmp_path):
         assert self.message(tmp_path / "none.h5") == (
-            f'No such weights file: {tmp_path / "none.h5"}. Expected weights = "imagenet", "none", or the '
+            f'no such weights file: {tmp_path / "none.h5"}. Expected weights = "imagenet", "none", or the '
             f"path of a file with the weights of {SMALL} without its top."
         )
-        assert self.message(tmp_path).startswith("No such weights file: ")
+        assert self.message(tmp_path).startswith("no such weights file: ")
 
     def test_weights_file_of_unknown_format_is_refused(self, small, tmp_path):
         path = tmp_path / "small.npz"

@@ -547,7 +547,7 @@ class TestMemory:
         monkeypatch.setattr(os, "posix_fallocate", full)
         monkeypatch.setattr(_decoding, "read_image", None)
         fill(root)
-        refused("No space for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
+        refused("no space for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
         refused("No space left on device. Set TMPDIR to a folder with more space", image_size=300)
 
 

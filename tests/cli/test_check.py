@@ -63,13 +63,13 @@ def test_every_problem_of_every_study_has_a_line(zoo_command, study):
     assert "study one" not in run.stdout
     lines = run.stderr.splitlines()
     assert lines[:2] == [
-        "error: studies/one.toml:2: [architecture] name: There is no architecture named 'convnet'. "
+        "error: studies/one.toml:2: [architecture] name: there is no architecture named 'convnet'. "
         "Did you mean 'conv_net'?",
         "error: studies/one.toml:4: [search] trials: expected an integer >= 1, got 0",
     ]
     assert lines[2].startswith("error: studies/two.toml:1: not TOML: ")
     message, names = lines[3].rstrip(".").split("Available: ")
-    assert message == "error: There is no study named 'four' in ./studies or among the shipped studies. "
+    assert message == "error: there is no study named 'four' in ./studies or among the shipped studies. "
     assert names.split(", ") == sorted({*SHIPPED, "one", "two", "three"})
     assert len(lines) == 4
 
@@ -92,7 +92,7 @@ def test_study_of_a_broken_plugin_names_the_plugin(zoo_command, install_plugin, 
     run = zoo_command("check", "mine", env={"PYTHONPATH": str(site)})
     line = run.stderr.splitlines()[1]
     assert line.startswith(
-        "error: studies/mine.toml:2: [architecture] name: There is no architecture named 'res_net'. "
+        "error: studies/mine.toml:2: [architecture] name: there is no architecture named 'res_net'. "
         "Available: cats_and_dogs_net, conv_net, "
     )
     assert line.endswith(
@@ -110,7 +110,7 @@ def test_ambiguous_name_is_an_error_of_its_study(zoo_command, install_plugin, st
     assert "study mnist_cnn: " in run.stdout
     about_study = run.stderr.splitlines()[1]
     assert about_study == (
-        "error: studies/mine.toml:1: [dataset] name: The dataset 'squares' is registered more than once: by "
+        "error: studies/mine.toml:1: [dataset] name: the dataset 'squares' is registered more than once: by "
         "plugin 'bang' of zoo-bang 1.1 and by plugin 'clash' of zoo-clash 9.9. Uninstall "
         "zoo-bang or zoo-clash, or ask an author to rename the dataset."
     )

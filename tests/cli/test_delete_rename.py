@@ -93,7 +93,7 @@ def test_refused_deletion_is_exit_status_2(zoo_command):
     run = zoo_command("delete", "example")
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (
-        "error: Deleting the study 'example' needs a confirmation; without a terminal, add --yes.\n"
+        "error: deleting the study 'example' needs a confirmation; without a terminal, add --yes.\n"
     )
 
 
@@ -106,7 +106,7 @@ def test_unknown_study_is_one_line(zoo_command):
         run = zoo_command(*arguments)
         assert (run.returncode, run.stdout) == (2, ""), arguments
         (line,) = run.stderr.splitlines()
-        assert line.startswith("error: No study '")
+        assert line.startswith("error: no study '")
 
 
 def test_study_is_renamed(calls):

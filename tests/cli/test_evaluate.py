@@ -27,7 +27,7 @@ def calls(monkeypatch):
     def evaluate(study, trial, *, run, dataset, split, overrides, display):
         calls.append((study, trial, run, *([dataset, split, overrides] if dataset else [])))
         if study == "nothing":
-            raise StudyError("There are no trials")
+            raise StudyError("there are no trials")
         metrics = {"test_accuracy": 0.75, "test_loss": 0.5} if dataset is None else {"accuracy": 0.75}
         facts = {"dataset": dataset or "pets", "split": split, "source": "pets.zip"}
         warning = "only some of them"

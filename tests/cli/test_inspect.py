@@ -116,17 +116,17 @@ def test_path_outside_the_working_folder_is_absolute(inspect, tmp_path):
     [
         (
             "inspect sampels digits",
-            "error: There is no command 'zoo inspect sampels'. Did you mean 'samples'?",
+            "error: there is no command 'zoo inspect sampels'. Did you mean 'samples'?",
         ),
         (
             "inspect curves --study example",
-            "error: There is no trial of 'example' in mlruns/zoo. Run `zoo tune example`",
+            "error: there is no trial of 'example' in mlruns/zoo. Run `zoo tune example`",
         ),
-        ("inspect samples digits --image 3", "error: No such option '--image'"),
-        ("inspect augmentation", "error: Missing arguments: name a policy and a dataset, or a study."),
+        ("inspect samples digits --image 3", "error: no such option '--image'"),
+        ("inspect augmentation", "error: missing arguments: name a policy and a dataset, or a study."),
         (
             "inspect filters",
-            "error: Missing argument STUDY or --run FOLDER. No study is recorded; ",
+            "error: missing argument STUDY or --run FOLDER. No study is recorded; ",
         ),
     ],
 )

@@ -101,7 +101,7 @@ def test_broken_plugin_is_a_warning_below_the_list(zoo_command, install_plugin):
     assert run.stderr.splitlines() == [
         "warning: Plugin 'broken' of zoo-broken 0.1 could not be loaded: RuntimeError: no GPU "
         "(zoo_broken.py:1)",
-        "warning: The dataset 'shapes' is registered more than once: by plugin 'again' of zoo-again 3 and by "
+        "warning: the dataset 'shapes' is registered more than once: by plugin 'again' of zoo-again 3 and by "
         "plugin 'shapes' of zoo-shapes 2.1. Uninstall zoo-again or "
         "zoo-shapes, or ask an author to rename the dataset.",
         NEXT.rstrip(),

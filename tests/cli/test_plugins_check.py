@@ -196,9 +196,9 @@ def test_distribution_that_is_off_is_an_error(check):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("zoo-shape", "There is no component and no distribution with plugins named 'zoo-shape'. "
+        ("zoo-shape", "there is no component and no distribution with plugins named 'zoo-shape'. "
                       "Did you mean 'zoo-shapes'?"),
-        ("stripe", "There is no component and no distribution with plugins named 'stripe'. "
+        ("stripe", "there is no component and no distribution with plugins named 'stripe'. "
                    "Did you mean 'stripes'?"),
         ("stripes --check contrat", "--check contrat: no such check. Did you mean 'contract'?"),
         ("stripes --check probabilities", "--check probabilities: no such check. Available: "),
@@ -207,7 +207,7 @@ def test_distribution_that_is_off_is_an_error(check):
         ("stripes --set count=many", "stripes: count: expected int, got \"many\"."),
         ("plain_net --set width=99", "plain_net: width: expected 1 … 8, got 99. Did you mean 8?"),
         ("plain_net --shape 28x28", "--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, got "),
-        ("plain_net --probe stipes", "There is no dataset named 'stipes'. Did you mean 'stripes'?"),
+        ("plain_net --probe stipes", "there is no dataset named 'stipes'. Did you mean 'stripes'?"),
     ],
 )  # fmt: skip
 def test_mistake_is_one_line_and_status_2(check, arguments, line):

@@ -38,11 +38,11 @@ def test_mistake_is_one_line_and_status_2(zoo_command, tmp_path):
             "zoo-digits",
             "--kind",
             "dataset",
-        ): "error: The dataset 'digits' is already registered by ",
-        ("zoo-x", "--kind", "dataset", "--folder", "taken"): "error: The folder 'taken' is not empty. ",
-        ("zoo-x", "--kind", "model"): "error: Invalid value for '--kind': 'model' is not one of ",
-        ("zoo-x",): "error: Missing option '--kind'.",
-        ("zoo-x", "--kind", "dataset", "--license", "gpl"): "error: Invalid value for '--license': 'gpl' ",
+        ): "error: the dataset 'digits' is already registered by ",
+        ("zoo-x", "--kind", "dataset", "--folder", "taken"): "error: the folder 'taken' is not empty. ",
+        ("zoo-x", "--kind", "model"): "error: invalid value for '--kind': 'model' is not one of ",
+        ("zoo-x",): "error: missing option '--kind'.",
+        ("zoo-x", "--kind", "dataset", "--license", "gpl"): "error: invalid value for '--license': 'gpl' ",
     }.items():
         run = zoo_command("plugins", "new", *arguments)
         assert (run.returncode, run.stdout) == (2, ""), arguments

@@ -102,17 +102,17 @@ def test_all_images_broken_print_no_rows(photos):
 
 def test_folder_without_images_is_an_error(photos):
     (photos / "empty").mkdir()
-    with pytest.raises(ZooError, match=r"^No images: .*/empty: this folder has no images\.$"):
+    with pytest.raises(ZooError, match=r"^no images: .*/empty: this folder has no images\.$"):
         run(photos / "empty")
 
 
 def test_empty_list_is_an_error(photos):
-    with pytest.raises(ZooError, match=r"^No images: the list on standard input is empty\.$"):
+    with pytest.raises(ZooError, match=r"^no images: the list on standard input is empty\.$"):
         run("-")
 
 
 def test_unknown_model_is_an_error(photos):
-    with pytest.raises(ModelError, match=r"^There is no model some/where\. Expected a study"):
+    with pytest.raises(ModelError, match=r"^there is no model some/where\. Expected a study"):
         CliRunner().invoke(
             predict_command.command,
             ["some/where", str(photos)],

@@ -97,7 +97,7 @@ class TestTune:
         stdout, stderr, status = printed(tune_command.command, "tune", result, "--quiet")
         assert (stdout, status) == ([], 1)
         assert stderr == [
-            "No complete trial of 'example' is left; deleted: 1, 3. "
+            "no complete trial of 'example' is left; deleted: 1, 3. "
             "`zoo delete example --trial 3 --restore` restores one of them.",
             "To add a trial, run this command with --trials 6.",
         ]

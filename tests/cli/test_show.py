@@ -155,10 +155,10 @@ BUILT = ("pretrained --layers", "broken --layers")  # these fail only when they 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("digit_cnn", "error: There is no component or study named 'digit_cnn'. Did you mean 'digits_cnn'?"),
+        ("digit_cnn", "error: there is no component or study named 'digit_cnn'. Did you mean 'digits_cnn'?"),
         (
             "no/where.toml",
-            "error: There is no study file no/where.toml. Give a path, or a name from `zoo list`.",
+            "error: there is no study file no/where.toml. Give a path, or a name from `zoo list`.",
         ),
         ("affine --layers", "error: --layers: expected an architecture, got 'affine'"),
         ("digits_cnn --layers", "error: --layers: expected an architecture, got 'digits_cnn'"),
@@ -188,7 +188,7 @@ BUILT = ("pretrained --layers", "broken --layers")  # these fail only when they 
         ),
         (
             "conv_net --layers --classes 1",
-            "error: Invalid value for '--classes': 1 is not in the range x>=2.",
+            "error: invalid value for '--classes': 1 is not in the range x>=2.",
         ),
         (
             "small_lenet --layers --set filtres=[8]",
@@ -202,7 +202,7 @@ BUILT = ("pretrained --layers", "broken --layers")  # these fail only when they 
             "pretrained --layers",
             "error: VGG16 takes images of at least 32×32 pixels, got 28×28; expected larger",
         ),
-        ("broken --layers", "error: The architecture 'broken' of zoo-picky 0.3 raised ValueError: not today"),
+        ("broken --layers", "error: the architecture 'broken' of zoo-picky 0.3 raised ValueError: not today"),
     ],
 )
 def test_mistake_is_one_line_and_status_2(show, arguments, line):
@@ -217,7 +217,7 @@ def test_unknown_name_names_the_broken_plugin_first(show, install_plugin):
     install_plugin("zoo-mixer", "0.1", "1 / 0")
     run = show("mlp_mixer")
     assert run.stderr == (
-        "error: There is no component or study named 'mlp_mixer'. Left out: Plugin 'mixer' of zoo-mixer 0.1 "
+        "error: there is no component or study named 'mlp_mixer'. Left out: Plugin 'mixer' of zoo-mixer 0.1 "
         "could not be loaded: ZeroDivisionError: division by zero (zoo_mixer.py:1).\n"
     )
     assert "(zoo_mixer.py:1). Did you mean 'conv_net'?" in show("conv_nett").stderr
@@ -232,7 +232,7 @@ def test_every_mistake_of_a_study_has_a_line(show, tmp_path):
     assert run.stderr.splitlines() == [
         "error: bad.toml:3: trials: no such key. Available: architecture, augmentation, dataset, "
         "objective, search, training, validation.",
-        "error: bad.toml:1: [dataset] name: There is no dataset named 'digts'. Did you mean 'digits'?",
+        "error: bad.toml:1: [dataset] name: there is no dataset named 'digts'. Did you mean 'digits'?",
     ]
 
 

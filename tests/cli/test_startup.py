@@ -124,28 +124,28 @@ def test_version_is_printed(zoo_command):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("shwo", "error: There is no command 'zoo shwo'. Did you mean 'show'?"),
-        ("xyzzy", "error: There is no command 'zoo xyzzy'. Available: check, compare, "),
-        ("plugins chek zoo-x", "error: There is no command 'zoo plugins chek'. Did you mean 'check'?"),
-        ("list --jsn", "error: No such option '--jsn'"),
-        ("tune digits_cnn --trails 3", "error: No such option '--trails'. Did you mean '--trials'?"),
-        ("tune", "error: Missing argument STUDY. Available: "),
-        ("train", "error: Missing argument STUDY. Available: "),
+        ("shwo", "error: there is no command 'zoo shwo'. Did you mean 'show'?"),
+        ("xyzzy", "error: there is no command 'zoo xyzzy'. Available: check, compare, "),
+        ("plugins chek zoo-x", "error: there is no command 'zoo plugins chek'. Did you mean 'check'?"),
+        ("list --jsn", "error: no such option '--jsn'"),
+        ("tune digits_cnn --trails 3", "error: no such option '--trails'. Did you mean '--trials'?"),
+        ("tune", "error: missing argument STUDY. Available: "),
+        ("train", "error: missing argument STUDY. Available: "),
         (
             "compare",
-            "error: Missing argument STUDIES. No study is recorded; `zoo tune` records one. (See",
+            "error: missing argument STUDIES. No study is recorded; `zoo tune` records one. (See",
         ),
-        ("evaluate", "error: Missing argument STUDY or --run FOLDER. No study is recorded"),
-        ("delete", "error: Missing argument STUDY. No study is recorded"),
+        ("evaluate", "error: missing argument STUDY or --run FOLDER. No study is recorded"),
+        ("delete", "error: missing argument STUDY. No study is recorded"),
         ("tune a --study b", 'error: got "a" and --study "b"; use one of the two (See: zoo tune --help)'),
         ("compare a --study b", 'error: got ["a"] and --study ["b"]; use one of the two'),
-        ("rename old", "error: Missing argument 'NEW'."),
-        ("list fish", "error: Invalid value for '[KIND]': 'fish' is not one of 'datasets', "),
-        ("show", "error: Missing argument 'NAME'. (See: zoo show --help)"),
-        ("show convnet", "error: There is no component or study named 'convnet'. Did you mean 'conv_net'?"),
+        ("rename old", "error: missing argument 'NEW'."),
+        ("list fish", "error: invalid value for '[KIND]': 'fish' is not one of 'datasets', "),
+        ("show", "error: missing argument 'NAME'. (See: zoo show --help)"),
+        ("show convnet", "error: there is no component or study named 'convnet'. Did you mean 'conv_net'?"),
         (
             "check digit_cnn",
-            "error: There is no study named 'digit_cnn' in ./studies or among the shipped studies. "
+            "error: there is no study named 'digit_cnn' in ./studies or among the shipped studies. "
             "Did you mean 'digits_cnn'?",
         ),
     ],
@@ -167,7 +167,7 @@ def test_missing_working_folder_is_one_line(arguments, tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit) as ended:
         zoo.cli.main()
     assert ended.value.code == 2
-    assert capsys.readouterr() == ("", "error: The working folder no longer exists; cd to one that exists.\n")
+    assert capsys.readouterr() == ("", "error: the working folder no longer exists; cd to one that exists.\n")
 
 
 def test_debug_shows_the_traceback(zoo_command):
@@ -176,7 +176,7 @@ def test_debug_shows_the_traceback(zoo_command):
         assert run.returncode == 2
         assert "Traceback" in run.stderr
         assert run.stderr.splitlines()[-1].startswith(
-            "error: There is no component or study named 'convnet'."
+            "error: there is no component or study named 'convnet'."
         )
 
 
@@ -196,7 +196,7 @@ def test_missing_study_names_the_recorded_ones(zoo_command, tmp_path):
         (tmp_path / "mlruns" / "zoo" / name / "trials").mkdir(parents=True)
     run = zoo_command("inspect", "curves")
     assert run.stderr == (
-        "error: Missing argument STUDY or --run FOLDER. Available: digits, signs. "
+        "error: missing argument STUDY or --run FOLDER. Available: digits, signs. "
         "(See: zoo inspect curves --help)\n"
     )
 

@@ -175,12 +175,12 @@ def raises(error):
         (
             returns(None),
             DataError,
-            "The dataset 'broken' of zoo-test 1.5: expected a zoo.Dataset, got NoneType",
+            "the dataset 'broken' of zoo-test 1.5: expected a zoo.Dataset, got NoneType",
         ),
         (
             returns(Dataset(Split(np.zeros((2, 4, 4, 1)), np.arange(2)), class_names=["a", "b"])),
             DataError,
-            "The dataset 'broken' of zoo-test 1.5: train images: expected uint8 (0 to 255), got float64 "
+            "the dataset 'broken' of zoo-test 1.5: train images: expected uint8 (0 to 255), got float64 "
             'from 0.0 to 0.0. Use `(images * 255).astype("uint8")`.',
         ),
         (
@@ -188,23 +188,23 @@ def raises(error):
                 Dataset(Split(np.zeros((3, 4, 4, 1), np.uint8), np.array([0, 0, 1])), class_names=["a", "b"])
             ),
             DataError,
-            "Cannot cut a validation split: expected at least 2 training images of each class, "
+            "cannot cut a validation split: expected at least 2 training images of each class, "
             "got 1 image of class 'b'. Add images.",
         ),
         (
             raises(ValueError("a\n  b")),
             DataError,
-            "The dataset 'broken' of zoo-test 1.5 could not be read: ValueError: a b",
+            "the dataset 'broken' of zoo-test 1.5 could not be read: ValueError: a b",
         ),
         (
             raises(SystemExit(2)),
             DataError,
-            "The dataset 'broken' of zoo-test 1.5 could not be read: SystemExit: 2",
+            "the dataset 'broken' of zoo-test 1.5 could not be read: SystemExit: 2",
         ),
         (
             raises(DataError("no such folder")),
             DataError,
-            "The dataset 'broken' of zoo-test 1.5: no such folder",
+            "the dataset 'broken' of zoo-test 1.5: no such folder",
         ),
         (raises(ZooError("Set ZOO_DATA_DIR.")), ZooError, "Set ZOO_DATA_DIR."),
         (raises(InvalidParameters("no")), InvalidParameters, "no"),
@@ -255,7 +255,7 @@ def test_output_of_the_plugin_goes_to_the_log(prepared, tmp_path, capfd):
 def test_error_of_the_worker_is_raised_here(prepared, tmp_path, capfd):
     with pytest.raises(DataError, match=r"^this and that$"):
         prepared("odd")
-    with pytest.raises(PluginError, match=r"There is no dataset named 'fin'\. Did you mean 'fine'\?"):
+    with pytest.raises(PluginError, match=r"there is no dataset named 'fin'\. Did you mean 'fine'\?"):
         prepared("fin")
     assert capfd.readouterr() == ("", "")
     assert "OddError" in (tmp_path / "prepare.log").read_text()
@@ -268,7 +268,7 @@ def test_death_of_the_worker_is_reported(prepared, tmp_path, name, how):
     with pytest.raises(DataError) as error:
         prepared(name)
     assert str(error.value) == (
-        f"The process that prepares the dataset '{name}' died: {how}. "
+        f"the process that prepares the dataset '{name}' died: {how}. "
         f"Its output is in {tmp_path / 'prepare.log'}."
     )
 
@@ -284,7 +284,7 @@ def test_step_is_named_when_the_worker_dies(prepared, tmp_path, name, how):
     with pytest.raises(DataError) as error:
         prepared(name)
     assert str(error.value) == (
-        f"The process that prepares the dataset '{name}' died: {how}. "
+        f"the process that prepares the dataset '{name}' died: {how}. "
         f"Its output is in {tmp_path / 'prepare.log'}."
     )
 
@@ -303,7 +303,7 @@ def test_unexpected_error_is_reported_with_its_reason(tmp_path, monkeypatch):
     (error,) = sent
     assert type(error) is DataError
     assert str(error) == (
-        "The dataset 'digits' could not be prepared: RuntimeError: not today. "
+        "the dataset 'digits' could not be prepared: RuntimeError: not today. "
         f"Its output is in {tmp_path / 'a.log'}."
     )
 

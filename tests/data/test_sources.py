@@ -235,11 +235,11 @@ def test_equal_arrays_keep_their_own_sources(in_tmp):
 def test_missing_file_is_reported_by_the_dataset(in_tmp):
     @zoo.reads(lambda: ["nowhere"])
     def lost():
-        raise zoo.ZooError("There is no file nowhere.")
+        raise zoo.ZooError("there is no file nowhere.")
 
     entry = registered(lost)
     assert fingerprint(entry, {}) == fingerprint(entry, {})
-    with pytest.raises(zoo.ZooError, match=r"^There is no file nowhere\.$"):
+    with pytest.raises(zoo.ZooError, match=r"^there is no file nowhere\.$"):
         prepare(entry, {}, FIFTH, in_tmp / "cache")
 
 

@@ -84,7 +84,7 @@ def test_class_without_images_is_ignored():
 def test_class_with_one_image_is_named(tmp_path):
     dataset = labelled([0, 0, 0, 1], ["many", "one"])
     digest = save_dataset(tmp_path, dataset)
-    with pytest.raises(DataError, match=r"^Cannot cut a validation split: .* got 1 image of class 'one'"):
+    with pytest.raises(DataError, match=r"^cannot cut a validation split: .* got 1 image of class 'one'"):
         cut_validation(tmp_path, digest, dataset, TENTH)
 
 
@@ -255,7 +255,7 @@ def test_class_smaller_than_the_folds_is_named(tmp_path, labels, message):
     with pytest.raises(DataError) as error:
         cut_validation(tmp_path, digest, dataset, {"folds": 5, "seed": 0})
     assert str(error.value) == (
-        f"Cannot cut 5 folds: expected at least 5 training images of each class, {message}"
+        f"cannot cut 5 folds: expected at least 5 training images of each class, {message}"
     )
     assert list((tmp_path / digest).glob("folds-*")) == []
 

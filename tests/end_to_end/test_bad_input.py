@@ -66,12 +66,12 @@ class TestCommandLine:
 
     def test_trials_must_be_a_number(self, zoo):
         line = refused(zoo, "tune", "digits_cnn", "--trials", "many")
-        assert line.startswith("Invalid value for '--trials': 'many' is not a valid integer")
+        assert line.startswith("invalid value for '--trials': 'many' is not a valid integer")
 
     def test_unknown_study_gets_a_suggestion(self, zoo):
         line = refused(zoo, "tune", "mnist_cn")
         assert line == (
-            "There is no study named 'mnist_cn' in ./studies or among the shipped studies. "
+            "there is no study named 'mnist_cn' in ./studies or among the shipped studies. "
             "Did you mean 'mnist_cnn'?"
         )
 
@@ -96,7 +96,7 @@ class TestStudyFile:
             (
                 '"conv_net"',
                 '"convnet"',
-                "[architecture] name: There is no architecture named 'convnet'. Did you mean 'conv_net'?",
+                "[architecture] name: there is no architecture named 'convnet'. Did you mean 'conv_net'?",
             ),
             ("batch_size = 64", "batch_size = 4096", "[training] batch_size: expected 16 … 1024"),
             (
@@ -109,7 +109,7 @@ class TestStudyFile:
             (
                 'dataset = "digits"',
                 'dataset = "didgets"',
-                "[dataset] name: There is no dataset named 'didgets'. Did you mean 'digits'?",
+                "[dataset] name: there is no dataset named 'didgets'. Did you mean 'digits'?",
             ),
         ],
         ids=["key", "architecture", "value", "choice", "range", "trials", "dataset"],
@@ -158,7 +158,7 @@ class TestWorkingFolder:
         finally:
             zoo.folder.chmod(0o755)
         assert line == (
-            f"Cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Permission denied), where zoo keeps its "
+            f"cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Permission denied), where zoo keeps its "
             "record or prepared datasets. Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to "
             "one for the datasets."
         )
@@ -167,7 +167,7 @@ class TestWorkingFolder:
     def test_file_in_place_of_a_folder_is_refused(self, zoo):
         (zoo.folder / "mlruns").write_text("not a folder")
         line = refused(zoo, "tune", "digits_cnn")
-        assert line.startswith(f"Cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Not a directory)")
+        assert line.startswith(f"cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Not a directory)")
 
 
 class TestPlugins:
@@ -188,7 +188,7 @@ class TestPlugins:
         self.install(site, "zoo-broken", "1.2", BROKEN_PLUGIN)
         write(TINY.replace('"conv_net"', '"wide_net"'))
         line = refused(zoo, "tune", "mine", env={"PYTHONPATH": str(site)})
-        assert "There is no architecture named 'wide_net'" in line
+        assert "there is no architecture named 'wide_net'" in line
         assert "of zoo-broken 1.2 could not be loaded: ModuleNotFoundError: No module named" in line
 
     def test_name_of_two_plugins_is_refused(self, zoo, write, site):
@@ -196,7 +196,7 @@ class TestPlugins:
         self.install(site, "zoo-twin", "0.7", A_WIDE_NET)
         write(TINY.replace('"conv_net"', '"wide_net"'))
         line = refused(zoo, "tune", "mine", env={"PYTHONPATH": str(site)})
-        assert "The architecture 'wide_net' is registered more than once: by" in line
+        assert "the architecture 'wide_net' is registered more than once: by" in line
         assert "zoo-one 0.6" in line
         assert "zoo-twin 0.7" in line
 
@@ -207,7 +207,7 @@ class TestDebug:
         assert done.returncode == 2
         assert "Traceback (most recent call last):" in done.stderr
         assert done.errors == [
-            "error: There is no study named 'mnist_cn' in ./studies or among the shipped studies. "
+            "error: there is no study named 'mnist_cn' in ./studies or among the shipped studies. "
             "Did you mean 'mnist_cnn'?"
         ]
 
@@ -215,11 +215,11 @@ class TestDebug:
 @pytest.mark.parametrize("command", ["tune", "train", "compare"])
 def test_missing_study_is_refused(zoo, command):
     line = refused(zoo, command)
-    assert line.startswith("Missing argument STUD")
+    assert line.startswith("missing argument STUD")
     assert f"zoo {command} --help" in line
 
 
 def test_unknown_trial_is_refused(zoo, write):
     write(TINY)
     line = refused(zoo, "train", "mine", "--trial", 7)
-    assert line == "There is no trial of 'mine' in mlruns/zoo. Run `zoo tune mine` first."
+    assert line == "there is no trial of 'mine' in mlruns/zoo. Run `zoo tune mine` first."

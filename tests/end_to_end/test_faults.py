@@ -13,7 +13,7 @@ LINE = 1 + FAULTY.read_text(encoding="utf-8").splitlines().index(
 REASONS = {
     "fine": "",
     "impossible": "impossible parameters: 8 units do not fit",
-    "raises": "The architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError: the author divided by zero, "
+    "raises": "the architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError: the author divided by zero, "
     f"at zoo_faulty/__init__.py:{LINE}",
     "vanishes": "exited with status 3",
     "segfaults": "killed by signal 11 (SIGSEGV)",

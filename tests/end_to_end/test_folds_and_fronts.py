@@ -218,6 +218,6 @@ class TestMistakes:
         assert done.returncode == 2
         (line,) = done.errors
         assert line.startswith(
-            "error: Cannot cut 500 folds: expected at least 500 training images of each class, "
+            "error: cannot cut 500 folds: expected at least 500 training images of each class, "
         )
         assert not (zoo.folder / "mlflow.db").exists()

@@ -106,7 +106,7 @@ class TestSecondSupervisor:
     def test_is_refused_while_the_first_runs(self, busy):
         assert busy.refused.returncode == 2
         (line,) = busy.refused.stderr.splitlines()
-        assert line.startswith("error: The study 'busy' is being run by process ")
+        assert line.startswith("error: the study 'busy' is being run by process ")
         assert line.endswith(". Wait until it ends, or stop it with Ctrl-C.")
 
 

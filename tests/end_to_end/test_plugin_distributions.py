@@ -173,7 +173,7 @@ def test_unprepared_dataset_is_refused_with_the_command(tuned):
     assert run.returncode == 2
     (line,) = run.errors
     assert line.endswith(
-        f"The dataset 'kmnist' is not prepared in {tuned.data}. Run this with a network connection: "
+        f"the dataset 'kmnist' is not prepared in {tuned.data}. Run this with a network connection: "
         f"tfds build kmnist --file_format=array_record --data_dir={tuned.data}"
     )
 
@@ -185,4 +185,4 @@ def test_shipped_study_with_a_plugin_is_valid(tuned):
     assert run.stdout.startswith(f"study {path}: ok (10 trials, tpe)\n")
     without = tuned.zoo("check", path, env={"PYTHONPATH": ""})
     assert without.returncode == 2
-    assert "There is no architecture named 'resnet'" in without.stderr
+    assert "there is no architecture named 'resnet'" in without.stderr

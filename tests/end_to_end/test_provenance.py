@@ -149,7 +149,7 @@ def test_loading_without_the_plugin_names_the_package(layered, address):
     *lines, keras_was_loaded = python(layered.zoo, REFUSED, address, "layered", file, PYTHONPATH="")
     missing = "has layers of zoo_layered.layers (zoo-layered 0.3), which is not installed"
     expected = [
-        f"The model {name} {missing}; pip install zoo-layered==0.3"
+        f"the model {name} {missing}; pip install zoo-layered==0.3"
         for name in (address, "layered (trial 1)", file)
     ]
     assert lines == expected
@@ -167,7 +167,7 @@ def test_resuming_without_the_plugin_is_refused(layered):
     done = layered.zoo("tune", "layered", "--trials", 3, env={"PYTHONPATH": ""})
     assert done.returncode == 2
     missing, used = done.errors
-    assert "There is no architecture named 'gained'" in missing
+    assert "there is no architecture named 'gained'" in missing
     assert used == "error: trials of this study used zoo-layered 0.3; pip install zoo-layered==0.3"
 
 

@@ -65,11 +65,11 @@ def test_study_in_each_readme_is_valid(generated):
     [
         (
             "zoo-my-dataset",
-            "The distribution 'zoo-my-dataset' is already installed, and pip would replace it.",
+            "the distribution 'zoo-my-dataset' is already installed, and pip would replace it.",
         ),
         (
             "my-dataset",
-            "The dataset 'my_dataset' is already registered by zoo-my-dataset 0.1.0, and a study cannot "
+            "the dataset 'my_dataset' is already registered by zoo-my-dataset 0.1.0, and a study cannot "
             "use a name that is registered twice.",
         ),
     ],

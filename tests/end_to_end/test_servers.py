@@ -125,7 +125,7 @@ class TestUi:
     @pytest.mark.parametrize(
         ("option", "value", "message"),
         [
-            ("--port", "70000", "Invalid value for '--port'"),
+            ("--port", "70000", "invalid value for '--port'"),
             ("--host", "no.such.host.invalid", "zoo cannot listen on no.such.host.invalid"),
         ],
     )

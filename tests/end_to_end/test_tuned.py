@@ -390,7 +390,7 @@ def test_changed_study_is_refused_with_every_difference(tuned, zoo):
     done = zoo("tune", "digits_cnn", *changes, "--trials", 9, "--quiet")
     assert (done.returncode, done.stdout) == (2, "")
     first, *rest = done.stderr.splitlines()
-    assert first == "error: The study 'digits_cnn' has trials, and this has changed since they ran:"
+    assert first == "error: the study 'digits_cnn' has trials, and this has changed since they ran:"
     assert rest == [
         '  space.training.epochs: was {"value": 3}, is {"value": 5}',
         "  seed: was 0, is 1",

@@ -132,7 +132,7 @@ class TestErrors:
         ],
     )
     def test_other_classes_are_named(self, digits, monkeypatch, names, message):
-        with pytest.raises(StudyError, match=f"^The dataset 'digits' has other classes than .*{message}"):
+        with pytest.raises(StudyError, match=f"^the dataset 'digits' has other classes than .*{message}"):
             self.evaluate_on(self.dataset(names), monkeypatch, split="all")
 
     @pytest.mark.parametrize("shape", [(8, 8, 3), (9, 8, 1)])
@@ -143,7 +143,7 @@ class TestErrors:
 
     def test_missing_split_is_named(self, digits, monkeypatch):
         with pytest.raises(
-            StudyError, match=r"^The dataset 'digits' has no test split. Available: train, all."
+            StudyError, match=r"^the dataset 'digits' has no test split. Available: train, all."
         ):
             self.evaluate_on(self.dataset(), monkeypatch)
 
@@ -160,5 +160,5 @@ class TestErrors:
             evaluate("example", display=NoDisplay(), **options)
 
     def test_dataset_without_model_is_refused(self, digits):
-        with pytest.raises(StudyError, match=r"^Name a model, or the folder of a run"):
+        with pytest.raises(StudyError, match=r"^name a model, or the folder of a run"):
             evaluate(dataset="digits", display=NoDisplay())

@@ -155,7 +155,7 @@ def test_failure_of_mlflow_is_reported(folder, listener, mlflow, monkeypatch, an
 def test_dataset_without_test_split_is_an_error(folder, mlflow, listener, monkeypatch):
     whole = evaluation.dataset_of
     monkeypatch.setattr(evaluation, "dataset_of", lambda *found: replace(whole(*found), test=None))
-    with pytest.raises(StudyError, match="The dataset 'digits' has no test split to score a model on"):
+    with pytest.raises(StudyError, match="the dataset 'digits' has no test split to score a model on"):
         evaluate("example", display=listener)
     assert mlflow == []
 
@@ -164,7 +164,7 @@ def test_dataset_without_test_split_is_an_error(folder, mlflow, listener, monkey
     ("study", "trial", "message"),
     [
         ("example", 2, "Trial 2 of 'example' was pruned, so it has no model"),
-        ("example", 9, r"There is no trial 9 of 'example'"),
+        ("example", 9, r"there is no trial 9 of 'example'"),
         ("exampel", None, r"Did you mean 'example'\?"),
         (None, None, "Name a study"),
         ("example@champion", None, "^example@champion is not a study, so its test split is unknown"),

@@ -36,7 +36,7 @@ def test_failed_write_keeps_the_old_file(tmp_path, save, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", torn)
-    with pytest.raises(ZooError, match=r"Cannot write the figure .*p\.png: No space left on device\."):
+    with pytest.raises(ZooError, match=r"cannot write the figure .*p\.png: No space left on device\."):
         save(pixels * 0, path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]

@@ -144,14 +144,14 @@ class TestAugmentation:
             raise ZooError("KeyError: 'x'")
 
         monkeypatch.setattr(_datasets, "call_in_worker", fail)
-        with pytest.raises(ZooError, match=r"^The augmentation 'affine' of keras-zoo .*: KeyError: 'x'$"):
+        with pytest.raises(ZooError, match=r"^the augmentation 'affine' of keras-zoo .*: KeyError: 'x'$"):
             inspection.augmentation("affine", "digits", output=tmp_path / "a.png", **QUIET)
 
 
 @pytest.mark.parametrize(
     ("draw", "arguments", "options", "complaint"),
     [
-        ("samples", [], {}, "Expected a dataset or --study STUDY, got none"),
+        ("samples", [], {}, "expected a dataset or --study STUDY, got none"),
         ("samples", ["digits"], {"study": "digits_cnn"}, "name one of them"),
         ("samples", ["digist"], {}, "no dataset named 'digist'. Did you mean 'digits'"),
         ("samples", [], {"study": "digit_cnn"}, "Did you mean 'digits_cnn'"),

@@ -172,16 +172,16 @@ class TestMaps:
     @pytest.mark.parametrize(
         ("layer", "complaint"),
         [
-            ("secnd", "There is no layer 'secnd'. Did you mean 'second'?"),
-            ("xyz", "There is no layer 'xyz'. Layers with feature maps: scale, first, bend, halve, second."),
+            ("secnd", "there is no layer 'secnd'. Did you mean 'second'?"),
+            ("xyz", "there is no layer 'xyz'. Layers with feature maps: scale, first, bend, halve, second."),
             (
                 "flat",
-                "The layer 'flat' has no feature maps: its output has shape 630. "
+                "the layer 'flat' has no feature maps: its output has shape 630. "
                 "Layers with feature maps: scale, first, bend, halve, second.",
             ),
             (
                 "pixels",
-                "There is no layer 'pixels'. Layers with feature maps: scale, first, bend, halve, second.",
+                "there is no layer 'pixels'. Layers with feature maps: scale, first, bend, halve, second.",
             ),
         ],
     )

@@ -92,7 +92,7 @@ def test_damaged_predictions_are_an_error(in_study, in_tmp):
     folder = shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
     recorded = (folder / "predictions.npz").read_bytes()
     (folder / "predictions.npz").write_bytes(recorded[: len(recorded) // 2])
-    with pytest.raises(ZooError, match=r"^Cannot read the predictions in .*predictions\.npz: "):
+    with pytest.raises(ZooError, match=r"^cannot read the predictions in .*predictions\.npz: "):
         inspection.confusion(run=folder, **QUIET)
 
 
@@ -169,7 +169,7 @@ class TestNetwork:
         read_figure(figure)
 
     def test_unknown_layer_error_names_the_run(self, in_study):
-        with pytest.raises(ZooError, match=r"^example, trial 1: There is no layer 'conv3d'\. Did you mean"):
+        with pytest.raises(ZooError, match=r"^example, trial 1: there is no layer 'conv3d'\. Did you mean"):
             inspection.features("example", layer="conv3d", **QUIET)
 
     def test_unknown_image_is_an_error(self, in_study):
@@ -216,7 +216,7 @@ def test_invalid_output_is_an_error(in_study, output, complaint):
 def test_unwritable_folder_is_an_error(in_study, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(
-        ZooError, match=r"Cannot write the figure .*m\.png: (File exists|Not a directory)\. Check the"
+        ZooError, match=r"cannot write the figure .*m\.png: (File exists|Not a directory)\. Check the"
     ):
         inspection.mistakes("example", output=tmp_path / "file" / "m.png", **QUIET)
 

@@ -119,7 +119,7 @@ class TestPath:
     @pytest.mark.parametrize("name", ["some/where", "some.keras", "./some"])
     def test_missing_path_is_an_error(self, in_tmp, name):
         with pytest.raises(
-            ModelError, match=f"^There is no model {name}. Expected a study, a registered"
+            ModelError, match=f"^there is no model {name}. Expected a study, a registered"
         ) as raised:
             find_model(name)
         assert "\n" not in str(raised.value)
@@ -188,7 +188,7 @@ class TestMLflow:
     def test_folder_without_mlflow_is_an_error(self, in_tmp, monkeypatch, name):
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with pytest.raises(
-            ModelError, match=f"^There is no model '{name}': no study of this name and no MLflow"
+            ModelError, match=f"^there is no model '{name}': no study of this name and no MLflow"
         ):
             find_model(name)
 

@@ -78,7 +78,7 @@ def test_trial_is_promoted_with_number_of_test_images(registry, found, in_study,
 @pytest.mark.parametrize("values", [{}, {"address": "s3://bucket/model"}])
 def test_model_outside_of_mlflow_is_an_error(registry, found, values):
     found(**values)
-    with pytest.raises(ModelError, match=r"^The model the model is not recorded in MLflow at sqlite:///x\. "):
+    with pytest.raises(ModelError, match=r"^the model the model is not recorded in MLflow at sqlite:///x\. "):
         promote("x.keras")
 
 
@@ -91,7 +91,7 @@ def test_model_without_study_needs_a_name(registry, found):
 
 
 def test_name_is_checked_first(registry):
-    with pytest.raises(StudyError, match=r"^A registered model cannot be named 'a/b'\."):
+    with pytest.raises(StudyError, match=r"^a registered model cannot be named 'a/b'\."):
         promote("no such model", "a/b")
 
 

@@ -90,7 +90,7 @@ def test_other_version_of_a_plugin_is_warned_of(in_study, in_tmp, monkeypatch):
     monkeypatch.setattr(recorded, "call_in_worker", lambda function, *arguments, log_path: "a result")
     assert call_on_model(len, run, listener) == "a result"
     (problem,) = listener.problems
-    assert problem.startswith("The model of trial 1 of 'example' was saved with pluggy 0.0.1, but ")
+    assert problem.startswith("the model of trial 1 of 'example' was saved with pluggy 0.0.1, but ")
 
 
 def test_standalone_run_without_model_is_an_error(in_study, in_tmp):
@@ -105,7 +105,7 @@ def test_standalone_run_without_model_is_an_error(in_study, in_tmp):
 
 def test_unwritable_cache_is_an_error(in_tmp):
     (in_tmp / "file").write_text("in the way")
-    with pytest.raises(ZooError, match=r"Cannot write to .*file \(.* set ZOO_CACHE_DIR to one"):
+    with pytest.raises(ZooError, match=r"cannot write to .*file \(.* set ZOO_CACHE_DIR to one"):
         prepare(PluginConfig("digits"), VALIDATION, in_tmp / "file", NoDisplay())
 
 

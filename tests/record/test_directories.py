@@ -71,7 +71,7 @@ class TestTrial:
 
     def test_damaged_predictions_are_an_error(self, trial):
         trial.predictions_path.write_bytes(b"not an archive")
-        with pytest.raises(DataError, match=r"Cannot read the predictions in .*predictions\.npz"):
+        with pytest.raises(DataError, match=r"cannot read the predictions in .*predictions\.npz"):
             read_predictions(trial.predictions_path)
 
 
@@ -155,7 +155,7 @@ class TestStudy:
                 with pytest.raises(StudyError) as refused, directory.locked():
                     pass
                 assert str(refused.value) == (
-                    f"The study 'example' is being run by process {other.pid}. "
+                    f"the study 'example' is being run by process {other.pid}. "
                     "Wait until it ends, or stop it with Ctrl-C."
                 )
                 with StudyDirectory(tmp_path, "another").locked():
@@ -176,7 +176,7 @@ class TestStudy:
         with pytest.raises(ZooError) as refused:
             StudyDirectory(tmp_path, "example").create()
         assert str(refused.value) == (
-            f"Cannot write to {tmp_path}/mlruns/zoo/example (Not a directory), where zoo keeps its record or "
+            f"cannot write to {tmp_path}/mlruns/zoo/example (Not a directory), where zoo keeps its record or "
             "prepared datasets. Run zoo in a folder that you may write to; for the datasets, you can set "
             "ZOO_CACHE_DIR to one."
         )

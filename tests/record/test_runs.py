@@ -56,17 +56,17 @@ def test_several_objectives_rank_like_the_study(in_study, monkeypatch):
 
 
 def test_no_complete_trial_is_an_error(in_study):
-    with pytest.raises(StudyError, match="No trial of 'example' is complete yet"):
+    with pytest.raises(StudyError, match="no trial of 'example' is complete yet"):
         best_run(load_runs("example")[2:])
 
 
 def test_deleted_trials_are_named(in_study, monkeypatch):
     monkeypatch.setattr(StudyDirectory, "deleted_trials", lambda _: {0, 1})
     with pytest.raises(
-        StudyError, match=r"No complete trial of 'example' is left; deleted: 0, 1\. `zoo delete"
+        StudyError, match=r"no complete trial of 'example' is left; deleted: 0, 1\. `zoo delete"
     ):
         best_run(load_runs("example"))
-    with pytest.raises(StudyError, match=r"^Trial 0 of 'example' was deleted\. `zoo .* restores it\.$"):
+    with pytest.raises(StudyError, match=r"^trial 0 of 'example' was deleted\. `zoo .* restores it\.$"):
         pick_runs([0], load_runs("example"))
 
 
@@ -77,11 +77,11 @@ def test_deleted_trials_are_named(in_study, monkeypatch):
             "exampel",
             None,
             None,
-            r"There is no trial of 'exampel' in .* Did you mean 'example'\?",
+            r"there is no trial of 'exampel' in .* Did you mean 'example'\?",
         ),
-        ("example", 9, None, r"There is no trial 9 of 'example'\. Available: 0, 1, 2, 3\."),
-        ("example", -1, None, r"There is no trial -1 of 'example'"),
-        (None, None, None, r"Name a study, or the folder of a run with --run FOLDER\."),
+        ("example", 9, None, r"there is no trial 9 of 'example'\. Available: 0, 1, 2, 3\."),
+        ("example", -1, None, r"there is no trial -1 of 'example'"),
+        (None, None, None, r"name a study, or the folder of a run with --run FOLDER\."),
         ("example", None, "somewhere", "--run names a run by itself"),
         (None, 3, "somewhere", "--run names a run by itself"),
         (None, None, "somewhere", r"--run: no run in somewhere\. Expected a folder with config\.json"),
@@ -135,8 +135,8 @@ def test_deleted_trial_is_left_out(in_study, in_tmp):
     directory.set_deleted_trials([1])
     assert [run.number for run in load_runs("example")] == [0, 2, 3]
     assert find_run("example", None, None, NoDisplay()).number == 0
-    with pytest.raises(StudyError, match=r"Trial 1 of 'example' was deleted\. `zoo delete example --trial 1"):
+    with pytest.raises(StudyError, match=r"trial 1 of 'example' was deleted\. `zoo delete example --trial 1"):
         find_run("example", 1, None, NoDisplay())
     directory.set_deleted_trials(range(4))
-    with pytest.raises(StudyError, match="Every trial of 'example' was deleted"):
+    with pytest.raises(StudyError, match="every trial of 'example' was deleted"):
         load_runs("example")

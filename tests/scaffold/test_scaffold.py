@@ -172,9 +172,9 @@ def test_name_that_template_uses_is_refused(write, in_tmp, kind):
         ("zoo-class", r"cannot be named 'class': .* such as 'zoo-my-class'\.$"),
         ("zoo-list", r"cannot be named 'list': "),
         ("zoo-conv-net", r"'conv_net' is already registered by keras-zoo .*\. Choose another name\.$"),
-        ("json", r"A Python package 'json' is already installed, "),
-        ("keras-zoo", r"^The distribution 'keras-zoo' is already installed, .*\. Choose another name\.$"),
-        ("scikit-learn", r"^The distribution 'scikit-learn' is already installed, "),
+        ("json", r"a Python package 'json' is already installed, "),
+        ("keras-zoo", r"^the distribution 'keras-zoo' is already installed, .*\. Choose another name\.$"),
+        ("scikit-learn", r"^the distribution 'scikit-learn' is already installed, "),
     ],
 )
 def test_unusable_name_is_refused(write, in_tmp, name, message):
@@ -239,14 +239,14 @@ class TestFolders:
     @pytest.mark.parametrize(
         ("folder", "message"),
         [
-            ("full", r"The folder '.*/full' is not empty\. Choose another folder with --folder\.$"),
+            ("full", r"the folder '.*/full' is not empty\. Choose another folder with --folder\.$"),
             ("full/file", r"'.*/full/file' exists and is not a folder\."),
             ("link", r"'.*/link' exists and is not a folder\."),
             (
                 "absent/mynet",
-                r"There is no folder '.*/absent', in which 'mynet' would be created\. Create it first\.$",
+                r"there is no folder '.*/absent', in which 'mynet' would be created\. Create it first\.$",
             ),
-            ("full/file/mynet", r"There is no folder '.*/full/file', in which 'mynet'"),
+            ("full/file/mynet", r"there is no folder '.*/full/file', in which 'mynet'"),
         ],
     )
     def test_unusable_folder_is_refused_and_unchanged(self, write, in_tmp, folder, message):
@@ -268,7 +268,7 @@ class TestFolders:
 
         monkeypatch.setattr(Path, "write_text", full_after_three)
         with pytest.raises(
-            PluginError, match=r"Cannot write the plugin to '.*/zoo-mynet': No space left on device\. Choose"
+            PluginError, match=r"cannot write the plugin to '.*/zoo-mynet': No space left on device\. Choose"
         ):
             write()
         assert len(written) == 3

@@ -70,7 +70,7 @@ class TestImages:
     def test_broken_image_is_status_400(self, application, content):
         status, _, answer = ask(application, "POST", "/invocations", PNG, content)
         assert (status, answer["error_code"]) == (400, "BAD_REQUEST")
-        assert answer["message"].startswith("Image 0 cannot be read: ")
+        assert answer["message"].startswith("image 0 cannot be read: ")
         assert "\n" not in answer["message"]
 
     def test_broken_file_is_named(self, application, files):
@@ -164,12 +164,12 @@ class TestMlflow:
 
     def test_request_without_content_type_is_refused(self, application):
         status, _, answer = ask(application, "POST", "/invocations", {}, b"x")
-        assert (status, answer["message"][:42]) == (415, "The request has no Content-Type; expected ")
+        assert (status, answer["message"][:42]) == (415, "the request has no Content-Type; expected ")
 
 
 class TestLimits:
     def test_too_large_body_is_status_413(self, application):
-        message = "The request has more than 1 MB; send a smaller one, or start zoo serve with a larger "
+        message = "the request has more than 1 MB; send a smaller one, or start zoo serve with a larger "
         for path in ("/invocations", "/ping"):
             status, _, answer = ask(application, "POST", path, PNG, bytes(1_000_001))
             assert (status, answer["message"]) == (413, message + "--max-request-mb.")

@@ -64,12 +64,12 @@ class TestForm:
 
     @pytest.mark.parametrize("body", [form(), form((b"hello", 'name="image"'))])
     def test_form_without_file_is_refused(self, body):
-        with pytest.raises(RequestError, match=r"^The form has no file; expected a field with a file, as `c"):
+        with pytest.raises(RequestError, match=r"^the form has no file; expected a field with a file, as `c"):
             posted_images(FORM, body)
 
     @pytest.mark.parametrize("kind", ["multipart/form-data", FORM.replace("x-x", "other"), FORM[:-3]])
     def test_other_boundary_is_refused(self, kind):
-        with pytest.raises(RequestError, match=r"^The form cannot be read: expected parts with the boundary"):
+        with pytest.raises(RequestError, match=r"^the form cannot be read: expected parts with the boundary"):
             posted_images(kind, form((CONTENT, "filename=a")))
 
 
@@ -91,7 +91,7 @@ class TestJson:
 
     @pytest.mark.parametrize("value", ["no base64!", "YQ", 3, None, [], ["YQ=="], "ä"])
     def test_other_text_is_refused(self, value):
-        with pytest.raises(RequestError, match=r"^Image 0 is not a base64 text\.$"):
+        with pytest.raises(RequestError, match=r"^image 0 is not a base64 text\.$"):
             posted_images(JSON, document(image=value))
 
     @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ class TestJson:
     )
     def test_other_shape_is_refused(self, body):
         with pytest.raises(
-            RequestError, match=r'^Expected {"image": BASE64} or {"images": \[BASE64, …\]} an'
+            RequestError, match=r'^expected {"image": BASE64} or {"images": \[BASE64, …\]} an'
         ):
             posted_images(JSON, body)
 
@@ -114,7 +114,7 @@ class TestJson:
         "body", [b'{"image": "abc', b'{"image": ' + 100_000 * b"[", b'{"image": "\xff"}']
     )
     def test_damaged_document_is_refused(self, body):
-        with pytest.raises(RequestError, match=r"^The body is not JSON: "):
+        with pytest.raises(RequestError, match=r"^the body is not JSON: "):
             posted_images(JSON, body)
 
 
@@ -128,5 +128,5 @@ def test_too_many_images_are_refused(monkeypatch):
     parts = [(CONTENT, f"filename={number}") for number in range(5)]
     assert len(posted_images(FORM, form(*parts[:3]))) == 3
     for kind, body in ((FORM, form(*parts[:4])), (FORM, form(*parts)), (JSON, document(images=4 * ["YQ=="]))):
-        with pytest.raises(RequestError, match=r"^The request has more than 3 images; send several requ"):
+        with pytest.raises(RequestError, match=r"^the request has more than 3 images; send several requ"):
             posted_images(kind, body)

@@ -80,7 +80,7 @@ def test_twenty_parallel_requests_get_their_own_answers(server, files, labels, c
 
 def test_client_reads_the_answer_to_a_large_body(server):
     status, answer = post(server, bytes(8_000_000))
-    assert (status, answer["message"][:36]) == (413, "The request has more than 1 MB; send")
+    assert (status, answer["message"][:36]) == (413, "the request has more than 1 MB; send")
     assert post(server, b"no image")[0] == 400  # the server still answers
 
 

@@ -51,16 +51,16 @@ def test_load_study_takes_name_and_overrides(folder, registry):
 def test_unknown_study_has_a_suggestion(folder):
     with pytest.raises(
         StudyError,
-        match=r"^There is no study named 'mines' in .* shipped studies\. Did you mean 'mine'\?$",
+        match=r"^there is no study named 'mines' in .* shipped studies\. Did you mean 'mine'\?$",
     ):
         find_study("mines")
     with pytest.raises(
-        StudyError, match=r"^There is no study file studies/mien.toml\. Did you mean 'mine.toml'\?$"
+        StudyError, match=r"^there is no study file studies/mien.toml\. Did you mean 'mine.toml'\?$"
     ):
         find_study("studies/mien.toml")
-    with pytest.raises(StudyError, match=r"There is no study file no/where.toml\. Give a path, or a name"):
+    with pytest.raises(StudyError, match=r"there is no study file no/where.toml\. Give a path, or a name"):
         find_study("no/where.toml")
-    with pytest.raises(StudyError, match="There is no study file studies/"):
+    with pytest.raises(StudyError, match="there is no study file studies/"):
         find_study("studies/")
 
 

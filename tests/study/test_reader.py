@@ -501,11 +501,11 @@ MISTAKES = {
     ),
     "unknown name": (
         'augmentation = "afine"',
-        "s.toml:3: [augmentation] name: There is no augmentation named 'afine'. Did you mean 'affine'?",
+        "s.toml:3: [augmentation] name: there is no augmentation named 'afine'. Did you mean 'affine'?",
     ),
     "unknown name among choices": (
         '[augmentation]\nname = { choices = ["none", "afine"] }',
-        "s.toml:4: [augmentation] name: There is no augmentation named 'afine'. Did you mean 'affine'?",
+        "s.toml:4: [augmentation] name: there is no augmentation named 'afine'. Did you mean 'affine'?",
     ),
     "a shared key with several choices": (
         '[augmentation]\nname = { choices = ["none", "affine"] }\nzoom = 0.1',
@@ -643,7 +643,7 @@ def test_all_problems_are_reported_at_once(problems):
     assert [
         line.partition(": there")[0]
         .partition(": no such")[0]
-        .partition(": There")[0]
+        .partition(": there")[0]
         .partition(": expected")[0]
         for line in found
     ] == [

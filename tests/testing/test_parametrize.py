@@ -116,9 +116,9 @@ def test_kind_is_given_for_datasets_and_policies(run):
     [
         (
             {"expected_failures": {"probability": ""}},
-            "There is no check 'probability' .* Did you mean 'probabilities'",
+            "there is no check 'probability' .* Did you mean 'probabilities'",
         ),
-        ({"kind": "network"}, "There is no kind 'network'. Available: architecture, augmentation, dataset."),
+        ({"kind": "network"}, "there is no kind 'network'. Available: architecture, augmentation, dataset."),
         ({"smaples": 3}, "there is no option 'smaples'. Did you mean 'samples'"),
     ],
 )

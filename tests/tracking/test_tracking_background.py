@@ -327,7 +327,7 @@ def test_figure_error_is_reported_once(writer: FakeWriter, problems: list[str]) 
         background.put(number, CONFIG, [FINISHED], FOLDER)
     assert background.close(timeout=TIMEOUT_S)
     assert writer.calls == [(7, "finished"), (8, "finished"), ("FINISHED",)]
-    assert problems == ["The figures of trial 7 were not drawn: no epochs"]
+    assert problems == ["the figures of trial 7 were not drawn: no epochs"]
 
 
 def test_error_in_listener_is_ignored(writer: FakeWriter) -> None:

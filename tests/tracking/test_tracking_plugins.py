@@ -83,7 +83,7 @@ def test_best_model_can_be_fetched(local_store: Store, saved_model: Path, tmp_pa
 def test_study_without_model_is_reported(local_store: Store, tmp_path: Path) -> None:
     tracker = StudyTracker(local_store, examples.facts())
     examples.record(tracker, 0, examples.events("failed"), examples.make_folder(tmp_path / "0"))
-    with pytest.raises(TrackingError, match=r"No trial of the study 'digits_cnn' in .* is complete"):
+    with pytest.raises(TrackingError, match=r"no trial of the study 'digits_cnn' in .* is complete"):
         best_model_address(local_store, "digits_cnn")
 
 

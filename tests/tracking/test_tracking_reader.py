@@ -134,5 +134,5 @@ def test_compared_studies_keep_their_order(local_store: Store, folder: Path) -> 
 
 
 def test_nothing_to_compare_is_refused() -> None:
-    with pytest.raises(StudyError, match="No study to compare"):
+    with pytest.raises(StudyError, match="no study to compare"):
         compare()

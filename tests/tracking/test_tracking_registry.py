@@ -173,5 +173,5 @@ def test_renamed_study_renames_its_registered_model(
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a@b", "..", "x" * 257])
 def test_name_that_mlflow_refuses_is_an_error(name: str) -> None:
-    with pytest.raises(StudyError, match=r"^A registered model cannot be named '.*--as NAME\.$"):
+    with pytest.raises(StudyError, match=r"^a registered model cannot be named '.*--as NAME\.$"):
         check_registered_name(name)

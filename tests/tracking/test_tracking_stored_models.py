@@ -62,8 +62,8 @@ class TestRegistered:
         ("name", "names", "message"),
         [
             ("digit", {"version": "1"}, r"has no registered model named 'digit'\. Did you mean 'digits'\?$"),
-            ("digits", {"version": "3"}, r"^The .* 'digits' has no version 3\. Available: 1, 2\.$"),
-            ("digits", {"alias": "best"}, r"^The .* 'digits' has no alias 'best'\. Available: champion\.$"),
+            ("digits", {"version": "3"}, r"^the .* 'digits' has no version 3\. Available: 1, 2\.$"),
+            ("digits", {"alias": "best"}, r"^the .* 'digits' has no alias 'best'\. Available: champion\.$"),
         ],
     )
     def test_unknown_version_is_an_error(
@@ -85,7 +85,7 @@ class TestNames:
 
     def test_model_without_versions_is_an_error(self, local_store: Store) -> None:
         local_store.client.create_registered_model("empty")
-        with pytest.raises(TrackingError, match=r"^The registered model 'empty' in .* has no versions"):
+        with pytest.raises(TrackingError, match=r"^the registered model 'empty' in .* has no versions"):
             named_address(local_store, "empty")
 
 
@@ -100,7 +100,7 @@ class TestRuns:
 
     def test_run_without_model_is_an_error(self, local_store: Store) -> None:
         tracker = StudyTracker(local_store, examples.facts())
-        with pytest.raises(TrackingError, match=f"^The run {tracker.run_id} in .* has no model; expected"):
+        with pytest.raises(TrackingError, match=f"^the run {tracker.run_id} in .* has no model; expected"):
             run_model_address(local_store, str(tracker.run_id))
 
     def test_unknown_run_is_an_error(self, local_store: Store) -> None:

@@ -326,8 +326,8 @@ class TestMaxParameters:
         limited = replace(config, max_parameters=10**6)
         for how, state, reason in (
             ("impossible", "pruned", "impossible parameters: "),
-            ("raises", "failed", "The architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError"),
-            ("no model", "failed", "The architecture 'faulty' of zoo-faulty 0.3: expected a keras.Model"),
+            ("raises", "failed", "the architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError"),
+            ("no model", "failed", "the architecture 'faulty' of zoo-faulty 0.3: expected a keras.Model"),
         ):
             trial = run(replace(limited, architecture=PluginConfig("faulty", {"how": how, "units": 3})))
             assert trial.final_event.state == state
@@ -385,7 +385,7 @@ class TestFaultyArchitecture:
         ],
     )
     def test_trial_fails_and_names_the_plugin(self, run, config, how, reason):
-        subject = "The architecture 'faulty' of zoo-faulty 0.3"
+        subject = "the architecture 'faulty' of zoo-faulty 0.3"
         assert self.fault(run, config, how) == ("failed", subject + reason)
 
     def test_error_in_plugin_code_is_marked(self, run, config):
@@ -397,13 +397,13 @@ class TestFaultyArchitecture:
     def test_missing_softmax_is_suggested(self, run, config):
         state, reason = self.fault(run, config, "no softmax")
         assert state == "failed"
-        assert reason.startswith("The architecture 'faulty' of zoo-faulty 0.3: expected class probabilities")
+        assert reason.startswith("the architecture 'faulty' of zoo-faulty 0.3: expected class probabilities")
         assert reason.endswith("the last layer may lack its softmax")
 
     def test_wrong_input_shape_names_the_plugin(self, run, config):
         state, reason = self.fault(run, config, "other images")
         assert state == "failed"
-        assert reason.startswith("The architecture 'faulty' of zoo-faulty 0.3 raised ValueError: ")
+        assert reason.startswith("the architecture 'faulty' of zoo-faulty 0.3 raised ValueError: ")
         assert "\x1b" not in reason  # Keras writes some words in bold
 
     def test_out_of_memory_is_the_reason(self, run, config):
@@ -490,12 +490,12 @@ class TestFaultyAugmentation:
     )
     def test_trial_fails_and_names_the_plugin(self, run, config, policies, name, reason):
         trial = run(replace(config, augmentation=PluginConfig(name)))
-        subject = f"The augmentation '{name}' of zoo-shaky 0.1"
+        subject = f"the augmentation '{name}' of zoo-shaky 0.1"
         assert (trial.final_event.state, trial.final_event.reason) == ("failed", subject + reason)
 
     def test_layer_that_raises_in_training_is_named(self, run, config, policies):
         reason = run(replace(config, augmentation=PluginConfig("raises_in_training"))).final_event.reason
-        assert reason.startswith("The augmentation 'raises_in_training' of zoo-shaky 0.1 raised ValueError: ")
+        assert reason.startswith("the augmentation 'raises_in_training' of zoo-shaky 0.1 raised ValueError: ")
         assert "no light" in reason
         assert reason.endswith(f", at test_job.py:{line_of(HERE, 'raise ValueError(')}")
 
@@ -526,7 +526,7 @@ class TestOtherErrors:
     def test_missing_dataset_fails_the_trial(self, run, config):
         trial = run(replace(config, digest="0" * 64))
         assert trial.final_event.state == "failed"
-        assert "The prepared dataset 000000000000 is missing or damaged in" in trial.final_event.reason
+        assert "the prepared dataset 000000000000 is missing or damaged in" in trial.final_event.reason
 
     def test_unknown_architecture_fails_the_trial(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("convnet")))

@@ -34,7 +34,7 @@ class TestImport:
         with pytest.raises(ModelError) as refused:
             import_required_modules(file)
         assert str(refused.value) == (
-            f"The model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which is not installed; "
+            f"the model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which is not installed; "
             "pip install zoo-gained==0.3"
         )
 
@@ -45,7 +45,7 @@ class TestImport:
             warnings.simplefilter("always")
             import_required_modules(file, "models:/m-1")
         assert [str(one.message) for one in caught] == [
-            "The model models:/m-1 was saved with zoo-gained 0.3, but 0.4 is installed and may give "
+            "the model models:/m-1 was saved with zoo-gained 0.3, but 0.4 is installed and may give "
             "other results; pip install zoo-gained==0.3"
         ]
 
@@ -54,7 +54,7 @@ class TestImport:
         with pytest.raises(ModelError) as refused:
             import_required_modules(file)
         assert str(refused.value) == (
-            f"The model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which cannot be imported: "
+            f"the model {file} has layers of zoo_gained.layers (zoo-gained 0.3), which cannot be imported: "
             "ModuleNotFoundError: No module named 'zoo_gained.layers'; pip install zoo-gained==0.3"
         )
 
@@ -82,7 +82,7 @@ class TestImport:
         with pytest.raises(ModelError) as refused:
             import_required_modules(file)
         assert str(refused.value) == (
-            f"The model {file} has layers of antigravity, which is neither a zoo plugin nor a library that "
+            f"the model {file} has layers of antigravity, which is neither a zoo plugin nor a library that "
             "one requires; import antigravity first, if you trust it"
         )
         assert "antigravity" not in sys.modules

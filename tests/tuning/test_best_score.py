@@ -148,7 +148,7 @@ class TestMissingModel:
 
 def test_dead_process_is_reported_and_tried_again(stage):
     here = stage((1, 0.9))
-    here.answer = ZooError("The worker process died: killed by signal 9 (SIGKILL)")
+    here.answer = ZooError("the worker process died: killed by signal 9 (SIGKILL)")
     assert here.score() == {}
     assert here.problems == [f"trial 1 was not scored on the test split: {here.answer}"]
     here.answer = METRICS

@@ -110,6 +110,6 @@ def test_missing_package_and_study_are_named(tmp_path, monkeypatch):
     with pytest.raises(ZooError, match=r"pip install 'keras-zoo\[dashboard\]'"):
         dashboard_command("example", "127.0.0.1", 8080)
     monkeypatch.setattr(dashboard.importlib.util, "find_spec", lambda name: object())
-    with pytest.raises(ZooError, match="There is no study 'example' here"):
+    with pytest.raises(ZooError, match="there is no study 'example' here"):
         dashboard_command("example", "127.0.0.1", 8080)
     assert not StudyDirectory(tmp_path, "example").path.exists()

@@ -92,7 +92,7 @@ class TestTrials:
         assert trials_everywhere(define, study) == [1, 2, 0]
 
     def test_unknown_trial_is_refused(self, study):
-        with pytest.raises(StudyError, match=r"There is no trial 7 of 'example'\. Available: 0, 1, 2\."):
+        with pytest.raises(StudyError, match=r"there is no trial 7 of 'example'\. Available: 0, 1, 2\."):
             delete_trials("example", [0, 7])
         assert study.deleted_trials() == set()
 
@@ -170,7 +170,7 @@ class TestStudyRunDeletedInMLflow:
         assert (run.info.lifecycle_stage, run.info.run_name, run.data.tags["zoo.study"]) == (
             *("active", "other", "other"),
         )
-        with pytest.raises(StudyError, match="The run of the study 'other' is not deleted in MLflow"):
+        with pytest.raises(StudyError, match="the run of the study 'other' is not deleted in MLflow"):
             restore_study_run("other")
 
     def test_report_follows_a_second_deletion(self, study, run_id):
@@ -186,7 +186,7 @@ class TestStudyRunDeletedInMLflow:
 def test_deleted_experiment_is_named(study):
     store = connect()
     store.client.delete_experiment(store.experiment_id("example"))
-    with pytest.raises(TrackingError, match=r"The MLflow experiment 'example' is deleted\. Restore it with"):
+    with pytest.raises(TrackingError, match=r"the MLflow experiment 'example' is deleted\. Restore it with"):
         compare("example")
 
 
@@ -195,7 +195,7 @@ def test_every_trial_deleted_is_said(study, define):
     search = reopened(define, study)
     assert (search.best(), search.deleted_complete()) == (None, [0, 1, 2])
     line = (
-        "Every trial of 'example' was deleted. `zoo delete example --trial 2 --restore` restores one of them."
+        "every trial of 'example' was deleted. `zoo delete example --trial 2 --restore` restores one of them."
     )
     with pytest.raises(StudyError, match=f"^{line}$"):
         CliRunner().invoke(
@@ -231,13 +231,13 @@ class TestStudy:
         assert optuna.get_all_study_names(default_storage(study.path.parents[2])) == []
         with pytest.raises(TrackingError):
             compare("example")
-        with pytest.raises(StudyError, match="No study 'example' is recorded"):
+        with pytest.raises(StudyError, match="no study 'example' is recorded"):
             delete_study("example")
 
     def test_unusable_optuna_storage_changes_nothing(self, study):
         for change in (lambda: delete_study("example"), lambda: rename_study("example", "other")):
             (study.path / "storage").write_text("postgresql://me:***@nowhere.invalid/optuna\n")
-            with pytest.raises(ZooError, match="Cannot open the Optuna storage"):
+            with pytest.raises(ZooError, match="cannot open the Optuna storage"):
                 change()
             assert sorted(compare("example")["trial"]) == [0, 1, 2]
             assert study.path.exists()
@@ -258,19 +258,19 @@ class TestStudy:
         assert optuna.get_all_study_names(default_storage(study.path.parents[2])) == ["other"]
         assert not study.path.exists()
         with pytest.raises(
-            StudyError, match=r"No study 'example' is recorded in mlruns/zoo\. Available: other\."
+            StudyError, match=r"no study 'example' is recorded in mlruns/zoo\. Available: other\."
         ):
             delete_study("example")
 
     def test_taken_name_is_refused(self, study, tmp_path):
         StudyDirectory(tmp_path, "other").create()
-        with pytest.raises(StudyError, match="There is a study 'other'"):
+        with pytest.raises(StudyError, match="there is a study 'other'"):
             rename_study("example", "other")
         assert study.path.exists()
 
     def test_name_taken_in_optuna_is_refused(self, study, tmp_path):
         optuna.create_study(study_name="other", storage=default_storage(tmp_path))
-        with pytest.raises(StudyError, match="There is a study 'other' in Optuna's storage already"):
+        with pytest.raises(StudyError, match="there is a study 'other' in Optuna's storage already"):
             rename_study("example", "other")
         assert len(compare("example")) == 3
 

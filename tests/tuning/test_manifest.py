@@ -132,7 +132,7 @@ def test_error_names_differences_and_what_to_do(define, manifest):
     with pytest.raises(ManifestError) as refused:
         check_manifest("example", manifest, other)
     first, *rest = str(refused.value).splitlines()
-    assert first == "The study 'example' has trials, and this has changed since they ran:"
+    assert first == "the study 'example' has trials, and this has changed since they ran:"
     assert rest == [
         '  space.training.epochs: was {"value": 3}, is {"value": 4}',
         "  seed: was 0, is 1",

@@ -41,5 +41,5 @@ def test_missing_study_or_storage_is_none(directory, storage, tmp_path):
 
 def test_unreadable_storage_is_an_error(directory, tmp_path):
     (tmp_path / "broken.db").write_text("not a database")
-    with pytest.raises(ZooError, match=r"Cannot open the Optuna storage .*broken\.db"):
+    with pytest.raises(ZooError, match=r"cannot open the Optuna storage .*broken\.db"):
         recorded_study(directory, f"sqlite:///{tmp_path}/broken.db")

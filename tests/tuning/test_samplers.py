@@ -93,7 +93,7 @@ class TestGrid:
         with pytest.raises(StudyError) as refused:
             grid_points(define("training.learning_rate={ low = 0.001, high = 0.1 }", text=GRID))
         assert str(refused.value) == (
-            "The sampler 'grid' cannot list the values of training.learning_rate, a range without a step; "
+            "the sampler 'grid' cannot list the values of training.learning_rate, a range without a step; "
             "give it choices = […] or a step."
         )
 

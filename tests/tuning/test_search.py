@@ -155,7 +155,7 @@ class TestOpening:
             url += str(tmp_path / "text.db")
         with pytest.raises(ZooError) as refused:
             open_search(url=url)
-        assert str(refused.value).startswith(f"Cannot open the Optuna storage {url}: ")
+        assert str(refused.value).startswith(f"cannot open the Optuna storage {url}: ")
         assert "\n" not in str(refused.value)
         assert str(refused.value).endswith("--storage sqlite:///optuna.db, or remove --storage.")
 
@@ -649,7 +649,7 @@ class TestSharedStorage:
         with pytest.raises(ZooError) as refused:
             open_search()
         assert str(refused.value) == (
-            f"Trials of 'example' are running in {socket.gethostname()}:{elsewhere.path}: {listed}. "
+            f"trials of 'example' are running in {socket.gethostname()}:{elsewhere.path}: {listed}. "
             "Wait until they end, or run the same command with --name example-2 to start a study of your own."
         )
         assert stored(storage)[0].state == optuna.trial.TrialState.RUNNING

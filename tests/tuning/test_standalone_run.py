@@ -236,7 +236,7 @@ class TestRepeatedTrial:
 
     def test_missing_plugin_is_an_error(self, config, registry):
         missing = replace(config, architecture=PluginConfig("res_net"))
-        with pytest.raises(PluginError, match=r"^There is no architecture named 'res_net'\. "):
+        with pytest.raises(PluginError, match=r"^there is no architecture named 'res_net'\. "):
             with_installed_plugins(3, missing, registry)
 
     def test_recorded_split_is_used(self, stage, config, tmp_path):
@@ -258,12 +258,12 @@ class TestRepeatedTrial:
 
     def test_unknown_or_deleted_trial_is_refused(self, stage, config):
         here = stage()
-        with pytest.raises(StudyError, match=r"^There is no trial of 'example' in "):
+        with pytest.raises(StudyError, match=r"^there is no trial of 'example' in "):
             train("example.toml", trial=9)
         for number in (3, 4):
             here.directory.trial(number).create(config.as_json())
         here.directory.set_deleted_trials([4])
-        with pytest.raises(StudyError, match=r"^Trial 4 of 'example' was deleted\. `zoo delete example"):
+        with pytest.raises(StudyError, match=r"^trial 4 of 'example' was deleted\. `zoo delete example"):
             train("example.toml", trial=4)
-        with pytest.raises(StudyError, match=r"^There is no trial 9 of 'example'\. Available: 3\."):
+        with pytest.raises(StudyError, match=r"^there is no trial 9 of 'example'\. Available: 3\."):
             train("example.toml", trial=9)

@@ -73,9 +73,9 @@ def main() -> None:
         status = _fail("stopped", 130, debug=False)
     except click.UsageError as error:
         hint = f" (See: {error.ctx.command_path} --help)" if error.ctx else ""
-        status = _fail(one_line(error.format_message()) + hint, 2, debug)
+        status = _fail(_lower_first(one_line(error.format_message())) + hint, 2, debug)
     except click.ClickException as error:
-        status = _fail(error.format_message(), 2, debug)
+        status = _fail(_lower_first(error.format_message()), 2, debug)
     except ZooError as error:
         status = _fail(str(error), getattr(error, "exit_status", 2), debug)
     except Exception as error:
@@ -108,8 +108,13 @@ def _describe_unexpected(error: Exception) -> tuple[str, int]:
     try:
         Path.cwd()
     except FileNotFoundError:
-        return "The working folder no longer exists; cd to one that exists.", 2
+        return "the working folder no longer exists; cd to one that exists.", 2
     return f"zoo failed: {type(error).__name__}: {one_line(error)}; add --debug to see where", 1
+
+
+def _lower_first(text: str) -> str:
+    """Return a message of click as one of zoo's, which start with a small letter."""
+    return text[:1].lower() + text[1:]
 
 
 def _fail(text: str, status: int, debug: bool) -> int:

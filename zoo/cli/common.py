@@ -73,7 +73,7 @@ def _missing_study(argument: str, missing: str) -> click.UsageError:
     recorded = sorted(path.parent.name for path in Path(STATE_DIR).glob("*/trials"))
     available = ", ".join(recorded if missing == "recorded" else known_studies())
     hint = f"Available: {available}." if available else "No study is recorded; `zoo tune` records one."
-    return click.UsageError(f"Missing argument {argument}. {hint}")
+    return click.UsageError(f"missing argument {argument}. {hint}")
 
 
 def run_options(command: Command) -> Command:

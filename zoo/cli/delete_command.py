@@ -55,6 +55,6 @@ def command(study: str, trials: tuple[int, ...], restore: bool, yes: bool, stora
 def _confirm(study: str) -> None:
     """Ask before a whole study is deleted."""
     if sys.stdin is None or not sys.stdin.isatty():
-        raise ZooError(f"Deleting the study '{study}' needs a confirmation; without a terminal, add --yes.")
+        raise ZooError(f"deleting the study '{study}' needs a confirmation; without a terminal, add --yes.")
     if not click.confirm(f"Delete the study '{study}' with all its trials?", err=True):
-        raise ZooError(f"The study '{study}' was not deleted.")
+        raise ZooError(f"the study '{study}' was not deleted.")

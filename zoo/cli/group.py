@@ -43,5 +43,5 @@ class Group(click.Group):
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
             hint = did_you_mean(args[0], names)
-            raise ZooError(f"There is no command '{ctx.command_path} {args[0]}'. {hint}")
+            raise ZooError(f"there is no command '{ctx.command_path} {args[0]}'. {hint}")
         return super().resolve_command(ctx, args)

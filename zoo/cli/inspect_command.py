@@ -202,12 +202,12 @@ def layers(**options: Any) -> None:
 def _policy_of(study: str | None) -> str:
     """Return the first policy of a study that changes images."""
     if study is None:
-        raise ZooError("Missing arguments: name a policy and a dataset, or a study.")
+        raise ZooError("missing arguments: name a policy and a dataset, or a study.")
     for name in load_study(study, Registry.load()).augmentation.spaces:
         if name != "none":
             return name
     again = f"zoo inspect augmentation affine {shlex.quote(study)}"
-    raise ZooError(f"The study '{study}' has no augmentation; name a policy: `{again}`")
+    raise ZooError(f"the study '{study}' has no augmentation; name a policy: `{again}`")
 
 
 def _draw_run(name: str, options: dict[str, Any], next_figure: str, purpose: str) -> None:

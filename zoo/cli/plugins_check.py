@@ -104,7 +104,7 @@ def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]
             registry.find(name)  # raises the error about a name that is registered twice
         hint = did_you_mean(name, registered | {plugin.distribution for plugin in registry.plugins})
         raise PluginError(
-            f"There is no component and no distribution with plugins named '{name}'. {hint}"
+            f"there is no component and no distribution with plugins named '{name}'. {hint}"
             f"{registry.left_out_note()}"
         )
     if not found and all(plugin.is_off for plugin in plugins):

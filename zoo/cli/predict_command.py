@@ -59,7 +59,7 @@ def command(
 
     files, skipped = image_files(images, _lines_of_stdin())
     if not files:
-        raise ZooError(f"No images: {'; '.join(skipped) or 'the list on standard input is empty'}.")
+        raise ZooError(f"no images: {'; '.join(skipped) or 'the list on standard input is empty'}.")
     display = common.display(quiet or _shares_terminal(as_json or as_csv))
     try:
         classifier = common.load_classifier(model, display)

@@ -96,7 +96,7 @@ def _components(name: str, registry: Registry) -> list[Component]:
         left_out := registry.describe_left_out()
     ):  # probably by a plugin that was left out: a list does not help
         hint = f"{left_out.removesuffix('.')}." + (f" {hint}" if hint.startswith("Did you mean") else "")
-    raise PluginError(f"There is no component or study named '{name}'. {hint}")
+    raise PluginError(f"there is no component or study named '{name}'. {hint}")
 
 
 def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:

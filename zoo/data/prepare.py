@@ -36,7 +36,7 @@ def prepare(
     The function is not called if the cached dataset is up to date (see `zoo.reads`). Raises ZooError if the
     data cannot be read, or violates the contract.
     """
-    title = f"The dataset '{component.name}' of {component.origin}"
+    title = f"the dataset '{component.name}' of {component.origin}"
     try:
         digest, dataset = _read_cached(component, component.space.check(parameters), cache, title)
         num_held_out = cut_validation(cache, digest, dataset, validation) if validation else 0
@@ -81,7 +81,7 @@ def finish_preparing(
             listener(what, fraction)
     if answer is None:
         raise DataError(
-            f"The process that prepares the dataset '{dataset.name}' died: {worker.finish()}{step}. "
+            f"the process that prepares the dataset '{dataset.name}' died: {worker.finish()}{step}. "
             f"Its output is in {worker.log_path}."
         )
     worker.finish()  # kills the process if the plugin left a thread running
@@ -147,7 +147,7 @@ def _prepare_and_send(
     except Exception as error:  # a bug in zoo, or a problem of this machine
         traceback.print_exc()
         reason = f"{type(error).__name__}: {one_line(error)}. Its output is in {log}."
-        connection.send(DataError(f"The dataset '{dataset.name}' could not be prepared: {reason}"))
+        connection.send(DataError(f"the dataset '{dataset.name}' could not be prepared: {reason}"))
 
 
 def _describe(digest: str, dataset: Dataset, num_held_out: int) -> PreparedDataset:

@@ -91,7 +91,7 @@ def open_dataset(cache: Path, digest: str) -> Dataset:
     facts = _facts(folder)
     if facts is None:
         raise DataError(
-            f"The prepared dataset {digest[:12]} is missing or damaged in {cache}. "
+            f"the prepared dataset {digest[:12]} is missing or damaged in {cache}. "
             "Run the study again to prepare it."
         )
     splits: dict[str, Any] = {

@@ -128,7 +128,7 @@ def _class_counts(dataset: Dataset, minimum: int, purpose: str) -> tuple[Array, 
         fewer = f"Set folds = {least}{' or fewer' if least > 2 else ''}, or add images"
         fix = fewer if least > 1 else "Add images"
         raise DataError(
-            f"Cannot cut {purpose}: expected at least {minimum} training images of each class, "
+            f"cannot cut {purpose}: expected at least {minimum} training images of each class, "
             f"got {images} of class '{name}'. {fix}."
         )
     return classes, counts

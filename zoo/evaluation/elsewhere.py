@@ -36,7 +36,7 @@ def evaluate_on(
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     prepared = prepare(config, {}, cache_dir, display)
     opened = open_dataset(cache_dir, prepared.digest)
-    title = f"The dataset '{dataset}'"
+    title = f"the dataset '{dataset}'"
     _check_shape(found, title, prepared.image_shape)
     order = _class_order(found, title, prepared.class_names)
     splits = _splits(title, opened, split)
@@ -90,7 +90,7 @@ def _class_order(found: FoundModel, title: str, class_names: Sequence[str]) -> l
     known = found.info.class_names
     if known is None:
         raise ModelError(
-            f"The model {found.name} does not name its classes, so they cannot be compared with those of a "
+            f"the model {found.name} does not name its classes, so they cannot be compared with those of a "
             "dataset. Expected a model that this version of zoo saved, or one with its record."
         )
     missing = [name for name in class_names if name not in known]

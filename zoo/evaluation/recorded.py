@@ -56,7 +56,7 @@ def evaluate(
     if dataset is not None:
         return evaluate_on(_model(study, trial, run), dataset, overrides, split, display)
     if overrides or split != "test":
-        raise StudyError("A split and parameters belong to a dataset; name it with --dataset.")
+        raise StudyError("a split and parameters belong to a dataset; name it with --dataset.")
     return _evaluate_run(find_run(_study(study), trial, run, display), display)
 
 
@@ -67,7 +67,7 @@ def _model(
     if run is not None:
         return Path(run)
     if study is None:
-        raise StudyError("Name a model, or the folder of a run with --run FOLDER.")
+        raise StudyError("name a model, or the folder of a run with --run FOLDER.")
     if trial is not None:
         return StudyDirectory(Path.cwd(), str(study)).trial(trial).path
     return study if isinstance(study, str) else Path(study)
@@ -89,7 +89,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
     found.check_complete()
     dataset = dataset_of(found, display)
     if dataset.test is None:
-        raise StudyError(f"The dataset '{found.config.dataset.name}' has no test split to score a model on.")
+        raise StudyError(f"the dataset '{found.config.dataset.name}' has no test split to score a model on.")
     display.phase("loading the model, scoring it on the test split …")
     cache_dir, digest = found.cache_dir, found.config.digest
     probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)

@@ -170,7 +170,7 @@ class Page:
                 image.save(temporary, "PNG")
         except OSError as error:
             raise ZooError(
-                f"Cannot write the figure {path}: {error.strerror or error}. "
+                f"cannot write the figure {path}: {error.strerror or error}. "
                 "Check the permissions of its folder and the free space on the disk."
             ) from error
         return path

@@ -31,7 +31,7 @@ def draw_trial(
     if directory.predictions_path.exists():
         labels, probabilities = read_predictions(directory.predictions_path)
         if len(images) != len(labels):
-            raise ValueError(f"Expected as many images as predictions, got {len(images)} and {len(labels)}.")
+            raise ValueError(f"expected as many images as predictions, got {len(images)} and {len(labels)}.")
         path = figures_dir / "confusion_matrix.png"
         paths.append(confusion_matrix(labels, probabilities.argmax(axis=1), class_names, path, title=title))
         path = figures_dir / "mistakes.png"

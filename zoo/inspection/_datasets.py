@@ -117,7 +117,7 @@ def augmentation(
         log_path = StudyDirectory(Path.cwd(), "").cache_dir / "inspect.log"
         versions, others = call_in_worker(augment, config, [copies, originals], seed, log_path=log_path)
     except ZooError as error:
-        raise ZooError(f"The augmentation '{policy}' of {component.origin}: {error}") from None
+        raise ZooError(f"the augmentation '{policy}' of {component.origin}: {error}") from None
     parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in config.parameters.items())
     title = f"{policy} on {source.name}, training image {image} and others"
     subtitle = parameters or "it has no parameters"
@@ -146,7 +146,7 @@ def _open(
     """
     if (dataset is None) == (study is None):
         raise StudyError(
-            f"Expected a dataset or --study STUDY, got {'both' if study else 'none'}; name one of them."
+            f"expected a dataset or --study STUDY, got {'both' if study else 'none'}; name one of them."
         )
     registry = Registry.load()
     validation = _VALIDATION

@@ -126,7 +126,7 @@ def feature_maps(model_path: Path, image: Array, layer_name: str | None, max_map
     if not selected:
         found = ", ".join(dict.fromkeys(type(layer).__name__ for _, layer in outputs))
         raise ZooError(
-            f"The network has no convolution or pooling layer, so no feature maps; it has {found}."
+            f"the network has no convolution or pooling layer, so no feature maps; it has {found}."
         )
     return [
         LayerMaps(
@@ -149,7 +149,7 @@ def first_filters(model_path: Path) -> tuple[str, Array]:
             kernel = ops.convert_to_numpy(layer.depthwise_kernel if separable else layer.kernel)
             # Every input channel has filters of its own.
             return name, kernel.reshape(*kernel.shape[:2], 1, -1)
-    raise ZooError("The network has no convolution, so it has no filters to draw.")
+    raise ZooError("the network has no convolution, so it has no filters to draw.")
 
 
 def predict(model_path: Path, cache_dir: Path, digest: str, validation: Mapping[str, Any]) -> Array:
@@ -247,9 +247,9 @@ def _check_maps(name: str, outputs: Mapping[str, Array]) -> None:
     available = f"Layers with feature maps: {', '.join(names_with_maps[:_MAX_LISTED]) or 'none'}{more}."
     if name in outputs:
         shape = "×".join(map(str, outputs[name].shape))
-        raise ZooError(f"The layer '{name}' has no feature maps: its output has shape {shape}. {available}")
+        raise ZooError(f"the layer '{name}' has no feature maps: its output has shape {shape}. {available}")
     same_name = [one for one in outputs if one.rpartition("/")[2] == name]
     if same_name:
         raise ZooError(f"{len(same_name)} layers are named '{name}': choose one of {', '.join(same_name)}.")
     hint = did_you_mean(name, outputs)
-    raise ZooError(f"There is no layer '{name}'. {hint if hint.startswith('Did you mean') else available}")
+    raise ZooError(f"there is no layer '{name}'. {hint if hint.startswith('Did you mean') else available}")

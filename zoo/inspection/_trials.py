@@ -43,12 +43,12 @@ def curves(
             raise StudyError(f"{found.description} has not finished an epoch, so it has no curves.")
         return Figure(path)
     if study is None:
-        raise StudyError("Name a study, or the folder of a run with --run FOLDER.")
+        raise StudyError("name a study, or the folder of a run with --run FOLDER.")
     runs = current_runs(study, PlainDisplay())
     study = runs[0].study  # the argument may be the path of its file
     selected = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
     if not any(one.epochs for one in selected):
-        raise StudyError(f"No trial of '{study}' is complete, so there are no curves to compare yet.")
+        raise StudyError(f"no trial of '{study}' is complete, so there are no curves to compare yet.")
     others = [] if trials else [_curve(one) for one in runs if one not in selected]
     name = "-".join(["curves", *map(str, trials)])
     path = output_path(output, STATE_DIR / study / "figures" / f"{name}.png")

@@ -77,7 +77,7 @@ class Classifier:
         shape, outputs = self.model.input_shape, self.model.output_shape
         if len(shape) != 4 or None in shape[1:] or len(outputs) != 2:
             raise ModelError(
-                f"The model {self.name} takes inputs of shape {shape} and returns {outputs}; expected images "
+                f"the model {self.name} takes inputs of shape {shape} and returns {outputs}; expected images "
                 "of one size (batch, height, width, channels), and probabilities (batch, classes)."
             )
         shape, num_classes = tuple(shape[1:]), int(outputs[1])
@@ -85,7 +85,7 @@ class Classifier:
         names = found.info.class_names or tuple(map(str, range(num_classes)))
         if len(names) != num_classes:
             raise ModelError(
-                f"The model {self.name} has {num_classes} outputs, but names {len(names)} classes. "
+                f"the model {self.name} has {num_classes} outputs, but names {len(names)} classes. "
                 "Expected a file that zoo saved."
             )
         self.class_names = names
@@ -189,7 +189,7 @@ class Classifier:
         mode = color_mode_of(self._image_shape[2])
         if not mode:
             raise ModelError(
-                f"The model {self.name} takes images with {self._image_shape[2]} channels, but image files "
+                f"the model {self.name} takes images with {self._image_shape[2]} channels, but image files "
                 "are read with 1 (grayscale) or 3 (rgb); pass arrays to `zoo.Classifier.predict`."
             )
         return {"color_mode": mode, "size": self._image_shape[:2], **self.info.decoding}

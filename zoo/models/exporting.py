@@ -147,7 +147,7 @@ def _check_installed(format: str) -> None:
     missing = [module for module in FORMATS[format].modules if find_spec(module) is None]
     if missing:
         raise ModelError(
-            f"The format {format} needs {', '.join(missing)}, which is not installed: "
+            f"the format {format} needs {', '.join(missing)}, which is not installed: "
             f"pip install 'keras-zoo[{FORMATS[format].extra}]'"
         )
 
@@ -206,7 +206,7 @@ def _calibration(
         images = given
     else:
         raise ModelError(
-            f"The format {format} needs training images, but the dataset of {found.name} is not in the cache "
+            f"the format {format} needs training images, but the dataset of {found.name} is not in the cache "
             "of this folder. Give image files like those of the training with --images."
         )
     return images.take(_CALIBRATION)
@@ -217,7 +217,7 @@ def _read_images(found: FoundModel, arguments: Sequence[str], display: Display) 
     shape, color_mode = found.info.image_shape, found.info.color_mode
     if not color_mode:
         raise ModelError(
-            f"The model {found.name} takes images with {shape[2]} channels, but image files are read with 1 "
+            f"the model {found.name} takes images with {shape[2]} channels, but image files are read with 1 "
             "(grayscale) or 3 (rgb); leave out --images."
         )
     pixels = []
@@ -236,7 +236,7 @@ def _read_images(found: FoundModel, arguments: Sequence[str], display: Display) 
 def _random_images(found: FoundModel) -> _Images:
     shape = found.info.image_shape
     if 0 in shape:
-        raise ModelError(f"The model {found.name} does not say which image size it takes.")
+        raise ModelError(f"the model {found.name} does not say which image size it takes.")
     pixels = np.random.default_rng(0).integers(0, 256, (_COMPARED, *shape), np.uint8)
     return _Images(pixels, "images of random pixels, because its dataset is not at hand")
 

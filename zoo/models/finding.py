@@ -90,7 +90,7 @@ def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
         store = _store(text)
         return _in_mlflow(store, registered_address(store, **registered.groupdict(default="")))
     if not is_name:
-        raise ModelError(f"There is no model {text}. Expected {EXPECTED}.")
+        raise ModelError(f"there is no model {text}. Expected {EXPECTED}.")
     from zoo.tracking import named_address
 
     store = _store(text)
@@ -105,7 +105,7 @@ def _store(name: str = "") -> Store:
 
     if name and is_new_store():
         raise ModelError(
-            f"There is no model '{name}': no study of this name and no MLflow database are in this folder. "
+            f"there is no model '{name}': no study of this name and no MLflow database are in this folder. "
             f"Expected {EXPECTED}."
         )
     return connect(create=False)

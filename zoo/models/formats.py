@@ -65,7 +65,7 @@ def convert(
 
     if keras.backend.backend() != "tensorflow" and name != "keras":
         raise ModelError(
-            f"Keras converts models with the backend TensorFlow, got {keras.backend.backend()}; set "
+            f"keras converts models with the backend TensorFlow, got {keras.backend.backend()}; set "
             "KERAS_BACKEND=tensorflow"
         )
     model = load_file(model_path)

@@ -61,7 +61,7 @@ def promote(model: str | Path, name: str = "", display: Display | None = None) -
     address, registered = _address(store, found)
     name = name or registered or found.info.study
     if not name:
-        raise StudyError(f"The model {found.name} names no study. Name the registered model with --as NAME.")
+        raise StudyError(f"the model {found.name} names no study. Name the registered model with --as NAME.")
     former = tracking.champion(store, name)
     version = tracking.promote(store, name, address, found.info, _num_test_images(found))
     is_same = former is not None and former.version == version.version
@@ -88,7 +88,7 @@ def _address(store: Store, found: FoundModel) -> tuple[str, str]:
         address = next((f"models:/{model_id}" for model_id in ids), "")
     if not _MODEL_ID.fullmatch(address.removeprefix("models:/")):
         raise ModelError(
-            f"The model {found.name} is not recorded in MLflow at {store.address}. Expected the model of a "
+            f"the model {found.name} is not recorded in MLflow at {store.address}. Expected the model of a "
             "trial or of a run of `zoo train`, or a registered model."
         )
     return address, registered

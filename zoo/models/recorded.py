@@ -45,7 +45,7 @@ def find_run(
             raise StudyError("--run names a run by itself; leave out the study and --trial")
         return run_in(Path(run))
     if study is None:
-        raise StudyError("Name a study, or the folder of a run with --run FOLDER.")
+        raise StudyError("name a study, or the folder of a run with --run FOLDER.")
     runs = current_runs(study, display)
     return best_run(runs) if trial is None else pick_runs([trial], runs)[0]
 

@@ -192,7 +192,7 @@ class StudyDirectory:
         except Timeout:
             owner = self._read("lock-owner") or "another process"
             raise StudyError(
-                f"The study '{self.study}' is being run by {owner}. "
+                f"the study '{self.study}' is being run by {owner}. "
                 "Wait until it ends, or stop it with Ctrl-C."
             ) from None
         try:
@@ -270,7 +270,7 @@ def create_folder(folder: Path) -> None:
         TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ZooError(
-            f"Cannot write to {folder} ({error.strerror}), where zoo keeps its record or prepared datasets. "
+            f"cannot write to {folder} ({error.strerror}), where zoo keeps its record or prepared datasets. "
             "Run zoo in a folder that you may write to; for the datasets, you can set ZOO_CACHE_DIR to one."
         ) from None
 
@@ -290,7 +290,7 @@ def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
             return arrays["labels"], arrays["probabilities"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"Cannot read the predictions in {path}: {error}. Expected the file that zoo wrote."
+            f"cannot read the predictions in {path}: {error}. Expected the file that zoo wrote."
         ) from error
 
 

@@ -107,11 +107,11 @@ def load_runs(study: str) -> list[Run]:
     if runs:
         return runs
     if deleted:
-        raise StudyError(f"Every trial of '{study}' was deleted. {restore_hint(study, deleted)}")
+        raise StudyError(f"every trial of '{study}' was deleted. {restore_hint(study, deleted)}")
     names = [path.parent.name for path in STATE_DIR.glob("*/trials") if any(path.iterdir())]
     hint = did_you_mean(study, names) if names else ""
     raise StudyError(
-        f"There is no trial of '{study}' in {STATE_DIR}. Run `zoo tune {study}` first. {hint}".rstrip()
+        f"there is no trial of '{study}' in {STATE_DIR}. Run `zoo tune {study}` first. {hint}".rstrip()
     )
 
 
@@ -124,9 +124,9 @@ def restore_hint(study: str, deleted: Collection[int]) -> str:
 def no_complete_trial(study: str, deleted: Collection[int]) -> str:
     """Return the message that no complete trial is left; `deleted`: the complete trials that were deleted."""
     if not deleted:
-        return f"No trial of '{study}' is complete yet; run `zoo tune {study}`."
+        return f"no trial of '{study}' is complete yet; run `zoo tune {study}`."
     listed = ", ".join(map(str, sorted(deleted)))
-    return f"No complete trial of '{study}' is left; deleted: {listed}. {restore_hint(study, deleted)}"
+    return f"no complete trial of '{study}' is left; deleted: {listed}. {restore_hint(study, deleted)}"
 
 
 def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
@@ -136,10 +136,10 @@ def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
         if number not in by_number:
             study = runs[0].study
             if number in _directory_of(runs).deleted_trials():
-                raise StudyError(f"Trial {number} of '{study}' was deleted. {restore_hint(study, [number])}")
+                raise StudyError(f"trial {number} of '{study}' was deleted. {restore_hint(study, [number])}")
             names = [str(run.number) for run in runs]
             listed = ", ".join(names) if len(names) <= 30 else f"{names[0]} … {names[-1]}"
-            raise StudyError(f"There is no trial {number} of '{study}'. Available: {listed}.")
+            raise StudyError(f"there is no trial {number} of '{study}'. Available: {listed}.")
     return [by_number[number] for number in numbers]
 
 

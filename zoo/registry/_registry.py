@@ -175,14 +175,14 @@ class Registry:
         if same_name:
             raise PluginError(self._describe_duplicate(same_name))
         hint = did_you_mean(name, self.names(kind))
-        raise PluginError(f"There is no {kind} named '{name}'. {hint}{self.left_out_note()}")
+        raise PluginError(f"there is no {kind} named '{name}'. {hint}{self.left_out_note()}")
 
     def find(self, name: str) -> list[Component]:
         """Return the components with this name, at most one of each kind; raise PluginError if none."""
         components = [self.get(kind, name) for kind in KINDS if (kind, name) in self._components]
         if not components:
             hint = did_you_mean(name, {name for _, name in self._components})
-            raise PluginError(f"There is no component named '{name}'. {hint}{self.left_out_note()}")
+            raise PluginError(f"there is no component named '{name}'. {hint}{self.left_out_note()}")
         return components
 
     def left_out_note(self) -> str:
@@ -205,7 +205,7 @@ class Registry:
         distributions = sorted({component.distribution for component in same_name} - {OWN_DISTRIBUTION})
         kind, name = same_name[0].kind, same_name[0].name
         return (
-            f"The {kind} '{name}' is registered more than once: by {' and by '.join(owners)}. "
+            f"the {kind} '{name}' is registered more than once: by {' and by '.join(owners)}. "
             f"Uninstall {' or '.join(distributions)}, or ask an author to rename the {kind}."
         )
 

@@ -49,7 +49,7 @@ def write_report(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page)
     except OSError as error:
-        raise ZooError(f"Cannot write {path}: {error.strerror}. Choose another file with --output.") from None
+        raise ZooError(f"cannot write {path}: {error.strerror}. Choose another file with --output.") from None
     return path
 
 

@@ -43,7 +43,7 @@ def plot_importances(study: str, storage: str | None = None) -> Figure:
         figure = importances_figure(read_record(study, storage))
     if figure is None:
         raise StudyError(
-            f"The importances of '{study}' are unknown: expected two complete trials with different results, "
+            f"the importances of '{study}' are unknown: expected two complete trials with different results, "
             "and a searched parameter."
         )
     return styled(figure).update_layout(title=study, margin_t=40)

@@ -83,7 +83,7 @@ def write_plugin(
                 file.rename(folder / file.name)
     except OSError as error:
         raise PluginError(
-            f"Cannot write the plugin to '{folder}': {error.strerror}. Choose another folder with --folder."
+            f"cannot write the plugin to '{folder}': {error.strerror}. Choose another folder with --folder."
         ) from error
     return {_fill(path, values): _fill(purpose, values) for path, (_, purpose) in FILES.items()}
 
@@ -125,25 +125,25 @@ def _check_names(values: Mapping[str, str], kind: str, registry: Registry) -> No
     reserved = {*keyword.kwlist, *dir(builtins), *_TEMPLATE_NAMES}
     if not function.isidentifier() or function in reserved:
         raise PluginError(
-            f"The function of '{distribution}' cannot be named '{function}': the name is invalid in Python, "
+            f"the function of '{distribution}' cannot be named '{function}': the name is invalid in Python, "
             "or Python or the template uses it. Choose another distribution name, such as "
             f"'zoo-my-{function}'."
         )
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         importlib.metadata.distribution(distribution)
         raise PluginError(
-            f"The distribution '{distribution}' is already installed, and pip would replace it. "
+            f"the distribution '{distribution}' is already installed, and pip would replace it. "
             "Choose another name."
         )
     if function in registry.names(kind):
         origin = registry.get(kind, function).origin
         raise PluginError(
-            f"The {kind} '{function}' is already registered by {origin}, and a study cannot use a name "
+            f"the {kind} '{function}' is already registered by {origin}, and a study cannot use a name "
             "that is registered twice. Choose another name."
         )
     if importlib.util.find_spec(package) is not None:
         raise PluginError(
-            f"A Python package '{package}' is already installed, and Python cannot import two packages of "
+            f"a Python package '{package}' is already installed, and Python cannot import two packages of "
             "one name. Choose another name, or uninstall the package."
         )
 
@@ -152,13 +152,13 @@ def _check_folder(folder: Path) -> None:
     """Raise PluginError unless `folder` is an empty folder or can be created."""
     if not folder.parent.is_dir():
         raise PluginError(
-            f"There is no folder '{folder.parent}', in which '{folder.name}' would be created. "
+            f"there is no folder '{folder.parent}', in which '{folder.name}' would be created. "
             "Create it first."
         )
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise PluginError(f"'{folder}' exists and is not a folder. Choose another folder with --folder.")
     if folder.is_dir() and any(folder.iterdir()):
-        raise PluginError(f"The folder '{folder}' is not empty. Choose another folder with --folder.")
+        raise PluginError(f"the folder '{folder}' is not empty. Choose another folder with --folder.")
 
 
 def _fill_template(template: str, values: Mapping[str, str]) -> str:

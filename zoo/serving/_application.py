@@ -63,7 +63,7 @@ class _Model:
         predictions = self.classifier.predictions([content for _, content in images])
         for (name, _), prediction in zip(images, predictions, strict=True):
             if prediction.probabilities is None:
-                subject = f"'{name}'" if isinstance(name, str) else f"Image {name}"
+                subject = f"'{name}'" if isinstance(name, str) else f"image {name}"
                 raise RequestError(f"{subject} cannot be read: {prediction.problem}")
             best = self.classifier.top_classes(prediction, top or len(self.classifier.class_names))
             classes = [{"class": name, "probability": probability} for name, probability in best]
@@ -138,7 +138,7 @@ class _Application:
                 chunks.append(chunk)
         if size > self._max_request_mb * _MB:
             raise RequestError(
-                f"The request has more than {self._max_request_mb} MB; send a smaller one, or start "
+                f"the request has more than {self._max_request_mb} MB; send a smaller one, or start "
                 "zoo serve with a larger --max-request-mb.",
                 413,
             )
@@ -150,7 +150,7 @@ class _Application:
             return None
         content_type = request.headers.get("content-type")
         if content_type is None:
-            raise RequestError("The request has no Content-Type; expected image/… or application/json.", 415)
+            raise RequestError("the request has no Content-Type; expected image/… or application/json.", 415)
         images = posted_images(content_type, body)
         if images is None:
             return None

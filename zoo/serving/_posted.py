@@ -42,7 +42,7 @@ def posted_images(content_type: str, body: bytes) -> list[PostedImage] | None:
     elif kind == "application/json" and b'"image' in body:
         images = _images_in_json(body)
     if images is not None and len(images) > _MAX_IMAGES:
-        raise RequestError(f"The request has more than {_MAX_IMAGES:,} images; send several requests.")
+        raise RequestError(f"the request has more than {_MAX_IMAGES:,} images; send several requests.")
     return images
 
 
@@ -52,7 +52,7 @@ def _files_in_form(body: bytes, boundary: str) -> list[PostedImage]:
     # The text before the first delimiter is no part. The number of splits limits the memory.
     parts = (b"\r\n" + body).split(delimiter, 2 * _MAX_IMAGES)[1:]
     if not boundary or not parts:
-        raise RequestError("The form cannot be read: expected parts with the boundary of its Content-Type.")
+        raise RequestError("the form cannot be read: expected parts with the boundary of its Content-Type.")
     images: list[PostedImage] = []
     for part in parts:
         headers, _, content = part.partition(b"\r\n\r\n")
@@ -61,7 +61,7 @@ def _files_in_form(body: bytes, boundary: str) -> list[PostedImage]:
             images.append((name, content))
     if not images:
         raise RequestError(
-            "The form has no file; expected a field with a file, as `curl -F image=@FILE` sends it."
+            "the form has no file; expected a field with a file, as `curl -F image=@FILE` sends it."
         )
     return images
 
@@ -71,12 +71,12 @@ def _images_in_json(body: bytes) -> list[PostedImage] | None:
     try:
         document = json.loads(body, strict=False)  # the command base64 breaks its lines
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"The body is not JSON: {one_line(error)}") from None
+        raise RequestError(f"the body is not JSON: {one_line(error)}") from None
     if not isinstance(document, dict) or not {"image", "images"} & document.keys():
         return None
     texts = [document["image"]] if "image" in document else document["images"]
     if len(document) > 1 or not isinstance(texts, list) or not texts:
-        raise RequestError('Expected {"image": BASE64} or {"images": [BASE64, …]} and no other key.')
+        raise RequestError('expected {"image": BASE64} or {"images": [BASE64, …]} and no other key.')
     return [(number, _decoded(number, text)) for number, text in enumerate(texts)]
 
 
@@ -85,4 +85,4 @@ def _decoded(number: int, text: Any) -> bytes:
     try:
         return base64.b64decode(_DATA_URL.sub("", "".join(text.split()), count=1), validate=True)
     except (ValueError, AttributeError):
-        raise RequestError(f"Image {number} is not a base64 text.") from None
+        raise RequestError(f"image {number} is not a base64 text.") from None

@@ -41,11 +41,11 @@ def check_source(headers: Headers, names: frozenset[str]) -> None:
     host, origin = headers.get("host", ""), headers.get("origin")
     if names and _parts(f"//{host}").hostname not in names:
         raise RequestError(
-            f"The host '{host}' is not a name of this machine; expected one of {', '.join(sorted(names))}.",
+            f"the host '{host}' is not a name of this machine; expected one of {', '.join(sorted(names))}.",
             403,
         )
     if origin is not None and _parts(origin).netloc.lower() != host.lower():
-        raise RequestError(f"Requests of other sites are refused; this one is of '{origin}'.", 403)
+        raise RequestError(f"requests of other sites are refused; this one is of '{origin}'.", 403)
 
 
 def _parts(address: str) -> SplitResult:

@@ -45,12 +45,12 @@ def find_study(study: str) -> Path:
         if not is_file:
             names = [one.name for one in sorted(path.parent.glob("*.toml"))]
             hint = did_you_mean(path.name, names) if names else "Give a path, or a name from `zoo list`."
-            raise StudyError(f"There is no study file {study}. {hint}")
+            raise StudyError(f"there is no study file {study}. {hint}")
         return path
     known = known_studies()
     if study not in known:
         raise StudyError(
-            f"There is no study named '{study}' in ./studies or among the shipped studies. "
+            f"there is no study named '{study}' in ./studies or among the shipped studies. "
             f"{did_you_mean(study, known)}"
         )
     return known[study]

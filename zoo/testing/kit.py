@@ -113,7 +113,7 @@ class Suite:
             if name not in self.checks:
                 article = "an" if self.kind[0] in "aeiou" else "a"
                 hint = did_you_mean(name, self.checks)
-                raise ZooError(f"There is no check '{name}' for {article} {self.kind}. {hint}")
+                raise ZooError(f"there is no check '{name}' for {article} {self.kind}. {hint}")
         return [name for name in self.checks if names is None or name in names]
 
 

@@ -56,7 +56,7 @@ def parametrize_with_checks(
 
     kind = kind or _kind_of(function)
     if kind not in SUBJECTS:
-        raise ZooError(f"There is no kind '{kind}'. {did_you_mean(kind, SUBJECTS)}")
+        raise ZooError(f"there is no kind '{kind}'. {did_you_mean(kind, SUBJECTS)}")
     subject: Subject = SUBJECTS[kind](function, options)
     expected = dict(expected_failures or {})
     subject.suite.select(list(expected))

@@ -136,7 +136,7 @@ class BackgroundTracker:
             self._opened.set_exception(error)  # raised by `ready`
         while not isinstance(item := self._queue.get(), str):
             if isinstance(item, _Removal):
-                with self._reporting(f"The model of trial {item.number} was not deleted"):
+                with self._reporting(f"the model of trial {item.number} was not deleted"):
                     TrialDirectory(item.folder).delete_results()
                 self._removals.append(item.number)
             else:
@@ -236,7 +236,7 @@ class BackgroundTracker:
     def _draw_figures(self, batch: _Batch) -> None:
         is_complete = batch.final_event is not None and batch.final_event.state == "complete"
         if self._draw is not None and is_complete and batch.number not in self._removed:
-            with self._reporting(f"The figures of trial {batch.number} were not drawn"):
+            with self._reporting(f"the figures of trial {batch.number} were not drawn"):
                 self._draw(batch.folder, batch.config)
 
     @contextmanager

@@ -79,7 +79,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
             _create_database(path)
         else:
             raise TrackingError(
-                f"There is no MLflow database {path}. Run a study in this folder first, "
+                f"there is no MLflow database {path}. Run a study in this folder first, "
                 "or set MLFLOW_TRACKING_URI to another store."
             )
     try:

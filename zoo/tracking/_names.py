@@ -129,7 +129,7 @@ def searched_from(tags: Mapping[str, str]) -> list[str]:
 def removed_model(study: str, number: int) -> str:
     """Return the message about a model that the study does not keep."""
     return (
-        f"The model of trial {number} of '{study}' was removed, because the study keeps the models of its "
+        f"the model of trial {number} of '{study}' was removed, because the study keeps the models of its "
         f"best trials only ([search] keep_models). `zoo train {study} --trial {number}` trains it again."
     )
 

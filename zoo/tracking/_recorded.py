@@ -58,7 +58,7 @@ def compare(*studies: str) -> pd.DataFrame:
     import pandas as pd
 
     if not studies:
-        raise StudyError("No study to compare. Name one or more: `zoo.compare('mnist_cnn')`.")
+        raise StudyError("no study to compare. Name one or more: `zoo.compare('mnist_cnn')`.")
     store = connect(create=False)
     tables = [leaderboard(study, store) for study in studies]
     for study, table in zip(studies, tables, strict=True):
@@ -226,7 +226,7 @@ def best_model_address(store: Store, study: str) -> str:
         if deleted := StudyDirectory(Path.cwd(), study).deleted_trials():
             raise TrackingError(no_complete_trial(study, deleted))
         raise TrackingError(
-            f"No trial of the study '{study}' in {store.address} is complete; "
+            f"no trial of the study '{study}' in {store.address} is complete; "
             f"`zoo compare {study}` shows the states of its trials."
         )
     best = complete.iloc[0]

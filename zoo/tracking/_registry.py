@@ -151,7 +151,7 @@ def check_registered_name(name: str) -> None:
     """Raise StudyError if MLflow, or the form `NAME@ALIAS`, does not allow the name of a registered model."""
     if not name.strip() or set(name) & set("/:@") or name in (".", "..") or len(name) > _MAX_NAME:
         raise StudyError(
-            f"A registered model cannot be named '{name}'. Expected up to {_MAX_NAME} characters without "
+            f"a registered model cannot be named '{name}'. Expected up to {_MAX_NAME} characters without "
             "'/', ':' and '@'. Give another name with --as NAME."
         )
 

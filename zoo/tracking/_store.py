@@ -73,7 +73,7 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is not None and not is_active(found):
             raise TrackingError(
-                f"The MLflow experiment '{name}' is deleted. Restore it with "
+                f"the MLflow experiment '{name}' is deleted. Restore it with "
                 f"`mlflow experiments restore --experiment-id {found.experiment_id}` "
                 f"(MLFLOW_TRACKING_URI={self.address}), or give the study another name."
             )

@@ -29,7 +29,7 @@ def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
         if run is not None and names.MODEL in run.data.tags:
             raise TrackingError(names.removed_model(study, number))
         raise TrackingError(
-            f"Neither the trial directory nor MLflow at {store.address} has the model; "
+            f"neither the trial directory nor MLflow at {store.address} has the model; "
             f"`zoo train {study} --trial {number}` trains it again."
         )
     return fetch_model_file(store, address, folder)
@@ -101,14 +101,14 @@ def registered_address(store: Store, name: str, alias: str = "", version: str = 
     aliases, versions = _aliases(store, name), _versions(store, name)
     if alias and alias not in aliases:
         hint = did_you_mean(alias, aliases)
-        raise TrackingError(f"The registered model '{name}' has no alias '{alias}'. {hint}")
+        raise TrackingError(f"the registered model '{name}' has no alias '{alias}'. {hint}")
     if version and int(version) not in versions:
         listed = ", ".join(map(str, versions)) or "none"
-        raise TrackingError(f"The registered model '{name}' has no version {version}. Available: {listed}.")
+        raise TrackingError(f"the registered model '{name}' has no version {version}. Available: {listed}.")
     if alias or version:
         return f"models:/{name}/{aliases[alias] if alias else version}"
     if not versions:
-        raise TrackingError(f"The registered model '{name}' in {store.address} has no versions.")
+        raise TrackingError(f"the registered model '{name}' in {store.address} has no versions.")
     return f"models:/{name}/{aliases.get(CHAMPION_ALIAS, versions[-1])}"
 
 
@@ -121,7 +121,7 @@ def run_model_address(store: Store, run_id: str) -> str:
     address = model_uri(run) if is_active(run) else ""
     if not address:
         raise TrackingError(
-            f"The run {run_id} in {store.address} has no model; expected the run of a complete trial."
+            f"the run {run_id} in {store.address} has no model; expected the run of a complete trial."
         )
     return address
 

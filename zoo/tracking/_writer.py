@@ -186,7 +186,7 @@ class StudyRun:
             run = client.create_run(self._experiment_id, tags=tags, run_name=facts.name)
         elif not is_active(run):
             raise TrackingError(
-                f"The run of the study '{facts.name}' is deleted in MLflow at {self._store.address}. "
+                f"the run of the study '{facts.name}' is deleted in MLflow at {self._store.address}. "
                 f"Restore it with `zoo delete {facts.name} --restore`, or give the study another name."
             )
         else:

@@ -92,7 +92,7 @@ def plugin_errors(*components: Component, by_location: bool = False) -> Iterator
         if _is_out_of_memory(error) or (isinstance(error, ZooError) and not is_violation):
             raise
         for component in components:
-            subject = f"The {component.kind} '{component.name}' of {component.origin}"
+            subject = f"the {component.kind} '{component.name}' of {component.origin}"
             if is_violation:
                 raise PluginFault(f"{subject}: {error}") from error
             package = component.function.__module__.partition(".")[0]

@@ -187,7 +187,7 @@ def _open_model_file(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (OSError, zipfile.BadZipFile, LookupError, ValueError, TypeError) as error:
         raise ModelError(
-            f"The model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
+            f"the model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
         ) from error
 
 

@@ -59,7 +59,7 @@ def load_file(path: Path, model_name: str = "") -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
-        raise ModelError(f"The model {model_name} cannot be loaded: {cause_of(error)[:300]}") from error
+        raise ModelError(f"the model {model_name} cannot be loaded: {cause_of(error)[:300]}") from error
 
 
 def cause_of(error: BaseException) -> str:
@@ -82,7 +82,7 @@ def import_required_modules(path: Path, model_name: str = "") -> None:
 def _import(model_name: str, module: str, requirement: str) -> None:
     """Import a module of a model; raise ModelError if it is missing, unknown to zoo, or raises an error."""
     origin = f" ({requirement.replace('==', ' ')})" if requirement else ""
-    subject = f"The model {model_name} has layers of {module}{origin}"
+    subject = f"the model {model_name} has layers of {module}{origin}"
     package = top_level_package(module)
     if not package or util.find_spec(package) is None:
         install = f"pip install {requirement}" if requirement else "install the plugin that contains it"
@@ -114,7 +114,7 @@ def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
             installed = metadata.version(name)
         if version and installed and installed != version:
             yield (
-                f"The model {model_name or path} was saved with {name} {version}, but {installed} is "
+                f"the model {model_name or path} was saved with {name} {version}, but {installed} is "
                 f"installed and may give other results; pip install {requirement}"
             )
 

@@ -44,7 +44,7 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
     finally:
         worker.kill()
     if answer is None:
-        raise ZooError(f"The worker process died: {exit_text}; its output is in {log_path}")
+        raise ZooError(f"the worker process died: {exit_text}; its output is in {log_path}")
     result, error = answer
     if error is not None:
         raise error

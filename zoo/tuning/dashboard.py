@@ -47,7 +47,7 @@ def dashboard_command(
     directory = StudyDirectory(Path.cwd(), study)
     url = url or directory.storage() or default_storage(Path.cwd())
     if directory.uid() is None:
-        raise StudyError(f"There is no study '{directory.study}' here; `zoo tune` runs it.")
+        raise StudyError(f"there is no study '{directory.study}' here; `zoo tune` runs it.")
     study_id = open_storage(url, directory.path.parent).get_study_id_from_name(directory.study)
     arguments = [sys.executable, "-m", "zoo.tuning.dashboard", directory.study, host, str(port)]
     return arguments, {**os.environ, _STORAGE: url}, f"/dashboard/studies/{study_id}"
@@ -107,10 +107,10 @@ class FigureStore:
             raise ArtifactNotFound(artifact_id) from None
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        raise ZooError("The figures of a study can only be read.")
+        raise ZooError("the figures of a study can only be read.")
 
     def remove(self, artifact_id: str) -> None:
-        raise ZooError("The figures of a study can only be read.")
+        raise ZooError("the figures of a study can only be read.")
 
 
 def serve(name: str, host: str, port: int) -> None:

@@ -89,7 +89,7 @@ def restore_study_run(study: str) -> str:
         store = None if uid is None or is_new_store() else connect(create=False)
         if uid is None or store is None or not tracking.is_study_run_deleted(store, study, uid):
             raise StudyError(
-                f"The run of the study '{study}' is not deleted in MLflow. Restore trials with --trial N."
+                f"the run of the study '{study}' is not deleted in MLflow. Restore trials with --trial N."
             )
         tracking.restore_study_run(store, study, uid)
     return f"the run of the study '{study}' was restored"
@@ -102,7 +102,7 @@ def _set_deleted(study: str, numbers: Sequence[int], *, is_deleted: bool) -> str
     if unknown:
         listed = ", ".join(map(str, recorded)) or "none"
         raise StudyError(
-            f"There is no trial {', '.join(unknown)} of '{directory.study}'. Available: {listed}."
+            f"there is no trial {', '.join(unknown)} of '{directory.study}'. Available: {listed}."
         )
     with directory.locked():
         uid, deleted = directory.uid(), directory.deleted_trials()
@@ -143,11 +143,11 @@ def rename_study(old: str, new: str, url: str | None = None) -> str:
     if problem := name_problem(new):
         raise StudyError(problem)
     if target.path.exists():
-        raise StudyError(f"There is a study '{new}' in {STATE_DIR} already. Choose another name.")
+        raise StudyError(f"there is a study '{new}' in {STATE_DIR} already. Choose another name.")
     with directory.locked():
         old, storage = directory.study, _optuna_storage(directory, url)
         if storage is not None and new in optuna.get_all_study_names(storage):
-            raise StudyError(f"There is a study '{new}' in Optuna's storage already. Choose another name.")
+            raise StudyError(f"there is a study '{new}' in Optuna's storage already. Choose another name.")
         if not is_new_store():
             tracking.rename_study(connect(create=False), old, new)
         if storage is not None:
@@ -165,7 +165,7 @@ def _study_directory(study: str) -> StudyDirectory:
     if name_problem(directory.study) or not directory.path.is_dir():
         known = sorted(path.parent.name for path in STATE_DIR.glob("*/uid"))
         raise StudyError(
-            f"No study '{directory.study}' is recorded in {STATE_DIR}. {did_you_mean(directory.study, known)}"
+            f"no study '{directory.study}' is recorded in {STATE_DIR}. {did_you_mean(directory.study, known)}"
         )
     return directory
 

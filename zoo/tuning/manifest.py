@@ -49,7 +49,7 @@ def check_manifest(
         what = "code" if differences == list(_changed_code(stored, current)) else "version"
         resume = f"to resume with the new {what}: the same command with --accept-versions"
     ways = [f"to start a new study: the same command with --name {study}-2", resume]
-    first = f"The study '{study}' has trials, and this has changed since they ran:"
+    first = f"the study '{study}' has trials, and this has changed since they ran:"
     raise ManifestError("\n  ".join([first, *differences, *ways]))
 
 

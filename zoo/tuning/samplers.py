@@ -24,7 +24,7 @@ def check_sampler(definition: StudyDefinition) -> None:
     if definition.search.sampler == "grid":
         grid_points(definition)
     if definition.search.sampler == "gp" and not all(map(importlib.util.find_spec, ("torch", "scipy"))):
-        raise ZooError("The sampler 'gp' needs PyTorch and SciPy: pip install 'keras-zoo[gp]'")
+        raise ZooError("the sampler 'gp' needs PyTorch and SciPy: pip install 'keras-zoo[gp]'")
 
 
 def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
@@ -94,7 +94,7 @@ def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
         branches += suggester.branches
         if len(points) + len(branches) > GRID_LIMIT:
             raise StudyError(
-                f"The grid of '{definition.name}' has more than {GRID_LIMIT:,} points; "
+                f"the grid of '{definition.name}' has more than {GRID_LIMIT:,} points; "
                 "fix parameters or narrow ranges."
             )
     random.Random(definition.search.seed).shuffle(points)
@@ -119,7 +119,7 @@ class _GridSuggester:
         values = Float(low, high, step=step).values()
         if values is None:
             raise StudyError(
-                f"The sampler 'grid' cannot list the values of {name}, a range without a step; "
+                f"the sampler 'grid' cannot list the values of {name}, a range without a step; "
                 "give it choices = […] or a step."
             )
         return float(self._suggest(name, values))

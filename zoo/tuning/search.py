@@ -48,7 +48,7 @@ def default_storage(root: Path) -> str:
     path = (root / "mlruns" / "optuna.db").resolve()
     if any(character in str(path) for character in "?#%"):
         raise ZooError(
-            f"The path {path} contains '?', '#' or '%', but a database URL cannot. Run zoo in another folder."
+            f"the path {path} contains '?', '#' or '%', but a database URL cannot. Run zoo in another folder."
         )
     return f"sqlite:///{path}"
 
@@ -76,7 +76,7 @@ class OptunaSearch:
         self._study = self._create_study()
         if self._trials() and _UID not in self._study.user_attrs:
             raise ZooError(
-                f"The Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
+                f"the Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
                 f"Give your study another name: run the same command with --name {definition.name}-2"
             )
         self._check_manifest(manifest, accept_versions)
@@ -129,7 +129,7 @@ class OptunaSearch:
             name = self._definition.name
             numbers = ", ".join(str(trial.number) for trial in running)
             raise ZooError(
-                f"Trials of '{name}' are running in {attributes.get(_DIRECTORY_PATH)}: {numbers}. Wait until "
+                f"trials of '{name}' are running in {attributes.get(_DIRECTORY_PATH)}: {numbers}. Wait until "
                 f"they end, or run the same command with --name {name}-2 to start a study of your own."
             )
         self._study.set_user_attr(_DIRECTORY_PATH, f"{socket.gethostname()}:{directory.path.resolve()}")
@@ -327,7 +327,7 @@ def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.
         raise
     except Exception as error:
         raise ZooError(
-            f"Cannot read the Optuna study '{directory.study}': {one_line(error)[:200]}"
+            f"cannot read the Optuna study '{directory.study}': {one_line(error)[:200]}"
         ) from error
     copy = optuna.create_study(study_name=directory.study, directions=recorded.directions)
     hidden, deleted = (
@@ -358,7 +358,7 @@ def open_storage(url: str, state_dir: Path, *, is_new: bool = True) -> optuna.st
             return optuna.storages.get_storage(url)
     except Exception as error:
         raise ZooError(
-            f"Cannot open the Optuna storage {redact_password(url)}: "
+            f"cannot open the Optuna storage {redact_password(url)}: "
             f"{redact_password(one_line(error))[:200]}. "
             "Use another storage, such as --storage sqlite:///optuna.db, or remove --storage."
         ) from error

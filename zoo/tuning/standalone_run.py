@@ -135,7 +135,7 @@ def train(
             config = definition.baseline(digest, definition.seed_of(0))
         elif config.digest != digest:
             raise StudyError(
-                f"Trial {trial} of '{definition.name}' was trained on other data ({config.digest[:12]}…, "
+                f"trial {trial} of '{definition.name}' was trained on other data ({config.digest[:12]}…, "
                 f"now {digest[:12]}…). Restore that data, or leave out --trial to train the baseline."
             )
         stack.enter_context(opened.interrupts)

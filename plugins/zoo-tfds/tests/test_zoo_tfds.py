@@ -99,7 +99,7 @@ def test_image_size_scales_images():
 
 
 NOT_PREPARED = (
-    rf"The dataset 'kmnist' is not prepared in {FOLDER.name}\. Run this with a network connection: "
+    rf"the dataset 'kmnist' is not prepared in {FOLDER.name}\. Run this with a network connection: "
     rf"tfds build kmnist --file_format=array_record --data_dir={FOLDER.name}$"
 )
 

@@ -40,7 +40,7 @@ def check_sides(input_shape: Shape, parameter: str = "", pooling: str = "flatten
     if pooling == "flatten" and None in input_shape[:2]:
         other = f'{parameter} = "average" or "max", or ' if parameter else ""
         raise InvalidParameters(
-            f"The image size is unknown ({_size(input_shape)}); expected {other}images of one size."
+            f"the image size is unknown ({_size(input_shape)}); expected {other}images of one size."
         )
 
 
@@ -62,7 +62,7 @@ def check_image_size(
     def size_error(block: int, action: str, expected: str) -> InvalidParameters:
         left = "×".join(map(str, sides))
         return InvalidParameters(
-            f"Block {block} of {len(blocks)} {action}, but only {left} of {_size(input_shape)} pixels "
+            f"block {block} of {len(blocks)} {action}, but only {left} of {_size(input_shape)} pixels "
             f"are left; expected {expected}."
         )
 

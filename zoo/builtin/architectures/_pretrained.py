@@ -161,11 +161,11 @@ def _weights_path(weights: str, base: str) -> str:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise ZooError(
-            f'No such weights file: {path.absolute()}. Expected weights = "imagenet", "none", or the path '
+            f'no such weights file: {path.absolute()}. Expected weights = "imagenet", "none", or the path '
             f"of a file with the weights of {base} without its top."
         )
     if not path.name.endswith(_SUFFIXES):
-        raise ZooError(f"The weights file {path} has an unknown format; expected {' or '.join(_SUFFIXES)}.")
+        raise ZooError(f"the weights file {path} has an unknown format; expected {' or '.join(_SUFFIXES)}.")
     return str(path)
 
 
@@ -176,7 +176,7 @@ def _download_problem(base: str, error: Exception) -> str:
     file, reason = failure.groups() if failure else ("an undamaged copy of its file", reason)
     cache = Path(os.environ.get("KERAS_HOME") or "~/.keras", "models").expanduser()
     return (
-        f"The ImageNet weights of {base} are not in Keras's cache, or damaged, and the download failed "
+        f"the ImageNet weights of {base} are not in Keras's cache, or damaged, and the download failed "
         f'({reason}). Put {file} into {cache}, or set weights to "none" or the path of a weights file.'
     )
 
@@ -185,10 +185,10 @@ def _file_problem(base: str, path: str, error: Exception) -> str:
     reason = textwrap.shorten(str(error), 200, placeholder=" …")
     if isinstance(error, OSError | zipfile.BadZipFile):
         return (
-            f"The weights file {path} cannot be read ({reason}); it may be truncated. "
+            f"the weights file {path} cannot be read ({reason}); it may be truncated. "
             "Download or save it again."
         )
     return (
-        f"The weights in {path} do not fit {base} without its top ({reason}). Expected a file that the "
+        f"the weights in {path} do not fit {base} without its top ({reason}). Expected a file that the "
         "save_weights() of this base wrote, not that of another network or of a network with its top."
     )

@@ -123,7 +123,7 @@ def _too_few_for_test(dataset: Dataset, fraction: float) -> str:
     least = next(count for count in range(2, 100) if round(fraction * count) > 0)
     images = "1 image" if counts[label] == 1 else f"{counts[label]} images"
     return (
-        f"Cannot cut a test split with {fraction:g} of each class: expected at least {least} images of a "
+        f"cannot cut a test split with {fraction:g} of each class: expected at least {least} images of a "
         f"class, but the largest, '{dataset.class_names[label]}', has {images}. Add images, or a test split."
     )
 

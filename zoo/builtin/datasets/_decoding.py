@@ -118,7 +118,7 @@ def _temporary_array(shape: tuple[int, ...]) -> Array:
                 os.posix_fallocate(file.fileno(), 0, math.prod(shape))
         except OSError as error:
             raise ZooError(
-                f"No space for {shape[0]:,} images of {_size_text(shape[1:])} "
+                f"no space for {shape[0]:,} images of {_size_text(shape[1:])} "
                 f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {error.strerror}. "
                 "Set TMPDIR to a folder with more space, or set a smaller image_size."
             ) from error

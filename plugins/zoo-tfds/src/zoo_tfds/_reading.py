@@ -36,7 +36,7 @@ def read(name: str, image_size: int | None, data_dir: str | None) -> Dataset:
     if "train" not in splits:
         available = ", ".join(builder.info.splits)
         raise ZooError(
-            f"The dataset '{name}' of TensorFlow Datasets has no split 'train'. Available: {available}."
+            f"the dataset '{name}' of TensorFlow Datasets has no split 'train'. Available: {available}."
         )
     return Dataset(
         **splits,
@@ -61,7 +61,7 @@ def _prepared(name: str, data_dir: str | None) -> DatasetBuilder:
     command = ["tfds", "build", name, "--file_format=array_record"]
     command += [f"--data_dir={data_dir}"] if data_dir else []
     raise ZooError(
-        f"The dataset '{name}' is not prepared in {root}{f', but {others} is' if others else ''}. "
+        f"the dataset '{name}' is not prepared in {root}{f', but {others} is' if others else ''}. "
         f"Run this with a network connection: {shlex.join(command)}"
     )
 
@@ -77,7 +77,7 @@ def _features(name: str, builder: DatasetBuilder) -> tuple[str, str]:
             return keys
     found = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in features.items())
     raise ZooError(
-        f"The dataset '{name}' of TensorFlow Datasets: expected uint8 images with one label each, got {found}."
+        f"the dataset '{name}' of TensorFlow Datasets: expected uint8 images with one label each, got {found}."
     )
 
 
@@ -98,7 +98,7 @@ def _split(
         labels.append(int(example[label]))
         if images[-1].shape != images[0].shape:
             raise ZooError(
-                f"The images of '{name}' have different sizes, such as {_size(images[0])} and {_size(pixels)}. "
+                f"the images of '{name}' have different sizes, such as {_size(images[0])} and {_size(pixels)}. "
                 "Set image_size to scale them to one size."
             )
     return Split(np.stack(images), np.array(labels, "int64"))
