@@ -56,7 +56,7 @@ def parquet_images(
     test: str | None = None,
     classes: list | None = None,  # type: ignore[type-arg]
     class_names: list | None = None,  # type: ignore[type-arg]
-    label_column: str | None = None,
+    label_column: str | int | None = None,
     drop_columns: list | None = None,  # type: ignore[type-arg]
     image_size: int | list | None = None,  # type: ignore[type-arg]
     image_shape: list | None = None,  # type: ignore[type-arg]
@@ -77,8 +77,8 @@ def parquet_images(
             fifth of each class of `train` becomes the test split.
         classes: use only these labels; they become classes in this order.
         class_names: a name for each class; by default the names in the file, or the labels.
-        label_column: name of the column with the label; by default `label`, `class`, `target` or `y`.
-        drop_columns: names of other columns, if columns have pixels.
+        label_column: name or position of the column with the label; `label`, `class`, `target` or `y`.
+        drop_columns: names or positions of other columns, if columns have pixels.
         image_size: one number for a square, or `[height, width]`, in pixels. Image files are scaled to it.
         image_shape: `[height, width]` or `[height, width, channels]` of images in columns of pixels.
         channels_first: the pixels in columns are stored channel by channel: all red ones first.
