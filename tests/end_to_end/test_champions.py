@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from types import SimpleNamespace
 
+import pytest
+from end_to_end_studies import TINY
 from end_to_end_tools import mlflow_client
 
 
@@ -47,3 +51,39 @@ def test_unknown_model_is_one_line(tuned):
     done = tuned.zoo("promote", "digit_cnn")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: .* no study and no registered model named 'digit_cnn'\. .*\n", done.stderr)
+
+
+class TestConfirm:
+    @pytest.fixture(scope="class")
+    def confirmed(self, new_zoo):
+        zoo = new_zoo("confirmed", tiny=TINY)
+        assert zoo("tune", "tiny").returncode == 0
+        return SimpleNamespace(
+            zoo=zoo,
+            first=zoo("confirm", "tiny", "--top", 2, "--seeds", 2, "--jobs", 2),
+            again=zoo("confirm", "tiny", "--top", 2, "--seeds", 2, "--json", "--quiet"),
+            after=zoo.snapshot("tiny"),
+        )
+
+    def test_table_has_mean_and_range(self, confirmed):
+        assert confirmed.first.returncode == 0, confirmed.first.stderr
+        head, *rows, order = confirmed.first.stdout.splitlines()
+        assert head.split() == ["trial", "mean", "±", "std", "range", "n", "search", "val_accuracy"]
+        for row in rows:
+            assert re.fullmatch(r"\d +0\.\d{4} ± 0\.\d{4} +0\.\d{4} to 0\.\d{4} +2 +0\.\d{4}", row)
+        assert re.fullmatch(r"the order (changed|is that of the search): .*", order)
+        assert "zoo promote mlruns/zoo/tiny/trials/00" in confirmed.first.stderr
+
+    def test_second_call_trains_nothing(self, confirmed):
+        assert "trial 0" not in confirmed.again.stderr
+        document = json.loads(confirmed.again.stdout)
+        assert [len(one["values"]) for one in document["finalists"]] == [2, 2]
+
+    def test_runs_are_tagged_below_the_study(self, confirmed):
+        assert sorted(run.info.run_name for run in confirmed.after.standalone) == [
+            *("confirm-000-1", "confirm-000-2", "confirm-001-1", "confirm-001-2")
+        ]
+        assert {run.info.status for run in confirmed.after.standalone} == {"FINISHED"}
+        assert {run.data.tags["zoo.confirms"] for run in confirmed.after.standalone} == {"0", "1"}
+        seeds = {run.data.params["seed"] for run in (*confirmed.after.standalone, *confirmed.after.children)}
+        assert len(seeds) == 6

@@ -24,7 +24,7 @@ class Record:
     is_complete = True
     made: list[Record]
 
-    def __init__(self, study=None, uid="", *, standalone_name=""):
+    def __init__(self, study=None, uid="", *, standalone_name="", repeat=0):
         self.name = (uid, standalone_name)
         self.events = {}
         self.recorded_before = []

@@ -20,6 +20,7 @@ from zoo.logs import library_logs
 COMMANDS = {
     "tune": "Search for the best model of a study.",
     "train": "Train a study's baseline, or one of its trials again.",
+    "confirm": "Train the best trials of a study again with fresh seeds.",
     "predict": "Name the classes of image files.",
     "serve": "Serve a model: a page for images, and MLflow's scoring server.",
     "evaluate": "Score a model on the test split, or on another dataset.",

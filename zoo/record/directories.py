@@ -18,7 +18,7 @@ mlruns/zoo/<study>/
 │   ├── output.log            output of the worker process
 │   ├── model.keras, summary.txt, predictions.npz, figures/
 │   └── test-predictions.npz  of the best trial
-└── standalone/20261121-204244-18148/
+└── standalone/20261121-204244-18148/, standalone/confirm-006-1/
     └── as above, and run.json: its run in MLflow
 """
 
@@ -113,6 +113,7 @@ class MLflowRun:
     name: str
     number: int
     is_complete: bool = False  # MLflow has every event and file
+    repeat: int = 0  # of a run of `zoo confirm`: the number of its seed, from 1
 
 
 class StandaloneDirectory(TrialDirectory):
@@ -169,6 +170,10 @@ class StudyDirectory:
         """Return a new directory for a standalone run, named by the time and the process."""
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         return StandaloneDirectory(self.path / "standalone" / name, mlflow_run)
+
+    def confirming_run(self, mlflow_run: MLflowRun) -> StandaloneDirectory:
+        """Return the directory of a run of `zoo confirm`, which exists if the run was started before."""
+        return StandaloneDirectory(self.path / "standalone" / mlflow_run.name, mlflow_run)
 
     def standalone_runs(self) -> list[StandaloneDirectory]:
         """Return the directories of standalone runs, oldest first."""

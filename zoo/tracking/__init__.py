@@ -16,7 +16,7 @@ from zoo.tracking._connection import (
     ui_command,
     ui_environment,
 )
-from zoo.tracking._names import StudyFacts, StudySummary
+from zoo.tracking._names import StudyFacts, StudySummary, confirm_name
 from zoo.tracking._recorded import (
     best_model_address,
     compare,

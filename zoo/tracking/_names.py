@@ -34,6 +34,8 @@ SOURCE = "zoo.dataset.source"
 WARNING = "zoo.dataset.warning"
 CHAMPION = "zoo.champion"  # on the study's run: number of the best trial, once it has test metrics
 PROMOTED = "zoo.promoted"  # "true" on a registered version that is or was the champion
+CONFIRMS = "zoo.confirms"  # on a run of `zoo confirm`: number of the trial that it trains again
+REPEAT = "zoo.confirm.repeat"  # and the number of its seed
 DEVICE = "zoo.device"
 BACKEND = "zoo.backend"
 PARENT = "mlflow.parentRunId"
@@ -59,6 +61,7 @@ class StudyFacts:
         command: what the user typed.
         searched: names of the searched parameters.
         standalone_name: the run's name, for a standalone run, which has no parent run; else "".
+        repeat: for standalone runs of `zoo confirm`, the number of their seed, from 1; else 0.
     """
 
     name: str
@@ -75,6 +78,17 @@ class StudyFacts:
     command: str = "zoo tune"
     searched: Sequence[str] = ()
     standalone_name: str = ""
+    repeat: int = 0
+
+    @property
+    def is_standalone(self) -> bool:
+        return bool(self.standalone_name or self.repeat)
+
+    def run_name(self, number: int) -> str:
+        """Return the name of the run of trial `number`."""
+        if self.repeat:
+            return confirm_name(number, self.repeat)
+        return self.standalone_name or f"trial-{number:03d}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,11 @@ class StudySummary:
     front: Sequence[int] = ()
     searched: Sequence[str] = ()
     figures: Sequence[Path] = ()
+
+
+def confirm_name(trial: int, repeat: int) -> str:
+    """Return the name of the run in which `zoo confirm` trains a trial with its seed number `repeat`."""
+    return f"confirm-{trial:03d}-{repeat}"
 
 
 def common_tags(facts: StudyFacts) -> dict[str, str]:

@@ -42,9 +42,7 @@ class StudyTracker:
         self._trials: dict[int, TrialRun | None] = {}  # None: deleted in MLflow
         self._tags = names.common_tags(facts)
         self.experiment_id = store.open_experiment(facts.name)
-        self._study = (
-            None if facts.standalone_name else StudyRun(store, facts, self.experiment_id, self._tags)
-        )
+        self._study = None if facts.is_standalone else StudyRun(store, facts, self.experiment_id, self._tags)
 
     @property
     def run_id(self) -> str | None:
@@ -137,15 +135,17 @@ class StudyTracker:
                 self.experiment_id,
                 start_time=names.milliseconds(event.time),
                 tags=self._trial_tags(number, uid, config),
-                run_name=self.facts.standalone_name or f"trial-{number:03d}",
+                run_name=self.facts.run_name(number),
             )
             opened = TrialRun(self.store, self.facts, number, config, str(run.info.run_id))
             self._trials[number] = opened if is_active(run) else None
         return self._trials[number]
 
     def _trial_tags(self, number: int, uid: str, config: Mapping[str, Any]) -> dict[str, str]:
+        confirmed = {names.CONFIRMS: str(number), names.REPEAT: str(self.facts.repeat)}
         return {
             **self._tags,
+            **(confirmed if self.facts.repeat else {}),
             names.KIND: "standalone" if self._study is None else "trial",
             names.UID: uid,
             names.TRIAL: str(number),

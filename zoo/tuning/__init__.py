@@ -2,6 +2,8 @@
 
 study_run.py        zoo.tune
 standalone_run.py   zoo.train
+confirming.py       zoo confirm: the best trials again, with fresh seeds
+champion.py         the best trial against the registered champion
 opening.py          opens the directory, the worker processes, the dataset and MLflow
 mlflow_record.py    the record in MLflow, and closing it
 reconcile.py        settles what a killed process left open
@@ -11,5 +13,6 @@ executors/          where trials run
 display.py          progress on the terminal and in notebooks; interrupts.py: signals
 """
 
+from zoo.tuning.confirming import Confirmation, Finalist, confirm
 from zoo.tuning.standalone_run import TrainResult, train
 from zoo.tuning.study_run import TuneResult, tune

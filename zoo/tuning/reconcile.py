@@ -73,9 +73,10 @@ def reconcile_standalone_runs(study: OpenStudy) -> None:
         if run is None or run.is_complete or config.get("digest") != study.dataset.digest:
             continue
         if directory.final_event() is None:
-            directory.append(Finished(time.time(), "failed", "interrupted: zoo train was killed"))
+            command = "zoo confirm" if run.repeat else "zoo train"
+            directory.append(Finished(time.time(), "failed", f"interrupted: {command} was killed"))
             study.display.problem(f"{run.name} was killed; it was marked as interrupted: {directory.path}")
-        with MLflowRecord(study, run.uid, standalone_name=run.name) as record:
+        with MLflowRecord(study, run.uid, standalone_name=run.name, repeat=run.repeat) as record:
             record.put(run.number, config, directory.events(), directory.path)
         if record.is_complete:
             directory.mark_complete_in_mlflow()

@@ -1,0 +1,200 @@
+"""`zoo.confirm`: train the best trials of a study again with fresh seeds, and rank them by their means.
+
+The best of many trials is partly the luckiest one: its value is the maximum of noisy values. Fresh seeds give
+each finalist new initial weights, another order of the images and other augmentation. The images of the
+validation split stay the same. The runs are standalone runs; the study does not change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+
+from zoo.errors import StudyError
+from zoo.record import MLflowRun, StandaloneDirectory, best_run, load_runs, rank_runs
+from zoo.registry import Registry
+from zoo.study import Objective
+from zoo.tracking import confirm_name
+from zoo.trial import TrialConfig
+from zoo.tuning.display import Display, default_display
+from zoo.tuning.lifecycle import refresh_deleted
+from zoo.tuning.mlflow_record import MLflowRecord
+from zoo.tuning.opening import OpenStudy, load_definition, open_study
+from zoo.tuning.reconcile import reconcile_standalone_runs
+from zoo.tuning.standalone_run import TrialList, with_installed_plugins
+from zoo.tuning.supervisor import PendingTrial, Supervisor
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trial that was trained again.
+
+    Args:
+        trial: its number.
+        searched: its objective in the search.
+        values: its objective with each fresh seed, without the runs that are not complete.
+    """
+
+    trial: int
+    searched: float
+    values: Sequence[float]
+
+    @property
+    def mean(self) -> float:
+        """NaN without any value."""
+        return fmean(self.values) if self.values else float("nan")
+
+    @property
+    def std(self) -> float:
+        """The standard deviation of a sample; NaN with fewer than two values."""
+        return stdev(self.values) if len(self.values) > 1 else float("nan")
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The finalists of a study, trained again.
+
+    Args:
+        study: its name.
+        objective: the first objective, by which the finalists are ranked.
+        finalists: the best mean first; with equal means, the smaller standard deviation.
+        searched_order: the trials in the order of the search.
+        interrupted: the exit status if a signal stopped the command; else None.
+    """
+
+    study: str
+    objective: Objective
+    finalists: Sequence[Finalist]
+    searched_order: Sequence[int]
+    seeds: int
+    interrupted: int | None = None
+
+    @property
+    def order_changed(self) -> bool:
+        return [one.trial for one in self.finalists] != list(self.searched_order)
+
+
+def confirm(
+    study: str,
+    *,
+    top: int = 3,
+    seeds: int = 5,
+    jobs: int = 1,
+    name: str | None = None,
+    display: Display | None = None,
+    command: str = "zoo.confirm",
+) -> Confirmation:
+    """Train the best trials of a study again with fresh seeds; complete runs are not trained again.
+
+    Args:
+        study, name, display, command: as for `tune`.
+        top: number of trials, the best ones of the study.
+        seeds: number of runs of each trial.
+        jobs: number of runs at the same time; not more than `top` are run at once.
+
+    Raises:
+        ZooError: the study has no complete trial, or the runs cannot start.
+        TooManyFailures: three runs in a row failed.
+    """
+    for option, value, least in (("--top", top, 1), ("--seeds", seeds, 2), ("--jobs", jobs, 1)):
+        if value < least:
+            raise StudyError(f"{option}: expected an integer >= {least}, got {value}")
+    display = display or default_display()
+    registry = Registry.load()
+    definition = load_definition(study, registry, (), name)
+    refresh_deleted(definition.name, display.problem)
+    recorded = load_runs(definition.name)
+    best_run(recorded)  # an error if no trial is complete
+    finalists = {int(run.number or 0): run for run in rank_runs(recorded)[:top]}
+    configs, warnings = {}, list(registry.problems)
+    for number, run in finalists.items():
+        configs[number], changes = with_installed_plugins(number, run.config, registry)
+        warnings += changes
+    config = next(iter(configs.values()))
+    # As recorded, because overrides may have changed the settings of the file.
+    definition = replace(definition, validation=config.validation, dataset=config.dataset)
+    with ExitStack() as stack:
+        opened = open_study(stack, definition, jobs, display, warnings)
+        if config.digest != opened.dataset.digest:
+            raise StudyError(
+                f"the trials of '{definition.name}' were trained on other data ({config.digest[:12]}…, now "
+                f"{opened.dataset.digest[:12]}…). Restore that data to confirm them."
+            )
+        interrupts = stack.enter_context(opened.interrupts)
+        reconcile_standalone_runs(opened)
+        for repeat in range(1, seeds + 1):
+            if interrupts.signum is None:
+                _train(opened, configs, repeat, seeds, command)
+        objective = Objective(config.objective, config.direction)
+        found = []
+        for number, run in finalists.items():
+            values = _values(opened, number, configs[number], seeds, objective.result)
+            found.append(Finalist(number, run.summary[objective.result], values))
+        status = None if interrupts.signum is None else interrupts.exit_status
+    ranked = rank_finalists(found, objective)
+    return Confirmation(definition.name, objective, ranked, list(finalists), seeds, status)
+
+
+def rank_finalists(finalists: Sequence[Finalist], objective: Objective) -> list[Finalist]:
+    """Return the finalists, the best mean first; those without any value last."""
+    sign = -1 if objective.direction == "maximize" else 1
+
+    def key(one: Finalist) -> tuple[bool, float, float]:
+        spread = one.std if len(one.values) > 1 else 0.0
+        return (not one.values, sign * one.mean if one.values else 0.0, spread)
+
+    return sorted(finalists, key=key)
+
+
+def fresh_seed(config: TrialConfig, repeat: int) -> TrialConfig:
+    """Return the configuration of a trial with its fresh seed number `repeat`, always the same."""
+    digest = hashlib.sha256(f"{config.seed}/confirm/{repeat}".encode()).digest()
+    return replace(config, seed=int.from_bytes(digest[:4], "big") >> 1)
+
+
+def _train(
+    study: OpenStudy, configs: Mapping[int, TrialConfig], repeat: int, seeds: int, command: str
+) -> None:
+    """Train each finalist with its seed number `repeat`, except those that are complete."""
+    uid, directories, pending = uuid.uuid4().hex, {}, []
+    for number, config in configs.items():
+        directory = _directory(study, number, repeat, uid)
+        trial = PendingTrial(number, fresh_seed(config, repeat))
+        if not _is_complete(directory, trial.config):
+            directories[number] = directory
+            pending.append(trial)
+    if not pending:
+        return
+    study.display.phase(f"seed {repeat} of {seeds} …")
+    with MLflowRecord(study, uid, repeat=repeat, command=command) as record:
+        Supervisor(study, TrialList(pending), record, directory_of=directories.__getitem__).run()
+        record.status = "FINISHED"
+    for directory in directories.values():
+        if record.is_complete and directory.final_event() is not None:
+            directory.mark_complete_in_mlflow()
+
+
+def _directory(study: OpenStudy, number: int, repeat: int, uid: str = "") -> StandaloneDirectory:
+    run = MLflowRun(uid, confirm_name(number, repeat), number, repeat=repeat)
+    return study.directory.confirming_run(run)
+
+
+def _is_complete(directory: StandaloneDirectory, config: TrialConfig) -> bool:
+    """Return True if the directory has the complete run of this configuration."""
+    event = directory.final_event()
+    return event is not None and event.state == "complete" and directory.config() == config.as_json()
+
+
+def _values(study: OpenStudy, number: int, config: TrialConfig, seeds: int, result: str) -> list[float]:
+    """Return the objective of a finalist's complete runs, in the order of the seeds."""
+    values = []
+    for repeat in range(1, seeds + 1):
+        directory = _directory(study, number, repeat)
+        if _is_complete(directory, fresh_seed(config, repeat)):
+            event = directory.final_event()
+            values += [event.summary[result]] if event is not None else []
+    return values
