@@ -51,6 +51,7 @@ PLAIN = lines(ROWS, ["label", *NAMES])
     [
         (lines(ROWS, ["label", *NAMES], ";"), {}),
         (lines(ROWS, ["label", *NAMES], "\t"), {}),
+        ("sep=;\n" + lines(ROWS, ["label", *NAMES], ";"), {}),
         (lines(ROWS, ["label", *NAMES], "|"), {}),
         (lines(ROWS, ["label", *NAMES], " "), {}),
         (lines(ROWS, ["label", *NAMES], ":"), {"separator": ":"}),
@@ -263,6 +264,7 @@ def test_ambiguous_number_of_pixels_is_refused_with_the_shapes(refused, side):
         (lines([["", *row[1:]] for row in ROWS], ["label", *NAMES]), {}, "line 2, column 1 ('label'): exp"),
         (PLAIN + '1,"2,3\n', {}, "line 32: unexpected end of data."),
         (PLAIN + "1,2,3\n", {}, "line 32: expected 10 values, got 3."),
+        ("sep=,\n" + PLAIN + "1,2,3,4,5,6,7,8,9,x\n", {}, "line 33, column 10 ('p8'): expected an integer"),
         (lines([[*row, 1] for row in ROWS], ["label", *NAMES]), {}, "line 2: expected 10 values, got 11."),
     ],
 )  # fmt: skip

@@ -49,6 +49,7 @@ class _Layout:
     decimal: str
     names: list[str]  # of the columns; "" without a header
     has_header: bool
+    num_skipped: int  # lines before the first row
     rows_per_chunk: int
     num_chunks: int  # roughly, for the progress bar
 
@@ -109,6 +110,9 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
     if sample.count("\0") > len(sample) / 4:
         _raise_encoding(path, "utf-16-le" if sample[1] == "\0" else "utf-16-be")
     lines = sample.splitlines()
+    stated = re.fullmatch(r'"?sep=(.)"?', lines[0]) if lines else None  # written and read by Excel
+    if stated:
+        separator, lines = stated[1], lines[1:]
     separator, quote = _dialect(lines, separator)
     header_line = next(csv.reader(lines, delimiter=separator, quotechar=quote, skipinitialspace=True), [])
     names = [name.strip().lstrip("\ufeff") for name in header_line]
@@ -128,6 +132,7 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
         "," if is_decimal_comma else ".",
         names if header else [""] * len(names),
         header,
+        int(header) + (stated is not None),
         rows_per_chunk,
         path.stat().st_size // (line_size * rows_per_chunk) + 1,
     )
@@ -169,7 +174,7 @@ def _chunks(layout: _Layout, text_columns: Sequence[int]) -> Iterator[pd.DataFra
                 header=None,
                 names=range(len(layout.names)),
                 index_col=False,  # otherwise rows with one value more than the header make an index
-                skiprows=int(layout.has_header),
+                skiprows=layout.num_skipped,
                 skip_blank_lines=False,
                 skipinitialspace=True,
                 keep_default_na=False,  # "NA" may be a class
@@ -211,20 +216,21 @@ def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
         line = 1
         try:
             for cells in reader:
-                if not "".join(cells).strip() and len(cells) < 2:
-                    raise ZooError(
-                        f"{layout.path}: line {line} is blank; expected an image. Remove the line."
-                    )
-                if len(cells) != len(layout.names):
-                    raise ZooError(
-                        f"{layout.path}: line {line}: expected {len(layout.names):,} values, "
-                        f"got {len(cells):,}."
-                    )
-                if line > 1 or not layout.has_header:
+                if line > layout.num_skipped:
+                    _check_row(layout, line, cells)
                     yield line, cells
                 line = reader.line_num + 1
         except csv.Error as error:
             raise ZooError(f"{layout.path}: line {line}: {reason_of(error)}. Correct the line.") from None
+
+
+def _check_row(layout: _Layout, line: int, cells: Sequence[str]) -> None:
+    if not "".join(cells).strip() and len(cells) < 2:
+        raise ZooError(f"{layout.path}: line {line} is blank; expected an image. Remove the line.")
+    if len(cells) != len(layout.names):
+        raise ZooError(
+            f"{layout.path}: line {line}: expected {len(layout.names):,} values, got {len(cells):,}."
+        )
 
 
 @contextmanager
