@@ -107,12 +107,12 @@ def export_model(
     display.phase(f"converting {found.name} to {format} …")
     try:
         remove_leftovers(path.parent)
-        with temporary_folder(path.parent) as folder:
+        with temporary_folder(path.parent.resolve()) as folder:
             target, details_target = folder / f"model{FORMATS[format].suffix}", folder / "details.json"
             details = _details(found, format)
             details_target.write_text(json.dumps(details, indent=1, ensure_ascii=False) + "\n", "utf-8")
             arrays = scored.pixels, None if calibration is None else calibration.pixels
-            original = _call(found, format, convert, found.path, target, details, *arrays)
+            original = _call(found, format, convert, found.path.resolve(), target, details, *arrays)
             display.phase("comparing it with the original …")
             exported = _call(found, format, run, target, scored.pixels)
             _place(target, path)
@@ -259,16 +259,20 @@ def _details(found: FoundModel, format: str) -> dict[str, Any]:
 
 
 def _call(found: FoundModel, format: str, function: Any, *arguments: Any) -> Array:
-    """Call a function of `formats` in a worker process; its output is kept only if it fails."""
+    """Call a function of `formats` in a worker process; its output is kept if it fails."""
     handle, name = tempfile.mkstemp(prefix="zoo-export-", suffix=".log")
     os.close(handle)
+    log_path, is_kept = Path(name), False
     try:
-        result: Array = call_in_worker(function, format, *arguments, log_path=Path(name))
+        result: Array = call_in_worker(function, format, *arguments, log_path=log_path)
+        return result
     except ZooError as error:
-        text = str(error) if name in str(error) else f"{error}; the output is in {name}"
-        raise ModelError(f"{found.name} cannot be exported as {format}: {text}") from None
-    Path(name).unlink()
-    return result
+        is_kept = log_path.stat().st_size > 0
+        where = f"; the output is in {name}" if is_kept and name not in str(error) else ""
+        raise ModelError(f"{found.name} cannot be exported as {format}: {error}{where}") from None
+    finally:
+        if not is_kept:  # also after Ctrl-C
+            log_path.unlink()
 
 
 def _place(source: Path, path: Path) -> None:

@@ -143,7 +143,7 @@ def _to_onnx(model: keras.Model, _: Path, target: Path, details: Mapping[str, An
 
     _export(model, target, "onnx", None)
     exported = onnx.load(target)
-    properties = {"class_names": details["class_names"], "zoo": details}
+    properties = {"class_names": details["class_names"] or [], "zoo": details}
     onnx.helper.set_model_props(
         exported, {key: json.dumps(value, ensure_ascii=False) for key, value in properties.items()}
     )
