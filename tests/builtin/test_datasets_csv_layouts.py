@@ -73,7 +73,7 @@ PLAIN = lines(ROWS, ["label", *NAMES])
         (lines([[row[0], *row[1:] / 255] for row in ROWS], ["label", *NAMES]), {"scale": 255}),
         (lines(ROWS, ["label", *NAMES]).encode("utf-16"), {"encoding": "utf-16"}),
         (("\ufeff" + PLAIN).encode(), {"encoding": "utf-8"}),
-        (gzip.compress(PLAIN.encode()), {}),
+        (gzip.compress(PLAIN.encode(), mtime=0), {}),
         (lines([[row[0], " ".join(map(str, row[1:]))] for row in ROWS], ["label", "pixels"]), {}),
     ],
 )  # fmt: skip
@@ -233,7 +233,7 @@ def test_ambiguous_number_of_pixels_is_refused_with_the_shapes(refused, side):
         (PLAIN.encode("utf-16-le"), {}, 'is not UTF-8, but UTF-16-LE. Set encoding = "utf-16-le".'),
         (b"PK\x03\x04" + bytes(99), {}, "train.csv is a ZIP archive or an Excel file; expected CSV."),
         (b"PAR1" + bytes(99), {}, "is a Parquet file; expected CSV. Use the dataset parquet_images."),
-        (gzip.compress(PLAIN.encode())[:100], {}, "train.csv is damaged ("),
+        (gzip.compress(PLAIN.encode(), mtime=0)[:100], {}, "train.csv is damaged ("),
         (
             lines([["café", *PIXELS[0]], ["thé", *PIXELS[1]]], ["label", *NAMES]).encode("cp1252"),
             {},
