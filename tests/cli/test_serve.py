@@ -82,7 +82,7 @@ def test_impossible_host_is_one_line(zoo_command, host):
 
 
 def test_unknown_model_is_an_error(in_tmp):
-    with pytest.raises(ModelError, match=r"^There is no model 'a_model': no study of this name"):
+    with pytest.raises(ModelError, match=r"^there is no model 'a_model': no study of this name"):
         serve()
 
 

@@ -132,7 +132,7 @@ class TestPack:
         assert packed.read_bytes() == before
 
     def test_missing_folder_is_an_error(self, in_study, tmp_path):
-        with pytest.raises(ZooError, match=r"The folder .*/no does not exist; create it first"):
+        with pytest.raises(ZooError, match=r"the folder .*/no does not exist; create it first"):
             pack_model(find_model(TRIAL), tmp_path / "no" / "x.zip")
 
 
@@ -149,7 +149,7 @@ class TestUnpack:
         refuses(tmp_path / "x.zip", "is damaged or no pack, so nothing was unpacked: File is not a zip file")
 
     def test_missing_file_is_an_error(self, tmp_path):
-        refuses(tmp_path / "x.zip", r"There is no file .*x\.zip\. Expected a pack")
+        refuses(tmp_path / "x.zip", r"there is no file .*x\.zip\. Expected a pack")
 
     def test_damaged_pack_never_unpacks_other_content(self, packed, tmp_path, seed):
         """Flip a byte, or cut the file, at random places: the pack is refused, or its content is right."""

@@ -48,7 +48,7 @@ def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> lis
     if os.path.lexists(file) and not overwrite:
         raise ZooError(f"{file} exists already. Give another name, or add --overwrite.")
     if not file.parent.is_dir():
-        raise ZooError(f"The folder {file.parent} does not exist; create it first.")
+        raise ZooError(f"the folder {file.parent} does not exist; create it first.")
     texts = _texts(found)
     with TemporaryDirectory(prefix="zoo-pack-") as folder:
         model = Path(folder, _MODEL)
@@ -186,7 +186,7 @@ def _open_pack(file: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except FileNotFoundError:
         raise ModelError(
-            f"There is no file {file}. Expected a pack, which `zoo models pack` writes."
+            f"there is no file {file}. Expected a pack, which `zoo models pack` writes."
         ) from None
     except ModelError as error:
         raise ModelError(f"{file} cannot be unpacked: {error}") from error
