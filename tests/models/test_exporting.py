@@ -164,6 +164,15 @@ class TestFiles:
         with pytest.raises(ZooError, match=r"^lonely\.keras has the model itself\."):
             export_model(found, "keras", Path("lonely.keras"), NoDisplay(), overwrite=True)
 
+    @pytest.mark.parametrize("format", ["saved_model", "keras"])
+    def test_folder_of_other_files_is_never_replaced(self, found, tmp_path, format):
+        output = tmp_path / f"photos{FORMATS[format].suffix}"
+        output.mkdir()
+        (output / "rex.jpg").touch()
+        with pytest.raises(ZooError, match=r"photos.* is a folder without a SavedModel\. Give another name"):
+            export_model(found, format, output, NoDisplay(), overwrite=True)
+        assert (output / "rex.jpg").exists()
+
 
 class TestErrors:
     @pytest.mark.parametrize(("format", "extra"), [("onnx", "onnx"), ("litert-int8", "litert")])
@@ -218,6 +227,10 @@ class TestErrors:
     def test_impossible_output_is_refused(self, found, tmp_path, output, message):
         with pytest.raises(ZooError, match=message):
             export_model(found, "keras", tmp_path / output, NoDisplay())
+
+    def test_working_folder_is_refused(self, found):
+        with pytest.raises(ZooError, match=r"^--output: expected the name of a new folder, got \.$"):
+            export_model(found, "saved_model", Path(), NoDisplay(), overwrite=True)
 
     def test_no_readable_image_is_an_error(self, found, tmp_path):
         with pytest.raises(

@@ -160,6 +160,8 @@ def _output_path(found: FoundModel, format: str, output: Path | None) -> Path:
         return Path(f"{found.info.study or 'model'}{end}")
     if suffix and output.suffix != suffix:
         raise ZooError(f"--output: expected a file that ends in {suffix}, got {output}")
+    if not output.name:
+        raise ZooError(f"--output: expected the name of a new folder, got {output}")
     if not output.parent.is_dir():
         raise ZooError(f"--output: the folder {output.parent} does not exist; create it first.")
     return output
@@ -169,6 +171,8 @@ def _check_free(found: FoundModel, paths: Sequence[Path], overwrite: bool) -> No
     existing = [path for path in paths if os.path.lexists(path)]
     if existing and not overwrite:
         raise ZooError(f"{existing[0]} exists already. Give another name with --output, or add --overwrite.")
+    if paths[0].is_dir() and not (paths[0] / "saved_model.pb").is_file():
+        raise ZooError(f"{paths[0]} is a folder without a SavedModel. Give another name with --output.")
     if paths[0].exists() and paths[0].resolve() in (found.path.resolve(), *found.path.resolve().parents):
         raise ZooError(f"{paths[0]} has the model itself. Give another name with --output.")
 
