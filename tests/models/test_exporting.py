@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from zoo.errors import ModelError, ZooError
 from zoo.models import export_model, exporting, find_model, formats
 from zoo.models.formats import FORMATS
 from zoo.record import run_in
-from zoo.tuning.display import NoDisplay
+from zoo.tuning.display import NoDisplay, PlainDisplay
 
 TRIAL = "mlruns/zoo/example/trials/001"
 CLASSES = tuple("0123456789")
@@ -38,11 +39,11 @@ def images(in_study):
 def export(keras_in_process, tmp_path):
     """export(found, format) -> the Exported, in an empty folder."""
 
-    def call(found, format, **options):
+    def call(found, format, display=None, **options):
         for module in FORMATS[format].modules:
             pytest.importorskip(module)
         output = tmp_path / f"exported{FORMATS[format].suffix}"
-        return export_model(found, format, output, NoDisplay(), **options)
+        return export_model(found, format, output, display or NoDisplay(), **options)
 
     return call
 
@@ -115,6 +116,14 @@ class TestComparison:
         Image.fromarray(images[0, ..., 0].astype("uint8")).save(tmp_path / "photos" / "0.png")
         result = export(lonely(monkeypatch), "litert-int8", images=["photos"])
         assert (result.calibration, result.accuracies) == ("1 images of --images", None)
+
+    def test_wrong_answers_are_reported(self, found, export, monkeypatch, capsys):
+        run = FORMATS["keras"].run
+        wrong = replace(FORMATS["keras"], run=lambda path, images: run(path, images) + 0.25)
+        monkeypatch.setitem(FORMATS, "keras", wrong)
+        export(found, "keras", display=PlainDisplay())
+        message = "the exported model does not answer as the original: a probability differs by 0.25"
+        assert message in capsys.readouterr().err
 
     def test_models_run_in_worker_processes(self, found, tmp_path):
         result = export_model(found, "saved_model", tmp_path / "model", NoDisplay())
@@ -209,7 +218,7 @@ class TestErrors:
         import keras
 
         monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-        with pytest.raises(ModelError, match=r"TensorFlow, got jax; set KERAS_BACKEND=tensorflow$"):
+        with pytest.raises(ModelError, match=r"models, got jax; set KERAS_BACKEND=tensorflow$"):
             formats.convert("onnx", found.path, Path("x.onnx"), {}, np.zeros((1, 8, 8, 1)), None)
 
     def test_int8_needs_training_images(self, lonely, keras_in_process, monkeypatch):

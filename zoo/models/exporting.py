@@ -29,6 +29,7 @@ from zoo.tuning.display import Display
 
 _COMPARED = 100  # images
 _CALIBRATION = 300  # training images that determine the ranges of int8 values
+_ROUNDING = 1e-3  # the largest difference of a probability that rounding explains in float32
 _SCORED = 1000  # images on which the accuracy of a quantized model is measured
 
 Array = npt.NDArray[Any]
@@ -70,7 +71,7 @@ class _Images:
         """Return at most `count` images, evenly spaced: datasets of folders are sorted by class."""
         indices = _evenly_spaced(len(self.pixels), count)
         labels = None if self.labels is None else self.labels[indices]
-        return _Images(np.asarray(self.pixels[indices]), f"{len(indices):,} {self.description}", labels)
+        return _Images(np.asarray(self.pixels[indices]), self.description, labels)
 
 
 def export_model(
@@ -119,16 +120,37 @@ def export_model(
             _place(details_target, details_path)
     except OSError as error:
         raise ZooError(f"{path} cannot be written: {error.strerror}") from error
+    result = _compare(path, details_path, original, exported, scored, calibration)
+    if calibration is None and not result.largest_difference <= _ROUNDING:
+        display.problem(
+            "the exported model does not answer as the original: a probability differs by "
+            f"{result.largest_difference:.2g}, expected at most {_ROUNDING}; do not use {path}"
+        )
+    return result
+
+
+def _compare(
+    path: Path,
+    details_path: Path,
+    original: Array,
+    exported: Array,
+    scored: _Images,
+    calibration: _Images | None,
+) -> Exported:
+    """Return the comparison of two models by their probabilities for the images `scored`."""
     rows = _evenly_spaced(len(original), _COMPARED)
+    accuracies = None
+    if calibration is not None and scored.labels is not None:
+        accuracies = _accuracies(original, exported, scored.labels)
     return Exported(
         path=path,
         details_path=details_path,
-        images=compared.take(_COMPARED).description,
+        images=f"{len(rows):,} {scored.description}",
         num_images=len(rows),
         largest_difference=float(np.abs(exported[rows] - original[rows]).max()),
         num_equal=int((exported[rows].argmax(axis=1) == original[rows].argmax(axis=1)).sum()),
-        accuracies=_accuracies(original, exported, scored.labels) if calibration is not None else None,
-        calibration="" if calibration is None else calibration.description,
+        accuracies=accuracies,
+        calibration="" if calibration is None else f"{len(calibration.pixels):,} {calibration.description}",
     )
 
 
@@ -136,9 +158,7 @@ def _evenly_spaced(length: int, count: int) -> npt.NDArray[np.integer]:
     return np.linspace(0, length - 1, min(length, count)).round().astype(int)
 
 
-def _accuracies(original: Array, exported: Array, labels: Array | None) -> tuple[float, float, int] | None:
-    if labels is None:
-        return None
+def _accuracies(original: Array, exported: Array, labels: Array) -> tuple[float, float, int]:
     shares = [float((answers.argmax(axis=1) == labels).mean()) for answers in (original, exported)]
     return shares[0], shares[1], len(labels)
 

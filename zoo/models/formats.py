@@ -65,8 +65,8 @@ def convert(
 
     if keras.backend.backend() != "tensorflow" and name != "keras":
         raise ModelError(
-            f"keras converts models with the backend TensorFlow, got {keras.backend.backend()}; set "
-            "KERAS_BACKEND=tensorflow"
+            "expected the Keras backend tensorflow, which converts models, got "
+            f"{keras.backend.backend()}; set KERAS_BACKEND=tensorflow"
         )
     model = load_file(model_path)
     try:
