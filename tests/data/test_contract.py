@@ -171,8 +171,9 @@ def test_validation_and_test_split_are_checked(name):
     )
 
 
-def test_source_must_be_a_string():
-    refused(Dataset(split(), class_names=NAMES, source=None), "source: expected a string, got None")
+@pytest.mark.parametrize("fact", ["source", "warning", "licence"])
+def test_fact_must_be_a_string(fact):
+    refused(Dataset(split(), class_names=NAMES, **{fact: None}), f"{fact}: expected a string, got None")
 
 
 def test_facts_of_other_length_are_refused():

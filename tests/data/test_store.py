@@ -93,6 +93,16 @@ def test_saved_dataset_is_opened_memory_mapped(tmp_path):
     assert opened.train.labels.dtype == np.int64
 
 
+def test_licence_is_kept(tmp_path):
+    digest = save_dataset(tmp_path, replace(small_dataset(), licence="CC0"))
+    assert open_dataset(tmp_path, digest).licence == "CC0"
+    path = tmp_path / digest / "dataset.json"
+    facts = json.loads(path.read_text())
+    del facts["licence"]  # as an older version of zoo wrote the file
+    path.write_text(json.dumps(facts))
+    assert open_dataset(tmp_path, digest).licence == ""
+
+
 def test_saving_twice_writes_once(tmp_path):
     digest = save_dataset(tmp_path, small_dataset())
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / digest).iterdir()}

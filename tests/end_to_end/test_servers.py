@@ -95,6 +95,12 @@ class TestTrackingServer:
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
                 assert json.load(file)["architecture"]["name"] == "conv_net"
 
+    def test_best_trial_is_the_champion(self, on_the_server, server):
+        zoo, done, _ = on_the_server
+        champion = mlflow_client(zoo.folder, server).get_model_version_by_alias("tiny", "champion")
+        assert champion.source in done.stdout
+        assert champion.description.startswith("# tiny, trial ")
+
     def test_leaves_nothing_of_mlflow_in_the_folder(self, on_the_server):
         zoo, _, _ = on_the_server
         assert sorted(path.name for path in zoo.folder.iterdir()) == ["mlruns", "notebook.py", "studies"]

@@ -13,8 +13,10 @@ from zoo.tracking import (
     ModelVersion,
     Store,
     StudyTracker,
+    TrackingError,
     champion,
     check_registered_name,
+    connect,
     find_version,
     named_address,
     promote,
@@ -175,3 +177,10 @@ def test_renamed_study_renames_its_registered_model(
 def test_name_that_mlflow_refuses_is_an_error(name: str) -> None:
     with pytest.raises(StudyError, match=r"^a registered model cannot be named '.*--as NAME\.$"):
         check_registered_name(name)
+
+
+def test_error_names_the_address_of_the_registry(local_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TrackingError, match=r"^MLflow at http://127\.0\.0\.1:9 refused a request: "):
+        champion(connect(create=False), "digits")

@@ -6,9 +6,11 @@ facts about a version, such as its dataset and its test accuracy, are those of t
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +84,7 @@ class ModelVersion:
 
 def registered_versions(store: Store, pattern: str = "*") -> list[ModelVersion]:
     """Return the versions of the registered models whose names match `pattern`, by name, newest first."""
-    with store.requests():
+    with _requests(store):
         search_models: Any = store.client.search_registered_models
         search_versions: Any = store.client.search_model_versions
         aliases = {
@@ -98,20 +100,20 @@ def registered_versions(store: Store, pattern: str = "*") -> list[ModelVersion]:
 
 def registered_version(store: Store, name: str, version: int) -> ModelVersion:
     """Return a version that exists."""
-    with store.requests():
+    with _requests(store):
         return _version(store, store.client.get_model_version(name, str(version)), _aliases(store, name))
 
 
 def champion(store: Store, name: str) -> ModelVersion | None:
     """Return the champion of a registered model; None if there is no such model, or it has no champion."""
-    with store.requests():
+    with _requests(store):
         version = _aliases(store, name).get(CHAMPION_ALIAS)
     return None if version is None else registered_version(store, name, int(version))
 
 
 def find_version(store: Store, name: str, address: str) -> ModelVersion | None:
     """Return the newest version of `name` that is the model at `address`; None if there is none."""
-    with store.requests():
+    with _requests(store):
         found = [one for one in _raw_versions(store, name) if _address(one) == address]
         newest = max(found, key=lambda one: int(one.version), default=None)
         return None if newest is None else _version(store, newest, _aliases(store, name))
@@ -128,7 +130,7 @@ def promote(
     """
     check_registered_name(name)
     before, found = champion(store, name), find_version(store, name, address)
-    with store.requests():
+    with _requests(store):
         client = store.client
         if not _raw_models(store, name):
             client.create_registered_model(name)
@@ -158,10 +160,17 @@ def check_registered_name(name: str) -> None:
 
 def rename_registered(store: Store, old: str, new: str) -> None:
     """Rename a registered model of zoo; do nothing if there is none, or if `new` exists already."""
-    with store.requests():
+    with _requests(store):
         promoted = any(names.PROMOTED in one.tags for one in _raw_versions(store, old))
         if promoted and not _raw_models(store, new):
             store.client.rename_registered_model(old, new)
+
+
+@contextmanager
+def _requests(store: Store) -> Iterator[None]:
+    """As `store.requests`, with the address of the registry in errors, which may be another server."""
+    with replace(store, uri=os.environ.get("MLFLOW_REGISTRY_URI") or store.uri).requests():
+        yield
 
 
 def _raw_models(store: Store, name: str) -> list[Any]:
