@@ -107,6 +107,13 @@ class TestComparison:
         result = export(found, "keras", images=[str(tmp_path)])
         assert (result.images, result.num_images) == ("3 images of --images", 3)
 
+    def test_given_images_are_decoded_as_in_training(self, found, tmp_path):
+        Image.new("LA", (8, 8), (255, 0)).save(tmp_path / "transparent.png")
+        for background, value in (("white", 255), ("black", 0)):
+            trained = replace(found, info=replace(found.info, background=background))
+            pixels = exporting._read_images(trained, [str(tmp_path)], NoDisplay()).pixels
+            assert (pixels == value).all()
+
     def test_without_images_pixels_are_random(self, lonely, export, monkeypatch):
         result = export(lonely(monkeypatch), "keras")
         assert result.images == "100 images of random pixels, because its dataset is not at hand"

@@ -247,7 +247,7 @@ def _read_images(found: FoundModel, arguments: Sequence[str], display: Display) 
     pixels = []
     for file in files:
         try:
-            pixels.append(read_image(Path(file), color_mode, shape[:2]))
+            pixels.append(read_image(Path(file), color_mode, shape[:2], **found.info.decoding))
         except ImageError as error:
             problems.append(f"{file}: {error.reason}")
     for problem in problems if pixels else ():
