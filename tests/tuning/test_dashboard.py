@@ -113,3 +113,11 @@ def test_missing_package_and_study_are_named(tmp_path, monkeypatch):
     with pytest.raises(ZooError, match="there is no study 'example' here"):
         dashboard_command("example", "127.0.0.1", 8080)
     assert not StudyDirectory(tmp_path, "example").path.exists()
+
+
+def test_storage_without_the_study_is_named(recorded, tmp_path, monkeypatch):
+    monkeypatch.setattr(dashboard.importlib.util, "find_spec", lambda name: object())
+    for url in (f"sqlite:///{tmp_path}/none.db", "sqlite:///:memory:"):
+        with pytest.raises(ZooError, match=f"the Optuna storage {url} has no study 'example'"):
+            dashboard_command("example", "127.0.0.1", 8080, url)
+    assert not (tmp_path / "none.db").exists()

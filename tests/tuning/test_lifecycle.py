@@ -19,7 +19,8 @@ from zoo.tuning.lifecycle import (
     restore_study_run,
     restore_trials,
 )
-from zoo.tuning.search import OptunaSearch, default_storage
+from zoo.tuning.search import OptunaSearch
+from zoo.tuning.storage import default_storage
 
 VALUES = (0.5, 0.9, 0.7)
 

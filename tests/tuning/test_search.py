@@ -14,7 +14,8 @@ from zoo.errors import ManifestError, ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.study import SAMPLERS
-from zoo.tuning.search import default_storage
+from zoo.tuning.search import total_importances
+from zoo.tuning.storage import default_storage
 
 optuna = pytest.importorskip("optuna")
 
@@ -720,3 +721,9 @@ class TestImportances:
         assert list(importances.values()) == sorted(importances.values(), reverse=True)
         assert {"conv_net.filters", "training.learning_rate"} <= set(importances)
         assert set(importances) <= set(search._definition.searched())
+
+    def test_parameter_called_length_is_no_list(self):
+        found = {"net.units.length": 0.1, "net.units.2": 0.2, "net.length": 0.3, "architecture": 0.4}
+        assert total_importances(found) == pytest.approx(
+            {"architecture": 0.4, "net.units": 0.3, "net.length": 0.3}
+        )

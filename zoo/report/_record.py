@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +16,10 @@ from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, ZooError
 from zoo.record import Run, StudyDirectory, load_runs, rank_runs, read_predictions
 from zoo.study import Objective
-from zoo.tuning.search import recorded_manifest, recorded_study
+from zoo.tuning.search import importances_of, recorded_manifest, recorded_study, split_suggestion
 
 if TYPE_CHECKING:
     import optuna
-
-_ITEM = re.compile(r"\.(length|\d+)$")  # Optuna's name for the length, or an item, of a list
 
 
 @dataclass(frozen=True)
@@ -118,35 +114,19 @@ class StudyRecord:
         """The importance of each searched parameter for the first objective, largest first; {} if unknown."""
         if self.in_optuna is None or len(self.ranked) < 2:
             return {}
-        from optuna.importance import get_param_importances
-
-        first, is_only = self.objectives[0], len(self.objectives) == 1
-        # With a target, Optuna takes lower values for better ones.
-        target = None if is_only else lambda trial: first.loss(trial.values[0])
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", "(?s).*importances will be equal")
-                found: dict[str, float] = get_param_importances(self.in_optuna, target=target)
-        except Exception:  # no parameter was searched, or too few trials: an error or a warning of Optuna
-            return {}
-        return found
-
-
-def parameter_name(name: str) -> str:
-    """Return the parameter that a suggestion of Optuna belongs to: `filters` for `filters.length`."""
-    return _ITEM.sub("", name)
+        return importances_of(self.in_optuna, self.objectives[0])
 
 
 def _join_items(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return suggestions by parameter; the items of a list become one list."""
     joined: dict[str, Any] = {}
     for name, value in params.items():
-        item = _ITEM.search(name)
-        if item is None:
+        parameter, item = split_suggestion(name)
+        if not item:
             joined[name] = value
         else:
-            values = joined.setdefault(parameter_name(name), [])
-            if item[1] != "length":
+            values = joined.setdefault(parameter, [])
+            if item != "length":
                 values.append(value)
     return joined
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from zoo.record import Run
 from zoo.report._plots import BLUE, FAINT, HEIGHT, LEADERS, ORANGE, Plot
-from zoo.report._record import StudyRecord, parameter_name
+from zoo.report._record import StudyRecord
+from zoo.tuning.search import total_importances
 
 if TYPE_CHECKING:
     import optuna
@@ -288,7 +289,5 @@ def _timeline(record: StudyRecord) -> Plot | None:
 
 def by_importance(record: StudyRecord) -> Callable[[str], tuple[float, str]]:
     """Return a sort key for parameters: the most important first, then by name."""
-    totals: dict[str, float] = {}
-    for name, value in record.importances.items():
-        totals[parameter_name(name)] = totals.get(parameter_name(name), 0.0) + value
+    totals = total_importances(record.importances)
     return lambda name: (-totals.get(name, 0.0), name)

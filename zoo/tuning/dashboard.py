@@ -16,9 +16,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from zoo.errors import StudyError, ZooError
+from zoo.errors import StudyError, ZooError, redact_password
 from zoo.record import StudyDirectory
-from zoo.tuning.search import DESCRIPTION, default_storage, open_storage
+from zoo.tuning.search import DESCRIPTION
+from zoo.tuning.storage import find_storage, open_storage, storage_url
 
 if TYPE_CHECKING:
     import optuna
@@ -40,15 +41,21 @@ def dashboard_command(
         url: of the Optuna storage; by default the recorded one, which has no password.
 
     Raises:
-        ZooError: optuna-dashboard is not installed, or there is no such study.
+        ZooError: optuna-dashboard is not installed, or there is no such study here or in the storage.
     """
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise ZooError("optuna-dashboard is not installed. Run `pip install 'keras-zoo[dashboard]'`.")
     directory = StudyDirectory(Path.cwd(), study)
-    url = url or directory.storage() or default_storage(Path.cwd())
+    url = storage_url(directory, url)
     if directory.uid() is None:
         raise StudyError(f"there is no study '{directory.study}' here; `zoo tune` runs it.")
-    study_id = open_storage(url, directory.path.parent).get_study_id_from_name(directory.study)
+    storage = find_storage(directory, url)
+    if storage is None:
+        raise StudyError(
+            f"the Optuna storage {redact_password(url)} has no study '{directory.study}'; "
+            "name its storage with --storage URL"
+        )
+    study_id = storage.get_study_id_from_name(directory.study)
     arguments = [sys.executable, "-m", "zoo.tuning.dashboard", directory.study, host, str(port)]
     return arguments, {**os.environ, _STORAGE: url}, f"/dashboard/studies/{study_id}"
 

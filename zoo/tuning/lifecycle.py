@@ -13,17 +13,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zoo import tracking
 from zoo.errors import StudyError, did_you_mean
 from zoo.record import STATE_DIR, StudyDirectory
 from zoo.study import name_problem
 from zoo.tracking import Store, TrackingError, connect, is_new_store
-from zoo.tuning.search import default_storage, open_storage
-
-if TYPE_CHECKING:
-    import optuna
+from zoo.tuning.storage import find_storage, storage_url
 
 
 def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[str], None]) -> set[int]:
@@ -126,7 +122,8 @@ def delete_study(study: str, url: str | None = None) -> str:
 
     directory = _study_directory(study)
     with directory.locked():
-        storage = _optuna_storage(directory, url)  # first: if it cannot be opened, nothing has changed
+        # First: if it cannot be opened, nothing has changed.
+        storage = find_storage(directory, storage_url(directory, url))
         if not is_new_store():
             tracking.delete_study(connect(create=False), directory.study)
         if storage is not None:
@@ -145,7 +142,7 @@ def rename_study(old: str, new: str, url: str | None = None) -> str:
     if target.path.exists():
         raise StudyError(f"there is a study '{new}' in {STATE_DIR} already. Choose another name.")
     with directory.locked():
-        old, storage = directory.study, _optuna_storage(directory, url)
+        old, storage = directory.study, find_storage(directory, storage_url(directory, url))
         if storage is not None and new in optuna.get_all_study_names(storage):
             raise StudyError(f"there is a study '{new}' in Optuna's storage already. Choose another name.")
         if not is_new_store():
@@ -168,18 +165,6 @@ def _study_directory(study: str) -> StudyDirectory:
             f"no study '{directory.study}' is recorded in {STATE_DIR}. {did_you_mean(directory.study, known)}"
         )
     return directory
-
-
-def _optuna_storage(directory: StudyDirectory, url: str | None) -> optuna.storages.BaseStorage | None:
-    """Return the Optuna storage of a study; None if Optuna does not have the study."""
-    import optuna
-
-    default = default_storage(Path.cwd())
-    url = url or directory.storage() or default
-    if url == default and not (Path.cwd() / "mlruns" / "optuna.db").exists():
-        return None
-    storage = open_storage(url, directory.path.parent)
-    return storage if directory.study in optuna.get_all_study_names(storage) else None
 
 
 def _trials_text(directory: StudyDirectory, numbers: Collection[int]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 import uuid
 import warnings
@@ -16,14 +17,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from zoo.errors import ZooError, one_line, redact_password
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.study import Objective, StudyDefinition, pareto_front, rank
 from zoo.tuning.manifest import check_manifest
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
+from zoo.tuning.storage import default_storage, open_storage, sqlite_path, storage_url
 from zoo.tuning.supervisor import PendingTrial
 
 if TYPE_CHECKING:
@@ -42,15 +42,7 @@ DESCRIPTION = "zoo.description"  # one line, for people
 _KEEPS_BEST = "zoo.keeps_best"  # the study began with a version of zoo that keeps only the best models
 _RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
-
-def default_storage(root: Path) -> str:
-    """Return the URL of Optuna's SQLite file; MLflow and Optuna cannot share a file."""
-    path = (root / "mlruns" / "optuna.db").resolve()
-    if any(character in str(path) for character in "?#%"):
-        raise ZooError(
-            f"the path {path} contains '?', '#' or '%', but a database URL cannot. Run zoo in another folder."
-        )
-    return f"sqlite:///{path}"
+_ITEM = re.compile(r"([^.]+\..+)\.(length|\d+)")  # `net.units.2`; a parameter may have the name `net.length`
 
 
 class OptunaSearch:
@@ -262,23 +254,7 @@ class OptunaSearch:
 
         The importances of a list's length and items are added. {} if there are too few complete trials.
         """
-        import optuna
-
-        first = self.objectives[0]
-        target = None if len(self.objectives) == 1 else lambda trial: first.loss(trial.values[0])
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.filterwarnings("error", "(?s).*importances will be equal")
-                found = optuna.importance.get_param_importances(self._study, target=target)
-        except Exception:  # too few complete trials: an error or a warning of Optuna
-            return {}
-        importances: dict[str, float] = {}
-        for name in self._definition.searched():
-            own = [key for key in found if key == name or key.startswith(f"{name}.")]
-            if own:
-                importances[name] = sum(found[key] for key in own)
-        return dict(sorted(importances.items(), key=lambda item: -item[1]))
+        return total_importances(importances_of(self._study, self.objectives[0]))
 
     def num_rejected(self) -> int:
         """Return the number of trials that were not trained because of `max_parameters`."""
@@ -299,6 +275,39 @@ class OptunaSearch:
         return [trial for trial in trials if state in ("", trial.state.name)]
 
 
+def importances_of(study: optuna.Study, objective: Objective) -> dict[str, float]:
+    """Return how important each suggestion is for the first objective, most important first.
+
+    {} if no parameter was searched, or if there are too few complete trials with different values.
+    """
+    import optuna
+
+    # With a target, Optuna takes lower values for better ones.
+    target = None if len(study.directions) == 1 else lambda trial: objective.loss(trial.values[0])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", "(?s).*importances will be equal")
+            return dict(optuna.importance.get_param_importances(study, target=target))
+    except Exception:  # too few trials: an error or a warning of Optuna
+        return {}
+
+
+def total_importances(importances: Mapping[str, float]) -> dict[str, float]:
+    """Return importances by parameter, largest first: those of a list's length and items are added."""
+    totals: dict[str, float] = {}
+    for suggestion, value in importances.items():
+        name, _ = split_suggestion(suggestion)
+        totals[name] = totals.get(name, 0.0) + value
+    return dict(sorted(totals.items(), key=lambda item: -item[1]))
+
+
+def split_suggestion(name: str) -> tuple[str, str]:
+    """Return the parameter of a suggestion, and `length` or the number of a list's item, else ""."""
+    found = _ITEM.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
+
+
 def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.Study | None:
     """Return a copy in memory of a recorded study in Optuna; None if Optuna does not have the study.
 
@@ -310,9 +319,9 @@ def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.
     """
     import optuna
 
-    url = url or directory.storage() or default_storage(Path.cwd())
-    path = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:///"):
+    url = storage_url(directory, url)
+    path = sqlite_path(url)
+    if path is not None:
         if not path.exists():
             return None
         url = f"sqlite:///file:{path}?mode=ro&uri=true"
@@ -344,24 +353,6 @@ def recorded_manifest(study: optuna.Study) -> dict[str, Any]:
     """Return the manifest of a study that `recorded_study` returned; {} if it has none."""
     manifest: dict[str, Any] = json.loads(study.user_attrs[_MANIFEST])
     return manifest
-
-
-def open_storage(url: str, state_dir: Path, *, is_new: bool = True) -> optuna.storages.BaseStorage:
-    """Open the storage; `is_new` creates missing tables. A lock lets only one process do this at a time."""
-    import optuna
-
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    try:
-        with FileLock(state_dir / ".optuna.lock"):
-            if "://" in url and not url.startswith("redis"):
-                return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=not is_new)
-            return optuna.storages.get_storage(url)
-    except Exception as error:
-        raise ZooError(
-            f"cannot open the Optuna storage {redact_password(url)}: "
-            f"{redact_password(one_line(error))[:200]}. "
-            "Use another storage, such as --storage sqlite:///optuna.db, or remove --storage."
-        ) from error
 
 
 def _key(params: Mapping[str, Any]) -> str:
