@@ -131,6 +131,20 @@ class TestCard:
         assert "conv_net.filters.1" not in line
 
 
+def test_card_is_written_again_with_test_scores(
+    local_store: Store, tmp_path: Path, saved_model: Path
+) -> None:
+    tracker = StudyTracker(local_store, examples.facts())
+    folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")
+    examples.record(tracker, 7, examples.events(), folder)
+    address = run_model_address(local_store, examples.run_of(tracker, 7).info.run_id)
+    assert "- test split: not scored\n" in promote(local_store, "digits", address, INFO, 360).description
+    examples.record(tracker, 7, [examples.score()], folder)
+    assert "- test_accuracy 0.8800, " in promote(local_store, "digits", address, INFO, 360).description
+    local_store.client.update_model_version("digits", "1", "written by a user")
+    assert promote(local_store, "digits", address, INFO).description == "written by a user"
+
+
 class TestListing:
     @pytest.fixture
     def registered(self, local_store: Store) -> None:

@@ -40,5 +40,11 @@ def command(model: str, name: str, quiet: bool) -> None:
             f"warning: {former.title} was trained on other data ({former.digest[:12] or 'unknown'}…, now "
             f"{version.digest[:12] or 'unknown'}…), so their metrics cannot be compared"
         )
+    if "test_accuracy" not in version.metrics:
+        trial = f"{shlex.quote(version.study)} --trial {version.trial}"
+        arguments = trial if version.trial is not None else "--run FOLDER"
+        common.print_note(
+            f"its card has no test scores; `zoo evaluate {arguments}`, then this command again, adds them"
+        )
     if not quiet:
         common.print_next((f"zoo predict {shlex.quote(version.title)} IMAGE", "the classes of images"))

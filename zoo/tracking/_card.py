@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo.training.info import ModelInfo
 
 _NOT_LISTED = ("dataset", "architecture", "augmentation", "objective", "direction", "seed", "validation.seed")
+NOT_SCORED = "test split: not scored"
 _MAX_CLASSES = 30  # class names that a card lists
 
 
@@ -63,7 +64,7 @@ def _data(info: ModelInfo, tags: Mapping[str, str], num_test_images: int | None)
 def _metrics(info: ModelInfo, metrics: Mapping[str, float], num_test_images: int | None) -> Iterator[str]:
     accuracy = metrics.get("test_accuracy")
     if accuracy is None:
-        yield "test split: not scored"
+        yield NOT_SCORED
     else:
         interval = ""
         if num_test_images:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import StudyError
 from zoo.tracking import _names as names
-from zoo.tracking._card import model_card
+from zoo.tracking._card import NOT_SCORED, model_card
 from zoo.tracking._store import Store, pages
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def promote(
     """Make the model at `models:/m-…` the champion of the registered model `name`; return its version.
 
     A missing registered model is created. The description of a new version is the model's card, for which
-    `info` and `num_test_images` are used. A model that has a version keeps it. A promotion that was
-    interrupted is completed by the next one.
+    `info` and `num_test_images` are used. A model that has a version keeps it; its card is written again if
+    it has no test scores. A promotion that was interrupted is completed by the next one.
     """
     check_registered_name(name)
     before, found = champion(store, name), find_version(store, name, address)
@@ -135,11 +135,12 @@ def promote(
         if not _raw_models(store, name):
             client.create_registered_model(name)
         version = None if found is None else str(found.version)
+        model_id = address.removeprefix("models:/")
+        run = client.get_run(client.get_logged_model(model_id).source_run_id)
         if version is None:
-            model_id = address.removeprefix("models:/")
-            run = client.get_run(client.get_logged_model(model_id).source_run_id)
             created = client.create_model_version(name, address, run_id=run.info.run_id, model_id=model_id)
             version = str(created.version)
+        if found is None or not found.description or NOT_SCORED in found.description:
             card = model_card(info, run, f"{name}/{version}", num_test_images)
             client.update_model_version(name, version, names.shorten(card, _MAX_DESCRIPTION))
         if before is not None and str(before.version) != version:
