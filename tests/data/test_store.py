@@ -103,6 +103,13 @@ def test_licence_is_kept(tmp_path):
     assert open_dataset(tmp_path, digest).licence == ""
 
 
+def test_changed_facts_of_a_cached_dataset_are_saved(tmp_path):
+    save_dataset(tmp_path, small_dataset())
+    digest = save_dataset(tmp_path, replace(small_dataset(), licence="CC0", warning="two images are equal"))
+    opened = open_dataset(tmp_path, digest)
+    assert (opened.source, opened.licence, opened.warning) == ("made up", "CC0", "two images are equal")
+
+
 def test_saving_twice_writes_once(tmp_path):
     digest = save_dataset(tmp_path, small_dataset())
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / digest).iterdir()}

@@ -30,7 +30,7 @@ from filelock import FileLock
 from zoo.data.dataset import Dataset, Split
 from zoo.data.reporting import progress
 from zoo.errors import DataError
-from zoo.files import flush_to_disk, remove_leftovers, temporary_path, write_atomically
+from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
 
 SPLITS = ("train", "validation", "test")
 
@@ -59,17 +59,17 @@ def digest_of(dataset: Dataset) -> str:
 
 
 def save_dataset(cache: Path, dataset: Dataset) -> str:
-    """Write `dataset` into the cache, unless it is there already, and return its digest."""
+    """Write `dataset` into the cache, and return its digest; if it is there, only what may have changed."""
     digest = digest_of(dataset)
     target = cache / digest
-    if _facts(target) is not None:
+    if (facts := _facts(target)) is not None:
+        if (new := {**facts, **_origin(dataset)}) != facts:
+            write_atomically(target / "dataset.json", json.dumps(new, indent=1))
         _write_names(target, dataset)
         return digest
     cache.mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache)
-    folder = temporary_path(cache)
-    folder.mkdir()
-    try:
+    with temporary_folder(cache) as folder:
         _write(folder, dataset)
         _write_names(folder, dataset)
         with FileLock(cache / "lock"):
@@ -77,8 +77,6 @@ def save_dataset(cache: Path, dataset: Dataset) -> str:
             if _facts(target) is None:
                 shutil.rmtree(target, ignore_errors=True)
                 folder.rename(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return digest
 
 
@@ -112,8 +110,7 @@ def open_dataset(cache: Path, digest: str) -> Dataset:
 
 def record_fingerprint(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> None:
     """Record that the files with this fingerprint gave the dataset with this digest."""
-    facts = {"source": dataset.source, "warning": dataset.warning, "licence": dataset.licence}
-    write_atomically(cache / digest / f"read-{fingerprint}.json", json.dumps(facts))
+    write_atomically(cache / digest / f"read-{fingerprint}.json", json.dumps(_origin(dataset)))
 
 
 def find_dataset(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
@@ -147,14 +144,17 @@ def _write(folder: Path, dataset: Dataset) -> None:
         np.save(folder / file, array)
     facts = {
         "class_names": list(dataset.class_names),
-        "source": dataset.source,
-        "warning": dataset.warning,
-        "licence": dataset.licence,
+        **_origin(dataset),
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.glob("*.npy"))},
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         flush_to_disk(path)
+
+
+def _origin(dataset: Dataset) -> dict[str, str]:
+    """Return the facts that are not part of the digest."""
+    return {"source": dataset.source, "warning": dataset.warning, "licence": dataset.licence}
 
 
 def _write_names(folder: Path, dataset: Dataset) -> None:
