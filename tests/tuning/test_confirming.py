@@ -114,6 +114,18 @@ def test_finalists_are_ranked_by_their_means(stage):
     assert len({seed for _, seed in here.trained} | {1, 2}) == 6  # four fresh seeds
 
 
+def test_search_order_is_that_of_the_confirmed_objective(stage, tmp_path):
+    stage({1: [0.9, 0.9], 2: [0.7, 0.7]})
+    directory = StudyDirectory(tmp_path, "example")
+    directory.assign("5f0c", [Objective("parameters", "minimize"), MAXIMIZE])
+    for number, value, parameters in ((1, 0.9, 200), (2, 0.7, 100)):
+        summary = {**complete(value).summary, "parameters": parameters}
+        directory.trial(number).create(directory.trial(number).config())
+        directory.trial(number).append(Finished(9.0, "complete", "", summary))
+    result = run()
+    assert (result.searched_order, result.order_changed) == ([1, 2], False)
+
+
 def test_complete_runs_are_not_trained_again(stage):
     stage({1: [0.6, 0.8], 2: [0.8, 0.9]}).stop_after = 3
     stopped = run()

@@ -60,9 +60,9 @@ class Confirmation:
 
     Args:
         study: its name.
-        objective: the first objective, by which the finalists are ranked.
+        objective: by which the finalists are ranked: the first one that every epoch reports.
         finalists: the best mean first; with equal means, the smaller standard deviation.
-        searched_order: the trials in the order of the search.
+        searched_order: the trials in the order of this objective in the search.
         interrupted: the exit status if a signal stopped the command; else None.
     """
 
@@ -136,16 +136,16 @@ def confirm(
             found.append(Finalist(number, run.summary[objective.result], values))
         status = None if interrupts.signum is None else interrupts.exit_status
     ranked = rank_finalists(found, objective)
-    return Confirmation(definition.name, objective, ranked, list(finalists), seeds, status)
+    searched = sorted(found, key=lambda one: objective.loss(one.searched))
+    return Confirmation(definition.name, objective, ranked, [one.trial for one in searched], seeds, status)
 
 
 def rank_finalists(finalists: Sequence[Finalist], objective: Objective) -> list[Finalist]:
     """Return the finalists, the best mean first; those without any value last."""
-    sign = -1 if objective.direction == "maximize" else 1
 
     def key(one: Finalist) -> tuple[bool, float, float]:
         spread = one.std if len(one.values) > 1 else 0.0
-        return (not one.values, sign * one.mean if one.values else 0.0, spread)
+        return (not one.values, objective.loss(one.mean) if one.values else 0.0, spread)
 
     return sorted(finalists, key=key)
 
