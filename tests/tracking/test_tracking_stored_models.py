@@ -45,6 +45,10 @@ class TestRegistered:
     def test_version_has_an_address(self, local_store: Store, names: dict[str, str]) -> None:
         assert registered_address(local_store, "digits", **names) == "models:/digits/1"
 
+    def test_name_may_have_an_apostrophe(self, local_store: Store) -> None:
+        local_store.client.rename_registered_model("digits", "ada's digits")
+        assert registered_address(local_store, "ada's digits", version="2") == "models:/ada's digits/2"
+
     def test_name_alone_is_the_champion_else_newest(self, local_store: Store) -> None:
         assert named_address(local_store, "digits") == "models:/digits/1"
         local_store.client.delete_registered_model_alias("digits", "champion")

@@ -32,12 +32,12 @@ from zoo.tracking._recorded import (
     trial_states,
 )
 from zoo.tracking._registry import (
-    CHAMPION_ALIAS,
     ModelVersion,
     champion,
     check_registered_name,
     find_version,
     promote,
+    registered_address,
     registered_version,
     registered_versions,
 )
@@ -50,7 +50,6 @@ from zoo.tracking._stored_models import (
     model_address,
     model_tags,
     named_address,
-    registered_address,
     run_model_address,
 )
 from zoo.tracking._writer import StudyTracker, add_report, add_test_metrics

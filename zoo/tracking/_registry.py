@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import StudyError
+from zoo.errors import StudyError, did_you_mean
 from zoo.tracking import _names as names
 from zoo.tracking._card import NOT_SCORED, model_card
-from zoo.tracking._store import Store, pages
+from zoo.tracking._store import Store, TrackingError, pages
 
 if TYPE_CHECKING:
     from zoo.training.info import ModelInfo
@@ -150,6 +150,37 @@ def promote(
     return registered_version(store, name, int(version))
 
 
+def registered_names(store: Store) -> list[str]:
+    """Return the names of the registered models."""
+    search: Any = store.client.search_registered_models
+    with _requests(store):
+        return [str(model.name) for model in pages(lambda token: search(page_token=token))]
+
+
+def registered_address(store: Store, name: str, alias: str = "", version: str = "") -> str:
+    """Return `models:/NAME/VERSION` of a registered model; raise TrackingError for an unknown version.
+
+    Without `alias` and `version`, it is the version with the alias `champion`, else the newest.
+    """
+    if name not in (available := registered_names(store)):
+        hint = did_you_mean(name, available)
+        raise TrackingError(f"MLflow at {store.address} has no registered model named '{name}'. {hint}")
+    with _requests(store):
+        aliases = _aliases(store, name)
+        versions = sorted(int(one.version) for one in _raw_versions(store, name))
+    if alias and alias not in aliases:
+        hint = did_you_mean(alias, aliases)
+        raise TrackingError(f"the registered model '{name}' has no alias '{alias}'. {hint}")
+    if version and int(version) not in versions:
+        listed = ", ".join(map(str, versions)) or "none"
+        raise TrackingError(f"the registered model '{name}' has no version {version}. Available: {listed}.")
+    if alias or version:
+        return f"models:/{name}/{aliases[alias] if alias else version}"
+    if not versions:
+        raise TrackingError(f"the registered model '{name}' in {store.address} has no versions.")
+    return f"models:/{name}/{aliases.get(CHAMPION_ALIAS, versions[-1])}"
+
+
 def check_registered_name(name: str) -> None:
     """Raise StudyError if MLflow, or the form `NAME@ALIAS`, does not allow the name of a registered model."""
     if not name.strip() or set(name) & set("/:@") or name in (".", "..") or len(name) > _MAX_NAME:
@@ -188,9 +219,10 @@ def _quoted(name: str) -> str:
     return f'"{name}"' if "'" in name else f"'{name}'"
 
 
-def _aliases(store: Store, name: str) -> Mapping[str, Any]:
+def _aliases(store: Store, name: str) -> dict[str, int]:
     """Return alias -> version of a registered model; {} if there is no such model."""
-    return dict(next((model.aliases for model in _raw_models(store, name)), {}))
+    aliases: Mapping[str, Any] = next((model.aliases for model in _raw_models(store, name)), {})
+    return {alias: int(version) for alias, version in aliases.items()}
 
 
 def _version(store: Store, found: Any, aliases: Mapping[str, Any]) -> ModelVersion:

@@ -14,7 +14,7 @@ from typing import Any
 from zoo.record import StudyDirectory
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
-from zoo.tracking._store import Store, is_active
+from zoo.tracking._store import Store
 
 _BEGUN, _REMOVED = "being removed", "removed, not among the best trials (keep_models)"
 
@@ -36,12 +36,12 @@ def remove_model(store: Store, run: Any) -> None:
 
 def trials_without_model(store: Store, study: str, study_uid: str) -> set[int]:
     """Return the numbers of the trials whose models and figures are removed from MLflow."""
-    experiment_id = store.experiment_id(study)
     removed = f"tags.`{names.KIND}` = 'trial' AND tags.`{names.MODEL}` = '{_REMOVED}'"
     with store.requests():
+        experiment_id = store.experiment_id(study)
         runs = list(store.runs(experiment_id, removed)) if experiment_id else []
     own = [run for run in runs if run.data.tags[names.UID].startswith(f"{study_uid}-")]
-    return {int(run.data.tags[names.TRIAL]) for run in own if is_active(run)}
+    return {int(run.data.tags[names.TRIAL]) for run in own}
 
 
 def disk_space(studies: Sequence[str]) -> int:
@@ -49,7 +49,8 @@ def disk_space(studies: Sequence[str]) -> int:
     store, folders = connect(create=False), []
     for study in studies:
         directory = StudyDirectory(Path.cwd(), study)
-        experiment = store.client.get_experiment_by_name(directory.study)
+        with store.requests():
+            experiment = store.client.get_experiment_by_name(directory.study)
         location = experiment.artifact_location if experiment is not None else ""
         folders += [directory.path, Path(location.removeprefix("file://"))]
     files = {(entry.st_dev, entry.st_ino): entry.st_size for folder in folders for entry in _files(folder)}

@@ -1,18 +1,17 @@
-"""Models in MLflow: addresses of registered models and of runs' models, and fetching the file of a model."""
+"""Models in MLflow: the addresses of runs' models, and fetching the file of a model."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import did_you_mean
 from zoo.tracking import _names as names
 from zoo.tracking._models import model_uri
 from zoo.tracking._recorded import best_model_address
-from zoo.tracking._registry import CHAMPION_ALIAS
-from zoo.tracking._store import Store, TrackingError, is_active, pages, reason
+from zoo.tracking._registry import registered_address, registered_names
+from zoo.tracking._store import Store, TrackingError, is_active, reason
 
 
 def model_address(store: Store, study: str, uid: str) -> str:
@@ -82,34 +81,12 @@ def named_address(store: Store, name: str) -> str:
     with store.requests():
         if name in store.studies():
             return best_model_address(store, name)
-        if name not in (available := _registered_names(store)):
+        if name not in (available := registered_names(store)):
             hint = did_you_mean(name, {*available, *store.studies()})
             raise TrackingError(
                 f"MLflow at {store.address} has no study and no registered model named '{name}'. {hint}"
             )
     return registered_address(store, name)
-
-
-def registered_address(store: Store, name: str, alias: str = "", version: str = "") -> str:
-    """Return `models:/NAME/VERSION` of a registered model; raise TrackingError for an unknown version.
-
-    Without `alias` and `version`, it is the version with the alias `champion`, else the newest.
-    """
-    if name not in (available := _registered_names(store)):
-        hint = did_you_mean(name, available)
-        raise TrackingError(f"MLflow at {store.address} has no registered model named '{name}'. {hint}")
-    aliases, versions = _aliases(store, name), _versions(store, name)
-    if alias and alias not in aliases:
-        hint = did_you_mean(alias, aliases)
-        raise TrackingError(f"the registered model '{name}' has no alias '{alias}'. {hint}")
-    if version and int(version) not in versions:
-        listed = ", ".join(map(str, versions)) or "none"
-        raise TrackingError(f"the registered model '{name}' has no version {version}. Available: {listed}.")
-    if alias or version:
-        return f"models:/{name}/{aliases[alias] if alias else version}"
-    if not versions:
-        raise TrackingError(f"the registered model '{name}' in {store.address} has no versions.")
-    return f"models:/{name}/{aliases.get(CHAMPION_ALIAS, versions[-1])}"
 
 
 def run_model_address(store: Store, run_id: str) -> str:
@@ -136,23 +113,3 @@ def model_tags(store: Store, file: Path) -> Mapping[str, str]:
         return dict(store.client.get_run(found[1]).data.tags) if found else {}
     except Exception:  # deleted for good, or logged in another store
         return {}
-
-
-def _registered_names(store: Store) -> list[str]:
-    with store.requests():
-        search: Any = store.client.search_registered_models
-        return [str(model.name) for model in pages(lambda token: search(page_token=token))]
-
-
-def _aliases(store: Store, name: str) -> dict[str, int]:
-    """Return alias -> version of a registered model."""
-    with store.requests():
-        aliases = store.client.get_registered_model(name).aliases
-        return {alias: int(version) for alias, version in aliases.items()}
-
-
-def _versions(store: Store, name: str) -> list[int]:
-    with store.requests():
-        search: Any = store.client.search_model_versions
-        found = pages(lambda token: search(f"name = '{name}'", page_token=token))
-        return sorted(int(version.version) for version in found)
