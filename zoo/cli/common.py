@@ -16,7 +16,7 @@ import click
 
 from zoo.errors import StudyError, redact_password
 from zoo.space import show
-from zoo.study import known_studies, parse_value
+from zoo.study import known_studies
 from zoo.training import backend
 from zoo.training.worker import start_loading_keras as start_loading_keras
 
@@ -122,14 +122,6 @@ def image_shape(text: str) -> tuple[int, ...]:
     if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise StudyError(f"--shape: expected HEIGHTxWIDTHxCHANNELS such as 28x28x1, got '{text}'")
     return tuple(map(int, parts))
-
-
-def key_and_value(setting: str, example: str) -> tuple[str, Any]:
-    """Return key and value of `--set KEY=VALUE`; a value that is not TOML is a string."""
-    key, equals, text = setting.partition("=")
-    if not equals:
-        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as {example}")
-    return key.strip(), parse_value(text)
 
 
 def command_line() -> str:

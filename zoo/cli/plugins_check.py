@@ -15,6 +15,7 @@ from zoo.cli import common
 from zoo.errors import PluginError, StudyError, ZooError, did_you_mean
 from zoo.registry import Component, Plugin, Registry, canonical_name
 from zoo.space import REQUIRED
+from zoo.study import parse_setting
 
 if TYPE_CHECKING:
     from zoo.testing.kit import Result
@@ -121,7 +122,7 @@ def _values(settings: Sequence[str], components: Sequence[Component]) -> dict[st
     values: dict[str, Any] = {}
     names = {name for one in components for name in one.space}
     for setting in settings:
-        key, value = common.key_and_value(setting, "weights=none")
+        key, value = parse_setting(setting, "weights=none")
         if key not in names:
             raise StudyError(f"--set {setting}: no such parameter '{key}'. {did_you_mean(key, names)}")
         values[key] = value

@@ -16,7 +16,7 @@ from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean
 from zoo.registry import KINDS, Component, Registry
 from zoo.space import REQUIRED, Parameter, Plain, Space, show
-from zoo.study import StudyDefinition, known_studies, load_study
+from zoo.study import StudyDefinition, known_studies, load_study, parse_setting
 
 
 @click.command("show")
@@ -165,7 +165,7 @@ def _when(parameter: Parameter) -> str:
 
 def _values(space: Space, overrides: tuple[str, ...]) -> dict[str, Any]:
     """Return the defaults, overridden by each `--set KEY=VALUE`."""
-    table = dict(common.key_and_value(override, "dropout=0.5") for override in overrides)
+    table = dict(parse_setting(override, "dropout=0.5") for override in overrides)
     try:
         return space.narrow(table).defaults()
     except SpaceError as error:

@@ -16,7 +16,7 @@ from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, SpaceError, StudyError, ZooError
 from zoo.record import Run, best_run, create_folder, load_runs, pick_runs, run_in
 from zoo.registry import Component
-from zoo.study import parse_value
+from zoo.study import parse_setting
 from zoo.training.saved import other_versions
 from zoo.training.worker import call_in_worker
 from zoo.trial import PluginConfig
@@ -123,10 +123,8 @@ def configure(
     """Return the configuration of `component` with `values`, changed by `overrides` such as `count=500`."""
     values = dict(values or {})
     for override in overrides:
-        key, equals, text = override.removeprefix(f"{component.kind}.").partition("=")
-        if not equals:
-            raise StudyError(f"--set {override}: expected KEY=VALUE, such as rotation=20")
-        values[key.strip()] = parse_value(text)
+        key, value = parse_setting(override, "rotation=20")
+        values[key.removeprefix(f"{component.kind}.")] = value
     try:
         return PluginConfig(component.name, component.space.check(values))
     except SpaceError as error:

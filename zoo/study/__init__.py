@@ -5,7 +5,7 @@ mentioned is searched in the plugin's range.
 """
 
 from zoo.study._definition import PRUNERS, SAMPLERS, ComponentSpace, Search, StudyDefinition
-from zoo.study._document import parse_value
+from zoo.study._document import parse_setting
 from zoo.study._lookup import check_files, find_study, known_studies, load_study
 from zoo.study._objectives import Objective, objectives_text, pareto_front, rank
 from zoo.study._reader import name_problem, parse_study

@@ -97,6 +97,14 @@ class Document:
         self._overrides[".".join(keys)] = override
 
 
+def parse_setting(setting: str, example: str) -> tuple[str, Any]:
+    """Return key and value of `KEY=VALUE`; raise StudyError, which names the `example`, for another text."""
+    key, equals, text = setting.partition("=")
+    if not equals:
+        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as {example}")
+    return key.strip(), parse_value(text)
+
+
 def parse_value(text: str) -> Any:
     """Return the value of `text` as TOML; text that is not TOML is a string."""
     try:
