@@ -90,7 +90,8 @@ def test_output_is_the_one_in_the_docs(zoo_command):
     run = zoo_command("plugins", "check", "digits")
     assert run.returncode == 0
     assert run.stderr == "next: zoo list   the names that a study can use\n"
-    assert run.stdout == shown[1].replace("keras-zoo 0.1.0", f"keras-zoo {zoo.__version__}")
+    output = run.stdout + run.stderr
+    assert output == shown[1].replace("keras-zoo 0.1.0", f"keras-zoo {zoo.__version__}")
 
 
 def test_every_check_is_a_line_and_a_failure_shows_how_to_repeat_it(check):

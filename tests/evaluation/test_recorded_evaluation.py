@@ -163,10 +163,10 @@ def test_dataset_without_test_split_is_an_error(folder, mlflow, listener, monkey
 @pytest.mark.parametrize(
     ("study", "trial", "message"),
     [
-        ("example", 2, "Trial 2 of 'example' was pruned, so it has no model"),
+        ("example", 2, "trial 2 of 'example' was pruned, so it has no model"),
         ("example", 9, r"there is no trial 9 of 'example'"),
         ("exampel", None, r"Did you mean 'example'\?"),
-        (None, None, "Name a study"),
+        (None, None, "name a study"),
         ("example@champion", None, "^example@champion is not a study, so its test split is unknown"),
         ("models:/m-1", None, "^models:/m-1 is not a study, .* or a dataset with --dataset"),
     ],

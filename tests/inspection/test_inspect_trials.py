@@ -151,7 +151,7 @@ class TestCurves:
         (tmp_path / "config.json").write_bytes((best / "config.json").read_bytes())
         with pytest.raises(StudyError, match="has not finished an epoch, so it has no curves"):
             inspection.curves(run=tmp_path)
-        with pytest.raises(StudyError, match="Name a study"):
+        with pytest.raises(StudyError, match="name a study"):
             inspection.curves()
 
 
@@ -190,7 +190,7 @@ class TestNetwork:
     @pytest.mark.parametrize("draw", [inspection.features, inspection.filters, inspection.layers])
     def test_pruned_trial_has_no_network(self, in_study, monkeypatch, draw):
         monkeypatch.setattr(_trials, "call_on_model", lambda *_: pytest.fail("a process was started"))
-        with pytest.raises(StudyError, match="Trial 2 of 'example' was pruned"):
+        with pytest.raises(StudyError, match="trial 2 of 'example' was pruned"):
             draw("example", 2, **QUIET)
 
 

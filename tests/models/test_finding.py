@@ -67,7 +67,7 @@ class TestRecord:
         assert (find_model(folder).info.study, find_model(folder).info.trial) == ("example", None)
 
     def test_pruned_trial_is_an_error(self, in_study):
-        with pytest.raises(StudyError, match=r"^Trial 2 of 'example' was pruned, so it has no model"):
+        with pytest.raises(StudyError, match=r"^trial 2 of 'example' was pruned, so it has no model"):
             find_model(TRIALS / "002")
 
     def test_missing_local_model_is_fetched(self, in_study, monkeypatch):

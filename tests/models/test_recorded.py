@@ -49,14 +49,14 @@ def test_changed_data_are_an_error(in_study, in_tmp):
     folder = shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "digest": "0" * 64}))
-    with pytest.raises(StudyError, match=r"Run copy of '.*' was trained on other data \(0{12}…, now"):
+    with pytest.raises(StudyError, match=r"run copy of '.*' was trained on other data \(0{12}…, now"):
         validation_data(find_run(None, None, "copy", NoDisplay()), NoDisplay())
 
 
 @pytest.mark.parametrize(("trial", "state"), [(2, "was pruned"), (3, "is not finished")])
 def test_incomplete_trial_has_no_model(in_study, trial, state):
     with (
-        pytest.raises(StudyError, match=f"^Trial {trial} of 'example' {state}, so it has no model"),
+        pytest.raises(StudyError, match=f"^trial {trial} of 'example' {state}, so it has no model"),
         model_of(find_run("example", trial, None, NoDisplay())),
     ):
         pass

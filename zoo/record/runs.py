@@ -42,8 +42,8 @@ class Run:
 
     @property
     def description(self) -> str:
-        """The subject of a message: `Trial 6 of 'mnist_cnn'`."""
-        return f"{self.name.capitalize()} of '{self.study}'"
+        """The subject of a message: `trial 6 of 'mnist_cnn'`."""
+        return f"{self.name} of '{self.study}'"
 
     @cached_property
     def epochs(self) -> list[EpochEnd]:
