@@ -52,6 +52,24 @@ class TestDocument:
     def test_keys_of_a_newer_version_are_ignored(self):
         assert ModelInfo.from_json({**INFO.as_json(), "key_of_2031": "CC0"}) == INFO
 
+    @pytest.mark.parametrize(
+        ("document", "problem"),
+        [
+            ('{"keras_version": "3", "plugins": 3}', "plugins: expected dict, got 3"),
+            ('{"keras_version": "3", "modules": [1]}', r"modules: expected dict, got \[1\]"),
+            ('{"keras_version": "3", "image_height": "8"}', "image_height: expected int, got '8'"),
+            ('{"keras_version": "3", "class_names": 2}', "not iterable"),
+            ('{"study": 1}', "study: expected str, got 1"),
+            ("[" * 100_000, "recursion"),
+        ],
+    )
+    def test_facts_of_other_types_are_refused(self, tmp_path, document, problem):
+        file = keras_file(tmp_path / "model.keras", FLAT)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("zoo.json", document)
+        with pytest.raises(ModelError, match=f"expected a file that Keras saved .*{problem}"):
+            read_info(file)
+
     def test_keras_loads_the_file(self, keras, tmp_path):
         network = keras.Sequential([keras.Input((8, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
         network.save(tmp_path / "model.keras")

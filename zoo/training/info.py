@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -90,11 +91,19 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ModelInfo:
-        """Return the facts that `as_json` returned as JSON; ignore keys of a newer version of zoo."""
+        """Return the facts that `as_json` returned as JSON; ignore keys of a newer version of zoo.
+
+        Raises:
+            ValueError: a value has another type.
+        """
         names = {one.name for one in fields(cls)}
         values = {name: value for name, value in document.items() if name in names}
         if values.get("class_names") is not None:
-            values["class_names"] = tuple(values["class_names"])
+            values["class_names"] = tuple(map(str, values["class_names"]))
+        for name, default in asdict(cls()).items():
+            value = values.get(name, default)
+            if default is not None and not isinstance(value, type(default)):
+                raise ValueError(f"{name}: expected {type(default).__name__}, got {value!r:.40}")
         return cls(**values)
 
 
@@ -135,10 +144,10 @@ def read_info(path: Path) -> ModelInfo:
         config = json.loads(archive.read("config.json"))
         values: dict[str, Any] = {"keras_version": _keras_version(archive)}
         values |= {"modules": dict.fromkeys(_modules_in(config), "")}
-    shape = next(_input_shapes(config), ())
-    if len(shape) == 4 and None not in shape[1:]:
-        values |= dict(zip(("image_height", "image_width", "channels"), shape[1:], strict=True))
-    return ModelInfo.from_json({**values, **document})
+        shape = next(_input_shapes(config), ())
+        if len(shape) == 4 and None not in shape[1:]:
+            values |= dict(zip(("image_height", "image_width", "channels"), shape[1:], strict=True))
+        return ModelInfo.from_json({**values, **document})
 
 
 def required_modules(path: Path) -> dict[str, str]:
@@ -185,7 +194,15 @@ def _open_model_file(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (OSError, zipfile.BadZipFile, LookupError, ValueError, TypeError) as error:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        LookupError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ) as error:
         raise ModelError(
             f"the model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
         ) from error
