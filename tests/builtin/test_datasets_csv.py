@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -320,3 +322,7 @@ class TestWhereFilesAreLookedFor:
             train="inside",
         )
         refused("no such file or folder", train="train.csv/inside")
+
+    def test_named_pipe_is_refused(self, files):
+        os.mkfifo(files / "pipe.csv")
+        refused('train = "pipe.csv": neither a file nor a folder, but a pipe or a device', train="pipe.csv")

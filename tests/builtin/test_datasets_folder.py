@@ -501,6 +501,20 @@ class TestBadImages:
         (root / "train/cat/x.jpg").symlink_to("/nowhere.jpg")
         refused("train/cat/x.jpg (No such file or directory)", image_size=8)
 
+    @pytest.mark.parametrize("name", ["self", "self.png"])
+    def test_link_to_itself_is_named(self, root, name):
+        fill(root)
+        (root / "train" / "cat" / name).symlink_to(name)
+        if name == "self":
+            assert "train/cat/self" in image_folder(path="pets").warning
+        else:
+            refused("self.png (Too many levels of symbolic links)", path="pets")
+
+    def test_named_pipe_is_named(self, root):
+        fill(root)
+        os.mkfifo(root / "train" / "cat" / "pipe.png")
+        refused("pipe.png (not a regular file)", path="pets")
+
     def test_damaged_first_image_is_named(self, root):
         fill(root, ["train"])
         (root / "train/cat/0.png").write_bytes(b"")

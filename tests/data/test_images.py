@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 
 import numpy as np
@@ -43,6 +44,14 @@ def test_error_has_file_and_reason(tmp_path):
     assert str(refused.value) == f"{tmp_path}/a.jpg cannot be read (not an image)"
     received = pickle.loads(pickle.dumps(refused.value))
     assert received.reason == "not an image"
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.png"])
+def test_named_pipe_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert zoo.is_image(tmp_path / name) == name.endswith(".png")
+    with pytest.raises(zoo.ImageError, match=r"\(not a regular file\)"):
+        zoo.read_image(tmp_path / name)
 
 
 def test_suffixes_are_lower_case():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import random
 import shutil
 import stat
@@ -147,6 +148,22 @@ class TestUnpack:
     def test_other_files_are_refused(self, tmp_path, content):
         (tmp_path / "x.zip").write_bytes(content)
         refuses(tmp_path / "x.zip", "is damaged or no pack, so nothing was unpacked: File is not a zip file")
+
+    @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+    def test_folder_or_pipe_is_refused(self, tmp_path, make):
+        make(tmp_path / "x.zip")
+        refuses(tmp_path / "x.zip", r"x\.zip is not a file\. Expected a pack")
+
+    def test_model_with_invalid_facts_is_refused(self, rewritten, tmp_path):
+        shutil.copy(f"{TRIAL}/model.keras", tmp_path / "odd.keras")
+        with zipfile.ZipFile(tmp_path / "odd.keras") as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(tmp_path / "odd.keras", "w") as archive:
+            for name, content in {**members, "zoo.json": b'{"keras_version": "3", "modules": [1]}'}.items():
+                archive.writestr(name, content)
+        content = (tmp_path / "odd.keras").read_bytes()
+        pack = rewritten(lambda members: members.update({"model.keras": content}))
+        refuses(pack, r"nothing was unpacked: model\.keras is not .* saved: modules: expected dict")
 
     def test_missing_file_is_an_error(self, tmp_path):
         refuses(tmp_path / "x.zip", r"there is no file .*x\.zip\. Expected a pack")

@@ -7,6 +7,7 @@ that a model gets the same pixels.
 from __future__ import annotations
 
 import math
+import stat
 import warnings
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,8 @@ def is_image(file: str | Path) -> bool:
     if Path(file).suffix.lower() in IMAGE_SUFFIXES:
         return True
     try:
+        if not Path(file).is_file():  # opening a named pipe waits for its other end
+            return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             Image.open(file, formats=_formats()).close()
@@ -81,6 +84,8 @@ def read_image(
     try:
         if not isinstance(file, str | Path):
             return _decode(file, _MODES[color_mode], size, background, bit_depth)
+        if not stat.S_ISREG(Path(file).stat().st_mode):  # opening a named pipe waits for its other end
+            raise ValueError("not a regular file")
         with Path(file).open("rb") as content:
             return _decode(content, _MODES[color_mode], size, background, bit_depth)
     except Exception as error:  # Pillow raises many types for damaged bytes

@@ -80,6 +80,9 @@ def unpack_model(file: Path, folder: Path) -> ModelInfo:
         raise ZooError(f"{folder} exists already. Give another folder with --output.")
     if not folder.parent.is_dir():
         raise ZooError(f"--output: the folder {folder.parent} does not exist; create it first.")
+    if not file.is_file():  # opening a named pipe would wait for its other end
+        what = f"{file} is not a file" if os.path.lexists(file) else f"there is no file {file}"
+        raise ModelError(f"{what}. Expected a pack, which `zoo models pack` writes.")
     with _open_pack(file) as archive:
         members = _checked_members(archive, file)
         remove_leftovers(folder.parent)
@@ -91,7 +94,7 @@ def unpack_model(file: Path, folder: Path) -> ModelInfo:
                 if sums.get(name) != expected.get(name):
                     raise ValueError(f"the checksum of {name} is wrong")
             _check_model(temporary / _MODEL)
-            info = read_info(temporary / _MODEL)
+            info = _facts(temporary / _MODEL)
             temporary.rename(folder)
     return info
 
@@ -184,12 +187,6 @@ def _open_pack(file: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
-    except FileNotFoundError:
-        raise ModelError(
-            f"there is no file {file}. Expected a pack, which `zoo models pack` writes."
-        ) from None
-    except ModelError as error:
-        raise ModelError(f"{file} cannot be unpacked: {error}") from error
     except OSError as error:
         raise ModelError(f"{file} cannot be unpacked: {one_line(error)}") from error
     except (zipfile.BadZipFile, struct.error, EOFError, LookupError, ValueError, RuntimeError) as error:
@@ -243,6 +240,14 @@ def _check_model(path: Path) -> None:
         raise ValueError(f"{_MODEL} is not a file that Keras saved")
     if size > path.stat().st_size + _MAX_INNER:
         raise ValueError(f"{_MODEL} would grow to {size:,} bytes")
+
+
+def _facts(path: Path) -> ModelInfo:
+    """Return the facts in a model file; raise ValueError, without its temporary path, if they are invalid."""
+    try:
+        return read_info(path)
+    except ModelError as error:
+        raise ValueError(f"{_MODEL} is not a file that zoo or Keras saved: {error.__cause__}") from error
 
 
 def _digest(path: Path) -> str:

@@ -44,11 +44,15 @@ def find_path(parameter: str, path: str) -> Path:
         raise ZooError(f'{parameter} = "{path}": expected the path of a file or folder, got none.')
     here, wanted = Path.cwd(), Path(path).expanduser()
     try:
-        if (here / wanted).exists():
-            return here / wanted
-        folder = None if wanted.is_absolute() else data_folder()
-        if folder is not None and (folder / wanted).exists():
-            return folder / wanted
+        folder = None if wanted.is_absolute() or (here / wanted).exists() else data_folder()
+        found = (here if folder is None else folder) / wanted
+        if found.is_file() or found.is_dir():
+            return found
+        if found.exists():  # opening a named pipe would wait for its other end
+            raise ZooError(
+                f'{parameter} = "{path}": neither a file nor a folder, but a pipe or a device. '
+                "Write the data to a file, and give its path."
+            )
         similar = _similar_path(here, wanted) or (folder and _similar_path(folder, wanted))
     except OSError as error:  # a name that is too long, or a folder without permission
         raise ZooError(

@@ -249,7 +249,8 @@ def _list_folder(folder: Path) -> tuple[dict[str, Path], list[Path]]:
         for one in sorted(content, key=lambda one: one.name):
             if one.name.startswith(".") or one.name.lower() in SYSTEM_FILES:
                 continue
-            if one.is_dir():
+            # Path.is_dir is False for a link to itself; that of `one` raises OSError.
+            if Path(one).is_dir() if one.is_symlink() else one.is_dir():
                 folders[one.name] = folder / one.name
             else:
                 files.append(folder / one.name)
