@@ -28,7 +28,7 @@ def test_output_selects_the_file(in_study, tmp_path):
 def test_missing_parts_are_warnings(in_study):
     done = run("example", "--output", "page.html")
     (in_study / "page.html").unlink()
-    assert "warning: Optuna's storage has no study 'example'." in done.stderr
+    assert "warning: the Optuna storage has no study 'example'." in done.stderr
     assert done.stdout == "page.html\n"
 
 

@@ -116,7 +116,7 @@ def test_two_objectives_have_a_front(text_of):
 
 def test_study_without_optuna_has_no_search_figures(text_of):
     text = text_of(SEVERAL, in_optuna=False)
-    assert "optuna's storage has no study 'made'. Figures of the search are missing." in text
+    assert "the Optuna storage has no study 'made'. Figures of the search are missing." in text
     assert "Confusion matrix" in text
     assert "History" not in text
 
@@ -173,12 +173,12 @@ def test_missing_parts_are_also_reported(make_study):
     make_study([Trial("complete", 0.9)], in_optuna=False)
     problems = []
     write_report("made", on_problem=problems.append)
-    assert problems == ["optuna's storage has no study 'made'. Figures of the search are missing."]
+    assert problems == ["the Optuna storage has no study 'made'. Figures of the search are missing."]
 
 
 def test_given_storage_without_the_study_is_an_error(make_study, in_tmp):
     make_study([Trial("complete", 0.9)])
-    with pytest.raises(ZooError, match="optuna's storage has no study 'made'"):
+    with pytest.raises(ZooError, match="the Optuna storage has no study 'made'"):
         write_report("made", storage=f"sqlite:///{in_tmp}/other.db")
 
 

@@ -144,7 +144,7 @@ def read_record(study: str, storage: str | None = None) -> StudyRecord:
     try:
         in_optuna = recorded_study(directory, storage)
         if in_optuna is None:
-            raise ZooError(f"optuna's storage has no study '{directory.study}'.")
+            raise ZooError(f"the Optuna storage has no study '{directory.study}'.")
     except ZooError as error:
         if storage is not None:
             raise
