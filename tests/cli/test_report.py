@@ -14,6 +14,7 @@ def run(*arguments):
 def test_path_of_the_page_is_printed(in_study):
     done = run("example")
     assert done.stdout == "mlruns/zoo/example/report.html\n"
+    assert done.stderr.splitlines()[0] == "writing the report …"
     assert (
         (in_study / "mlruns" / "zoo" / "example" / "report.html").read_text("utf-8").startswith("<!doctype")
     )

@@ -97,6 +97,14 @@ class TestPlain:
             "finishing …",
         ]
 
+    def test_reason_in_brackets_has_no_full_stop(self, config):
+        stream = io.StringIO()
+        display = PlainDisplay(stream)
+        display.begin("example", [ACCURACY], 0, 1)
+        display.started(0, config)
+        display.finished(0, "pruned", {}, "expected fewer filters.", None, 1)
+        assert "(expected fewer filters)  [1/1]" in stream.getvalue()
+
     @pytest.mark.parametrize("error", [BrokenPipeError, ValueError])
     def test_closed_stream_is_written_to_once(self, config, error):
         stream = ClosedStream(error)

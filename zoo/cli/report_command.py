@@ -36,6 +36,7 @@ def command(study: str, output: Path | None, storage: str | None) -> None:
     def warn(text: str) -> None:
         common.print_note(f"warning: {text}")
 
+    common.print_note("writing the report …")
     refresh_deleted(study, warn)
     path = write_report(study, output, storage=storage, on_problem=warn)
     if output is None:

@@ -98,7 +98,7 @@ class PlainDisplay(Display):
         _, start_time = self._running.pop(number)
         seconds = time.monotonic() - start_time
         results = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
-        details = f"  ({reason})" if reason else ""
+        details = f"  ({reason.removesuffix('.')})" if reason else ""
         leader = f"  best {format_value(self._objective, best[1])} (trial {best[0]})" if best else ""
         self._print(
             f"trial {number}  {state}{results}  {seconds:.1f} s{details}  [{done}/{self._total}]{leader}"
