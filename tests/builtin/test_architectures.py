@@ -103,19 +103,19 @@ def test_probabilities_stay_float32_in_half_precision():
         (
             8,
             {"filters": (8, 8, 8, 8)},
-            "Block 4 of 4 pools by 2×2, but only 1×1 of 8×8 pixels are left; "
+            "block 4 of 4 pools by 2×2, but only 1×1 of 8×8 pixels are left; "
             "expected fewer filters (a shorter list).",
         ),
         (
             8,
             {"filters": (8, 8), "pool_size": 3},
-            "Block 2 of 2 pools by 3×3, but only 2×2 of 8×8 pixels are left; "
+            "block 2 of 2 pools by 3×3, but only 2×2 of 8×8 pixels are left; "
             "expected fewer filters (a shorter list) or a smaller pool_size.",
         ),
         (
             8,
             {"kernel_size": 7, "padding": "valid", "convolutions_per_block": 2},
-            "Block 1 of 2 convolves by 7×7 with padding 'valid', but only 2×2 of 8×8 pixels are left; "
+            "block 1 of 2 convolves by 7×7 with padding 'valid', but only 2×2 of 8×8 pixels are left; "
             "expected padding 'same', a smaller kernel_size, or fewer filters (a shorter list).",
         ),
     ],
@@ -129,7 +129,7 @@ def test_too_small_images_are_refused(size, parameters, message):
 def test_the_shorter_side_decides():
     conv_net((32, 8, 1), 10, filters=(8, 8, 8))
     for shape in ((32, 8, 1), (8, 32, 1)):
-        with pytest.raises(InvalidParameters, match="Block 4 of 4"):
+        with pytest.raises(InvalidParameters, match="block 4 of 4"):
             conv_net(shape, 10, filters=(8, 8, 8, 8))
 
 

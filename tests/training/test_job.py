@@ -419,7 +419,7 @@ class TestFaultyArchitecture:
         tall = PluginConfig("conv_net", {"filters": (8, 8, 8, 8)})
         trial = run(replace(config, architecture=tall))
         assert trial.final_event.state == "pruned"
-        assert trial.final_event.reason.startswith("impossible parameters: Block 4 of 4 pools by 2×2")
+        assert trial.final_event.reason.startswith("impossible parameters: block 4 of 4 pools by 2×2")
 
     def test_network_without_frozen_layer_is_not_trained(self, run, config):
         trial = run(config, fine_tune_layers=4)
