@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import Dataset, Table, ZooError, read_tables, reads, to_images, to_labels
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find_path, split_off_test
+from zoo.builtin.datasets._common import SPLIT_NAMES, find_path, split_off_test
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -24,7 +24,6 @@ PAIRS = (
     *(("images_train", "labels_train"), ("images", "labels"), ("image", "label"), ("x", "y")),
     *(("x", "labels"), ("data", "labels"), ("data", "target"), ("arr_0", "arr_1")),
 )
-SPLIT_NAMES = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
 
 def _files(*, path: str, **_: Any) -> Iterator[Path]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MAX_SIDE = 4096  # pixels
+# Usual names of splits in names of files and arrays.
+SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
 
 def data_folder() -> Path | None:

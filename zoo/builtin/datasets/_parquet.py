@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import Choice, Dataset, Int, Table, ZooError, progress, read_tables, reads
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find_path, height_and_width, split_off_test
+from zoo.builtin.datasets._common import SPLIT_NAMES, find_path, height_and_width, split_off_test
 from zoo.builtin.datasets._decoding import Decoder
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".parquet", ".pq", ".arrow", ".feather")
 CELLS_PER_CHUNK = 4_000_000
-SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
 
 def _split_paths(train: str, validation: str | None, test: str | None) -> dict[str, Path]:
