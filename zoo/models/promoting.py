@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from zoo.data.store import open_dataset
 from zoo.errors import DataError, ModelError, StudyError
 from zoo.models.finding import FoundModel, find_model
+from zoo.models.listing import find_registered
 from zoo.record import StudyDirectory
 from zoo.tuning.display import Display, PlainDisplay
 
 if TYPE_CHECKING:
     from zoo.tracking import ModelVersion, Store
 
-_MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 
 
@@ -78,11 +78,9 @@ def _address(store: Store, found: FoundModel) -> tuple[str, str]:
         address = tracking.model_address(store, found.run.study, uid) if uid else ""
     elif address.startswith("runs:/"):
         address = tracking.run_model_address(store, address.removeprefix("runs:/").rstrip("/"))
-    elif match := _MODEL.fullmatch(address):
-        names = match.groupdict(default="")
-        registered = names["name"]
-        version = tracking.registered_address(store, **names).rpartition("/")[2]
-        address = tracking.registered_version(store, registered, int(version)).address
+    elif address.startswith("models:/") and not _MODEL_ID.fullmatch(address.removeprefix("models:/")):
+        version = find_registered(address)
+        registered, address = version.name, version.address
     elif not address:
         ids = filter(_MODEL_ID.fullmatch, found.path.resolve().parts)
         address = next((f"models:/{model_id}" for model_id in ids), "")
