@@ -55,7 +55,7 @@ def test_json_has_all_values(run):
 def test_interrupted_command_says_how_to_continue(run):
     done = run(Confirmation("mnist_cnn", OBJECTIVE, FINALISTS, [4, 5], 2, interrupted=130))
     assert (done.return_value, done.stdout) == (130, "")
-    assert done.stderr.startswith("stopped with 2 of 4 runs done; continue with: zoo ")
+    assert done.stderr.startswith("stopped with 2 of 4 runs done; continue with: zoo")
 
 
 def test_no_complete_run_is_exit_status_one(run):

@@ -90,4 +90,4 @@ def test_unknown_model_is_an_error(in_tmp):
 def test_invalid_option_is_status_2(zoo_command, option):
     run = zoo_command("serve", "model.keras", *option.split())
     assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
-    assert f"Invalid value for '{option.split()[0]}'" in run.stderr
+    assert f"invalid value for '{option.split()[0]}'" in run.stderr

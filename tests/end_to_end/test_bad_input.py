@@ -145,7 +145,7 @@ class TestData:
         path.write_bytes(b"PK\x03\x04 not much of an archive")
         line = refused(zoo, "tune", "mnist_cnn", env={"ZOO_DATA_DIR": str(path.parent)})
         assert line.startswith(f"{path} is not a copy of MNIST, or is damaged (")
-        assert line.endswith("Replace or remove it.")
+        assert line.endswith("Replace the copy, or remove it.")
 
 
 class TestWorkingFolder:
@@ -159,8 +159,8 @@ class TestWorkingFolder:
             zoo.folder.chmod(0o755)
         assert line == (
             f"cannot write to {zoo.folder}/mlruns/zoo/digits_cnn (Permission denied), where zoo keeps its "
-            "record or prepared datasets. Run zoo in a folder that you may write to, or set ZOO_CACHE_DIR to "
-            "one for the datasets."
+            "record or prepared datasets. Run zoo in a folder that you may write to; for the datasets, "
+            "you can set ZOO_CACHE_DIR to one."
         )
         assert list(zoo.folder.iterdir()) == []
 
