@@ -104,13 +104,18 @@ def class_table(
     return pd.DataFrame(table, index=pd.Index(class_names, name="class"))
 
 
+def confusion_counts(labels: Any, predicted: Any, num_classes: int) -> npt.NDArray[np.int64]:
+    """Return an array whose element `[i, j]` is the number of images of class i that are predicted as j."""
+    pairs = np.asarray(labels, np.int64) * num_classes + np.asarray(predicted, np.int64)
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
 def confusion_table(
     labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names: Sequence[str]
 ) -> pd.DataFrame:
     """Return the number of images by label (rows) and prediction (columns)."""
     import pandas as pd
-    from sklearn.metrics import confusion_matrix
 
-    counts = confusion_matrix(labels, predicted, labels=range(len(class_names)))
+    counts = confusion_counts(labels, predicted, len(class_names))
     rows, columns = (pd.Index(class_names, name=name) for name in ("label", "prediction"))
     return pd.DataFrame(counts, index=rows, columns=columns)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.figures import confusion_matrix
-from zoo.figures._confusion import cell_colors, confusion_counts
+from zoo.figures._confusion import cell_colors
+from zoo.metrics import confusion_counts
 
 ODD_NAMES = [
     "naïve café",

@@ -17,7 +17,7 @@ integers `(n,)`; `probabilities` have shape `(n, classes)`.
 
 from __future__ import annotations
 
-from zoo.figures._confusion import confusion_counts, confusion_matrix
+from zoo.figures._confusion import confusion_matrix
 from zoo.figures._curves import MAX_COMPARED, Curve, compared_curves, learning_curves
 from zoo.figures._datasets import NUM_IMAGES, NUM_VERSIONS, augmentation, kernels, samples
 from zoo.figures._maps import MAPS_PER_LAYER, MAX_MAPS, LayerMaps, feature_maps, filters, layer_maps

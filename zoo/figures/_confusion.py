@@ -14,6 +14,7 @@ import numpy.typing as npt
 from zoo.figures._page import BLUE, GREY, HEADER, MARGIN, ORANGE, Key, Page, plain_style
 from zoo.figures._pixels import Pixels, paste_ink
 from zoo.figures._text import short_names, text_mask, text_width
+from zoo.metrics import confusion_counts
 
 _SIDE = 700  # width and height of the matrix in pixels, or its number of classes if that is more
 _NAME_WIDTH = 150  # pixels of the longest class name
@@ -26,12 +27,6 @@ _KEY: Key = (
 )
 
 Counts = npt.NDArray[np.int64]
-
-
-def confusion_counts(labels: Any, predicted: Any, num_classes: int) -> Counts:
-    """Return an array whose element `[i, j]` is the number of images of class i that are predicted as j."""
-    pairs = np.asarray(labels, np.int64) * num_classes + np.asarray(predicted, np.int64)
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 @plain_style()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from zoo.data import Dataset, Split
 from zoo.data.images import read_image
 from zoo.data.store import open_dataset
-from zoo.errors import DataError, ImageError, ModelError, ZooError
+from zoo.errors import ImageError, ModelError, ZooError
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
 from zoo.models.formats import FORMATS, convert, run
@@ -203,7 +203,7 @@ def _dataset_of(found: FoundModel, display: Display) -> Dataset | None:
         if found.run is not None:
             return dataset_of(found.run, display)
         return open_dataset(StudyDirectory(Path.cwd(), "").cache_dir, found.info.digest)
-    except (ZooError, DataError):
+    except ZooError:
         return None
 
 

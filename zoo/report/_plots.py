@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.figures import confusion_counts
-from zoo.metrics import Calibration, wilson_interval
+from zoo.metrics import Calibration, confusion_counts, wilson_interval
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
