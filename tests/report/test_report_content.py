@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import re
 import shutil
 
@@ -98,6 +99,21 @@ def test_study_with_one_trial_has_a_report(text_of):
     text = text_of([Trial("complete", 0.9)])
     assert "Best model: trial 0" in text
     assert "Importance of the parameters" not in text
+
+
+def test_axis_of_one_trial_is_around_its_value(make_study):
+    make_study([Trial("complete", 0.5)])
+    plots = re.findall(
+        r'<script type="application/json">(.*?)</script>', write_report("made").read_text("utf-8")
+    )
+    history = next(plot for plot in map(json.loads, plots) if "trial" in str(plot["layout"].get("xaxis")))
+    assert history["layout"]["yaxis"]["range"] == pytest.approx([0.45, 0.55])
+
+
+def test_probability_of_a_mistake_does_not_wrap(several_report):
+    page = several_report.read_text("utf-8")
+    assert ".mistakes span { white-space: nowrap; }" in page
+    assert re.search(r"</em> <span>\d+ %</span></figcaption>", page)
 
 
 def test_two_objectives_have_a_front(text_of):

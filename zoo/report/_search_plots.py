@@ -103,7 +103,10 @@ def _whole_ticks(count: int) -> dict[str, Any]:
 
 
 def _range_of(figure: Figure, record: StudyRecord, index: int) -> None:
-    """Cut off the worst tenth of the values, if a few bad trials would flatten all others."""
+    """Cut off the worst tenth of the values, if a few bad trials would flatten all others.
+
+    Equal values get a range around them: plotly would show 0.58 from -0.42 to 1.58.
+    """
     values = np.array([run.summary[record.objectives[index].result] for run in record.ranked], float)
     low, high = np.quantile(
         values, [0.0, 0.9] if record.objectives[index].direction == "minimize" else [0.1, 1.0]
@@ -111,6 +114,9 @@ def _range_of(figure: Figure, record: StudyRecord, index: int) -> None:
     if len(values) >= 10 and np.ptp(values) > 3 * (high - low) > 0:
         margin = (high - low) * 0.1
         figure.update_yaxes(range=[low - margin, high + margin])
+    elif np.ptp(values) == 0 and high != 0:
+        margin = abs(high) * 0.1
+        figure.update_yaxes(range=[high - margin, high + margin])
 
 
 def _pareto_front(record: StudyRecord) -> Plot | None:
