@@ -77,6 +77,8 @@ def test_file_is_small_and_plain(path):
     assert len(text.splitlines()) <= 400
     assert [line for line in text.splitlines() if DIALECT.search(line)] == []
     for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Module):
+            assert not re.match(r"(Of|What|Whether|Where)\b", ast.get_docstring(node) or "")
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             limit = 250 if isinstance(node, ast.ClassDef) else 60
             assert (node.end_lineno or 0) - node.lineno + 1 <= limit, node.name

@@ -1,4 +1,4 @@
-"""What MLflow's page of a study shows when the search ends: description, figures, best trials."""
+"""Description, figures and best trials on MLflow's page of a study, written when the search ends."""
 
 from __future__ import annotations
 

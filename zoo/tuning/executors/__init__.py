@@ -1,4 +1,4 @@
-"""Where trials run. `local.py`: worker processes of this machine."""
+"""Executors, which run trials. `local.py`: worker processes of this machine."""
 
 from __future__ import annotations
 
