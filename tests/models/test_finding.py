@@ -124,6 +124,11 @@ class TestPath:
             find_model(name)
         assert "\n" not in str(raised.value)
 
+    @pytest.mark.parametrize("name", ["x" * 256, f"a/{'é' * 128}.keras", "~no-such-user/x"])
+    def test_impossible_path_is_an_error(self, in_tmp, name):
+        with pytest.raises(ModelError, match=f"^there is no model {name}"):
+            find_model(name)
+
     def test_folder_without_model_is_an_error(self, in_tmp):
         (in_tmp / "some").mkdir()
         with pytest.raises(ModelError, match=r"^some has no model\. Expected a study"):
@@ -156,11 +161,16 @@ class TestMLflow:
         assert found.info.class_names == ("cat", "dog")
 
     @pytest.mark.parametrize(
-        ("text", "alias", "version"), [("pets@champion", "champion", ""), ("pets/2", "", "2")]
+        ("text", "expected"),
+        [
+            ("pets@champion", ("pets", "champion", "")),
+            ("pets/2", ("pets", "", "2")),
+            ("models:/pets", ("pets", "", "")),
+        ],
     )
-    def test_alias_or_version_is_looked_up(self, in_tmp, mlflow, monkeypatch, text, alias, version):
-        def look_up(store, **names):
-            assert names == {"name": "pets", "alias": alias, "version": version}
+    def test_alias_or_version_is_looked_up(self, in_tmp, mlflow, monkeypatch, text, expected):
+        def look_up(store, name, alias="", version=""):
+            assert (name, alias, version) == expected
             return "models:/pets/2"
 
         monkeypatch.setattr(tracking, "registered_address", look_up)

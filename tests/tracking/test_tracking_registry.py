@@ -187,7 +187,7 @@ def test_renamed_study_renames_its_registered_model(
     assert (found.study, registered_versions(local_store, "digits_cnn")) == ("renamed", [])
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a@b", "..", "x" * 257])
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a@b", "..", "x" * 257, "a\nb", "a\x1b[1m"])
 def test_name_that_mlflow_refuses_is_an_error(name: str) -> None:
     with pytest.raises(StudyError, match=r"^a registered model cannot be named '.*--as NAME\.$"):
         check_registered_name(name)

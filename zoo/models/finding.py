@@ -10,6 +10,7 @@ model.keras                            a file
 
 from __future__ import annotations
 
+import os
 import re
 import weakref
 from contextlib import ExitStack, suppress
@@ -33,6 +34,9 @@ EXPECTED = (
     "run, or a .keras file"
 )
 _REGISTERED = re.compile(r"(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
+_NAMED = re.compile(r"models:/(?P<name>[^/@:]+)/?")
+_MODEL_ID = re.compile(r"m-[0-9a-f]+")
+_MAX_FILE_NAME = 255  # bytes, of most file systems
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -69,10 +73,20 @@ def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
         ModelError: there is no such model, or the name is ambiguous.
         ZooError: MLflow does not answer, or the model does not exist any more.
     """
-    text, path = str(model), Path(model).expanduser()
+    text, path = str(model), Path(model)
+    if text.startswith("~"):
+        with suppress(RuntimeError):  # no such user
+            path = path.expanduser()
     display = display or PlainDisplay()
+    if (named := _NAMED.fullmatch(text)) and not _MODEL_ID.fullmatch(named["name"]):
+        from zoo.tracking import registered_address
+
+        store = _store()
+        return _in_mlflow(store, registered_address(store, named["name"]))
     if ":/" in text:
         return _in_mlflow(_store(), text)
+    if any(len(os.fsencode(part)) > _MAX_FILE_NAME for part in path.parts):
+        raise ModelError(f"there is no model {text}: the name is too long. Expected {EXPECTED}.")
     is_study_file = path.suffix == ".toml"
     is_name = isinstance(model, str) and path.suffix != ".keras" and ("/" not in text or is_study_file)
     if is_name and StudyDirectory(Path.cwd(), text).numbers():

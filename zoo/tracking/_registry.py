@@ -183,10 +183,11 @@ def registered_address(store: Store, name: str, alias: str = "", version: str = 
 
 def check_registered_name(name: str) -> None:
     """Raise StudyError if MLflow, or the form `NAME@ALIAS`, does not allow the name of a registered model."""
-    if not name.strip() or set(name) & set("/:@") or name in (".", "..") or len(name) > _MAX_NAME:
+    is_allowed = name.strip() and not set(name) & set("/:@") and name not in (".", "..")
+    if not is_allowed or len(name) > _MAX_NAME or not name.isprintable():
         raise StudyError(
-            f"a registered model cannot be named '{name}'. Expected up to {_MAX_NAME} characters without "
-            "'/', ':' and '@'. Give another name with --as NAME."
+            f"a registered model cannot be named {name!r}. Expected up to {_MAX_NAME} printable characters "
+            "without '/', ':' and '@'. Give another name with --as NAME."
         )
 
 
