@@ -81,6 +81,16 @@ def test_impossible_host_is_one_line(zoo_command, host):
     assert run.stderr.startswith(f"error: zoo cannot listen on {host}, port 0: ")
 
 
+@pytest.mark.parametrize("command", ["serve model.keras", "ui"])
+@pytest.mark.parametrize("host", ["", " "])
+def test_empty_host_is_refused(zoo_command, command, host):
+    run = zoo_command(*command.split(), "--host", host)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith(
+        "error: invalid value for '--host': expected an address such as 127.0.0.1, got none; "
+    )
+
+
 def test_unknown_model_is_an_error(in_tmp):
     with pytest.raises(ModelError, match=r"^there is no model 'a_model': no study of this name"):
         serve()

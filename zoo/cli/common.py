@@ -99,6 +99,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 quiet_option = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
 
 
+def _checked_host(_: click.Context, option: click.Parameter, host: str) -> str:
+    if not host.strip():  # an empty address, as of an unset variable, would mean every address of the machine
+        raise click.BadParameter("expected an address such as 127.0.0.1, got none; 0.0.0.0 is every address")
+    return host
+
+
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, callback=_checked_host, help="Address to listen on."
+)
+
+
 def set_option(help: str) -> Callable[[Command], Command]:
     """Return the option `--set KEY=VALUE`; the command gets its values as `overrides`."""
     return click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=help)

@@ -87,7 +87,7 @@ def _write_mistakes(result: Evaluation, file: str) -> None:
     try:
         mistakes.to_csv(file, index=False)
     except OSError as error:
-        raise ZooError(f"--mistakes {file}: cannot be written ({error.strerror}).") from error
+        raise ZooError(f"--mistakes {file}: cannot be written ({error.strerror or error}).") from error
     common.print_note(f"{len(mistakes):,} of {result.images:,} images are wrong: {Path(file)}")
 
 

@@ -9,7 +9,7 @@ from zoo.cli import common
 
 @click.command("serve")
 @click.argument("model")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@common.host_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

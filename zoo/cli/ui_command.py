@@ -23,7 +23,7 @@ _LOG_PATH = Path("mlruns", "ui.log")  # output of the server
 
 @click.command("ui")
 @common.study_argument()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@common.host_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
