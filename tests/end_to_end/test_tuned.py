@@ -126,7 +126,7 @@ class TestResume:
         assert printed in scored
         first = int(re.search(r"best: trial (\d)", tuned.first.stdout)[1])
         assert set(scored) == {first, printed}
-        assert tuned.after.parents[0].data.tags["zoo.champion"] == str(printed)
+        assert tuned.after.parents[0].data.tags["zoo.best_trial"] == str(printed)
 
 
 class TestMlflow:

@@ -108,15 +108,15 @@ def test_deleted_trials_can_be_restored(study: StudyTracker) -> None:
     assert deleted_trials(store) == set()
     assert trials(store) == [1, 2, 0]
     after = examples.content(study)
-    assert before["runs"][STUDY]["tags"].pop("zoo.champion") == "1"
+    assert before["runs"][STUDY]["tags"].pop("zoo.best_trial") == "1"
     assert after == before
 
 
 def test_deleting_the_best_trial_removes_its_tag(study: StudyTracker) -> None:
     delete_trials(study.store, STUDY, UID, [0])
-    assert study_tags(study)["zoo.champion"] == "1"
+    assert study_tags(study)["zoo.best_trial"] == "1"
     delete_trials(study.store, STUDY, UID, [1])
-    assert "zoo.champion" not in study_tags(study)
+    assert "zoo.best_trial" not in study_tags(study)
 
 
 def test_trial_recorded_again_before_is_not_deleted(study: StudyTracker) -> None:

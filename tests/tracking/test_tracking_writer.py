@@ -207,7 +207,7 @@ def test_best_score_is_on_study_run_too(tracker: StudyTracker, folder: Path) -> 
     assert [m.value for m in model.metrics if m.key == "test_accuracy"] == [0.88]
     study = store.client.get_run(tracker.run_id)
     assert study.data.metrics["test_accuracy"] == 0.88
-    assert study.data.tags["zoo.champion"] == "7"
+    assert study.data.tags["zoo.best_trial"] == "7"
 
 
 def test_score_is_added_to_ended_run(tracker: StudyTracker, folder: Path) -> None:
@@ -232,7 +232,7 @@ def test_replayed_score_sets_no_champion_tag(tracker: StudyTracker, folder: Path
     assert examples.run_of(tracker, 7).data.metrics["test_accuracy"] == 0.88
     study = tracker.store.client.get_run(tracker.run_id)
     assert "test_accuracy" not in study.data.metrics
-    assert "zoo.champion" not in study.data.tags
+    assert "zoo.best_trial" not in study.data.tags
 
 
 def test_refused_score_is_reported_in_one_line(

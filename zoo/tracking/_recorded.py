@@ -273,7 +273,7 @@ def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
 def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:
     """Delete the runs of trials in MLflow; trials that MLflow does not have are ignored.
 
-    If the best trial is among them, the study's run loses the tag `zoo.champion`.
+    If the best trial is among them, the study's run loses the tag `zoo.best_trial`.
     """
     with store.requests():
         runs = _runs(store, study, study_uid)
@@ -281,8 +281,8 @@ def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[
             if is_active(runs[number]):
                 store.client.delete_run(runs[number].info.run_id)
         parent = store.find_active_run(study, study_uid)
-        if parent is not None and parent.data.tags.get(names.CHAMPION) in map(str, numbers):
-            store.client.delete_tag(parent.info.run_id, names.CHAMPION)
+        if parent is not None and parent.data.tags.get(names.BEST_TRIAL) in map(str, numbers):
+            store.client.delete_tag(parent.info.run_id, names.BEST_TRIAL)
 
 
 def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:

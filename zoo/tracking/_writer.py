@@ -98,7 +98,9 @@ class StudyTracker:
                     log_score(self.store, trial.get(), event)
                     if self._study is not None and event.is_best:
                         metrics = as_metrics(event.metrics, event.time, step=trial.number)
-                        self.store.log(self._study.run_id, metrics, tags={names.CHAMPION: str(trial.number)})
+                        self.store.log(
+                            self._study.run_id, metrics, tags={names.BEST_TRIAL: str(trial.number)}
+                        )
 
     def end_with_problem(self, number: int, config: Mapping[str, Any], event: Finished, problem: str) -> None:
         """End a trial's run with a tag for the problem; recording `event` later completes the run."""
