@@ -68,6 +68,10 @@ class TestCommandLine:
         line = refused(zoo, "tune", "digits_cnn", "--trials", "many")
         assert line.startswith("invalid value for '--trials': 'many' is not a valid integer")
 
+    def test_port_must_be_a_number(self, zoo):
+        line = refused(zoo, "serve", "digits_cnn", "--port", "80x")
+        assert line.startswith("invalid value for '--port': '80x' is not a valid integer.")
+
     def test_unknown_study_gets_a_suggestion(self, zoo):
         line = refused(zoo, "tune", "mnist_cn")
         assert line == (

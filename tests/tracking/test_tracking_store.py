@@ -234,7 +234,7 @@ def test_dead_server_is_reported_without_password(limits: list[list[str | None]]
         connect(address)
     assert limits == [["1", "1"]]
     text = one_line(error)
-    assert "No MLflow server answers at http://user:***@127.0.0.1" in text
+    assert "no MLflow server answers at http://user:***@127.0.0.1" in text
     assert "Connection refused" in text
     assert "secret" not in text
 

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import io
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -74,9 +75,9 @@ def main() -> None:
         status = _fail("stopped", 130, debug=False)
     except click.UsageError as error:
         hint = f" (See: {error.ctx.command_path} --help)" if error.ctx else ""
-        status = _fail(_lower_first(one_line(error.format_message())) + hint, 2, debug)
+        status = _fail(_zoo_style(one_line(error.format_message())) + hint, 2, debug)
     except click.ClickException as error:
-        status = _fail(_lower_first(error.format_message()), 2, debug)
+        status = _fail(_zoo_style(error.format_message()), 2, debug)
     except ZooError as error:
         status = _fail(str(error), getattr(error, "exit_status", 2), debug)
     except Exception as error:
@@ -113,8 +114,9 @@ def _describe_unexpected(error: Exception) -> tuple[str, int]:
     return f"zoo failed: {type(error).__name__}: {one_line(error)}; add --debug to see where", 1
 
 
-def _lower_first(text: str) -> str:
-    """Return a message of click as one of zoo's, which start with a small letter."""
+def _zoo_style(text: str) -> str:
+    """Return a message of click as one of zoo's: with a small letter first, and with types that users know."""
+    text = re.sub("is not a valid (integer|float) range", r"is not a valid \1", text)
     return text[:1].lower() + text[1:]
 
 

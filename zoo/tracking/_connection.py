@@ -166,7 +166,7 @@ def _connection_problem(uri: str, error: Exception) -> str:
     scheme, address = urlsplit(uri).scheme, redact_password(uri)
     if scheme in ("http", "https"):
         return (
-            f"No MLflow server answers at {address} ({reason(error)}). Start it, "
+            f"no MLflow server answers at {address} ({reason(error)}). Start it, "
             "or unset MLFLOW_TRACKING_URI to record in mlflow.db in this folder."
         )
     if scheme in ("", "file"):
