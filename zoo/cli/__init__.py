@@ -115,7 +115,7 @@ def _describe_unexpected(error: Exception) -> tuple[str, int]:
 
 
 def _zoo_style(text: str) -> str:
-    """Return a message of click as one of zoo's: with a small letter first, and with types that users know."""
+    """Return a message of click in the style of zoo: a small letter first, and no ranges of types."""
     text = re.sub("is not a valid (integer|float) range", r"is not a valid \1", text)
     return text[:1].lower() + text[1:]
 
