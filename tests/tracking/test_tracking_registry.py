@@ -82,6 +82,16 @@ class TestPromotion:
         assert (found.address, found.description) == (first, version.description)
         assert named_address(store, "turns") == "models:/turns/1"
 
+    def test_model_that_another_process_creates_is_used(
+        self, store: Store, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        create = store.client.create_registered_model
+        monkeypatch.setattr(
+            type(store.client), "create_registered_model", lambda self, name: [create(name), create(name)]
+        )
+        assert promote(store, "at_once", addresses[0], INFO).is_champion
+        assert aliases_of(store, "at_once") == [(1, ["champion"])]
+
     def test_interrupted_promotion_is_completed(self, store: Store, addresses: list[str]) -> None:
         client = store.client
         client.create_registered_model("cut")

@@ -128,12 +128,19 @@ def promote(
     `info` and `num_test_images` are used. A model that has a version keeps it; its card is written again if
     it has no test scores. A promotion that was interrupted is completed by the next one.
     """
+    from mlflow.exceptions import MlflowException
+
     check_registered_name(name)
     before, found = champion(store, name), find_version(store, name, address)
     with _requests(store):
         client = store.client
         if not _raw_models(store, name):
-            client.create_registered_model(name)
+            try:
+                client.create_registered_model(name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return promote(store, name, address, info, num_test_images)  # another process has created it
         version = None if found is None else str(found.version)
         model_id = address.removeprefix("models:/")
         run = client.get_run(client.get_logged_model(model_id).source_run_id)
