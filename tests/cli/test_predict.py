@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -62,6 +63,15 @@ def test_json_has_a_line_for_each_image(photos, expected):
     assert [one["class"] for one in documents[1]["classes"]] == [expected["class"][3], expected["class_2"][3]]
     assert documents[1]["classes"][0]["probability"] == pytest.approx(expected["probability"][3], rel=1e-5)
     assert done.stderr == ""
+
+
+def test_paths_of_any_bytes_are_whole(photos):
+    name = os.fsdecode(b"caf\xe9\n\x1b[1m.png")
+    (photos / "0.png").rename(photos / name)
+    (line,) = run(photos / name, "--json", "--quiet").stdout.splitlines()
+    assert json.loads(line)["image"] == str(photos / name)
+    _, row = run(photos / "1.png", photos / name, "--quiet").stdout.splitlines()[1:]
+    assert "\\n\\x1b[1m.png  " in row
 
 
 def test_csv_has_a_header(photos, expected):

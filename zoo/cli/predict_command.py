@@ -105,7 +105,8 @@ def _rows(
 def _print_json(rows: Iterator[Row]) -> None:
     for image, classes in rows:
         named = [{"class": name, "probability": probability} for name, probability in classes]
-        click.echo(json.dumps({"image": image, "classes": named}, ensure_ascii=False))
+        has_bytes = any("\udc80" <= character <= "\udcff" for character in image)  # which are not text
+        click.echo(json.dumps({"image": image, "classes": named}, ensure_ascii=has_bytes))
 
 
 def _print_csv(rows: Iterator[Row], top: int) -> None:
