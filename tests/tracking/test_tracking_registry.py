@@ -66,7 +66,7 @@ class TestPromotion:
         first, second = addresses
         assert champion(store, "turns") is None
         version = promote(store, "turns", first, INFO, 360)
-        assert (version.title, version.is_champion, version.was_promoted) == ("turns/1", True, True)
+        assert (version.title, version.aliases, version.was_promoted) == ("turns/1", ["champion"], True)
         assert (version.trial, version.digest, version.params["dataset"]) == (7, examples.DIGEST, "digits")
         assert version.metrics["test_accuracy"] == 0.88
         assert version.metrics["parameters"] == 650

@@ -38,7 +38,7 @@ class Registry:
     def champion(self, store, name):
         if self.error:
             raise self.error
-        return next((one for one in self.versions if one.is_champion), None)
+        return next((one for one in self.versions if "champion" in one.aliases), None)
 
     def find_version(self, store, name, address):
         return next((one for one in self.versions if one.address == address), None)

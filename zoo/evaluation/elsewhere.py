@@ -77,7 +77,7 @@ def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any
 
 def _check_shape(found: FoundModel, title: str, shape: Sequence[int]) -> None:
     expected = found.info.image_shape
-    if tuple(shape) != expected:
+    if all(expected) and tuple(shape) != expected:  # zeros if the file does not name the size
         given, wanted = ("×".join(map(str, one)) for one in (shape, expected))
         raise StudyError(
             f"{title} has images of {given} (height × width × channels), but the model {found.name} takes "

@@ -98,6 +98,10 @@ def _limits(info: ModelInfo, data: Any) -> Iterator[str]:
     yield f"The scores hold for images like those of `{info.dataset}`, not for other images."
     yield "The model answers every image with one of its classes, also an image that shows none of them."
     yield "The validation metrics selected the epoch and the trial, so they are too good."
+    yield (
+        "Every search compares its best trial with the champion on this test split, so many searches select "
+        "on it."
+    )
     if names.FOLD in data.tags:
         yield f"The model is that of fold {data.tags[names.FOLD]}; the validation metrics are means of folds."
     if info.requirements:

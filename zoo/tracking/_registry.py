@@ -58,10 +58,6 @@ class ModelVersion:
         return f"{self.name}/{self.version}"
 
     @property
-    def is_champion(self) -> bool:
-        return CHAMPION_ALIAS in self.aliases
-
-    @property
     def study(self) -> str:
         return self.tags.get(names.STUDY, "")
 
