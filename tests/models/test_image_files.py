@@ -33,6 +33,7 @@ FOLDER = ["photos/a.png", "photos/b.JPG", "photos/Z/e.bmp", "photos/sub/c.gif"]
         (["photos/*.png"], ["photos/a.png"]),
         (["photos/**/*.[gb]*"], ["photos/Z/e.bmp", "photos/sub/c.gif"]),
         (["photos/s*"], ["photos/sub/c.gif"]),
+        (["photos/[sZ]*/**"], ["photos/Z/e.bmp", "photos/sub/c.gif"]),
         (["photos/notes.txt"], ["photos/notes.txt"]),
         (["nothing.png"], ["nothing.png"]),
     ],

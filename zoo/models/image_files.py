@@ -26,7 +26,8 @@ def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[l
         matches = [argument]
         if is_pattern:
             matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  # it may be absolute
-        found = [file for match in matches for file in _files_in(match)]
+        # `photos/**` matches a folder and the files in it.
+        found = list(dict.fromkeys(file for match in matches for file in _files_in(match)))
         files += found
         if not found:
             what = "no file matches this pattern" if is_pattern else "this folder has no images"
