@@ -66,6 +66,11 @@ def test_listed_images_are_read(photos):
     assert dataset.train.names[0].startswith("photos/")
 
 
+def test_list_without_rows_is_refused(photos):
+    write(photos / "train.csv", [])
+    refused("train.csv: expected rows with a label and an image, got none.")
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "parameters"),
     [

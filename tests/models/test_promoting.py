@@ -95,6 +95,11 @@ def test_name_is_checked_first(registry):
         promote("no such model", "a/b")
 
 
+def test_empty_name_is_refused(registry):
+    with pytest.raises(StudyError, match=r"^a registered model cannot be named ''\."):
+        promote(MODEL, "")
+
+
 @pytest.mark.parametrize(("digest", "is_other"), [("d", False), ("e", True)])
 def test_champion_of_other_data_is_noticed(registry, found, digest, is_other):
     registry.former = ModelVersion("pets", 1, "models:/m-1", tags={"zoo.dataset.digest": digest})

@@ -11,9 +11,9 @@ from zoo.cli import common
 
 @click.command("promote")
 @click.argument("model")
-@click.option("--as", "name", default="", metavar="NAME", help="The registered model; the study by default.")
+@click.option("--as", "name", metavar="NAME", help="The registered model; the study by default.")
 @common.quiet_option
-def command(model: str, name: str, quiet: bool) -> None:
+def command(model: str, name: str | None, quiet: bool) -> None:
     """Make MODEL the champion of a registered model in MLflow, without a comparison.
 
     `zoo tune` does this for the best trial of a study if it is better than the champion. Use this command for

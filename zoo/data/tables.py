@@ -200,7 +200,7 @@ def _read(
         else:
             pixels.append(_pixels(table, frame, columns, len(labels), scale))
         labels += _labels(table, frame, label, len(labels))
-    if columns is None or not columns.pixels:
+    if columns is None or not columns.pixels or not labels:
         image = "pixels" if image_column is None else "an image"
         raise ZooError(f"{table.name}: expected rows with a label and {image}, got none.")
     values = np.concatenate(others)

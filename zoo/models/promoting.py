@@ -39,7 +39,7 @@ class Promotion:
         return self.former is not None and self.former.digest != self.version.digest
 
 
-def promote(model: str | Path, name: str = "", display: Display | None = None) -> Promotion:
+def promote(model: str | Path, name: str | None = None, display: Display | None = None) -> Promotion:
     """Make a model the champion of the registered model `name`, without a comparison.
 
     Args:
@@ -54,7 +54,7 @@ def promote(model: str | Path, name: str = "", display: Display | None = None) -
     from zoo import tracking
 
     display = display or PlainDisplay()
-    if name:
+    if name is not None:
         tracking.check_registered_name(name)
     found = find_model(model, display)
     store = tracking.connect(create=False)

@@ -48,7 +48,10 @@ def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
         location = _location(store, address)
         copy = download_artifacts(artifact_uri=location, dst_path=str(folder), tracking_uri=store.uri)
     except Exception as error:
-        raise TrackingError(f"MLflow at {store.address} cannot send {address}: {reason(error)}") from error
+        raise TrackingError(
+            f"MLflow at {store.address} cannot send {address}: {reason(error)}. Expected models:/NAME@ALIAS, "
+            "models:/NAME/VERSION, models:/m-… or runs:/RUN."
+        ) from error
     file = Path(copy) / "data" / "model.keras"
     if not file.exists():
         raise TrackingError(
