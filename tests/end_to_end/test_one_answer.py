@@ -107,7 +107,7 @@ def test_deleted_trial_has_no_row_and_no_curves(story):
     assert compared(story) == [story.second, story.worst]
     done = story.zoo("inspect", "curves", "tiny", "--trial", story.best)
     assert done.returncode == 2
-    assert done.errors[0].startswith(f"error: Trial {story.best} of 'tiny' was deleted.")
+    assert done.errors[0].startswith(f"error: trial {story.best} of 'tiny' was deleted.")
 
 
 def test_deleted_trial_is_not_recorded_again(story):

@@ -89,7 +89,7 @@ class TestPromotion:
         monkeypatch.setattr(
             type(store.client), "create_registered_model", lambda self, name: [create(name), create(name)]
         )
-        assert promote(store, "at_once", addresses[0], INFO).is_champion
+        assert promote(store, "at_once", addresses[0], INFO).aliases == ["champion"]
         assert aliases_of(store, "at_once") == [(1, ["champion"])]
 
     def test_interrupted_promotion_is_completed(self, store: Store, addresses: list[str]) -> None:

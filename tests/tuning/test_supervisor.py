@@ -364,7 +364,7 @@ class TestFailures:
         assert stopped.value.exit_status == 1
         assert str(stopped.value) == (
             "3 trials in a row failed. Trial 3: three. "
-            f"the output of the trials is in {here.directory.trials_dir}. "
+            f"The output of the trials is in {here.directory.trials_dir}. "
             "Fix the cause and run the same command again; to start a new study, add --name example-2."
         )
         assert here.states() == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
