@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,9 @@ class TestComparison:
         from ai_edge_litert.interpreter import Interpreter
 
         result = export(found, "litert-int8")
+        with zipfile.ZipFile(result.path) as archive:
+            assert archive.read("labels.txt").decode().split() == list(map(str, range(10)))
+            assert json.loads(archive.read("zoo.json"))["dataset"] == "digits"
         dtypes = [one["dtype"] for one in Interpreter(str(result.path)).get_tensor_details()]
         assert dtypes.count(np.int8) > len(dtypes) / 2
         assert dtypes.count(np.float32) <= 2  # input and output

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,9 +160,13 @@ def _run_onnx(path: Path, images: Array) -> Array:
 
 
 def _to_litert(
-    model: keras.Model, _: Path, target: Path, __: Mapping[str, Any], calibration: Array | None
+    model: keras.Model, _: Path, target: Path, details: Mapping[str, Any], calibration: Array | None
 ) -> None:
     _export(model, target, "litert", 1, **backend.litert_options(calibration))
+    # TensorFlow Lite's "associated files": a zip archive behind the model, which interpreters do not read.
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr("labels.txt", "\n".join(details["class_names"] or []))
+        archive.writestr("zoo.json", json.dumps(details, indent=1, ensure_ascii=False))
 
 
 def _run_litert(path: Path, images: Array) -> Array:
