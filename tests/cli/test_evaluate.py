@@ -14,7 +14,7 @@ from zoo.errors import StudyError, ZooError
 from zoo.evaluation import Evaluation
 
 CLASSES = ("cat", "dog")
-# Three cats and a dog, all of which are taken for cats.
+# Three cats and a dog; the model predicts "cat" for all four.
 LABELS = np.array([0, 0, 1, 0])
 PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
 

@@ -74,7 +74,7 @@ def test_items_are_found_by_the_name_of_their_list() -> None:
 
 @pytest.fixture
 def study(store: Store, tmp_path: Path, request: pytest.FixtureRequest) -> StudyTracker:
-    """A study of a pruned and two complete trials, of which trial 1 is the best."""
+    """A study of a pruned and two complete trials; trial 1 is the best."""
     searched = ["conv_net.filters", "training.learning_rate"]
     name = request.node.name.replace("[", "-").strip("]")
     tracker = StudyTracker(store, examples.facts(name, uid=name, searched=searched))

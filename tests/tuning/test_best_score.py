@@ -57,7 +57,7 @@ class Stage(NoDisplay):
 
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
-    """stage((1, 0.9)) -> a study with three trials, of which trial 1 is the best."""
+    """stage((1, 0.9)) -> a study with three trials; trial 1 is the best."""
 
     def make(best):
         stage = Stage(tmp_path, best)

@@ -35,7 +35,7 @@ def empty_store(tmp_path_factory):
 
 @pytest.fixture
 def study(define, tmp_path, monkeypatch, empty_store, empty_optuna):
-    """The study `example` with three complete trials, of which trial 1 is the best, in the working folder."""
+    """The study `example` with three complete trials; trial 1 is the best; in the working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())

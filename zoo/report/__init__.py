@@ -1,6 +1,6 @@
 """The report of a study: one HTML page that needs neither a network nor any other file.
 
-It is written from the local record, Optuna's storage and the prepared dataset, none of which it changes. It
+Its sources are the local record, Optuna's storage and the prepared dataset; they are only read. It
 trains nothing and calls no model: predictions and scores are the recorded ones.
 
     _record.py      what was recorded about a study

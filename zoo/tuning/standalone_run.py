@@ -63,7 +63,7 @@ class TrialFailed(ZooError):
 
 
 class TrialList:
-    """A list of trials, each of which runs once; a `TrialSource` that neither prunes nor retries."""
+    """A `TrialSource` of given trials. Each trial runs once, without pruning and without a retry."""
 
     def __init__(self, trials: Sequence[PendingTrial]) -> None:
         self._total, self._pending = len(trials), iter(trials)

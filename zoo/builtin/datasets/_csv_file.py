@@ -31,7 +31,7 @@ OTHER_FILES = {  # by their first bytes
     b"PAR1": "a Parquet file; expected CSV. Use the dataset parquet_images.",
 }
 SEPARATORS = ",;\t|"
-SAMPLE_SIZE = 65_536  # characters, of which the separator is found
+SAMPLE_SIZE = 65_536  # characters at the start of a file; they show its separator
 CELLS_PER_CHUNK = 4_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
@@ -40,7 +40,7 @@ BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a file is to be read."""
+    """A CSV file, with the encoding, separator, quotes and header that its reader needs."""
 
     path: Path
     encoding: str
