@@ -41,8 +41,8 @@ def test_portable_error_of_a_plugin_unpickles_without_it():
 
     own = DataError("x")
     assert portable(own) is own
-    again = pickle.loads(pickle.dumps(portable(OwnError("text"), DataError)))
-    assert (type(again), str(again)) == (DataError, "text")
+    again = pickle.loads(pickle.dumps(portable(OwnError("text", fix={"scale": 255}), DataError)))
+    assert (type(again), str(again), again.fix) == (DataError, "text", {"scale": 255})
 
 
 def test_redact_password_keeps_user_and_host():

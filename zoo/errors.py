@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 class ZooError(Exception):
     """A problem that the user can fix: what happened, what was expected, what to do next.
 
     The command line prints it without a traceback.
+
+    Args:
+        fix: the parameters with which a dataset can be read, if they follow from the data for certain, such
+            as `{"scale": 255}`. `zoo init` sets them.
     """
+
+    def __init__(self, *args: object, fix: Mapping[str, Any] | None = None) -> None:
+        super().__init__(*args)
+        self.fix = dict(fix or {})
 
 
 class InvalidParameters(ZooError):
@@ -78,7 +87,7 @@ def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
 
     A subclass that a plugin defines might not unpickle where the plugin is not imported.
     """
-    return error if type(error).__module__ == __name__ else kind(str(error))
+    return error if type(error).__module__ == __name__ else kind(str(error), fix=error.fix)
 
 
 def redact_password(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.table_pixels import as_uint8, check_scale, image_shape_of, scale_hint, with_shape
+from zoo.data.table_pixels import as_uint8, check_scale, image_shape_of, scale_hint, usual_scale, with_shape
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -69,9 +69,12 @@ def _scaled(array: Array, name: str, scale: float | None) -> Array:
         if is_bad.any():
             first = tuple(np.argwhere(is_bad)[0].tolist())
             expected = "integers from 0 to 255" if scale is None else f"numbers from 0 to {255 / scale:g}"
-            hint = scale_hint(block) if scale is None else ""
+            usual = usual_scale(block) if scale is None else None
             place = ", ".join(map(str, (start + first[0], *first[1:])))
-            raise ZooError(f"{name}[{place}]: expected {expected}, got {block[first]}.{hint}")
+            raise ZooError(
+                f"{name}[{place}]: expected {expected}, got {block[first]}.{scale_hint(usual)}",
+                fix=None if usual is None else {"scale": usual},
+            )
     return pixels
 
 

@@ -48,8 +48,16 @@ def label_position(table: str, names: Sequence[str], label_column: str | int | N
             return lower.index(name)
     raise ZooError(
         f"{table}: expected a column label, class, target or y, got {_listed(names)}. Set label_column to "
-        "the name of the column with the label, or to its position: 0 is the first column, -1 the last."
+        "the name of the column with the label, or to its position: 0 is the first column, -1 the last.",
+        fix=_only_other_column(names),
     )
+
+
+def _only_other_column(names: Sequence[str]) -> dict[str, str]:
+    """Return the label column, if one column is neither an index nor named like other columns."""
+    skeletons = Counter(map(_skeleton, names))
+    single = [name for name in names if skeletons[_skeleton(name)] == 1 and not INDEX_NAMES.fullmatch(name)]
+    return {"label_column": single[0]} if len(single) == 1 else {}
 
 
 def column_position(table: str, names: Sequence[str], column: str | int, parameter: str) -> int:
@@ -93,7 +101,8 @@ def find_columns(
         raise ZooError(
             f"{table}: expected pixels in every column but '{names[label] or label}', got text in "
             f"{_listed(list(map(str, listed)))}. Set drop_columns = {_toml(listed)} to leave "
-            f"{'it' if len(texts) == 1 else 'them'} out, or label_column to the column with the label."
+            f"{'it' if len(texts) == 1 else 'them'} out, or label_column to the column with the label.",
+            fix={"drop_columns": [*(names[position] or position for position in left_out), *listed]},
         )
     warnings = [
         f"{table}: column {position + 1} ({names[position]!r}) is an index and was left out."
@@ -110,13 +119,18 @@ def find_columns(
     return Columns(label, ordered, [*left_out, *index], " ".join(warnings))
 
 
-def drop_hint(names: Sequence[str], pixels: Sequence[int], column: int) -> str:
-    """Return how to leave out a column whose name differs from those of the pixel columns; usually ""."""
+def other_column(names: Sequence[str], pixels: Sequence[int], column: int) -> str | None:
+    """Return the name of a column if it differs from those of the pixel columns; usually None."""
     skeletons = Counter(_skeleton(names[position]) for position in pixels)
     name = names[pixels[column]]
     if not name or skeletons[_skeleton(name)] > 1 or len(pixels) < 3 or len(skeletons) > 2:
-        return ""
-    return f" If this column has no pixels, set drop_columns = {_toml([name])}."
+        return None
+    return name
+
+
+def drop_hint(name: str | None) -> str:
+    """Return the advice to leave out the column of this name; "" for None."""
+    return "" if name is None else f" If this column has no pixels, set drop_columns = {_toml([name])}."
 
 
 def _is_index(names: Sequence[str], skeletons: Mapping[str, int], frame: pd.DataFrame, position: int) -> bool:

@@ -101,15 +101,20 @@ def _nested(cell: Any) -> Any:
     return [_nested(part) if hasattr(part, "__len__") else part for part in cell]
 
 
-def scale_hint(values: Array) -> str:
-    """Return how to scale pixels of another range, by the largest value; "" if only few cells are damaged."""
+def usual_scale(values: Array) -> float | None:
+    """Return the scale of pixels of another range, by the largest value; None if only few are damaged."""
     import numpy as np
 
     values = values[np.isfinite(values)]
     white = next((limit for limit in WHITE if values.max(initial=0) <= limit), None)
     if not values.size or white is None or values.min() < 0 or as_uint8(values, None)[1].mean() < 0.1:
-        return ""
-    return f" If {white} is white, set scale = {255 / white:.6g}."
+        return None
+    return float(f"{255 / white:.6g}")
+
+
+def scale_hint(scale: float | None) -> str:
+    """Return the advice to set this scale; "" for None."""
+    return "" if scale is None else f" If {round(255 / scale)} is white, set scale = {scale:g}."
 
 
 def dark_warning(table: str, pixels: Array) -> str:

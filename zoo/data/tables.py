@@ -17,6 +17,7 @@ from zoo.data.table_columns import (
     find_columns,
     label_position,
     natural_key,
+    other_column,
 )
 from zoo.data.table_pixels import (
     CellError,
@@ -27,6 +28,7 @@ from zoo.data.table_pixels import (
     numbers_of,
     scale_hint,
     to_pixels,
+    usual_scale,
     with_shape,
 )
 from zoo.errors import ZooError
@@ -198,7 +200,7 @@ def _read(
         if image_column is not None:
             pixels.append(frame.iloc[:, columns.pixels[0]].to_numpy(object))
         else:
-            pixels.append(_pixels(table, frame, columns, len(labels), scale))
+            pixels.append(_pixels(table, frame, columns, len(labels), scale, drop_columns))
         labels += _labels(table, frame, label, len(labels))
     if columns is None or not columns.pixels or not labels:
         image = "pixels" if image_column is None else "an image"
@@ -212,17 +214,26 @@ def _read(
 
 
 def _pixels(
-    table: Table, frame: pd.DataFrame, columns: Columns, first_row: int, scale: float | None
+    table: Table,
+    frame: pd.DataFrame,
+    columns: Columns,
+    first_row: int,
+    scale: float | None,
+    drop_columns: Sequence[str | int],
 ) -> Array:
     cells = frame.iloc[:, columns.pixels]
     try:
         return to_pixels(cells, scale)
     except CellError as error:
         place, text = table.cell(first_row + error.row, columns.pixels[error.column])
-        hint = scale_hint(numbers_of(cells)) if scale is None else ""
-        hint = drop_hint(table.columns, columns.pixels, error.column) or hint
+        usual = usual_scale(numbers_of(cells)) if scale is None else None
+        other = other_column(table.columns, columns.pixels, error.column)
+        fix: dict[str, Any] = {} if usual is None else {"scale": usual}
+        hint = drop_hint(other) or scale_hint(usual)
+        if other is not None:
+            fix = {"drop_columns": [*drop_columns, other]}
         problem = f"expected {_range(scale)}, got {text[:40]!r}.{hint}"
-        raise ZooError(f"{table.name}: {place}: {problem}") from None
+        raise ZooError(f"{table.name}: {place}: {problem}", fix=fix) from None
 
 
 def _decoded(images: Mapping[str, _Images], decode: Callable[[Sequence[Any]], Array]) -> dict[str, _Images]:

@@ -139,8 +139,20 @@ class _Arrays:
         prefix = "" if split == "train" else f"{split}_"
         raise ZooError(
             f"{self.path}: expected images and labels, such as x_train and y_train, got "
-            f"{', '.join(self._names) or 'no array'}. Set {prefix}images and {prefix}labels to the names."
+            f"{', '.join(self._names) or 'no array'}. Set {prefix}images and {prefix}labels to the names.",
+            fix=self._only_pair() if split == "train" else None,
         )
+
+    def _only_pair(self) -> dict[str, str]:
+        """Return the names of images and labels, if only two arrays have the shapes of these."""
+        shapes = {name: self.read(name).shape for name in self._names}
+        pairs = [
+            {"images": images, "labels": labels}
+            for images, of_images in shapes.items()
+            for labels, of_labels in shapes.items()
+            if len(of_images) > 2 and len(of_labels) == 1 and of_images[0] == of_labels[0]
+        ]
+        return pairs[0] if len(pairs) == 1 else {}
 
     def _existing(self, name: str) -> str:
         if name not in self._names:

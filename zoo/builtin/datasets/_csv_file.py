@@ -66,7 +66,8 @@ def csv_table(
     if header and _is_row(layout.names, label_column):
         raise ZooError(
             f"{path}: line 1: expected the names of the columns, got {', '.join(layout.names)[:40]!r}. Set "
-            "header = false if line 1 is an image, or label_column to the column with the label."
+            "header = false if line 1 is an image, or label_column to the column with the label.",
+            fix={"header": False},
         )
     return Table(
         name=str(path),
@@ -259,7 +260,10 @@ def _raise_encoding(path: Path, encoding: str | None) -> NoReturn:
         encoding = encoding or next((name for bom, name in BOMS.items() if start.startswith(bom)), None)
         file.seek(0)
         if encoding is not None:
-            raise ZooError(f'{path} is not UTF-8, but {encoding.upper()}. Set encoding = "{encoding}".')
+            raise ZooError(
+                f'{path} is not UTF-8, but {encoding.upper()}. Set encoding = "{encoding}".',
+                fix={"encoding": encoding},
+            )
         for number, line in enumerate(file, start=1):
             try:
                 line.decode()

@@ -111,9 +111,12 @@ def _read_tree(root: Path) -> _Tree:
     class_names = sorted({_class_name(name) for name in _list_folder(roots["train"])[0]}, key=natural_key)
     if len(class_names) < 2:
         found = f"only {class_names[0]}" if class_names else "none"
-        fix = " If train is a class, rename it." if has_splits else _nested_hint(roots["train"])
+        nested = None if has_splits else _nested_root(root)
+        hint = " If train is a class, rename it." if has_splits else ""
+        hint = f' Did you mean path = "{nested}"?' if nested else hint
         raise ZooError(
-            f"{roots['train']}: expected at least two class folders with images, got {found}.{fix}"
+            f"{roots['train']}: expected at least two class folders with images, got {found}.{hint}",
+            fix={"path": str(nested)} if nested else None,
         )
     tree = _Tree(root, has_splits, class_names, folders=[root])
     if has_splits:
@@ -171,12 +174,10 @@ def _named_like_splits(folders: Mapping[str, Path]) -> dict[str, list[str]]:
     return within
 
 
-def _nested_hint(root: Path) -> str:
+def _nested_root(root: Path) -> Path | None:
     """Return the folder that probably has the classes, if `root` has only this one."""
     inner = list(_list_folder(root)[0].values())
-    if len(inner) == 1 and len(_list_folder(inner[0])[0]) > 1:
-        return f' Did you mean path = "{inner[0]}"?'
-    return ""
+    return inner[0] if len(inner) == 1 and len(_list_folder(inner[0])[0]) > 1 else None
 
 
 def _check_classes(root: Path, folders: Mapping[str, Path]) -> None:

@@ -154,7 +154,8 @@ def _image_column(table: Table) -> str | int:
     if any(name.endswith(IMAGE_SUFFIXES) for name in lower):
         raise ZooError(
             f"{table.name}: line 1: expected the names of the columns, got {listed!r}. "
-            "Set header = false if line 1 lists an image."
+            "Set header = false if line 1 lists an image.",
+            fix={"header": False},
         )
     for frame in itertools.islice(table.chunks([*range(len(lower))]), 1):
         for position in range(len(lower)):
