@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from cache_helpers import die, dying_at_line, in_a_fork, labelled, leftovers, same, small_dataset
 
-from zoo.data import Dataset, Split
+from zoo.data import Dataset, Split, store
 from zoo.data.store import digest_of, image_names, open_dataset, save_dataset
 from zoo.data.validation import cut_validation
 from zoo.errors import DataError
@@ -165,11 +165,11 @@ def fast_disk(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
-real_save = np.save
+real_write = store._write_array
 
 
-def half_saved(path, array):
-    real_save(path, array)
+def half_written(path, array, dtype):
+    real_write(path, array, dtype)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     die()
 
@@ -201,7 +201,7 @@ def check_whole_or_absent(cache, digest, dataset):
 def test_killed_within_a_file_leaves_whole_or_nothing(tmp_path, monkeypatch):
     dataset = small_dataset()
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", half_saved)
+        patch.setattr(store, "_write_array", half_written)
         assert in_a_fork(lambda: save_dataset(tmp_path, dataset)) == -signal.SIGKILL
     assert len(leftovers(tmp_path)) == 1
     check_whole_or_absent(tmp_path, digest_of(dataset), dataset)

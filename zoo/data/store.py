@@ -33,6 +33,7 @@ from zoo.errors import DataError
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
 
 SPLITS = ("train", "validation", "test")
+BLOCK_SIZE = 2**26  # bytes of an array that are hashed or written at once
 
 Array = np.ndarray[Any, Any]
 
@@ -52,15 +53,19 @@ class PreparedDataset:
 def digest_of(dataset: Dataset) -> str:
     """Return the SHA-256 of the arrays of every split, their shapes, and the class names."""
     digest = hashlib.sha256(json.dumps(list(dataset.class_names)).encode())
-    for file, array in progress(_arrays(dataset), "computing the digest of the dataset"):
-        digest.update(f"{file} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.data if array.size else b"")
+    for file, array, dtype in progress(_arrays(dataset), "computing the digest of the dataset"):
+        digest.update(f"{file} {dtype.str} {array.shape}".encode())
+        for block in _blocks(array, dtype):
+            digest.update(block.data)
     return digest.hexdigest()
 
 
-def save_dataset(cache: Path, dataset: Dataset) -> str:
-    """Write `dataset` into the cache, and return its digest; if it is there, only what may have changed."""
-    digest = digest_of(dataset)
+def save_dataset(cache: Path, dataset: Dataset, digest: str | None = None) -> str:
+    """Write `dataset` into the cache, and return its digest; if it is there, only what may have changed.
+
+    `digest` is its digest, if the caller has computed it already.
+    """
+    digest = digest or digest_of(dataset)
     target = cache / digest
     if (facts := _facts(target)) is not None:
         if (new := {**facts, **_origin(dataset)}) != facts:
@@ -130,18 +135,29 @@ def find_dataset(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
     return None
 
 
-def _arrays(dataset: Dataset) -> Iterator[tuple[str, Array]]:
-    """Yield the file name and array of all images and labels; labels are little-endian 64-bit integers."""
+def _arrays(dataset: Dataset) -> Iterator[tuple[str, Array, np.dtype[Any]]]:
+    """Yield file name, array and stored type of all images and labels.
+
+    Labels are stored as little-endian 64-bit integers.
+    """
     for name in SPLITS:
         split = getattr(dataset, name)
         if split is not None:
-            yield f"{name}-images.npy", np.ascontiguousarray(split.images)
-            yield f"{name}-labels.npy", np.ascontiguousarray(split.labels, dtype="<i8")
+            images, labels = np.asarray(split.images), np.asarray(split.labels)
+            yield f"{name}-images.npy", images, images.dtype
+            yield f"{name}-labels.npy", labels, np.dtype("<i8")
+
+
+def _blocks(array: Array, dtype: np.dtype[Any]) -> Iterator[Array]:
+    """Yield the rows of `array` in contiguous blocks; an array of another layout is not copied whole."""
+    count = max(1, BLOCK_SIZE // max(1, array[:1].nbytes))
+    for start in range(0, len(array) if array.size else 0, count):
+        yield np.ascontiguousarray(array[start : start + count], dtype)
 
 
 def _write(folder: Path, dataset: Dataset) -> None:
-    for file, array in progress(_arrays(dataset), "writing the dataset into the cache"):
-        np.save(folder / file, array)
+    for file, array, dtype in progress(_arrays(dataset), "writing the dataset into the cache"):
+        _write_array(folder / file, array, dtype)
     facts = {
         "class_names": list(dataset.class_names),
         **_origin(dataset),
@@ -150,6 +166,15 @@ def _write(folder: Path, dataset: Dataset) -> None:
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         flush_to_disk(path)
+
+
+def _write_array(path: Path, array: Array, dtype: np.dtype[Any]) -> None:
+    """Write what `numpy.save` would write, without a copy of the whole array."""
+    header = {"descr": dtype.str, "fortran_order": False, "shape": array.shape}
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for block in _blocks(array, dtype):
+            stream.write(block.data)
 
 
 def _origin(dataset: Dataset) -> dict[str, str]:
