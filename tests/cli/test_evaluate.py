@@ -32,9 +32,8 @@ def calls(monkeypatch):
         facts = {"dataset": dataset or "pets", "split": split, "source": "pets.zip"}
         warning = "only some of them"
         names = ["a.png", "b.png", "c.png", "d.png"]
-        return Evaluation(
-            "pets", "trial 3", metrics, CLASSES, LABELS, PROBABILITIES, names, **facts, warning=warning
-        )
+        facts |= {"warning": warning, "is_recorded": dataset is None and "@" not in str(study)}
+        return Evaluation("pets", "trial 3", metrics, CLASSES, LABELS, PROBABILITIES, names, **facts)
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr("zoo.cli.common.start_loading_keras", lambda: None)
@@ -105,6 +104,13 @@ def test_scores_on_a_dataset_have_interval_and_matrix(calls):
         "dog    1    0",
     ]
     assert done.stderr == ""  # the display has shown the warning
+
+
+def test_model_without_a_run_is_scored_on_its_dataset(calls):
+    done = run("pets@champion")
+    assert calls == [("pets@champion", None, None)]
+    assert done.stdout.splitlines()[0] == "trial 3 on pets (pets.zip), 4 images of the test split"
+    assert done.stderr == "warning: only some of them\n"  # no run, so no next command about it
 
 
 def test_json_of_a_dataset_has_interval_and_matrix(calls):

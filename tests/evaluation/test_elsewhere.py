@@ -14,7 +14,7 @@ from sklearn import metrics as sklearn_metrics
 import zoo
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, StudyError
-from zoo.evaluation import elsewhere, evaluate
+from zoo.evaluation import elsewhere, evaluate, recorded
 from zoo.models import find_model
 from zoo.record import run_in
 from zoo.tuning.display import NoDisplay
@@ -85,7 +85,7 @@ class TestScores:
         expected = evaluate(TRIAL, dataset="digits", display=NoDisplay())
         found = find_model(TRIAL)
         info = replace(found.info, class_names=tuple(ORDER))  # the model's outputs, under other names
-        monkeypatch.setattr(elsewhere, "find_model", lambda model, display: replace(found, info=info))
+        monkeypatch.setattr(recorded, "find_model", lambda model, display: replace(found, info=info))
         result = evaluate(TRIAL, dataset="digits", display=NoDisplay())
         columns = [ORDER.index(name) for name in "0123456789"]
         np.testing.assert_array_equal(result.probabilities, expected.probabilities[:, columns])
@@ -105,17 +105,25 @@ class TestScores:
         assert result.images == len(digits)
 
 
+class TestOwnDataset:
+    def test_file_is_scored_on_its_own_test_split(self, digits):
+        result = evaluate(f"{TRIAL}/model.keras", display=NoDisplay())
+        expected = evaluate(TRIAL, dataset="digits", display=NoDisplay())
+        assert (result.dataset, result.split, result.is_recorded) == ("digits", "test", False)
+        assert (result.metrics, result.source) == (expected.metrics, expected.source)
+
+    def test_dataset_outside_the_cache_must_be_named(self, digits, tmp_path, monkeypatch):
+        monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path))
+        with pytest.raises(
+            ModelError, match=r"^the cache of this folder does not have .* --dataset digits\.$"
+        ):
+            evaluate(f"{TRIAL}/model.keras", display=NoDisplay())
+
+
 class TestErrors:
     def evaluate_on(self, dataset, monkeypatch, **options):
         """Evaluate the recorded model on a prepared dataset that is replaced."""
-        prepared = SimpleNamespace(
-            digest="d" * 64,
-            class_names=tuple(dataset.class_names),
-            image_shape=dataset.train.images.shape[1:],
-            source="",
-            warning="",
-        )
-        monkeypatch.setattr(elsewhere, "prepare", lambda *_: prepared)
+        monkeypatch.setattr(elsewhere, "prepare", lambda *_: SimpleNamespace(digest="d" * 64))
         monkeypatch.setattr(elsewhere, "open_dataset", lambda *_: dataset)
         evaluate(TRIAL, dataset="digits", display=NoDisplay(), **options)
 
@@ -150,7 +158,7 @@ class TestErrors:
     def test_model_without_class_names_is_refused(self, digits, monkeypatch):
         found = find_model(TRIAL)
         unnamed = replace(found, info=replace(found.info, class_names=None))
-        monkeypatch.setattr(elsewhere, "find_model", lambda model, display: unnamed)
+        monkeypatch.setattr(recorded, "find_model", lambda model, display: unnamed)
         with pytest.raises(ModelError, match="does not name its classes, so they cannot be compared"):
             self.evaluate_on(self.dataset(), monkeypatch)
 

@@ -165,8 +165,7 @@ class TestFiles:
         assert find_model(tmp_path / "new.keras").info.class_names == CLASSES
 
     def test_default_name_is_the_study(self, found, keras_in_process, tmp_path, monkeypatch):
-        monkeypatch.setattr(exporting, "_dataset_of", lambda found, display: None)
-        absolute = find_model(Path(TRIAL).resolve())
+        absolute = replace(find_model(Path(TRIAL).resolve()), run=None)  # whose dataset is not at hand
         monkeypatch.chdir(tmp_path)
         assert export_model(absolute, "keras", None, NoDisplay()).path == Path("example.keras")
 

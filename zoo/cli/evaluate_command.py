@@ -49,12 +49,13 @@ def command(
     `zoo tune` does this for the best trial when a study is finished. Use this command for a study that
     was stopped, for another trial, and for a run of `zoo train`.
 
-    With --dataset, STUDY may be any name of a model, and the model is scored on that dataset. Nothing is
-    recorded then.
+    STUDY may also be any name of a model, which is scored on the test split of its dataset, or on that of
+    --dataset. Nothing is recorded then.
 
     \b
     zoo evaluate mnist_cnn
     zoo evaluate mnist_cnn --trial 3
+    zoo evaluate mnist_cnn@champion
     zoo evaluate pets@champion --dataset image_folder --set path=photos --split all --mistakes wrong.csv
     """
     common.start_loading_keras()
@@ -72,8 +73,8 @@ def command(
     if mistakes is not None:
         _write_mistakes(result, mistakes)
     if as_json:
-        click.echo(json.dumps(_document(result, is_elsewhere=dataset is not None), indent=1))
-    elif dataset is not None:
+        click.echo(json.dumps(_document(result), indent=1))
+    elif not result.is_recorded:
         _print_everything(result)
     else:
         _print_scores(result)
@@ -91,15 +92,15 @@ def _write_mistakes(result: Evaluation, file: str) -> None:
     common.print_note(f"{len(mistakes):,} of {result.images:,} images are wrong: {Path(file)}")
 
 
-def _document(result: Evaluation, *, is_elsewhere: bool) -> dict[str, Any]:
-    """Return the JSON document; it has the confusion matrix if the model was scored on a given dataset."""
+def _document(result: Evaluation) -> dict[str, Any]:
+    """Return the JSON document; it has the confusion matrix if the scores belong to no recorded run."""
     document: dict[str, Any] = {"study": result.study, "run": result.name, "images": result.images}
-    if is_elsewhere:
+    if not result.is_recorded:
         document = {"model": result.name, "dataset": result.dataset, "split": result.split}
         document |= {"images": result.images}
     document |= {"dataset.source": result.source, "dataset.warning": result.warning, **result.metrics}
     document["classes"] = json.loads(result.classes.reset_index().to_json(orient="records"))
-    if is_elsewhere:
+    if not result.is_recorded:
         document["accuracy_interval"] = list(result.interval)
         document["confusion"] = result.confusion.to_numpy().tolist()
     return document

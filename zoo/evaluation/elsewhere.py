@@ -13,7 +13,7 @@ from zoo.data.store import image_names, open_dataset
 from zoo.errors import ModelError, StudyError, ZooError
 from zoo.evaluation.result import Evaluation
 from zoo.metrics import all_metrics
-from zoo.models import FoundModel, find_model
+from zoo.models import FoundModel
 from zoo.models.recorded import configure, prepare
 from zoo.record import StudyDirectory
 from zoo.registry import Component, Registry
@@ -27,18 +27,23 @@ _MAX_LISTED = 5
 
 
 def evaluate_on(
-    model: str | Path, dataset: str, overrides: Sequence[str], split: str, display: Display
+    found: FoundModel, dataset: str | None, overrides: Sequence[str], split: str, display: Display
 ) -> Evaluation:
-    """Score a model on a split of a dataset, or on all its images if `split` is `all`."""
-    found = find_model(model, display)
-    component = Registry.load().get("dataset", dataset)
-    config = configure(component, overrides, _image_parameters(component, found.info))
+    """Score a model on a split of a dataset, or on all its images if `split` is `all`.
+
+    Without `dataset`, it is the one that the model was trained on, from the cache of the working folder.
+    """
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
-    prepared = prepare(config, {}, cache_dir, display)
-    opened = open_dataset(cache_dir, prepared.digest)
-    title = f"the dataset '{dataset}'"
-    _check_shape(found, title, prepared.image_shape)
-    order = _class_order(found, title, prepared.class_names)
+    if dataset is None:
+        name, digest, opened = found.info.dataset, found.info.digest, _own_dataset(found)
+    else:
+        component = Registry.load().get("dataset", dataset)
+        config = configure(component, overrides, _image_parameters(component, found.info))
+        name, digest = dataset, prepare(config, {}, cache_dir, display).digest
+        opened = open_dataset(cache_dir, digest)
+    title = f"the dataset '{name}'"
+    _check_shape(found, title, opened.train.images.shape[1:])
+    order = _class_order(found, title, opened.class_names)
     splits = _splits(title, opened, split)
     display.phase("loading the model, scoring it …")
     for warning in other_versions(found.path, found.name):
@@ -46,7 +51,7 @@ def evaluate_on(
     try:
         log_path = cache_dir / "evaluate.log"
         probabilities, labels = call_in_worker(
-            predict_splits, found.path, cache_dir, prepared.digest, splits, log_path=log_path
+            predict_splits, found.path, cache_dir, digest, splits, log_path=log_path
         )
     except ZooError as error:
         raise ZooError(f"{found.name}: {error}") from None
@@ -55,15 +60,26 @@ def evaluate_on(
         study=found.info.study,
         name=found.name,
         metrics=all_metrics(labels, probabilities),
-        class_names=prepared.class_names,
+        class_names=tuple(opened.class_names),
         labels=labels,
         probabilities=probabilities,
-        image_names=_image_names(cache_dir, prepared.digest, opened, splits),
-        dataset=dataset,
+        image_names=_image_names(cache_dir, digest, opened, splits),
+        dataset=name,
         split=split,
-        source=prepared.source,
-        warning=prepared.warning,
+        source=opened.source,
+        warning=opened.warning,
     )
+
+
+def _own_dataset(found: FoundModel) -> Dataset:
+    """Return the dataset that a model without a record was trained on; an error says how to name another."""
+    try:
+        return found.dataset()
+    except ZooError:
+        raise ModelError(
+            f"the cache of this folder does not have the dataset that the model {found.name} was trained on. "
+            f"Name a dataset with --dataset {found.info.dataset or 'NAME'}."
+        ) from None
 
 
 def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any]:

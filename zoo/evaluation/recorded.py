@@ -14,6 +14,7 @@ from zoo.errors import StudyError, ZooError
 from zoo.evaluation.elsewhere import evaluate_on
 from zoo.evaluation.result import Evaluation
 from zoo.events import Scored
+from zoo.models import find_model
 from zoo.models.recorded import call_on_model, dataset_of, find_run
 from zoo.record import Run, StudyDirectory
 from zoo.training.saved import predict_test_split, scores
@@ -22,7 +23,7 @@ from zoo.tuning.display import Display, PlainDisplay
 
 
 def evaluate(
-    study: str | os.PathLike[str] | None = None,
+    study: str | Path | None = None,
     trial: int | None = None,
     *,
     run: str | os.PathLike[str] | None = None,
@@ -33,12 +34,12 @@ def evaluate(
 ) -> Evaluation:
     """Score a model on the test split of its study, or on any dataset with the same classes.
 
-    Without `dataset`, the scores are added to the run of the model in MLflow. `tune` does this for the best
-    trial at its end. Use `evaluate` for a study that was stopped, for another trial, or for a standalone run.
-    To choose between trials, use the validation split instead.
+    Without `dataset`, the scores of a recorded run are added to its run in MLflow. `tune` does this for the
+    best trial at its end. Use `evaluate` for a study that was stopped, for another trial, or for a standalone
+    run. To choose between trials, use the validation split instead.
 
     Args:
-        study: a study's name; with `dataset`, any name of a model that `zoo.load_model` takes.
+        study: a study's name, or any name of a model that `zoo.load_model` takes.
         trial: the number of one of its trials; the best by default.
         run: the folder of a run instead, such as `train` returns.
         dataset: the name of a dataset. Its classes have the names of the model's classes, in any order.
@@ -54,15 +55,21 @@ def evaluate(
     display = display or PlainDisplay()
     start_loading_keras()
     if dataset is not None:
-        return evaluate_on(_model(study, trial, run), dataset, overrides, split, display)
+        return evaluate_on(find_model(_model(study, trial, run), display), dataset, overrides, split, display)
     if overrides or split != "test":
         raise StudyError("a split and parameters belong to a dataset; name it with --dataset.")
-    return _evaluate_run(find_run(_study(study), trial, run, display), display)
+    if study is None or trial is not None or run is not None:
+        name = None if study is None else str(study)
+        return _evaluate_run(find_run(name, trial, run, display), display)
+    if StudyDirectory(Path.cwd(), str(study)).numbers():
+        return _evaluate_run(find_run(str(study), None, None, display), display)
+    found = find_model(study, display)
+    if found.run is not None:
+        return _evaluate_run(found.run, display)
+    return evaluate_on(found, None, (), split, display)
 
 
-def _model(
-    study: str | os.PathLike[str] | None, trial: int | None, run: str | os.PathLike[str] | None
-) -> str | Path:
+def _model(study: str | Path | None, trial: int | None, run: str | os.PathLike[str] | None) -> str | Path:
     """Return the name of the model for `find_model`."""
     if run is not None:
         return Path(run)
@@ -70,18 +77,7 @@ def _model(
         raise StudyError("name a model, or the folder of a run with --run FOLDER.")
     if trial is not None:
         return StudyDirectory(Path.cwd(), str(study)).trial(trial).path
-    return study if isinstance(study, str) else Path(study)
-
-
-def _study(name: str | os.PathLike[str] | None) -> str | None:
-    """Return the name of a study; raise StudyError for another name of a model."""
-    text = None if name is None else str(name)
-    if text is not None and not text.endswith(".toml") and set(text) & set("@:/"):
-        raise StudyError(
-            f"{text} is not a study, so its test split is unknown. Name a study, the folder of a run with "
-            "--run, or a dataset with --dataset."
-        )
-    return text
+    return study
 
 
 def _evaluate_run(found: Run, display: Display) -> Evaluation:
@@ -104,6 +100,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
         dataset=found.config.dataset.name,
         source=dataset.source,
         warning=dataset.warning,
+        is_recorded=True,
     )
 
 

@@ -29,6 +29,7 @@ class Evaluation:
         image_names: of the images, such as their files; () if the dataset does not name them.
         dataset, split: where the images are from.
         source, warning: where the dataset came from, and what limits the use of its scores.
+        is_recorded: the scores belong to the record of a run.
     """
 
     study: str
@@ -42,6 +43,7 @@ class Evaluation:
     split: str = "test"
     source: str = ""
     warning: str = ""
+    is_recorded: bool = False
 
     @property
     def images(self) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,14 +17,11 @@ import numpy.typing as npt
 
 from zoo.data import Dataset, Split
 from zoo.data.images import read_image
-from zoo.data.store import open_dataset
 from zoo.errors import ImageError, ModelError, ZooError
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
 from zoo.models.formats import FORMATS, convert, run
 from zoo.models.image_files import image_files
-from zoo.models.recorded import dataset_of
-from zoo.record import StudyDirectory
 from zoo.training.worker import call_in_worker
 from zoo.tuning.display import Display
 
@@ -100,7 +98,9 @@ def export_model(
     path = _output_path(found, format, output)
     details_path = path.with_name(f"{path.name}.json")
     _check_free(found, [path, details_path], overwrite)
-    dataset = _dataset_of(found, display)
+    dataset = None
+    with suppress(ZooError):
+        dataset = found.dataset(display)
     given = _read_images(found, images, display) if images else None
     compared = given or _split_images(found, dataset) or _random_images(found)
     calibration = _calibration(found, format, dataset, given)
@@ -195,16 +195,6 @@ def _check_free(found: FoundModel, paths: Sequence[Path], overwrite: bool) -> No
         raise ZooError(f"{paths[0]} is a folder without a SavedModel. Give another name with --output.")
     if paths[0].exists() and paths[0].resolve() in (found.path.resolve(), *found.path.resolve().parents):
         raise ZooError(f"{paths[0]} has the model itself. Give another name with --output.")
-
-
-def _dataset_of(found: FoundModel, display: Display) -> Dataset | None:
-    """Return the dataset that the model was trained on, or None if it is not at hand."""
-    try:
-        if found.run is not None:
-            return dataset_of(found.run, display)
-        return open_dataset(StudyDirectory(Path.cwd(), "").cache_dir, found.info.digest)
-    except ZooError:
-        return None
 
 
 def _split_images(found: FoundModel, dataset: Dataset | None) -> _Images | None:

@@ -19,9 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from zoo.data import Dataset
 from zoo.data.store import open_dataset
-from zoo.errors import DataError, ModelError
-from zoo.models.recorded import find_run, model_of
+from zoo.errors import ModelError, ZooError
+from zoo.models.recorded import dataset_of, find_run, model_of
 from zoo.record import Run, StudyDirectory, TrialDirectory, run_in
 from zoo.training.info import ModelInfo, read_info
 from zoo.tuning.display import Display, PlainDisplay
@@ -57,6 +58,16 @@ class FoundModel:
     info: ModelInfo
     run: Run | None = None
     address: str = ""
+
+    def dataset(self, display: Display | None = None) -> Dataset:
+        """Return the dataset that the model was trained on, for a recorded run prepared again if needed.
+
+        Raises:
+            ZooError: the cache of the working folder does not have it, or it cannot be prepared again.
+        """
+        if self.run is not None:
+            return dataset_of(self.run, display or PlainDisplay())
+        return open_dataset(StudyDirectory(Path.cwd(), "").cache_dir, self.info.digest)
 
 
 def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
@@ -166,7 +177,8 @@ def _in_mlflow(store: Store, address: str) -> FoundModel:
 
 
 def _kept(stack: ExitStack, found: FoundModel) -> FoundModel:
-    """Return `found`; what is on the stack, such as a temporary folder, is closed when it is deleted."""
+    """Return `found` with class names; the stack (a temporary folder) is closed when it is deleted."""
+    found = _with_class_names(found)
     weakref.finalize(found, stack.pop_all().close)
     return found
 
@@ -175,7 +187,7 @@ def _completed(info: ModelInfo, run: Run) -> ModelInfo:
     """Return `info` with what the record of its run knows; a study may have been renamed since."""
     config = run.config
     is_copy = run.uid() is None and info.study  # a copied folder says nothing about its study
-    known = replace(
+    return replace(
         info,
         study=info.study if is_copy else run.study,
         trial=info.trial if is_copy else run.number,
@@ -185,7 +197,6 @@ def _completed(info: ModelInfo, run: Run) -> ModelInfo:
         metrics=run.summary,
         plugins=info.plugins or {key.partition(":")[0]: version for key, version in config.plugins.items()},
     )
-    return _with_class_names(known, run.cache_dir)
 
 
 def _completed_by_tags(info: ModelInfo, store: Store, path: Path) -> ModelInfo:
@@ -196,20 +207,20 @@ def _completed_by_tags(info: ModelInfo, store: Store, path: Path) -> ModelInfo:
 
     tags = model_tags(store, path)
     number = tags.get("zoo.trial", "")
-    known = replace(
+    return replace(
         info,
         study=tags.get("zoo.study", ""),
         trial=int(number) if number.isdigit() and tags.get("zoo.kind") == "trial" else None,
         source=tags.get("zoo.dataset.source", ""),
         digest=tags.get("zoo.dataset.digest", ""),
     )
-    return _with_class_names(known, StudyDirectory(Path.cwd(), "").cache_dir)
 
 
-def _with_class_names(info: ModelInfo, cache_dir: Path) -> ModelInfo:
-    """Return `info` with the class names of its dataset, if they are missing and the cache has them."""
-    if info.class_names is None and info.digest:
-        with suppress(DataError):
-            dataset = open_dataset(cache_dir, info.digest)
-            return replace(info, class_names=tuple(dataset.class_names), source=dataset.source)
-    return info
+def _with_class_names(found: FoundModel) -> FoundModel:
+    """Return `found` with the class names of its dataset, if they are missing and the dataset is at hand."""
+    if found.info.class_names is None and found.info.digest:
+        with suppress(ZooError):
+            dataset = found.dataset()
+            names = tuple(dataset.class_names)
+            return replace(found, info=replace(found.info, class_names=names, source=dataset.source))
+    return found

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.data.store import open_dataset
-from zoo.errors import DataError, ModelError, StudyError
+from zoo.errors import ModelError, StudyError, ZooError
 from zoo.models.finding import FoundModel, find_model
 from zoo.models.listing import find_registered
-from zoo.record import StudyDirectory
 from zoo.tuning.display import Display, PlainDisplay
 
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
     if not name:
         raise StudyError(f"the model {found.name} names no study. Name the registered model with --as NAME.")
     former = tracking.champion(store, name)
-    version = tracking.promote(store, name, address, found.info, _num_test_images(found))
+    version = tracking.promote(store, name, address, found.info, _num_test_images(found, display))
     is_same = former is not None and former.version == version.version
     return Promotion(version, None if is_same else former)
 
@@ -92,11 +90,9 @@ def _address(store: Store, found: FoundModel) -> tuple[str, str]:
     return address, registered
 
 
-def _num_test_images(found: FoundModel) -> int | None:
-    """Return the number of images of the test split; None if it, or the dataset, is not in the cache."""
-    run = found.run
-    cache_dir = StudyDirectory(Path.cwd(), "").cache_dir if run is None else run.cache_dir
-    with suppress(DataError):
-        test = open_dataset(cache_dir, found.info.digest).test
+def _num_test_images(found: FoundModel, display: Display) -> int | None:
+    """Return the number of images of the test split; None if it, or the dataset, is not at hand."""
+    with suppress(ZooError):
+        test = found.dataset(display).test
         return None if test is None else len(test)
     return None
