@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from zoo.errors import StudyError
 from zoo.registry import Registry
 from zoo.study import parse_study
+from zoo.trial import TrialConfig
 
 PLAIN = 'dataset = "digits"\narchitecture = "conv_net"\n'
 
@@ -105,6 +107,35 @@ def test_study_value_fixes_and_table_searches(parse):
     assert study.max_epochs() == 9
     assert study.training["learning_rate"].domain.options == (0.1, 0.01)
     assert study.baseline("", 0).training["learning_rate"] == 0.1
+
+
+def test_loss_settings_are_there_only_if_stated(parse):
+    plain = parse(PLAIN)
+    assert not {"class_weight", "label_smoothing", "focal_gamma"} & set(plain.training)
+    stated = parse(
+        PLAIN
+        + '[training]\nclass_weight = "balanced"\nfocal_gamma = {low = 0, high = 5}\nlabel_smoothing = 0'
+    )
+    added = {name: stated.training[name] for name in stated.training if name not in plain.training}
+    assert {name: (one.default, one.searched) for name, one in added.items()} == {
+        "class_weight": ("balanced", False),
+        "label_smoothing": (0.0, False),
+        "focal_gamma": (0.0, True),
+    }
+
+
+def test_class_weights_are_a_word_a_search_or_a_table(parse):
+    def read(value):
+        parameter = parse(f"{PLAIN}[training]\nclass_weight = {value}").training["class_weight"]
+        return parameter.default, parameter.searched
+
+    assert read('{choices = ["balanced", "none"]}') == ("none", True)
+    # Classes may have the names of the keys of a range.
+    for table in ({"cat": 2.0}, {"low": 1.0, "high": 3.0}, {"choices": 2.0}):
+        written = ", ".join(f"{name} = {weight}" for name, weight in table.items())
+        assert read(f"{{{written}}}") == (table, False)
+    config = parse(f"{PLAIN}[training]\nclass_weight = {{cat = 2}}").baseline("0" * 64, 0)
+    assert TrialConfig.from_json(json.loads(json.dumps(config.as_json()))) == config
 
 
 def test_searched_names_are_those_with_several_values(parse):
@@ -533,6 +564,29 @@ MISTAKES = {
     "the same key in both tables of a component": (
         '[augmentation]\nname = "affine"\nrotation = 3.0\n[augmentation.affine]\nrotation = 5.0',
         "s.toml:7: [augmentation.affine] rotation: it is in [augmentation] too; remove one of them",
+    ),
+    "a class weight that is not positive": (
+        "[training]\nclass_weight = {cat = 0}",
+        "s.toml:4: [training] class_weight: expected a weight > 0 for each class that the table names, "
+        'got {"cat": 0}.',
+    ),
+    "a word that is no class weight": (
+        '[training]\nclass_weight = "balance"',
+        's.toml:4: [training] class_weight: expected "none" | "balanced", or a table of weights by class '
+        'name, got "balance". Did you mean "balanced"?',
+    ),
+    "a table among the choices of a class weight": (
+        '[training]\nclass_weight = {choices = ["none", {cat = 2.0}]}',
+        's.toml:4: [training] class_weight: expected choices from "none" | "balanced", got {"cat": 2.0}; '
+        "a table can only be fixed.",
+    ),
+    "label smoothing of 1": (
+        "[training]\nlabel_smoothing = 1",
+        "s.toml:4: [training] label_smoothing: expected 0 … 0.999, got 1. Did you mean 0.999?",
+    ),
+    "negative focal gamma": (
+        "[training]\nfocal_gamma = -0.5",
+        "s.toml:4: [training] focal_gamma: expected 0 … 10, got -0.5. Did you mean 0.0?",
     ),
     "a date": (
         "[training]\nmomentum = 2024-02-03",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.registry import Registry
-from zoo.space import REQUIRED, Choice, Float, Int, List
+from zoo.space import REQUIRED, Choice, ClassWeights, Float, Int, List
 from zoo.study import PRUNERS, SAMPLERS, parse_study
 from zoo.training import training_space
 from zoo.trial import TrialConfig
@@ -269,4 +269,4 @@ def test_study_from_overrides_equals_study_from_file(study):
 def test_strategy_covers_every_domain():
     kinds = {type(parameter.domain) for parameter in training_space().values()}
     kinds |= {type(parameter.domain) for parameter in REGISTRY.get("architecture", "conv_net").space.values()}
-    assert kinds == {Int, Float, Choice, List}
+    assert kinds == {Int, Float, Choice, ClassWeights, List}

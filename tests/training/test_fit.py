@@ -11,6 +11,7 @@ import pytest
 from zoo.data import Split
 from zoo.errors import ZooError
 from zoo.training import fit, training_space
+from zoo.training.class_weights import class_weights
 from zoo.training.fit import _make_optimizer
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
@@ -57,6 +58,56 @@ def train(model, splits):
         return best, reported
 
     return run
+
+
+class TestLoss:
+    @pytest.mark.parametrize("setting", [{"label_smoothing": 0.3}, {"focal_gamma": 2.0}])
+    def test_val_loss_is_plain_cross_entropy(self, train, model, splits, keras, setting):
+        best, reported = train(epochs=2, learning_rate=0.001, patience=9, **setting)
+        probabilities = model.predict(splits[1].images, verbose=0)
+        expected = keras.losses.sparse_categorical_crossentropy(splits[1].labels, probabilities)
+        assert reported[best - 1]["val_loss"] == pytest.approx(float(np.mean(expected)), rel=1e-5)
+        assert reported[best - 1]["loss"] != pytest.approx(reported[best - 1]["val_loss"], rel=0.05)
+
+    def test_own_pass_measures_what_keras_measures(self, model, splits, keras):
+        def values(measure):
+            keras.utils.set_random_seed(0)
+            network = keras.models.clone_model(model)
+            reported, ignore = [], lambda epoch, fraction: None
+            arguments = ("val_loss", "minimize", lambda *epoch: reported.append(epoch[1]) or True, ignore)
+            fit(network, *splits, *arguments, (), measure, epochs=3, batch_size=16, schedule="plateau")
+            return [{name: value for name, value in one.items() if "seconds" not in name} for one in reported]
+
+        for own, kerass in zip(values(lambda *epoch: {}), values(None), strict=True):
+            assert own == pytest.approx(kerass, rel=1e-5)
+
+    def test_without_settings_nothing_is_predicted(self, train, keras, monkeypatch):
+        monkeypatch.setattr(keras.Model, "predict", None)
+        train(epochs=1, class_weight="none", label_smoothing=0.0, focal_gamma=0.0)
+
+    def test_measure_gets_every_epochs_probabilities(self, model, splits):
+        got = []
+
+        def measure(epoch, labels, probabilities):
+            got.append((epoch, labels.tolist(), probabilities.shape, probabilities.dtype))
+            return {"val_epoch": float(epoch)}
+
+        arguments = ("val_epoch", "minimize", lambda *epoch: True, lambda epoch, fraction: None)
+        assert fit(model, *splits, *arguments, (), measure, epochs=2, batch_size=16) == 1
+        labels = splits[1].labels.tolist()
+        assert got == [(epoch, labels, (32, 2), np.float32) for epoch in (1, 2)]
+
+    @pytest.mark.parametrize("setting", ["balanced", {"light": 3.0}])
+    def test_classes_are_weighted(self, keras, model, splits, setting):
+        rows = np.r_[0:64:2, 1:9:2]  # 32 dark images, 4 light ones
+        train, names = Split(splits[0].images[rows], splits[0].labels[rows]), ("dark", "light")
+        probabilities = model.predict(train.images, verbose=0)  # of the only batch, before its step
+        losses = np.asarray(keras.losses.sparse_categorical_crossentropy(train.labels, probabilities))
+        reported, ignore = [], lambda epoch, fraction: None
+        arguments = ("loss", "minimize", lambda *epoch: reported.append(epoch[1]) or True, ignore)
+        fit(model, train, splits[1], *arguments, names, epochs=1, class_weight=setting)
+        weights = class_weights(setting, train.labels, names)[train.labels]
+        assert reported[0]["loss"] == pytest.approx(float((weights * losses).mean()), rel=1e-4)
 
 
 class TestOptimizers:

@@ -17,3 +17,4 @@ from zoo.space._signature import read_space
 from zoo.space._space import REQUIRED, Domain, Parameter, Setting, Space
 from zoo.space._values import Scalar, Suggester, as_tuples, contains, is_int, is_real, show
 from zoo.space._variant import variant, variant_defaults
+from zoo.space._weights import ClassWeights

@@ -12,6 +12,7 @@ from zoo.errors import SpaceError, did_you_mean
 from zoo.space._domains import Choice, Float, Int, List
 from zoo.space._plain import Plain
 from zoo.space._values import Suggester, are_equal, as_lists, conditions, error_prefix, show, when_as_json
+from zoo.space._weights import ClassWeights
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -63,7 +64,10 @@ class Parameter:
 
     def narrow(self, value: Any) -> Parameter:
         """Return the parameter fixed to `value`, or searched in the range of `value` if that is a table."""
-        if not isinstance(value, Mapping):
+        is_range = isinstance(value, Mapping)
+        if is_range and isinstance(self.domain, ClassWeights):
+            is_range = self.domain.is_range(value)
+        if not is_range:
             return replace(self, default=self.domain.check(value), searched=False)
         if not value:
             raise SpaceError(f"the table is empty; expected low, high or choices inside {self.domain}.")

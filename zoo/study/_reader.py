@@ -9,12 +9,12 @@ from typing import Any
 
 from zoo.errors import StudyError, did_you_mean
 from zoo.registry import Registry
-from zoo.space import is_real, show
+from zoo.space import Space, is_real, show
 from zoo.study._definition import Search, StudyDefinition, integer_problem, search_problems
 from zoo.study._document import Document
 from zoo.study._objectives import Objective
 from zoo.study._read_components import narrow_space, read_component_space
-from zoo.training import training_space
+from zoo.training import STATED_ONLY, training_space
 from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
 _TABLES = ("dataset", "objective", "validation", "architecture", "augmentation", "training", "search")
@@ -51,7 +51,7 @@ def parse_study(
     architecture = read_component_space(document, registry, "architecture", reserved=["training"])
     reserved = ["training", *(architecture.spaces if architecture else ())]
     augmentation = read_component_space(document, registry, "augmentation", "none", reserved)
-    training = narrow_space(document, ("training",), training_space(), document.table("training"))
+    training = _read_training(document)
     objectives = _read_objectives(document)
     search = _read_search(document, len(objectives))
     if document.problems or dataset is None or architecture is None or augmentation is None:
@@ -68,6 +68,13 @@ def parse_study(
         objectives=objectives,
         search=search,
     )
+
+
+def _read_training(document: Document) -> Space:
+    """Return the parameters of `[training]`; some of them only if the study states them."""
+    table = document.table("training")
+    space = narrow_space(document, ("training",), training_space(), table)
+    return Space([one for name, one in space.items() if name in table or name not in STATED_ONLY])
 
 
 def _read_validation(document: Document) -> dict[str, Any]:

@@ -3,4 +3,4 @@
 Importing this package does not import Keras; the first call of a function does.
 """
 
-from zoo.training.fit import fit, max_epochs, training_space
+from zoo.training.fit import STATED_ONLY, fit, max_epochs, training_space

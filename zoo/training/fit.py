@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.errors import InvalidParameters, ZooError
-from zoo.space import Choice, Float, Int, Setting, Space, read_space
+from zoo.space import Choice, ClassWeights, Float, Int, Setting, Space, read_space
+from zoo.training.class_weights import class_weights
 
 if TYPE_CHECKING:
     import keras
 
     from zoo.data import Split
-    from zoo.training.loop import OnEpoch, OnProgress
+    from zoo.training.loop import Measure, OnEpoch, OnProgress
+
+# `[training]` has these parameters only if the study states them, so that studies of older versions resume.
+STATED_ONLY = ("class_weight", "label_smoothing", "focal_gamma")
 
 
 def fit(
@@ -24,6 +29,8 @@ def fit(
     direction: str,
     on_epoch: OnEpoch,
     on_progress: OnProgress,
+    class_names: Sequence[str] = (),
+    measure: Measure | None = None,
     *,
     epochs: Annotated[int, Setting(Int(1, 1000))] = 12,
     batch_size: Annotated[int, Int(16, 1024, log=True)] = 128,
@@ -36,44 +43,61 @@ def fit(
     fine_tune_layers: Annotated[int, Setting(Int(0, 1000))] = 0,
     fine_tune_epochs: Annotated[int, Setting(Int(1, 1000))] = 10,
     fine_tune_rate: Annotated[float, Setting(Float(1e-4, 1.0, log=True))] = 0.01,
+    class_weight: Annotated[Any, Setting(ClassWeights("none", "balanced"))] = "none",
+    label_smoothing: Annotated[float, Setting(Float(0.0, 0.999))] = 0.0,
+    focal_gamma: Annotated[float, Setting(Float(0.0, 10.0))] = 0.0,
 ) -> int:
     """Train `model`, restore the weights of its best epoch, and return that epoch (from 1).
 
     Args:
         model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
         objective, direction: the metric that decides which epoch is best, and `maximize` or `minimize`.
-        epochs: maximum number in the first phase.
-        schedule: how the learning rate changes in each phase. `cosine` falls to zero over all epochs
-            (Loshchilov & Hutter, 2017, without restarts); `plateau` divides the rate by three after two
-            epochs without a lower validation loss.
+        schedule: `cosine` falls to zero over all epochs of a phase (Loshchilov & Hutter, 2017, without
+            restarts); `plateau` divides the rate by three after two epochs without a lower `val_loss`.
         patience: a phase ends after this number of epochs without a better objective.
         fine_tune_layers: number of frozen layers, counted from the last, that learn in a second phase. It
             starts with the best weights of the first. 0 means no second phase.
         fine_tune_rate: learning rate of the second phase, relative to `learning_rate`.
+        class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`. `val_loss` is the plain
+            cross-entropy for all their values, so that trials can be compared.
 
     Raises:
-        ZooError: a loss or metric became NaN or infinite; or `fine_tune_layers` is set, but no layer of
-            `model` is frozen.
+        ZooError: a metric became NaN or infinite; `fine_tune_layers` or `class_weight` cannot be applied.
         InvalidParameters: none of the last `fine_tune_layers` frozen layers has weights to train.
     """
-    import numpy as np
-
-    from zoo.training.loop import Batches, BestEpoch, Reporter, train_phase
+    from zoo.training.loop import BestEpoch, Reporter, train_phase
+    from zoo.training.losses import training_loss
 
     to_unfreeze = layers_to_unfreeze(model, fine_tune_layers) if fine_tune_layers else []
-    # NumPy's seed is the seed of the trial, so the order of the images depends on the trial's seed.
-    batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
-    val_batches = Batches(validation, max(batch_size, 256))
+    loss = training_loss(label_smoothing, focal_gamma, class_weights(class_weight, train.labels, class_names))
+    batches, val_data = _data(train, validation, batch_size, loss, measure)
     best = BestEpoch(objective, direction, patience)
     reporter = Reporter(batches, on_epoch, on_progress, is_final_phase=not to_unfreeze)
     make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
-    phase = partial(train_phase, model, batches, val_batches, [best, reporter], make_optimizer, schedule)
+    phase = partial(train_phase, model, batches, val_data, [best, reporter], make_optimizer, schedule, loss)
     phase(learning_rate, 0, epochs)
     if to_unfreeze and not reporter.is_stopped:
         unfreeze(model, to_unfreeze)
         reporter.is_final_phase = True
         phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
     return int(best.best_epoch + 1)
+
+
+def _data(
+    train: Split, validation: Split, batch_size: int, loss: Any, measure: Measure | None
+) -> tuple[Any, Any]:
+    """Return training and validation data; the latter as a callback if Keras cannot measure it."""
+    import numpy as np
+
+    from zoo.training.loop import Batches, Validation
+    from zoo.training.losses import PLAIN_LOSS
+
+    # NumPy's seed is the seed of the trial, so the order of the images depends on the trial's seed.
+    batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
+    val_batches = Batches(validation, max(batch_size, 256))
+    if measure is None and loss == PLAIN_LOSS:
+        return batches, val_batches
+    return batches, Validation(val_batches, validation.labels, measure)
 
 
 def max_epochs(training: Mapping[str, Any]) -> int:
@@ -84,10 +108,8 @@ def max_epochs(training: Mapping[str, Any]) -> int:
 
 def training_space() -> Space:
     """Return the parameters of `[training]`, read from the signature of `fit`."""
-    return read_space(
-        fit,
-        positional=("model", "train", "validation", "objective", "direction", "on_epoch", "on_progress"),
-    )
+    names = [one.name for one in signature(fit).parameters.values() if one.kind is not one.KEYWORD_ONLY]
+    return read_space(fit, positional=names)
 
 
 def _make_optimizer(name: str, learning_rate: Any, momentum: float, weight_decay: float) -> Any:

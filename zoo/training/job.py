@@ -174,10 +174,19 @@ class _Job:
             self._send(Progress(epoch, fraction, fold))
 
         settings = training_space().check(config.training)
-        callbacks = (on_epoch, on_progress)
+        callbacks, class_names = (on_epoch, on_progress), tuple(self._dataset.class_names)
         start = time.perf_counter()
         with plugin_errors(self._components.architecture, self._components.augmentation, by_location=True):
-            best = fit(model, train, validation, config.objective, config.direction, *callbacks, **settings)
+            best = fit(
+                model,
+                train,
+                validation,
+                config.objective,
+                config.direction,
+                *callbacks,
+                class_names,
+                **settings,
+            )
         return _Fold(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
 
     def _best_fold(self) -> int:

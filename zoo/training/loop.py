@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from zoo.errors import ZooError
+from zoo.metrics import log_loss
 from zoo.training import backend
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ _PROGRESS_INTERVAL_S = 0.3
 OnEpoch = Callable[[int, Mapping[str, float], bool], bool]
 # Called during an epoch with its number and the fraction of it that is done.
 OnProgress = Callable[[int, float], None]
+# Returns further metrics of an epoch, from its number (from 1), the labels `(n,)` of the validation images
+# and their class probabilities `(n, num_classes)`.
+Measure = Callable[[int, npt.NDArray[Any], npt.NDArray[Any]], Mapping[str, float]]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -67,6 +72,30 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
         super().on_train_begin(logs)
         for name, value in best.items():
             setattr(self, name, value)
+
+
+class Validation(keras.callbacks.Callback):  # type: ignore[misc]
+    """Measures the validation split after each epoch. Keras would measure the loss of the training.
+
+    One pass over the images gives their class probabilities. `val_loss`, the plain cross-entropy,
+    `val_accuracy` and the metrics of `measure` are computed from them and added to the logs of the epoch. It
+    has to be the first callback, because the others read these logs.
+    """
+
+    def __init__(self, batches: Batches, labels: npt.NDArray[Any], measure: Measure | None) -> None:
+        super().__init__()
+        self._data = backend.as_training_data(batches)
+        self._labels = np.asarray(labels)
+        self._measure = measure
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        probabilities = np.asarray(self.model.predict(self._data, verbose=0), np.float32)
+        predicted = probabilities.argmax(axis=1)
+        logs["val_accuracy"] = float((predicted == self._labels).mean())
+        logs["val_loss"] = log_loss(self._labels, probabilities)
+        check_finite(epoch + 1, logs)
+        if self._measure is not None:
+            logs |= self._measure(epoch + 1, self._labels, probabilities)
 
 
 class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
@@ -120,28 +149,34 @@ def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:
 def train_phase(
     model: keras.Model,
     batches: Batches,
-    validation_batches: Batches,
+    validation: Batches | Validation,
     callbacks: list[Any],
     make_optimizer: Callable[[Any], Any],
     schedule: str,
+    loss: Any,
     learning_rate: float,
     first: int,
     count: int,
 ) -> None:
-    """Train the epochs `first + 1` to `first + count`; `make_optimizer` takes the learning rate."""
+    """Train the epochs `first + 1` to `first + count`; `make_optimizer` takes the learning rate.
+
+    Keras measures the validation images, unless `validation` is the callback that does.
+    """
+    is_callback = isinstance(validation, Validation)
     rate: Any = learning_rate
     if schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=count * len(batches))
     if schedule == "plateau":
         plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
         callbacks = [plateau, *callbacks]
-    model.compile(make_optimizer(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    callbacks = [validation, *callbacks] if is_callback else callbacks
+    model.compile(make_optimizer(rate), loss=loss, metrics=["accuracy"])
     model.fit(
         backend.as_training_data(batches),
         initial_epoch=first,
         epochs=first + count,
         shuffle=False,  # the reporter shuffles the batches
-        validation_data=backend.as_training_data(validation_batches),
+        validation_data=None if is_callback else backend.as_training_data(validation),
         callbacks=callbacks,
         verbose=0,
     )

@@ -23,6 +23,7 @@ from zoo.tuning.display import Display
 from zoo.tuning.executors import Executor
 from zoo.tuning.executors.local import LocalExecutor
 from zoo.tuning.interrupts import Interrupts
+from zoo.tuning.label_checks import check_labels
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def open_study(
     stack.callback(preparing.kill)
     display.phase("preparing the dataset, loading Keras …")
     dataset = finish_preparing(preparing, definition.dataset, display.preparing)
+    check_labels(definition, directory.cache_dir, dataset.digest)
     store = _start_thread(connect)  # only now, so that a study without data creates no database
     for warning in filter(None, (dataset.warning, *warnings)):
         display.problem(warning)

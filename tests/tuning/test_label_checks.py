@@ -1,0 +1,50 @@
+"""Problems of a study that only the labels of its dataset show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo.data import Dataset, Split
+from zoo.data.store import save_dataset
+from zoo.errors import StudyError
+from zoo.registry import Registry
+from zoo.study import parse_study
+from zoo.tuning.label_checks import check_labels
+
+PLAIN = 'dataset = "digits"\narchitecture = "conv_net"\n'
+
+
+@pytest.fixture
+def check(tmp_path):
+    """check(study, [0, 0, 1, 1]) checks a study on data with these training labels."""
+
+    def split(labels):
+        labels = np.asarray(labels, "int64")
+        return Split(np.zeros((len(labels), 8, 8, 1), "uint8"), labels)
+
+    def check(text, train, validation=None, class_names=("cat", "dog", "owl")):
+        own = None if validation is None else split(validation)
+        dataset = Dataset(split(train), class_names=class_names, validation=own, source="test")
+        digest = save_dataset(tmp_path, dataset)
+        check_labels(parse_study(PLAIN + text, Registry.load([]), "study"), tmp_path, digest)
+
+    return check
+
+
+def test_weight_of_an_unknown_class_is_an_error(check):
+    study = "[training]\nclass_weight = {cats = 2.0}"
+    with pytest.raises(
+        StudyError, match=r"^\[training\] class_weight: the dataset has no class 'cats'\. Did"
+    ):
+        check(study, [0, 1, 2])
+
+
+def test_weight_of_a_class_without_images_is_an_error(check):
+    with pytest.raises(StudyError, match="the training split has no image of class 'owl'"):
+        check("[training]\nclass_weight = {owl = 2.0}", [0, 1])
+
+
+@pytest.mark.parametrize("value", ['"balanced"', "{cat = 2.0}", '{choices = ["none", "balanced"]}'])
+def test_valid_weights_pass(check, value):
+    check(f"[training]\nclass_weight = {value}", [0, 1, 0])

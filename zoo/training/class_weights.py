@@ -1,0 +1,47 @@
+"""The weights of the classes: `[training] class_weight` of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.errors import StudyError, did_you_mean
+
+
+def class_weights(
+    setting: str | Mapping[str, float], labels: npt.NDArray[Any], class_names: Sequence[str]
+) -> npt.NDArray[np.float32] | None:
+    """Return the weight of each class, `(num_classes,)`; None for the setting `none`.
+
+    `balanced` is scikit-learn's: `n / (num_present * count)`, so that all classes that have training images
+    weigh the same in total, and the mean weight of the images is 1. A class that a table does not name has
+    the weight 1.
+
+    Args:
+        labels: of the training images, `(n,)`.
+
+    Raises:
+        StudyError: a table names a class that the dataset does not have, or that has no training images.
+    """
+    if setting == "none":
+        return None
+    counts = np.bincount(np.asarray(labels, np.int64), minlength=len(class_names))
+    weights = np.ones(len(class_names), np.float32)
+    if not isinstance(setting, Mapping):
+        present = counts > 0
+        weights[present] = len(labels) / (present.sum() * counts[present])
+        return weights
+    for name, weight in setting.items():
+        if name not in class_names:
+            hint = did_you_mean(name, class_names)
+            raise StudyError(f"[training] class_weight: the dataset has no class '{name}'. {hint}")
+        if not counts[class_names.index(name)]:
+            raise StudyError(
+                f"[training] class_weight: the training split has no image of class '{name}'; remove its "
+                "weight, or add images"
+            )
+        weights[class_names.index(name)] = weight
+    return weights
