@@ -30,17 +30,14 @@ def log(tmp_path):
 def test_event_survives_one_line_of_json(event):
     line = to_json(event)
     assert "\n" not in line
-    assert json.loads(line)["version"] == 2
+    assert json.loads(line)["version"] == 3
     assert from_json(line) == event
 
 
 def test_default_values_are_not_written():
-    assert json.loads(to_json(Progress(1, 0.5))) == {
-        "version": 2,
-        "event": "progress",
-        "epoch": 1,
-        "fraction": 0.5,
-    }
+    document = json.loads(to_json(Progress(1, 0.5)))
+    assert document.pop("zoo.check").startswith("65 ")
+    assert document == {"version": 3, "event": "progress", "epoch": 1, "fraction": 0.5}
 
 
 def test_best_mark_is_not_written():
@@ -74,7 +71,8 @@ def test_lines_of_version_1_are_read():
         b"\0" * 40,
         '{"event": "started"}',
         '{"event": "unknown", "time": 1.0}',
-        '{"version": 3, "event": "started", "time": 1.0}',
+        '{"version": 3, "event": "started", "time": 1.0}',  # without its checksum
+        '{"version": 4, "event": "started", "time": 1.0}',
         '{"version": 2, "event": "epoch", "time": 1.0, "epoch": 1, "metrics": {}}',
         '{"event": "epoch", "time": 1.0, "epoch": "1", "metrics": {}}',
         '{"event": "epoch", "time": 1.0, "epoch": 1, "metrics": null}',
@@ -87,6 +85,24 @@ def test_other_lines_are_rejected(line):
 
 def test_fields_of_later_minor_versions_are_ignored():
     assert from_json('{"version": 2, "event": "started", "time": 1.0, "color": "red"}') == Started(1.0)
+
+
+def test_lines_of_version_2_are_read():
+    line = (
+        '{"version": 2, "event": "finished", "time": 3.0, "state": "complete", "summary": {"best_epoch": 9}}'
+    )
+    assert from_json(line) == Finished(3.0, "complete", "", {"best_epoch": 9})
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_no_changed_bit_is_read_as_an_event(event):
+    line = to_json(event).encode()
+    for position in range(len(line)):
+        for bit in range(8):
+            changed = bytearray(line)
+            changed[position] ^= 1 << bit
+            with pytest.raises(ValueError):
+                from_json(bytes(changed))
 
 
 class TestEventLog:
@@ -128,7 +144,15 @@ class TestEventLog:
         assert log.read() == [EVENTS[0]]
         assert log.damaged_lines() == [2]
 
-    @pytest.mark.parametrize("garbage", [b"garbage", b"\0\0\0\0", b'{"event": "epoch"}', b"\xc3\x28", b"7"])
+    def test_changed_digit_loses_only_its_line(self, log):
+        for event in EVENTS:
+            log.append(event)
+        log.path.write_bytes(log.path.read_bytes().replace(b'"val_accuracy": 0.75', b'"val_accuracy": 0.95'))
+        assert log.load() == ([*EVENTS[:3], *EVENTS[4:]], [4])
+
+    @pytest.mark.parametrize(
+        "garbage", [b"garbage", b"null", b"\0\0\0\0", b'{"event": "epoch"}', b"\xc3\x28", b"7"]
+    )
     def test_damaged_middle_line_loses_only_itself(self, log, garbage):
         for event in EVENTS:
             log.append(event)

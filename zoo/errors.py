@@ -57,6 +57,10 @@ class ManifestError(ZooError):
     """A study that cannot be resumed because its definition changed."""
 
 
+class RecordError(ZooError):
+    """A file of the local record that is damaged; the message names the file, what is lost and what to do."""
+
+
 def did_you_mean(name: str, available: Iterable[str]) -> str:
     """Return the last sentence of an error about an unknown `name`: the likely spelling, or all names.
 

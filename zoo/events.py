@@ -4,18 +4,18 @@ The worker process of a trial sends events to the supervisor. The supervisor app
 `Progress` to the trial's event log before Optuna, MLflow or the display see it, so that all three can
 be rebuilt from the log. One event is one line of JSON:
 
-    {"version": 2, "event": "started", "time": 1764460800.1, "device": "cpu", "backend": "tensorflow", …}
-    {"version": 2, "event": "epoch_end", "time": …, "epoch": 1, "metrics": {"val_accuracy": 0.97, …}}
-    {"version": 2, "event": "finished", "time": …, "state": "complete", "summary": {"best_epoch": 9, …}}
-    {"version": 2, "event": "scored", "time": …, "metrics": {"test_accuracy": 0.99, …}}
+    {"version": 3, "event": "started", "time": 1764460800.1, "device": "cpu", "backend": "tensorflow", …}
+    {"version": 3, "event": "epoch_end", "time": …, "epoch": 1, "metrics": {"val_accuracy": 0.97, …}}
+    {"version": 3, "event": "finished", "time": …, "state": "complete", "summary": {"best_epoch": 9, …}}
+    {"version": 3, "event": "scored", "time": …, "metrics": {"test_accuracy": 0.99, …}}
 
-`time` is in seconds since 1970; `epoch` and `fold` count from 1. `fold` is None without cross-validation.
+Each line ends with its checksum (see `zoo.checksums`), except in logs of format versions 1 and 2. `time` is
+in seconds since 1970; `epoch` and `fold` count from 1. `fold` is None without cross-validation.
 Fields that are None, False or "" are not written.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -23,7 +23,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar
 
-FORMAT_VERSION = 2
+from zoo.checksums import checked_json, has_checksum, parse_json
+
+FORMAT_VERSION = 3
+_UNCHECKED_VERSIONS = (1, 2)  # their lines have no checksum
 
 
 @dataclass(frozen=True)
@@ -124,20 +127,22 @@ def to_json(event: Event) -> str:
     for name, value in asdict(event).items():
         if value not in (None, "") and value is not False and name != "is_best":
             document[name] = value
-    return json.dumps(document)
+    return checked_json(document)
 
 
 def from_json(line: str | bytes) -> Event:
-    """Return the event that `to_json`, or version 1 of the format, wrote as `line`; else raise ValueError."""
-    document = json.loads(line)
+    """Return the event that `to_json`, or an older version of zoo, wrote as `line`; else raise ValueError."""
+    document = parse_json(line)
     if not isinstance(document, dict):
         raise ValueError(f"expected a JSON object, got {type(document).__name__}")
     version, name = document.pop("version", 1), str(document.pop("event", None))
     if version == 1:
         document = {_FIELDS_V1.get(key, key): value for key, value in document.items()}
         name = _NAMES_V1.get(name, name)
-    if version not in (1, FORMAT_VERSION) or name not in _TYPES:
+    if version not in (*_UNCHECKED_VERSIONS, FORMAT_VERSION) or name not in _TYPES:
         raise ValueError(f"no event {name!r} in format version {version!r}")
+    if version not in _UNCHECKED_VERSIONS and not has_checksum(line):
+        raise ValueError("it has no checksum")
     values = {item.name: document[item.name] for item in fields(_TYPES[name]) if item.name in document}
     for key, value in values.items():
         if not isinstance(value, _JSON_TYPES.get(key, object)):
@@ -169,14 +174,20 @@ class EventLog:
 
     def read(self) -> list[Event]:
         """Return every event that can be read; [] if there is no file."""
-        return [event for _, event in self._lines() if event is not None]
+        return self.load()[0]
 
     def damaged_lines(self) -> list[int]:
         """Return the numbers (from 1) of the lines that cannot be read; their events are lost.
 
         A last line that was cut off is not among them: a process that is killed while it writes leaves one.
         """
-        return [number for number, event in self._lines() if event is None]
+        return self.load()[1]
+
+    def load(self) -> tuple[list[Event], list[int]]:
+        """Return what `read` and `damaged_lines` return, with a single reading of the file."""
+        lines = list(self._lines())
+        damaged = [number for number, event in lines if event is None]
+        return [event for _, event in lines if event is not None], damaged
 
     def _lines(self) -> Iterator[tuple[int, Event | None]]:
         """Yield the number and the event of each line, None if it is damaged."""

@@ -15,6 +15,7 @@ from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError, ZooError
 from zoo.models import recorded
 from zoo.models.recorded import call_on_model, find_run, model_of, prepare, validation_data
+from zoo.record import TrialDirectory
 from zoo.trial import PluginConfig
 from zoo.tuning.display import NoDisplay
 
@@ -41,13 +42,15 @@ def test_damaged_log_is_reported(in_study, in_tmp):
     (in_tmp / TRIAL_1 / "events.jsonl").write_bytes(b"\x9c\x01\x02")
     listener = RecordingDisplay()
     assert find_run("example", None, None, listener).number == 0
-    (problem,) = listener.problems
-    assert problem.endswith("trials/001/events.jsonl is damaged, so results of trial 1 may be missing")
+    assert listener.problems[0] == (
+        f"trial 1 of 'example' is set aside: line 1 of {in_tmp / TRIAL_1}/events.jsonl is damaged, and the "
+        "trial's final state is lost. Restore a backup, or run `zoo delete example --trial 1`."
+    )
 
 
 def test_changed_data_are_an_error(in_study, in_tmp):
     folder = shutil.copytree(in_study / "mlruns" / "zoo" / "example" / "trials" / "001", in_tmp / "copy")
-    config = json.loads((folder / "config.json").read_text())
+    config = TrialDirectory(folder).config()
     (folder / "config.json").write_text(json.dumps({**config, "digest": "0" * 64}))
     with pytest.raises(StudyError, match=r"run copy of '.*' was trained on other data \(0{12}…, now"):
         validation_data(find_run(None, None, "copy", NoDisplay()), NoDisplay())

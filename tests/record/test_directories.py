@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from zoo.errors import DataError, StudyError, ZooError
+from zoo.errors import DataError, RecordError, StudyError, ZooError
 from zoo.events import EpochEnd, Finished, Scored
 from zoo.record import MLflowRun, StudyDirectory, TrialDirectory, epochs_of, read_predictions
 from zoo.study import Objective
@@ -93,12 +93,12 @@ class TestStandaloneRun:
         assert directory.mlflow_run() == MLflowRun("abc", "standalone-baseline", 0, is_complete=True)
 
     @pytest.mark.parametrize("content", ['{"uid": "ab', "[]", '{"uid": "abc"}'])
-    def test_damaged_run_json_names_none(self, tmp_path, content):
+    def test_damaged_run_json_is_an_error(self, tmp_path, content):
         directory = StudyDirectory(tmp_path, "example").new_standalone_run(self.RUN)
         directory.create({})
         (directory.path / "run.json").write_text(content)
-        assert directory.mlflow_run() is None
-        directory.mark_complete_in_mlflow()
+        with pytest.raises(RecordError, match=r"run\.json is damaged: .* Restore it from a backup\.$"):
+            directory.mlflow_run()
 
 
 class TestStudy:
@@ -123,7 +123,7 @@ class TestStudy:
         assert directory.cache_dir == tmp_path / "shared"
         assert directory.cache_dir.is_dir()
 
-    def test_trials_of_an_earlier_study_are_moved_aside(self, directory):
+    def test_trials_of_another_study_are_never_taken(self, directory):
         assert directory.objectives() == []
         objectives = [Objective("parameters", "minimize"), Objective("val_accuracy", "maximize")]
         directory.assign("a" * 32, objectives)
@@ -133,9 +133,12 @@ class TestStudy:
         directory.set_deleted_trials([3])
         directory.assign("a" * 32, objectives)  # the same again
         assert (directory.numbers(), directory.deleted_trials()) == ([0, 3], {3})
-        directory.assign("b" * 32, objectives)  # its Optuna file was removed, so it is a new study
-        assert (directory.numbers(), directory.deleted_trials()) == ([], set())
-        assert (directory.path / "trials-aaaaaaaa" / "003" / "config.json").exists()
+        with pytest.raises(StudyError, match=r"uid names, which says a{32}; the study .* is b{32}"):
+            directory.assign("b" * 32, objectives)
+        (directory.path / "uid").unlink()
+        with pytest.raises(StudyError, match=r"uid names, which is missing; .* write a{32} into that file"):
+            directory.assign("a" * 32, objectives)
+        assert (directory.numbers(), directory.deleted_trials(), directory.uid()) == ([0, 3], {3}, None)
 
     def test_id_stays_when_the_directory_is_moved(self, tmp_path):
         for name in ("before", "another"):
@@ -144,7 +147,10 @@ class TestStudy:
         (tmp_path / "before").rename(tmp_path / "after")
         moved = StudyDirectory(tmp_path / "after", "example")
         assert moved.id() == before != StudyDirectory(tmp_path / "another", "example").id()
-        (moved.path / "id").write_text("")  # damaged
+        (moved.path / "id").write_text("")
+        with pytest.raises(RecordError, match=r"id is damaged: expected one line\..* Delete the file if"):
+            moved.id()
+        (moved.path / "id").unlink()
         assert moved.id() == moved.id() != ""
 
     def test_lock_is_held_by_one_process_at_a_time(self, directory, tmp_path):

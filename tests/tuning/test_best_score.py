@@ -113,6 +113,7 @@ class TestMissingModel:
     @pytest.fixture
     def here(self, stage):
         here = stage((1, 0.9))
+        (here.directory.path / "uid").write_text("5f0c")
         here.directory.assign("5f0c", [Objective("val_accuracy", "maximize")])
         here.directory.trial(1).model_path.unlink()
         here.definition = SimpleNamespace(name="example")

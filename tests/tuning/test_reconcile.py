@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -185,8 +186,58 @@ def test_damaged_lines_are_reported(killed, study, open_search, records):
     path.write_bytes(b"garbage\n" + path.read_bytes())
     record = Record()
     reconcile(study, open_search(), record)
-    assert f"{path}: line 1 is damaged; its event is lost, and the study continues" in study.display.problems
+    assert f"{path}: line 1 is damaged; its event of trial 1 is lost" in study.display.problems
     assert record.events[1] == ["started", "finished"]
+
+
+def lose_final_line(trial):
+    content = trial.event_log.path.read_bytes()
+    trial.event_log.path.write_bytes(content[: content.rindex(b'{"version"') + 40])
+
+
+def change_final_value(trial):
+    content = trial.event_log.path.read_bytes()
+    trial.event_log.path.write_bytes(content.replace(b"0.9", b"0.8"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lose_final_line, r"events\.jsonl has no final state of it\. Restore a backup, or run `zoo delete"),
+        (change_final_value, r"line 1 of .*events\.jsonl is damaged, and the trial's final state is lost"),
+        (lambda trial: trial.event_log.path.unlink(), r"events\.jsonl has no final state of it"),
+        (lambda trial: trial.config_path.write_text('{"seed":'), r"config\.json is damaged: it is not JSON"),
+        (
+            lambda trial: trial.config_path.unlink(),
+            r"config\.json is missing\. Restore it from a backup, or from",
+        ),
+    ],
+)
+def test_trial_with_damaged_record_is_set_aside(killed, study, open_search, records, damage, what):
+    trial = killed.trial(0)
+    damage(trial)
+    search, record = open_search(), Record()
+    assert search.best() == (0, 0.9)
+    reconcile(study, search, record)
+    assert search.best() is None
+    assert search.done() == 1
+    assert sorted(record.events) == [1, 2]
+    (problem,) = (line for line in study.display.problems if "set aside" in line)
+    assert re.match(f"trial 0 of 'example' is set aside: (.*/)?{what}", problem)
+
+
+def test_damaged_standalone_run_is_reported(directory, study, records):
+    run = directory.new_standalone_run(MLflowRun("abc", "standalone-007", 7))
+    run.create({})
+    (run.path / "run.json").write_bytes(b"null")
+    reconcile_standalone_runs(study)
+    (run.path / "run.json").write_bytes(b'{"uid": "\xff"}')
+    reconcile_standalone_runs(study)
+    assert records == []
+    assert [line.partition("run.json ")[2] for line in study.display.problems] == [
+        f"is damaged: it is {what}. It names the run in MLflow. Restore it from a backup."
+        for what in ("null", "not JSON")
+    ]
 
 
 class TestStandaloneRuns:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -35,7 +36,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     zoo compare mnist_cnn
     zoo compare mnist_cnn mnist_wide_pair --top 3
     """
-    from zoo.record import load_runs
+    from zoo.record import StudyDirectory, find_damage, load_runs
     from zoo.tracking import compare, disk_space
     from zoo.tuning.lifecycle import refresh_deleted
 
@@ -43,6 +44,8 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     searched = table.attrs.get("searched", ())
     for study in studies:
         refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
+        for line in find_damage(StudyDirectory(Path.cwd(), study)).problems:
+            common.print_note(f"warning: {line}")
         if not (table["study"] == study).any():
             load_runs(study)  # an error if every trial was deleted
     num_models = table["model"].astype(bool).sum()

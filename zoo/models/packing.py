@@ -27,6 +27,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+from zoo.checksums import read_text
 from zoo.errors import ModelError, ZooError, one_line
 from zoo.files import atomic_path, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
@@ -117,8 +118,8 @@ def _texts(found: FoundModel) -> Mapping[str, str]:
     if run is not None:
         texts["config.json"] = json.dumps(run.config.as_json(), indent=1, ensure_ascii=False) + "\n"
         definition = run.directory.path.resolve().parents[1] / "study.toml"
-        if definition.is_file():
-            texts["study.toml"] = definition.read_text(encoding="utf-8")
+        if text := read_text(definition, "Restore it from a backup, or delete it."):
+            texts["study.toml"] = text + "\n"
     return texts
 
 

@@ -27,13 +27,7 @@ from zoo.tuning.lifecycle import refresh_deleted
 def current_runs(study: str, display: Display) -> list[Run]:
     """Return the recorded trials of a study, by number, without those that were deleted here or in MLflow."""
     refresh_deleted(study, display.problem)
-    runs = load_runs(study)
-    for run in runs:
-        if run.directory.event_log.damaged_lines():
-            display.problem(
-                f"{run.directory.event_log.path} is damaged, so results of {run.name} may be missing"
-            )
-    return runs
+    return load_runs(study, display.problem)
 
 
 def find_run(

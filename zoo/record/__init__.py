@@ -1,9 +1,11 @@
 """The local record: directories of studies and trials, and finding what they hold.
 
 directories.py  the directories of studies, trials and standalone runs
+damage.py       damaged files in them: which, what is lost, what to do
 runs.py         recorded trials and standalone runs: by number, the best, by directory
 """
 
+from zoo.record.damage import Damage, damaged_files, find_damage
 from zoo.record.directories import (
     STATE_DIR,
     MLflowRun,
@@ -19,6 +21,7 @@ from zoo.record.runs import (
     best_run,
     load_runs,
     no_complete_trial,
+    objectives_of,
     pick_runs,
     rank_runs,
     run_in,

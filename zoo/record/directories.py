@@ -20,11 +20,13 @@ mlruns/zoo/<study>/
 │   └── test-predictions.npz  of the best trial
 └── standalone/20261121-204244-18148/, standalone/confirm-006-1/
     └── as above, and run.json: its run in MLflow
+
+`lock`, `lock-owner`, `run-deleted`, the logs and the results of a trial have no checksum; every other file
+has one (see `zoo.checksums`). Reading a damaged file raises RecordError.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -39,10 +41,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from zoo.errors import DataError, StudyError, ZooError, redact_password
+from zoo.checksums import read_json, read_text, write_json, write_text
+from zoo.errors import DataError, RecordError, StudyError, ZooError, one_line, redact_password
 from zoo.events import EpochEnd, Event, EventLog, Finished, Scored
 from zoo.files import write_atomically
 from zoo.study import Objective
+from zoo.trial import TrialConfig
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -55,6 +59,7 @@ class TrialDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.config_path = path / "config.json"
         self.event_log = EventLog(path / "events.jsonl")
         self.output_path = path / "output.log"
         self.model_path = path / "model.keras"
@@ -67,12 +72,26 @@ class TrialDirectory:
         if self.path.exists():
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True)
-        (self.path / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        write_json(self.config_path, config, indent=1)
 
     def config(self) -> dict[str, Any] | None:
         """Return the JSON of the trial's configuration; None if there is no such trial."""
-        document: dict[str, Any] | None = _read_json(self.path / "config.json")
+        advice = "Restore it from a backup, or from the files of the trial's run in MLflow."
+        document: dict[str, Any] | None = read_json(self.config_path, advice)
+        if document is not None and not isinstance(document, dict):
+            raise RecordError(f"{self.config_path} is damaged: it is no JSON object. {advice}")
         return document
+
+    def trial_config(self) -> TrialConfig | None:
+        """Return the trial's configuration; None if there is no such trial."""
+        document = self.config()
+        try:
+            return None if document is None else TrialConfig.from_json(document)
+        except (TypeError, LookupError, AttributeError) as error:
+            raise RecordError(
+                f"{self.config_path} is not the configuration of a trial: {one_line(error)}. "
+                "Restore it from a backup, or from the files of the trial's run in MLflow."
+            ) from None
 
     def append(self, event: Event) -> None:
         self.event_log.append(event)
@@ -129,11 +148,13 @@ class StandaloneDirectory(TrialDirectory):
             self._write(self._mlflow_run)
 
     def mlflow_run(self) -> MLflowRun | None:
-        """Return the MLflow run; None if `run.json` is missing or damaged."""
+        """Return the MLflow run; None if it was never recorded."""
+        path, advice = self.path / "run.json", "It names the run in MLflow. Restore it from a backup."
+        document = read_json(path, advice)
         try:
-            return MLflowRun(**_read_json(self.path / "run.json"))
+            return None if document is None else MLflowRun(**document)
         except TypeError:
-            return None
+            raise RecordError(f"{path} is damaged: it does not name a run. {advice}") from None
 
     def mark_complete_in_mlflow(self) -> None:
         """Record that MLflow has every event and file of the run."""
@@ -141,7 +162,7 @@ class StandaloneDirectory(TrialDirectory):
             self._write(replace(run, is_complete=True))
 
     def _write(self, run: MLflowRun) -> None:
-        write_atomically(self.path / "run.json", json.dumps(asdict(run)) + "\n")
+        write_json(self.path / "run.json", asdict(run))
 
 
 class StudyDirectory:
@@ -195,77 +216,135 @@ class StudyDirectory:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            owner = self._read("lock-owner") or "another process"
+            owner = "another process"
+            with suppress(OSError, UnicodeDecodeError):
+                owner = (self.path / "lock-owner").read_text(encoding="utf-8").strip() or owner
             raise StudyError(
                 f"the study '{self.study}' is being run by {owner}. "
                 "Wait until it ends, or stop it with Ctrl-C."
             ) from None
         try:
-            self._write("lock-owner", f"process {os.getpid()}")
+            write_atomically(self.path / "lock-owner", f"process {os.getpid()}\n")
             yield
         finally:
             lock.release()
 
+    def is_running(self) -> bool:
+        """Return True if a supervisor runs the study."""
+        path = self.path / "lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0):
+                return False
+        except (Timeout, OSError):  # without the permission to write, nobody can know
+            return True
+
     def id(self) -> str:
         """Return a random name that is unique to this directory. It stays when the directory is moved."""
-        name = self._read("id") or uuid.uuid4().hex
-        self._write("id", name)
+        name = _read_line(
+            self.path / "id",
+            "It tells this folder from others that run the study in the same Optuna storage. "
+            "Delete the file if there is no other.",
+        )
+        name = name or uuid.uuid4().hex
+        write_text(self.path / "id", name)
         return name
 
     def uid(self) -> str | None:
         """Return the study's unique name in Optuna and MLflow; None before the first trial."""
-        return self._read("uid")
+        return study_uid(self.path)
 
     def assign(self, uid: str, objectives: Sequence[Objective], storage: str | None = None) -> None:
-        """Make this the directory of the study `uid`; trials of an earlier study are moved to `trials-…`."""
-        before = self.uid()
-        if before not in (None, uid):
-            if self.trials_dir.exists():
-                self.trials_dir.rename(self.path / f"trials-{before[:8]}")
+        """Make this the directory of the study `uid`; raise StudyError if it has trials of another study."""
+        self.check_uid(uid)
+        if self.uid() not in (None, uid):  # of a study without a trial in this folder
             for name in ("deleted.json", "commands"):
                 (self.path / name).unlink(missing_ok=True)
-        self._write("uid", uid)
-        self._write("objectives.json", json.dumps([asdict(objective) for objective in objectives]))
-        self._write("storage", redact_password(storage or ""))
+        write_text(self.path / "uid", uid)
+        write_json(self.path / "objectives.json", {"objectives": [asdict(one) for one in objectives]})
+        write_text(self.path / "storage", redact_password(storage or ""))
+
+    def check_uid(self, uid: str) -> None:
+        """Raise StudyError if the directory has trials of another study than `uid`, or of an unknown one."""
+        recorded = self.uid()
+        if recorded == uid or not self.numbers():
+            return
+        what = "which is missing" if recorded is None else f"which says {recorded}"
+        raise StudyError(
+            f"the trials in {self.trials_dir} belong to the study that {self.path / 'uid'} names, {what}; "
+            f"the study '{self.study}' in Optuna's storage is {uid}. Nothing was changed. If both are the "
+            f"same, write {uid} into that file; otherwise use the storage of these trials, or add --name "
+            f"{self.study}-2 to start a new study."
+        )
 
     def describe(self, definition: str, command: str) -> None:
         """Record the text of the study file and a command that runs the study."""
-        self._write("study.toml", definition)
+        write_text(self.path / "study.toml", definition)
         if command not in self.commands():
-            self._write("commands", "\n".join([*self.commands(), command]))
+            write_text(self.path / "commands", "\n".join([*self.commands(), command]))
 
     def definition(self) -> str:
-        """Return the text of the study file; "" if the study was run before zoo recorded it."""
-        return self._read("study.toml") or ""
+        """Return the text of the study file; "" if it was not recorded, or the record is damaged."""
+        return self._text("study.toml")
 
     def commands(self) -> list[str]:
-        """Return the commands that ran the study, oldest first, each once."""
-        return (self._read("commands") or "").splitlines()
+        """Return the commands that ran the study, oldest first, each once; [] if that is damaged."""
+        return self._text("commands").splitlines()
 
     def storage(self) -> str | None:
         """Return the URL of the Optuna storage, without its password; None for the default one."""
-        return self._read("storage")
+        advice = f"`zoo tune {self.study}` writes it again, with --storage URL if the study has one."
+        return _read_line(self.path / "storage", advice, may_be_empty=True)
 
     def objectives(self) -> list[Objective]:
         """Return the objectives, the first one first; [] before the first trial."""
-        return [Objective(**one) for one in _read_json(self.path / "objectives.json") or []]
+        path, advice = self.path / "objectives.json", f"`zoo tune {self.study}` writes it again."
+        document = read_json(path, advice)
+        if isinstance(document, dict):
+            document = document.get("objectives")
+        elif document is None:
+            return []
+        try:
+            return [Objective(**one) for one in document]
+        except TypeError:
+            raise RecordError(f"{path} is damaged: it has no objectives. {advice}") from None
 
     def deleted_trials(self) -> set[int]:
         """Return the numbers of the trials that were deleted, in MLflow or by `zoo delete`."""
-        return set(_read_json(self.path / "deleted.json") or [])
+        path = self.path / "deleted.json"
+        advice = (
+            "It has the numbers of the deleted trials. Delete the file: zoo then asks MLflow which trials "
+            f"are deleted, and `zoo delete {self.study} --trial N` deletes others again."
+        )
+        document = read_json(path, advice)
+        if isinstance(document, dict):
+            document = document.get("deleted")
+        elif document is None:
+            return set()
+        if not isinstance(document, list) or not all(isinstance(number, int) for number in document):
+            raise RecordError(f"{path} is damaged: it has no numbers of trials. {advice}")
+        return set(document)
 
     def set_deleted_trials(self, numbers: Iterable[int]) -> None:
         """Record `numbers` as the deleted trials. Their directories stay, so that they can be restored."""
-        self._write("deleted.json", json.dumps(sorted(numbers)))
+        write_json(self.path / "deleted.json", {"deleted": sorted(numbers)})
 
-    def _read(self, name: str) -> str | None:
-        """Return the text of a file; None if it is missing or empty."""
-        with suppress(OSError):
-            return (self.path / name).read_text(encoding="utf-8").strip() or None
-        return None
+    def _text(self, name: str) -> str:
+        """Return the text of a file that is only shown to people; "" if it is missing or damaged."""
+        with suppress(RecordError):
+            return read_text(self.path / name, "") or ""
+        return ""
 
-    def _write(self, name: str, text: str) -> None:
-        write_atomically(self.path / name, text.rstrip("\n") + "\n")
+
+def study_uid(folder: Path) -> str | None:
+    """Return the unique name of the study whose directory is `folder`; None before its first trial."""
+    return _read_line(
+        folder / "uid",
+        "It names the study in Optuna and MLflow, so nobody can know to which study the trials belong. "
+        "Restore it from a backup, or write the name into it: the tag `zoo.uid` of the study's run in "
+        "MLflow.",
+    )
 
 
 def create_folder(folder: Path) -> None:
@@ -299,9 +378,11 @@ def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         ) from error
 
 
-def _read_json(path: Path) -> Any:
-    """Return the JSON document in `path`; None if it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+def _read_line(path: Path, advice: str, *, may_be_empty: bool = False) -> str | None:
+    """Return the one line of a file; None if there is no file, or if it is empty and may be so."""
+    text = read_text(path, advice)
+    if text is None or (may_be_empty and not text.strip()):
         return None
+    if not text.strip() or "\n" in text.strip():
+        raise RecordError(f"{path} is damaged: expected one line. {advice}")
+    return text.strip()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from zoo.errors import StudyError, did_you_mean
+from zoo.errors import RecordError, StudyError, did_you_mean
 from zoo.events import EpochEnd, Finished
+from zoo.record.damage import find_damage
 from zoo.record.directories import (
     STATE_DIR,
     StandaloneDirectory,
     StudyDirectory,
     TrialDirectory,
     epochs_of,
+    study_uid,
 )
 from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
@@ -56,8 +59,10 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`running`, or the final state: `complete`, `pruned` or `failed`."""
-        return self.final_event.state if self.final_event else "running"
+        """`running`, or the final state: `complete`, `pruned` or `failed`; `damaged` if that is lost."""
+        if self.final_event is not None:
+            return self.final_event.state
+        return "damaged" if self.directory.event_log.damaged_lines() else "running"
 
     @property
     def summary(self) -> Mapping[str, float]:
@@ -76,14 +81,15 @@ class Run:
         trials_dir = self.directory.path.parent
         if self.number is None or trials_dir.name != "trials":  # moved aside for a new study of the same name
             return None
-        uid_path = trials_dir.parent / "uid"
-        uid = uid_path.read_text(encoding="utf-8").strip() if uid_path.exists() else ""
+        uid = study_uid(trials_dir.parent)
         return trial_uid(uid, self.number) if uid else None
 
     def check_complete(self) -> None:
         """Raise StudyError if the run is not complete, because it then has no model and no predictions."""
         if not self.is_complete:
             state = "is not finished" if self.final_event is None else f"was {self.state}"
+            if self.state == "damaged":
+                state = f"has a damaged event log ({self.directory.event_log.path})"
             raise StudyError(
                 f"{self.description} {state}, so it has no model. "
                 f"`zoo compare {self.study}` lists the complete trials."
@@ -95,15 +101,22 @@ def trial_uid(study_uid: str, number: int) -> str:
     return f"{study_uid}-{number}"
 
 
-def load_runs(study: str) -> list[Run]:
-    """Return a study's recorded trials in order, except deleted ones; raise StudyError if none is left."""
+def load_runs(study: str, report: Callable[[str], None] | None = None) -> list[Run]:
+    """Return a study's recorded trials in order, except deleted ones; raise StudyError if none is left.
+
+    `report` gets a line for each damaged file. A trial whose configuration is damaged is left out.
+    """
     directory = StudyDirectory(Path.cwd(), study)
     study, deleted = directory.study, directory.deleted_trials()
-    runs = [
-        Run(study, number, directory.trial(number), directory.cache_dir, TrialConfig.from_json(config))
-        for number in directory.numbers()
-        if number not in deleted and (config := directory.trial(number).config()) is not None
-    ]
+    if report is not None:
+        for line in find_damage(directory).problems:
+            report(line)
+    runs = []
+    for number in directory.numbers():
+        trial = directory.trial(number)
+        with suppress(RecordError):
+            if number not in deleted and (config := trial.trial_config()) is not None:
+                runs.append(Run(study, number, trial, directory.cache_dir, config))
     if runs:
         return runs
     if deleted:
@@ -137,6 +150,7 @@ def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
             study = runs[0].study
             if number in _directory_of(runs).deleted_trials():
                 raise StudyError(f"trial {number} of '{study}' was deleted. {restore_hint(study, [number])}")
+            _directory_of(runs).trial(number).config()  # a RecordError if it is damaged
             names = [str(run.number) for run in runs]
             listed = ", ".join(names) if len(names) <= 30 else f"{names[0]} … {names[-1]}"
             raise StudyError(f"there is no trial {number} of '{study}'. Available: {listed}.")
@@ -145,14 +159,27 @@ def pick_runs(numbers: Sequence[int], runs: Sequence[Run]) -> list[Run]:
 
 def rank_runs(runs: Sequence[Run]) -> list[Run]:
     """Return the complete trials among `runs`, best first, in the order of `zoo.study.rank`."""
-    config = runs[0].config
-    objectives = _directory_of(runs).objectives() or [Objective(config.objective, config.direction)]
+    objectives = objectives_of(runs)
     values = {
         index: [run.summary[objective.result] for objective in objectives]
         for index, run in enumerate(runs)
         if run.is_complete and all(objective.result in run.summary for objective in objectives)
     }
     return [runs[index] for index in rank(values, objectives)]
+
+
+def objectives_of(runs: Sequence[Run]) -> list[Objective]:
+    """Return the objectives of the study of `runs`; raise RecordError if its record contradicts itself."""
+    config, directory = runs[0].config, _directory_of(runs)
+    recorded = directory.objectives()
+    for one in recorded:
+        if one.metric == config.objective and one.direction != config.direction:
+            raise RecordError(
+                f"{directory.path / 'objectives.json'} is damaged: it says to {one.direction} {one.metric}, "
+                f"but the trials were run to {config.direction} it. `zoo tune {runs[0].study}` writes it "
+                "again."
+            )
+    return recorded or [Objective(config.objective, config.direction)]
 
 
 def _directory_of(runs: Sequence[Run]) -> StudyDirectory:
@@ -170,7 +197,7 @@ def best_run(runs: Sequence[Run]) -> Run:
 
 def run_in(folder: Path) -> Run:
     """Return the run whose record is in `folder`, such as `mlruns/zoo/STUDY/standalone/…`."""
-    config = TrialDirectory(folder).config()
+    config = TrialDirectory(folder).trial_config()
     if config is None:
         raise StudyError(
             f"--run: no run in {folder}. Expected a folder with config.json, such as "
@@ -185,7 +212,7 @@ def run_in(folder: Path) -> Run:
         number=number,
         directory=StandaloneDirectory(folder) if number is None else TrialDirectory(folder),
         cache_dir=StudyDirectory(root, study).cache_dir,
-        config=TrialConfig.from_json(config),
+        config=config,
     )
 
 

@@ -14,7 +14,7 @@ from zoo.data import Dataset, Split
 from zoo.data.store import open_dataset
 from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, ZooError
-from zoo.record import Run, StudyDirectory, load_runs, rank_runs, read_predictions
+from zoo.record import Run, StudyDirectory, load_runs, objectives_of, rank_runs, read_predictions
 from zoo.study import Objective
 from zoo.tuning.search import importances_of, recorded_manifest, recorded_study, split_suggestion
 
@@ -60,8 +60,7 @@ class StudyRecord:
 
     @cached_property
     def objectives(self) -> list[Objective]:
-        config = self.runs[0].config
-        return self.directory.objectives() or [Objective(config.objective, config.direction)]
+        return objectives_of(self.runs)
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
@@ -138,8 +137,9 @@ def read_record(study: str, storage: str | None = None) -> StudyRecord:
         storage: URL of the Optuna storage; the recorded one by default. If that cannot be read, it is
             one of `problems`; if `storage` cannot be read, ZooError is raised.
     """
-    runs = load_runs(study)
-    directory, problems = StudyDirectory(Path.cwd(), study), []
+    problems: list[str] = []
+    runs = load_runs(study, problems.append)
+    directory = StudyDirectory(Path.cwd(), study)
     in_optuna = None
     try:
         in_optuna = recorded_study(directory, storage)

@@ -107,7 +107,7 @@ def confirm(
     registry = Registry.load()
     definition = load_definition(study, registry, (), name)
     refresh_deleted(definition.name, display.problem)
-    recorded = load_runs(definition.name)
+    recorded = load_runs(definition.name, display.problem)
     best_run(recorded)  # an error if no trial is complete
     finalists = {int(run.number or 0): run for run in rank_runs(recorded)[:top]}
     configs, warnings = {}, list(registry.problems)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset
-from zoo.errors import StudyError
+from zoo.errors import RecordError, StudyError
 from zoo.logs import library_logs
-from zoo.record import StudyDirectory
+from zoo.record import StudyDirectory, damaged_files
 from zoo.registry import Registry, plugin_versions, requirement_of
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import Store, connect, is_new_store, preload
@@ -56,6 +56,8 @@ def open_study(
     stack.enter_context(directory.locked())
     stack.enter_context(library_logs(directory.path / "zoo.log"))
     stack.callback(display.end)
+    for line in damaged_files(directory):  # now, because some of them will be written again
+        display.problem(line)
     start_loading_keras()
     executor = LocalExecutor(jobs)
     stack.callback(executor.stop_all)
@@ -103,8 +105,10 @@ def load_definition(
         return load_study(study, registry, overrides=overrides, name=name)
     except StudyError as error:
         directory = StudyDirectory(Path.cwd(), name or Path(study).stem)
-        configs = [directory.trial(number).config() or {} for number in directory.numbers()]
-        plugins = [plugin for config in configs for plugin in config.get("plugins", {}).items()]
+        plugins = []
+        for number in directory.numbers():
+            with suppress(RecordError):
+                plugins += (directory.trial(number).config() or {}).get("plugins", {}).items()
         used = {key.partition(":")[0]: version for key, version in plugins}
         missing = used.keys() - {plugin.distribution for plugin in registry.plugins}
         hints = [

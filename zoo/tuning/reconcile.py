@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+from zoo.errors import RecordError
 from zoo.events import Finished
+from zoo.record import find_damage
 from zoo.tracking import trial_states, trials_without_model
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
@@ -31,14 +33,13 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
     in_mlflow = trial_states(store, study.definition.name, search.uid())
     without_model = trials_without_model(store, study.definition.name, search.uid())
     record.removed |= {one for one in without_model if not study.directory.trial(one).has_results}
+    damage = find_damage(study.directory, is_settled=True)
+    search.set_aside = damage.set_aside
+    for line in damage.problems:
+        study.display.problem(line)
     for number in numbers:
         trial = study.directory.trial(number)
-        if damaged := ", ".join(map(str, trial.event_log.damaged_lines())):
-            path = trial.event_log.path
-            study.display.problem(
-                f"{path}: line {damaged} is damaged; its event is lost, and the study continues"
-            )
-        if number in search.deleted:
+        if number in search.deleted | search.set_aside:
             continue
         if in_mlflow.get(number) == "complete":
             record.recorded_before.append(number)
@@ -68,7 +69,11 @@ def settle_unfinished_trials(study: OpenStudy, search: OptunaSearch) -> list[int
 def reconcile_standalone_runs(study: OpenStudy) -> None:
     """Give the standalone runs that MLflow does not have completely their final state and events."""
     for directory in study.directory.standalone_runs():
-        run, config = directory.mlflow_run(), directory.config() or {}
+        try:
+            run, config = directory.mlflow_run(), directory.config() or {}
+        except RecordError as error:
+            study.display.problem(str(error))
+            continue
         # A run on other data must wait, because MLflow gets the facts of the prepared dataset.
         if run is None or run.is_complete or config.get("digest") != study.dataset.digest:
             continue

@@ -71,6 +71,8 @@ class OptunaSearch:
                 f"the Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
                 f"Give your study another name: run the same command with --name {definition.name}-2"
             )
+        if self._trials():
+            directory.check_uid(self.uid())
         self._check_manifest(manifest, accept_versions)
         self._check_not_running_elsewhere(directory)
         trials = self._trials()
@@ -86,7 +88,9 @@ class OptunaSearch:
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
         directory.assign(self.uid(), definition.objectives, storage)
-        self.deleted = directory.deleted_trials()  # `values`, `front` and `best` exclude these trials
+        # `values`, `front` and `best` exclude these trials.
+        self.deleted = directory.deleted_trials()
+        self.set_aside: set[int] = set()  # their local record is damaged
 
     def _create_study(self) -> optuna.Study:
         import optuna
@@ -214,11 +218,11 @@ class OptunaSearch:
         return [trial.number for trial in trials]
 
     def values(self) -> dict[int, tuple[float, ...]]:
-        """Return one value for each objective of every complete trial that was not deleted."""
+        """Return one value for each objective of every complete trial that was not deleted or set aside."""
         return {
             trial.number: tuple(trial.values)
             for trial in self._trials("COMPLETE")
-            if trial.number not in self.deleted
+            if trial.number not in self.deleted | self.set_aside
         }
 
     def front(self) -> dict[int, tuple[float, ...]]:

@@ -123,7 +123,7 @@ def train(
     definition = load_definition(study, registry, overrides, name)
     config, warnings = None, list(registry.problems)
     if trial is not None:
-        (recorded,) = pick_runs([trial], load_runs(definition.name))
+        (recorded,) = pick_runs([trial], load_runs(definition.name, warnings.append))
         config, changes = with_installed_plugins(trial, recorded.config, registry)
         warnings += changes
         # Use the recorded split, not the study file's: the trial's figures belong to it.
