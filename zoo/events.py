@@ -82,7 +82,8 @@ class Finished:
         state: `complete`, `pruned` or `failed`.
         reason: why it was pruned or failed; "" for a complete trial.
         summary: results of the trial, such as `best_val_accuracy`, `best_epoch`, `parameters`.
-        is_interrupted: it failed because the study was stopped, and will be retried.
+        is_interrupted: it failed because it or the study was stopped from outside, and will be retried.
+        is_killed: something other than zoo and the trial itself ended its process.
         is_plugin_error: it failed because of an exception in a plugin's code.
     """
 
@@ -93,6 +94,7 @@ class Finished:
     summary: Mapping[str, float] = field(default_factory=dict)
     is_interrupted: bool = False
     is_plugin_error: bool = False
+    is_killed: bool = False
 
 
 @dataclass(frozen=True)

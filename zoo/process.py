@@ -23,6 +23,8 @@ from typing import Any
 from zoo.errors import ZooError
 
 _start_lock = threading.Lock()  # `_without_main` changes a global variable
+# Signals with which a user or the kernel ends a process; others, such as SIGSEGV, come from its own code.
+_KILLING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT)
 # `_forkserver_pid` and `_forkserver_alive_fd` of Python's fork server have no public names.
 # tests/test_process.py fails if one of them disappears.
 _fork_server: Any = forkserver._forkserver
@@ -35,6 +37,8 @@ class WorkerProcess:
         self.process = process
         self.connection = connection
         self.log_path: Path | None = None  # of the process's output; the caller sets it
+        self._server: int | None = None  # process id of the fork server that it was forked from
+        self._was_killed_here = False
 
     def send(self, message: Any) -> None:
         """Send `message`; ignored if the process has ended."""
@@ -60,11 +64,28 @@ class WorkerProcess:
         self.kill()
         self.process.join()
         self.connection.close()
+        if self._has_lost_its_server():  # which is the parent, so nobody else can know the exit status
+            return "killed with the process from which trials are forked"
         return describe_exit(self.process.exitcode)
+
+    @property
+    def was_killed(self) -> bool:
+        """True if the process has ended because something other than it and this process killed it."""
+        by_signal = self.process.exitcode in [-signum for signum in _KILLING_SIGNALS]
+        return not self._was_killed_here and (by_signal or self._has_lost_its_server())
+
+    def _has_lost_its_server(self) -> bool:
+        """Return True if the exit status is unknown because the fork server ended before the process."""
+        return (
+            self._server is not None
+            and self.process.exitcode == 255  # also the status of a process that exits with -1
+            and not _is_child_running(self._server)
+        )
 
     def kill(self) -> None:
         """Send SIGKILL: a backend that hangs in native code reacts to no other signal."""
         if self.process.exitcode is None:
+            self._was_killed_here = True
             self.process.kill()
 
 
@@ -93,7 +114,9 @@ class ForkServer:
     def start_worker(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
         """Start `target(connection, *arguments)` in a process forked from the server."""
         try:
-            return _start(get_context("forkserver"), target, arguments)
+            worker = _start(get_context("forkserver"), target, arguments)
+            worker._server = _fork_server._forkserver_pid
+            return worker
         except (EOFError, ConnectionError):
             imports = ", ".join(self._preload)
             raise ZooError(
@@ -158,6 +181,25 @@ def describe_exit(status: int) -> str:
         return f"exited with status {status}"
     name = next((one.name for one in signal.Signals if one == -status), "unknown")
     return f"killed by signal {-status} ({name})"
+
+
+def oom_kills() -> int:
+    """Return how many processes of this machine were killed because memory ran out; 0 if unknown."""
+    try:
+        counters = dict(
+            line.split() for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
+        )
+        return int(counters["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def _is_child_running(pid: int) -> bool:
+    """Return True if a child of this process has not ended; its exit status can still be read later."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:  # its exit status was read already
+        return False
 
 
 def _kill_fork_server() -> None:

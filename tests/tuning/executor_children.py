@@ -50,6 +50,10 @@ def exits(connection):
     sys.exit(3)
 
 
+def exits_with_255(connection):
+    sys.exit(-1)
+
+
 def sends_and_is_killed(connection):
     connection.send(Started(time.time()))
     os.kill(os.getpid(), signal.SIGKILL)

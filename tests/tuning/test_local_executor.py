@@ -165,7 +165,7 @@ def test_dead_trial_is_failed_with_its_exit(executor, start, what, reason):
     if what == "sends_and_is_killed":  # its event before that is not lost
         assert isinstance(event, Started)
         event = next_event(executor, 0)
-    assert event == Finished(event.time, "failed", reason)
+    assert event == Finished(event.time, "failed", reason, is_killed="SIGKILL" in reason)
     assert executor.running == []
 
 
@@ -174,7 +174,8 @@ def test_killed_trial_leaves_others_running(executor, start):
     pid = pid_of(next_event(executor, 0))
     start(1, "sends_epochs_until_stopped")
     os.kill(pid, signal.SIGKILL)
-    assert next_event(executor, 0).reason == "killed by signal 9 (SIGKILL)"
+    event = next_event(executor, 0)
+    assert (event.reason, event.is_killed) == ("killed by signal 9 (SIGKILL)", True)
     assert executor.running == [1]
     assert next_event(executor, 1).epoch == 1  # the other goes on
     executor.answer(0, True)  # ignored, since the process has ended
@@ -183,7 +184,52 @@ def test_killed_trial_leaves_others_running(executor, start):
 def test_trial_that_closes_its_pipe_is_killed(executor, start, monkeypatch):
     monkeypatch.setattr(process_module.WorkerProcess.finish, "__defaults__", (0.1,))
     start(0, "closes_its_pipe")
-    assert next_event(executor, 0).reason == "killed by signal 9 (SIGKILL)"
+    event = next_event(executor, 0)
+    assert (event.reason, event.is_killed) == ("killed by signal 9 (SIGKILL)", False)  # by zoo
+
+
+def test_crash_of_a_trial_is_its_own(executor, start):
+    start(0, "waits_for_an_answer")
+    os.kill(pid_of(next_event(executor, 0)), signal.SIGSEGV)
+    event = next_event(executor, 0)
+    assert (event.reason, event.is_killed) == ("killed by signal 11 (SIGSEGV)", False)
+
+
+def test_exit_status_255_is_no_kill(executor, start):
+    start(0, "exits_with_255")
+    event = next_event(executor, 0)
+    assert (event.reason, event.is_killed) == ("exited with status 255", False)
+
+
+def test_death_of_the_fork_server_is_no_fault_of_its_trials(executor, start):
+    start(0, "waits_for_an_answer")
+    parent = psutil.Process(pid_of(next_event(executor, 0))).ppid()
+    start(1, "waits_for_an_answer")
+    next_event(executor, 1)
+    os.kill(parent, signal.SIGKILL)
+    for number in (0, 1):
+        event = next_event(executor, number)
+        assert event.is_killed
+        assert event.reason == "killed with the process from which trials are forked"
+    start(2, "good")  # from a new server
+    assert isinstance(next_event(executor, 2), Started)
+
+
+@pytest.mark.parametrize(
+    ("beside", "fix"), [(True, "use fewer --jobs"), (False, "use a smaller batch_size or a smaller network")]
+)
+def test_out_of_memory_is_retried_only_beside_others(executor, start, monkeypatch, beside, fix):
+    kills = [3]
+    monkeypatch.setattr(executor_module, "oom_kills", lambda: kills[0])
+    start(0, "waits_for_an_answer")
+    pid = pid_of(next_event(executor, 0))
+    if beside:
+        start(1, "waits_for_an_answer")
+    os.kill(pid, signal.SIGKILL)
+    kills[0] = 4
+    event = next_event(executor, 0)
+    assert event.is_killed is beside
+    assert event.reason == (f"killed by signal 9 (SIGKILL) because the memory of this machine ran out; {fix}")
 
 
 def test_trials_ignore_signals_of_the_terminal(executor, start):

@@ -175,6 +175,47 @@ def stage(define, open_search, tmp_path, monkeypatch):
     return make
 
 
+def killed(reason="killed by signal 9 (SIGKILL)"):
+    return [STARTED, Finished(9.0, "failed", reason, is_killed=True)]
+
+
+class TestKilledFromOutside:
+    def test_killed_trial_is_run_again_and_does_not_count(self, stage):
+        here = stage([complete(0.5), killed(), complete(0.6), complete(0.7)], "search.trials=3")
+        outcome = here.run()
+        assert (outcome.done, outcome.best) == (3, (3, 0.7))
+        assert here.states() == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+        assert here.reasons()[1] == "interrupted: killed by signal 9 (SIGKILL)"
+        configs = [here.directory.trial(number).config()["training"] for number in range(4)]
+        assert configs[1] == configs[2] != configs[3]
+
+    def test_second_kill_of_a_trial_is_a_failure(self, stage):
+        here = stage([killed(), killed(), complete()], "search.trials=2")
+        assert here.run().done == 2
+        assert here.reasons()[:2] == [
+            "interrupted: killed by signal 9 (SIGKILL)",
+            "killed by signal 9 (SIGKILL)",
+        ]
+
+    def test_attempts_are_counted_across_processes(self, stage):
+        here = stage([killed(), RUNNING], "search.trials=2")
+        assert here.run().interrupted == 130  # during the second attempt, which does not count as a kill
+        here = stage([killed(), complete()], "search.trials=2")
+        assert here.run().done == 2
+        assert here.reasons()[2] == "killed by signal 9 (SIGKILL)"
+
+    def test_first_kills_do_not_end_the_study(self, stage):
+        here = stage([*[killed()] * 3, *[complete()] * 4], "search.trials=4", jobs=3)
+        assert here.run().done == 4
+        assert here.states() == [*["FAIL"] * 3, *["COMPLETE"] * 4]
+
+    def test_trials_that_are_always_killed_end_the_study(self, stage):
+        here = stage([killed()] * 6, "search.trials=9")
+        with pytest.raises(TooManyFailures, match=r"Trial 5: killed by signal 9 \(SIGKILL\)"):
+            here.run()
+        assert here.search.done() == 3
+
+
 class TestOneEvent:
     def test_goes_to_log_then_optuna_then_trial_then_tracker(self, stage, monkeypatch):
         here = stage([complete(0.5)])

@@ -1,7 +1,7 @@
 """The Optuna study of a zoo study: proposes trials and learns from their results.
 
-Every trial ends in a final state. An interrupted trial (Ctrl-C, a supervisor that was killed) does not
-count and is retried with the same values; a failed trial counts.
+Every trial ends in a final state. An interrupted trial (Ctrl-C, a supervisor that was killed, a process that
+was killed from outside) does not count and is retried with the same values; a failed trial counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zoo.study import Objective, StudyDefinition, pareto_front, rank
 from zoo.tuning.manifest import check_manifest
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 from zoo.tuning.storage import default_storage, open_storage, sqlite_path, storage_url
-from zoo.tuning.supervisor import PendingTrial
+from zoo.tuning.supervisor import MAX_ATTEMPTS, PendingTrial
 
 if TYPE_CHECKING:
     import optuna
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # Attributes of an Optuna trial.
 _REASON = "zoo.reason"
 _INTERRUPTED = "zoo.interrupted"
+_KILLED = "zoo.killed"  # the process of the trial was killed from outside
 _MAX_PARAMETERS = "max_parameters"  # the name of a constraint
 # Attributes of the Optuna study.
 _UID = "zoo.uid"
@@ -176,6 +177,13 @@ class OptunaSearch:
         # After the last epoch, pruning would save nothing and lose the model.
         return event.is_last or not trial.should_prune()
 
+    def can_retry(self, number: int) -> bool:
+        """Return True if a trial that was killed from outside has attempts left."""
+        trials = self._trials()
+        killed = [trial for trial in trials if trial.user_attrs.get(_KILLED)]
+        attempts = [trial.params for trial in killed].count(trials[number].params)
+        return attempts + 1 < MAX_ATTEMPTS
+
     def tell(self, number: int, event: Finished) -> None:
         from optuna.trial import TrialState
 
@@ -186,6 +194,8 @@ class OptunaSearch:
         limit, parameters = self._definition.search.max_parameters, event.summary.get("parameters")
         if limit is not None and parameters is not None and _MAX_PARAMETERS not in trial.constraints:
             trial.set_constraint(_MAX_PARAMETERS, parameters - limit)
+        if event.is_killed:
+            trial.set_user_attr(_KILLED, True)
         if event.is_interrupted:
             # Before `tell`: if the process is killed in between, the trial stays running and is retried.
             trial.set_user_attr(_INTERRUPTED, True)

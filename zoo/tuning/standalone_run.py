@@ -83,6 +83,9 @@ class TrialList:
     def report(self, number: int, event: EpochEnd) -> bool:
         return True
 
+    def can_retry(self, number: int) -> bool:
+        return False
+
     def tell(self, number: int, event: Finished) -> None:
         self.events[number] = event
 

@@ -23,6 +23,7 @@ from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
 
 MAX_FAILURES_IN_A_ROW = 3
+MAX_ATTEMPTS = 2  # of a trial whose process is killed from outside
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class TrialSource(Protocol):
     def done(self) -> int: ...  # number of finished trials, without those that are retried
     def ask(self) -> PendingTrial: ...
     def report(self, number: int, event: EpochEnd) -> bool: ...  # False stops the trial as pruned
+    def can_retry(self, number: int) -> bool: ...  # a trial that was killed from outside
     def tell(self, number: int, event: Finished) -> None: ...
     def retry_later(self, numbers: Sequence[int]) -> None: ...  # failed trials, when the study is resumed
     def best(self) -> tuple[int, float] | None: ...  # number and first objective; None if none is complete
@@ -140,6 +142,8 @@ class Supervisor:
             metric = next(metric for metric in results if metric not in values)
             reason = f"{metric} is {results[metric]!r}, not a finite number"
             event = replace(event, state="failed", reason=reason)
+        if event.is_killed and self._source.can_retry(number):
+            event = replace(event, is_interrupted=True, reason=f"interrupted: {event.reason}")
         config = self._configs.pop(number)
         try:
             self._directory_of(number).append(event)

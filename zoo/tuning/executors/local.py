@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from zoo.events import Event, Finished
-from zoo.process import WorkerProcess, wait_for_any
+from zoo.process import WorkerProcess, oom_kills, wait_for_any
 from zoo.record import study_and_trial
 from zoo.training import backend
 from zoo.training.worker import fork_server, run_trial_process
@@ -25,6 +25,7 @@ class LocalExecutor:
         self._gpus = backend.visible_gpus()
         self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> process, slot
         self._exiting: list[WorkerProcess] = []
+        self._oom_kills: dict[int, int] = {}  # of this machine, when a trial was started
 
     @property
     def running(self) -> list[int]:
@@ -38,6 +39,7 @@ class LocalExecutor:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
         environment = backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
         arguments = (config.as_json(), cache_dir, folder, environment, *study_and_trial(folder))
+        self._oom_kills[number] = oom_kills()
         self._running[number] = (self._server.start_worker(run_trial_process, arguments), slot)
         self._join_finished()
 
@@ -50,12 +52,23 @@ class LocalExecutor:
         worker, _ = self._running[number]
         event: Event | None = worker.receive() if worker.has_message() else None
         if event is None:  # the process has closed its end of the pipe, or died
-            event = Finished(time.time(), "failed", worker.finish())
+            event = self._died(worker, self._oom_kills.get(number, 0))
         elif isinstance(event, Finished):
             self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
         if isinstance(event, Finished):
             del self._running[number]
         return event
+
+    def _died(self, worker: WorkerProcess, oom_kills_before: int) -> Finished:
+        """Return the final event of a trial whose process ended without one."""
+        reason = worker.finish()
+        is_killed = worker.was_killed
+        if is_killed and oom_kills() > oom_kills_before:
+            # The same trial alone would run out of memory again; beside others it may fit next time.
+            is_killed = len(self._running) > 1
+            fix = "use fewer --jobs" if is_killed else "use a smaller batch_size or a smaller network"
+            reason = f"{reason} because the memory of this machine ran out; {fix}"
+        return Finished(time.time(), "failed", reason, is_killed=is_killed)
 
     def answer(self, number: int, should_continue: bool) -> None:
         if number in self._running:
