@@ -2,8 +2,9 @@
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
-`natural_key`, `to_images`, `to_labels`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and
-scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`, `list_models`, `Classifier`.
+`natural_key`, `to_images`, `to_labels`, `hold_out_groups`, `InvalidParameters`, `ZooError`, `testing`. For
+notebooks and scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`, `list_models`,
+`Classifier`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Dataset,
         Split,
         Table,
+        hold_out_groups,
         is_image,
         natural_key,
         progress,
@@ -42,8 +44,9 @@ if TYPE_CHECKING:
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
     "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables",
-    "natural_key", "to_images", "to_labels", "InvalidParameters", "ZooError", "testing", "tune", "train",
-    "evaluate", "compare", "inspect", "load_model", "list_models", "Classifier", "__version__",
+    "natural_key", "to_images", "to_labels", "hold_out_groups", "InvalidParameters", "ZooError", "testing",
+    "tune", "train", "evaluate", "compare", "inspect", "load_model", "list_models", "Classifier",
+    "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
@@ -52,7 +55,7 @@ _LAZY_NAMES = {
     "zoo.hookspecs": ["hookimpl"],
     "zoo.data": [
         *("Dataset", "Split", "reads", "progress", "read_image", "is_image", "IMAGE_SUFFIXES"),
-        *("Table", "read_tables", "natural_key", "to_images", "to_labels"),
+        *("Table", "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups"),
     ],
     "zoo.results": ["tune"],
     "zoo.tuning": ["train"],

@@ -42,7 +42,8 @@ class TrialConfig:
     Args:
         digest: SHA-256 of the dataset's content; it names the dataset's folder in the cache.
         validation: `{"fraction": 0.1, "seed": 0}` for one validation split, `{"folds": 5, "seed": 0}`
-            for cross-validation.
+            for cross-validation. With groups, also `group`, the setting, and `group_digest`, the SHA-256 of
+            the groups that it gave.
         training: keyword arguments of `zoo.training.fit`.
         objective: the metric that decides which epoch is best, in `direction`.
         seed: of the initial weights, the shuffling and the augmentation.

@@ -161,7 +161,12 @@ class TestCurves:
 
 
 class TestCompare:
-    dataset: ClassVar = {"dataset.source": "s", "dataset.warning": "", "dataset.digest": "d"}
+    dataset: ClassVar = {
+        "dataset.source": "s",
+        "dataset.warning": "",
+        "dataset.splits": "",
+        "dataset.digest": "d",
+    }
 
     def row(self, trial, **values):
         facts = {"study": "example", "trial": trial, "state": "complete", "reason": "", "model": ""}

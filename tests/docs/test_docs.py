@@ -209,7 +209,7 @@ def test_training_keys_are_documented():
 def test_validation_defaults_are_documented():
     documented = rows(section(STUDIES, "### `[validation]`"))
     study = parse_study('dataset = "digits"\narchitecture = "conv_net"', Registry.load(), "short")
-    assert set(documented) == {"fraction", "folds", "seed"}
+    assert set(documented) == {"fraction", "folds", "seed", "group"}
     defaults = {key: cells[2] for key, cells in documented.items() if cells[2] != "none"}
     assert {key: float(default) for key, default in defaults.items()} == study.validation
 

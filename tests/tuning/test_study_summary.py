@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from shared_tools import RecordingDisplay
 
+from zoo.data.store import SplitFacts
 from zoo.events import EpochEnd, Finished
 from zoo.tuning.study_summary import record_summary
 
@@ -24,7 +25,11 @@ class Record:
 @pytest.fixture
 def study(define, directory, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return SimpleNamespace(definition=define(), directory=directory, display=RecordingDisplay())
+    splits = {"train": SplitFacts([9, 11]), "validation": SplitFacts([1, 2])}
+    dataset = SimpleNamespace(splits=splits)
+    return SimpleNamespace(
+        definition=define(), directory=directory, display=RecordingDisplay(), dataset=dataset
+    )
 
 
 @pytest.fixture
@@ -51,6 +56,7 @@ def test_study_is_described_and_drawn(study, search):
     assert study.display.problems == []
     assert record.summary.text == (
         "maximize val_accuracy, dataset digits: 4 trials (2 complete, 1 pruned, 1 failed); "
+        "data: train 20 images (9 to 11 per class), validation 3 (1 to 2); "
         "best: trial 1, val_accuracy 0.75"
     )
     assert (record.summary.best, record.summary.front) == (1, [])

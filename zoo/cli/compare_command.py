@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _COMPONENTS = ("dataset", "architecture", "augmentation")
 _NEVER_SHOWN = (
-    *("study", "dataset.source", "dataset.warning", "dataset.digest"),
+    *("study", "dataset.source", "dataset.warning", "dataset.splits", "dataset.digest"),
     *("run_id", "model", "reason", "train_seconds", "seed"),
 )
 
@@ -57,6 +57,8 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
         click.echo(table.to_json(orient="records", indent=1))
     else:
         click.echo(_fitting_table(table, searched))
+    for splits in filter(None, table["dataset.splits"].unique()):
+        common.print_note(f"data: {splits}")
     for warning in filter(None, table["dataset.warning"].unique()):
         common.print_note(f"warning: {warning}")
     digests = table["dataset.digest"].unique()

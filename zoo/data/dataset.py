@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Split:
@@ -14,7 +16,8 @@ class Split:
     Args:
         images: `uint8`, shape `(n, height, width, channels)`; an array or a memory map.
         labels: integers, shape `(n,)`, from 0 to the number of classes - 1.
-        columns: further facts about each image by name, shape `(n,)`, such as the photographed person.
+        columns: further facts about each image by name, shape `(n,)`, such as the photographed person. Text,
+            numbers and dates are kept in the cache; `[validation] group` may name such a column.
         names: of the images for messages, shape `(n,)`, such as their files.
     """
 
@@ -58,3 +61,7 @@ class Dataset:
     source: str = ""
     warning: str = ""
     licence: str = ""
+
+    def splits(self) -> dict[str, Split]:
+        """Return the splits that the dataset has, by name, train first."""
+        return {name: split for name in SPLITS if (split := getattr(self, name)) is not None}

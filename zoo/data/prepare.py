@@ -19,8 +19,9 @@ from zoo.data.dataset import Dataset
 from zoo.data.quality import image_warnings
 from zoo.data.reporting import Listener, report_to
 from zoo.data.sources import fingerprint
+from zoo.data.splits import split_facts
 from zoo.data.store import SPLITS, PreparedDataset, find_dataset, record_fingerprint, save_dataset
-from zoo.data.validation import cut_validation
+from zoo.data.validation import cut_validation, prepare_groups
 from zoo.errors import DataError, ZooError, one_line, portable
 from zoo.process import WorkerProcess, enter_worker, spawn_worker
 from zoo.registry import Component, Registry
@@ -32,20 +33,24 @@ def prepare(
 ) -> PreparedDataset:
     """Call the dataset function, check its result, write it into the cache, and cut the validation split.
 
-    No validation split is cut if `validation` is empty.
-    The function is not called if the cached dataset is up to date (see `zoo.reads`). Raises ZooError if the
-    data cannot be read, or violates the contract.
+    No validation split is cut if `validation` is empty. The result has `validation` with the digest of the
+    groups that it names. The function is not called if the cached dataset is up to date (see `zoo.reads`).
+    Raises ZooError if the data cannot be read, or violates the contract.
     """
     title = f"the dataset '{component.name}' of {component.origin}"
     try:
         digest, dataset = _read_cached(component, component.space.check(parameters), cache, title)
+        validation, warning = prepare_groups(cache, digest, dataset, validation)
         num_held_out = cut_validation(cache, digest, dataset, validation) if validation else 0
+        splits = split_facts(cache, digest, dataset, validation)
     except OSError as error:
         raise DataError(
             f"{title} could not be written into {cache}: {one_line(error)}. "
             "Check the permissions and the free space."
         ) from error
-    return _describe(digest, dataset, num_held_out)
+    prepared = _describe(digest, dataset, num_held_out)
+    warning = " ".join(filter(None, [dataset.warning, warning]))
+    return replace(prepared, warning=warning, validation=validation, splits=splits)
 
 
 def start_preparing(

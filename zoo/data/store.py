@@ -5,9 +5,11 @@
     └── <digest>/
         ├── dataset.json              class names, source, warning, licence, size of each file
         ├── train-images.npy, train-labels.npy, test-images.npy …
-        ├── train-names.json …        names of the images, such as their files, if the dataset has any
+        ├── columns-<digest>.json     names and columns of the images (see `columns`)
+        ├── groups-<digest>.json      groups of the images (see `groups`)
         ├── split-0.1-0.npy           validation images for this fraction and seed (see `validation`)
         ├── folds-5-0.npy             fold of each image for this number of folds and seed
+        ├── folds-5-0-<digest>.npy    the same, without a divided group
         └── read-<fingerprint>.json   source, warning, licence; files with this fingerprint gave this dataset
 
 A folder appears whole or not at all: it is written under a temporary name and then renamed. Several
@@ -19,23 +21,39 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
-from zoo.data.dataset import Dataset, Split
+from zoo.data.columns import add_columns, write_columns
+from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.reporting import progress
 from zoo.errors import DataError
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
 
-SPLITS = ("train", "validation", "test")
 BLOCK_SIZE = 2**26  # bytes of an array that are hashed or written at once
-
 Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """The images of a split, or of a fold.
+
+    Args:
+        class_counts: number of images of each class.
+        num_groups: number of groups; None without `[validation] group`.
+    """
+
+    class_counts: Sequence[int]
+    num_groups: int | None = None
+
+    @property
+    def images(self) -> int:
+        return sum(self.class_counts)
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,8 @@ class PreparedDataset:
     sizes: Mapping[str, int]  # number of images by split, after the validation split or first fold is cut
     source: str
     warning: str
+    validation: Mapping[str, Any] = field(default_factory=dict)  # with `group_digest`, if it has groups
+    splits: Mapping[str, SplitFacts] = field(default_factory=dict)
 
 
 def digest_of(dataset: Dataset) -> str:
@@ -68,15 +88,13 @@ def save_dataset(cache: Path, dataset: Dataset, digest: str | None = None) -> st
     digest = digest or digest_of(dataset)
     target = cache / digest
     if (facts := _facts(target)) is not None:
-        if (new := {**facts, **_origin(dataset)}) != facts:
+        if (new := {**facts, **_origin(dataset), "columns": write_columns(target, dataset)}) != facts:
             write_atomically(target / "dataset.json", json.dumps(new, indent=1))
-        _write_names(target, dataset)
         return digest
     cache.mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache)
     with temporary_folder(cache) as folder:
         _write(folder, dataset)
-        _write_names(folder, dataset)
         with FileLock(cache / "lock"):
             # Another process may have written the folder. A damaged folder is replaced.
             if _facts(target) is None:
@@ -115,19 +133,22 @@ def open_dataset(cache: Path, digest: str) -> Dataset:
 
 def record_fingerprint(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> None:
     """Record that the files with this fingerprint gave the dataset with this digest."""
-    write_atomically(cache / digest / f"read-{fingerprint}.json", json.dumps(_origin(dataset)))
+    folder = cache / digest
+    facts = {**_origin(dataset), "columns": write_columns(folder, dataset)}
+    write_atomically(folder / f"read-{fingerprint}.json", json.dumps(facts))
 
 
 def find_dataset(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
-    """Return the digest and the dataset that the files with this fingerprint gave.
+    """Return the digest and the dataset, with names and columns, that the files with this fingerprint gave.
 
-    Returns None if there is no record of it, or if the record or the dataset is damaged.
+    Returns None if there is no record of it, if an older version of zoo wrote the record, or if the record or
+    the dataset is damaged.
     """
     for path in cache.glob(f"*/read-{fingerprint}.json"):
         digest = path.parent.name
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            dataset = open_dataset(cache, digest)
+            dataset = add_columns(path.parent, facts["columns"], open_dataset(cache, digest))
             licence = facts.get("licence", "")
             return digest, replace(dataset, source=facts["source"], warning=facts["warning"], licence=licence)
         except (DataError, OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -161,6 +182,7 @@ def _write(folder: Path, dataset: Dataset) -> None:
     facts = {
         "class_names": list(dataset.class_names),
         **_origin(dataset),
+        "columns": write_columns(folder, dataset),
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.glob("*.npy"))},
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
@@ -182,20 +204,19 @@ def _origin(dataset: Dataset) -> dict[str, str]:
     return {"source": dataset.source, "warning": dataset.warning, "licence": dataset.licence}
 
 
-def _write_names(folder: Path, dataset: Dataset) -> None:
-    """Write the names of the images; they are not part of the digest, so they may change."""
-    for name in SPLITS:
-        split = getattr(dataset, name)
-        if split is not None and split.names is not None:
-            write_atomically(folder / f"{name}-names.json", json.dumps([str(one) for one in split.names]))
+def with_columns(cache: Path, digest: str, dataset: Dataset) -> Dataset:
+    """Return a dataset of `open_dataset` with the names and columns of its newest source, if it has any."""
+    folder = cache / digest
+    try:
+        return add_columns(folder, (_facts(folder) or {})["columns"], dataset)
+    except (OSError, ValueError, LookupError):  # prepared by an older version of zoo
+        return dataset
 
 
 def image_names(cache: Path, digest: str, split: str) -> list[str]:
     """Return the names of a split's images, such as their files; [] if they have none."""
-    try:
-        return list(json.loads((cache / digest / f"{split}-names.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return []
+    found = getattr(with_columns(cache, digest, open_dataset(cache, digest)), split)
+    return [] if found is None or found.names is None else list(found.names)
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:

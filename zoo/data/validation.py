@@ -2,7 +2,7 @@
 
 They are cut once for each dataset, fraction (or number of folds) and seed, and stored in the cache as one
 array: the number of each training image's fold, from 1. A network is validated on one fold and trained on the
-others. With a single validation split, its images are fold 1 and all others fold 0.
+others. With a single validation split, its images are fold 1 and all others fold 0. Groups are never divided.
 """
 
 from __future__ import annotations
@@ -14,10 +14,38 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split
+from zoo.data.group_split import divide_groups, random_stream
+from zoo.data.groups import Groups, find_groups, open_groups, save_groups, shared_group_warning
 from zoo.data.store import Array
 from zoo.errors import DataError
 from zoo.files import atomic_path, remove_leftovers
 from zoo.trial import count_folds
+
+
+def prepare_groups(
+    cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], str]:
+    """Find the groups of the images; return `[validation]` with their digest, and a warning.
+
+    Without `group`, return `validation` unchanged. The dataset must have its names and columns. Raises
+    DataError if the groups are not those whose digest `validation` has already.
+    """
+    if "group" not in validation:
+        return validation, ""
+    groups = find_groups(dataset, validation["group"])
+    recorded = validation.get("group_digest", groups.digest)
+    if recorded != groups.digest:
+        raise DataError(
+            f"{_setting(validation)}: the groups of the images have changed since they were recorded "
+            f"({recorded[:12]}…, now {groups.digest[:12]}…). Restore the names or columns of the images."
+        )
+    save_groups(cache / digest, groups)
+    warnings = [shared_group_warning(groups), _few_group_warning(dataset, groups, count_folds(validation))]
+    return {**validation, "group_digest": groups.digest}, " ".join(filter(None, warnings))
+
+
+def _setting(validation: Mapping[str, Any]) -> str:
+    return f'[validation] group = "{validation["group"]}"'
 
 
 def cut_validation(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> int:
@@ -62,13 +90,17 @@ def fold_of_images(cache: Path, digest: str, dataset: Dataset, validation: Mappi
     """Return the number of each training image's fold, `(n,)`; the first call computes and stores it."""
     seed, count = validation["seed"], count_folds(validation)
     name = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
-    path = cache / digest / f"{name}-{seed}.npy"
+    group_digest = validation.get("group_digest", "")[:16]
+    path = cache / digest / f"{name}-{seed}{group_digest and '-'}{group_digest}.npy"
     try:
         fold: Array = np.load(path)
     except (OSError, ValueError, EOFError):  # missing or damaged
         fold = np.zeros(0, int)
     if fold.shape != dataset.train.labels.shape:
-        if count > 1:
+        if group_digest:
+            groups = open_groups(path.parent, validation["group_digest"])
+            fold = _grouped_folds(dataset, groups, validation)
+        elif count > 1:
             fold = _stratified_folds(dataset, count, seed)
         else:
             fold = _stratified_split(dataset, validation["fraction"], seed)
@@ -85,7 +117,7 @@ def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:
     """
     labels = np.asarray(dataset.train.labels)
     classes, _ = _class_counts(dataset, folds, f"{folds} folds")
-    stream = _random_stream(seed)
+    stream = random_stream(seed)
     # The images are assigned to the folds in turn, class by class, in a random order within each class.
     order = np.concatenate([stream.permutation(np.flatnonzero(labels == label)) for label in classes])
     fold = np.empty(len(labels), int)
@@ -108,11 +140,44 @@ def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
     missing = round(fraction * len(labels)) - int(num_held_out.sum())
     num_held_out[np.argsort(num_held_out - exact, kind="stable")[:missing]] += 1
     num_held_out = np.clip(num_held_out, 1, counts - 1)
-    stream = _random_stream(seed)
+    stream = random_stream(seed)
     fold = np.zeros(len(labels), int)
     for label, count in zip(classes, num_held_out, strict=True):
         fold[stream.permutation(np.flatnonzero(labels == label))[:count]] = 1
     return fold
+
+
+def _grouped_folds(dataset: Dataset, groups: Groups, validation: Mapping[str, Any]) -> Array:
+    """Return the fold of each training image, `(n,)`, as the other functions do, without a divided group.
+
+    With a single validation split, every class has at least one image in both splits; with folds, every class
+    is in the training images of every fold.
+    """
+    folds = count_folds(validation)
+    share = validation.get("fraction", 0.0)
+    part: Array = divide_groups(
+        np.asarray(dataset.train.labels),
+        [groups.names[code] for code in groups.codes["train"]],
+        dataset.class_names,
+        [1 / folds] * folds if folds > 1 else [1 - share, share],
+        random_stream(validation["seed"]),
+        where=_setting(validation),
+    )
+    return part + 1 if folds > 1 else part
+
+
+def _few_group_warning(dataset: Dataset, groups: Groups, folds: int) -> str:
+    """Return a sentence about classes with fewer groups than folds; "" if there is none."""
+    labels, codes = np.asarray(dataset.train.labels), groups.codes["train"]
+    num_groups = {int(label): len(np.unique(codes[labels == label])) for label in np.unique(labels)}
+    few = [label for label, count in num_groups.items() if count < folds]
+    if not few:
+        return ""
+    more = f" and {len(few) - 1} other classes" if len(few) > 1 else ""
+    return (
+        f"Class '{dataset.class_names[few[0]]}' ({num_groups[few[0]]} groups){more} has fewer groups than "
+        f"there are folds ({folds}), so some folds are validated without it."
+    )
 
 
 def _class_counts(dataset: Dataset, minimum: int, purpose: str) -> tuple[Array, Array]:
@@ -132,11 +197,6 @@ def _class_counts(dataset: Dataset, minimum: int, purpose: str) -> tuple[Array, 
             f"got {images} of class '{name}'. {fix}."
         )
     return classes, counts
-
-
-def _random_stream(seed: int) -> np.random.RandomState:
-    """Return a generator whose numbers are the same in every version of NumPy; `seed` is of any size."""
-    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
 
 
 def _subset(split: Split, is_selected: Array) -> Split:

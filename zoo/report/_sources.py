@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from zoo.data import Dataset
+from zoo.data.splits import split_facts, splits_text
+from zoo.data.store import SplitFacts
 from zoo.events import Started
 from zoo.record import Run
 from zoo.registry import requirement_of
@@ -55,19 +57,26 @@ def data(record: StudyRecord) -> Data:
             ", ".join(f"{len(split.labels):,} {name}" for name, split in splits.items()) + f", {shape}",
         ),
         ("validation", _validation_text(record)),
+        ("splits", splits_text(_splits(record, dataset))),
         ("digest", config.digest),
     ]
     return Data(facts, [*splits], _classes(dataset, list(splits.values())), dataset.warning)
 
 
+def _splits(record: StudyRecord, dataset: Dataset) -> Mapping[str, SplitFacts]:
+    config = record.runs[0].config
+    return split_facts(record.directory.cache_dir, config.digest, dataset, config.validation)
+
+
 def _validation_text(record: StudyRecord) -> str:
     validation = record.runs[0].config.validation
+    groups = f", no group of {validation['group']} is divided" if "group" in validation else ""
     if record.runs[0].config.folds > 1:
-        return f"{validation['folds']} folds, seed {validation['seed']}"
+        return f"{validation['folds']} folds, seed {validation['seed']}{groups}"
     if record.dataset is not None and record.dataset.validation is not None:
         return "the dataset's own split"
     share, seed = validation["fraction"], validation["seed"]
-    return f"{record.num_validated or 0:,} training images ({share:.0%}), seed {seed}"
+    return f"{record.num_validated or 0:,} training images ({share:.0%}), seed {seed}{groups}"
 
 
 def _classes(dataset: Dataset, splits: Sequence[Any]) -> list[ClassRow]:

@@ -78,7 +78,7 @@ def _read_training(document: Document) -> Space:
 
 
 def _read_validation(document: Document) -> dict[str, Any]:
-    """Return the `[validation]` settings: `fraction` and `seed`, or `folds` and `seed`."""
+    """Return the `[validation]` settings: `fraction` or `folds`, `seed`, and `group` if it is set."""
     table = dict(document.table("validation"))
     values: dict[str, Any] = {"fraction": 0.1, "seed": 0}
     if "fraction" in table and "folds" in table:
@@ -106,7 +106,11 @@ def _validation_problem(key: str, value: Any) -> str:
         return problem and f"{problem}{hint}"
     if key == "seed":
         return integer_problem(value, 0)
-    return f"no such key. {did_you_mean(key, ('fraction', 'folds', 'seed'))}"
+    if key == "group":
+        is_text = isinstance(value, str) and bool(value.strip())
+        expected = "expected the name of a column, or a regular expression for names of files"
+        return "" if is_text else f"{expected}, got {show(value)}"
+    return f"no such key. {did_you_mean(key, ('fraction', 'folds', 'seed', 'group'))}"
 
 
 def _read_objectives(document: Document) -> tuple[Objective, ...]:

@@ -57,6 +57,8 @@ def _data(info: ModelInfo, tags: Mapping[str, str], num_test_images: int | None)
     listed = list(info.class_names or ())[:_MAX_CLASSES]
     more = len(info.class_names or ()) - len(listed)
     yield f"classes: {', '.join(listed)}{f' and {more} more' if more else ''}"
+    if splits := tags.get(names.SPLITS):
+        yield f"splits: {splits}"
     if warning := tags.get(names.WARNING):
         yield f"warning: {warning}"
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zoo.data.splits import splits_text
+from zoo.data.store import SplitFacts
 from zoo.events import Finished
 from zoo.study import Objective
 
@@ -32,6 +34,7 @@ FOLD = "zoo.fold"  # the fold whose model is kept
 DIGEST = "zoo.dataset.digest"
 SOURCE = "zoo.dataset.source"
 WARNING = "zoo.dataset.warning"
+SPLITS = "zoo.dataset.splits"  # number of images of each split, with those of a class, and of groups
 BEST_TRIAL = "zoo.best_trial"  # on the study's run: number of the best trial, once it has test metrics
 PROMOTED = "zoo.promoted"  # "true" on a registered version that is or was the champion
 CONFIRMS = "zoo.confirms"  # on a run of `zoo confirm`: number of the trial that it trains again
@@ -54,6 +57,8 @@ class StudyFacts:
         uid: unique name of the study in MLflow; if its Optuna study is deleted, a new study has another.
         digest, source, warning: of the dataset.
         image_shape: `(height, width, channels)` of the raw pixels 0–255 that a model takes.
+        splits: their images by class, and their groups.
+        class_names: of the dataset.
         num_classes: a model returns probabilities `(batch, num_classes)`.
         plugins: version by distribution, for every plugin that the study can use.
         definition: the study file's text.
@@ -72,6 +77,8 @@ class StudyFacts:
     image_shape: tuple[int, int, int]
     num_classes: int
     warning: str = ""
+    splits: Mapping[str, SplitFacts] = field(default_factory=dict)
+    class_names: Sequence[str] = ()
     plugins: Mapping[str, str] = field(default_factory=dict)
     definition: str = ""
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -126,6 +133,7 @@ def common_tags(facts: StudyFacts) -> dict[str, str]:
         STUDY: facts.name,
         SOURCE: facts.source,
         WARNING: facts.warning,
+        SPLITS: splits_text(facts.splits),
         "mlflow.user": user,
         "mlflow.source.name": facts.command,
         "mlflow.source.type": "LOCAL",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _DATASET = {
     "dataset.source": names.SOURCE,
     "dataset.warning": names.WARNING,
+    "dataset.splits": names.SPLITS,
     "dataset.digest": names.DIGEST,
 }
 

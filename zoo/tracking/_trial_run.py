@@ -58,9 +58,21 @@ class TrialRun:
             digest=digest[:_DIGEST_LENGTH],
             source_type="code",  # a plugin makes the dataset
             source=json.dumps({"tags": {"dataset": name, "source": facts.source, "digest": digest}}),
-            profile=json.dumps({"image_shape": facts.image_shape, "num_classes": facts.num_classes}),
+            profile=json.dumps(self._profile()),
         )
         return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "training")])
+
+    def _profile(self) -> dict[str, Any]:
+        facts = self.facts
+        splits = {
+            name: {
+                "images": split.images,
+                "classes": dict(zip(facts.class_names, split.class_counts, strict=True)),
+                **({} if split.num_groups is None else {"groups": split.num_groups}),
+            }
+            for name, split in facts.splits.items()
+        }
+        return {"image_shape": facts.image_shape, "num_classes": facts.num_classes, "splits": splits}
 
     def log_start(self, event: Started) -> None:
         tags = {names.DEVICE: event.device, names.BACKEND: event.backend}

@@ -47,6 +47,8 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             digest=dataset.digest,
             source=dataset.source,
             warning=dataset.warning,
+            splits=dataset.splits,
+            class_names=dataset.class_names,
             image_shape=dataset.image_shape,
             num_classes=len(dataset.class_names),
             plugins=definition.plugin_versions(),

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ def open_study(
     display.phase("preparing the dataset, loading Keras …")
     dataset = finish_preparing(preparing, definition.dataset, display.preparing)
     check_labels(definition, directory.cache_dir, dataset.digest)
+    definition = replace(definition, validation=dataset.validation or definition.validation)
     store = _start_thread(connect)  # only now, so that a study without data creates no database
     for warning in filter(None, (dataset.warning, *warnings)):
         display.problem(warning)

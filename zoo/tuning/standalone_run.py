@@ -135,6 +135,7 @@ def train(
         opened = open_study(stack, definition, 1, display or default_display(), warnings)
         digest = opened.dataset.digest
         if config is None:
+            definition = opened.definition
             config = definition.baseline(digest, definition.seed_of(0))
         elif config.digest != digest:
             raise StudyError(

@@ -127,7 +127,7 @@ def tune(
     report_path: Path | None = None
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
-        manifest = manifest_of(definition, opened.dataset)
+        definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
         search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions)
         opened.directory.describe(definition.text, command)
         interrupts = stack.enter_context(opened.interrupts)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.data.splits import splits_text
 from zoo.errors import ZooError, one_line
 from zoo.figures import MAX_COMPARED, Curve, compared_curves, importances, study_history, trade_offs
 from zoo.record import Run, load_runs, rank_runs
@@ -50,6 +51,8 @@ def _text(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> str:
     counts = ", ".join(f"{number} {state}" for state, number in states.items())
     text = f"{objectives_text(definition.objectives)}, dataset {definition.dataset.name}: "
     text += f"{len(runs)} trial{'s' if len(runs) > 1 else ''} ({counts})"
+    if splits := splits_text(study.dataset.splits):
+        text += f"; data: {splits}"
     best = search.best()
     if best is None:
         return text

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import Dataset, Split, ZooError
+from zoo import Dataset, Split, ZooError, hold_out_groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,9 +112,12 @@ def with_test_split(
     return split_off_test(dataset, fraction, 42)
 
 
-def split_off_test(dataset: Dataset, fraction: float, seed: int) -> Dataset:
-    """Return the dataset with `fraction` of every class of its training split as its test split."""
-    parts = cut_test(dataset.train.labels, fraction, seed)
+def split_off_test(dataset: Dataset, fraction: float, seed: int, group: str | None = None) -> Dataset:
+    """Return the dataset with `fraction` of every class of its training split as its test split.
+
+    If `group` names groups, no group is divided.
+    """
+    parts = cut_test(dataset.train, dataset.class_names, fraction, seed, group)
     train, test = (dataset.train.take(indices) for indices in parts)
     if not len(test):
         raise ZooError(_too_few_for_test(dataset, fraction))
@@ -134,18 +137,25 @@ def _too_few_for_test(dataset: Dataset, fraction: float) -> str:
     )
 
 
-def cut_test(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Return the shuffled indices of the training and the test split.
+def cut_test(
+    split: Split, class_names: Sequence[str], fraction: float, seed: int, group: str | None = None
+) -> tuple[Array, Array]:
+    """Return the shuffled indices of the training and the test split; the images are not read.
 
     The test split has `fraction` of every class, rounded. At least one image of every class is in training.
+    If `group` names groups, no group is divided, and every class is in both splits.
     """
     import numpy as np
 
     stream = np.random.RandomState(seed)  # NumPy guarantees the same numbers in every version
-    is_test = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(round(fraction * len(members)), len(members) - 1)
-        is_test[stream.permutation(members)[:count]] = True
+    labels = split.labels
+    if group is not None and fraction:
+        is_test = hold_out_groups(split, class_names, group, fraction, seed)
+    else:
+        is_test = np.zeros(len(labels), bool)
+        for label in np.unique(labels):
+            members = np.flatnonzero(labels == label)
+            count = min(round(fraction * len(members)), len(members) - 1)
+            is_test[stream.permutation(members)[:count]] = True
     train, test = (stream.permutation(np.flatnonzero(mask)) for mask in (~is_test, is_test))
     return train, test

@@ -31,6 +31,7 @@ def csv_images(
     header: bool = True,
     separator: str | None = None,
     encoding: str | None = None,
+    group: str | None = None,
 ) -> Dataset:
     """Images in CSV files with one image per line, such as Sign Language MNIST.
 
@@ -53,6 +54,7 @@ def csv_images(
         header: whether line 1 has the names of the columns.
         separator: the character between two values; by default found by the first lines.
         encoding: of the text, such as `cp1252`; UTF-8 by default.
+        group: a column without pixels; the images of one value stay together when zoo cuts the test split.
 
     Raises:
         ZooError: a file is missing or damaged (with line and column), or a parameter does not fit it.
@@ -62,7 +64,7 @@ def csv_images(
     dataset = read_tables(
         *tables,
         label_column=label_column,
-        drop_columns=drop_columns or (),
+        drop_columns=[*(drop_columns or ()), *([] if group is None else [group])],
         classes=classes,
         class_names=class_names,
         image_size=None if image_size is None else height_and_width(image_size),
@@ -71,7 +73,6 @@ def csv_images(
         scale=scale,
     )
     warnings = [*map(truncation_warning, paths), dataset.warning]
-    dataset = replace(
-        dataset, source=" and ".join(path.name for path in paths), warning=" ".join(filter(None, warnings))
-    )
-    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
+    source = " and ".join(path.name for path in paths)
+    dataset = replace(dataset, source=source, warning=" ".join(filter(None, warnings)))
+    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42, group)

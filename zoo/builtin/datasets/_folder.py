@@ -50,6 +50,7 @@ def image_folder(
     seed: Annotated[int, Int(0, 2**32 - 1)] = 42,
     background: str = "white",
     bit_depth: Annotated[int, Int(9, 16)] = 16,
+    group: str | None = None,
 ) -> Dataset:
     """Images in one folder per class, in any common format.
 
@@ -66,22 +67,26 @@ def image_folder(
         seed: selects the test images.
         background: the color behind transparent pixels: a name or `#rrggbb`.
         bit_depth: of images with more than 8 bits per pixel: 12 if their white is 4095.
+        group: a regular expression for the paths of the images, such as `(person[0-9]+)_`. Images with the
+            same text in its parentheses are all in the test split that zoo cuts, or all outside it.
 
     Raises:
         ZooError: images cannot be read (with their names), or the folder has another structure.
     """
     tree = _read_tree(find_path("path", path))
     decoder = Decoder(image_size, color_mode, background, bit_depth)
-    return _dataset(tree, decoder, test_fraction, seed)
+    return _dataset(tree, decoder, test_fraction, seed, group)
 
 
-def _dataset(tree: _Tree, decoder: Decoder, test_fraction: float, seed: int) -> Dataset:
+def _dataset(tree: _Tree, decoder: Decoder, test_fraction: float, seed: int, group: str | None) -> Dataset:
     import numpy as np
 
     images = tree.images
     if not tree.has_splits:
-        all_labels = np.array([label for _, label in images["train"]])
-        splits = zip(("train", "test"), cut_test(all_labels, test_fraction, seed), strict=True)
+        names = [str(file.relative_to(tree.root)) for file, _ in images["train"]]
+        whole = Split(None, np.array([label for _, label in images["train"]]), names=names)
+        parts_of_test = cut_test(whole, tree.class_names, test_fraction, seed, group)
+        splits = zip(("train", "test"), parts_of_test, strict=True)
         images = {name: [images["train"][i] for i in indices] for name, indices in splits if len(indices)}
     files, labels = zip(*(pair for labelled in images.values() for pair in labelled), strict=True)
     file_names = [str(file.relative_to(tree.root)) for file in files]

@@ -18,7 +18,10 @@ PATH_NAMES = (
     *("image", "image_path", "image_file", "img", "img_path", "image_id", "id"),
 )
 # Parameters that do not decide which files are read.
-OTHER_PARAMETERS = ("classes", "class_names", "image_size", "color_mode", "background", "bit_depth")
+OTHER_PARAMETERS = (
+    *("classes", "class_names", "group"),
+    *("image_size", "color_mode", "background", "bit_depth"),
+)
 
 
 class _Listing:
@@ -87,6 +90,7 @@ def labelled_files(
     header: bool = True,
     separator: str | None = None,
     encoding: str | None = None,
+    group: str | None = None,
 ) -> Dataset:
     """Image files that a CSV file lists with their labels: `path,label`.
 
@@ -112,6 +116,8 @@ def labelled_files(
         header: whether line 1 of the CSV files has the names of the columns.
         separator: the character between two values; by default found by the first lines.
         encoding: of the CSV files, such as `cp1252`; UTF-8 by default.
+        group: name of a column, or a regular expression for the paths with a group in parentheses. Images of
+            one group are all in the test split that zoo cuts, or all outside it.
 
     Raises:
         ZooError: a file is missing or damaged, or a parameter does not fit the files.
@@ -120,7 +126,7 @@ def labelled_files(
     listing = _Listing(train, test, folder, image_column, label_column, suffix, **options)
     decoder = Decoder(image_size, color_mode, background, bit_depth)
     dataset = _dataset(listing, decoder, classes, class_names)
-    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
+    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42, group)
 
 
 def _dataset(

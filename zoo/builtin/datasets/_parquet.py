@@ -64,6 +64,7 @@ def parquet_images(
     color_mode: Annotated[str, Choice("rgb", "grayscale")] = "rgb",
     background: str = "white",
     bit_depth: Annotated[int, Int(9, 16)] = 16,
+    group: str | None = None,
 ) -> Dataset:
     """Images in Parquet or Arrow files, such as those of Hugging Face.
 
@@ -85,6 +86,7 @@ def parquet_images(
         color_mode: convert image files to `rgb`, or to `grayscale` with one channel.
         background: the color behind transparent pixels of image files: a name or `#rrggbb`.
         bit_depth: of image files with more than 8 bits per pixel: 12 if their white is 4095.
+        group: a column; the images of one value stay together when zoo cuts the test split.
 
     Raises:
         ZooError: a file is missing or damaged, or a parameter does not fit it.
@@ -99,13 +101,13 @@ def parquet_images(
     else:
         if image_size is not None:
             options["image_size"] = height_and_width(image_size)
-        options["drop_columns"] = drop_columns or ()
+        options["drop_columns"] = [*(drop_columns or ()), *([] if group is None else [group])]
         pixels = {"image_shape": image_shape, "channels_first": channels_first, "scale": scale}
         dataset = _read(paths, {**options, **pixels})
     is_expanded = test is None and "test" in paths
     names = [find_path("train", train).name] if is_expanded else [path.name for path in paths.values()]
     dataset = replace(dataset, source=" and ".join(names))
-    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
+    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42, group)
 
 
 def _decoded(

@@ -1,0 +1,82 @@
+"""Names and columns of the images in the cache: what is known about each image besides pixels and label.
+
+They are not part of a dataset's digest. Two sources with the same images may have other columns, so the file
+is named after its own digest: `columns-<digest>.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.data.dataset import Dataset, Split
+from zoo.files import write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+def write_columns(folder: Path, dataset: Dataset) -> str:
+    """Write names and columns of every split, and return the digest that names the file."""
+    content = {
+        name: {"names": _names(split), "columns": plain_columns(split)}
+        for name, split in dataset.splits().items()
+    }
+    text = json.dumps(content)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = folder / f"columns-{digest}.json"
+    if not path.exists():
+        write_atomically(path, text)
+    return digest
+
+
+def add_columns(folder: Path, digest: str, dataset: Dataset) -> Dataset:
+    """Return the dataset with the names and columns that `write_columns` wrote, or raise OSError."""
+    import numpy as np
+
+    content = json.loads((folder / f"columns-{digest}.json").read_text(encoding="utf-8"))
+    splits: dict[str, Any] = {}
+    for name, part in content.items():
+        columns = {column: np.array(values, object) for column, values in part["columns"].items()}
+        names = None if part["names"] is None else np.array(part["names"], object)
+        splits[name] = replace(getattr(dataset, name), columns=columns, names=names)
+    return replace(dataset, **splits)
+
+
+def plain_columns(split: Split) -> dict[str, list[Any]]:
+    """Return the columns whose values are text, numbers or dates, as lists of text and numbers.
+
+    A missing value is None, and a whole number is an integer. Other columns, such as those of arrays, are
+    left out.
+    """
+    columns: Mapping[str, Any] = {name: _plain_values(values) for name, values in split.columns.items()}
+    return {str(name): values for name, values in columns.items() if values is not None}
+
+
+def _plain_values(values: Any) -> list[Any] | None:
+    plain = [_plain(value) for value in values]
+    return None if any(value is NotImplemented for value in plain) else plain
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it; NotImplemented if it cannot."""
+    if hasattr(value, "dtype") and not value.shape:  # a scalar of NumPy
+        value = value.item()
+    if type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return None  # pandas has three values for a missing one
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return str(value) if isinstance(value, date) else NotImplemented
+
+
+def _names(split: Split) -> list[str] | None:
+    return None if split.names is None else [str(name) for name in split.names]
