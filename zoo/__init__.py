@@ -3,8 +3,8 @@
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
 `reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
 `natural_key`, `to_images`, `to_labels`, `hold_out_groups`, `InvalidParameters`, `ZooError`, `testing`. For
-notebooks and scripts: `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`, `list_models`,
-`Classifier`.
+notebooks and scripts: `init`, `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`,
+`list_models`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         to_images,
         to_labels,
     )
+    from zoo.drafting import init
     from zoo.evaluation import evaluate
     from zoo.hookspecs import hookimpl
     from zoo.models import Classifier, list_models, load_model
@@ -45,7 +46,7 @@ __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
     "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables",
     "natural_key", "to_images", "to_labels", "hold_out_groups", "InvalidParameters", "ZooError", "testing",
-    "tune", "train", "evaluate", "compare", "inspect", "load_model", "list_models", "Classifier",
+    "init", "tune", "train", "evaluate", "compare", "inspect", "load_model", "list_models", "Classifier",
     "__version__",
 ]  # fmt: skip
 
@@ -57,6 +58,7 @@ _LAZY_NAMES = {
         *("Dataset", "Split", "reads", "progress", "read_image", "is_image", "IMAGE_SUFFIXES"),
         *("Table", "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups"),
     ],
+    "zoo.drafting": ["init"],
     "zoo.results": ["tune"],
     "zoo.tuning": ["train"],
     "zoo.evaluation": ["evaluate"],

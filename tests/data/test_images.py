@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo.data.images import color_mode_of
+from zoo.data.images import color_mode_of, read_header
 
 
 @pytest.fixture
@@ -35,6 +35,19 @@ def test_photograph_is_rotated_by_its_orientation(file, tmp_path):
     Image.open(file).save(tmp_path / "b.png", exif=exif)
     expected = np.rot90(zoo.read_image(file), -1)
     assert np.array_equal(zoo.read_image(tmp_path / "b.png"), expected)
+
+
+def test_header_has_the_size_after_rotation(file, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    Image.open(file).save(tmp_path / "b.png", exif=exif)
+    header = read_header(tmp_path / "b.png")
+    assert (header.height, header.width, header.is_deep) == (6, 4, False)
+    Image.fromarray(np.zeros((4, 5), np.uint16)).save(tmp_path / "deep.png")
+    assert read_header(tmp_path / "deep.png").is_deep
+    (tmp_path / "no.png").write_text("no")
+    with pytest.raises(zoo.ImageError, match=r"no\.png cannot be read \(not an image\)"):
+        read_header(tmp_path / "no.png")
 
 
 def test_error_has_file_and_reason(tmp_path):

@@ -19,6 +19,7 @@ from zoo.logs import library_logs
 
 # The help line of each command. The module of a command is zoo/cli/NAME_command.py.
 COMMANDS = {
+    "init": "Write a study for your own images.",
     "tune": "Search for the best model of a study.",
     "train": "Train a study's baseline, or one of its trials again.",
     "confirm": "Train the best trials of a study again with fresh seeds.",

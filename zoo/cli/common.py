@@ -185,13 +185,13 @@ def print_note(text: str) -> None:
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and bytes of a path that are not text
 
 
-def print_table(rows: Iterable[Sequence[str]], indent: str = "  ") -> None:
+def print_table(rows: Iterable[Sequence[str]], indent: str = "  ", *, err: bool = False) -> None:
     """Print rows of cells in columns. Control characters such as line breaks are escaped."""
     rows = [[_CONTROLS.sub(lambda found: repr(found[0])[1:-1], cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        click.echo(indent + "  ".join(cells).rstrip())
+        click.echo(indent + "  ".join(cells).rstrip(), err=err)
 
 
 def print_next(*steps: tuple[str, str]) -> None:

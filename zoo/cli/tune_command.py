@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli import common
+from zoo.cli.init_command import print_study_file
 
 if TYPE_CHECKING:
     from zoo.tuning import TuneResult
@@ -40,10 +42,12 @@ if TYPE_CHECKING:
 def command(quiet: bool, **options: Any) -> int:
     """Search for the best model of STUDY, a study's name or the path of its file.
 
-    The same command resumes a stopped study. Press Ctrl-C once to stop cleanly, twice to exit immediately.
+    For the path of images, as `zoo init` takes it, a study is written first. The same command resumes a
+    stopped study. Press Ctrl-C once to stop cleanly, twice to exit immediately.
 
     \b
     zoo tune digits_cnn
+    zoo tune photos/
     zoo tune mnist_cnn --trials 8 --jobs 2
     zoo tune mnist_cnn --set training.epochs=3 --name mnist_quick
     """
@@ -52,6 +56,7 @@ def command(quiet: bool, **options: Any) -> int:
     from zoo.results import tune
 
     typed = common.command_line()
+    options["study"] = _study_of(options["study"], options["overrides"], quiet)
     result = tune(**options, display=common.display(quiet), command=typed)
     if result.interrupted is not None:
         common.print_note(f"stopped with {result.done} of {result.total} trials done; resume with: {typed}")
@@ -80,6 +85,22 @@ def command(quiet: bool, **options: Any) -> int:
             (f"zoo ui {study}", "the same in MLflow's UI, with curves and figures"),
         )
     return 0
+
+
+def _study_of(study: str, overrides: Sequence[str], quiet: bool) -> str:
+    """Return the study; for the path of images, the study file that `zoo init` wrote or writes now."""
+    from zoo.drafting import drafted_study, init, is_data
+
+    if not is_data(study):
+        return study
+    if (existing := drafted_study(study)) is not None:
+        common.print_note(f"using {existing}, the study of {study}")
+        return str(existing)
+    settings = [override for override in overrides if override.startswith("dataset.")]
+    written = init(study, overrides=settings, display=common.display(quiet))
+    if not quiet:
+        print_study_file(written, err=True)
+    return str(written.path)
 
 
 def _print_result(result: TuneResult, best: tuple[int, float]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import stat
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ _FORMATS = (
     *("PCX", "QOI", "SGI", "DDS", "PSD", "FITS"),
 )
 _MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
+_ORIENTATION, _ROTATIONS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
 _MODES = {"rgb": "RGB", "grayscale": "L"}  # Pillow's
 
 
@@ -92,6 +94,29 @@ def read_image(
         problem = ImageError(f"{file} cannot be read ({_reason(error)})")
         problem.reason = _reason(error)
         raise problem from error
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """Height and width of an image file after its EXIF rotation, and whether a pixel has more than 8 bits."""
+
+    height: int
+    width: int
+    is_deep: bool
+
+
+def read_header(file: str | Path | IO[bytes]) -> ImageHeader:
+    """Return the facts at the start of an image file; no pixel is decoded. Raises ImageError."""
+    from PIL import Image
+
+    try:
+        with Image.open(file, formats=_formats()) as image:
+            width, height = image.size
+            is_rotated = image.getexif().get(_ORIENTATION) in _ROTATIONS
+            is_deep = image.mode.startswith("I")
+    except Exception as error:  # Pillow raises many types for damaged bytes
+        raise ImageError(f"{file} cannot be read ({_reason(error)})") from error
+    return ImageHeader(width, height, is_deep) if is_rotated else ImageHeader(height, width, is_deep)
 
 
 @cache

@@ -1,0 +1,197 @@
+"""The tables of a study for a dataset: what fits its images, their number and the budget."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from zoo.drafting._document import Table
+from zoo.drafting._facts import Facts
+from zoo.drafting._flips import Mirroring, mirroring
+from zoo.drafting._sizes import (
+    BUDGET_S,
+    PIXELS_PER_SECOND,
+    epoch_seconds,
+    machine_text,
+    num_epochs,
+    num_trials,
+    trial_seconds,
+)
+
+SMALL, MEDIUM, LARGE = 500, 5_000, 20_000  # training images
+MIN_FOLDED = 10  # images of the smallest class, so that each of five folds has some
+SMALL_SIDE = 48  # pixels; below it, larger kernels and several convolutions per block are affordable
+MIN_AUGMENTED_SIDE = 8
+
+
+def tables(facts: Facts) -> list[Table]:
+    """Return the tables of the study."""
+    validation, num_train = _validation(facts)
+    return [
+        table
+        for table in (
+            _dataset(facts),
+            validation,
+            _architecture(facts, num_train),
+            *_augmentation(facts),
+            _training(num_train),
+            _search(facts, num_train),
+        )
+        if table is not None
+    ]
+
+
+def _dataset(facts: Facts) -> Table:
+    table = Table("dataset", "; ".join(facts.notes))
+    table.set("name", facts.dataset)
+    for name, value in facts.parameters.items():
+        table.set(name, value, facts.found.get(name, ""))
+    return table
+
+
+def has_folds(facts: Facts) -> bool:
+    """Return True if every trial is validated on several folds."""
+    few = facts.num_train < SMALL and facts.smallest_class >= MIN_FOLDED
+    return few and "validation" not in facts.counts
+
+
+def _validation(facts: Facts) -> tuple[Table | None, int]:
+    """Return the table `[validation]`, and the number of images that a trial is trained on."""
+    total = facts.num_train
+    if "validation" in facts.counts:
+        return None, total
+    if has_folds(facts):
+        table = Table("validation", f"The result of a single split of {total:,} images would depend on luck.")
+        table.set("folds", 5, "every trial is trained five times, each time without another fifth")
+        return table, round(total * 0.8)
+    table, fraction = Table("validation"), 0.2 if total < MEDIUM else 0.1
+    table.set("fraction", fraction, f"of the {total:,} training images; they compare the trials")
+    return table, max(round(total * (1 - fraction)), 1)
+
+
+def _architecture(facts: Facts, num_train: int) -> Table:
+    """Return the network: one pooling halves a side, and the last map has at least 2×2 pixels."""
+    if facts.side < 4:
+        table = Table("architecture", "The images are too small for convolutions and poolings.")
+        table.set("name", "perceptron")
+        table.set("dense_units", {"low": 16, "high": 128, "length": [0, 1]})
+        table.set("dropout", {"low": 0.0, "high": 0.5})
+        return table
+    depth = min(max(int(math.log2(facts.side / 2)), 1), 4)
+    lowest = depth if facts.side > 2 * SMALL_SIDE - 1 or depth == 1 else depth - 1
+    low, high = (8, 32) if num_train < SMALL else (16, 64) if num_train < MEDIUM else (32, 128)
+    is_small = facts.side < SMALL_SIDE and num_train < LARGE
+    table = Table("architecture", _network_comment(facts, num_train))
+    table.set("name", "conv_net")
+    pooled = f"{facts.side} pixels are halved up to {depth} times" if depth > 1 else "one pooling"
+    table.set(
+        "filters", {"low": low, "high": high, "length": [lowest, depth]}, f"one number per block; {pooled}"
+    )
+    table.set("convolutions_per_block", {"low": 1, "high": 2} if is_small and num_train >= SMALL else 1)
+    table.set("kernel_size", {"choices": [3, 5]} if is_small else 3)
+    table.set("padding", "same")
+    table.set("activation", "relu")
+    table.set("pool_size", 2)
+    table.set("batch_norm", True if num_train >= MEDIUM else {"choices": [False, True]})
+    units = (32, 128) if num_train < SMALL else (64, 256)
+    table.set("dense_units", {"low": units[0], "high": units[1], "length": [0, 1]})
+    dropout = (0.1, 0.5) if num_train >= LARGE else (0.2, 0.6)
+    table.set("dropout", {"low": dropout[0], "high": dropout[1]}, "fewer images need more")
+    return table
+
+
+def _network_comment(facts: Facts, num_train: int) -> str:
+    size = "a small" if num_train < SMALL else "a medium" if num_train < MEDIUM else "a large"
+    text = f"{num_train:,} training images: {size} convolutional network, whose depth and width are searched."
+    if facts.is_colour and facts.side >= 32 and num_train < LARGE:
+        text += (
+            " With ImageNet's weights, which Keras downloads, a pretrained network is usually better on "
+            'photographs: replace this table by name = "pretrained" (`zoo show pretrained`).'
+        )
+    return text
+
+
+def _augmentation(facts: Facts) -> list[Table]:
+    if facts.side < MIN_AUGMENTED_SIDE:
+        table = Table("augmentation", "The images are too small to be rotated and shifted.")
+        table.set("name", "none")
+        return [table]
+    kind, reason = mirroring(facts)
+    names = {
+        Mirroring.ALLOWED: ["affine_flip", "flips"],
+        Mirroring.UNKNOWN: ["affine", "affine_flip"],
+        Mirroring.WRONG: ["affine", "none"],
+    }[kind]
+    table = Table("augmentation", reason)
+    table.set("name", {"choices": names}, "`zoo inspect augmentation` draws them")
+    return [table, *(_affine(name) for name in names if name.startswith("affine"))]
+
+
+def _affine(name: str) -> Table:
+    table = Table(f"augmentation.{name}")
+    table.set("rotation", {"low": 4.0, "high": 15.0}, "degrees")
+    table.set("shift", {"low": 0.04, "high": 0.12}, "share of the size, as zoom")
+    table.set("shear", 5.0)
+    table.set("zoom", {"low": 0.04, "high": 0.15})
+    if name == "affine_flip":
+        table.set("flip", "horizontal", '"both" for images without an up, as from a microscope or satellite')
+    table.set("fill", "nearest")
+    return table
+
+
+def _training(num_train: int) -> Table:
+    epochs = num_epochs(num_train)
+    low = 16 if num_train < SMALL else 32 if num_train < MEDIUM else 64
+    table = Table("training")
+    table.set("epochs", epochs, f"at most; √(4,000,000 / {num_train:,}), from 5 to 40")
+    table.set(
+        "patience", max(epochs // 2, 5), "a trial ends after this number of epochs without a better one"
+    )
+    table.set("batch_size", {"choices": [low, 2 * low]})
+    table.set("optimizer", "adam")
+    table.set("learning_rate", {"low": 3e-4, "high": 3e-3, "log": True})
+    table.set("schedule", "cosine")
+    return table
+
+
+def search_estimate(facts: Facts, num_train: int) -> tuple[int, float]:
+    """Return the number of trials, and the estimated time of all of them, seconds."""
+    folds = 5 if has_folds(facts) else 1
+    seconds = folds * trial_seconds(num_train, facts.image_shape)
+    trials = num_trials(seconds)
+    return trials, trials * seconds
+
+
+def _search(facts: Facts, num_train: int) -> Table:
+    trials, seconds = search_estimate(facts, num_train)
+    epoch = _seconds_text(epoch_seconds(num_train, facts.image_shape))
+    pixels = f"{num_train:,} × {facts.image_shape[0]} × {facts.image_shape[1]} pixels"
+    table = Table(
+        "search",
+        f"The budget is an hour. A core trains on about {PIXELS_PER_SECOND:,} pixels per second, so an epoch "
+        f"of {pixels} takes about {epoch} on {machine_text()}, and the search {_minutes_text(seconds)}. "
+        "More trials find better networks.",
+    )
+    table.set("trials", trials)
+    table.set("sampler", "tpe")
+    pruner = "median" if has_folds(facts) else "hyperband"
+    table.set("pruner", pruner, "stops trials early that are worse than others")
+    return table
+
+
+def _seconds_text(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.1f} s"
+
+
+def _minutes_text(seconds: float) -> str:
+    minutes = max(round(seconds / 60), 1)
+    hour = BUDGET_S // 60
+    over = "" if minutes <= hour else ", more than the budget"
+    return f"about {minutes} minute{'' if minutes == 1 else 's'}{over}"
+
+
+def summary(facts: Facts) -> dict[str, Any]:
+    """Return trials, epochs and estimated minutes of the study."""
+    _, num_train = _validation(facts)
+    trials, seconds = search_estimate(facts, num_train)
+    return {"trials": trials, "epochs": num_epochs(num_train), "time": _minutes_text(seconds)}

@@ -1,0 +1,177 @@
+"""`zoo.init`: look at a dataset, and write a study for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+import tomllib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.data.validation import cut_validation
+from zoo.drafting._choices import summary, tables
+from zoo.drafting._document import render
+from zoo.drafting._facts import Facts
+from zoo.drafting._reading import Reader
+from zoo.drafting._sources import find_source, locate
+from zoo.errors import StudyError, ZooError
+from zoo.files import write_atomically
+from zoo.record import StudyDirectory
+from zoo.registry import Registry
+from zoo.study import known_studies, name_problem, parse_setting, parse_study
+from zoo.tuning.display import Display, default_display
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file that `zoo.init` wrote.
+
+    Args:
+        path: of the file.
+        text: its content.
+        seen: what was seen of the data, as rows: what, and how it is.
+        warning: what is suspicious about the images, such as duplicates; "" if nothing is.
+        trials, epochs, time: of the search: number of trials, epochs of each, and the estimated time of all.
+    """
+
+    path: Path
+    text: str = field(repr=False)
+    seen: Sequence[tuple[str, str]] = field(repr=False)
+    warning: str
+    trials: int
+    epochs: int
+    time: str
+
+
+def init(
+    path: str | Path,
+    *,
+    output: str | Path | None = None,
+    force: bool = False,
+    overrides: Sequence[str] = (),
+    display: Display | None = None,
+) -> StudyFile:
+    """Look at a folder, table or array file, write a study for it, and return the study file.
+
+    Args:
+        path: a folder of images, a `.csv`, `.tsv`, `.parquet`, `.arrow` or `.npz` file, or a folder of
+            `.npy` files; in the working folder or in `$ZOO_DATA_DIR`.
+        output: the study file; by default named like `path`, in the working folder.
+        force: replace a study file that exists.
+        overrides: parameters of the dataset, `["image_size=64"]`; zoo finds the others.
+        display: shows the progress; by default HTML in a notebook, else plain lines on stderr.
+
+    Raises:
+        ZooError: the data cannot be read, or the file cannot be written.
+    """
+    given = os.fspath(path)
+    locate(given)
+    target = _target(given, output, force)
+    source = find_source(given)
+    display = display or default_display()
+    try:
+        reader = Reader(source, _settings(overrides), display)
+        facts, dataset, digest = reader.read()
+        text = render(_title(facts, target), tables(facts))
+        definition = parse_study(text, Registry.load(), target.stem, str(target))
+        cut_validation(StudyDirectory(Path.cwd(), "").cache_dir, digest, dataset, definition.validation)
+    finally:
+        display.end()
+    _write(target, text)
+    return StudyFile(target, text, facts.rows(), facts.warning, **summary(facts))
+
+
+def drafted_study(path: str) -> Path | None:
+    """Return the study file that `zoo init PATH` would write, if it exists; it has to be about this data.
+
+    Raises StudyError if the file is about other data.
+    """
+    target = default_target(path)
+    if not target.exists():
+        return None
+    try:
+        dataset = tomllib.loads(target.read_text(encoding="utf-8-sig")).get("dataset", {})
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{target} cannot be read: {error}; expected a study file of {path}") from None
+    wanted = locate(path).resolve()
+    paths = dataset.values() if isinstance(dataset, Mapping) else ()
+    if not any(isinstance(value, str) and (Path.cwd() / value).resolve() == wanted for value in paths):
+        raise StudyError(
+            f"{target} exists, but is not a study of {path}; write another one with "
+            f"`zoo init {path} --output FILE`, then run `zoo tune FILE`"
+        )
+    return target
+
+
+def is_data(study: str) -> bool:
+    """Return True if `study` is no study, but the path of a file or folder."""
+    if study.endswith(".toml") or study in known_studies():
+        return False
+    try:
+        locate(study)
+    except ZooError:
+        return False
+    return True
+
+
+def default_target(path: str) -> Path:
+    """Return the study file for data at `path`: its name, with the characters of a study's name only."""
+    name = (Path.cwd() / path).resolve().name if Path(path).name in ("", "..") else Path(path).name
+    stem = re.sub(r"(\.(csv|tsv|tab|txt))?\.gz$|\.[a-z0-9]{1,8}$", "", name, flags=re.IGNORECASE) or name
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
+    return Path(f"{plain[:100] or 'images'}.toml")
+
+
+def _target(path: str, output: str | Path | None, force: bool) -> Path:
+    """Return the file to write; raise ZooError if it exists or cannot be written."""
+    target = default_target(path) if output is None else Path(output)
+    if target.suffix != ".toml":
+        raise ZooError(f"--output {target}: expected the path of a study file, which ends with .toml.")
+    if problem := name_problem(target.stem):
+        raise ZooError(f"--output {target}: {problem}.")
+    if target.is_dir():
+        raise ZooError(f"{target} is a folder; give another file with --output.")
+    if target.exists() and not force:
+        raise ZooError(f"{target} exists; add --force to replace it, or give another file with --output.")
+    if not target.parent.is_dir():
+        raise ZooError(
+            f"there is no folder {target.parent} for {target.name}; create it, or give another file."
+        )
+    if not os.access(target.parent, os.W_OK):
+        raise ZooError(f"cannot write {target} (Permission denied); give another file with --output.")
+    return target
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        write_atomically(target, text)
+    except OSError as error:
+        raise ZooError(
+            f"cannot write {target} ({error.strerror}); give another file with --output."
+        ) from None
+
+
+def _settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of the dataset that `--set` gives."""
+    settings = [parse_setting(override, "image_size=64") for override in overrides]
+    return {key.removeprefix("dataset."): value for key, value in settings}
+
+
+def _title(facts: Facts, target: Path) -> list[str]:
+    """Return the comment at the top of the file; `zoo list` shows the first line."""
+    total = sum(int(counts.sum()) for counts in facts.counts.values())
+    names = textwrap.shorten(", ".join(facts.class_names), 50, placeholder=" …")
+    source = Path(facts.path).name or facts.path
+    return [
+        f"{total:,} images of {len(facts.class_names)} classes ({names}), from {source[:40]}",
+        "",
+        f"  zoo tune {target}",
+        "",
+        "Written by `zoo init`, and yours to change. A value fixes a parameter, a table searches it, and a",
+        "parameter that is not mentioned is searched in the plugin's range (`zoo show conv_net`).",
+    ]

@@ -1,0 +1,163 @@
+"""Sizes and colours of the image files of a dataset, from a sample."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from zoo.data import is_image, read_image
+from zoo.data.images import read_header
+from zoo.errors import ImageError
+
+if TYPE_CHECKING:
+    from zoo.registry import Component
+
+Size = tuple[int, int]  # height and width, pixels
+
+NUM_HEADERS = 2_000
+NUM_DECODED = 100
+THUMBNAIL = (32, 32)
+COLOURED = 4  # of 255: mean distance of the largest from the smallest channel; JPEG's rounding is below 2
+GREY_SHARE = 0.98  # of the images, so that all are read as grey
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The image files of a dataset.
+
+    Args:
+        count: number of files.
+        sizes: heights and widths of a sample.
+        is_grey: whether the images have no colour.
+        is_deep: whether some have more than 8 bits per pixel.
+    """
+
+    count: int
+    sizes: Sequence[Size]
+    is_grey: bool
+    is_deep: bool
+
+    @property
+    def has_one_size(self) -> bool:
+        return len(set(self.sizes)) == 1
+
+    @property
+    def median_size(self) -> Size:
+        heights, widths = zip(*self.sizes, strict=True)
+        return round(median(heights)), round(median(widths))
+
+    def sizes_text(self) -> str:
+        """Return the range of sizes: `180×180 to 500×374, median 204×180`."""
+        by_area = sorted(self.sizes, key=lambda size: size[0] * size[1])
+        if self.has_one_size:
+            return size_text(by_area[0])
+        return f"{size_text(by_area[0])} to {size_text(by_area[-1])}, median {size_text(self.median_size)}"
+
+
+def size_text(size: Sequence[int]) -> str:
+    return "×".join(map(str, size))
+
+
+def find_image_files(component: Component, parameters: Mapping[str, Any]) -> ImageFiles | None:
+    """Return the image files that a dataset reads; None if it reads none, or if no file can be read."""
+    if not {"image_size", "color_mode"} <= set(component.space):
+        return None
+    declared = getattr(component.function, "zoo_files", lambda **_: ())
+    # A dataset may declare a file twice, as one of a split and as one of a folder.
+    paths = [*dict.fromkeys(map(Path, declared(**component.space.check(parameters))))]
+    tables = [path for path in paths if path.suffix.lower() in (".parquet", ".pq", ".arrow", ".feather")]
+    images = [path for path in paths if path.is_file() and is_image(path)]
+    if tables:
+        count, sample = _embedded_images(tables)
+        return _inspect(count, sample)
+    return _inspect(len(images), _evenly(images, NUM_HEADERS))
+
+
+def _inspect(count: int, sample: Sequence[Path | bytes]) -> ImageFiles | None:
+    with ThreadPoolExecutor() as pool:
+        headers = [header for header in pool.map(_header, sample) if header is not None]
+        colours = [spread for spread in pool.map(_colour, _evenly(sample, NUM_DECODED)) if spread is not None]
+    if not headers or not colours:
+        return None  # the dataset names the files that cannot be read
+    num_grey = sum(spread < COLOURED for spread in colours)
+    sizes = [(header.height, header.width) for header in headers]
+    is_deep = any(header.is_deep for header in headers)
+    return ImageFiles(count, sizes, num_grey >= GREY_SHARE * len(colours), is_deep)
+
+
+def _header(source: Path | bytes) -> Any:
+    with suppress(ImageError):
+        return read_header(_file(source))
+    return None
+
+
+def _colour(source: Path | bytes) -> float | None:
+    """Return the mean distance of the largest from the smallest channel; None if it cannot be decoded."""
+    import numpy as np
+
+    with suppress(ImageError):
+        pixels = read_image(_file(source), "rgb", THUMBNAIL).astype(np.int16)
+        return float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
+    return None
+
+
+def _file(source: Path | bytes) -> Any:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _evenly(items: Sequence[Any], count: int) -> list[Any]:
+    """Return up to `count` items, evenly spaced, since files are sorted by class."""
+    count = min(count, len(items))
+    return [items[position * len(items) // count] for position in range(count)]
+
+
+def _embedded_images(tables: Sequence[Path]) -> tuple[int, list[bytes]]:
+    """Return the number of rows of Parquet and Arrow files, and the image files in the first rows of each."""
+    import pyarrow as pa
+
+    count = 0
+    sample: list[bytes] = []
+    for file in tables:
+        with suppress(OSError, pa.ArrowInvalid):  # the dataset says what is wrong with the file
+            num_rows, first = _head(file)
+            count += num_rows
+            if first is not None and len(sample) < NUM_DECODED:
+                sample += list(_cells(first.slice(0, NUM_DECODED)))
+    return count, sample
+
+
+def _head(file: Path) -> tuple[int, Any]:
+    """Return the number of rows of a Parquet or Arrow file, and the first batch of them, None if empty."""
+    from pyarrow import ipc, parquet
+
+    with file.open("rb") as content:
+        start = content.read(6)
+        content.seek(0)
+        if start.startswith(b"PAR1"):
+            table = parquet.ParquetFile(content)
+            return table.metadata.num_rows, next(table.iter_batches(NUM_DECODED), None)
+        if start == b"ARROW1":
+            whole = ipc.open_file(content)
+            batches = [whole.get_batch(number) for number in range(whole.num_record_batches)]
+        else:
+            batches = list(ipc.open_stream(content))
+        return sum(batch.num_rows for batch in batches), next(iter(batches), None)
+
+
+def _cells(batch: Any) -> Iterator[bytes]:
+    """Yield the image files in a batch of rows: bytes, or Hugging Face's `bytes` and `path`."""
+    import pyarrow as pa
+
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
+            yield from (cell["bytes"] for cell in column.to_pylist() if cell and cell["bytes"])
+            return
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            yield from (cell for cell in column.to_pylist() if cell)
+            return
