@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import tomllib
 
 import numpy as np
@@ -15,6 +17,7 @@ from shared_tools import RecordingDisplay
 from zoo.data.prepare import prepare
 from zoo.drafting import drafted_study, init, is_data
 from zoo.drafting._draft import default_target
+from zoo.drafting._name_groups import find_name_groups
 from zoo.errors import StudyError, ZooError
 from zoo.registry import Registry
 from zoo.study import check_files, load_study
@@ -77,6 +80,36 @@ def test_dark_images_of_twelve_bits_get_their_depth(in_tmp):
 def test_folder_in_a_folder_is_found(in_tmp):
     class_folders("photos/photos")
     assert draft("photos")[0]["path"].endswith("photos/photos")
+
+
+def test_names_that_begin_alike_may_be_groups(in_tmp):
+    for name in ("ill", "well"):
+        for person, view in itertools.product(range(8), range(3)):
+            save(f"people/{name}/{name}{person}_view{view}.png")
+    _, _, study = draft("people")
+    expression = "([^/]+)_[^/_]+$"
+    assert re.match(r"(ill|well)\d_view\d, \1\d_view\d … begin alike: ", dict(study.seen)["names"])
+    assert dict(study.seen)["names"].endswith(f"--set group='{expression}'")
+    dataset, _, study = draft("people", f"group={expression}")
+    assert dataset["group"] == tomllib.loads(study.text)["validation"]["group"] == expression
+    assert "names" not in dict(study.seen)
+    assert "share" not in study.warning
+    with pytest.raises(ZooError, match="it matches none of the 48 names"):
+        draft("people", "group=(q+)_")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([f"a/img_{number:04}.jpg" for number in range(50)], None),
+        ([f"a/{number}.jpg" for number in range(50)], None),
+        ([f"a/p-{number // 5}-{number}.jpg" for number in range(50)], "p-0-0, p-0-1"),
+        ([f"a/p{number // 5}_{number}.jpg" for number in range(49)] + ["a/x.jpg"], None),
+    ],
+)
+def test_groups_of_names_are_many_and_of_several_images(names, expected):
+    found = find_name_groups(names, 2)
+    assert (found and found[1]) == expected
 
 
 @pytest.mark.parametrize(

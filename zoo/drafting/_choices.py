@@ -60,12 +60,20 @@ def _validation(facts: Facts) -> tuple[Table | None, int]:
     total = facts.num_train
     if "validation" in facts.counts:
         return None, total
-    if has_folds(facts):
-        table = Table("validation", f"The result of a single split of {total:,} images would depend on luck.")
-        table.set("folds", 5, "every trial is trained five times, each time without another fifth")
-        return table, round(total * 0.8)
     table, fraction = Table("validation"), 0.2 if total < MEDIUM else 0.1
-    table.set("fraction", fraction, f"of the {total:,} training images; they compare the trials")
+    if has_folds(facts):
+        table.comment = f"The result of a single split of {total:,} images would depend on luck."
+        table.set("folds", 5, "every trial is trained five times, each time without another fifth")
+    else:
+        table.set("fraction", fraction, f"of the {total:,} training images; they compare the trials")
+    if "group" in facts.parameters:
+        table.set("group", facts.parameters["group"], "no group is divided")
+    elif facts.name_groups:
+        expression, example = facts.name_groups
+        table.comment += (
+            f" If images whose names begin alike ({example} …) show the same person or object, set group = "
+            f"'{expression}' here and in [dataset], so that none of them is in two splits."
+        )
     return table, max(round(total * (1 - fraction)), 1)
 
 

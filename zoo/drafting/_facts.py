@@ -32,6 +32,7 @@ class Facts:
         image_shape: height, width and channels after reading.
         counts: number of images of each class, by split; before a validation split is cut.
         files: the image files, if the dataset has any.
+        name_groups: a regular expression for groups of file names, and an example; None if there are none.
         warning: the warnings of zoo's preparation about images, splits and labels.
     """
 
@@ -45,6 +46,7 @@ class Facts:
     counts: Mapping[str, np.ndarray[Any, Any]]
     files: ImageFiles | None
     warning: str
+    name_groups: tuple[str, str] | None = None
 
     @property
     def num_train(self) -> int:
@@ -84,7 +86,16 @@ class Facts:
             *([("", FEW_TEXT)] if self.num_train < FEW else []),
             ("size", self._size_text()),
             ("colour", "rgb" if self.is_colour else "grey"),
+            *([("names", self.group_text())] if self.name_groups else []),
         ]
+
+    def group_text(self) -> str:
+        """Return what to do if images with similar names show the same person or object."""
+        expression, example = self.name_groups or ("", "")
+        return (
+            f"{example} … begin alike: if they show the same person or object, keep them together with "
+            f"--set group='{expression}'"
+        )
 
     def _balance_text(self) -> str:
         counts = self.counts["train"]

@@ -10,10 +10,11 @@ from typing import Any
 
 from zoo.data import Dataset
 from zoo.data.prepare import finish_preparing, start_preparing
-from zoo.data.store import PreparedDataset, open_dataset
+from zoo.data.store import PreparedDataset, image_names, open_dataset
 from zoo.drafting._document import toml
 from zoo.drafting._facts import Facts
 from zoo.drafting._image_files import ImageFiles, find_image_files
+from zoo.drafting._name_groups import find_name_groups
 from zoo.drafting._sizes import image_size_for
 from zoo.drafting._sources import Source
 from zoo.errors import SpaceError, ZooError
@@ -137,12 +138,13 @@ class Reader:
     def _facts(self, prepared: PreparedDataset, dataset: Dataset, files: ImageFiles | None) -> Facts:
         import numpy as np
 
-        splits = {name: getattr(dataset, name) for name in ("train", "validation", "test")}
+        num_classes = len(dataset.class_names)
         counts = {
-            name: np.bincount(split.labels, minlength=len(dataset.class_names))
-            for name, split in splits.items()
-            if split is not None
+            name: np.bincount(split.labels, minlength=num_classes) for name, split in dataset.splits().items()
         }
+        # Other datasets have no parameter `group`, or names of rows.
+        has_names = files is not None and "group" in self._component.space and "group" not in self._parameters
+        names = image_names(self._cache_dir, prepared.digest, "train") if has_names else []
         return Facts(
             path=self._source.path,
             dataset=self._component.name,
@@ -154,6 +156,7 @@ class Reader:
             counts=counts,
             files=files,
             warning=prepared.warning,
+            name_groups=find_name_groups(names, num_classes) if names else None,
         )
 
 
