@@ -17,10 +17,9 @@ DIGITS = tuple("0123456789")
 
 
 def values(table_name, some_facts):
-    for table in tables(some_facts):
-        if table.name == table_name:
-            return {key: value for key, value, _ in table.lines}
-    return None
+    """Return the values of a table, and of those in it."""
+    found = [one for one in tables(some_facts) if one.name.partition(".")[0] == table_name]
+    return {key: value for table in found for key, value, _ in table.lines} or None
 
 
 @pytest.mark.parametrize(
@@ -61,6 +60,13 @@ def test_every_draft_is_a_valid_study(two_cores, side, count):
         assert side // 2**highest >= 1  # no map is smaller than one pixel
         assert 1 <= lowest <= highest <= 4
     assert study.search.trials == summary(some)["trials"]
+
+
+def test_pretrained_network_replaces_the_other_by_one_option(two_cores):
+    text = render(["a study"], tables(facts()))
+    assert "--set architecture.name=pretrained" in " ".join(text.replace("\n#", "").split())
+    study = parse_study(text, Registry.load([]), "photos", overrides=["architecture.name=pretrained"])
+    assert list(study.architecture.spaces) == ["pretrained"]
 
 
 def test_fewer_images_get_a_smaller_network_and_more_epochs(two_cores):

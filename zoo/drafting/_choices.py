@@ -21,7 +21,7 @@ from zoo.drafting._sizes import (
 SMALL, MEDIUM, LARGE = 500, 5_000, 20_000  # training images
 MIN_FOLDED = 10  # images of the smallest class, so that each of five folds has some
 SMALL_SIDE = 48  # pixels; below it, larger kernels and several convolutions per block are affordable
-MIN_AUGMENTED_SIDE = 8
+MIN_AUGMENTED_SIDE, MIN_CONVOLVED_SIDE = 8, 4
 
 
 def tables(facts: Facts) -> list[Table]:
@@ -32,7 +32,7 @@ def tables(facts: Facts) -> list[Table]:
         for table in (
             _dataset(facts),
             validation,
-            _architecture(facts, num_train),
+            *_architecture(facts, num_train),
             *_augmentation(facts),
             _training(num_train),
             _search(facts, num_train),
@@ -77,20 +77,35 @@ def _validation(facts: Facts) -> tuple[Table | None, int]:
     return table, max(round(total * (1 - fraction)), 1)
 
 
-def _architecture(facts: Facts, num_train: int) -> Table:
-    """Return the network: one pooling halves a side, and the last map has at least 2×2 pixels."""
-    if facts.side < 4:
-        table = Table("architecture", "The images are too small for convolutions and poolings.")
-        table.set("name", "perceptron")
-        table.set("dense_units", {"low": 16, "high": 128, "length": [0, 1]})
-        table.set("dropout", {"low": 0.0, "high": 0.5})
-        return table
+def _architecture(facts: Facts, num_train: int) -> list[Table]:
+    """Return the name of the network, and its parameters in a table of their own.
+
+    So `--set architecture.name=pretrained` needs no other change.
+    """
+    if facts.side < MIN_CONVOLVED_SIDE:
+        choice = Table("architecture", "The images are too small for convolutions and poolings.")
+        table = _perceptron()
+    else:
+        choice, table = Table("architecture", _network_comment(facts, num_train)), _conv_net(facts, num_train)
+    name = table.name.rpartition(".")[2]
+    choice.set("name", name, f"`zoo show {name}` describes its parameters")
+    return [choice, table]
+
+
+def _perceptron() -> Table:
+    table = Table("architecture.perceptron")
+    table.set("dense_units", {"low": 16, "high": 128, "length": [0, 1]})
+    table.set("dropout", {"low": 0.0, "high": 0.5})
+    return table
+
+
+def _conv_net(facts: Facts, num_train: int) -> Table:
+    """Return the parameters of `conv_net`: each pooling halves a side, and 2×2 pixels are left at least."""
     depth = min(max(int(math.log2(facts.side / 2)), 1), 4)
     lowest = depth if facts.side > 2 * SMALL_SIDE - 1 or depth == 1 else depth - 1
     low, high = (8, 32) if num_train < SMALL else (16, 64) if num_train < MEDIUM else (32, 128)
     is_small = facts.side < SMALL_SIDE and num_train < LARGE
-    table = Table("architecture", _network_comment(facts, num_train))
-    table.set("name", "conv_net")
+    table = Table("architecture.conv_net")
     pooled = f"{facts.side} pixels are halved up to {depth} times" if depth > 1 else "one pooling"
     table.set(
         "filters", {"low": low, "high": high, "length": [lowest, depth]}, f"one number per block; {pooled}"
@@ -114,7 +129,7 @@ def _network_comment(facts: Facts, num_train: int) -> str:
     if facts.is_colour and facts.side >= 32 and num_train < LARGE:
         text += (
             " With ImageNet's weights, which Keras downloads, a pretrained network is usually better on "
-            'photographs: replace this table by name = "pretrained" (`zoo show pretrained`).'
+            "photographs: `--name NAME --set architecture.name=pretrained` searches with it."
         )
     return text
 

@@ -1,7 +1,8 @@
 """The size of images, and the time of a search, by one rule for this machine.
 
-The rule: a core trains `conv_net` on about 600,000 pixels per second, and a GPU as much as forty cores. The
-studies in `studies/` were measured at 400,000 to 800,000 pixels per second and core.
+The rule: a core trains `conv_net` on about 600,000 pixels per second, and a GPU counts as forty cores. The
+figures in `studies/` give 650,000 (`mnist_cnn`, `mnist_wide_pair`), 700,000 (`cats_and_dogs`) and 1,200,000
+pixels (`mnist_three_convolutions`) per second and core.
 """
 
 from __future__ import annotations
