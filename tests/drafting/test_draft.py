@@ -279,3 +279,7 @@ def test_name_of_a_study_is_no_data(in_tmp):
     assert is_data("photos")
     assert not is_data("photos.toml")
     assert not is_data("nothing")
+    assert is_data("nothing/")
+    assert is_data("nothing.csv")
+    with pytest.raises(ZooError, match="there is no file or folder nothing/ in "):
+        drafted_study("nothing/") or init("nothing/")

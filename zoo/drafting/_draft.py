@@ -17,7 +17,7 @@ from zoo.drafting._choices import summary, tables
 from zoo.drafting._document import render
 from zoo.drafting._facts import Facts
 from zoo.drafting._reading import Reader
-from zoo.drafting._sources import find_source, locate
+from zoo.drafting._sources import DATA_SUFFIXES, find_source, locate
 from zoo.errors import StudyError, ZooError
 from zoo.files import write_atomically
 from zoo.record import StudyDirectory
@@ -108,9 +108,11 @@ def drafted_study(path: str) -> Path | None:
 
 
 def is_data(study: str) -> bool:
-    """Return True if `study` is no study, but the path of a file or folder."""
+    """Return True if `study` is no study, but the path of a file or folder, or looks like one."""
     if study.endswith(".toml") or study in known_studies():
         return False
+    if study.endswith("/") or Path(study).suffix.lower() in DATA_SUFFIXES:
+        return True
     try:
         locate(study)
     except ZooError:

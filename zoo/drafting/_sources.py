@@ -15,6 +15,7 @@ from zoo.errors import ZooError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq", ".arrow", ".feather")
+DATA_SUFFIXES = (*TABLE_SUFFIXES, *PARQUET_SUFFIXES, ".npz", ".npy")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 SHEET_SUFFIXES = (".xlsx", ".xls", ".ods", ".numbers")
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
