@@ -160,11 +160,25 @@ class TestNetwork:
         with pytest.raises(PluginError, match=r"its model cannot be saved: .*get_config"):
             check_layers_registered(network)
 
-    def test_lambda_is_not_warned_of(self, keras):
+    def test_lambda_is_refused_without_a_warning(self, keras):
         network = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda inputs: inputs)])
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            check_layers_registered(network)
+            with pytest.raises(
+                PluginError, match=r"^its model cannot be loaded again, since Keras runs no Pyt"
+            ):
+                check_layers_registered(network)
+
+    def test_only_a_model_that_loads_is_loadable(self, keras, tmp_path):
+        def double(inputs):
+            return inputs * 2
+
+        for name, layer in (("good", keras.layers.ReLU()), ("bad", keras.layers.Lambda(double))):
+            network = keras.Sequential([keras.Input((4,)), layer])
+            network.save(tmp_path / f"{name}.keras")
+        saved.check_loadable(tmp_path / "good.keras")
+        with pytest.raises(ModelError, match=r"bad\.keras cannot be loaded: .*double"):
+            saved.check_loadable(tmp_path / "bad.keras")
 
     def test_network_with_plugin_layers_is_loaded(self, layered, keras, tmp_path):
         import numpy as np

@@ -7,14 +7,27 @@ import signal
 import sys
 import time
 
+from zoo.errors import ModelError
 from zoo.events import EpochEnd, Finished, Started
 from zoo.process import enter_worker
+from zoo.training.saved import check_loadable
 
 
 def run_trial_process(connection, config, cache, folder, environment, study, number):
     """Call the function of this module that the configuration's architecture names."""
     enter_worker(environment, folder / "output.log")
     globals()[config["architecture"]["name"]](connection)
+
+
+def call_process(connection, function, arguments, log_path, environment):
+    """Stand in for a process that loads a model; a file beside the model says what happens."""
+    enter_worker(environment, log_path)
+    assert function is check_loadable
+    (model_path,) = arguments
+    if (model_path.parent / "crashes").exists():
+        os.kill(os.getpid(), signal.SIGSEGV)
+    error = ModelError("the model cannot be loaded: a Lambda layer")
+    connection.send((None, error if (model_path.parent / "unloadable").exists() else None))
 
 
 def end(**facts):

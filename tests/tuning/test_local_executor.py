@@ -57,6 +57,7 @@ def make(jobs, set_name=setattr):
     """An executor whose processes import nothing that is large."""
     set_name(executor_module, "fork_server", lambda: ForkServer([]))
     set_name(executor_module, "run_trial_process", executor_children.run_trial_process)
+    set_name(executor_module, "call_process", executor_children.call_process)
     return LocalExecutor(jobs)
 
 
@@ -84,8 +85,8 @@ def next_event(executor, number):
     """The next event of one trial; others stay unread."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        if number in executor.wait(timeout=1.0):
-            return executor.read(number)
+        if number in executor.wait(timeout=1.0) and (event := executor.read(number)) is not None:
+            return event
     raise AssertionError(f"trial {number} sends nothing")
 
 
@@ -193,6 +194,44 @@ def test_crash_of_a_trial_is_its_own(executor, start):
     os.kill(pid_of(next_event(executor, 0)), signal.SIGSEGV)
     event = next_event(executor, 0)
     assert (event.reason, event.is_killed) == ("killed by signal 11 (SIGSEGV)", False)
+
+
+class TestModel:
+    """A complete trial's model is loaded by another process before the trial counts."""
+
+    def answered(self, executor, start, file):
+        folder = start(0, "good")
+        if file:
+            (folder / file).touch()
+        for _ in range(2):
+            next_event(executor, 0)
+        executor.answer(0, True)
+        return next_event(executor, 0)
+
+    def test_model_that_loads_completes_its_trial(self, executor, start):
+        assert self.answered(executor, start, "").state == "complete"
+
+    def test_model_that_does_not_load_fails_its_trial(self, executor, start):
+        event = self.answered(executor, start, "unloadable")
+        assert (event.state, event.reason) == ("failed", "the model cannot be loaded: a Lambda layer")
+        assert event.is_plugin_error
+        assert (executor.running, executor.free_slots) == ([], 2)
+
+    def test_process_that_dies_while_it_loads_fails_the_trial(self, executor, start):
+        event = self.answered(executor, start, "crashes")
+        assert (event.state, event.is_killed) == ("failed", False)
+        assert event.reason == "the process that loads its model again was killed by signal 11 (SIGSEGV)"
+
+    def test_stopped_study_waits_for_the_model(self, executor, start):
+        start(0, "good")
+        for _ in range(2):
+            next_event(executor, 0)
+        executor.answer(0, True)
+        while 0 not in executor.wait(1) or executor.read(0) is None:
+            if executor._unchecked:
+                break
+        assert executor.wait(timeout=0) == [0]  # as the supervisor calls it when it stops
+        assert executor.read(0).state == "complete"
 
 
 def test_exit_status_255_is_no_kill(executor, start):

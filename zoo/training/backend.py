@@ -73,6 +73,11 @@ def worker_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str,
     return environment
 
 
+def without_gpus(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return `environment` for a worker process that must not take memory of a GPU."""
+    return {**environment, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+
+
 def available_cores() -> int:
     """Return the number of cores that this process may use; in a container, the machine may have more."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -167,6 +167,11 @@ def custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
             yield part
 
 
+def has_lambda(config: Any) -> bool:
+    """Return True if `config` contains the code of a Python lambda, which Keras does not run from a file."""
+    return any(part.get("class_name") == "__lambda__" for part in _mappings(config))
+
+
 def _mappings(config: Any) -> Iterator[Mapping[str, Any]]:
     """Yield every dict inside `config`, outer ones first."""
     if isinstance(config, dict):

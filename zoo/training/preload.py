@@ -16,7 +16,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 with backend.discard_stderr():
     import_module("keras")
-    for module in ("loop", "losses", "job"):
+    for module in ("loop", "losses", "job", "saved"):
         import_module(f"zoo.training.{module}")
 
 for module in BUILTIN_MODULES:

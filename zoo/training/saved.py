@@ -16,7 +16,7 @@ from zoo.data.store import open_dataset
 from zoo.errors import ModelError, PluginError, one_line
 from zoo.metrics import log_loss
 from zoo.registry import library_requirements, plugin_requirements, top_level_package
-from zoo.training.info import custom_objects, required_modules
+from zoo.training.info import custom_objects, has_lambda, required_modules
 
 if TYPE_CHECKING:
     import keras
@@ -32,6 +32,11 @@ def check_layers_registered(network: keras.Model) -> None:
             config = keras.saving.serialize_keras_object(network)
     except NotImplementedError as error:  # a layer without `get_config`
         raise PluginError(f"its model cannot be saved: {one_line(error)[:300]}") from error
+    if has_lambda(config):
+        raise PluginError(
+            "its model cannot be loaded again, since Keras runs no Python lambda from a file; write a class "
+            "of layers in place of the Lambda layer"
+        )
     for saved in custom_objects(config):
         if not saved.get("registered_name"):  # a type, not a class of the plugin
             continue
@@ -60,6 +65,12 @@ def load_file(path: Path, model_name: str = "") -> keras.Model:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
         raise ModelError(f"the model {model_name} cannot be loaded: {cause_of(error)[:300]}") from error
+
+
+def check_loadable(path: Path) -> None:
+    """Raise ZooError unless a saved model can be loaded in this process, which should be a fresh one."""
+    with warnings.catch_warnings(action="ignore"):
+        load_file(path)
 
 
 def cause_of(error: BaseException) -> str:

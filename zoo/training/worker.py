@@ -37,7 +37,7 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
     start_loading_keras()
     log_path.parent.mkdir(parents=True, exist_ok=True)
     environment = backend.worker_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
-    worker = fork_server().start_worker(_call, (function, arguments, log_path, environment))
+    worker = fork_server().start_worker(call_process, (function, arguments, log_path, environment))
     try:
         answer = worker.receive()
         exit_text = worker.finish()
@@ -51,10 +51,10 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
     return result
 
 
-def _call(
+def call_process(
     connection: Connection, function: Any, arguments: Any, log_path: Path, environment: Mapping[str, str]
 ) -> None:
-    """Send `(result, None)`, or `(None, error)` if `function(*arguments)` raised an error."""
+    """In a worker process: send `(result, None)`, or `(None, error)` if `function(*arguments)` raises."""
     enter_worker(environment, log_path)
     try:
         connection.send((function(*arguments), None))

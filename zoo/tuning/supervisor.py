@@ -100,8 +100,13 @@ class Supervisor:
                 return
             with self._interrupts.interruptible():
                 ready = self._executor.wait(timeout=1.0)
-            for number in ready:
-                self._handle(number, self._executor.read(number))
+            self._handle_events(ready)
+
+    def _handle_events(self, ready: Sequence[int]) -> None:
+        for number in ready:
+            event = self._executor.read(number)
+            if event is not None:
+                self._handle(number, event)
 
     def _start_next(self) -> None:
         trial = self._source.ask()
@@ -189,8 +194,7 @@ class Supervisor:
         """Handle the events that have arrived, then kill the running trials as interrupted."""
         try:
             while ready := self._executor.wait(timeout=0):
-                for number in ready:
-                    self._handle(number, self._executor.read(number))
+                self._handle_events(ready)
         finally:
             with ExitStack() as stack:  # an error in one call does not prevent the other calls
                 for number in reversed(self._executor.stop_all()):

@@ -18,6 +18,6 @@ class Executor(Protocol):
     def free_slots(self) -> int: ...  # number of trials that can be started now
     def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None: ...
     def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
-    def read(self, number: int) -> Event: ...  # its next event; the last one is always `Finished`
+    def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
     def answer(self, number: int, should_continue: bool) -> None: ...  # to `EpochEnd`
     def stop_all(self) -> list[int]: ...  # kills the running trials and returns their numbers

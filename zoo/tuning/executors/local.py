@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from zoo.errors import one_line
 from zoo.events import Event, Finished
 from zoo.process import WorkerProcess, oom_kills, wait_for_any
 from zoo.record import study_and_trial
 from zoo.training import backend
-from zoo.training.worker import fork_server, run_trial_process
+from zoo.training.saved import check_loadable
+from zoo.training.worker import call_process, fork_server, run_trial_process
 from zoo.trial import TrialConfig
+
+_LOADING_TIMEOUT_S = 30.0  # of a model; it takes a fraction of a second
 
 
 class LocalExecutor:
     """Runs up to `jobs` trials at once, each in its own process; the first one waits until Keras is loaded.
+
+    A trial is complete when a second, fresh process has loaded its model.
 
     If this process ends, those processes end too.
     """
@@ -25,6 +33,8 @@ class LocalExecutor:
         self._gpus = backend.visible_gpus()
         self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> process, slot
         self._exiting: list[WorkerProcess] = []
+        self._folders: dict[int, Path] = {}
+        self._unchecked: dict[int, Finished] = {}  # final events of trials whose model is being loaded
         self._oom_kills: dict[int, int] = {}  # of this machine, when a trial was started
 
     @property
@@ -41,22 +51,52 @@ class LocalExecutor:
         arguments = (config.as_json(), cache_dir, folder, environment, *study_and_trial(folder))
         self._oom_kills[number] = oom_kills()
         self._running[number] = (self._server.start_worker(run_trial_process, arguments), slot)
+        self._folders[number] = folder
         self._join_finished()
 
     def wait(self, timeout: float) -> list[int]:
         numbers = {id(worker): number for number, (worker, _) in self._running.items()}
         workers = [worker for worker, _ in self._running.values()]
+        if self._unchecked:  # a complete trial must not be lost because the study is stopped now
+            timeout = max(timeout, _LOADING_TIMEOUT_S)
         return [numbers[id(worker)] for worker in wait_for_any(workers, timeout)]
 
-    def read(self, number: int) -> Event:
-        worker, _ = self._running[number]
-        event: Event | None = worker.receive() if worker.has_message() else None
+    def read(self, number: int) -> Event | None:
+        worker, slot = self._running[number]
+        message = worker.receive() if worker.has_message() else None
+        if number in self._unchecked:
+            return self._finish_checked(number, worker, message)
+        event: Event | None = message
         if event is None:  # the process has closed its end of the pipe, or died
             event = self._died(worker, self._oom_kills.get(number, 0))
         elif isinstance(event, Finished):
             self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
+            if event.state == "complete":
+                self._unchecked[number] = event
+                self._running[number] = (self._start_loading(number), slot)
+                return None
         if isinstance(event, Finished):
             del self._running[number]
+        return event
+
+    def _start_loading(self, number: int) -> WorkerProcess:
+        """Start a process that loads the model of a trial."""
+        folder = self._folders[number]
+        environment = backend.without_gpus(backend.worker_environment(jobs=self.jobs, slot=0, gpus=[]))
+        arguments = (check_loadable, (folder / "model.keras",), folder / "output.log", environment)
+        return self._server.start_worker(call_process, arguments)
+
+    def _finish_checked(self, number: int, worker: WorkerProcess, answer: Any) -> Finished:
+        """Return the final event of a trial, given the answer of the process that loaded its model."""
+        event = self._unchecked.pop(number)
+        if answer is None:
+            died = self._died(worker, self._oom_kills.get(number, 0))
+            event = replace(died, reason=f"the process that loads its model again was {died.reason}")
+        else:
+            self._exiting.append(worker)
+            if answer[1] is not None:
+                event = replace(event, state="failed", reason=one_line(answer[1]), is_plugin_error=True)
+        del self._running[number]
         return event
 
     def _died(self, worker: WorkerProcess, oom_kills_before: int) -> Finished:
@@ -81,6 +121,7 @@ class LocalExecutor:
         for worker, _ in self._running.values():
             worker.finish()
         self._running.clear()
+        self._unchecked.clear()
         self._join_finished()
         return stopped
 
