@@ -2,6 +2,7 @@
 
 directories.py  the directories of studies, trials and standalone runs
 damage.py       damaged files in them: which, what is lost, what to do
+results.py      epochs and predictions of a trial
 runs.py         recorded trials and standalone runs: by number, the best, by directory
 """
 
@@ -13,9 +14,8 @@ from zoo.record.directories import (
     StudyDirectory,
     TrialDirectory,
     create_folder,
-    epochs_of,
-    read_predictions,
 )
+from zoo.record.results import epochs_of, read_predictions
 from zoo.record.runs import (
     Run,
     best_run,

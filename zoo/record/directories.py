@@ -8,6 +8,7 @@ mlruns/zoo/<study>/
 ├── storage                   URL of the Optuna storage; empty if it is mlruns/optuna.db
 ├── study.toml, commands      the study file, and the commands that ran the study, for its report
 ├── report.html               the report that `zoo report` writes
+├── manifest.json             what must be equal for trials to be comparable, as the Optuna study has it
 ├── deleted.json              numbers of the trials that were deleted
 ├── run-deleted               exists after a report that the study's run is deleted in MLflow
 ├── prepare.log               output of the dataset plugin
@@ -31,25 +32,21 @@ import os
 import shutil
 import time
 import uuid
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from zoo.checksums import read_json, read_text, write_json, write_text
-from zoo.errors import DataError, RecordError, StudyError, ZooError, one_line, redact_password
-from zoo.events import EpochEnd, Event, EventLog, Finished, Scored
+from zoo.errors import RecordError, StudyError, ZooError, one_line, redact_password
+from zoo.events import Event, EventLog, Finished, Scored
 from zoo.files import write_atomically
 from zoo.study import Objective
 from zoo.trial import TrialConfig
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 STATE_DIR = Path("mlruns") / "zoo"
 
@@ -255,7 +252,13 @@ class StudyDirectory:
         """Return the study's unique name in Optuna and MLflow; None before the first trial."""
         return study_uid(self.path)
 
-    def assign(self, uid: str, objectives: Sequence[Objective], storage: str | None = None) -> None:
+    def assign(
+        self,
+        uid: str,
+        objectives: Sequence[Objective],
+        storage: str | None = None,
+        manifest: Mapping[str, Any] | None = None,
+    ) -> None:
         """Make this the directory of the study `uid`; raise StudyError if it has trials of another study."""
         self.check_uid(uid)
         if self.uid() not in (None, uid):  # of a study without a trial in this folder
@@ -264,6 +267,8 @@ class StudyDirectory:
         write_text(self.path / "uid", uid)
         write_json(self.path / "objectives.json", {"objectives": [asdict(one) for one in objectives]})
         write_text(self.path / "storage", redact_password(storage or ""))
+        if manifest is not None:
+            write_json(self.path / "manifest.json", manifest, indent=1)
 
     def check_uid(self, uid: str) -> None:
         """Raise StudyError if the directory has trials of another study than `uid`, or of an unknown one."""
@@ -309,6 +314,14 @@ class StudyDirectory:
             return [Objective(**one) for one in document]
         except TypeError:
             raise RecordError(f"{path} is damaged: it has no objectives. {advice}") from None
+
+    def manifest(self) -> dict[str, Any] | None:
+        """Return the manifest of the study; None if an earlier version of zoo recorded the study."""
+        advice = (
+            "It says which settings the trials have. Restore it from the files of the study's run in MLflow."
+        )
+        document: dict[str, Any] | None = read_json(self.path / "manifest.json", advice)
+        return document
 
     def deleted_trials(self) -> set[int]:
         """Return the numbers of the trials that were deleted, in MLflow or by `zoo delete`."""
@@ -357,25 +370,6 @@ def create_folder(folder: Path) -> None:
             f"cannot write to {folder} ({error.strerror}), where zoo keeps its record or prepared datasets. "
             "Run zoo in a folder that you may write to; for the datasets, you can set ZOO_CACHE_DIR to one."
         ) from None
-
-
-def epochs_of(events: Sequence[Event]) -> list[EpochEnd]:
-    """Return the epochs among `events` in order; if one was logged twice, the later event."""
-    epochs = {(event.fold, event.epoch): event for event in events if isinstance(event, EpochEnd)}
-    return list(epochs.values())
-
-
-def read_predictions(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return labels `(n,)` and probabilities `(n, classes)` of a trial; raise DataError if there are none."""
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["labels"], arrays["probabilities"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"cannot read the predictions in {path}: {error}. Expected the file that zoo wrote."
-        ) from error
 
 
 def _read_line(path: Path, advice: str, *, may_be_empty: bool = False) -> str | None:

@@ -16,9 +16,9 @@ from zoo.record.directories import (
     StandaloneDirectory,
     StudyDirectory,
     TrialDirectory,
-    epochs_of,
     study_uid,
 )
+from zoo.record.results import epochs_of
 from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
 

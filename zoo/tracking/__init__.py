@@ -29,6 +29,7 @@ from zoo.tracking._recorded import (
     restore_study_run,
     restore_trials,
     study_page,
+    trial_results,
     trial_states,
 )
 from zoo.tracking._registry import (

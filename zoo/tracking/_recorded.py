@@ -251,6 +251,12 @@ def trial_states(store: Store, study: str, study_uid: str) -> dict[int, str]:
         return {number: _state(run) for number, run in _runs(store, study, study_uid).items()}
 
 
+def trial_results(store: Store, study: str, study_uid: str) -> dict[int, dict[str, float]]:
+    """Return the metrics of each trial's run in MLflow, deleted ones included, at their last step."""
+    with store.requests():
+        return {number: dict(run.data.metrics) for number, run in _runs(store, study, study_uid).items()}
+
+
 def _state(run: Any) -> str:
     if not is_active(run):
         return "deleted"

@@ -8,7 +8,8 @@ opening.py          opens the directory, the worker processes, the dataset and M
 mlflow_record.py    the record in MLflow, and closing it
 reconcile.py        settles what a killed process left open
 supervisor.py       starts trials, handles their events, decides final states
-search.py           trials from an Optuna study; samplers.py, manifest.py
+search.py           trials from an Optuna study; optuna_trials.py, samplers.py, manifest.py
+rebuilding.py       an Optuna study made again from the event logs; differences.py: databases and logs
 executors/          where trials run
 display.py          progress on the terminal and in notebooks; interrupts.py: signals
 """

@@ -37,6 +37,11 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
     search.set_aside = damage.set_aside
     for line in damage.problems:
         study.display.problem(line)
+    for number, difference in search.use_logged_values(study.directory).items():
+        study.display.problem(
+            f"trial {number}: {difference}; the event log counts. To correct Optuna, delete the study there: "
+            "the next `zoo tune` rebuilds it from the event logs"
+        )
     for number in numbers:
         trial = study.directory.trial(number)
         if number in search.deleted | search.set_aside:

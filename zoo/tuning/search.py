@@ -12,16 +12,26 @@ import re
 import socket
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, one_line, redact_password
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.study import Objective, StudyDefinition, pareto_front, rank
+from zoo.tuning.differences import logged_values, optuna_differences
 from zoo.tuning.manifest import check_manifest
+from zoo.tuning.optuna_trials import INTERRUPTED, KILLED, MAX_PARAMETERS, annotate, finish, report_epoch
+from zoo.tuning.rebuilding import (
+    began_with_checksums,
+    check_rebuilding,
+    interrupted_for_good,
+    lacks_trials,
+    logged_trials,
+    rebuilding_text,
+    retried_failures,
+)
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 from zoo.tuning.storage import default_storage, open_storage, sqlite_path, storage_url
 from zoo.tuning.supervisor import MAX_ATTEMPTS, PendingTrial
@@ -29,11 +39,6 @@ from zoo.tuning.supervisor import MAX_ATTEMPTS, PendingTrial
 if TYPE_CHECKING:
     import optuna
 
-# Attributes of an Optuna trial.
-_REASON = "zoo.reason"
-_INTERRUPTED = "zoo.interrupted"
-_KILLED = "zoo.killed"  # the process of the trial was killed from outside
-_MAX_PARAMETERS = "max_parameters"  # the name of a constraint
 # Attributes of the Optuna study.
 _UID = "zoo.uid"
 _MANIFEST = "zoo.manifest"
@@ -56,8 +61,13 @@ class OptunaSearch:
         directory: StudyDirectory,
         storage: str | None = None,
         accept_versions: bool = False,
+        report: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Open the Optuna study, or create it; the caller holds the lock of `directory`."""
+        """Open the Optuna study, or create it; the caller holds the lock of `directory`.
+
+        If Optuna lacks trials that `directory` has, it is rebuilt from the event logs, and `report` gets a
+        line before that.
+        """
         self._definition = definition
         self.objectives: Sequence[Objective] = definition.objectives
         self._digest = manifest["dataset"]["digest"]
@@ -72,8 +82,11 @@ class OptunaSearch:
                 f"the Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
                 f"Give your study another name: run the same command with --name {definition.name}-2"
             )
-        if self._trials():
+        if len(self._trials()) > len(self._trials("WAITING")):
             directory.check_uid(self.uid())
+        if lacks_trials(self._trials(), directory):
+            check_rebuilding(definition, directory, self._trials(), manifest, accept_versions)
+            self._rebuild(directory, report)
         self._check_manifest(manifest, accept_versions)
         self._check_not_running_elsewhere(directory)
         trials = self._trials()
@@ -88,10 +101,11 @@ class OptunaSearch:
             self._study.set_user_attr(_KEEPS_BEST, True)
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
-        directory.assign(self.uid(), definition.objectives, storage)
+        directory.assign(self.uid(), definition.objectives, storage, manifest)
         # `values`, `front` and `best` exclude these trials.
         self.deleted = directory.deleted_trials()
         self.set_aside: set[int] = set()  # their local record is damaged
+        self._logged: dict[int, tuple[float, ...]] = {}  # values of trials for which Optuna has others
 
     def _create_study(self) -> optuna.Study:
         import optuna
@@ -104,6 +118,22 @@ class OptunaSearch:
             load_if_exists=True,
             pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
         )
+
+    def _rebuild(self, directory: StudyDirectory, report: Callable[[str], None]) -> None:
+        """Make the Optuna study again from the event logs of its trials."""
+        import optuna
+
+        trials = logged_trials(self._definition, directory, self._digest)
+        report(rebuilding_text(directory))
+        optuna.delete_study(study_name=self._definition.name, storage=self._storage)
+        self._study = self._create_study()
+        self._study.set_user_attr(_UID, directory.uid())
+        self._study.set_user_attr(_RETRIED, retried_failures(trials))
+        if began_with_checksums(directory):
+            self._study.set_user_attr(_KEEPS_BEST, True)
+        self._study.add_trials(trials)
+        for number in interrupted_for_good(trials):
+            self._enqueue_again(number)
 
     def _check_manifest(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
         """Raise ManifestError if trials have run with another manifest; replace an outdated baseline."""
@@ -145,7 +175,7 @@ class OptunaSearch:
         retried = self._study.user_attrs.get(_RETRIED, [])
         finished = (trial for trial in self._trials() if trial.state.is_finished())
         return sum(
-            not trial.user_attrs.get(_INTERRUPTED) and trial.number not in retried for trial in finished
+            not trial.user_attrs.get(INTERRUPTED) and trial.number not in retried for trial in finished
         )
 
     def ask(self) -> PendingTrial:
@@ -161,49 +191,28 @@ class OptunaSearch:
     def report(self, number: int, event: EpochEnd) -> bool:
         """Report the trial's best value so far; return False if the pruner stops the trial.
 
-        With cross-validation, the value is the mean over the folds so far of each fold's best value. Every
-        fold takes `max_epochs` steps, even if patience ends it early, so that equal steps of two trials can
-        be compared. With several objectives no trial is pruned.
+        With several objectives no trial is pruned.
         """
         if len(self.objectives) > 1:
             return True
-        objective, fold = self._definition.epoch_objective, event.fold or 1
-        value = event.metrics[objective.metric]
-        best_values = self._best_values.setdefault(number, {})
-        best_values[fold] = objective.best([value, best_values.get(fold, value)])
         trial = self._asked_trials[number]
-        step = (fold - 1) * self._definition.max_epochs() + event.epoch
-        trial.report(fmean(best_values.values()), step=step)
+        report_epoch(trial, event, self._definition, self._best_values.setdefault(number, {}))
         # After the last epoch, pruning would save nothing and lose the model.
         return event.is_last or not trial.should_prune()
 
     def can_retry(self, number: int) -> bool:
         """Return True if a trial that was killed from outside has attempts left."""
-        trials = self._trials()
-        killed = [trial for trial in trials if trial.user_attrs.get(_KILLED)]
-        attempts = [trial.params for trial in killed].count(trials[number].params)
-        return attempts + 1 < MAX_ATTEMPTS
+        killed = [trial.params for trial in self._trials() if trial.user_attrs.get(KILLED)]
+        return killed.count(self._trials()[number].params) + 1 < MAX_ATTEMPTS
 
     def tell(self, number: int, event: Finished) -> None:
-        from optuna.trial import TrialState
-
         trial = self._asked_trials.pop(number)
         self._best_values.pop(number, None)
-        if event.reason:
-            trial.set_user_attr(_REASON, event.reason)
-        limit, parameters = self._definition.search.max_parameters, event.summary.get("parameters")
-        if limit is not None and parameters is not None and _MAX_PARAMETERS not in trial.constraints:
-            trial.set_constraint(_MAX_PARAMETERS, parameters - limit)
-        if event.is_killed:
-            trial.set_user_attr(_KILLED, True)
+        annotate(trial, event, self._definition.search.max_parameters)
         if event.is_interrupted:
-            # Before `tell`: if the process is killed in between, the trial stays running and is retried.
-            trial.set_user_attr(_INTERRUPTED, True)
+            # Before `finish`: if the process is killed in between, the trial stays running and is retried.
             self._enqueue_again(number)
-        if event.state == "complete":
-            self._study.tell(trial, [event.summary[objective.result] for objective in self.objectives])
-        else:
-            self._study.tell(trial, state=TrialState.PRUNED if event.state == "pruned" else TrialState.FAIL)
+        finish(self._study, trial, event, self.objectives)
 
     def retry_later(self, numbers: Sequence[int]) -> None:
         """Queue failed trials again, each once. A trial that is retried does not count as done."""
@@ -229,11 +238,16 @@ class OptunaSearch:
 
     def values(self) -> dict[int, tuple[float, ...]]:
         """Return one value for each objective of every complete trial that was not deleted or set aside."""
-        return {
-            trial.number: tuple(trial.values)
-            for trial in self._trials("COMPLETE")
-            if trial.number not in self.deleted | self.set_aside
-        }
+        excluded = self.deleted | self.set_aside
+        values = {trial.number: tuple(trial.values) for trial in self._trials("COMPLETE")} | self._logged
+        return {number: one for number, one in sorted(values.items()) if one and number not in excluded}
+
+    def use_logged_values(self, directory: StudyDirectory) -> dict[int, str]:
+        """Use the event log's values where Optuna has others; return a line for each of these trials."""
+        differences = optuna_differences(directory, self.objectives, self._trials())
+        logged = logged_values(directory, self.objectives)
+        self._logged = {number: logged[number][1] for number in differences}
+        return differences
 
     def front(self) -> dict[int, tuple[float, ...]]:
         """Return the Pareto front, in the order of `zoo.study.rank`."""
@@ -272,7 +286,7 @@ class OptunaSearch:
 
     def num_rejected(self) -> int:
         """Return the number of trials that were not trained because of `max_parameters`."""
-        return sum(trial.constraints.get(_MAX_PARAMETERS, 0) > 0 for trial in self._trials())
+        return sum(trial.constraints.get(MAX_PARAMETERS, 0) > 0 for trial in self._trials())
 
     def _enqueue_again(self, number: int) -> None:
         """Queue the values of a trial, unless they are queued already."""

@@ -105,9 +105,8 @@ def tune(
 
     Args:
         study: the path of a study file, or the name of one in `./studies` or shipped with zoo.
-        trials: total number of trials of the study, instead of the file's.
+        trials, sampler, pruner: instead of the file's; `trials` is the total number of the study.
         jobs: number of trials that run at the same time, at least 1.
-        sampler, pruner: instead of the file's.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         name: the study's name in the record, instead of the file's.
         storage: URL of an Optuna storage, instead of `mlruns/optuna.db`.
@@ -128,7 +127,8 @@ def tune(
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
-        search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions)
+        report = opened.display.problem
+        search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions, report)
         opened.directory.describe(definition.text, command)
         interrupts = stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
