@@ -79,7 +79,9 @@ def test_dark_images_of_twelve_bits_get_their_depth(in_tmp):
 
 def test_folder_in_a_folder_is_found(in_tmp):
     class_folders("photos/photos")
-    assert draft("photos")[0]["path"].endswith("photos/photos")
+    dataset, _, study = draft("photos/")
+    assert dataset["path"] == "photos/photos"
+    assert drafted_study("photos") == study.path
 
 
 def test_names_that_begin_alike_may_be_groups(in_tmp):
@@ -258,7 +260,15 @@ def test_study_of_the_working_folder_has_its_name(in_tmp, monkeypatch):
     assert default_target(".").name == default_target("../photos").name == "photos.toml"
 
 
-def test_written_study_is_used_again(in_tmp):
+def test_written_study_is_used_again(in_tmp, monkeypatch):
+    class_folders("data/others")
+    monkeypatch.setenv("ZOO_DATA_DIR", str(in_tmp / "data"))
+    path = draft("others")[2].path
+    assert drafted_study("others") == drafted_study("data/others") == path
+    np.savez("a.npz", images=PIXELS.reshape(60, 8, 8).astype(np.uint8), labels=LABELS)
+    assert drafted_study("a.npz") is None
+    path = draft("a.npz")[2].path
+    assert drafted_study("a.npz") == path
     class_folders("photos")
     assert drafted_study("photos/") is None
     path = draft("photos")[2].path

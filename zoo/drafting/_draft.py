@@ -8,6 +8,7 @@ import textwrap
 import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,14 +98,22 @@ def drafted_study(path: str) -> Path | None:
         dataset = tomllib.loads(target.read_text(encoding="utf-8-sig")).get("dataset", {})
     except (OSError, ValueError) as error:
         raise StudyError(f"{target} cannot be read: {error}; expected a study file of {path}") from None
-    wanted = locate(path).resolve()
-    paths = dataset.values() if isinstance(dataset, Mapping) else ()
-    if not any(isinstance(value, str) and (Path.cwd() / value).resolve() == wanted for value in paths):
+    if not _reads(dataset, locate(path)):
         raise StudyError(
             f"{target} exists, but is not a study of {path}; write another one with "
             f"`zoo init {path} --output FILE`, then run `zoo tune FILE`"
         )
     return target
+
+
+def _reads(dataset: Any, path: Path) -> bool:
+    """Return True if the table `[dataset]` of a study file has this path, or one in it."""
+    wanted = (path.parent if path.suffix.lower() == ".npy" else path).resolve()
+    for value in dataset.values() if isinstance(dataset, Mapping) else ():
+        with suppress(ZooError):  # other texts
+            if isinstance(value, str) and locate(value).resolve().is_relative_to(wanted):
+                return True
+    return False
 
 
 def is_data(study: str) -> bool:

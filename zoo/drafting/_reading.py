@@ -16,7 +16,7 @@ from zoo.drafting._facts import Facts
 from zoo.drafting._image_files import ImageFiles, find_image_files
 from zoo.drafting._name_groups import find_name_groups
 from zoo.drafting._sizes import image_size_for
-from zoo.drafting._sources import Source
+from zoo.drafting._sources import Source, locate
 from zoo.errors import SpaceError, ZooError
 from zoo.record import StudyDirectory, create_folder
 from zoo.registry import Component, Registry
@@ -112,12 +112,16 @@ class Reader:
         """Set the parameters in `fix`; return False if nothing changed, or if the user has set them."""
         before = dict(self._parameters)
         for name, value in fix.items():
-            self._set(name, value, REASONS.get(name, ""))
+            self._set(name, self._as_given(value) if name == "path" else value, REASONS.get(name, ""))
         if self._parameters == before:
             return False
         settings = ", ".join(f"{name} = {toml(value)}" for name, value in fix.items())
         self._display.phase(f"reading again with {settings} …")
         return True
+
+    def _as_given(self, path: str) -> str:
+        """Return a path in the data's folder, relative if the user gave a relative one."""
+        return str(Path(self._source.path, Path(path).relative_to(locate(self._source.path))))
 
     def _set(self, name: str, value: Any, reason: str) -> None:
         if name not in self._settings:
