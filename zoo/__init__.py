@@ -1,10 +1,10 @@
 """Search for image classifiers, and keep a complete record of each search.
 
 For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
-`reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `ImageError`, `Table`, `read_tables`,
-`natural_key`, `to_images`, `to_labels`, `hold_out_groups`, `InvalidParameters`, `ZooError`, `testing`. For
-notebooks and scripts: `init`, `tune`, `train`, `evaluate`, `compare`, `inspect`, `load_model`,
-`list_models`, `Classifier`.
+`reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `ImageDecoder`, `height_and_width`,
+`ImageError`, `Table`, `read_tables`, `natural_key`, `to_images`, `to_labels`, `hold_out_groups`,
+`InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `init`, `tune`, `train`, `evaluate`,
+`compare`, `inspect`, `load_model`, `list_models`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from zoo.data import (
         IMAGE_SUFFIXES,
         Dataset,
+        ImageDecoder,
         Split,
         Table,
+        height_and_width,
         hold_out_groups,
         is_image,
         natural_key,
@@ -44,9 +46,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
-    "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "ImageError", "Table", "read_tables",
-    "natural_key", "to_images", "to_labels", "hold_out_groups", "InvalidParameters", "ZooError", "testing",
-    "init", "tune", "train", "evaluate", "compare", "inspect", "load_model", "list_models", "Classifier",
+    "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "ImageDecoder", "height_and_width", "ImageError",
+    "Table", "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups", "InvalidParameters",
+    "ZooError", "testing", "init", "tune", "train", "evaluate", "compare", "inspect", "load_model",
+    "list_models", "Classifier",
     "__version__",
 ]  # fmt: skip
 
@@ -56,6 +59,7 @@ _LAZY_NAMES = {
     "zoo.hookspecs": ["hookimpl"],
     "zoo.data": [
         *("Dataset", "Split", "reads", "progress", "read_image", "is_image", "IMAGE_SUFFIXES"),
+        *("ImageDecoder", "height_and_width"),
         *("Table", "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups"),
     ],
     "zoo.drafting": ["init"],

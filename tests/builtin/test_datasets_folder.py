@@ -16,7 +16,8 @@ from PIL import Image
 
 import zoo
 from zoo import ZooError
-from zoo.builtin.datasets import _decoding, image_folder
+from zoo.builtin.datasets import image_folder
+from zoo.data import decoding
 from zoo.data.contract import check_contract
 from zoo.data.store import digest_of
 
@@ -559,7 +560,7 @@ class TestMemory:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "posix_fallocate", full)
-        monkeypatch.setattr(_decoding, "read_image", None)
+        monkeypatch.setattr(decoding, "read_image", None)
         fill(root)
         refused("no space for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
         refused("No space left on device. Set TMPDIR to a folder with more space", image_size=300)
@@ -567,9 +568,9 @@ class TestMemory:
 
 def test_number_of_threads_does_not_change_pixels(root, monkeypatch):
     fill(root, images=10)
-    monkeypatch.setattr(_decoding, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setattr(decoding, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
     one = image_folder(path="pets", image_size=7)
-    monkeypatch.setattr(_decoding, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(8))
+    monkeypatch.setattr(decoding, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(8))
     many = image_folder(path="pets", image_size=7)
     for split in ("train", "validation", "test"):
         assert np.array_equal(getattr(one, split).images, getattr(many, split).images)

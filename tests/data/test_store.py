@@ -174,6 +174,20 @@ def half_written(path, array, dtype):
     die()
 
 
+def test_size_of_blocks_does_not_change_the_files(tmp_path, monkeypatch):
+    dataset = small_dataset(7)
+    whole = tmp_path / "whole" / save_dataset(tmp_path / "whole", dataset)
+    monkeypatch.setattr(store, "BLOCK_SIZE", 13)
+    transposed = np.asfortranarray(dataset.train.images)
+    other = replace(dataset, train=Split(transposed, dataset.train.labels.astype("int16")))
+    blocks = tmp_path / "blocks" / save_dataset(tmp_path / "blocks", other)
+    assert whole.name == blocks.name
+    for file in ("train-images.npy", "train-labels.npy", "test-images.npy"):
+        assert (whole / file).read_bytes() == (blocks / file).read_bytes()
+    np.save(tmp_path / "numpy.npy", dataset.train.images)
+    assert (tmp_path / "numpy.npy").read_bytes() == (blocks / "train-images.npy").read_bytes()
+
+
 def test_killed_at_any_line_leaves_whole_or_nothing(tmp_path, fast_disk):
     dataset = small_dataset()
     digest = digest_of(dataset)

@@ -170,3 +170,39 @@ class TestErrors:
     def test_dataset_without_model_is_refused(self, digits):
         with pytest.raises(StudyError, match=r"^name a model, or the folder of a run"):
             evaluate(dataset="digits", display=NoDisplay())
+
+
+class TestInMemory:
+    def test_arrays_give_the_recorded_scores(self, digits, tmp_path, monkeypatch):
+        monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
+        data = zoo.Dataset.from_arrays(digits.images, digits.labels)
+        result = evaluate(TRIAL, dataset=data, display=NoDisplay())
+        own = evaluate(TRIAL, dataset="digits", display=NoDisplay())
+        assert result.metrics == pytest.approx(own.metrics)
+        assert (result.dataset, result.split, result.source) == ("in memory", "all", "passed in Python")
+        with pytest.raises(StudyError, match=r"'in memory' has no test split\. Available: train, all\."):
+            evaluate(TRIAL, dataset=data, split="test", display=NoDisplay())
+
+    def test_test_split_is_scored_by_default(self, digits, tmp_path, monkeypatch):
+        monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
+        part = {"x_test": digits.images[:99], "y_test": digits.labels[:99]}
+        data = zoo.Dataset.from_arrays(digits.images, digits.labels, **part)
+        result = evaluate(TRIAL, dataset=data, display=NoDisplay())
+        assert (result.split, result.images) == ("test", 99)
+
+    @pytest.mark.parametrize(
+        ("images", "options", "problem"),
+        [
+            (lambda x: x[:, :4], {}, "but the model .* takes 8×8×1. Resize the images."),
+            (lambda x: x, {"overrides": ["count=9"]}, "belong to a dataset by name; leave them out"),
+        ],
+    )
+    def test_other_arrays_are_refused(self, digits, tmp_path, monkeypatch, images, options, problem):
+        monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
+        data = zoo.Dataset.from_arrays(images(digits.images), digits.labels)
+        with pytest.raises(StudyError, match=problem):
+            evaluate(TRIAL, dataset=data, display=NoDisplay(), **options)
+
+    def test_other_objects_are_refused(self, digits):
+        with pytest.raises(zoo.ZooError, match=r"^dataset: expected a zoo\.Dataset, got tuple"):
+            evaluate(TRIAL, dataset=(digits.images, digits.labels), display=NoDisplay())

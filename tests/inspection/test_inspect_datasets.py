@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from zoo import inspection
+from zoo import Dataset, inspection
 from zoo.data.prepare import prepare
 from zoo.errors import ZooError
 from zoo.inspection import _datasets
+from zoo.models import recorded
+from zoo.record import StudyDirectory
 from zoo.registry import Registry
 from zoo.tuning.display import NoDisplay
 
@@ -191,3 +196,28 @@ def test_invalid_argument_is_one_line(in_study, calls, tmp_path, draw, arguments
     assert complaint in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+class TestInMemory:
+    DATA = Dataset.from_arrays(np.arange(20 * 64).reshape(20, 8, 8) % 251, np.arange(20) % 2)
+
+    @pytest.fixture(autouse=True)
+    def prepare_in_memory(self, monkeypatch):
+        monkeypatch.setattr(_datasets, "prepare", recorded.prepare)
+
+    def test_arrays_are_drawn(self, in_tmp):
+        assert inspection.samples(self.DATA, **QUIET).path == Path("samples-in-memory.png")
+        assert inspection.kernels(self.DATA, image=3, **QUIET).path.exists()
+
+    def test_overrides_are_refused(self, in_tmp):
+        with pytest.raises(ZooError, match=r"overrides \['count=9'\] belong to a dataset by name"):
+            inspection.samples(self.DATA, overrides=["count=9"], **QUIET)
+
+    def test_study_on_arrays_is_drawn_from_the_cache(self, in_tmp):
+        directory = StudyDirectory(in_tmp, "mine")
+        prepared = recorded.prepare(self.DATA, {}, directory.cache_dir, NoDisplay())
+        directory.trial(0).create({"dataset": {"name": "in memory"}, "digest": prepared.digest})
+        assert inspection.samples(study="mine", **QUIET).path == Path("samples-in-memory.png")
+        shutil.rmtree(directory.cache_dir)
+        with pytest.raises(ZooError, match=r"^the trials of 'mine' use a dataset in memory, and its copy"):
+            inspection.samples(study="mine", **QUIET)

@@ -11,7 +11,7 @@ import pytest
 from registry_mistakes import IMPORTS, MISTAKES, hook
 
 from zoo.errors import PluginError
-from zoo.registry import KINDS, Plugin, Registry, source_location
+from zoo.registry import IN_MEMORY, KINDS, Plugin, Registry, source_location
 
 GOOD = """
     from typing import Annotated
@@ -352,3 +352,11 @@ def test_source_location_accepts_a_package_in_a_package():
     except Exception as error:
         location = source_location(error, "zoo.builtin")
     assert location.startswith("zoo/builtin/architectures/_parts.py:")
+
+
+def test_dataset_in_memory_is_not_listed_and_has_no_function():
+    registry = Registry.load([])
+    assert IN_MEMORY not in registry.names("dataset")
+    component = registry.get("dataset", IN_MEMORY)
+    with pytest.raises(PluginError, match=r"the dataset 'in memory' has no function that reads it. Pass its"):
+        component.function()

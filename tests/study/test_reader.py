@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import textwrap
 
+import numpy as np
 import pytest
 
+from zoo.data import Dataset, Split
 from zoo.errors import StudyError
 from zoo.registry import Registry
 from zoo.study import parse_study
@@ -338,7 +340,7 @@ MISTAKES = {
     ),
     "unknown validation key": (
         "[validation]\nsplit = 0.2",
-        "s.toml:4: [validation] split: no such key. Available: folds, fraction, seed.",
+        "s.toml:4: [validation] split: no such key. Available: folds, fraction, group, seed.",
     ),
     "out of range": (
         "[training]\nmomentum = 1.5",
@@ -919,4 +921,38 @@ rotation = { high = 15.0 }
     with pytest.raises(StudyError, match=r"study:7: \[augmentation\.affine\] rotatio: .*'rotation'"):
         parse_study(
             text.replace("rotation", "rotatio"), registry, "s", overrides=["augmentation.name=affine"]
+        )
+
+
+class TestDatasetInMemory:
+    DATA = Dataset(Split(np.zeros((2, 1, 1, 1), np.uint8), np.arange(2)), class_names=["a", "b"])
+
+    def parse(self, registry, text, *overrides):
+        return parse_study(text, registry, "study", "s.toml", overrides, self.DATA)
+
+    @pytest.mark.parametrize(
+        "dataset",
+        ['dataset = "digits"\n', 'dataset = { name = "not_installed", size = 9 }\n', ""],
+        ids=["known", "unknown", "none"],
+    )
+    def test_it_replaces_the_dataset_of_the_file(self, registry, dataset):
+        study = self.parse(registry, f'{dataset}architecture = "conv_net"', "training.epochs=1")
+        assert study.in_memory is self.DATA
+        assert (study.dataset.name, study.dataset.parameters) == ("in memory", {})
+        assert study.dataset_component.distribution == "keras-zoo"
+        comment, override = study.text.splitlines()[-2:]
+        assert comment == "# dataset: in memory, passed in Python in place of the file's"
+        assert override == "# --set training.epochs=1"
+
+    def test_file_may_say_that_it_is_in_memory(self, registry):
+        text = 'dataset = "in memory"\narchitecture = "conv_net"'
+        assert self.parse(registry, text).text == text
+        assert parse_study(text, registry, "study").in_memory is None
+
+    def test_its_settings_are_refused(self, registry):
+        with pytest.raises(StudyError) as refused:
+            self.parse(registry, PLAIN, "dataset.count=9")
+        assert str(refused.value) == (
+            "--set dataset.count=9: the dataset is passed in Python (dataset=…); "
+            "remove this setting or that argument"
         )

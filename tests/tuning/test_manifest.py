@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
 from zoo.data.store import PreparedDataset
 from zoo.errors import ManifestError
+from zoo.registry import IN_MEMORY, Registry
+from zoo.trial import PluginConfig
 from zoo.tuning.manifest import check_manifest, find_differences, manifest_of
 
 PREPARED = PreparedDataset(
@@ -191,3 +194,39 @@ class TestOtherCode:
 
     def test_code_of_zoo_is_not_recorded(self, define):
         assert "code" not in manifest_of(define("architecture=conv_net"), PREPARED)
+
+
+class TestInMemory:
+    @pytest.fixture
+    def definition(self, define):
+        config = PluginConfig(IN_MEMORY)
+        return replace(define(), dataset=config, dataset_component=Registry().get("dataset", IN_MEMORY))
+
+    def test_counts_are_recorded_with_the_digest(self, definition):
+        dataset = manifest_of(definition, PREPARED)["dataset"]
+        assert dataset == {
+            "name": "in memory",
+            "parameters": {},
+            "source": "scikit-learn's digits",
+            "digest": "a" * 64,
+            "images": 100,
+            "shape": [8, 8, 1],
+            "classes": 2,
+        }
+
+    def test_other_data_show_digest_and_counts(self, definition):
+        stored = manifest_of(definition, PREPARED)
+        current = manifest_of(definition, replace(PREPARED, digest="b" * 64, sizes={"train": 99}))
+        with pytest.raises(ManifestError) as refused:
+            check_manifest("example", stored, current)
+        assert [line.strip() for line in str(refused.value).splitlines()[1:]] == [
+            'dataset.digest: was "aaaaaaaaaaaa…", is "bbbbbbbbbbbb…"',
+            "dataset.images: was 100, is 99",
+            "to start a new study: the same command with --name example-2",
+            "to resume this study: zoo.tune(…, dataset=…) in Python, with the data of its trials",
+        ]
+
+    def test_other_changes_keep_their_advice(self, define, definition):
+        current = replace(definition, validation={"fraction": 0.3, "seed": 0})
+        with pytest.raises(ManifestError, match="to resume this study: undo the change"):
+            check_manifest("example", manifest_of(definition, PREPARED), manifest_of(current, PREPARED))

@@ -75,7 +75,7 @@ class TestOpening:
 
         worker = SimpleNamespace(kill=note("kill the preparing process"))
         executor = SimpleNamespace(stop_all=note("stop the executor"))
-        dataset = SimpleNamespace(warning="")
+        dataset = SimpleNamespace(warning="", digest="d" * 64, validation={}, splits={})
         monkeypatch.setattr(study_run, "open_study", opening.open_study)
         monkeypatch.setattr(study_run, "OptunaSearch", note("open the search"))
         monkeypatch.setattr(study_run, "manifest_of", lambda *_: {})

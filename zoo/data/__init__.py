@@ -2,6 +2,7 @@
 
 from zoo.data.arrays import to_images, to_labels
 from zoo.data.dataset import Dataset, Split
+from zoo.data.decoding import ImageDecoder, height_and_width
 from zoo.data.groups import hold_out_groups
 from zoo.data.images import IMAGE_SUFFIXES, is_image, read_image
 from zoo.data.reporting import progress

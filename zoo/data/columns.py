@@ -25,16 +25,29 @@ if TYPE_CHECKING:
 
 def write_columns(folder: Path, dataset: Dataset) -> str:
     """Write names and columns of every split, and return the digest that names the file."""
-    content = {
-        name: {"names": _names(split), "columns": plain_columns(split)}
-        for name, split in dataset.splits().items()
-    }
-    text = json.dumps(content)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = _content(dataset)
+    digest = _digest(text)
     path = folder / f"columns-{digest}.json"
     if not path.exists():
         write_atomically(path, text)
     return digest
+
+
+def columns_digest(dataset: Dataset) -> str:
+    """Return the digest that `write_columns` returns."""
+    return _digest(_content(dataset))
+
+
+def _content(dataset: Dataset) -> str:
+    content = {
+        name: {"names": _names(split), "columns": plain_columns(split)}
+        for name, split in dataset.splits().items()
+    }
+    return json.dumps(content)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def add_columns(folder: Path, digest: str, dataset: Dataset) -> Dataset:

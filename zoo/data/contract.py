@@ -21,7 +21,7 @@ def check_contract(dataset: Any) -> None:
     """
     if not isinstance(dataset, Dataset):
         raise DataError(f"expected a zoo.Dataset, got {type(dataset).__name__}")
-    _check_class_names(dataset.class_names)
+    check_class_names(dataset.class_names)
     for name in ("source", "warning", "licence"):
         if not isinstance(getattr(dataset, name), str):
             raise DataError(f"{name}: expected a string, got {getattr(dataset, name)!r}")
@@ -33,6 +33,22 @@ def check_contract(dataset: Any) -> None:
         shape, expected = split.images.shape[1:], dataset.train.images.shape[1:]
         if shape != expected:
             raise DataError(f"{name}: expected images of shape {expected} as in train, got {shape}")
+
+
+def check_train_has_classes(dataset: Dataset) -> None:
+    """Raise DataError if the validation or the test split has images of a class that train lacks."""
+    trained = np.unique(np.asarray(dataset.train.labels))
+    for name in ("validation", "test"):
+        split = getattr(dataset, name)
+        labels = np.asarray(split.labels if split is not None else [], np.int64)
+        unknown = np.setdiff1d(labels, trained)
+        if unknown.size:
+            count, label = (labels == unknown[0]).sum(), dataset.class_names[unknown[0]]
+            images = "1 image" if count == 1 else f"{count:,} images"
+            raise DataError(
+                f"{name}: expected only classes that train has, got {images} of class '{label}'. Add images "
+                f"of it to train, or remove these."
+            )
 
 
 def absent_class_warning(dataset: Dataset) -> str:
@@ -62,7 +78,7 @@ def _absence_text(name: str, counts: Any, total: Any, class_names: Sequence[str]
     return f"The {name} split ({images}) has no image of class {classes}."
 
 
-def _check_class_names(names: Any) -> None:
+def check_class_names(names: Any) -> None:
     if isinstance(names, np.ndarray):
         raise DataError("class_names: expected a list of names, got an array. Use `class_names.tolist()`.")
     if isinstance(names, str) or not isinstance(names, Sequence):
@@ -127,6 +143,8 @@ def _range_and_fix(images: Any) -> str:
     if images.dtype.kind not in "biuf":
         return ""
     low, high = images.min(), images.max()
+    if low != low:
+        return " with NaN. Replace NaN, and scale the images to 0 to 255 first."
     if images.dtype == np.bool_ or (images.dtype.kind == "f" and low >= 0 and high <= 1):
         return f' from {low} to {high}. Use `(images * 255).astype("uint8")`.'
     if low >= 0 and high <= 255:

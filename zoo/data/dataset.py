@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 SPLITS = ("train", "validation", "test")
@@ -65,3 +66,125 @@ class Dataset:
     def splits(self) -> dict[str, Split]:
         """Return the splits that the dataset has, by name, train first."""
         return {name: split for name in SPLITS if (split := getattr(self, name)) is not None}
+
+    @staticmethod
+    def from_arrays(
+        x: Any,
+        y: Any,
+        *,
+        x_val: Any = None,
+        y_val: Any = None,
+        x_test: Any = None,
+        y_test: Any = None,
+        class_names: Sequence[str] | None = None,
+        scale: float | None = None,
+        source: str = "",
+        licence: str = "",
+    ) -> Dataset:
+        """Return images and labels as a dataset, for `zoo.tune(…, dataset=…)`; `uint8` images are not copied.
+
+        Args:
+            x: training images, all that `numpy.asarray` takes: `(n, height, width)`, `(n, height, width,
+                channels)` or `(n, channels, height, width)`; numbers from 0 (black) to 255.
+            y: their labels, `(n,)` or `(n, 1)`: integers or text.
+            x_val, y_val, x_test, y_test: the validation and the test split, if there are any.
+            class_names: a name for each class; the labels are positions in it, or such names. By default,
+                every label is a class: integers in ascending, text in natural order.
+            scale: factor from the values of the images to 0 to 255, such as 255 for values from 0 to 1.
+            source, licence: as for `Dataset`.
+
+        Raises:
+            ZooError: an array has another shape, or values out of range.
+        """
+        arrays = {
+            "train": ("x", x, "y", y),
+            "validation": ("x_val", x_val, "y_val", y_val),
+            "test": ("x_test", x_test, "y_test", y_test),
+        }
+        return _make("memory.dataset_of_arrays", arrays, class_names, scale, source, licence)
+
+    @staticmethod
+    def from_frame(
+        train: Any,
+        *,
+        validation: Any = None,
+        test: Any = None,
+        label_column: str | int | None = None,
+        image_column: str | int | None = None,
+        drop_columns: Sequence[str | int] = (),
+        classes: Sequence[int | str] | None = None,
+        class_names: Sequence[str] | None = None,
+        image_size: int | Sequence[int] | None = None,
+        image_shape: Sequence[int] | None = None,
+        channels_first: bool = False,
+        scale: float | None = None,
+        folder: Any = None,
+        color_mode: str = "rgb",
+        background: str = "white",
+        bit_depth: int = 16,
+        source: str = "",
+        licence: str = "",
+    ) -> Dataset:
+        """Return the rows of a pandas frame as a dataset, for `zoo.tune(…, dataset=…)`.
+
+        The images are in one column, as paths, contents of files, images of Pillow, or arrays of
+        two or three dimensions; or every other column has a pixel. A column with names of splits decides the
+        splits. Other columns beside an image column are kept in `Split.columns`.
+
+        Args:
+            train: the frame with the training images.
+            validation, test: the frames of the other splits, if there are any.
+            label_column: name or position of the column with the labels, integers or text; by default
+                `label`, `class`, `target` or `y`.
+            image_column: name or position of the column with the images; by default the first one with
+                images or names of image files.
+            drop_columns: columns that are not pixels.
+            classes: use only these labels; they become classes in this order.
+            class_names: a name for each class, in the same order; the labels by default.
+            image_size: of images that are not arrays: scale them to this height and width.
+            image_shape, channels_first: of pixels in columns: height, width and channels, and their order.
+            scale: factor from the values of pixels or arrays to 0 to 255.
+            folder: where relative paths start; the working folder by default.
+            color_mode, background, bit_depth: as for `zoo.read_image`.
+            source, licence: as for `Dataset`.
+
+        Raises:
+            ZooError: a column, a cell or a label is not as expected, or the images have different sizes.
+        """
+        return _make("frames.dataset_of_frames", **locals())
+
+    @staticmethod
+    def from_tf_dataset(
+        train: Any,
+        *,
+        validation: Any = None,
+        test: Any = None,
+        class_names: Sequence[str] | None = None,
+        scale: float | None = None,
+        source: str = "",
+        licence: str = "",
+    ) -> Dataset:
+        """Return the images and labels of a `tf.data.Dataset` as a dataset, for `zoo.tune(…, dataset=…)`.
+
+        The images are written to a temporary file, sorted by their content: a dataset that is shuffled at
+        each iteration always gives the same result.
+
+        Args:
+            train: pairs of images and labels, in batches or not, such as the result of
+                `keras.utils.image_dataset_from_directory`. Fractions of pixels from 0 to 255 are rounded.
+            validation, test: the other splits, if there are any.
+            class_names, scale, source, licence: as for `from_arrays`; `class_names` is by default the
+                attribute of `train` that Keras sets.
+
+        Raises:
+            ZooError: a dataset is infinite or empty, or has images of different sizes, or other values.
+        """
+        datasets = {"train": train, "validation": validation, "test": test}
+        return _make("tensorflow_data.dataset_of_tf", datasets, class_names, scale, source, licence)
+
+
+def _make(function: str, *arguments: Any, **options: Any) -> Dataset:
+    """Call a function of a module beside this one, which imports this one."""
+    module, _, name = function.partition(".")
+    made: Dataset = getattr(import_module(f"zoo.data.{module}"), name)(*arguments, **options)
+    return made

@@ -62,7 +62,7 @@ def is_image(file: str | Path) -> bool:
 
 
 def read_image(
-    file: str | Path | IO[bytes],
+    file: str | Path | IO[bytes] | Image.Image,
     color_mode: str = "rgb",
     size: tuple[int, int] | None = None,
     *,
@@ -70,6 +70,8 @@ def read_image(
     bit_depth: int = BIT_DEPTH,
 ) -> np.ndarray[Any, Any]:
     """Return the pixels of an image file in any common format: `uint8`, `(height, width, channels)`.
+
+    `file` may also be an image of Pillow.
 
     The image is rotated by its EXIF orientation. Of an animation, the first frame is used.
 
@@ -129,18 +131,16 @@ def _formats() -> tuple[str, ...]:
 
 
 def _decode(
-    content: IO[bytes], mode: str, size: tuple[int, int] | None, background: str, bit_depth: int
+    content: IO[bytes] | Image.Image,
+    mode: str,
+    size: tuple[int, int] | None,
+    background: str,
+    bit_depth: int,
 ) -> Array:
     import numpy as np
     from PIL import Image, ImageOps
 
-    image: Image.Image = Image.open(content, formats=_formats())  # only its header is decoded yet
-    if math.prod(image.size) > _MAX_PIXELS:
-        raise Image.DecompressionBombError
-    if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
-        image.verify()
-        content.seek(0)
-        image = Image.open(content, formats=_formats())
+    image = content.copy() if isinstance(content, Image.Image) else _open(content)
     if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
         image.draft(mode, (2 * max(size), 2 * max(size)))
     ImageOps.exif_transpose(image, in_place=True)
@@ -154,6 +154,20 @@ def _decode(
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     pixels = np.asarray(image)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _open(content: IO[bytes]) -> Image.Image:
+    """Return an image of which only the header is decoded yet."""
+    from PIL import Image
+
+    image: Image.Image = Image.open(content, formats=_formats())
+    if math.prod(image.size) > _MAX_PIXELS:
+        raise Image.DecompressionBombError
+    if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
+        image.verify()
+        content.seek(0)
+        image = Image.open(content, formats=_formats())
+    return image
 
 
 def _with_eight_bits(image: Image.Image, bit_depth: int) -> Image.Image:

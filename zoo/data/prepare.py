@@ -6,6 +6,8 @@ none of these.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,18 +16,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.data.contract import absent_class_warning, check_contract
+from zoo._version import __version__
+from zoo.data.columns import columns_digest
+from zoo.data.contract import absent_class_warning, check_contract, check_train_has_classes
 from zoo.data.dataset import Dataset
 from zoo.data.quality import image_warnings
 from zoo.data.reporting import Listener, report_to
 from zoo.data.sources import fingerprint
 from zoo.data.splits import split_facts
-from zoo.data.store import SPLITS, PreparedDataset, find_dataset, record_fingerprint, save_dataset
+from zoo.data.store import (
+    SPLITS,
+    PreparedDataset,
+    digest_of,
+    find_dataset,
+    open_dataset,
+    record_fingerprint,
+    save_dataset,
+    with_columns,
+)
 from zoo.data.validation import cut_validation, prepare_groups
 from zoo.errors import DataError, ZooError, one_line, portable
 from zoo.process import WorkerProcess, enter_worker, spawn_worker
-from zoo.registry import Component, Registry
+from zoo.registry import IN_MEMORY, Component, Registry
 from zoo.trial import PluginConfig
+
+MEMORY_SOURCE = "passed in Python"
 
 
 def prepare(
@@ -40,17 +55,63 @@ def prepare(
     title = f"the dataset '{component.name}' of {component.origin}"
     try:
         digest, dataset = _read_cached(component, component.space.check(parameters), cache, title)
-        validation, warning = prepare_groups(cache, digest, dataset, validation)
-        num_held_out = cut_validation(cache, digest, dataset, validation) if validation else 0
-        splits = split_facts(cache, digest, dataset, validation)
+        return _cut(cache, digest, dataset, validation)
     except OSError as error:
+        raise _not_written(title, cache, error) from error
+
+
+def prepare_in_memory(
+    dataset: Any, validation: Mapping[str, Any], cache: Path, listener: Listener | None = None
+) -> PreparedDataset:
+    """Check a dataset that a caller passed, write it into the cache, and cut the validation split.
+
+    This runs in the process that has the arrays, so that they are not sent to another one. If the cache has
+    the same content, it is only read once, for its digest.
+
+    Args:
+        dataset: of `zoo.Dataset`; its images are not changed.
+        validation: as for `prepare`; {} for a dataset that no network is trained on.
+        listener: gets reports of the progress.
+
+    Raises:
+        DataError: the dataset violates the contract, or has classes in other splits that train lacks.
+    """
+    if not isinstance(dataset, Dataset):
         raise DataError(
-            f"{title} could not be written into {cache}: {one_line(error)}. "
-            "Check the permissions and the free space."
-        ) from error
-    prepared = _describe(digest, dataset, num_held_out)
-    warning = " ".join(filter(None, [dataset.warning, warning]))
-    return replace(prepared, warning=warning, validation=validation, splits=splits)
+            f"dataset: expected a zoo.Dataset, got {type(dataset).__name__}. Use zoo.Dataset.from_arrays, "
+            "from_frame or from_tf_dataset."
+        )
+    try:
+        check_contract(dataset)
+        if validation:
+            check_train_has_classes(dataset)
+        with report_to(listener or (lambda what, fraction: None)):
+            digest, stored = _store_in_memory(replace(dataset, source=dataset.source or MEMORY_SOURCE), cache)
+        return _cut(cache, digest, stored, validation)
+    except DataError as error:
+        raise DataError(f"the dataset {IN_MEMORY}: {error}") from None
+    except OSError as error:
+        raise _not_written(f"the dataset {IN_MEMORY}", cache, error) from error
+
+
+def _store_in_memory(dataset: Dataset, cache: Path) -> tuple[str, Dataset]:
+    """Return digest and dataset with its warnings; write it into the cache unless it is there already."""
+    digest = digest_of(dataset)
+    columns = columns_digest(dataset)
+    facts = [IN_MEMORY, __version__, digest, dataset.source, dataset.warning, dataset.licence, columns]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    if (cached := find_dataset(cache, key)) is not None:
+        return cached
+    problems = [dataset.warning, absent_class_warning(dataset), image_warnings(dataset)]
+    dataset = replace(dataset, warning=" ".join(filter(None, problems)))
+    save_dataset(cache, dataset, digest)
+    record_fingerprint(cache, digest, key, dataset)
+    return digest, dataset
+
+
+def prepared_before(digest: str, validation: Mapping[str, Any], cache: Path) -> PreparedDataset:
+    """Return the facts about a dataset in the cache; raise DataError if it is missing or damaged."""
+    return _cut(cache, digest, with_columns(cache, digest, open_dataset(cache, digest)), validation)
 
 
 def start_preparing(
@@ -94,6 +155,13 @@ def finish_preparing(
         raise answer
     assert isinstance(answer, PreparedDataset)
     return answer
+
+
+def _not_written(title: str, cache: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{title} could not be written into {cache}: {one_line(error)}. "
+        "Check the permissions and the free space."
+    )
 
 
 def _read_cached(
@@ -153,6 +221,16 @@ def _prepare_and_send(
         traceback.print_exc()
         reason = f"{type(error).__name__}: {one_line(error)}. Its output is in {log}."
         connection.send(DataError(f"the dataset '{dataset.name}' could not be prepared: {reason}"))
+
+
+def _cut(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> PreparedDataset:
+    """Cut the validation split, if `validation` is not empty, and return the facts about the dataset."""
+    validation, warning = prepare_groups(cache, digest, dataset, validation)
+    num_held_out = cut_validation(cache, digest, dataset, validation) if validation else 0
+    splits = split_facts(cache, digest, dataset, validation)
+    prepared = _describe(digest, dataset, num_held_out)
+    warning = " ".join(filter(None, [dataset.warning, warning]))
+    return replace(prepared, warning=warning, validation=validation, splits=splits)
 
 
 def _describe(digest: str, dataset: Dataset, num_held_out: int) -> PreparedDataset:

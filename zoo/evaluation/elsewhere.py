@@ -16,10 +16,11 @@ from zoo.metrics import all_metrics
 from zoo.models import FoundModel
 from zoo.models.recorded import configure, prepare
 from zoo.record import StudyDirectory
-from zoo.registry import Component, Registry
+from zoo.registry import IN_MEMORY, Component, Registry
 from zoo.training.info import ModelInfo
 from zoo.training.saved import other_versions, predict_splits
 from zoo.training.worker import call_in_worker
+from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
 
 SPLITS = ("test", "validation", "train")
@@ -27,7 +28,11 @@ _MAX_LISTED = 5
 
 
 def evaluate_on(
-    found: FoundModel, dataset: str | None, overrides: Sequence[str], split: str, display: Display
+    found: FoundModel,
+    dataset: str | Dataset | None,
+    overrides: Sequence[str],
+    split: str | None,
+    display: Display,
 ) -> Evaluation:
     """Score a model on a split of a dataset, or on all its images if `split` is `all`.
 
@@ -37,12 +42,13 @@ def evaluate_on(
     if dataset is None:
         name, digest, opened = found.info.dataset, found.info.digest, _own_dataset(found)
     else:
-        component = Registry.load().get("dataset", dataset)
-        config = configure(component, overrides, _image_parameters(component, found.info))
-        name, digest = dataset, prepare(config, {}, cache_dir, display).digest
+        name = dataset if isinstance(dataset, str) else IN_MEMORY
+        digest = prepare(_source(dataset, overrides, found.info), {}, cache_dir, display).digest
         opened = open_dataset(cache_dir, digest)
+    if split is None:
+        split = "all" if isinstance(dataset, Dataset) and dataset.test is None else "test"
     title = f"the dataset '{name}'"
-    _check_shape(found, title, opened.train.images.shape[1:])
+    _check_shape(found, title, opened.train.images.shape[1:], name == IN_MEMORY)
     order = _class_order(found, title, opened.class_names)
     splits = _splits(title, opened, split)
     display.phase("loading the model, scoring it …")
@@ -76,10 +82,23 @@ def _own_dataset(found: FoundModel) -> Dataset:
     try:
         return found.dataset()
     except ZooError:
+        fix = f"Name a dataset with --dataset {found.info.dataset or 'NAME'}."
+        if found.info.dataset == IN_MEMORY:
+            fix = "Pass it in Python, zoo.evaluate(…, dataset=…)."
         raise ModelError(
             f"the cache of this folder does not have the dataset that the model {found.name} was trained on. "
-            f"Name a dataset with --dataset {found.info.dataset or 'NAME'}."
+            f"{fix}"
         ) from None
+
+
+def _source(dataset: str | Dataset, overrides: Sequence[str], info: ModelInfo) -> PluginConfig | Dataset:
+    """Return what to prepare: a dataset in memory, or one by name, with the size of the model's images."""
+    if isinstance(dataset, str):
+        component = Registry.load().get("dataset", dataset)
+        return configure(component, overrides, _image_parameters(component, info))
+    if overrides:
+        raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
+    return dataset
 
 
 def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any]:
@@ -91,13 +110,14 @@ def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any
     return {name: value for name, value in values.items() if name in component.space}
 
 
-def _check_shape(found: FoundModel, title: str, shape: Sequence[int]) -> None:
+def _check_shape(found: FoundModel, title: str, shape: Sequence[int], is_in_memory: bool) -> None:
     expected = found.info.image_shape
     if all(expected) and tuple(shape) != expected:  # zeros if the file does not name the size
         given, wanted = ("×".join(map(str, one)) for one in (shape, expected))
+        fix = "Choose another dataset, or set its parameters with --set."
         raise StudyError(
             f"{title} has images of {given} (height × width × channels), but the model {found.name} takes "
-            f"{wanted}. Choose another dataset, or set its parameters with --set."
+            f"{wanted}. {'Resize the images.' if is_in_memory else fix}"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.data import Dataset
 from zoo.data.store import image_names
 from zoo.errors import StudyError, ZooError
 from zoo.evaluation.elsewhere import evaluate_on
@@ -27,8 +28,8 @@ def evaluate(
     trial: int | None = None,
     *,
     run: str | os.PathLike[str] | None = None,
-    dataset: str | None = None,
-    split: str = "test",
+    dataset: str | Dataset | None = None,
+    split: str | None = None,
     overrides: Sequence[str] = (),
     display: Display | None = None,
 ) -> Evaluation:
@@ -42,8 +43,10 @@ def evaluate(
         study: a study's name, or any name of a model that `zoo.load_model` takes.
         trial: the number of one of its trials; the best by default.
         run: the folder of a run instead, such as `train` returns.
-        dataset: the name of a dataset. Its classes have the names of the model's classes, in any order.
-        split: of that dataset: `test`, `validation`, `train`, or `all` for all its images.
+        dataset: the name of a dataset, or data in memory. Its classes have the names of the model's classes,
+            in any order.
+        split: of that dataset: `test`, `validation`, `train`, or `all` for all its images. By default `test`,
+            or all images of data in memory that have no test split.
         overrides: parameters of that dataset, `["path=photos"]`. `image_size` and `color_mode` are by default
             those of the model.
         display: shows the progress; plain lines on stderr by default.
@@ -56,7 +59,7 @@ def evaluate(
     start_loading_keras()
     if dataset is not None:
         return evaluate_on(find_model(_model(study, trial, run), display), dataset, overrides, split, display)
-    if overrides or split != "test":
+    if overrides or split not in (None, "test"):
         raise StudyError("a split and parameters belong to a dataset; name it with --dataset.")
     if study is None or trial is not None or run is not None:
         name = None if study is None else str(study)

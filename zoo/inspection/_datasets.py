@@ -15,9 +15,9 @@ from zoo.data.store import open_dataset
 from zoo.errors import StudyError, ZooError
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import augment
-from zoo.models.recorded import configure, prepare
+from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
-from zoo.registry import Registry
+from zoo.registry import IN_MEMORY, Registry
 from zoo.study import load_study
 from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
@@ -28,7 +28,7 @@ _VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
 
 
 def samples(
-    dataset: str | None = None,
+    dataset: str | Dataset | None = None,
     *,
     study: str | None = None,
     overrides: Sequence[str] = (),
@@ -38,19 +38,19 @@ def samples(
     """Draw a few images of every class of a dataset's training split, with the number of images of each.
 
     Args:
-        dataset: the name of a dataset.
+        dataset: the name of a dataset, or data in memory.
         study: the name of a study, instead of `dataset`: draw its dataset with the study's parameters.
         overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `samples-DATASET.png` in the working folder by default.
         display: shows the progress; plain lines on stderr by default.
     """
-    config, path, data = _open(dataset, study, overrides, output, "samples-{}.png", display)
+    name, path, data = _open(dataset, study, overrides, output, "samples-{}.png", display)
     images, labels, note = data.train.images, data.train.labels, "the training split"
-    return Figure(figures.samples(images, labels, data.class_names, path, title=config.name, note=note))
+    return Figure(figures.samples(images, labels, data.class_names, path, title=name, note=note))
 
 
 def kernels(
-    dataset: str | None = None,
+    dataset: str | Dataset | None = None,
     *,
     study: str | None = None,
     image: int = 0,
@@ -64,9 +64,9 @@ def kernels(
         image: number of the image, from 0.
         dataset, study, overrides, output, display: as for `samples`.
     """
-    config, path, data = _open(dataset, study, overrides, output, f"kernels-{{}}-{image}.png", display)
+    name, path, data = _open(dataset, study, overrides, output, f"kernels-{{}}-{image}.png", display)
     pixels = image_at(data.train.images, image, "training")
-    title = f"{config.name}, training image {image}"
+    title = f"{name}, training image {image}"
     subtitle = (
         f"of class {data.class_names[int(data.train.labels[image])]}; four kernels of 3×3 on its grey levels"
     )
@@ -75,7 +75,7 @@ def kernels(
 
 def augmentation(
     policy: str,
-    dataset: str | None = None,
+    dataset: str | Dataset | None = None,
     *,
     study: str | None = None,
     image: int = 0,
@@ -88,7 +88,7 @@ def augmentation(
 
     Args:
         policy: the name of a policy.
-        dataset: the name of a dataset, for its images.
+        dataset: the name of a dataset, or data in memory, for its images.
         study: the name of a study, instead of `dataset`: use its dataset, and its settings of the policy.
         image: number of the first image in the training split, from 0.
         seed: the same seed gives the same versions.
@@ -119,7 +119,7 @@ def augmentation(
     except ZooError as error:
         raise ZooError(f"the augmentation '{policy}' of {component.origin}: {error}") from None
     parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in config.parameters.items())
-    title = f"{policy} on {source.name}, training image {image} and others"
+    title = f"{policy} on {source}, training image {image} and others"
     subtitle = parameters or "it has no parameters"
     return Figure(
         figures.augmentation(original, versions, originals, others, path, title=title, subtitle=subtitle)
@@ -133,14 +133,14 @@ def _evenly_spaced(first: int, num_images: int, count: int) -> list[int]:
 
 
 def _open(
-    dataset: str | None,
+    dataset: str | Dataset | None,
     study: str | None,
     overrides: Sequence[str],
     output: OptionalPath,
     file_name: str,
     display: Display | None,
-) -> tuple[PluginConfig, Path, Dataset]:
-    """Prepare a dataset, or that of a study; return its configuration, the file to write, and the dataset.
+) -> tuple[str, Path, Dataset]:
+    """Prepare a dataset, or that of a study; return its name, the file to write, and the dataset.
 
     `file_name` is the default for `output`, with `{}` for the dataset's name.
     """
@@ -148,17 +148,28 @@ def _open(
         raise StudyError(
             f"expected a dataset or --study STUDY, got {'both' if study else 'none'}; name one of them."
         )
-    registry = Registry.load()
-    validation = _VALIDATION
-    if dataset is not None:
-        config = configure(registry.get("dataset", dataset), overrides)
-    else:
-        assert study is not None
-        definition = load_study(study, registry, overrides=overrides)
-        config, validation = definition.dataset, definition.validation
-    path = output_path(output, Path(file_name.format(config.name)))
+    recorded = None if study is None else recorded_in_memory(study)
+    name, data, validation = (IN_MEMORY, recorded, {}) if recorded else _source(dataset, study, overrides)
+    path = output_path(output, Path(file_name.format(name.replace(" ", "-"))))
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     display = display or PlainDisplay()
-    opened = open_dataset(cache_dir, prepare(config, validation, cache_dir, display).digest)
-    display.phase(f"{config.name}: {len(opened.train.labels):,} images of the training split")
-    return config, path, opened
+    opened = recorded or open_dataset(cache_dir, prepare(data, validation, cache_dir, display).digest)
+    display.phase(f"{name}: {len(opened.train.labels):,} images of the training split")
+    return name, path, opened
+
+
+def _source(
+    dataset: str | Dataset | None, study: str | None, overrides: Sequence[str]
+) -> tuple[str, PluginConfig | Dataset, Mapping[str, Any]]:
+    """Return the name of a dataset, what to prepare for it, and how its validation split is cut."""
+    if isinstance(dataset, Dataset):
+        if overrides:
+            raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
+        return IN_MEMORY, dataset, {}
+    registry = Registry.load()
+    if dataset is not None:
+        config = configure(registry.get("dataset", dataset), overrides)
+        return config.name, config, _VALIDATION
+    assert study is not None
+    definition = load_study(study, registry, overrides=overrides)
+    return definition.dataset.name, definition.dataset, definition.validation

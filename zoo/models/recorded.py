@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data import Dataset, Split
-from zoo.data.prepare import finish_preparing, start_preparing
+from zoo.data.prepare import finish_preparing, prepare_in_memory, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, SpaceError, StudyError, ZooError
-from zoo.record import Run, best_run, create_folder, load_runs, pick_runs, run_in
-from zoo.registry import Component
+from zoo.record import (
+    Run,
+    StudyDirectory,
+    best_run,
+    create_folder,
+    load_runs,
+    not_in_cache,
+    pick_runs,
+    run_in,
+)
+from zoo.registry import IN_MEMORY, Component
 from zoo.study import parse_setting
 from zoo.training.saved import other_versions
 from zoo.training.worker import call_in_worker
@@ -86,6 +95,8 @@ def dataset_of(run: Run, display: Display) -> Dataset:
     try:
         return open_dataset(run.cache_dir, config.digest)
     except DataError:
+        if config.dataset.name == IN_MEMORY:
+            raise not_in_cache(run.study, config.digest, run.cache_dir) from None
         prepared = prepare(config.dataset, config.validation, run.cache_dir, display)
     if prepared.digest != config.digest:
         raise StudyError(
@@ -95,17 +106,32 @@ def dataset_of(run: Run, display: Display) -> Dataset:
     return open_dataset(run.cache_dir, config.digest)
 
 
+def recorded_in_memory(study: str) -> Dataset | None:
+    """Return the dataset in memory that a study's trials use, from the cache; None if they use none."""
+    directory = StudyDirectory(Path.cwd(), study)
+    digest = directory.digest_in_memory()
+    if digest is None:
+        return None
+    try:
+        return open_dataset(directory.cache_dir, digest)
+    except DataError:
+        raise not_in_cache(directory.study, digest, directory.cache_dir) from None
+
+
 def prepare(
-    dataset: PluginConfig, validation: Mapping[str, Any], cache_dir: Path, display: Display
+    dataset: PluginConfig | Dataset, validation: Mapping[str, Any], cache_dir: Path, display: Display
 ) -> PreparedDataset:
-    """Prepare a dataset in a process of its own, as `zoo tune` does."""
+    """Prepare a dataset in a process of its own, as `zoo tune` does; a `Dataset` of a caller in this one."""
     display.phase("preparing the dataset …")
     create_folder(cache_dir)
-    preparing = start_preparing(dataset, validation, cache_dir, cache_dir / "prepare.log")
-    try:
-        prepared = finish_preparing(preparing, dataset, display.preparing)
-    finally:
-        preparing.kill()
+    if not isinstance(dataset, PluginConfig):
+        prepared = prepare_in_memory(dataset, validation, cache_dir, display.preparing)
+    else:
+        preparing = start_preparing(dataset, validation, cache_dir, cache_dir / "prepare.log")
+        try:
+            prepared = finish_preparing(preparing, dataset, display.preparing)
+        finally:
+            preparing.kill()
     if prepared.warning:
         display.problem(prepared.warning)
     return prepared

@@ -21,6 +21,7 @@ from zoo.record.runs import (
     best_run,
     load_runs,
     no_complete_trial,
+    not_in_cache,
     objectives_of,
     pick_runs,
     rank_runs,

@@ -45,6 +45,7 @@ from zoo.checksums import read_json, read_text, write_json, write_text
 from zoo.errors import RecordError, StudyError, ZooError, one_line, redact_password
 from zoo.events import Event, EventLog, Finished, Scored
 from zoo.files import write_atomically
+from zoo.registry import IN_MEMORY
 from zoo.study import Objective
 from zoo.trial import TrialConfig
 
@@ -196,6 +197,15 @@ class StudyDirectory:
     def standalone_runs(self) -> list[StandaloneDirectory]:
         """Return the directories of standalone runs, oldest first."""
         return [StandaloneDirectory(path) for path in sorted((self.path / "standalone").glob("*"))]
+
+    def digest_in_memory(self) -> str | None:
+        """Return the digest of the dataset in memory that the study's trials use; None if they use none."""
+        for number in self.numbers():
+            with suppress(RecordError):  # a damaged file is reported where it is needed
+                config = self.trial(number).config() or {}
+                if config.get("dataset", {}).get("name") == IN_MEMORY:
+                    return str(config["digest"])
+        return None
 
     def create(self) -> None:
         """Create the study's directory and the cache."""

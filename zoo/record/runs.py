@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from zoo.errors import RecordError, StudyError, did_you_mean
+from zoo.errors import DataError, RecordError, StudyError, did_you_mean
 from zoo.events import EpochEnd, Finished
 from zoo.record.damage import find_damage
 from zoo.record.directories import (
@@ -19,6 +19,7 @@ from zoo.record.directories import (
     study_uid,
 )
 from zoo.record.results import epochs_of
+from zoo.registry import IN_MEMORY
 from zoo.study import Objective, rank
 from zoo.trial import TrialConfig
 
@@ -219,3 +220,11 @@ def run_in(folder: Path) -> Run:
 def study_and_trial(folder: Path) -> tuple[str, int | None]:
     """Return the study and the trial number of a directory; a standalone run has the number None."""
     return folder.parent.parent.name, int(folder.name) if folder.name.isdigit() else None
+
+
+def not_in_cache(study: str, digest: str, cache_dir: Path) -> DataError:
+    """Return the error about a dataset in memory that is needed again, but is not in the cache any more."""
+    return DataError(
+        f"the trials of '{study}' use a dataset {IN_MEMORY}, and its copy {digest[:12]} is missing or "
+        f"damaged in {cache_dir}. Pass the same data in Python, zoo.tune(…, dataset=…), which restores it."
+    )

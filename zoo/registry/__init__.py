@@ -8,12 +8,14 @@ were left out.
     _contract.py   calling the hooks of a plugin, and checking the functions that they register
     _isolation.py  starting a probe process for each plugin, and remembering which plugins passed
     _probe.py      the code of the probe process
+    _memory.py     the dataset in memory, which no plugin registers
     _libraries.py  what the distributions of plugins require
     _registry.py   Registry: selecting and loading the entry points of group `zoo`
 """
 
 from zoo.registry._contract import component_space
 from zoo.registry._libraries import library_requirements
+from zoo.registry._memory import IN_MEMORY
 from zoo.registry._plugin import (
     HOOKS,
     KINDS,

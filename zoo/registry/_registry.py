@@ -17,6 +17,7 @@ from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.registry._contract import collect_components
 from zoo.registry._isolation import forget_result, probe_plugins
+from zoo.registry._memory import IN_MEMORY, in_memory_component
 from zoo.registry._plugin import (
     ENTRY_POINT_GROUP,
     HOOKS,
@@ -169,6 +170,8 @@ class Registry:
 
     def get(self, kind: str, name: str) -> Component:
         """Return the component of this kind and name; raise PluginError if there is none or more than one."""
+        if (kind, name) == ("dataset", IN_MEMORY):
+            return in_memory_component()
         same_name = self._components.get((kind, name), [])
         if len(same_name) == 1:
             return same_name[0]

@@ -14,8 +14,8 @@ from zoo.data import Dataset
 from zoo.data.splits import split_facts, splits_text
 from zoo.data.store import SplitFacts
 from zoo.events import Started
-from zoo.record import Run
-from zoo.registry import requirement_of
+from zoo.record import STATE_DIR, Run
+from zoo.registry import IN_MEMORY, requirement_of
 from zoo.report._images import strip_address
 from zoo.report._record import StudyRecord
 
@@ -105,11 +105,19 @@ def reproduction(record: StudyRecord) -> Reproduction:
     plugins = record.manifest.get("plugins", {})
     install = " ".join(requirement_of(name, version) for name, version in plugins.items())
     commands = [(f"pip install {install}", "the versions that the study used")] if install else []
+    is_in_memory = record.runs[0].config.dataset.name == IN_MEMORY
     typed = [command for command in record.directory.commands() if command.startswith("zoo ")]
-    commands += [(command, "the search") for command in typed or [_tune_command(record)]]
+    if is_in_memory:
+        purpose = "the search, in Python; `dataset` has the data with the digest above"
+        commands.append((_tune_call(record), purpose))
+    else:
+        commands += [(command, "the search") for command in typed or [_tune_command(record)]]
     if record.best is not None:
         number = record.best.number
-        commands.append((f"zoo train {study} --trial {number}", "the best trial again, with the same seed"))
+        again = f"zoo train {study} --trial {number}"
+        if is_in_memory:
+            again = _python_call("zoo.train", record, trial=number)
+        commands.append((again, "the best trial again, with the same seed"))
         commands.append(
             (f"zoo evaluate {study} --trial {number}", "its scores on the test split, class by class")
         )
@@ -120,10 +128,27 @@ def reproduction(record: StudyRecord) -> Reproduction:
 
 def _tune_command(record: StudyRecord) -> str:
     """Return the command that does what `zoo.tune` did in Python."""
+    settings = (part for one in _overrides(record) for part in ("--set", one))
+    return shlex.join(["zoo", "tune", record.name, "--trials", str(len(record.runs)), *settings])
+
+
+def _tune_call(record: StudyRecord) -> str:
+    """Return the call that runs the search on a dataset in memory."""
+    overrides = _overrides(record)
+    options = {"overrides": overrides} if overrides else {}
+    return _python_call("zoo.tune", record, trials=len(record.runs), **options)
+
+
+def _python_call(function: str, record: StudyRecord, **options: Any) -> str:
+    """Return a call of `zoo.tune` or `zoo.train` with the recorded study file and a dataset in memory."""
+    file = (STATE_DIR / record.name / "study.toml").as_posix()
+    values = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items()]
+    return f'{function}("{file}", name="{record.name}", {", ".join(values)}, dataset=dataset)'
+
+
+def _overrides(record: StudyRecord) -> list[str]:
     lines = record.directory.definition().splitlines()
-    settings = [line.removeprefix("# --set ") for line in lines if line.startswith("# --set ")]
-    arguments = ["--trials", str(len(record.runs)), *(part for one in settings for part in ("--set", one))]
-    return shlex.join(["zoo", "tune", record.name, *arguments])
+    return [line.removeprefix("# --set ") for line in lines if line.startswith("# --set ")]
 
 
 def _environment(runs: Sequence[Run]) -> str:

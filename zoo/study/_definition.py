@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zoo.data import Dataset
 from zoo.errors import StudyError, did_you_mean
 from zoo.registry import Component, distribution_digests, distribution_versions, plugin_versions
 from zoo.space import Space, Suggester, is_int, show
@@ -86,7 +87,11 @@ class ComponentSpace:
 
 @dataclass(frozen=True)
 class StudyDefinition:
-    """A study file after validation."""
+    """A study file after validation.
+
+    Args:
+        in_memory: the dataset that the caller passed in place of the file's, if any.
+    """
 
     name: str
     text: str
@@ -98,6 +103,7 @@ class StudyDefinition:
     training: Space
     objectives: tuple[Objective, ...]
     search: Search
+    in_memory: Dataset | None = field(default=None, compare=False, repr=False)
 
     @property
     def objective(self) -> str:

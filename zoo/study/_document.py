@@ -43,6 +43,10 @@ class Document:
         """Return True if exactly this key was given on the command line."""
         return ".".join(keys) in self._overrides
 
+    def has_override(self, table: str) -> bool:
+        """Return True if the command line gave this table, or a key in it."""
+        return any(key.partition(".")[0] == table for key in self._overrides)
+
     def report(self, keys: Keys, problem: str) -> None:
         """Add a line to `problems`: the location of the key, and the problem."""
         line = f"{self._location(keys)}: {problem}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo.data import Dataset
 from zoo.errors import StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import Registry
 from zoo.study._definition import StudyDefinition
@@ -14,7 +15,12 @@ _SHIPPED = Path(__file__).parents[1] / "studies"
 
 
 def load_study(
-    study: str, registry: Registry, *, overrides: Sequence[str] = (), name: str | None = None
+    study: str,
+    registry: Registry,
+    *,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    in_memory: Dataset | None = None,
 ) -> StudyDefinition:
     """Return the validated study with this name or path; raise StudyError with one line per problem.
 
@@ -22,6 +28,7 @@ def load_study(
         study: a path, or a name in `./studies` or among the shipped studies.
         overrides: `--set` options such as `training.epochs=3`, which replace settings of the file.
         name: the name to record the study under, instead of the file's.
+        in_memory: a dataset in place of the file's, which the file may then leave out.
     """
     path = find_study(study)
     try:
@@ -29,7 +36,7 @@ def load_study(
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} cannot be read: {error}; expected a readable file in UTF-8") from None
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return parse_study(text, registry, name or path.stem, str(shown), overrides)
+    return parse_study(text, registry, name or path.stem, str(shown), overrides, in_memory)
 
 
 def find_study(study: str) -> Path:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from zoo.data import Dataset
 from zoo.errors import StudyError, did_you_mean
-from zoo.registry import Registry
+from zoo.registry import IN_MEMORY, Registry
 from zoo.space import Space, is_real, show
 from zoo.study._definition import Search, StudyDefinition, integer_problem, search_problems
 from zoo.study._document import Document
@@ -34,15 +35,22 @@ def name_problem(name: str) -> str:
 
 
 def parse_study(
-    text: str, registry: Registry, name: str, file: str = "study", overrides: Sequence[str] = ()
+    text: str,
+    registry: Registry,
+    name: str,
+    file: str = "study",
+    overrides: Sequence[str] = (),
+    in_memory: Dataset | None = None,
 ) -> StudyDefinition:
     """Return the validated study of a study file; raise StudyError with one line per problem.
 
-    `file` is the name of the file in these lines.
+    `file` is the name of the file in these lines. `in_memory` is as for `load_study`.
     """
     if problem := name_problem(name):
         raise StudyError(f"{file}: {problem}; rename the file, or give a name with --name")
     document = Document(text, file, overrides)
+    if in_memory is not None:
+        text += _use_dataset_in_memory(document)
     for key in document.tables:
         if key not in _TABLES:
             document.report((key,), f"no such key. {did_you_mean(key, _TABLES)}")
@@ -67,7 +75,19 @@ def parse_study(
         training=training,
         objectives=objectives,
         search=search,
+        in_memory=in_memory,
     )
+
+
+def _use_dataset_in_memory(document: Document) -> str:
+    """Replace the file's dataset; return a comment about this for the recorded text of the study."""
+    if document.has_override("dataset"):
+        document.report(
+            ("dataset",), "the dataset is passed in Python (dataset=…); remove this setting or that argument"
+        )
+    before, document.tables["dataset"] = document.tables.get("dataset"), IN_MEMORY
+    name = before.get("name") if isinstance(before, dict) else before
+    return "" if name == IN_MEMORY else f"\n# dataset: {IN_MEMORY}, passed in Python in place of the file's"
 
 
 def _read_training(document: Document) -> Space:

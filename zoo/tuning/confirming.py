@@ -25,7 +25,7 @@ from zoo.tuning.lifecycle import refresh_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
-from zoo.tuning.standalone_run import TrialList, with_installed_plugins
+from zoo.tuning.standalone_run import TrialList, with_installed_plugins, with_recorded_data
 from zoo.tuning.supervisor import PendingTrial, Supervisor
 
 
@@ -116,7 +116,7 @@ def confirm(
         warnings += changes
     config = next(iter(configs.values()))
     # As recorded, because overrides may have changed the settings of the file.
-    definition = replace(definition, validation=config.validation, dataset=config.dataset)
+    definition = with_recorded_data(definition, config, registry)
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display, warnings)
         if config.digest != opened.dataset.digest:

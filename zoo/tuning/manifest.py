@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.data.store import PreparedDataset
 from zoo.errors import ManifestError
+from zoo.registry import IN_MEMORY
 from zoo.study import StudyDefinition
 
 
@@ -23,6 +24,7 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
             "parameters": json.loads(json.dumps(definition.dataset.parameters)),
             "source": dataset.source,
             "digest": dataset.digest,
+            **(_facts_in_memory(dataset) if definition.dataset.name == IN_MEMORY else {}),
         },
         "validation": dict(definition.validation),
         "objective": metrics if len(metrics) > 1 else metrics[0],
@@ -32,6 +34,15 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
         "plugins": definition.plugin_versions(),
         # An editable installation changes without a new version.
         **({"code": code} if code else {}),
+    }
+
+
+def _facts_in_memory(dataset: PreparedDataset) -> dict[str, Any]:
+    """Return facts that say more about a difference than a digest, since no parameters do."""
+    return {
+        "images": sum(dataset.sizes.values()),
+        "shape": list(dataset.image_shape),
+        "classes": len(dataset.class_names),
     }
 
 
@@ -45,6 +56,9 @@ def check_manifest(
     if not differences:
         return
     resume = "to resume this study: undo the change"
+    of_data = any(line.startswith("dataset.") for line in differences)
+    if of_data and stored.get("dataset", {}).get("name") == IN_MEMORY:
+        resume = "to resume this study: zoo.tune(…, dataset=…) in Python, with the data of its trials"
     if all(line.startswith("plugins.") for line in differences):
         what = "code" if differences == list(_changed_code(stored, current)) else "version"
         resume = f"to resume with the new {what}: the same command with --accept-versions"

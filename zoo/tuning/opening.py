@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.data.prepare import finish_preparing, start_preparing
-from zoo.data.store import PreparedDataset
-from zoo.errors import RecordError, StudyError
+from zoo.data import Dataset
+from zoo.data.prepare import finish_preparing, prepare_in_memory, prepared_before, start_preparing
+from zoo.data.store import PreparedDataset, open_dataset
+from zoo.errors import DataError, RecordError, StudyError
 from zoo.logs import library_logs
-from zoo.record import StudyDirectory, damaged_files
-from zoo.registry import Registry, plugin_versions, requirement_of
+from zoo.record import StudyDirectory, damaged_files, not_in_cache
+from zoo.registry import IN_MEMORY, Registry, plugin_versions, requirement_of
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import Store, connect, is_new_store, preload
 from zoo.training.worker import start_loading_keras
@@ -50,7 +51,7 @@ def open_study(
     """Prepare everything that a study needs; leaving `stack` closes it.
 
     Keras loads in the fork server, the dataset is prepared in a process of its own, and MLflow is imported
-    in a thread, all at the same time.
+    in a thread, all at the same time. A dataset in memory is prepared in this process, which has its arrays.
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
     stack.enter_context(directory.locked())
@@ -64,16 +65,8 @@ def open_study(
     is_new = is_new_store()
     if not is_new:  # a new store is needed only for the first events; Keras and the dataset come first
         _start_thread(preload)
-    preparing = start_preparing(
-        definition.dataset,
-        definition.validation,
-        directory.cache_dir,
-        directory.path / "prepare.log",
-        plugin_versions(definition.dataset_component),
-    )
-    stack.callback(preparing.kill)
     display.phase("preparing the dataset, loading Keras …")
-    dataset = finish_preparing(preparing, definition.dataset, display.preparing)
+    dataset = _prepare(stack, definition, directory, display)
     check_labels(definition, directory.cache_dir, dataset.digest)
     definition = replace(definition, validation=dataset.validation or definition.validation)
     store = _start_thread(connect)  # only now, so that a study without data creates no database
@@ -82,6 +75,30 @@ def open_study(
     if not is_new:
         store.result()
     return OpenStudy(definition, directory, executor, dataset, store, is_new, display)
+
+
+def _prepare(
+    stack: ExitStack, definition: StudyDefinition, directory: StudyDirectory, display: Display
+) -> PreparedDataset:
+    """Return the facts about the prepared dataset of a study."""
+    validation, cache = definition.validation, directory.cache_dir
+    if definition.in_memory is not None:
+        return prepare_in_memory(definition.in_memory, validation, cache, display.preparing)
+    if definition.dataset.name == IN_MEMORY and (digest := directory.digest_in_memory()) is not None:
+        try:
+            open_dataset(cache, digest)
+        except DataError:
+            raise not_in_cache(directory.study, digest, cache) from None
+        return prepared_before(digest, validation, cache)
+    preparing = start_preparing(
+        definition.dataset,
+        validation,
+        cache,
+        directory.path / "prepare.log",
+        plugin_versions(definition.dataset_component),
+    )
+    stack.callback(preparing.kill)
+    return finish_preparing(preparing, definition.dataset, display.preparing)
 
 
 def _start_thread(work: Callable[[], Any]) -> Future[Any]:
@@ -99,11 +116,15 @@ def _start_thread(work: Callable[[], Any]) -> Future[Any]:
 
 
 def load_definition(
-    study: str, registry: Registry, overrides: Sequence[str], name: str | None
+    study: str,
+    registry: Registry,
+    overrides: Sequence[str],
+    name: str | None,
+    in_memory: Dataset | None = None,
 ) -> StudyDefinition:
     """Return the study's definition; a StudyError also names missing distributions that trials have used."""
     try:
-        return load_study(study, registry, overrides=overrides, name=name)
+        return load_study(study, registry, overrides=overrides, name=name, in_memory=in_memory)
     except StudyError as error:
         directory = StudyDirectory(Path.cwd(), name or Path(study).stem)
         plugins = []

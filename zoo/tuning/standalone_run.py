@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.data import Dataset
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pick_runs
 from zoo.registry import KINDS, Registry, plugin_versions
-from zoo.study import Objective, rank
+from zoo.study import Objective, StudyDefinition, rank
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.mlflow_record import MLflowRecord
@@ -102,6 +103,7 @@ class TrialList:
 def train(
     study: str,
     *,
+    dataset: Dataset | None = None,
     trial: int | None = None,
     overrides: Sequence[str] = (),
     name: str | None = None,
@@ -113,7 +115,7 @@ def train(
     The study does not change: MLflow gets a standalone run in the study's experiment.
 
     Args:
-        study, overrides, name, display, command: as for `tune`.
+        study, dataset, overrides, name, display, command: as for `tune`.
         trial: number of a trial in `./mlruns/zoo`; the baseline by default.
 
     Raises:
@@ -123,14 +125,13 @@ def train(
     if trial is not None and overrides:
         raise StudyError("--trial uses the recorded settings of the trial. Remove --set or --trial.")
     registry = Registry.load()
-    definition = load_definition(study, registry, overrides, name)
+    definition = load_definition(study, registry, overrides, name, dataset)
     config, warnings = None, list(registry.problems)
     if trial is not None:
         (recorded,) = pick_runs([trial], load_runs(definition.name, warnings.append))
         config, changes = with_installed_plugins(trial, recorded.config, registry)
         warnings += changes
-        # Use the recorded split, not the study file's: the trial's figures belong to it.
-        definition = replace(definition, validation=config.validation)
+        definition = with_recorded_data(definition, config, registry)
     with ExitStack() as stack:
         opened = open_study(stack, definition, 1, display or default_display(), warnings)
         digest = opened.dataset.digest
@@ -184,6 +185,21 @@ def _run(
             f"Its output is in {directory.output_path}"
         )
     return event, directory
+
+
+def with_recorded_data(
+    definition: StudyDefinition, config: TrialConfig, registry: Registry
+) -> StudyDefinition:
+    """Return a study's definition with the dataset and the validation split of one of its trials.
+
+    The trial's figures belong to these, not to those that the study file names now. A dataset of the caller
+    stays.
+    """
+    definition = replace(definition, validation=config.validation)
+    if definition.in_memory is not None:
+        return definition
+    component = registry.get("dataset", config.dataset.name)
+    return replace(definition, dataset=config.dataset, dataset_component=component)
 
 
 def with_installed_plugins(

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from zoo.data import Dataset
 from zoo.errors import StudyError, ZooError, one_line
 from zoo.events import Scored
 from zoo.record import trial_uid
@@ -88,6 +89,7 @@ class TuneResult:
 def tune(
     study: str,
     *,
+    dataset: Dataset | None = None,
     trials: int | None = None,
     jobs: int = 1,
     sampler: str | None = None,
@@ -105,6 +107,7 @@ def tune(
 
     Args:
         study: the path of a study file, or the name of one in `./studies` or shipped with zoo.
+        dataset: data in memory, in place of the study file's dataset. To resume the study, pass equal data.
         trials, sampler, pruner: instead of the file's; `trials` is the total number of the study.
         jobs: number of trials that run at the same time, at least 1.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
@@ -121,9 +124,7 @@ def tune(
         TooManyFailures: three trials in a row failed.
     """
     search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner}
-    definition, warnings = _define(study, overrides, name, jobs, search_settings)
-    scores: Mapping[str, float] = {}
-    report_path: Path | None = None
+    definition, warnings = _define(study, dataset, overrides, name, jobs, search_settings)
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
@@ -133,13 +134,7 @@ def tune(
         interrupts = stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
             reconcile(opened, search, record)
-            try:
-                Supervisor(opened, search, record).run()
-                if interrupts.signum is None:
-                    scores = _score_best(opened, search, record)
-                    report_path = _write_report(opened, record, storage, write_report)
-            finally:
-                record_summary(opened, search, record)
+            scores, report_path = _run(opened, search, record, storage, write_report)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
         result = _result(opened, search, record, scores, report_path)
         champion = _promote(opened, result) if promote else ""
@@ -147,12 +142,35 @@ def tune(
         return replace(result, champion=champion)
 
 
+def _run(
+    study: OpenStudy,
+    search: OptunaSearch,
+    record: MLflowRecord,
+    storage: str | None,
+    write_report: WriteReport | None,
+) -> tuple[Mapping[str, float], Path | None]:
+    """Run the trials; return the scores of the best one and the report; {} and None after a signal."""
+    try:
+        Supervisor(study, search, record).run()
+        if study.interrupts.signum is not None:
+            return {}, None
+        scores = _score_best(study, search, record)
+        return scores, _write_report(study, record, storage, write_report)
+    finally:
+        record_summary(study, search, record)
+
+
 def _define(
-    study: str, overrides: Sequence[str], name: str | None, jobs: int, search_settings: Mapping[str, Any]
+    study: str,
+    dataset: Dataset | None,
+    overrides: Sequence[str],
+    name: str | None,
+    jobs: int,
+    search_settings: Mapping[str, Any],
 ) -> tuple[StudyDefinition, list[str]]:
     """Return the study's definition, checked, and warnings."""
     registry = Registry.load()
-    definition = load_definition(study, registry, overrides, name).with_search(**search_settings)
+    definition = load_definition(study, registry, overrides, name, dataset).with_search(**search_settings)
     check_sampler(definition)
     return definition, [*registry.problems, *_check_jobs(jobs, definition)]
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-MAX_SIDE = 4096  # pixels
 # Usual names of splits in names of files and arrays.
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
@@ -79,21 +78,6 @@ def _similar_path(root: Path, wanted: Path) -> Path | None:
             part = close[0]
         found = found / part
     return found if wanted.is_absolute() else found.relative_to(root)
-
-
-def height_and_width(image_size: Any) -> tuple[int, int]:
-    """Return the parameter `image_size`, a number or `[height, width]`, as `(height, width)` in pixels.
-
-    Raises ZooError for any other value.
-    """
-    sides = list(image_size) if isinstance(image_size, list | tuple) else [image_size, image_size]
-    if len(sides) == 2 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
-        return sides[0], sides[1]
-    value = list(image_size) if isinstance(image_size, tuple) else image_size
-    raise ZooError(
-        f"image_size = {value}: expected one number for a square, or [height, width], "
-        f"from 1 to {MAX_SIDE} pixels."
-    )
 
 
 def with_test_split(

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo import Dataset, read_tables, reads
-from zoo.builtin.datasets._common import find_path, height_and_width, split_off_test
+from zoo import Dataset, height_and_width, read_tables, reads
+from zoo.builtin.datasets._common import find_path, split_off_test
 from zoo.builtin.datasets._csv_file import csv_table, truncation_warning
 
 

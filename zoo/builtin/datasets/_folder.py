@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from zoo import Choice, Dataset, Float, Int, Split, ZooError, is_image, natural_key, reads
+from zoo import Choice, Dataset, Float, ImageDecoder, Int, Split, ZooError, is_image, natural_key, reads
 from zoo.builtin.datasets._common import cut_test, find_path
-from zoo.builtin.datasets._decoding import Decoder
 
 Labelled = list[tuple[Path, int]]  # image files and their labels
 
@@ -74,11 +73,13 @@ def image_folder(
         ZooError: images cannot be read (with their names), or the folder has another structure.
     """
     tree = _read_tree(find_path("path", path))
-    decoder = Decoder(image_size, color_mode, background, bit_depth)
+    decoder = ImageDecoder(image_size, color_mode, background, bit_depth)
     return _dataset(tree, decoder, test_fraction, seed, group)
 
 
-def _dataset(tree: _Tree, decoder: Decoder, test_fraction: float, seed: int, group: str | None) -> Dataset:
+def _dataset(
+    tree: _Tree, decoder: ImageDecoder, test_fraction: float, seed: int, group: str | None
+) -> Dataset:
     import numpy as np
 
     images = tree.images

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from zoo import IMAGE_SUFFIXES, Choice, Dataset, Int, Table, ZooError, read_tables, reads
+from zoo import IMAGE_SUFFIXES, Choice, Dataset, ImageDecoder, Int, Table, ZooError, read_tables, reads
 from zoo.builtin.datasets._common import find_path, split_off_test
 from zoo.builtin.datasets._csv_file import csv_table, truncation_warning
-from zoo.builtin.datasets._decoding import Decoder
 
 PATH_NAMES = (
     *("path", "file", "filename", "file_name", "filepath", "file_path"),
@@ -124,13 +123,13 @@ def labelled_files(
     """
     options = {"header": header, "separator": separator, "encoding": encoding}
     listing = _Listing(train, test, folder, image_column, label_column, suffix, **options)
-    decoder = Decoder(image_size, color_mode, background, bit_depth)
+    decoder = ImageDecoder(image_size, color_mode, background, bit_depth)
     dataset = _dataset(listing, decoder, classes, class_names)
     return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42, group)
 
 
 def _dataset(
-    listing: _Listing, decoder: Decoder, classes: list[Any] | None, class_names: list[str] | None
+    listing: _Listing, decoder: ImageDecoder, classes: list[Any] | None, class_names: list[str] | None
 ) -> Dataset:
     root, warnings = listing.roots[0], [truncation_warning(path) for path in listing.paths]
 

@@ -8,10 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zoo import Choice, Dataset, Int, Table, ZooError, progress, read_tables, reads
+from zoo import (
+    Choice,
+    Dataset,
+    ImageDecoder,
+    Int,
+    Table,
+    ZooError,
+    height_and_width,
+    progress,
+    read_tables,
+    reads,
+)
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import SPLIT_NAMES, find_path, height_and_width, split_off_test
-from zoo.builtin.datasets._decoding import Decoder
+from zoo.builtin.datasets._common import SPLIT_NAMES, find_path, split_off_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +106,7 @@ def parquet_images(
     options["class_names"] = class_names
     image_column = _image_column(paths["train"])
     if image_column is not None:
-        decoder = Decoder(image_size, color_mode, background, bit_depth)
+        decoder = ImageDecoder(image_size, color_mode, background, bit_depth)
         dataset = _decoded(paths, image_column, decoder, options)
     else:
         if image_size is not None:
@@ -111,7 +121,7 @@ def parquet_images(
 
 
 def _decoded(
-    paths: Mapping[str, Path], image_column: str, decoder: Decoder, options: dict[str, Any]
+    paths: Mapping[str, Path], image_column: str, decoder: ImageDecoder, options: dict[str, Any]
 ) -> Dataset:
     """Return the dataset of tables with a column of image files."""
     root, warnings = paths["train"], []

@@ -12,39 +12,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import ImageError, ZooError, progress, read_image
-from zoo.builtin.datasets._common import height_and_width
+from zoo.data.images import BIT_DEPTH, read_image
+from zoo.data.reporting import progress
+from zoo.data.table_pixels import MAX_SIDE
+from zoo.errors import ImageError, ZooError
 
 if TYPE_CHECKING:
-    from zoo.builtin.datasets._common import Array
+    import numpy as np
+    from PIL import Image
+
+    Array = np.ndarray[Any, Any]
 
 DARK = 64  # of 255; images of 14 bits in 16 are darker
 
 
 @dataclass(frozen=True)
-class Decoder:
-    """Decodes image files into one array; has the parameters of datasets that decide how."""
+class ImageDecoder:
+    """A decoder of many image files into one array, on all cores.
 
-    image_size: Any
-    color_mode: str
-    background: str
-    bit_depth: int
+    Args:
+        image_size: scale every image to this size: one number for a square, or `[height, width]`; by default,
+            all images must have one size.
+        color_mode, background, bit_depth: as for `zoo.read_image`.
+    """
 
-    def decode(self, where: Path, sources: Sequence[Path | bytes], names: Sequence[str]) -> Array:
+    image_size: Any = None
+    color_mode: str = "rgb"
+    background: str = "white"
+    bit_depth: int = BIT_DEPTH
+
+    def decode(
+        self, where: Path, sources: Sequence[Path | bytes | Image.Image], names: Sequence[str]
+    ) -> Array:
         """Return images as `uint8`, `(n, height, width, channels)`, in a temporary file.
 
         All are scaled to `image_size`. If it is None, all must have one size.
 
         Args:
             where, names: the folder or file of the images, and what each is called in it, for messages.
-            sources: files, or their contents.
+            sources: files, their contents, or images of Pillow.
         """
         _check_color(self.background)
         new_size = None if self.image_size is None else height_and_width(self.image_size)
         size = new_size or self._size_of(where, sources[0], names[0])
-        arrays = _temporary_array((len(sources), *size, 3 if self.color_mode == "rgb" else 1))
+        arrays = temporary_array((len(sources), *size, 3 if self.color_mode == "rgb" else 1))
 
-        def decode(source: Path | bytes, name: str, pixels: Array) -> str:
+        def decode(source: Path | bytes | Image.Image, name: str, pixels: Array) -> str:
             """Decode one image into `pixels`; return the problem, or "" if there is none."""
             try:
                 image = self._read(source, new_size)
@@ -83,11 +96,11 @@ class Decoder:
             f"bits per pixel, set bit_depth = {used}."
         )
 
-    def _read(self, source: Path | bytes, size: tuple[int, int] | None) -> Array:
+    def _read(self, source: Path | bytes | Image.Image, size: tuple[int, int] | None) -> Array:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         return read_image(file, self.color_mode, size, background=self.background, bit_depth=self.bit_depth)
 
-    def _size_of(self, where: Path, source: Path | bytes, name: str) -> tuple[int, int]:
+    def _size_of(self, where: Path, source: Path | bytes | Image.Image, name: str) -> tuple[int, int]:
         """Return height and width of an image, in pixels, after its EXIF rotation."""
         try:
             height, width, _ = self._read(source, None).shape
@@ -96,6 +109,21 @@ class Decoder:
                 f"{where / name} cannot be read ({error.reason}). Replace or remove it."
             ) from error
         return height, width
+
+
+def height_and_width(image_size: Any) -> tuple[int, int]:
+    """Return the parameter `image_size`, a number or `[height, width]`, as `(height, width)` in pixels.
+
+    Raises ZooError for any other value.
+    """
+    sides = list(image_size) if isinstance(image_size, list | tuple) else [image_size, image_size]
+    if len(sides) == 2 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
+        return sides[0], sides[1]
+    value = list(image_size) if isinstance(image_size, tuple) else image_size
+    raise ZooError(
+        f"image_size = {value}: expected one number for a square, or [height, width], "
+        f"from 1 to {MAX_SIDE} pixels."
+    )
 
 
 def _check_color(background: str) -> None:
@@ -108,7 +136,7 @@ def _check_color(background: str) -> None:
         raise ZooError(problem) from None
 
 
-def _temporary_array(shape: tuple[int, ...]) -> Array:
+def temporary_array(shape: tuple[int, ...]) -> Array:
     """Return an array in a temporary file that disappears with the array."""
     import numpy as np
 
