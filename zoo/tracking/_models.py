@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.files import link_or_copy
 from zoo.tracking import _names as names
+from zoo.tracking._duplicates import create_once
 from zoo.tracking._names import StudyFacts
 from zoo.tracking._store import Store
 
@@ -53,12 +54,15 @@ def publish_model(
     from mlflow.entities import LoggedModelOutput, Metric
 
     client, run_id = store.client, run.info.run_id
-    model = _earlier_model(store, run) or client.create_logged_model(
-        run.info.experiment_id,
-        name=run.info.run_name,
-        source_run_id=run_id,
-        params=dict(run.data.params),
-        tags={key: run.data.tags[key] for key in _MODEL_TAGS} | dict(tags),
+    model = _earlier_model(store, run) or create_once(
+        lambda: client.create_logged_model(
+            run.info.experiment_id,
+            name=run.info.run_name,
+            source_run_id=run_id,
+            params=dict(run.data.params),
+            tags={key: run.data.tags[key] for key in _MODEL_TAGS} | dict(tags),
+        ),
+        lambda: _earlier_model(store, run),
     )
     is_ready = str(model.status) == "READY"
     if not is_ready:

@@ -24,6 +24,7 @@ from zoo.record import StudyDirectory, load_runs, no_complete_trial, trial_uid
 from zoo.study import pareto_front, rank
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
+from zoo.tracking._duplicates import fullest
 from zoo.tracking._models import model_uri
 from zoo.tracking._registry import rename_registered
 from zoo.tracking._store import Store, TrackingError, is_active, pages
@@ -82,12 +83,10 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     store = store or connect(create=False)
     parent = find_study(study, store)
     objectives = names.objectives_from(parent.data.tags)
-    runs = store.runs(parent.info.experiment_id, f"tags.`{names.PARENT}` = '{parent.info.run_id}'")
     trials = {
-        int(run.data.tags[names.TRIAL]): _Trial(
-            run.data.tags, run.data.metrics, run.data.params, run.info.run_id, model_uri(run)
-        )
-        for run in runs
+        number: _Trial(run.data.tags, run.data.metrics, run.data.params, run.info.run_id, model_uri(run))
+        for number, run in _runs(store, study, parent.data.tags[names.UID]).items()
+        if is_active(run)
     }
     trials |= _local_trials(study, parent, store, trials.keys())
 
@@ -177,7 +176,9 @@ def find_study(study: str, store: Store) -> Any:
             f"MLflow has no trials of a study named '{study}' in {store.address}; "
             f"`zoo tune {study}` runs the study. {hint}".rstrip()
         )
-    return max(runs, key=lambda run: run.info.start_time)
+    newest = max(runs, key=lambda run: run.info.start_time)
+    same = [run for run in runs if run.data.tags.get(names.UID) == newest.data.tags.get(names.UID)]
+    return fullest(list(filter(is_active, same)) or same)
 
 
 def only_study() -> str | None:
@@ -265,16 +266,16 @@ def _state(run: Any) -> str:
 
 
 def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
-    """Return the newest run of each trial, a deleted one only if there is no other."""
+    """Return the run of each trial: the fullest one, a deleted one only if there is no other."""
     experiment_id = store.experiment_id(study)
     is_trial = f"tags.`{names.KIND}` = 'trial'"
     found = store.runs(experiment_id, is_trial, deleted=True) if experiment_id else []
-    runs = {}
-    for run in sorted(found, key=lambda run: (is_active(run), run.info.start_time)):
+    runs: dict[int, list[Any]] = {}
+    for run in found:
         number = int(run.data.tags[names.TRIAL])
         if run.data.tags[names.UID] == trial_uid(study_uid, number):
-            runs[number] = run
-    return runs
+            runs.setdefault(number, []).append(run)
+    return {number: fullest(list(filter(is_active, same)) or same) for number, same in runs.items()}
 
 
 def delete_trials(store: Store, study: str, study_uid: str, numbers: Collection[int]) -> None:

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.record import trial_uid
 from zoo.study import objectives_text
 from zoo.tracking import _names as names
+from zoo.tracking._duplicates import create_once, merge_duplicates
 from zoo.tracking._names import StudyFacts, StudySummary
 from zoo.tracking._removal import remove_model
 from zoo.tracking._store import Store, TrackingError, as_metrics, is_active
@@ -42,6 +44,8 @@ class StudyTracker:
         self._trials: dict[int, TrialRun | None] = {}  # None: deleted in MLflow
         self._tags = names.common_tags(facts)
         self.experiment_id = store.open_experiment(facts.name)
+        if not facts.is_standalone:
+            merge_duplicates(store, self.experiment_id, facts.uid)
         self._study = None if facts.is_standalone else StudyRun(store, facts, self.experiment_id, self._tags)
 
     @property
@@ -133,11 +137,15 @@ class StudyTracker:
         """Return the trial's run; create a missing one, and return None for a deleted one."""
         if number not in self._trials:
             uid = trial_uid(self.facts.uid, number)
-            run = self.store.find_run(self.experiment_id, uid) or self.store.client.create_run(
-                self.experiment_id,
-                start_time=names.milliseconds(event.time),
-                tags=self._trial_tags(number, uid, config),
-                run_name=self.facts.run_name(number),
+            find = partial(self.store.find_run, self.experiment_id, uid)
+            run = find() or create_once(
+                lambda: self.store.client.create_run(
+                    self.experiment_id,
+                    start_time=names.milliseconds(event.time),
+                    tags=self._trial_tags(number, uid, config),
+                    run_name=self.facts.run_name(number),
+                ),
+                find,
             )
             opened = TrialRun(self.store, self.facts, number, config, str(run.info.run_id))
             self._trials[number] = opened if is_active(run) else None
@@ -185,7 +193,10 @@ class StudyRun:
         run = self._store.find_run(self._experiment_id, facts.uid)
         if run is None:
             tags |= {names.SEARCHED: ",".join(facts.searched), names.NOTE: self._note()}
-            run = client.create_run(self._experiment_id, tags=tags, run_name=facts.name)
+            run = create_once(
+                lambda: client.create_run(self._experiment_id, tags=tags, run_name=facts.name),
+                lambda: self._store.find_run(self._experiment_id, facts.uid),
+            )
         elif not is_active(run):
             raise TrackingError(
                 f"the run of the study '{facts.name}' is deleted in MLflow at {self._store.address}. "
