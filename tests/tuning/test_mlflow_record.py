@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import numpy as np
@@ -72,7 +73,9 @@ def study(define, prepared, tmp_path):
     store = SimpleNamespace(result=lambda: Store())
     with Interrupts() as interrupts:
         directory = StudyDirectory(tmp_path, "example")
-        yield OpenStudy(define(), directory, None, prepared, store, False, RecordingDisplay(), interrupts)
+        yield OpenStudy(
+            define(), directory, None, prepared, store, False, RecordingDisplay(), Future(), interrupts
+        )
 
 
 @pytest.fixture

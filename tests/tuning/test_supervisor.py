@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 
+from zoo.errors import DataError
 from zoo.events import EpochEnd, Finished, Progress, Scored, Started
 from zoo.record import StudyDirectory, TrialDirectory
 from zoo.tuning.display import NoDisplay
@@ -132,7 +134,9 @@ class Stage:
             executor=self.executor,
             display=self.display,
             interrupts=Interrupts(),
+            verified=Future(),
         )
+        self.study.verified.set_result(None)
 
     def run(self):
         """Run the supervisor; return what the study has come to."""
@@ -214,6 +218,23 @@ class TestKilledFromOutside:
         with pytest.raises(TooManyFailures, match=r"Trial 5: killed by signal 9 \(SIGKILL\)"):
             here.run()
         assert here.search.done() == 3
+
+
+class TestDamagedDataset:
+    def test_no_result_on_damaged_data_is_recorded(self, stage):
+        here = stage([complete(0.9), complete(0.8)], "search.trials=2", jobs=2)
+        here.study.verified = Future()
+        here.study.verified.set_exception(DataError("the prepared dataset was changed"))
+        with pytest.raises(DataError, match="the prepared dataset was changed"):
+            here.run()
+        assert (here.search.done(), here.search.best()) == (0, None)
+        assert here.states() == ["FAIL", "FAIL"]
+        assert here.reasons() == ["interrupted: the prepared dataset was damaged"] * 2
+        here.study.verified = Future()
+        here = stage([complete(0.7), complete(0.6)], "search.trials=2")
+        assert here.run().best == (2, 0.7)  # the same parameters, on undamaged data
+        configs = [here.directory.trial(number).config()["training"] for number in range(4)]
+        assert configs[:2] == configs[2:]
 
 
 class TestOneEvent:

@@ -3,7 +3,7 @@
     <cache>/
     ├── lock                          held while a folder is renamed
     └── <digest>/
-        ├── dataset.json              class names, source, warning, licence, size of each file
+        ├── dataset.json              class names, source, warning, licence, size and CRC-32 of each file
         ├── train-images.npy, train-labels.npy, test-images.npy …
         ├── columns-<digest>.json     names and columns of the images (see `columns`)
         ├── groups-<digest>.json      groups of the images (see `groups`)
@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -184,6 +185,7 @@ def _write(folder: Path, dataset: Dataset) -> None:
         **_origin(dataset),
         "columns": write_columns(folder, dataset),
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.glob("*.npy"))},
+        "crc32": {path.name: crc_of(path) for path in sorted(folder.glob("*.npy"))},
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
@@ -197,6 +199,20 @@ def _write_array(path: Path, array: Array, dtype: np.dtype[Any]) -> None:
         np.lib.format.write_array_header_1_0(stream, header)
         for block in _blocks(array, dtype):
             stream.write(block.data)
+
+
+def crc_of(path: Path) -> str:
+    """Return the CRC-32 of a file, as eight hexadecimal digits."""
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_SIZE):
+            crc = zlib.crc32(block, crc)
+    return f"{crc:08x}"
+
+
+def recorded_crcs(folder: Path) -> dict[str, str]:
+    """Return the CRC-32 of each array file when it was written; {} if an older version of zoo wrote it."""
+    return dict((_facts(folder) or {}).get("crc32", {}))
 
 
 def _origin(dataset: Dataset) -> dict[str, str]:

@@ -88,26 +88,35 @@ def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Map
 
 def fold_of_images(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
     """Return the number of each training image's fold, `(n,)`; the first call computes and stores it."""
-    seed, count = validation["seed"], count_folds(validation)
-    name = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
-    group_digest = validation.get("group_digest", "")[:16]
-    path = cache / digest / f"{name}-{seed}{group_digest and '-'}{group_digest}.npy"
+    path = fold_path(cache / digest, validation)
     try:
         fold: Array = np.load(path)
     except (OSError, ValueError, EOFError):  # missing or damaged
         fold = np.zeros(0, int)
     if fold.shape != dataset.train.labels.shape:
-        if group_digest:
-            groups = open_groups(path.parent, validation["group_digest"])
-            fold = _grouped_folds(dataset, groups, validation)
-        elif count > 1:
-            fold = _stratified_folds(dataset, count, seed)
-        else:
-            fold = _stratified_split(dataset, validation["fraction"], seed)
+        fold = cut_folds(path.parent, dataset, validation)
         remove_leftovers(path.parent)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, fold)
     return fold
+
+
+def fold_path(folder: Path, validation: Mapping[str, Any]) -> Path:
+    """Return the file in the folder of a prepared dataset that has the folds of its training images."""
+    seed, count = validation["seed"], count_folds(validation)
+    name = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
+    group_digest = validation.get("group_digest", "")[:16]
+    return folder / f"{name}-{seed}{group_digest and '-'}{group_digest}.npy"
+
+
+def cut_folds(folder: Path, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
+    """Compute the number of each training image's fold, `(n,)`; `folder` has the groups of the images."""
+    seed, count = validation["seed"], count_folds(validation)
+    if validation.get("group_digest"):
+        return _grouped_folds(dataset, open_groups(folder, validation["group_digest"]), validation)
+    if count > 1:
+        return _stratified_folds(dataset, count, seed)
+    return _stratified_split(dataset, validation["fraction"], seed)
 
 
 def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.data import Dataset
 from zoo.data.store import image_names
+from zoo.data.verification import verify_dataset
 from zoo.errors import StudyError, ZooError
 from zoo.evaluation.elsewhere import evaluate_on
 from zoo.evaluation.result import Evaluation
@@ -91,6 +92,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
         raise StudyError(f"the dataset '{found.config.dataset.name}' has no test split to score a model on.")
     display.phase("loading the model, scoring it on the test split …")
     cache_dir, digest = found.cache_dir, found.config.digest
+    verify_dataset(cache_dir, digest)
     probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)
     return Evaluation(
         study=found.study,

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.data import Dataset
 from zoo.data.prepare import finish_preparing, prepare_in_memory, prepared_before, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
+from zoo.data.verification import verify_dataset
 from zoo.errors import DataError, RecordError, StudyError
 from zoo.logs import library_logs
 from zoo.record import StudyDirectory, damaged_files, not_in_cache
@@ -38,6 +40,7 @@ class OpenStudy:
     store: Future[Store]  # `result` waits until a new store is created, and raises if that fails
     is_new_store: bool
     display: Display
+    verified: Future[None]  # `result` raises DataError if the prepared dataset is damaged
     interrupts: Interrupts = field(default_factory=Interrupts)
 
 
@@ -67,14 +70,16 @@ def open_study(
         _start_thread(preload)
     display.phase("preparing the dataset, loading Keras …")
     dataset = _prepare(stack, definition, directory, display)
+    validation = dataset.validation or definition.validation
+    verified = _start_thread(partial(verify_dataset, directory.cache_dir, dataset.digest, validation))
     check_labels(definition, directory.cache_dir, dataset.digest)
-    definition = replace(definition, validation=dataset.validation or definition.validation)
+    definition = replace(definition, validation=validation)
     store = _start_thread(connect)  # only now, so that a study without data creates no database
     for warning in filter(None, (dataset.warning, *warnings)):
         display.problem(warning)
     if not is_new:
         store.result()
-    return OpenStudy(definition, directory, executor, dataset, store, is_new, display)
+    return OpenStudy(definition, directory, executor, dataset, store, is_new, display, verified)
 
 
 def _prepare(

@@ -215,6 +215,7 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
             if not path.exists():  # it was not the best trial before, so only MLflow has its model
                 uid = trial_uid(str(study.directory.uid()), number)
                 path = fetch_model(study.store.result(), study.definition.name, uid, Path(folder))
+            study.verified.result()
             metrics = call_in_worker(score_test_split, path, *data, log_path=trial.output_path)
     except Interrupted:
         return None

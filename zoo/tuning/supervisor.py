@@ -137,6 +137,9 @@ class Supervisor:
             self._put(number, self._configs[number], event)
 
     def _finish(self, number: int, event: Finished) -> None:
+        damage = None if event.is_interrupted else self._study.verified.exception()
+        if damage is not None:  # the trial is run again, on undamaged data
+            event = interrupted_event("interrupted: the prepared dataset was damaged")
         results = {one.metric: event.summary.get(one.result) for one in self._source.objectives}
         values = {
             metric: value
@@ -160,6 +163,8 @@ class Supervisor:
         self._source.tell(number, event)
         best, done = self._source.best(), self._source.done()
         self._display.finished(number, event.state, values, event.reason, best, done)
+        if damage is not None:
+            raise damage
         if not event.is_interrupted:
             self._count_failures(number, event)
 

@@ -1,0 +1,52 @@
+"""Verification of a prepared dataset: its files still have the content that they were written with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Dataset
+from zoo.data.store import crc_of, digest_of, open_dataset, recorded_crcs
+from zoo.data.validation import cut_folds, fold_path
+from zoo.errors import DataError
+
+
+def verify_dataset(cache: Path, digest: str, validation: Mapping[str, Any] | None = None) -> None:
+    """Raise DataError if a file of a prepared dataset has other content than when it was written.
+
+    The SHA-256 of all arrays and class names is compared with `digest`, and the validation split or folds of
+    `validation` are computed again. A damaged dataset is not used again: the next command prepares it anew.
+    """
+    folder = cache / digest
+    dataset = open_dataset(cache, digest)
+    if digest_of(dataset) != digest:
+        crcs = recorded_crcs(folder)
+        changed = sorted(name for name, crc in crcs.items() if crc_of(folder / name) != crc)
+        with suppress(OSError):
+            (folder / "dataset.json").rename(folder / "dataset.json.damaged")
+        raise _changed(folder, changed or ["dataset.json" if crcs else "one of its files"])
+    if validation and dataset.validation is None:
+        _verify_folds(folder, dataset, validation)
+
+
+def _verify_folds(folder: Path, dataset: Dataset, validation: Mapping[str, Any]) -> None:
+    path = fold_path(folder, validation)
+    if path.exists():
+        with suppress(OSError, ValueError, EOFError):  # `fold_of_images` computes it again
+            stored = np.load(path)
+            if stored.shape == dataset.train.labels.shape and not np.array_equal(
+                stored, cut_folds(folder, dataset, validation)
+            ):
+                path.unlink()
+                raise _changed(folder, [path.name])
+
+
+def _changed(folder: Path, files: list[str]) -> DataError:
+    return DataError(
+        f"the prepared dataset in {folder} was changed after it was written ({', '.join(files)}), so no "
+        "result on it is recorded. Run the same command again: it prepares the dataset anew."
+    )
