@@ -34,6 +34,20 @@ def test_event_survives_one_line_of_json(event):
     assert from_json(line) == event
 
 
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Finished(1.0, "complete", summary={"best_epoch": 1}), "complete"),
+        (Finished(1.0, "pruned", "pruned after epoch 2", {"best_epoch": 1}), "pruned"),
+        (Finished(1.0, "pruned", "impossible parameters", {"parameters": 9}), "rejected"),
+        (Finished(1.0, "failed", "KeyError"), "failed"),
+        (Finished(1.0, "failed", "stopped", is_interrupted=True), "interrupted"),
+    ],
+)
+def test_shown_state_names_rejected_and_interrupted(event, expected):
+    assert event.shown_state == expected
+
+
 def test_default_values_are_not_written():
     document = json.loads(to_json(Progress(1, 0.5)))
     assert document.pop("zoo.check").startswith("65 ")

@@ -7,7 +7,15 @@ import socket
 
 import pytest
 
-from zoo.files import atomic_path, link_or_copy, remove_leftovers, temporary_path, write_atomically
+from zoo.errors import ZooError
+from zoo.files import (
+    atomic_path,
+    check_writable,
+    link_or_copy,
+    remove_leftovers,
+    temporary_path,
+    write_atomically,
+)
 
 
 def test_content_replaces_the_old_file(tmp_path):
@@ -76,3 +84,23 @@ def test_leftovers_of_others_are_kept(tmp_path):
         path.mkdir()
     remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_writable_path_stays_as_it_is(tmp_path):
+    (tmp_path / "old.csv").write_text("old")
+    check_writable(tmp_path / "old.csv", "--output")
+    check_writable(tmp_path / "new.csv", "--output")
+    check_writable(tmp_path / "a" / "b" / "new.csv", "--output", creates_folders=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.csv"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [(".", "Is a directory"), ("no/a.csv", "No such file or directory"), ("file/a.csv", "Not a directory")],
+)
+def test_unwritable_path_is_an_error(tmp_path, path, reason):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ZooError, match=rf"^--output .*: cannot be written \({reason}\)\. Choose another path\.$"
+    ):
+        check_writable(tmp_path / path, "--output")

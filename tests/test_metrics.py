@@ -10,6 +10,7 @@ from zoo.metrics import (
     all_metrics,
     calibration,
     class_table,
+    confident_mistakes,
     confusion_table,
     log_loss,
     mcnemar_p_value,
@@ -78,3 +79,9 @@ def test_mcnemar_test_is_a_binomial_test(counts):
 
     expected = binomtest(counts[0], sum(counts)).pvalue if sum(counts) else 1.0
     assert mcnemar_p_value(*counts) == pytest.approx(expected, rel=1e-6)
+
+
+def test_mistakes_are_sorted_by_confidence():
+    labels = np.array([0, 1, 1, 0, 1])
+    of_class_0 = np.array([0.9, 0.6, 0.8, 0.2, 0.8])  # the first image is right
+    assert list(confident_mistakes(labels, np.stack([of_class_0, 1 - of_class_0], axis=1))) == [2, 3, 4, 1]

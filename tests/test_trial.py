@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.trial import PluginConfig, TrialConfig
+from zoo.trial import PluginConfig, TrialConfig, parameter_text
 
 CONFIG = TrialConfig(
     dataset=PluginConfig("mnist"),
@@ -83,3 +84,11 @@ def test_config_survives_json_exactly(config):
 def test_nested_lists_become_tuples_again():
     config = replace(CONFIG, training={"nested": ((1, 2), ("a", (None,)))})
     assert TrialConfig.from_json(config.as_json()).training == {"nested": ((1, 2), ("a", (None,)))}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0012345, "0.001234"), ([8, 16], "8-16"), ((), "none"), ("adam", "adam"), (True, "true")],
+)
+def test_parameter_is_short_text(value, text):
+    assert parameter_text(value, "-") == text

@@ -79,7 +79,7 @@ def did_you_mean(name: str, available: Iterable[str]) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return `str(text)` without line breaks and terminal colours, also if a plugin's `__str__` raises."""
+    """Return `str(text)` without line breaks and terminal colors, also if a plugin's `__str__` raises."""
     try:
         return re.sub(r"\x1b\[[0-9;]*m", "", " ".join(str(text).split()))  # Keras writes some words in bold
     except Exception as error:

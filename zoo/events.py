@@ -96,6 +96,13 @@ class Finished:
     is_plugin_error: bool = False
     is_killed: bool = False
 
+    @property
+    def shown_state(self) -> str:
+        """The state that users see: also `interrupted`, and `rejected` for a trial that was not trained."""
+        if self.is_interrupted:
+            return "interrupted"
+        return "rejected" if self.state == "pruned" and "best_epoch" not in self.summary else self.state
+
 
 @dataclass(frozen=True)
 class Scored:

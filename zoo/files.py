@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from zoo.errors import ZooError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -32,6 +35,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path, option: str, *, creates_folders: bool = False) -> None:
+    """Raise ZooError if no file can be written to `path`. Call this before long work.
+
+    Args:
+        option: the option that names the path, for the message.
+        creates_folders: missing folders are no error, because the writer creates them.
+    """
+    parents = path.absolute().parents
+    folder = next(one for one in parents if one.exists()) if creates_folders else parents[0]
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        probe = temporary_path(folder)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ZooError(
+            f"{option} {path}: cannot be written ({error.strerror}). Choose another path."
+        ) from None
 
 
 def temporary_path(folder: Path) -> Path:

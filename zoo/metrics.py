@@ -65,6 +65,13 @@ def calibration(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Ca
     return Calibration(means, accuracies, counts, error / len(labels))
 
 
+def confident_mistakes(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the indices of the wrong predictions, the most confident first; of equal ones, the first."""
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    return wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
+
+
 def all_metrics(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Mapping[str, float]:
     """Return accuracy, balanced accuracy, macro-F1, log-loss in nats and expected calibration error.
 

@@ -27,6 +27,27 @@ MODEL_METRICS = {
 }
 
 
+_COUNTS = ("parameters", "best_epoch", "best_fold")  # results that are integers
+
+
+def format_value(metric: str, value: float) -> str:
+    """Return a result as text: `0.9812`, `12,345` for parameters, or `1.23` for milliseconds."""
+    if metric in _COUNTS:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if metric == "latency_ms" else f"{value:.4f}"
+
+
+def parameter_text(value: Any, separator: str = ", ") -> str:
+    """Return the value of a parameter as text: `0.001`, `32, 64`, `adam`, `true`."""
+    if isinstance(value, bool):
+        return str(value).lower()  # as in a study file
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return separator.join(parameter_text(item, separator) for item in value) or "none"
+    return str(value)
+
+
 @dataclass(frozen=True)
 class PluginConfig:
     """The name of a registered component, with a value for each of its parameters."""

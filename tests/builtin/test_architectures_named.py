@@ -314,8 +314,8 @@ def test_saved_network_loads_without_zoo(tmp_path):
         "grey": pretrained((32, 40, 1), 3, base="MobileNet", weights="none", dense_units=(8,)),
     }
     for number, scaling in enumerate(sorted({scaling for scaling, _ in _pretrained.BASES.values()})):
-        colours = keras.Input((4, 4, 3))
-        networks[f"scaling_{number}"] = keras.Model(colours, _pretrained._scale(colours, scaling))
+        colors = keras.Input((4, 4, 3))
+        networks[f"scaling_{number}"] = keras.Model(colors, _pretrained._scale(colors, scaling))
     expected = {}
     for name, network in networks.items():
         images = np.random.default_rng(0).random((2, *network.input_shape[1:]), dtype="float32")

@@ -90,13 +90,13 @@ class TestBases:
 
     @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
     def test_images_are_scaled_as_the_base_expects(self, module):
-        colours = np.random.default_rng(0).random((2, 3, 4, 3), dtype="float32")
-        expected = module.preprocess_input(255 * colours)
+        colors = np.random.default_rng(0).random((2, 3, 4, 3), dtype="float32")
+        expected = module.preprocess_input(255 * colors)
         of_module = functions_of(module) & set(BASES)
         if module.__name__.endswith("mobilenet_v3"):
             of_module = {"MobileNetV3Small", "MobileNetV3Large"}
         for base in of_module:
-            scaled = keras.ops.convert_to_numpy(_pretrained._scale(colours, BASES[base][0]))
+            scaled = keras.ops.convert_to_numpy(_pretrained._scale(colors, BASES[base][0]))
             assert np.allclose(scaled, expected, atol=1e-4)
 
     def test_every_base_belongs_to_a_module(self):

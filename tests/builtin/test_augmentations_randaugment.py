@@ -20,12 +20,12 @@ def photos():
     return np.stack([np.asarray(Image.fromarray(one).resize((15, 12), Image.BILINEAR)) for one in small])
 
 
-def recolour(photos, name, magnitude=9, sign=1.0):
+def recolor(photos, name, magnitude=9, sign=1.0):
     """Apply one operation to every image; values 0 to 255."""
     layer = RandAugment(magnitude=magnitude, solarize=True)
     operations = ops.full((len(photos),), OPERATIONS.index(name), dtype="int32")
     signed = ops.full((len(photos),), sign * magnitude / 30, dtype="float32")
-    changed = layer._recolour(ops.convert_to_tensor(photos.astype("float32") / 255), operations, signed)
+    changed = layer._recolor(ops.convert_to_tensor(photos.astype("float32") / 255), operations, signed)
     return ops.convert_to_numpy(changed) * 255
 
 
@@ -33,7 +33,7 @@ def with_pil(photos, function):
     return np.stack([np.asarray(function(Image.fromarray(photo))) for photo in photos]).astype(float)
 
 
-class TestColours:
+class TestColors:
     """The operations of Pillow, which the paper refers to."""
 
     @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -43,14 +43,14 @@ class TestColours:
         [
             ("brightness", ImageEnhance.Brightness),
             ("contrast", ImageEnhance.Contrast),
-            ("colour", ImageEnhance.Color),
+            ("color", ImageEnhance.Color),
             ("sharpness", ImageEnhance.Sharpness),
         ],
     )
     def test_enhancements_equal_those_of_pillow(self, photos, name, enhancer, magnitude, sign):
         factor = 1 + sign * 0.9 * magnitude / 30
         expected = with_pil(photos, lambda photo: enhancer(photo).enhance(factor))
-        changed = recolour(photos, name, magnitude, sign)
+        changed = recolor(photos, name, magnitude, sign)
         inside = (slice(None), slice(1, -1), slice(1, -1))  # Pillow leaves the edge as it is
         assert np.abs(changed[inside] - expected[inside]).max() < 1.6  # Pillow rounds on its way
         assert np.abs(changed - photos).max() > 4
@@ -59,40 +59,40 @@ class TestColours:
     def test_posterize_equals_that_of_pillow(self, photos, magnitude):
         bits = 8 - round(4 * magnitude / 30)
         expected = with_pil(photos, lambda photo: ImageOps.posterize(photo, bits))
-        assert np.allclose(recolour(photos, "posterize", magnitude), expected, atol=1e-3)
+        assert np.allclose(recolor(photos, "posterize", magnitude), expected, atol=1e-3)
 
     @pytest.mark.parametrize("magnitude", [0, 9, 20, 30])
     def test_solarize_equals_that_of_pillow(self, photos, magnitude):
         threshold = 255 * (1 - magnitude / 30) + 1e-3
         expected = with_pil(photos, lambda photo: ImageOps.solarize(photo, threshold))
-        assert np.allclose(recolour(photos, "solarize", magnitude), expected, atol=1e-3)
+        assert np.allclose(recolor(photos, "solarize", magnitude), expected, atol=1e-3)
 
     def test_automatic_contrast_equals_that_of_pillow(self, photos):
         expected = with_pil(photos, ImageOps.autocontrast)
-        assert np.abs(recolour(photos, "auto_contrast") - expected).max() < 1.1
+        assert np.abs(recolor(photos, "auto_contrast") - expected).max() < 1.1
 
     def test_equalisation_equals_that_of_pillow(self, photos):
         # Large: Pillow counts in steps of whole pixels, 1/255 of all.
         large = photos.repeat(20, axis=1).repeat(20, axis=2)
-        changed = recolour(large, "equalize")
+        changed = recolor(large, "equalize")
         assert np.abs(changed - with_pil(large, ImageOps.equalize)).max() < 2
-        assert np.allclose(recolour(photos, "equalize"), changed[:, ::20, ::20], atol=1e-3)
+        assert np.allclose(recolor(photos, "equalize"), changed[:, ::20, ::20], atol=1e-3)
         assert (changed.min(axis=(1, 2)) == 0).all()
         assert np.allclose(changed.max(axis=(1, 2)), 255)
 
-    @pytest.mark.parametrize("name", ["auto_contrast", "equalize", "contrast", "sharpness", "colour"])
+    @pytest.mark.parametrize("name", ["auto_contrast", "equalize", "contrast", "sharpness", "color"])
     def test_image_of_one_value_is_unchanged(self, name):
         plain = np.full((2, 8, 8, 1), 90, np.uint8)
-        assert np.allclose(recolour(plain, name), 90, atol=1e-3)
+        assert np.allclose(recolor(plain, name), 90, atol=1e-3)
 
     @pytest.mark.parametrize(
         "name", ["identity", *(name for name in OPERATIONS if name.startswith(("rot", "she", "tra")))]
     )
     def test_geometric_operations_keep_the_values(self, photos, name):
-        assert np.allclose(recolour(photos, name, 30), photos, atol=1e-3)
+        assert np.allclose(recolor(photos, name, 30), photos, atol=1e-3)
 
-    def test_colour_keeps_images_of_one_channel(self, photos):
-        assert np.allclose(recolour(photos[..., :1], "colour", 30), photos[..., :1], atol=1e-3)
+    def test_color_keeps_images_of_one_channel(self, photos):
+        assert np.allclose(recolor(photos[..., :1], "color", 30), photos[..., :1], atol=1e-3)
 
     def test_each_image_has_its_own_operation(self, photos):
         names = ("identity", "brightness", "equalize", "posterize")
@@ -100,9 +100,9 @@ class TestColours:
         signed = ops.full((4,), 0.5, dtype="float32")
         layer = RandAugment(magnitude=15)
         images = photos.astype("float32") / 255
-        mixed = ops.convert_to_numpy(layer._recolour(ops.convert_to_tensor(images), operations, signed)) * 255
+        mixed = ops.convert_to_numpy(layer._recolor(ops.convert_to_tensor(images), operations, signed)) * 255
         for position, name in enumerate(names):
-            alone = recolour(photos[position : position + 1], name, 15)
+            alone = recolor(photos[position : position + 1], name, 15)
             assert np.allclose(mixed[position : position + 1], alone, atol=0.02)
 
 
@@ -190,7 +190,7 @@ class TestDraws:
 
     def test_magnitude_0_neither_moves_nor_blends(self, photos):
         for name in set(OPERATIONS) - {"auto_contrast", "equalize"}:
-            assert np.allclose(recolour(photos, name, 0), photos, atol=1e-3)
+            assert np.allclose(recolor(photos, name, 0), photos, atol=1e-3)
             assert np.allclose(movements((name, 0.0)), reference())
 
     def test_saved_layer_is_loaded(self, tmp_path):

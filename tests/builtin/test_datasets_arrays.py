@@ -161,6 +161,7 @@ def test_dark_images_give_a_warning_with_the_parameter(in_tmp):
         ({"x": X - 200.0, "y": Y}, {}, "expected integers from 0 to 255, got "),
         ({"x": X.reshape(20, 30), "y": Y}, {}, "30 pixels are not a square"),
         ({"x": X[0, 0], "y": Y}, {}, "expected the shape (n, height, width) or"),
+        ({"x": X[:0], "y": Y[:0]}, {}, "data.npz: x has no image: expected at least one, got the shape (0, "),
         ({"x": X.astype(str), "y": Y}, {}, "data.npz: x: expected numbers, got <U3."),
         ({"x": X, "y": Y + 0.5}, {}, "label 0: expected an integer or the name of a class, got '0.5'."),
         ({"x": X, "y": np.ones((20, 3))}, {}, "expected one label per image, shape (n,), got (20, 3)."),

@@ -209,7 +209,7 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         ("content", "text"),
         [
-            ("", "line 1: expected a label and pixels, separated by ',', got ''"),
+            ("", "is empty: expected a line for each image."),
             ("label,pixel1\n", "expected rows with a label and pixels, got none"),
             ("label,name\n", "expected rows with a label and pixels, got none"),
             ("0,1,2,3,4\n1,2,3,4,5\n", "got '0, 1, 2, 3, 4'. Set header = false if line 1 is an image"),
@@ -220,7 +220,7 @@ class TestBadFiles:
             ("label\n1\n", "line 1: expected a label and pixels, separated by ',', got 'label'"),
             (
                 "label,a,b\n0,1,2\n1,3,4\n",
-                "2 pixels are not a square, neither in grey nor in colour. Set image_shape = [height, width]",
+                "2 pixels are not a square, neither in grey nor in color. Set image_shape = [height, width]",
             ),
         ],
     )

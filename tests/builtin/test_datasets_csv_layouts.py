@@ -184,7 +184,7 @@ def test_shape_follows_from_pixels_and_parameters(write, count, parameters, shap
 
 
 def photographs(count=12, side=16):
-    """Return smooth colour images, `(n, side, side, 3)`."""
+    """Return smooth color images, `(n, side, side, 3)`."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[:side, :side] / side
     phases, speeds = random.uniform(0, 6, (count, 3)), random.uniform(2, 6, (count, 3))
@@ -192,7 +192,7 @@ def photographs(count=12, side=16):
     return (waves * 100 + 128).astype(np.uint8)
 
 
-def test_colour_images_stored_by_channel_are_read(write):
+def test_color_images_stored_by_channel_are_read(write):
     images = photographs()
     header = ["label", *(f"p{number}" for number in range(768))]
     interleaved = lines(np.column_stack([np.arange(12) % 2, images.reshape(12, -1)]), header)

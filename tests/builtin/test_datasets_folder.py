@@ -344,7 +344,7 @@ class TestFormats:
         black.paste((0, 0, 0, 255), (0, 0, 4, 6))
         if mode in ("RGBA", "LA"):
             image, options = black.convert(mode), {}
-        else:  # one colour is transparent
+        else:  # one color is transparent
             image = Image.new(mode, (8, 6), 0 if mode != "RGB" else (0, 0, 0))
             image.paste(1 if mode != "RGB" else (1, 1, 1), (4, 0, 8, 6))
             options = {"transparency": 1 if mode != "RGB" else (1, 1, 1)}

@@ -39,6 +39,12 @@ def test_table_names_the_new_order(run):
     assert "zoo promote mlruns/zoo/mnist_cnn/trials/005   make trial 5 the champion\n" in done.stderr
 
 
+def test_present_champion_is_not_promoted_again(run):
+    done = run(Confirmation("mnist_cnn", OBJECTIVE, FINALISTS, [4, 5], 2, champion=5))
+    assert "zoo predict mnist_cnn IMAGE   the classes of images; trial 5 is the champion\n" in done.stderr
+    assert "zoo promote" not in done.stderr
+
+
 def test_same_order_is_said(run):
     done = run(Confirmation("mnist_cnn", OBJECTIVE, FINALISTS, [5, 4], 2), "--quiet")
     assert done.stdout.endswith("the order is that of the search: 5, 4\n")

@@ -135,6 +135,7 @@ def test_mistakes_are_written_to_a_file(calls, in_tmp, arguments):
     assert "1 of 4 images are wrong: wrong.csv" in done.stderr
 
 
-def test_unwritable_mistakes_are_an_error(calls, in_tmp):
-    with pytest.raises(ZooError, match=r"^--mistakes no/wrong.csv: cannot be written .*non-existent dir"):
+def test_unwritable_mistakes_are_an_error_at_once(calls, in_tmp):
+    with pytest.raises(ZooError, match=r"^--mistakes no/wrong.csv: cannot be written \(No such file"):
         run("pets --mistakes no/wrong.csv")
+    assert calls == []

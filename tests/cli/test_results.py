@@ -111,8 +111,10 @@ class TestTune:
     def test_next_commands_are_printed_below_each_other(self, printed):
         _, stderr, _ = printed(tune_command.command, "tune", tuned())
         assert stderr == [
-            "next: zoo compare example   the trials, best first",
-            "      zoo ui example        the same in MLflow's UI, with curves and figures",
+            "next: zoo compare example         the trials, best first",
+            "      zoo ui example              the same in MLflow's UI, with curves and figures",
+            "      zoo predict example IMAGE   the classes of images",
+            "      zoo serve example           a page for images, and a server",
         ]
 
     def test_stopped_study_names_the_command_that_resumes_it(self, printed):

@@ -170,6 +170,15 @@ def test_missing_working_folder_is_one_line(arguments, tmp_path, monkeypatch, ca
     assert capsys.readouterr() == ("", "error: the working folder no longer exists; cd to one that exists.\n")
 
 
+def test_line_break_in_an_argument_is_one_line(in_tmp, monkeypatch, capsys):
+    for arguments in (["show", "conv\nnet"], ["predict", "no\nmodel.keras", "x.png"]):
+        monkeypatch.setattr(sys, "argv", ["zoo", *arguments])
+        with pytest.raises(SystemExit):
+            zoo.cli.main()
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: there is no ")
+
+
 def test_debug_shows_the_traceback(zoo_command):
     for arguments in (["--debug", "show", "convnet"], ["show", "convnet", "--debug"]):
         run = zoo_command(*arguments)

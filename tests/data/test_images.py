@@ -15,7 +15,7 @@ from zoo.data.images import color_mode_of, read_header
 
 @pytest.fixture
 def file(tmp_path):
-    """A file with 4 × 6 pixels (height × width), each of another colour."""
+    """A file with 4 × 6 pixels (height × width), each of another color."""
     pixels = np.arange(72, dtype=np.uint8).reshape(4, 6, 3) * 3
     Image.fromarray(pixels).save(tmp_path / "a.png")
     return tmp_path / "a.png"

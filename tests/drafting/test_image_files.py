@@ -1,4 +1,4 @@
-"""Sizes and colours of image files, from a sample."""
+"""Sizes and colors of image files, from a sample."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_folder_is_described_by_its_images(in_tmp):
     assert not files.has_one_size
 
 
-def test_grey_images_in_colour_files_are_grey(in_tmp):
+def test_grey_images_in_color_files_are_grey(in_tmp):
     for name in ("a", "b"):
         for number in range(3):
             grey = np.random.default_rng(number).integers(0, 256, (9, 9, 1)).astype(np.uint8)

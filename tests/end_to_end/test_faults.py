@@ -19,7 +19,7 @@ REASONS = {
     "segfaults": "killed by signal 11 (SIGSEGV)",
     "nan": "loss became nan in epoch 1; try a lower learning_rate",
 }
-STATES = {"fine": ("COMPLETE", "FINISHED", "complete"), "impossible": ("PRUNED", "KILLED", "pruned")}
+STATES = {"fine": ("COMPLETE", "FINISHED", "complete"), "impossible": ("PRUNED", "KILLED", "rejected")}
 FAILED = ("FAIL", "FAILED", "failed")
 
 

@@ -108,7 +108,7 @@ def python(zoo, script, *arguments, **environment):
 
 def test_trial_is_tagged_with_the_plugins_it_used(layered):
     impossible, trained = layered.after.children
-    assert impossible.data.tags["zoo.state"] == "pruned"
+    assert impossible.data.tags["zoo.state"] == "rejected"
     assert plugin_versions(impossible) == OURS
     assert plugin_versions(trained) == BOTH
     config = json.loads((layered.zoo.folder / "mlruns/zoo/layered/trials/001/config.json").read_text())

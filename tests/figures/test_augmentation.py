@@ -33,7 +33,7 @@ def test_any_number_of_images_is_drawn(tmp_path, open_png, assert_tidy, versions
 
 
 def test_every_version_is_drawn_in_its_place(tmp_path, open_png):
-    """With images of one colour each, all colours are on the page, in reading order."""
+    """With images of one color each, all colors are on the page, in reading order."""
     colors = np.array([(10 * number, 255 - 10 * number, 100) for number in range(25)], np.uint8)
     images = np.broadcast_to(colors[:, None, None], (25, 28, 28, 3))
     path = tmp_path / "a.png"

@@ -27,7 +27,7 @@ def curve(epoch_events):
 
 
 def ink(pixels, color):
-    """Return the number of pixels of exactly this colour, left of the key."""
+    """Return the number of pixels of exactly this color, left of the key."""
     rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     return int((pixels[:, : COMPARED_WIDTH - 210] == rgb).all(axis=2).sum())
 

@@ -1,4 +1,4 @@
-"""The confusion matrix: its counts, its colours, and names of any length and number."""
+"""The confusion matrix: its counts, its colors, and names of any length and number."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_unusual_names_are_drawn(tmp_path, open_png, assert_tidy, classes):
 
 
 def test_cells_contain_numbers(tmp_path, open_png):
-    """Two matrices with equal shares, and so equal colours, differ only in the numbers of their cells."""
+    """Two matrices with equal shares, and so equal colors, differ only in the numbers of their cells."""
     labels, predicted = [0, 0, 1, 1], [0, 1, 0, 1]
     small = open_png(confusion_matrix(labels, predicted, ["a", "b"], tmp_path / "s.png", title="t"))
     large = open_png(confusion_matrix(labels * 7, predicted * 7, ["a", "b"], tmp_path / "l.png", title="t"))

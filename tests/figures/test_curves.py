@@ -12,7 +12,7 @@ from zoo.figures._curves import HEADER, VALIDATION, WIDTH
 
 
 def ink(pixels, color):
-    """Return row and column of the pixels of exactly this colour below the key, `(n, 2)`."""
+    """Return row and column of the pixels of exactly this color below the key, `(n, 2)`."""
     rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     found = np.argwhere((pixels == rgb).all(axis=2))
     return found[found[:, 0] > HEADER]

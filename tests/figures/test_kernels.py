@@ -39,7 +39,7 @@ def test_image_of_any_shape_is_drawn(tmp_path, open_png, assert_tidy, shape):
 
 
 def test_edges_are_dark_on_white(tmp_path, open_png):
-    """For a black and white image, only the edges are coloured, and most of the results is white."""
+    """For a black and white image, only the edges are colored, and most of the results is white."""
     image = np.zeros((28, 28, 1), np.uint8)
     image[10:18] = 255
     pixels = open_png(kernels(image, tmp_path / "k.png", title="t", subtitle="s")).astype(int)

@@ -1,4 +1,4 @@
-"""PNG files: complete, small, and with the right colours."""
+"""PNG files: complete, small, and with the right colors."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def draw(path, images, labels, table, names=None, **options):
 
 
 def longest_run(pixels, color):
-    """Return the length of the longest horizontal line of a colour, in pixels."""
+    """Return the length of the longest horizontal line of a color, in pixels."""
     longest = 0
     for row in (pixels == color).all(axis=2):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.real_data
 
 @pytest.fixture(scope="module", params=["mnist", "cats_and_dogs_small"])
 def real(request):
-    """Images, labels, names: 28×28 grey or 150×150 colour."""
+    """Images, labels, names: 28×28 grey or 150×150 color."""
     folder = Path(os.environ.get("ZOO_DATA_DIR") or "/nowhere")
     if request.param == "mnist":
         if not (folder / "mnist.npz").exists():

@@ -1,4 +1,4 @@
-"""Colours for numbers."""
+"""Colors for numbers."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ OTHERS = [
 
 
 def ink(pixels, color, below=70):
-    """Return the number of pixels of exactly this colour below the key."""
+    """Return the number of pixels of exactly this color below the key."""
     rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     return int((pixels[below:] == rgb).all(axis=2).sum())
 

@@ -153,7 +153,7 @@ class TestPath:
 class TestMLflow:
     INFO = ModelInfo(("cat", "dog"), digest="d" * 64, study="pets", trial=3)
 
-    @pytest.mark.parametrize("address", ["models:/m-1", "runs:/abc/model", "models:/pets@champion"])
+    @pytest.mark.parametrize("address", [f"models:/m-{'0' * 32}", "runs:/abc/model"])
     def test_address_is_fetched(self, in_tmp, mlflow, address):
         mlflow[address] = self.INFO
         found = find_model(address)
@@ -166,6 +166,8 @@ class TestMLflow:
             ("pets@champion", ("pets", "champion", "")),
             ("pets/2", ("pets", "", "2")),
             ("models:/pets", ("pets", "", "")),
+            ("models:/pets/", ("pets", "", "")),
+            ("models:/pets@champion", ("pets", "champion", "")),
         ],
     )
     def test_alias_or_version_is_looked_up(self, in_tmp, mlflow, monkeypatch, text, expected):
@@ -190,8 +192,9 @@ class TestMLflow:
     def test_model_of_an_old_zoo_gets_facts_of_its_tags(self, in_tmp, mlflow, monkeypatch):
         tags = {"zoo.study": "pets", "zoo.trial": "3", "zoo.kind": "trial", "zoo.dataset.digest": "d" * 64}
         monkeypatch.setattr(tracking, "model_tags", lambda store, file: tags)
-        mlflow["models:/m-1"] = None
-        info = find_model("models:/m-1").info
+        address = f"models:/m-{'0' * 32}"
+        mlflow[address] = None
+        info = find_model(address).info
         assert (info.study, info.trial, info.digest, info.class_names) == ("pets", 3, "d" * 64, None)
 
     @pytest.mark.parametrize("name", ["pets", "pets@champion", "pets/2"])

@@ -70,3 +70,18 @@ def test_argument_without_images_is_a_problem(photos):
         "empty: this folder has no images",
         "photos/*.tif: no file matches this pattern",
     ]
+
+
+def test_link_to_its_own_folder_is_not_followed(photos):
+    (photos / "sub" / "up").symlink_to(photos, target_is_directory=True)
+    (photos / "sub" / "again").symlink_to(photos, target_is_directory=True)
+    assert image_files(["photos/**"]) == (FOLDER, [])
+    assert image_files(["photos/**/*.[gb]*"]) == (["photos/Z/e.bmp", "photos/sub/c.gif"], [])
+
+
+def test_numbers_are_in_natural_order(in_tmp):
+    (in_tmp / "pages").mkdir()
+    for number in (10, 9, 1):
+        (in_tmp / "pages" / f"{number}.png").touch()
+    expected = ["pages/1.png", "pages/9.png", "pages/10.png"]
+    assert image_files(["pages"]) == image_files(["pages/*.png"]) == (expected, [])

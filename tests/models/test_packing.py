@@ -73,8 +73,10 @@ class TestPack:
             assert json.loads(archive.read("config.json")) == found.run.config.as_json()
             assert archive.read("model.keras") == found.path.read_bytes()
             card = archive.read("README.md").decode()
-        assert "| study | example, trial 1 |" in card
-        assert f"| digest of the data | {found.info.digest} |" in card
+        assert card.startswith("# example, trial 1\n\nA classifier of images into 10 classes: conv_net, ")
+        assert f"- digest `{found.info.digest}`\n" in card
+        assert "not scored" not in card  # a pack does not know
+        assert "\n- `zoo predict FOLDER IMAGE…`, `zoo.Classifier('FOLDER')`\n" in card
 
     def test_study_definition_is_packed(self, in_study, tmp_path, monkeypatch):
         shutil.copytree(in_study / "mlruns" / "zoo", tmp_path / "mlruns" / "zoo")
@@ -111,6 +113,16 @@ class TestPack:
         with pytest.raises(ZooError, match=r"x\.zip cannot be written: No space left on device$"):
             pack_model(find_model(TRIAL), tmp_path / "x.zip")
 
+    def test_damaged_model_is_not_packed(self, in_study, tmp_path):
+        data = bytearray(find_model(TRIAL).path.read_bytes())
+        with zipfile.ZipFile(find_model(TRIAL).path) as archive:
+            config = archive.read("config.json")
+        data[data.index(config) + config.index(b"conv")] ^= 1
+        (tmp_path / "damaged.keras").write_bytes(data)
+        with pytest.raises(ModelError, match=r"is damaged, so it is not packed: .*config\.json"):
+            pack_model(replace(find_model(TRIAL), path=tmp_path / "damaged.keras"), tmp_path / "x.zip")
+        assert not (tmp_path / "x.zip").exists()
+
     def test_same_model_gives_same_bytes(self, packed, tmp_path):
         pack_model(find_model(TRIAL), tmp_path / "second.zip")
         assert (tmp_path / "second.zip").read_bytes() == packed.read_bytes()
@@ -133,7 +145,7 @@ class TestPack:
         assert packed.read_bytes() == before
 
     def test_missing_folder_is_an_error(self, in_study, tmp_path):
-        with pytest.raises(ZooError, match=r"the folder .*/no does not exist; create it first"):
+        with pytest.raises(ZooError, match=r"^FILE .*/no/x\.zip: cannot be written \(No such file"):
             pack_model(find_model(TRIAL), tmp_path / "no" / "x.zip")
 
 

@@ -7,12 +7,15 @@ import html
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from report_studies import SEVERAL, Trial
 
 from zoo.errors import StudyError, ZooError
+from zoo.events import EpochEnd
 from zoo.report import write_report
+from zoo.report._search_plots import curve
 from zoo.study import Objective
 
 
@@ -36,7 +39,7 @@ def several(several_report):
 def plain(path):
     """Return the text of a page without scripts, styles and tags."""
     page = path.read_text(encoding="utf-8")
-    page = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    page = re.sub(r"<wbr>|<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
@@ -61,7 +64,7 @@ def test_test_accuracy_has_wilson_interval(several):
 
 def test_pruning_savings_are_stated(several):
     assert "1 trial was stopped early, after 2 epochs in total." in several
-    assert "at most 3 epochs (60% of theirs), about 6 s" in several
+    assert "at most 3 epochs (60 % of theirs), about 6 s" in several
 
 
 def test_commands_reproduce_the_study(several):
@@ -201,5 +204,14 @@ def test_given_storage_without_the_study_is_an_error(make_study, in_tmp):
 def test_unwritable_file_is_an_error(make_study, in_tmp):
     make_study(SEVERAL)
     (in_tmp / "file").write_text("")
-    with pytest.raises(ZooError, match=r"cannot write .*Choose another file with --output"):
+    with pytest.raises(ZooError, match=r"^--output .*: cannot be written \(Not a directory\)"):
         write_report("made", in_tmp / "file" / "report.html")
+
+
+def test_curve_of_folds_is_their_mean():
+    epochs = [
+        EpochEnd(1.0, epoch, {"val_accuracy": value}, fold)
+        for fold, epoch, value in ((1, 1, 0.5), (1, 2, 0.7), (2, 1, 0.7), (2, 2, 0.9), (2, 3, 0.95))
+    ]
+    values = curve(SimpleNamespace(epochs=epochs), "val_accuracy")
+    assert values == pytest.approx({1: 0.6, 2: 0.8, 3: 0.95})

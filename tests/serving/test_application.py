@@ -149,7 +149,9 @@ class TestMlflow:
         ],
     )
     def test_wrong_method_or_path_is_refused(self, application, method, path, status):
-        assert ask(application, method, path, PNG)[0] == status
+        answered, _, answer = ask(application, method, path, PNG)
+        code = "ENDPOINT_NOT_FOUND" if status == 404 else "BAD_REQUEST"
+        assert (answered, answer["error_code"], bool(answer["message"])) == (status, code, True)
 
     @pytest.mark.parametrize(
         ("kind", "body", "status"),
@@ -160,7 +162,8 @@ class TestMlflow:
         ],
     )
     def test_invalid_bodies_are_refused_by_mlflow(self, application, kind, body, status):
-        assert ask(application, "POST", "/invocations", {"content-type": kind}, body)[0] == status
+        answered, _, answer = ask(application, "POST", "/invocations", {"content-type": kind}, body)
+        assert (answered, {"error_code", "message"} <= set(answer)) == (status, True)
 
     def test_request_without_content_type_is_refused(self, application):
         status, _, answer = ask(application, "POST", "/invocations", {}, b"x")

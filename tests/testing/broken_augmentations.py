@@ -93,7 +93,7 @@ class OnlyGrey(Noise):
         return super().change(images) * ops.ones((1, 1, 1, 1)) @ ops.ones((1, 1))
 
 
-def takes_no_colours():
+def takes_no_colors():
     """A policy."""
     return [OnlyGrey()]
 
@@ -294,7 +294,7 @@ BROKEN = [
     (raises_at_a_corner, "search_space", {}),
     (takes_no_oblong_images, "applies", OBLONG),
     (takes_no_oblong_images, "applies", {}),
-    (takes_no_colours, "applies", {}),
+    (takes_no_colors, "applies", {}),
     (changes_the_shape, "shape", {}),
     (height_and_width_change_places, "shape", {}),
     (changes_the_shape_at_one_option, "shape", {}),

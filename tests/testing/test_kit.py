@@ -148,7 +148,7 @@ class TestOptions:
     def test_policy_is_tried_on_input_shapes(self):
         with pytest.raises(ZooError, match=r"input_shapes: expected a list of .* got \[\(28, 28\)\]"):
             check_augmentation(affine, input_shape=(28, 28))
-        check_augmentation(broken_augmentations.takes_no_colours, input_shape=(9, 7, 1), checks=["applies"])
+        check_augmentation(broken_augmentations.takes_no_colors, input_shape=(9, 7, 1), checks=["applies"])
         with pytest.raises(CheckFailed) as failure:
             check_augmentation(broken_augmentations.height_and_width_change_places, checks=["shape"])
         first, second = str(failure.value).splitlines()

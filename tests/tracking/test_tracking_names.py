@@ -41,7 +41,7 @@ def test_note_has_parameters_and_result() -> None:
     what = "net.norm false, net.rate 0.1235, training.epochs 3"
     assert (
         names.trial_note(config, facts, examples.end())
-        == f"{what}: val_accuracy 0.9, parameters 650, epoch 2"
+        == f"{what}: val_accuracy 0.9000, parameters 650, epoch 2"
     )
     pruned = examples.end("pruned", reason="pruned after epoch 3")
     assert names.trial_note(config, facts, pruned) == f"{what}: pruned after epoch 3"

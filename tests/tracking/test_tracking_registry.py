@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,21 @@ class TestPromotion:
         assert aliases_of(store, "cut") == [(1, ["champion"])]
 
 
+@pytest.fixture
+def trained(local_store: Store, tmp_path: Path, saved_model: Path) -> tuple[str, Callable[[], None]]:
+    """The address of a recorded trial's model, and a function that adds test scores to the trial."""
+    tracker = StudyTracker(local_store, examples.facts(command="zoo tune digits_cnn"))
+    folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")
+    examples.record(tracker, 7, examples.events(), folder)
+    address = run_model_address(local_store, examples.run_of(tracker, 7).info.run_id)
+    return address, lambda: examples.record(tracker, 7, [examples.score()], folder)
+
+
 class TestCard:
     @pytest.fixture
-    def card(self, local_store: Store, tmp_path: Path, saved_model: Path) -> str:
-        tracker = StudyTracker(local_store, examples.facts(command="zoo tune digits_cnn"))
-        folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")
-        examples.record(tracker, 7, [*examples.events(), examples.score()], folder)
-        address = run_model_address(local_store, examples.run_of(tracker, 7).info.run_id)
+    def card(self, local_store: Store, trained: tuple[str, Callable[[], None]]) -> str:
+        address, add_scores = trained
+        add_scores()
         return promote(local_store, "digits", address, INFO, 360).description
 
     @pytest.mark.parametrize(
@@ -125,7 +134,7 @@ class TestCard:
             "- licence: CC BY 4.0",
             "- warning: only 1,797 images",
             "- test_accuracy 0.8800, 95 % confidence interval 0.8424 to 0.9096 (Wilson)",
-            "- best_val_accuracy 0.9",
+            "- best_val_accuracy 0.9000",
             "- seeds: seed 7, validation.seed 0",
             "- versions: Keras 3.13.2, keras-zoo 0.1.0",
             "- command: `zoo tune digits_cnn`",
@@ -142,14 +151,11 @@ class TestCard:
 
 
 def test_card_is_written_again_with_test_scores(
-    local_store: Store, tmp_path: Path, saved_model: Path
+    local_store: Store, trained: tuple[str, Callable[[], None]]
 ) -> None:
-    tracker = StudyTracker(local_store, examples.facts())
-    folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")
-    examples.record(tracker, 7, examples.events(), folder)
-    address = run_model_address(local_store, examples.run_of(tracker, 7).info.run_id)
+    address, add_scores = trained
     assert "- test split: not scored\n" in promote(local_store, "digits", address, INFO, 360).description
-    examples.record(tracker, 7, [examples.score()], folder)
+    add_scores()
     assert "- test_accuracy 0.8800, " in promote(local_store, "digits", address, INFO, 360).description
     local_store.client.update_model_version("digits", "1", "written by a user")
     assert promote(local_store, "digits", address, INFO).description == "written by a user"
@@ -184,13 +190,9 @@ class TestListing:
 
 
 def test_renamed_study_renames_its_registered_model(
-    local_store: Store, tmp_path: Path, saved_model: Path
+    local_store: Store, trained: tuple[str, Callable[[], None]]
 ) -> None:
-    tracker = StudyTracker(local_store, examples.facts())
-    folder = examples.make_folder(tmp_path / "007", saved_model / "model.keras")
-    examples.record(tracker, 7, examples.events(), folder)
-    address = run_model_address(local_store, examples.run_of(tracker, 7).info.run_id)
-    promote(local_store, "digits_cnn", address, INFO)
+    promote(local_store, "digits_cnn", trained[0], INFO)
     rename_study(local_store, "digits_cnn", "renamed")
     found = champion(local_store, "renamed")
     assert isinstance(found, ModelVersion)

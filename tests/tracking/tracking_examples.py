@@ -64,7 +64,7 @@ def events(
 def end(state: str = "complete", *, reason: str = "", best: float = 0.9, time: float = START + 4) -> Finished:
     """Return the last event of a trial."""
     summary = {"best_val_accuracy": best, "best_epoch": 2, "parameters": 650, "train_seconds": 1.5}
-    return Finished(time, state, reason, summary if state == "complete" else {})
+    return Finished(time, state, reason, summary if state != "failed" else {})
 
 
 def score(*, is_best: bool = False) -> Scored:

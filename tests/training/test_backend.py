@@ -65,6 +65,13 @@ def test_quiet_keeps_existing_log_settings(monkeypatch):
     assert (os.environ["TF_CPP_MIN_LOG_LEVEL"], os.environ["GRPC_VERBOSITY"]) == ("3", "DEBUG")
 
 
+def test_keras_is_imported_without_output(monkeypatch, capfd):
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setattr(backend.importlib, "import_module", lambda name: os.write(2, b"of native code"))
+    backend.import_keras()
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("module", ["zoo.training", "zoo.training.job", "zoo.training.worker"])
 def test_import_does_not_load_keras(module):
     heavy = "{'keras', 'tensorflow', 'jax', 'torch', 'mlflow', 'optuna', 'pandas', 'matplotlib'}"

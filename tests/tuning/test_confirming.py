@@ -10,10 +10,12 @@ import pytest
 from shared_tools import RecordingDisplay
 from tuning_examples import DIGEST, STUDY
 
+from zoo import tracking
 from zoo.errors import StudyError
 from zoo.events import Finished
 from zoo.record import StudyDirectory
 from zoo.study import Objective
+from zoo.tracking import ModelVersion
 from zoo.tuning import confirming
 from zoo.tuning.confirming import Finalist, confirm, fresh_seed, rank_finalists
 from zoo.tuning.interrupts import Interrupts
@@ -34,6 +36,7 @@ class Stage:
         self.interrupts = Interrupts()
         self.stop_after = math.inf
         self.is_complete = True
+        self.champion = None
 
     def record(self, study, uid, *, repeat, command):
         self.records.append((repeat, command))
@@ -75,19 +78,21 @@ def stage(registry, define, tmp_path, monkeypatch):
         stage = Stage(values)
 
         def open_study(stack, definition, jobs, display, warnings):
-            stage.definition = definition
+            stage.definition, stage.warnings = definition, warnings
             return SimpleNamespace(
                 definition=definition,
                 directory=directory,
                 dataset=SimpleNamespace(digest=stage.digest),
                 display=display,
                 interrupts=stage.interrupts,
+                store=SimpleNamespace(result=lambda: "a store"),
             )
 
         stage.digest = DIGEST
         monkeypatch.setattr(confirming, "open_study", open_study)
         monkeypatch.setattr(confirming, "MLflowRecord", stage.record)
         monkeypatch.setattr(confirming, "Supervisor", stage.supervisor)
+        monkeypatch.setattr(tracking, "champion", lambda store, name: stage.champion)
         return stage
 
     monkeypatch.setattr(confirming, "reconcile_standalone_runs", lambda study: None)
@@ -112,6 +117,27 @@ def test_finalists_are_ranked_by_their_means(stage):
     assert (result.order_changed, result.searched_order) == (True, [1, 2])
     assert here.records == [(1, "zoo confirm"), (2, "zoo confirm")]
     assert len({seed for _, seed in here.trained} | {1, 2}) == 6  # four fresh seeds
+
+
+def test_champion_is_named_if_it_is_a_finalist(stage):
+    here = stage({1: [0.6, 0.8], 2: [0.8, 0.9]})
+    here.champion = ModelVersion("example", 1, "models:/m-1", tags={"zoo.uid": "5f0c-2"})
+    assert run().champion == 2
+    here.champion = ModelVersion("example", 1, "models:/m-1", tags={"zoo.uid": "another study-2"})
+    assert run().champion is None
+
+
+def test_study_is_found_by_its_record(stage, tmp_path):
+    stage({1: [0.6, 0.8], 2: [0.8, 0.9]})
+    (tmp_path / "example.toml").rename(tmp_path / "mlruns/zoo/example/study.toml")
+    assert confirm("example", top=2, seeds=2, display=RecordingDisplay()).study == "example"
+
+
+def test_parallel_runs_disturb_the_latency(stage, tmp_path):
+    here = stage({1: [0.6, 0.8], 2: [0.8, 0.9]})
+    (tmp_path / "example.toml").write_text('objective = ["val_accuracy", "latency_ms"]\n' + STUDY)
+    run(jobs=2)
+    assert any("latency_ms is measured while other trials train" in warning for warning in here.warnings)
 
 
 def test_search_order_is_that_of_the_confirmed_objective(stage, tmp_path):

@@ -254,7 +254,7 @@ class TestLive:
         display.end()
 
     @pytest.mark.parametrize(
-        ("state", "reason"), [("pruned", "1,500 parameters, but"), ("failed", "it fell")]
+        ("state", "reason"), [("rejected", "1,500 parameters, but"), ("failed", "it fell")]
     )
     def test_trial_without_an_epoch_shows_its_reason(self, terminal, config, state, reason):
         display = LiveDisplay()

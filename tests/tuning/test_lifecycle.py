@@ -214,6 +214,17 @@ def test_pruned_trials_follow_the_complete_ones(study, define):
     assert list(compare("example")["trial"]) == [1, 2, 0, 6, 5, 4, 3]
 
 
+def test_rejected_and_interrupted_trials_are_named(study, define):
+    rejected = Finished(2.0, "pruned", "too large", {"parameters": 9.0})
+    ends = [rejected, Finished(2.0, "failed", "the study was stopped", is_interrupted=True)]
+    for number, event in enumerate(ends, 3):
+        trial = study.trial(number)
+        trial.create(define().baseline("d" * 64, 0).as_json())
+        trial.append(event)
+    states = compare("example").set_index("trial")["state"]
+    assert (states[3], states[4]) == ("rejected", "interrupted")
+
+
 def test_trial_that_mlflow_lacks_is_in_the_table(study, define):
     """As after an outage of MLflow: the local record has it, so every command counts it."""
     trial = study.trial(3)

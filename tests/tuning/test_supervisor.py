@@ -396,7 +396,7 @@ class TestNumberOfTrials:
             ("begin", "example", 0, 4),
             ("finished", 0, "complete", {"val_accuracy": 0.5}, "", (0, 0.5), 1),
             ("finished", 1, "failed", {}, "it fell", (0, 0.5), 2),
-            ("finished", 2, "pruned", {}, "impossible parameters: too small", (0, 0.5), 3),
+            ("finished", 2, "rejected", {}, "impossible parameters: too small", (0, 0.5), 3),
             ("finished", 3, "complete", {"val_accuracy": 0.75}, "", (3, 0.75), 4),
         ]
 

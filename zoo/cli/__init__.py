@@ -80,7 +80,7 @@ def main() -> None:
     except click.ClickException as error:
         status = _fail(_zoo_style(error.format_message()), 2, debug)
     except ZooError as error:
-        status = _fail(str(error), getattr(error, "exit_status", 2), debug)
+        status = _fail(_with_whole_arguments(str(error)), getattr(error, "exit_status", 2), debug)
     except Exception as error:
         status = _fail(*_describe_unexpected(error), debug)
     sys.exit(status if isinstance(status, int) else 0)
@@ -113,6 +113,15 @@ def _describe_unexpected(error: Exception) -> tuple[str, int]:
     except FileNotFoundError:
         return "the working folder no longer exists; cd to one that exists.", 2
     return f"zoo failed: {type(error).__name__}: {one_line(error)}; add --debug to see where", 1
+
+
+def _with_whole_arguments(text: str) -> str:
+    """Return a message in which no argument of the command breaks the line: each line is another error."""
+    for argument in sys.argv[1:]:
+        for part in (argument, argument.partition("=")[2]):
+            if len(part.splitlines()) > 1:
+                text = text.replace(part, one_line(part))
+    return text
 
 
 def _zoo_style(text: str) -> str:

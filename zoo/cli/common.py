@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +86,19 @@ def run_options(command: Command) -> Command:
 
 def trials_option(help: str) -> Callable[[Command], Command]:
     """Return the option `--trial N`, which may be repeated; the command gets its values as `trials`."""
-    number = click.IntRange(min=0)
-    help = f"{help}; may be repeated."
-    return click.option("--trial", "trials", type=number, multiple=True, metavar="N", help=help)
+    return number_option("--trial", "trials", low=0, multiple=True, help=f"{help}; may be repeated.")
+
+
+def number_option(
+    *names: str, low: int, high: int | None = None, metavar: str = "N", **options: Any
+) -> Callable[[Command], Command]:
+    """Return an option that takes an integer from `low` to `high`; its help shows the default, if any."""
+    number = click.IntRange(low, high)
+    return click.option(*names, type=number, metavar=metavar, show_default="default" in options, **options)
+
+
+def port_option(default: int, help: str) -> Callable[[Command], Command]:
+    return number_option("--port", low=0, high=65535, default=default, help=f"Port to listen on; {help}.")
 
 
 run_option = click.option(
@@ -97,6 +106,10 @@ run_option = click.option(
 )
 storage_option = click.option("--storage", metavar="URL", help="Optuna storage; mlruns/optuna.db by default.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+table_options = (
+    click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV."),
+    click.option("--json", "as_json", is_flag=True, help="Print every column as JSON."),
+)
 quiet_option = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
 
 
@@ -145,9 +158,7 @@ def load_keras() -> None:
     """Import Keras in this process, without the output of its backend."""
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
-    backend.check_backend()
-    with backend.discard_stderr():
-        import_module("keras")
+    backend.import_keras()
 
 
 def load_classifier(model: str, display: Display) -> Classifier:
@@ -179,15 +190,20 @@ def display(quiet: bool = False) -> Display:
 def print_note(text: str) -> None:
     """Print a line on stderr; nothing happens if the terminal was closed meanwhile."""
     with suppress(OSError, ValueError):
-        click.echo(text, err=True)
+        click.echo(_escaped(text), err=True)
 
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and bytes of a path that are not text
 
 
+def _escaped(text: str) -> str:
+    """Return `text` with its control characters, such as line breaks, as `\\n`."""
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def print_table(rows: Iterable[Sequence[str]], indent: str = "  ", *, err: bool = False) -> None:
     """Print rows of cells in columns. Control characters such as line breaks are escaped."""
-    rows = [[_CONTROLS.sub(lambda found: repr(found[0])[1:-1], cell) for cell in row] for row in rows]
+    rows = [[_escaped(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]

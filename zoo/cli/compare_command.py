@@ -26,9 +26,9 @@ _NEVER_SHOWN = (
 
 @click.command("compare")
 @common.study_argument(missing="recorded", several=True)
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N best trials of each study.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Print every column as JSON.")
+@common.number_option("--top", low=1, help="Only the N best trials of each study.")
+@common.table_options[0]
+@common.table_options[1]
 def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bool) -> None:
     """Show the trials of STUDIES: complete ones best first, then pruned ones, then the others.
 
@@ -78,8 +78,6 @@ def _fitting_table(table: pd.DataFrame, searched: Sequence[str]) -> str:
     results = _result_columns(table)
     parameters = [name for name in searched if name in table] or _varied_columns(table, exclude=results)
     text = table[results + parameters].copy()
-    interrupted = table["reason"].astype(str).str.startswith("interrupted")
-    text["state"] = text["state"].mask(interrupted, "interrupted")
     if "front" in text:  # only for a study with several objectives
         text["front"] = text["front"].eq(True).map({True: "*", False: ""})
     is_cut = sys.stdout.isatty() or "COLUMNS" in os.environ

@@ -17,17 +17,8 @@ if TYPE_CHECKING:
 
 @click.command("confirm")
 @common.study_argument(missing="recorded")
-@click.option(
-    "--top", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="The N best trials."
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=2),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="Runs of each trial.",
-)
+@common.number_option("--top", low=1, default=3, help="The N best trials.")
+@common.number_option("--seeds", low=2, default=5, help="Runs of each trial.")
 @click.option(
     "--jobs", type=int, default=1, show_default=True, metavar="N", help="Runs at once, at most --top."
 )
@@ -65,12 +56,12 @@ def command(quiet: bool, as_json: bool, **options: Any) -> int:
         common.print_note("no run was completed; their output is in mlruns/zoo/" + result.study)
         return 1
     if not quiet:
-        trial = result.finalists[0].trial
-        folder = f"mlruns/zoo/{result.study}/trials/{trial:03d}"
-        common.print_next(
-            (f"zoo promote {shlex.quote(folder)}", f"make trial {trial} the champion"),
-            (f"zoo ui {shlex.quote(result.study)}", "the runs, named confirm-…, in MLflow's UI"),
-        )
+        trial, study = result.finalists[0].trial, shlex.quote(result.study)
+        folder = shlex.quote(f"mlruns/zoo/{result.study}/trials/{trial:03d}")
+        first = (f"zoo promote {folder}", f"make trial {trial} the champion")
+        if trial == result.champion:
+            first = (f"zoo predict {study} IMAGE", f"the classes of images; trial {trial} is the champion")
+        common.print_next(first, (f"zoo ui {study}", "the runs, named confirm-…, in MLflow's UI"))
     return 0
 
 
@@ -90,7 +81,7 @@ def _print(result: Confirmation) -> None:
 
 
 def _row(result: Confirmation, one: Finalist) -> tuple[str, ...]:
-    from zoo.tuning.display import format_value
+    from zoo.trial import format_value
 
     def text(value: float) -> str:
         return format_value(result.objective.metric, value) if value == value else "-"

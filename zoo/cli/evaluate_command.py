@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import common
-from zoo.errors import ZooError
+from zoo.files import check_writable
 
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
@@ -58,6 +58,8 @@ def command(
     zoo evaluate mnist_cnn@champion
     zoo evaluate pets@champion --dataset image_folder --set path=photos --split all --mistakes wrong.csv
     """
+    if mistakes is not None:
+        check_writable(Path(mistakes), "--mistakes")
     common.start_loading_keras()
     from zoo.evaluation import evaluate
 
@@ -85,10 +87,7 @@ def command(
 
 def _write_mistakes(result: Evaluation, file: str) -> None:
     mistakes = result.mistakes
-    try:
-        mistakes.to_csv(file, index=False)
-    except OSError as error:
-        raise ZooError(f"--mistakes {file}: cannot be written ({error.strerror or error}).") from error
+    mistakes.to_csv(file, index=False)
     common.print_note(f"{len(mistakes):,} of {result.images:,} images are wrong: {Path(file)}")
 
 

@@ -122,14 +122,7 @@ def kernels(**options: Any) -> None:
 @common.study_argument(missing="recorded")
 @common.trials_option("A trial of the study")
 @common.run_option
-@click.option(
-    "--top",
-    type=click.IntRange(1, 8),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Number of trials drawn in colour.",
-)
+@common.number_option("--top", low=1, high=8, default=8, help="Number of trials drawn in color.")
 @_output_option
 def curves(
     study: str | None, trials: tuple[int, ...], run: str | None, top: int, output: Path | None
@@ -137,7 +130,7 @@ def curves(
     """Draw the learning curves of one trial, or compare those of several.
 
     One --trial shows its training and validation curves. Several show their validation curves. Without
-    --trial, the validation curves of all trials are drawn, the best in colour.
+    --trial, the validation curves of all trials are drawn, the best in color.
     """
     _draw("curves", study, *trials, run=run, top=top, output=output)
     if study is not None:

@@ -21,19 +21,18 @@ from rich.text import Text
 from zoo.events import EpochEnd, Progress
 from zoo.study import Objective
 from zoo.training import max_epochs
-from zoo.trial import TrialConfig
+from zoo.trial import TrialConfig, format_value
 from zoo.tuning.display import (
     Best,
     Display,
     begin_text,
     config_text,
     epoch_text,
-    format_value,
     fraction_text,
     value_text,
 )
 
-_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
+_STYLES = {"complete": "green", "pruned": "yellow", "rejected": "yellow"}  # other states are red
 
 
 @dataclass
@@ -130,10 +129,11 @@ class LiveDisplay(Display):
         seconds = time.monotonic() - trial.start_time if trial else 0.0
         results = "  ".join(value_text(metric, value) for metric, value in values.items())
         star = " [bold]★[/]" if best is not None and best[0] == number else ""
-        # A trial that has no epoch shows its reason: it failed, or it was rejected.
-        has_trained = state != "failed" and trial is not None and trial.epoch > 0
-        details = escape(config_text(trial.config) if trial is not None and has_trained else reason)
-        text = f"[{_STYLES[state]}]{state:<8}[/]  {results}{star}  [dim]{seconds:.1f} s  {details}[/]"
+        has_result = trial is not None and state in ("complete", "pruned")  # other trials show the reason
+        details = escape(config_text(trial.config) if trial is not None and has_result else reason)
+        text = (
+            f"[{_STYLES.get(state, 'red')}]{state:<8}[/]  {results}{star}  [dim]{seconds:.1f} s  {details}[/]"
+        )
         self._print(f"trial {number:>3}  {text}")
 
     def problem(self, text: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = ("model", "aliases", "dataset", "architecture", "test_accuracy", "parameters", "study", "trial")
 
 
-_FILTERS = [
+_FILTERS: list[Callable[[Any], Any]] = [
     click.option("--dataset", metavar="NAME", help="Only models of this dataset; may be a pattern."),
     click.option(
         "--min-accuracy",
@@ -28,14 +28,8 @@ _FILTERS = [
         metavar="X",
         help="Only models with at least this accuracy on the test split, from 0 to 1.",
     ),
-    click.option(
-        "--max-parameters",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Only models with at most N parameters.",
-    ),
-    click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV."),
-    click.option("--json", "as_json", is_flag=True, help="Print every column as JSON."),
+    common.number_option("--max-parameters", low=1, help="Only models with at most N parameters."),
+    *common.table_options,
 ]
 
 

@@ -35,11 +35,10 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
     metavar="HEIGHTxWIDTHxCHANNELS",
     help="Image shape that an architecture or policy supports; may be repeated.",
 )
-@click.option(
+@common.number_option(
     "--classes",
+    low=2,
     multiple=True,
-    type=click.IntRange(min=2),
-    metavar="N",
     help="Number of classes that an architecture supports, the most common first; may be repeated.",
 )
 @click.option("--needs-plugin", is_flag=True, help="Accept saved models that need the plugin to load.")

@@ -24,19 +24,10 @@ Row = tuple[str, list[tuple[str, float]]]  # path of an image; its classes with 
 @click.command("predict")
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
-@click.option(
-    "--top", type=click.IntRange(min=1), default=1, show_default=True, metavar="K", help="Classes per image."
-)
+@common.number_option("--top", low=1, default=1, metavar="K", help="Classes per image.")
 @common.json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    metavar="N",
-    help="Images that the model gets at once.",
-)
+@common.number_option("--batch-size", low=1, default=32, help="Images that the model gets at once.")
 @common.quiet_option
 def command(
     model: str, images: tuple[str, ...], top: int, as_json: bool, as_csv: bool, batch_size: int, quiet: bool

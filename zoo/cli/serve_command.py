@@ -10,21 +10,9 @@ from zoo.cli import common
 @click.command("serve")
 @click.argument("model")
 @common.host_option
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    metavar="N",
-    help="Port to listen on; 0 for any that is free.",
-)
-@click.option(
-    "--max-request-mb",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Largest request that is accepted, in megabytes.",
+@common.port_option(8000, "0 for any that is free")
+@common.number_option(
+    "--max-request-mb", low=1, default=20, help="Largest request that is accepted, in megabytes."
 )
 def command(model: str, host: str, port: int, max_request_mb: int) -> None:
     """Serve a model: a page for images, and MLflow's scoring server, until Ctrl-C.

@@ -29,9 +29,7 @@ from zoo.study import StudyDefinition, known_studies, load_study, parse_setting
     metavar="HEIGHTxWIDTHxCHANNELS",
     help="Shape of the images, for --layers.",
 )
-@click.option(
-    "--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Classes, for --layers."
-)
+@common.number_option("--classes", low=2, default=10, help="Classes, for --layers.")
 @common.set_option("Value of a parameter, for --layers: --set dropout=0.5; may be repeated.")
 @common.json_option
 @click.pass_context

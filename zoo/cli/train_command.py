@@ -12,11 +12,8 @@ from zoo.cli import common
 
 @click.command("train")
 @common.study_argument(missing="known")
-@click.option(
-    "--trial",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Train trial N again, with the same parameters and seed, instead of the baseline.",
+@common.number_option(
+    "--trial", low=0, help="Train trial N again, with the same parameters and seed, instead of the baseline."
 )
 @common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")

@@ -83,6 +83,8 @@ def command(quiet: bool, **options: Any) -> int:
         common.print_next(
             (f"zoo compare {study}", "the trials, best first"),
             (f"zoo ui {study}", "the same in MLflow's UI, with curves and figures"),
+            (f"zoo predict {study} IMAGE", "the classes of images"),
+            (f"zoo serve {study}", "a page for images, and a server"),
         )
     return 0
 

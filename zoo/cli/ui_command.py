@@ -24,13 +24,7 @@ _LOG_PATH = Path("mlruns", "ui.log")  # output of the server
 @click.command("ui")
 @common.study_argument()
 @common.host_option
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=5000,
-    show_default=True,
-    help="Port to listen on; the next free one if it is taken.",
-)
+@common.port_option(5000, "the next free one if it is taken")
 @click.option("--optuna", "is_optuna", is_flag=True, help="Open optuna-dashboard on STUDY instead of MLflow.")
 @common.storage_option
 def command(study: str | None, host: str, port: int, is_optuna: bool, storage: str | None) -> int:

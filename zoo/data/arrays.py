@@ -43,6 +43,8 @@ def to_images(
     images: Array = np.asarray(array)
     if images.dtype.kind not in "biuf":
         raise ZooError(f"{name}: expected numbers, got {images.dtype}.")
+    if images.ndim in (2, 3, 4) and not len(images):
+        raise ZooError(f"{name} has no image: expected at least one, got the shape {images.shape}.")
     if images.ndim not in (2, 3, 4) or 0 in images.shape:
         raise ZooError(
             f"{name}: expected the shape (n, height, width) or (n, height, width, channels), "

@@ -8,6 +8,12 @@ from importlib import import_module
 from typing import Any
 
 SPLITS = ("train", "validation", "test")
+#: The names of each split in names of files, folders and arrays; the last of two are FER2013's.
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "publictest"),
+    "test": ("test", "testing", "privatetest"),
+}
 
 
 @dataclass(frozen=True)

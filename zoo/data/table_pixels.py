@@ -154,7 +154,7 @@ def image_shape_of(
     ]
     if not shapes:
         raise ZooError(
-            f"{table}: {count:,} pixels are not a square, neither in grey nor in colour. "
+            f"{table}: {count:,} pixels are not a square, neither in grey nor in color. "
             "Set image_shape = [height, width] or [height, width, channels], or drop_columns to columns "
             "that have no pixels."
         )
@@ -191,7 +191,7 @@ def with_shape(pixels: Array, shape: tuple[int, ...], channels_first: bool) -> A
 
 
 def channel_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
-    """Return a warning if colour images seem to be stored channel by channel; usually ""."""
+    """Return a warning if color images seem to be stored channel by channel; usually ""."""
     import numpy as np
 
     if pixels.ndim != 2 or shape[2] != 3 or shape[0] < MIN_SIDE_OF_CHECK:
@@ -205,6 +205,6 @@ def channel_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
     if distance(shape[1]) >= 0.8 * distance(3 * shape[1]):
         return ""
     return (
-        f"The colour images in {table} seem to be stored channel by channel. If `zoo inspect samples` shows "
+        f"The color images in {table} seem to be stored channel by channel. If `zoo inspect samples` shows "
         "them wrongly, set channels_first = true."
     )

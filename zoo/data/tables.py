@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.dataset import Dataset, Split
+from zoo.data.dataset import SPLIT_WORDS, Dataset, Split
 from zoo.data.table_columns import (
     Columns,
     column_position,
@@ -41,11 +41,7 @@ if TYPE_CHECKING:
     Label = int | str
 
 MAX_LISTED = 100
-SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "publictest"), "validation"),  # FER2013's names
-    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
-}
+_SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 INTEGER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -323,7 +319,7 @@ def _by_split_column(images: _Images) -> dict[str, _Images]:
     import numpy as np
 
     for column, values in images.columns.items():
-        splits = np.array([SPLIT_WORDS.get(str(value).strip().lower(), "") for value in values], object)
+        splits = np.array([_SPLIT_OF.get(str(value).strip().lower(), "") for value in values], object)
         found = set(splits)
         if "train" in found and len(found) > 1 and "" not in found:
             note = f"{images.table.name}: the column {column!r} decides the splits."

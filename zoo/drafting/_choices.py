@@ -126,7 +126,7 @@ def _conv_net(facts: Facts, num_train: int) -> Table:
 def _network_comment(facts: Facts, num_train: int) -> str:
     size = "a small" if num_train < SMALL else "a medium" if num_train < MEDIUM else "a large"
     text = f"{num_train:,} training images: {size} convolutional network, whose depth and width are searched."
-    if facts.is_colour and facts.side >= 32 and num_train < LARGE:
+    if facts.is_color and facts.side >= 32 and num_train < LARGE:
         text += (
             " With ImageNet's weights, which Keras downloads, a pretrained network is usually better on "
             "photographs: `--name NAME --set architecture.name=pretrained` searches with it."

@@ -67,7 +67,7 @@ class Facts:
         return min(self.image_shape[:2])
 
     @property
-    def is_colour(self) -> bool:
+    def is_color(self) -> bool:
         return self.image_shape[2] >= 3
 
     def rows(self) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ class Facts:
             ("per class", self._balance_text()),
             *([("", FEW_TEXT)] if self.num_train < FEW else []),
             ("size", self._size_text()),
-            ("colour", "rgb" if self.is_colour else "grey"),
+            ("color", "rgb" if self.is_color else "grey"),
             *([("names", self.group_text())] if self.name_groups else []),
         ]
 

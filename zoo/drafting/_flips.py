@@ -37,7 +37,7 @@ def mirroring(facts: Facts) -> tuple[Mirroring, str]:
             f"No flips: a mirror image of the class '{sided[0]}' would belong to another class.",
         )
     if len(characters) + len(numbers) > CHARACTER_SHARE * len(names):
-        if len(numbers) > len(characters) and facts.is_colour:
+        if len(numbers) > len(characters) and facts.is_color:
             return Mirroring.WRONG, (
                 f"No flips: the classes are numbers ({numbers[0]} …), so they may be digits. If a mirror "
                 "image belongs to the same class, replace affine by affine_flip."
@@ -47,9 +47,9 @@ def mirroring(facts: Facts) -> tuple[Mirroring, str]:
             f"No flips: by the names of the classes ('{name}' …), these are digits, letters or signs, and "
             "mirror images would be other ones. If that is wrong, replace affine by affine_flip."
         )
-    if facts.is_colour:
+    if facts.is_color:
         return Mirroring.ALLOWED, (
-            "Horizontal flips, since colour photographs usually show the same thing in a mirror. If yours do "
+            "Horizontal flips, since color photographs usually show the same thing in a mirror. If yours do "
             "not (text, left and right), replace these names by affine and none."
         )
     if facts.side <= MAX_CHARACTER_SIDE:

@@ -1,4 +1,4 @@
-"""Sizes and colours of the image files of a dataset, from a sample."""
+"""Sizes and colors of the image files of a dataset, from a sample."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Size = tuple[int, int]  # height and width, pixels
 NUM_HEADERS = 2_000
 NUM_DECODED = 100
 THUMBNAIL = (32, 32)
-COLOURED = 4  # of 255: mean distance of the largest from the smallest channel; JPEG's rounding is below 2
+COLORED = 4  # of 255: mean distance of the largest from the smallest channel; JPEG's rounding is below 2
 GREY_SHARE = 0.98  # of the images, so that all are read as grey
 
 
@@ -34,7 +34,7 @@ class ImageFiles:
     Args:
         count: number of files.
         sizes: heights and widths of a sample.
-        is_grey: whether the images have no colour.
+        is_grey: whether the images have no color.
         is_deep: whether some have more than 8 bits per pixel.
     """
 
@@ -82,13 +82,13 @@ def find_image_files(component: Component, parameters: Mapping[str, Any]) -> Ima
 def _inspect(count: int, sample: Sequence[Path | bytes]) -> ImageFiles | None:
     with ThreadPoolExecutor() as pool:
         headers = [header for header in pool.map(_header, sample) if header is not None]
-        colours = [spread for spread in pool.map(_colour, _evenly(sample, NUM_DECODED)) if spread is not None]
-    if not headers or not colours:
+        colors = [spread for spread in pool.map(_color, _evenly(sample, NUM_DECODED)) if spread is not None]
+    if not headers or not colors:
         return None  # the dataset names the files that cannot be read
-    num_grey = sum(spread < COLOURED for spread in colours)
+    num_grey = sum(spread < COLORED for spread in colors)
     sizes = [(header.height, header.width) for header in headers]
     is_deep = any(header.is_deep for header in headers)
-    return ImageFiles(count, sizes, num_grey >= GREY_SHARE * len(colours), is_deep)
+    return ImageFiles(count, sizes, num_grey >= GREY_SHARE * len(colors), is_deep)
 
 
 def _header(source: Path | bytes) -> Any:
@@ -97,7 +97,7 @@ def _header(source: Path | bytes) -> Any:
     return None
 
 
-def _colour(source: Path | bytes) -> float | None:
+def _color(source: Path | bytes) -> float | None:
     """Return the mean distance of the largest from the smallest channel; None if it cannot be decoded."""
     import numpy as np
 

@@ -83,7 +83,7 @@ class Reader:
             raise SpaceError(f"--set: the dataset '{self._source.dataset}': {error}") from None
 
     def _look_at_files(self) -> ImageFiles | None:
-        """Look at the image files, if there are any, and set their size and colours."""
+        """Look at the image files, if there are any, and set their size and colors."""
         files = find_image_files(self._component, self._parameters)
         if files is None:
             return None
@@ -94,7 +94,7 @@ class Reader:
             self._set("image_size", list(size) if size[0] != size[1] else size[0], reason)
         mode = "grayscale" if files.is_grey else "rgb"
         self._set(
-            "color_mode", mode, "the images have no colour" if files.is_grey else "the images have colour"
+            "color_mode", mode, "the images have no color" if files.is_grey else "the images have color"
         )
         return files
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.data import IMAGE_SUFFIXES, is_image
+from zoo.data import IMAGE_SUFFIXES, SPLIT_WORDS, is_image
 from zoo.drafting._listings import column_names, find_listing, has_label
 from zoo.errors import ZooError
 
@@ -19,7 +19,7 @@ DATA_SUFFIXES = (*TABLE_SUFFIXES, *PARQUET_SUFFIXES, ".npz", ".npy")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 SHEET_SUFFIXES = (".xlsx", ".xls", ".ods", ".numbers")
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
-OTHER_SPLITS = {"validation": ("validation", "valid", "val", "dev"), "test": ("test", "testing")}
+OTHER_SPLITS = {split: SPLIT_WORDS[split] for split in ("validation", "test")}
 EXPECTED = (
     "expected a folder with a folder of images for each class, a .csv or .tsv file, a .parquet or .arrow "
     "file or folder, a .npz file, or a folder of .npy files."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from zoo.metrics import class_table, confusion_table, wilson_interval
+from zoo.metrics import class_table, confident_mistakes, confusion_table, wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,8 +85,7 @@ class Evaluation:
         import pandas as pd
 
         predicted, labels = self.predicted, self.labels
-        rows = np.flatnonzero(predicted != labels)
-        rows = rows[np.argsort(-self.probabilities[rows, predicted[rows]], kind="stable")]
+        rows = confident_mistakes(labels, self.probabilities)
         names: Sequence[Any] = self.image_names or range(self.images)
         return pd.DataFrame(
             {

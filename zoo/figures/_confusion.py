@@ -35,7 +35,7 @@ def confusion_matrix(
 ) -> Path:
     """Draw counts of validation images, with actual classes in rows and predicted ones in columns.
 
-    The colour shows a cell's share of its row, so that small classes are as visible as large ones. Correct
+    The color shows a cell's share of its row, so that small classes are as visible as large ones. Correct
     predictions are blue. Wrong ones are orange and darken faster, so that a few errors are visible beside a
     full diagonal. Cells have numbers if there is space. If there are many classes, only some have a name.
     """
@@ -78,7 +78,7 @@ def _subtitle(counts: Counts) -> str:
 
 
 def cell_colors(counts: Counts) -> Pixels:
-    """Return the colour of every cell, `(num_classes, num_classes, 3)`; white for a count of 0."""
+    """Return the color of every cell, `(num_classes, num_classes, 3)`; white for a count of 0."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # Errors are rare in a good model. The exponent makes a cell with one percent of its row visible.
     strength = np.where(counts > 0, 0.06 + 0.94 * share**0.45, 0)[:, :, None]

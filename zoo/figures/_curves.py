@@ -19,10 +19,10 @@ TRAINING, VALIDATION = "#2a78b8", "#d1580a"
 WIDTH, HEIGHT = 900, 380
 _MARKERS_UP_TO = 30  # epochs; with more, the markers touch each other
 
-MAX_COMPARED = 8  # trials with a colour of their own
+MAX_COMPARED = 8  # trials with a color of their own
 COMPARED_WIDTH, COMPARED_HEIGHT = 1100, 400
 _KEY_WIDTH = 190  # pixels for the names of the trials
-# Okabe and Ito's colours (2008), which the colour-blind can distinguish; their yellow is too pale for a line.
+# Okabe and Ito's colors (2008), which the color-blind can distinguish; their yellow is too pale for a line.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#7F5A2B")
 FAINT = "#d4d4d4"
 
@@ -158,7 +158,7 @@ def compared_curves(
     """Draw the validation loss and accuracy of several trials against the epoch.
 
     Args:
-        curves: trials with a colour and a name in the key, in this order. From the ninth on, they are drawn
+        curves: trials with a color and a name in the key, in this order. From the ninth on, they are drawn
             like `others`. Trials without epochs are left out; at least one trial has an epoch.
         others: trials in pale grey, in the background.
     """
@@ -189,7 +189,7 @@ def _compared_subtitle(curves: Sequence[Curve], num_others: int) -> str:
 
 
 def _name_curves(page: Page, curves: Sequence[Curve], *, has_others: bool) -> None:
-    """Write the key in a column at the right edge: the name of each curve beside its colour."""
+    """Write the key in a column at the right edge: the name of each curve beside its color."""
     x, y = COMPARED_WIDTH - _KEY_WIDTH - MARGIN + 12, HEADER + 36
     rows = [(curve.name, color, INK) for curve, color in zip(curves, COLORS, strict=False)]
     for name, color, ink in [*rows, ("others", FAINT, GREY)] if has_others else rows:

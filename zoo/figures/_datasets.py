@@ -97,7 +97,7 @@ def _arrange(num_classes: int) -> tuple[int, int, int]:
 
 
 def _samples_subtitle(labels: npt.NDArray[Any], shape: tuple[int, ...], num_classes: int, note: str) -> str:
-    color = "colour" if shape[2] >= 3 else "grey"
+    color = "color" if shape[2] >= 3 else "grey"
     text = f"{len(labels):,} images of {shape[0]}×{shape[1]} pixels, {color}; {num_classes:,} classes"
     if num_classes > MAX_CLASSES:
         text += f", the first {MAX_CLASSES} shown"

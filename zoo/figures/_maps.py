@@ -27,7 +27,7 @@ _MAPS_KEY = [
     ("blue: positive; orange: negative; white: 0; grey: 0 everywhere; each map has its own scale", GREY)
 ]
 _WEIGHTS_KEY = [("blue: positive; orange: negative; white: 0; each filter has its own scale", GREY)]
-_COLORS_KEY = [("red, green and blue weights as a colour; grey: 0; each filter has its own scale", GREY)]
+_COLORS_KEY = [("red, green and blue weights as a color; grey: 0; each filter has its own scale", GREY)]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LayerMaps:
         return f"{self.maps.shape[0]}×{self.maps.shape[1]}×{self.channels}"
 
     def tiles(self, at_most: int) -> list[Pixels]:
-        """Return the first maps as colours; a map that is 0 everywhere is light grey."""
+        """Return the first maps as colors; a map that is 0 everywhere is light grey."""
         maps = np.moveaxis(self.maps[:, :, :at_most], -1, 0)
         return [signed_shades(one) if one.any() else np.full((*one.shape, 3), 0xEC, np.uint8) for one in maps]
 
@@ -80,7 +80,7 @@ def feature_maps(
 def filters(kernel: npt.NDArray[Any], path: str | os.PathLike[str], *, title: str, layer: str) -> Path:
     """Draw the filters of a convolution, up to 64 of them, each scaled to its own largest weight.
 
-    Filters of three input channels are drawn in colour, with grey for 0. With any other number of channels,
+    Filters of three input channels are drawn in color, with grey for 0. With any other number of channels,
     the weights of the first channel are drawn. The shape of `kernel` is `(height, width, channels, filters)`.
     """
     height, width, channels, total = kernel.shape
@@ -96,7 +96,7 @@ def filters(kernel: npt.NDArray[Any], path: str | os.PathLike[str], *, title: st
 
 
 def _to_colors(weights: npt.NDArray[Any]) -> Pixels:
-    """Return `(height, width, 3)` weights as colours, middle grey for 0."""
+    """Return `(height, width, 3)` weights as colors, middle grey for 0."""
     largest = float(np.abs(weights).max()) or 1.0
     return (127.5 * (1 + weights / largest)).round().astype(np.uint8)
 

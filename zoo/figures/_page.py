@@ -22,13 +22,13 @@ from zoo.figures._text import DPI, FONT, Weight, drawable, font, shorten, text_w
 from zoo.files import atomic_path
 
 Color = str | tuple[int, int, int]
-Key = Sequence[tuple[str, Color]]  # texts, each in its colour
+Key = Sequence[tuple[str, Color]]  # texts, each in its color
 
 MARGIN = 20  # pixels of white on every side
 HEADER = 62  # pixels from the top edge to the content below title and subtitle
 INK = "#222222"
 GREY = "#666666"
-BLUE, ORANGE = (8, 81, 156), (200, 55, 0)  # correct and wrong; the colour-blind can distinguish them
+BLUE, ORANGE = (8, 81, 156), (200, 55, 0)  # correct and wrong; the color-blind can distinguish them
 _KEY_GAP = 15  # pixels between two texts of a key
 _MIN_WIDTH = 520  # pixels, for the title
 _FRAME = 0xBB  # grey level; without a frame, a white image on white paper has no edge
@@ -153,14 +153,14 @@ class Page:
     def save(self, path: str | os.PathLike[str], *, palette: bool = False) -> Path:
         """Write the page as a PNG, whole or not at all; its folder is created.
 
-        `palette` reduces the colours to 256, which makes a page of photographs a third as large.
+        `palette` reduces the colors to 256, which makes a page of photographs a third as large.
         """
         from PIL import Image
 
         image: Any = Image.fromarray(self.draw())
         if palette:
             image = image.quantize(256, method=Image.Quantize.FASTOCTREE)
-            # The method is fast but rounds colours: make the paper white again.
+            # The method is fast but rounds colors: make the paper white again.
             colors, white = image.getpalette(), 3 * image.getpixel((0, 0))
             image.putpalette([*colors[:white], 255, 255, 255, *colors[white + 3 :]])
         path = Path(path)

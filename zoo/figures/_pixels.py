@@ -1,4 +1,4 @@
-"""Arrays of pixels: images at any size, numbers as colours, masks of ink."""
+"""Arrays of pixels: images at any size, numbers as colors, masks of ink."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Mask = npt.NDArray[np.float32]
 
 
 def make_tile(image: Any, box: int) -> Pixels:
-    """Return an image `(height, width, channels)` in colour and at the size of `tile_size`."""
+    """Return an image `(height, width, channels)` in color and at the size of `tile_size`."""
     image = np.asarray(image)
     return resize(colored(image), *tile_size(image.shape, box))
 
@@ -36,7 +36,7 @@ def colored(image: npt.NDArray[Any]) -> Pixels:
 
 
 def is_colored(image: npt.NDArray[Any]) -> bool:
-    """Return True if an image `(height, width, channels)` is drawn in colour."""
+    """Return True if an image `(height, width, channels)` is drawn in color."""
     return bool(image.shape[2] >= 3)
 
 
@@ -56,7 +56,7 @@ def paste_ink(pixels: Pixels, mask: Mask, y: int, x: int, ink: int | tuple[int, 
 
 
 def _ramp(*stops: tuple[int, int, int]) -> Pixels:
-    """Return 256 colours, `(256, 3)`, interpolated between evenly spaced `stops`."""
+    """Return 256 colors, `(256, 3)`, interpolated between evenly spaced `stops`."""
     positions = np.linspace(0, 255, len(stops))
     channels = [np.interp(np.arange(256), positions, channel) for channel in zip(*stops, strict=True)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
@@ -68,9 +68,9 @@ _ORANGES = _ramp((255, 255, 255), (253, 190, 133), (230, 85, 13), (127, 39, 4))
 
 
 def signed_shades(values: npt.NDArray[Any]) -> Pixels:
-    """Return a colour for each number: 0 is white, positive ones are blue, negative ones orange.
+    """Return a color for each number: 0 is white, positive ones are blue, negative ones orange.
 
-    The largest one percent gets the darkest colour, so that a single large value does not leave all others
+    The largest one percent gets the darkest color, so that a single large value does not leave all others
     pale. A value that is not finite counts as 0. The result has one more axis, of length 3.
     """
     values = np.where(np.isfinite(values), values, 0).astype(np.float64)

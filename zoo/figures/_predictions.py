@@ -15,6 +15,7 @@ import numpy.typing as npt
 from zoo.figures._page import BLUE, GREY, HEADER, MARGIN, ORANGE, Color, Page, plain_style
 from zoo.figures._pixels import Mask, Pixels, is_colored, make_tile, paste_ink, tile_size
 from zoo.figures._text import short_names, text_mask, text_width
+from zoo.metrics import confident_mistakes
 
 MAX_MISTAKES = 25
 GROUP_SIZE = 6  # images in each of the two groups of predictions
@@ -37,10 +38,7 @@ def pick_mistakes(labels: Any, probabilities: Any, at_most: int = MAX_MISTAKES) 
     have mistakes, those with the most confident ones are used.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    predicted = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
-    confidence = probabilities[wrong, predicted[wrong]]
-    order = wrong[np.argsort(-confidence, kind="stable")]
+    order = confident_mistakes(labels, probabilities)
     _, first = np.unique(labels[order], return_index=True)
     kept = order[np.sort(first)[:at_most]]  # classes with the most confident mistakes first
     return kept[np.argsort(labels[kept])]

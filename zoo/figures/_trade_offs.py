@@ -33,7 +33,7 @@ def trade_offs(
 ) -> Path:
     """Draw every trial as a point: the first objective upwards, and a panel for each other objective.
 
-    The trials on the Pareto front are coloured, and numbered if there is room. With two objectives, a stepped
+    The trials on the Pareto front are colored, and numbered if there is room. With two objectives, a stepped
     line joins them. `values` has one finite value for each objective, by trial number.
     """
     numbers = sorted(values)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.errors import ZooError
+from zoo.files import check_writable
 
 OptionalPath = str | os.PathLike[str] | None
 
@@ -28,13 +29,14 @@ class Figure:
 def output_path(output: OptionalPath, default: Path) -> Path:
     """Return the path to write to: `output`, or `default` if it is None.
 
-    Raises ZooError if `output` is not a path of a PNG file. Call this before any long work.
+    Raises ZooError if no PNG file can be written there. Call this before any long work.
     """
     path = default if output is None else Path(output)
     if path.is_dir():
         raise ZooError(f"--output: {path} is a folder; expected a file, such as {path / default.name}")
     if path.suffix.lower() != ".png":
         raise ZooError(f"--output: expected a file that ends in .png, got {path}")
+    check_writable(path, "--output", creates_folders=True)
     return path
 
 

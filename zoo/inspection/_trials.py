@@ -33,7 +33,7 @@ def curves(
         trials: numbers of trials. One gives its training and validation curves; several are compared by
             their validation curves; none compares all trials.
         run: the folder of a run, instead of a study.
-        top: number of the best trials to draw in colour, at most 8. Only without `trials`.
+        top: number of the best trials to draw in color, at most 8. Only without `trials`.
         output: the PNG file to write; by default one in the folder `figures` of the trial or the study.
     """
     if run is not None or len(trials) == 1:
@@ -60,7 +60,7 @@ def curves(
 def _curve(run: Run) -> figures.Curve:
     best = run.summary.get(f"best_{run.config.objective}")
     value = "" if best is None else f": {best:.4f}"
-    name = f"{run.name}{value}" if run.is_complete else f"{run.name} ({run.state}){value}"
+    name = f"{run.name}{value}" if run.is_complete else f"{run.name} ({run.shown_state}){value}"
     is_mean = any(event.fold for event in run.epochs)  # each fold has its own best epoch
     best_epoch = None if is_mean else run.summary.get("best_epoch")
     return figures.Curve(name, run.epochs, None if best_epoch is None else int(best_epoch))

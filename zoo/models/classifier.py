@@ -69,8 +69,8 @@ class Classifier:
     """
 
     def __init__(self, model: str | Path | FoundModel) -> None:
-        backend.disable_import_logs()
         found = model if isinstance(model, FoundModel) else find_model(model)
+        backend.import_keras()
         self.name = found.name
         self.info = found.info
         self.model: keras.Model = load_file(found.path, found.name)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from zoo.data import Dataset, Split
 from zoo.data.images import read_image
 from zoo.errors import ImageError, ModelError, ZooError
-from zoo.files import flush_to_disk, remove_leftovers, temporary_folder
+from zoo.files import check_writable, flush_to_disk, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
 from zoo.models.formats import FORMATS, convert, run
 from zoo.models.image_files import image_files
@@ -98,6 +98,7 @@ def export_model(
     path = _output_path(found, format, output)
     details_path = path.with_name(f"{path.name}.json")
     _check_free(found, [path, details_path], overwrite)
+    check_writable(details_path, "--output")
     dataset = None
     with suppress(ZooError):
         dataset = found.dataset(display)
@@ -182,8 +183,6 @@ def _output_path(found: FoundModel, format: str, output: Path | None) -> Path:
         raise ZooError(f"--output: expected a file that ends in {suffix}, got {output}")
     if not output.name:
         raise ZooError(f"--output: expected the name of a new folder, got {output}")
-    if not output.parent.is_dir():
-        raise ZooError(f"--output: the folder {output.parent} does not exist; create it first.")
     return output
 
 

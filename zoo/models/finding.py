@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import weakref
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 from zoo.data import Dataset
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, ZooError
+from zoo.models.listing import registered_parts
 from zoo.models.recorded import dataset_of, find_run, model_of
 from zoo.record import Run, StudyDirectory, TrialDirectory, run_in
 from zoo.training.info import ModelInfo, read_info
@@ -34,9 +36,6 @@ EXPECTED = (
     "a study, a registered model (NAME, NAME@ALIAS, NAME/VERSION), an address in MLflow, the folder of a "
     "run, or a .keras file"
 )
-_REGISTERED = re.compile(r"(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
-_NAMED = re.compile(r"models:/(?P<name>[^/@:]+)/?")
-_MODEL_ID = re.compile(r"m-[0-9a-f]+")
 _MAX_FILE_NAME = 255  # bytes, of most file systems
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -89,11 +88,9 @@ def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
         with suppress(RuntimeError):  # no such user
             path = path.expanduser()
     display = display or PlainDisplay()
-    if (named := _NAMED.fullmatch(text)) and not _MODEL_ID.fullmatch(named["name"]):
-        from zoo.tracking import registered_address
-
-        store = _store()
-        return _in_mlflow(store, registered_address(store, named["name"]))
+    registered = registered_parts(text)
+    if registered and text.startswith("models:/"):
+        return _registered(_store(), registered)
     if ":/" in text:
         return _in_mlflow(_store(), text)
     if any(len(os.fsencode(part)) > _MAX_FILE_NAME for part in path.parts):
@@ -109,11 +106,8 @@ def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
         return _of_run(run, f"{run.study} ({run.name})")
     if path.exists():
         return _at_path(path)
-    if isinstance(model, str) and (registered := _REGISTERED.fullmatch(text)):
-        from zoo.tracking import registered_address
-
-        store = _store(text)
-        return _in_mlflow(store, registered_address(store, **registered.groupdict(default="")))
+    if isinstance(model, str) and (registered.get("alias") or registered.get("version")):
+        return _registered(_store(text), registered)
     if not is_name:
         raise ModelError(f"there is no model {text}. Expected {EXPECTED}.")
     from zoo.tracking import named_address
@@ -134,6 +128,12 @@ def _store(name: str = "") -> Store:
             f"Expected {EXPECTED}."
         )
     return connect(create=False)
+
+
+def _registered(store: Store, parts: Mapping[str, str]) -> FoundModel:
+    from zoo.tracking import registered_address
+
+    return _in_mlflow(store, registered_address(store, **parts))
 
 
 def _at_path(path: Path) -> FoundModel:
@@ -173,7 +173,8 @@ def _in_mlflow(store: Store, address: str) -> FoundModel:
         folder = stack.enter_context(TemporaryDirectory(prefix="zoo-model-"))
         path = fetch_model_file(store, address, Path(folder))
         info = _completed_by_tags(read_info(path), store, path)
-        return _kept(stack, FoundModel(address, path, info, address=address))
+        name = address.removeprefix("models:/") if registered_parts(address) else address  # NAME/VERSION
+        return _kept(stack, FoundModel(name, path, info, address=address))
 
 
 def _kept(stack: ExitStack, found: FoundModel) -> FoundModel:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zoo.data.images import is_image
+from zoo.data import is_image, natural_key
 
 
 def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
@@ -25,7 +25,7 @@ def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[l
         is_pattern = not path.exists() and glob.has_magic(argument)
         matches = [argument]
         if is_pattern:
-            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  # it may be absolute
+            matches = sorted(_expand(argument), key=natural_key)
         # `photos/**` matches a folder and the files in it.
         found = list(dict.fromkeys(file for match in matches for file in _files_in(match)))
         files += found
@@ -44,14 +44,30 @@ def _with_lines(arguments: Iterable[str], listed: Iterable[str]) -> Iterator[str
             yield argument
 
 
+def _expand(pattern: str) -> Iterator[str]:
+    """Yield the paths that match a pattern; `**` follows no links, which may form a circle."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from glob.glob(pattern)  # noqa: PTH207  # it may be absolute
+        return
+    at = parts.index("**")
+    for root in glob.glob(str(Path(*parts[:at]))) if at else ["."]:  # noqa: PTH207
+        if at + 1 == len(parts):
+            yield root
+            continue
+        for folder, subfolders, _ in os.walk(root):
+            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+            yield from _expand(str(Path(glob.escape(folder), *parts[at + 1 :])))
+
+
 def _files_in(path: str) -> Iterator[str]:
-    """Yield the path itself, or the image files in and below a folder, sorted."""
+    """Yield the path itself, or the image files in and below a folder, sorted; number 2 is before 10."""
     if not Path(path).is_dir():
         yield path
         return
     for folder, subfolders, names in os.walk(path):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
+        subfolders[:] = sorted((name for name in subfolders if not name.startswith(".")), key=natural_key)
+        for name in sorted(names, key=natural_key):
             file = Path(folder, name)
             if not name.startswith(".") and is_image(file):
                 yield str(file)

@@ -17,7 +17,8 @@ _COLUMNS = (
     *("model", "name", "version", "aliases", "dataset", "architecture", "test_accuracy", "parameters"),
     *("study", "trial", "dataset.digest", "created", "address"),
 )
-_REGISTERED = re.compile(r"(models:/)?(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))?")
+_REGISTERED = re.compile(r"(models:/)?(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))?/?")
+_MODEL_ID = re.compile(r"(models:/)?m-[0-9a-f]{32}")
 
 
 def list_models(
@@ -78,6 +79,20 @@ def model_facts(version: ModelVersion) -> dict[str, Any]:
     }
 
 
+def is_model_id(text: str) -> bool:
+    """Return True for MLflow's ID of a logged model, `m-…`, and for its address, `models:/m-…`."""
+    return _MODEL_ID.fullmatch(text) is not None
+
+
+def registered_parts(text: str) -> dict[str, str]:
+    """Return `name`, `alias` and `version` of `NAME`, `NAME@ALIAS` or `NAME/VERSION`, also after `models:/`.
+
+    A part that is not named is "". The result is {} for another text, and for the ID of a logged model.
+    """
+    match = None if is_model_id(text) else _REGISTERED.fullmatch(text)
+    return {} if match is None else match.groupdict(default="")
+
+
 def find_registered(model: str) -> ModelVersion:
     """Return a version of a registered model: `NAME`, `NAME@ALIAS` or `NAME/VERSION`.
 
@@ -88,12 +103,12 @@ def find_registered(model: str) -> ModelVersion:
     """
     from zoo.tracking import TrackingError, connect, registered_address, registered_version
 
-    match = _REGISTERED.fullmatch(model)
-    if match is None:
+    parts = registered_parts(model)
+    if not parts:
         raise TrackingError(
             f"'{model}' is not a registered model. Expected NAME, NAME@ALIAS or NAME/VERSION; "
             "`zoo models` lists them."
         )
     store = connect(create=False)
-    address = registered_address(store, **match.groupdict(default=""))
-    return registered_version(store, match["name"], int(address.rpartition("/")[2]))
+    address = registered_address(store, **parts)
+    return registered_version(store, parts["name"], int(address.rpartition("/")[2]))

@@ -29,6 +29,6 @@ def load_model(model: str | Path) -> keras.Model:
         TrackingError: MLflow does not answer, or has no such model, or lacks the model of the study's best
             trial.
     """
-    backend.disable_import_logs()
     found = find_model(model)
+    backend.import_keras()
     return load_file(found.path, found.name)  # its warning has a stack level that counts from here

@@ -21,6 +21,7 @@ import re
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ from typing import IO
 
 from zoo.checksums import read_text
 from zoo.errors import ModelError, ZooError, one_line
-from zoo.files import atomic_path, remove_leftovers, temporary_folder
+from zoo.files import atomic_path, check_writable, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
 from zoo.models.formats import copy_with_info
 from zoo.models.listing import find_registered
@@ -48,8 +49,14 @@ def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> lis
     """Write a pack of a model to `file`, and return the names of its members."""
     if os.path.lexists(file) and not overwrite:
         raise ZooError(f"{file} exists already. Give another name, or add --overwrite.")
-    if not file.parent.is_dir():
-        raise ZooError(f"the folder {file.parent} does not exist; create it first.")
+    check_writable(file, "FILE")
+    try:
+        _check_model(found.path)
+    except (OSError, zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise ModelError(
+            f"the model {found.name} is damaged, so it is not packed: {one_line(error)}. "
+            "Get it again from its origin."
+        ) from error
     texts = _texts(found)
     with TemporaryDirectory(prefix="zoo-pack-") as folder:
         model = Path(folder, _MODEL)
@@ -110,9 +117,11 @@ def _writing(file: Path) -> Iterator[None]:
 
 def _texts(found: FoundModel) -> Mapping[str, str]:
     """Return the content of the members of a pack that are text."""
+    from zoo.tracking import model_card
+
     texts = {
         "info.json": json.dumps(found.info.as_json(), indent=1, ensure_ascii=False) + "\n",
-        "README.md": _registered_card(found) or _card(found.info),
+        "README.md": _registered_card(found) or model_card(found.info, "FOLDER"),
     }
     run = _run_of(found)
     if run is not None:
@@ -139,39 +148,6 @@ def _registered_card(found: FoundModel) -> str:
     with suppress(ZooError):  # an address such as models:/m-… is no registered model
         return find_registered(found.address).description
     return ""
-
-
-def _card(info: ModelInfo) -> str:
-    """Return the page about a model for people, in Markdown."""
-    trial = f", trial {info.trial}" if info.trial is not None else ""
-    size = "×".join(map(str, info.image_shape))
-    classes = info.class_names or ()
-    facts = {
-        "study": f"{info.study}{trial}",
-        "architecture": info.architecture,
-        "dataset": f"{info.dataset} ({info.source})" if info.source else info.dataset,
-        "digest of the data": info.digest,
-        "licence of the data": info.licence,
-        "images": f"{size} (height × width × channels), {info.color_mode}, raw pixels from 0 to 255",
-        "resize": info.resize,
-        "classes": ", ".join(classes),
-        "saved with": f"Keras {info.keras_version}",
-        "plugins": ", ".join(f"{name} {version}" for name, version in sorted(info.plugins.items())),
-        "needs": ", ".join(info.requirements),
-        **{name: f"{value:.6g}" for name, value in info.metrics.items()},
-    }
-    rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts.items() if value)
-    title = info.study or info.architecture or "model"
-    return (
-        f"# {title}\n\nA Keras model that classifies images into {len(classes) or 'unnamed'} classes.\n\n"
-        f"| fact | |\n|---|---|\n{rows}\n"
-        "With zoo (`pip install keras-zoo`), the path of this folder names the model: `zoo predict FOLDER "
-        "photo.jpg`, `zoo.Classifier(FOLDER)`. Keras loads `model.keras` without zoo.\n"
-    )
-
-
-def _cell(text: str) -> str:
-    return one_line(text).replace("|", "\\|")
 
 
 def _member(name: str, size: int = 0) -> zipfile.ZipInfo:
@@ -233,13 +209,16 @@ def _expected_sums(text: str) -> dict[str, str]:
 
 
 def _check_model(path: Path) -> None:
-    """Raise ValueError unless `path` is a `.keras` file that does not grow without limit when it is read."""
+    """Raise ValueError unless `path` is an undamaged `.keras` file that does not grow without limit."""
     with zipfile.ZipFile(path) as archive:
         names = {member.filename for member in archive.infolist()}
         size = sum(member.file_size for member in archive.infolist())
+        is_small = size <= path.stat().st_size + _MAX_INNER
+        if is_small and (damaged := archive.testzip()) is not None:
+            raise ValueError(f"the checksum of {damaged} in {_MODEL} is wrong")
     if not {"config.json", "metadata.json"} <= names:
         raise ValueError(f"{_MODEL} is not a file that Keras saved")
-    if size > path.stat().st_size + _MAX_INNER:
+    if not is_small:
         raise ValueError(f"{_MODEL} would grow to {size:,} bytes")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import ModelError, StudyError, ZooError
 from zoo.models.finding import FoundModel, find_model
-from zoo.models.listing import find_registered
+from zoo.models.listing import find_registered, is_model_id, registered_parts
 from zoo.tuning.display import Display, PlainDisplay
 
 if TYPE_CHECKING:
     from zoo.tracking import ModelVersion, Store
-
-_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,13 @@ def _address(store: Store, found: FoundModel) -> tuple[str, str]:
         address = tracking.model_address(store, found.run.study, uid) if uid else ""
     elif address.startswith("runs:/"):
         address = tracking.run_model_address(store, address.removeprefix("runs:/").rstrip("/"))
-    elif address.startswith("models:/") and not _MODEL_ID.fullmatch(address.removeprefix("models:/")):
+    elif registered_parts(address):
         version = find_registered(address)
         registered, address = version.name, version.address
     elif not address:
-        ids = filter(_MODEL_ID.fullmatch, found.path.resolve().parts)
+        ids = filter(is_model_id, found.path.resolve().parts)
         address = next((f"models:/{model_id}" for model_id in ids), "")
-    if not _MODEL_ID.fullmatch(address.removeprefix("models:/")):
+    if not is_model_id(address):
         raise ModelError(
             f"the model {found.name} is not recorded in MLflow at {store.address}. Expected the model of a "
             "trial or of a run of `zoo train`, or a registered model."

@@ -66,6 +66,11 @@ class Run:
         return "damaged" if self.directory.event_log.damaged_lines() else "running"
 
     @property
+    def shown_state(self) -> str:
+        """`state`, with the final state that users see."""
+        return self.final_event.shown_state if self.final_event else self.state
+
+    @property
     def summary(self) -> Mapping[str, float]:
         """The results; {} while the trial is running."""
         return self.final_event.summary if self.final_event else {}
@@ -88,7 +93,7 @@ class Run:
     def check_complete(self) -> None:
         """Raise StudyError if the run is not complete, because it then has no model and no predictions."""
         if not self.is_complete:
-            state = "is not finished" if self.final_event is None else f"was {self.state}"
+            state = "is not finished" if self.final_event is None else f"was {self.shown_state}"
             if self.state == "damaged":
                 state = f"has a damaged event log ({self.directory.event_log.path})"
             raise StudyError(

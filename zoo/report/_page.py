@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
@@ -10,7 +11,7 @@ from typing import Any
 
 from zoo._version import __version__
 from zoo.errors import ZooError
-from zoo.files import write_atomically
+from zoo.files import check_writable, write_atomically
 from zoo.logs import library_logs
 from zoo.report._record import StudyRecord, read_record
 from zoo.report._result import best_model, result
@@ -39,6 +40,8 @@ def write_report(
     Raises:
         ZooError: there is no such study, `storage` cannot be read, or the file cannot be written.
     """
+    if path is not None:
+        check_writable(path, "--output", creates_folders=True)
     with library_logs(None):  # Optuna logs every study that it opens
         record = read_record(study, storage)
         path = path or record.directory.path / "report.html"
@@ -61,7 +64,7 @@ def _render(record: StudyRecord) -> str:
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters["code"] = _code
+    environment.filters |= {"code": _code, "breakable": _breakable}
     template = environment.from_string(folder.joinpath("page.html.jinja").read_text(encoding="utf-8"))
     return template.render(
         css=folder.joinpath("page.css").read_text(encoding="utf-8"),
@@ -80,6 +83,13 @@ def _code(text: str) -> Any:
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in parts
     )
+
+
+def _breakable(name: str) -> Any:
+    """Return a name as HTML that a line break divides after a dot or an underscore, not within a word."""
+    from markupsafe import Markup
+
+    return Markup("<wbr>").join(re.split(r"(?<=[._])", name))
 
 
 def _content(record: StudyRecord) -> dict[str, Any]:

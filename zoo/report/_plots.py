@@ -69,7 +69,7 @@ def styled(figure: Figure) -> Figure:
 
 
 def confusion(labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names: Sequence[str]) -> Plot:
-    """Return the confusion matrix; the colour is a cell's share of its row."""
+    """Return the confusion matrix; the color is a cell's share of its row."""
     import plotly.graph_objects as go
 
     counts = confusion_counts(labels, predicted, len(class_names))

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zoo.metrics import calibration, wilson_interval
+from zoo.metrics import calibration, confident_mistakes, wilson_interval
 from zoo.record import Run
 from zoo.report._images import image_address
 from zoo.report._plots import Plot, confusion, reliability
 from zoo.report._record import Predictions, StudyRecord
-from zoo.report._search_plots import by_importance
-from zoo.report._trials import duration, flat_parameters, seconds_of, state_of, value_text
-from zoo.tuning.display import format_value
+from zoo.report._search_plots import STATE_COLORS, by_importance
+from zoo.report._trials import duration, flat_parameters, seconds_of
+from zoo.trial import format_value, parameter_text
 
 _MAX_MISTAKES = 24
-_STATES = ("complete", "pruned", "rejected", "failed", "interrupted", "running")
 
 
 @dataclass(frozen=True)
@@ -118,8 +117,8 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
             cards.append((label, value, f"{best.name}, {objective.direction}"))
         if all(objective.metric != "parameters" for objective in record.objectives):
             cards.append(("Weights", f"{best.summary.get('parameters', 0):,.0f}", "of the best network"))
-    counts = Counter(state_of(run) for run in record.runs)
-    listed = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
+    counts = Counter(run.shown_state for run in record.runs)
+    listed = ", ".join(f"{counts[state]} {state}" for state in STATE_COLORS if counts[state])
     cards.append(("Trials", f"{len(record.runs):,}", listed))
     cards.append(
         ("Training time", duration(sum(seconds_of(run) for run in record.runs)), "sum of all trials")
@@ -188,9 +187,8 @@ def best_model(record: StudyRecord) -> BestModel | None:
 
 def _mistakes(found: Predictions, names: Sequence[str]) -> list[Mistake]:
     labels, predicted = np.asarray(found.split.labels), found.probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
     confidence = found.probabilities.max(axis=1)
-    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MAX_MISTAKES]
+    order = confident_mistakes(labels, found.probabilities)[:_MAX_MISTAKES]
     return [
         Mistake(
             image_address(found.split.images[index]),
@@ -210,4 +208,4 @@ def _parameters(record: StudyRecord, run: Run) -> list[tuple[str, str, bool]]:
         *sorted(flat.keys() & searched.keys(), key=by_importance(record)),
         *sorted(flat.keys() - searched),
     ]
-    return [(name, value_text(flat[name]), name in searched) for name in names]
+    return [(name, parameter_text(flat[name]), name in searched) for name in names]

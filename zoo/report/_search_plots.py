@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from html import escape
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     import optuna
     from plotly.graph_objects import Figure
 
-_STATE_COLORS = {"COMPLETE": BLUE, "PRUNED": FAINT, "FAIL": ORANGE, "RUNNING": "#1b7f5c"}
-_STATE_NAMES = {
-    "COMPLETE": "complete",
-    "PRUNED": "pruned or rejected",
-    "FAIL": "failed",
-    "RUNNING": "running",
+STATE_COLORS = {
+    "complete": BLUE,
+    "pruned": FAINT,
+    "rejected": "#e3e6eb",
+    "failed": ORANGE,
+    "interrupted": "#f0b79f",
+    "running": "#1b7f5c",
+    "damaged": "#b8860b",
 }
 _MAX_TICKS = 12
 _MAX_PARAMETERS = 8  # axes of the parallel coordinates
@@ -140,7 +143,7 @@ def _pareto_front(record: StudyRecord) -> Plot | None:
 
 
 def learning_curves(record: StudyRecord) -> Plot | None:
-    """Return the validation curves of all trials: the best in colour, the others grey, pruned ones faint."""
+    """Return the validation curves of all trials: the best in color, the others grey, pruned ones faint."""
     import plotly.graph_objects as go
 
     metric = record.runs[0].config.objective
@@ -166,7 +169,7 @@ def learning_curves(record: StudyRecord) -> Plot | None:
     epochs = max(event.epoch for run in record.runs for event in run.epochs)
     figure.update_xaxes(title="epoch", **_whole_ticks(epochs)).update_yaxes(title=metric)
     figure.update_layout(showlegend=True)
-    return Plot(figure, "Learning curves", f"{metric} by epoch; the best trials in colour, pruned ones faint")
+    return Plot(figure, "Learning curves", f"{metric} by epoch; the best trials in color, pruned ones faint")
 
 
 def _joined_curves(runs: Sequence[Run], metric: str) -> tuple[list[Any], list[Any], list[str]]:
@@ -175,24 +178,28 @@ def _joined_curves(runs: Sequence[Run], metric: str) -> tuple[list[Any], list[An
     ys: list[Any] = []
     names: list[str] = []
     for run in runs:
-        values: dict[int, list[float]] = {}
-        for event in run.epochs:
-            if metric in event.metrics:
-                values.setdefault(event.epoch, []).append(event.metrics[metric])
-        if values:
+        if values := curve(run, metric):
             xs += [*values, None]
-            ys += [*(round(fmean(one), 5) for one in values.values()), None]  # with folds, their mean
+            ys += [*(round(value, 5) for value in values.values()), None]
             names += [run.name] * (len(values) + 1)
     return xs, ys, names
+
+
+def curve(run: Run, metric: str) -> dict[int, float]:
+    """Return a metric by epoch; with folds, the mean of the folds that reached the epoch."""
+    values: dict[int, list[float]] = {}
+    for event in run.epochs:
+        if metric in event.metrics:
+            values.setdefault(event.epoch, []).append(event.metrics[metric])
+    return {epoch: fmean(of_folds) for epoch, of_folds in values.items()}
 
 
 def _importances(record: StudyRecord) -> Plot | None:
     figure = importances_figure(record)
     if figure is None:
         return None
-    text = (
-        "How much of the variation of the objective each parameter explains; a rough estimate for few trials"
-    )
+    metric = record.objectives[0].metric
+    text = f"How much of the variation of {metric} each parameter explains; a rough estimate for few trials"
     return Plot(figure, "Importance of the parameters", text, max(HEIGHT, 60 + 22 * len(record.importances)))
 
 
@@ -204,7 +211,7 @@ def importances_figure(record: StudyRecord) -> Figure | None:
         return None
     figure = plot_param_importances(_one_objective(record, 0), target_name=record.objectives[0].metric)
     figure.update_traces(marker_color=BLUE, textposition="auto", cliponaxis=False)
-    figure.update_xaxes(title=f"importance for {record.objectives[0].metric}").update_yaxes(title=None)
+    figure.update_xaxes(title="importance").update_yaxes(title=None)
     return figure.update_layout(showlegend=False)
 
 
@@ -275,21 +282,33 @@ def _unquoted(option: Any) -> str:
 
 
 def _timeline(record: StudyRecord) -> Plot | None:
-    from optuna.visualization import plot_timeline
+    import plotly.graph_objects as go
 
-    figure = plot_timeline(record.in_optuna)
-    figure.data = [trace for trace in figure.data if trace.name in _STATE_COLORS]
+    assert record.in_optuna is not None
+    trials = record.in_optuna.get_trials(deepcopy=False)
+    figure = go.Figure()
+    for state, color in STATE_COLORS.items():
+        numbers = {run.number for run in record.runs if run.shown_state == state}
+        shown = [trial for trial in trials if trial.number in numbers and trial.datetime_start is not None]
+        ends = [trial.datetime_complete or datetime.now() for trial in shown]
+        starts = [trial.datetime_start or end for trial, end in zip(shown, ends, strict=True)]
+        if shown:
+            figure.add_bar(
+                y=[trial.number for trial in shown],
+                width=0.85,  # otherwise, a state whose trials are far apart has wider bars
+                base=starts,
+                x=[1000 * (end - start).total_seconds() for start, end in zip(starts, ends, strict=True)],
+                orientation="h",
+                name=state,
+                marker_color=color,
+                hovertemplate="trial %{y}<extra>%{fullData.name}</extra>",
+            )
     if not figure.data:
         return None
-    for trace in figure.data:
-        trace.update(marker={"color": _STATE_COLORS[trace.name], "line": {"width": 0}}, hoverinfo="y")
-        trace.update(
-            name=_STATE_NAMES[trace.name],
-            hovertemplate="trial %{y}<extra>%{fullData.name}</extra>",
-            text=None,
-        )
-    figure.update_layout(xaxis_title=None, yaxis_title="trial", bargap=0.15)
-    figure.update_yaxes(autorange="reversed", **_whole_ticks(len(record.runs)))
+    figure.update_layout(barmode="overlay", yaxis_title="trial", showlegend=True)
+    figure.update_xaxes(type="date")
+    rows = [max(max(trace.y) for trace in figure.data) + 0.5, -0.5]  # the first trial is at the top
+    figure.update_yaxes(range=rows, **_whole_ticks(len(record.runs)))
     return Plot(figure, "Timeline", "When each trial ran")
 
 

@@ -76,7 +76,7 @@ def _validation_text(record: StudyRecord) -> str:
     if record.dataset is not None and record.dataset.validation is not None:
         return "the dataset's own split"
     share, seed = validation["fraction"], validation["seed"]
-    return f"{record.num_validated or 0:,} training images ({share:.0%}), seed {seed}{groups}"
+    return f"{record.num_validated or 0:,} training images ({100 * share:.0f} %), seed {seed}{groups}"
 
 
 def _classes(dataset: Dataset, splits: Sequence[Any]) -> list[ClassRow]:

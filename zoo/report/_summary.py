@@ -15,7 +15,7 @@ from zoo.logs import library_logs
 from zoo.report._plots import FAINT, LEADERS, styled
 from zoo.report._record import StudyRecord, read_record
 from zoo.report._result import Result, result
-from zoo.report._search_plots import importances_figure
+from zoo.report._search_plots import curve, importances_figure
 from zoo.report._trials import leaderboard
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def _curves(record: StudyRecord) -> str:
     complete = sorted(record.ranked, key=lambda run: run.number or 0)
     values = [run.summary[first.result] for run in complete]
     history = [*accumulate(values, lambda best, value: first.best([best, value]))]
-    lines = [[event.metrics[metric] for event in run.epochs] for run in record.runs]
-    best = [[event.metrics[metric] for event in run.epochs] for run in record.ranked[: len(LEADERS)]]
-    faint = [(line, FAINT) for line in lines if line not in best]
+    leaders = record.ranked[: len(LEADERS)]
+    best = [[*curve(run, metric).values()] for run in leaders]
+    faint = [([*curve(run, metric).values()], FAINT) for run in record.runs if run not in leaders]
     return _svg(f"best {first.metric} so far, by trial", [(values, FAINT), (history, LEADERS[0])]) + _svg(
         f"{metric} by epoch", [*faint, *reversed([*zip(best, LEADERS, strict=False)])]
     )

@@ -12,16 +12,9 @@ from zoo.report._record import StudyRecord
 from zoo.report._search_plots import by_importance
 from zoo.report._statistics import pruning_savings
 from zoo.study import pareto_front
-from zoo.tuning.display import format_value
+from zoo.trial import format_value, parameter_text
 
 _MAX_NAMED = 8  # trials that are listed beside a reason
-
-
-def state_of(run: Run) -> str:
-    """Return the state of a trial; rejected and interrupted ones are named as such."""
-    if run.final_event is not None and run.final_event.is_interrupted:
-        return "interrupted"
-    return "rejected" if run.state == "pruned" and not run.epochs else run.state
 
 
 def seconds_of(run: Run) -> float:
@@ -67,19 +60,20 @@ def leaderboard(record: StudyRecord) -> Leaderboard:
         ]
         epoch, weights = summary.get("best_epoch"), summary.get("parameters")
         own = searched.get(run.number if run.number is not None else -1, {})
+        own = {**own, **{name: value for name, value in flat_parameters(run).items() if name in own}}
         rows.append(
             [
                 str(run.number),
-                state_of(run),
+                run.shown_state,
                 *("★" if run.number in front else "" for _ in front_column),
                 *values,
                 "" if epoch is None else f"{epoch:.0f}",
                 *("" if weights is None else f"{weights:,.0f}" for _ in weights_column),
                 duration(seconds_of(run)),
-                *(value_text(own[name]) if name in own else "" for name in names),
+                *(parameter_text(own[name]) if name in own else "" for name in names),
             ]
         )
-        states.append(state_of(run))
+        states.append(run.shown_state)
     return Leaderboard(columns, rows, states)
 
 
@@ -100,7 +94,7 @@ def _searched(record: StudyRecord) -> Mapping[int, Mapping[str, Any]]:
     seen: dict[str, set[str]] = {}
     for values in flat.values():
         for name, value in values.items():
-            seen.setdefault(name, set()).add(value_text(value))
+            seen.setdefault(name, set()).add(parameter_text(value))
     varied = {name for name, texts in seen.items() if len(texts) > 1}
     return {
         number: {name: values[name] for name in values.keys() & varied} for number, values in flat.items()
@@ -119,18 +113,11 @@ def flat_parameters(run: Run) -> dict[str, Any]:
     return flat | {f"training.{key}": value for key, value in config.training.items()}
 
 
-def value_text(value: Any) -> str:
-    """Return a parameter as text: `0.001`, `32, 64`, `adam`."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return ", ".join(map(value_text, value)) or "none" if isinstance(value, list | tuple) else str(value)
-
-
 def reasons(record: StudyRecord) -> list[tuple[str, str]]:
     """Return the trials that have no result because of the same reason, and the reason."""
     numbers: dict[tuple[str, str], list[str]] = {}
     for run in record.runs:
-        state = state_of(run)
+        state = run.shown_state
         if run.final_event is not None and state in ("failed", "rejected", "interrupted"):
             numbers.setdefault((state, run.final_event.reason), []).append(str(run.number))
     return [
@@ -151,7 +138,7 @@ def pruning(record: StudyRecord) -> list[str]:
         return []
     trials = "1 trial was" if saved.trials == 1 else f"{saved.trials:,} trials were"
     total = saved.trained + saved.epochs
-    share = f" ({saved.epochs / total:.0%} of theirs)" if total else ""
+    share = f" ({100 * saved.epochs / total:.0f} % of theirs)" if total else ""
     return [
         f"{trials} stopped early, after {saved.trained:,} epochs in total.",
         f"That saved at most {saved.epochs:,} epochs{share}, about {duration(saved.seconds)}: "

@@ -7,6 +7,7 @@ the model gets one request at a time; MLflow's own predictions run in it, too.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import re
@@ -29,7 +30,8 @@ from zoo.serving._source import allowed_names, check_source
 from zoo.tracking import scoring_server
 
 _MB = 1_000_000
-_ERROR_CODES = {403: "PERMISSION_DENIED", 500: "INTERNAL_ERROR"}  # MLflow's; BAD_REQUEST for any other
+# MLflow's; BAD_REQUEST for any other
+_ERROR_CODES = {403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND", 500: "INTERNAL_ERROR"}
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +120,10 @@ class _Application:
         except Exception as error:  # of the model, such as a layer of a plugin
             response = _problem(500, _logged(error))
         try:
-            await (response or self._mlflow)(scope, _replayed(body, receive), send)
+            if response is None:
+                await self._mlflow(scope, _replayed(body, receive), _with_problems(scope, receive, send))
+            else:
+                await response(scope, receive, send)
         except Exception as error:  # MLflow has answered with status 500
             _logged(error)
 
@@ -171,6 +176,36 @@ def _problem(status: int, text: str) -> Response:
     """Return an answer in the form of MLflow's errors."""
     code = _ERROR_CODES.get(status, "BAD_REQUEST")
     return JSONResponse({"error_code": code, "message": one_line(text)}, status)
+
+
+def _with_problems(scope: Scope, receive: Receive, send: Send) -> Send:
+    """Return a `send` that gives errors without MLflow's error code, such as those of FastAPI, its form."""
+    start: Message = {}
+    chunks: list[bytes] = []
+
+    async def send_unified(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            start.update(message)
+        elif not start:
+            await send(message)
+        else:
+            chunks.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                text = b"".join(chunks).decode("utf-8", "replace")
+                await _unified(start["status"], text)(scope, receive, send)
+
+    return send_unified
+
+
+def _unified(status: int, text: str) -> Response:
+    document: Any = text
+    with suppress(ValueError):
+        document = json.loads(text)
+    if isinstance(document, dict) and "error_code" in document:
+        return JSONResponse(document, status)
+    return _problem(
+        status, str(document["detail"] if isinstance(document, dict) and "detail" in document else text)
+    )
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -25,7 +25,7 @@ def load_study(
     """Return the validated study with this name or path; raise StudyError with one line per problem.
 
     Args:
-        study: a path, or a name in `./studies` or among the shipped studies.
+        study: a path, or a name in `./studies`, among the shipped studies, or of a recorded study.
         overrides: `--set` options such as `training.epochs=3`, which replace settings of the file.
         name: the name to record the study under, instead of the file's.
         in_memory: a dataset in place of the file's, which the file may then leave out.
@@ -36,7 +36,8 @@ def load_study(
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} cannot be read: {error}; expected a readable file in UTF-8") from None
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return parse_study(text, registry, name or path.stem, str(shown), overrides, in_memory)
+    own_name = path.stem if study.endswith(".toml") or "/" in study else study
+    return parse_study(text, registry, name or own_name, str(shown), overrides, in_memory)
 
 
 def find_study(study: str) -> Path:
@@ -55,6 +56,9 @@ def find_study(study: str) -> Path:
             raise StudyError(f"there is no study file {study}. {hint}")
         return path
     known = known_studies()
+    recorded = Path.cwd() / "mlruns" / "zoo" / study / "study.toml"  # as it ran, from a file elsewhere
+    if study not in known and recorded.is_file():
+        return recorded
     if study not in known:
         raise StudyError(
             f"there is no study named '{study}' in ./studies or among the shipped studies. "

@@ -6,6 +6,7 @@ MLflow is imported inside functions, so that `import zoo.tracking` is fast.
 from __future__ import annotations
 
 from zoo.tracking._background import BackgroundTracker
+from zoo.tracking._card import model_card
 from zoo.tracking._connection import (
     connect,
     free_port,

@@ -1,6 +1,6 @@
-"""The card of a registered model: what it is, what it was trained on, how good it is, and its limits.
+"""The card of a model: what it is, what it was trained on, how good it is, and its limits.
 
-The card is Markdown. It is the description of the model's version in MLflow's registry.
+The card is Markdown. It is the description of a version in MLflow's registry, and a member of a pack.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import one_line
 from zoo.tracking import _names as names
+from zoo.trial import format_value
 
 if TYPE_CHECKING:
     from zoo.training.info import ModelInfo
@@ -19,55 +21,63 @@ NOT_SCORED = "test split: not scored"
 _MAX_CLASSES = 30  # class names that a card lists
 
 
-def model_card(info: ModelInfo, run: Any, title: str, num_test_images: int | None = None) -> str:
-    """Return the card of a model that a run of zoo trained.
+def model_card(info: ModelInfo, title: str, data: Any = None, num_test_images: int | None = None) -> str:
+    """Return the card of a model, without what is unknown.
 
     Args:
         info: the facts in the model's file.
-        run: the run in MLflow.
         title: such as `mnist_cnn/3`, by which commands find the model.
+        data: tags, params and metrics of the run in MLflow that trained it; None if there is no such run.
         num_test_images: images of the test split; None if unknown.
     """
+    tags, params, metrics = (data.tags, data.params, data.metrics) if data is not None else ({}, {}, None)
     sections = {
-        "Data": _data(info, run.data.tags, num_test_images),
-        "Metrics": _metrics(info, run.data.metrics, num_test_images),
-        "Training": _training(info, run.data),
-        "Limits": _limits(info, run.data),
-        "Use": [f"`zoo predict {shlex.quote(title)} IMAGE…`, `zoo.Classifier({title!r})`"],
+        "Data": _data(info, tags, num_test_images),
+        "Metrics": _metrics(info, metrics, num_test_images),
+        "Training": _training(info, tags, params),
+        "Limits": _limits(info, tags),
+        "Use": [
+            f"`zoo predict {shlex.quote(title)} IMAGE…`, `zoo.Classifier({title!r})`",
+            "`pip install keras-zoo` installs zoo; Keras loads `model.keras` without zoo",
+        ],
     }
     number = f", trial {info.trial}" if info.trial is not None else ""
-    summary = f"A classifier of images into {len(info.class_names or ())} classes: {info.architecture}"
-    parameters = info.metrics.get("parameters")
-    summary += f", {parameters:,.0f} parameters." if parameters is not None else "."
-    lines = [f"# {info.study}{number}", "", summary]
+    summary = f"A classifier of images into {len(info.class_names or ()) or 'unnamed'} classes"
+    summary += f": {info.architecture}" if info.architecture else ""
+    if (parameters := info.metrics.get("parameters")) is not None:
+        summary += f", {format_value('parameters', parameters)} parameters"
+    lines = [f"# {one_line(info.study or info.architecture or 'model')}{number}", "", f"{one_line(summary)}."]
     for heading, items in sections.items():
-        lines += ["", f"## {heading}", "", *(f"- {item}" for item in items)]
+        lines += ["", f"## {heading}", "", *(f"- {one_line(item)}" for item in items)]
     return "\n".join(lines) + "\n"
 
 
 def _data(info: ModelInfo, tags: Mapping[str, str], num_test_images: int | None) -> Iterator[str]:
-    source = f", from {info.source}" if info.source else ""
-    yield f"dataset `{info.dataset}`{source}"
-    yield f"digest `{info.digest}`"
+    if info.dataset:
+        yield f"dataset `{info.dataset}`{f', from {info.source}' if info.source else ''}"
+    if info.digest:
+        yield f"digest `{info.digest}`"
     yield f"licence: {info.licence or 'not stated by the dataset'}"
     if num_test_images is not None:
         yield f"test split: {num_test_images:,} images"
-    height, width, channels = info.image_shape
-    yield f"images: {height}×{width}×{channels} (height × width × channels), pixels 0–255"
+    size = "×".join(map(str, info.image_shape))
+    if all(info.image_shape):
+        yield f"images: {size} (height × width × channels), pixels 0–255; files are scaled: {info.resize}"
     listed = list(info.class_names or ())[:_MAX_CLASSES]
     more = len(info.class_names or ()) - len(listed)
-    yield f"classes: {', '.join(listed)}{f' and {more} more' if more else ''}"
+    if listed:
+        yield f"classes: {', '.join(listed)}{f' and {more} more' if more else ''}"
     if splits := tags.get(names.SPLITS):
         yield f"splits: {splits}"
     if warning := tags.get(names.WARNING):
         yield f"warning: {warning}"
 
 
-def _metrics(info: ModelInfo, metrics: Mapping[str, float], num_test_images: int | None) -> Iterator[str]:
-    accuracy = metrics.get("test_accuracy")
-    if accuracy is None:
-        yield NOT_SCORED
-    else:
+def _metrics(
+    info: ModelInfo, metrics: Mapping[str, float] | None, num_test_images: int | None
+) -> Iterator[str]:
+    accuracy = None if metrics is None else metrics.get("test_accuracy")
+    if metrics is not None and accuracy is not None:
         interval = ""
         if num_test_images:
             from zoo.metrics import wilson_interval  # imports NumPy
@@ -77,35 +87,41 @@ def _metrics(info: ModelInfo, metrics: Mapping[str, float], num_test_images: int
         yield f"test_accuracy {accuracy:.4f}{interval}"
         if "test_loss" in metrics:
             yield f"test_loss {metrics['test_loss']:.4f}"
+    elif metrics is not None:
+        yield NOT_SCORED
     for key, value in info.metrics.items():
         if key.startswith("best_") or key == "latency_ms":
-            yield f"{key} {value:.4g}"
+            yield f"{key} {format_value(key, value)}"
 
 
-def _training(info: ModelInfo, data: Any) -> Iterator[str]:
-    params = data.params
-    yield f"architecture `{info.architecture}`, augmentation `{params.get('augmentation', 'none')}`"
+def _training(info: ModelInfo, tags: Mapping[str, str], params: Mapping[str, str]) -> Iterator[str]:
+    if info.architecture:
+        augmentation = f", augmentation `{params['augmentation']}`" if "augmentation" in params else ""
+        yield f"architecture `{info.architecture}`{augmentation}"
     listed = [f"{name} {text}" for name, text in sorted(params.items()) if _is_listed(name, params)]
-    yield f"parameters: {', '.join(listed)}"
     seeds = [f"{name} {params[name]}" for name in ("seed", "validation.seed") if name in params]
-    yield f"seeds: {', '.join(seeds)}"
     plugins = [f"{name} {version}" for name, version in sorted(info.plugins.items())]
-    yield f"versions: Keras {info.keras_version}, {', '.join(plugins)}"
-    yield f"command: `{data.tags.get('mlflow.source.name', '')}`"
-    if commit := data.tags.get("mlflow.source.git.commit"):
+    for title, values in {"parameters": listed, "seeds": seeds}.items():
+        if values:
+            yield f"{title}: {', '.join(values)}"
+    yield f"versions: {', '.join([f'Keras {info.keras_version}', *plugins])}"
+    if command := tags.get("mlflow.source.name"):
+        yield f"command: `{command}`"
+    if commit := tags.get("mlflow.source.git.commit"):
         yield f"git commit of the working folder: `{commit}`"
 
 
-def _limits(info: ModelInfo, data: Any) -> Iterator[str]:
-    yield f"The scores hold for images like those of `{info.dataset}`, not for other images."
+def _limits(info: ModelInfo, tags: Mapping[str, str]) -> Iterator[str]:
+    images = f"`{info.dataset}`" if info.dataset else "the training data"
+    yield f"The scores hold for images like those of {images}, not for other images."
     yield "The model answers every image with one of its classes, also an image that shows none of them."
     yield "The validation metrics selected the epoch and the trial, so they are too good."
     yield (
         "Every search compares its best trial with the champion on this test split, so many searches select "
         "on it."
     )
-    if names.FOLD in data.tags:
-        yield f"The model is that of fold {data.tags[names.FOLD]}; the validation metrics are means of folds."
+    if names.FOLD in tags:
+        yield f"The model is that of fold {tags[names.FOLD]}; the validation metrics are means of folds."
     if info.requirements:
         yield f"The model needs {', '.join(info.requirements)}."
 

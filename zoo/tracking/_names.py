@@ -14,12 +14,13 @@ from zoo.data.splits import splits_text
 from zoo.data.store import SplitFacts
 from zoo.events import Finished
 from zoo.study import Objective
+from zoo.trial import format_value, parameter_text
 
 KIND = "zoo.kind"  # "study", "trial", or "standalone"
 STUDY = "zoo.study"
 UID = "zoo.uid"
 TRIAL = "zoo.trial"
-STATE = "zoo.state"  # "complete", "pruned", "failed"
+STATE = "zoo.state"  # `shown_state` of a final event, such as "complete" and "rejected"
 REASON = "zoo.reason"
 PROBLEM = "zoo.problem"  # what is missing in a run that has ended
 MODEL_MISSING = "its model is not kept any more"  # the only problem that a later process cannot solve
@@ -211,25 +212,20 @@ def is_item(key: str, name: str) -> bool:
 def trial_note(config: Mapping[str, Any], facts: StudyFacts, event: Finished) -> str:
     """Return a trial's description in one line: its searched parameters, and its result."""
     flat = flat_parameters(config)
-    searched = [f"{name} {_rounded(flat[name])}" for name in facts.searched if name in flat]
+    searched = [
+        f"{name} {parameter_text(from_text(flat[name]), '-')}" for name in facts.searched if name in flat
+    ]
     what = ", ".join(searched) or flat.get("architecture", "configuration lost")
     if event.state != "complete":
-        state = "" if event.reason.startswith(event.state) else f"{event.state}, "
+        state = "" if event.reason.startswith(event.shown_state) else f"{event.shown_state}, "
         return shorten(f"{what}: {state}{event.reason}")
     results = {**{one.result: one.metric for one in facts.objectives}, "parameters": "parameters"}
     values = [
-        f"{name} {_rounded(json.dumps(event.summary[key]))}"
+        f"{name} {format_value(name, event.summary[key])}"
         for key, name in results.items()
         if key in event.summary
     ]
     return shorten(f"{what}: {', '.join(values)}, epoch {event.summary.get('best_epoch', 0):.0f}")
-
-
-def _rounded(text: str) -> str:
-    value = from_text(text)
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else text
 
 
 def _prefix(kind: str, config: Mapping[str, Any]) -> str:

@@ -156,7 +156,7 @@ def _local_trials(
     for run in load_runs(study):
         if run.number is not None and run.number not in in_mlflow and run.final_event is not None:
             event = run.final_event
-            own = {names.STATE: event.state, names.REASON: event.reason}
+            own = {names.STATE: event.shown_state, names.REASON: event.reason}
             tags = {**parent.data.tags, **own, names.DIGEST: run.config.digest}
             path = run.directory.model_path
             parameters = names.flat_parameters(run.config.as_json())

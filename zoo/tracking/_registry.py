@@ -144,7 +144,7 @@ def promote(
             created = client.create_model_version(name, address, run_id=run.info.run_id, model_id=model_id)
             version = str(created.version)
         if found is None or not found.description or NOT_SCORED in found.description:
-            card = model_card(info, run, f"{name}/{version}", num_test_images)
+            card = model_card(info, f"{name}/{version}", run.data, num_test_images)
             client.update_model_version(name, version, names.shorten(card, _MAX_DESCRIPTION))
         if before is not None and str(before.version) != version:
             client.set_registered_model_alias(name, PREVIOUS_ALIAS, str(before.version))

@@ -117,7 +117,7 @@ def _parallel_coordinates(
     for name in shown:
         for axis in _axes(name, trials):
             groups.setdefault(tuple(axis in trial for trial in trials), []).append(axis)
-    # The last axis colours the lines.
+    # The last axis colors the lines.
     results = [objective.result for objective in (*objectives[1:], objectives[0])]
     return [
         _chart(

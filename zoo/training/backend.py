@@ -39,6 +39,14 @@ def disable_import_logs() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
+def import_keras() -> None:
+    """Import Keras without the output of its backend, which native code writes to stderr."""
+    check_backend()
+    if "keras" not in sys.modules:
+        with discard_stderr():
+            importlib.import_module("keras")
+
+
 @contextlib.contextmanager
 def discard_stderr() -> Iterator[None]:
     """Discard what is written to stderr: backends write there from native code, at any logging level."""

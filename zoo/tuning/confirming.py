@@ -10,20 +10,21 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
+from zoo import tracking
 from zoo.errors import StudyError
-from zoo.record import MLflowRun, StandaloneDirectory, best_run, load_runs, rank_runs
+from zoo.record import MLflowRun, Run, StandaloneDirectory, best_run, load_runs, rank_runs
 from zoo.registry import Registry
 from zoo.study import Objective
-from zoo.tracking import confirm_name
+from zoo.tracking import TrackingError, confirm_name
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.lifecycle import refresh_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
-from zoo.tuning.opening import OpenStudy, load_definition, open_study
+from zoo.tuning.opening import OpenStudy, check_jobs, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
 from zoo.tuning.standalone_run import TrialList, with_installed_plugins, with_recorded_data
 from zoo.tuning.supervisor import PendingTrial, Supervisor
@@ -63,6 +64,7 @@ class Confirmation:
         objective: by which the finalists are ranked: the first one that every epoch reports.
         finalists: the best mean first; with equal means, the smaller standard deviation.
         searched_order: the trials in the order of this objective in the search.
+        champion: the trial that is the champion of the study's registered model; None if it is no finalist.
         interrupted: the exit status if a signal stopped the command; else None.
     """
 
@@ -71,6 +73,7 @@ class Confirmation:
     finalists: Sequence[Finalist]
     searched_order: Sequence[int]
     seeds: int
+    champion: int | None = None
     interrupted: int | None = None
 
     @property
@@ -100,7 +103,7 @@ def confirm(
         ZooError: the study has no complete trial, or the runs cannot start.
         TooManyFailures: three runs in a row failed.
     """
-    for option, value, least in (("--top", top, 1), ("--seeds", seeds, 2), ("--jobs", jobs, 1)):
+    for option, value, least in (("--top", top, 1), ("--seeds", seeds, 2)):
         if value < least:
             raise StudyError(f"{option}: expected an integer >= {least}, got {value}")
     display = display or default_display()
@@ -110,7 +113,7 @@ def confirm(
     recorded = load_runs(definition.name, display.problem)
     best_run(recorded)  # an error if no trial is complete
     finalists = {int(run.number or 0): run for run in rank_runs(recorded)[:top]}
-    configs, warnings = {}, list(registry.problems)
+    configs, warnings = {}, [*registry.problems, *check_jobs(jobs, definition)]
     for number, run in finalists.items():
         configs[number], changes = with_installed_plugins(number, run.config, registry)
         warnings += changes
@@ -119,11 +122,7 @@ def confirm(
     definition = with_recorded_data(definition, config, registry)
     with ExitStack() as stack:
         opened = open_study(stack, definition, jobs, display, warnings)
-        if config.digest != opened.dataset.digest:
-            raise StudyError(
-                f"the trials of '{definition.name}' were trained on other data ({config.digest[:12]}…, now "
-                f"{opened.dataset.digest[:12]}…). Restore that data to confirm them."
-            )
+        _check_data(opened, config.digest)
         interrupts = stack.enter_context(opened.interrupts)
         reconcile_standalone_runs(opened)
         for repeat in range(1, seeds + 1):
@@ -134,10 +133,29 @@ def confirm(
         for number, run in finalists.items():
             values = _values(opened, number, configs[number], seeds, objective.result)
             found.append(Finalist(number, run.summary[objective.result], values))
+        champion = _champion(opened, finalists)
         status = None if interrupts.signum is None else interrupts.exit_status
     ranked = rank_finalists(found, objective)
     searched = sorted(found, key=lambda one: objective.loss(one.searched))
-    return Confirmation(definition.name, objective, ranked, [one.trial for one in searched], seeds, status)
+    order = [one.trial for one in searched]
+    return Confirmation(definition.name, objective, ranked, order, seeds, champion, status)
+
+
+def _check_data(study: OpenStudy, digest: str) -> None:
+    if digest != study.dataset.digest:
+        raise StudyError(
+            f"the trials of '{study.definition.name}' were trained on other data ({digest[:12]}…, now "
+            f"{study.dataset.digest[:12]}…). Restore that data to confirm them."
+        )
+
+
+def _champion(study: OpenStudy, finalists: Mapping[int, Run]) -> int | None:
+    """Return the finalist that is the champion of the study's registered model; None if MLflow is silent."""
+    with suppress(TrackingError):
+        found = tracking.champion(study.store.result(), study.definition.name)
+        uids = {run.uid(): number for number, run in finalists.items()}
+        return None if found is None else uids.get(found.uid)
+    return None
 
 
 def rank_finalists(finalists: Sequence[Finalist], objective: Objective) -> list[Finalist]:
@@ -171,7 +189,7 @@ def _train(
         return
     study.display.phase(f"seed {repeat} of {seeds} …")
     with MLflowRecord(study, uid, repeat=repeat, command=command) as record:
-        Supervisor(study, TrialList(pending), record, directory_of=directories.__getitem__).run()
+        Supervisor(study, TrialList(pending), record, directories.__getitem__).run()
         record.status = "FINISHED"
     for directory in directories.values():
         if record.is_complete and directory.final_event() is not None:

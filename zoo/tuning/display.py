@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from zoo.events import EpochEnd, Progress
 from zoo.study import Objective, objectives_text
 from zoo.training import max_epochs
-from zoo.trial import TrialConfig
+from zoo.trial import TrialConfig, format_value, parameter_text
 
 Best = tuple[int, float] | None  # number of the best trial, and its value of the first objective
 
@@ -98,7 +98,7 @@ class PlainDisplay(Display):
         _, start_time = self._running.pop(number)
         seconds = time.monotonic() - start_time
         results = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
-        details = f"  ({reason.removesuffix('.')})" if reason else ""
+        details = f"  ({reason.removesuffix('.')})" if reason not in ("", state) else ""
         leader = f"  best {format_value(self._objective, best[1])} (trial {best[0]})" if best else ""
         self._print(
             f"trial {number}  {state}{results}  {seconds:.1f} s{details}  [{done}/{self._total}]{leader}"
@@ -235,13 +235,6 @@ def fraction_text(fraction: float | None) -> str:
     return " …" if fraction is None else f": {fraction:.0%}"
 
 
-def format_value(metric: str, value: float) -> str:
-    """Return `0.9812`, `12,345` for parameters, or `1.23` for milliseconds."""
-    if metric == "parameters":
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if metric == "latency_ms" else f"{value:.4f}"
-
-
 def value_text(metric: str, value: float) -> str:
     """Return `val_accuracy 0.9812`."""
     return f"{metric} {format_value(metric, value)}"
@@ -256,11 +249,9 @@ def epoch_text(config: TrialConfig, fold: int | None, epoch: int) -> str:
 def config_text(config: TrialConfig) -> str:
     """Return the most important values of a trial: `conv_net  filters 8-16  lr 0.001  adam`."""
     values = {**config.architecture.parameters, "lr": config.training["learning_rate"]}
-    texts = [f"{name} {_short(values[name])}" for name in ("filters", "dropout", "lr") if name in values]
+    texts = [
+        f"{name} {parameter_text(values[name], '-')}"
+        for name in ("filters", "dropout", "lr")
+        if name in values
+    ]
     return "  ".join([config.architecture.name, *texts, str(config.training["optimizer"])])
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return "-".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

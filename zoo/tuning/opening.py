@@ -106,6 +106,18 @@ def _prepare(
     return finish_preparing(preparing, definition.dataset, display.preparing)
 
 
+def check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
+    """Return a warning if parallel trials disturb an objective; raise StudyError if `jobs` is below 1."""
+    if jobs < 1:
+        raise StudyError(f"--jobs: expected an integer >= 1, got {jobs}")
+    if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
+        return [
+            f"with --jobs {jobs}, latency_ms is measured while other trials train, so it is not reliable; "
+            "use --jobs 1"
+        ]
+    return []
+
+
 def _start_thread(work: Callable[[], Any]) -> Future[Any]:
     """Run `work` in a daemon thread, so that the process can end without waiting for it."""
     future: Future[Any] = Future()

@@ -181,7 +181,7 @@ def _run(
         raise stopped
     if event.state != "complete":
         raise TrialFailed(
-            f"the run was not completed ({event.state}): {event.reason.rstrip('.')}. "
+            f"the run was not completed ({event.shown_state}): {event.reason.rstrip('.')}. "
             f"Its output is in {directory.output_path}"
         )
     return event, directory

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset
-from zoo.errors import StudyError, ZooError, one_line
+from zoo.errors import ZooError, one_line
 from zoo.events import Scored
 from zoo.record import trial_uid
 from zoo.registry import Registry
@@ -26,7 +26,7 @@ from zoo.tuning.display import Display, default_display
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
-from zoo.tuning.opening import OpenStudy, load_definition, open_study
+from zoo.tuning.opening import OpenStudy, check_jobs, load_definition, open_study
 from zoo.tuning.reconcile import reconcile
 from zoo.tuning.samplers import check_sampler
 from zoo.tuning.search import OptunaSearch
@@ -172,19 +172,7 @@ def _define(
     registry = Registry.load()
     definition = load_definition(study, registry, overrides, name, dataset).with_search(**search_settings)
     check_sampler(definition)
-    return definition, [*registry.problems, *_check_jobs(jobs, definition)]
-
-
-def _check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
-    """Return a warning if parallel trials disturb an objective; raise StudyError if `jobs` is below 1."""
-    if jobs < 1:
-        raise StudyError(f"--jobs: expected an integer >= 1, got {jobs}")
-    if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
-        return [
-            f"with --jobs {jobs}, latency_ms is measured while other trials train, so it is not reliable; "
-            "use --jobs 1"
-        ]
-    return []
+    return definition, [*registry.problems, *check_jobs(jobs, definition)]
 
 
 def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from zoo.figures import MAX_COMPARED, Curve, compared_curves, importances, study
 from zoo.record import Run, load_runs, rank_runs
 from zoo.study import objectives_text
 from zoo.tracking import StudySummary
+from zoo.trial import format_value
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
 from zoo.tuning.search import OptunaSearch
@@ -47,7 +48,7 @@ def _summary(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> Stu
 
 def _text(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> str:
     """`maximize val_accuracy, dataset digits: 12 trials (9 complete, 3 pruned), best: trial 3, …`."""
-    definition, states = study.definition, Counter(run.state for run in runs)
+    definition, states = study.definition, Counter(run.shown_state for run in runs)
     counts = ", ".join(f"{number} {state}" for state, number in states.items())
     text = f"{objectives_text(definition.objectives)}, dataset {definition.dataset.name}: "
     text += f"{len(runs)} trial{'s' if len(runs) > 1 else ''} ({counts})"
@@ -58,7 +59,7 @@ def _text(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> str:
         return text
     values = zip(definition.objectives, search.front()[best[0]], strict=True)
     return f"{text}; best: trial {best[0]}, " + ", ".join(
-        f"{one.metric} {value:.4g}" for one, value in values
+        f"{one.metric} {format_value(one.metric, value)}" for one, value in values
     )
 
 
@@ -71,7 +72,12 @@ def _draw(
     best = ranked[:MAX_COMPARED]
     others = [Curve(run.name, run.epochs) for run in runs if run not in best]
     curves = [
-        Curve(f"{run.name}: {run.summary[first.result]:.4g}", run.epochs, _best_epoch(run)) for run in best
+        Curve(
+            f"{run.name}: {format_value(first.metric, run.summary[first.result])}",
+            run.epochs,
+            _best_epoch(run),
+        )
+        for run in best
     ]
     values = {
         number: (run.summary[first.result], run.state)

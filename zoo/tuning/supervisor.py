@@ -72,6 +72,7 @@ class Supervisor:
         self._display = study.display
         self._interrupts = study.interrupts
         self._directory_of = directory_of or study.directory.trial
+        self._is_search = directory_of is None  # else standalone runs: no study can start anew
         self._configs: dict[int, TrialConfig] = {}  # of the running trials
         self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not recorded in MLflow yet
         self._failures: list[tuple[int, Finished]] = []  # failed trials, without another state in between
@@ -162,7 +163,7 @@ class Supervisor:
             self._finished.append((number, config, event))
         self._source.tell(number, event)
         best, done = self._source.best(), self._source.done()
-        self._display.finished(number, event.state, values, event.reason, best, done)
+        self._display.finished(number, event.shown_state, values, event.reason, best, done)
         if damage is not None:
             raise damage
         if not event.is_interrupted:
@@ -187,12 +188,12 @@ class Supervisor:
         if len(self._failures) > MAX_FAILURES_IN_A_ROW:
             return  # the study is being stopped; this trial ran beside the others
         fix = "Fix the cause and run the same command again"
-        if in_plugins:
-            fix = "Fix the plugin and run the same command with --accept-versions"
+        if self._is_search:
+            fix = "Fix the plugin and run the same command with --accept-versions" if in_plugins else fix
+            fix += f"; to start a new study, add --name {self._study.definition.name}-2"
         raise TooManyFailures(
             f"{MAX_FAILURES_IN_A_ROW} trials in a row failed. Trial {number}: {event.reason.rstrip('.')}. "
-            f"The output of the trials is in {self._directory_of(number).path.parent}. "
-            f"{fix}; to start a new study, add --name {self._study.definition.name}-2."
+            f"The output of the trials is in {self._directory_of(number).path.parent}. {fix}."
         )
 
     def _stop_running(self, reason: str) -> None:

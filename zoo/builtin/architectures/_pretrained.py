@@ -93,10 +93,10 @@ def pretrained(
 
     network = _build(base, weights, (*input_shape[:2], 3))
     images = keras.Input(input_shape)  # (batch, height, width, channels), in [0, 1]
-    colours = layers.Concatenate()([images] * 3) if input_shape[2] == 1 else images
+    colors = layers.Concatenate()([images] * 3) if input_shape[2] == 1 else images
     # A frozen batch normalisation layer uses its learned statistics during training too.
     network.trainable = weights == "none"
-    maps = network(_scale(colours, BASES[base][0]))
+    maps = network(_scale(colors, BASES[base][0]))
     head = add_head(
         maps, num_classes, pooling, feature_dropout, dense_units, activation, dropout, binary_head
     )
@@ -117,19 +117,19 @@ def _check_images(input_shape: Shape, base: str) -> None:
         )
 
 
-def _scale(colours: Any, scaling: str) -> Any:
+def _scale(colors: Any, scaling: str) -> Any:
     """Scale images `(batch, height, width, 3)` in [0, 1] as `preprocess_input` of the base does."""
     from keras import layers, ops
 
     if scaling == "-1 to 1":
-        return layers.Rescaling(2.0, offset=-1.0)(colours)
+        return layers.Rescaling(2.0, offset=-1.0)(colors)
     if scaling == "0 to 255":
-        return layers.Rescaling(255.0)(colours)
+        return layers.Rescaling(255.0)(colors)
     if scaling == "BGR without ImageNet's mean":
-        return layers.Rescaling(255.0, offset=[-103.939, -116.779, -123.68])(ops.flip(colours, axis=-1))
+        return layers.Rescaling(255.0, offset=[-103.939, -116.779, -123.68])(ops.flip(colors, axis=-1))
     means, deviations = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     offsets = [-mean / deviation for mean, deviation in zip(means, deviations, strict=True)]
-    return layers.Rescaling([1 / deviation for deviation in deviations], offset=offsets)(colours)
+    return layers.Rescaling([1 / deviation for deviation in deviations], offset=offsets)(colors)
 
 
 def _build(base: str, weights: str, input_shape: Shape) -> keras.Model:

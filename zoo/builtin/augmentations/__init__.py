@@ -153,8 +153,8 @@ def randaugment(
 ) -> list[keras.layers.Layer]:
     """Apply a few of thirteen random operations to each image, all of one strength (Cubuk et al. 2019).
 
-    The operations are: identity; automatic contrast, histogram equalisation, posterize; changes of colour,
-    contrast, brightness and sharpness; rotation, shear and shift along either axis. The colour of images
+    The operations are: identity; automatic contrast, histogram equalisation, posterize; changes of color,
+    contrast, brightness and sharpness; rotation, shear and shift along either axis. The color of images
     with one channel does not change.
 
     Args:

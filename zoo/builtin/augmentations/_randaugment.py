@@ -12,7 +12,7 @@ from zoo.builtin.augmentations._layers import SUPPORTS_JIT, AugmentationLayer, m
 
 # The fourteen operations of the paper; the last one is optional.
 OPERATIONS = (
-    "identity", "auto_contrast", "equalize", "rotate", "colour", "posterize", "contrast",
+    "identity", "auto_contrast", "equalize", "rotate", "color", "posterize", "contrast",
     "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y", "solarize",
 )  # fmt: skip
 
@@ -21,11 +21,11 @@ LARGEST_MAGNITUDE = 30
 ROTATION = math.radians(30)
 SHEAR = 0.3  # horizontal pixels per vertical pixel, or vertical per horizontal
 SHIFT = 150 / 331  # of the width or height
-BLEND = 0.9  # factors of brightness, contrast, colour and sharpness from 0.1 to 1.9
+BLEND = 0.9  # factors of brightness, contrast, color and sharpness from 0.1 to 1.9
 LOST_BITS = 4  # of 8
 
 # 1 for operations that mix the image with a plain one (grey, black or smoothed), also with negative weight.
-_BLENDS = [float(name in ("colour", "contrast", "brightness", "sharpness")) for name in OPERATIONS]
+_BLENDS = [float(name in ("color", "contrast", "brightness", "sharpness")) for name in OPERATIONS]
 
 LUMA = (0.299, 0.587, 0.114)  # perceived brightness of red, green, blue (ITU-R BT.601)
 LEVELS = 256
@@ -63,10 +63,10 @@ class RandAugment(AugmentationLayer):
         strength = strength * (self.magnitude / LARGEST_MAGNITUDE)
         images = resample(images, _maps(images, operation, strength), self.fill)
         for step in range(self.operations):
-            images = self._recolour(images, operation[step], strength[step])
+            images = self._recolor(images, operation[step], strength[step])
         return images
 
-    def _recolour(self, images: Any, operation: Any, strength: Any) -> Any:
+    def _recolor(self, images: Any, operation: Any, strength: Any) -> Any:
         """Apply one step to each image, unless it is geometric; `operation` and `strength` are `(batch,)`."""
         share = self.magnitude / LARGEST_MAGNITUDE
 
@@ -75,7 +75,7 @@ class RandAugment(AugmentationLayer):
 
         grey = _to_grey(images)
         plain = where("contrast", ops.mean(grey, axis=(1, 2), keepdims=True), ops.zeros_like(grey))
-        plain = where("colour", grey, plain)
+        plain = where("color", grey, plain)
         plain = where("sharpness", _smooth(images), plain)
         factor = 1.0 + BLEND * strength * ops.take(_BLENDS, operation)  # 1 changes nothing
         changed = ops.clip(plain + factor[:, None, None, None] * (images - plain), 0.0, 1.0)

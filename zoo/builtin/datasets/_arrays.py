@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import Dataset, Table, ZooError, read_tables, reads, to_images, to_labels
+from zoo import SPLIT_WORDS, Dataset, Table, ZooError, read_tables, reads, to_images, to_labels
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import SPLIT_NAMES, find_path, split_off_test
+from zoo.builtin.datasets._common import find_path, split_off_test
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -69,7 +69,7 @@ def array_images(
     """
     source = _Arrays(find_path("path", path))
     given = {"train": (images, labels), "test": (test_images, test_labels)}
-    pairs = {split: source.pair(split, *given.get(split, (None, None))) for split in SPLIT_NAMES}
+    pairs = {split: source.pair(split, *given.get(split, (None, None))) for split in SPLIT_WORDS}
     found = {split: pair for split, pair in pairs.items() if pair is not None}
     parts, tables = [], {}
     for split, (x, y) in found.items():
@@ -130,7 +130,7 @@ class _Arrays:
         lower = {name.lower(): name for name in self._names}
         if images is not None and labels is not None:
             return self._existing(images), self._existing(labels)
-        for pair, name in itertools.product(PAIRS, SPLIT_NAMES[split]):
+        for pair, name in itertools.product(PAIRS, SPLIT_WORDS[split]):
             x, y = (part.replace("train", name) for part in pair)
             if (split == "train" or (x, y) != pair) and x in lower and y in lower:
                 return self._existing(images or lower[x]), self._existing(labels or lower[y])

@@ -110,6 +110,8 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
             sample += file.readline()
     if sample.count("\0") > len(sample) / 4:
         _raise_encoding(path, "utf-16-le" if sample[1] == "\0" else "utf-16-be")
+    if not sample.strip():
+        raise ZooError(f"{path} is empty: expected a line for each image.")
     lines = sample.splitlines()
     stated = re.fullmatch(r'"?sep=(.)"?', lines[0]) if lines else None  # written and read by Excel
     if stated:

@@ -10,12 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from zoo import Choice, Dataset, Float, ImageDecoder, Int, Split, ZooError, is_image, natural_key, reads
+from zoo import (
+    SPLIT_WORDS,
+    Choice,
+    Dataset,
+    Float,
+    ImageDecoder,
+    Int,
+    Split,
+    ZooError,
+    is_image,
+    natural_key,
+    reads,
+)
 from zoo.builtin.datasets._common import cut_test, find_path
 
 Labelled = list[tuple[Path, int]]  # image files and their labels
 
-SPLITS = {"train": "train|training", "validation": "validation|valid|val|dev", "test": "test|testing"}
 SPLIT_SUFFIX = "(?:[ _-]?(?:set|data|images))?"
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
 
@@ -167,8 +178,10 @@ def _named_like_splits(folders: Mapping[str, Path]) -> dict[str, list[str]]:
 
     def matching(pattern: str) -> dict[str, list[str]]:
         return {
-            split: [name for name in folders if re.fullmatch(pattern.format(words), name, re.IGNORECASE)]
-            for split, words in SPLITS.items()
+            split: [
+                name for name in folders if re.fullmatch(pattern.format("|".join(words)), name, re.IGNORECASE)
+            ]
+            for split, words in SPLIT_WORDS.items()
         }
 
     exact = matching(f"(?:{{}}){SPLIT_SUFFIX}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import (
+    SPLIT_WORDS,
     Choice,
     Dataset,
     ImageDecoder,
@@ -21,7 +22,7 @@ from zoo import (
     reads,
 )
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import SPLIT_NAMES, find_path, split_off_test
+from zoo.builtin.datasets._common import find_path, split_off_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def _split_paths(train: str, validation: str | None, test: str | None) -> dict[s
     if len(paths) == 1 and root.is_dir() and not _data_files(root):
         inner = {path.name: path for path in root.iterdir() if path.is_dir() and _data_files(path)}
         paths |= {
-            split: inner[name] for split, names in SPLIT_NAMES.items() for name in names if name in inner
+            split: inner[name] for split, names in SPLIT_WORDS.items() for name in names if name in inner
         }
     return paths
 

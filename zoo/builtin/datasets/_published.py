@@ -29,7 +29,7 @@ MNIST = PublishedDataset(
     cache_names=("mnist.npz",),
     checksums={".": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
     url=GOOGLE_URL + "mnist.npz",
-    licence="CC BY-SA 3.0",
+    licence="CC BY-SA 3.0",  # https://keras.io/api/datasets/mnist/
 )
 
 FASHION_MD5 = (  # published by its authors; Keras has no checksums of it
@@ -53,7 +53,7 @@ FASHION_MNIST = PublishedDataset(
     checksums=dict(zip(IDX_FILES, FASHION_MD5, strict=True)),
     url=GOOGLE_URL + "train-labels-idx1-ubyte.gz",
     system_name="fashion-mnist",  # compressed again by Debian, so the checksums differ
-    licence="MIT",
+    licence="MIT",  # https://keras.io/api/datasets/fashion_mnist/
 )
 
 CIFAR10_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
@@ -124,7 +124,7 @@ def fashion_mnist() -> Dataset:
 
 
 def cifar10() -> Dataset:
-    """Colour photographs, 32×32 pixels, 10 classes: 50,000 for training, 10,000 for test.
+    """Color photographs, 32×32 pixels, 10 classes: 50,000 for training, 10,000 for test.
 
     By Krizhevsky (2009). zoo looks for it in `$ZOO_DATA_DIR` (`cifar-10-python.tar.gz`, or the
     unpacked folder `cifar-10-batches-py`), Keras's cache, and on Keras's server, in this order.
@@ -136,7 +136,7 @@ def cifar10() -> Dataset:
 
 
 def cifar100() -> Dataset:
-    """Colour photographs, 32×32 pixels, 100 classes: 50,000 for training, 10,000 for test.
+    """Color photographs, 32×32 pixels, 100 classes: 50,000 for training, 10,000 for test.
 
     By Krizhevsky (2009), with the 100 fine labels. zoo looks for it in `$ZOO_DATA_DIR`
     (`cifar-100-python.tar.gz`, or the unpacked folder `cifar-100-python`), Keras's cache, and on Keras's
@@ -159,8 +159,7 @@ def digits() -> Dataset:
         source.target,
         0.2,
         class_names=MNIST.class_names,
-        source="scikit-learn's digits",
-        licence="CC BY 4.0",
+        source="scikit-learn's digits",  # which states no licence
     )
 
 
