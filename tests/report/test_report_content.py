@@ -15,6 +15,7 @@ from report_studies import SEVERAL, Trial
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd
 from zoo.report import write_report
+from zoo.report._page import _breakable
 from zoo.report._search_plots import curve
 from zoo.study import Objective
 
@@ -215,3 +216,14 @@ def test_curve_of_folds_is_their_mean():
     ]
     values = curve(SimpleNamespace(epochs=epochs), "val_accuracy")
     assert values == pytest.approx({1: 0.6, 2: 0.8, 3: 0.95})
+
+
+def test_timeline_names_the_states_that_users_see(make_study, in_tmp):
+    make_study(SEVERAL)
+    page = write_report("made").read_text(encoding="utf-8")
+    for state in ("complete", "pruned", "rejected", "failed", "interrupted", "running"):
+        assert f'"name":"{state}"' in page
+
+
+def test_name_is_broken_between_its_words():
+    assert _breakable("net.filters_per_<b>") == "net.<wbr>filters_<wbr>per_<wbr>&lt;b&gt;"

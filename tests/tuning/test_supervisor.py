@@ -138,11 +138,11 @@ class Stage:
         )
         self.study.verified.set_result(None)
 
-    def run(self):
+    def run(self, directory_of=None):
         """Run the supervisor; return what the study has come to."""
         search, interrupts = self.search, self.study.interrupts
         with interrupts:
-            Supervisor(self.study, search, Tracker(self.log)).run()
+            Supervisor(self.study, search, Tracker(self.log), directory_of).run()
         return SimpleNamespace(
             best=search.best(),
             done=search.done(),
@@ -447,6 +447,11 @@ class TestFailures:
         assert here.run().done == 3
         configs = [here.directory.trial(number).config()["training"] for number in range(5)]
         assert configs[3:] == [configs[0], configs[2]]
+
+    def test_standalone_runs_start_no_new_study(self, stage):
+        here = stage([failed("one"), failed("two"), failed("three")], "search.trials=3")
+        with pytest.raises(TooManyFailures, match=r"Fix the cause and run the same command again\.$"):
+            here.run(directory_of=here.directory.trial)
 
     def test_failures_in_plugin_code_beside_each_other_are_all_retried(self, stage):
         """The fourth has failed already when the third stops the study."""
