@@ -1,9 +1,10 @@
 """Warnings about constant images, and about identical images in two splits or of two classes."""
 
 import numpy as np
+import pytest
 
 from zoo import Dataset, Split
-from zoo.data.quality import image_warnings
+from zoo.data.quality import compare_images, image_warnings, imbalance_warning
 
 
 def split(values, labels=None, names=None):
@@ -60,3 +61,31 @@ def test_images_are_compared_across_blocks(monkeypatch):
     monkeypatch.setattr("zoo.data.quality.BLOCK_SIZE", 8)
     found = dataset(split(range(1, 8)), test=split([9, 8, 7, 6, 5]))
     assert image_warnings(found).startswith("3 of 5 test images have the same pixels as a train image")
+
+
+def test_identical_images_are_grouped_by_their_pixels():
+    found = compare_images(dataset(split([1, 2, 1], [0, 0, 1]), test=split([2, 1, 7])))
+    assert [[(one.split, one.position, one.label) for one in same] for same in found.identical.values()] == [
+        [("train", 0, 0), ("train", 2, 1), ("test", 1, 0)],
+        [("train", 1, 0), ("test", 0, 0)],
+    ]
+    assert all(len(digest) == 32 for digest in found.identical)
+    assert found.constant == []
+
+
+@pytest.mark.parametrize("counts", [(5, 5), (8, 1), (80, 9), (0, 4)])
+def test_fairly_even_classes_give_no_warning(counts):
+    labels = np.repeat([0, 1], counts)
+    assert imbalance_warning(dataset(split(np.arange(len(labels)), labels))) == ""
+
+
+def test_imbalanced_classes_are_named_with_the_cure():
+    labels = np.repeat([0, 1], [190, 10])
+    assert imbalance_warning(dataset(split(np.arange(200), labels))) == (
+        "The training classes are imbalanced, from 10 images of 'dog' to 190 of 'cat': the answer 'cat' for "
+        'every image has an accuracy of 0.95. class_weight = "balanced" in [training] and objective = '
+        '"val_balanced_accuracy" give every class the same weight.'
+    )
+    assert "from 1 image of 'dog' to 9 of 'cat'" in imbalance_warning(
+        dataset(split(range(10), np.repeat([0, 1], [9, 1])))
+    )

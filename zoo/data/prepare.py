@@ -20,7 +20,7 @@ from zoo._version import __version__
 from zoo.data.columns import columns_digest
 from zoo.data.contract import absent_class_warning, check_contract, check_train_has_classes
 from zoo.data.dataset import Dataset
-from zoo.data.quality import image_warnings
+from zoo.data.quality import image_warnings, imbalance_warning
 from zoo.data.reporting import Listener, report_to
 from zoo.data.sources import fingerprint
 from zoo.data.splits import split_facts
@@ -175,7 +175,8 @@ def _read_cached(
             return cached
         dataset = component.function(**values)
         check_contract(dataset)
-        problems = [dataset.warning, absent_class_warning(dataset), image_warnings(dataset)]
+        problems = [dataset.warning, absent_class_warning(dataset), imbalance_warning(dataset)]
+        problems.append(image_warnings(dataset))
         after = fingerprint(component, values)
     dataset = replace(dataset, warning=" ".join(filter(None, problems)))
     digest = save_dataset(cache, dataset)
