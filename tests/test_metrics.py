@@ -12,6 +12,7 @@ from zoo.metrics import (
     class_table,
     confident_mistakes,
     confusion_table,
+    label_issues,
     log_loss,
     mcnemar_p_value,
     wilson_interval,
@@ -85,3 +86,36 @@ def test_mistakes_are_sorted_by_confidence():
     labels = np.array([0, 1, 1, 0, 1])
     of_class_0 = np.array([0.9, 0.6, 0.8, 0.2, 0.8])  # the first image is right
     assert list(confident_mistakes(labels, np.stack([of_class_0, 1 - of_class_0], axis=1))) == [2, 3, 4, 1]
+
+
+def test_label_issues_are_found_by_the_thresholds_of_the_classes():
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.61, 0.39], [0.3, 0.7], [0.65, 0.35]])
+    # The thresholds are 0.6 and 0.48: image 5 belongs to class 0 although 0.65 is less than 0.9.
+    assert label_issues(labels, probabilities) == [(2, 1), (5, 0), (3, 0)]
+
+
+def test_uncertain_images_are_no_label_issues():
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.95, 0.05], [0.45, 0.55], [0.05, 0.95], [0.1, 0.9]])
+    assert label_issues(labels, probabilities) == []  # 0.55 is below the threshold of class 1, 0.925
+
+
+def test_class_without_images_is_never_probable():
+    assert label_issues(np.array([0, 0]), np.array([[0.2, 0.8], [0.9, 0.1]])) == []
+
+
+def test_planted_label_noise_is_found():
+    stream = np.random.RandomState(0)
+    true = stream.randint(0, 5, 500)
+    probabilities = np.full((500, 5), 0.05)
+    probabilities[np.arange(500), true] = 0.8
+    probabilities += stream.uniform(0, 0.1, probabilities.shape)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    labels = true.copy()
+    planted = stream.choice(500, 40, replace=False)
+    labels[planted] = (true[planted] + 1) % 5
+    found = label_issues(labels, probabilities)
+    assert {row for row, _ in found} <= set(planted.tolist())
+    assert len(found) >= 36  # the others are not confident enough for their class
+    assert all(probable == true[row] for row, probable in found)

@@ -72,6 +72,29 @@ def confident_mistakes(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]
     return wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
 
 
+def label_issues(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Return images whose label is probably wrong, the clearest first: their indices and probable classes.
+
+    Confident learning (Northcutt, Jiang & Chuang, 2021): the threshold of a class is the mean probability of
+    that class for the images with its label. An image whose probability of another class reaches that class's
+    threshold, and is the largest that does, probably belongs there. The order is that of the normalized
+    margin: the probability of the label minus that of the other class.
+
+    Args:
+        labels: `(n,)`.
+        probabilities: `(n, classes)`, from models that were not trained on these images.
+    """
+    thresholds = np.full(probabilities.shape[1], np.inf)
+    for label in np.unique(labels):
+        thresholds[label] = probabilities[labels == label, label].mean()
+    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
+    probable, rows = confident.argmax(axis=1), np.arange(len(labels))
+    is_issue = (confident.max(axis=1) >= 0) & (probable != labels)
+    margin = probabilities[rows, labels] - probabilities[rows, probable]
+    found = np.flatnonzero(is_issue)
+    return [(int(row), int(probable[row])) for row in found[np.argsort(margin[found], kind="stable")]]
+
+
 def all_metrics(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Mapping[str, float]:
     """Return accuracy, balanced accuracy, macro-F1, log-loss in nats and expected calibration error.
 

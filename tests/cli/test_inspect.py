@@ -57,6 +57,38 @@ def test_figure_prints_its_path_and_the_next_command(inspect, line, path):
     assert last.startswith("next: zoo ")
 
 
+def test_data_prints_classes_findings_and_path(inspect, tmp_path):
+    rows = "0,9,8,7,6\n1,1,2,3,4\n" * 9
+    (tmp_path / "signs.csv").write_text(f"label,pixel1,pixel2,pixel3,pixel4\n{rows}1,9,8,7,6\n")
+    named = f"csv_images --set train={tmp_path}/signs.csv"
+    run = inspect(f"data {named} --output {tmp_path}/d.png --csv {tmp_path}/d.csv")
+    lines = run.stdout.splitlines()
+    assert lines[0].split() == ["train", "test"]
+    assert lines[1].split() == ["0", "7", "2"]
+    assert lines[4].split() == ["kind", "set", "split", "image", "name", "label"]
+    assert lines[-1] == f"{tmp_path}/d.png"
+    assert (
+        (tmp_path / "d.csv").read_text().startswith("kind,set,split,image,name,label,probable,probability\n")
+    )
+    assert f"next: zoo inspect duplicates {named} " in run.stderr
+
+
+def test_duplicates_are_counted_and_written(inspect, tmp_path):
+    rows = "0,9,8,7,6\n1,1,2,3,4\n" * 9
+    (tmp_path / "signs.csv").write_text(f"label,pixel1,pixel2,pixel3,pixel4\n{rows}1,9,8,7,6\n")
+    named = f"csv_images --set train={tmp_path}/signs.csv"
+    run = inspect(f"duplicates {named} --csv {tmp_path}/d.csv")
+    assert run.stdout.splitlines()[-1] == "sets: 1 with two labels, 1 in two splits"
+    assert len((tmp_path / "d.csv").read_text().splitlines()) == 20
+    assert f"next: zoo inspect data {named} " in run.stderr
+    with pytest.raises(ZooError, match=r"--csv: cannot write .*/none/d.csv: .*\. Name another file\."):
+        inspect(f"duplicates {named} --csv {tmp_path}/none/d.csv")
+
+
+def test_dataset_without_duplicates_says_so(inspect):
+    assert inspect("duplicates digits").stdout == "no two images have the same pixels\n"
+
+
 def test_layers_are_printed_as_text(inspect):
     run = inspect("layers --study example")
     lines = run.stdout.splitlines()

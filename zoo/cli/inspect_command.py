@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,9 +19,22 @@ from zoo.errors import ZooError
 from zoo.registry import Registry
 from zoo.study import known_studies, load_study
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MAX_ROWS = 40  # of duplicates on the terminal
+_ROWS_OF_KIND = 8  # of each kind of suspicious images
+_SETS = {
+    "two labels": "with two labels",
+    "two splits": "in two splits",
+    "repeated": "within a class and split",
+}
 _NEED_KERAS = ("augmentation", "features", "filters")
 _output_option = click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path), help="Path of the PNG to write."
+)
+_csv_option = click.option(
+    "--csv", metavar="FILE", type=click.Path(path_type=Path), help="Path of a CSV with every row."
 )
 _image_option = click.option(
     "--image", type=int, default=0, show_default=True, metavar="N", help="Number of the image, from 0."
@@ -29,11 +43,15 @@ _image_option = click.option(
 
 def _dataset_options(command: Command) -> Command:
     """Add DATASET, which may also be a study's name, with `--study`, `--set` and `--output`."""
+    return _named_dataset(_output_option(command))
+
+
+def _named_dataset(command: Command) -> Command:
+    """Add DATASET, which may also be a study's name, with `--study` and `--set`."""
 
     @click.argument("dataset", required=False)
     @click.option("--study", metavar="STUDY", help="Use the dataset of this study.")
     @common.set_option("A parameter of the dataset: --set count=500; with a study: --set dataset.count=500.")
-    @_output_option
     @functools.wraps(command)
     def with_dataset(*, dataset: str | None, study: str | None, **values: Any) -> Any:
         if dataset is not None and study is None and _is_study(dataset):
@@ -75,16 +93,56 @@ def command(context: click.Context) -> None:
 
 
 @command.command
+@_csv_option
+@_dataset_options
+def data(csv: Path | None, **options: Any) -> None:
+    """Look at DATASET before training, or at a study's dataset after it.
+
+    Draws samples, numbers of images, brightness and sizes, and identical, constant and, after a study,
+    probably mislabelled images. Prints the images of each class and split, and the suspicious images.
+    """
+    report = zoo.inspect.data(**options, display=common.display())
+    click.echo(report.classes.rename_axis(None).to_string())
+    found = report.findings.dropna(axis="columns", how="all")
+    if len(found):
+        click.echo(f"\n{_table_text(found, found.groupby('kind', sort=False).head(_ROWS_OF_KIND))}")
+    _write_csv(report.findings, csv)
+    click.echo(_shown_path(report.path))
+    _print_next(f"duplicates {_dataset_arguments(options)}", "sets of identical images")
+
+
+@command.command
+@_csv_option
+@_named_dataset
+def duplicates(csv: Path | None, **options: Any) -> None:
+    """List the identical images of DATASET, or of a study's dataset.
+
+    Images are identical if all their pixels are. First those with two labels, then those in two splits, then
+    the others.
+    """
+    table = zoo.inspect.duplicates(**options, display=common.display())
+    if table.empty:
+        click.echo("no two images have the same pixels")
+    else:
+        counts = table.groupby("kind")["set"].nunique().to_dict()
+        short = table.assign(digest=table["digest"].str[:12])
+        click.echo(_table_text(short, short.head(_MAX_ROWS)))
+        click.echo(
+            "sets: " + ", ".join(f"{counts[kind]:,} {text}" for kind, text in _SETS.items() if kind in counts)
+        )
+    _write_csv(table, csv)
+    _print_next(
+        f"data {_dataset_arguments(options)}", "these images in a figure, and other facts about the data"
+    )
+
+
+@command.command
 @_dataset_options
 def samples(**options: Any) -> None:
     """Draw some images of every class of DATASET, or of a study's dataset."""
     _draw("samples", **options)
-    arguments = [options["dataset"] or options["study"]]
-    for override in options["overrides"]:
-        # With a study, --set may also change other settings than those of its dataset.
-        if options["study"] is None or override.startswith("dataset."):
-            arguments += ["--set", f"dataset.{override.removeprefix('dataset.')}"]
-    _print_next(f"augmentation affine {shlex.join(arguments)}", "the same images, augmented")
+    arguments = _dataset_arguments(options, "dataset.")
+    _print_next(f"augmentation affine {arguments}", "the same images, augmented")
 
 
 @command.command
@@ -192,6 +250,17 @@ def layers(**options: Any) -> None:
     _print_next(f"features {common.run_arguments(**options)} --layer NAME", "the feature maps of one layer")
 
 
+def _dataset_arguments(options: Mapping[str, Any], prefix: str = "") -> str:
+    """Return the arguments that name the same dataset; `prefix` is that of its parameters in `--set`."""
+    arguments = [options["dataset"] or options["study"]]
+    for override in options["overrides"]:
+        # With a study, --set may also change other settings than those of its dataset.
+        if options["study"] is None or override.startswith("dataset."):
+            key = override.removeprefix("dataset.")
+            arguments += ["--set", f"{prefix or ('dataset.' if options['study'] else '')}{key}"]
+    return shlex.join(arguments)
+
+
 def _policy_of(study: str | None) -> str:
     """Return the first policy of a study that changes images."""
     if study is None:
@@ -213,8 +282,33 @@ def _draw(name: str, *arguments: Any, **options: Any) -> None:
     """Call `zoo.inspect.NAME`; print the path of the figure, relative if it is in the working folder."""
     if name in _NEED_KERAS:
         common.start_loading_keras()
-    path = getattr(zoo.inspect, name)(*arguments, **options).path
-    click.echo(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
+    click.echo(_shown_path(getattr(zoo.inspect, name)(*arguments, **options).path))
+
+
+def _shown_path(path: Path) -> str:
+    """Return a path, relative if it is in the working folder."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _table_text(table: pd.DataFrame, shown: pd.DataFrame) -> str:
+    """Return the rows that are shown as text, and how many more the table has."""
+    filled = shown.astype(object).where(shown.notna(), "")
+    text = filled.to_string(index=False, float_format=lambda value: f"{value:.3f}")
+    more = len(table) - len(shown)
+    return (
+        f"{text}\n({more:,} more rows; --csv FILE writes every suspicious image)" if more > 0 else str(text)
+    )
+
+
+def _write_csv(table: pd.DataFrame, path: Path | None) -> None:
+    if path is not None:
+        try:
+            table.to_csv(path, index=False)
+        except OSError as error:
+            raise ZooError(
+                f"--csv: cannot write {path}: {error.strerror or error}. Name another file."
+            ) from None
+        common.print_note(f"{len(table):,} rows in {path}")
 
 
 def _print_next(arguments: str, purpose: str) -> None:

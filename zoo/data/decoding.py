@@ -85,6 +85,16 @@ class ImageDecoder:
             )
         return arrays
 
+    def original_sizes(self, files: Sequence[Path]) -> dict[str, Array]:
+        """Return height and width of image files before they are scaled, as columns; {} if they are not."""
+        import numpy as np
+
+        if self.image_size is None:
+            return {}
+        with ThreadPoolExecutor() as pool:
+            sizes = np.array([*pool.map(_header_size, files)])
+        return {"original_height": sizes[:, 0], "original_width": sizes[:, 1]}
+
     def warning(self, where: Path, images: Array) -> str:
         """Return a warning if all images are dark because they do not use all bits; usually ""."""
         brightest = int(images.max())
@@ -124,6 +134,16 @@ def height_and_width(image_size: Any) -> tuple[int, int]:
         f"image_size = {value}: expected one number for a square, or [height, width], "
         f"from 1 to {MAX_SIDE} pixels."
     )
+
+
+def _header_size(file: Path) -> tuple[int, int]:
+    """Return height and width that the header of an image file states, after its EXIF rotation."""
+    from PIL import Image
+
+    with Image.open(file) as image:
+        is_turned = image.getexif().get(0x0112, 1) >= 5  # the orientation
+        width, height = image.size
+    return (width, height) if is_turned else (height, width)
 
 
 def _check_color(background: str) -> None:

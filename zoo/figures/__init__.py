@@ -11,14 +11,15 @@ integers `(n,)`; `probabilities` have shape `(n, classes)`.
     for every complete trial   draw_trial: learning_curves, confusion_matrix, mistakes, predictions
     for a study                study_history, importances, compared_curves; trade_offs, if it has several
                                objectives
-    on demand                  samples, augmentation, kernels; compared_curves; feature_maps, layer_maps,
-                               filters
+    on demand                  data_page, samples, augmentation, kernels; compared_curves; feature_maps,
+                               layer_maps, filters
 """
 
 from __future__ import annotations
 
 from zoo.figures._confusion import confusion_matrix
 from zoo.figures._curves import MAX_COMPARED, Curve, compared_curves, learning_curves
+from zoo.figures._data import MAX_FINDINGS, Finding, data_page
 from zoo.figures._datasets import NUM_IMAGES, NUM_VERSIONS, augmentation, kernels, samples
 from zoo.figures._maps import MAPS_PER_LAYER, MAX_MAPS, LayerMaps, feature_maps, filters, layer_maps
 from zoo.figures._pixels import make_tile

@@ -4,6 +4,7 @@ Each function writes one PNG file and returns it as a `Figure`, which a notebook
 table. The command `zoo inspect` has the same figures. Functions that need Keras run it in a worker process.
 Every function raises ZooError if a name is unknown, a value is invalid, or the file cannot be written.
 
+    _data.py       data, duplicates
     _datasets.py   samples, kernels, augmentation
     _trials.py     curves, confusion, mistakes, predictions, features, filters, layers
     _network.py    the functions that run in the worker process, on a model
@@ -11,18 +12,22 @@ Every function raises ZooError if a name is unknown, a value is invalid, or the 
 
 from __future__ import annotations
 
+from zoo.inspection._data import DataReport, data, duplicates
 from zoo.inspection._datasets import augmentation, kernels, samples
 from zoo.inspection._figure import Figure
 from zoo.inspection._network import Layer, LayerTable
 from zoo.inspection._trials import confusion, curves, features, filters, layers, mistakes, predictions
 
 __all__ = [
+    "DataReport",
     "Layer",
     "LayerTable",
     "Figure",
     "augmentation",
     "confusion",
     "curves",
+    "data",
+    "duplicates",
     "features",
     "filters",
     "kernels",

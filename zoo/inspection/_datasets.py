@@ -15,6 +15,7 @@ from zoo.data.store import open_dataset
 from zoo.errors import StudyError, ZooError
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import augment
+from zoo.inspection._opening import check_named
 from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
 from zoo.registry import IN_MEMORY, Registry
@@ -144,10 +145,7 @@ def _open(
 
     `file_name` is the default for `output`, with `{}` for the dataset's name.
     """
-    if (dataset is None) == (study is None):
-        raise StudyError(
-            f"expected a dataset or --study STUDY, got {'both' if study else 'none'}; name one of them."
-        )
+    check_named(dataset, study)
     recorded = None if study is None else recorded_in_memory(study)
     name, data, validation = (IN_MEMORY, recorded, {}) if recorded else _source(dataset, study, overrides)
     path = output_path(output, Path(file_name.format(name.replace(" ", "-"))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
@@ -95,8 +96,8 @@ def _dataset(
 
     images = tree.images
     if not tree.has_splits:
-        names = [str(file.relative_to(tree.root)) for file, _ in images["train"]]
-        whole = Split(None, np.array([label for _, label in images["train"]]), names=names)
+        paths = [str(file.relative_to(tree.root)) for file, _ in images["train"]]
+        whole = Split(None, np.array([label for _, label in images["train"]]), names=paths)
         parts_of_test = cut_test(whole, tree.class_names, test_fraction, seed, group)
         splits = zip(("train", "test"), parts_of_test, strict=True)
         images = {name: [images["train"][i] for i in indices] for name, indices in splits if len(indices)}
@@ -104,12 +105,13 @@ def _dataset(
     file_names = [str(file.relative_to(tree.root)) for file in files]
     pixels = decoder.decode(tree.root, files, file_names)
     bounds = np.cumsum([len(labelled) for labelled in images.values()])[:-1]
-    columns = (pixels, np.array(labels, np.int64), np.array(file_names, object))
-    arrays = (np.split(array, bounds) for array in columns)
-    parts: list[Any] = [Split(one, labels, names=names) for one, labels, names in zip(*arrays, strict=True)]
+    names = np.array(file_names, object)
+    whole = Split(pixels, np.array(labels, np.int64), decoder.original_sizes(files), names)
+    parts = [whole.take(slice(*ends)) for ends in itertools.pairwise([0, *bounds, len(whole)])]
+    splits_by_name: dict[str, Any] = dict(zip(images, parts, strict=True))
     warnings = [_ignored_warning(tree), decoder.warning(tree.root, pixels)]
     return Dataset(
-        **dict(zip(images, parts, strict=True)),
+        **splits_by_name,
         class_names=tree.class_names,
         source=tree.root.resolve().name,
         warning=" ".join(filter(None, warnings)),

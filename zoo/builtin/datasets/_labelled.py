@@ -146,8 +146,14 @@ def _dataset(
         image_column=listing.image_column,
         decode=decode,
     )
+    splits: dict[str, Any] = {}
+    for name, split in dataset.splits().items():
+        sizes = decoder.original_sizes([listing.file(cell) for cell in split.names])
+        splits[name] = replace(split, columns={**split.columns, **sizes})
     source = " and ".join(path.name for path in listing.paths)
-    return replace(dataset, source=source, warning=" ".join(filter(None, [*warnings, dataset.warning])))
+    return replace(
+        dataset, **splits, source=source, warning=" ".join(filter(None, [*warnings, dataset.warning]))
+    )
 
 
 def _image_column(table: Table) -> str | int:
