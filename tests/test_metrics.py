@@ -15,6 +15,7 @@ from zoo.metrics import (
     label_issues,
     log_loss,
     mcnemar_p_value,
+    randomization_p_value,
     wilson_interval,
 )
 
@@ -119,3 +120,29 @@ def test_planted_label_noise_is_found():
     assert {row for row, _ in found} <= set(planted.tolist())
     assert len(found) >= 36  # the others are not confident enough for their class
     assert all(probable == true[row] for row, probable in found)
+
+
+class TestRandomization:
+    """The paired randomization test, of the accuracy of two models."""
+
+    @staticmethod
+    def accuracy(labels, probabilities):
+        return float((probabilities.argmax(axis=1) == labels).mean())
+
+    def p_value(self, gained, lost, num_equal=40):
+        """Return the p value if each model alone is right on that number of images."""
+        labels = np.zeros(gained + lost + num_equal, int)
+        rows = np.arange(len(labels))
+        one = np.eye(2)[(rows >= gained).astype(int) * (rows < gained + lost)]
+        other = np.eye(2)[(rows < gained).astype(int)]
+        return randomization_p_value(self.accuracy, labels, one, other)
+
+    @pytest.mark.parametrize(("gained", "lost"), [(10, 2), (7, 3), (5, 5)])
+    def test_it_agrees_with_the_exact_mcnemar_test(self, gained, lost):
+        assert self.p_value(gained, lost) == pytest.approx(mcnemar_p_value(gained, lost), abs=0.1)
+
+    def test_equal_models_do_not_differ(self):
+        assert self.p_value(0, 0) == 1.0
+
+    def test_large_difference_has_the_smallest_p_value(self):
+        assert self.p_value(40, 0) == 0.001

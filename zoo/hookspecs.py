@@ -1,4 +1,4 @@
-"""The three hooks of the plugin contract; the entry-point group is `zoo`.
+"""The four hooks of the plugin contract; the entry-point group is `zoo`.
 
 zoo calls each hook of a plugin once. The hook calls `register(function)` for each component that the plugin
 has. The function's name is the component's name, the first line of its docstring is the description, and its
@@ -31,3 +31,11 @@ def register_architectures(register: Register) -> None:
 @hookspec
 def register_augmentations(register: Register) -> None:
     """Register augmentation policies: `name(*, …) -> list[keras.layers.Layer]`."""
+
+
+@hookspec
+def register_metrics(register: Register) -> None:
+    """Register metrics: `name(y_true, probabilities) -> float`, higher is better.
+
+    `register(function, direction="minimize")` registers a metric of which lower is better.
+    """

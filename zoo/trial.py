@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from zoo.space import as_tuples
 
-# Metrics that a study can optimise, with their direction: measured in every epoch, or once per model.
+# Metrics that a study can optimise, with their direction: measured by Keras in every epoch, or once per
+# model. Any other metric, `val_NAME`, is registered by a plugin and measured in every epoch.
 EPOCH_METRICS = {
     "val_accuracy": "maximize",
     "val_loss": "minimize",
@@ -96,6 +97,11 @@ class TrialConfig:
         """Number of folds; 1 with a single validation split."""
         return count_folds(self.validation)
 
+    @property
+    def metrics(self) -> dict[str, str]:
+        """The registered metrics that the trial measures, such as `{"val_auc": "auc"}`."""
+        return registered_metrics((self.objective, *self.measures))
+
     def seed_of_fold(self, fold: int) -> int:
         """Return the seed of a fold, counted from 1; the first fold has the seed of the trial."""
         if fold == 1:
@@ -122,6 +128,15 @@ class TrialConfig:
             name: PluginConfig(**document[name]) for name in ("dataset", "architecture", "augmentation")
         }
         return cls(**{**document, **configs})
+
+
+def registered_metrics(metrics: Iterable[str]) -> dict[str, str]:
+    """Return the names under which plugins registered some of `metrics`: `{"val_auc": "auc"}`."""
+    return {
+        metric: metric.removeprefix("val_")
+        for metric in metrics
+        if metric not in EPOCH_METRICS and metric not in MODEL_METRICS
+    }
 
 
 def count_folds(validation: Mapping[str, Any]) -> int:

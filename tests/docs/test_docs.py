@@ -101,7 +101,7 @@ def rows(text):
 
 def test_hooks_are_documented():
     hooks = [name for name in dir(hookspecs) if hasattr(getattr(hookspecs, name), "zoo_spec")]
-    assert len(hooks) == 3
+    assert len(hooks) == 4
     assert {f"{hook}(register)" for hook in hooks} == set(rows(section(REFERENCE, "## Hooks")))
 
 
@@ -127,6 +127,7 @@ def test_conformance_kit_name_is_documented(name):
         ("architecture", "## Architectures"),
         ("augmentation", "## Augmentation policies"),
         ("dataset", "## Datasets"),
+        ("metric", "## Metrics"),
     ],
 )
 def test_checks_and_options_of_kit_are_documented(kind, heading):
@@ -210,7 +211,7 @@ def test_training_keys_are_documented():
 def test_validation_defaults_are_documented():
     documented = rows(section(STUDIES, "### `[validation]`"))
     study = parse_study('dataset = "digits"\narchitecture = "conv_net"', Registry.load(), "short")
-    assert set(documented) == {"fraction", "folds", "seed", "group"}
+    assert set(documented) == {"fraction", "folds", "seed", "group", "metrics"}
     defaults = {key: cells[2] for key, cells in documented.items() if cells[2] != "none"}
     assert {key: float(default) for key, default in defaults.items()} == study.validation
 
@@ -225,7 +226,8 @@ def test_samplers_and_pruners_are_documented(heading, names):
 
 def test_objectives_are_documented():
     text = section(STUDIES, "### `objective`")
-    assert all(f"`{metric}`" in text for metric in (*EPOCH_METRICS, *MODEL_METRICS))
+    registered = [f"val_{name}" for name in Registry.load([]).names("metric")]
+    assert all(f"`{metric}`" in text for metric in (*EPOCH_METRICS, *registered, *MODEL_METRICS))
 
 
 def test_environment_variables_are_documented():

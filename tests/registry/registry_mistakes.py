@@ -32,7 +32,7 @@ FROM_HOOKS = {
     "misspelt_and_unmarked": (
         "def register_model(register): ...",
         ": expected at least one component, but the plugin registers none. There is no hook named "
-        "'register_model'. Did you mean 'register_datasets'?",
+        "'register_model'. Did you mean 'register_metrics'?",
     ),
     "one_of_two_misspelt_and_unmarked": (
         hook("def net(input_shape, num_classes): ...") + "def register_dataset(register): ...",
@@ -49,8 +49,8 @@ FROM_HOOKS = {
     "empty": (
         "",
         ": expected at least one component, but the plugin registers none. Implement one of "
-        "register_datasets, register_architectures, register_augmentations with @zoo.hookimpl; call "
-        "register(function) in it.",
+        "register_datasets, register_architectures, register_augmentations, register_metrics with "
+        "@zoo.hookimpl; call register(function) in it.",
     ),
     "registers_nothing": (
         f"{IMPORTS}@hookimpl\ndef register_datasets(register): ...",

@@ -47,6 +47,17 @@ class StudyPlugin:
 
         register(conv_net)
 
+    @hookimpl
+    def register_metrics(self, register):
+        def kappa(y_true, probabilities):
+            """Agreement beyond chance."""
+
+        def cost(y_true, probabilities):
+            """Mean cost of a mistake."""
+
+        register(kappa)
+        register(cost, direction="minimize")
+
 
 @pytest.fixture(scope="session")
 def registry():

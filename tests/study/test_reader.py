@@ -111,6 +111,38 @@ def test_study_value_fixes_and_table_searches(parse):
     assert study.baseline("", 0).training["learning_rate"] == 0.1
 
 
+def test_registered_metrics_have_their_direction(parse):
+    study = parse(PLAIN + 'objective = ["val_kappa", "val_cost", "parameters"]')
+    assert [(one.metric, one.direction, one.is_per_epoch, one.result) for one in study.objectives] == [
+        ("val_kappa", "maximize", True, "best_val_kappa"),
+        ("val_cost", "minimize", True, "best_val_cost"),
+        ("parameters", "minimize", False, "parameters"),
+    ]
+    assert {name: one.origin for name, one in study.metrics.items()} == {
+        "val_kappa": "zoo-study 1.0",
+        "val_cost": "zoo-study 1.0",
+    }
+    turned = parse(PLAIN + 'objective = {metric = "val_calibration_error", direction = "maximize"}')
+    assert turned.objectives[0].direction == "maximize"
+    assert parse(PLAIN + 'objective = "val_calibration_error"').objectives[0].direction == "minimize"
+
+
+def test_listed_metrics_are_measured_besides_the_objective(parse):
+    study = parse(PLAIN + 'objective = "val_auc"\n[validation]\nmetrics = ["val_kappa", "val_auc"]')
+    config = study.baseline("0" * 64, 0)
+    assert (config.objective, config.measures) == ("val_auc", ("val_kappa",))
+    assert config.metrics == {"val_auc": "auc", "val_kappa": "kappa"}
+    assert {"keras-zoo:metrics", "zoo-study:study"} < set(config.plugins)
+    assert study.plugin_versions()["zoo-study"] == "1.0"
+    assert study.validation == {"fraction": 0.1, "seed": 0}
+
+
+def test_study_without_registered_metrics_uses_no_plugin_of_them(parse):
+    study = parse(PLAIN)
+    assert study.metrics == {}
+    assert "keras-zoo:metrics" not in study.baseline("0" * 64, 0).plugins
+
+
 def test_loss_settings_are_there_only_if_stated(parse):
     plain = parse(PLAIN)
     assert not {"class_weight", "label_smoothing", "focal_gamma"} & set(plain.training)
@@ -325,6 +357,10 @@ def test_parameter_budget_is_read(parse):
 
 
 # Text that is added to PLAIN, and the line about its problem.
+METRICS = (
+    *("val_accuracy", "val_loss", "accuracy", "loss", "val_balanced_accuracy", "val_macro_f1", "val_auc"),
+    *("val_top5_accuracy", "val_calibration_error", "val_kappa", "val_cost", "parameters", "latency_ms"),
+)
 MISTAKES = {
     "unknown key": (
         "[trainning]\nepochs = 3",
@@ -340,7 +376,7 @@ MISTAKES = {
     ),
     "unknown validation key": (
         "[validation]\nsplit = 0.2",
-        "s.toml:4: [validation] split: no such key. Available: folds, fraction, group, seed.",
+        "s.toml:4: [validation] split: no such key. Available: folds, fraction, group, metrics, seed.",
     ),
     "out of range": (
         "[training]\nmomentum = 1.5",
@@ -425,7 +461,7 @@ MISTAKES = {
     "no such metric": (
         '[objective]\nmetric = "f1"\n',
         's.toml:4: [objective] metric: expected a metric, or a list of them, got "f1". '
-        "Available: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
+        "Did you mean 'val_macro_f1'?",
     ),
     "no such objective among several": (
         'objective = ["val_loss", "paramters"]',
@@ -435,12 +471,11 @@ MISTAKES = {
     "an objective that is not text": (
         'objective = ["val_loss", 3]',
         "s.toml:3: objective: expected a metric, or a list of them, got 3. "
-        "Available: accuracy, latency_ms, loss, parameters, val_accuracy, val_loss.",
+        f"Available: {', '.join(sorted(METRICS))}.",
     ),
     "empty list of objectives": (
         "objective = []",
-        "s.toml:3: objective: expected at least one metric. "
-        "Available: val_accuracy, val_loss, accuracy, loss, parameters, latency_ms.",
+        f"s.toml:3: objective: expected at least one metric. Available: {', '.join(METRICS)}.",
     ),
     "one objective twice": (
         'objective = ["val_loss", "parameters", "val_loss"]',
@@ -566,6 +601,29 @@ MISTAKES = {
     "the same key in both tables of a component": (
         '[augmentation]\nname = "affine"\nrotation = 3.0\n[augmentation.affine]\nrotation = 5.0',
         "s.toml:7: [augmentation.affine] rotation: it is in [augmentation] too; remove one of them",
+    ),
+    "an unknown metric": (
+        'objective = "val_kapa"',
+        's.toml:3: objective: expected a metric, or a list of them, got "val_kapa". '
+        "Did you mean 'val_kappa'?",
+    ),
+    "an unknown metric that is like no other": (
+        'objective = "quality"',
+        's.toml:3: objective: expected a metric, or a list of them, got "quality". '
+        f"Available: {', '.join(sorted(METRICS))}.",
+    ),
+    "an unknown metric among the listed ones": (
+        '[validation]\nmetrics = ["val_macro_f2"]',
+        's.toml:4: [validation] metrics: expected a metric, or a list of them, got "val_macro_f2". '
+        "Did you mean 'val_macro_f1'?",
+    ),
+    "a listed metric of every study": (
+        '[validation]\nmetrics = ["val_loss"]',
+        "s.toml:4: [validation] metrics: 'val_loss' is measured in every study; remove it",
+    ),
+    "one metric in place of a list": (
+        '[validation]\nmetrics = "val_auc"',
+        's.toml:4: [validation] metrics: expected a list of metrics, such as ["val_auc"], got "val_auc"',
     ),
     "a class weight that is not positive": (
         "[training]\nclass_weight = {cat = 0}",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from training_tools import FAULTY, line_of
 
-from zoo import hookspecs
+from zoo import hookimpl, hookspecs
 from zoo.data.store import open_dataset
 from zoo.data.validation import fold_of_images, training_and_validation, validation_split
 from zoo.errors import PluginError
@@ -42,6 +42,100 @@ def validation(prepared, config):
 @pytest.fixture(scope="module")
 def model(keras, trial):
     return keras.saving.load_model(trial.folder / "model.keras", compile=False)
+
+
+class Metrics:
+    """Metrics of a plugin: two sound ones, and some with mistakes."""
+
+    @hookimpl
+    def register_metrics(self, register):
+        def images(y_true, probabilities):
+            """Number of images with the right shapes."""
+            assert y_true.shape == (len(probabilities),)
+            return np.float32(len(y_true))
+
+        def broken(y_true, probabilities):
+            """Raises an error."""
+            raise KeyError("weights")
+
+        def undefined(y_true, probabilities):
+            """Is not a number."""
+            return float("nan")
+
+        def listed(y_true, probabilities):
+            """Is a list."""
+            return [1.0, 2.0]
+
+        def greedy(y_true, probabilities):
+            """Changes its input."""
+            probabilities[:] = 0
+            return 1.0
+
+        for metric in (images, broken, undefined, listed, greedy):
+            register(metric)
+
+
+class TestMetrics:
+    @pytest.fixture(scope="class")
+    def measured(self, run, config):
+        measures = ("val_calibration_error", "val_loss")
+        return run(replace(config, objective="val_balanced_accuracy", measures=measures), epochs=3)
+
+    def test_each_epoch_has_the_metrics(self, measured):
+        assert measured.final_event.state == "complete", measured.final_event.reason
+        for epoch in measured.epochs:
+            assert epoch["val_balanced_accuracy"] == pytest.approx(epoch["val_accuracy"], abs=0.1)
+            assert 0 <= epoch["val_calibration_error"] <= 1
+
+    def test_best_epoch_is_that_of_the_metric(self, measured):
+        values = [epoch["val_balanced_accuracy"] for epoch in measured.epochs]
+        summary = measured.final_event.summary
+        assert summary["best_val_balanced_accuracy"] == max(values)
+        assert summary["best_epoch"] == values.index(max(values)) + 1
+        best = measured.epochs[values.index(max(values))]
+        assert summary["best_val_calibration_error"] == best["val_calibration_error"]
+
+    def test_validation_images_are_predicted_once_an_epoch(self, run, config, keras, monkeypatch):
+        calls, predict = [], keras.Model.predict
+
+        def count(*arguments, **options):
+            calls.append(1)
+            return predict(*arguments, **options)
+
+        monkeypatch.setattr(keras.Model, "predict", count)
+        monkeypatch.setattr(keras.Model, "evaluate", None)
+        run(replace(config, objective="val_macro_f1", measures=("val_auc", "val_balanced_accuracy")))
+        assert len(calls) == 2
+
+    def test_other_results_are_those_without_the_metric(self, measured, run, config):
+        plain = run(config, epochs=3)
+        for with_metrics, without in zip(measured.epochs, plain.epochs, strict=True):
+            for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+                assert with_metrics[name] == pytest.approx(without[name], rel=1e-5)
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("broken", "the metric 'broken' of zoo-measures 1.0 raised KeyError: 'weights'"),
+            (
+                "undefined",
+                "the metric 'undefined' of zoo-measures 1.0: expected a finite number, got nan in ",
+            ),
+            ("listed", "the metric 'listed' of zoo-measures 1.0: expected a number, got list in epoch 1"),
+            (
+                "greedy",
+                "the metric 'greedy' of zoo-measures 1.0 raised ValueError: assignment destination is",
+            ),
+        ],
+    )
+    def test_mistake_of_a_metric_fails_the_trial(self, run, config, registry, name, reason):
+        if not any(plugin.distribution == "zoo-measures" for plugin in registry.plugins):
+            registry.add(Plugin("measures", "zoo-measures", "1.0"), Metrics)
+        sound = run(replace(config, measures=("val_images",)), epochs=1)
+        assert sound.epochs[0]["val_images"] == len(np.load(sound.folder / "predictions.npz")["labels"])
+        failed = run(replace(config, measures=(f"val_{name}",)), epochs=1).final_event
+        assert (failed.state, failed.is_plugin_error) == ("failed", True)
+        assert failed.reason.startswith(reason)
 
 
 class TestComplete:

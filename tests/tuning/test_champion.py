@@ -82,11 +82,13 @@ def study(tmp_path):
     directory.assign("5f0c", [Objective("val_accuracy", "maximize")])
     for number, num_correct in ((0, 10), (1, 19)):
         trial = directory.trial(number)
-        trial.create({})
+        trial.create({"plugins": {}})
         trial.model_path.touch()
         np.savez(trial.test_predictions_path, labels=LABELS, probabilities=predictions(num_correct))
     return SimpleNamespace(
-        definition=SimpleNamespace(name="example"),
+        definition=SimpleNamespace(
+            name="example", epoch_objective=Objective("val_accuracy", "maximize"), metrics={}
+        ),
         directory=directory,
         dataset=SimpleNamespace(digest=DIGEST, sizes={"train": 9, "test": 20}),
         store=SimpleNamespace(result=lambda: "a store"),
@@ -125,6 +127,31 @@ def test_trial_within_the_noise_is_not_promoted(study, registry):
         "p = 0.062 >= 0.05 (exact McNemar test); `zoo promote example` replaces it"
     )
     assert len(registry.versions) == 1
+
+
+@pytest.mark.parametrize(("other", "is_better"), [(0, True), (12, False)])
+def test_registered_objective_is_compared_in_place_of_accuracy(
+    study, registry, monkeypatch, other, is_better
+):
+    """The champion answers "class 0" always; the challenger finds the rare class, with as many mistakes."""
+    labels = np.array([0] * 90 + [1] * 10)
+    for number, wrong in ((0, [*range(90 + other // 2, 100)]), (1, [*range(10)])):
+        predicted = labels.copy()
+        predicted[wrong] = 1 - predicted[wrong]
+        path = study.directory.trial(number).test_predictions_path
+        np.savez(path, labels=labels, probabilities=np.eye(2)[predicted])
+    component = SimpleNamespace(name="balanced_accuracy")
+    study.definition.epoch_objective = Objective("val_balanced_accuracy", "maximize")
+    study.definition.metrics = {"val_balanced_accuracy": component}
+    monkeypatch.setattr(
+        champion, "call_in_worker", lambda function, *arguments, log_path: function(*arguments)
+    )
+    registry.add("models:/m-0")
+    text = promote_best(study, 1, "models:/m-1")
+    value = 0.5 + other / 40
+    assert f"trial 1 has test_balanced_accuracy 0.9444, example/1 {value:.4f}; p = " in text
+    assert text.startswith("example/2: " if is_better else "example/1 stays: ")
+    assert ("< 0.05 (paired randomization test)" in text) == is_better
 
 
 @pytest.mark.parametrize("uid", ["5f0c-0", "other-0"])

@@ -37,14 +37,33 @@ def test_weight_of_an_unknown_class_is_an_error(check):
     with pytest.raises(
         StudyError, match=r"^\[training\] class_weight: the dataset has no class 'cats'\. Did"
     ):
-        check(study, [0, 1, 2])
+        check(study, [0, 1, 2] * 2)
 
 
 def test_weight_of_a_class_without_images_is_an_error(check):
     with pytest.raises(StudyError, match="the training split has no image of class 'owl'"):
-        check("[training]\nclass_weight = {owl = 2.0}", [0, 1])
+        check("[training]\nclass_weight = {owl = 2.0}", [0, 1] * 2)
+
+
+def test_auc_without_validation_images_of_a_class_is_an_error(check):
+    study = 'objective = "val_auc"'
+    with pytest.raises(StudyError, match=r"^val_auc: the validation split has no image of class 'owl', so"):
+        check(study, [0, 1, 2], validation=[0, 1])
+    with pytest.raises(StudyError, match="the validation split has no image of class 'owl'"):
+        check(study, [0, 1, 0, 1])
+    with pytest.raises(StudyError, match="fold 1 has no image of class 'owl'"):
+        check(f"{study}\n[validation]\nfolds = 2", [0, 1, 0, 1])
+    check(study, [0, 1, 2], validation=[0, 1, 2])
+    check(f"{study}\n[validation]\nfolds = 2", [0, 1, 2] * 2)
+
+
+def test_top5_of_five_classes_is_an_error(check):
+    names, study = tuple("abcdef"), '[validation]\nmetrics = ["val_top5_accuracy"]'
+    with pytest.raises(StudyError, match="expected a dataset with at least 6 classes, got 5"):
+        check(study, [0, 1] * 2, class_names=names[:5])
+    check(study, [0, 1] * 2, class_names=names)
 
 
 @pytest.mark.parametrize("value", ['"balanced"', "{cat = 2.0}", '{choices = ["none", "balanced"]}'])
 def test_valid_weights_pass(check, value):
-    check(f"[training]\nclass_weight = {value}", [0, 1, 0])
+    check(f"[training]\nclass_weight = {value}", [0, 1, 0, 1])

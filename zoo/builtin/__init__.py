@@ -4,4 +4,5 @@ MODULES = (
     "zoo.builtin.datasets",
     "zoo.builtin.architectures",
     "zoo.builtin.augmentations",
+    "zoo.builtin.metrics",
 )

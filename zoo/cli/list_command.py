@@ -11,7 +11,12 @@ from zoo.cli import common
 from zoo.registry import KINDS, Component, Registry
 from zoo.study import known_studies
 
-_HEADINGS = {"dataset": "datasets", "architecture": "architectures", "augmentation": "augmentation policies"}
+_HEADINGS = {
+    "dataset": "datasets",
+    "architecture": "architectures",
+    "augmentation": "augmentation policies",
+    "metric": "metrics (objective: val_NAME)",
+}
 
 
 @click.command("list")
@@ -20,9 +25,9 @@ _HEADINGS = {"dataset": "datasets", "architecture": "architectures", "augmentati
 )
 @common.json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """List datasets, architectures, augmentation policies and studies.
+    """List datasets, architectures, augmentation policies, metrics and studies.
 
-    KIND limits the list to one kind: datasets, architectures, augmentations or studies.
+    KIND limits the list to one kind: datasets, architectures, augmentations, metrics or studies.
     """
     registry = Registry.load()
     components = [one for one in registry.components() if kind in (None, f"{one.kind}s")]

@@ -39,7 +39,7 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
     "--classes",
     low=2,
     multiple=True,
-    help="Number of classes that an architecture supports, the most common first; may be repeated.",
+    help="Number of classes that an architecture or metric supports, the most common first; may be repeated.",
 )
 @click.option("--needs-plugin", is_flag=True, help="Accept saved models that need the plugin to load.")
 @click.option(
@@ -60,7 +60,7 @@ def check(
 ) -> None:
     """Run the conformance kit on NAME and print a line for each check. Loads Keras.
 
-    NAME is an architecture, a dataset or an augmentation policy. The name of a distribution checks
+    NAME is an architecture, a dataset, an augmentation policy or a metric. The name of a distribution checks
     everything that it registered. The exit status is 1 if a check failed.
     """
     from zoo.testing.kit import Result
@@ -91,7 +91,13 @@ def _options(
     numbers = {"num_classes": classes[0], "class_counts": list(classes[1:])} if classes else {}
     needs = {"needs_plugin_to_load": True} if needs_plugin else {}
     policy = {"probe": registry.get("dataset", probe).function} if probe else {}
-    return {"architecture": {**sizes, **numbers, **needs}, "augmentation": {**sizes, **policy}, "dataset": {}}
+    counts = {"num_classes": classes[0]} if classes else {}
+    return {
+        "architecture": {**sizes, **numbers, **needs},
+        "augmentation": {**sizes, **policy},
+        "dataset": {},
+        "metric": counts,
+    }
 
 
 def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]:
@@ -150,6 +156,7 @@ def _section(
         if parameter.default is REQUIRED and name not in own:
             return facts, [Result("loads", "skipped", f"'{name}' has no default; add --set {name}=…")]
     given = own if component.kind == "dataset" else {**options, **({"space": own} if own else {})}
+    given |= {"direction": component.direction} if component.kind == "metric" else {}
     subject = SUBJECTS[component.kind](component.function, given)
     subject.validate()
     names = [name for name in subject.suite.checks if not checks or name in checks]

@@ -1,4 +1,4 @@
-"""`zoo show NAME`: show a dataset, architecture, augmentation policy or study in full."""
+"""`zoo show NAME`: show a dataset, architecture, augmentation policy, metric or study in full."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command(
 ) -> None:
     """Show NAME: its parameters with range, default and condition.
 
-    NAME is a dataset, an architecture, an augmentation policy, or a study (name or path).
+    NAME is a dataset, an architecture, an augmentation policy, a metric, or a study (name or path).
     """
     _check_options(context, layers, as_json)
     registry = Registry.load()
@@ -59,7 +59,12 @@ def command(
         _show_study(name, load_study(name, registry), as_json)
     elif as_json:
         facts = [
-            {**common.component_facts(one), "description": one.description, "parameters": one.space.as_json()}
+            {
+                **common.component_facts(one),
+                "description": one.description,
+                "parameters": one.space.as_json(),
+                **({"direction": one.direction} if one.direction else {}),
+            }
             for one in components
         ]
         click.echo(json.dumps(facts, indent=1))
@@ -113,7 +118,11 @@ def _print_component(component: Component) -> None:
     click.echo(f"{component.kind} {click.style(component.name, bold=True)}  [{component.origin}]\n")
     if documentation := inspect.getdoc(component.function):
         click.echo(f"{documentation}\n")
-    _print_space(component.space)
+    if component.kind == "metric":
+        better = "higher" if component.direction == "maximize" else "lower"
+        click.echo(f'  objective = "val_{component.name}"; {better} is better\n')
+    else:
+        _print_space(component.space)
 
 
 def _print_space(space: Space) -> None:
@@ -187,6 +196,6 @@ def _next_step(component: Component, has_layers: bool) -> tuple[str, str]:
         return f"zoo inspect samples {component.name}{settings}", "images of every class"
     if component.kind == "augmentation":
         return f"zoo inspect augmentation {component.name} DATASET", "images of a dataset, augmented"
-    if not has_layers:
+    if component.kind == "architecture" and not has_layers:
         return f"zoo show {component.name} --layers", "its layers, built with these defaults"
     return f"zoo plugins check {component.name}", "run the conformance kit on it"

@@ -105,6 +105,17 @@ def _study_of(study: str, overrides: Sequence[str], quiet: bool) -> str:
     return str(written.path)
 
 
+def _test_score(result: TuneResult) -> str:
+    """Return the objective and the accuracy on the test split, as far as they were measured."""
+    accuracy = result.test_metrics.get("test_accuracy")
+    if accuracy is None:
+        return ""
+    name = result.objective.replace("val_", "test_")
+    if name in ("test_accuracy", "test_loss") or name not in result.test_metrics:
+        return f", {accuracy:.4f} on the test split"
+    return f", {result.test_metrics[name]:.4f} on the test split (test_accuracy {accuracy:.4f})"
+
+
 def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
     from zoo.tuning.display import value_text
 
@@ -113,7 +124,7 @@ def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
             results = ", ".join(value_text(metric, value) for metric, value in values.items())
             click.echo(f"front: trial {number}, {results}")
     number, value = best
-    score = f", {result.test_metrics['test_accuracy']:.4f} on the test split" if result.test_metrics else ""
+    score = _test_score(result)
     architecture = f" ({result.architecture})" if result.architecture else ""
     click.echo(f"best: trial {number}{architecture}, {value_text(result.objective, value)}{score}")
     click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")

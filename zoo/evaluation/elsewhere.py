@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from zoo.models.recorded import configure, prepare
 from zoo.record import StudyDirectory
 from zoo.registry import IN_MEMORY, Component, Registry
 from zoo.training.info import ModelInfo
+from zoo.training.measuring import measure_predictions
 from zoo.training.saved import other_versions, predict_splits
 from zoo.training.worker import call_in_worker
 from zoo.trial import PluginConfig
@@ -62,10 +63,12 @@ def evaluate_on(
     except ZooError as error:
         raise ZooError(f"{found.name}: {error}") from None
     probabilities = np.asarray(probabilities)[:, order]
+    metrics = dict(all_metrics(labels, probabilities))
+    metrics |= _registered(found.info, metrics, labels, probabilities, log_path, display)
     return Evaluation(
         study=found.info.study,
         name=found.name,
-        metrics=all_metrics(labels, probabilities),
+        metrics=metrics,
         class_names=tuple(opened.class_names),
         labels=labels,
         probabilities=probabilities,
@@ -99,6 +102,22 @@ def _source(dataset: str | Dataset, overrides: Sequence[str], info: ModelInfo) -
     if overrides:
         raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
     return dataset
+
+
+def _registered(
+    info: ModelInfo, known: Collection[str], labels: Any, probabilities: Any, log_path: Path, display: Display
+) -> dict[str, float]:
+    """Return the metrics that the study of the model measured, and that are not in `known`."""
+    measured = [name.removeprefix("best_val_") for name in info.metrics if name.startswith("best_val_")]
+    names = [name for name in measured if name not in (*known, "loss") and not name.endswith("_std")]
+    if not names:
+        return {}
+    values, problems = call_in_worker(
+        measure_predictions, names, {}, labels, probabilities, log_path=log_path
+    )
+    for problem in problems:
+        display.problem(f"a score is missing: {problem}")
+    return dict(values)
 
 
 def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from zoo.record import Run, StudyDirectory
 from zoo.training.saved import predict_test_split, scores
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
+from zoo.tuning.scoring import score_registered
 
 
 def evaluate(
@@ -94,10 +95,11 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
     cache_dir, digest = found.cache_dir, found.config.digest
     verify_dataset(cache_dir, digest)
     probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)
+    measured = score_registered(found.config, labels, probabilities, found.directory.output_path, display)
     return Evaluation(
         study=found.study,
         name=found.name,
-        metrics=_record(found, scores(probabilities, labels), display),
+        metrics=_record(found, {**scores(probabilities, labels), **measured}, display),
         class_names=tuple(dataset.class_names),
         labels=labels,
         probabilities=probabilities,
@@ -116,7 +118,7 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
     event, path, uid = run.directory.latest_score(), run.directory.event_log.path, run.uid()
     # Recorded scores stay if the new ones differ only by rounding: devices add in different orders.
     if event is None or not np.allclose(
-        [event.metrics[name] for name in metrics], [*metrics.values()], rtol=1e-4, atol=1e-7
+        [event.metrics.get(name, np.nan) for name in metrics], [*metrics.values()], rtol=1e-4, atol=1e-7
     ):
         event = Scored(time.time(), metrics)
         try:

@@ -17,6 +17,7 @@ from zoo.figures._text import shorten
 
 TRAINING, VALIDATION = "#2a78b8", "#d1580a"
 WIDTH, HEIGHT = 900, 380
+_MAX_PANELS = 7
 _MARKERS_UP_TO = 30  # epochs; with more, the markers touch each other
 
 MAX_COMPARED = 8  # trials with a color of their own
@@ -38,25 +39,28 @@ def learning_curves(
     best_fold: int | None = None,
     title: str,
 ) -> Path:
-    """Draw loss and accuracy, training and validation, against the epoch.
+    """Draw loss and accuracy, training and validation, and other validation metrics against the epoch.
 
     With cross-validation, each fold has a thin curve, and the mean of the folds a thick one. The mean ends
     with the shortest fold.
 
     Args:
-        epochs: the trial's epoch events, at least one. A metric (`loss`, `accuracy`, `val_loss`,
-            `val_accuracy`) that is missing, null, infinite or not a number leaves a gap.
-        best_epoch, best_fold: epoch and fold of the saved model, marked in both panels. Without an epoch, or
+        epochs: the trial's epoch events, at least one. A value that is missing, null, infinite or not a
+            number leaves a gap.
+        best_epoch, best_fold: epoch and fold of the saved model, marked in all panels. Without an epoch, or
             if the epoch has no event, nothing is marked.
     """
-    values = {name: metric_by_fold(epochs, name) for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+    names = panel_metrics(epochs)
+    values = {
+        f"{part}{name}": metric_by_fold(epochs, f"{part}{name}") for name in names for part in ("", "val_")
+    }
     num_folds, last = values["loss"].shape
     fold = best_fold or 1
     is_marked = best_epoch is not None and best_epoch <= last and fold <= num_folds
     best = (fold, best_epoch) if best_epoch is not None and is_marked else None
-    page = Page(WIDTH, HEIGHT, title, _subtitle(values, best))
+    page = Page(WIDTH // 2 * len(names), HEIGHT, title, _subtitle(values, best))
     page.series_key((("training", TRAINING), ("validation", VALIDATION)))
-    for panel, name in enumerate(("loss", "accuracy")):
+    for panel, name in enumerate(names):
         axes = page.axes(panel * WIDTH // 2 + 70, HEADER + 30, WIDTH // 2 - 90, HEIGHT - HEADER - 80)
         training, validation = values[name], values[f"val_{name}"]
         _draw_folds(axes, training, TRAINING)
@@ -66,6 +70,13 @@ def learning_curves(
             _draw_ring(axes, best[1], validation[best[0] - 1], VALIDATION)
         _finish_axes(axes, name, last, np.concatenate([training, validation]))
     return page.save(path)
+
+
+def panel_metrics(epochs: Sequence[EpochEnd]) -> list[str]:
+    """Return the metrics that have a panel: loss, accuracy, and those measured as `val_NAME` only."""
+    measured = dict.fromkeys(name for event in epochs for name in event.metrics)
+    others = [name.removeprefix("val_") for name in measured if name.startswith("val_")]
+    return ["loss", "accuracy", *(name for name in others if name not in ("loss", "accuracy"))][:_MAX_PANELS]
 
 
 def metric_by_fold(epochs: Sequence[EpochEnd], name: str) -> Values:
@@ -155,7 +166,7 @@ def compared_curves(
     title: str,
     others: Sequence[Curve] = (),
 ) -> Path:
-    """Draw the validation loss and accuracy of several trials against the epoch.
+    """Draw the validation loss, accuracy and other validation metrics of several trials against the epoch.
 
     Args:
         curves: trials with a color and a name in the key, in this order. From the ninth on, they are drawn
@@ -164,10 +175,12 @@ def compared_curves(
     """
     others = [curve for curve in [*others, *curves[MAX_COMPARED:]] if curve.epochs]
     curves = [curve for curve in curves[:MAX_COMPARED] if curve.epochs]
-    page = Page(COMPARED_WIDTH, COMPARED_HEIGHT, title, _compared_subtitle(curves, len(others)))
-    _name_curves(page, curves, has_others=bool(others))
+    names = panel_metrics([event for curve in curves for event in curve.epochs])
     width = (COMPARED_WIDTH - _KEY_WIDTH - MARGIN) // 2
-    for panel, name in enumerate(("loss", "accuracy")):
+    page_width = COMPARED_WIDTH + width * (len(names) - 2)
+    page = Page(page_width, COMPARED_HEIGHT, title, _compared_subtitle(curves, len(others)))
+    _name_curves(page, page_width, curves, has_others=bool(others))
+    for panel, name in enumerate(names):
         axes = page.axes(70 + panel * width, HEADER + 26, width - 80, COMPARED_HEIGHT - HEADER - 76)
         values = [metric_by_fold(curve.epochs, f"val_{name}").mean(axis=0) for curve in [*curves, *others]]
         for series in values[len(curves) :]:
@@ -188,9 +201,9 @@ def _compared_subtitle(curves: Sequence[Curve], num_others: int) -> str:
     return f"{text}; {num_others} more in grey" if num_others else text
 
 
-def _name_curves(page: Page, curves: Sequence[Curve], *, has_others: bool) -> None:
+def _name_curves(page: Page, width: int, curves: Sequence[Curve], *, has_others: bool) -> None:
     """Write the key in a column at the right edge: the name of each curve beside its color."""
-    x, y = COMPARED_WIDTH - _KEY_WIDTH - MARGIN + 12, HEADER + 36
+    x, y = width - _KEY_WIDTH - MARGIN + 12, HEADER + 36
     rows = [(curve.name, color, INK) for curve, color in zip(curves, COLORS, strict=False)]
     for name, color, ink in [*rows, ("others", FAINT, GREY)] if has_others else rows:
         page.text(x, y, "●", color=color)

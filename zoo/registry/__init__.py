@@ -17,8 +17,10 @@ from zoo.registry._contract import component_space
 from zoo.registry._libraries import library_requirements
 from zoo.registry._memory import IN_MEMORY
 from zoo.registry._plugin import (
+    DIRECTIONS,
     HOOKS,
     KINDS,
+    OWN_DISTRIBUTION,
     Component,
     Plugin,
     component_code_digest,

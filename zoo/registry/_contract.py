@@ -14,9 +14,11 @@ import pluggy
 from zoo import hookspecs
 from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
 from zoo.registry._plugin import (
+    DIRECTIONS,
     HOOKS,
     KINDS,
     OWN_DISTRIBUTION,
+    RESERVED_METRICS,
     Component,
     ContractError,
     Plugin,
@@ -80,12 +82,28 @@ def component_space(kind: str, function: Any) -> Space:
         space = read_space(function, positional=KINDS[kind])
     except SpaceError as error:
         raise ContractError(str(error)) from None
+    if kind == "metric":
+        _check_metric(name, space)
     if RESERVED_PARAMETER in space:
         raise ContractError(
             f"{name}: parameter '{RESERVED_PARAMETER}': this name is reserved, because the key "
             f"`{RESERVED_PARAMETER}` of a study selects the {kind}; rename the parameter."
         )
     return space
+
+
+def _check_metric(name: str, space: Space) -> None:
+    """Raise ContractError if a metric has parameters, or the name of a metric that Keras measures."""
+    if name in RESERVED_METRICS:
+        raise ContractError(
+            f"a metric cannot be named '{name}', because zoo measures val_{name} in every study; "
+            "rename the function."
+        )
+    if space:
+        raise ContractError(
+            f"{name}: expected no parameters of a study, got '{next(iter(space))}'; write the value into the "
+            "function."
+        )
 
 
 def _check_hooks(module: Any) -> None:
@@ -144,10 +162,17 @@ def _call_hook(function: Callable[..., Any], hook: str, register: Callable[[Any]
         raise ContractError(f"{prefix} {describe_with_location(error, package)}") from error
 
 
-def _register(plugin: Plugin, kind: str, file: str, components: list[Component], function: Any) -> Any:
+def _register(
+    plugin: Plugin,
+    kind: str,
+    file: str,
+    components: list[Component],
+    function: Any,
+    direction: str | None = None,
+) -> Any:
     """Add the component of `function` to `components`, and return `function`.
 
-    A hook gets this function, with all arguments except `function` bound, as its argument `register`.
+    A hook gets this function, with the arguments before `function` bound, as its argument `register`.
     """
     try:
         space = component_space(kind, function)
@@ -158,9 +183,18 @@ def _register(plugin: Plugin, kind: str, file: str, components: list[Component],
         raise ContractError(
             f"{HOOKS[kind]} registered '{name}' twice; rename or remove one of the functions."
         )
+    if direction is not None and kind != "metric":
+        raise ContractError(
+            f"{HOOKS[kind]}: a direction is only for metrics; remove direction={direction!r}."
+        )
+    if direction not in (None, *DIRECTIONS):
+        expected = " or ".join(map(repr, DIRECTIONS))
+        raise ContractError(f"{HOOKS[kind]}: {name}: expected direction={expected}, got {direction!r}.")
+    if kind == "metric":
+        direction = direction or "maximize"
     description = (inspect.getdoc(function) or "").partition("\n")[0]
     origin = (plugin.distribution, plugin.version, plugin.name, file)
-    components.append(Component(kind, name, function, space, description, *origin))
+    components.append(Component(kind, name, function, space, description, *origin, direction or ""))
     return function  # `@register` is used as a decorator inside a hook
 
 

@@ -24,7 +24,11 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "dataset": (),
     "architecture": ("input_shape", "num_classes"),
     "augmentation": (),
+    "metric": ("y_true", "probabilities"),
 }
+# Names that no metric can have: Keras measures them, and `val_` with them, in every epoch.
+RESERVED_METRICS = ("accuracy", "loss")
+DIRECTIONS = ("maximize", "minimize")
 HOOKS: Mapping[str, str] = {kind: f"register_{kind}s" for kind in KINDS}
 
 
@@ -34,7 +38,7 @@ class ContractError(PluginError):
 
 @dataclass(frozen=True)
 class Component:
-    """A dataset, architecture or augmentation policy, and the plugin that registered it."""
+    """A dataset, architecture, augmentation policy or metric, and the plugin that registered it."""
 
     kind: str
     name: str
@@ -45,6 +49,7 @@ class Component:
     version: str
     plugin: str = ""  # name of the entry point, or of the built-in module
     file: str = ""  # path of the module that the entry point names; "" for a built-in module
+    direction: str = ""  # of a metric, `maximize` or `minimize`; "" for other kinds
 
     @property
     def origin(self) -> str:

@@ -111,6 +111,10 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
         scored = best.directory.latest_score()
         if scored is not None:
             cards.append(("Test accuracy", percent(scored.metrics["test_accuracy"]), best.name))
+            for objective in record.objectives:
+                name = objective.metric.replace("val_", "test_")
+                if name in scored.metrics and name not in ("test_accuracy", "test_loss"):
+                    cards.append((name, format_value(name, scored.metrics[name]), best.name))
         for objective in record.objectives:
             value = format_value(objective.metric, best.summary[objective.result])
             label = f"Best {objective.metric}" if len(record.objectives) == 1 else objective.metric

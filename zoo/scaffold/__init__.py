@@ -39,6 +39,7 @@ _KIND_TEXTS = {
     "dataset": "a dataset",
     "architecture": "an architecture",
     "augmentation": "an augmentation policy",
+    "metric": "a metric",
 }
 _TEMPLATES = Path(__file__).with_name("templates")
 # Names that the templates use, so that the generated function cannot have one of them.
@@ -59,7 +60,7 @@ def write_plugin(
 
     Args:
         name: name of the distribution. For `zoo-mynet`, the package is `zoo_mynet` and the function `mynet`.
-        kind: kind of the component: `dataset`, `architecture` or `augmentation`.
+        kind: kind of the component: `dataset`, `architecture`, `augmentation` or `metric`.
         folder: folder for the files; new or empty.
         registry: installed components, whose names cannot be used again.
         license: key of LICENSES.

@@ -90,6 +90,7 @@ class StudyDefinition:
     """A study file after validation.
 
     Args:
+        metrics: the registered metrics that trials measure, such as `val_auc`, as objectives or besides.
         in_memory: the dataset that the caller passed in place of the file's, if any.
     """
 
@@ -103,6 +104,7 @@ class StudyDefinition:
     training: Space
     objectives: tuple[Objective, ...]
     search: Search
+    metrics: Mapping[str, Component] = field(default_factory=dict)
     in_memory: Dataset | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -191,7 +193,7 @@ class StudyDefinition:
 
     def _components(self) -> list[Component]:
         searched = (*self.architecture.components.values(), *self.augmentation.components.values())
-        return [self.dataset_component, *searched]
+        return [self.dataset_component, *searched, *self.metrics.values()]
 
     def _trial_config(
         self,
@@ -201,7 +203,8 @@ class StudyDefinition:
         digest: str,
         seed: int,
     ) -> TrialConfig:
-        others = [one.metric for one in self.objectives if one != self.epoch_objective]
+        objective = self.epoch_objective
+        others = dict.fromkeys([*(one.metric for one in self.objectives), *self.metrics])
         return TrialConfig(
             dataset=self.dataset,
             digest=digest,
@@ -209,16 +212,17 @@ class StudyDefinition:
             architecture=architecture,
             augmentation=augmentation,
             training=training,
-            objective=self.epoch_objective.metric,
-            direction=self.epoch_objective.direction,
+            objective=objective.metric,
+            direction=objective.direction,
             seed=seed,
             # The number of parameters is in every trial's summary, so it needs no measurement.
-            measures=tuple(metric for metric in others if metric != "parameters"),
+            measures=tuple(one for one in others if one not in (objective.metric, "parameters")),
             max_parameters=self.search.max_parameters,
             plugins=plugin_versions(
                 self.dataset_component,
                 self.architecture.components[architecture.name],
                 self.augmentation.components[augmentation.name],
+                *self.metrics.values(),
             ),
             inactive=(
                 *self.architecture.inactive(architecture),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.trial import EPOCH_METRICS, MODEL_METRICS
+from zoo.trial import MODEL_METRICS
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Objective:
     @property
     def is_per_epoch(self) -> bool:
         """True if every epoch reports the metric; False if it is measured once per model."""
-        return self.metric in EPOCH_METRICS
+        return self.metric not in MODEL_METRICS
 
     @property
     def result(self) -> str:

@@ -13,13 +13,11 @@ from zoo.registry import IN_MEMORY, Registry
 from zoo.space import Space, is_real, show
 from zoo.study._definition import Search, StudyDefinition, integer_problem, search_problems
 from zoo.study._document import Document
-from zoo.study._objectives import Objective
 from zoo.study._read_components import narrow_space, read_component_space
+from zoo.study._read_metrics import MetricReader
 from zoo.training import STATED_ONLY, training_space
-from zoo.trial import EPOCH_METRICS, MODEL_METRICS
 
 _TABLES = ("dataset", "objective", "validation", "architecture", "augmentation", "training", "search")
-_METRICS = {**EPOCH_METRICS, **MODEL_METRICS}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_NAME_LENGTH = 100  # a file name has at most 255 bytes, and MLflow appends to it
 
@@ -60,7 +58,8 @@ def parse_study(
     reserved = ["training", *(architecture.spaces if architecture else ())]
     augmentation = read_component_space(document, registry, "augmentation", "none", reserved)
     training = _read_training(document)
-    objectives = _read_objectives(document)
+    metrics = MetricReader(document, registry)
+    objectives, listed = metrics.objectives(), metrics.listed()
     search = _read_search(document, len(objectives))
     if document.problems or dataset is None or architecture is None or augmentation is None:
         raise StudyError("\n".join(document.problems))
@@ -75,6 +74,7 @@ def parse_study(
         training=training,
         objectives=objectives,
         search=search,
+        metrics=metrics.components([*(one.metric for one in objectives), *listed]),
         in_memory=in_memory,
     )
 
@@ -99,7 +99,7 @@ def _read_training(document: Document) -> Space:
 
 def _read_validation(document: Document) -> dict[str, Any]:
     """Return the `[validation]` settings: `fraction` or `folds`, `seed`, and `group` if it is set."""
-    table = dict(document.table("validation"))
+    table = {key: value for key, value in document.table("validation").items() if key != "metrics"}
     values: dict[str, Any] = {"fraction": 0.1, "seed": 0}
     if "fraction" in table and "folds" in table:
         overrides = [key for key in ("fraction", "folds") if document.is_override("validation", key)]
@@ -130,60 +130,7 @@ def _validation_problem(key: str, value: Any) -> str:
         is_text = isinstance(value, str) and bool(value.strip())
         expected = "expected the name of a column, or a regular expression for names of files"
         return "" if is_text else f"{expected}, got {show(value)}"
-    return f"no such key. {did_you_mean(key, ('fraction', 'folds', 'seed', 'group'))}"
-
-
-def _read_objectives(document: Document) -> tuple[Objective, ...]:
-    """Return the objectives of a study; the default one where a problem was reported."""
-    value = document.tables.get("objective", "val_accuracy")
-    table = value if isinstance(value, dict) else {"metric": value}
-    metric, direction = table.get("metric", "val_accuracy"), table.get("direction")
-    metrics = metric if isinstance(metric, list) else [metric]
-    directions: Any = direction if isinstance(metric, list) else [direction]
-    num_before = len(document.problems)
-    for key in table:
-        if key not in ("metric", "direction"):
-            hint = did_you_mean(key, ("metric", "direction"))
-            document.report(("objective", key), f"no such key. {hint}")
-    if problem := _metrics_problem(metrics):
-        document.report(("objective", "metric") if isinstance(value, dict) else ("objective",), problem)
-    if direction is None:
-        directions = [None] * len(metrics)
-    else:
-        for problem in _direction_problems(directions, len(metrics)):
-            document.report(("objective", "direction"), problem)
-    if len(document.problems) > num_before:
-        return (Objective("val_accuracy", "maximize"),)
-    pairs = zip(metrics, directions, strict=True)
-    return tuple(Objective(metric, direction or _METRICS[metric]) for metric, direction in pairs)
-
-
-def _metrics_problem(metrics: list[Any]) -> str:
-    """Return the first problem with the metrics; "" if there is none."""
-    if not metrics:
-        return f"expected at least one metric. Available: {', '.join(_METRICS)}."
-    for position, metric in enumerate(metrics):
-        if not isinstance(metric, str) or metric not in _METRICS:
-            hint = did_you_mean(metric if isinstance(metric, str) else "", _METRICS)
-            return f"expected a metric, or a list of them, got {show(metric)}. {hint}"
-        if metric in metrics[:position]:
-            return f"'{metric}' occurs twice; list each objective once"
-    if not any(metric in EPOCH_METRICS for metric in metrics):
-        return (
-            f"expected an objective that measures how well a network learned, got {show(metrics)}; "
-            f"add one of {', '.join(EPOCH_METRICS)}"
-        )
-    return ""
-
-
-def _direction_problems(directions: Any, num_metrics: int) -> list[str]:
-    if not isinstance(directions, list) or len(directions) != num_metrics:
-        return [f"expected a list of {num_metrics} directions, one for each metric, got {show(directions)}"]
-    return [
-        f'expected "maximize" or "minimize", got {show(direction)}'
-        for direction in directions
-        if direction not in ("maximize", "minimize")
-    ]
+    return f"no such key. {did_you_mean(key, ('fraction', 'folds', 'seed', 'group', 'metrics'))}"
 
 
 def _read_search(document: Document, num_objectives: int) -> Search:

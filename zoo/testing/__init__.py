@@ -17,6 +17,7 @@ from zoo.testing.architectures import check_architecture
 from zoo.testing.augmentations import check_augmentation
 from zoo.testing.datasets import check_dataset
 from zoo.testing.kit import CheckFailed
+from zoo.testing.metrics import check_metric
 from zoo.testing.subjects import parametrize_with_checks
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "check_architecture",
     "check_augmentation",
     "check_dataset",
+    "check_metric",
     "parametrize_with_checks",
 ]

@@ -13,12 +13,14 @@ from zoo.testing.architectures import ArchitectureSubject
 from zoo.testing.augmentations import PolicySubject
 from zoo.testing.datasets import DatasetSubject
 from zoo.testing.kit import CheckFailed, Subject
+from zoo.testing.metrics import MetricSubject
 
 # A subject takes options of its checks. The options of a dataset's checks are values of its parameters.
 SUBJECTS: Mapping[str, Any] = {
     "dataset": DatasetSubject,
     "architecture": ArchitectureSubject,
     "augmentation": PolicySubject,
+    "metric": MetricSubject,
 }
 
 
@@ -37,11 +39,12 @@ def parametrize_with_checks(
             check()
 
     Args:
-        kind: `architecture`, `dataset` or `augmentation`. Without it, the function must be an architecture.
+        kind: `architecture`, `dataset`, `augmentation` or `metric`. Without it, the function must be an
+            architecture or a metric.
         expected_failures: check that fails -> reason. pytest reports the check as xfail. If the check passes,
             its test fails, so that the author removes the check from `expected_failures`.
-        options: options of `check_architecture`, `check_dataset` or `check_augmentation`. A parameter of a
-            dataset called `kind` or `expected_failures` cannot be set here.
+        options: options of `check_architecture`, `check_dataset`, `check_augmentation` or `check_metric`. A
+            parameter of a dataset called `kind` or `expected_failures` cannot be set here.
 
     Raises:
         ZooError: pytest is not installed, the kind is missing or unknown, or there is no such check or
@@ -87,12 +90,14 @@ def _one_check(subject: Subject, name: str) -> Callable[[], None]:
 
 
 def _kind_of(function: Callable[..., Any]) -> str:
-    """Return `architecture` if the signature has its positional parameters; raise ZooError otherwise."""
+    """Return the kind whose positional parameters the signature has; raise ZooError if it has none."""
     with suppress(TypeError, ValueError):  # `function` is not a function
         for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name in KINDS["architecture"]:
-                return "architecture"
+            for kind in ("architecture", "metric"):
+                if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name in KINDS[kind]:
+                    return kind
     name = getattr(function, "__name__", repr(function))
     raise ZooError(
-        f"{name}: the kind is unknown; add kind='dataset', kind='augmentation' or kind='architecture'."
+        f"{name}: the kind is unknown; add kind='dataset', kind='augmentation', kind='architecture' or "
+        "kind='metric'."
     )

@@ -85,8 +85,9 @@ def _metrics(
             low, high = wilson_interval(accuracy, num_test_images)
             interval = f", 95 % confidence interval {low:.4f} to {high:.4f} (Wilson)"
         yield f"test_accuracy {accuracy:.4f}{interval}"
-        if "test_loss" in metrics:
-            yield f"test_loss {metrics['test_loss']:.4f}"
+        for key, value in metrics.items():
+            if key.startswith("test_") and key != "test_accuracy":
+                yield f"{key} {value:.4f}"
     elif metrics is not None:
         yield NOT_SCORED
     for key, value in info.metrics.items():

@@ -22,7 +22,6 @@ from zoo.trial import EPOCH_METRICS
 KEY = "zoo"
 FIRST_MLFLOW = "3.17"  # whose pages this view was made for; older ones keep views in another form
 _TAG = f"mlflow.sharedViewState.{KEY}"
-_CURVES = (*EPOCH_METRICS, "learning_rate", "epoch_seconds")
 _AXES = {"xAxisKey": "step", "lineSmoothness": 0, "scaleType": "linear", "xAxisScaleType": "linear"}
 _MAX_AXES = 12  # of one chart; the names of more axes overlap
 _MAX_GROUPS = 4  # charts of parameters that only some trials have
@@ -92,7 +91,9 @@ def _charts(
     The curves of single folds are left out: MLflow adds a section for each fold.
     """
     first = [objective.metric for objective in objectives if objective.is_per_epoch]
-    curves = [name for name in _CURVES if name in metrics and name not in first]
+    registered = [name for name in metrics if name.startswith("val_") and name not in EPOCH_METRICS]
+    measured = (*EPOCH_METRICS, *registered, "learning_rate", "epoch_seconds")
+    curves = [name for name in measured if name in metrics and name not in first]
     results = [name for name in metrics if name not in (*first, *curves) and "/" not in name]
     return [
         *(_curve("objective", name) for name in first),

@@ -33,12 +33,15 @@ class PluginFault(PluginError):
 
 
 class Components:
-    """The architecture and the augmentation policy of a trial, for the images of a dataset."""
+    """The architecture, the augmentation policy and the metrics of a trial, for the images of a dataset."""
 
     def __init__(self, config: TrialConfig, dataset: Dataset) -> None:
         registry = Registry.load_only(config.plugins) if config.plugins else Registry.load()
         self.architecture: Component = registry.get("architecture", config.architecture.name)
         self.augmentation: Component = registry.get("augmentation", config.augmentation.name)
+        self.metrics = {
+            metric: registry.get("metric", name) for metric, name in config.metrics.items()
+        }  # by the name of the result, such as `val_auc`
         self._config = config
         self._images = np.asarray(dataset.train.images[:2])
         height, width, channels = self._images.shape[1:]

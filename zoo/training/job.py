@@ -29,8 +29,9 @@ from zoo.training import backend
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
 from zoo.training.fit import fit, training_space
 from zoo.training.info import ModelInfo, add_info, decoding_of
+from zoo.training.measuring import Measures
 from zoo.training.model import assemble, latency_ms, layer_table, predict
-from zoo.trial import EPOCH_METRICS, TrialConfig
+from zoo.trial import MODEL_METRICS, TrialConfig
 
 if TYPE_CHECKING:
     import keras
@@ -174,6 +175,7 @@ class _Job:
             self._send(Progress(epoch, fraction, fold))
 
         settings = training_space().check(config.training)
+        measure = Measures(self._components.metrics) if config.metrics else None
         callbacks, class_names = (on_epoch, on_progress), tuple(self._dataset.class_names)
         start = time.perf_counter()
         with plugin_errors(self._components.architecture, self._components.augmentation, by_location=True):
@@ -185,6 +187,7 @@ class _Job:
                 config.direction,
                 *callbacks,
                 class_names,
+                measure,
                 **settings,
             )
         return _Fold(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
@@ -197,7 +200,7 @@ class _Job:
     def _summarize(self) -> dict[str, float]:
         """Return the summary of the trial; metrics are means over the folds that were trained."""
         config, folds, best = self._config, self._folds, self._best_fold()
-        metrics = [config.objective, *(metric for metric in config.measures if metric in EPOCH_METRICS)]
+        metrics = [config.objective, *(metric for metric in config.measures if metric not in MODEL_METRICS)]
         summary = {f"best_{metric}": fmean(fold.best_metrics[metric] for fold in folds) for metric in metrics}
         if len(folds) > 1:
             values = [fold.best_metrics[config.objective] for fold in folds]

@@ -3,7 +3,8 @@
 The best trial replaces the champion only if it is better beyond chance. Both models predict the same images
 of the test split, so an exact McNemar test compares them: it counts only the images that one model predicts
 correctly and the other one does not. If both models were equally good, each of these images would be the
-toss of a fair coin.
+toss of a fair coin. If the study optimizes a registered metric, that metric is compared instead, with a
+paired randomization test: the accuracy of imbalanced classes could contradict it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from zoo import tracking
 from zoo.errors import DataError, ZooError, one_line
 from zoo.metrics import mcnemar_p_value
 from zoo.record import read_predictions, trial_uid
+from zoo.study import Objective
 from zoo.tracking import ModelVersion, Store, fetch_model, fetch_model_file, find_version
 from zoo.training.info import read_info
+from zoo.training.measuring import compare_by_metric
 from zoo.training.saved import predict_test_split
 from zoo.training.worker import call_in_worker
 from zoo.tuning.interrupts import Interrupted
@@ -32,6 +35,7 @@ from zoo.tuning.opening import OpenStudy
 SIGNIFICANCE = 0.05  # the largest p value of a difference that is not put down to chance
 
 _Correct = npt.NDArray[np.bool_]  # for each image of the test split: the prediction is correct
+_Predictions = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # labels `(n,)`, probabilities `(n, num_classes)`
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,36 @@ class Comparison:
             f"{self.challenger:.4f} on the test split, {champion} {self.champion:.4f}; {self.gained} "
             f"image{'' if self.gained == 1 else 's'} gained, {self.lost} lost, "
             f"p = {self.p_value:.2g} {sign} {SIGNIFICANCE} (exact McNemar test)"
+        )
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """Two models on the same test images, by a registered metric.
+
+    Args:
+        objective: the metric of the study, such as `val_auc`, with its direction.
+        challenger, champion: the metric of the test images.
+        p_value: of the paired randomization test, two-sided.
+    """
+
+    objective: Objective
+    challenger: float
+    champion: float
+    p_value: float
+
+    @property
+    def is_better(self) -> bool:
+        """True if the challenger is better beyond chance."""
+        losses = self.objective.loss(self.challenger), self.objective.loss(self.champion)
+        return losses[0] < losses[1] and self.p_value < SIGNIFICANCE
+
+    def text(self, champion: str) -> str:
+        """`test_auc 0.9843, digits/1 0.6378; p = 0.001 < 0.05 (paired randomization test)`."""
+        sign = "<" if self.p_value < SIGNIFICANCE else ">="
+        return (
+            f"{self.objective.metric.replace('val_', 'test_', 1)} {self.challenger:.4f}, {champion} "
+            f"{self.champion:.4f}; p = {self.p_value:.2g} {sign} {SIGNIFICANCE} (paired randomization test)"
         )
 
 
@@ -122,7 +156,7 @@ class _Challenge:
             return (
                 f"{champion.title} stays: {reason}, so trial {self._number} was not compared; {self._command}"
             )
-        result = compare(self._own_predictions(store), self._predictions_of(champion, store))
+        result = self._compare(self._own_predictions(store), self._predictions_of(champion, store))
         text = f"trial {self._number} has {result.text(champion.title)}"
         if not result.is_better:
             return f"{champion.title} stays: {text}; {self._command}"
@@ -136,15 +170,26 @@ class _Challenge:
             return f"it was trained on other data ({theirs}, the study's are {digest[:12]}…)"
         return "" if "test" in self._study.dataset.sizes else "the dataset has no test split"
 
+    def _compare(self, own: _Predictions, champions: _Predictions) -> Comparison | MetricComparison:
+        """Compare the models by the objective of the study if it is a registered metric, else by accuracy."""
+        definition = self._study.definition
+        objective = definition.epoch_objective
+        if objective.metric not in definition.metrics:
+            return compare(_is_correct(*own), _is_correct(*champions))
+        name, plugins = definition.metrics[objective.metric].name, (self._trial.config() or {})["plugins"]
+        arguments = (name, plugins, *own, champions[1])
+        values = call_in_worker(compare_by_metric, *arguments, log_path=self._trial.output_path)
+        return MetricComparison(objective, *values)
+
     def _promote(self, store: Store) -> ModelVersion:
         info = self._with_model(store, read_info)
         return tracking.promote(store, self._name, self._address, info, self._study.dataset.sizes.get("test"))
 
-    def _own_predictions(self, store: Store) -> _Correct:
+    def _own_predictions(self, store: Store) -> _Predictions:
         recorded = self._recorded(self._number)
         return self._with_model(store, self._predict) if recorded is None else recorded
 
-    def _predictions_of(self, champion: ModelVersion, store: Store) -> _Correct:
+    def _predictions_of(self, champion: ModelVersion, store: Store) -> _Predictions:
         if champion.trial is not None and champion.uid == self._uid(champion.trial):
             recorded = self._recorded(champion.trial)
             if recorded is not None:
@@ -155,15 +200,12 @@ class _Challenge:
     def _uid(self, number: int) -> str:
         return trial_uid(str(self._study.directory.uid()), number)
 
-    def _recorded(self, number: int) -> _Correct | None:
-        """Return what a trial of this study predicts correctly; None if that is not recorded."""
+    def _recorded(self, number: int) -> _Predictions | None:
+        """Return the test predictions of a trial of this study; None if they are not recorded."""
         try:
-            labels, probabilities = read_predictions(
-                self._study.directory.trial(number).test_predictions_path
-            )
+            return read_predictions(self._study.directory.trial(number).test_predictions_path)
         except DataError:
             return None
-        return _is_correct(labels, probabilities)
 
     def _with_model(self, store: Store, use: Callable[[Path], Any]) -> Any:
         """Return `use(path)` with the file of the trial's model, if necessary a copy from MLflow."""
@@ -172,12 +214,12 @@ class _Challenge:
         with TemporaryDirectory(prefix="zoo-model-") as folder:
             return use(fetch_model(store, self._name, self._uid(self._number), Path(folder)))
 
-    def _predict(self, model_path: Path) -> _Correct:
+    def _predict(self, model_path: Path) -> _Predictions:
         data = self._study.directory.cache_dir, self._study.dataset.digest
         probabilities, labels = call_in_worker(
             predict_test_split, model_path, *data, log_path=self._trial.output_path
         )
-        return _is_correct(labels, probabilities)
+        return labels, probabilities
 
 
 def _is_correct(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> _Correct:

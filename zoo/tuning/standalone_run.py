@@ -13,7 +13,7 @@ from zoo.data import Dataset
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pick_runs
-from zoo.registry import KINDS, Registry, plugin_versions
+from zoo.registry import Registry, plugin_versions
 from zoo.study import Objective, StudyDefinition, rank
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, default_display
@@ -206,7 +206,9 @@ def with_installed_plugins(
     trial: int, config: TrialConfig, registry: Registry
 ) -> tuple[TrialConfig, list[str]]:
     """Return a trial's configuration with the installed plugins, and a line for each that has changed."""
-    installed = plugin_versions(*(registry.get(kind, getattr(config, kind).name) for kind in KINDS))
+    names = [(kind, getattr(config, kind).name) for kind in ("dataset", "architecture", "augmentation")]
+    names += [("metric", name) for name in config.metrics.values()]
+    installed = plugin_versions(*(registry.get(kind, name) for kind, name in names))
     changes = {
         f"trial {trial} was trained with {name} {config.plugins[key]}, now with {name} {version}"
         for key, version in installed.items()

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import Dataset
 from zoo.errors import ZooError, one_line
 from zoo.events import Scored
-from zoo.record import trial_uid
+from zoo.record import read_predictions, trial_uid
 from zoo.registry import Registry
 from zoo.study import StudyDefinition
 from zoo.tracking import fetch_model, leaderboard
 from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
+from zoo.trial import TrialConfig
 from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.interrupts import Interrupted
@@ -29,6 +30,7 @@ from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, check_jobs, load_definition, open_study
 from zoo.tuning.reconcile import reconcile
 from zoo.tuning.samplers import check_sampler
+from zoo.tuning.scoring import score_registered
 from zoo.tuning.search import OptunaSearch
 from zoo.tuning.study_summary import record_summary
 from zoo.tuning.supervisor import Supervisor
@@ -205,6 +207,9 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
                 path = fetch_model(study.store.result(), study.definition.name, uid, Path(folder))
             study.verified.result()
             metrics = call_in_worker(score_test_split, path, *data, log_path=trial.output_path)
+            config = TrialConfig.from_json(trial.config() or {})
+            predictions = read_predictions(trial.test_predictions_path)
+            metrics |= score_registered(config, *predictions, trial.output_path, study.display)
     except Interrupted:
         return None
     except ZooError as error:

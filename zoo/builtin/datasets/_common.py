@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-
 def data_folder() -> Path | None:
     """Return `$ZOO_DATA_DIR`, or None if it is not set; raise ZooError if it cannot be read."""
     folder = os.environ.get("ZOO_DATA_DIR")

@@ -1,0 +1,108 @@
+"""Calling registered metrics on predictions."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.errors import PluginError, ZooError
+from zoo.metrics import randomization_p_value
+from zoo.registry import Component, Registry
+from zoo.training.components import plugin_errors
+
+
+class Measures:
+    """Registered metrics, such as those that a trial measures after each epoch.
+
+    Args:
+        components: by the name of the result, such as `val_auc` or `test_auc`.
+    """
+
+    def __init__(self, components: Mapping[str, Component]) -> None:
+        self._components = dict(components)
+
+    def __call__(
+        self, epoch: int, labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]
+    ) -> dict[str, float]:
+        """Return the value of each metric; raise PluginFault if one fails, or is not a finite number.
+
+        Args:
+            epoch: for the message.
+            labels, probabilities: `(n,)` and `(n, num_classes)`.
+        """
+        return {
+            name: measure(component, labels, probabilities, f"in epoch {epoch}")
+            for name, component in self._components.items()
+        }
+
+
+def measure(
+    component: Component, labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], place: str
+) -> float:
+    """Return the value of one metric; raise PluginFault with `place` unless it is a finite number."""
+    labels, probabilities = _read_only(labels.astype(np.int64)), _read_only(probabilities)
+    with plugin_errors(component), warnings.catch_warnings(action="ignore"):
+        value = component.function(labels, probabilities)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise PluginError(f"expected a number, got {type(value).__name__} {place}") from None
+        if not math.isfinite(number):
+            raise PluginError(f"expected a finite number, got {number} {place}")
+        return number
+
+
+def measure_predictions(
+    names: Sequence[str],
+    plugins: Mapping[str, str],
+    labels: npt.NDArray[Any],
+    probabilities: npt.NDArray[Any],
+) -> tuple[dict[str, float], list[str]]:
+    """Return the registered metrics `names` of predictions, and a line for each that has no value.
+
+    Args:
+        plugins: those to load, as in a trial's configuration; all that are installed if it is empty.
+        labels, probabilities: `(n,)` and `(n, num_classes)`.
+    """
+    values, problems = {}, []
+    registry = Registry.load_only(plugins) if plugins else Registry.load()
+    for name in names:
+        try:
+            values[name] = measure(registry.get("metric", name), labels, probabilities, "for these images")
+        except ZooError as error:
+            problems.append(str(error))
+    return values, problems
+
+
+def compare_by_metric(
+    name: str,
+    plugins: Mapping[str, str],
+    labels: npt.NDArray[Any],
+    one: npt.NDArray[Any],
+    other: npt.NDArray[Any],
+) -> tuple[float, float, float]:
+    """Return a registered metric of two models on the same images, and the p value of their difference.
+
+    Args:
+        name, plugins: as for `measure_predictions`.
+        labels, one, other: labels `(n,)`, and the probabilities of both models, `(n, num_classes)`.
+    """
+    registry = Registry.load_only(plugins) if plugins else Registry.load()
+    component = registry.get("metric", name)
+
+    def value(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> float:
+        return measure(component, labels, probabilities, "on the test split")
+
+    return value(labels, one), value(labels, other), randomization_p_value(value, labels, one, other)
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a view that a metric cannot change: the other metrics use the same array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
