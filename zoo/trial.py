@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from zoo.checksums import KEY as CHECKSUM_KEY
 from zoo.space import as_tuples
 
 # Metrics that a study can optimise, with their direction: measured by Keras in every epoch, or once per
@@ -122,8 +123,11 @@ class TrialConfig:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrialConfig:
-        """Return the configuration that `as_json` described, with lists as tuples again."""
-        document = as_tuples(document)
+        """Return the configuration that `as_json` described, with lists as tuples again.
+
+        `document` may be the content of a `config.json`, with its checksum.
+        """
+        document = as_tuples({key: value for key, value in document.items() if key != CHECKSUM_KEY})
         configs = {
             name: PluginConfig(**document[name]) for name in ("dataset", "architecture", "augmentation")
         }
