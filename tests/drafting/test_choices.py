@@ -96,9 +96,16 @@ def test_estimate_is_within_the_budget_or_says_so(two_cores, count, side):
     assert (minutes > BUDGET_S // 60) == ("more than the budget" in result["time"])
 
 
-def test_unbalanced_classes_are_seen():
+def test_unbalanced_classes_get_a_balanced_metric_and_weights(two_cores):
     assert facts(counts=(200, 100)).is_balanced
+    assert values("", facts(counts=(200, 100))) == {"objective": "val_accuracy"}
+    assert "class_weight" not in values("training", facts(counts=(200, 100)))
     assert not facts(counts=(201, 100)).is_balanced
+    assert values("", facts(counts=(201, 100))) == {"objective": "val_balanced_accuracy"}
+    assert values("training", facts(counts=(201, 100)))["class_weight"] == "balanced"
+    text = render(["a study"], tables(facts(counts=(190, 10))))
+    assert " 0.95," in text
+    parse_study(text, Registry.load([]), "photos")
     rows = dict(facts(counts=(190, 10)).rows())
     assert rows["per class"] == "10 (dog) to 190 (cat) in train: not balanced"
 

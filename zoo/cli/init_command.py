@@ -38,7 +38,7 @@ def command(path: str, output: str | None, force: bool, overrides: tuple[str, ..
         file = shlex.quote(str(study.path))
         common.print_next(
             (f"zoo tune {file}", "search for the best model"),
-            (f"zoo inspect samples {file}", "look at the images first"),
+            (f"zoo inspect data {file}", "look at the images first"),
         )
 
 

@@ -30,15 +30,36 @@ def tables(facts: Facts) -> list[Table]:
     return [
         table
         for table in (
+            _objective(facts),
             _dataset(facts),
             validation,
             *_architecture(facts, num_train),
             *_augmentation(facts),
-            _training(num_train),
+            _training(facts, num_train),
             _search(facts, num_train),
         )
         if table is not None
     ]
+
+
+def _objective(facts: Facts) -> Table:
+    counts = facts.counts["train"]
+    low, high = int(counts.min()), int(counts.max())
+    table = Table("")
+    if facts.is_balanced:
+        table.set("objective", "val_accuracy", f"the classes have {_range_text(low, high)} images")
+        return table
+    share, mean = high / facts.num_train, 1 / len(counts)
+    table.comment = (
+        f"The classes have {low:,} to {high:,} images: the largest one as the answer for every image has an "
+        f"accuracy of {share:.2f}, but a balanced accuracy (the mean over the classes) of {mean:.2f}."
+    )
+    table.set("objective", "val_balanced_accuracy")
+    return table
+
+
+def _range_text(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _dataset(facts: Facts) -> Table:
@@ -162,7 +183,7 @@ def _affine(name: str) -> Table:
     return table
 
 
-def _training(num_train: int) -> Table:
+def _training(facts: Facts, num_train: int) -> Table:
     epochs = num_epochs(num_train)
     low = 16 if num_train < SMALL else 32 if num_train < MEDIUM else 64
     table = Table("training")
@@ -174,6 +195,8 @@ def _training(num_train: int) -> Table:
     table.set("optimizer", "adam")
     table.set("learning_rate", {"low": 3e-4, "high": 3e-3, "log": True})
     table.set("schedule", "cosine")
+    if not facts.is_balanced:
+        table.set("class_weight", "balanced", "an image of a small class counts more")
     return table
 
 
