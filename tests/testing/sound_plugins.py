@@ -31,6 +31,13 @@ def small_net(
     return keras.Sequential(stack)
 
 
+def deep_net(input_shape, num_classes, *, depth: Annotated[int, Int(1, 5)] = 2):
+    """A network that halves images, which 16×16 pixels allow four times."""
+    halvings = [keras.layers.MaxPooling2D() for _ in range(depth)]
+    end = [keras.layers.Flatten(), keras.layers.Dense(num_classes, activation="softmax")]
+    return keras.Sequential([keras.Input(input_shape), *halvings, *end])
+
+
 smaller_net = variant(small_net, "smaller_net", "small_net with fewer filters.", widths=(2,))
 
 

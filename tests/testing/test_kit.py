@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 import sound_plugins
-from sound_plugins import residual_net, small_net, smaller_net, subclassed_net
+from sound_plugins import deep_net, residual_net, small_net, smaller_net, subclassed_net
 
 from zoo import ZooError, variant
 from zoo.builtin.augmentations import affine
@@ -55,6 +55,11 @@ class TestSoundPlugins:
         assert {name for name, result in results.items() if result.state == "failed"} == set()
         assert results["search_space"].text.endswith("2 of them impossible")
         assert results["saving"].text.endswith("without sound_plugins and zoo installed")
+
+    def test_layer_too_large_for_some_points_passes(self):
+        results = results_of(deep_net, input_shapes=[(16, 16, 1)], samples=0)
+        assert {name for name, result in results.items() if result.state == "failed"} == set()
+        assert results["search_space"].text.endswith("1 of them impossible")
 
     def test_weight_without_gradient_in_first_step_passes(self):
         check_architecture(residual_net, checks=["gradients"], **FAST)

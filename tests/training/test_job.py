@@ -515,6 +515,13 @@ class TestFaultyArchitecture:
         assert trial.final_event.state == "pruned"
         assert trial.final_event.reason.startswith("impossible parameters: block 4 of 4 pools by 2×2")
 
+    def test_layer_larger_than_its_input_prunes_too(self, run, config):
+        state, reason = self.fault(run, config, "too deep", units=5)  # 8×8 pixels can be halved three times
+        assert state == "pruned"
+        assert reason.startswith(
+            "impossible parameters: the layer 'pool_3' (MaxPooling2D) does not fit the size of its input: "
+        )
+
     def test_network_without_frozen_layer_is_not_trained(self, run, config):
         trial = run(config, fine_tune_layers=4)
         assert trial.final_event.state == "failed"

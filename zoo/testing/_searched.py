@@ -258,8 +258,15 @@ class SearchedSubject(Subject):
         except Violation as violation:
             observation.failure = violation
         except (Exception, SystemExit) as error:
+            if problem := self.impossible_reason(observation.point):
+                observation.impossible, observation.is_built = InvalidParameters(problem), False
+                return
             text = f"expected {expected}, got {describe_error(error)}"
             observation.failure = self.violation(observation.point, text, error)
+
+    def impossible_reason(self, point: SamplePoint) -> str:
+        """Return why zoo takes an error at a point for impossible parameters; "" if it does not."""
+        return ""
 
     def call_text(self, point: SamplePoint) -> str:
         raise NotImplementedError

@@ -27,6 +27,7 @@ from zoo.testing._searched import (
 from zoo.testing._workers import run_with_other_backends
 from zoo.testing.kit import Skipped, Suite, Violation, call_text, check_all, count_text
 from zoo.training.model import check_probabilities, count_parameters, predict
+from zoo.training.shapes import empty_layer, shape_problem
 from zoo.training.worker import fork_server
 
 SUITE = Suite("architecture")
@@ -106,11 +107,16 @@ class ArchitectureSubject(SearchedSubject):
         gc.unfreeze()
         return observation.num_weights <= int(self.options.max_parameters)
 
+    def impossible_reason(self, point: SamplePoint) -> str:
+        return shape_problem(lambda: self.call(point), point.shape)
+
     def use(self, network: Any, observation: NetworkObservation) -> None:
         import keras
 
         observation.is_compiled = bool(network.compiled)
         outputs = network(self.images(observation.point.shape), training=False)
+        if problem := empty_layer(network):
+            raise InvalidParameters(problem)
         observation.num_weights = int(network.count_params())
         if isinstance(outputs, list | tuple | dict):
             observation.output_shape = f"a {type(outputs).__name__} of {len(outputs)} outputs"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import PluginError, ZooError, one_line
+from zoo.errors import InvalidParameters, PluginError, ZooError, one_line
 from zoo.registry import Component, Registry, source_location
 from zoo.training.model import check_layers, check_network, check_shape, count_parameters
 from zoo.training.saved import check_layers_registered
+from zoo.training.shapes import shape_problem
 from zoo.trial import TrialConfig
 
 if TYPE_CHECKING:
@@ -54,10 +55,15 @@ class Components:
             self._check_num_parameters(count_parameters(self._call_architecture))
 
     def build_network(self) -> keras.Model:
-        """Return a new network; raise PluginFault, InvalidParameters or TooLarge if that is impossible."""
+        """Return a new network; raise PluginFault, InvalidParameters or TooLarge if that is impossible.
+
+        A layer that is larger than its input raises InvalidParameters, too.
+        """
+        build, images = self._call_architecture, self._images.astype("float32") / 255
         with plugin_errors(self.architecture):
-            network = self._call_architecture()
-            check_network(network, self._num_classes, self._images.astype("float32") / 255)
+            with _impossible_shapes_rejected(build, self._image_shape):
+                network = build()
+                check_network(network, self._num_classes, images)
             check_layers_registered(network)
         self._check_num_parameters(network.count_params())
         return network
@@ -79,6 +85,23 @@ class Components:
         limit = self._config.max_parameters
         if limit is not None and num_parameters is not None and num_parameters > limit:
             raise TooLarge(num_parameters, limit)
+
+
+@contextmanager
+def _impossible_shapes_rejected(
+    build: Callable[[], Any], image_shape: tuple[int, int, int]
+) -> Iterator[None]:
+    """Raise InvalidParameters for an error in the block if a layer of the network does not fit its input."""
+    try:
+        yield
+    except InvalidParameters:
+        raise
+    except Exception as error:
+        # To find the layer, the network is built again, which must not exhaust the memory again.
+        problem = "" if _is_out_of_memory(error) else shape_problem(build, image_shape)
+        if problem:
+            raise InvalidParameters(problem) from error
+        raise
 
 
 @contextmanager

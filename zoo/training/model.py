@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InvalidParameters, PluginError
+from zoo.training.shapes import empty_layer
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +46,8 @@ def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) 
             "expected an uncompiled model; remove compile(), since the study sets the optimizer"
         )
     outputs = predict(network, images)
+    if problem := empty_layer(network):
+        raise PluginError(problem)
     if outputs.shape != (len(images), num_classes):
         raise PluginError(
             f"expected an output of shape {('batch', num_classes)}, got {('batch', *outputs.shape[1:])}; "

@@ -25,6 +25,7 @@ WAYS = (
     "other images",
     "no model",
     "huge",
+    "too deep",
 )
 
 
@@ -57,6 +58,12 @@ def faulty(
         raise InvalidParameters(f"{units} units do not fit")
     if how == "no model":
         return {"units": units}
+    if how == "too deep":
+        from keras import Input, Sequential, layers
+
+        return Sequential(
+            [Input(input_shape), *(layers.MaxPooling2D(name=f"pool_{n}") for n in range(units))]
+        )
     return _network(input_shape, num_classes, how, units)
 
 

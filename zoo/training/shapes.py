@@ -1,0 +1,87 @@
+"""Networks that are impossible for a size of images: a layer takes more of its input than there is.
+
+A convolution, pooling or cropping that is larger than its input is a matter of parameters, not a mistake in a
+plugin. The exception has the type of any other, so its text decides; `tests/training/test_shapes.py` fails if
+a text changes.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import one_line
+
+if TYPE_CHECKING:
+    import keras
+
+# Of Keras's convolutions and poolings, of its cropping layers, and of TensorFlow's operations.
+_TEXTS = re.compile(
+    r"Computed output size would be (?:zero or )?negative"
+    r"|Values in `cropping` argument should be smaller than"
+    r"|Negative dimension size caused by subtracting"
+)
+
+
+def shape_problem(build: Callable[[], Any], image_shape: tuple[int, int, int]) -> str:
+    """Return which layer of the network that `build` makes does not fit its input; "" if all fit.
+
+    The network is built again, because Keras removes its own frames from tracebacks, and with them the layer.
+    It is called without images, since backends have different errors for an operation on images.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+    """
+    import keras
+
+    was_filtering = keras.config.is_traceback_filtering_enabled()
+    keras.config.disable_traceback_filtering()
+    try:
+        network = build()
+        network(keras.Input(image_shape))
+    except (Exception, SystemExit) as error:
+        return _problem_text(error)
+    finally:
+        if was_filtering:
+            keras.config.enable_traceback_filtering()
+    return empty_layer(network)
+
+
+def empty_layer(network: keras.Model) -> str:
+    """Return which layer of a network has an empty input or output; "" if none has.
+
+    Such a network can be trained: it computes with arrays that have no element.
+    """
+    # Keras has no public name for the layers inside layers; tests/training/test_shapes.py fails without it.
+    for layer in network._flatten_layers(include_self=False):
+        name = _name(layer)
+        if any(0 in weight.shape for weight in layer.weights):
+            return f"{name} has an empty input; the layers before it leave nothing of the images"
+        shape = (layer.get_build_config() or {}).get("input_shape")
+        if isinstance(shape, tuple) and 0 in shape:
+            return f"{name} has an empty input, {shape}; the layers before it leave nothing of the images"
+    return ""
+
+
+def _problem_text(error: BaseException) -> str:
+    """Return the problem, with the innermost layer of the traceback; "" for any other error."""
+    import keras
+
+    found = _TEXTS.search(text := one_line(error))
+    if found is None:
+        return ""
+    frames = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    operations = [one for one in frames if isinstance(one, keras.Operation)]
+    layers = [one for one in operations if isinstance(one, keras.Layer) and not isinstance(one, keras.Model)]
+    innermost = (layers or operations)[-1:]
+    subject = _name(innermost[0]) if innermost else "a layer"
+    reason = text[found.start() :].partition(" for '{{node")[
+        0
+    ]  # TensorFlow's text continues with its operation
+    return f"{subject} does not fit the size of its input: {reason.rstrip('.')}"
+
+
+def _name(layer: keras.Operation) -> str:
+    return f"the layer '{layer.name}' ({type(layer).__name__})"
