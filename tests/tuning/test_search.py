@@ -14,7 +14,7 @@ from zoo.errors import ManifestError, ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.study import SAMPLERS
-from zoo.tuning.search import total_importances
+from zoo.tuning.recorded_search import total_importances
 from zoo.tuning.storage import default_storage
 
 optuna = pytest.importorskip("optuna")

@@ -16,7 +16,12 @@ from zoo.data.validation import cut_validation, validation_split
 from zoo.errors import DataError, ZooError
 from zoo.record import Run, StudyDirectory, load_runs, objectives_of, rank_runs, read_predictions
 from zoo.study import Objective
-from zoo.tuning.search import importances_of, recorded_manifest, recorded_study, split_suggestion
+from zoo.tuning.recorded_search import (
+    importances_of,
+    recorded_manifest,
+    recorded_study,
+    split_suggestion,
+)
 
 if TYPE_CHECKING:
     import optuna

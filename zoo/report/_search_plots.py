@@ -13,7 +13,7 @@ import numpy as np
 from zoo.record import Run
 from zoo.report._plots import BLUE, FAINT, HEIGHT, LEADERS, ORANGE, Plot
 from zoo.report._record import StudyRecord
-from zoo.tuning.search import total_importances
+from zoo.tuning.recorded_search import total_importances
 
 if TYPE_CHECKING:
     import optuna

@@ -10,6 +10,7 @@ reconcile.py        settles what a killed process left open
 supervisor.py       starts trials, handles their events, decides final states
 search.py           trials from an Optuna study; optuna_trials.py, samplers.py, manifest.py
 rebuilding.py       an Optuna study made again from the event logs; differences.py: databases and logs
+recorded_search.py  reads a recorded study in Optuna
 executors/          where trials run
 display.py          progress on the terminal and in notebooks; interrupts.py: signals
 """

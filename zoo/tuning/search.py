@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import socket
 import uuid
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError, one_line, redact_password
+from zoo.errors import ZooError, redact_password
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.study import Objective, StudyDefinition, pareto_front, rank
@@ -32,8 +30,9 @@ from zoo.tuning.rebuilding import (
     rebuilding_text,
     retried_failures,
 )
+from zoo.tuning.recorded_search import MANIFEST, importances_of, total_importances
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
-from zoo.tuning.storage import default_storage, open_storage, sqlite_path, storage_url
+from zoo.tuning.storage import default_storage, open_storage
 from zoo.tuning.supervisor import MAX_ATTEMPTS, PendingTrial
 
 if TYPE_CHECKING:
@@ -41,14 +40,11 @@ if TYPE_CHECKING:
 
 # Attributes of the Optuna study.
 _UID = "zoo.uid"
-_MANIFEST = "zoo.manifest"
 _DIRECTORY_ID = "zoo.directory_id"
 _DIRECTORY_PATH = "zoo.directory_path"
 DESCRIPTION = "zoo.description"  # one line, for people
 _KEEPS_BEST = "zoo.keeps_best"  # the study began with a version of zoo that keeps only the best models
 _RETRIED = "zoo.retried"  # numbers of failed trials that are run again
-
-_ITEM = re.compile(r"([^.]+\..+)\.(length|\d+)")  # `net.units.2`; a parameter may have the name `net.length`
 
 
 class OptunaSearch:
@@ -100,7 +96,7 @@ class OptunaSearch:
         if not trials:
             self._study.set_user_attr(_KEEPS_BEST, True)
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
-        self._study.set_user_attr(_MANIFEST, json.dumps(manifest))
+        self._study.set_user_attr(MANIFEST, json.dumps(manifest))
         directory.assign(self.uid(), definition.objectives, storage, manifest)
         # `values`, `front` and `best` exclude these trials.
         self.deleted = directory.deleted_trials()
@@ -139,7 +135,7 @@ class OptunaSearch:
         """Raise ManifestError if trials have run with another manifest; replace an outdated baseline."""
         import optuna
 
-        name, trials, stored = self._definition.name, self._trials(), self._study.user_attrs.get(_MANIFEST)
+        name, trials, stored = self._definition.name, self._trials(), self._study.user_attrs.get(MANIFEST)
         if len(trials) == len(self._trials("WAITING")):
             # No trial has run yet, so the definition may have changed since the baseline was queued.
             if trials and stored != json.dumps(manifest):
@@ -301,86 +297,6 @@ class OptunaSearch:
         """Return the trials by number; with the name of a state, those in that state."""
         trials = self._study.get_trials(deepcopy=False)
         return [trial for trial in trials if state in ("", trial.state.name)]
-
-
-def importances_of(study: optuna.Study, objective: Objective) -> dict[str, float]:
-    """Return how important each suggestion is for the first objective, most important first.
-
-    {} if no parameter was searched, or if there are too few complete trials with different values.
-    """
-    import optuna
-
-    # With a target, Optuna takes lower values for better ones.
-    target = None if len(study.directions) == 1 else lambda trial: objective.loss(trial.values[0])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", "(?s).*importances will be equal")
-            return dict(optuna.importance.get_param_importances(study, target=target))
-    except Exception:  # too few trials: an error or a warning of Optuna
-        return {}
-
-
-def total_importances(importances: Mapping[str, float]) -> dict[str, float]:
-    """Return importances by parameter, largest first: those of a list's length and items are added."""
-    totals: dict[str, float] = {}
-    for suggestion, value in importances.items():
-        name, _ = split_suggestion(suggestion)
-        totals[name] = totals.get(name, 0.0) + value
-    return dict(sorted(totals.items(), key=lambda item: -item[1]))
-
-
-def split_suggestion(name: str) -> tuple[str, str]:
-    """Return the parameter of a suggestion, and `length` or the number of a list's item, else ""."""
-    found = _ITEM.fullmatch(name)
-    return (found[1], found[2]) if found else (name, "")
-
-
-def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.Study | None:
-    """Return a copy in memory of a recorded study in Optuna; None if Optuna does not have the study.
-
-    The storage is only read. Trials keep their numbers: deleted and queued trials are in the state WAITING,
-    which no figure of Optuna shows except the timeline.
-
-    Args:
-        url: of the Optuna storage; by default the recorded one, which has no password.
-    """
-    import optuna
-
-    url = storage_url(directory, url)
-    path = sqlite_path(url)
-    if path is not None:
-        if not path.exists():
-            return None
-        url = f"sqlite:///file:{path}?mode=ro&uri=true"
-    try:
-        storage = open_storage(url, directory.path.parent, is_new=False)
-        if directory.study not in optuna.get_all_study_names(storage):
-            return None
-        recorded = optuna.load_study(study_name=directory.study, storage=storage)
-        trials = recorded.get_trials(deepcopy=False)
-        attributes = recorded.user_attrs
-    except ZooError:
-        raise
-    except Exception as error:
-        raise ZooError(
-            f"cannot read the Optuna study '{directory.study}': {one_line(error)[:200]}"
-        ) from error
-    copy = optuna.create_study(study_name=directory.study, directions=recorded.directions)
-    hidden, deleted = (
-        optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING),
-        directory.deleted_trials(),
-    )
-    is_hidden = [trial.number in deleted or trial.state.name == "WAITING" for trial in trials]
-    copy.add_trials(hidden if hide else trial for trial, hide in zip(trials, is_hidden, strict=True))
-    copy.set_user_attr(_MANIFEST, attributes.get(_MANIFEST, "{}"))
-    return copy
-
-
-def recorded_manifest(study: optuna.Study) -> dict[str, Any]:
-    """Return the manifest of a study that `recorded_study` returned; {} if it has none."""
-    manifest: dict[str, Any] = json.loads(study.user_attrs[_MANIFEST])
-    return manifest
 
 
 def _key(params: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from tuning_examples import MANIFEST
 
 from zoo.errors import ZooError
 from zoo.events import Finished
-from zoo.tuning.search import recorded_manifest, recorded_study
+from zoo.tuning.recorded_search import recorded_manifest, recorded_study
 
 pytest.importorskip("optuna")
 
