@@ -58,7 +58,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """An epoch is done. The supervisor answers it: go on, or stop.
+    """An epoch is done. The supervisor gives an `Answer` to it.
 
     Args:
         epoch: starts again in each fold.
@@ -85,6 +85,8 @@ class Finished:
         is_interrupted: it failed because it or the study was stopped from outside, and will be retried.
         is_killed: something other than zoo and the trial itself ended its process.
         is_plugin_error: it failed because of an exception in a plugin's code.
+        stopped: why a complete trial has fewer epochs than its configuration allows: `max_seconds`, or the
+            `timeout` or `target` of the search; "" if it trained to its end.
     """
 
     name: ClassVar[str] = "finished"
@@ -95,6 +97,7 @@ class Finished:
     is_interrupted: bool = False
     is_plugin_error: bool = False
     is_killed: bool = False
+    stopped: str = ""
 
     @property
     def shown_state(self) -> str:
@@ -119,6 +122,10 @@ class Scored:
     is_best: bool = False
 
 
+# The answer to an `EpochEnd`: True, go on; False, stop as pruned; or why the search ends, `timeout` or
+# `target`: stop, and be complete with the epochs so far.
+Answer = bool | str
+
 Event = Started | Progress | EpochEnd | Finished | Scored
 
 _TYPES: Mapping[str, type[Event]] = {
@@ -127,7 +134,14 @@ _TYPES: Mapping[str, type[Event]] = {
 # Logs of version 1 had no "version", and other names.
 _NAMES_V1 = {"epoch": "epoch_end", "tested": "scored"}
 _FIELDS_V1 = {"parameters": "num_parameters", "last": "is_last", "interrupted": "is_interrupted"}
-_JSON_TYPES = {"metrics": dict, "summary": dict, "epoch": int, "time": int | float, "state": str}
+_JSON_TYPES = {
+    "metrics": dict,
+    "summary": dict,
+    "epoch": int,
+    "time": int | float,
+    "state": str,
+    "stopped": str,
+}
 
 
 def to_json(event: Event) -> str:

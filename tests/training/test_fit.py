@@ -53,9 +53,9 @@ def train(model, splits):
             return True
 
         settings = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, **training}
-        best = fit(model, *splits, objective, direction, on_epoch, lambda epoch, fraction: None, **settings)
+        result = fit(model, *splits, objective, direction, on_epoch, lambda *_: None, **settings)
         assert lasts == [False] * (len(lasts) - 1) + [True]
-        return best, reported
+        return (result if "max_seconds" in training else result.best_epoch), reported
 
     return run
 
@@ -200,6 +200,42 @@ class TestBestEpoch:
 
         fit(model, *splits, "val_loss", "minimize", on_epoch, lambda *_: None, epochs=9, batch_size=16)
         assert seen_epochs == [1, 2]
+
+
+class TestMaxSeconds:
+    """A clock that is read shows a second more each time; an epoch has eight batches."""
+
+    @pytest.fixture
+    def train_for(self, train, model, monkeypatch):
+        """train_for(5) -> number of epochs and of trained batches, and the result of `fit`."""
+        clock = iter(range(1000))
+        module = sys.modules["zoo.training.loop"]
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+
+        def run(max_seconds, **training):
+            result, reported = train(max_seconds=max_seconds, batch_size=8, **training)
+            assert all("val_loss" in metrics for metrics in reported)
+            return len(reported), int(model.optimizer.iterations.numpy()), result
+
+        return run
+
+    def test_training_ends_within_an_epoch(self, train_for):
+        assert train_for(5) == (1, 5, (1, True))
+
+    def test_training_ends_after_an_epoch(self, train_for):
+        assert train_for(9.5) == (1, 8, (1, True))
+
+    def test_later_epoch_may_be_incomplete(self, train_for):
+        num_epochs, num_batches, result = train_for(15)
+        assert (num_epochs, result.is_out_of_time) == (2, True)
+        assert 8 < num_batches < 16
+
+    def test_zero_is_no_limit(self, train_for):
+        num_epochs, num_batches, result = train_for(0)
+        assert (num_epochs, num_batches, result.is_out_of_time) == (4, 32, False)
+
+    def test_training_that_ends_by_itself_is_not_marked(self, train_for):
+        assert train_for(9.5, epochs=1) == (1, 8, (1, False))
 
 
 class TestFinite:

@@ -270,6 +270,20 @@ class TestEnd:
         )
         assert trial.files == []
 
+    def test_end_of_the_search_completes_the_trial(self, run, config):
+        trial = run(config, epochs=9, answers=lambda epoch, fold: True if epoch < 2 else "timeout")
+        event = trial.final_event
+        assert (len(trial.epochs), event.state, event.reason, event.stopped) == (2, "complete", "", "timeout")
+        assert event.summary["best_val_accuracy"] == max(one["val_accuracy"] for one in trial.epochs)
+        assert "model.keras" in trial.files
+
+    def test_max_seconds_complete_the_trial(self, run, config):
+        trial = run(config, epochs=9, max_seconds=1e-6)
+        event = trial.final_event
+        assert (len(trial.epochs), event.state, event.stopped) == (1, "complete", "max_seconds")
+        assert trial.epoch_ends[0].is_last
+        assert "model.keras" in trial.files
+
     def test_nan_fails_the_trial_with_its_epoch(self, run, config):
         trial = run(replace(config, architecture=PluginConfig("faulty", {"how": "nan"})))
         assert (trial.final_event.state, trial.final_event.reason) == (
@@ -385,6 +399,28 @@ class TestFolds:
         mean = (first + trial.epochs[2]["val_accuracy"]) / 2
         assert trial.final_event.summary["best_val_accuracy"] == pytest.approx(mean)
         assert trial.files == []
+
+    def test_end_of_the_search_in_a_fold_interrupts_the_trial(self, run, in_folds):
+        trial = run(in_folds, answers=lambda epoch, fold: "timeout" if (fold, epoch) == (2, 1) else True)
+        event = trial.final_event
+        assert (event.state, event.is_interrupted, trial.files) == ("failed", True, [])
+        assert event.reason == "interrupted after fold 2 of 3: timeout"
+
+    def test_end_of_the_search_in_the_last_fold_completes_the_trial(self, run, in_folds):
+        trial = run(in_folds, answers=lambda epoch, fold: "target" if (fold, epoch) == (3, 1) else True)
+        assert (trial.final_event.state, trial.final_event.stopped) == ("complete", "target")
+        assert (len(trial.epochs), "best_val_accuracy_std" in trial.final_event.summary) == (5, True)
+
+    def test_folds_share_max_seconds(self, run, in_folds, monkeypatch):
+        limits = []
+        original = job.fit
+        monkeypatch.setattr(
+            job,
+            "fit",
+            lambda *args, **settings: limits.append(settings["max_seconds"]) or original(*args, **settings),
+        )
+        assert run(in_folds, max_seconds=300, epochs=1).final_event.stopped == ""
+        assert limits == [100, 100, 100]
 
     def test_single_fold_has_no_standard_deviation(self, run, in_folds):
         trial = run(in_folds, answers=lambda epoch, fold: False)

@@ -127,6 +127,7 @@ class TrialRun:
     def end(self, run: Any, event: Finished, problem: str) -> None:
         """Set the tags of the trial's final state, delete outdated ones, then end the run."""
         tags = {names.STATE: event.shown_state, names.REASON: event.reason, names.PROBLEM: problem}
+        tags[names.STOPPED] = event.stopped
         new = {key: names.shorten(text) for key, text in tags.items() if text}
         if names.NOTE not in run.data.tags:  # a description that a user has written stays
             new[names.NOTE] = names.trial_note(self.config, self.facts, event)

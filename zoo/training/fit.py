@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from inspect import signature
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from zoo.errors import InvalidParameters, ZooError
 from zoo.space import Choice, ClassWeights, Float, Int, Setting, Space, read_space
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from zoo.training.loop import Measure, OnEpoch, OnProgress
 
 # `[training]` has these parameters only if the study states them, so that studies of older versions resume.
-STATED_ONLY = ("class_weight", "label_smoothing", "focal_gamma")
+STATED_ONLY = ("class_weight", "label_smoothing", "focal_gamma", "max_seconds")
+
+
+class Fitted(NamedTuple):
+    """The result of a training: the best epoch, from 1, and True if `max_seconds` ended it."""
+
+    best_epoch: int
+    is_out_of_time: bool
 
 
 def fit(
@@ -46,8 +53,9 @@ def fit(
     class_weight: Annotated[Any, Setting(ClassWeights("none", "balanced"))] = "none",
     label_smoothing: Annotated[float, Setting(Float(0.0, 0.999))] = 0.0,
     focal_gamma: Annotated[float, Setting(Float(0.0, 10.0))] = 0.0,
-) -> int:
-    """Train `model`, restore the weights of its best epoch, and return that epoch (from 1).
+    max_seconds: Annotated[float, Setting(Float(0.0, 1e7))] = 0.0,
+) -> Fitted:
+    """Train `model`, and restore the weights of its best epoch.
 
     Args:
         model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
@@ -60,6 +68,8 @@ def fit(
         fine_tune_rate: learning rate of the second phase, relative to `learning_rate`.
         class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`. `val_loss` is the plain
             cross-entropy for all their values, so that trials can be compared.
+        max_seconds: training ends after this time, also within an epoch, which is validated as any other.
+            0 means no limit.
 
     Raises:
         ZooError: a metric became NaN or infinite; `fine_tune_layers` or `class_weight` cannot be applied.
@@ -72,15 +82,17 @@ def fit(
     loss = training_loss(label_smoothing, focal_gamma, class_weights(class_weight, train.labels, class_names))
     batches, val_data = _data(train, validation, batch_size, loss, measure)
     best = BestEpoch(objective, direction, patience)
-    reporter = Reporter(batches, on_epoch, on_progress, is_final_phase=not to_unfreeze)
+    reporter = Reporter(
+        batches, on_epoch, on_progress, is_final_phase=not to_unfreeze, max_seconds=max_seconds
+    )
     make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
     phase = partial(train_phase, model, batches, val_data, [best, reporter], make_optimizer, schedule, loss)
     phase(learning_rate, 0, epochs)
-    if to_unfreeze and not reporter.is_stopped:
+    if to_unfreeze and not (reporter.is_stopped or reporter.is_out_of_time):
         unfreeze(model, to_unfreeze)
         reporter.is_final_phase = True
         phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
-    return int(best.best_epoch + 1)
+    return Fitted(int(best.best_epoch + 1), reporter.is_out_of_time)
 
 
 def _data(

@@ -1,8 +1,8 @@
 """One trial as a job: it takes a configuration, sends events, receives answers, and writes files.
 
 It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `Finished`; see
-`zoo.events`. Every `EpochEnd` is answered with True (continue) or False (stop: pruned). A complete
-trial leaves `model.keras`, `summary.txt` and `predictions.npz` in its directory.
+`zoo.events`. Every `EpochEnd` gets an `Answer`. A complete trial leaves `model.keras`, `summary.txt` and
+`predictions.npz` in its directory.
 
 With folds, a new network is trained for each fold; `Progress` and `EpochEnd` then have a `fold`. The
 saved model comes from the best fold. Each training image is predicted by the network that was not trained
@@ -24,7 +24,7 @@ import numpy as np
 from zoo.data.store import open_dataset
 from zoo.data.validation import fold_of_images, training_and_validation
 from zoo.errors import InvalidParameters, one_line
-from zoo.events import EpochEnd, Event, Finished, Progress, Started
+from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started
 from zoo.training import backend
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
 from zoo.training.fit import fit, training_space
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from zoo.data import Split
 
 Send = Callable[[Event], None]
-ReceiveAnswer = Callable[[], bool]
+ReceiveAnswer = Callable[[], Answer]
 
 
 def run_trial(
@@ -111,6 +111,8 @@ class _Job:
         self._classifier: Any = None  # the same network, taking raw pixels; the model to save
         self._num_parameters = 0
         self._is_pruned = False
+        self._search_end = ""  # why the search ends, and this trial with it: `timeout` or `target`
+        self._is_out_of_time = False  # `max_seconds` have ended the training
         self._folds: list[_Fold] = []
 
     def run(self) -> Finished:
@@ -124,6 +126,10 @@ class _Job:
                 fold = f"in fold {number}, " if has_folds else ""
                 reason = f"pruned {fold}after epoch {self._folds[-1].num_epochs}"
                 return _final_event("pruned", reason, summary=self._summarize())
+            if self._search_end and number < self._config.folds:
+                # Its value would be the mean of other folds than that of other trials.
+                reason = f"interrupted after fold {number} of {self._config.folds}: {self._search_end}"
+                return _final_event("failed", reason, is_interrupted=True)
             if has_folds and self._best_fold() == number:
                 best_weights = self._classifier.get_weights()
         if best_weights is not None:
@@ -132,7 +138,8 @@ class _Job:
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
         self._save(results)
-        return _final_event("complete", summary=results)
+        stopped = self._search_end or ("max_seconds" if self._is_out_of_time else "")
+        return _final_event("complete", summary=results, stopped=stopped)
 
     def _train_fold(self, number: int) -> _Fold:
         """Train a new network on all folds except `number` (from 1), and validate it on that fold."""
@@ -168,18 +175,21 @@ class _Job:
             epochs.append(metrics)
             is_last = is_last and number == config.folds
             self._send(EpochEnd(time.time(), epoch, dict(metrics), fold, is_last))
-            self._is_pruned = not self._receive_answer()
-            return not self._is_pruned
+            answer = self._receive_answer()
+            self._search_end = answer if isinstance(answer, str) else ""
+            self._is_pruned = not answer
+            return answer is True
 
         def on_progress(epoch: int, fraction: float) -> None:
             self._send(Progress(epoch, fraction, fold))
 
         settings = training_space().check(config.training)
+        settings["max_seconds"] /= config.folds
         measure = Measures(self._components.metrics) if config.metrics else None
         callbacks, class_names = (on_epoch, on_progress), tuple(self._dataset.class_names)
         start = time.perf_counter()
         with plugin_errors(self._components.architecture, self._components.augmentation, by_location=True):
-            best = fit(
+            fitted = fit(
                 model,
                 train,
                 validation,
@@ -190,6 +200,8 @@ class _Job:
                 measure,
                 **settings,
             )
+        self._is_out_of_time |= fitted.is_out_of_time
+        best = fitted.best_epoch
         return _Fold(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
 
     def _best_fold(self) -> int:

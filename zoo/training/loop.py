@@ -101,13 +101,21 @@ class Validation(keras.callbacks.Callback):  # type: ignore[misc]
 class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports every epoch, and a few times a second the fraction of the epoch that is done.
 
-    It also shuffles `batches` before every epoch.
+    It also shuffles `batches` before every epoch, and ends the training after `max_seconds` unless that is 0.
     """
 
     def __init__(
-        self, batches: Batches, on_epoch: OnEpoch, on_progress: OnProgress, *, is_final_phase: bool
+        self,
+        batches: Batches,
+        on_epoch: OnEpoch,
+        on_progress: OnProgress,
+        *,
+        is_final_phase: bool,
+        max_seconds: float = 0.0,
     ) -> None:
         super().__init__()
+        self._deadline = time.perf_counter() + (max_seconds or math.inf)
+        self.is_out_of_time = False  # `max_seconds` are over
         self.is_final_phase = is_final_phase  # True if no other phase follows
         self.epoch = 0  # the current one, from 1
         self.is_stopped = False  # `on_epoch` returned False
@@ -128,6 +136,8 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         if now - self._last_report > _PROGRESS_INTERVAL_S:
             self._last_report = now
             self._on_progress(self.epoch, batch / self.params["steps"])
+        if now > self._deadline:
+            self.is_out_of_time = self.model.stop_training = True  # Keras still validates the epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         metrics = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
@@ -135,7 +145,10 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         metrics["learning_rate"] = self._learning_rate
         metrics["epoch_seconds"] = time.perf_counter() - self._start
         ends_phase = self.epoch == self.params["epochs"] or self.model.stop_training
-        if not self._on_epoch(self.epoch, metrics, self.is_final_phase and ends_phase):
+        is_last = self.is_final_phase and ends_phase
+        if not is_last and time.perf_counter() > self._deadline:
+            self.is_out_of_time = self.model.stop_training = True
+        if not self._on_epoch(self.epoch, metrics, is_last or self.is_out_of_time):
             self.is_stopped = self.model.stop_training = True
 
 
