@@ -1,10 +1,11 @@
 """Search for image classifiers, and keep a complete record of each search.
 
-For plugin authors: `hookimpl`, `Int`, `Float`, `Choice`, `List`, `Setting`, `variant`, `Dataset`, `Split`,
-`reads`, `progress`, `read_image`, `is_image`, `IMAGE_SUFFIXES`, `SPLIT_WORDS`, `ImageDecoder`,
-`height_and_width`, `ImageError`, `Table`, `read_tables`, `natural_key`, `to_images`, `to_labels`,
-`hold_out_groups`, `InvalidParameters`, `ZooError`, `testing`. For notebooks and scripts: `init`, `tune`,
-`train`, `confirm`, `evaluate`, `compare`, `inspect`, `load_model`, `list_models`, `promote`, `Classifier`.
+For plugin authors: `architecture`, `dataset`, `augmentation`, `metric`, `hookimpl`, `Int`, `Float`, `Choice`,
+`List`, `Setting`, `variant`, `Dataset`, `Split`, `reads`, `progress`, `read_image`, `is_image`,
+`IMAGE_SUFFIXES`, `SPLIT_WORDS`, `ImageDecoder`, `height_and_width`, `ImageError`, `Table`, `read_tables`,
+`natural_key`, `to_images`, `to_labels`, `hold_out_groups`, `InvalidParameters`, `ZooError`, `testing`. For
+notebooks and scripts: `init`, `tune`, `train`, `confirm`, `evaluate`, `compare`, `inspect`, `load_model`,
+`list_models`, `promote`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -39,24 +40,25 @@ if TYPE_CHECKING:
     )
     from zoo.drafting import init
     from zoo.evaluation import evaluate
-    from zoo.hookspecs import hookimpl
+    from zoo.hookspecs import architecture, augmentation, dataset, hookimpl, metric
     from zoo.models import Classifier, list_models, load_model, promote
     from zoo.results import tune
     from zoo.tracking import compare
     from zoo.tuning import confirm, train
 
 __all__ = [
-    "hookimpl", "Int", "Float", "Choice", "List", "Setting", "variant", "Dataset", "Split", "reads",
-    "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "SPLIT_WORDS", "ImageDecoder", "height_and_width",
-    "ImageError", "Table", "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups",
-    "InvalidParameters", "ZooError", "testing", "init", "tune", "train", "confirm", "evaluate", "compare",
-    "inspect", "load_model", "list_models", "promote", "Classifier", "__version__",
+    "architecture", "dataset", "augmentation", "metric", "hookimpl", "Int", "Float", "Choice", "List",
+    "Setting", "variant", "Dataset", "Split", "reads", "progress", "read_image", "is_image",
+    "IMAGE_SUFFIXES", "SPLIT_WORDS", "ImageDecoder", "height_and_width", "ImageError", "Table",
+    "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups", "InvalidParameters",
+    "ZooError", "testing", "init", "tune", "train", "confirm", "evaluate", "compare", "inspect",
+    "load_model", "list_models", "promote", "Classifier", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
 _LAZY_MODULES = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
 _LAZY_NAMES = {
-    "zoo.hookspecs": ["hookimpl"],
+    "zoo.hookspecs": ["architecture", "dataset", "augmentation", "metric", "hookimpl"],
     "zoo.data": [
         *("Dataset", "Split", "reads", "progress", "read_image", "is_image", "IMAGE_SUFFIXES", "SPLIT_WORDS"),
         *("ImageDecoder", "height_and_width"),

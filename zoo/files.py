@@ -14,6 +14,8 @@ from pathlib import Path
 
 from zoo.errors import ZooError
 
+STATE_DIR = Path("mlruns") / "zoo"  # zoo's record, in the working folder
+
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace `path` by a file with `content`. After a crash or an error, the old or the new file exists."""

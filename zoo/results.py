@@ -53,7 +53,7 @@ class StudyResult(TuneResult):
             raise StudyError(f"no trial of '{self.study}' is complete, so there is no model.")
         path = StudyDirectory(Path.cwd(), self.study).trial(self.best[0]).model_path
         with backend.discard_stderr():  # the backend writes what it is built with
-            return load_model(path if path.exists() else self.study)
+            return load_model(path if path.exists() else self.study, plugins=self.plugin_files)
 
     def plot_importances(self) -> Figure:
         """Return a Plotly figure of the importance of each searched parameter for the first objective."""

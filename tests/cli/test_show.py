@@ -231,7 +231,7 @@ def test_every_mistake_of_a_study_has_a_line(show, tmp_path):
     assert run.returncode == 2
     assert run.stderr.splitlines() == [
         "error: bad.toml:3: trials: no such key. Available: architecture, augmentation, dataset, "
-        "objective, search, training, validation.",
+        "objective, plugins, search, training, validation.",
         "error: bad.toml:1: [dataset] name: there is no dataset named 'digts'. Did you mean 'digits'?",
     ]
 

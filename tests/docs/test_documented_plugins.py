@@ -20,14 +20,19 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("pip") is None, reason="pip is not installed in this environment"
 )
 
-# docs/plugins.md contains a test; the README does not.
-README_TEST = """
-import zoo_tiny
+# For the plugin files of both pages; docs/plugins.md contains a test of the package.
+FILES_TEST = """
+import my_net
+import tiny_net
 from zoo.testing import check_architecture
 
 
 def test_tiny_net():
-    check_architecture(zoo_tiny.tiny_net, samples=1)
+    check_architecture(tiny_net.tiny_net, samples=1)
+
+
+def test_my_net():
+    check_architecture(my_net.my_net, samples=1, needs_plugin_to_load=True)
 """
 
 # For zoo_gain of docs/plugins.md, which is in `src` beside zoo_first and is not installed.
@@ -73,20 +78,19 @@ def created(tmp_path_factory, zoo_command_of_module):
 
 @pytest.fixture(scope="module")
 def installed(created):
-    """A folder with both plugins, installed by pip into `site`; their sources are beside it."""
+    """A folder with the files of both pages, and the package of docs/plugins.md, installed into `site`."""
     folder, _ = created
     for page in (README, PAGE):
-        source = folder / page.stem
-        write(files_on(page), source)
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-                *("--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir"),
-                *("--target", str(folder / "site"), str(source)),
-            ],
-            check=True,
-            timeout=300,
-        )
+        write(files_on(page), folder / page.stem)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir"),
+            *("--target", str(folder / "site"), str(folder / PAGE.stem)),
+        ],
+        check=True,
+        timeout=300,
+    )
     return folder
 
 
@@ -107,12 +111,14 @@ def test_page_shows_the_entry_point(created):
     assert {"project": {"entry-points": project["entry-points"]}} in map(tomllib.loads, blocks)
 
 
-def test_zoo_lists_both_plugins(installed, zoo_command, with_plugins):
-    run = zoo_command("list", "--json", env=with_plugins)
+def test_zoo_lists_all_plugins(installed, zoo_command, with_plugins):
+    files = [installed / README.stem / "tiny_net.py", installed / PAGE.stem / "my_net.py"]
+    run = zoo_command("list", "--json", *(f"--plugin={file}" for file in files), env=with_plugins)
     assert run.stderr == ""
     found = {(one["kind"], one["name"], one["distribution"]) for one in json.loads(run.stdout)["registered"]}
     assert found >= {
-        ("architecture", "tiny_net", "zoo-tiny"),
+        ("architecture", "tiny_net", "tiny_net.py"),
+        ("architecture", "my_net", "my_net.py"),
         ("architecture", "stack_net", "zoo-first"),
         ("augmentation", "flip", "zoo-first"),
         ("dataset", "bars", "zoo-first"),
@@ -126,16 +132,21 @@ def test_page_shows_output_of_list_and_show(installed, zoo_command, with_plugins
             rf"^\$ zoo {' '.join(arguments)}\n(.*?)(?=^\$ |^```$)", page, re.MULTILINE | re.DOTALL
         )
         lines = zoo_command(*arguments, env=with_plugins).stdout.strip().splitlines()
-        # The README's plugin is installed, too; a line of … stands for omitted lines.
-        printed = "\n".join(line for line in lines if "zoo-tiny" not in line)
+        # A line of … stands for omitted lines.
         expected = r"\n(.*\n)*".join(map(re.escape, shown[1].strip().split("\n…\n")))
-        assert re.fullmatch(expected, printed)
+        assert re.fullmatch(expected, "\n".join(lines))
 
 
 def test_study_on_page_is_valid(installed, zoo_command, with_plugins):
     run = zoo_command("check", "bars_stack", folder=installed / PAGE.stem, env=with_plugins)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("study bars_stack: ok (6 trials, tpe)\n")
+
+
+@pytest.mark.parametrize(("page", "study"), [(README, "digits_tiny"), (PAGE, "digits_mine")])
+def test_study_of_plugin_file_is_valid(installed, zoo_command, page, study):
+    run = zoo_command("check", f"{page.stem}/{study}.toml", folder=installed)
+    assert run.returncode == 0, run.stderr
 
 
 def test_page_shows_output_of_plugins_check(installed, zoo_command, with_plugins):
@@ -152,12 +163,13 @@ def test_plugins_on_pages_keep_the_contract(installed, with_plugins):
     """All tests run in one process, since importing Keras takes long."""
     tests = [
         installed / PAGE.stem / "tests" / "test_zoo_first.py",
-        installed / "test_zoo_tiny.py",
+        installed / "test_files.py",
         installed / "test_zoo_gain.py",
     ]
-    tests[1].write_text(README_TEST, encoding="utf-8")
+    tests[1].write_text(FILES_TEST, encoding="utf-8")
     tests[2].write_text(OWN_LAYERS_TEST, encoding="utf-8")
-    path = os.pathsep.join([with_plugins["PYTHONPATH"], str(installed / PAGE.stem / "src")])
+    folders = [installed / PAGE.stem / "src", installed / PAGE.stem, installed / README.stem]
+    path = os.pathsep.join([with_plugins["PYTHONPATH"], *map(str, folders)])
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
         cwd=installed,

@@ -11,9 +11,10 @@ import pytest
 from training_tools import GAIN, keras_file
 
 from zoo.errors import ModelError, PluginError
+from zoo.registry import keep_files, plugin_file, using_plugins
 from zoo.training import saved
-from zoo.training.info import ModelInfo, add_info, required_modules
-from zoo.training.saved import check_layers_registered, import_required_modules
+from zoo.training.info import ModelInfo, add_info, read_info, required_modules
+from zoo.training.saved import check_layers_registered, import_required_modules, other_versions
 
 LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered" / "src"
 
@@ -199,3 +200,74 @@ class TestNetwork:
             ModelError, match=r"model\.keras cannot be loaded: Could not locate class 'Forgotten'"
         ):
             saved.load_file(tmp_path / "model.keras")
+
+
+class TestPluginFile:
+    SOURCE = b"print('loaded')\nclass Gain: ...\n"
+
+    @pytest.fixture
+    def file(self, in_tmp):
+        """The model of a study in this folder, with a layer of a plugin file."""
+        (in_tmp / "tiny_gain.py").write_bytes(self.SOURCE)
+        self.needed = plugin_file("tiny_gain.py")
+        layer = {**GAIN, "module": "tiny_gain", "registered_name": "tiny>Gain", "config": {}}
+        folder = in_tmp / "mlruns" / "zoo" / "tiny" / "trials" / "000"
+        folder.mkdir(parents=True)
+        path = keras_file(folder / "model.keras", layer)
+        with using_plugins([self.needed]):
+            add_info(path, ModelInfo(study="tiny"))
+        yield path
+        sys.modules.pop("tiny_gain", None)
+
+    def test_model_names_file_and_digest(self, file):
+        info = read_info(file)
+        assert info.modules == {"tiny_gain": ""}
+        assert info.plugin_files == {"tiny_gain.py": self.needed.digest}
+        assert info.requirements == []
+
+    @pytest.mark.parametrize("is_kept", [True, False])
+    def test_missing_file_is_named_with_its_copy(self, file, is_kept):
+        kept = f"plugins/{self.needed.version}/tiny_gain.py"
+        copy = f"MLflow has a copy: {kept} among the artifacts of 'tiny'."
+        if is_kept:
+            keep_files(Path("mlruns/zoo/tiny"), [self.needed])
+            copy = f"A copy is mlruns/zoo/tiny/{kept}."
+        with pytest.raises(ModelError) as refused:
+            import_required_modules(file, "tiny")
+        assert str(refused.value) == (
+            f"the model tiny has layers of the plugin file tiny_gain.py (SHA-256 {self.needed.version}…), "
+            f'which was not given; add `--plugin tiny_gain.py`, in Python plugins=["tiny_gain.py"]. {copy}'
+        )
+
+    def test_given_file_is_imported(self, file, capsys):
+        with using_plugins(["tiny_gain.py"]), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            import_required_modules(file, "tiny")
+        assert sys.modules["tiny_gain"].Gain
+        assert capsys.readouterr() == ("", "loaded\n")
+        import_required_modules(file, "tiny")  # a module that the user has imported is accepted
+
+    def test_other_content_is_a_warning(self, file):
+        Path("tiny_gain.py").write_bytes(self.SOURCE + b"#")
+        with using_plugins(["tiny_gain.py"]):
+            (warning,) = other_versions(file, "tiny")
+            version = plugin_file("tiny_gain.py").version
+        assert warning.startswith(
+            f"the model tiny was saved with tiny_gain.py {self.needed.version}, but the given file is "
+            f"{version} and may give other results. MLflow has a copy: "
+        )
+
+    def test_error_of_the_file_is_named(self, file):
+        Path("tiny_gain.py").write_text("\nimport nothing_like_it\n")
+        with using_plugins(["tiny_gain.py"]), pytest.raises(ModelError) as refused:
+            import_required_modules(file, "tiny")
+        assert str(refused.value) == (
+            "the model tiny has layers of the plugin file tiny_gain.py, which cannot be imported: "
+            "ModuleNotFoundError: No module named 'nothing_like_it' (tiny_gain.py:2)."
+        )
+
+    def test_library_that_file_imports_is_accepted(self, file):
+        Path("tiny_gain.py").write_text("def net():\n    import colorsys_like\n")
+        with using_plugins(["tiny_gain.py"]):
+            assert saved._is_of_plugin("colorsys_like")
+        assert not saved._is_of_plugin("colorsys_like")

@@ -13,13 +13,13 @@ from zoo.process import enter_worker
 from zoo.training.saved import check_loadable
 
 
-def run_trial_process(connection, config, cache, folder, environment, study, number):
+def run_trial_process(connection, config, cache, folder, environment, study, number, plugin_files=()):
     """Call the function of this module that the configuration's architecture names."""
     enter_worker(environment, folder / "output.log")
     globals()[config["architecture"]["name"]](connection)
 
 
-def call_process(connection, function, arguments, log_path, environment):
+def call_process(connection, function, arguments, log_path, environment, plugin_files=()):
     """Stand in for a process that loads a model; a file beside the model says what happens."""
     enter_worker(environment, log_path)
     assert function is check_loadable

@@ -169,7 +169,7 @@ def test_runs_with_other_plugins_are_trained_again(stage, monkeypatch):
     stage({1: [0.6, 0.8], 2: [0.8, 0.9]})
     run()
 
-    def changed(trial, config, registry):
+    def changed(trial, config, registry, files):
         return replace(config, plugins={"zoo-other": "2"}), [
             f"trial {trial} was trained with another version"
         ]

@@ -10,9 +10,11 @@ import pytest
 
 from zoo.data.store import PreparedDataset
 from zoo.errors import ManifestError
-from zoo.registry import IN_MEMORY, Registry
+from zoo.record import StudyDirectory
+from zoo.registry import IN_MEMORY, Registry, keep_files
+from zoo.study import parse_study
 from zoo.trial import PluginConfig
-from zoo.tuning.manifest import check_manifest, find_differences, manifest_of
+from zoo.tuning.manifest import changed_lines, check_manifest, find_differences, manifest_of
 
 PREPARED = PreparedDataset(
     digest="a" * 64,
@@ -230,3 +232,52 @@ class TestInMemory:
         current = replace(definition, validation={"fraction": 0.3, "seed": 0})
         with pytest.raises(ManifestError, match="to resume this study: undo the change"):
             check_manifest("example", manifest_of(definition, PREPARED), manifest_of(current, PREPARED))
+
+
+class TestPluginFile:
+    NET = "import zoo\n\n\n@zoo.architecture\ndef tiny_net(input_shape, num_classes):\n    '''Small.'''\n"
+
+    @pytest.fixture
+    def studies(self, registry, in_tmp):
+        """The definitions of a study before and after a change of its plugin file."""
+        found = []
+        for text in (self.NET, self.NET.replace("Small", "Smaller")):
+            (in_tmp / "tiny_net.py").write_text(text)
+            study = 'plugins = ["tiny_net.py"]\ndataset = "digits"\narchitecture = "tiny_net"\n'
+            found.append(parse_study(study, registry, "example"))
+        return found
+
+    def test_changed_file_is_shown_with_its_lines(self, studies, in_tmp):
+        stored, current = (manifest_of(study, PREPARED) for study in studies)
+        directory = StudyDirectory(in_tmp, "example")
+        keep_files(directory.path, studies[0].plugin_files)
+        changes = changed_lines(directory, studies[1].plugin_files, stored)
+        versions = [study.plugin_files[0].version for study in studies]
+        assert stored["code"] == {"tiny_net.py": studies[0].plugin_files[0].digest}
+
+        with pytest.raises(ManifestError) as refused:
+            check_manifest("example", stored, current, file_changes=changes)
+        assert str(refused.value).splitlines() == [
+            "the study 'example' has trials, and this has changed since they ran:",
+            f'  plugins.tiny_net.py: was "{versions[0]}", is "{versions[1]}"',
+            "    -    '''Small.'''",
+            "    +    '''Smaller.'''",
+            "  to start a new study: the same command with --name example-2",
+            "  to resume with the new code: the same command with --accept-versions",
+        ]
+        check_manifest("example", stored, current, accept_versions=True, file_changes=changes)
+
+    def test_long_change_is_cut(self, studies, in_tmp):
+        before, after = (study.plugin_files[0] for study in studies)
+        directory = StudyDirectory(in_tmp, "example")
+        keep_files(directory.path, [before])
+        longer = replace(after, source=after.source + b"x = 1\n" * 20)
+        changes = changed_lines(directory, [longer], manifest_of(studies[0], PREPARED))
+        assert len(changes["tiny_net.py"]) == 11
+        assert changes["tiny_net.py"][-1] == "and 12 more lines"
+
+    def test_change_without_kept_copy_has_no_lines(self, studies, in_tmp):
+        stored = manifest_of(studies[0], PREPARED)
+        directory = StudyDirectory(in_tmp, "example")
+        assert changed_lines(directory, studies[1].plugin_files, stored) == {"tiny_net.py": []}
+        assert changed_lines(directory, studies[0].plugin_files, stored) == {}

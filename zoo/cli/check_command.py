@@ -18,6 +18,7 @@ _SHIPPED_STUDIES_DIR = Path(zoo.__file__).with_name("studies").resolve()
 
 @click.command("check")
 @common.study_argument(several=True)
+@common.plugin_option
 def command(studies: tuple[str, ...]) -> None:
     """Check STUDIES (names or paths; by default all known studies) and every plugin.
 

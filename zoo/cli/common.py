@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import StudyError, redact_password
+from zoo.registry import given_files, using_plugins
 from zoo.space import show
 from zoo.study import known_studies
 from zoo.training import backend
@@ -101,6 +103,25 @@ def port_option(default: int, help: str) -> Callable[[Command], Command]:
     return number_option("--port", low=0, high=65535, default=default, help=f"Port to listen on; {help}.")
 
 
+def plugin_option(command: Command) -> Command:
+    """Add `--plugin FILE`, which may be repeated; the files are in use while the command runs."""
+
+    @click.option(
+        "--plugin", multiple=True, metavar="FILE", help="A plugin file, such as my_net.py; may be repeated."
+    )
+    @functools.wraps(command)
+    def with_plugins(*arguments: Any, plugin: Sequence[str], **options: Any) -> Any:
+        with using_plugins(plugin):
+            return command(*arguments, **options)
+
+    return with_plugins
+
+
+def plugin_arguments() -> str:
+    """Return the given plugin files as they follow another command: ` --plugin my_net.py`; "" if none."""
+    return "".join(f" --plugin {shlex.quote(os.path.relpath(file.path))}" for file in given_files())
+
+
 run_option = click.option(
     "--run", metavar="FOLDER", is_eager=True, help="The folder of a run, as zoo train prints it."
 )
@@ -164,9 +185,10 @@ def load_keras() -> None:
 def load_classifier(model: str, display: Display) -> Classifier:
     """Return the model that the argument MODEL names; `display` shows warnings about it."""
     from zoo.models import Classifier, find_model
-    from zoo.training.saved import other_versions
+    from zoo.training.saved import check_plugin_files, other_versions
 
     found = find_model(model, display)
+    check_plugin_files(found.path, found.name)  # before Keras is loaded, which takes seconds
     for warning in other_versions(found.path, found.name):
         display.problem(warning)
     load_keras()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--jobs", type=int, default=1, show_default=True, metavar="N", help="Runs at once, at most --top."
 )
 @click.option("--name", metavar="NAME", help="The name under which the study is recorded.")
+@common.plugin_option
 @common.json_option
 @common.quiet_option
 def command(quiet: bool, as_json: bool, **options: Any) -> int:

@@ -31,6 +31,7 @@ _MAX_CLASSES = 20  # with more, the confusion matrix is wider than a terminal
 )
 @common.set_option("A parameter of --dataset: --set path=photos; may be repeated.")
 @click.option("--mistakes", metavar="FILE", help="Write the wrongly classified images to a CSV file.")
+@common.plugin_option
 @common.json_option
 @common.quiet_option
 def command(

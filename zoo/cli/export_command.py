@@ -31,6 +31,7 @@ FORMATS = ("keras", "saved_model", "onnx", "tflite", "litert-int8")
     help="Image files or a folder for the comparison, instead of the dataset's test split; may be repeated.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file or folder.")
+@common.plugin_option
 @common.quiet_option
 def command(
     model: str, format: str, output: Path | None, images: tuple[str, ...], overwrite: bool, quiet: bool
@@ -47,11 +48,12 @@ def command(
     """
     common.start_loading_keras()
     from zoo.models import export_model, find_model
-    from zoo.training.saved import other_versions
+    from zoo.training.saved import check_plugin_files, other_versions
 
     display = common.display(quiet)
     try:
         found = find_model(model, display)
+        check_plugin_files(found.path, found.name)
         for warning in other_versions(found.path, found.name):
             display.problem(warning)
         result = export_model(found, format, output, display, images=images, overwrite=overwrite)

@@ -52,6 +52,7 @@ def _named_dataset(command: Command) -> Command:
     @click.argument("dataset", required=False)
     @click.option("--study", metavar="STUDY", help="Use the dataset of this study.")
     @common.set_option("A parameter of the dataset: --set count=500; with a study: --set dataset.count=500.")
+    @common.plugin_option
     @functools.wraps(command)
     def with_dataset(*, dataset: str | None, study: str | None, **values: Any) -> Any:
         if dataset is not None and study is None and _is_study(dataset):
@@ -69,7 +70,7 @@ def _is_study(name: str) -> bool:
 
 def _run_figure(draw: Command) -> click.Command:
     """Make `draw` a command with the options that name a run, and `--output`."""
-    return command.command()(common.run_options(_output_option(draw)))
+    return command.command()(common.run_options(_output_option(common.plugin_option(draw))))
 
 
 # Without a subcommand, click would print an error; this group prints its help.
@@ -243,6 +244,7 @@ def filters(**options: Any) -> None:
 
 @command.command
 @common.run_options
+@common.plugin_option
 def layers(**options: Any) -> None:
     """Print the layers of a network with their shapes and parameters."""
     common.start_loading_keras()

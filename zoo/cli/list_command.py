@@ -23,6 +23,7 @@ _HEADINGS = {
 @click.argument(
     "kind", required=False, metavar="[KIND]", type=click.Choice([*(f"{kind}s" for kind in KINDS), "studies"])
 )
+@common.plugin_option
 @common.json_option
 def command(kind: str | None, as_json: bool) -> None:
     """List datasets, architectures, augmentation policies, metrics and studies.

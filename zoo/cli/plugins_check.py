@@ -7,13 +7,15 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli import common
 from zoo.errors import PluginError, StudyError, ZooError, did_you_mean
-from zoo.registry import Component, Plugin, Registry, canonical_name
+from zoo.registry import HEAVY_PACKAGES, Component, Plugin, Registry, canonical_name, using_plugins
 from zoo.space import REQUIRED
 from zoo.study import parse_setting
 
@@ -45,6 +47,7 @@ Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, 
 @click.option(
     "--probe", metavar="DATASET", help="Check on images of DATASET that a policy keeps their class."
 )
+@common.plugin_option
 @common.json_option
 @click.pass_context
 def check(
@@ -60,12 +63,37 @@ def check(
 ) -> None:
     """Run the conformance kit on NAME and print a line for each check. Loads Keras.
 
-    NAME is an architecture, a dataset, an augmentation policy or a metric. The name of a distribution checks
-    everything that it registered. The exit status is 1 if a check failed.
+    NAME is an architecture, a dataset, an augmentation policy or a metric. The name of a distribution, or the
+    path of a plugin file, checks everything that it registered. The exit status is 1 if a check failed.
     """
+    with ExitStack() as stack:
+        subject = name
+        if name.endswith(".py"):
+            stack.enter_context(using_plugins([name]))
+            subject = Path(name).name
+        registry = _load(stack)
+        states = _check(subject, registry, checks, overrides, shapes, classes, needs_plugin, probe, as_json)
+    if not as_json and states["failed"]:
+        common.print_next((f"zoo plugins check {name} --check CHECK", "run one check again"))
+    elif not as_json:
+        common.print_next(("zoo list", "the names that a study can use"))
+    context.exit(1 if states["failed"] else 0)
+
+
+def _check(
+    name: str,
+    registry: Registry,
+    checks: Sequence[str],
+    overrides: Sequence[str],
+    shapes: Sequence[str],
+    classes: Sequence[int],
+    needs_plugin: bool,
+    probe: str | None,
+    as_json: bool,
+) -> Counter[str]:
+    """Run the checks of the components that NAME names, print the results, and count the states."""
     from zoo.testing.kit import Result
 
-    registry = Registry.load()
     components, left_out = _find(name, registry)
     values = _values(overrides, components)
     options = _options(shapes, classes, needs_plugin, probe, registry)
@@ -75,12 +103,22 @@ def check(
     ]
     sections += [_section(one, values, options[one.kind], checks) for one in components]
     _validate_checks(checks, components)
-    states = _report(sections, as_json)
-    if not as_json and states["failed"]:
-        common.print_next((f"zoo plugins check {name} --check CHECK", "run one check again"))
-    elif not as_json:
-        common.print_next(("zoo list", "the names that a study can use"))
-    context.exit(1 if states["failed"] else 0)
+    return _report(sections, as_json)
+
+
+def _load(stack: ExitStack) -> Registry:
+    """Return the registry; functions of plugin files can be called, also by the processes of the checks."""
+    registry = Registry.load()
+    files = registry.files
+    if any(package in file.imports for file in files for package in HEAVY_PACKAGES):
+        common.load_keras()
+    if not files:
+        return registry
+    for folder in {str(file.path.parent) for file in files}:
+        sys.path.append(folder)  # processes that the checks start inherit it
+        stack.callback(sys.path.remove, folder)
+    stack.enter_context(using_plugins((), has_keras=True))
+    return Registry.load()
 
 
 def _options(

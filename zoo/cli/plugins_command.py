@@ -12,11 +12,12 @@ import click
 from zoo.cli import common
 from zoo.cli.group import Group
 from zoo.cli.plugins_check import check
-from zoo.registry import HOOKS, KINDS, Plugin, Registry
+from zoo.registry import KINDS, Plugin, Registry, registered_by
 from zoo.scaffold import LICENSES, write_plugin
 
 
 @click.group("plugins", cls=Group, invoke_without_command=True)
+@common.plugin_option
 @common.json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
@@ -72,9 +73,10 @@ def new(name: str, kind: str, folder: str | None, author: str, license_key: str)
 def _row(plugin: Plugin) -> tuple[str, ...]:
     if plugin.state != "loaded":
         return plugin.origin, plugin.name, plugin.state, "", ""
+    sources = dict.fromkeys([*plugin.hooks, *map(registered_by, plugin.components)])
     registered = "; ".join(  # "register_datasets: digits, mnist"
-        f"{hook}: {', '.join(one.name for one in plugin.components if HOOKS[one.kind] == hook)}"
-        for hook in plugin.hooks
+        f"{source}: {', '.join(one.name for one in plugin.components if registered_by(one) == source)}"
+        for source in sources
     )
     return plugin.origin, plugin.name, plugin.state, f"{plugin.load_s * 1000:.0f} ms", registered
 

@@ -25,6 +25,7 @@ Row = tuple[str, list[tuple[str, float]]]  # path of an image; its classes with 
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @common.number_option("--top", low=1, default=1, metavar="K", help="Classes per image.")
+@common.plugin_option
 @common.json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @common.number_option("--batch-size", low=1, default=32, help="Images that the model gets at once.")

@@ -14,6 +14,7 @@ from zoo.cli import common
 @common.number_option(
     "--max-request-mb", low=1, default=20, help="Largest request that is accepted, in megabytes."
 )
+@common.plugin_option
 def command(model: str, host: str, port: int, max_request_mb: int) -> None:
     """Serve a model: a page for images, and MLflow's scoring server, until Ctrl-C.
 

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from zoo.cli import common
 from zoo.errors import PluginError, SpaceError, StudyError, ZooError, did_you_mean
-from zoo.registry import KINDS, Component, Registry
+from zoo.registry import KINDS, Component, Registry, using_plugins
 from zoo.space import REQUIRED, Parameter, Plain, Space, show
 from zoo.study import StudyDefinition, known_studies, load_study, parse_setting
 
@@ -31,6 +31,7 @@ from zoo.study import StudyDefinition, known_studies, load_study, parse_setting
 )
 @common.number_option("--classes", low=2, default=10, help="Classes, for --layers.")
 @common.set_option("Value of a parameter, for --layers: --set dropout=0.5; may be repeated.")
+@common.plugin_option
 @common.json_option
 @click.pass_context
 def command(
@@ -184,18 +185,21 @@ def _print_layers(component: Component, shape: tuple[int, ...], classes: int, va
     from zoo.training.components import plugin_errors
     from zoo.training.model import layer_table
 
+    with using_plugins((), has_keras=True):
+        component = Registry.load().get("architecture", component.name)
     with plugin_errors(component):
         network = component.function(shape, classes, **values)
     click.echo(layer_table(network))
 
 
 def _next_step(component: Component, has_layers: bool) -> tuple[str, str]:
+    files = common.plugin_arguments()
     if component.kind == "dataset":
         required = [name for name, one in component.space.items() if one.default is REQUIRED]
         settings = "".join(f" --set {name}=…" for name in required)
-        return f"zoo inspect samples {component.name}{settings}", "images of every class"
+        return f"zoo inspect samples {component.name}{settings}{files}", "images of every class"
     if component.kind == "augmentation":
-        return f"zoo inspect augmentation {component.name} DATASET", "images of a dataset, augmented"
+        return f"zoo inspect augmentation {component.name} DATASET{files}", "images of a dataset, augmented"
     if component.kind == "architecture" and not has_layers:
-        return f"zoo show {component.name} --layers", "its layers, built with these defaults"
-    return f"zoo plugins check {component.name}", "run the conformance kit on it"
+        return f"zoo show {component.name}{files} --layers", "its layers, built with these defaults"
+    return f"zoo plugins check {component.name}{files}", "run the conformance kit on it"

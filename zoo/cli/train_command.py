@@ -15,6 +15,7 @@ from zoo.cli import common
 @common.number_option(
     "--trial", low=0, help="Train trial N again, with the same parameters and seed, instead of the baseline."
 )
+@common.plugin_option
 @common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")
 @common.quiet_option

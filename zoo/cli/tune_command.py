@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
 @click.option("--pruner", metavar="NAME", help="median, hyperband or none; overrides the study's.")
+@common.plugin_option
 @common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")
 @common.storage_option

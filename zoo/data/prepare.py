@@ -10,7 +10,7 @@ import hashlib
 import json
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from zoo.data.store import (
 from zoo.data.validation import cut_validation, prepare_groups
 from zoo.errors import DataError, ZooError, one_line, portable
 from zoo.process import WorkerProcess, enter_worker, spawn_worker
-from zoo.registry import IN_MEMORY, Component, Registry
+from zoo.registry import IN_MEMORY, Component, PluginFile, Registry, given_files, using_plugins
 from zoo.trial import PluginConfig
 
 MEMORY_SOURCE = "passed in Python"
@@ -126,7 +126,8 @@ def start_preparing(
     `plugins` has the version of the dataset's plugin by its name, `DISTRIBUTION:PLUGIN`. None loads all
     plugins.
     """
-    worker = spawn_worker(_prepare_and_send, (dataset, dict(validation), cache, log, plugins))
+    arguments = (dataset, dict(validation), cache, log, plugins, given_files())
+    worker = spawn_worker(_prepare_and_send, arguments)
     worker.log_path = log
     return worker
 
@@ -205,15 +206,17 @@ def _prepare_and_send(
     cache: Path,
     log: Path,
     plugins: Mapping[str, str] | None,
+    plugin_files: Sequence[PluginFile],
 ) -> None:
     """Call `prepare` in the worker process, and send reports, and then the result or the error."""
     enter_worker({}, log)
     warnings.simplefilter("default")
     try:
-        registry = Registry.load() if plugins is None else Registry.load_only(plugins)
-        component = registry.get("dataset", dataset.name)
-        with report_to(lambda what, fraction: connection.send((what, fraction))):
-            prepared = prepare(component, dataset.parameters, validation, cache)
+        with using_plugins(plugin_files, has_keras=True):
+            registry = Registry.load() if plugins is None else Registry.load_only(plugins)
+            component = registry.get("dataset", dataset.name)
+            with report_to(lambda what, fraction: connection.send((what, fraction))):
+                prepared = prepare(component, dataset.parameters, validation, cache)
         connection.send(prepared)
     except ZooError as error:
         traceback.print_exc()

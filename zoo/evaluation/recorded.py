@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from zoo.events import Scored
 from zoo.models import find_model
 from zoo.models.recorded import call_on_model, dataset_of, find_run
 from zoo.record import Run, StudyDirectory
+from zoo.registry import using_plugins
 from zoo.training.saved import predict_test_split, scores
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
@@ -33,6 +35,7 @@ def evaluate(
     dataset: str | Dataset | None = None,
     split: str | None = None,
     overrides: Sequence[str] = (),
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Evaluation:
     """Score a model on the test split of its study, or on any dataset with the same classes.
@@ -51,6 +54,7 @@ def evaluate(
             or all images of data in memory that have no test split.
         overrides: parameters of that dataset, `["path=photos"]`. `image_size` and `color_mode` are by default
             those of the model.
+        plugins: plugin files of the model or the dataset: paths, or imported modules of one file.
         display: shows the progress; plain lines on stderr by default.
 
     Raises:
@@ -59,6 +63,19 @@ def evaluate(
     """
     display = display or PlainDisplay()
     start_loading_keras()
+    with using_plugins(plugins):
+        return _evaluate(study, trial, run, dataset, split, overrides, display)
+
+
+def _evaluate(
+    study: str | Path | None,
+    trial: int | None,
+    run: str | os.PathLike[str] | None,
+    dataset: str | Dataset | None,
+    split: str | None,
+    overrides: Sequence[str],
+    display: Display,
+) -> Evaluation:
     if dataset is not None:
         return evaluate_on(find_model(_model(study, trial, run), display), dataset, overrides, split, display)
     if overrides or split not in (None, "test"):

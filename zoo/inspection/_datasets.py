@@ -18,7 +18,8 @@ from zoo.inspection._network import augment
 from zoo.inspection._opening import check_named
 from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
-from zoo.registry import IN_MEMORY, Registry
+from zoo.registry import IN_MEMORY, PluginFile, Registry, using_plugins
+from zoo.space import Space
 from zoo.study import load_study
 from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
@@ -101,8 +102,13 @@ def augmentation(
     display = display or PlainDisplay()
     dataset_overrides = [override for override in overrides if override.startswith("dataset.")]
     policy_overrides = [override for override in overrides if override not in dataset_overrides]
-    component = Registry.load().get("augmentation", policy)
-    spaces = load_study(study, Registry.load()).augmentation.spaces if study is not None else {}
+    registry = Registry.load()
+    spaces: Mapping[str, Space] = {}
+    files: Sequence[PluginFile] = ()
+    if study is not None:
+        definition = load_study(study, registry)
+        spaces, files = definition.augmentation.spaces, definition.plugin_files
+    component = registry.with_files(files).get("augmentation", policy)
     defaults = spaces[policy].defaults() if policy in spaces else {}
     config = configure(component, policy_overrides, defaults)
     start_loading_keras()
@@ -116,7 +122,8 @@ def augmentation(
     display.phase("augmenting …")
     try:
         log_path = StudyDirectory(Path.cwd(), "").cache_dir / "inspect.log"
-        versions, others = call_in_worker(augment, config, [copies, originals], seed, log_path=log_path)
+        with using_plugins(files):
+            versions, others = call_in_worker(augment, config, [copies, originals], seed, log_path=log_path)
     except ZooError as error:
         raise ZooError(f"the augmentation '{policy}' of {component.origin}: {error}") from None
     parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in config.parameters.items())
@@ -147,27 +154,29 @@ def _open(
     """
     check_named(dataset, study)
     recorded = None if study is None else recorded_in_memory(study)
-    name, data, validation = (IN_MEMORY, recorded, {}) if recorded else _source(dataset, study, overrides)
+    source = (IN_MEMORY, recorded, {}, ()) if recorded else _source(dataset, study, overrides)
+    name, data, validation, files = source
     path = output_path(output, Path(file_name.format(name.replace(" ", "-"))))
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     display = display or PlainDisplay()
-    opened = recorded or open_dataset(cache_dir, prepare(data, validation, cache_dir, display).digest)
+    with using_plugins(files):
+        opened = recorded or open_dataset(cache_dir, prepare(data, validation, cache_dir, display).digest)
     display.phase(f"{name}: {len(opened.train.labels):,} images of the training split")
     return name, path, opened
 
 
 def _source(
     dataset: str | Dataset | None, study: str | None, overrides: Sequence[str]
-) -> tuple[str, PluginConfig | Dataset, Mapping[str, Any]]:
-    """Return the name of a dataset, what to prepare for it, and how its validation split is cut."""
+) -> tuple[str, PluginConfig | Dataset, Mapping[str, Any], Sequence[PluginFile]]:
+    """Return a dataset's name, what to prepare, how its validation split is cut, and its plugin files."""
     if isinstance(dataset, Dataset):
         if overrides:
             raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
-        return IN_MEMORY, dataset, {}
+        return IN_MEMORY, dataset, {}, ()
     registry = Registry.load()
     if dataset is not None:
         config = configure(registry.get("dataset", dataset), overrides)
-        return config.name, config, _VALIDATION
+        return config.name, config, _VALIDATION, ()
     assert study is not None
     definition = load_study(study, registry, overrides=overrides)
-    return definition.dataset.name, definition.dataset, definition.validation
+    return definition.dataset.name, definition.dataset, definition.validation, definition.plugin_files

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from zoo.data.images import color_mode_of, read_image
 from zoo.errors import ImageError, ModelError, StudyError, one_line
 from zoo.models.finding import FoundModel, find_model
+from zoo.registry import using_plugins
 from zoo.training import backend
 from zoo.training.saved import load_file
 
@@ -57,6 +58,7 @@ class Classifier:
 
     Args:
         model: any name that `zoo.load_model` takes, or what `zoo.models.find_model` returned.
+        plugins: as for `zoo.load_model`.
 
     Attributes:
         info: the facts about the model; `zoo.training.info.ModelInfo`.
@@ -68,12 +70,13 @@ class Classifier:
         ModelError: as `zoo.load_model`.
     """
 
-    def __init__(self, model: str | Path | FoundModel) -> None:
+    def __init__(self, model: str | Path | FoundModel, *, plugins: Sequence[Any] = ()) -> None:
         found = model if isinstance(model, FoundModel) else find_model(model)
         backend.import_keras()
         self.name = found.name
         self.info = found.info
-        self.model: keras.Model = load_file(found.path, found.name)
+        with using_plugins(plugins):
+            self.model: keras.Model = load_file(found.path, found.name)
         shape, outputs = self.model.input_shape, self.model.output_shape
         if len(shape) != 4 or None in shape[1:] or len(outputs) != 2:
             raise ModelError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.models.finding import find_model
+from zoo.registry import using_plugins
 from zoo.training import backend
 from zoo.training.saved import load_file
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def load_model(model: str | Path) -> keras.Model:
+def load_model(model: str | Path, *, plugins: Sequence[Any] = ()) -> keras.Model:
     """Return a trained model: raw pixels 0–255 in, class probabilities `(batch, classes)` out.
 
     Plugins in which its layers are defined are imported first. A warning names each plugin whose installed
@@ -23,12 +25,15 @@ def load_model(model: str | Path) -> keras.Model:
         model: a study, for its best trial; a registered model, `NAME`, `NAME@ALIAS` or `NAME/VERSION`; an
             address in MLflow, `models:/m-…` or `runs:/…`; the folder of a run, of a trial or of a model in
             MLflow; or a `.keras` file.
+        plugins: plugin files in which its layers are defined: paths, or imported modules of one file.
 
     Raises:
-        ModelError: there is no such model, its name is ambiguous, or a plugin that it needs is not installed.
+        ModelError: there is no such model, its name is ambiguous, or a plugin that it needs is not installed
+            or not given.
         TrackingError: MLflow does not answer, or has no such model, or lacks the model of the study's best
             trial.
     """
-    found = find_model(model)
-    backend.import_keras()
-    return load_file(found.path, found.name)  # its warning has a stack level that counts from here
+    with using_plugins(plugins):
+        found = find_model(model)
+        backend.import_keras()
+        return load_file(found.path, found.name)  # its warning has a stack level that counts from here

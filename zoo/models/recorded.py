@@ -24,7 +24,7 @@ from zoo.record import (
     pick_runs,
     run_in,
 )
-from zoo.registry import IN_MEMORY, Component
+from zoo.registry import IN_MEMORY, Component, Registry, given_files, is_file_key, kept_path
 from zoo.study import parse_setting
 from zoo.training.saved import other_versions
 from zoo.training.worker import call_in_worker
@@ -97,6 +97,7 @@ def dataset_of(run: Run, display: Display) -> Dataset:
     except DataError:
         if config.dataset.name == IN_MEMORY:
             raise not_in_cache(run.study, config.digest, run.cache_dir) from None
+        _check_plugin_files(run)
         prepared = prepare(config.dataset, config.validation, run.cache_dir, display)
     if prepared.digest != config.digest:
         raise StudyError(
@@ -116,6 +117,21 @@ def recorded_in_memory(study: str) -> Dataset | None:
         return open_dataset(directory.cache_dir, digest)
     except DataError:
         raise not_in_cache(directory.study, digest, directory.cache_dir) from None
+
+
+def _check_plugin_files(run: Run) -> None:
+    """Raise StudyError if the dataset of the run is unknown, since a plugin file was not given."""
+    given = {file.key for file in given_files()}
+    if run.config.dataset.name in Registry.load().names("dataset"):
+        return
+    study = StudyDirectory(Path.cwd(), run.study)
+    for key, version in run.config.plugins.items():
+        if is_file_key(key) and key not in given:
+            name = key.partition(":")[0]
+            raise StudyError(
+                f"{run.description} used the plugin file {name} {version}, and its dataset is to be prepared "
+                f"again; add `--plugin {kept_path(study.path, name, version)}`."
+            )
 
 
 def prepare(

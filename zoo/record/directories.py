@@ -7,6 +7,7 @@ mlruns/zoo/<study>/
 ├── objectives.json           the objectives, which rank the trials
 ├── storage                   URL of the Optuna storage; empty if it is mlruns/optuna.db
 ├── study.toml, commands      the study file, and the commands that ran the study, for its report
+├── plugins/VERSION/my_net.py copies of the plugin files that trials have used
 ├── report.html               the report that `zoo report` writes
 ├── manifest.json             what must be equal for trials to be comparable, as the Optuna study has it
 ├── deleted.json              numbers of the trials that were deleted
@@ -44,12 +45,10 @@ from filelock import FileLock, Timeout
 from zoo.checksums import read_json, read_text, write_json, write_text
 from zoo.errors import RecordError, StudyError, ZooError, one_line, redact_password
 from zoo.events import Event, EventLog, Finished, Scored
-from zoo.files import write_atomically
+from zoo.files import STATE_DIR, write_atomically
 from zoo.registry import IN_MEMORY
 from zoo.study import Objective
 from zoo.trial import TrialConfig
-
-STATE_DIR = Path("mlruns") / "zoo"
 
 
 class TrialDirectory:

@@ -4,7 +4,9 @@ There is no global plugin manager: each `Registry` is a new object. A plugin tha
 out, and `Registry.problems` has a line about it. An error about a missing component names the plugins that
 were left out.
 
+    _files.py      plugin files, and which of them this process uses
     _plugin.py     Plugin, Component, digests of their code
+    _loading.py    loading the module of an entry point or a plugin file
     _contract.py   calling the hooks of a plugin, and checking the functions that they register
     _isolation.py  starting a probe process for each plugin, and remembering which plugins passed
     _probe.py      the code of the probe process
@@ -13,8 +15,19 @@ were left out.
     _registry.py   Registry: selecting and loading the entry points of group `zoo`
 """
 
-from zoo.registry._contract import component_space
+from zoo.registry._contract import component_space, registered_by
+from zoo.registry._files import (
+    PluginFile,
+    given_files,
+    is_file_key,
+    keep_files,
+    kept_path,
+    plugin_file,
+    short_digest,
+    using_plugins,
+)
 from zoo.registry._libraries import library_requirements
+from zoo.registry._loading import HEAVY_PACKAGES, import_file, imported_digest
 from zoo.registry._memory import IN_MEMORY
 from zoo.registry._plugin import (
     DIRECTIONS,
@@ -24,6 +37,7 @@ from zoo.registry._plugin import (
     Component,
     Plugin,
     component_code_digest,
+    describe_with_location,
     distribution_digests,
     distribution_versions,
     plugin_versions,

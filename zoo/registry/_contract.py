@@ -13,6 +13,7 @@ import pluggy
 
 from zoo import hookspecs
 from zoo.errors import SpaceError, ZooError, did_you_mean, one_line
+from zoo.hookspecs import marked_direction, marked_kinds
 from zoo.registry._plugin import (
     DIRECTIONS,
     HOOKS,
@@ -48,18 +49,30 @@ def collect_components(plugin: Plugin, module: Any) -> list[Component]:
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin.hooks.append(hook)
             num_before = len(components)
-            register = partial(_register, plugin, kind, file, components)
+            register = partial(_register, plugin, kind, hook, file, components)
             result = _call_hook(implementation.function, hook, register, plugin.package)
             if result is not None and len(components) == num_before:
                 raise ContractError(
                     f"expected {hook} to register functions, but it returned {type(result).__name__}; "
                     "call register(function) for each function."
                 )
+    for function in _marked_functions(module):
+        for kind in marked_kinds(function):
+            if not any(one.kind == kind and one.function is function for one in components):
+                direction = marked_direction(function) if kind == "metric" else None
+                _register(plugin, kind, f"@zoo.{kind}", file, components, function, direction)
     if not components:
+        what = "the plugin" if plugin.file is None else "it"
         raise ContractError(
-            f"expected at least one component, but the plugin registers none. {_hint(module, plugin.hooks)}"
+            f"expected at least one component, but {what} registers none. {_hint(plugin, module)}"
         )
     return components
+
+
+def registered_by(component: Component) -> str:
+    """Return what registered a component: `register_datasets`, or `@zoo.dataset` for a marked function."""
+    is_marked = component.kind in marked_kinds(component.function)
+    return f"@zoo.{component.kind}" if is_marked else HOOKS[component.kind]
 
 
 def component_space(kind: str, function: Any) -> Space:
@@ -104,6 +117,13 @@ def _check_metric(name: str, space: Space) -> None:
             f"{name}: expected no parameters of a study, got '{next(iter(space))}'; write the value into the "
             "function."
         )
+
+
+def _marked_functions(module: Any) -> list[Any]:
+    """Return the marked functions that a module defines, in the order of their definition, each once."""
+    values = vars(module).values() if isinstance(module, ModuleType) else ()
+    marked = {id(value): value for value in values if marked_kinds(value) and _is_defined_in(module, value)}
+    return list(marked.values())
 
 
 def _check_hooks(module: Any) -> None:
@@ -165,6 +185,7 @@ def _call_hook(function: Callable[..., Any], hook: str, register: Callable[[Any]
 def _register(
     plugin: Plugin,
     kind: str,
+    source: str,
     file: str,
     components: list[Component],
     function: Any,
@@ -173,36 +194,37 @@ def _register(
     """Add the component of `function` to `components`, and return `function`.
 
     A hook gets this function, with the arguments before `function` bound, as its argument `register`.
+    `source` is the hook or the mark, for messages.
     """
     try:
         space = component_space(kind, function)
     except ContractError as error:
-        raise ContractError(f"{HOOKS[kind]}: {error}") from None
+        raise ContractError(f"{source}: {error}") from None
     name = function.__name__
     if any(component.kind == kind and component.name == name for component in components):
-        raise ContractError(
-            f"{HOOKS[kind]} registered '{name}' twice; rename or remove one of the functions."
-        )
+        raise ContractError(f"{source} registered '{name}' twice; rename or remove one of the functions.")
     if direction is not None and kind != "metric":
-        raise ContractError(
-            f"{HOOKS[kind]}: a direction is only for metrics; remove direction={direction!r}."
-        )
+        raise ContractError(f"{source}: a direction is only for metrics; remove direction={direction!r}.")
     if direction not in (None, *DIRECTIONS):
         expected = " or ".join(map(repr, DIRECTIONS))
-        raise ContractError(f"{HOOKS[kind]}: {name}: expected direction={expected}, got {direction!r}.")
+        raise ContractError(f"{source}: {name}: expected direction={expected}, got {direction!r}.")
     if kind == "metric":
         direction = direction or "maximize"
     description = (inspect.getdoc(function) or "").partition("\n")[0]
+    digest = plugin.file.digest if plugin.file is not None else ""
     origin = (plugin.distribution, plugin.version, plugin.name, file)
-    components.append(Component(kind, name, function, space, description, *origin, direction or ""))
+    components.append(Component(kind, name, function, space, description, *origin, direction or "", digest))
     return function  # `@register` is used as a decorator inside a hook
 
 
-def _hint(module: Any, hooks: list[str]) -> str:
+def _hint(plugin: Plugin, module: Any) -> str:
     """Return the last sentence of the error about a plugin that registers nothing: what to do next."""
-    if hooks:
-        return f"Call register(function) in {' or '.join(hooks)} for each function to register."
+    if plugin.hooks:
+        return f"Call register(function) in {' or '.join(plugin.hooks)} for each function to register."
     for name in dir(module):
         if name.startswith("register_") and name not in HOOKS.values():
             return f"There is no hook named '{name}'. {did_you_mean(name, HOOKS.values())}"
+    if plugin.file is not None:
+        *others, last = (f"@zoo.{kind}" for kind in KINDS)
+        return f"Write {', '.join(others)} or {last} above each function that zoo shall register."
     return f"Implement one of {', '.join(HOOKS.values())} with @zoo.hookimpl; call register(function) in it."

@@ -91,6 +91,7 @@ class _Probe:
         request = {
             "path": [str(Path(folder).absolute()) for folder in sys.path],
             "plugin": [self.plugin.name, self.plugin.distribution, self.plugin.version, self.plugin.value],
+            "file": str(self.plugin.file.path) if self.plugin.file is not None else "",
             "timeout_s": self.timeout_s,
         }
         self.stdout, self.stderr = TemporaryFile(), TemporaryFile()
@@ -138,7 +139,7 @@ class _Probe:
             )
         return (
             f"ended the process that loaded it: {describe_exit(self.process.returncode)}{location}; "
-            "correct or uninstall the plugin."
+            f"correct {'or uninstall the plugin' if self.plugin.file is None else 'the file'}."
         )
 
 
@@ -189,6 +190,7 @@ def _dependencies(plugin: Plugin, files: Iterable[str]) -> dict[str, Any]:
 def _result_path(plugin: Plugin) -> Path:
     """Return the path of a plugin's saved result; raise RuntimeError if the user has no home folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    identity = [sys.prefix, plugin.folder, plugin.distribution, plugin.name, plugin.value]
+    folder = plugin.folder if plugin.file is None else str(plugin.file.path)
+    identity = [sys.prefix, folder, plugin.distribution, plugin.name, plugin.value]
     name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
     return cache / "zoo" / "plugins" / f"{name}.json"

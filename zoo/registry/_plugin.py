@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, ZooError, one_line
+from zoo.registry._files import PluginFile
 from zoo.space import Space
 
 OWN_DISTRIBUTION = "keras-zoo"
@@ -50,6 +51,7 @@ class Component:
     plugin: str = ""  # name of the entry point, or of the built-in module
     file: str = ""  # path of the module that the entry point names; "" for a built-in module
     direction: str = ""  # of a metric, `maximize` or `minimize`; "" for other kinds
+    digest: str = ""  # SHA-256 of the plugin file; "" for an entry point or a built-in module
 
     @property
     def origin(self) -> str:
@@ -86,6 +88,12 @@ class Plugin:
     load_s: float = 0.0  # loading time in this process
     problem: str = ""  # one line that names plugin, distribution and version
     is_off: bool = False  # ZOO_PLUGINS excludes the plugin
+    file: PluginFile | None = None  # a plugin file takes the place of an entry point
+
+    @classmethod
+    def of_file(cls, file: PluginFile) -> Plugin:
+        """Return the plugin of a plugin file: its distribution is the file's name, its version the digest."""
+        return cls(file.module, file.name, file.version, file.module, file=file)
 
     @property
     def origin(self) -> str:
@@ -111,6 +119,8 @@ class Plugin:
     @property
     def title(self) -> str:
         """The first words of a message about the plugin: `Plugin 'x' of zoo-x 1.0`."""
+        if self.file is not None:
+            return f"the plugin file {self.file.name}"
         return f"Plugin '{self.name}' of {self.origin}"
 
 
@@ -118,9 +128,10 @@ def component_code_digest(component: Component) -> str:
     """Return the SHA-256 of the Python files of the component's package, sub-packages included.
 
     If the component's module is in no package, the digest covers the module. For a component of zoo itself,
-    it covers the folder of the module. Code without a file, as in a notebook, adds nothing to the digest.
+    it covers the folder of the module, for one of a plugin file the file. Code without a file, as in a
+    notebook, adds nothing to the digest.
     """
-    return _digest(_files_to_digest(component))
+    return component.digest or _digest(_files_to_digest(component))
 
 
 def distribution_digests(*components: Component) -> dict[str, str]:
@@ -129,10 +140,14 @@ def distribution_digests(*components: Component) -> dict[str, str]:
     keras-zoo itself has none, because its version identifies its code.
     """
     modules: dict[str, set[Path]] = {}
+    digests: dict[str, str] = {}
     for component in components:
-        if component.file:
+        if component.digest:
+            digests[component.distribution] = component.digest
+        elif component.file:
             modules.setdefault(component.distribution, set()).update(_files_to_digest(component))
-    return {name: _digest(modules[name]) for name in sorted(modules)}
+    digests |= {name: _digest(files) for name, files in modules.items()}
+    return dict(sorted(digests.items()))
 
 
 def _files_to_digest(component: Component) -> set[Path]:

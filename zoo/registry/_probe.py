@@ -16,17 +16,17 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from zoo.global_state import changes, random_states, snapshot
+from zoo.registry._files import PluginFile
+from zoo.registry._loading import HEAVY_PACKAGES, load_plugin
 from zoo.registry._plugin import HOOKS, Plugin, describe_with_location, path_in_package, top_level_package
 from zoo.registry._registry import Registry
-
-# Importing one of these packages takes seconds, and importing Keras in the supervisor would reserve a GPU.
-HEAVY_PACKAGES = ("jax", "keras", "matplotlib", "mlflow", "optuna", "pandas", "tensorflow", "torch")
 
 _MAX_OUTPUT = 60  # characters of the plugin's output in the message about it
 _MAX_CHANGES = 5
@@ -38,6 +38,9 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     traceback = os.fdopen(os.dup(2), "wb", buffering=0)
     output = _redirect_output()
     plugin = Plugin(*request["plugin"])
+    if request["file"]:
+        path = Path(request["file"])
+        plugin = Plugin.of_file(PluginFile(path, path.read_bytes()))
     finder = HeavyImportFinder(plugin.package)
     sys.meta_path.insert(0, finder)
     # Python shows some warnings only when it compiles a file, so they do not count as output of the plugin.
@@ -48,7 +51,7 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     faulthandler.enable(traceback)
     faulthandler.dump_traceback_later(request["timeout_s"], exit=True, file=traceback)
     try:
-        Registry().add(plugin, plugin.load)
+        Registry().add(plugin, partial(load_plugin, plugin))
     except KeyboardInterrupt as error:  # raised by the plugin: this process has no terminal
         plugin.problem = (
             f"{plugin.title} could not be loaded: {describe_with_location(error, plugin.package)}"

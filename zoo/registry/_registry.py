@@ -15,12 +15,13 @@ from typing import Any
 from zoo._version import __version__
 from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
-from zoo.registry._contract import collect_components
+from zoo.registry._contract import collect_components, registered_by
+from zoo.registry._files import PluginFile, given_files, is_file_key, merge_files
 from zoo.registry._isolation import forget_result, probe_plugins
+from zoo.registry._loading import load_plugin
 from zoo.registry._memory import IN_MEMORY, in_memory_component
 from zoo.registry._plugin import (
     ENTRY_POINT_GROUP,
-    HOOKS,
     KINDS,
     OWN_DISTRIBUTION,
     Component,
@@ -46,9 +47,10 @@ class Registry:
 
     @classmethod
     def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:
-        """Load the built-in modules and the entry points of group `zoo` that `ZOO_PLUGINS` selects.
+        """Load the built-in modules, the entry points that `ZOO_PLUGINS` selects, and the given plugin files.
 
-        A plugin with a problem is left out. An invalid `ZOO_PLUGINS` or `ZOO_PLUGIN_SECONDS` is a ZooError.
+        An entry point with a problem is left out. An invalid `ZOO_PLUGINS` or `ZOO_PLUGIN_SECONDS`, or a
+        plugin file with a problem, is a ZooError.
         """
         registry = cls._load_built_ins()
         plugins = installed_plugins(entry_points)
@@ -59,7 +61,22 @@ class Registry:
         probe_plugins([plugin for plugin in plugins if plugin.state == "loaded"])
         for plugin in plugins:
             registry._add_installed(plugin)
+        registry._add_files(given_files())
         return registry
+
+    def with_files(self, files: Sequence[PluginFile]) -> Registry:
+        """Return a registry with the components of plugin files, too; raise PluginError as `load` does."""
+        registry = Registry()
+        registry.plugins = [*self.plugins]
+        registry._components = {key: [*same_name] for key, same_name in self._components.items()}
+        merge_files(self.files, files)  # an error if two have the same name
+        registry._add_files(files)
+        return registry
+
+    @property
+    def files(self) -> list[PluginFile]:
+        """The plugin files whose components the registry has."""
+        return [plugin.file for plugin in self.plugins if plugin.file is not None]
 
     @classmethod
     def load_only(cls, versions: Mapping[str, str]) -> Registry:
@@ -75,10 +92,16 @@ class Registry:
         """
         registry = cls._load_built_ins()
         external = [key for key in versions if not key.startswith(f"{OWN_DISTRIBUTION}:")]
-        plugins = installed_plugins() if external else []
+        files = {file.key: file for file in given_files()}
+        plugins = [Plugin.of_file(file) for key, file in files.items() if key in external]
+        plugins += installed_plugins() if any(key not in files for key in external) else []
         by_key = {f"{plugin.distribution}:{plugin.name}": plugin for plugin in plugins}
         for key in external:
             name, version = key.partition(":")[0], versions[key]
+            if is_file_key(key) and (key not in by_key or by_key[key].version != version):
+                raise PluginError(
+                    f"the plugin file {name} with version {version} is missing; add `--plugin {name}`."
+                )
             if key not in by_key or by_key[key].version != version:
                 state = f"its version is {by_key[key].version}" if key in by_key else "it is not installed"
                 raise PluginError(
@@ -97,13 +120,23 @@ class Registry:
             registry.add(plugin, partial(import_module, name))
         return registry
 
+    def _add_files(self, files: Sequence[PluginFile]) -> None:
+        """Probe and add plugin files that the registry lacks; raise PluginError, a line for each problem."""
+        names = {file.name for file in self.files}
+        plugins = [Plugin.of_file(file) for file in files if file.name not in names]
+        probe_plugins(plugins)
+        for plugin in plugins:
+            self._add_installed(plugin)
+        if problems := [plugin.problem for plugin in plugins if plugin.problem]:
+            raise PluginError("\n".join(problems))
+
     def _add_installed(self, plugin: Plugin) -> None:
         """Add an installed plugin; load its module if the plugin is neither off nor left out."""
         if plugin.state != "loaded":
             self.plugins.append(plugin)
             return
         try:
-            self.add(plugin, plugin.load)
+            self.add(plugin, partial(load_plugin, plugin))
         except KeyboardInterrupt:
             forget_result(plugin)  # the user may have pressed Ctrl-C because the plugin hung
             raise
@@ -127,8 +160,10 @@ class Registry:
         except ContractError as error:
             plugin.problem = one_line(f"{plugin.title}: {error}")
         except BaseException as error:  # including SystemExit
+            is_missing = isinstance(error, ImportError) and plugin.file is not None
             plugin.problem = (
                 f"{plugin.title} could not be loaded: {describe_with_location(error, plugin.package)}"
+                f"{'; install what it imports, or correct the import.' if is_missing else ''}"
             )
         plugin.load_s = time.perf_counter() - start
         for component in plugin.components:
@@ -137,15 +172,22 @@ class Registry:
     def _check_names(self, plugin: Plugin, components: list[Component]) -> None:
         """Raise ContractError if an installed plugin registers a name of a built-in component.
 
-        A built-in name must mean the same component in every installation.
+        A built-in name must mean the same component in every installation. A plugin file must not register
+        a name of an installed plugin either.
         """
         for component in components:
             kind, name = component.kind, component.name
-            owners = {other.distribution for other in self._components.get((kind, name), [])}
+            owners = {other.distribution: other for other in self._components.get((kind, name), [])}
             if OWN_DISTRIBUTION in owners and plugin.distribution != OWN_DISTRIBUTION:
                 raise ContractError(
-                    f"{HOOKS[kind]} registered '{name}', but zoo has a built-in {kind} of this name; "
-                    "rename the function."
+                    f"{registered_by(component)} registered '{name}', but zoo has a built-in {kind} of this "
+                    "name; rename the function."
+                )
+            if owners and plugin.file is not None:
+                origin = next(iter(owners.values())).origin
+                raise ContractError(
+                    f"{registered_by(component)} registered '{name}', but {origin} has registered the {kind} "
+                    f"'{name}', too; rename the function."
                 )
 
     @property

@@ -9,7 +9,13 @@ from typing import Any
 
 from zoo.data import Dataset
 from zoo.errors import StudyError, did_you_mean
-from zoo.registry import Component, distribution_digests, distribution_versions, plugin_versions
+from zoo.registry import (
+    Component,
+    PluginFile,
+    distribution_digests,
+    distribution_versions,
+    plugin_versions,
+)
 from zoo.space import Space, Suggester, is_int, show
 from zoo.study._objectives import Objective
 from zoo.training import max_epochs
@@ -106,6 +112,7 @@ class StudyDefinition:
     search: Search
     metrics: Mapping[str, Component] = field(default_factory=dict)
     in_memory: Dataset | None = field(default=None, compare=False, repr=False)
+    plugin_files: tuple[PluginFile, ...] = ()  # those whose components the study can use
 
     @property
     def objective(self) -> str:

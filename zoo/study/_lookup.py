@@ -37,7 +37,8 @@ def load_study(
         raise StudyError(f"{path} cannot be read: {error}; expected a readable file in UTF-8") from None
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     own_name = path.stem if study.endswith(".toml") or "/" in study else study
-    return parse_study(text, registry, name or own_name, str(shown), overrides, in_memory)
+    origin = (name or own_name, str(shown), overrides)
+    return parse_study(text, registry, *origin, in_memory=in_memory, folder=path.parent)
 
 
 def find_study(study: str) -> Path:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from zoo.data import Dataset
-from zoo.errors import StudyError, did_you_mean
-from zoo.registry import IN_MEMORY, Registry
+from zoo.errors import PluginError, StudyError, did_you_mean
+from zoo.registry import IN_MEMORY, PluginFile, Registry, plugin_file
 from zoo.space import Space, is_real, show
 from zoo.study._definition import Search, StudyDefinition, integer_problem, search_problems
 from zoo.study._document import Document
@@ -17,7 +18,10 @@ from zoo.study._read_components import narrow_space, read_component_space
 from zoo.study._read_metrics import MetricReader
 from zoo.training import STATED_ONLY, training_space
 
-_TABLES = ("dataset", "objective", "validation", "architecture", "augmentation", "training", "search")
+_TABLES = (
+    *("plugins", "dataset", "objective", "validation"),
+    *("architecture", "augmentation", "training", "search"),
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_NAME_LENGTH = 100  # a file name has at most 255 bytes, and MLflow appends to it
 
@@ -39,10 +43,14 @@ def parse_study(
     file: str = "study",
     overrides: Sequence[str] = (),
     in_memory: Dataset | None = None,
+    folder: Path | None = None,
 ) -> StudyDefinition:
     """Return the validated study of a study file; raise StudyError with one line per problem.
 
-    `file` is the name of the file in these lines. `in_memory` is as for `load_study`.
+    Args:
+        file: the name of the file in these lines.
+        in_memory: as for `load_study`.
+        folder: of the file; paths of plugin files are relative to it. The working folder by default.
     """
     if problem := name_problem(name):
         raise StudyError(f"{file}: {problem}; rename the file, or give a name with --name")
@@ -52,6 +60,7 @@ def parse_study(
     for key in document.tables:
         if key not in _TABLES:
             document.report((key,), f"no such key. {did_you_mean(key, _TABLES)}")
+    registry = _with_plugin_files(document, registry, folder)
     dataset = read_component_space(document, registry, "dataset")
     validation = _read_validation(document)
     architecture = read_component_space(document, registry, "architecture", reserved=["training"])
@@ -63,7 +72,7 @@ def parse_study(
     search = _read_search(document, len(objectives))
     if document.problems or dataset is None or architecture is None or augmentation is None:
         raise StudyError("\n".join(document.problems))
-    return StudyDefinition(
+    definition = StudyDefinition(
         name=name,
         text=text + "".join(f"\n# --set {override}" for override in overrides),
         dataset=dataset.baseline(),
@@ -77,6 +86,30 @@ def parse_study(
         metrics=metrics.components([*(one.metric for one in objectives), *listed]),
         in_memory=in_memory,
     )
+    used = definition.plugin_versions()
+    return replace(definition, plugin_files=tuple(one for one in registry.files if one.name in used))
+
+
+def _with_plugin_files(document: Document, registry: Registry, folder: Path | None) -> Registry:
+    """Return the registry with the plugin files that the study names; raise StudyError for a bad one."""
+    paths = document.tables.get("plugins", [])
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        document.report(("plugins",), f'expected a list of plugin files, ["my_net.py"], got {show(paths)}')
+        return registry
+    files: list[PluginFile] = []
+    num_before = len(document.problems)
+    for path in paths:
+        try:
+            files.append(plugin_file(path, folder))
+        except PluginError as error:
+            document.report(("plugins",), str(error))
+    try:
+        if len(document.problems) == num_before:
+            return registry.with_files(files)
+    except PluginError as error:
+        for problem in str(error).splitlines():
+            document.report(("plugins",), problem)
+    raise StudyError("\n".join(document.problems))  # without the files, every name of theirs is unknown
 
 
 def _use_dataset_in_memory(document: Document) -> str:

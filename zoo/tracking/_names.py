@@ -64,6 +64,7 @@ class StudyFacts:
         num_classes: a model returns probabilities `(batch, num_classes)`.
         plugins: version by distribution, for every plugin that the study can use.
         definition: the study file's text.
+        plugin_files: text by artifact path, for every plugin file that the study can use.
         manifest: what must be equal for trials to be comparable.
         command: what the user typed.
         searched: names of the searched parameters.
@@ -83,6 +84,7 @@ class StudyFacts:
     class_names: Sequence[str] = ()
     plugins: Mapping[str, str] = field(default_factory=dict)
     definition: str = ""
+    plugin_files: Mapping[str, str] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
     command: str = "zoo tune"
     searched: Sequence[str] = ()

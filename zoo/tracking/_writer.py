@@ -148,6 +148,8 @@ class StudyTracker:
                 find,
             )
             opened = TrialRun(self.store, self.facts, number, config, str(run.info.run_id))
+            if self._study is None:
+                log_plugin_files(self.store, self.facts, opened.run_id)
             self._trials[number] = opened if is_active(run) else None
         return self._trials[number]
 
@@ -178,6 +180,7 @@ class StudyRun:
             store.client.log_text(self.run_id, facts.definition, "study.toml")
         if facts.manifest:
             store.client.log_text(self.run_id, json.dumps(facts.manifest, indent=1) + "\n", "manifest.json")
+        log_plugin_files(store, facts, self.run_id)
 
     def _open(self, tags: Mapping[str, str]) -> str:
         facts, client = self._facts, self._store.client
@@ -254,6 +257,12 @@ class StudyRun:
     def _note(self) -> str:
         """Return the beginning of every description that zoo writes."""
         return objectives_text(self._facts.objectives)
+
+
+def log_plugin_files(store: Store, facts: StudyFacts, run_id: str) -> None:
+    """Upload the plugin files of a study or standalone run; a model may need them to be loaded."""
+    for path, text in facts.plugin_files.items():
+        store.client.log_text(run_id, text, path)
 
 
 def add_test_metrics(store: Store, study: str, uid: str, event: Scored, best_epoch: int = 0) -> bool:

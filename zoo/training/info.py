@@ -18,7 +18,7 @@ from typing import Any
 
 from zoo.data.images import BIT_DEPTH, RESIZE_METHOD, color_mode_of
 from zoo.errors import ModelError, one_line
-from zoo.registry import plugin_requirements, top_level_package
+from zoo.registry import given_files, plugin_requirements, top_level_package
 
 _MEMBER = "zoo.json"
 
@@ -43,6 +43,7 @@ class ModelInfo:
         plugins: distribution -> version of the plugins that the trial used, zoo's own included.
         modules: modules to import before the model is loaded -> what pip installs for each, "" if unknown;
             empty if the model has only Keras's own layers.
+        plugin_files: name of each plugin file among these modules -> SHA-256 of the file.
     """
 
     class_names: tuple[str, ...] | None = None
@@ -63,6 +64,7 @@ class ModelInfo:
     keras_version: str = ""
     plugins: Mapping[str, str] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
+    plugin_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -123,11 +125,12 @@ def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None
     with _open_model_file(path) as archive:
         used, keras_version = _modules_in(json.loads(archive.read("config.json"))), _keras_version(archive)
     modules = {module: _requirement(module) for module in used}
-    plugins = plugin_requirements()
-    has_library = any(top_level_package(module) not in plugins for module in used)
-    if has_library and top_level_package(architecture_module) in plugins:
+    files, plugins = {file.module: file for file in given_files()}, plugin_requirements()
+    has_library = any(top_level_package(module) not in {*plugins, *files} for module in used)
+    if has_library and top_level_package(architecture_module) in {*plugins, *files}:
         modules = {architecture_module: _requirement(architecture_module), **modules}
-    info = replace(info, modules=modules, keras_version=keras_version)
+    plugin_files = {file.name: file.digest for module, file in files.items() if module in modules}
+    info = replace(info, modules=modules, keras_version=keras_version, plugin_files=plugin_files)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(_MEMBER, json.dumps(info.as_json(), indent=1))
 
@@ -148,6 +151,12 @@ def read_info(path: Path) -> ModelInfo:
         if len(shape) == 4 and None not in shape[1:]:
             values |= dict(zip(("image_height", "image_width", "channels"), shape[1:], strict=True))
         return ModelInfo.from_json({**values, **document})
+
+
+def required_files(path: Path) -> dict[str, str]:
+    """Return the plugin files that a `.keras` file needs, each with its SHA-256."""
+    with _open_model_file(path) as archive:
+        return dict(_read_member(archive).get("plugin_files", {}))
 
 
 def required_modules(path: Path) -> dict[str, str]:
@@ -225,6 +234,8 @@ def _keras_version(archive: zipfile.ZipFile) -> str:
 def _requirement(module: str) -> str:
     """Return `distribution==version` of a module; "" if it belongs to no distribution."""
     package = top_level_package(module)
+    if any(package == file.module for file in given_files()):
+        return ""  # pip cannot install it
     plugin_packages = plugin_requirements()
     if package in plugin_packages:  # the metadata of an editable installation does not list its packages
         return plugin_packages[package]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data.store import open_dataset
-from zoo.errors import ModelError, PluginError, one_line
+from zoo.errors import ModelError, PluginError, ZooError, one_line
+from zoo.files import STATE_DIR
 from zoo.metrics import log_loss
-from zoo.registry import library_requirements, plugin_requirements, top_level_package
-from zoo.training.info import custom_objects, has_lambda, required_modules
+from zoo.registry import (
+    describe_with_location,
+    given_files,
+    import_file,
+    imported_digest,
+    kept_path,
+    library_requirements,
+    plugin_requirements,
+    short_digest,
+    top_level_package,
+)
+from zoo.training.info import custom_objects, has_lambda, read_info, required_files, required_modules
 
 if TYPE_CHECKING:
     import keras
@@ -86,8 +97,51 @@ def import_required_modules(path: Path, model_name: str = "") -> None:
     """
     for warning in other_versions(path, model_name):
         warnings.warn(warning, stacklevel=4)  # the line that called zoo.load_model
+    check_plugin_files(path, model_name)
+    name, files = model_name or str(path), required_files(path)
     for module, requirement in required_modules(path).items():
-        _import(model_name or str(path), module, requirement)
+        if f"{module}.py" in files:
+            _import_plugin_file(name, module)
+        else:
+            _import(name, module, requirement)
+
+
+def check_plugin_files(path: Path, model_name: str = "") -> None:
+    """Raise ModelError if the model in a `.keras` file needs a plugin file that was not given."""
+    given = {file.name for file in given_files()}
+    for name, digest in required_files(path).items():
+        if name not in given and name.removesuffix(".py") not in sys.modules:
+            raise ModelError(
+                f"the model {model_name or path} has layers of the plugin file {name} "
+                f"(SHA-256 {short_digest(digest)}…), which was not given; add `--plugin {name}`, in Python "
+                f'plugins=["{name}"]. {_copy_note(name, digest, path)}'
+            )
+
+
+def _import_plugin_file(model_name: str, module: str) -> None:
+    """Import a plugin file of a model, unless the user has imported it; turn its errors into ModelError."""
+    given = {file.module: file for file in given_files()}
+    try:
+        if module in given:
+            with redirect_stdout(sys.stderr):  # as for an installed plugin
+                import_file(given[module])
+    except (Exception, SystemExit) as error:
+        reason = one_line(error) if isinstance(error, ZooError) else describe_with_location(error, module)
+        raise ModelError(
+            f"the model {model_name} has layers of the plugin file {module}.py, which cannot be imported: "
+            f"{reason.removesuffix('.')}."
+        ) from error
+
+
+def _copy_note(name: str, digest: str, model_path: Path) -> str:
+    """Return the sentence about the copy of a plugin file that the study of a model keeps."""
+    version, study = short_digest(digest), read_info(model_path).study
+    # A trial directory is two levels below that of its study; a model from MLflow is in a temporary folder.
+    for folder in (*model_path.absolute().parents[2:3], STATE_DIR / study):
+        path = kept_path(folder, name, version)
+        if path.is_file():
+            return f"A copy is {path}."
+    return f"MLflow has a copy: {kept_path(Path(), name, version)} among the artifacts of '{study}'."
 
 
 def _import(model_name: str, module: str, requirement: str) -> None:
@@ -112,7 +166,12 @@ def _import(model_name: str, module: str, requirement: str) -> None:
 
 
 def _is_of_plugin(package: str) -> bool:
-    """Return True if a top-level module belongs to an installed plugin or to a library that one requires."""
+    """Return True if a top-level module belongs to an installed plugin, or to a library of any plugin.
+
+    The libraries of an installed plugin are those that it requires, of a plugin file those that it imports.
+    """
+    if any(package in file.imports for file in given_files()):
+        return True
     return package in plugin_requirements() or package in library_requirements()
 
 
@@ -127,6 +186,15 @@ def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
             yield (
                 f"the model {model_name or path} was saved with {name} {version}, but {installed} is "
                 f"installed and may give other results; pip install {requirement}"
+            )
+    given = {file.name: file.digest for file in given_files()}
+    for name, digest in sorted(required_files(path).items()):
+        present = given.get(name) or imported_digest(name.removesuffix(".py"))
+        if present and present != digest:
+            yield (
+                f"the model {model_name or path} was saved with {name} {short_digest(digest)}, but the given "
+                f"file is {short_digest(present)} and may give other results. "
+                f"{_copy_note(name, digest, path)}"
             )
 
 

@@ -6,13 +6,14 @@ They are forked from a server that has imported Keras. The process that starts t
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError, one_line, portable
 from zoo.process import ForkServer, enter_worker, exit_worker
+from zoo.registry import PluginFile, given_files, using_plugins
 from zoo.training import backend
 from zoo.trial import TrialConfig
 
@@ -37,7 +38,8 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
     start_loading_keras()
     log_path.parent.mkdir(parents=True, exist_ok=True)
     environment = backend.worker_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
-    worker = fork_server().start_worker(call_process, (function, arguments, log_path, environment))
+    job = (function, arguments, log_path, environment, given_files())
+    worker = fork_server().start_worker(call_process, job)
     try:
         answer = worker.receive()
         exit_text = worker.finish()
@@ -52,12 +54,19 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
 
 
 def call_process(
-    connection: Connection, function: Any, arguments: Any, log_path: Path, environment: Mapping[str, str]
+    connection: Connection,
+    function: Any,
+    arguments: Any,
+    log_path: Path,
+    environment: Mapping[str, str],
+    plugin_files: Sequence[PluginFile] = (),
 ) -> None:
     """In a worker process: send `(result, None)`, or `(None, error)` if `function(*arguments)` raises."""
     enter_worker(environment, log_path)
     try:
-        connection.send((function(*arguments), None))
+        with using_plugins(plugin_files, has_keras=True):
+            result = function(*arguments)
+        connection.send((result, None))
     except ZooError as error:
         connection.send((None, portable(error)))
     except Exception as error:
@@ -75,14 +84,17 @@ def run_trial_process(
     environment: Mapping[str, str],
     study: str,
     number: int | None,
+    plugin_files: Sequence[PluginFile] = (),
 ) -> None:
     """Run one trial in a worker process: send its events, and receive the answers to its `EpochEnd`s.
 
-    `study` and `number` are as for `zoo.training.job.run_trial`.
+    `study` and `number` are as for `zoo.training.job.run_trial`. `plugin_files` are as they were when the
+    command started.
     """
     enter_worker(environment, folder / "output.log")
     from zoo.training.job import run_trial
 
     pipe = (connection.send, connection.recv)
-    run_trial(TrialConfig.from_json(config), cache, folder, *pipe, study=study, number=number)
+    with using_plugins(plugin_files, has_keras=True):
+        run_trial(TrialConfig.from_json(config), cache, folder, *pipe, study=study, number=number)
     exit_worker(connection)

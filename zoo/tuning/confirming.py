@@ -114,8 +114,9 @@ def confirm(
     best_run(recorded)  # an error if no trial is complete
     finalists = {int(run.number or 0): run for run in rank_runs(recorded)[:top]}
     configs, warnings = {}, [*registry.problems, *check_jobs(jobs, definition)]
+    files = definition.plugin_files
     for number, run in finalists.items():
-        configs[number], changes = with_installed_plugins(number, run.config, registry)
+        configs[number], changes = with_installed_plugins(number, run.config, registry, files)
         warnings += changes
     config = next(iter(configs.values()))
     # As recorded, because overrides may have changed the settings of the file.
@@ -129,10 +130,10 @@ def confirm(
             if interrupts.signum is None:
                 _train(opened, configs, repeat, seeds, command)
         objective = Objective(config.objective, config.direction)
-        found = []
-        for number, run in finalists.items():
-            values = _values(opened, number, configs[number], seeds, objective.result)
-            found.append(Finalist(number, run.summary[objective.result], values))
+        found = [
+            Finalist(number, run.summary[objective.result], _values(opened, configs, number, seeds))
+            for number, run in finalists.items()
+        ]
         champion = _champion(opened, finalists)
         status = None if interrupts.signum is None else interrupts.exit_status
     ranked = rank_finalists(found, objective)
@@ -207,12 +208,13 @@ def _is_complete(directory: StandaloneDirectory, config: TrialConfig) -> bool:
     return event is not None and event.state == "complete" and directory.config() == config.as_json()
 
 
-def _values(study: OpenStudy, number: int, config: TrialConfig, seeds: int, result: str) -> list[float]:
+def _values(study: OpenStudy, configs: Mapping[int, TrialConfig], number: int, seeds: int) -> list[float]:
     """Return the objective of a finalist's complete runs, in the order of the seeds."""
     values = []
+    result = Objective(configs[number].objective, configs[number].direction).result
     for repeat in range(1, seeds + 1):
         directory = _directory(study, number, repeat)
-        if _is_complete(directory, fresh_seed(config, repeat)):
+        if _is_complete(directory, fresh_seed(configs[number], repeat)):
             event = directory.final_event()
             values += [event.summary[result]] if event is not None else []
     return values

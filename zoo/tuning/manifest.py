@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import unified_diff
 from typing import Any
 
 from zoo.data.store import PreparedDataset
 from zoo.errors import ManifestError
-from zoo.registry import IN_MEMORY
+from zoo.record import StudyDirectory
+from zoo.registry import IN_MEMORY, PluginFile, kept_path
 from zoo.study import StudyDefinition
+
+_MAX_LINES = 10  # of a plugin file, in an error
 
 
 def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[str, Any]:
@@ -46,10 +50,30 @@ def _facts_in_memory(dataset: PreparedDataset) -> dict[str, Any]:
     }
 
 
-def check_manifest(
-    study: str, stored: Mapping[str, Any], current: Mapping[str, Any], *, accept_versions: bool = False
+def check_resumable(
+    definition: StudyDefinition,
+    directory: StudyDirectory,
+    stored: Mapping[str, Any],
+    current: Mapping[str, Any],
+    accept_versions: bool,
 ) -> None:
-    """Raise ManifestError with every difference; `accept_versions` ignores versions and code of plugins."""
+    """Raise ManifestError unless a study with trials in `directory` can be resumed, as `check_manifest`."""
+    changes = changed_lines(directory, definition.plugin_files, stored)
+    check_manifest(definition.name, stored, current, accept_versions=accept_versions, file_changes=changes)
+
+
+def check_manifest(
+    study: str,
+    stored: Mapping[str, Any],
+    current: Mapping[str, Any],
+    *,
+    accept_versions: bool = False,
+    file_changes: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Raise ManifestError with every difference; `accept_versions` ignores versions and code of plugins.
+
+    `file_changes` has the changed lines of each changed plugin file, by name.
+    """
     differences = list(find_differences(stored, current))
     if accept_versions:
         differences = [line for line in differences if not line.startswith("plugins.")]
@@ -60,11 +84,41 @@ def check_manifest(
     if of_data and stored.get("dataset", {}).get("name") == IN_MEMORY:
         resume = "to resume this study: zoo.tune(…, dataset=…) in Python, with the data of its trials"
     if all(line.startswith("plugins.") for line in differences):
-        what = "code" if differences == list(_changed_code(stored, current)) else "version"
+        files = [f"plugins.{name}: " for name in file_changes or {}]
+        is_code = differences == list(_changed_code(stored, current)) or (
+            files and all(line.startswith(tuple(files)) for line in differences)
+        )
+        what = "code" if is_code else "version"
         resume = f"to resume with the new {what}: the same command with --accept-versions"
     ways = [f"to start a new study: the same command with --name {study}-2", resume]
+    for name, lines in (file_changes or {}).items():
+        at = next((n for n, line in enumerate(differences) if line.startswith(f"plugins.{name}: ")), None)
+        if at is not None:
+            differences[at + 1 : at + 1] = [f"  {line}" for line in lines]
     first = f"the study '{study}' has trials, and this has changed since they ran:"
     raise ManifestError("\n  ".join([first, *differences, *ways]))
+
+
+def changed_lines(
+    directory: StudyDirectory, files: Iterable[PluginFile], stored: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Return the first changed lines of each plugin file that has changed, with `-` and `+`, by its name."""
+    changes: dict[str, list[str]] = {}
+    for file in files:
+        version = str(stored.get("plugins", {}).get(file.name, file.version))
+        if version == file.version:
+            continue
+        try:
+            before = kept_path(directory.path, file.name, version).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):  # the study was run in another folder
+            changes[file.name] = []
+            continue
+        after = file.source.decode("utf-8-sig")
+        compared = list(unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm=""))[2:]
+        lines = [line for line in compared if not line.startswith("@@")]
+        more = [f"and {len(lines) - _MAX_LINES} more lines"] if len(lines) > _MAX_LINES else []
+        changes[file.name] = lines[:_MAX_LINES] + more
+    return changes
 
 
 def find_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:

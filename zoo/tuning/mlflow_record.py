@@ -13,6 +13,7 @@ from zoo.data.validation import validation_split
 from zoo.events import Event, Finished
 from zoo.figures import draw_trial
 from zoo.record import trial_uid
+from zoo.registry import keep_files, kept_path
 from zoo.tracking import BackgroundTracker, StudyFacts, StudySummary, StudyTracker, model_address
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
@@ -40,6 +41,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         self.recorded_before: list[int] = []  # trials that MLflow had before this process started
         self._images: dict[str, Any] = {}  # validation images by the [validation] table that selected them
         definition, dataset = study.definition, study.dataset
+        keep_files(study.directory.path, definition.plugin_files)  # before a trial can use them
         study_facts = StudyFacts(
             name=definition.name,
             uid=uid,
@@ -54,6 +56,10 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             plugins=definition.plugin_versions(),
             searched=definition.searched(),
             definition=definition.text,
+            plugin_files={
+                str(kept_path(Path(), one.name, one.version)): one.source.decode("utf-8-sig")
+                for one in definition.plugin_files
+            },
             **facts,
         )
         self._tracker = BackgroundTracker(

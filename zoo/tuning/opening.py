@@ -18,7 +18,15 @@ from zoo.data.verification import verify_dataset
 from zoo.errors import DataError, RecordError, StudyError
 from zoo.logs import library_logs
 from zoo.record import StudyDirectory, damaged_files, not_in_cache
-from zoo.registry import IN_MEMORY, Registry, plugin_versions, requirement_of
+from zoo.registry import (
+    IN_MEMORY,
+    Registry,
+    is_file_key,
+    kept_path,
+    plugin_versions,
+    requirement_of,
+    using_plugins,
+)
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import Store, connect, is_new_store, preload
 from zoo.training.worker import start_loading_keras
@@ -57,6 +65,7 @@ def open_study(
     in a thread, all at the same time. A dataset in memory is prepared in this process, which has its arrays.
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
+    stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
     stack.enter_context(directory.locked())
     stack.enter_context(library_logs(directory.path / "zoo.log"))
     stack.callback(display.end)
@@ -150,8 +159,14 @@ def load_definition(
                 plugins += (directory.trial(number).config() or {}).get("plugins", {}).items()
         used = {key.partition(":")[0]: version for key, version in plugins}
         missing = used.keys() - {plugin.distribution for plugin in registry.plugins}
+        files = {key.partition(":")[0] for key, _ in plugins if is_file_key(key)}
         hints = [
-            f"trials of this study used {one} {used[one]}; pip install {requirement_of(one, used[one])}"
+            f"trials of this study used {one} {used[one]}; "
+            + (
+                f"add `--plugin {one}`; a copy is {kept_path(directory.path, one, used[one])}"
+                if one in files
+                else f"pip install {requirement_of(one, used[one])}"
+            )
             for one in sorted(missing)
         ]
         raise StudyError("\n".join([str(error), *hints])) from None

@@ -12,7 +12,7 @@ from zoo.events import EpochEnd, Finished, Progress
 from zoo.record import StudyDirectory, TrialDirectory
 from zoo.study import StudyDefinition
 from zoo.trial import TrialConfig
-from zoo.tuning.manifest import check_manifest
+from zoo.tuning.manifest import check_resumable
 from zoo.tuning.optuna_trials import INTERRUPTED, annotate, finish, report_epoch
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def check_rebuilding(
         )
     stored = directory.manifest()
     if stored is not None:
-        check_manifest(name, stored, manifest, accept_versions=accept_versions)
+        check_resumable(definition, directory, stored, manifest, accept_versions)
     others = sorted(_have_run(trials) - set(directory.numbers()))
     if others:
         raise StudyError(

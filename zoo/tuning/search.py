@@ -19,7 +19,7 @@ from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.study import Objective, StudyDefinition, pareto_front, rank
 from zoo.tuning.differences import logged_values, optuna_differences
-from zoo.tuning.manifest import check_manifest
+from zoo.tuning.manifest import check_resumable
 from zoo.tuning.optuna_trials import INTERRUPTED, KILLED, MAX_PARAMETERS, annotate, finish, report_epoch
 from zoo.tuning.rebuilding import (
     began_with_checksums,
@@ -83,7 +83,7 @@ class OptunaSearch:
         if lacks_trials(self._trials(), directory):
             check_rebuilding(definition, directory, self._trials(), manifest, accept_versions)
             self._rebuild(directory, report)
-        self._check_manifest(manifest, accept_versions)
+        self._check_manifest(manifest, accept_versions, directory)
         self._check_not_running_elsewhere(directory)
         trials = self._trials()
         # In every process, a seeded sampler starts from its first proposal. The number of trials is part of
@@ -131,7 +131,7 @@ class OptunaSearch:
         for number in interrupted_for_good(trials):
             self._enqueue_again(number)
 
-    def _check_manifest(self, manifest: Mapping[str, Any], accept_versions: bool) -> None:
+    def _check_manifest(self, manifest: Mapping[str, Any], accept: bool, directory: StudyDirectory) -> None:
         """Raise ManifestError if trials have run with another manifest; replace an outdated baseline."""
         import optuna
 
@@ -142,7 +142,7 @@ class OptunaSearch:
                 optuna.delete_study(study_name=name, storage=self._storage)
                 self._study = self._create_study()
         elif stored is not None:
-            check_manifest(name, json.loads(stored), manifest, accept_versions=accept_versions)
+            check_resumable(self._definition, directory, json.loads(stored), manifest, accept)
 
     def _check_not_running_elsewhere(self, directory: StudyDirectory) -> None:
         """Raise ZooError if trials run in another folder: machines may share a storage, but not a lock."""

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pick_runs
-from zoo.registry import Registry, plugin_versions
+from zoo.registry import PluginFile, Registry, plugin_versions, using_plugins
 from zoo.study import Objective, StudyDefinition, rank
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display, default_display
@@ -106,6 +106,7 @@ def train(
     dataset: Dataset | None = None,
     trial: int | None = None,
     overrides: Sequence[str] = (),
+    plugins: Sequence[Any] = (),
     name: str | None = None,
     display: Display | None = None,
     command: str = "zoo.train",
@@ -115,7 +116,7 @@ def train(
     The study does not change: MLflow gets a standalone run in the study's experiment.
 
     Args:
-        study, dataset, overrides, name, display, command: as for `tune`.
+        study, dataset, overrides, plugins, name, display, command: as for `tune`.
         trial: number of a trial in `./mlruns/zoo`; the baseline by default.
 
     Raises:
@@ -124,15 +125,9 @@ def train(
     """
     if trial is not None and overrides:
         raise StudyError("--trial uses the recorded settings of the trial. Remove --set or --trial.")
-    registry = Registry.load()
-    definition = load_definition(study, registry, overrides, name, dataset)
-    config, warnings = None, list(registry.problems)
-    if trial is not None:
-        (recorded,) = pick_runs([trial], load_runs(definition.name, warnings.append))
-        config, changes = with_installed_plugins(trial, recorded.config, registry)
-        warnings += changes
-        definition = with_recorded_data(definition, config, registry)
     with ExitStack() as stack:
+        stack.enter_context(using_plugins(plugins))
+        definition, config, warnings = _define(study, dataset, trial, overrides, name)
         opened = open_study(stack, definition, 1, display or default_display(), warnings)
         digest = opened.dataset.digest
         if config is None:
@@ -156,6 +151,20 @@ def train(
         folder=directory.path,
         folds=[epoch.fold for epoch in epochs if epoch.fold is not None],
     )
+
+
+def _define(
+    study: str, dataset: Dataset | None, trial: int | None, overrides: Sequence[str], name: str | None
+) -> tuple[StudyDefinition, TrialConfig | None, list[str]]:
+    """Return the study's definition, the configuration of the recorded trial (if any), and warnings."""
+    registry = Registry.load()
+    definition = load_definition(study, registry, overrides, name, dataset)
+    if trial is None:
+        return definition, None, list(registry.problems)
+    warnings = list(registry.problems)
+    (recorded,) = pick_runs([trial], load_runs(definition.name, warnings.append))
+    config, changes = with_installed_plugins(trial, recorded.config, registry, definition.plugin_files)
+    return with_recorded_data(definition, config, registry), config, [*warnings, *changes]
 
 
 def _run(
@@ -198,14 +207,15 @@ def with_recorded_data(
     definition = replace(definition, validation=config.validation)
     if definition.in_memory is not None:
         return definition
-    component = registry.get("dataset", config.dataset.name)
+    component = registry.with_files(definition.plugin_files).get("dataset", config.dataset.name)
     return replace(definition, dataset=config.dataset, dataset_component=component)
 
 
 def with_installed_plugins(
-    trial: int, config: TrialConfig, registry: Registry
+    trial: int, config: TrialConfig, registry: Registry, files: Sequence[PluginFile] = ()
 ) -> tuple[TrialConfig, list[str]]:
-    """Return a trial's configuration with the installed plugins, and a line for each that has changed."""
+    """Return a trial's configuration with the present plugins, and a line for each that has changed."""
+    registry = registry.with_files(files)
     names = [(kind, getattr(config, kind).name) for kind in ("dataset", "architecture", "augmentation")]
     names += [("metric", name) for name in config.metrics.values()]
     installed = plugin_versions(*(registry.get(kind, name) for kind, name in names))

@@ -16,7 +16,7 @@ from zoo.data import Dataset
 from zoo.errors import ZooError, one_line
 from zoo.events import Scored
 from zoo.record import read_predictions, trial_uid
-from zoo.registry import Registry
+from zoo.registry import PluginFile, Registry, using_plugins
 from zoo.study import StudyDefinition
 from zoo.tracking import fetch_model, leaderboard
 from zoo.training.saved import score_test_split
@@ -61,6 +61,7 @@ class TuneResult:
         champion: the registered champion, and how the best trial compares with it; "" if that is not known.
         report_path: the HTML file of the report; None if none was written.
         source, warning: the origin of the dataset, and the limit of what its scores mean.
+        plugin_files: the plugin files that the study can use.
     """
 
     study: str
@@ -81,6 +82,7 @@ class TuneResult:
     report_path: Path | None = None
     source: str = ""
     warning: str = ""
+    plugin_files: Sequence[PluginFile] = field(default=(), repr=False)
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -97,6 +99,7 @@ def tune(
     sampler: str | None = None,
     pruner: str | None = None,
     overrides: Sequence[str] = (),
+    plugins: Sequence[Any] = (),
     name: str | None = None,
     storage: str | None = None,
     accept_versions: bool = False,
@@ -113,6 +116,7 @@ def tune(
         trials, sampler, pruner: instead of the file's; `trials` is the total number of the study.
         jobs: number of trials that run at the same time, at least 1.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
+        plugins: plugin files, besides those of the study file: paths, or imported modules of one file.
         name: the study's name in the record, instead of the file's.
         storage: URL of an Optuna storage, instead of `mlruns/optuna.db`.
         accept_versions: resume although versions or code of plugins have changed.
@@ -126,8 +130,9 @@ def tune(
         TooManyFailures: three trials in a row failed.
     """
     search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner}
-    definition, warnings = _define(study, dataset, overrides, name, jobs, search_settings)
     with ExitStack() as stack:
+        stack.enter_context(using_plugins(plugins))
+        definition, warnings = _define(study, dataset, overrides, name, jobs, search_settings)
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
         report = opened.display.problem
@@ -285,4 +290,5 @@ def _result(
         report_path=report_path,
         source=study.dataset.source,
         warning=study.dataset.warning,
+        plugin_files=definition.plugin_files,
     )

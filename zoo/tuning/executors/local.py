@@ -11,6 +11,7 @@ from zoo.errors import one_line
 from zoo.events import Event, Finished
 from zoo.process import WorkerProcess, oom_kills, wait_for_any
 from zoo.record import study_and_trial
+from zoo.registry import given_files
 from zoo.training import backend
 from zoo.training.saved import check_loadable
 from zoo.training.worker import call_process, fork_server, run_trial_process
@@ -48,7 +49,8 @@ class LocalExecutor:
     def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
         environment = backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
-        arguments = (config.as_json(), cache_dir, folder, environment, *study_and_trial(folder))
+        origin = study_and_trial(folder)
+        arguments = (config.as_json(), cache_dir, folder, environment, *origin, given_files())
         self._oom_kills[number] = oom_kills()
         self._running[number] = (self._server.start_worker(run_trial_process, arguments), slot)
         self._folders[number] = folder
@@ -83,7 +85,8 @@ class LocalExecutor:
         """Start a process that loads the model of a trial."""
         folder = self._folders[number]
         environment = backend.without_gpus(backend.worker_environment(jobs=self.jobs, slot=0, gpus=[]))
-        arguments = (check_loadable, (folder / "model.keras",), folder / "output.log", environment)
+        log_path, files = folder / "output.log", given_files()
+        arguments = (check_loadable, (folder / "model.keras",), log_path, environment, files)
         return self._server.start_worker(call_process, arguments)
 
     def _finish_checked(self, number: int, worker: WorkerProcess, answer: Any) -> Finished:
