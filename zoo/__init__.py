@@ -4,8 +4,8 @@ For plugin authors: `architecture`, `dataset`, `augmentation`, `metric`, `hookim
 `List`, `Setting`, `variant`, `Dataset`, `Split`, `reads`, `progress`, `read_image`, `is_image`,
 `IMAGE_SUFFIXES`, `SPLIT_WORDS`, `ImageDecoder`, `height_and_width`, `ImageError`, `Table`, `read_tables`,
 `natural_key`, `to_images`, `to_labels`, `hold_out_groups`, `InvalidParameters`, `ZooError`, `testing`. For
-notebooks and scripts: `init`, `tune`, `train`, `confirm`, `evaluate`, `compare`, `inspect`, `load_model`,
-`list_models`, `promote`, `Classifier`.
+notebooks and scripts: `init`, `tune`, `dry_run`, `train`, `confirm`, `evaluate`, `compare`, `inspect`,
+`load_model`, `list_models`, `promote`, `Classifier`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     from zoo.models import Classifier, list_models, load_model, promote
     from zoo.results import tune
     from zoo.tracking import compare
-    from zoo.tuning import confirm, train
+    from zoo.tuning import confirm, dry_run, train
 
 __all__ = [
     "architecture", "dataset", "augmentation", "metric", "hookimpl", "Int", "Float", "Choice", "List",
     "Setting", "variant", "Dataset", "Split", "reads", "progress", "read_image", "is_image",
     "IMAGE_SUFFIXES", "SPLIT_WORDS", "ImageDecoder", "height_and_width", "ImageError", "Table",
     "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups", "InvalidParameters",
-    "ZooError", "testing", "init", "tune", "train", "confirm", "evaluate", "compare", "inspect",
+    "ZooError", "testing", "init", "tune", "dry_run", "train", "confirm", "evaluate", "compare", "inspect",
     "load_model", "list_models", "promote", "Classifier", "__version__",
 ]  # fmt: skip
 
@@ -66,7 +66,7 @@ _LAZY_NAMES = {
     ],
     "zoo.drafting": ["init"],
     "zoo.results": ["tune"],
-    "zoo.tuning": ["train", "confirm"],
+    "zoo.tuning": ["train", "confirm", "dry_run"],
     "zoo.evaluation": ["evaluate"],
     "zoo.tracking": ["compare"],
     "zoo.models": ["load_model", "list_models", "promote", "Classifier"],

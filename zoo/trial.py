@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,6 +23,11 @@ EPOCH_METRICS = {
     "val_loss": "minimize",
     "accuracy": "maximize",
     "loss": "minimize",
+}
+METRIC_BOUNDS = {  # the lowest and the highest value, where it is known
+    **dict.fromkeys(("val_loss", "loss"), (0.0, math.inf)),
+    **dict.fromkeys(("val_accuracy", "accuracy", "val_balanced_accuracy", "val_macro_f1"), (0.0, 1.0)),
+    **dict.fromkeys(("val_auc", "val_top5_accuracy", "val_calibration_error"), (0.0, 1.0)),
 }
 MODEL_METRICS = {
     "parameters": "minimize",

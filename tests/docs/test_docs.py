@@ -30,8 +30,8 @@ INDEX, API, PLUGINS, REFERENCE, COMMANDS, STUDIES, FIGURES, TESTING = (
 )
 # Documented with the commands; the other public names are for plugin authors.
 PYTHON_NAMES = {
-    *("init", "tune", "train", "confirm", "evaluate", "compare", "inspect", "load_model", "list_models"),
-    *("promote", "Classifier"),
+    *("init", "tune", "train", "dry_run", "confirm", "evaluate", "compare", "inspect", "load_model"),
+    *("list_models", "promote", "Classifier"),
     "__version__",
 }
 

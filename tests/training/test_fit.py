@@ -93,7 +93,8 @@ class TestLoss:
             return {"val_epoch": float(epoch)}
 
         arguments = ("val_epoch", "minimize", lambda *epoch: True, lambda epoch, fraction: None)
-        assert fit(model, *splits, *arguments, (), measure, epochs=2, batch_size=16) == 1
+        fitted = fit(model, *splits, *arguments, (), measure, epochs=2, batch_size=16)
+        assert fitted.best_epoch == 1
         labels = splits[1].labels.tolist()
         assert got == [(epoch, labels, (32, 2), np.float32) for epoch in (1, 2)]
 

@@ -524,6 +524,38 @@ class TestRetryLater:
         assert search.ask().config.training != search.ask().config.training
 
 
+class TestRetryFailed:
+    def test_failed_trials_are_queued_and_do_not_count(self, open_search):
+        search = open_search()
+        run(search, 0.5)
+        trials = [search.ask() for _ in range(4)]
+        events = [failed(), pruned("pruned after epoch 1"), failed("killed"), INTERRUPTED]
+        for trial, event in zip(trials, events, strict=True):
+            search.tell(trial.number, event)
+        assert (search.done(), search.retry_failed()) == (4, [1, 3])
+        search = open_search()
+        assert search.done() == 2
+        again = [search.ask() for _ in range(3)]  # the interrupted one was queued first
+        parameters = [trials[index].config.training for index in (3, 0, 2)]
+        assert [one.config.training for one in again] == parameters
+        assert [one.number for one in again] == [5, 6, 7]
+        assert again[1].config.seed != trials[0].config.seed
+
+    def test_failed_retry_is_retried_again(self, open_search):
+        search = open_search()
+        search.tell(search.ask().number, failed())
+        assert search.retry_failed() == [0]
+        assert search.retry_failed() == []
+        search.tell(search.ask().number, failed())
+        assert (search.done(), search.retry_failed(), search.done()) == (1, [1], 0)
+
+    def test_deleted_trial_is_not_retried(self, open_search, directory):
+        search = open_search()
+        search.tell(search.ask().number, failed())
+        directory.set_deleted_trials([0])
+        assert open_search().retry_failed() == []
+
+
 class TestDeleted:
     def test_deleted_trials_are_neither_best_nor_ranked(self, open_search, directory):
         search = open_search()

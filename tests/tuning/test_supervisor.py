@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import signal
+import time
 from collections import deque
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -13,6 +16,7 @@ import pytest
 from zoo.errors import DataError
 from zoo.events import EpochEnd, Finished, Progress, Scored, Started
 from zoo.record import StudyDirectory, TrialDirectory
+from zoo.tuning import supervisor as supervisor_module
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.supervisor import Supervisor, TooManyFailures
@@ -122,7 +126,8 @@ class Display(NoDisplay):
 class Stage:
     """A supervisor of the example study and everything around it."""
 
-    def __init__(self, definition, search, folder, trials, jobs=1):
+    def __init__(self, definition, search, folder, trials, jobs=1, deadline=math.inf):
+        self.deadline = deadline
         self.log = []
         self.display = Display()
         self.directory = StudyDirectory(folder, definition.name)
@@ -142,7 +147,9 @@ class Stage:
         """Run the supervisor; return what the study has come to."""
         search, interrupts = self.search, self.study.interrupts
         with interrupts:
-            Supervisor(self.study, search, Tracker(self.log), directory_of).run()
+            deadline = self.deadline
+            self.supervisor = Supervisor(self.study, search, Tracker(self.log), directory_of, deadline)
+            self.supervisor.run()
         return SimpleNamespace(
             best=search.best(),
             done=search.done(),
@@ -172,9 +179,9 @@ def stage(define, open_search, tmp_path, monkeypatch):
     storage = optuna.storages.InMemoryStorage()
     monkeypatch.setattr("zoo.tuning.search.open_storage", lambda *_: storage)
 
-    def make(trials, *overrides, jobs=1):
+    def make(trials, *overrides, jobs=1, deadline=math.inf):
         overrides = overrides or (f"search.trials={len(trials)}",)
-        return Stage(define(*overrides), open_search(*overrides), tmp_path, trials, jobs)
+        return Stage(define(*overrides), open_search(*overrides), tmp_path, trials, jobs, deadline)
 
     return make
 
@@ -416,6 +423,76 @@ class TestNumberOfTrials:
         here = stage([complete(0.4)], "search.trials=3")
         assert here.run().best == (1, 0.6)
         assert here.display.calls[0] == ("begin", "example", 2, 3)
+
+
+class TestEndOfTheSearch:
+    """`stage(…).run()` with a timeout that is over when the first trial starts, or with a target."""
+
+    def test_after_the_timeout_no_trial_starts(self, stage):
+        here = stage([complete(0.5), complete(0.6)], deadline=0.0)
+        assert (here.run().done, here.supervisor.stopped) == (1, "timeout")
+
+    def test_running_trials_end_with_their_epoch(self, stage, monkeypatch):
+        clock = itertools.count(1)  # is read before the second trial starts, and at its first epoch
+        monkeypatch.setattr(
+            supervisor_module, "time", SimpleNamespace(monotonic=lambda: next(clock), time=time.time)
+        )
+        trials = [[STARTED, epoch(1, 0.5), *complete(0.9)], [STARTED, epoch(1, 0.6), *complete(0.8)]]
+        here = stage(trials, "search.trials=9", jobs=2, deadline=1.5)
+        assert here.run().done == 2
+        answers = [entry[1:] for entry in here.log if entry[0] == "answer"]
+        assert set(answers) == {(0, "timeout"), (1, "timeout")}
+
+    def test_last_epoch_is_not_stopped(self, stage):
+        trial = [STARTED, epoch(1, 0.5, is_last=True), end(best_val_accuracy=0.5)]
+        here = stage([trial], "search.trials=1", deadline=0.0)
+        assert (here.run().done, here.supervisor.stopped) == (1, "")
+        assert ("answer", 0, True) in here.log
+
+    def test_new_command_starts_a_trial_again(self, stage):
+        for done in (1, 2):
+            here = stage([complete()], "search.trials=3", deadline=0.0)
+            assert here.run().done == done
+
+    def test_stopped_trial_is_complete_and_shown(self, stage):
+        stopped = [STARTED, Finished(9.0, "complete", summary={"best_val_accuracy": 0.5}, stopped="timeout")]
+        here = stage([stopped], "search.trials=2", deadline=0.0)
+        here.run()
+        assert here.display.calls[-1][:5] == (
+            "finished",
+            0,
+            "complete",
+            {"val_accuracy": 0.5},
+            "stopped by timeout",
+        )
+        assert here.directory.trial(0).final_event().stopped == "timeout"
+
+    def test_complete_trial_at_the_target_ends_the_search(self, stage):
+        here = stage([complete(0.5), complete(0.9), complete(0.6)], "search.trials=3", "search.target=0.9")
+        assert (here.run().done, here.supervisor.stopped) == (2, "target")
+        here = stage([complete(0.6)], "search.trials=3", "search.target=0.9")
+        assert (here.run().done, here.supervisor.stopped) == (2, "target")
+        here = stage([complete(0.6)], "search.trials=3", "search.target=0.95")
+        assert (here.run().done, here.supervisor.stopped) == (3, "")
+
+    def test_epoch_at_the_target_ends_every_trial(self, stage):
+        trials = [[STARTED, epoch(1, 0.5), *complete(0.5)], [STARTED, epoch(1, 0.9), *complete(0.9)]]
+        here = stage(trials, "search.trials=9", "search.target=0.9", jobs=2)
+        assert here.run().done == 2
+        answers = [entry[1:] for entry in here.log if entry[0] == "answer"]
+        assert (1, "target") in answers
+
+    def test_target_of_folds_is_their_mean(self, stage):
+        events = [epoch(1, value, fold=fold) for fold, value in ((1, 0.99), (2, 0.7), (2, 0.9))]
+        here = stage(
+            [[STARTED, *events, end(best_val_accuracy=0.9)]],
+            "search.trials=1",
+            "search.target=0.9",
+            "validation.folds=2",
+        )
+        here.run()
+        answers = [entry[2] for entry in here.log if entry[0] == "answer"]
+        assert answers == [True, True, "target"]
 
 
 class TestFailures:

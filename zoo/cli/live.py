@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from zoo.tuning.display import (
     config_text,
     epoch_text,
     fraction_text,
+    timeout_text,
     value_text,
 )
 
@@ -83,6 +85,7 @@ class LiveDisplay(Display):
         self._study, self._objective = "", ""
         self._done = self._total = 0
         self._best: Best = None
+        self._deadline = math.inf
         self._start_time = time.monotonic()
         self._num_finished = 0  # by this display; `_done` also counts trials of earlier commands
         self._live = Live(
@@ -104,6 +107,9 @@ class LiveDisplay(Display):
         self._preparation = None
         self._print(f"study [bold]{escape(study)}[/]: {begin_text(objectives, done, total)}")
         self._live.start()
+
+    def time_limit(self, deadline: float) -> None:
+        self._deadline = deadline
 
     def started(self, number: int, config: TrialConfig) -> None:
         self._running[number] = _RunningTrial(config)
@@ -131,6 +137,8 @@ class LiveDisplay(Display):
         star = " [bold]★[/]" if best is not None and best[0] == number else ""
         has_result = trial is not None and state in ("complete", "pruned")  # other trials show the reason
         details = escape(config_text(trial.config) if trial is not None and has_result else reason)
+        if state == "complete" and reason:
+            details += f"  ({escape(reason)})"
         text = (
             f"[{_STYLES.get(state, 'red')}]{state:<8}[/]  {results}{star}  [dim]{seconds:.1f} s  {details}[/]"
         )
@@ -186,11 +194,12 @@ class LiveDisplay(Display):
         return row
 
     def _time_text(self) -> str:
+        limit = f", {text}" if (text := timeout_text(self._deadline)) else ""
         elapsed = timedelta(seconds=int(time.monotonic() - self._start_time))
         if not self._num_finished or self._done >= self._total:
-            return str(elapsed)
+            return f"{elapsed}{limit}"
         left = elapsed / self._num_finished * (self._total - self._done)
-        return f"{elapsed}, about {timedelta(seconds=left // timedelta(seconds=1))} left"
+        return f"{elapsed}, about {timedelta(seconds=left // timedelta(seconds=1))} left{limit}"
 
 
 def _sparkline(values: list[float]) -> str:

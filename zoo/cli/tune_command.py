@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
 @click.option("--pruner", metavar="NAME", help="median, hyperband or none; overrides the study's.")
+@click.option(
+    "--timeout", metavar="TIME", help="Start no trial after this time, such as 30m, 1h30m or 90 (seconds)."
+)
+@click.option("--retry-failed", is_flag=True, help="Run the failed trials again, with the same parameters.")
+@click.option("--dry-run", is_flag=True, help="Train nothing; show the data, and how long it would take.")
 @common.plugin_option
 @common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
     help="Do not register the best trial as the champion.",
 )
 @common.quiet_option
-def command(quiet: bool, **options: Any) -> int:
+def command(quiet: bool, dry_run: bool, **options: Any) -> int:
     """Search for the best model of STUDY, a study's name or the path of its file.
 
     For the path of images, as `zoo init` takes it, a study is written first. The same command resumes a
@@ -50,6 +55,7 @@ def command(quiet: bool, **options: Any) -> int:
     zoo tune digits_cnn
     zoo tune photos/
     zoo tune mnist_cnn --trials 8 --jobs 2
+    zoo tune mnist_cnn --timeout 30m --dry-run
     zoo tune mnist_cnn --set training.epochs=3 --name mnist_quick
     """
     common.start_loading_keras()
@@ -58,10 +64,16 @@ def command(quiet: bool, **options: Any) -> int:
 
     typed = common.command_line()
     options["study"] = _study_of(options["study"], options["overrides"], quiet)
+    if dry_run:
+        _print_dry_run(options, quiet)
+        return 0
     result = tune(**options, display=common.display(quiet), command=typed)
     if result.interrupted is not None:
         common.print_note(f"stopped with {result.done} of {result.total} trials done; resume with: {typed}")
         return result.interrupted
+    if result.stopped:
+        can_resume = result.stopped.startswith("timeout") and result.done < result.total
+        common.print_note(result.stopped + (f"; resume with: {typed}" if can_resume else ""))
     if result.rejected:
         common.print_note(
             f"{result.rejected} of {result.done} trials were not trained: "
@@ -115,6 +127,14 @@ def _test_score(result: TuneResult) -> str:
     if name in ("test_accuracy", "test_loss") or name not in result.test_metrics:
         return f", {accuracy:.4f} on the test split"
     return f", {result.test_metrics[name]:.4f} on the test split (test_accuracy {accuracy:.4f})"
+
+
+def _print_dry_run(options: Mapping[str, Any], quiet: bool) -> None:
+    from zoo.tuning import dry_run
+
+    names = ("study", "trials", "sampler", "pruner", "overrides", "name", "timeout")
+    settings = {name: options[name] for name in names}
+    common.print_table(dry_run(**settings, display=common.display(quiet)).rows(), indent="")
 
 
 def _print_result(result: TuneResult, best: tuple[int, float]) -> None:

@@ -1,4 +1,4 @@
-"""A validated study, and the settings of its search."""
+"""A validated study."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.data import Dataset
-from zoo.errors import StudyError, did_you_mean
+from zoo.errors import StudyError
 from zoo.registry import (
     Component,
     PluginFile,
@@ -16,33 +16,11 @@ from zoo.registry import (
     distribution_versions,
     plugin_versions,
 )
-from zoo.space import Space, Suggester, is_int, show
+from zoo.space import Space, Suggester
 from zoo.study._objectives import Objective
+from zoo.study._search import Search, search_problems
 from zoo.training import max_epochs
 from zoo.trial import PluginConfig, TrialConfig, count_folds
-
-SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
-PRUNERS = ("median", "hyperband", "none")
-_SINGLE_OBJECTIVE_SAMPLERS = ("cmaes", "gp")
-_MINIMUM = {"trials": 1, "seed": 0, "max_parameters": 1}
-_MAXIMUM = {"seed": 2**32 - 1}  # the largest seed that all samplers of Optuna accept
-_NAMES = {"sampler": SAMPLERS, "pruner": PRUNERS}
-
-
-@dataclass(frozen=True)
-class Search:
-    """The settings of a search.
-
-    Args:
-        keep_models: the models of how many trials are kept, or `all`.
-    """
-
-    trials: int = 20
-    sampler: str = "tpe"
-    pruner: str = "median"
-    seed: int = 0
-    max_parameters: int | None = None
-    keep_models: int | str = 5
 
 
 @dataclass(frozen=True)
@@ -194,9 +172,9 @@ class StudyDefinition:
         Raises StudyError with one line per invalid setting, which is named like the command-line option.
         """
         table = {key: value for key, value in settings.items() if value is not None}
-        if problems := search_problems(table, len(self.objectives)):
+        if problems := search_problems(table, self.objectives):
             raise StudyError("\n".join(f"--{key}: {problem}" for key, problem in problems.items()))
-        return replace(self, search=replace(self.search, **table))
+        return replace(self, search=self.search.with_table(table))
 
     def _components(self) -> list[Component]:
         searched = (*self.architecture.components.values(), *self.augmentation.components.values())
@@ -237,40 +215,3 @@ class StudyDefinition:
                 *(f"training.{name}" for name in self.training.inactive(training)),
             ),
         )
-
-
-def search_problems(table: Mapping[str, Any], num_objectives: int) -> dict[str, str]:
-    """Return the problem with each invalid key of the table `[search]`, by key."""
-    problems = {key: _search_problem(key, value, num_objectives) for key, value in table.items()}
-    return {key: problem for key, problem in problems.items() if problem}
-
-
-def integer_problem(value: Any, minimum: int, maximum: int | None = None) -> str:
-    """Return why `value` is not an integer from `minimum` to `maximum`; "" if it is one."""
-    if is_int(value) and minimum <= value and (maximum is None or value <= maximum):
-        return ""
-    bounds = f">= {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-    return f"expected an integer {bounds}, got {show(value)}"
-
-
-def _search_problem(key: str, value: Any, num_objectives: int) -> str:
-    if key not in Search.__dataclass_fields__:
-        return f"no such key. {did_you_mean(key, Search.__dataclass_fields__)}"
-    if key == "keep_models":
-        problem = integer_problem(value, 1)
-        return f'{problem}; "all" keeps every model' if problem and value != "all" else ""
-    if key in _MINIMUM:
-        return integer_problem(value, _MINIMUM[key], _MAXIMUM.get(key))
-    if value not in _NAMES[key]:
-        return f"there is no {key} {show(value)}. {did_you_mean(str(value), _NAMES[key])}"
-    if num_objectives == 1:
-        return ""
-    if value in _SINGLE_OBJECTIVE_SAMPLERS:
-        others = ", ".join(name for name in SAMPLERS if name not in _SINGLE_OBJECTIVE_SAMPLERS)
-        return f"'{value}' supports one objective, but the study has {num_objectives}; use one of {others}"
-    if key == "pruner" and value != "none":
-        return (
-            f"'{value}' supports one objective, but the study has {num_objectives}; "
-            'remove the key, or write "none"'
-        )
-    return ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.trial import MODEL_METRICS
+from zoo.trial import METRIC_BOUNDS, MODEL_METRICS
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class Objective:
     def result(self) -> str:
         """The name of the metric among a trial's results: `best_val_accuracy`, `parameters`."""
         return self.metric if self.metric in MODEL_METRICS else f"best_{self.metric}"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest possible value; infinite where that is not known."""
+        return METRIC_BOUNDS.get(self.metric, (-math.inf, math.inf))
+
+    def reaches(self, value: float, target: float) -> bool:
+        """Return True if `value` is as good as `target`, or better."""
+        return self.loss(value) <= self.loss(target)
 
     def best(self, values: Iterable[float]) -> float:
         """Return the best of `values`, which must not be empty."""

@@ -12,10 +12,12 @@ from zoo.data import Dataset
 from zoo.errors import PluginError, StudyError, did_you_mean
 from zoo.registry import IN_MEMORY, PluginFile, Registry, plugin_file
 from zoo.space import Space, is_real, show
-from zoo.study._definition import Search, StudyDefinition, integer_problem, search_problems
+from zoo.study._definition import StudyDefinition
 from zoo.study._document import Document
+from zoo.study._objectives import Objective
 from zoo.study._read_components import narrow_space, read_component_space
 from zoo.study._read_metrics import MetricReader
+from zoo.study._search import Search, integer_problem, search_problems
 from zoo.training import STATED_ONLY, training_space
 
 _TABLES = (
@@ -69,7 +71,7 @@ def parse_study(
     training = _read_training(document)
     metrics = MetricReader(document, registry)
     objectives, listed = metrics.objectives(), metrics.listed()
-    search = _read_search(document, len(objectives))
+    search = _read_search(document, objectives)
     if document.problems or dataset is None or architecture is None or augmentation is None:
         raise StudyError("\n".join(document.problems))
     definition = StudyDefinition(
@@ -166,15 +168,15 @@ def _validation_problem(key: str, value: Any) -> str:
     return f"no such key. {did_you_mean(key, ('fraction', 'folds', 'seed', 'group', 'metrics'))}"
 
 
-def _read_search(document: Document, num_objectives: int) -> Search:
+def _read_search(document: Document, objectives: Sequence[Objective]) -> Search:
     """Return `[search]`; the default pruner of a study with several objectives is `none`."""
-    default = Search() if num_objectives == 1 else Search(pruner="none")
+    default = Search() if len(objectives) == 1 else Search(pruner="none")
     table = dict(document.table("search"))
     is_override = document.is_override
     has_new_objectives = is_override("objective") or is_override("objective", "metric")
-    if num_objectives > 1 and has_new_objectives and not is_override("search", "pruner"):
+    if len(objectives) > 1 and has_new_objectives and not is_override("search", "pruner"):
         table.pop("pruner", None)  # the file set the pruner for a single objective
-    problems = search_problems(table, num_objectives)
+    problems = search_problems(table, objectives)
     for key, problem in problems.items():
         document.report(("search", key), problem)
-    return default if problems else replace(default, **table)
+    return default if problems else default.with_table(table)

@@ -66,25 +66,20 @@ def fit(
         fine_tune_layers: number of frozen layers, counted from the last, that learn in a second phase. It
             starts with the best weights of the first. 0 means no second phase.
         fine_tune_rate: learning rate of the second phase, relative to `learning_rate`.
-        class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`. `val_loss` is the plain
-            cross-entropy for all their values, so that trials can be compared.
-        max_seconds: training ends after this time, also within an epoch, which is validated as any other.
-            0 means no limit.
+        class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`; `val_loss` stays plain.
+        max_seconds: training ends after this time, also within an epoch, which is validated. 0: no limit.
 
     Raises:
         ZooError: a metric became NaN or infinite; `fine_tune_layers` or `class_weight` cannot be applied.
         InvalidParameters: none of the last `fine_tune_layers` frozen layers has weights to train.
     """
     from zoo.training.loop import BestEpoch, Reporter, train_phase
-    from zoo.training.losses import training_loss
 
     to_unfreeze = layers_to_unfreeze(model, fine_tune_layers) if fine_tune_layers else []
-    loss = training_loss(label_smoothing, focal_gamma, class_weights(class_weight, train.labels, class_names))
+    loss = _loss(train, class_names, class_weight, label_smoothing, focal_gamma)
     batches, val_data = _data(train, validation, batch_size, loss, measure)
     best = BestEpoch(objective, direction, patience)
-    reporter = Reporter(
-        batches, on_epoch, on_progress, is_final_phase=not to_unfreeze, max_seconds=max_seconds
-    )
+    reporter = Reporter(batches, on_epoch, on_progress, not to_unfreeze, max_seconds)
     make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
     phase = partial(train_phase, model, batches, val_data, [best, reporter], make_optimizer, schedule, loss)
     phase(learning_rate, 0, epochs)
@@ -93,6 +88,15 @@ def fit(
         reporter.is_final_phase = True
         phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
     return Fitted(int(best.best_epoch + 1), reporter.is_out_of_time)
+
+
+def _loss(
+    train: Split, class_names: Sequence[str], class_weight: Any, label_smoothing: float, focal_gamma: float
+) -> Any:
+    from zoo.training.losses import training_loss
+
+    weights = class_weights(class_weight, train.labels, class_names)
+    return training_loss(label_smoothing, focal_gamma, weights)
 
 
 def _data(
@@ -110,6 +114,17 @@ def _data(
     if measure is None and loss == PLAIN_LOSS:
         return batches, val_batches
     return batches, Validation(val_batches, validation.labels, measure)
+
+
+def compile_model(
+    model: keras.Model, train: Split, class_names: Sequence[str], settings: Mapping[str, Any]
+) -> None:
+    """Compile `model` as `fit` does for its first phase; `settings` are all keywords of `fit`."""
+    weighting = (settings[name] for name in ("class_weight", "label_smoothing", "focal_gamma"))
+    loss = _loss(train, class_names, *weighting)
+    names = ("learning_rate", "momentum", "weight_decay")
+    optimizer = _make_optimizer(settings["optimizer"], **{name: settings[name] for name in names})
+    model.compile(optimizer, loss=loss, metrics=["accuracy"])
 
 
 def max_epochs(training: Mapping[str, Any]) -> int:

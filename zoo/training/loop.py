@@ -109,7 +109,6 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         batches: Batches,
         on_epoch: OnEpoch,
         on_progress: OnProgress,
-        *,
         is_final_phase: bool,
         max_seconds: float = 0.0,
     ) -> None:

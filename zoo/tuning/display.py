@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from contextlib import suppress
 from html import escape
 from typing import Any, TextIO
 
+from zoo.durations import duration_text
 from zoo.events import EpochEnd, Progress
 from zoo.study import Objective, objectives_text
 from zoo.training import max_epochs
@@ -34,6 +36,9 @@ class Display:
 
     def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
         """Show that the trials start; `done` of `total` are finished already."""
+
+    def time_limit(self, deadline: float) -> None:
+        """Show the time left until `deadline`, of `time.monotonic`; infinite if there is no limit."""
 
     def started(self, number: int, config: TrialConfig) -> None: ...
     def progress(self, number: int, event: Progress) -> None: ...
@@ -65,6 +70,7 @@ class PlainDisplay(Display):
         self._running: dict[int, tuple[TrialConfig, float]] = {}  # with the start time
         self._objective = ""
         self._total = 0
+        self._deadline = math.inf
 
     def phase(self, text: str) -> None:
         self._phase_start = self._last_line = time.monotonic()
@@ -80,6 +86,9 @@ class PlainDisplay(Display):
     def begin(self, study: str, objectives: Sequence[Objective], done: int, total: int) -> None:
         self._objective, self._total = objectives[0].metric, total
         self._print(f"study {study}: {begin_text(objectives, done, total)}")
+
+    def time_limit(self, deadline: float) -> None:
+        self._deadline = deadline
 
     def started(self, number: int, config: TrialConfig) -> None:
         self._running[number] = config, time.monotonic()
@@ -100,9 +109,9 @@ class PlainDisplay(Display):
         results = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
         details = f"  ({reason.removesuffix('.')})" if reason not in ("", state) else ""
         leader = f"  best {format_value(self._objective, best[1])} (trial {best[0]})" if best else ""
-        self._print(
-            f"trial {number}  {state}{results}  {seconds:.1f} s{details}  [{done}/{self._total}]{leader}"
-        )
+        limit = f"  {timeout_text(self._deadline)}" if math.isfinite(self._deadline) else ""
+        count = f"[{done}/{self._total}]"
+        self._print(f"trial {number}  {state}{results}  {seconds:.1f} s{details}  {count}{leader}{limit}")
 
     def problem(self, text: str) -> None:
         self._print(f"warning: {text}")
@@ -124,6 +133,7 @@ class NotebookDisplay(Display):
         self._next_update = 0.0
         self._study = self._objective = self._phase = ""
         self._done = self._total = 0
+        self._deadline = math.inf
         self._best: Best = None
         self._running: dict[int, str] = {}
         self._configs: dict[int, TrialConfig] = {}
@@ -142,6 +152,9 @@ class NotebookDisplay(Display):
         self._study, self._objective = f"{study}: {begin_text(objectives, done, total)}", objectives[0].metric
         self._done, self._total, self._phase = done, total, ""
         self._update()
+
+    def time_limit(self, deadline: float) -> None:
+        self._deadline = deadline
 
     def started(self, number: int, config: TrialConfig) -> None:
         self._configs[number] = config
@@ -211,7 +224,10 @@ class NotebookDisplay(Display):
             *([self._phase] if self._phase else []),
         ]
         head = (
-            f"<b>{escape(self._study)}</b><br>{bar} {self._done}/{self._total}  {best}" if self._total else ""
+            f"<b>{escape(self._study)}</b><br>{bar} {self._done}/{self._total}  {best}  "
+            f"{timeout_text(self._deadline)}".rstrip()
+            if self._total
+            else ""
         )
         return f"<div>{head}<pre>{escape(chr(10).join(lines))}</pre></div>"
 
@@ -229,6 +245,14 @@ def begin_text(objectives: Sequence[Objective], done: int, total: int) -> str:
     resumed = f", {done} of them done" if 0 < done < total else ""
     complete = "; all done, add trials with --trials N" if done >= total else ""
     return f"{trials}{resumed}, {objectives_text(objectives)}{complete}"
+
+
+def timeout_text(deadline: float) -> str:
+    """Return `timeout in 12m5s` for a time of `time.monotonic`; "" if it is infinite."""
+    if math.isinf(deadline):
+        return ""
+    left = deadline - time.monotonic()
+    return f"timeout in {duration_text(left)}" if left > 0 else "timeout reached"
 
 
 def fraction_text(fraction: float | None) -> str:

@@ -78,7 +78,7 @@ def open_study(
     if not is_new:  # a new store is needed only for the first events; Keras and the dataset come first
         _start_thread(preload)
     display.phase("preparing the dataset, loading Keras …")
-    dataset = _prepare(stack, definition, directory, display)
+    dataset = prepare_dataset(stack, definition, directory, directory.path / "prepare.log", display)
     validation = dataset.validation or definition.validation
     verified = _start_thread(partial(verify_dataset, directory.cache_dir, dataset.digest, validation))
     check_labels(definition, directory.cache_dir, dataset.digest)
@@ -91,10 +91,10 @@ def open_study(
     return OpenStudy(definition, directory, executor, dataset, store, is_new, display, verified)
 
 
-def _prepare(
-    stack: ExitStack, definition: StudyDefinition, directory: StudyDirectory, display: Display
+def prepare_dataset(
+    stack: ExitStack, definition: StudyDefinition, directory: StudyDirectory, log: Path, display: Display
 ) -> PreparedDataset:
-    """Return the facts about the prepared dataset of a study."""
+    """Return the facts about the prepared dataset of a study; the process that prepares it writes `log`."""
     validation, cache = definition.validation, directory.cache_dir
     if definition.in_memory is not None:
         return prepare_in_memory(definition.in_memory, validation, cache, display.preparing)
@@ -108,7 +108,7 @@ def _prepare(
         definition.dataset,
         validation,
         cache,
-        directory.path / "prepare.log",
+        log,
         plugin_versions(definition.dataset_component),
     )
     stack.callback(preparing.kill)

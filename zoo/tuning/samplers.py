@@ -101,6 +101,20 @@ def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
     return points
 
 
+def combinations_text(definition: StudyDefinition) -> str:
+    """Return the number of combinations of searched parameters: `24`, `more than 20,000` or `continuous`."""
+    try:
+        return f"{len(grid_points(definition)):,}"
+    except ContinuousError:
+        return "continuous"
+    except StudyError:
+        return f"more than {GRID_LIMIT:,}"
+
+
+class ContinuousError(StudyError):
+    """A parameter that has too many values to list them."""
+
+
 class _GridSuggester:
     """A suggester that returns the values in `prefix`, then the first value of each further parameter."""
 
@@ -118,7 +132,7 @@ class _GridSuggester:
     ) -> float:
         values = Float(low, high, step=step).values()
         if values is None:
-            raise StudyError(
+            raise ContinuousError(
                 f"the sampler 'grid' cannot list the values of {name}, a range without a step; "
                 "give it choices = […] or a step."
             )

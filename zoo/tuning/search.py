@@ -12,6 +12,7 @@ import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, redact_password
@@ -31,6 +32,7 @@ from zoo.tuning.rebuilding import (
     retried_failures,
 )
 from zoo.tuning.recorded_search import MANIFEST, importances_of, total_importances
+from zoo.tuning.retrying import RETRIED, enqueue_again, retry_failed, retry_once
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 from zoo.tuning.storage import default_storage, open_storage
 from zoo.tuning.supervisor import MAX_ATTEMPTS, PendingTrial
@@ -44,7 +46,6 @@ _DIRECTORY_ID = "zoo.directory_id"
 _DIRECTORY_PATH = "zoo.directory_path"
 DESCRIPTION = "zoo.description"  # one line, for people
 _KEEPS_BEST = "zoo.keeps_best"  # the study began with a version of zoo that keeps only the best models
-_RETRIED = "zoo.retried"  # numbers of failed trials that are run again
 
 
 class OptunaSearch:
@@ -69,6 +70,7 @@ class OptunaSearch:
         self._digest = manifest["dataset"]["digest"]
         self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
         self._asked_trials: dict[int, optuna.Trial] = {}  # by number, until their final state
+        self._at_target: set[int] = set()  # running trials whose objective is good enough
         self._best_values: dict[int, dict[int, float]] = {}  # trial number -> fold -> best value so far
         url = storage or default_storage(Path.cwd())
         self._storage = open_storage(url, directory.path.parent)
@@ -124,12 +126,12 @@ class OptunaSearch:
         optuna.delete_study(study_name=self._definition.name, storage=self._storage)
         self._study = self._create_study()
         self._study.set_user_attr(_UID, directory.uid())
-        self._study.set_user_attr(_RETRIED, retried_failures(trials))
+        self._study.set_user_attr(RETRIED, retried_failures(trials))
         if began_with_checksums(directory):
             self._study.set_user_attr(_KEEPS_BEST, True)
         self._study.add_trials(trials)
         for number in interrupted_for_good(trials):
-            self._enqueue_again(number)
+            enqueue_again(self._study, number)
 
     def _check_manifest(self, manifest: Mapping[str, Any], accept: bool, directory: StudyDirectory) -> None:
         """Raise ManifestError if trials have run with another manifest; replace an outdated baseline."""
@@ -168,7 +170,7 @@ class OptunaSearch:
         return trials if self._grid is None else min(trials, len(self._grid))
 
     def done(self) -> int:
-        retried = self._study.user_attrs.get(_RETRIED, [])
+        retried = self._study.user_attrs.get(RETRIED, [])
         finished = (trial for trial in self._trials() if trial.state.is_finished())
         return sum(
             not trial.user_attrs.get(INTERRUPTED) and trial.number not in retried for trial in finished
@@ -192,7 +194,12 @@ class OptunaSearch:
         if len(self.objectives) > 1:
             return True
         trial = self._asked_trials[number]
-        report_epoch(trial, event, self._definition, self._best_values.setdefault(number, {}))
+        best_values = self._best_values.setdefault(number, {})
+        report_epoch(trial, event, self._definition, best_values)
+        target = self._definition.search.target
+        if target is not None and (event.fold or 1) == self._definition.folds:
+            is_reached = self.objectives[0].reaches(fmean(best_values.values()), target)
+            self._at_target |= {number} if is_reached else set()
         # After the last epoch, pruning would save nothing and lose the model.
         return event.is_last or not trial.should_prune()
 
@@ -204,22 +211,20 @@ class OptunaSearch:
     def tell(self, number: int, event: Finished) -> None:
         trial = self._asked_trials.pop(number)
         self._best_values.pop(number, None)
+        self._at_target.discard(number)
         annotate(trial, event, self._definition.search.max_parameters)
         if event.is_interrupted:
             # Before `finish`: if the process is killed in between, the trial stays running and is retried.
-            self._enqueue_again(number)
+            enqueue_again(self._study, number)
         finish(self._study, trial, event, self.objectives)
 
+    def retry_failed(self) -> list[int]:
+        """Queue every failed trial again that was not deleted; return their numbers."""
+        return retry_failed(self._study, self.deleted)
+
     def retry_later(self, numbers: Sequence[int]) -> None:
-        """Queue failed trials again, each once. A trial that is retried does not count as done."""
-        trials, retried = self._trials(), set(self._study.user_attrs.get(_RETRIED, []))
-        values = [trials[number].params for number in retried]
-        for number in numbers:
-            # Only one retry, because the values may fail with every version of the plugin.
-            if trials[number].params not in values:
-                self._enqueue_again(number)
-                retried.add(number)
-        self._study.set_user_attr(_RETRIED, sorted(retried))
+        """Queue failed trials again, each once."""
+        retry_once(self._study, numbers)
 
     def unfinished_trials(self) -> list[int]:
         """Return the trials that a killed supervisor left running. The caller holds the study's lock."""
@@ -265,6 +270,13 @@ class OptunaSearch:
     def best(self) -> tuple[int, float] | None:
         return next(((number, values[0]) for number, values in self.front().items()), None)
 
+    def has_reached_target(self) -> bool:
+        """Return True if a complete trial, or a running one in its last fold, has reached the target."""
+        target, best = self._definition.search.target, self.best()
+        if target is None:
+            return False
+        return bool(self._at_target) or (best is not None and self.objectives[0].reaches(best[1], target))
+
     def deleted_complete(self) -> list[int]:
         """Return the numbers of the complete trials that were deleted."""
         return [trial.number for trial in self._trials("COMPLETE") if trial.number in self.deleted]
@@ -283,15 +295,6 @@ class OptunaSearch:
     def num_rejected(self) -> int:
         """Return the number of trials that were not trained because of `max_parameters`."""
         return sum(trial.constraints.get(MAX_PARAMETERS, 0) > 0 for trial in self._trials())
-
-    def _enqueue_again(self, number: int) -> None:
-        """Queue the values of a trial, unless they are queued already."""
-        trial = self._trials()[number]
-        # `params` has only the queued values that the trial has sampled. Optuna has no public name for
-        # `fixed_params`; tests/tuning/test_search.py fails if it disappears.
-        values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        if values not in [one.system_attrs.get("fixed_params") for one in self._trials("WAITING")]:
-            self._study.enqueue_trial(values)
 
     def _trials(self, state: str = "") -> list[optuna.trial.FrozenTrial]:
         """Return the trials by number; with the name of a state, those in that state."""

@@ -90,6 +90,10 @@ class TrialList:
     def tell(self, number: int, event: Finished) -> None:
         self.events[number] = event
 
+    def has_reached_target(self) -> bool:
+        """Return False: the runs are given, and have no target."""
+        return False
+
     def retry_later(self, numbers: Sequence[int]) -> None:
         """Do nothing: a standalone run is started again by its user."""
 

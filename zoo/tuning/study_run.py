@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset
+from zoo.durations import duration_text
 from zoo.errors import ZooError, one_line
 from zoo.events import Scored
 from zoo.record import read_predictions, trial_uid
@@ -53,6 +55,7 @@ class TuneResult:
         test_metrics: scores of the best trial on the test split; {} if the dataset has no test split.
         model_uri: address of the best trial's model, for `mlflow.keras.load_model`.
         interrupted: the exit status if a signal stopped the study; else None.
+        stopped: why the search ended before all its trials: `timeout of 30m reached after 7 of 12 trials`.
         objectives: all objectives.
         front: the Pareto front: trial number to its objectives by name, best in the first objective first.
         rejected: number of trials that were not trained because of `max_parameters`.
@@ -72,6 +75,7 @@ class TuneResult:
     test_metrics: Mapping[str, float]
     model_uri: str = ""
     interrupted: int | None = None
+    stopped: str = ""
     objectives: Sequence[str] = ()
     front: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     rejected: int = 0
@@ -103,6 +107,8 @@ def tune(
     name: str | None = None,
     storage: str | None = None,
     accept_versions: bool = False,
+    timeout: str | float | None = None,
+    retry_failed: bool = False,
     promote: bool = True,
     display: Display | None = None,
     command: str = "zoo.tune",
@@ -120,6 +126,9 @@ def tune(
         name: the study's name in the record, instead of the file's.
         storage: URL of an Optuna storage, instead of `mlruns/optuna.db`.
         accept_versions: resume although versions or code of plugins have changed.
+        timeout: instead of the file's; `"1h30m"` or seconds, from this call. Then no other trial starts, and
+            each running one ends with its epoch.
+        retry_failed: run the failed trials of the study again, with the same parameters.
         promote: register the best trial as the champion if it is better than the present one.
         display: shows the progress; by default HTML in a notebook, else plain lines on stderr.
         command: the command that the user typed, for the record in MLflow.
@@ -129,27 +138,33 @@ def tune(
         ZooError: the study cannot start; the message says what to do.
         TooManyFailures: three trials in a row failed.
     """
-    search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner}
+    start = time.monotonic()
+    search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner, "timeout": timeout}
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
-        definition, warnings = _define(study, dataset, overrides, name, jobs, search_settings)
+        definition, warnings = define_study(study, dataset, overrides, name, jobs, search_settings)
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
         report = opened.display.problem
         search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions, report)
         opened.directory.describe(definition.text, command)
+        deadline = start + (definition.search.timeout or math.inf)
         interrupts = stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
             reconcile(opened, search, record)
-            scores, report_path = _run(opened, search, record, storage, write_report)
+            if retry_failed:
+                _retry_failed(opened, search)
+            supervisor = Supervisor(opened, search, record, deadline=deadline)
+            scores, report_path = _run(supervisor, opened, search, record, storage, write_report)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
-        result = _result(opened, search, record, scores, report_path)
+        result = _result(opened, search, record, scores, report_path, supervisor.stopped)
         champion = _promote(opened, result) if promote else ""
         _delete_copies(opened, search, record)
         return replace(result, champion=champion)
 
 
 def _run(
+    supervisor: Supervisor,
     study: OpenStudy,
     search: OptunaSearch,
     record: MLflowRecord,
@@ -158,7 +173,7 @@ def _run(
 ) -> tuple[Mapping[str, float], Path | None]:
     """Run the trials; return the scores of the best one and the report; {} and None after a signal."""
     try:
-        Supervisor(study, search, record).run()
+        supervisor.run()
         if study.interrupts.signum is not None:
             return {}, None
         scores = _score_best(study, search, record)
@@ -167,7 +182,7 @@ def _run(
         record_summary(study, search, record)
 
 
-def _define(
+def define_study(
     study: str,
     dataset: Dataset | None,
     overrides: Sequence[str],
@@ -180,6 +195,27 @@ def _define(
     definition = load_definition(study, registry, overrides, name, dataset).with_search(**search_settings)
     check_sampler(definition)
     return definition, [*registry.problems, *check_jobs(jobs, definition)]
+
+
+def _retry_failed(study: OpenStudy, search: OptunaSearch) -> None:
+    """Queue the failed trials again, and report their numbers."""
+    numbers = search.retry_failed()
+    listed = ", ".join(map(str, numbers))
+    what = f"trial {listed}" if len(numbers) == 1 else f"trials {listed}"
+    study.display.phase(
+        f"running {what} again, which failed …" if numbers else "no failed trial to run again"
+    )
+
+
+def _stop_text(search: OptunaSearch, definition: StudyDefinition, stopped: str) -> str:
+    """Return why the search ended before its last trial, or that trial's last epoch; "" if it did not."""
+    counts = f"after {search.done()} of {search.total()} trials"
+    if stopped == "timeout":
+        return f"timeout of {duration_text(definition.search.timeout or 0)} reached {counts}"
+    best = search.best()
+    if stopped != "target" or best is None:
+        return ""
+    return f"target {definition.search.target:g} reached by trial {best[0]} {counts}"
 
 
 def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
@@ -265,7 +301,8 @@ def _result(
     search: OptunaSearch,
     record: MLflowRecord,
     scores: Mapping[str, float],
-    report_path: Path | None = None,
+    report_path: Path | None,
+    stopped: str,
 ) -> TuneResult:
     definition, best, architecture = study.definition, search.best(), ""
     metrics = [objective.metric for objective in definition.objectives]
@@ -281,6 +318,7 @@ def _result(
         test_metrics=scores,
         model_uri=record.model_uri(best[0]) if best is not None else "",
         interrupted=study.interrupts.exit_status if study.interrupts.signum is not None else None,
+        stopped=_stop_text(search, definition, stopped),
         objectives=metrics,
         front={number: dict(zip(metrics, values, strict=True)) for number, values in search.front().items()},
         rejected=search.num_rejected(),

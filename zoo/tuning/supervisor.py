@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from zoo.errors import ZooError
-from zoo.events import EpochEnd, Event, Finished, Progress
+from zoo.events import Answer, EpochEnd, Event, Finished, Progress
 from zoo.record import TrialDirectory
 from zoo.study import Objective
 from zoo.trial import TrialConfig
@@ -47,6 +47,7 @@ class TrialSource(Protocol):
     def tell(self, number: int, event: Finished) -> None: ...
     def retry_later(self, numbers: Sequence[int]) -> None: ...  # failed trials, when the study is resumed
     def best(self) -> tuple[int, float] | None: ...  # number and first objective; None if none is complete
+    def has_reached_target(self) -> bool: ...  # the objective is good enough, so that no trial is needed
 
 
 class TooManyFailures(ZooError):
@@ -64,7 +65,12 @@ class Supervisor:
         source: TrialSource,
         record: MLflowRecord,
         directory_of: Callable[[int], TrialDirectory] | None = None,
+        deadline: float = math.inf,
     ) -> None:
+        """Open nothing; `deadline`, of `time.monotonic`, is when the search ends before all its trials."""
+        self.stopped = ""  # why it ended before all trials, or all epochs, were done: `timeout` or `target`
+        self._deadline = deadline
+        self._has_started = False  # a trial
         self._study = study
         self._source = source
         self._record = record
@@ -81,6 +87,7 @@ class Supervisor:
         """Run trials until none is left or a signal comes; raise TooManyFailures after three in a row."""
         source, name = self._source, self._study.definition.name
         self._display.begin(name, source.objectives, source.done(), source.total())
+        self._display.time_limit(self._deadline)
         try:
             self._loop()
         except Interrupted:
@@ -95,6 +102,8 @@ class Supervisor:
         source = self._source
         while True:
             while self._executor.free_slots and source.done() + len(self._executor.running) < source.total():
+                if self._must_stop():
+                    break
                 self._start_next()
             self._record_finished()
             if not self._executor.running:
@@ -110,7 +119,7 @@ class Supervisor:
                 self._handle(number, event)
 
     def _start_next(self) -> None:
-        trial = self._source.ask()
+        trial, self._has_started = self._source.ask(), True
         directory = self._directory_of(trial.number)
         directory.create(trial.config.as_json())
         self._configs[trial.number] = trial.config
@@ -133,9 +142,22 @@ class Supervisor:
         else:
             self._directory_of(number).append(event)
             if isinstance(event, EpochEnd):
-                self._executor.answer(number, self._source.report(number, event))
+                answer: Answer = self._source.report(number, event)
+                if not event.is_last and self._must_stop():
+                    answer = self.stopped  # also instead of pruning, which would save nothing now
+                self._executor.answer(number, answer)
                 self._display.epoch(number, event)
             self._put(number, self._configs[number], event)
+
+    def _must_stop(self) -> bool:
+        """Return True if the search ends now, because of its timeout or its target; then set `stopped`.
+
+        One trial starts in any case, so that every command makes progress, even if its preparation took long.
+        """
+        if not self.stopped:
+            is_late = self._has_started and time.monotonic() >= self._deadline
+            self.stopped = "target" if self._source.has_reached_target() else "timeout" if is_late else ""
+        return bool(self.stopped)
 
     def _finish(self, number: int, event: Finished) -> None:
         damage = None if event.is_interrupted else self._study.verified.exception()
@@ -163,7 +185,8 @@ class Supervisor:
             self._finished.append((number, config, event))
         self._source.tell(number, event)
         best, done = self._source.best(), self._source.done()
-        self._display.finished(number, event.shown_state, values, event.reason, best, done)
+        reason = event.reason or (f"stopped by {event.stopped}" if event.stopped else "")
+        self._display.finished(number, event.shown_state, values, reason, best, done)
         if damage is not None:
             raise damage
         if not event.is_interrupted:

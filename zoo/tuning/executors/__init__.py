@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from zoo.events import Event
+from zoo.events import Answer, Event
 from zoo.trial import TrialConfig
 
 
@@ -19,5 +19,5 @@ class Executor(Protocol):
     def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None: ...
     def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
     def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
-    def answer(self, number: int, should_continue: bool) -> None: ...  # to `EpochEnd`
+    def answer(self, number: int, answer: Answer) -> None: ...  # to `EpochEnd`
     def stop_all(self) -> list[int]: ...  # kills the running trials and returns their numbers

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import one_line
-from zoo.events import Event, Finished
+from zoo.events import Answer, Event, Finished
 from zoo.process import WorkerProcess, oom_kills, wait_for_any
 from zoo.record import study_and_trial
 from zoo.registry import given_files
@@ -113,9 +113,9 @@ class LocalExecutor:
             reason = f"{reason} because the memory of this machine ran out; {fix}"
         return Finished(time.time(), "failed", reason, is_killed=is_killed)
 
-    def answer(self, number: int, should_continue: bool) -> None:
+    def answer(self, number: int, answer: Answer) -> None:
         if number in self._running:
-            self._running[number][0].send(should_continue)
+            self._running[number][0].send(answer)
 
     def stop_all(self) -> list[int]:
         stopped = list(self._running)

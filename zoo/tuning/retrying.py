@@ -1,0 +1,55 @@
+"""Running trials of an Optuna study again, with the same values under a new number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from zoo.tuning.optuna_trials import INTERRUPTED
+
+if TYPE_CHECKING:
+    import optuna
+
+RETRIED = "zoo.retried"  # an attribute of the study: numbers of failed trials that are run again
+
+
+def enqueue_again(study: optuna.Study, number: int) -> None:
+    """Queue the values of a trial, unless they are queued already."""
+    trials = study.get_trials(deepcopy=False)
+    # `params` has only the queued values that the trial has sampled. Optuna has no public name for
+    # `fixed_params`; tests/tuning/test_search.py fails if it disappears.
+    values = {**trials[number].system_attrs.get("fixed_params", {}), **trials[number].params}
+    waiting = [trial for trial in trials if trial.state.name == "WAITING"]
+    if values not in [trial.system_attrs.get("fixed_params") for trial in waiting]:
+        study.enqueue_trial(values)
+
+
+def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:
+    """Queue every failed trial again that was not retried, also a failed retry; return their numbers.
+
+    As an interrupted trial, a retried one does not count, and gets a new number and that number's seed.
+    """
+    retried = set(study.user_attrs.get(RETRIED, []))
+    numbers = [
+        trial.number
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.name == "FAIL"
+        and not trial.user_attrs.get(INTERRUPTED)
+        and trial.number not in retried
+        and trial.number not in excluded
+    ]
+    for number in numbers:
+        enqueue_again(study, number)
+    study.set_user_attr(RETRIED, sorted(retried.union(numbers)))
+    return numbers
+
+
+def retry_once(study: optuna.Study, numbers: Sequence[int]) -> None:
+    """Queue failed trials again, unless their values were retried before: they may fail in every version."""
+    trials, retried = study.get_trials(deepcopy=False), set(study.user_attrs.get(RETRIED, []))
+    values = [trials[number].params for number in retried]
+    for number in numbers:
+        if trials[number].params not in values:
+            enqueue_again(study, number)
+            retried.add(number)
+    study.set_user_attr(RETRIED, sorted(retried))
