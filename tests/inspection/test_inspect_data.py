@@ -82,9 +82,11 @@ def test_dataset_in_memory_is_drawn_and_counted(flawed, tmp_path, read_figure):
     ]
 
 
-def test_default_output_names_the_dataset(flawed, tmp_path, monkeypatch):
+def test_dataset_in_memory_takes_no_parameters(flawed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert str(inspection.data(replace(flawed, source="a/b"), **QUIET).path) == "data-a-b.png"
+    assert str(inspection.data(flawed, **QUIET).path) == "data-in-memory.png"
+    with pytest.raises(StudyError, match=r"overrides \['count=9'\] belong to a dataset by name"):
+        inspection.duplicates(flawed, overrides=["count=9"], **QUIET)
 
 
 def test_dataset_and_study_exclude_each_other(flawed):

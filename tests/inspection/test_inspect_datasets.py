@@ -216,8 +216,12 @@ class TestInMemory:
     def test_study_on_arrays_is_drawn_from_the_cache(self, in_tmp):
         directory = StudyDirectory(in_tmp, "mine")
         prepared = recorded.prepare(self.DATA, {}, directory.cache_dir, NoDisplay())
-        directory.trial(0).create({"dataset": {"name": "in memory"}, "digest": prepared.digest})
+        config = {"dataset": {"name": "in memory"}, "digest": prepared.digest}
+        directory.trial(0).create({**config, "validation": {"fraction": 0.2, "seed": 0}})
         assert inspection.samples(study="mine", **QUIET).path == Path("samples-in-memory.png")
+        report = inspection.data(study="mine", **QUIET)
+        assert report.path == Path("data-in-memory.png")
+        assert report.classes["train"].sum() + report.classes["validation"].sum() == 20
         shutil.rmtree(directory.cache_dir)
         with pytest.raises(ZooError, match=r"^the trials of 'mine' use a dataset in memory, and its copy"):
             inspection.samples(study="mine", **QUIET)

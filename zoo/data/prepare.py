@@ -102,11 +102,16 @@ def _store_in_memory(dataset: Dataset, cache: Path) -> tuple[str, Dataset]:
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     if (cached := find_dataset(cache, key)) is not None:
         return cached
-    problems = [dataset.warning, absent_class_warning(dataset), image_warnings(dataset)]
-    dataset = replace(dataset, warning=" ".join(filter(None, problems)))
+    dataset = _with_warnings(dataset)
     save_dataset(cache, dataset, digest)
     record_fingerprint(cache, digest, key, dataset)
     return digest, dataset
+
+
+def _with_warnings(dataset: Dataset) -> Dataset:
+    """Return the dataset with the warnings about its classes and images."""
+    found = [absent_class_warning(dataset), imbalance_warning(dataset), image_warnings(dataset)]
+    return replace(dataset, warning=" ".join(filter(None, [dataset.warning, *found])))
 
 
 def prepared_before(digest: str, validation: Mapping[str, Any], cache: Path) -> PreparedDataset:
@@ -176,10 +181,8 @@ def _read_cached(
             return cached
         dataset = component.function(**values)
         check_contract(dataset)
-        problems = [dataset.warning, absent_class_warning(dataset), imbalance_warning(dataset)]
-        problems.append(image_warnings(dataset))
+        dataset = _with_warnings(dataset)
         after = fingerprint(component, values)
-    dataset = replace(dataset, warning=" ".join(filter(None, problems)))
     digest = save_dataset(cache, dataset)
     if before is not None and before == after:  # no file changed while it was read
         record_fingerprint(cache, digest, before, dataset)

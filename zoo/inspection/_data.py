@@ -31,7 +31,7 @@ _IMAGE_COLUMNS = ("split", "image", "name", "label")
 
 @dataclass(frozen=True)
 class DataReport:
-    """What a dataset consists of, and what is suspicious in it; a notebook displays the figure.
+    """The content of a dataset, and what is suspicious in it; a notebook displays the figure.
 
     Args:
         path: the PNG file of the figure.
@@ -81,7 +81,7 @@ def data(
     """
     display = display or PlainDisplay()
     opened = open_inspected(dataset, study, overrides, display)
-    path = output_path(output, Path(f"data-{opened.name.replace('/', '-')}.png"))
+    path = output_path(output, Path(f"data-{opened.name.replace(' ', '-')}.png"))
     display.phase("comparing images …")
     compared = compare_images(opened.dataset)
     issues = _issues(opened, display)

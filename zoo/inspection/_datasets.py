@@ -12,10 +12,10 @@ import numpy as np
 from zoo import figures
 from zoo.data import Dataset
 from zoo.data.store import open_dataset
-from zoo.errors import StudyError, ZooError
+from zoo.errors import ZooError
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import augment
-from zoo.inspection._opening import check_named
+from zoo.inspection._opening import check_named, refuse_overrides
 from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
 from zoo.registry import IN_MEMORY, PluginFile, Registry, using_plugins
@@ -170,8 +170,7 @@ def _source(
 ) -> tuple[str, PluginConfig | Dataset, Mapping[str, Any], Sequence[PluginFile]]:
     """Return a dataset's name, what to prepare, how its validation split is cut, and its plugin files."""
     if isinstance(dataset, Dataset):
-        if overrides:
-            raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
+        refuse_overrides(overrides)
         return IN_MEMORY, dataset, {}, ()
     registry = Registry.load()
     if dataset is not None:

@@ -9,14 +9,15 @@ from typing import Any
 
 from zoo.data import Dataset
 from zoo.data.contract import check_contract
+from zoo.data.prepare import prepared_before
 from zoo.data.quality import ImageFact
 from zoo.data.splits import split_facts
-from zoo.data.store import SplitFacts, open_dataset, with_columns
+from zoo.data.store import PreparedDataset, SplitFacts, open_dataset, with_columns
 from zoo.data.validation import fold_of_images
 from zoo.errors import StudyError
-from zoo.models.recorded import configure, prepare
+from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
-from zoo.registry import Registry
+from zoo.registry import IN_MEMORY, Registry, using_plugins
 from zoo.study import load_study
 from zoo.trial import count_folds
 from zoo.tuning.display import Display
@@ -55,22 +56,42 @@ def open_inspected(
     check_named(dataset, study)
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     if isinstance(dataset, Dataset):
+        refuse_overrides(overrides)
         check_contract(dataset)
-        return OpenedDataset(dataset.source or "dataset", dataset, split_facts(cache_dir, "", dataset, {}))
-    registry = Registry.load()
+        return OpenedDataset(IN_MEMORY, dataset, split_facts(cache_dir, "", dataset, {}))
     if dataset is not None:  # without a study, no validation split is cut
-        config = configure(registry.get("dataset", dataset), overrides)
+        config = configure(Registry.load().get("dataset", dataset), overrides)
         prepared = prepare(config, {}, cache_dir, display)
         opened = with_columns(cache_dir, prepared.digest, open_dataset(cache_dir, prepared.digest))
         return OpenedDataset(config.name, opened, prepared.splits)
-    assert study is not None
-    definition = load_study(study, registry, overrides=overrides)
-    prepared = prepare(definition.dataset, definition.validation, cache_dir, display)
+    name, study, prepared = _prepare_of_study(str(study), overrides, cache_dir, display)
     opened = with_columns(cache_dir, prepared.digest, open_dataset(cache_dir, prepared.digest))
     is_cut = opened.validation is None and count_folds(prepared.validation) == 1
     fold = fold_of_images(cache_dir, prepared.digest, opened, prepared.validation) if is_cut else None
-    name = definition.dataset.name
-    return OpenedDataset(name, opened, prepared.splits, definition.name, prepared.digest, fold)
+    return OpenedDataset(name, opened, prepared.splits, study, prepared.digest, fold)
+
+
+def _prepare_of_study(
+    study: str, overrides: Sequence[str], cache_dir: Path, display: Display
+) -> tuple[str, str, PreparedDataset]:
+    """Return the name of a study's dataset, the study's name, and the prepared dataset."""
+    if recorded_in_memory(study) is not None:  # no study file states its data
+        refuse_overrides(overrides)
+        directory = StudyDirectory(Path.cwd(), study)
+        digest = str(directory.digest_in_memory())
+        configs = [directory.trial(number).config() or {} for number in directory.numbers()]
+        validation = next(config["validation"] for config in configs if config.get("digest") == digest)
+        return IN_MEMORY, directory.study, prepared_before(digest, validation, cache_dir)
+    definition = load_study(study, Registry.load(), overrides=overrides)
+    with using_plugins(definition.plugin_files):
+        prepared = prepare(definition.dataset, definition.validation, cache_dir, display)
+    return definition.dataset.name, definition.name, prepared
+
+
+def refuse_overrides(overrides: Sequence[str]) -> None:
+    """Raise StudyError if there are parameters for a dataset in memory."""
+    if overrides:
+        raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
 
 
 def check_named(dataset: object, study: object) -> None:
