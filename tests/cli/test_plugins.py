@@ -76,7 +76,7 @@ def test_left_out_plugin_is_a_warning_with_its_reason(zoo_command, install_plugi
     install_plugin("zoo-shapes", "2.1", SHAPES)
     run = zoo_command("plugins", env={"PYTHONPATH": str(site)})
     assert run.returncode == 0
-    assert rows(run.stdout)[3] == ["zoo-broken 0.1", "broken", "left out"]
+    assert rows(run.stdout)[4] == ["zoo-broken 0.1", "broken", "left out"]
     assert run.stderr == (
         "warning: Plugin 'broken' of zoo-broken 0.1: register_datasets has no decorator; write "
         f"@zoo.hookimpl above it.\n{NEXT}"

@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-KINDS = ("architecture", "dataset", "augmentation")
+KINDS = ("architecture", "dataset", "augmentation", "metric")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""The metrics that zoo ships, with scikit-learn's definitions. A study optimizes `val_NAME`."""
+"""The metrics that zoo ships, with scikit-learn's definitions. A study optimizes `val_NAME`.
+
+They use NumPy only: importing scikit-learn in every trial would take longer than the metrics.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,15 @@ def register_metrics(register: Any) -> None:
 
 def balanced_accuracy(y_true: Array, probabilities: Array) -> float:
     """Mean recall of the classes that have images."""
-    import numpy as np
-    from sklearn.metrics import recall_score
-
-    predicted, present = probabilities.argmax(axis=1), np.unique(y_true)
-    return float(recall_score(y_true, predicted, labels=present, average="macro"))
+    correct, images, _ = _counts(y_true, probabilities)
+    return float((correct[images > 0] / images[images > 0]).mean())
 
 
 def macro_f1(y_true: Array, probabilities: Array) -> float:
     """Mean F1 score of the classes that have images or predictions."""
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(y_true, probabilities.argmax(axis=1), average="macro", zero_division=0))
+    correct, images, predictions = _counts(y_true, probabilities)
+    total = images + predictions
+    return float((2 * correct[total > 0] / total[total > 0]).mean())
 
 
 def auc(y_true: Array, probabilities: Array) -> float:
@@ -43,27 +43,28 @@ def auc(y_true: Array, probabilities: Array) -> float:
     Every class needs an image.
     """
     import numpy as np
-    from sklearn.metrics import roc_auc_score
 
     num_classes = probabilities.shape[1]
-    missing = np.setdiff1d(np.arange(num_classes), y_true)
-    if len(missing):
-        raise ValueError(f"expected an image of each class, got none with the label {missing[0]}")
-    if num_classes == 2:
-        return float(roc_auc_score(y_true, probabilities[:, 1]))
-    # One column per class: unlike `multi_class="ovr"`, this does not require rows that sum to exactly 1.
-    return float(roc_auc_score(np.eye(num_classes)[y_true], probabilities, average="macro"))
+    images = np.bincount(y_true, minlength=num_classes)
+    if not images.all():
+        raise ValueError(f"expected an image of each class, got none with the label {images.argmin()}")
+    # With two classes, both curves have the same area.
+    labels = range(1, 2) if num_classes == 2 else range(num_classes)
+    areas = []
+    for label in labels:
+        ranks, count = _ranks(probabilities[:, label]), images[label]
+        wins = ranks[y_true == label].sum() - count * (count + 1) / 2  # Mann and Whitney, 1947
+        areas.append(wins / (count * (len(y_true) - count)))
+    return float(np.mean(areas))
 
 
 def top5_accuracy(y_true: Array, probabilities: Array) -> float:
     """Share of the images whose class is among the five most probable ones."""
-    import numpy as np
-    from sklearn.metrics import top_k_accuracy_score
-
     num_classes = probabilities.shape[1]
     if num_classes <= _TOP:
         raise ValueError(f"expected more than {_TOP} classes, got {num_classes}, so the result is always 1")
-    return float(top_k_accuracy_score(y_true, probabilities, k=_TOP, labels=np.arange(num_classes)))
+    best = probabilities.argsort(axis=1, kind="stable")[:, -_TOP:]
+    return float((best == y_true[:, None]).any(axis=1).mean())
 
 
 def calibration_error(y_true: Array, probabilities: Array) -> float:
@@ -75,3 +76,22 @@ def calibration_error(y_true: Array, probabilities: Array) -> float:
     from zoo.metrics import calibration
 
     return calibration(y_true, probabilities).error
+
+
+def _counts(y_true: Array, probabilities: Array) -> tuple[Array, Array, Array]:
+    """Return the numbers of correct predictions, images and predictions of each class."""
+    import numpy as np
+
+    predicted, size = probabilities.argmax(axis=1), probabilities.shape[1]
+    correct = y_true[predicted == y_true]
+    correct, images, predictions = (np.bincount(one, minlength=size) for one in (correct, y_true, predicted))
+    return correct, images, predictions
+
+
+def _ranks(values: Array) -> Array:
+    """Return the rank of each value, from 1; equal values have the mean of their ranks."""
+    import numpy as np
+
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Array = (counts.cumsum() - (counts - 1) / 2)[group]
+    return ranks
