@@ -42,12 +42,8 @@ facts["first"] = [first.done, first.source, sorted(first.test_metrics)]
 facts["again"] = tune(data(), trials=1).done
 facts["other"] = error(tune, data(1390))
 facts["own"] = zoo.evaluate("mine", **quiet).metrics == first.test_metrics
-elsewhere = zoo.evaluate("mine", dataset=data(), **quiet)
-facts["elsewhere"] = [elsewhere.dataset, elsewhere.images, elsewhere.metrics["accuracy"]]
-facts["accuracy"] = first.test_metrics["test_accuracy"]
-runs = [zoo.train("digits_cnn", name="mine", trial=0, dataset=one, **quiet) for one in (None, data())]
-facts["trained"] = [run.summary["best_val_accuracy"] for run in runs]
-facts["best"] = first.best[1]
+trained = zoo.train("digits_cnn", name="mine", trial=0, **quiet)
+facts["trained"] = [trained.summary["best_val_accuracy"], first.best[1]]
 facts["figure"] = zoo.inspect.samples(study="mine", **quiet).path.name
 print(json.dumps(facts))
 """
@@ -57,7 +53,7 @@ print(json.dumps(facts))
 def mine(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
     zoo = new_zoo("in_memory")
     python = Zoo(sys.executable, zoo.folder, zoo.environment)
-    done = python("-c", SCRIPT)
+    done = python("-c", SCRIPT, timeout=500)
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(zoo=zoo, folder=zoo.folder, facts=json.loads(done.stdout.splitlines()[-1]))
 
@@ -85,11 +81,11 @@ def test_other_content_is_refused_with_the_differences(mine):
 
 def test_recorded_study_is_scored_from_the_cache(mine):
     assert mine.facts["own"]
-    assert mine.facts["elsewhere"] == ["in memory", 397, mine.facts["accuracy"]]
 
 
-def test_trial_is_trained_again_from_the_cache_and_from_arrays(mine):
-    assert mine.facts["trained"] == pytest.approx([mine.facts["best"]] * 2)
+def test_trial_is_trained_again_from_the_cache(mine):
+    again, first = mine.facts["trained"]
+    assert again == pytest.approx(first)
     assert mine.facts["figure"] == "samples-in-memory.png"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from zoo import Dataset, Split, inspection
-from zoo.data.prepare import prepare
+from zoo.data.prepare import prepare, prepare_in_memory
 from zoo.data.store import open_dataset
 from zoo.data.validation import fold_of_images
 from zoo.errors import StudyError
@@ -87,6 +88,15 @@ def test_dataset_in_memory_takes_no_parameters(flawed, tmp_path, monkeypatch):
     assert str(inspection.data(flawed, **QUIET).path) == "data-in-memory.png"
     with pytest.raises(StudyError, match=r"overrides \['count=9'\] belong to a dataset by name"):
         inspection.duplicates(flawed, overrides=["count=9"], **QUIET)
+
+
+def test_study_on_arrays_is_inspected_from_the_cache(flawed, in_tmp, recorded_study):
+    directory = StudyDirectory(in_tmp, "mine")
+    digest = prepare_in_memory(flawed, {}, directory.cache_dir).digest
+    config = json.loads((recorded_study / "mlruns/zoo/example/trials/001/config.json").read_text())
+    data = {"dataset": {"name": "in memory", "parameters": {}}, "digest": digest}
+    directory.trial(0).create({**config, **data})
+    assert len(inspection.duplicates(study="mine", **QUIET)) == 6
 
 
 def test_dataset_and_study_exclude_each_other(flawed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,11 +18,12 @@ import zoo
 from zoo.errors import PluginError, StudyError
 from zoo.events import EpochEnd, Finished, Progress, Started
 from zoo.record import StudyDirectory
+from zoo.registry import IN_MEMORY
 from zoo.study import Objective
 from zoo.trial import PluginConfig
 from zoo.tuning import standalone_run
 from zoo.tuning.interrupts import Interrupts
-from zoo.tuning.standalone_run import TrialFailed, train, with_installed_plugins
+from zoo.tuning.standalone_run import TrialFailed, train, with_installed_plugins, with_recorded_data
 
 STARTED = Started(1.0)
 EPOCH = EpochEnd(2.0, 1, {"val_accuracy": 0.5})
@@ -103,6 +105,8 @@ def stage(define, registry, tmp_path, monkeypatch):
             stage.problems += warnings
             stage.validations.append(definition.validation)
             dataset = SimpleNamespace(digest=DIGEST)
+            verified = Future()
+            verified.set_result(None)
             return SimpleNamespace(
                 definition=definition,
                 directory=stage.directory,
@@ -110,6 +114,7 @@ def stage(define, registry, tmp_path, monkeypatch):
                 dataset=dataset,
                 display=stage,
                 interrupts=Interrupts(),
+                verified=verified,
             )
 
         def record(study, uid, *, standalone_name, command):
@@ -267,3 +272,17 @@ class TestRepeatedTrial:
             train("example.toml", trial=4)
         with pytest.raises(StudyError, match=r"^there is no trial 9 of 'example'\. Available: 3\."):
             train("example.toml", trial=9)
+
+
+def test_dataset_of_the_trial_is_used_unless_one_is_passed(define, registry):
+    definition = define()
+    config = replace(
+        definition.baseline(DIGEST, 0),
+        dataset=PluginConfig(IN_MEMORY),
+        validation={"fraction": 0.5, "seed": 7},
+    )
+    recorded = with_recorded_data(definition, config, registry)
+    assert (recorded.dataset.name, recorded.dataset_component.name) == (IN_MEMORY, IN_MEMORY)
+    assert recorded.validation == config.validation
+    passed = replace(definition, in_memory=object())
+    assert with_recorded_data(passed, config, registry) == replace(passed, validation=config.validation)
