@@ -60,6 +60,7 @@ def test_every_draft_is_a_valid_study(two_cores, side, count):
         assert side // 2**highest >= 1  # no map is smaller than one pixel
         assert 1 <= lowest <= highest <= 4
     assert study.search.trials == summary(some)["trials"]
+    assert study.search.timeout == BUDGET_S
 
 
 def test_pretrained_network_replaces_the_other_by_one_option(two_cores):

@@ -219,6 +219,9 @@ def _search(facts: Facts, num_train: int) -> Table:
         "More trials find better networks.",
     )
     table.set("trials", trials)
+    table.set(
+        "timeout", "1h", "the limit of one `zoo tune`, if the estimate is too low; the same command continues"
+    )
     table.set("sampler", "tpe")
     pruner = "median" if has_folds(facts) else "hyperband"
     table.set("pruner", pruner, "stops trials early that are worse than others")
