@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 
-from zoo.errors import ZooError
+from zoo.errors import DataError, ZooError
 from zoo.events import Scored
 from zoo.record import StudyDirectory
 from zoo.study import Objective
 from zoo.tracking import TrackingError
+from zoo.trial import PluginConfig, TrialConfig
 from zoo.tuning import study_run
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupted, Interrupts
 
 METRICS = {"test_accuracy": 0.75, "test_loss": 0.5}
+
+
+def config_of(number):
+    return TrialConfig(
+        dataset=PluginConfig("digits"),
+        digest="d",
+        validation={"fraction": 0.1, "seed": 0},
+        architecture=PluginConfig("net"),
+        augmentation=PluginConfig("none"),
+        training={},
+        objective="val_accuracy",
+        direction="maximize",
+        seed=number,
+    ).as_json()
 
 
 class Stage(NoDisplay):
@@ -28,8 +44,10 @@ class Stage(NoDisplay):
         self.best_trial = best
         self.answer = METRICS
         self.calls, self.tracked, self.problems = [], [], []
+        self.verified = Future()
+        self.verified.set_result(None)
         for number in range(3):
-            self.directory.trial(number).create({"number": number})
+            self.directory.trial(number).create(config_of(number))
             for name in ("model.keras", "predictions.npz"):
                 (self.directory.trial(number).path / name).touch()
 
@@ -62,6 +80,9 @@ def stage(tmp_path, monkeypatch):
     def make(best):
         stage = Stage(tmp_path, best)
         monkeypatch.setattr(study_run, "call_in_worker", stage.call_in_worker)
+        # No plugin registers a metric.
+        monkeypatch.setattr(study_run, "read_predictions", lambda path: ((), ()))
+        monkeypatch.setattr(study_run, "score_registered", lambda *_: {})
         return stage
 
     return make
@@ -73,7 +94,7 @@ def test_best_trial_is_scored_once(stage):
     assert here.score() == METRICS
     assert here.calls == [("001", True, "d")]
     # MLflow gets the scores twice, because it may not have answered the first time.
-    assert here.tracked == [(1, {"number": 1}, [(True, METRICS)])] * 2
+    assert here.tracked == [(1, config_of(1), [(True, METRICS)])] * 2
     assert here.directory.trial(1).latest_score().metrics == METRICS
 
 
@@ -83,7 +104,7 @@ def test_scores_of_zoo_evaluate_are_not_computed_again(stage):
     here.directory.trial(1).append(Scored(2.0, METRICS))  # on another machine
     assert here.score() == METRICS
     assert here.calls == []
-    assert here.tracked == [(1, {"number": 1}, [(True, METRICS)])]
+    assert here.tracked == [(1, config_of(1), [(True, METRICS)])]
 
 
 def test_new_best_trial_is_scored(stage):
@@ -154,6 +175,17 @@ def test_dead_process_is_reported_and_tried_again(stage):
     assert here.problems == [f"trial 1 was not scored on the test split: {here.answer}"]
     here.answer = METRICS
     assert here.score() == METRICS
+
+
+def test_changed_test_images_are_not_scored(stage):
+    here = stage((1, 0.9))
+    here.verified = Future()
+    here.verified.set_exception(DataError("the prepared dataset was changed (test-images.npy)"))
+    assert here.score() == {}
+    assert here.calls == here.directory.trial(1).events() == []
+    assert here.problems == [
+        "trial 1 was not scored on the test split: the prepared dataset was changed (test-images.npy)"
+    ]
 
 
 def test_interrupted_scoring_records_nothing(stage):
