@@ -2,10 +2,10 @@
 
 A JSON object ends with the key `zoo.check`. A text begins with a comment. Both stay readable:
 
-    {"version": 3, "event": "started", "time": 1764460800.1, "zoo.check": "60 5d1c9f0e"}
+    {"version": 3, "event": "started", "time": 1764460800.1, "zoo.check": "57 3886c58c"}
 
-    # zoo.check: 33 0e7d3c11
-    5f0c7a…
+    # zoo.check: 33 0284d366
+    5f0c7a0d4be14b0c9f3f0d8f8f6a2e11
 
 The two values are the length in bytes and the CRC-32 of the checked part: in JSON, everything before the
 key; in a text, everything after the comment. Documents of versions of zoo before checksums are read without
