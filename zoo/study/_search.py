@@ -38,6 +38,10 @@ class Search:
     timeout: float | None = None
     target: float | None = None
 
+    def has_reached(self, value: float, objective: Objective) -> bool:
+        """Return True if there is a target, and `value` is as good."""
+        return self.target is not None and objective.reaches(value, self.target)
+
     def with_table(self, table: Mapping[str, Any]) -> Search:
         """Return the settings with those of a table in which `search_problems` finds none."""
         seconds = {"timeout": parse_duration(table["timeout"])} if "timeout" in table else {}

@@ -196,10 +196,9 @@ class OptunaSearch:
         trial = self._asked_trials[number]
         best_values = self._best_values.setdefault(number, {})
         report_epoch(trial, event, self._definition, best_values)
-        target = self._definition.search.target
-        if target is not None and (event.fold or 1) == self._definition.folds:
-            is_reached = self.objectives[0].reaches(fmean(best_values.values()), target)
-            self._at_target |= {number} if is_reached else set()
+        value, is_last_fold = fmean(best_values.values()), (event.fold or 1) == self._definition.folds
+        if is_last_fold and self._definition.search.has_reached(value, self.objectives[0]):
+            self._at_target.add(number)
         # After the last epoch, pruning would save nothing and lose the model.
         return event.is_last or not trial.should_prune()
 
@@ -272,10 +271,9 @@ class OptunaSearch:
 
     def has_reached_target(self) -> bool:
         """Return True if a complete trial, or a running one in its last fold, has reached the target."""
-        target, best = self._definition.search.target, self.best()
-        if target is None:
-            return False
-        return bool(self._at_target) or (best is not None and self.objectives[0].reaches(best[1], target))
+        best, search = self.best(), self._definition.search
+        is_reached = best is not None and search.has_reached(best[1], self.objectives[0])
+        return is_reached or bool(self._at_target)
 
     def deleted_complete(self) -> list[int]:
         """Return the numbers of the complete trials that were deleted."""

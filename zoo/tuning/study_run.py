@@ -119,65 +119,62 @@ def tune(
     Args:
         study: the path of a study file, or the name of one in `./studies` or shipped with zoo.
         dataset: data in memory, in place of the study file's dataset. To resume the study, pass equal data.
-        trials, sampler, pruner: instead of the file's; `trials` is the total number of the study.
+        trials, sampler, pruner, timeout: instead of the file's; `timeout` as `"1h30m"` or in seconds.
         jobs: number of trials that run at the same time, at least 1.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         plugins: plugin files, besides those of the study file: paths, or imported modules of one file.
         name: the study's name in the record, instead of the file's.
         storage: URL of an Optuna storage, instead of `mlruns/optuna.db`.
         accept_versions: resume although versions or code of plugins have changed.
-        timeout: instead of the file's; `"1h30m"` or seconds, from this call. Then no other trial starts, and
-            each running one ends with its epoch.
         retry_failed: run the failed trials of the study again, with the same parameters.
         promote: register the best trial as the champion if it is better than the present one.
-        display: shows the progress; by default HTML in a notebook, else plain lines on stderr.
-        command: the command that the user typed, for the record in MLflow.
+        display, command: shows the progress, by default HTML in a notebook; what the user typed, for MLflow.
         write_report: writes the report at the end; called with the study's name and `storage`.
 
     Raises:
         ZooError: the study cannot start; the message says what to do.
         TooManyFailures: three trials in a row failed.
     """
-    start = time.monotonic()
     search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner, "timeout": timeout}
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
         definition, warnings = define_study(study, dataset, overrides, name, jobs, search_settings)
+        deadline = time.monotonic() + (definition.search.timeout or math.inf)
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
         report = opened.display.problem
         search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions, report)
         opened.directory.describe(definition.text, command)
-        deadline = start + (definition.search.timeout or math.inf)
         interrupts = stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
             reconcile(opened, search, record)
             if retry_failed:
                 _retry_failed(opened, search)
-            supervisor = Supervisor(opened, search, record, deadline=deadline)
-            scores, report_path = _run(supervisor, opened, search, record, storage, write_report)
+            scores, report_path, stopped = _run(opened, search, record, deadline, storage, write_report)
             record.status = "FINISHED" if interrupts.signum is None else "KILLED"
-        result = _result(opened, search, record, scores, report_path, supervisor.stopped)
-        champion = _promote(opened, result) if promote else ""
-        _delete_copies(opened, search, record)
-        return replace(result, champion=champion)
+        result = _result(opened, search, record, scores, report_path, stopped)
+        return _promote_and_clean(opened, search, record, result, promote)
 
 
 def _run(
-    supervisor: Supervisor,
     study: OpenStudy,
     search: OptunaSearch,
     record: MLflowRecord,
+    deadline: float,
     storage: str | None,
     write_report: WriteReport | None,
-) -> tuple[Mapping[str, float], Path | None]:
-    """Run the trials; return the scores of the best one and the report; {} and None after a signal."""
+) -> tuple[Mapping[str, float], Path | None, str]:
+    """Run the trials; return the scores of the best one, the report, and why the search ended early.
+
+    After a signal there are no scores, and no report.
+    """
+    supervisor = Supervisor(study, search, record, deadline=deadline)
     try:
         supervisor.run()
         if study.interrupts.signum is not None:
-            return {}, None
+            return {}, None, supervisor.stopped
         scores = _score_best(study, search, record)
-        return scores, _write_report(study, record, storage, write_report)
+        return scores, _write_report(study, record, storage, write_report), supervisor.stopped
     finally:
         record_summary(study, search, record)
 
@@ -286,6 +283,15 @@ def _promote(study: OpenStudy, result: TuneResult) -> str:
     if result.best is None or result.interrupted is not None:
         return ""
     return promote_best(study, result.best[0], result.model_uri)
+
+
+def _promote_and_clean(
+    study: OpenStudy, search: OptunaSearch, record: MLflowRecord, result: TuneResult, promote: bool
+) -> TuneResult:
+    """Promote the best trial unless that is unwanted, delete local copies, and return the whole result."""
+    champion = _promote(study, result) if promote else ""
+    _delete_copies(study, search, record)
+    return replace(result, champion=champion)
 
 
 def _delete_copies(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
