@@ -70,7 +70,7 @@ def fit(
         max_seconds: training ends after this time, also within an epoch, which is validated. 0: no limit.
 
     Raises:
-        ZooError: a metric became NaN or infinite; `fine_tune_layers` or `class_weight` cannot be applied.
+        ZooError: a metric is NaN or infinite; `fine_tune_layers` or `class_weight` cannot be applied.
         InvalidParameters: none of the last `fine_tune_layers` frozen layers has weights to train.
     """
     from zoo.training.loop import BestEpoch, Reporter, train_phase
