@@ -131,7 +131,8 @@ def test_missing_kind_is_an_error():
     def flip(*, axis: str = "x"): ...
 
     with pytest.raises(
-        ZooError, match="flip: the kind is unknown; add kind='dataset', kind='augmentation' or"
+        ZooError,
+        match="flip: the kind is unknown; add kind='dataset', kind='augmentation', kind='architecture' or",
     ):
         parametrize_with_checks(flip)
 
