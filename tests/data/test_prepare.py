@@ -298,7 +298,7 @@ def test_unexpected_error_is_reported_with_its_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(data_prepare, "enter_worker", lambda *_: None)
     monkeypatch.setattr(data_prepare, "prepare", broken)
     with warnings.catch_warnings():
-        arguments = (PluginConfig("digits"), FIFTH, tmp_path, tmp_path / "a.log", None)
+        arguments = (PluginConfig("digits"), FIFTH, tmp_path, tmp_path / "a.log", None, ())
         data_prepare._prepare_and_send(connection, *arguments)
     (error,) = sent
     assert type(error) is DataError

@@ -659,7 +659,7 @@ MISTAKES = {
     "a line break in a key": (
         '"a\\nb" = 3',
         r"s.toml:3: a\nb: no such key. Available: architecture, augmentation, dataset, objective, "
-        "search, training, validation.",
+        "plugins, search, training, validation.",
     ),
 }
 
@@ -902,7 +902,7 @@ def test_problem_in_an_override_names_the_override(problems):
     ]
     assert problems(PLAIN, "trials=3") == [
         "--set trials=3: no such key. Available: architecture, augmentation, dataset, objective, "
-        "search, training, validation."
+        "plugins, search, training, validation."
     ]
 
 

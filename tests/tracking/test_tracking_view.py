@@ -104,8 +104,8 @@ def test_summary_is_recorded(study: StudyTracker) -> None:
 
 def test_trials_are_described_in_one_line(study: StudyTracker) -> None:
     notes = [examples.run_of(study, number).data.tags["mlflow.note.content"] for number in (1, 2)]
-    what = "conv_net.filters [32, 64], training.learning_rate"
-    assert notes[0] == f"{what} 0.2: val_accuracy 0.9, parameters 650, epoch 2"
+    what = "conv_net.filters 32-64, training.learning_rate"
+    assert notes[0] == f"{what} 0.2: val_accuracy 0.9000, parameters 650, epoch 2"
     assert notes[1] == f"{what} 0.3: pruned, slow"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import StudyError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 def class_weights(
@@ -26,6 +27,8 @@ def class_weights(
     Raises:
         StudyError: a table names a class that the dataset does not have, or that has no training images.
     """
+    import numpy as np
+
     if setting == "none":
         return None
     counts = np.bincount(np.asarray(labels, np.int64), minlength=len(class_names))
