@@ -15,7 +15,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from zoo import Dataset, Split, hold_out_groups
 from zoo.data.columns import plain_columns
 from zoo.data.group_split import assign_groups, divide_groups, random_stream
-from zoo.data.splits import split_facts, splits_text
+from zoo.data.split_facts import splits_text
+from zoo.data.splits import split_facts
 from zoo.data.store import digest_of, open_dataset, save_dataset, with_columns
 from zoo.data.validation import cut_validation, fold_of_images, prepare_groups, training_and_validation
 from zoo.errors import DataError

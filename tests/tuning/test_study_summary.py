@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from shared_tools import RecordingDisplay
 
-from zoo.data.store import SplitFacts
+from zoo.data.split_facts import SplitFacts
 from zoo.events import EpochEnd, Finished
 from zoo.tuning.study_summary import record_summary
 

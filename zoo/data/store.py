@@ -22,7 +22,7 @@ import hashlib
 import json
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,28 +33,12 @@ from filelock import FileLock
 from zoo.data.columns import add_columns, write_columns
 from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.reporting import progress
+from zoo.data.split_facts import SplitFacts
 from zoo.errors import DataError
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
 
 BLOCK_SIZE = 2**26  # bytes of an array that are hashed or written at once
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class SplitFacts:
-    """The images of a split, or of a fold.
-
-    Args:
-        class_counts: number of images of each class.
-        num_groups: number of groups; None without `[validation] group`.
-    """
-
-    class_counts: Sequence[int]
-    num_groups: int | None = None
-
-    @property
-    def images(self) -> int:
-        return sum(self.class_counts)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from zoo import figures
 from zoo.data import Dataset
 from zoo.data.quality import Comparison, ImageFact, compare_images
-from zoo.data.splits import splits_text
+from zoo.data.split_facts import splits_text
 from zoo.data.validation import fold_of_images
 from zoo.errors import DataError, StudyError
 from zoo.inspection._figure import OptionalPath, output_path

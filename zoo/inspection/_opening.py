@@ -11,8 +11,9 @@ from zoo.data import Dataset
 from zoo.data.contract import check_contract
 from zoo.data.prepare import prepared_before
 from zoo.data.quality import ImageFact
+from zoo.data.split_facts import SplitFacts
 from zoo.data.splits import split_facts
-from zoo.data.store import PreparedDataset, SplitFacts, open_dataset, with_columns
+from zoo.data.store import PreparedDataset, open_dataset, with_columns
 from zoo.data.validation import fold_of_images
 from zoo.errors import StudyError
 from zoo.models.recorded import configure, prepare, recorded_in_memory

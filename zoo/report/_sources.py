@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Dataset
-from zoo.data.splits import split_facts, splits_text
-from zoo.data.store import SplitFacts
+from zoo.data.split_facts import SplitFacts, splits_text
+from zoo.data.splits import split_facts
 from zoo.events import Started
 from zoo.record import STATE_DIR, Run
 from zoo.registry import IN_MEMORY, requirement_of

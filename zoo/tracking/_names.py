@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.data.splits import splits_text
-from zoo.data.store import SplitFacts
+from zoo.data.split_facts import SplitFacts, splits_text
 from zoo.events import Finished
 from zoo.study import Objective
 from zoo.trial import format_value, parameter_text

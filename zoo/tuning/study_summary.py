@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.data.splits import splits_text
+from zoo.data.split_facts import splits_text
 from zoo.errors import ZooError, one_line
 from zoo.figures import MAX_COMPARED, Curve, compared_curves, importances, study_history, trade_offs
 from zoo.record import Run, load_runs, rank_runs

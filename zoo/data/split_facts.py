@@ -1,0 +1,50 @@
+"""Numbers of images and groups in the splits of a dataset, and their text. Needs no NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """The images of a split, or of a fold.
+
+    Args:
+        class_counts: number of images of each class.
+        num_groups: number of groups; None without `[validation] group`.
+    """
+
+    class_counts: Sequence[int]
+    num_groups: int | None = None
+
+    @property
+    def images(self) -> int:
+        return sum(self.class_counts)
+
+
+def splits_text(splits: Mapping[str, SplitFacts]) -> str:
+    """Return `train 43 images (21 to 22 per class, 10 groups), validation 5 (2 to 3, 2 groups)`."""
+    folds = [facts for name, facts in splits.items() if name.startswith("fold ")]
+    parts: list[str] = []
+    for name, facts in splits.items():
+        if name.startswith("fold "):
+            continue
+        per_class = _range(facts.class_counts) + (" per class" if not parts else "")
+        groups = "" if facts.num_groups is None else f", {_counted(facts.num_groups, 'group')}"
+        images = f"{facts.images:,}" if parts else _counted(facts.images, "image")
+        parts.append(f"{name} {images} ({per_class}{groups})")
+        if name == "train" and folds:
+            parts[0] += f" in {len(folds)} folds of {_range([fold.images for fold in folds])}"
+            if facts.num_groups is not None:
+                parts[0] += f" ({_range([fold.num_groups or 0 for fold in folds])} groups)"
+    return ", ".join(parts)
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
