@@ -115,7 +115,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._deadline = time.perf_counter() + (max_seconds or math.inf)
         self.is_out_of_time = False  # `max_seconds` are over
-        self.is_final_phase = True  # no other phase follows
+        self.is_final_phase = is_final_phase  # True if no other phase follows
         self.epoch = 0  # the current one, from 1
         self.is_stopped = False  # `on_epoch` returned False
         self._batches = batches
