@@ -8,6 +8,7 @@ import pytest
 
 from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError, ZooError
+from zoo.registry import given_files, plugin_file
 from zoo.training.timing import Timing
 from zoo.tuning import DryRun, dry_run, estimating
 from zoo.tuning.samplers import combinations_text
@@ -65,15 +66,52 @@ def test_combinations_are_counted(define):
     assert combinations_text(define(*many)) == "more than 20,000"
 
 
-def test_baseline_that_cannot_be_trained_is_named(define, in_tmp, monkeypatch):
+@pytest.fixture
+def stage(define, in_tmp, monkeypatch):
+    """stage(call, data, check) -> `dry_run` times the baseline with `call`, on the facts `data`."""
+
+    def prepare(call, data=DATA, check=lambda *_: None, **changes):
+        monkeypatch.setattr(estimating, "define_study", lambda *_: (replace(define(), **changes), []))
+        monkeypatch.setattr(estimating, "prepare_dataset", lambda *_: data)
+        monkeypatch.setattr(estimating, "start_loading_keras", lambda: None)
+        monkeypatch.setattr(estimating, "check_labels", check)
+        monkeypatch.setattr(estimating, "call_in_worker", call)
+
+    return prepare
+
+
+def test_worker_process_gets_the_plugin_files_of_the_study(stage, tmp_path):
+    path, used = tmp_path / "my_net.py", []
+    path.write_text("")
+
+    def call(*arguments, log_path):
+        used.extend(given_files())
+        raise ZooError("seen")
+
+    stage(call, plugin_files=(plugin_file(str(path)),))
+    with pytest.raises(StudyError, match="seen"):
+        dry_run("example")
+    assert [one.name for one in used] == ["my_net.py"]
+
+
+def test_labels_are_checked_on_the_split_into_groups(stage):
+    grouped, seen = {"fraction": 0.1, "seed": 0, "group": "patient", "group_digest": "g"}, []
+
+    def check(definition, cache_dir, digest):
+        seen.append(definition.validation)
+        raise StudyError("seen")
+
+    stage(None, replace(DATA, validation=grouped), check)
+    with pytest.raises(StudyError, match="seen"):
+        dry_run("example")
+    assert seen == [grouped]
+
+
+def test_baseline_that_cannot_be_trained_is_named(stage, in_tmp):
     def fail(*arguments, log_path):
         raise ZooError("too deep")
 
-    monkeypatch.setattr(estimating, "define_study", lambda *_: (define(), []))
-    monkeypatch.setattr(estimating, "prepare_dataset", lambda *_: DATA)
-    monkeypatch.setattr(estimating, "start_loading_keras", lambda: None)
-    monkeypatch.setattr(estimating, "check_labels", lambda *_: None)
-    monkeypatch.setattr(estimating, "call_in_worker", fail)
+    stage(fail)
     with pytest.raises(StudyError, match=r"^the baseline of 'example' cannot be trained: too deep$"):
         dry_run("example")
     assert list(in_tmp.iterdir()) == []

@@ -122,6 +122,7 @@ def dry_run(
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
         definition, warnings = define_study(study, dataset, overrides, name, 1, settings)
+        stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
         directory = StudyDirectory(Path.cwd(), definition.name)
         cache_dir = directory.cache_dir
         stack.callback(display.end)
@@ -129,8 +130,8 @@ def dry_run(
         start_loading_keras()
         display.phase("preparing the dataset, loading Keras …")
         prepared = prepare_dataset(stack, definition, directory, folder / "prepare.log", display)
-        check_labels(definition, cache_dir, prepared.digest)
         definition = replace(definition, validation=prepared.validation or definition.validation)
+        check_labels(definition, cache_dir, prepared.digest)
         for warning in filter(None, (prepared.warning, *warnings)):
             display.problem(warning)
         display.phase("timing a batch of the baseline …")

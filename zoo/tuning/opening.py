@@ -81,8 +81,8 @@ def open_study(
     dataset = prepare_dataset(stack, definition, directory, directory.path / "prepare.log", display)
     validation = dataset.validation or definition.validation
     verified = _start_thread(partial(verify_dataset, directory.cache_dir, dataset.digest, validation))
+    definition = replace(definition, validation=validation)  # with the groups, before a split is cut
     check_labels(definition, directory.cache_dir, dataset.digest)
-    definition = replace(definition, validation=validation)
     store = _start_thread(connect)  # only now, so that a study without data creates no database
     for warning in filter(None, (dataset.warning, *warnings)):
         display.problem(warning)
