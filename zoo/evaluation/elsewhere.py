@@ -112,9 +112,7 @@ def _registered(
     names = [name for name in measured if name not in (*known, "loss") and not name.endswith("_std")]
     if not names:
         return {}
-    values, problems = call_in_worker(
-        measure_predictions, names, {}, labels, probabilities, log_path=log_path
-    )
+    values, problems = call_in_worker(measure_predictions, names, labels, probabilities, log_path=log_path)
     for problem in problems:
         display.problem(f"a score is missing: {problem}")
     return dict(values)

@@ -58,19 +58,17 @@ def measure(
 
 
 def measure_predictions(
-    names: Sequence[str],
-    plugins: Mapping[str, str],
-    labels: npt.NDArray[Any],
-    probabilities: npt.NDArray[Any],
+    names: Sequence[str], labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]
 ) -> tuple[dict[str, float], list[str]]:
     """Return the registered metrics `names` of predictions, and a line for each that has no value.
 
+    The plugins are those of today: a trial's own versions may be gone.
+
     Args:
-        plugins: those to load, as in a trial's configuration; all that are installed if it is empty.
         labels, probabilities: `(n,)` and `(n, num_classes)`.
     """
     values, problems = {}, []
-    registry = Registry.load_only(plugins) if plugins else Registry.load()
+    registry = Registry.load()
     for name in names:
         try:
             values[name] = measure(registry.get("metric", name), labels, probabilities, "for these images")
@@ -80,20 +78,14 @@ def measure_predictions(
 
 
 def compare_by_metric(
-    name: str,
-    plugins: Mapping[str, str],
-    labels: npt.NDArray[Any],
-    one: npt.NDArray[Any],
-    other: npt.NDArray[Any],
+    name: str, labels: npt.NDArray[Any], one: npt.NDArray[Any], other: npt.NDArray[Any]
 ) -> tuple[float, float, float]:
     """Return a registered metric of two models on the same images, and the p value of their difference.
 
     Args:
-        name, plugins: as for `measure_predictions`.
         labels, one, other: labels `(n,)`, and the probabilities of both models, `(n, num_classes)`.
     """
-    registry = Registry.load_only(plugins) if plugins else Registry.load()
-    component = registry.get("metric", name)
+    component = Registry.load().get("metric", name)
 
     def value(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> float:
         return measure(component, labels, probabilities, "on the test split")

@@ -176,8 +176,7 @@ class _Challenge:
         objective = definition.epoch_objective
         if objective.metric not in definition.metrics:
             return compare(_is_correct(*own), _is_correct(*champions))
-        name, plugins = definition.metrics[objective.metric].name, (self._trial.config() or {})["plugins"]
-        arguments = (name, plugins, *own, champions[1])
+        arguments = (definition.metrics[objective.metric].name, *own, champions[1])
         values = call_in_worker(compare_by_metric, *arguments, log_path=self._trial.output_path)
         return MetricComparison(objective, *values)
 

@@ -31,9 +31,7 @@ def score_registered(
     if not config.metrics:
         return {}
     names = list(config.metrics.values())
-    values, problems = call_in_worker(
-        measure_predictions, names, config.plugins, labels, probabilities, log_path=log_path
-    )
+    values, problems = call_in_worker(measure_predictions, names, labels, probabilities, log_path=log_path)
     for problem in problems:
         display.problem(f"a score is missing: {problem}")
     return {f"test_{name}": value for name, value in values.items()}
