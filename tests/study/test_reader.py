@@ -338,6 +338,20 @@ def test_override_of_folds_replaces_fraction_and_reverse(parse, problems):
     ]
 
 
+@pytest.mark.parametrize(
+    "objective", ["objective=val_loss", "objective.metric=val_loss", 'objective=["val_loss", "parameters"]']
+)
+def test_override_of_the_objective_drops_the_target(parse, objective):
+    text = PLAIN + "[search]\ntarget = 0.95"
+    assert parse(text).search.target == 0.95
+    assert parse(text, objective).search.target is None
+
+
+def test_target_of_the_command_line_stays(parse):
+    text = PLAIN + "[search]\ntarget = 0.95"
+    assert parse(text, "objective=val_loss", "search.target=0.1").search.target == 0.1
+
+
 def test_override_with_several_objectives_drops_the_pruner(parse, problems):
     text = PLAIN + '[search]\npruner = "median"'
     several = 'objective=["val_loss", "parameters"]'

@@ -169,13 +169,18 @@ def _validation_problem(key: str, value: Any) -> str:
 
 
 def _read_search(document: Document, objectives: Sequence[Objective]) -> Search:
-    """Return `[search]`; the default pruner of a study with several objectives is `none`."""
+    """Return `[search]`; the default pruner of a study with several objectives is `none`.
+
+    New objectives of the command line leave out what the file set for its own: the pruner and the target.
+    """
     default = Search() if len(objectives) == 1 else Search(pruner="none")
     table = dict(document.table("search"))
     is_override = document.is_override
     has_new_objectives = is_override("objective") or is_override("objective", "metric")
     if len(objectives) > 1 and has_new_objectives and not is_override("search", "pruner"):
         table.pop("pruner", None)  # the file set the pruner for a single objective
+    if has_new_objectives and not is_override("search", "target"):
+        table.pop("target", None)  # a good val_accuracy is no good val_loss
     problems = search_problems(table, objectives)
     for key, problem in problems.items():
         document.report(("search", key), problem)
