@@ -45,6 +45,14 @@ def test_portable_error_of_a_plugin_unpickles_without_it():
     assert (type(again), str(again), again.fix) == (DataError, "text", {"scale": 255})
 
 
+def test_portable_takes_an_error_with_its_own_init():
+    class OwnError(ZooError):
+        def __init__(self, path):
+            self.path = path
+
+    assert portable(OwnError("a.png")).fix == {}
+
+
 def test_redact_password_keeps_user_and_host():
     assert redact_password("at postgresql://me:secret@host/db") == "at postgresql://me:***@host/db"
     assert redact_password("http://localhost:5000") == "http://localhost:5000"

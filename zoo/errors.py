@@ -18,6 +18,8 @@ class ZooError(Exception):
             as `{"scale": 255}`. `zoo init` sets them.
     """
 
+    fix: Mapping[str, Any] = {}  # also of a plugin's subclass that does not call this `__init__`
+
     def __init__(self, *args: object, fix: Mapping[str, Any] | None = None) -> None:
         super().__init__(*args)
         self.fix = dict(fix or {})
