@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import report_studies
 from report_studies import Trial
 
 from zoo.report._record import read_record
+from zoo.report._statistics import Savings, pruning_savings
 from zoo.study import Objective
 
 TRIALS = [Trial("complete", 0.5 + number / 40, summary={"latency_ms": 1.0}) for number in range(12)]
@@ -37,3 +40,9 @@ def test_items_of_a_list_are_one_parameter(make_study):
 def test_equal_values_have_no_importances(make_study):
     make_study([Trial("complete", 0.5)] * 3)
     assert read_record("made").importances == {}
+
+
+def test_pruned_trial_without_epochs_does_not_count():
+    """Its event log was lost, but for the final event."""
+    lost = SimpleNamespace(shown_state="pruned", epochs=[])
+    assert pruning_savings([lost]) == Savings(trials=0, trained=0, epochs=0, seconds=0)

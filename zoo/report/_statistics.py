@@ -27,8 +27,8 @@ class Savings:
 
 
 def pruning_savings(runs: Sequence[Run]) -> Savings:
-    """Return what pruning saved in a study; rejected trials do not count."""
-    pruned = [run for run in runs if run.shown_state == "pruned"]
+    """Return what pruning saved in a study; rejected trials and those with a lost event log do not count."""
+    pruned = [run for run in runs if run.shown_state == "pruned" and run.epochs]
     trained = [len(run.epochs) for run in pruned]
     left = [
         max(0, run.config.folds * max_epochs(run.config.training) - done)
