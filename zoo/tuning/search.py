@@ -271,9 +271,9 @@ class OptunaSearch:
 
     def has_reached_target(self) -> bool:
         """Return True if a complete trial, or a running one in its last fold, has reached the target."""
-        best, search = self.best(), self._definition.search
-        is_reached = best is not None and search.has_reached(best[1], self.objectives[0])
-        return is_reached or bool(self._at_target)
+        search = self._definition.search
+        best = None if search.target is None else self.best()  # which reads all trials
+        return bool(self._at_target or (best and search.has_reached(best[1], self.objectives[0])))
 
     def deleted_complete(self) -> list[int]:
         """Return the numbers of the complete trials that were deleted."""
