@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoo import trial as trial_module
 from zoo.trial import PluginConfig, TrialConfig, parameter_text
 
 CONFIG = TrialConfig(
@@ -92,3 +93,9 @@ def test_nested_lists_become_tuples_again():
 )
 def test_parameter_is_short_text(value, text):
     assert parameter_text(value, "-") == text
+
+
+@pytest.mark.parametrize("metric", ["val_interval_error", "interval_error"])
+def test_name_on_the_test_split_changes_the_prefix_only(metric):
+    assert trial_module.test_metric(metric) == "test_interval_error"
+    assert trial_module.test_metric("val_val_x") == "test_val_x"

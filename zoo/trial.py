@@ -149,6 +149,11 @@ def registered_metrics(metrics: Iterable[str]) -> dict[str, str]:
     }
 
 
+def test_metric(metric: str) -> str:
+    """Return the name of a metric on the test split: `test_auc` for `val_auc`, and for `auc`."""
+    return f"test_{metric.removeprefix('val_')}"
+
+
 def count_folds(validation: Mapping[str, Any]) -> int:
     """Return the number of folds in `[validation]`; 1 with a single validation split."""
     return int(validation.get("folds", 1))

@@ -120,10 +120,12 @@ def _study_of(study: str, overrides: Sequence[str], quiet: bool) -> str:
 
 def _test_score(result: TuneResult) -> str:
     """Return the objective and the accuracy on the test split, as far as they were measured."""
+    from zoo.trial import test_metric
+
     accuracy = result.test_metrics.get("test_accuracy")
     if accuracy is None:
         return ""
-    name = result.objective.replace("val_", "test_")
+    name = test_metric(result.objective)
     if name in ("test_accuracy", "test_loss") or name not in result.test_metrics:
         return f", {accuracy:.4f} on the test split"
     return f", {result.test_metrics[name]:.4f} on the test split (test_accuracy {accuracy:.4f})"

@@ -16,7 +16,7 @@ from zoo.report._plots import Plot, confusion, reliability
 from zoo.report._record import Predictions, StudyRecord
 from zoo.report._search_plots import STATE_COLORS, by_importance
 from zoo.report._trials import duration, flat_parameters, seconds_of
-from zoo.trial import format_value, parameter_text
+from zoo.trial import format_value, parameter_text, test_metric
 
 _MAX_MISTAKES = 24
 
@@ -112,7 +112,7 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
         if scored is not None:
             cards.append(("Test accuracy", percent(scored.metrics["test_accuracy"]), best.name))
             for objective in record.objectives:
-                name = objective.metric.replace("val_", "test_")
+                name = test_metric(objective.metric)
                 if name in scored.metrics and name not in ("test_accuracy", "test_loss"):
                     cards.append((name, format_value(name, scored.metrics[name]), best.name))
         for objective in record.objectives:

@@ -29,6 +29,7 @@ from zoo.training.info import read_info
 from zoo.training.measuring import compare_by_metric
 from zoo.training.saved import predict_test_split
 from zoo.training.worker import call_in_worker
+from zoo.trial import test_metric
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 
@@ -94,7 +95,7 @@ class MetricComparison:
         """`test_auc 0.9843, digits/1 0.6378; p = 0.001 < 0.05 (paired randomization test)`."""
         sign = "<" if self.p_value < SIGNIFICANCE else ">="
         return (
-            f"{self.objective.metric.replace('val_', 'test_', 1)} {self.challenger:.4f}, {champion} "
+            f"{test_metric(self.objective.metric)} {self.challenger:.4f}, {champion} "
             f"{self.champion:.4f}; p = {self.p_value:.2g} {sign} {SIGNIFICANCE} (paired randomization test)"
         )
 

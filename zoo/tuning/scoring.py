@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from zoo.training.measuring import measure_predictions
 from zoo.training.worker import call_in_worker
-from zoo.trial import TrialConfig
+from zoo.trial import TrialConfig, test_metric
 from zoo.tuning.display import Display
 
 
@@ -34,4 +34,4 @@ def score_registered(
     values, problems = call_in_worker(measure_predictions, names, labels, probabilities, log_path=log_path)
     for problem in problems:
         display.problem(f"a score is missing: {problem}")
-    return {f"test_{name}": value for name, value in values.items()}
+    return {test_metric(name): value for name, value in values.items()}
