@@ -26,6 +26,8 @@ def call_process(connection, function, arguments, log_path, environment, plugin_
     (model_path,) = arguments
     if (model_path.parent / "crashes").exists():
         os.kill(os.getpid(), signal.SIGSEGV)
+    if (model_path.parent / "hangs").exists():
+        signal.pause()
     error = ModelError("the model cannot be loaded: a Lambda layer")
     connection.send((None, error if (model_path.parent / "unloadable").exists() else None))
 

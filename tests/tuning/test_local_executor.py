@@ -220,7 +220,14 @@ class TestModel:
     def test_process_that_dies_while_it_loads_fails_the_trial(self, executor, start):
         event = self.answered(executor, start, "crashes")
         assert (event.state, event.is_killed) == ("failed", False)
-        assert event.reason == "the process that loads its model again was killed by signal 11 (SIGSEGV)"
+        assert event.reason == "the process that loads its model again ended: killed by signal 11 (SIGSEGV)"
+
+    def test_process_that_hangs_while_it_loads_is_killed(self, executor, start, monkeypatch):
+        monkeypatch.setattr(executor_module, "_LOADING_TIMEOUT_S", 0.2)
+        event = self.answered(executor, start, "hangs")
+        assert (event.state, event.is_killed) == ("failed", False)  # not by something else, so not retried
+        assert event.reason == "loading its model again took longer than 0.2 s"
+        assert (executor.running, executor.free_slots) == ([], 2)
 
     def test_stopped_study_waits_for_the_model(self, executor, start):
         start(0, "good")

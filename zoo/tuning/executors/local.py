@@ -17,13 +17,13 @@ from zoo.training.saved import check_loadable
 from zoo.training.worker import call_process, fork_server, run_trial_process
 from zoo.trial import TrialConfig
 
-_LOADING_TIMEOUT_S = 30.0  # of a model; it takes a fraction of a second
+_LOADING_TIMEOUT_S = 120.0  # of a model; it takes a fraction of a second, but the machine may be busy
 
 
 class LocalExecutor:
     """Runs up to `jobs` trials at once, each in its own process; the first one waits until Keras is loaded.
 
-    A trial is complete when a second, fresh process has loaded its model.
+    A trial is complete when a second, fresh process has loaded its model. That process is killed if it hangs.
 
     If this process ends, those processes end too.
     """
@@ -36,6 +36,7 @@ class LocalExecutor:
         self._exiting: list[WorkerProcess] = []
         self._folders: dict[int, Path] = {}
         self._unchecked: dict[int, Finished] = {}  # final events of trials whose model is being loaded
+        self._loading_since: dict[int, float] = {}  # trial number -> start of that, by the monotonic clock
         self._oom_kills: dict[int, int] = {}  # of this machine, when a trial was started
 
     @property
@@ -60,7 +61,7 @@ class LocalExecutor:
         numbers = {id(worker): number for number, (worker, _) in self._running.items()}
         workers = [worker for worker, _ in self._running.values()]
         if self._unchecked:  # a complete trial must not be lost because the study is stopped now
-            timeout = max(timeout, _LOADING_TIMEOUT_S)
+            timeout = max(timeout, self._kill_hanging())
         return [numbers[id(worker)] for worker in wait_for_any(workers, timeout)]
 
     def read(self, number: int) -> Event | None:
@@ -87,14 +88,31 @@ class LocalExecutor:
         environment = backend.without_gpus(backend.worker_environment(jobs=self.jobs, slot=0, gpus=[]))
         log_path, files = folder / "output.log", given_files()
         arguments = (check_loadable, (folder / "model.keras",), log_path, environment, files)
+        self._loading_since[number] = time.monotonic()
         return self._server.start_worker(call_process, arguments)
+
+    def _kill_hanging(self) -> float:
+        """Kill the processes that load a model for too long; return the seconds until the next one would."""
+        left = {number: self._loading_time_left(number) for number in self._unchecked}
+        for number, seconds in left.items():
+            worker = self._running[number][0]
+            if seconds <= 0 and not worker.has_message():
+                worker.kill()
+        return max(0.0, min(left.values()))
+
+    def _loading_time_left(self, number: int) -> float:
+        return self._loading_since[number] + _LOADING_TIMEOUT_S - time.monotonic()
 
     def _finish_checked(self, number: int, worker: WorkerProcess, answer: Any) -> Finished:
         """Return the final event of a trial, given the answer of the process that loaded its model."""
         event = self._unchecked.pop(number)
         if answer is None:
+            is_late = self._loading_time_left(number) <= 0
             died = self._died(worker, self._oom_kills.get(number, 0))
-            event = replace(died, reason=f"the process that loads its model again was {died.reason}")
+            reason = f"the process that loads its model again ended: {died.reason}"
+            if is_late:
+                reason = f"loading its model again took longer than {_LOADING_TIMEOUT_S:g} s"
+            event = replace(died, reason=reason)
         else:
             self._exiting.append(worker)
             if answer[1] is not None:
