@@ -64,6 +64,20 @@ def test_study_whose_plugin_is_missing_names_it(warnings_of, tmp_path):
     assert "zoo-mixer" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ([], "no failed trial to run again"),
+        ([3], "running the failed trial 3 again …"),
+        ([3, 5], "running the failed trials 3, 5 again …"),
+    ],
+)
+def test_failed_trials_that_run_again_are_named(numbers, text):
+    display = RecordingDisplay()
+    study_run._retry_failed(SimpleNamespace(display=display), SimpleNamespace(retry_failed=lambda: numbers))
+    assert display.phases == [text]
+
+
 class TestOpening:
     @pytest.fixture
     def calls(self, warnings_of, monkeypatch):
@@ -131,7 +145,7 @@ class TestArchitectureOfTheResult:
                 deleted_complete=list,
             )
             record = SimpleNamespace(model_uri=lambda number: "")
-            return study_run._result(study, search, record, {}).architecture
+            return study_run._result(study, search, record, {}, None, "").architecture
 
         return find
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
 @click.option("--pruner", metavar="NAME", help="median, hyperband or none; overrides the study's.")
-@click.option(
-    "--timeout", metavar="TIME", help="Start no trial after this time, such as 30m, 1h30m or 90 (seconds)."
-)
+@click.option("--timeout", metavar="TIME", help="End the search after this time: 30m, 1h30m or 90 (seconds).")
 @click.option("--retry-failed", is_flag=True, help="Run the failed trials again, with the same parameters.")
-@click.option("--dry-run", is_flag=True, help="Train nothing; show the data, and how long it would take.")
+@click.option(
+    "--dry-run", is_flag=True, help="Train nothing; show the data and the estimated time of the study."
+)
 @common.plugin_option
 @common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")

@@ -199,9 +199,7 @@ def _retry_failed(study: OpenStudy, search: OptunaSearch) -> None:
     numbers = search.retry_failed()
     listed = ", ".join(map(str, numbers))
     what = f"trial {listed}" if len(numbers) == 1 else f"trials {listed}"
-    study.display.phase(
-        f"running {what} again, which failed …" if numbers else "no failed trial to run again"
-    )
+    study.display.phase(f"running the failed {what} again …" if numbers else "no failed trial to run again")
 
 
 def _stop_text(search: OptunaSearch, definition: StudyDefinition, stopped: str) -> str:
