@@ -18,7 +18,13 @@ from zoo.data.group_split import assign_groups, divide_groups, random_stream
 from zoo.data.split_facts import splits_text
 from zoo.data.splits import split_facts
 from zoo.data.store import digest_of, open_dataset, save_dataset, with_columns
-from zoo.data.validation import cut_validation, fold_of_images, prepare_groups, training_and_validation
+from zoo.data.validation import (
+    cut_validation,
+    fold_of_images,
+    open_with_groups,
+    prepare_groups,
+    training_and_validation,
+)
 from zoo.errors import DataError
 
 FIFTH = {"fraction": 0.2, "seed": 0, "group": "person"}
@@ -45,6 +51,18 @@ def error_of(dataset, tmp_path, **settings):
     with pytest.raises(DataError) as error:
         cut(tmp_path, dataset, {"fraction": 0.2, "seed": 0, **settings})
     return str(error.value)
+
+
+def test_dataset_without_its_groups_is_not_opened(tmp_path):
+    dataset, _ = people()
+    digest = save_dataset(tmp_path, dataset)
+    validation, _ = prepare_groups(tmp_path, digest, dataset, FIFTH)
+    assert len(open_with_groups(tmp_path, digest, validation).train) == 60
+    for path in (tmp_path / digest).glob("groups-*"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"the groups .* are missing"):
+        open_with_groups(tmp_path, digest, validation)
+    assert len(open_with_groups(tmp_path, digest, {"fraction": 0.2, "seed": 0}).train) == 60
 
 
 @pytest.mark.parametrize("group", ["person", "PERSON", r"(p\d+)_view"])
@@ -169,7 +187,7 @@ def test_lost_groups_are_reported(tmp_path):
             r"(p0\d)_",
             "10 of 60 images have no match, such as p10_view0.png. Correct the expression.",
         ),
-        ("(p)", "expected at least 2 groups, but all images are of 'p'. Correct it."),
+        ("(p)", "expected at least 2 groups, but all images are of 'p'. Correct the setting `group`."),
         (
             r"(p\d)\d_view",
             "class 'ill' (5 images) is in the group 'p1' only",
@@ -204,7 +222,7 @@ def test_missing_values_are_counted(tmp_path):
 
 def test_dataset_without_columns_and_names_is_told(tmp_path):
     dataset = labelled([0, 0, 1, 1])
-    assert "there is no column 'person'. None available. If it is in" in error_of(
+    assert "there is no column 'person'. None available. If 'person' is a column of" in error_of(
         dataset, tmp_path, group="person"
     )
     assert error_of(dataset, tmp_path, group="(x)").endswith(

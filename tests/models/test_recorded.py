@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from shared_tools import RecordingDisplay
 from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError, ZooError
 from zoo.models import recorded
-from zoo.models.recorded import call_on_model, find_run, model_of, prepare, validation_data
+from zoo.models.recorded import call_on_model, dataset_of, find_run, model_of, prepare, validation_data
 from zoo.record import TrialDirectory
 from zoo.trial import PluginConfig
 from zoo.tuning.display import NoDisplay
@@ -35,6 +36,22 @@ def test_copied_run_prepares_its_dataset_again(in_study, in_tmp):
     listener.phases.clear()
     validation_data(run, listener)
     assert listener.phases == []
+
+
+def test_dataset_without_its_groups_is_prepared_again(in_study, monkeypatch):
+    run, listener = find_run("example", 1, None, NoDisplay()), RecordingDisplay()
+    dataset_of(run, listener)
+    assert listener.phases == []
+    grouped = replace(run.config, validation={**VALIDATION, "group": "(p)", "group_digest": "0" * 64})
+    asked = []
+
+    def prepare(dataset, validation, cache_dir, display):
+        asked.append(validation["group_digest"])
+        return PreparedDataset(run.config.digest, (), (), {}, "", "")
+
+    monkeypatch.setattr(recorded, "prepare", prepare)
+    dataset_of(replace(run, config=grouped), listener)
+    assert asked == ["0" * 64]
 
 
 def test_damaged_log_is_reported(in_study, in_tmp):

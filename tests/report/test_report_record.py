@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import report_studies
@@ -46,3 +47,14 @@ def test_pruned_trial_without_epochs_does_not_count():
     """Its event log was lost, but for the final event."""
     lost = SimpleNamespace(shown_state="pruned", epochs=[])
     assert pruning_savings([lost]) == Savings(trials=0, trained=0, epochs=0, seconds=0)
+
+
+def test_dataset_without_its_groups_is_absent(make_study):
+    make_study(TRIALS[:2])
+    record = read_record("made")
+    assert record.dataset is not None
+    config = record.runs[0].config
+    grouped = replace(config, validation={**config.validation, "group": "(p)", "group_digest": "0" * 64})
+    without = replace(record, runs=[replace(run, config=grouped) for run in record.runs])
+    assert without.dataset is None
+    assert without.num_validated is None

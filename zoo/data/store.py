@@ -23,6 +23,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,17 @@ def with_columns(cache: Path, digest: str, dataset: Dataset) -> Dataset:
     try:
         return add_columns(folder, (_facts(folder) or {})["columns"], dataset)
     except (OSError, ValueError, LookupError):  # prepared by an older version of zoo
-        return dataset
+        return _with_older_names(folder, dataset)
+
+
+def _with_older_names(folder: Path, dataset: Dataset) -> Dataset:
+    """Return the dataset with the names of images that an older version of zoo wrote, if there are any."""
+    splits: dict[str, Any] = {}
+    for name, split in dataset.splits().items():
+        with suppress(OSError, ValueError):
+            names = json.loads((folder / f"{name}-names.json").read_text(encoding="utf-8"))
+            splits[name] = replace(split, names=np.array(names, object))
+    return replace(dataset, **splits)
 
 
 def image_names(cache: Path, digest: str, split: str) -> list[str]:

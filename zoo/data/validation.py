@@ -16,7 +16,7 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split
 from zoo.data.group_split import divide_groups, random_stream
 from zoo.data.groups import Groups, find_groups, open_groups, save_groups, shared_group_warning
-from zoo.data.store import Array
+from zoo.data.store import Array, open_dataset
 from zoo.errors import DataError
 from zoo.files import atomic_path, remove_leftovers
 from zoo.trial import count_folds
@@ -42,6 +42,14 @@ def prepare_groups(
     save_groups(cache / digest, groups)
     warnings = [shared_group_warning(groups), _few_group_warning(dataset, groups, count_folds(validation))]
     return {**validation, "group_digest": groups.digest}, " ".join(filter(None, warnings))
+
+
+def open_with_groups(cache: Path, digest: str, validation: Mapping[str, Any]) -> Dataset:
+    """Return the dataset with this digest; DataError if it, or the groups in `validation`, is not there."""
+    dataset = open_dataset(cache, digest)
+    if group_digest := validation.get("group_digest"):
+        open_groups(cache / digest, group_digest)
+    return dataset
 
 
 def _setting(validation: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from zoo.data import Dataset, Split
 from zoo.data.prepare import finish_preparing, prepare_in_memory, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
-from zoo.data.validation import cut_validation, validation_split
+from zoo.data.validation import cut_validation, open_with_groups, validation_split
 from zoo.errors import DataError, SpaceError, StudyError, ZooError
 from zoo.record import (
     Run,
@@ -93,7 +93,7 @@ def dataset_of(run: Run, display: Display) -> Dataset:
     """Return the dataset that the run was trained on, from the cache, or prepared again."""
     config = run.config
     try:
-        return open_dataset(run.cache_dir, config.digest)
+        return open_with_groups(run.cache_dir, config.digest, config.validation)
     except DataError:
         if config.dataset.name == IN_MEMORY:
             raise not_in_cache(run.study, config.digest, run.cache_dir) from None

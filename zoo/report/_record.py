@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from zoo.data import Dataset, Split
-from zoo.data.store import open_dataset
-from zoo.data.validation import cut_validation, validation_split
+from zoo.data.validation import cut_validation, open_with_groups, validation_split
 from zoo.errors import DataError, ZooError
 from zoo.record import Run, StudyDirectory, load_runs, objectives_of, rank_runs, read_predictions
 from zoo.study import Objective
@@ -73,9 +72,10 @@ class StudyRecord:
 
     @cached_property
     def dataset(self) -> Dataset | None:
-        """The dataset; None if it is not in the cache any more."""
+        """The dataset; None if it, or its groups, are not in the cache any more."""
         try:
-            return open_dataset(self.directory.cache_dir, self.runs[0].config.digest)
+            config = self.runs[0].config
+            return open_with_groups(self.directory.cache_dir, config.digest, config.validation)
         except DataError:
             return None
 
