@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -94,6 +96,9 @@ def test_names_that_begin_alike_may_be_groups(in_tmp):
     assert dict(study.seen)["names"].endswith(f"--set group='{expression}'")
     dataset, _, study = draft("people", f"group={expression}")
     assert dataset["group"] == tomllib.loads(study.text)["validation"]["group"] == expression
+    cut = {path.name for path in Path("mlruns/zoo/.cache").glob("*/folds-*")}
+    assert len(cut) == 2
+    assert any(re.fullmatch(r"folds-5-0-[0-9a-f]{16}\.npy", name) for name in cut)  # of the groups
     assert "names" not in dict(study.seen)
     assert "share" not in study.warning
     with pytest.raises(ZooError, match="it matches none of the 48 names"):
@@ -220,7 +225,7 @@ def test_study_file_is_replaced_by_force_only(in_tmp):
     ("output", "text"),
     [
         ("photos.txt", "--output photos.txt: expected the path of a study file, which ends with .toml."),
-        ("no/photos.toml", "there is no folder no for photos.toml"),
+        ("no/photos.toml", "--output no/photos.toml: cannot be written (No such file or directory)"),
         ("my photos.toml", "a study's name consists of"),
         ("photos", "--output photos: expected the path of a study file"),
     ],
@@ -233,8 +238,14 @@ def test_impossible_output_is_refused_first(in_tmp, output, text):
 def test_folder_without_permission_is_refused_first(in_tmp, monkeypatch):
     class_folders("photos")
     (in_tmp / "closed").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write everywhere
-    assert "cannot write closed/a.toml (Permission denied)" in refused("photos", output="closed/a.toml")
+
+    def refuse(path):  # root may write everywhere
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert "--output closed/a.toml: cannot be written (Permission denied)" in refused(
+        "photos", output="closed/a.toml"
+    )
 
 
 @pytest.mark.parametrize(

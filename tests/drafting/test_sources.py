@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 
 import numpy as np
 import pytest
@@ -174,3 +176,12 @@ def test_other_path_is_refused_with_the_reason(in_tmp, files, path, text):
 def test_named_pipe_is_refused(in_tmp):
     os.mkfifo("pipe")
     assert "pipe is neither a file nor a folder" in refused("pipe")
+
+
+def test_damaged_gz_file_does_not_stop_the_search(in_tmp):
+    content = bytearray(gzip.compress(b"label,pixel1\n" * 9))
+    content[10:12] = b"\xff\xff"  # no type of a block
+    (in_tmp / "digits.csv.gz").write_bytes(content)
+    with pytest.raises(zlib.error):
+        gzip.decompress(content)
+    assert find_source("digits.csv.gz").dataset == "csv_images"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.images import BIT_DEPTH, read_image
+from zoo.data.images import BIT_DEPTH, read_header, read_image
 from zoo.data.reporting import progress
-from zoo.data.table_pixels import MAX_SIDE
+from zoo.data.table_pixels import DARK, MAX_SIDE
 from zoo.errors import ImageError, ZooError
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Array = np.ndarray[Any, Any]
-
-DARK = 64  # of 255; images of 14 bits in 16 are darker
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class ImageDecoder:
         if self.image_size is None:
             return {}
         with ThreadPoolExecutor() as pool:
-            sizes = np.array([*pool.map(_header_size, files)])
+            sizes = np.array([(header.height, header.width) for header in pool.map(read_header, files)])
         return {"original_height": sizes[:, 0], "original_width": sizes[:, 1]}
 
     def warning(self, where: Path, images: Array) -> str:
@@ -134,16 +132,6 @@ def height_and_width(image_size: Any) -> tuple[int, int]:
         f"image_size = {value}: expected one number for a square, or [height, width], "
         f"from 1 to {MAX_SIDE} pixels."
     )
-
-
-def _header_size(file: Path) -> tuple[int, int]:
-    """Return height and width that the header of an image file states, after its EXIF rotation."""
-    from PIL import Image
-
-    with Image.open(file) as image:
-        is_turned = image.getexif().get(0x0112, 1) >= 5  # the orientation
-        width, height = image.size
-    return (width, height) if is_turned else (height, width)
 
 
 def _check_color(background: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 4096  # pixels
 WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the largest values of usual ranges
-DARK = 64
+DARK = 64  # of 255; zoo warns of images without a brighter pixel. Images of 14 bits in 16 are darker
 MIN_SIDE_OF_CHECK, SAMPLE_SIZE = 8, 100  # of the check whether pixels are stored channel by channel
 MIN_RGBA_SIDE = 28  # 784 pixels are a digit of MNIST, not 14×14 with four channels
 

@@ -51,7 +51,7 @@ def _objective(facts: Facts) -> Table:
         return table
     share, mean = high / facts.num_train, 1 / len(counts)
     table.comment = (
-        f"The classes have {low:,} to {high:,} images: the largest one as the answer for every image has an "
+        f"The classes have {low:,} to {high:,} images: a model that always answers the largest class has an "
         f"accuracy of {share:.2f}, but a balanced accuracy (the mean over the classes) of {mean:.2f}."
     )
     table.set("objective", "val_balanced_accuracy")
@@ -83,7 +83,7 @@ def _validation(facts: Facts) -> tuple[Table | None, int]:
         return None, total
     table, fraction = Table("validation"), 0.2 if total < MEDIUM else 0.1
     if has_folds(facts):
-        table.comment = f"The result of a single split of {total:,} images would depend on luck."
+        table.comment = f"One split of {total:,} images measures a trial too roughly."
         table.set("folds", 5, "every trial is trained five times, each time without another fifth")
     else:
         table.set("fraction", fraction, f"of the {total:,} training images; they compare the trials")

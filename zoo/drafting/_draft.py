@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.data.validation import cut_validation
+from zoo.data.prepare import prepared_before
 from zoo.drafting._choices import summary, tables
 from zoo.drafting._document import render
 from zoo.drafting._facts import Facts
 from zoo.drafting._reading import Reader
 from zoo.drafting._sources import DATA_SUFFIXES, find_source, locate
 from zoo.errors import StudyError, ZooError
-from zoo.files import write_atomically
+from zoo.files import check_writable, write_atomically
 from zoo.record import StudyDirectory
 from zoo.registry import Registry
 from zoo.study import known_studies, name_problem, parse_setting, parse_study
@@ -76,10 +76,10 @@ def init(
     display = display or default_display()
     try:
         reader = Reader(source, _settings(overrides), display)
-        facts, dataset, digest = reader.read()
+        facts, digest = reader.read()
         text = render(_title(facts, target), tables(facts))
         definition = parse_study(text, Registry.load(), target.stem, str(target))
-        cut_validation(StudyDirectory(Path.cwd(), "").cache_dir, digest, dataset, definition.validation)
+        prepared_before(digest, definition.validation, StudyDirectory(Path.cwd(), "").cache_dir)
     finally:
         display.end()
     _write(target, text)
@@ -145,16 +145,9 @@ def _target(path: str, output: str | Path | None, force: bool) -> Path:
         raise ZooError(f"--output {target}: expected the path of a study file, which ends with .toml.")
     if problem := name_problem(target.stem):
         raise ZooError(f"--output {target}: {problem}.")
-    if target.is_dir():
-        raise ZooError(f"{target} is a folder; give another file with --output.")
-    if target.exists() and not force:
+    if target.exists() and not target.is_dir() and not force:
         raise ZooError(f"{target} exists; add --force to replace it, or give another file with --output.")
-    if not target.parent.is_dir():
-        raise ZooError(
-            f"there is no folder {target.parent} for {target.name}; create it, or give another file."
-        )
-    if not os.access(target.parent, os.W_OK):
-        raise ZooError(f"cannot write {target} (Permission denied); give another file with --output.")
+    check_writable(target, "--output")
     return target
 
 

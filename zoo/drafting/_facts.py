@@ -16,7 +16,7 @@ BALANCED_RATIO = 2  # of the largest to the smallest class
 MAX_NAME = 40  # characters of a class name
 NO_TEST_TEXT = "no test split, so the best model is scored on no unseen images"
 FEW = 100  # training images
-FEW_TEXT = "so few that every figure depends on luck: add images if you can"
+FEW_TEXT = "so few that every result is very uncertain: add images if you can"
 LISTED = 8  # classes in a text
 
 

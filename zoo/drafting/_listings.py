@@ -7,13 +7,14 @@ import csv
 import gzip
 import itertools
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from zoo.data import IMAGE_SUFFIXES
+from zoo.data.table_columns import LABEL_NAMES
 
-LABEL_NAMES = ("label", "class", "target", "y")
 IMAGE_NAMES = re.compile(r"(^|[^a-z])(id|im(age|g)|file|path|name|photo|picture)", re.IGNORECASE)
 MAX_COLUMNS = 50  # more are pixels
 MAX_FOLDERS = 20
@@ -89,7 +90,7 @@ def _rows(file: Path) -> list[list[str]]:
         if start.startswith(b"\x1f\x8b"):
             with gzip.open(file) as content:
                 start = content.read(MAX_BYTES)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return []
     is_utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = start.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")

@@ -11,6 +11,7 @@ from typing import Any
 from zoo.data import Dataset
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset, image_names, open_dataset
+from zoo.data.table_pixels import DARK
 from zoo.drafting._document import toml
 from zoo.drafting._facts import Facts
 from zoo.drafting._image_files import ImageFiles, find_image_files
@@ -24,7 +25,6 @@ from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
 
 MAX_READINGS = 8
-DARK = 64  # of 255; zoo warns of images without a brighter pixel
 # Why an error of a dataset gave a parameter its value, for the comment in the study file.
 REASONS = {
     "path": "the folder in it that has the class folders",
@@ -54,8 +54,8 @@ class Reader:
         self._found: dict[str, str] = {}
         self._cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
 
-    def read(self) -> tuple[Facts, Dataset, str]:
-        """Return the facts about the dataset, the dataset, and its digest.
+    def read(self) -> tuple[Facts, str]:
+        """Return the facts about the dataset, and its digest.
 
         Raises ZooError if the dataset cannot be read; the message says how to give a parameter.
         """
@@ -71,7 +71,7 @@ class Reader:
                 continue
             dataset = open_dataset(self._cache_dir, prepared.digest)
             if not self._apply(self._brightness_fix(files, dataset)):
-                return self._facts(prepared, dataset, files), dataset, prepared.digest
+                return self._facts(prepared, dataset, files), prepared.digest
         raise ZooError(
             f"{self._source.path} could not be read with {self._parameters}; write a study by hand."
         )
