@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -133,6 +135,18 @@ def test_mistakes_are_written_to_a_file(calls, in_tmp, arguments):
     expected = ["image,label,prediction,probability,probability_of_label", "c.png,dog,cat,0.7,0.3"]
     assert lines == expected
     assert "1 of 4 images are wrong: wrong.csv" in done.stderr
+
+
+def test_full_disk_leaves_the_old_file(calls, in_tmp, monkeypatch):
+    (in_tmp / "wrong.csv").write_text("old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("zoo.files.flush_to_disk", full)
+    with pytest.raises(ZooError, match=r"^--mistakes wrong.csv: cannot be written \(No space left"):
+        run("pets --mistakes wrong.csv")
+    assert [(path.name, path.read_text()) for path in in_tmp.glob("*.csv")] == [("wrong.csv", "old")]
 
 
 def test_unwritable_mistakes_are_an_error_at_once(calls, in_tmp):

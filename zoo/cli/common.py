@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.errors import StudyError, redact_password
+from zoo.errors import StudyError, ZooError, redact_password
+from zoo.files import check_writable, write_atomically
 from zoo.registry import given_files, using_plugins
 from zoo.space import show
 from zoo.study import known_studies
@@ -23,6 +24,8 @@ from zoo.training import backend
 from zoo.training.worker import start_loading_keras as start_loading_keras
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from zoo.models import Classifier
     from zoo.registry import Component, Plugin
     from zoo.tuning.display import Display
@@ -230,6 +233,26 @@ def print_table(rows: Iterable[Sequence[str]], indent: str = "  ", *, err: bool 
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         click.echo(indent + "  ".join(cells).rstrip(), err=err)
+
+
+def check_csv(path: Path | None, option: str) -> None:
+    """Raise ZooError if `write_csv` cannot write to `path`. Call this before long work."""
+    if path is not None and (path.is_dir() or path.is_file() or not path.exists()):
+        check_writable(path, option)
+
+
+def write_csv(table: pd.DataFrame, path: Path, option: str) -> None:
+    """Write a table to the file that `option` names; after an error, the old file is unchanged."""
+    text = table.to_csv(index=False)
+    try:
+        if path.exists() and not path.is_file():  # such as /dev/stdout, which a file must not replace
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_atomically(path, text)
+    except OSError as error:
+        raise ZooError(
+            f"{option} {path}: cannot be written ({error.strerror or error}). Choose another path."
+        ) from None
 
 
 def print_next(*steps: tuple[str, str]) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import common
-from zoo.files import check_writable
 
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
@@ -30,7 +29,12 @@ _MAX_CLASSES = 20  # with more, the confusion matrix is wider than a terminal
     help="The split of --dataset; all for all its images.",
 )
 @common.set_option("A parameter of --dataset: --set path=photos; may be repeated.")
-@click.option("--mistakes", metavar="FILE", help="Write the wrongly classified images to a CSV file.")
+@click.option(
+    "--mistakes",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the wrongly classified images to a CSV file.",
+)
 @common.plugin_option
 @common.json_option
 @common.quiet_option
@@ -41,7 +45,7 @@ def command(
     dataset: str | None,
     split: str,
     overrides: tuple[str, ...],
-    mistakes: str | None,
+    mistakes: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -59,8 +63,7 @@ def command(
     zoo evaluate mnist_cnn@champion
     zoo evaluate pets@champion --dataset image_folder --set path=photos --split all --mistakes wrong.csv
     """
-    if mistakes is not None:
-        check_writable(Path(mistakes), "--mistakes")
+    common.check_csv(mistakes, "--mistakes")
     common.start_loading_keras()
     from zoo.evaluation import evaluate
 
@@ -86,10 +89,10 @@ def command(
             common.print_next((f"zoo inspect confusion {arguments}", "which classes it confuses"))
 
 
-def _write_mistakes(result: Evaluation, file: str) -> None:
+def _write_mistakes(result: Evaluation, path: Path) -> None:
     mistakes = result.mistakes
-    mistakes.to_csv(file, index=False)
-    common.print_note(f"{len(mistakes):,} of {result.images:,} images are wrong: {Path(file)}")
+    common.write_csv(mistakes, path, "--mistakes")
+    common.print_note(f"{len(mistakes):,} of {result.images:,} images are wrong: {path}")
 
 
 def _document(result: Evaluation) -> dict[str, Any]:

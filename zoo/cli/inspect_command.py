@@ -102,6 +102,7 @@ def data(csv: Path | None, **options: Any) -> None:
     Draws samples, numbers of images, brightness and sizes, and identical, constant and, after a study,
     probably mislabelled images. Prints the images of each class and split, and the suspicious images.
     """
+    common.check_csv(csv, "--csv")
     report = zoo.inspect.data(**options, display=common.display())
     click.echo(report.classes.rename_axis(None).to_string())
     found = report.findings.dropna(axis="columns", how="all")
@@ -121,6 +122,7 @@ def duplicates(csv: Path | None, **options: Any) -> None:
     Images are identical if all their pixels are. First those with two labels, then those in two splits, then
     the others.
     """
+    common.check_csv(csv, "--csv")
     table = zoo.inspect.duplicates(**options, display=common.display())
     if table.empty:
         click.echo("no two images have the same pixels")
@@ -304,12 +306,7 @@ def _table_text(table: pd.DataFrame, shown: pd.DataFrame) -> str:
 
 def _write_csv(table: pd.DataFrame, path: Path | None) -> None:
     if path is not None:
-        try:
-            table.to_csv(path, index=False)
-        except OSError as error:
-            raise ZooError(
-                f"--csv: cannot write {path}: {error.strerror or error}. Name another file."
-            ) from None
+        common.write_csv(table, path, "--csv")
         common.print_note(f"{len(table):,} rows in {path}")
 
 
