@@ -151,6 +151,13 @@ def test_dataset_saved_to_disk_has_its_splits(in_tmp, writer):
     )
 
 
+def test_first_name_of_a_split_is_read(in_tmp):
+    for split, numbers in (("train", range(12)), ("test", range(12, 16)), ("privatetest", range(16, 19))):
+        (in_tmp / "saved" / split).mkdir(parents=True)
+        parquet.write_table(images(numbers), f"saved/{split}/a.parquet")
+    assert len(parquet_images(train="saved").test) == 4
+
+
 def test_truncated_file_is_refused(in_tmp):
     parquet.write_table(images(), "train.parquet")
     content = (in_tmp / "train.parquet").read_bytes()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from filelock import FileLock
 
 from zoo.errors import DataError, RecordError, StudyError, ZooError
 from zoo.events import EpochEnd, Finished, Scored
@@ -170,6 +171,14 @@ class TestStudy:
                 other.kill()
         with directory.locked():  # the system released the lock of the killed process
             assert (directory.path / "lock-owner").read_text() == f"process {os.getpid()}\n"
+
+    def test_reader_that_holds_the_lock_for_a_moment_is_awaited(self, directory, monkeypatch):
+        directory.create()
+        reader = FileLock(directory.path / "lock", thread_local=False)
+        reader.acquire()
+        monkeypatch.setattr("filelock._api.time.sleep", lambda _: reader.release())
+        with directory.locked():
+            assert not reader.is_locked
 
     def test_released_lock_can_be_taken_again(self, directory, tmp_path):
         with directory.locked(), pytest.raises(StudyError), StudyDirectory(tmp_path, "example").locked():

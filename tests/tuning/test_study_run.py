@@ -52,11 +52,14 @@ def test_fewer_than_one_job_is_refused(warnings_of, jobs):
         tune("example.toml", jobs=jobs)
 
 
-def test_study_whose_plugin_is_missing_names_it(warnings_of, tmp_path):
+@pytest.mark.parametrize("study", ["example.toml", "digits.v2"])
+def test_study_whose_plugin_is_missing_names_it(warnings_of, tmp_path, study):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "digits.v2.toml").write_text(STUDY)
     plugins = {"keras-zoo:architectures": "0.1", "zoo-mixer:mixer": "0.2"}
-    StudyDirectory(tmp_path, "example").trial(0).create({"plugins": plugins})
+    StudyDirectory(tmp_path, study).trial(0).create({"plugins": plugins})
     with pytest.raises(StudyError) as refused:
-        tune("example.toml", overrides=["architecture.name=mlp_mixer"])
+        tune(study, overrides=["architecture.name=mlp_mixer"])
     *_, last = str(refused.value).splitlines()
     assert last == "trials of this study used zoo-mixer 0.2; pip install zoo-mixer==0.2"
     with pytest.raises(StudyError) as refused:  # a study without trials

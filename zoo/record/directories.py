@@ -23,8 +23,9 @@ mlruns/zoo/<study>/
 └── standalone/20261121-204244-18148/, standalone/confirm-006-1/
     └── as above, and run.json: its run in MLflow
 
-`lock`, `lock-owner`, `run-deleted`, the logs and the results of a trial have no checksum; every other file
-has one (see `zoo.checksums`). Reading a damaged file raises RecordError.
+`lock`, `lock-owner`, `run-deleted`, the report, the copies of plugin files, the logs and the results of a
+trial have no checksum; every other file has one (see `zoo.checksums`). Reading a damaged file raises
+RecordError.
 """
 
 from __future__ import annotations
@@ -220,7 +221,7 @@ class StudyDirectory:
         self.create()
         lock = FileLock(self.path / "lock")
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=1)  # `is_running` holds it for a moment
         except Timeout:
             owner = "another process"
             with suppress(OSError, UnicodeDecodeError):

@@ -126,7 +126,10 @@ class _Trial:
 
     @property
     def state(self) -> str:
-        return self.tags.get(names.STATE, "running")
+        state = self.tags.get(names.STATE, "running")
+        # Earlier versions of zoo recorded an interrupted trial as failed.
+        is_interrupted = self.tags.get(names.REASON, "").startswith("interrupted: ")
+        return "interrupted" if state == "failed" and is_interrupted else state
 
     def row(self) -> dict[str, Any]:
         return {

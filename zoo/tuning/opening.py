@@ -152,7 +152,7 @@ def load_definition(
     try:
         return load_study(study, registry, overrides=overrides, name=name, in_memory=in_memory)
     except StudyError as error:
-        directory = StudyDirectory(Path.cwd(), name or Path(study).stem)
+        directory = StudyDirectory(Path.cwd(), name or Path(study).name)
         plugins = []
         for number in directory.numbers():
             with suppress(RecordError):

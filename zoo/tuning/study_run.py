@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset
 from zoo.durations import duration_text
-from zoo.errors import ZooError, one_line
+from zoo.errors import RecordError, ZooError, one_line
 from zoo.events import Scored
 from zoo.record import read_predictions, trial_uid
 from zoo.registry import PluginFile, Registry, using_plugins
@@ -23,7 +23,6 @@ from zoo.study import StudyDefinition
 from zoo.tracking import fetch_model, leaderboard
 from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
-from zoo.trial import TrialConfig
 from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.interrupts import Interrupted
@@ -243,7 +242,8 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
                 path = fetch_model(study.store.result(), study.definition.name, uid, Path(folder))
             study.verified.result()
             metrics = call_in_worker(score_test_split, path, *data, log_path=trial.output_path)
-            config = TrialConfig.from_json(trial.config() or {})
+            if (config := trial.trial_config()) is None:
+                raise RecordError(f"{trial.config_path} is missing. Restore it from a backup.")
             predictions = read_predictions(trial.test_predictions_path)
             metrics |= score_registered(config, *predictions, trial.output_path, study.display)
     except Interrupted:

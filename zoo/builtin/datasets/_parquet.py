@@ -39,9 +39,8 @@ def _split_paths(train: str, validation: str | None, test: str | None) -> dict[s
     root = paths["train"]
     if len(paths) == 1 and root.is_dir() and not _data_files(root):
         inner = {path.name: path for path in root.iterdir() if path.is_dir() and _data_files(path)}
-        paths |= {
-            split: inner[name] for split, names in SPLIT_WORDS.items() for name in names if name in inner
-        }
+        found = {split: [name for name in names if name in inner] for split, names in SPLIT_WORDS.items()}
+        paths |= {split: inner[names[0]] for split, names in found.items() if names}
     return paths
 
 
