@@ -14,8 +14,7 @@ class ZooError(Exception):
     The command line prints it without a traceback.
 
     Args:
-        fix: the parameters with which a dataset can be read, if they follow from the data for certain, such
-            as `{"scale": 255}`. `zoo init` sets them.
+        fix: parameters that the data determine, such as `{"scale": 255}`. `zoo init` sets them.
     """
 
     fix: Mapping[str, Any] = {}  # also of a plugin's subclass that does not call this `__init__`

@@ -45,7 +45,7 @@ def randomization_p_value(
     """Return the two-sided p value of a paired randomization test of two models (Noreen, 1989).
 
     If both models were equally good, the predictions of each image could be exchanged. The p value is the
-    share of random exchanges after which `measure` differs at least as much as it does in truth. It stops
+    share of random exchanges after which `measure` differs at least as much as without exchanges. It stops
     early at 100 of them (Besag & Clifford, 1991), when the p value is far from significant.
 
     Args:

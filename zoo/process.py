@@ -70,7 +70,7 @@ class WorkerProcess:
 
     @property
     def was_killed(self) -> bool:
-        """True if the process has ended because something other than it and this process killed it."""
+        """True if a third process has killed the process, neither itself nor this one."""
         by_signal = self.process.exitcode in [-signum for signum in _KILLING_SIGNALS]
         return not self._was_killed_here and (by_signal or self._has_lost_its_server())
 

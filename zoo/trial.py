@@ -16,7 +16,7 @@ from typing import Any
 from zoo.checksums import KEY as CHECKSUM_KEY
 from zoo.space import as_tuples
 
-# Metrics that a study can optimise, with their direction: measured by Keras in every epoch, or once per
+# Metrics that a study can optimize, with their direction: measured by Keras in every epoch, or once per
 # model. Any other metric, `val_NAME`, is registered by a plugin and measured in every epoch.
 EPOCH_METRICS = {
     "val_accuracy": "maximize",

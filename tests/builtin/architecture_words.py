@@ -31,7 +31,7 @@ def _word(layer):
         assert (layer.scale, layer.offset) == (-1.0, 1.0)
         return "the other class"
     plain = {
-        "BatchNormalization": "batch normalisation",
+        "BatchNormalization": "batch normalization",
         "Flatten": "flatten",
         "GlobalMaxPooling2D": "global max pooling",
         "GlobalAveragePooling2D": "global average pooling",

@@ -71,9 +71,9 @@ def test_moving_statistics_follow_within_one_epoch():
     model = conv_net((8, 8, 1), 10, filters=(8,), batch_norm=True)
     for _ in range(40):
         model(images, training=True)
-    normalisation = next(layer for layer in model.layers if type(layer).__name__ == "BatchNormalization")
+    normalization = next(layer for layer in model.layers if type(layer).__name__ == "BatchNormalization")
     maps = keras.ops.convert_to_numpy(model.layers[0](images))
-    mean = keras.ops.convert_to_numpy(normalisation.moving_mean)
+    mean = keras.ops.convert_to_numpy(normalization.moving_mean)
     assert np.allclose(mean, maps.mean(axis=(0, 1, 2)), rtol=0.05, atol=1e-4)
 
 

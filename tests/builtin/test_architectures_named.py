@@ -31,8 +31,8 @@ ENTRIES = {
     if entry.kind == "architecture" and entry.function not in (conv_net, pretrained)
 }
 BLOCK_16, BLOCK_32 = (f"conv {width} 3×3 relu, conv {width} 3×3 relu, pool 2" for width in (16, 32))
-NORMALISED_16, NORMALISED_32 = (
-    f"conv {width} 3×3 relu, batch normalisation, conv {width} 3×3 relu, pool 2" for width in (16, 32)
+NORMALIZED_16, NORMALIZED_32 = (
+    f"conv {width} 3×3 relu, batch normalization, conv {width} 3×3 relu, pool 2" for width in (16, 32)
 )
 PHOTOS = (150, 150, 3)
 
@@ -63,11 +63,11 @@ NETWORKS = {
         49_850,
     ),
     "typical_conv_net_batch_norm": (
-        f"{NORMALISED_16}, {NORMALISED_32}, flatten, dense 64 relu, dropout 0.5, dense 10 softmax",
+        f"{NORMALIZED_16}, {NORMALIZED_32}, flatten, dense 64 relu, dropout 0.5, dense 10 softmax",
         50_042,
     ),
     "fully_convolutional": (
-        f"{NORMALISED_16}, {NORMALISED_32}, conv 128 3×3 relu, global max pooling, dropout 0.5, "
+        f"{NORMALIZED_16}, {NORMALIZED_32}, conv 128 3×3 relu, global max pooling, dropout 0.5, "
         "dense 128 relu, dropout 0.5, dense 10 softmax",
         71_354,
     ),
@@ -238,8 +238,8 @@ class TestParameters:
 
     def test_batch_norm_after_all_convolutions(self):
         assert self.words(batch_norm="all", poolings=1) == (
-            "conv 4 3×3 relu, batch normalisation, conv 5 3×3 relu, batch normalisation, pool 2, "
-            "conv 6 3×3 relu, batch normalisation, flatten"
+            "conv 4 3×3 relu, batch normalization, conv 5 3×3 relu, batch normalization, pool 2, "
+            "conv 6 3×3 relu, batch normalization, flatten"
         )
 
     def test_every_parameter_changes_the_layers(self):

@@ -93,7 +93,7 @@ def test_class_that_train_lacks_is_refused(dataset, tmp_path):
     line = refused(replace(dataset, train=few), tmp_path)
     assert line == (
         "the dataset in memory: test: expected only classes that train has, got 1 image of class 'cat'. "
-        "Add images of it to train, or remove these."
+        "Add images of class 'cat' to train, or remove them from test."
     )
     scored_only = prepare_in_memory(replace(dataset, train=few), {}, tmp_path)
     assert "The train split (8 images) has no image of class 'cat'" in scored_only.warning

@@ -82,8 +82,9 @@ def test_fairly_even_classes_give_no_warning(counts):
 def test_imbalanced_classes_are_named_with_the_cure():
     labels = np.repeat([0, 1], [190, 10])
     assert imbalance_warning(dataset(split(np.arange(200), labels))) == (
-        "The training classes are imbalanced, from 10 images of 'dog' to 190 of 'cat': the answer 'cat' for "
-        'every image has an accuracy of 0.95. class_weight = "balanced" in [training] and objective = '
+        "The training classes are imbalanced, from 10 images of 'dog' to 190 of 'cat': a model that answers "
+        "'cat' for every image has an accuracy of 0.95. "
+        'class_weight = "balanced" in [training] and objective = '
         '"val_balanced_accuracy" give every class the same weight.'
     )
     assert "from 1 image of 'dog' to 9 of 'cat'" in imbalance_warning(

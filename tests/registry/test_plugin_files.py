@@ -178,11 +178,12 @@ MISTAKES = {
     ),
     "parts.py": (
         "def f():\n    from beside import g",
-        "parts.py:2: expected a plugin file that is complete in itself, but it imports ",
+        "parts.py:2: a plugin file cannot import a module of its own folder, but it imports 'beside'; move",
     ),
     "relative.py": (
         "from .beside import g",
-        "relative.py:1: expected a plugin file that is complete in itself, but it imports a relative module;",
+        "relative.py:1: a plugin file cannot import a module of its own folder, but it imports a relative "
+        "module;",
     ),
 }
 

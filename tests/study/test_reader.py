@@ -652,7 +652,7 @@ MISTAKES = {
     "a table among the choices of a class weight": (
         '[training]\nclass_weight = {choices = ["none", {cat = 2.0}]}',
         's.toml:4: [training] class_weight: expected choices from "none" | "balanced", got {"cat": 2.0}; '
-        "a table can only be fixed.",
+        "a table of weights can be fixed, not searched.",
     ),
     "label smoothing of 1": (
         "[training]\nlabel_smoothing = 1",

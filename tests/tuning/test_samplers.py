@@ -234,7 +234,7 @@ class TestPruners:
 
     @pytest.mark.parametrize("name", ["median", "hyperband"])
     def test_first_report_is_never_pruned(self, name):
-        """A network with batch normalisation may be no better than chance after one epoch, and best later."""
+        """A network with batch normalization may be no better than chance after one epoch, and best later."""
         study = optuna.create_study(direction="maximize", pruner=make_pruner(name, epochs=9))
         stopped_at = []
         for number in range(40):

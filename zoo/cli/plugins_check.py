@@ -22,7 +22,7 @@ from zoo.study import parse_setting
 if TYPE_CHECKING:
     from zoo.testing.kit import Result
 
-_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+_COLORS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 Section = tuple[dict[str, Any], Iterable["Result"]]  # facts about a component, and the results of its checks
 
 
@@ -218,13 +218,13 @@ def _report(sections: Sequence[Section], as_json: bool) -> Counter[str]:
                 states[result.state] += 1
                 checks.append({"check": result.check, "state": result.state, "text": result.text})
                 if not as_json:
-                    state = click.style(result.state, fg=_COLOURS[result.state])
+                    state = click.style(result.state, fg=_COLORS[result.state])
                     text = f"{'':{9 - len(result.state)}}{result.text}" if result.text else ""
                     click.echo(f"  {result.check:<15}  {state}{text}", file=stdout)
         reports.append({**facts, "checks": checks})
     if as_json:
         click.echo(json.dumps(reports, indent=1))
     else:
-        counts = [f"{states[state]} {state}" for state in _COLOURS if states[state]]
+        counts = [f"{states[state]} {state}" for state in _COLORS if states[state]]
         click.echo(f"{states.total()} check{'s' if states.total() != 1 else ''}: {', '.join(counts)}")
     return states

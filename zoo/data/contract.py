@@ -46,8 +46,8 @@ def check_train_has_classes(dataset: Dataset) -> None:
             count, label = (labels == unknown[0]).sum(), dataset.class_names[unknown[0]]
             images = "1 image" if count == 1 else f"{count:,} images"
             raise DataError(
-                f"{name}: expected only classes that train has, got {images} of class '{label}'. Add images "
-                f"of it to train, or remove these."
+                f"{name}: expected only classes that train has, got {images} of class '{label}'. "
+                f"Add images of class '{label}' to train, or remove them from {name}."
             )
 
 

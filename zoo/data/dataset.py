@@ -1,4 +1,4 @@
-"""The return value of a dataset plugin: arrays and class names."""
+"""Datasets: the splits with their images and labels, the class names, and how to make them from arrays."""
 
 from __future__ import annotations
 

@@ -55,7 +55,8 @@ def divide_groups(
     except LookupError as error:
         raise DataError(
             f"{where}: no division of the {len(names):,} groups was found that has images of class "
-            f"'{used[error.args[0]]}' in two splits. Add groups, or remove group."
+            f"'{used[error.args[0]]}' in two splits. Add images of other groups, or remove "
+            "the setting `group`."
         ) from None
     part: Array = parts[codes]
     return part
@@ -69,7 +70,8 @@ def random_stream(seed: int) -> np.random.RandomState:
 def _check_number(where: str, names: Sequence[str], num_parts: int) -> None:
     if len(names) == 1:
         raise DataError(
-            f"{where}: expected at least 2 groups, but all images are of '{names[0]}'. Correct it."
+            f"{where}: expected at least 2 groups, but all images are of '{names[0]}'. "
+            "Correct the setting `group`."
         )
     if len(names) < num_parts:
         fewer = f"{len(names)}{' or fewer' if len(names) > 2 else ''}"

@@ -130,7 +130,7 @@ def _expression(group: str, columns: Mapping[str, Any], where: str) -> re.Patter
         return expression
     available = did_you_mean(group, columns)
     if not columns:
-        available += " If it is in a table of pixels, set group in [dataset], too."
+        available += f" If {group!r} is a column of a table of pixels, set group in [dataset], too."
     raise DataError(f"{where}: there is no column {group!r}. {available} {hint}")
 
 

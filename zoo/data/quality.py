@@ -90,9 +90,10 @@ def imbalance_warning(dataset: Dataset) -> str:
     rare = f"{counts[least]:,} image{'' if counts[least] == 1 else 's'}"
     return (
         f"The training classes are imbalanced, from {rare} of '{dataset.class_names[least]}' to "
-        f"{counts[most]:,} of '{dataset.class_names[most]}': the answer '{dataset.class_names[most]}' for "
-        f'every image has an accuracy of {counts[most] / counts.sum():.2f}. class_weight = "balanced" in '
-        '[training] and objective = "val_balanced_accuracy" give every class the same weight.'
+        f"{counts[most]:,} of '{dataset.class_names[most]}': a model that answers "
+        f"'{dataset.class_names[most]}' for every image has an accuracy of "
+        f'{counts[most] / counts.sum():.2f}. class_weight = "balanced" in [training] and '
+        'objective = "val_balanced_accuracy" give every class the same weight.'
     )
 
 

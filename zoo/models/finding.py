@@ -178,7 +178,7 @@ def _in_mlflow(store: Store, address: str) -> FoundModel:
 
 
 def _kept(stack: ExitStack, found: FoundModel) -> FoundModel:
-    """Return `found` with class names; the stack (a temporary folder) is closed when it is deleted."""
+    """Return `found` with class names; its temporary files are deleted with it."""
     found = _with_class_names(found)
     weakref.finalize(found, stack.pop_all().close)
     return found

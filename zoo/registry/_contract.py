@@ -226,5 +226,5 @@ def _hint(plugin: Plugin, module: Any) -> str:
             return f"There is no hook named '{name}'. {did_you_mean(name, HOOKS.values())}"
     if plugin.file is not None:
         *others, last = (f"@zoo.{kind}" for kind in KINDS)
-        return f"Write {', '.join(others)} or {last} above each function that zoo shall register."
+        return f"Write {', '.join(others)} or {last} above each function that zoo should register."
     return f"Implement one of {', '.join(HOOKS.values())} with @zoo.hookimpl; call register(function) in it."

@@ -277,9 +277,9 @@ def _check_siblings(file: PluginFile, shown: str) -> None:
         beside = [file.path.with_name(f"{name}.py"), file.path.parent / name / "__init__.py"]
         is_known = name in ("zoo", file.module) or name in sys.stdlib_module_names
         if name == "." or (not is_known and any(path.is_file() for path in beside)):
-            what = "relative" if name == "." else f"'{name}'"
+            what = "a relative module" if name == "." else f"'{name}'"
             raise PluginError(
-                f"{shown}:{line}: expected a plugin file that is complete in itself, but it imports "
-                f"{f'a {what} module' if name == '.' else f'{what}, a module beside it'}; "
-                "move that code into the file, or make a package of both with `zoo plugins new`."
+                f"{shown}:{line}: a plugin file cannot import a module of its own folder, but it "
+                f"imports {what}; move that code into the file, or make a package "
+                "of both with `zoo plugins new`."
             )

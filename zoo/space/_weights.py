@@ -34,7 +34,8 @@ class ClassWeights(Choice):
             if not contains(Choice(*self.options), option):
                 words = " | ".join(map(show, self.options))
                 raise SpaceError(
-                    f"expected choices from {words}, got {show(option)}; a table can only be fixed."
+                    f"expected choices from {words}, got {show(option)}; "
+                    "a table of weights can be fixed, not searched."
                 )
         return narrow_to_choices(self, table)
 

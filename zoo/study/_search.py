@@ -25,7 +25,7 @@ class Search:
 
     Args:
         keep_models: the models of how many trials are kept, or `all`.
-        timeout: seconds after which no trial starts, and each running one ends with its epoch; None for ever.
+        timeout: seconds until the search ends; running trials end with their epoch. None: no limit.
         target: the search ends when the objective is this good; None for all trials.
     """
 

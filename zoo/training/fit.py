@@ -152,7 +152,7 @@ def _make_optimizer(name: str, learning_rate: Any, momentum: float, weight_decay
 def layers_to_unfreeze(model: keras.Model, count: int) -> list[Any]:
     """Return the layers to unfreeze among the last `count` frozen layers of `model`.
 
-    Layers without weights and batch normalisation are counted but not returned. If batch normalisation were
+    Layers without weights and batch normalization are counted but not returned. If batch normalization were
     trained, it would lose the statistics of the pretraining (https://keras.io/guides/transfer_learning/).
     """
     import keras

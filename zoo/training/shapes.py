@@ -1,4 +1,4 @@
-"""Networks that are impossible for a size of images: a layer takes more of its input than there is.
+"""Networks that are impossible for a size of images: a layer is larger than its input.
 
 A convolution, pooling or cropping that is larger than its input is a matter of parameters, not a mistake in a
 plugin. The exception has the type of any other, so its text decides; `tests/training/test_shapes.py` fails if

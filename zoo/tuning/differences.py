@@ -1,4 +1,4 @@
-"""Differences between the databases and the event logs, which are right where they differ."""
+"""Values in Optuna and MLflow that differ from the event logs. The event logs are right."""
 
 from __future__ import annotations
 

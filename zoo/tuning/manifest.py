@@ -42,7 +42,7 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
 
 
 def _facts_in_memory(dataset: PreparedDataset) -> dict[str, Any]:
-    """Return facts that say more about a difference than a digest, since no parameters do."""
+    """Return facts that explain a different digest: a dataset in memory has no parameters."""
     return {
         "images": sum(dataset.sizes.values()),
         "shape": list(dataset.image_shape),

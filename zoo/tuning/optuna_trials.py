@@ -1,4 +1,4 @@
-"""Trials of an Optuna study: what they get from the events of zoo's trials."""
+"""Translation of zoo's events into values and states of Optuna trials."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def lacks_trials(trials: Sequence[optuna.trial.FrozenTrial], directory: StudyDirectory) -> bool:
-    """Return True if the local record has trials that Optuna does not have, or has never run."""
+    """Return True if the local record has trials that Optuna lacks, or has only queued."""
     return not _have_run(trials).issuperset(directory.numbers())
 
 
@@ -149,7 +149,10 @@ def _readable_config(record: TrialDirectory) -> tuple[TrialConfig | None, str]:
 def _suggestions(
     definition: StudyDefinition, config: TrialConfig, digest: str, number: int
 ) -> Mapping[str, Any]:
-    """Return the suggestions that make a recorded configuration; StudyError if the study file has no such."""
+    """Return the suggestions that make a recorded configuration.
+
+    Raises StudyError if the study file does not allow it.
+    """
     import optuna
 
     try:

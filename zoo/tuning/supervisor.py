@@ -67,7 +67,11 @@ class Supervisor:
         directory_of: Callable[[int], TrialDirectory] | None = None,
         deadline: float = math.inf,
     ) -> None:
-        """Open nothing; `deadline`, of `time.monotonic`, is when the search ends before all its trials."""
+        """Open nothing.
+
+        Args:
+            deadline: the time of `time.monotonic` at which the search ends.
+        """
         self.stopped = ""  # why it ended before all trials, or all epochs, were done: `timeout` or `target`
         self._deadline = deadline
         self._has_started = False  # a trial

@@ -56,7 +56,7 @@ def conv_net(
         padding: `same` keeps the image size; `valid` removes `kernel_size - 1` pixels per convolution.
         activation: activation function of every convolution and hidden dense layer.
         pool_size: side and stride of every max pooling, pixels.
-        batch_norm: normalise the output of each convolution before its activation (Ioffe & Szegedy 2015),
+        batch_norm: normalize the output of each convolution before its activation (Ioffe & Szegedy 2015),
             with momentum 0.9.
         dense_units: units of each hidden dense layer; the list can be empty.
         dropout: dropout rate before every dense layer (Srivastava et al. 2014).
@@ -71,7 +71,7 @@ def conv_net(
     stack = [Input(input_shape)]  # (batch, height, width, channels)
     for block in blocks:
         for count in block.filters:
-            # Batch normalisation subtracts the mean, so a bias would have no effect.
+            # Batch normalization subtracts the mean, so a bias would have no effect.
             stack.append(layers.Conv2D(count, kernel_size, padding=padding, use_bias=not batch_norm))
             if batch_norm:
                 # With Keras's default of 0.99, the moving statistics change too slowly for short epochs. Then
@@ -150,7 +150,7 @@ def typical_conv_net(
         padding: `same` keeps the image size; `valid` removes `kernel_size - 1` pixels per convolution.
         activation: activation function of the convolutions and hidden dense layers.
         activate: apply the activation to `every` convolution, or only to the `last` of each block.
-        batch_norm: batch normalisation (Ioffe & Szegedy 2015) after the activation: `between` the
+        batch_norm: batch normalization (Ioffe & Szegedy 2015) after the activation: `between` the
             convolutions of a block, after `all` of them, or `none`.
         pool_size: side and stride of every pooling, pixels.
         block_dropout: dropout rate at the end of every block; 0 adds no layer, here and below.
@@ -265,7 +265,7 @@ NETWORKS = (
     ),
     _typical(
         "typical_conv_net_batch_norm",
-        "typical_conv_net_dense with batch normalisation after the first convolution of each pair.",
+        "typical_conv_net_dense with batch normalization after the first convolution of each pair.",
         {"batch_norm": "between", "dense_units": (64,), "dropout": 0.5},
     ),
     _typical(

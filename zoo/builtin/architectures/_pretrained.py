@@ -65,7 +65,7 @@ def pretrained(
     """A network pretrained on ImageNet, frozen, with a new head (transfer learning).
 
     With `fine_tune_layers` in a study's `[training]`, the last layers of the base are trained after the head.
-    The batch normalisation layers of the base always keep their statistics.
+    The batch normalization layers of the base always keep their statistics.
 
     Args:
         input_shape: `(height, width, channels)`, pixels; grey images are repeated to three channels.
@@ -94,7 +94,7 @@ def pretrained(
     network = _build(base, weights, (*input_shape[:2], 3))
     images = keras.Input(input_shape)  # (batch, height, width, channels), in [0, 1]
     colors = layers.Concatenate()([images] * 3) if input_shape[2] == 1 else images
-    # A frozen batch normalisation layer uses its learned statistics during training too.
+    # A frozen batch normalization layer uses its learned statistics during training too.
     network.trainable = weights == "none"
     maps = network(_scale(colors, BASES[base][0]))
     head = add_head(
