@@ -113,6 +113,20 @@ class TestOpening:
             tune("example.toml", display=RecordingDisplay())
         assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
 
+    def test_labels_are_checked_on_the_split_into_groups(self, calls, monkeypatch):
+        grouped, seen = {"fraction": 0.1, "seed": 0, "group": "patient", "group_digest": "g"}, []
+
+        def check(definition, cache_dir, digest):
+            seen.append(definition.validation)
+            raise ZooError("seen")
+
+        dataset = SimpleNamespace(warning="", digest="d" * 64, validation=grouped, splits={})
+        monkeypatch.setattr(opening, "finish_preparing", lambda *_: dataset)
+        monkeypatch.setattr(opening, "check_labels", check)
+        with pytest.raises(ZooError, match="seen"):
+            tune("example.toml", display=RecordingDisplay())
+        assert seen == [grouped]
+
     def test_study_without_data_creates_no_database(self, calls, monkeypatch):
         def finish_preparing(*_):
             raise ZooError("no data")
