@@ -76,6 +76,8 @@ def main() -> None:
         status = _fail("stopped", 130, debug=False)
     except click.UsageError as error:
         hint = f" (See: {error.ctx.command_path} --help)" if error.ctx else ""
+        if isinstance(error, click.NoSuchOption):
+            del (error.possibilities or [])[1:]  # the closest option
         status = _fail(_zoo_style(one_line(error.format_message())) + hint, 2, debug)
     except click.ClickException as error:
         status = _fail(_zoo_style(error.format_message()), 2, debug)
