@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from zoo.checksums import write_text
 from zoo.errors import StudyError
 from zoo.study import find_study, known_studies, load_study
 
@@ -114,3 +115,31 @@ def test_file_with_invalid_study_name_is_rejected(folder, registry):
     with pytest.raises(StudyError, match="got 'my study'; rename the file, or give a name with --name"):
         load_study("my study", registry)
     assert load_study("my study", registry, name="mine").name == "mine"
+
+
+@pytest.fixture
+def recorded(in_tmp, registry):
+    """A study whose file is gone; its record has an override."""
+    (in_tmp / "gone.toml").write_text(f"{MINE}[training]\nepochs = 5\n", encoding="utf-8")
+    study = load_study("gone.toml", registry, overrides=["training.epochs=3"])
+    (in_tmp / "gone.toml").unlink()
+    path = in_tmp / "mlruns" / "zoo" / "gone" / "study.toml"
+    path.parent.mkdir(parents=True)
+    write_text(path, study.text)
+    return study, path
+
+
+def test_recorded_study_has_its_overrides(recorded, registry):
+    study, _ = recorded
+    again = load_study("gone", registry)
+    assert again.text == study.text  # without the checksum, and each override once
+    assert again.space_as_json() == study.space_as_json()
+    assert load_study("gone", registry, overrides=["training.epochs=3"]).text == study.text
+    assert load_study("gone", registry, overrides=["training.epochs=4"]).training["epochs"].default == 4
+
+
+def test_damaged_recorded_study_is_an_error(recorded, registry):
+    _, path = recorded
+    path.write_text(path.read_text().replace("epochs = 5", "epochs = 6"))
+    with pytest.raises(StudyError, match=r"study\.toml cannot be read: its checksum does not match; name"):
+        load_study("gone", registry)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from zoo.checksums import write_text
 from zoo.errors import StudyError
-from zoo.registry import Registry, plugin_file
+from zoo.registry import Registry, keep_files, plugin_file, using_plugins
 from zoo.study import load_study, parse_study
 
 STUDY = """plugins = ["../nets/tiny_net.py"]
@@ -71,3 +74,19 @@ def test_bad_value_is_one_line(folder, plain, value, line):
         parse_study(text, plain, "small", folder=folder / "studies")
     assert str(refused.value).startswith(line)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_recorded_study_uses_newest_copy(folder, plain):
+    study = load_study("small", plain)
+    record = folder / "mlruns" / "zoo" / "recorded"
+    keep_files(record, study.plugin_files)
+    older = record / "plugins" / "000000000000" / "tiny_net.py"
+    older.parent.mkdir()
+    older.write_text(NET.replace("Small", "Older"))
+    os.utime(older, (0, 0))
+    write_text(record / "study.toml", study.text)
+    assert load_study("recorded", plain).plugin_versions() == study.plugin_versions()
+    (folder / "nets" / "tiny_net.py").write_text(NET.replace("Small", "Changed"))
+    with using_plugins(["nets/tiny_net.py"]):  # the user's own comes before the copy
+        changed = load_study("recorded", Registry.load(entry_points=[]))
+    assert changed.plugin_versions() != study.plugin_versions()

@@ -10,6 +10,7 @@ from zoo.errors import StudyError, ZooError, did_you_mean, one_line
 from zoo.registry import Registry
 from zoo.study._definition import StudyDefinition
 from zoo.study._reader import parse_study
+from zoo.study._recorded import is_recorded, read_recorded
 
 _SHIPPED = Path(__file__).parents[1] / "studies"
 
@@ -31,10 +32,14 @@ def load_study(
         in_memory: a dataset in place of the file's, which the file may then leave out.
     """
     path = find_study(study)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} cannot be read: {error}; expected a readable file in UTF-8") from None
+    if is_recorded(path):
+        text, recorded = read_recorded(path)
+        overrides = [*(one for one in recorded if one not in overrides), *overrides]
+    else:
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(f"{path} cannot be read: {error}; expected a readable file in UTF-8") from None
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     own_name = path.stem if study.endswith(".toml") or "/" in study else study
     origin = (name or own_name, str(shown), overrides)

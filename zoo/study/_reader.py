@@ -17,6 +17,7 @@ from zoo.study._document import Document
 from zoo.study._objectives import Objective
 from zoo.study._read_components import narrow_space, read_component_space
 from zoo.study._read_metrics import MetricReader
+from zoo.study._recorded import is_record, kept_copy, with_settings
 from zoo.study._search import Search, integer_problem, search_problems
 from zoo.training import STATED_ONLY, training_space
 
@@ -57,8 +58,7 @@ def parse_study(
     if problem := name_problem(name):
         raise StudyError(f"{file}: {problem}; rename the file, or give a name with --name")
     document = Document(text, file, overrides)
-    if in_memory is not None:
-        text += _use_dataset_in_memory(document)
+    is_replaced = in_memory is not None and _use_dataset_in_memory(document)
     for key in document.tables:
         if key not in _TABLES:
             document.report((key,), f"no such key. {did_you_mean(key, _TABLES)}")
@@ -76,7 +76,7 @@ def parse_study(
         raise StudyError("\n".join(document.problems))
     definition = StudyDefinition(
         name=name,
-        text=text + "".join(f"\n# --set {override}" for override in overrides),
+        text=with_settings(text, overrides, is_replaced),
         dataset=dataset.baseline(),
         dataset_component=dataset.components[dataset.baseline().name],
         validation=validation,
@@ -102,7 +102,7 @@ def _with_plugin_files(document: Document, registry: Registry, folder: Path | No
     num_before = len(document.problems)
     for path in paths:
         try:
-            files.append(plugin_file(path, folder))
+            files += _named_files(path, folder, registry)
         except PluginError as error:
             document.report(("plugins",), str(error))
     try:
@@ -114,15 +114,24 @@ def _with_plugin_files(document: Document, registry: Registry, folder: Path | No
     raise StudyError("\n".join(document.problems))  # without the files, every name of theirs is unknown
 
 
-def _use_dataset_in_memory(document: Document) -> str:
-    """Replace the file's dataset; return a comment about this for the recorded text of the study."""
+def _named_files(path: str, folder: Path | None, registry: Registry) -> list[PluginFile]:
+    """Return the plugin file at `path`; in the record of a study its copy, or [] if the user gave the file."""
+    if folder is None or not is_record(folder) or (folder / path).is_file():
+        return [plugin_file(path, folder)]
+    if Path(path).name in [file.name for file in registry.files]:
+        return []
+    return [plugin_file(kept_copy(path, folder) or path, folder)]
+
+
+def _use_dataset_in_memory(document: Document) -> bool:
+    """Replace the file's dataset; return True unless the file says the same."""
     if document.has_override("dataset"):
         document.report(
             ("dataset",), "the dataset is passed in Python (dataset=…); remove this setting or that argument"
         )
     before, document.tables["dataset"] = document.tables.get("dataset"), IN_MEMORY
     name = before.get("name") if isinstance(before, dict) else before
-    return "" if name == IN_MEMORY else f"\n# dataset: {IN_MEMORY}, passed in Python in place of the file's"
+    return bool(name != IN_MEMORY)
 
 
 def _read_training(document: Document) -> Space:
