@@ -222,6 +222,21 @@ class TestInMemory:
         report = inspection.data(study="mine", **QUIET)
         assert report.path == Path("data-in-memory.png")
         assert report.classes["train"].sum() + report.classes["validation"].sum() == 20
+        for draw in (inspection.samples, inspection.kernels, inspection.data):
+            with pytest.raises(
+                ZooError, match=r"overrides \['dataset.count=9'\] belong to a dataset by name"
+            ):
+                draw(study="mine", overrides=["dataset.count=9"], **QUIET)
         shutil.rmtree(directory.cache_dir)
         with pytest.raises(ZooError, match=r"^the trials of 'mine' use a dataset in memory, and its copy"):
             inspection.samples(study="mine", **QUIET)
+
+    def test_policy_of_study_without_dataset_is_drawn(self, in_tmp, calls):
+        directory = StudyDirectory(in_tmp, "mine")
+        prepared = recorded.prepare(self.DATA, {}, directory.cache_dir, NoDisplay())
+        directory.trial(0).create({"dataset": {"name": "in memory"}, "digest": prepared.digest})
+        (in_tmp / "studies").mkdir()
+        text = STUDY.replace('dataset = "digits"', "").replace("rotation = 33.0", "rotation = 0.0")
+        (in_tmp / "studies" / "mine.toml").write_text(text)
+        assert inspection.augmentation("affine", study="mine", **QUIET).path.exists()
+        assert calls[0][0].parameters["rotation"] == 0.0

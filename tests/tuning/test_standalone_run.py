@@ -23,6 +23,7 @@ from zoo.study import Objective
 from zoo.trial import PluginConfig
 from zoo.tuning import standalone_run
 from zoo.tuning.interrupts import Interrupts
+from zoo.tuning.opening import load_definition
 from zoo.tuning.standalone_run import TrialFailed, train, with_installed_plugins, with_recorded_data
 
 STARTED = Started(1.0)
@@ -286,3 +287,12 @@ def test_dataset_of_the_trial_is_used_unless_one_is_passed(define, registry):
     assert recorded.validation == config.validation
     passed = replace(definition, in_memory=object())
     assert with_recorded_data(passed, config, registry) == replace(passed, validation=config.validation)
+
+
+def test_study_on_arrays_needs_no_dataset_in_its_file(in_tmp, registry):
+    (in_tmp / "mine.toml").write_text('architecture = "conv_net"\n', encoding="utf-8")
+    with pytest.raises(StudyError, match="dataset: it is missing"):
+        load_definition("mine.toml", registry, (), None)
+    directory = StudyDirectory(in_tmp, "mine")
+    directory.trial(0).create({"dataset": {"name": IN_MEMORY}, "digest": DIGEST})
+    assert load_definition("mine.toml", registry, (), None).dataset.name == IN_MEMORY

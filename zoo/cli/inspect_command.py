@@ -17,7 +17,7 @@ from zoo.cli.common import Command
 from zoo.cli.group import Group
 from zoo.errors import ZooError
 from zoo.registry import Registry
-from zoo.study import known_studies, load_study
+from zoo.study import known_studies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,7 +269,9 @@ def _policy_of(study: str | None) -> str:
     """Return the first policy of a study that changes images."""
     if study is None:
         raise ZooError("missing arguments: name a policy and a dataset, or a study.")
-    for name in load_study(study, Registry.load()).augmentation.spaces:
+    from zoo.tuning.opening import load_definition
+
+    for name in load_definition(study, Registry.load(), (), None).augmentation.spaces:
         if name != "none":
             return name
     again = f"zoo inspect augmentation affine {shlex.quote(study)}"

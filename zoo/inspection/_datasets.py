@@ -24,6 +24,7 @@ from zoo.study import load_study
 from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
+from zoo.tuning.opening import load_definition
 
 # The validation split of a dataset that is drawn without a study; no figure depends on it.
 _VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
@@ -106,7 +107,7 @@ def augmentation(
     spaces: Mapping[str, Space] = {}
     files: Sequence[PluginFile] = ()
     if study is not None:
-        definition = load_study(study, registry)
+        definition = load_definition(study, registry, (), None)
         spaces, files = definition.augmentation.spaces, definition.plugin_files
     component = registry.with_files(files).get("augmentation", policy)
     defaults = spaces[policy].defaults() if policy in spaces else {}
@@ -154,6 +155,8 @@ def _open(
     """
     check_named(dataset, study)
     recorded = None if study is None else recorded_in_memory(study)
+    if recorded is not None:
+        refuse_overrides(overrides)
     source = (IN_MEMORY, recorded, {}, ()) if recorded else _source(dataset, study, overrides)
     name, data, validation, files = source
     path = output_path(output, Path(file_name.format(name.replace(" ", "-"))))

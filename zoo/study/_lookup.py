@@ -22,6 +22,7 @@ def load_study(
     overrides: Sequence[str] = (),
     name: str | None = None,
     in_memory: Dataset | None = None,
+    default_dataset: str | None = None,
 ) -> StudyDefinition:
     """Return the validated study with this name or path; raise StudyError with one line per problem.
 
@@ -30,6 +31,7 @@ def load_study(
         overrides: `--set` options such as `training.epochs=3`, which replace settings of the file.
         name: the name to record the study under, instead of the file's.
         in_memory: a dataset in place of the file's, which the file may then leave out.
+        default_dataset: the name of the dataset if the file has none.
     """
     path = find_study(study)
     if is_recorded(path):
@@ -43,7 +45,14 @@ def load_study(
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     own_name = path.stem if study.endswith(".toml") or "/" in study else study
     origin = (name or own_name, str(shown), overrides)
-    return parse_study(text, registry, *origin, in_memory=in_memory, folder=path.parent)
+    return parse_study(
+        text,
+        registry,
+        *origin,
+        in_memory=in_memory,
+        folder=path.parent,
+        default_dataset=default_dataset,
+    )
 
 
 def find_study(study: str) -> Path:

@@ -47,12 +47,13 @@ def parse_study(
     overrides: Sequence[str] = (),
     in_memory: Dataset | None = None,
     folder: Path | None = None,
+    default_dataset: str | None = None,
 ) -> StudyDefinition:
     """Return the validated study of a study file; raise StudyError with one line per problem.
 
     Args:
         file: the name of the file in these lines.
-        in_memory: as for `load_study`.
+        in_memory, default_dataset: as for `load_study`.
         folder: of the file; paths of plugin files are relative to it. The working folder by default.
     """
     if problem := name_problem(name):
@@ -63,7 +64,7 @@ def parse_study(
         if key not in _TABLES:
             document.report((key,), f"no such key. {did_you_mean(key, _TABLES)}")
     registry = _with_plugin_files(document, registry, folder)
-    dataset = read_component_space(document, registry, "dataset")
+    dataset = read_component_space(document, registry, "dataset", default_dataset)
     validation = _read_validation(document)
     architecture = read_component_space(document, registry, "architecture", reserved=["training"])
     reserved = ["training", *(architecture.spaces if architecture else ())]
@@ -115,7 +116,7 @@ def _with_plugin_files(document: Document, registry: Registry, folder: Path | No
 
 
 def _named_files(path: str, folder: Path | None, registry: Registry) -> list[PluginFile]:
-    """Return the plugin file at `path`; in the record of a study its copy, or [] if the user gave the file."""
+    """Return the plugin file at `path`; in the record of a study its copy, or [] if one was given."""
     if folder is None or not is_record(folder) or (folder / path).is_file():
         return [plugin_file(path, folder)]
     if Path(path).name in [file.name for file in registry.files]:

@@ -148,11 +148,17 @@ def load_definition(
     name: str | None,
     in_memory: Dataset | None = None,
 ) -> StudyDefinition:
-    """Return the study's definition; a StudyError also names missing distributions that trials have used."""
+    """Return the study's definition; a StudyError also names missing distributions that trials have used.
+
+    A file without `dataset` is that of a study on data in memory if the study's trials use some.
+    """
+    directory = StudyDirectory(Path.cwd(), name or Path(study).name)
+    default = IN_MEMORY if directory.digest_in_memory() else None
     try:
-        return load_study(study, registry, overrides=overrides, name=name, in_memory=in_memory)
+        return load_study(
+            study, registry, overrides=overrides, name=name, in_memory=in_memory, default_dataset=default
+        )
     except StudyError as error:
-        directory = StudyDirectory(Path.cwd(), name or Path(study).name)
         plugins = []
         for number in directory.numbers():
             with suppress(RecordError):
