@@ -198,6 +198,24 @@ def test_invalid_argument_is_one_line(in_study, calls, tmp_path, draw, arguments
     assert not list(tmp_path.iterdir())
 
 
+def test_policy_of_plugin_file_is_drawn(in_study, calls, tmp_path):
+    file = tmp_path / "own_policy.py"
+    file.write_text("import zoo\n\n@zoo.augmentation\ndef own_policy():\n    return []\n")
+    output = tmp_path / "p.png"
+    inspection.augmentation("own_policy", "digits", plugins=[file], output=output, **QUIET)
+    assert calls[0][0].name == "own_policy"
+    with pytest.raises(ZooError, match="there is no augmentation named 'own_policy'"):
+        inspection.augmentation("own_policy", "digits", output=output, **QUIET)
+
+
+@pytest.mark.parametrize("name", sorted({*inspection.__all__} - {"curves"}))
+def test_every_function_that_loads_plugins_takes_files(name):
+    function = getattr(inspection, name)
+    if not isinstance(function, type):
+        with pytest.raises(ZooError, match="there is no plugin file none.py"):
+            function(plugins=["none.py"])
+
+
 class TestInMemory:
     DATA = Dataset.from_arrays(np.arange(20 * 64).reshape(20, 8, 8) % 251, np.arange(20) % 2)
 

@@ -11,7 +11,7 @@ from shared_tools import RecordingDisplay
 from tuning_examples import DIGEST, STUDY
 
 from zoo import tracking
-from zoo.errors import StudyError
+from zoo.errors import PluginError, StudyError
 from zoo.events import Finished
 from zoo.record import StudyDirectory
 from zoo.study import Objective
@@ -219,3 +219,8 @@ def test_fresh_seeds_are_always_the_same(define):
     assert len({*seeds, config.seed}) == 6
     assert seeds == [fresh_seed(config, repeat).seed for repeat in range(1, 6)]
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_plugin_files_are_in_use():
+    with pytest.raises(PluginError, match="there is no plugin file none.py"):
+        confirm("example.toml", plugins=["none.py"])

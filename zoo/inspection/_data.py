@@ -20,6 +20,7 @@ from zoo.inspection._opening import OpenedDataset, open_inspected
 from zoo.metrics import label_issues
 from zoo.models.recorded import current_runs
 from zoo.record import Run, best_run, read_predictions
+from zoo.registry import takes_plugins
 from zoo.tuning.display import Display, PlainDisplay
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ class _Issue:
     probability: float  # of the label
 
 
+@takes_plugins
 def data(
     dataset: str | Dataset | None = None,
     *,
     study: str | None = None,
     overrides: Sequence[str] = (),
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> DataReport:
     """Draw samples, numbers of images, brightness and sizes of a dataset, and find suspicious images.
@@ -77,6 +80,7 @@ def data(
         study: the name of a study, instead of `dataset`: its dataset, as its trials use it.
         overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `data-DATASET.png` in the working folder by default.
+        plugins: plugin files that it needs: paths, or imported modules.
         display: shows the progress; plain lines on stderr by default.
     """
     display = display or PlainDisplay()
@@ -92,11 +96,13 @@ def data(
     return DataReport(path, _class_table(opened, counts), _findings(opened, compared, issues))
 
 
+@takes_plugins
 def duplicates(
     dataset: str | Dataset | None = None,
     *,
     study: str | None = None,
     overrides: Sequence[str] = (),
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> pd.DataFrame:
     """Return the images with the same pixels as another one, a row for each, those with two labels first.
@@ -106,7 +112,7 @@ def duplicates(
     study that cuts its validation split, the splits are those of the study. Constant images are left out.
 
     Args:
-        dataset, study, overrides, display: as for `data`.
+        dataset, study, overrides, plugins, display: as for `data`.
     """
     display = display or PlainDisplay()
     opened = open_inspected(dataset, study, overrides, display)

@@ -18,7 +18,7 @@ from zoo.inspection._network import augment
 from zoo.inspection._opening import check_named, refuse_overrides
 from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
-from zoo.registry import IN_MEMORY, PluginFile, Registry, using_plugins
+from zoo.registry import IN_MEMORY, PluginFile, Registry, takes_plugins, using_plugins
 from zoo.space import Space
 from zoo.study import load_study
 from zoo.training.worker import call_in_worker, start_loading_keras
@@ -30,12 +30,14 @@ from zoo.tuning.opening import load_definition
 _VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
 
 
+@takes_plugins
 def samples(
     dataset: str | Dataset | None = None,
     *,
     study: str | None = None,
     overrides: Sequence[str] = (),
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw a few images of every class of a dataset's training split, with the number of images of each.
@@ -45,6 +47,7 @@ def samples(
         study: the name of a study, instead of `dataset`: draw its dataset with the study's parameters.
         overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `samples-DATASET.png` in the working folder by default.
+        plugins: plugin files that it needs: paths, or imported modules.
         display: shows the progress; plain lines on stderr by default.
     """
     name, path, data = _open(dataset, study, overrides, output, "samples-{}.png", display)
@@ -52,6 +55,7 @@ def samples(
     return Figure(figures.samples(images, labels, data.class_names, path, title=name, note=note))
 
 
+@takes_plugins
 def kernels(
     dataset: str | Dataset | None = None,
     *,
@@ -59,13 +63,14 @@ def kernels(
     image: int = 0,
     overrides: Sequence[str] = (),
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw one image of a dataset's training split, smoothed and with its edges detected by classic kernels.
 
     Args:
         image: number of the image, from 0.
-        dataset, study, overrides, output, display: as for `samples`.
+        dataset, study, overrides, output, plugins, display: as for `samples`.
     """
     name, path, data = _open(dataset, study, overrides, output, f"kernels-{{}}-{image}.png", display)
     pixels = image_at(data.train.images, image, "training")
@@ -76,6 +81,7 @@ def kernels(
     return Figure(figures.kernels(pixels, path, title=title, subtitle=subtitle))
 
 
+@takes_plugins
 def augmentation(
     policy: str,
     dataset: str | Dataset | None = None,
@@ -85,6 +91,7 @@ def augmentation(
     seed: int = 0,
     overrides: Sequence[str] = (),
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw one image in many versions, as a policy changes it, and several images in one version each.
@@ -98,7 +105,7 @@ def augmentation(
         overrides: parameters of the policy, `["rotation=20"]`, and of the dataset,
             `["dataset.count=500"]`.
         output: the PNG file to write; `augmentation-POLICY-DATASET.png` in the working folder by default.
-        display: as for `samples`.
+        plugins, display: as for `samples`.
     """
     display = display or PlainDisplay()
     dataset_overrides = [override for override in overrides if override.startswith("dataset.")]

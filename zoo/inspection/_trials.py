@@ -16,6 +16,7 @@ from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import LayerTable
 from zoo.models.recorded import call_on_model, current_runs, find_run, validation_data
 from zoo.record import STATE_DIR, Run, pick_runs, rank_runs, read_predictions
+from zoo.registry import takes_plugins
 from zoo.tuning.display import Display, PlainDisplay
 
 
@@ -66,12 +67,14 @@ def _curve(run: Run) -> figures.Curve:
     return figures.Curve(name, run.epochs, None if best_epoch is None else int(best_epoch))
 
 
+@takes_plugins
 def confusion(
     study: str | None = None,
     trial: int | None = None,
     *,
     run: OptionalPath = None,
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw the confusion matrix of a trial's model on the validation split.
@@ -81,6 +84,7 @@ def confusion(
         trial: the number of a complete trial; the best one by default.
         run: the folder of a run, instead of a study.
         output: the PNG file to write; by default one in the folder `figures` of the trial.
+        plugins: plugin files that it needs: paths, or imported modules.
         display: shows the progress; plain lines on stderr by default.
     """
     found = _CompleteRun(study, trial, run, display)
@@ -91,18 +95,20 @@ def confusion(
     return Figure(figures.confusion_matrix(split.labels, predicted, names, path, title=found.title))
 
 
+@takes_plugins
 def mistakes(
     study: str | None = None,
     trial: int | None = None,
     *,
     run: OptionalPath = None,
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw, for every class, the validation image that a trial's model most confidently misclassifies.
 
     Args:
-        study, trial, run, output, display: as for `confusion`.
+        study, trial, run, output, plugins, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "mistakes.png")
@@ -111,6 +117,7 @@ def mistakes(
     return Figure(figures.mistakes(split.images, split.labels, probabilities, names, path, title=found.title))
 
 
+@takes_plugins
 def predictions(
     study: str | None = None,
     trial: int | None = None,
@@ -118,6 +125,7 @@ def predictions(
     run: OptionalPath = None,
     images: Sequence[int] = (),
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw validation images beside the probabilities that a trial's model predicts for their classes.
@@ -125,7 +133,7 @@ def predictions(
     Args:
         images: numbers of the images, from 0; by default six evenly spaced ones, and the six with the least
             certain predictions.
-        study, trial, run, output, display: as for `confusion`.
+        study, trial, run, output, plugins, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "-".join(["predictions", *map(str, images)]) + ".png")
@@ -140,6 +148,7 @@ def predictions(
     )
 
 
+@takes_plugins
 def features(
     study: str | None = None,
     trial: int | None = None,
@@ -148,6 +157,7 @@ def features(
     layer: str | None = None,
     image: int = 0,
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw the feature maps of a trial's network for one validation image.
@@ -156,7 +166,7 @@ def features(
         layer: the name of a layer, as `layers` lists it, for up to 64 of its maps; None for a few maps of
             every convolution and pooling layer.
         image: number of the image, from 0.
-        study, trial, run, output, display: as for `confusion`.
+        study, trial, run, output, plugins, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)
     parts = ["features", *([] if layer is None else [layer.replace("/", "-")]), str(image)]
@@ -173,18 +183,20 @@ def features(
     return Figure(figures.feature_maps(pixels, maps[0], path, title=title, subtitle=subtitle))
 
 
+@takes_plugins
 def filters(
     study: str | None = None,
     trial: int | None = None,
     *,
     run: OptionalPath = None,
     output: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
     """Draw the filters of the first convolution of a trial's network.
 
     Args:
-        study, trial, run, output, display: as for `confusion`.
+        study, trial, run, output, plugins, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "filters.png")
@@ -192,17 +204,19 @@ def filters(
     return Figure(figures.filters(kernel, path, title=found.title, layer=layer))
 
 
+@takes_plugins
 def layers(
     study: str | None = None,
     trial: int | None = None,
     *,
     run: OptionalPath = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> LayerTable:
     """Return the layers of a trial's network with their shapes and parameters; `str` gives a text table.
 
     Args:
-        study, trial, run, display: as for `confusion`.
+        study, trial, run, plugins, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)
     split, _ = validation_data(found.run, found.display)

@@ -24,6 +24,7 @@ from zoo.registry._files import (
     kept_path,
     plugin_file,
     short_digest,
+    takes_plugins,
     using_plugins,
 )
 from zoo.registry._libraries import library_requirements

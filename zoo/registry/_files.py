@@ -7,12 +7,13 @@ change of the file has no effect on a running study. Its version is the beginnin
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import keyword
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from functools import cached_property
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.files import write_atomically
@@ -29,6 +30,8 @@ NOTEBOOK_HINT = (
     "write it to a file, with `%%writefile my_net.py` in the first line of the cell, and pass "
     'plugins=["my_net.py"]'
 )
+P = ParamSpec("P")
+R = TypeVar("R")
 _VERSION_LENGTH = 12  # hexadecimal digits
 
 
@@ -157,6 +160,18 @@ def using_plugins(plugins: Iterable[Any], *, has_keras: bool | None = None) -> I
         yield
     finally:
         _given.reset(token)
+
+
+def takes_plugins(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function whose argument `plugins` names the plugin files in use while it runs."""
+
+    @functools.wraps(function)
+    def with_plugins(*arguments: P.args, **options: P.kwargs) -> R:
+        plugins: Any = options.get("plugins", ())
+        with using_plugins(plugins):
+            return function(*arguments, **options)
+
+    return with_plugins
 
 
 def merge_files(files: Sequence[PluginFile], others: Iterable[PluginFile]) -> tuple[PluginFile, ...]:

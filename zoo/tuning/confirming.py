@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
+from typing import Any
 
 from zoo import tracking
 from zoo.errors import StudyError
 from zoo.record import MLflowRun, Run, StandaloneDirectory, best_run, load_runs, rank_runs
-from zoo.registry import Registry
+from zoo.registry import Registry, takes_plugins
 from zoo.study import Objective
 from zoo.tracking import TrackingError, confirm_name
 from zoo.trial import TrialConfig
@@ -81,6 +82,7 @@ class Confirmation:
         return [one.trial for one in self.finalists] != list(self.searched_order)
 
 
+@takes_plugins
 def confirm(
     study: str,
     *,
@@ -88,13 +90,14 @@ def confirm(
     seeds: int = 5,
     jobs: int = 1,
     name: str | None = None,
+    plugins: Sequence[Any] = (),
     display: Display | None = None,
     command: str = "zoo.confirm",
 ) -> Confirmation:
     """Train the best trials of a study again with fresh seeds; complete runs are not trained again.
 
     Args:
-        study, name, display, command: as for `tune`.
+        study, name, plugins, display, command: as for `tune`.
         top: number of trials, the best ones of the study.
         seeds: number of runs of each trial.
         jobs: number of runs at the same time; not more than `top` are run at once.
