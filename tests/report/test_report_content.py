@@ -10,8 +10,9 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from report_studies import SEVERAL, Trial
+from report_studies import MANIFEST, SEVERAL, Trial
 
+from zoo.checksums import parse_json, write_json
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd
 from zoo.report import write_report
@@ -82,6 +83,23 @@ def test_python_call_is_shown_as_command(make_study):
     (directory.path / "commands").unlink()
     directory.describe('dataset = "tiny"\n# --set training.epochs=3', "zoo.tune")
     assert "zoo tune made --trials 1 --set training.epochs=3" in plain(write_report("made"))
+
+
+def test_plugin_file_is_named_by_its_copy(make_study, monkeypatch):
+    monkeypatch.setitem(MANIFEST["plugins"], "own.py", "5697ab")
+    directory = make_study([Trial("complete", 0.9)])
+    path = directory.trial(0).path / "config.json"
+    config = {**parse_json(path.read_bytes()), "plugins": {"keras-zoo:builtin": "1", "own.py:own": "5697ab"}}
+    write_json(path, config)
+    copy = "mlruns/zoo/made/plugins/5697ab/own.py"
+    page = plain(write_report("made"))
+    assert f"zoo train made --trial 0 --plugin {copy}" in page
+    assert f"zoo evaluate made --trial 0 --plugin {copy}" in page
+    assert "own.py==" not in page
+    directory.describe('plugins = ["own.py"]\ndataset = "tiny"', "zoo tune made --trials 9")
+    page = plain(write_report("made"))
+    assert f"zoo train made --trial 0 --plugin {copy}" not in page
+    assert f"a copy of the plugin file that the study used {copy}" in page
 
 
 def test_names_and_reasons_are_escaped(several_report):

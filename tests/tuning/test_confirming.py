@@ -222,5 +222,5 @@ def test_fresh_seeds_are_always_the_same(define):
 
 
 def test_plugin_files_are_in_use():
-    with pytest.raises(PluginError, match="there is no plugin file none.py"):
+    with pytest.raises(PluginError, match="there is no plugin file"):
         confirm("example.toml", plugins=["none.py"])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from zoo.data.split_facts import SplitFacts, splits_text
 from zoo.data.splits import split_facts
 from zoo.events import Started
 from zoo.record import STATE_DIR, Run
-from zoo.registry import IN_MEMORY, requirement_of
+from zoo.registry import IN_MEMORY, is_file_key, kept_path, requirement_of
 from zoo.report._images import strip_address
 from zoo.report._record import StudyRecord
 
@@ -102,9 +105,11 @@ class Reproduction:
 def reproduction(record: StudyRecord) -> Reproduction:
     """Return the commands that give the same study again, and what they depend on."""
     study = shlex.quote(record.name)
-    plugins = record.manifest.get("plugins", {})
-    install = " ".join(requirement_of(name, version) for name, version in plugins.items())
+    plugins, files = record.manifest.get("plugins", {}), _plugin_files(record)
+    needed = [requirement_of(name, version) for name, version in plugins.items() if name not in files]
+    install = " ".join(needed)
     commands = [(f"pip install {install}", "the versions that the study used")] if install else []
+    commands += [(path, "a copy of the plugin file that the study used") for path in files.values()]
     is_in_memory = record.runs[0].config.dataset.name == IN_MEMORY
     typed = [command for command in record.directory.commands() if command.startswith("zoo ")]
     if is_in_memory:
@@ -114,22 +119,50 @@ def reproduction(record: StudyRecord) -> Reproduction:
         commands += [(command, "the search") for command in typed or [_tune_command(record)]]
     if record.best is not None:
         number = record.best.number
-        again = f"zoo train {study} --trial {number}"
+        again = f"zoo train {study} --trial {number}{_plugin_arguments(_given_files(record))}"
         if is_in_memory:
             again = _python_call("zoo.train", record, trial=number)
         commands.append((again, "the best trial again, with the same seed"))
         commands.append(
-            (f"zoo evaluate {study} --trial {number}", "its scores on the test split, class by class")
+            (
+                f"zoo evaluate {study} --trial {number}{_plugin_arguments(files)}",
+                "its scores on the test split, class by class",
+            )
         )
     commands.append((f"zoo report {study}", "this page again"))
     manifest = json.dumps(record.manifest, indent=1, ensure_ascii=False) if record.manifest else ""
     return Reproduction(commands, record.directory.definition(), manifest, _environment(record.runs))
 
 
+def _plugin_files(record: StudyRecord) -> dict[str, str]:
+    """Return the path of the study's copy of each plugin file that its trials used, by the file's name."""
+    best = [] if record.best is None else [record.best]  # the last one decides about the version
+    return {
+        name: kept_path(record.directory.path, name, version).as_posix()
+        for run in [*record.runs, *best]
+        for key, version in run.config.plugins.items()
+        if is_file_key(key) and (name := key.partition(":")[0])
+    }
+
+
+def _given_files(record: StudyRecord) -> dict[str, str]:
+    """Return those that a command about the study needs, since the study file does not name them."""
+    named: set[str] = set()
+    with suppress(ValueError):
+        paths = tomllib.loads(record.directory.definition()).get("plugins", [])
+        named = {PurePath(path).name for path in paths}
+    return {name: path for name, path in _plugin_files(record).items() if name not in named}
+
+
+def _plugin_arguments(files: Mapping[str, str]) -> str:
+    return "".join(f" --plugin {shlex.quote(path)}" for path in files.values())
+
+
 def _tune_command(record: StudyRecord) -> str:
     """Return the command that does what `zoo.tune` did in Python."""
     settings = (part for one in _overrides(record) for part in ("--set", one))
-    return shlex.join(["zoo", "tune", record.name, "--trials", str(len(record.runs)), *settings])
+    command = shlex.join(["zoo", "tune", record.name, "--trials", str(len(record.runs)), *settings])
+    return command + _plugin_arguments(_given_files(record))
 
 
 def _tune_call(record: StudyRecord) -> str:
@@ -142,6 +175,8 @@ def _tune_call(record: StudyRecord) -> str:
 def _python_call(function: str, record: StudyRecord, **options: Any) -> str:
     """Return a call of `zoo.tune` or `zoo.train` with the recorded study file and a dataset in memory."""
     file = (STATE_DIR / record.name / "study.toml").as_posix()
+    files = list(_given_files(record).values())
+    options |= {"plugins": files} if files else {}
     values = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items()]
     return f'{function}("{file}", name="{record.name}", {", ".join(values)}, dataset=dataset)'
 
