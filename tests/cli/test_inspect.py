@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_figure_prints_its_path_and_the_next_command(inspect, line, path):
     assert Path(path).read_bytes().startswith(b"\x89PNG")
     last = run.stderr.splitlines()[-1]
     assert last.startswith("next: zoo ")
+
+
+@pytest.mark.parametrize("line", ["samples digits", "confusion example", "data digits"])
+def test_next_command_has_the_plugin_file(inspect, tmp_path, line):
+    file = tmp_path / "own_policy.py"
+    file.write_text("import zoo\n\n@zoo.augmentation\ndef own_policy():\n    return []\n")
+    run = inspect(f"{line} --plugin {file}")
+    assert run.exit_code == 0
+    assert f" --plugin {os.path.relpath(file)} " in run.stderr.splitlines()[-1]
 
 
 def test_data_prints_classes_findings_and_path(inspect, tmp_path):

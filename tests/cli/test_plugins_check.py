@@ -68,6 +68,15 @@ def photos(*, folder: str):
     raise FileNotFoundError(folder)
 '''
 
+FILE = '''
+import zoo
+
+
+@zoo.dataset
+def file_stripes(*, count: int = 30):
+    """Stripes."""
+'''
+
 
 @pytest.fixture
 def check(zoo_command, install_plugin):
@@ -216,3 +225,12 @@ def test_mistake_is_one_line_and_status_2(check, arguments, line):
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.splitlines()) == 1
     assert run.stderr.startswith(f"error: {line}")
+
+
+def test_plugin_file_of_the_group_is_checked(zoo_command, tmp_path):
+    file = tmp_path / "stripes_file.py"
+    file.write_text(FILE)
+    run = zoo_command("plugins", "--plugin", str(file), "check", "file_stripes", "--check", "signature")
+    assert run.returncode == 0
+    assert run.stdout.startswith("dataset file_stripes  [stripes_file.py ")
+    assert "next: zoo list --plugin stripes_file.py " in run.stderr

@@ -13,6 +13,7 @@ import zoo.results
 import zoo.tracking
 import zoo.tuning
 from zoo.cli import common, compare_command, train_command, tune_command
+from zoo.registry import PluginFile
 from zoo.tuning import TrainResult, TuneResult
 
 
@@ -48,6 +49,13 @@ def trained(epochs, folds=(), **summary):
 
 
 class TestTune:
+    def test_next_steps_name_plugin_files_of_the_study(self, printed, in_tmp):
+        files = [PluginFile(in_tmp / "nets" / "my_net.py", b"")]
+        _, stderr, _ = printed(tune_command.command, "tune", tuned(plugin_files=files))
+        ends = [" ".join(line.split()) for line in stderr[-2:]]
+        assert ends[0].startswith("zoo predict example IMAGE --plugin nets/my_net.py ")
+        assert ends[1].startswith("zoo serve example --plugin nets/my_net.py ")
+
     def test_best_trial_is_printed(self, printed):
         front = {3: {"val_accuracy": 0.5}}
         result = tuned(objectives=["val_accuracy"], front=front, test_metrics={"test_accuracy": 0.25})

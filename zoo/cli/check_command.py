@@ -45,7 +45,7 @@ def command(studies: tuple[str, ...]) -> None:
             click.echo(f"plugin {plugin.name} of {plugin.origin}: ok ({len(plugin.components)} registered)")
     if problems:
         raise StudyError("\n".join(problems))
-    common.print_next(("zoo tune STUDY", "search for the best model of a study"))
+    common.print_next((f"zoo tune STUDY{common.plugin_arguments()}", "search for the best model of a study"))
 
 
 def _has_files(definition: StudyDefinition, is_required: bool) -> bool:

@@ -17,7 +17,7 @@ import click
 
 from zoo.errors import StudyError, ZooError, redact_password
 from zoo.files import check_writable, write_atomically
-from zoo.registry import given_files, using_plugins
+from zoo.registry import given_files, merge_files, using_plugins
 from zoo.space import show
 from zoo.study import known_studies
 from zoo.training import backend
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from zoo.models import Classifier
-    from zoo.registry import Component, Plugin
+    from zoo.registry import Component, Plugin, PluginFile
     from zoo.tuning.display import Display
 
 Command = Callable[..., Any]
@@ -107,22 +107,26 @@ def port_option(default: int, help: str) -> Callable[[Command], Command]:
 
 
 def plugin_option(command: Command) -> Command:
-    """Add `--plugin FILE`, which may be repeated; the files are in use while the command runs."""
+    """Add `--plugin FILE`, which may be repeated; the files are in use while the command runs.
+
+    Those of a group are in use in its subcommand, too.
+    """
 
     @click.option(
         "--plugin", multiple=True, metavar="FILE", help="A plugin file, such as my_net.py; may be repeated."
     )
     @functools.wraps(command)
     def with_plugins(*arguments: Any, plugin: Sequence[str], **options: Any) -> Any:
-        with using_plugins(plugin):
-            return command(*arguments, **options)
+        click.get_current_context().with_resource(using_plugins(plugin))
+        return command(*arguments, **options)
 
     return with_plugins
 
 
-def plugin_arguments() -> str:
-    """Return the given plugin files as they follow another command: ` --plugin my_net.py`; "" if none."""
-    return "".join(f" --plugin {shlex.quote(os.path.relpath(file.path))}" for file in given_files())
+def plugin_arguments(files: Sequence[PluginFile] = ()) -> str:
+    """Return the given plugin files, and `files`, as they follow another command: ` --plugin my_net.py`."""
+    paths = [shlex.quote(os.path.relpath(file.path)) for file in merge_files(given_files(), files)]
+    return "".join(f" --plugin {path}" for path in paths)
 
 
 run_option = click.option(
@@ -266,7 +270,8 @@ def print_next(*steps: tuple[str, str]) -> None:
 def run_arguments(
     study: str | None = None, trial: int | None = None, run: str | None = None, **_: Any
 ) -> str:
-    """Return the arguments that name a run, to be typed after another command: `mnist_cnn --trial 3`."""
+    """Return the arguments that name a run and the given plugin files: `mnist_cnn --trial 3`."""
+    files = plugin_arguments()
     if run is not None:
-        return f"--run {shlex.quote(run)}"
-    return shlex.quote(study or "") + (f" --trial {trial}" if trial is not None else "")
+        return f"--run {shlex.quote(run)}{files}"
+    return shlex.quote(study or "") + (f" --trial {trial}" if trial is not None else "") + files

@@ -164,7 +164,8 @@ def augmentation(policy: str | None, **options: Any) -> None:
         policy, options["study"] = None, policy
     policy = policy or _policy_of(options["study"])
     _draw("augmentation", policy, **options)
-    common.print_next((f"zoo show {policy}", "the parameters that --set accepts, with their ranges"))
+    show = f"zoo show {policy}{common.plugin_arguments()}"
+    common.print_next((show, "the parameters that --set accepts, with their ranges"))
 
 
 @command.command
@@ -262,7 +263,7 @@ def _dataset_arguments(options: Mapping[str, Any], prefix: str = "") -> str:
         if options["study"] is None or override.startswith("dataset."):
             key = override.removeprefix("dataset.")
             arguments += ["--set", f"{prefix or ('dataset.' if options['study'] else '')}{key}"]
-    return shlex.join(arguments)
+    return shlex.join(arguments) + common.plugin_arguments()
 
 
 def _policy_of(study: str | None) -> str:

@@ -42,7 +42,7 @@ def command(kind: str | None, as_json: bool) -> None:
     for problem in registry.problems:
         common.print_note(f"warning: {problem}")
     if not as_json:
-        common.print_next(("zoo show NAME", "one of them in full"))
+        common.print_next((f"zoo show NAME{common.plugin_arguments()}", "one of them in full"))
 
 
 def _print(components: list[Component], studies: dict[str, Path]) -> None:

@@ -73,10 +73,11 @@ def check(
             subject = Path(name).name
         registry = _load(stack)
         states = _check(subject, registry, checks, overrides, shapes, classes, needs_plugin, probe, as_json)
+    files = common.plugin_arguments()
     if not as_json and states["failed"]:
-        common.print_next((f"zoo plugins check {name} --check CHECK", "run one check again"))
+        common.print_next((f"zoo plugins check {name}{files} --check CHECK", "run one check again"))
     elif not as_json:
-        common.print_next(("zoo list", "the names that a study can use"))
+        common.print_next((f"zoo list{files}", "the names that a study can use"))
     context.exit(1 if states["failed"] else 0)
 
 

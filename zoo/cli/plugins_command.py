@@ -32,7 +32,8 @@ def command(context: click.Context, as_json: bool) -> None:
     for problem in registry.problems:
         common.print_note(f"warning: {problem}")
     if not as_json:
-        common.print_next(("zoo plugins check NAME", "run the conformance kit on one of them"))
+        files = common.plugin_arguments()
+        common.print_next((f"zoo plugins check NAME{files}", "run the conformance kit on one of them"))
 
 
 command.add_command(check)

@@ -112,7 +112,8 @@ def _show_study(name: str, definition: StudyDefinition, as_json: bool) -> None:
         for component, space in component_space.spaces.items():
             _print_study_space(f"{component_space.kind} {component}", space)
     _print_study_space("training", definition.training)
-    common.print_next((f"zoo tune {shlex.quote(name)}", "search for its best model"))
+    tune = f"zoo tune {shlex.quote(name)}{common.plugin_arguments()}"
+    common.print_next((tune, "search for its best model"))
 
 
 def _print_component(component: Component) -> None:

@@ -43,5 +43,5 @@ def command(quiet: bool, **options: Any) -> None:
     if not quiet:
         common.print_next(
             (f"zoo ui {shlex.quote(result.study)}", "its curves and figures, in the experiment of the study"),
-            (f"zoo evaluate --run {shlex.quote(str(result.folder))}", "its score on the test split"),
+            (f"zoo evaluate {common.run_arguments(run=str(result.folder))}", "its score on the test split"),
         )

@@ -92,12 +92,12 @@ def command(quiet: bool, dry_run: bool, **options: Any) -> int:
         return 1
     _print_result(result, result.best)
     if not quiet:
-        study = shlex.quote(result.study)
+        study, files = shlex.quote(result.study), common.plugin_arguments(result.plugin_files)
         common.print_next(
             (f"zoo compare {study}", "the trials, best first"),
             (f"zoo ui {study}", "the same in MLflow's UI, with curves and figures"),
-            (f"zoo predict {study} IMAGE", "the classes of images"),
-            (f"zoo serve {study}", "a page for images, and a server"),
+            (f"zoo predict {study} IMAGE{files}", "the classes of images"),
+            (f"zoo serve {study}{files}", "a page for images, and a server"),
         )
     return 0
 

@@ -22,6 +22,7 @@ from zoo.registry._files import (
     is_file_key,
     keep_files,
     kept_path,
+    merge_files,
     plugin_file,
     short_digest,
     takes_plugins,
