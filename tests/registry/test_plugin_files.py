@@ -337,3 +337,12 @@ def test_marked_metric_has_its_direction(write):
     )
     with pytest.raises(PluginError, match=r"@zoo\.metric: up: expected direction='maximize' or 'minimize'"):
         load("tiny_wrong.py")
+
+
+def test_probe_loads_the_source_that_was_read(in_tmp):
+    path = in_tmp / "tiny_flip.py"
+    path.write_text(FLIP)
+    file = plugin_file(path)
+    path.write_text("raise SystemExit(3)\n")
+    with using_plugins([file]):
+        assert "tiny_flip" in Registry.load(entry_points=[]).names("augmentation")

@@ -95,13 +95,17 @@ class _Probe:
             "timeout_s": self.timeout_s,
         }
         self.stdout, self.stderr = TemporaryFile(), TemporaryFile()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROBE, json.dumps(request)],
-            stdin=subprocess.DEVNULL,
-            stdout=self.stdout,
-            stderr=self.stderr,
-            start_new_session=True,  # the processes that the plugin starts can be killed as one group
-        )
+        with TemporaryFile() as source:
+            if self.plugin.file is not None:
+                source.write(self.plugin.file.source)
+                source.seek(0)
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROBE, json.dumps(request)],
+                stdin=source,  # empty for another plugin
+                stdout=self.stdout,
+                stderr=self.stderr,
+                start_new_session=True,  # the processes that the plugin starts can be killed as one group
+            )
         return self
 
     def __exit__(self, *_: object) -> None:

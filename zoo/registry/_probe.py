@@ -1,8 +1,9 @@
 """The code of a probe process: it loads one plugin and reports what the plugin did.
 
-The process gets a request as its argument. It writes `started` to stdout, and then the result as JSON. If the
-plugin ends the process, there is no result. If the plugin hangs, a thread of faulthandler ends the process;
-this thread does not need Python's interpreter lock. In both cases stderr contains the traceback.
+The process gets a request as its argument, and the source of a plugin file on stdin. It writes `started` to
+stdout, and then the result as JSON. If the plugin ends the process, there is no result. If the plugin hangs,
+a thread of faulthandler ends the process; this thread does not need Python's interpreter lock. In both cases
+stderr contains the traceback.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def probe(request: Mapping[str, Any]) -> NoReturn:
     output = _redirect_output()
     plugin = Plugin(*request["plugin"])
     if request["file"]:
-        path = Path(request["file"])
-        plugin = Plugin.of_file(PluginFile(path, path.read_bytes()))
+        # As the command read it: the file may have changed since.
+        plugin = Plugin.of_file(PluginFile(Path(request["file"]), sys.stdin.buffer.read()))
     finder = HeavyImportFinder(plugin.package)
     sys.meta_path.insert(0, finder)
     # Python shows some warnings only when it compiles a file, so they do not count as output of the plugin.
