@@ -95,7 +95,10 @@ def test_study_on_arrays_is_inspected_from_the_cache(flawed, in_tmp, recorded_st
     digest = prepare_in_memory(flawed, {}, directory.cache_dir).digest
     config = json.loads((recorded_study / "mlruns/zoo/example/trials/001/config.json").read_text())
     data = {"dataset": {"name": "in memory", "parameters": {}}, "digest": digest}
-    directory.trial(0).create({**config, **data})
+    directory.trial(2).create({**config, **data})
+    damaged = directory.trial(1).path
+    damaged.mkdir()
+    (damaged / "config.json").write_text("{")
     assert len(inspection.duplicates(study="mine", **QUIET)) == 6
 
 

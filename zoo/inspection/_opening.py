@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from zoo.data.split_facts import SplitFacts
 from zoo.data.splits import split_facts
 from zoo.data.store import PreparedDataset, open_dataset, with_columns
 from zoo.data.validation import fold_of_images
-from zoo.errors import StudyError
+from zoo.errors import RecordError, StudyError
 from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
 from zoo.registry import IN_MEMORY, Registry, using_plugins
@@ -80,13 +81,20 @@ def _prepare_of_study(
         refuse_overrides(overrides)
         directory = StudyDirectory(Path.cwd(), study)
         digest = str(directory.digest_in_memory())
-        configs = [directory.trial(number).config() or {} for number in directory.numbers()]
+        configs = (_config(directory, number) for number in directory.numbers())
         validation = next(config["validation"] for config in configs if config.get("digest") == digest)
         return IN_MEMORY, directory.study, prepared_before(digest, validation, cache_dir)
     definition = load_study(study, Registry.load(), overrides=overrides)
     with using_plugins(definition.plugin_files):
         prepared = prepare(definition.dataset, definition.validation, cache_dir, display)
     return definition.dataset.name, definition.name, prepared
+
+
+def _config(directory: StudyDirectory, number: int) -> Mapping[str, Any]:
+    """Return the configuration of a trial; {} if it is missing or damaged."""
+    with suppress(RecordError):
+        return directory.trial(number).config() or {}
+    return {}
 
 
 def refuse_overrides(overrides: Sequence[str]) -> None:
