@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 from zoo import tracking
 from zoo.errors import ModelError, StudyError
-from zoo.models import FoundModel, promoting
+from zoo.models import FoundModel, finding, promoting
 from zoo.models.promoting import promote
 from zoo.tracking import ModelVersion
 from zoo.training.info import ModelInfo
@@ -73,6 +74,15 @@ def test_trial_is_promoted_with_number_of_test_images(registry, found, in_study,
     found(run=run, info=ModelInfo(study="example", digest=run.config.digest))
     promote("example")
     assert registry.calls == [("example", MODEL, 359)]
+
+
+def test_dataset_is_not_prepared_to_count_images(registry, found, in_study, monkeypatch):
+    run = promoting.find_model("example").run
+    monkeypatch.setattr(finding, "dataset_of", lambda *_: pytest.fail("prepared"))
+    monkeypatch.setattr(tracking, "model_address", lambda store, study, uid: MODEL)
+    found(run=replace(run, cache_dir=in_study / "empty"), info=ModelInfo(study="example"))
+    promote("example")
+    assert registry.calls == [("example", MODEL, None)]
 
 
 @pytest.mark.parametrize("values", [{}, {"address": "s3://bucket/model"}])

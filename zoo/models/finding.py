@@ -66,6 +66,12 @@ class FoundModel:
         """
         if self.run is not None:
             return dataset_of(self.run, display or PlainDisplay())
+        return self.cached_dataset()
+
+    def cached_dataset(self) -> Dataset:
+        """Return the dataset that the model was trained on, from the cache; DataError if it lacks it."""
+        if self.run is not None:
+            return open_dataset(self.run.cache_dir, self.run.config.digest)
         return open_dataset(StudyDirectory(Path.cwd(), "").cache_dir, self.info.digest)
 
 
@@ -218,10 +224,10 @@ def _completed_by_tags(info: ModelInfo, store: Store, path: Path) -> ModelInfo:
 
 
 def _with_class_names(found: FoundModel) -> FoundModel:
-    """Return `found` with the class names of its dataset, if they are missing and the dataset is at hand."""
+    """Return `found` with the class names of its dataset, if they are missing and the cache has it."""
     if found.info.class_names is None and found.info.digest:
         with suppress(ZooError):
-            dataset = found.dataset()
+            dataset = found.cached_dataset()
             names = tuple(dataset.class_names)
             return replace(found, info=replace(found.info, class_names=names, source=dataset.source))
     return found

@@ -58,7 +58,7 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
     if not name:
         raise StudyError(f"the model {found.name} names no study. Name the registered model with --as NAME.")
     former = tracking.champion(store, name)
-    version = tracking.promote(store, name, address, found.info, _num_test_images(found, display))
+    version = tracking.promote(store, name, address, found.info, _num_test_images(found))
     is_same = former is not None and former.version == version.version
     return Promotion(version, None if is_same else former)
 
@@ -87,9 +87,9 @@ def _address(store: Store, found: FoundModel) -> tuple[str, str]:
     return address, registered
 
 
-def _num_test_images(found: FoundModel, display: Display) -> int | None:
-    """Return the number of images of the test split; None if it, or the dataset, is not at hand."""
+def _num_test_images(found: FoundModel) -> int | None:
+    """Return the number of images of the test split; None if it, or the dataset in the cache, is missing."""
     with suppress(ZooError):
-        test = found.dataset(display).test
+        test = found.cached_dataset().test
         return None if test is None else len(test)
     return None
