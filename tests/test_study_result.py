@@ -35,7 +35,7 @@ def test_tune_writes_a_report_and_keeps_the_result(monkeypatch):
 
 def test_tune_has_the_signature_of_its_function():
     assert zoo.tune is results.tune
-    assert list(inspect.signature(zoo.tune).parameters)[:3] == ["study", "trials", "jobs"]
+    assert list(inspect.signature(zoo.tune).parameters)[:3] == ["study", "dataset", "trials"]
 
 
 def test_report_is_written_and_linked(result, in_study, tmp_path):

@@ -124,7 +124,8 @@ class TestSeveralObjectives:
     def test_optuna_and_mlflow_agree(self, several):
         assert [one.name for one in self.study(several).directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
         for run, trial in zip(several.after.children, several.after.optuna, strict=True):
-            assert trial.state.name.lower() == run.data.tags["zoo.state"]
+            shown = {"pruned": "rejected"}.get(state := trial.state.name.lower(), state)
+            assert run.data.tags["zoo.state"] == shown  # the too large ones; no trial is pruned
             if trial.values is not None:
                 names = ("best_val_accuracy", "parameters", "latency_ms")
                 assert trial.values == [run.data.metrics[name] for name in names]

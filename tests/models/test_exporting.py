@@ -240,7 +240,7 @@ class TestErrors:
         ("output", "message"),
         [
             ("model.h5", r"a file that ends in \.keras, got"),
-            ("no/model.keras", "the folder .*no does not exist"),
+            ("no/model.keras", "--output .*no/model.keras.*: cannot be written .No such file or directory."),
         ],
     )
     def test_impossible_output_is_refused(self, found, tmp_path, output, message):

@@ -75,7 +75,7 @@ class Drawn(Random):
 
     def suggest_float(self, name, low, high, *, step=None, log=False):
         if step is None:
-            return self._note(name, self.draw(st.floats(low, high)))
+            return self._note(name, self.draw(st.floats(low + 0.0, high + 0.0)))
         return self._note(name, min(low + step * self.draw(st.integers(0, round((high - low) / step))), high))
 
     def suggest_categorical(self, name, choices):

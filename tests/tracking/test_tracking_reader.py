@@ -45,9 +45,9 @@ def test_interrupted_trial_of_an_earlier_version_is_shown(store: Store, folder: 
 
 def test_best_trial_is_first(study: StudyTracker) -> None:
     table = leaderboard(study.facts.name, study.store)
-    assert list(table["trial"]) == [1, 0, 2, 3, 4]
-    assert list(table["state"]) == ["complete", "complete", "failed", "pruned", "running"]
-    assert list(table["reason"]) == ["", "", "killed by signal 9", "", ""]
+    assert list(table["trial"]) == [1, 0, 3, 2, 4]
+    assert list(table["state"]) == ["complete", "complete", "pruned", "failed", "running"]
+    assert list(table["reason"]) == ["", "", "", "killed by signal 9", ""]
     assert list(table.columns[:7]) == [
         "trial", "state", "reason", "best_val_accuracy", "best_epoch", "parameters", "train_seconds",
     ]  # fmt: skip

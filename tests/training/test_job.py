@@ -24,6 +24,7 @@ from zoo.training.info import read_info
 from zoo.trial import PluginConfig
 
 HERE = Path(__file__)
+SHARPNESS = "KeyError" + '("sharpness")'  # a line that has no other such text
 
 
 @pytest.fixture(scope="module")
@@ -621,7 +622,7 @@ class TestFaultyAugmentation:
         ("name", "reason"),
         [
             ("nothing", ": expected a list of Keras layers, got None"),
-            ("raises", f" raised KeyError: 'sharpness', at test_job.py:{line_of(HERE, 'raise KeyError(')}"),
+            ("raises", f" raised KeyError: 'sharpness', at test_job.py:{line_of(HERE, SHARPNESS)}"),
             ("too_large", ": expected images of shape (8, 8, 1), got (99, 99, 1)"),
         ],
     )

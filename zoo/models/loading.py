@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.models.finding import find_model
 from zoo.registry import using_plugins
-from zoo.training import backend
 from zoo.training.saved import load_file
 
 if TYPE_CHECKING:
@@ -35,5 +34,4 @@ def load_model(model: str | Path, *, plugins: Sequence[Any] = ()) -> keras.Model
     """
     with using_plugins(plugins):
         found = find_model(model)
-        backend.import_keras()
         return load_file(found.path, found.name)  # its warning has a stack level that counts from here

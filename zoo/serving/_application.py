@@ -192,20 +192,25 @@ def _with_problems(scope: Scope, receive: Receive, send: Send) -> Send:
             chunks.append(message.get("body", b""))
             if not message.get("more_body", False):
                 text = b"".join(chunks).decode("utf-8", "replace")
-                await _unified(start["status"], text)(scope, receive, send)
+                await _unified(start, text)(scope, receive, send)
 
     return send_unified
 
 
-def _unified(status: int, text: str) -> Response:
+def _unified(start: Message, text: str) -> Response:
+    """Return the answer in the form of MLflow's errors; the header `Allow` of status 405 stays."""
     document: Any = text
     with suppress(ValueError):
         document = json.loads(text)
     if isinstance(document, dict) and "error_code" in document:
-        return JSONResponse(document, status)
-    return _problem(
-        status, str(document["detail"] if isinstance(document, dict) and "detail" in document else text)
-    )
+        response: Response = JSONResponse(document, start["status"])
+    else:
+        detail = document["detail"] if isinstance(document, dict) and "detail" in document else text
+        response = _problem(start["status"], str(detail))
+    for name, value in start["headers"]:
+        if name.lower() == b"allow":
+            response.headers["Allow"] = value.decode("latin-1")
+    return response
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

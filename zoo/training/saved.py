@@ -27,6 +27,7 @@ from zoo.registry import (
     short_digest,
     top_level_package,
 )
+from zoo.training import backend
 from zoo.training.info import custom_objects, has_lambda, read_info, required_files, required_modules
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def load_file(path: Path, model_name: str = "") -> keras.Model:
     """Import the plugins that a `.keras` file needs, and return its model; `model_name` is for messages."""
     model_name = model_name or str(path)
     import_required_modules(path, model_name)
+    backend.import_keras()
     import keras
 
     try:
@@ -124,6 +126,7 @@ def _import_plugin_file(model_name: str, module: str) -> None:
     try:
         if module in given:
             with redirect_stdout(sys.stderr):  # as for an installed plugin
+                backend.import_keras()
                 import_file(given[module])
     except (Exception, SystemExit) as error:
         reason = one_line(error) if isinstance(error, ZooError) else describe_with_location(error, module)
@@ -158,6 +161,7 @@ def _import(model_name: str, module: str, requirement: str) -> None:
             f"import {module} first, if you trust it"
         )
     try:
+        backend.import_keras()
         import_module(module)
     except Exception as error:
         install = f"; pip install {requirement}" if requirement else ""
