@@ -141,7 +141,7 @@ def test_deleted_study_is_unknown(story):
     assert done.stdout == "study 'renamed' deleted\n"
     for arguments in (
         ("compare", "renamed"),
-        ("evaluate", "renamed"),
+        ("report", "renamed"),
         ("inspect", "curves", "renamed"),
     ):
         done = story.zoo(*arguments)
