@@ -113,7 +113,8 @@ def test_public_name_is_documented(name):
 
 @pytest.mark.parametrize("name", sorted({*zoo.__all__} - {"testing", "inspect", "hookimpl", "__version__"}))
 def test_api_page_has_public_name(name):
-    assert re.search(rf"(?m)^\.\. auto\w+:: zoo\.{name}$", text_of(API))
+    # A dict has the docstring of its class, so its entry is written by hand.
+    assert re.search(rf"(?m)^\.\. (auto\w+|data):: zoo\.{name}$", text_of(API))
 
 
 @pytest.mark.parametrize("name", zoo.testing.__all__)
