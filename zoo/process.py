@@ -195,7 +195,7 @@ def oom_kills() -> int:
 
 
 def _is_child_running(pid: int) -> bool:
-    """Return True if a child of this process has not ended; its exit status can still be read later."""
+    """Return True if a child of this process still runs. Its exit status is not collected."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     except ChildProcessError:  # its exit status was read already

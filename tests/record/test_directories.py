@@ -176,7 +176,7 @@ class TestStudy:
         directory.create()
         reader = FileLock(directory.path / "lock", thread_local=False)
         reader.acquire()
-        monkeypatch.setattr("filelock._api.time.sleep", lambda _: reader.release())
+        monkeypatch.setattr("time.sleep", lambda _: reader.release())
         with directory.locked():
             assert not reader.is_locked
 

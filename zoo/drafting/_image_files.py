@@ -151,7 +151,7 @@ def _head(file: Path) -> tuple[int, Any]:
 
 
 def _cells(batch: Any) -> Iterator[bytes]:
-    """Yield the image files in a batch of rows: bytes, or Hugging Face's `bytes` and `path`."""
+    """Yield the content of each image file in a batch of rows; Hugging Face stores it beside a `path`."""
     import pyarrow as pa
 
     for field, column in zip(batch.schema, batch.columns, strict=True):

@@ -27,7 +27,7 @@ class Savings:
 
 
 def pruning_savings(runs: Sequence[Run]) -> Savings:
-    """Return what pruning saved in a study; rejected trials and those with a lost event log do not count."""
+    """Return what pruning saved in a study, without rejected trials and trials whose event log is lost."""
     pruned = [run for run in runs if run.shown_state == "pruned" and run.epochs]
     trained = [len(run.epochs) for run in pruned]
     left = [

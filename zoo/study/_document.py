@@ -44,7 +44,7 @@ class Document:
         return ".".join(keys) in self._overrides
 
     def has_override(self, table: str) -> bool:
-        """Return True if the command line gave this table, or a key in it."""
+        """Return True if the command line sets this table, or a key in it."""
         return any(key.partition(".")[0] == table for key in self._overrides)
 
     def report(self, keys: Keys, problem: str) -> None:
