@@ -8,6 +8,8 @@ import pytest
 from end_to_end_studies import GATED, TINY
 from end_to_end_tools import epochs, final_event, mlflow_client, read_events
 
+pytestmark = pytest.mark.faults
+
 
 def without_a_traceback(done):
     assert "Traceback" not in done.stderr
