@@ -19,15 +19,11 @@ from zoo.process import ForkServer, spawn_worker, wait_for_any
 WORKER_FUNCTIONS = """
     import ctypes, os, signal, sys, time
     from pathlib import Path
-    from zoo.process import exit_with_parent, enter_worker
+    from zoo.process import enter_worker
 
     def echo(connection):
         while (message := connection.recv()) is not None:
             connection.send(message)
-
-    def exits_with_parent_and_echoes(connection):
-        exit_with_parent()
-        echo(connection)
 
     def has_loaded(connection, module):
         connection.send(module in sys.modules)
@@ -48,13 +44,11 @@ WORKER_FUNCTIONS = """
         os._exit(0)
 
     def waits(connection):
-        exit_with_parent()
         connection.send(os.getpid())
         time.sleep(600)
 
     def hangs(connection):
         "Sleep in native code with Python's lock held, so that no other thread of this process can run."
-        exit_with_parent()
         connection.send(os.getpid())
         ctypes.PyDLL(None).sleep(600)
 
@@ -162,7 +156,7 @@ def test_exit_is_described(start, functions, function, arguments, description):
 
 def test_finish_kills_a_worker_after_its_timeout(start, functions):
     worker = start(functions.waits)
-    assert worker.receive() == worker.process.pid
+    assert psutil.Process(worker.receive()).ppid() == worker.process.pid  # of its guard
     assert worker.finish(timeout=0.1) == "killed by signal 9 (SIGKILL)"
     worker.kill()  # has no effect on an ended worker
 
@@ -255,7 +249,7 @@ def test_worker_outlives_the_thread_that_started_it(script):
         workers = []
         for start_worker in (spawn_worker, ForkServer([]).start_worker):
             def work():
-                workers.append(start_worker(worker_functions.exits_with_parent_and_echoes, ()))
+                workers.append(start_worker(worker_functions.echo, ()))
                 workers[-1].send("first")
                 workers[-1].receive()
             thread = threading.Thread(target=work)

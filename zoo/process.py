@@ -1,5 +1,8 @@
 """Worker processes, started in a fresh interpreter or forked from a server. They end when this process ends.
 
+Each has a guard (see `zoo.guard`), which `multiprocessing` takes for the process itself. So a process id and
+an exit status here are those of the guard.
+
 Unlike `multiprocessing` itself, this module does not import the caller's script again in a worker.
 """
 
@@ -7,9 +10,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -17,11 +20,14 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection as mp_connection
 from multiprocessing import forkserver, get_context
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.guard import STOP_SIGNAL, guard_worker
 
+_KILL_TIMEOUT_S = 10.0  # of a guard
 _start_lock = threading.Lock()  # `_without_main` changes a global variable
 # Signals with which a user or the kernel ends a process; others, such as SIGSEGV, come from its own code.
 _KILLING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT)
@@ -62,6 +68,10 @@ class WorkerProcess:
         """Wait for the end of the process, kill it after `timeout` seconds, and describe its exit."""
         self.process.join(timeout)
         self.kill()
+        self.process.join(_KILL_TIMEOUT_S)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # Ends a guard that hangs, and what a guard that was killed has left behind.
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.join()
         self.connection.close()
         if self._has_lost_its_server():  # which is the parent, so nobody else can know the exit status
@@ -83,10 +93,15 @@ class WorkerProcess:
         )
 
     def kill(self) -> None:
-        """Send SIGKILL: a backend that hangs in native code reacts to no other signal."""
+        """Kill the process, and all processes that it has started; `finish` waits for their end.
+
+        Its guard sends SIGKILL: a backend that hangs in native code reacts to no other signal.
+        """
         if self.process.exitcode is None:
             self._was_killed_here = True
-            self.process.kill()
+            for signum in (STOP_SIGNAL, signal.SIGCONT):  # the guard may have been stopped
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.process.pid, signum)
 
 
 def spawn_worker(target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
@@ -135,7 +150,7 @@ def wait_for_any(workers: Sequence[WorkerProcess], timeout: float) -> list[Worke
 
 
 def enter_worker(environment: Mapping[str, str], log: Path) -> None:
-    """Set up a worker process: set its environment variables, write its output to `log`, end with its parent.
+    """Set up a worker process: set its environment variables, and write its output to `log`.
 
     This is the first call in the process.
     """
@@ -149,7 +164,6 @@ def enter_worker(environment: Mapping[str, str], log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
-    exit_with_parent()
 
 
 def exit_worker(connection: Any) -> None:
@@ -158,21 +172,6 @@ def exit_worker(connection: Any) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def exit_with_parent() -> None:
-    """Make this process end when the process that started it ends, even by SIGKILL."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    if sys.platform == "linux" and os.getppid() != parent.pid:
-        # The parent of this process is the fork server, which ends when the supervisor has ended and all
-        # workers have closed their copy of the server's pipe. The kernel then kills the workers, even one
-        # that hangs in native code and holds Python's lock. 1 is PR_SET_PDEATHSIG. A direct child of the
-        # supervisor must not use it: the kernel sends the signal as soon as the thread that started it ends.
-        os.close(_fork_server._forkserver_alive_fd)
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
-    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
 
 
 def describe_exit(status: int) -> str:
@@ -209,14 +208,23 @@ def _kill_fork_server() -> None:
             os.kill(_fork_server._forkserver_pid, signal.SIGKILL)
 
 
-def _exit_after(sentinel: Any) -> None:
-    mp_connection.wait([sentinel])
-    os._exit(1)
+def _run_guarded(connection: Any, job: bytes) -> None:
+    """Run a pickled `(target, arguments)` in a new process, of which this process becomes the guard."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    assert parent.pid is not None
+    if _fork_server._forkserver_alive_fd is not None:
+        # The fork server ends when zoo and all worker processes have closed their copies of its pipe.
+        os.close(_fork_server._forkserver_alive_fd)
+    guard_worker(parent.pid, parent.sentinel)
+    target, arguments = pickle.loads(job)  # only now: the guard imports no module of the target
+    target(connection, *arguments)
 
 
 def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
     ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+    job = bytes(ForkingPickler.dumps((target, tuple(arguments))))
+    process = context.Process(target=_run_guarded, args=(theirs, job), daemon=True)
     with _start_lock, _without_main():
         process.start()
     theirs.close()

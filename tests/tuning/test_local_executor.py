@@ -249,10 +249,10 @@ def test_exit_status_255_is_no_kill(executor, start):
 
 def test_death_of_the_fork_server_is_no_fault_of_its_trials(executor, start):
     start(0, "waits_for_an_answer")
-    parent = psutil.Process(pid_of(next_event(executor, 0))).ppid()
+    guard = psutil.Process(pid_of(next_event(executor, 0))).parent()
     start(1, "waits_for_an_answer")
     next_event(executor, 1)
-    os.kill(parent, signal.SIGKILL)
+    os.kill(guard.ppid(), signal.SIGKILL)
     for number in (0, 1):
         event = next_event(executor, number)
         assert event.is_killed
