@@ -8,8 +8,8 @@ A JSON object ends with the key `zoo.check`. A text begins with a comment. Both 
     5f0c7a0d4be14b0c9f3f0d8f8f6a2e11
 
 The two values are the length in bytes and the CRC-32 of the checked part: in JSON, everything before the
-key; in a text, everything after the comment. Documents of versions of zoo before checksums are read without
-a check.
+key; in a text, everything after the comment. Documents without a checksum, which older versions of zoo wrote,
+are read without a check.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from zoo.errors import RecordError
 from zoo.files import write_atomically
 
-KEY = "zoo.check"  # with a dot, so that it is the name of no parameter
+KEY = "zoo.check"  # names of parameters have no dot
 _JSON_MARK = f'"{KEY}": "'.encode()
 _TEXT_MARK = f"# {KEY}: ".encode()
 MISMATCH = "its checksum does not match"
@@ -43,10 +43,7 @@ def has_checksum(data: str | bytes) -> bool:
 
 
 def parse_json(data: str | bytes) -> Any:
-    """Return the JSON document that `checked_json` wrote, without its checksum; else raise ValueError.
-
-    A document that has no checksum is returned as it is.
-    """
+    """Return a JSON document without its checksum; raise ValueError if it is damaged."""
     content = data.encode() if isinstance(data, str) else data
     body, mark, rest = content.rpartition(_JSON_MARK)
     if mark and rest.replace(b"\n", b"") != f'{_check_of(body)}"}}'.encode():
@@ -69,9 +66,10 @@ def checked_text(text: str) -> str:
 
 
 def parse_text(content: bytes) -> str:
-    """Return the text that `checked_text` got, or a text without a checksum; else raise ValueError."""
+    """Return a text without its checksum; raise ValueError if it is damaged."""
     first, _, body = content.partition(b"\n")
-    if first.startswith(_TEXT_MARK) or (content and _TEXT_MARK.startswith(content)):
+    is_cut_off = content and _TEXT_MARK.startswith(content)  # within the comment
+    if first.startswith(_TEXT_MARK) or is_cut_off:
         if first.removeprefix(_TEXT_MARK).decode("utf-8", "replace") != _check_of(body):
             raise ValueError(MISMATCH)
         content = body

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _Z = 1.959964  # quantile of the normal distribution for 95 %
 _NUM_BINS = 10
-_NUM_EXCHANGES, _ENOUGH_EXCHANGES = 999, 100
+_NUM_EXCHANGES = 999
+_MAX_AS_LARGE = 100  # exchanges with a difference as large as the observed one; then the test stops
 
 
 def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
@@ -27,9 +28,13 @@ def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
 
 
 def mcnemar_p_value(gained: int, lost: int) -> float:
-    """Return the two-sided p value of the exact McNemar test (McNemar, 1947): a binomial test with 1/2."""
+    """Return the two-sided p value of the exact McNemar test (McNemar, 1947) of two models.
+
+    Args:
+        gained, lost: numbers of images that only the new model, and only the old model, classifies correctly.
+    """
     total, smaller = gained + lost, min(gained, lost)
-    term = tail = 1  # the number of outcomes with k of `total` images, and with k or fewer
+    term = tail = 1  # the binomial coefficient (total, k), and the sum of the coefficients up to k
     for k in range(1, smaller + 1):
         term = term * (total - k + 1) // k
         tail += term
@@ -45,11 +50,11 @@ def randomization_p_value(
     """Return the two-sided p value of a paired randomization test of two models (Noreen, 1989).
 
     If both models were equally good, the predictions of each image could be exchanged. The p value is the
-    share of random exchanges after which `measure` differs at least as much as without exchanges. It stops
-    early at 100 of them (Besag & Clifford, 1991), when the p value is far from significant.
+    share of random exchanges after which `measure` differs at least as much as without exchanges. After 100
+    such exchanges the test stops, because the p value is far from significant (Besag & Clifford, 1991).
 
     Args:
-        measure: of labels `(n,)` and probabilities `(n, classes)`.
+        measure: a metric, `measure(labels, probabilities)`, of labels `(n,)`.
         one, other: probabilities of the two models, `(n, classes)`.
     """
     stream = np.random.default_rng(0)
@@ -59,19 +64,21 @@ def randomization_p_value(
         swaps = stream.random((len(labels), 1)) < 0.5
         first, second = np.where(swaps, other, one), np.where(swaps, one, other)
         num_as_large += abs(measure(labels, first) - measure(labels, second)) >= observed - 1e-12
-        if num_as_large == _ENOUGH_EXCHANGES:
+        if num_as_large == _MAX_AS_LARGE:
             return num_as_large / num_done
     return (num_as_large + 1) / (_NUM_EXCHANGES + 1)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How the confidence of a model agrees with its accuracy.
+    """The agreement of a model's confidence with its accuracy.
+
+    The predictions are sorted into equally wide bins of confidence. Empty bins are left out.
 
     Args:
-        confidence, accuracy: means of each bin of equally wide confidences that has predictions.
-        counts: predictions in each of these bins.
-        error: the expected calibration error, the mean difference of the two, weighted by the counts.
+        confidence, accuracy: the mean of each bin.
+        counts: the number of predictions in each bin.
+        error: the expected calibration error: the mean distance of the two, weighted by the counts.
     """
 
     confidence: Sequence[float]
@@ -95,19 +102,19 @@ def calibration(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Ca
 
 
 def confident_mistakes(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the indices of the wrong predictions, the most confident first; of equal ones, the first."""
+    """Return the indices of the wrong predictions, the most confident first; equal ones stay in order."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     return wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
 
 
 def label_issues(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> list[tuple[int, int]]:
-    """Return images whose label is probably wrong, the clearest first: their indices and probable classes.
+    """Return index and probable class of each image whose label is probably wrong, the clearest first.
 
     Confident learning (Northcutt, Jiang & Chuang, 2021): the threshold of a class is the mean probability of
-    that class for the images with its label. An image whose probability of another class reaches that class's
-    threshold, and is the largest that does, probably belongs there. The order is that of the normalized
-    margin: the probability of the label minus that of the other class.
+    that class for the images with its label. The probable class of an image is the most probable one of
+    those whose threshold is reached. If it is not the label, the label is probably wrong. The images are
+    sorted by the probability of the label minus that of the probable class (the normalized margin).
 
     Args:
         labels: `(n,)`.

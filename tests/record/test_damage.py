@@ -71,7 +71,7 @@ class TestEveryReader:
         for garbage in (b"null", NOT_UTF_8, b"[1]", b'{"version": 3, "event": "epoch_end"}'):
             _, *others = path.read_bytes().splitlines(keepends=True)
             path.write_bytes(b"".join([garbage + b"\n", *others]))
-            assert read() == (1, [f"{path}: line 1 is damaged; its event of trial 1 is lost"])
+            assert read() == (1, [f"{path}: line 1 is damaged, so an event of trial 1 is lost"])
 
     @pytest.mark.parametrize("content", [b'{"dataset": {"na', b"null", NOT_UTF_8, b"", b'{"seed": 1}', b"[]"])
     def test_damaged_configuration_sets_its_trial_aside(self, directory, read, content):

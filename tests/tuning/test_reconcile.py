@@ -186,7 +186,7 @@ def test_damaged_lines_are_reported(killed, study, open_search, records):
     path.write_bytes(b"garbage\n" + path.read_bytes())
     record = Record()
     reconcile(study, open_search(), record)
-    assert f"{path}: line 1 is damaged; its event of trial 1 is lost" in study.display.problems
+    assert f"{path}: line 1 is damaged, so an event of trial 1 is lost" in study.display.problems
     assert record.events[1] == ["started", "finished"]
 
 
@@ -203,9 +203,12 @@ def change_final_value(trial):
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
-        (lose_final_line, r"events\.jsonl has no final state of it\. Restore a backup, or run `zoo delete"),
+        (
+            lose_final_line,
+            r"its final state is missing in .*events\.jsonl\. Restore a backup, or run `zoo delete",
+        ),
         (change_final_value, r"line 1 of .*events\.jsonl is damaged, and the trial's final state is lost"),
-        (lambda trial: trial.event_log.path.unlink(), r"events\.jsonl has no final state of it"),
+        (lambda trial: trial.event_log.path.unlink(), r"its final state is missing in .*events\.jsonl"),
         (lambda trial: trial.config_path.write_text('{"seed":'), r"config\.json is damaged: it is not JSON"),
         (
             lambda trial: trial.config_path.unlink(),

@@ -17,7 +17,7 @@ from zoo.record.directories import StudyDirectory, TrialDirectory
 
 @dataclass(frozen=True)
 class Damage:
-    """The damage of a study's directory.
+    """The damage in a study's directory.
 
     Args:
         problems: a line for each damaged file.
@@ -29,10 +29,10 @@ class Damage:
 
 
 def find_damage(directory: StudyDirectory, *, is_settled: bool = False) -> Damage:
-    """Return the damage of a study's directory; deleted trials are left out.
+    """Return the damage in a study's directory; deleted trials are left out.
 
     Args:
-        is_settled: no trial is running and none was left running, so each must have its final state.
+        is_settled: the study was reconciled, so every trial must have a final state.
     """
     damage = Damage(damaged_files(directory))
     deleted = directory.deleted_trials()
@@ -47,9 +47,9 @@ def find_damage(directory: StudyDirectory, *, is_settled: bool = False) -> Damag
 
 
 def damaged_files(directory: StudyDirectory) -> list[str]:
-    """Return a line for each damaged file of the study itself that the next `zoo tune` writes again."""
+    """Return a line for each damaged file that belongs to no trial, and that `zoo tune` writes again."""
     texts = {
-        "study.toml": f"`zoo tune {directory.study}` writes it again; until then the report lacks it.",
+        "study.toml": f"`zoo tune {directory.study}` writes it again; until then the report shows none.",
         "commands": "The commands that ran the study are missing in its report.",
     }
     readers: list[Callable[[], object]] = [directory.objectives, directory.storage]
@@ -64,7 +64,7 @@ def damaged_files(directory: StudyDirectory) -> list[str]:
 
 
 def _check_trial(directory: StudyDirectory, number: int, damage: Damage, *, is_settled: bool) -> bool:
-    """Add the damage of a trial; return False if it has no final state, although nothing is damaged."""
+    """Add the damage of a trial to `damage`; return False if it is undamaged and has no final state."""
     trial = directory.trial(number)
     events, lines = trial.event_log.load()
     final = next((event for event in events if isinstance(event, Finished)), None)
@@ -72,13 +72,13 @@ def _check_trial(directory: StudyDirectory, number: int, damage: Damage, *, is_s
     path, listed = trial.event_log.path, ", ".join(map(str, lines))
     advice = f"Restore a backup, or run `zoo delete {directory.study} --trial {number}`."
     if lines and final is not None:
-        damage.problems.append(f"{path}: line {listed} is damaged; its event of trial {number} is lost")
+        damage.problems.append(f"{path}: line {listed} is damaged, so an event of trial {number} is lost")
     elif lines:
         problem = (
             problem or f"line {listed} of {path} is damaged, and the trial's final state is lost. {advice}"
         )
     elif final is None and is_settled:
-        problem = problem or f"{path} has no final state of it. {advice}"
+        problem = problem or f"its final state is missing in {path}. {advice}"
     if problem:
         damage.set_aside.add(number)
         damage.problems.append(f"trial {number} of '{directory.study}' is set aside: {problem}")
@@ -86,7 +86,11 @@ def _check_trial(directory: StudyDirectory, number: int, damage: Damage, *, is_s
 
 
 def _config_problem(trial: TrialDirectory, *, is_optional: bool) -> str:
-    """Return the problem of a trial's configuration, or "". It is optional if the trial never started."""
+    """Return the problem of a trial's configuration, or "".
+
+    Args:
+        is_optional: the configuration may be missing, because the trial may never have started.
+    """
     try:
         if trial.trial_config() is None and not is_optional:
             return f"{trial.config_path} is missing. Restore it from a backup, or from its run in MLflow."
