@@ -92,7 +92,7 @@ def test_empty_host_is_refused(zoo_command, command, host):
 
 
 def test_unknown_model_is_an_error(in_tmp):
-    with pytest.raises(ModelError, match=r"^there is no model 'a_model': no study of this name"):
+    with pytest.raises(ModelError, match=r"^there is no model 'a_model': this folder has neither a study"):
         serve()
 
 

@@ -129,7 +129,7 @@ class TestArrays:
             (lambda images: images * 2.0, r"to 510\.0\.$|to \d+\.0\.$"),
             (
                 lambda images: images[:, :4],
-                r"got an array of shape \(4, 8, 1\)\. Only image files are scaled",
+                r"got an array of shape \(4, 8, 1\)\. Resize it: zoo resizes image files only",
             ),
             (lambda images: np.repeat(images, 3, -1), r"expected pixels from 0 to 255, 8×8×1 .* \(8, 8, 3\)"),
             (lambda images: images > 99, r"got bool\.$"),

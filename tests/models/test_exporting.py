@@ -120,7 +120,7 @@ class TestComparison:
 
     def test_without_images_pixels_are_random(self, lonely, export, monkeypatch):
         result = export(lonely(monkeypatch), "keras")
-        assert result.images == "100 images of random pixels, because its dataset is not at hand"
+        assert result.images == "100 images of random pixels, because the model's dataset is not available"
 
     def test_int8_model_is_made_from_given_images(self, lonely, export, images, tmp_path, monkeypatch):
         (tmp_path / "photos").mkdir()
@@ -133,7 +133,7 @@ class TestComparison:
         wrong = replace(FORMATS["keras"], run=lambda path, images: run(path, images) + 0.25)
         monkeypatch.setitem(FORMATS, "keras", wrong)
         export(found, "keras", display=PlainDisplay())
-        message = "the exported model does not answer as the original: a probability differs by 0.25"
+        message = "the exported model differs from the original: a probability differs by 0.25"
         assert message in capsys.readouterr().err
 
     def test_models_run_in_worker_processes(self, found, tmp_path):
@@ -165,7 +165,7 @@ class TestFiles:
         assert find_model(tmp_path / "new.keras").info.class_names == CLASSES
 
     def test_default_name_is_the_study(self, found, keras_in_process, tmp_path, monkeypatch):
-        absolute = replace(find_model(Path(TRIAL).resolve()), run=None)  # whose dataset is not at hand
+        absolute = replace(find_model(Path(TRIAL).resolve()), run=None)  # whose dataset is not available
         monkeypatch.chdir(tmp_path)
         assert export_model(absolute, "keras", None, NoDisplay()).path == Path("example.keras")
 
@@ -180,7 +180,7 @@ class TestFiles:
 
     def test_model_never_replaces_itself(self, lonely, keras_in_process, monkeypatch):
         found = lonely(monkeypatch)
-        with pytest.raises(ZooError, match=r"^lonely\.keras has the model itself\."):
+        with pytest.raises(ZooError, match=r"^lonely\.keras is or contains the model to export\."):
             export_model(found, "keras", Path("lonely.keras"), NoDisplay(), overwrite=True)
 
     @pytest.mark.parametrize("format", ["saved_model", "keras"])
@@ -222,7 +222,7 @@ class TestErrors:
 
     def test_unknown_operations_are_named(self):
         error = RuntimeError("Could not … \nCustom ops: Erfinv\nDetails:\n\ttf.Erfinv(tensor<1x4xf32>) …")
-        assert formats._reason(error) == "LiteRT has no operation for Erfinv"
+        assert formats._reason(error) == "LiteRT does not support Erfinv"
 
     def test_other_backend_is_refused(self, found, monkeypatch):
         import keras

@@ -201,7 +201,8 @@ class TestMLflow:
     def test_folder_without_mlflow_is_an_error(self, in_tmp, monkeypatch, name):
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with pytest.raises(
-            ModelError, match=f"^there is no model '{name}': no study of this name and no MLflow"
+            ModelError,
+            match=f"^there is no model '{name}': this folder has neither a study '{name}' nor an MLflow",
         ):
             find_model(name)
 

@@ -94,7 +94,10 @@ def test_model_outside_of_mlflow_is_an_error(registry, found, values):
 
 def test_model_without_study_needs_a_name(registry, found):
     found(address=MODEL, info=ModelInfo())
-    with pytest.raises(StudyError, match=r"names no study\. Name the registered model with --as NAME\.$"):
+    with pytest.raises(
+        StudyError,
+        match=r"does not say which study trained it\. Give the name .* with --as NAME\.$",
+    ):
         promote(MODEL)
     promote(MODEL, "pets")
     assert registry.calls == [("pets", MODEL, None)]

@@ -81,9 +81,9 @@ def test_deleted_trials_are_named(in_study, monkeypatch):
         ),
         ("example", 9, None, r"there is no trial 9 of 'example'\. Available: 0, 1, 2, 3\."),
         ("example", -1, None, r"there is no trial -1 of 'example'"),
-        (None, None, None, r"name a study, or the folder of a run with --run FOLDER\."),
-        ("example", None, "somewhere", "--run names a run by itself"),
-        (None, 3, "somewhere", "--run names a run by itself"),
+        (None, None, None, r"expected a study, or the folder of a run with --run FOLDER, got neither\."),
+        ("example", None, "somewhere", "--run already names a run"),
+        (None, 3, "somewhere", "--run already names a run"),
         (None, None, "somewhere", r"--run: no run in somewhere\. Expected a folder with config\.json"),
     ],
 )

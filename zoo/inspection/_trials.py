@@ -31,10 +31,10 @@ def curves(
 
     Args:
         study: a study's name.
-        trials: numbers of trials. One gives its training and validation curves; several are compared by
-            their validation curves; none compares all trials.
+        trials: numbers of trials. For one trial, its training and validation curves are drawn; several
+            trials, or all by default, are compared by their validation curves.
         run: the folder of a run, instead of a study.
-        top: number of the best trials to draw in color, at most 8. Only without `trials`.
+        top: number of the best trials to draw in color, at most 8; used only without `trials`.
         output: the PNG file to write; by default one in the folder `figures` of the trial or the study.
     """
     if run is not None or len(trials) == 1:
@@ -44,7 +44,7 @@ def curves(
             raise StudyError(f"{found.description} has not finished an epoch, so it has no curves.")
         return Figure(path)
     if study is None:
-        raise StudyError("name a study, or the folder of a run with --run FOLDER.")
+        raise StudyError("expected a study, or the folder of a run with --run FOLDER, got neither.")
     runs = current_runs(study, PlainDisplay())
     study = runs[0].study  # the argument may be the path of its file
     selected = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
@@ -163,8 +163,8 @@ def features(
     """Draw the feature maps of a trial's network for one validation image.
 
     Args:
-        layer: the name of a layer, as `layers` lists it, for up to 64 of its maps; None for a few maps of
-            every convolution and pooling layer.
+        layer: the name of a layer, as `layers` lists it: up to 64 of its maps are drawn. By default, a few
+            maps of every convolution and pooling layer are drawn.
         image: number of the image, from 0.
         study, trial, run, output, plugins, display: as for `confusion`.
     """
@@ -177,7 +177,7 @@ def features(
     max_maps = figures.MAPS_PER_LAYER if layer is None else figures.MAX_MAPS
     maps = found.call(_network.feature_maps, pixels, layer, max_maps)
     title = f"{found.title}, validation image {image}"
-    subtitle = f"the image is of class {names[int(split.labels[image])]}"
+    subtitle = f"class {names[int(split.labels[image])]}"
     if layer is None:
         return Figure(figures.layer_maps(pixels, maps, path, title=title, subtitle=subtitle))
     return Figure(figures.feature_maps(pixels, maps[0], path, title=title, subtitle=subtitle))
@@ -213,7 +213,7 @@ def layers(
     plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> LayerTable:
-    """Return the layers of a trial's network with their shapes and parameters; `str` gives a text table.
+    """Return the layers of a trial's network with their shapes and parameters; `str` returns a text table.
 
     Args:
         study, trial, run, plugins, display: as for `confusion`.
@@ -239,11 +239,14 @@ class _CompleteRun:
         return output_path(output, self.run.directory.figures_dir / file_name)
 
     def name_images(self, images: str) -> None:
-        """Print which images of which split the figure shows."""
+        """Print the images that the figure shows, and their split."""
         self.display.phase(f"{self.run.title}: {images} of the validation split")
 
     def predictions(self) -> tuple[Split, tuple[str, ...], npt.NDArray[Any]]:
-        """Return validation split, class names, and the recorded or newly computed class probabilities."""
+        """Return the validation split, the class names, and the class probabilities of its images.
+
+        The probabilities are the recorded ones; if they are missing, they are computed again.
+        """
         split, names = validation_data(self.run, self.display)  # this also prepares a missing dataset
         path, config = self.run.directory.predictions_path, self.run.config
         if path.exists():

@@ -1,14 +1,15 @@
-"""Using what a study trained: finding a model, loading it, predicting with it.
+"""Trained models: finding, loading, using, listing, promoting, exporting and packing them.
 
-finding.py     find_model: a model by any of its names
-loading.py     zoo.load_model
-classifier.py  zoo.Classifier: a model with its class names
-listing.py     zoo.list_models: the registered models
-promoting.py   promote: a model becomes the champion of a registered model
-formats.py     the formats of exported models
-exporting.py   export_model: a model in another format, compared with the original
-packing.py     pack_model, unpack_model: a model and all that is known about it in one file
-recorded.py    the model and dataset of a recorded run
+finding.py      find_model: a model by any of its names
+loading.py      zoo.load_model
+classifier.py   zoo.Classifier: a model with its class names
+listing.py      zoo.list_models: the registered models
+promoting.py    promote: make a model the champion of a registered model
+formats.py      the formats of exported models
+exporting.py    export_model: write a model in another format, and compare it with the original
+packing.py      pack_model, unpack_model: one file with a model and all that is known about it
+recorded.py     the model and the dataset of a recorded run
+image_files.py  the image files that the arguments of a command name
 """
 
 from zoo.models.classifier import Classifier, Prediction, prediction_columns

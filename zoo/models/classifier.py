@@ -40,9 +40,9 @@ class Prediction:
     """The model's answer for one image.
 
     Args:
-        image: its path; otherwise its number among the given images.
-        probabilities: of each class, `(classes,)`; None if the image cannot be read.
-        problem: why it cannot be read, without its name; "" if it can.
+        image: the path of the image file; for pixels and bytes, the position among the given images, from 0.
+        probabilities: the probability of each class, `(classes,)`; None if the image cannot be read.
+        problem: the reason why the image cannot be read, without its path; "" if it can be read.
     """
 
     image: str | int
@@ -57,17 +57,17 @@ class Classifier:
         classifier.predict("photos/rex.jpg")
 
     Args:
-        model: any name that `zoo.load_model` takes, or what `zoo.models.find_model` returned.
+        model: any name that `zoo.load_model` takes, or the result of `zoo.models.find_model`.
         plugins: as for `zoo.load_model`.
 
     Attributes:
         info: the facts about the model; `zoo.training.info.ModelInfo`.
-        class_names: in the order of the model's outputs; the numbers of the outputs, `"0"`, `"1"` …, if the
-            model does not name its classes.
+        class_names: the names in the order of the model's outputs; `"0"`, `"1"` … if the model does not name
+            its classes.
         model: the Keras model: raw pixels 0–255 in, class probabilities `(batch, classes)` out.
 
     Raises:
-        ModelError: as `zoo.load_model`.
+        ModelError: `zoo.load_model` raises it, or the model does not classify images of one size.
     """
 
     def __init__(self, model: str | Path | FoundModel, *, plugins: Sequence[Any] = ()) -> None:
@@ -127,16 +127,19 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Yield a Prediction for each image, in order; later images are decoded while the model computes.
 
-        `images` are those of `predict`, also an iterator. An image file that cannot be read is not an error.
+        `images` is as for `predict`, or an iterator. An image file that cannot be read is not an error: its
+        Prediction has a `problem`.
         """
         if batch_size < 1:
             raise StudyError(f"batch_size: expected an integer >= 1, got {batch_size}")
-        named = self._named(images)
+        readers = self._readers(images)
         with ThreadPoolExecutor(backend.available_cores()) as pool:
             pending: deque[list[tuple[str | int, Future[Array]]]] = deque()
             size = 0
-            for batch in _batches(named, batch_size):
-                size = size or len(batch)  # smaller than `batch_size` if it is the only batch
+            for batch in _batches(readers, batch_size):
+                size = size or len(
+                    batch
+                )  # the first batch is smaller than `batch_size` if it is the only one
                 pending.append([(name, pool.submit(read)) for name, read in batch])
                 if len(pending) > _BATCHES_AHEAD:
                     yield from self._predict_batch(pending.popleft(), size)
@@ -152,7 +155,7 @@ class Classifier:
     def _predict_batch(
         self, batch: Sequence[tuple[str | int, Future[Array]]], size: int
     ) -> Iterator[Prediction]:
-        """Yield the predictions of a batch; zeros fill it up to `size`, so that the model is traced once."""
+        """Yield the predictions of a batch. Zeros pad it to `size`, so that the model is compiled once."""
         images = np.zeros((size, *self._image_shape), np.float32)
         problems: dict[int, str] = {}
         for position, (_, reading) in enumerate(batch):
@@ -169,7 +172,7 @@ class Classifier:
             else:
                 yield Prediction(name, probabilities[position])
 
-    def _named(self, images: Image | Iterable[Image]) -> Iterator[tuple[str | int, Callable[[], Array]]]:
+    def _readers(self, images: Image | Iterable[Image]) -> Iterator[tuple[str | int, Callable[[], Array]]]:
         """Yield the name of each image and a function that returns its pixels."""
         if isinstance(images, str | os.PathLike | bytes):
             images = [images]
@@ -181,7 +184,7 @@ class Classifier:
             elif isinstance(image, str | os.PathLike):
                 yield os.fspath(image), partial(read_image, Path(image), **self._decoding())
             else:
-                pixels = self._checked(np.asarray(image))
+                pixels = self._check_pixels(np.asarray(image))
                 yield number, partial(np.asarray, pixels)
 
     def _is_one_image(self, array: Array) -> bool:
@@ -197,7 +200,7 @@ class Classifier:
             )
         return {"color_mode": mode, "size": self._image_shape[:2], **self.info.decoding}
 
-    def _checked(self, pixels: Array) -> Array:
+    def _check_pixels(self, pixels: Array) -> Array:
         """Return the pixels of one image in the model's shape; raise StudyError if they do not fit."""
         if pixels.shape == self._image_shape[:2] and self._image_shape[2] == 1:
             pixels = pixels[..., None]
@@ -205,7 +208,7 @@ class Classifier:
         if pixels.shape != self._image_shape:
             raise StudyError(
                 f"{expected} (height × width × channels), got an array of shape {pixels.shape}. "
-                "Only image files are scaled."
+                "Resize it: zoo resizes image files only."
             )
         if pixels.dtype.kind not in "uif":
             raise StudyError(f"{expected}, got {pixels.dtype}.")

@@ -25,10 +25,10 @@ from zoo.models.image_files import image_files
 from zoo.training.worker import call_in_worker
 from zoo.tuning.display import Display
 
-_COMPARED = 100  # images
-_CALIBRATION = 300  # training images that determine the ranges of int8 values
-_ROUNDING = 1e-3  # the largest difference of a probability that rounding explains in float32
-_SCORED = 1000  # images on which the accuracy of a quantized model is measured
+_NUM_COMPARED = 100  # images on which the exported model is compared with the original
+_NUM_CALIBRATION = 300  # training images that determine the ranges of int8 values
+_NUM_SCORED = 1000  # images on which the accuracy of a quantized model is measured
+_MAX_DIFFERENCE = 1e-3  # of a probability; float32 rounding explains no more
 
 Array = npt.NDArray[Any]
 
@@ -38,15 +38,15 @@ class Exported:
     """An exported model, compared with the original.
 
     Args:
-        path: of the exported file or folder.
-        details_path: of the JSON file beside it, with the class names and all that is known about the model.
-        images: on which the two models were compared: `100 images of the test split of mnist`.
-        num_images: their number.
-        largest_difference: of any probability.
-        num_equal: images whose most probable class is the same.
-        accuracies: of a quantized model, if labels are known: accuracy of the original, accuracy of the
-            exported model, and the number of images.
-        calibration: of a quantized model, the images that determined its ranges.
+        path: the exported file or folder.
+        details_path: the JSON file beside it, with the class names and all that is known about the model.
+        images: the images that compared the two models, such as `100 images of the test split of mnist`.
+        num_images: the number of these images.
+        largest_difference: the largest difference between the models' probabilities.
+        num_equal: the number of images for which both models name the same class.
+        accuracies: the accuracy of the original, that of the exported model, and the number of images; None
+            unless the model is quantized and labels are known.
+        calibration: the images that determined the ranges of a quantized model; "" for other models.
     """
 
     path: Path
@@ -86,9 +86,9 @@ def export_model(
     The file and the JSON file beside it appear when both are complete and the exported model has run.
 
     Args:
-        output: path of the file or folder; by default the study's name in the working folder.
+        output: the file or folder to write; by default named like the study, in the working folder.
         images: image files and folders for the comparison; by default the test split of the model's dataset,
-            or random pixels if it is not at hand.
+            or random pixels if the dataset is not available.
 
     Raises:
         ModelError: a converter is missing, or the model cannot be converted.
@@ -105,7 +105,8 @@ def export_model(
     given = _read_images(found, images, display) if images else None
     compared = given or _split_images(found, dataset) or _random_images(found)
     calibration = _calibration(found, format, dataset, given)
-    scored = compared.take(_SCORED if calibration is not None and compared.labels is not None else _COMPARED)
+    is_scored = calibration is not None and compared.labels is not None
+    scored = compared.take(_NUM_SCORED if is_scored else _NUM_COMPARED)
     display.phase(f"converting {found.name} to {format} …")
     try:
         remove_leftovers(path.parent)
@@ -122,10 +123,10 @@ def export_model(
     except OSError as error:
         raise ZooError(f"{path} cannot be written: {error.strerror}") from error
     result = _compare(path, details_path, original, exported, scored, calibration)
-    if calibration is None and not result.largest_difference <= _ROUNDING:
+    if calibration is None and not result.largest_difference <= _MAX_DIFFERENCE:  # NaN is not
         display.problem(
-            "the exported model does not answer as the original: a probability differs by "
-            f"{result.largest_difference:.2g}, expected at most {_ROUNDING}; do not use {path}"
+            "the exported model differs from the original: a probability differs by "
+            f"{result.largest_difference:.2g}, expected at most {_MAX_DIFFERENCE}; do not use {path}"
         )
     return result
 
@@ -139,7 +140,7 @@ def _compare(
     calibration: _Images | None,
 ) -> Exported:
     """Return the comparison of two models by their probabilities for the images `scored`."""
-    rows = _evenly_spaced(len(original), _COMPARED)
+    rows = _evenly_spaced(len(original), _NUM_COMPARED)
     accuracies = None
     if calibration is not None and scored.labels is not None:
         accuracies = _accuracies(original, exported, scored.labels)
@@ -193,17 +194,17 @@ def _check_free(found: FoundModel, paths: Sequence[Path], overwrite: bool) -> No
     if paths[0].is_dir() and not (paths[0] / "saved_model.pb").is_file():
         raise ZooError(f"{paths[0]} is a folder without a SavedModel. Give another name with --output.")
     if paths[0].exists() and paths[0].resolve() in (found.path.resolve(), *found.path.resolve().parents):
-        raise ZooError(f"{paths[0]} has the model itself. Give another name with --output.")
+        raise ZooError(f"{paths[0]} is or contains the model to export. Give another name with --output.")
 
 
 def _split_images(found: FoundModel, dataset: Dataset | None) -> _Images | None:
     if dataset is None:
         return None
     split, name = (dataset.test, "test") if dataset.test is not None else (dataset.train, "training")
-    return _of_split(split, f"images of the {name} split of {found.info.dataset}")
+    return _labelled_images(split, f"images of the {name} split of {found.info.dataset}")
 
 
-def _of_split(split: Split, description: str) -> _Images:
+def _labelled_images(split: Split, description: str) -> _Images:
     return _Images(split.images, description, np.asarray(split.labels))
 
 
@@ -214,15 +215,15 @@ def _calibration(
     if not FORMATS[format].is_quantized:
         return None
     if dataset is not None:
-        images = _of_split(dataset.train, f"images of the training split of {found.info.dataset}")
+        images = _labelled_images(dataset.train, f"images of the training split of {found.info.dataset}")
     elif given is not None:
         images = given
     else:
         raise ModelError(
             f"the format {format} needs training images, but the dataset of {found.name} is not in the cache "
-            "of this folder. Give image files like those of the training with --images."
+            "of this folder. Give image files that resemble the training images with --images."
         )
-    return images.take(_CALIBRATION)
+    return images.take(_NUM_CALIBRATION)
 
 
 def _read_images(found: FoundModel, arguments: Sequence[str], display: Display) -> _Images:
@@ -250,8 +251,8 @@ def _random_images(found: FoundModel) -> _Images:
     shape = found.info.image_shape
     if 0 in shape:
         raise ModelError(f"the model {found.name} does not say which image size it takes.")
-    pixels = np.random.default_rng(0).integers(0, 256, (_COMPARED, *shape), np.uint8)
-    return _Images(pixels, "images of random pixels, because its dataset is not at hand")
+    pixels = np.random.default_rng(0).integers(0, 256, (_NUM_COMPARED, *shape), np.uint8)
+    return _Images(pixels, "images of random pixels, because the model's dataset is not available")
 
 
 def _details(found: FoundModel, format: str) -> dict[str, Any]:
@@ -272,7 +273,7 @@ def _details(found: FoundModel, format: str) -> dict[str, Any]:
 
 
 def _call(found: FoundModel, format: str, function: Any, *arguments: Any) -> Array:
-    """Call a function of `formats` in a worker process; its output is kept if it fails."""
+    """Call a function of `formats` in a worker process; if it fails, the process's output is kept."""
     handle, name = tempfile.mkstemp(prefix="zoo-export-", suffix=".log")
     os.close(handle)
     log_path, is_kept = Path(name), False
@@ -289,7 +290,7 @@ def _call(found: FoundModel, format: str, function: Any, *arguments: Any) -> Arr
 
 
 def _place(source: Path, path: Path) -> None:
-    """Rename `source` to `path`; what was at `path` goes into the folder of `source`."""
+    """Move `source` to `path`; a folder that is there already goes into the temporary folder of `source`."""
     for file in source.rglob("*") if source.is_dir() else [source]:
         flush_to_disk(file)
     if path.exists() and (path.is_dir() or source.is_dir()):  # a rename replaces only a file by a file

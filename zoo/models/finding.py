@@ -36,7 +36,7 @@ EXPECTED = (
     "a study, a registered model (NAME, NAME@ALIAS, NAME/VERSION), an address in MLflow, the folder of a "
     "run, or a .keras file"
 )
-_MAX_FILE_NAME = 255  # bytes, of most file systems
+_MAX_FILE_NAME = 255  # bytes; the limit of most file systems
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -45,11 +45,11 @@ class FoundModel:
     """A trained model: its file, and what is known about it.
 
     Args:
-        name: the model in messages: what the user wrote, or where that led to.
-        path: of the `.keras` file. A copy from MLflow is deleted with this object.
-        info: the facts in the file, completed by the record of its run.
-        run: the recorded trial or standalone run that trained it, if it was found by that.
-        address: in MLflow, if it was found there; else "".
+        name: a name for messages: the user's text, or the trial or address that it stands for.
+        path: the `.keras` file. A copy from MLflow is deleted with this object.
+        info: the facts in the file, completed from the record of its run.
+        run: the recorded trial or standalone run, if the model was found in its folder; else None.
+        address: the address in MLflow, if the model was found there; else "".
     """
 
     name: str
@@ -59,7 +59,7 @@ class FoundModel:
     address: str = ""
 
     def dataset(self, display: Display | None = None) -> Dataset:
-        """Return the dataset that the model was trained on, for a recorded run prepared again if needed.
+        """Return the dataset that the model was trained on; for a recorded run, it may be prepared again.
 
         Raises:
             ZooError: the cache of the working folder does not have it, or it cannot be prepared again.
@@ -69,7 +69,7 @@ class FoundModel:
         return self.cached_dataset()
 
     def cached_dataset(self) -> Dataset:
-        """Return the dataset that the model was trained on, from the cache; DataError if it lacks it."""
+        """Return the dataset that the model was trained on; raise DataError if the cache lacks it."""
         if self.run is not None:
             return open_dataset(self.run.cache_dir, self.run.config.digest)
         return open_dataset(StudyDirectory(Path.cwd(), "").cache_dir, self.info.digest)
@@ -78,9 +78,9 @@ class FoundModel:
 def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
     """Return the model that `model` names; this module lists the forms of a name.
 
-    The name of a study comes before that of a registered model, an existing path before both; a name without
-    `/` that is both a study and a folder is an error. A registered model's name alone is its version with
-    the alias `champion`, else the newest.
+    If `model` has several meanings, a study comes first, then an existing path, then a registered model. It
+    is an error if it names both a study and a folder with a model. The name of a registered model stands for
+    its version with the alias `champion`, or else for the newest one.
 
     Args:
         display: shows problems with the record; plain lines on stderr by default.
@@ -120,17 +120,17 @@ def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
 
     store = _store(text)
     address = named_address(store, text)
-    # A path if MLflow does not have the study's best trial yet.
+    # The address is a path if MLflow does not have the study's best trial yet.
     return _in_mlflow(store, address) if ":/" in address else _at_path(Path(address))
 
 
 def _store(name: str = "") -> Store:
-    """Connect to MLflow; if there is no store, that is an error about the model `name`."""
+    """Connect to MLflow; raise ModelError about the model `name` if there is no store."""
     from zoo.tracking import connect, is_new_store
 
     if name and is_new_store():
         raise ModelError(
-            f"there is no model '{name}': no study of this name and no MLflow database are in this folder. "
+            f"there is no model '{name}': this folder has neither a study '{name}' nor an MLflow database. "
             f"Expected {EXPECTED}."
         )
     return connect(create=False)
@@ -157,7 +157,7 @@ def _at_path(path: Path) -> FoundModel:
 
 
 def _model_in(path: Path) -> Path | None:
-    """Return `path` if it is a file, or the file in the folder of a trial or of a model in MLflow."""
+    """Return `path` if it is a file, else the model file in this folder of a trial or of MLflow, or None."""
     folders = (path, path / "data", path / "artifacts" / "data")
     candidates = [path] if path.is_file() else [folder / "model.keras" for folder in folders]
     return next((candidate for candidate in candidates if candidate.is_file()), None)
@@ -167,8 +167,8 @@ def _of_run(run: Run, name: str) -> FoundModel:
     """Return the model of a recorded run: the local file, or else a copy from MLflow."""
     with ExitStack() as stack:
         path = stack.enter_context(model_of(run))
-        info = _completed(read_info(path), run)
-        return _kept(stack, FoundModel(name, path, info, run))
+        info = _add_record(read_info(path), run)
+        return _with_cleanup(stack, FoundModel(name, path, info, run))
 
 
 def _in_mlflow(store: Store, address: str) -> FoundModel:
@@ -178,22 +178,22 @@ def _in_mlflow(store: Store, address: str) -> FoundModel:
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="zoo-model-"))
         path = fetch_model_file(store, address, Path(folder))
-        info = _completed_by_tags(read_info(path), store, path)
+        info = _add_tags(read_info(path), store, path)
         name = address.removeprefix("models:/") if registered_parts(address) else address  # NAME/VERSION
-        return _kept(stack, FoundModel(name, path, info, address=address))
+        return _with_cleanup(stack, FoundModel(name, path, info, address=address))
 
 
-def _kept(stack: ExitStack, found: FoundModel) -> FoundModel:
-    """Return `found` with class names; its temporary files are deleted with it."""
+def _with_cleanup(stack: ExitStack, found: FoundModel) -> FoundModel:
+    """Return `found` with class names. Its temporary files exist as long as the object."""
     found = _with_class_names(found)
     weakref.finalize(found, stack.pop_all().close)
     return found
 
 
-def _completed(info: ModelInfo, run: Run) -> ModelInfo:
-    """Return `info` with what the record of its run knows; a study may have been renamed since."""
+def _add_record(info: ModelInfo, run: Run) -> ModelInfo:
+    """Return `info`, updated from the record of its run: a study may have been renamed since."""
     config = run.config
-    is_copy = run.uid() is None and info.study  # a copied folder says nothing about its study
+    is_copy = run.uid() is None and info.study  # a copied folder does not say which study it belongs to
     return replace(
         info,
         study=info.study if is_copy else run.study,
@@ -206,8 +206,8 @@ def _completed(info: ModelInfo, run: Run) -> ModelInfo:
     )
 
 
-def _completed_by_tags(info: ModelInfo, store: Store, path: Path) -> ModelInfo:
-    """Return `info` with what the tags of its run in MLflow know, if an older zoo saved it."""
+def _add_tags(info: ModelInfo, store: Store, path: Path) -> ModelInfo:
+    """Return `info`, completed from the tags of its run in MLflow if an older zoo saved the model."""
     if info.class_names is not None:
         return info
     from zoo.tracking import model_tags

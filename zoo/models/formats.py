@@ -1,7 +1,7 @@
-"""The formats of `zoo export`: how a model is converted to each, and how it runs there.
+"""The formats of `zoo export`: a conversion to each, and the runtime that runs the result.
 
-Every function here is called in a worker process. The runtime of an exported model gets a process of its
-own, in which nothing of the original model is loaded.
+Every function here is called in a worker process. An exported model runs in a process of its own, in which
+nothing of the original model is loaded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Format:
     Args:
         convert: `convert(model, model_path, target, details, calibration)` writes the model.
         run: `run(path, images)` returns the class probabilities of float32 images, in the format's runtime.
-        suffix: of the file's name; "" for a folder.
+        suffix: the suffix of the file's name; "" for a folder.
+        batch_size: the only batch size that the exported model takes; None for any.
         extra: the extra of zoo's distribution that installs `modules`.
         is_quantized: weights and activations are integers, in ranges that training images determine.
     """
@@ -66,7 +67,7 @@ def convert(
 
     if keras.backend.backend() != "tensorflow" and name != "keras":
         raise ModelError(
-            "expected the Keras backend tensorflow, which converts models, got "
+            "only the Keras backend tensorflow converts models, got "
             f"{keras.backend.backend()}; set KERAS_BACKEND=tensorflow"
         )
     model = load_file(model_path)
@@ -86,21 +87,21 @@ def run(name: str, path: Path, images: Array) -> Array:
 
 
 def _reason(error: Exception) -> str:
-    """Return an error in one line; of LiteRT's converter, only the operations that it does not know."""
+    """Return an error in one line; for LiteRT's converter, the operations that it does not support."""
     text = one_line(error)
     operations = re.findall(r"(?:Flex|Custom) ops: (.*?) Details", text)
     if operations:
-        return f"LiteRT has no operation for {', '.join(operations).replace('Flex', '')}"
+        return f"LiteRT does not support {', '.join(operations).replace('Flex', '')}"
     return f"{type(error).__name__}: {text[:300]}"
 
 
 def _export(model: keras.Model, target: Path, format: str, batch_size: int | None, **options: Any) -> None:
-    """Call Keras's own export on a model that takes float32 images, always in inference mode."""
+    """Export a model with Keras: in inference mode, and with float32 images as its input."""
     import keras
 
     images = keras.Input(model.input_shape[1:], batch_size, "float32", name="image")
     # Keras 3.15 exports a network inside a network, such as a pretrained base, in training mode, with dropout
-    # and batch statistics, unless this is said.
+    # and batch statistics, unless `training=False` is given.
     inference = keras.Model(images, model(images, training=False))
     signature = [keras.InputSpec(shape=images.shape, dtype="float32", name="image")]
     inference.export(target, format=format, input_signature=signature, verbose=False, **options)

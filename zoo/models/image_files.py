@@ -11,12 +11,13 @@ from zoo.data import is_image, natural_key
 
 
 def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
-    """Return the paths of image files, in the order of `arguments`, and a problem for each without any.
+    """Return the image files that `arguments` name, in order, and a problem for each argument without any.
 
-    An argument is a file, a folder, which is searched with its subfolders, a pattern that the shell has not
-    expanded, such as `photos/**/*.jpg`, or `-` for the lines of `listed`. A file in a folder counts if its
-    suffix or its content is that of an image; hidden ones are left out. A file that is named itself counts
-    always, also if it does not exist.
+    Args:
+        arguments: files, which are returned even if they do not exist; folders, which are searched with their
+            subfolders for files with the suffix or content of an image, except hidden ones; patterns that the
+            shell has not expanded, such as `photos/**/*.jpg`; and `-` for the lines of `listed`.
+        listed: more arguments, one per line.
     """
     files: list[str] = []
     problems: list[str] = []
@@ -45,7 +46,7 @@ def _with_lines(arguments: Iterable[str], listed: Iterable[str]) -> Iterator[str
 
 
 def _expand(pattern: str) -> Iterator[str]:
-    """Yield the paths that match a pattern; `**` follows no links, which may form a circle."""
+    """Yield the paths that match a pattern; `**` follows no links, since links may form a cycle."""
     parts = Path(pattern).parts
     if "**" not in parts:
         yield from glob.glob(pattern)  # noqa: PTH207  # it may be absolute
@@ -61,7 +62,7 @@ def _expand(pattern: str) -> Iterator[str]:
 
 
 def _files_in(path: str) -> Iterator[str]:
-    """Yield the path itself, or the image files in and below a folder, sorted; number 2 is before 10."""
+    """Yield the path of a file, or of the image files in and below a folder, in natural order."""
     if not Path(path).is_dir():
         yield path
         return

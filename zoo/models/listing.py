@@ -35,9 +35,9 @@ def list_models(
     and `address` in MLflow. A model that zoo did not train has empty cells; the filters omit it.
 
     Args:
-        pattern: of the name, such as `"mnist*"`.
-        dataset: name of the dataset, or a pattern.
-        min_accuracy: the least accuracy on the test split, from 0 to 1.
+        pattern: a pattern of the models' names, such as `"mnist*"`.
+        dataset: the name of the dataset, or a pattern.
+        min_accuracy: the smallest accuracy on the test split, from 0 to 1.
         max_parameters: the largest number of parameters.
 
     Raises:
@@ -87,7 +87,7 @@ def is_model_id(text: str) -> bool:
 def registered_parts(text: str) -> dict[str, str]:
     """Return `name`, `alias` and `version` of `NAME`, `NAME@ALIAS` or `NAME/VERSION`, also after `models:/`.
 
-    A part that is not named is "". The result is {} for another text, and for the ID of a logged model.
+    A part that is not named is "". Any other text, also the ID of a logged model, gives {}.
     """
     match = None if is_model_id(text) else _REGISTERED.fullmatch(text)
     return {} if match is None else match.groupdict(default="")
@@ -96,7 +96,7 @@ def registered_parts(text: str) -> dict[str, str]:
 def find_registered(model: str) -> ModelVersion:
     """Return a version of a registered model: `NAME`, `NAME@ALIAS` or `NAME/VERSION`.
 
-    `NAME` alone is the version with the alias `champion`, else the newest.
+    `NAME` stands for the version with the alias `champion`, or else for the newest one.
 
     Raises:
         TrackingError: MLflow does not answer, or there is no such version.

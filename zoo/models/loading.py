@@ -17,21 +17,20 @@ if TYPE_CHECKING:
 def load_model(model: str | Path, *, plugins: Sequence[Any] = ()) -> keras.Model:
     """Return a trained model: raw pixels 0–255 in, class probabilities `(batch, classes)` out.
 
-    Plugins in which its layers are defined are imported first. A warning names each plugin whose installed
-    version is not the one that the model was trained with.
+    The plugins that define its layers are imported first. A warning names each plugin that is installed in
+    another version than the one of the training.
 
     Args:
         model: a study, for its best trial; a registered model, `NAME`, `NAME@ALIAS` or `NAME/VERSION`; an
             address in MLflow, `models:/m-…` or `runs:/…`; the folder of a run, of a trial or of a model in
             MLflow; or a `.keras` file.
-        plugins: plugin files in which its layers are defined: paths, or imported modules of one file.
+        plugins: plugin files that define its layers: paths, or imported modules of one file.
 
     Raises:
         ModelError: there is no such model, its name is ambiguous, or a plugin that it needs is not installed
             or not given.
-        TrackingError: MLflow does not answer, or has no such model, or lacks the model of the study's best
-            trial.
+        TrackingError: MLflow does not answer, has no such model, or lacks the model of the best trial.
     """
     with using_plugins(plugins):
         found = find_model(model)
-        return load_file(found.path, found.name)  # its warning has a stack level that counts from here
+        return load_file(found.path, found.name)  # the `stacklevel` of its warning depends on this call

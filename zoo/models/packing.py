@@ -5,9 +5,9 @@ A pack is a zip archive of uncompressed members. The same model always gives the
     SHA256SUMS     the checksum of every other member, in the format of `sha256sum`
     model.keras    the model
     info.json      the facts about the model, as in its file
-    README.md      the card of a registered model, else the same facts for people
-    config.json    the configuration of the trial that trained it, if its record is at hand
-    study.toml     the study's definition, if its record is at hand
+    README.md      the card of a registered model, or else the same facts for people
+    config.json    the configuration of the trial that trained it, if its record is in the working folder
+    study.toml     the study file, under the same condition
 
 Unpacking reads bytes, and never loads the model. Checksums detect damage, not a forged pack.
 """
@@ -40,9 +40,9 @@ from zoo.training.info import ModelInfo, read_info
 _CHECKSUMS, _MODEL = "SHA256SUMS", "model.keras"
 _MEMBERS = (_CHECKSUMS, _MODEL, "info.json", "README.md", "config.json", "study.toml")
 _MAX_TEXT = 1 << 22  # bytes of a member other than the model
-_MAX_INNER = 1 << 28  # bytes that a `.keras` file may need more than its own size when it is read
-_CHUNK = 1 << 20
-_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip archive
+_MAX_GROWTH = 1 << 28  # bytes by which the content of a `.keras` file may be larger than the file
+_CHUNK = 1 << 20  # bytes
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can have; any fixed one would do
 
 
 def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> list[str]:
@@ -109,6 +109,7 @@ def unpack_model(file: Path, folder: Path) -> ModelInfo:
 
 @contextmanager
 def _writing(file: Path) -> Iterator[None]:
+    """Raise ZooError instead of an OSError in the block."""
     try:
         yield
     except OSError as error:
@@ -133,7 +134,7 @@ def _texts(found: FoundModel) -> Mapping[str, str]:
 
 
 def _run_of(found: FoundModel) -> Run | None:
-    """Return the run that trained the model, if its record is in this folder and has the same model."""
+    """Return the run that trained the model; None unless the working folder records it with this model."""
     if found.run is not None or found.info.trial is None:
         return found.run
     trial = StudyDirectory(Path.cwd(), found.info.study).trial(found.info.trial)
@@ -145,7 +146,7 @@ def _registered_card(found: FoundModel) -> str:
     """Return the card of a registered model; "" if the model was found by another name."""
     if not found.address.startswith("models:/"):
         return ""
-    with suppress(ZooError):  # an address such as models:/m-… is no registered model
+    with suppress(ZooError):  # `models:/m-…` is the address of a logged model, not of a registered one
         return find_registered(found.address).description
     return ""
 
@@ -160,7 +161,7 @@ def _member(name: str, size: int = 0) -> zipfile.ZipInfo:
 
 @contextmanager
 def _open_pack(file: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a pack; errors of its content in the block become a ModelError."""
+    """Open a pack; raise ModelError if its content causes an error in the block."""
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
@@ -209,21 +210,24 @@ def _expected_sums(text: str) -> dict[str, str]:
 
 
 def _check_model(path: Path) -> None:
-    """Raise ValueError unless `path` is an undamaged `.keras` file that does not grow without limit."""
+    """Raise ValueError if `path` is not a `.keras` file, is damaged, or expands too much."""
     with zipfile.ZipFile(path) as archive:
         names = {member.filename for member in archive.infolist()}
         size = sum(member.file_size for member in archive.infolist())
-        is_small = size <= path.stat().st_size + _MAX_INNER
+        is_small = size <= path.stat().st_size + _MAX_GROWTH
         if is_small and (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of {damaged} in {_MODEL} is wrong")
     if not {"config.json", "metadata.json"} <= names:
         raise ValueError(f"{_MODEL} is not a file that Keras saved")
     if not is_small:
-        raise ValueError(f"{_MODEL} would grow to {size:,} bytes")
+        raise ValueError(f"{_MODEL} has {size:,} bytes of content, far more than its size")
 
 
 def _facts(path: Path) -> ModelInfo:
-    """Return the facts in a model file; raise ValueError, without its temporary path, if they are invalid."""
+    """Return the facts in a model file; raise ValueError if they are invalid.
+
+    The message does not name `path`, which is temporary.
+    """
     try:
         return read_info(path)
     except ModelError as error:

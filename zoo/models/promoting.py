@@ -21,8 +21,8 @@ class Promotion:
     """A promotion.
 
     Args:
-        version: the champion.
-        former: the champion before; None if there was none, or if it is the same version.
+        version: the new champion.
+        former: the champion before; None if there was none, or if it was the same version.
     """
 
     version: ModelVersion
@@ -39,7 +39,7 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
 
     Args:
         model: any name that `zoo.load_model` takes. MLflow must have the model.
-        name: by default that of the registered model that `model` names, else that of the model's study.
+        name: by default, the name of the registered model if `model` names one, else the name of its study.
 
     Raises:
         ModelError: there is no such model, or it is not in MLflow.
@@ -56,7 +56,10 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
     address, registered = _address(store, found)
     name = name or registered or found.info.study
     if not name:
-        raise StudyError(f"the model {found.name} names no study. Name the registered model with --as NAME.")
+        raise StudyError(
+            f"the model {found.name} does not say which study trained it. Give the name of the registered "
+            "model with --as NAME."
+        )
     former = tracking.champion(store, name)
     version = tracking.promote(store, name, address, found.info, _num_test_images(found))
     is_same = former is not None and former.version == version.version
@@ -64,7 +67,7 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
 
 
 def _address(store: Store, found: FoundModel) -> tuple[str, str]:
-    """Return `models:/m-…` of a model, and the name of the registered model that led to it, else ""."""
+    """Return the address `models:/m-…` of a model, and the registered name that led to it, or ""."""
     from zoo import tracking
 
     address, registered = found.address, ""
@@ -88,7 +91,7 @@ def _address(store: Store, found: FoundModel) -> tuple[str, str]:
 
 
 def _num_test_images(found: FoundModel) -> int | None:
-    """Return the number of images of the test split; None if it, or the dataset in the cache, is missing."""
+    """Return the number of test images; None without a test split, or if the cache lacks the dataset."""
     with suppress(ZooError):
         test = found.cached_dataset().test
         return None if test is None else len(test)

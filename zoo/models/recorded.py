@@ -45,10 +45,10 @@ def find_run(
     """Return a trial by study and number, the best trial of a study, or the run in a folder."""
     if run is not None:
         if study is not None or trial is not None:
-            raise StudyError("--run names a run by itself; leave out the study and --trial")
+            raise StudyError("--run already names a run; leave out the study and --trial")
         return run_in(Path(run))
     if study is None:
-        raise StudyError("name a study, or the folder of a run with --run FOLDER.")
+        raise StudyError("expected a study, or the folder of a run with --run FOLDER, got neither.")
     runs = current_runs(study, display)
     return best_run(runs) if trial is None else pick_runs([trial], runs)[0]
 
@@ -66,7 +66,7 @@ def call_on_model(function: Callable[..., Any], run: Run, display: Display, *arg
 
 @contextmanager
 def model_of(run: Run) -> Iterator[Path]:
-    """Yield the file of a complete run's model: the local file, or else a copy from MLflow."""
+    """Yield the model file of a complete run: the local file, or else a copy from MLflow."""
     run.check_complete()
     if run.directory.model_path.exists():
         yield run.directory.model_path
@@ -108,7 +108,7 @@ def dataset_of(run: Run, display: Display) -> Dataset:
 
 
 def recorded_in_memory(study: str) -> Dataset | None:
-    """Return the dataset in memory that a study's trials use, from the cache; None if they use none."""
+    """Return the cached dataset of a study on data in memory; None for other studies."""
     directory = StudyDirectory(Path.cwd(), study)
     digest = directory.digest_in_memory()
     if digest is None:
@@ -120,7 +120,7 @@ def recorded_in_memory(study: str) -> Dataset | None:
 
 
 def _check_plugin_files(run: Run) -> None:
-    """Raise StudyError if the dataset of the run is unknown, since a plugin file was not given."""
+    """Raise StudyError if the dataset of the run is unknown, because its plugin file was not given."""
     given = {file.key for file in given_files()}
     if run.config.dataset.name in Registry.load().names("dataset"):
         return
@@ -129,15 +129,15 @@ def _check_plugin_files(run: Run) -> None:
         if is_file_key(key) and key not in given:
             name = key.partition(":")[0]
             raise StudyError(
-                f"{run.description} used the plugin file {name} {version}, and its dataset is to be prepared "
-                f"again; add `--plugin {kept_path(study.path, name, version)}`."
+                f"the dataset of {run.description} must be prepared again, which needs the plugin file "
+                f"{name} {version}; add `--plugin {kept_path(study.path, name, version)}`."
             )
 
 
 def prepare(
     dataset: PluginConfig | Dataset, validation: Mapping[str, Any], cache_dir: Path, display: Display
 ) -> PreparedDataset:
-    """Prepare a dataset in a process of its own, as `zoo tune` does; a `Dataset` of a caller in this one."""
+    """Prepare a dataset as `zoo tune` does: a plugin's in a process of its own, a `Dataset` in this one."""
     display.phase("preparing the dataset …")
     create_folder(cache_dir)
     if not isinstance(dataset, PluginConfig):
@@ -156,7 +156,7 @@ def prepare(
 def configure(
     component: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
 ) -> PluginConfig:
-    """Return the configuration of `component` with `values`, changed by `overrides` such as `count=500`."""
+    """Return the configuration of `component` with `values`; `overrides` such as `count=500` win."""
     values = dict(values or {})
     for override in overrides:
         key, value = parse_setting(override, "rotation=20")
