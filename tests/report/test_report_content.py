@@ -65,8 +65,8 @@ def test_test_accuracy_has_wilson_interval(several):
 
 
 def test_pruning_savings_are_stated(several):
-    assert "1 trial was stopped early, after 2 epochs in total." in several
-    assert "at most 3 epochs (60 % of theirs), about 6 s" in several
+    assert "1 trial was pruned after 2 epochs in total." in several
+    assert "at most 3 epochs (60 % of their epochs), about 6 s" in several
 
 
 def test_commands_reproduce_the_study(several):

@@ -46,7 +46,7 @@ def test_equal_values_have_no_importances(make_study):
 def test_pruned_trial_without_epochs_does_not_count():
     """Its event log was lost, but for the final event."""
     lost = SimpleNamespace(shown_state="pruned", epochs=[])
-    assert pruning_savings([lost]) == Savings(trials=0, trained=0, epochs=0, seconds=0)
+    assert pruning_savings([lost]) == Savings(trials=0, trained_epochs=0, saved_epochs=0, saved_seconds=0)
 
 
 def test_dataset_without_its_groups_is_absent(make_study):

@@ -19,7 +19,7 @@ from zoo.report._search_plots import search_plots, slices
 from zoo.report._sources import MAX_SHOWN, data, reproduction
 from zoo.report._trials import leaderboard, period, pruning, reasons
 
-_LISTED = 20  # trials in the table; the others are listed below it
+_LISTED = 20  # rows of a table; further ones are folded or left out
 
 
 def write_report(
@@ -76,7 +76,7 @@ def _render(record: StudyRecord) -> str:
 
 
 def _code(text: str) -> Any:
-    """Return a text as HTML, with what is between backticks as code."""
+    """Return a text as HTML; a part in backticks becomes code."""
     from markupsafe import Markup
 
     parts = enumerate(text.split("`"))
@@ -86,15 +86,15 @@ def _code(text: str) -> Any:
 
 
 def _breakable(name: str) -> Any:
-    """Return a name as HTML that a line break divides after a dot or an underscore, not within a word."""
+    """Return a name as HTML in which lines may break only after a dot or an underscore."""
     from markupsafe import Markup
 
     return Markup("<wbr>").join(re.split(r"(?<=[._])", name))
 
 
 def _content(record: StudyRecord) -> dict[str, Any]:
-    is_several = len(record.objectives) > 1
-    is_ranked = len(record.ranked) > 1 and record.in_optuna is not None
+    has_several_objectives = len(record.objectives) > 1
+    is_ranked = len(record.ranked) > 1 and record.optuna_study is not None
     content = {
         "study": record.name,
         "period": period(record.runs),
@@ -105,7 +105,7 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "is_running": any(run.state == "running" for run in record.runs),
         "result": result(record),
         "best": best_model(record),
-        "best_title": "Best in the first objective" if is_several else "Best model",
+        "best_title": "Best in the first objective" if has_several_objectives else "Best model",
         "plots": search_plots(record),
         "slices": slices(record) if is_ranked else [],
         "board": leaderboard(record),
@@ -116,4 +116,4 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "data": data(record),
         "again": reproduction(record),
     }
-    return {**content, "problems": record.problems}  # last: reading may find more problems
+    return {**content, "problems": record.problems}  # last, because the lines above may add problems

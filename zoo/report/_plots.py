@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 BLUE, ORANGE, FAINT = "#08519c", "#c83700", "#c9ced6"
-LEADERS = (BLUE, ORANGE, "#1b7f5c", "#8250a8", "#b8860b", "#0f8b99")  # the best trials, best first
+BEST_COLORS = (BLUE, ORANGE, "#1b7f5c", "#8250a8", "#b8860b", "#0f8b99")  # of the best trials, best first
 HEIGHT = 340  # pixels
 _MAX_NUMBERED = 20  # classes of a confusion matrix with numbers in its cells
 
@@ -55,7 +55,7 @@ def styled(figure: Figure) -> Figure:
         },
         paper_bgcolor="#fff",
         plot_bgcolor="#fff",
-        colorway=LEADERS,
+        colorway=BEST_COLORS,
         xaxis=axis,
         yaxis=axis,
         hoverlabel={"bgcolor": "#fff", "bordercolor": "#d5dae1", "font": {"color": "#111827"}},
@@ -75,7 +75,8 @@ def confusion(labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names
     counts = confusion_counts(labels, predicted, len(class_names))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     is_correct = np.eye(len(counts), dtype=bool)
-    signed = np.where(is_correct, share * 0.9, -(share**0.45) * 0.8)  # so that rare mistakes are visible
+    # The exponent makes rare mistakes visible.
+    signed = np.where(is_correct, share * 0.9, -(share**0.45) * 0.8)
     names = [escape(name) for name in class_names]
     is_numbered = len(names) <= _MAX_NUMBERED
     hover = "%{y} predicted as %{x}: %{customdata}<extra></extra>"

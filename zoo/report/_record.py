@@ -40,13 +40,13 @@ class StudyRecord:
 
     Args:
         runs: its trials by number, without deleted ones.
-        in_optuna: a copy in memory of the Optuna study; None if it cannot be read.
+        optuna_study: a copy in memory of the Optuna study; None if it cannot be read.
         problems: what is missing, a sentence each.
     """
 
     directory: StudyDirectory
     runs: Sequence[Run]
-    in_optuna: optuna.Study | None
+    optuna_study: optuna.Study | None
     problems: list[str]
 
     @property
@@ -68,7 +68,7 @@ class StudyRecord:
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
-        return {} if self.in_optuna is None else recorded_manifest(self.in_optuna)
+        return {} if self.optuna_study is None else recorded_manifest(self.optuna_study)
 
     @cached_property
     def dataset(self) -> Dataset | None:
@@ -110,15 +110,15 @@ class StudyRecord:
     @cached_property
     def searched(self) -> dict[int, dict[str, Any]]:
         """The active searched parameters of each trial by name, lists as one value; {} without Optuna."""
-        trials = [] if self.in_optuna is None else self.in_optuna.get_trials(deepcopy=False)
+        trials = [] if self.optuna_study is None else self.optuna_study.get_trials(deepcopy=False)
         return {trial.number: _join_items(trial.params) for trial in trials}
 
     @cached_property
     def importances(self) -> Mapping[str, float]:
         """The importance of each searched parameter for the first objective, largest first; {} if unknown."""
-        if self.in_optuna is None or len(self.ranked) < 2:
+        if self.optuna_study is None or len(self.ranked) < 2:
             return {}
-        return importances_of(self.in_optuna, self.objectives[0])
+        return importances_of(self.optuna_study, self.objectives[0])
 
 
 def _join_items(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,22 +136,22 @@ def _join_items(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_record(study: str, storage: str | None = None) -> StudyRecord:
-    """Return the record of a study in the working folder; StudyError if it has no trial.
+    """Return the record of a study in the working folder; raise StudyError if it has no trial.
 
     Args:
-        storage: URL of the Optuna storage; the recorded one by default. If that cannot be read, it is
-            one of `problems`; if `storage` cannot be read, ZooError is raised.
+        storage: URL of the Optuna storage; the recorded one by default. If the recorded one cannot be read,
+            `problems` says so; if `storage` cannot be read, ZooError is raised.
     """
     problems: list[str] = []
     runs = load_runs(study, problems.append)
     directory = StudyDirectory(Path.cwd(), study)
-    in_optuna = None
+    optuna_study = None
     try:
-        in_optuna = recorded_study(directory, storage)
-        if in_optuna is None:
+        optuna_study = recorded_study(directory, storage)
+        if optuna_study is None:
             raise ZooError(f"the Optuna storage has no study '{directory.study}'.")
     except ZooError as error:
         if storage is not None:
             raise
         problems.append(f"{error} Figures of the search are missing.")
-    return StudyRecord(directory, runs, in_optuna, problems)
+    return StudyRecord(directory, runs, optuna_study, problems)

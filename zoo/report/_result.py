@@ -36,7 +36,7 @@ class Interval:
 
 
 def interval(accuracy: float, num_images: int) -> Interval:
-    """Return an accuracy with its interval; rounding may have put it slightly outside of 0 … 1."""
+    """Return an accuracy with its interval. Rounding may have moved it slightly out of the range 0 to 1."""
     return Interval(accuracy, *wilson_interval(min(max(accuracy, 0.0), 1.0), num_images), num_images)
 
 
@@ -47,7 +47,7 @@ class Result:
     Args:
         cards: label, value and note of each number at the top.
         test, validation: accuracies of the best model; None if unknown.
-        notes: what limits the use of the numbers.
+        notes: sentences about the limits of these numbers.
     """
 
     cards: list[tuple[str, str, str]]
@@ -57,7 +57,7 @@ class Result:
 
     @property
     def axis_start(self) -> float:
-        """The left end of the axis of both intervals, which fill about a third of it."""
+        """The left end of the axis, with which both intervals fill about a third of it."""
         lows = [one.low for one in (self.test, self.validation) if one is not None]
         return max(0.0, 1 - 3 * (1 - min(lows, default=0.0)))
 
@@ -83,12 +83,12 @@ def result(record: StudyRecord) -> Result:
     accuracy = best.summary.get("best_val_accuracy")
     if accuracy is not None and record.num_validated:
         validation = interval(accuracy, record.num_validated)
-        notes += _rivals(record, validation)
+        notes += _ties_note(record, validation)
     return Result(cards, test, validation, notes)
 
 
-def _rivals(record: StudyRecord, validation: Interval) -> list[str]:
-    """Return a note if other trials are as good as the best one within the interval."""
+def _ties_note(record: StudyRecord, validation: Interval) -> list[str]:
+    """Return a note if the accuracies of other trials are within the interval of the best one."""
     others = [
         str(run.number)
         for run in record.ranked[1:]
@@ -102,7 +102,7 @@ def _rivals(record: StudyRecord, validation: Interval) -> list[str]:
         subject = f"Trials {', '.join(others[:-1])} and {others[-1]} are"
     else:
         subject = f"{len(others)} other trials are"
-    return [f"{subject} within the validation interval of the best trial, so their order may be chance."]
+    return [f"{subject} within the validation interval of the best trial: their order may be due to chance."]
 
 
 def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
@@ -137,6 +137,8 @@ def percent(share: float) -> str:
 
 @dataclass(frozen=True)
 class Mistake:
+    """A wrong prediction as the page shows it; `address` is that of the image."""
+
     address: str
     actual: str
     predicted: str
@@ -150,8 +152,9 @@ class BestModel:
     Args:
         parameters: name, value, and whether it was searched; the searched ones first.
         plots: confusion matrix and calibration; [] if the predictions are not in this folder.
-        mistakes: its most confident mistakes.
-        note: how many predictions are wrong, or why there are none.
+        mistakes: the most confident wrong predictions.
+        note: the number of wrong predictions, or the reason why no predictions are shown.
+        error: the expected calibration error in words; "" without predictions.
     """
 
     run: Run
@@ -205,7 +208,7 @@ def _mistakes(found: Predictions, names: Sequence[str]) -> list[Mistake]:
 
 
 def _parameters(record: StudyRecord, run: Run) -> list[tuple[str, str, bool]]:
-    """Return a trial's parameters: those that were searched first, the most important of them first."""
+    """Return a trial's parameters: the searched ones by importance, then the others by name."""
     searched = record.searched.get(run.number if run.number is not None else -1, {})
     flat = flat_parameters(run)
     names = [

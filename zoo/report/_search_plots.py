@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.record import Run
-from zoo.report._plots import BLUE, FAINT, HEIGHT, LEADERS, ORANGE, Plot
+from zoo.report._plots import BEST_COLORS, BLUE, FAINT, HEIGHT, ORANGE, Plot
 from zoo.report._record import StudyRecord
 from zoo.tuning.recorded_search import total_importances
 
@@ -36,7 +36,7 @@ _MAX_LINES = 200  # trials in the parallel coordinates
 
 def search_plots(record: StudyRecord) -> list[Plot]:
     """Return the figures that the record allows; [] without Optuna's study."""
-    study = record.in_optuna
+    study = record.optuna_study
     if study is None:
         return []
     plots: list[Plot | None] = []
@@ -59,15 +59,16 @@ def _target(record: StudyRecord, index: int) -> dict[str, Any]:
 
 
 def _one_objective(record: StudyRecord, index: int, runs: Sequence[Run] | None = None) -> optuna.Study:
-    """Return the complete trials as a study of one objective, with their numbers, or only `runs`.
+    """Return the complete trials, or only `runs`, as a study with one objective.
 
-    With `target`, Optuna draws no best value, and takes lower values for better ones.
+    The trials keep their numbers, except with `runs`. Optuna's argument `target` is no alternative: with it,
+    Optuna draws no best value, and assumes that lower values are better.
     """
     import optuna
 
-    assert record.in_optuna is not None
+    assert record.optuna_study is not None
     study = optuna.create_study(direction=record.objectives[index].direction)
-    trials = record.in_optuna.get_trials(deepcopy=False)
+    trials = record.optuna_study.get_trials(deepcopy=False)
     if runs is not None:
         trials = [trials[run.number] for run in runs if run.number is not None]
     hidden = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
@@ -95,20 +96,20 @@ def _history(record: StudyRecord, index: int) -> Plot:
             trace.update(marker={"color": FAINT})
         else:
             trace.update(marker={"color": BLUE, "size": 7}, name="complete trial")
-    figure.update_xaxes(title="trial", **_whole_ticks(len(record.runs)))
-    _range_of(figure, record, index)
+    figure.update_xaxes(title="trial", **_integer_ticks(len(record.runs)))
+    _set_range(figure, record, index)
     return Plot(figure, f"History of {metric}", f"{metric} of every complete trial, and the best so far")
 
 
-def _whole_ticks(count: int) -> dict[str, Any]:
-    """Return the settings of an axis of `count` integers, so that it has no tick between two of them."""
+def _integer_ticks(count: int) -> dict[str, Any]:
+    """Return settings with which an axis of `count` integers has ticks at integers only."""
     return {"dtick": 1} if count <= _MAX_TICKS else {"tickformat": "d"}
 
 
-def _range_of(figure: Figure, record: StudyRecord, index: int) -> None:
-    """Cut off the worst tenth of the values, if a few bad trials would flatten all others.
+def _set_range(figure: Figure, record: StudyRecord, index: int) -> None:
+    """Leave the worst tenth of the values out of the axis if it would take most of the figure.
 
-    Equal values get a range around them: plotly would show 0.58 from -0.42 to 1.58.
+    If all values are equal, the axis covers ±10 %. Plotly would show 0.58 from -0.42 to 1.58.
     """
     values = np.array([run.summary[record.objectives[index].result] for run in record.ranked], float)
     low, high = np.quantile(
@@ -128,7 +129,7 @@ def _pareto_front(record: StudyRecord) -> Plot | None:
     names = [objective.metric for objective in record.objectives]
     if len(names) not in (2, 3):
         return None
-    figure = plot_pareto_front(record.in_optuna, target_names=names)
+    figure = plot_pareto_front(record.optuna_study, target_names=names)
     for trace in figure.data:
         is_front = "Best" in trace.hovertemplate  # the traces have no names
         name = "on the Pareto front" if is_front else "dominated"
@@ -147,17 +148,20 @@ def learning_curves(record: StudyRecord) -> Plot | None:
     import plotly.graph_objects as go
 
     metric = record.runs[0].config.objective
-    leaders = record.ranked[: len(LEADERS)]
-    others = [run for run in record.ranked if run not in leaders]
-    rest = [run for run in record.runs if not run.is_complete]
+    best = record.ranked[: len(BEST_COLORS)]
+    others = [run for run in record.ranked if run not in best]
+    incomplete = [run for run in record.runs if not run.is_complete]
     figure = go.Figure()
-    for runs, name, color in ((rest, "not complete", "#d9dde3"), (others, "other complete", "#a3abb7")):
+    for runs, name, color in (
+        (incomplete, "not complete", "#d9dde3"),
+        (others, "other complete", "#a3abb7"),
+    ):
         xs, ys, names = _joined_curves(runs, metric)
         if xs:
             figure.add_scatter(
                 x=xs, y=ys, text=names, name=name, mode="lines", line={"color": color, "width": 1}
             )
-    for run, color in zip(leaders, LEADERS, strict=False):
+    for run, color in zip(best, BEST_COLORS, strict=False):
         xs, ys, names = _joined_curves([run], metric)
         line = {"color": color, "width": 2}
         figure.add_scatter(
@@ -167,13 +171,13 @@ def learning_curves(record: StudyRecord) -> Plot | None:
         return None
     figure.update_traces(hovertemplate="%{text}, epoch %{x}: %{y:.4f}<extra></extra>")
     epochs = max(event.epoch for run in record.runs for event in run.epochs)
-    figure.update_xaxes(title="epoch", **_whole_ticks(epochs)).update_yaxes(title=metric)
+    figure.update_xaxes(title="epoch", **_integer_ticks(epochs)).update_yaxes(title=metric)
     figure.update_layout(showlegend=True)
     return Plot(figure, "Learning curves", f"{metric} by epoch; the best trials in color, pruned ones faint")
 
 
 def _joined_curves(runs: Sequence[Run], metric: str) -> tuple[list[Any], list[Any], list[str]]:
-    """Return epochs, values and trial names of curves as one line with gaps; a trace per trial is slow."""
+    """Return epochs, values and trial names of all curves as one line with gaps: many traces are slow."""
     xs: list[Any] = []
     ys: list[Any] = []
     names: list[str] = []
@@ -186,7 +190,7 @@ def _joined_curves(runs: Sequence[Run], metric: str) -> tuple[list[Any], list[An
 
 
 def curve(run: Run, metric: str) -> dict[int, float]:
-    """Return a metric by epoch; with folds, the mean of the folds that reached the epoch."""
+    """Return a metric by epoch; with folds, the mean over the folds that reached the epoch."""
     values: dict[int, list[float]] = {}
     for event in run.epochs:
         if metric in event.metrics:
@@ -199,7 +203,9 @@ def _importances(record: StudyRecord) -> Plot | None:
     if figure is None:
         return None
     metric = record.objectives[0].metric
-    text = f"How much of the variation of {metric} each parameter explains; a rough estimate for few trials"
+    text = (
+        f"The share of the variation of {metric} that each parameter explains; rough if there are few trials"
+    )
     return Plot(figure, "Importance of the parameters", text, max(HEIGHT, 60 + 22 * len(record.importances)))
 
 
@@ -245,7 +251,7 @@ def slices(record: StudyRecord) -> list[Plot]:
 
     plots = []
     for name in [*record.importances][:_MAX_SLICES]:
-        figure = plot_slice(record.in_optuna, params=[name], **_target(record, 0))
+        figure = plot_slice(record.optuna_study, params=[name], **_target(record, 0))
         figure.update_traces(
             marker={"showscale": False, "size": 7, "line": {"width": 0.5, "color": "#9aa3af"}}
         )
@@ -255,7 +261,7 @@ def slices(record: StudyRecord) -> list[Plot]:
             order = [_unquoted(option) for option in figure.layout.xaxis.categoryarray or ()]
             figure.update_xaxes(tickangle=None, categoryarray=order, range=[-0.5, len(order) - 0.5])
             figure.for_each_trace(lambda trace: trace.update(x=[_unquoted(option) for option in trace.x]))
-        _range_of(figure, record, 0)
+        _set_range(figure, record, 0)
         metric = record.objectives[0].metric
         plots.append(
             Plot(figure, name, f"{metric} of each complete trial by {name}; later trials are darker", 190)
@@ -264,7 +270,7 @@ def slices(record: StudyRecord) -> list[Plot]:
 
 
 def _few_ticks(figure: Figure) -> dict[str, Any]:
-    """Return the settings of the axis of a parameter, so that its ticks fit below a small figure."""
+    """Return settings with which the ticks of a parameter's axis fit below a small figure."""
     values = {value for trace in figure.data for value in trace.x}
     if figure.layout.xaxis.type == "log":
         ticks = np.geomspace(min(values), max(values), 4)
@@ -284,8 +290,8 @@ def _unquoted(option: Any) -> str:
 def _timeline(record: StudyRecord) -> Plot | None:
     import plotly.graph_objects as go
 
-    assert record.in_optuna is not None
-    trials = record.in_optuna.get_trials(deepcopy=False)
+    assert record.optuna_study is not None
+    trials = record.optuna_study.get_trials(deepcopy=False)
     figure = go.Figure()
     for state, color in STATE_COLORS.items():
         numbers = {run.number for run in record.runs if run.shown_state == state}
@@ -295,7 +301,7 @@ def _timeline(record: StudyRecord) -> Plot | None:
         if shown:
             figure.add_bar(
                 y=[trial.number for trial in shown],
-                width=0.85,  # otherwise, a state whose trials are far apart has wider bars
+                width=0.85,  # Plotly would draw wider bars for a state whose trials are far apart
                 base=starts,
                 x=[1000 * (end - start).total_seconds() for start, end in zip(starts, ends, strict=True)],
                 orientation="h",
@@ -308,7 +314,7 @@ def _timeline(record: StudyRecord) -> Plot | None:
     figure.update_layout(barmode="overlay", yaxis_title="trial", showlegend=True)
     figure.update_xaxes(type="date")
     rows = [max(max(trace.y) for trace in figure.data) + 0.5, -0.5]  # the first trial is at the top
-    figure.update_yaxes(range=rows, **_whole_ticks(len(record.runs)))
+    figure.update_yaxes(range=rows, **_integer_ticks(len(record.runs)))
     return Plot(figure, "Timeline", "When each trial ran")
 
 

@@ -22,8 +22,8 @@ from zoo.registry import IN_MEMORY, is_file_key, kept_path, requirement_of
 from zoo.report._images import strip_address
 from zoo.report._record import StudyRecord
 
-_SAMPLES = 6  # of each class
-MAX_SHOWN = 40  # classes with samples; the others are listed below them
+_NUM_SAMPLES = 6  # images of each class
+MAX_SHOWN = 40  # classes with samples; the others are folded, without samples
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _classes(dataset: Dataset, splits: Sequence[Any]) -> list[ClassRow]:
     counts = [np.bincount(np.asarray(split.labels), minlength=len(dataset.class_names)) for split in splits]
     rows = []
     for label, name in enumerate(dataset.class_names):
-        first = np.flatnonzero(labels == label)[:_SAMPLES]
+        first = np.flatnonzero(labels == label)[:_NUM_SAMPLES]
         images = [dataset.train.images[int(index)] for index in first] if label < MAX_SHOWN else []
         samples = strip_address(images) if images else ""
         rows.append(ClassRow(name, [f"{count[label]:,}" for count in counts], samples))
@@ -103,7 +103,7 @@ class Reproduction:
 
 
 def reproduction(record: StudyRecord) -> Reproduction:
-    """Return the commands that give the same study again, and what they depend on."""
+    """Return the commands that reproduce the study, and the files and versions that they need."""
     study = shlex.quote(record.name)
     plugins, files = record.manifest.get("plugins", {}), _plugin_files(record)
     needed = [requirement_of(name, version) for name, version in plugins.items() if name not in files]
@@ -119,7 +119,7 @@ def reproduction(record: StudyRecord) -> Reproduction:
         commands += [(command, "the search") for command in typed or [_tune_command(record)]]
     if record.best is not None:
         number = record.best.number
-        again = f"zoo train {study} --trial {number}{_plugin_arguments(_given_files(record))}"
+        again = f"zoo train {study} --trial {number}{_plugin_arguments(_files_to_give(record))}"
         if is_in_memory:
             again = _python_call("zoo.train", record, trial=number)
         commands.append((again, "the best trial again, with the same seed"))
@@ -136,7 +136,7 @@ def reproduction(record: StudyRecord) -> Reproduction:
 
 def _plugin_files(record: StudyRecord) -> dict[str, str]:
     """Return the path of the study's copy of each plugin file that its trials used, by the file's name."""
-    best = [] if record.best is None else [record.best]  # the last one decides about the version
+    best = [] if record.best is None else [record.best]  # the last of several versions remains
     return {
         name: kept_path(record.directory.path, name, version).as_posix()
         for run in [*record.runs, *best]
@@ -145,8 +145,8 @@ def _plugin_files(record: StudyRecord) -> dict[str, str]:
     }
 
 
-def _given_files(record: StudyRecord) -> dict[str, str]:
-    """Return those that a command about the study needs, since the study file does not name them."""
+def _files_to_give(record: StudyRecord) -> dict[str, str]:
+    """Return the plugin files that a command must name, because the study file does not."""
     named: set[str] = set()
     with suppress(ValueError):
         paths = tomllib.loads(record.directory.definition()).get("plugins", [])
@@ -159,10 +159,10 @@ def _plugin_arguments(files: Mapping[str, str]) -> str:
 
 
 def _tune_command(record: StudyRecord) -> str:
-    """Return the command that does what `zoo.tune` did in Python."""
+    """Return a command for a search that was started with `zoo.tune`."""
     settings = (part for one in _overrides(record) for part in ("--set", one))
     command = shlex.join(["zoo", "tune", record.name, "--trials", str(len(record.runs)), *settings])
-    return command + _plugin_arguments(_given_files(record))
+    return command + _plugin_arguments(_files_to_give(record))
 
 
 def _tune_call(record: StudyRecord) -> str:
@@ -175,7 +175,7 @@ def _tune_call(record: StudyRecord) -> str:
 def _python_call(function: str, record: StudyRecord, **options: Any) -> str:
     """Return a call of `zoo.tune` or `zoo.train` with the recorded study file and a dataset in memory."""
     file = (STATE_DIR / record.name / "study.toml").as_posix()
-    files = list(_given_files(record).values())
+    files = list(_files_to_give(record).values())
     options |= {"plugins": files} if files else {}
     values = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items()]
     return f'{function}("{file}", name="{record.name}", {", ".join(values)}, dataset=dataset)'

@@ -1,4 +1,4 @@
-"""The most that pruning can have saved."""
+"""The epochs and the time that pruning saved at most."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from zoo.training import max_epochs
 
 @dataclass(frozen=True)
 class Savings:
-    """The most that pruning can have saved: a pruned trial might also have stopped early by itself.
+    """The epochs that pruning saved at most: a trial might also have stopped early by itself.
 
     Args:
         trials: number of pruned trials.
-        trained, epochs: epochs that these trials trained, and that they did not train.
-        seconds: duration of the latter, if they had lasted as long as the trial's epochs before.
+        trained_epochs: epochs of these trials before they were pruned.
+        saved_epochs: their epochs that were not trained.
+        saved_seconds: time for `saved_epochs`, at the mean time of the epochs that each trial trained.
     """
 
     trials: int
-    trained: int
-    epochs: int
-    seconds: float
+    trained_epochs: int
+    saved_epochs: int
+    saved_seconds: float
 
 
 def pruning_savings(runs: Sequence[Run]) -> Savings:
-    """Return what pruning saved in a study, without rejected trials and trials whose event log is lost."""
+    """Return the savings of a study, without rejected trials and trials whose event log is lost."""
     pruned = [run for run in runs if run.shown_state == "pruned" and run.epochs]
     trained = [len(run.epochs) for run in pruned]
-    left = [
+    saved = [
         max(0, run.config.folds * max_epochs(run.config.training) - done)
         for run, done in zip(pruned, trained, strict=True)
     ]
-    lengths = [fmean(epoch.metrics.get("epoch_seconds", 0) for epoch in run.epochs) for run in pruned]
-    seconds = sum(count * length for count, length in zip(left, lengths, strict=True))
-    return Savings(len(pruned), sum(trained), sum(left), seconds)
+    times = [fmean(epoch.metrics.get("epoch_seconds", 0) for epoch in run.epochs) for run in pruned]
+    seconds = sum(count * time for count, time in zip(saved, times, strict=True))
+    return Savings(len(pruned), sum(trained), sum(saved), seconds)

@@ -1,4 +1,4 @@
-"""A summary of a study for a notebook, with small curves; one figure, and a link to the report."""
+"""The result of a study in a notebook: a summary with small curves, the importances, a link to the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError
 from zoo.logs import library_logs
-from zoo.report._plots import FAINT, LEADERS, styled
+from zoo.report._plots import BEST_COLORS, FAINT, styled
 from zoo.report._record import StudyRecord, read_record
 from zoo.report._result import Result, result
 from zoo.report._search_plots import curve, importances_figure
@@ -21,9 +21,8 @@ from zoo.report._trials import leaderboard
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_TRIALS = 8  # in the table
-_COLUMNS = 8
-_WIDTH, _HEIGHT = 320, 110  # of a small curve, in pixels
+_MAX_ROWS, _MAX_COLUMNS = 8, 8  # of the table of trials
+_WIDTH, _HEIGHT = 320, 110  # pixels of a small figure
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Report:
 
 
 def plot_importances(study: str, storage: str | None = None) -> Figure:
-    """Return the importances of the parameters of a study; StudyError if they are unknown."""
+    """Return a figure of the importances of a study's parameters; raise StudyError if they are unknown."""
     with library_logs(None):
         figure = importances_figure(read_record(study, storage))
     if figure is None:
@@ -72,12 +71,12 @@ def _interval(found: Result) -> str:
 
 def _table(record: StudyRecord) -> str:
     board = leaderboard(record)
-    heads = "".join(f"<th>{escape(name)}</th>" for name in board.columns[:_COLUMNS])
+    heads = "".join(f"<th>{escape(name)}</th>" for name in board.columns[:_MAX_COLUMNS])
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[:_COLUMNS]) + "</tr>"
-        for row in board.rows[:_TRIALS]
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[:_MAX_COLUMNS]) + "</tr>"
+        for row in board.rows[:_MAX_ROWS]
     )
-    more = len(board.rows) - _TRIALS
+    more = len(board.rows) - _MAX_ROWS
     note = f"<p>{more:,} more trials: <code>result.trials</code></p>" if more > 0 else ""
     return f"<table style='font-size:13px'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"
 
@@ -88,16 +87,19 @@ def _curves(record: StudyRecord) -> str:
     complete = sorted(record.ranked, key=lambda run: run.number or 0)
     values = [run.summary[first.result] for run in complete]
     history = [*accumulate(values, lambda best, value: first.best([best, value]))]
-    leaders = record.ranked[: len(LEADERS)]
-    best = [[*curve(run, metric).values()] for run in leaders]
-    faint = [([*curve(run, metric).values()], FAINT) for run in record.runs if run not in leaders]
-    return _svg(f"best {first.metric} so far, by trial", [(values, FAINT), (history, LEADERS[0])]) + _svg(
-        f"{metric} by epoch", [*faint, *reversed([*zip(best, LEADERS, strict=False)])]
+    best = record.ranked[: len(BEST_COLORS)]
+    best_curves = [
+        ([*curve(run, metric).values()], color) for run, color in zip(best, BEST_COLORS, strict=False)
+    ]
+    other_curves = [([*curve(run, metric).values()], FAINT) for run in record.runs if run not in best]
+    # A later line is drawn over an earlier one, so the best trial comes last.
+    return _svg(f"best {first.metric} so far, by trial", [(values, FAINT), (history, BEST_COLORS[0])]) + _svg(
+        f"{metric} by epoch", [*other_curves, *reversed(best_curves)]
     )
 
 
 def _svg(title: str, lines: Sequence[tuple[Sequence[float], str]]) -> str:
-    """Return lines on common axes, without ticks; the smallest and the largest value are written."""
+    """Return an SVG image of lines on common axes; its title has the smallest and the largest value."""
     points = [value for line, _ in lines for value in line]
     longest = max((len(line) for line, _ in lines), default=0)
     if longest < 2:

@@ -1,4 +1,4 @@
-"""The trials in the report: their states, the leaderboard, what pruning saved."""
+"""The trials in the report: a table, the reasons of those without a result, the savings by pruning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_NAMED = 8  # trials that are listed beside a reason
 
 
 def seconds_of(run: Run) -> float:
-    """Return how long a trial trained, also if it is not complete."""
+    """Return the training time of a trial in seconds, also if it is not complete."""
     total = sum(event.metrics.get("epoch_seconds", 0.0) for event in run.epochs)
     return float(run.summary.get("train_seconds", total))
 
@@ -114,7 +114,7 @@ def flat_parameters(run: Run) -> dict[str, Any]:
 
 
 def reasons(record: StudyRecord) -> list[tuple[str, str]]:
-    """Return the trials that have no result because of the same reason, and the reason."""
+    """Return the trials without a result, grouped by reason, and each reason."""
     numbers: dict[tuple[str, str], list[str]] = {}
     for run in record.runs:
         state = run.shown_state
@@ -132,18 +132,17 @@ def _listed(numbers: Sequence[str]) -> str:
 
 
 def pruning(record: StudyRecord) -> list[str]:
-    """Return what pruning saved, in sentences; [] if no trial was pruned."""
+    """Return sentences about the epochs and the time that pruning saved; [] if no trial was pruned."""
     saved = pruning_savings(record.runs)
     if not saved.trials:
         return []
     trials = "1 trial was" if saved.trials == 1 else f"{saved.trials:,} trials were"
-    total = saved.trained + saved.epochs
-    share = f" ({100 * saved.epochs / total:.0f} % of theirs)" if total else ""
+    total = saved.trained_epochs + saved.saved_epochs
+    share = f" ({100 * saved.saved_epochs / total:.0f} % of their epochs)" if total else ""
     return [
-        f"{trials} stopped early, after {saved.trained:,} epochs in total.",
-        f"That saved at most {saved.epochs:,} epochs{share}, about {duration(saved.seconds)}: "
-        "the epochs that were left, at the speed of each trial. "
-        "Some trials might have stopped early by themselves.",
+        f"{trials} pruned after {saved.trained_epochs:,} epochs in total.",
+        f"That saved at most {saved.saved_epochs:,} epochs{share}, about {duration(saved.saved_seconds)} at "
+        "the speed of each trial. It is less if some of them would have stopped early without pruning.",
     ]
 
 
