@@ -172,7 +172,7 @@ class TestMlflow:
 
 class TestLimits:
     def test_too_large_body_is_status_413(self, application):
-        message = "the request has more than 1 MB; send a smaller one, or start zoo serve with a larger "
+        message = "the request has more than 1 MB; send a smaller one, or start `zoo serve` with a larger "
         for path in ("/invocations", "/ping"):
             status, _, answer = ask(application, "POST", path, PNG, bytes(1_000_001))
             assert (status, answer["message"]) == (413, message + "--max-request-mb.")

@@ -1,7 +1,7 @@
 """The ASGI application: MLflow's scoring server, with images and a page.
 
-`POST /invocations` with images is answered here, every other request by MLflow. One thread computes, so that
-the model gets one request at a time; MLflow's own predictions run in it, too.
+This application answers `POST /invocations` with images; MLflow answers every other request. All predictions,
+also MLflow's, run in one thread, so that the model gets one request at a time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zoo.serving._source import allowed_names, check_source
 from zoo.tracking import scoring_server
 
 _MB = 1_000_000
-# MLflow's; BAD_REQUEST for any other
+# MLflow's code for each HTTP status; BAD_REQUEST for any other status.
 _ERROR_CODES = {403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND", 500: "INTERNAL_ERROR"}
 
 _log = logging.getLogger(__name__)
@@ -48,16 +48,17 @@ def application(classifier: Classifier, *, host: str, address: str, max_request_
 
 
 class _Model:
-    """A classifier that computes in one thread."""
+    """A classifier whose predictions run in one thread."""
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._image_shape = tuple(classifier.model.input_shape[1:])
-        list(classifier.predictions(np.zeros((1, *self._image_shape), np.uint8)))  # the first one is slow
+        # The first prediction is slow, so it is made before the server starts.
+        list(classifier.predictions(np.zeros((1, *self._image_shape), np.uint8)))
 
     async def classes(self, images: Sequence[PostedImage], top: int | None) -> list[dict[str, Any]]:
-        """Return a document for each image: its name, and its classes with their probabilities."""
+        """Return a JSON object for each image: its name, and the `top` classes with their probabilities."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._classes, images, top)
 
     def _classes(self, images: Sequence[PostedImage], top: int | None) -> list[dict[str, Any]]:
@@ -73,7 +74,7 @@ class _Model:
         return documents
 
     def scores(self, pixels: Any) -> Any:
-        """Return the probabilities for pixels in one of MLflow's formats; rows of a table are images."""
+        """Return the probabilities for pixels in one of MLflow's formats. A row of a table is an image."""
         return self._thread.submit(self._scores, pixels).result()
 
     def _scores(self, pixels: Any) -> Any:
@@ -93,8 +94,8 @@ class _Application:
             return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
         mlflow = scoring_server(model.scores)
-        with_foreign_scripts = (mlflow.docs_url, mlflow.redoc_url)
-        routes = [route for route in mlflow.router.routes if route.path not in with_foreign_scripts]
+        external_scripts = (mlflow.docs_url, mlflow.redoc_url)  # pages that load scripts from other sites
+        routes = [route for route in mlflow.router.routes if route.path not in external_scripts]
         mlflow.router.routes[:] = [Route("/", show_page), *routes]
         self._mlflow: ASGIApp = mlflow
 
@@ -102,11 +103,11 @@ class _Application:
         if scope["type"] != "http":
             await self._mlflow(scope, receive, send)
             return
-        with suppress(ClientDisconnect, asyncio.CancelledError):  # nobody waits, or the server stops
+        with suppress(ClientDisconnect, asyncio.CancelledError):  # the client has gone, or the server stops
             await self._respond(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; errors are answers, too."""
+        """Answer a request, also with an error."""
         request = Request(scope, receive)
         body = b""
         try:
@@ -117,21 +118,21 @@ class _Application:
             raise
         except ZooError as error:
             response = _problem(getattr(error, "status", 400), str(error))
-        except Exception as error:  # of the model, such as a layer of a plugin
+        except Exception as error:  # the model failed, such as a layer of a plugin
             response = _problem(500, _logged(error))
         try:
             if response is None:
                 await self._mlflow(scope, _replayed(body, receive), _with_problems(scope, receive, send))
             else:
                 await response(scope, receive, send)
-        except Exception as error:  # MLflow has answered with status 500
+        except Exception as error:  # MLflow has already answered with status 500
             _logged(error)
 
     async def _body(self, request: Request) -> bytes:
         """Return the body; raise RequestError if it is too large.
 
-        The rest of a body that is too large is read and discarded, because many clients read no answer
-        before they have sent all.
+        A body that is too large is read to its end and discarded, because many clients read the answer only
+        after they have sent everything.
         """
         chunks: list[bytes] = []
         size = 0
@@ -144,13 +145,13 @@ class _Application:
         if size > self._max_request_mb * _MB:
             raise RequestError(
                 f"the request has more than {self._max_request_mb} MB; send a smaller one, or start "
-                "zoo serve with a larger --max-request-mb.",
+                "`zoo serve` with a larger --max-request-mb.",
                 413,
             )
         return b"".join(chunks)
 
     async def _answer(self, request: Request, body: bytes) -> Response | None:
-        """Return the answer for a request with images; None for all that MLflow answers."""
+        """Return the answer to a request with images; None for a request that MLflow answers."""
         if (request.method, request.scope["path"]) != ("POST", "/invocations"):
             return None
         content_type = request.headers.get("content-type")
@@ -179,7 +180,7 @@ def _problem(status: int, text: str) -> Response:
 
 
 def _with_problems(scope: Scope, receive: Receive, send: Send) -> Send:
-    """Return a `send` that gives errors without MLflow's error code, such as those of FastAPI, its form."""
+    """Return a `send` that converts errors of another form, such as FastAPI's, into MLflow's form."""
     start: Message = {}
     chunks: list[bytes] = []
 
@@ -198,7 +199,7 @@ def _with_problems(scope: Scope, receive: Receive, send: Send) -> Send:
 
 
 def _unified(start: Message, text: str) -> Response:
-    """Return the answer in the form of MLflow's errors; the header `Allow` of status 405 stays."""
+    """Return an error in the form of MLflow's errors, with the header `Allow` that status 405 has."""
     document: Any = text
     with suppress(ValueError):
         document = json.loads(text)
@@ -214,7 +215,7 @@ def _unified(start: Message, text: str) -> Response:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives a body that was read already, then what `receive` gives."""
+    """Return a `receive` that first gives a body that was already read, then continues with `receive`."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

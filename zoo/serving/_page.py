@@ -15,7 +15,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 def render_page(classifier: Classifier, address: str, max_request_mb: int) -> str:
-    """Return the page, with its style and script."""
+    """Return the page as HTML, with its style and script."""
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )

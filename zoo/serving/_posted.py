@@ -1,4 +1,4 @@
-"""The images in the body of a request: a file as it is, files of a form, or base64 in JSON."""
+"""The images in the body of a request: an image file, a form with files, or JSON with base64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.errors import ZooError, one_line
 
-PostedImage = tuple[str | int, bytes]  # name of the file, or number of the image in the request; content
+PostedImage = tuple[str | int, bytes]  # file name, or else the number of the image in the request; content
 
 _MAX_IMAGES = 1000  # in a request
 _DATA_URL = re.compile(r"data:[^,]*;base64,")
@@ -26,10 +26,10 @@ class RequestError(ZooError):
 
 
 def posted_images(content_type: str, body: bytes) -> list[PostedImage] | None:
-    """Return the images in a body; None if it has another format, which is MLflow's to read.
+    """Return the images in a body; None if it has a format that MLflow reads.
 
     Raises:
-        RequestError: the body should contain images, but does not.
+        RequestError: the body has a format of images, but no image, or too many.
     """
     header = Message()
     header["Content-Type"] = content_type
@@ -47,9 +47,9 @@ def posted_images(content_type: str, body: bytes) -> list[PostedImage] | None:
 
 
 def _files_in_form(body: bytes, boundary: str) -> list[PostedImage]:
-    """Return the files in a form; RFC 7578."""
+    """Return the files in a form (RFC 7578)."""
     delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    # The text before the first delimiter is no part. The number of splits limits the memory.
+    # The text before the first delimiter is not a part. A maximum of splits limits the memory.
     parts = (b"\r\n" + body).split(delimiter, 2 * _MAX_IMAGES)[1:]
     if not boundary or not parts:
         raise RequestError("the form cannot be read: expected parts with the boundary of its Content-Type.")
@@ -69,7 +69,7 @@ def _files_in_form(body: bytes, boundary: str) -> list[PostedImage]:
 def _images_in_json(body: bytes) -> list[PostedImage] | None:
     """Return the images of `{"image": BASE64}` or `{"images": [BASE64, …]}`; None for another document."""
     try:
-        document = json.loads(body, strict=False)  # the command base64 breaks its lines
+        document = json.loads(body, strict=False)  # base64 may have line breaks
     except (ValueError, RecursionError) as error:
         raise RequestError(f"the body is not JSON: {one_line(error)}") from None
     if not isinstance(document, dict) or not {"image", "images"} & document.keys():

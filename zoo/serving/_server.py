@@ -1,4 +1,4 @@
-"""Listening on an address, and running uvicorn until a signal."""
+"""The socket on which the server listens, and uvicorn, which runs until a signal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def address(listener: socket.socket, host: str) -> str:
 
 
 def run(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; call `on_ready` when requests are answered.
+    """Serve until Ctrl-C or SIGTERM; call `on_ready` once requests can be answered.
 
     uvicorn logs a line for each request on stderr.
     """
@@ -57,8 +57,8 @@ def run(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> 
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # not the lines about its start
-    # uvicorn sends itself the signal again when it has ended.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # omits the lines about its start
+    # When uvicorn has stopped, it sends the signal to its own process again.
     with Interrupts() as interrupts, suppress(Interrupted), interrupts.interruptible():
         _Server(config, on_ready).run(sockets=[listener])
 

@@ -1,12 +1,12 @@
-"""Which requests are refused because of where they come from.
+"""The check that a request does not come from a page of another site.
 
-A page of another site can make a browser send requests to this machine. Two headers, which no page can set,
-show it:
+A page of another site can make a browser send requests to this machine. The browser sets two headers, which
+the page cannot change:
 
 - `Origin` is the site of the page. It must be the address to which the request goes.
 - `Host` is the name to which the request goes. If the server listens on the loopback interface only, it must
-  be a name of this interface: a site whose name leads to 127.0.0.1 (DNS rebinding) would otherwise have the
-  right `Origin`.
+  be a name of this interface. Otherwise a site whose name resolves to 127.0.0.1 (DNS rebinding) would have
+  the right `Origin`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ def is_loopback(host: str) -> bool:
 
 
 def allowed_names(host: str) -> frozenset[str]:
-    """Return the names that the header `Host` may have if the server listens on `host`; empty for any."""
+    """Return the names that `Host` may have if the server listens on `host`; an empty set allows any."""
     return frozenset({host.lower(), *_LOOPBACK_NAMES}) if is_loopback(host) else frozenset()
 
 
 def check_source(headers: Headers, names: frozenset[str]) -> None:
-    """Raise RequestError if a page of another site has sent the request; `names` is `allowed_names(…)`."""
+    """Raise RequestError if the request comes from a page of another site.
+
+    Args:
+        names: the result of `allowed_names`.
+    """
     host, origin = headers.get("host", ""), headers.get("origin")
     if names and _parts(f"//{host}").hostname not in names:
         raise RequestError(
@@ -45,7 +49,7 @@ def check_source(headers: Headers, names: frozenset[str]) -> None:
             403,
         )
     if origin is not None and _parts(origin).netloc.lower() != host.lower():
-        raise RequestError(f"requests of other sites are refused; this one is of '{origin}'.", 403)
+        raise RequestError(f"requests from other sites are refused; this one is from '{origin}'.", 403)
 
 
 def _parts(address: str) -> SplitResult:
