@@ -194,7 +194,7 @@ class TestInMemory:
         ("images", "options", "problem"),
         [
             (lambda x: x[:, :4], {}, "but the model .* takes 8×8×1. Resize the images."),
-            (lambda x: x, {"overrides": ["count=9"]}, "belong to a dataset by name; leave them out"),
+            (lambda x: x, {"overrides": ["count=9"]}, "data in memory has no parameters, got overrides"),
         ],
     )
     def test_other_arrays_are_refused(self, digits, tmp_path, monkeypatch, images, options, problem):

@@ -86,7 +86,7 @@ def test_dataset_in_memory_is_drawn_and_counted(flawed, tmp_path, read_figure):
 def test_dataset_in_memory_takes_no_parameters(flawed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(inspection.data(flawed, **QUIET).path) == "data-in-memory.png"
-    with pytest.raises(StudyError, match=r"overrides \['count=9'\] belong to a dataset by name"):
+    with pytest.raises(StudyError, match=r"data in memory has no parameters, got overrides \['count=9'\]"):
         inspection.duplicates(flawed, overrides=["count=9"], **QUIET)
 
 
@@ -105,7 +105,7 @@ def test_study_on_arrays_is_inspected_from_the_cache(flawed, in_tmp, recorded_st
 def test_dataset_and_study_exclude_each_other(flawed):
     with pytest.raises(StudyError, match="expected a dataset or --study STUDY, got both"):
         inspection.duplicates(flawed, study="example", **QUIET)
-    with pytest.raises(StudyError, match="got none"):
+    with pytest.raises(StudyError, match="got neither"):
         inspection.data(**QUIET)
 
 

@@ -156,7 +156,7 @@ class TestAugmentation:
 @pytest.mark.parametrize(
     ("draw", "arguments", "options", "complaint"),
     [
-        ("samples", [], {}, "expected a dataset or --study STUDY, got none"),
+        ("samples", [], {}, "expected a dataset or --study STUDY, got neither"),
         ("samples", ["digits"], {"study": "digits_cnn"}, "name one of them"),
         ("samples", ["digist"], {}, "no dataset named 'digist'. Did you mean 'digits'"),
         ("samples", [], {"study": "digit_cnn"}, "Did you mean 'digits_cnn'"),
@@ -228,7 +228,7 @@ class TestInMemory:
         assert inspection.kernels(self.DATA, image=3, **QUIET).path.exists()
 
     def test_overrides_are_refused(self, in_tmp):
-        with pytest.raises(ZooError, match=r"overrides \['count=9'\] belong to a dataset by name"):
+        with pytest.raises(ZooError, match=r"data in memory has no parameters, got overrides \['count=9'\]"):
             inspection.samples(self.DATA, overrides=["count=9"], **QUIET)
 
     def test_study_on_arrays_is_drawn_from_the_cache(self, in_tmp):
@@ -242,7 +242,7 @@ class TestInMemory:
         assert report.classes["train"].sum() + report.classes["validation"].sum() == 20
         for draw in (inspection.samples, inspection.kernels, inspection.data):
             with pytest.raises(
-                ZooError, match=r"overrides \['dataset.count=9'\] belong to a dataset by name"
+                ZooError, match=r"data in memory has no parameters, got overrides \['dataset.count=9'\]"
             ):
                 draw(study="mine", overrides=["dataset.count=9"], **QUIET)
         shutil.rmtree(directory.cache_dir)

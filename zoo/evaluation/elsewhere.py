@@ -100,7 +100,9 @@ def _source(dataset: str | Dataset, overrides: Sequence[str], info: ModelInfo) -
         component = Registry.load().get("dataset", dataset)
         return configure(component, overrides, _image_parameters(component, info))
     if overrides:
-        raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
+        raise StudyError(
+            f"data in memory has no parameters, got overrides {list(overrides)}; leave them out."
+        )
     return dataset
 
 

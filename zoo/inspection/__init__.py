@@ -1,8 +1,9 @@
 """Figures on request: of a dataset, an augmentation policy, a trial, or a trained network.
 
-Each function writes one PNG file and returns it as a `Figure`, which a notebook displays; `layers` returns a
-table. The command `zoo inspect` has the same figures. Functions that need Keras run it in a worker process.
-Every function raises ZooError if a name is unknown, a value is invalid, or the file cannot be written.
+Most functions write one PNG file and return it as a `Figure`, which a notebook displays; `layers` and
+`duplicates` return tables. The command `zoo inspect` draws the same figures. Functions that need Keras run it
+in a worker process. Every function raises ZooError if a name is unknown, a value is invalid, or the file
+cannot be written.
 
     _data.py       data, duplicates
     _datasets.py   samples, kernels, augmentation

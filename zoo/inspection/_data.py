@@ -1,4 +1,4 @@
-"""A look at a dataset: its classes, sizes and brightness, and suspicious images and labels."""
+"""A report on a dataset: classes, sizes, brightness, suspicious images and labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zoo.tuning.display import Display, PlainDisplay
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("two labels", "two splits", "repeated")  # of sets of identical images, the worst first
+KINDS = ("two labels", "two splits", "repeated")  # kinds of sets of identical images, the worst first
 _IMAGE_COLUMNS = ("split", "image", "name", "label")
 
 
@@ -36,11 +36,11 @@ class DataReport:
 
     Args:
         path: the PNG file of the figure.
-        classes: a row for each class, a column for each split with its number of images.
-        findings: a row for each suspicious image. `kind` is `two labels`, `two splits` or `repeated` for
-            identical images, `constant`, or `suspicious label`; `set` numbers the sets of identical images;
-            `split`, `image` (its number in the split), `name`, `label`; `probable` is the class that a
-            suspicious label should perhaps be, and `probability` that of its label.
+        classes: numbers of images, a row for each class and a column for each split.
+        findings: a row for each suspicious image, with the columns `kind` (`two labels`, `two splits` or
+            `repeated` for identical images, else `constant` or `suspicious label`), `set` (the number of the
+            set of identical images), `split`, `image` (its number in the split), `name`, `label`, and for a
+            suspicious label `probable` (the probable class) and `probability` (that of the label).
     """
 
     path: Path
@@ -53,7 +53,7 @@ class DataReport:
 
 @dataclass(frozen=True)
 class _Issue:
-    """A validated image that confident learning finds in another class than its label's."""
+    """A validation image whose label is probably wrong, by confident learning."""
 
     image: ImageFact
     probable: int
@@ -76,8 +76,8 @@ def data(
     the best trial's predictions for the images that it was validated on.
 
     Args:
-        dataset: the name of a dataset, or a dataset in memory.
-        study: the name of a study, instead of `dataset`: its dataset, as its trials use it.
+        dataset: the name of a dataset, or data in memory.
+        study: the name of a study, instead of `dataset`: show its dataset with the study's parameters.
         overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `data-DATASET.png` in the working folder by default.
         plugins: plugin files that it needs: paths, or imported modules.
@@ -105,11 +105,11 @@ def duplicates(
     plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> pd.DataFrame:
-    """Return the images with the same pixels as another one, a row for each, those with two labels first.
+    """Return the images that have the same pixels as another one; those with two labels come first.
 
-    Columns: `kind` (`two labels`, `two splits` or `repeated`), `set`, which numbers the sets of identical
-    images from 1, `digest` of the pixels, `split`, `image` (its number in the split), `name`, `label`. With a
-    study that cuts its validation split, the splits are those of the study. Constant images are left out.
+    Columns: `kind` (`two labels`, `two splits` or `repeated`), `set` (the number of the set of identical
+    images, from 1), `digest` (of the pixels), `split`, `image` (its number in the split), `name`, `label`. If
+    a study cuts its validation split, the splits are those of the study. Constant images are left out.
 
     Args:
         dataset, study, overrides, plugins, display: as for `data`.
@@ -173,12 +173,12 @@ def _class_table(opened: OpenedDataset, counts: Mapping[str, Sequence[int]]) -> 
 
 
 def _issues(opened: OpenedDataset, display: Display) -> list[_Issue]:
-    """Return the suspicious labels among the images that a study's best trial was validated on."""
+    """Return the suspicious labels of the images on which a study's best trial was validated."""
     run = _best_run(opened, display)
     if run is None:
         return []
     labels, probabilities = read_predictions(run.directory.predictions_path)
-    split, positions = _validated(opened, run)
+    split, positions = _validation_images(opened, run)
     expected = np.asarray(getattr(opened.dataset, split).labels)[positions]
     if not np.array_equal(labels, expected):
         display.problem(f"{run.description} was validated on other images, so no label was checked")
@@ -194,7 +194,7 @@ def _issues(opened: OpenedDataset, display: Display) -> list[_Issue]:
 
 
 def _best_run(opened: OpenedDataset, display: Display) -> Run | None:
-    """Return the best complete trial of the study, if its predictions for this data are recorded."""
+    """Return the best trial of the study; None if there is none, or none of its predictions for this data."""
     if not opened.study:
         return None
     try:
@@ -207,8 +207,8 @@ def _best_run(opened: OpenedDataset, display: Display) -> Run | None:
     return run
 
 
-def _validated(opened: OpenedDataset, run: Run) -> tuple[str, Any]:
-    """Return the split of the images that a trial was validated on, and their positions in it."""
+def _validation_images(opened: OpenedDataset, run: Run) -> tuple[str, Any]:
+    """Return the split of the images on which a trial was validated, and their positions in it."""
     dataset, config = opened.dataset, run.config
     if dataset.validation is not None:
         return "validation", np.arange(len(dataset.validation))
@@ -224,12 +224,12 @@ def _validated(opened: OpenedDataset, run: Run) -> tuple[str, Any]:
 def _tiles(
     opened: OpenedDataset, compared: Comparison, issues: Sequence[_Issue]
 ) -> dict[str, list[figures.Finding]]:
-    """Return the suspicious images for the figure, by heading."""
+    """Return the suspicious images that the figure shows, by heading."""
     found: dict[str, list[tuple[ImageFact, Sequence[str | int]]]] = {}
     for kind in KINDS[:2]:
         same_images = [same for same in compared.identical.values() if _kind(opened, same) == kind]
         found[f"identical images {'with' if kind == 'two labels' else 'in'} {kind}"] = [
-            (same[0], _words(opened, kind, same)) for same in same_images
+            (same[0], _caption(opened, kind, same)) for same in same_images
         ]
     found["constant images"] = [(image, [image.label]) for image in compared.constant]
     found["suspicious labels (label → probable class)"] = [
@@ -237,15 +237,15 @@ def _tiles(
     ]
     return {
         f"{heading}: {len(images):,}": [
-            figures.Finding(getattr(opened.dataset, image.split).images[image.position], words)
-            for image, words in images[: figures.MAX_FINDINGS]
+            figures.Finding(getattr(opened.dataset, image.split).images[image.position], caption)
+            for image, caption in images[: figures.MAX_FINDINGS]
         ]
         for heading, images in found.items()
         if images
     }
 
 
-def _words(opened: OpenedDataset, kind: str, same: Sequence[ImageFact]) -> list[str | int]:
+def _caption(opened: OpenedDataset, kind: str, same: Sequence[ImageFact]) -> list[str | int]:
     """Return the caption of a set of identical images: its first two labels, or its first two splits."""
     values: list[str | int] = [one.label if kind == "two labels" else opened.split_of(one) for one in same]
     first, second, *_ = dict.fromkeys(values)

@@ -26,7 +26,7 @@ from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.opening import load_definition
 
-# The validation split of a dataset that is drawn without a study; no figure depends on it.
+# Without a study, the dataset is prepared with this validation split. No figure depends on it.
 _VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
 
 
@@ -40,7 +40,7 @@ def samples(
     plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
-    """Draw a few images of every class of a dataset's training split, with the number of images of each.
+    """Draw a few training images of every class of a dataset, with the number of images in each class.
 
     Args:
         dataset: the name of a dataset, or data in memory.
@@ -66,7 +66,7 @@ def kernels(
     plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
-    """Draw one image of a dataset's training split, smoothed and with its edges detected by classic kernels.
+    """Draw a training image, and the results of classic kernels that smooth it or detect its edges.
 
     Args:
         image: number of the image, from 0.
@@ -75,9 +75,7 @@ def kernels(
     name, path, data = _open(dataset, study, overrides, output, f"kernels-{{}}-{image}.png", display)
     pixels = image_at(data.train.images, image, "training")
     title = f"{name}, training image {image}"
-    subtitle = (
-        f"of class {data.class_names[int(data.train.labels[image])]}; four kernels of 3×3 on its grey levels"
-    )
+    subtitle = f"class {data.class_names[int(data.train.labels[image])]}; four 3×3 kernels on the grey levels"
     return Figure(figures.kernels(pixels, path, title=title, subtitle=subtitle))
 
 
@@ -94,12 +92,12 @@ def augmentation(
     plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
-    """Draw one image in many versions, as a policy changes it, and several images in one version each.
+    """Draw many augmented versions of one image, and one augmented version of several images.
 
     Args:
         policy: the name of a policy.
-        dataset: the name of a dataset, or data in memory, for its images.
-        study: the name of a study, instead of `dataset`: use its dataset, and its settings of the policy.
+        dataset: the name of the dataset with the images, or data in memory.
+        study: the name of a study, instead of `dataset`: use its dataset and its settings of the policy.
         image: number of the first image in the training split, from 0.
         seed: the same seed gives the same versions.
         overrides: parameters of the policy, `["rotation=20"]`, and of the dataset,
@@ -136,14 +134,14 @@ def augmentation(
         raise ZooError(f"the augmentation '{policy}' of {component.origin}: {error}") from None
     parameters = ", ".join(f"{name} = {json.dumps(value)}" for name, value in config.parameters.items())
     title = f"{policy} on {source}, training image {image} and others"
-    subtitle = parameters or "it has no parameters"
+    subtitle = parameters or "without parameters"
     return Figure(
         figures.augmentation(original, versions, originals, others, path, title=title, subtitle=subtitle)
     )
 
 
 def _evenly_spaced(first: int, num_images: int, count: int) -> list[int]:
-    """Return up to `count` image numbers, evenly spaced from `first`, since a dataset may be sorted."""
+    """Return up to `count` image numbers, evenly spaced from `first`: a dataset may be sorted by class."""
     count = min(count, num_images)
     return [(first + position * num_images // count) % num_images for position in range(count)]
 
@@ -158,7 +156,8 @@ def _open(
 ) -> tuple[str, Path, Dataset]:
     """Prepare a dataset, or that of a study; return its name, the file to write, and the dataset.
 
-    `file_name` is the default for `output`, with `{}` for the dataset's name.
+    Args:
+        file_name: the default for `output`; `{}` stands for the name of the dataset.
     """
     check_named(dataset, study)
     recorded = None if study is None else recorded_in_memory(study)
@@ -178,7 +177,7 @@ def _open(
 def _source(
     dataset: str | Dataset | None, study: str | None, overrides: Sequence[str]
 ) -> tuple[str, PluginConfig | Dataset, Mapping[str, Any], Sequence[PluginFile]]:
-    """Return a dataset's name, what to prepare, how its validation split is cut, and its plugin files."""
+    """Return a dataset's name, what is prepared, the settings `[validation]`, and the plugin files."""
     if isinstance(dataset, Dataset):
         refuse_overrides(overrides)
         return IN_MEMORY, dataset, {}, ()

@@ -29,7 +29,7 @@ class Figure:
 def output_path(output: OptionalPath, default: Path) -> Path:
     """Return the path to write to: `output`, or `default` if it is None.
 
-    Raises ZooError if no PNG file can be written there. Call this before any long work.
+    Raise ZooError if no PNG file can be written there. Call this before any long work.
     """
     path = default if output is None else Path(output)
     if path.is_dir():

@@ -33,13 +33,13 @@ class Layer:
     """One row of a layer table.
 
     Args:
-        name: the layer's own name. If several layers have that name, it starts with the names of the
-            networks that contain the layer: `vgg16/conv`. `--layer` accepts this name.
-        depth: the number of nested networks that contain it.
-        output: shape for one image, `(height, width, channels)` or `(units,)`; None if the layer is not
-            used, or has several outputs.
+        name: the layer's own name. If several layers have this name, the names of the networks that contain
+            the layer precede it: `vgg16/conv`. `--layer` takes this name.
+        depth: the number of nested networks that contain the layer.
+        output: the shape of the output for one image, `(height, width, channels)` or `(units,)`; None if the
+            layer is not used, or has several outputs.
         trained: True if training changes the layer's parameters.
-        is_network: True for a nested network, whose layers follow in the table.
+        is_network: True for a nested network; its layers follow in the table.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The layers of a network in their order; `str` gives a text table.
+    """The layers of a network in order; `str` returns a text table.
 
     Args:
         parameters: number of parameters of the network.
@@ -105,9 +105,11 @@ def layer_table(model_path: Path, image: Array) -> LayerTable:
 
 
 def feature_maps(model_path: Path, image: Array, layer_name: str | None, max_maps: int) -> list[LayerMaps]:
-    """Return up to `max_maps` feature maps of each layer for an image, in the order of the forward pass.
+    """Return feature maps of layers for an image, in the order of the forward pass.
 
-    `layer_name` None means every convolution and pooling layer.
+    Args:
+        layer_name: the name of one layer; None for every convolution and pooling layer.
+        max_maps: the largest number of maps of each layer.
     """
     from keras import layers
 
@@ -126,7 +128,7 @@ def feature_maps(model_path: Path, image: Array, layer_name: str | None, max_map
     if not selected:
         found = ", ".join(dict.fromkeys(type(layer).__name__ for _, layer in outputs))
         raise ZooError(
-            f"the network has no convolution or pooling layer, so no feature maps; it has {found}."
+            f"the network has no convolution or pooling layer, so it has no feature maps; it has {found}."
         )
     return [
         LayerMaps(
@@ -147,7 +149,7 @@ def first_filters(model_path: Path) -> tuple[str, Array]:
         if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.SeparableConv2D):
             separable = isinstance(layer, keras.layers.SeparableConv2D)
             kernel = ops.convert_to_numpy(layer.depthwise_kernel if separable else layer.kernel)
-            # Every input channel has filters of its own.
+            # Each input channel has its own filters, so they are drawn one by one.
             return name, kernel.reshape(*kernel.shape[:2], 1, -1)
     raise ZooError("the network has no convolution, so it has no filters to draw.")
 
@@ -161,7 +163,7 @@ def predict(model_path: Path, cache_dir: Path, digest: str, validation: Mapping[
 
 
 def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[Array]:
-    """Return batches of `uint8` images as an augmentation policy changes them during training."""
+    """Return batches of `uint8` images after an augmentation policy, in training mode."""
     import keras
     from keras import ops
 
@@ -179,15 +181,15 @@ def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[A
 
 
 def named_layers(model: keras.Model) -> list[tuple[str, Any, int]]:
-    """Return name, layer and depth, as in `Layer`, of every layer once; a nested network precedes its layers.
+    """Return each layer of a model once, with name and depth as in `Layer`: `(name, layer, depth)`.
 
-    A model that zoo trained consists of scaling layers and the plugin's network. The layers of this network
-    are listed like those of the model, not as layers of a nested network.
+    A nested network precedes its layers. A model that zoo trained consists of scaling layers and the
+    plugin's network; the layers of this network are listed as layers of the model itself.
     """
     import keras
 
     networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    found: dict[int, tuple[Any, tuple[str, ...]]] = {}  # the layer, and the names that lead to it
+    found: dict[int, tuple[Any, tuple[str, ...]]] = {}  # by id: the layer, and the names of its path
 
     def visit(layers: Sequence[Any], outer: tuple[str, ...]) -> None:
         for layer in layers:
@@ -208,10 +210,10 @@ def named_layers(model: keras.Model) -> list[tuple[str, Any, int]]:
 def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
     """Return the output `(1, …)` of each layer for `image`, by the layer's id, in the order of computation.
 
-    A layer that is used several times has its first output; one with several outputs is left out.
+    If a layer is used several times, its first output is returned. A layer with several outputs is left out.
 
-    A new Keras model cannot return these outputs, since the layers of a nested network belong to another
-    graph. So the `call` of every layer is replaced during the forward pass.
+    A new Keras model cannot return these outputs, because the layers of a nested network belong to another
+    graph. Therefore the `call` of every layer is replaced during the forward pass.
     """
     from keras import ops
 
@@ -239,7 +241,7 @@ def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
 
 
 def _check_maps(name: str, outputs: Mapping[str, Array]) -> None:
-    """Raise ZooError unless `name` is a layer that has feature maps: its output has three dimensions."""
+    """Raise ZooError unless the layer `name` has feature maps, that is, an output of three dimensions."""
     names_with_maps = [one for one, output in outputs.items() if output.ndim == 3]
     if name in names_with_maps:
         return

@@ -27,15 +27,15 @@ from zoo.tuning.display import Display
 
 @dataclass(frozen=True)
 class OpenedDataset:
-    """A dataset, in memory, named, or that of a study.
+    """A dataset that is shown: data in memory, a dataset by its name, or that of a study.
 
     Args:
-        name: of the dataset.
-        dataset: with the names and columns of its images.
-        splits: facts about its splits, as a study divides it.
+        name: the name of the dataset.
+        dataset: the dataset, with the names and columns of its images.
+        splits: facts about the splits; those of a study after its validation split is cut.
         study, digest: the name of the study, and the digest of its data; "" without a study.
-        fold: with the single validation split that a study cuts, 1 for its images and 0 for the others,
-            `(n,)`; else None.
+        fold: `(n,)`, 1 for each training image that the study moves into its validation split, else 0; None
+            if it moves none.
     """
 
     name: str
@@ -54,7 +54,7 @@ class OpenedDataset:
 def open_inspected(
     dataset: str | Dataset | None, study: str | None, overrides: Sequence[str], display: Display
 ) -> OpenedDataset:
-    """Prepare a dataset, or that of a study with the study's validation split; one in memory is checked."""
+    """Prepare a dataset, or that of a study with its validation split. Data in memory is only checked."""
     check_named(dataset, study)
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     if isinstance(dataset, Dataset):
@@ -77,7 +77,7 @@ def _prepare_of_study(
     study: str, overrides: Sequence[str], cache_dir: Path, display: Display
 ) -> tuple[str, str, PreparedDataset]:
     """Return the name of a study's dataset, the study's name, and the prepared dataset."""
-    if recorded_in_memory(study) is not None:  # no study file states its data
+    if recorded_in_memory(study) is not None:  # the study file does not name this dataset
         refuse_overrides(overrides)
         directory = StudyDirectory(Path.cwd(), study)
         digest = str(directory.digest_in_memory())
@@ -98,14 +98,16 @@ def _config(directory: StudyDirectory, number: int) -> Mapping[str, Any]:
 
 
 def refuse_overrides(overrides: Sequence[str]) -> None:
-    """Raise StudyError if there are parameters for a dataset in memory."""
+    """Raise StudyError if there are overrides: data in memory has no parameters."""
     if overrides:
-        raise StudyError(f"overrides {list(overrides)} belong to a dataset by name; leave them out.")
+        raise StudyError(
+            f"data in memory has no parameters, got overrides {list(overrides)}; leave them out."
+        )
 
 
 def check_named(dataset: object, study: object) -> None:
     """Raise StudyError unless exactly one of the two is given."""
     if (dataset is None) == (study is None):
         raise StudyError(
-            f"expected a dataset or --study STUDY, got {'both' if study else 'none'}; name one of them."
+            f"expected a dataset or --study STUDY, got {'both' if study else 'neither'}; name one of them."
         )
