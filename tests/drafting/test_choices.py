@@ -32,8 +32,8 @@ def values(table_name, some_facts):
         (("letter_a", "letter_b"), (64, 64, 1), Mirroring.WRONG, "letters"),
         (("zero", "one", "two"), (64, 64, 3), Mirroring.WRONG, "letters"),
         (("left_hand", "right_hand"), (64, 64, 3), Mirroring.WRONG, "'left_hand'"),
-        (("cat", "dog"), (64, 64, 3), Mirroring.ALLOWED, "color photographs"),
-        (("copyright", "cleft"), (64, 64, 3), Mirroring.ALLOWED, "color photographs"),
+        (("cat", "dog"), (64, 64, 3), Mirroring.ALLOWED, "color photograph"),
+        (("copyright", "cleft"), (64, 64, 3), Mirroring.ALLOWED, "color photograph"),
         (("shirt", "coat"), (28, 28, 1), Mirroring.WRONG, "small grey images"),
         (("ill", "well"), (128, 128, 1), Mirroring.UNKNOWN, "cannot know"),
     ],
@@ -122,7 +122,7 @@ def test_value_is_written_as_toml(value):
 
 
 def test_name_that_is_no_text_is_refused():
-    with pytest.raises(ZooError, match="is no text, so a study file cannot have it"):
+    with pytest.raises(ZooError, match="is not valid Unicode, so no study file can contain it"):
         toml("a\udcff")
 
 

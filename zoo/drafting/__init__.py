@@ -1,10 +1,11 @@
 """Drafts of studies: `zoo.init` looks at the user's data and writes a study file that runs as it stands.
 
-_sources.py, _listings.py   which dataset reads a path
-_reading.py                 reading it, with parameters that follow from its content
-_image_files.py, _facts.py  what was seen
-_choices.py, _flips.py, _sizes.py   what fits: network, augmentation, budget
-_document.py                the text of the study file
+_draft.py                                     zoo.init, and the names of study files
+_sources.py, _listings.py                     the dataset that reads a path
+_reading.py                                   preparing it, with parameters that follow from its content
+_facts.py, _image_files.py, _name_groups.py   facts about the data
+_choices.py, _flips.py, _sizes.py             the network, augmentation and budget that fit these facts
+_document.py                                  the text of the study file
 """
 
 from __future__ import annotations

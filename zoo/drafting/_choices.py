@@ -1,4 +1,4 @@
-"""The tables of a study for a dataset: what fits its images, their number and the budget."""
+"""The tables of a drafted study: settings that fit the images, their number and the budget."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from zoo.drafting._sizes import (
 )
 
 SMALL, MEDIUM, LARGE = 500, 5_000, 20_000  # training images
-MIN_FOLDED = 10  # images of the smallest class, so that each of five folds has some
+MIN_FOLDED = 10  # images of the smallest class; with fewer, one of five folds might have none
 SMALL_SIDE = 48  # pixels; below it, larger kernels and several convolutions per block are affordable
-MIN_AUGMENTED_SIDE, MIN_CONVOLVED_SIDE = 8, 4
+MIN_AUGMENTED_SIDE, MIN_CONVOLVED_SIDE = 8, 4  # pixels; smaller images get no augmentation, no convolution
 
 
 def tables(facts: Facts) -> list[Table]:
@@ -51,7 +51,7 @@ def _objective(facts: Facts) -> Table:
         return table
     share, mean = high / facts.num_train, 1 / len(counts)
     table.comment = (
-        f"The classes have {low:,} to {high:,} images: a model that always answers the largest class has an "
+        f"The classes have {low:,} to {high:,} images: a model that always predicts the largest class has an "
         f"accuracy of {share:.2f}, but a balanced accuracy (the mean over the classes) of {mean:.2f}."
     )
     table.set("objective", "val_balanced_accuracy")
@@ -83,25 +83,25 @@ def _validation(facts: Facts) -> tuple[Table | None, int]:
         return None, total
     table, fraction = Table("validation"), 0.2 if total < MEDIUM else 0.1
     if has_folds(facts):
-        table.comment = f"One split of {total:,} images measures a trial too roughly."
-        table.set("folds", 5, "every trial is trained five times, each time without another fifth")
+        table.comment = f"With {total:,} images, a single validation split measures a trial too roughly."
+        table.set("folds", 5, "every trial is trained five times, and validated on another fifth each time")
     else:
-        table.set("fraction", fraction, f"of the {total:,} training images; they compare the trials")
+        table.set("fraction", fraction, f"of the {total:,} training images, to compare the trials")
     if "group" in facts.parameters:
         table.set("group", facts.parameters["group"], "no group is divided")
     elif facts.name_groups:
         expression, example = facts.name_groups
         table.comment += (
             f" If images whose names begin alike ({example} …) show the same person or object, set group = "
-            f"'{expression}' here and in [dataset], so that none of them is in two splits."
+            f"'{expression}' here and in [dataset], so that no person or object is in two splits."
         )
     return table, max(round(total * (1 - fraction)), 1)
 
 
 def _architecture(facts: Facts, num_train: int) -> list[Table]:
-    """Return the name of the network, and its parameters in a table of their own.
+    """Return a table with the name of the network, and a table with its parameters.
 
-    So `--set architecture.name=pretrained` needs no other change.
+    With two tables, `--set architecture.name=pretrained` needs no other change.
     """
     if facts.side < MIN_CONVOLVED_SIDE:
         choice = Table("architecture", "The images are too small for convolutions and poolings.")
@@ -121,15 +121,18 @@ def _perceptron() -> Table:
 
 
 def _conv_net(facts: Facts, num_train: int) -> Table:
-    """Return the parameters of `conv_net`: each pooling halves a side, and 2×2 pixels are left at least."""
-    depth = min(max(int(math.log2(facts.side / 2)), 1), 4)
-    lowest = depth if facts.side > 2 * SMALL_SIDE - 1 or depth == 1 else depth - 1
+    """Return the parameters of `conv_net`. Each pooling halves the sides; at least 2×2 pixels remain."""
+    max_depth = min(max(int(math.log2(facts.side / 2)), 1), 4)
+    has_one_depth = facts.side >= 2 * SMALL_SIDE or max_depth == 1
+    min_depth = max_depth if has_one_depth else max_depth - 1
     low, high = (8, 32) if num_train < SMALL else (16, 64) if num_train < MEDIUM else (32, 128)
     is_small = facts.side < SMALL_SIDE and num_train < LARGE
     table = Table("architecture.conv_net")
-    pooled = f"{facts.side} pixels are halved up to {depth} times" if depth > 1 else "one pooling"
+    pooled = f"{facts.side} pixels are halved up to {max_depth} times" if max_depth > 1 else "one pooling"
     table.set(
-        "filters", {"low": low, "high": high, "length": [lowest, depth]}, f"one number per block; {pooled}"
+        "filters",
+        {"low": low, "high": high, "length": [min_depth, max_depth]},
+        f"one number per block; {pooled}",
     )
     table.set("convolutions_per_block", {"low": 1, "high": 2} if is_small and num_train >= SMALL else 1)
     table.set("kernel_size", {"choices": [3, 5]} if is_small else 3)
@@ -174,7 +177,7 @@ def _augmentation(facts: Facts) -> list[Table]:
 def _affine(name: str) -> Table:
     table = Table(f"augmentation.{name}")
     table.set("rotation", {"low": 4.0, "high": 15.0}, "degrees")
-    table.set("shift", {"low": 0.04, "high": 0.12}, "share of the size, as zoom")
+    table.set("shift", {"low": 0.04, "high": 0.12}, "share of the size; zoom, too")
     table.set("shear", 5.0)
     table.set("zoom", {"low": 0.04, "high": 0.15})
     if name == "affine_flip":
@@ -188,9 +191,7 @@ def _training(facts: Facts, num_train: int) -> Table:
     low = 16 if num_train < SMALL else 32 if num_train < MEDIUM else 64
     table = Table("training")
     table.set("epochs", epochs, f"at most; √(4,000,000 / {num_train:,}), from 5 to 40")
-    table.set(
-        "patience", max(epochs // 2, 5), "a trial ends after this number of epochs without a better one"
-    )
+    table.set("patience", max(epochs // 2, 5), "a trial ends after this number of epochs without improvement")
     table.set("batch_size", {"choices": [low, 2 * low]})
     table.set("optimizer", "adam")
     table.set("learning_rate", {"low": 3e-4, "high": 3e-3, "log": True})
@@ -201,7 +202,7 @@ def _training(facts: Facts, num_train: int) -> Table:
 
 
 def search_estimate(facts: Facts, num_train: int) -> tuple[int, float]:
-    """Return the number of trials, and the estimated time of all of them, seconds."""
+    """Return the number of trials, and the estimated time of all of them in seconds."""
     folds = 5 if has_folds(facts) else 1
     seconds = folds * trial_seconds(num_train, facts.image_shape)
     trials = num_trials(seconds)
@@ -219,9 +220,7 @@ def _search(facts: Facts, num_train: int) -> Table:
         "More trials find better networks.",
     )
     table.set("trials", trials)
-    table.set(
-        "timeout", "1h", "the limit of one `zoo tune`, if the estimate is too low; the same command continues"
-    )
+    table.set("timeout", "1h", "`zoo tune` stops after this time; the same command continues the search")
     table.set("sampler", "tpe")
     pruner = "median" if has_folds(facts) else "hyperband"
     table.set("pruner", pruner, "stops trials early that are worse than others")

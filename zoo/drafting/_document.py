@@ -1,4 +1,4 @@
-"""A study file as text: tables of keys, each with the reason for its value as a comment."""
+"""The text of a study file: tables of keys and values, with the reasons for the values as comments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Table:
 
 
 def render(title: Iterable[str], tables: Iterable[Table]) -> str:
-    """Return the text of a study file. Raises ZooError for text that TOML cannot have."""
+    """Return the text of a study file; raise ZooError for a value that TOML cannot represent."""
     parts = ["\n".join(f"# {_printable(line)}".rstrip() for line in title)]
     for table in tables:
         lines = [*_comment(table.comment), *([f"[{table.name}]"] if table.name else [])]
@@ -51,9 +51,9 @@ def toml(value: Any) -> str:
             value.encode()
         except UnicodeEncodeError:
             raise ZooError(
-                f"{value!r} is no text, so a study file cannot have it. Rename the file or folder."
+                f"{value!r} is not valid Unicode, so no study file can contain it. Rename the file or folder."
             ) from None
-    # JSON's strings, booleans and numbers are TOML's, except for one character.
+    # JSON's strings, booleans and numbers are valid in TOML, except for one character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -62,5 +62,5 @@ def _comment(text: str) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Return the text without control characters, which a comment in TOML cannot have."""
+    """Return the text without control characters, which TOML does not allow in comments."""
     return "".join(character if character.isprintable() else "�" for character in text)

@@ -32,11 +32,13 @@ class StudyFile:
     """A study file that `zoo.init` wrote.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         text: its content.
-        seen: what was seen of the data, as rows: what, and how it is.
-        warning: what is suspicious about the images, such as duplicates; "" if nothing is.
-        trials, epochs, time: of the search: number of trials, epochs of each, and the estimated time of all.
+        seen: facts about the data, as rows of a table: title and text.
+        warning: sentences about suspicious images, such as duplicates; "" if there are none.
+        trials: number of trials.
+        epochs: largest number of epochs of a trial.
+        time: estimated time of all trials.
     """
 
     path: Path
@@ -87,9 +89,9 @@ def init(
 
 
 def drafted_study(path: str) -> Path | None:
-    """Return the study file that `zoo init PATH` would write, if it exists; it has to be about this data.
+    """Return the study file that `zoo init PATH` would write; None if it does not exist.
 
-    Raises StudyError if the file is about other data.
+    Raise StudyError if the file exists, but is not a study of this data.
     """
     target = default_target(path)
     if not target.exists():
@@ -107,17 +109,17 @@ def drafted_study(path: str) -> Path | None:
 
 
 def _reads(dataset: Any, path: Path) -> bool:
-    """Return True if the table `[dataset]` of a study file has this path, or one in it."""
+    """Return True if the table `[dataset]` of a study file names `path`, or a path inside it."""
     wanted = (path.parent if path.suffix.lower() == ".npy" else path).resolve()
     for value in dataset.values() if isinstance(dataset, Mapping) else ():
-        with suppress(ZooError):  # other texts
+        with suppress(ZooError):  # the value is not a path
             if isinstance(value, str) and locate(value).resolve().is_relative_to(wanted):
                 return True
     return False
 
 
 def is_data(study: str) -> bool:
-    """Return True if `study` is no study, but the path of a file or folder, or looks like one."""
+    """Return True if `study` is not the name of a study, but the path of data, or has the form of one."""
     if study.endswith(".toml") or study in known_studies():
         return False
     if study.endswith("/") or Path(study).suffix.lower() in DATA_SUFFIXES:
@@ -130,7 +132,7 @@ def is_data(study: str) -> bool:
 
 
 def default_target(path: str) -> Path:
-    """Return the study file for data at `path`: its name, with the characters of a study's name only."""
+    """Return the default study file for data at `path`: named like the data, in allowed characters."""
     name = (Path.cwd() / path).resolve().name if Path(path).name in ("", "..") else Path(path).name
     stem = re.sub(r"(\.(csv|tsv|tab|txt))?\.gz$|\.[a-z0-9]{1,8}$", "", name, flags=re.IGNORECASE) or name
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
@@ -176,6 +178,6 @@ def _title(facts: Facts, target: Path) -> list[str]:
         "",
         f"  zoo tune {target}",
         "",
-        "Written by `zoo init`, and yours to change. A value fixes a parameter, a table searches it, and a",
-        "parameter that is not mentioned is searched in the plugin's range (`zoo show conv_net`).",
+        "`zoo init` wrote this file; change it as you like. A value fixes a parameter, a table searches it,",
+        "a parameter that is not mentioned is searched in the plugin's range (`zoo show conv_net`).",
     ]

@@ -1,4 +1,4 @@
-"""The facts about a dataset that a draft is made from."""
+"""The facts about a dataset that decide what its drafted study contains."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 BALANCED_RATIO = 2  # of the largest to the smallest class
 MAX_NAME = 40  # characters of a class name
-NO_TEST_TEXT = "no test split, so the best model is scored on no unseen images"
+NO_TEST_TEXT = "no test split, so the best model is not scored on unseen images"
 FEW = 100  # training images
-FEW_TEXT = "so few that every result is very uncertain: add images if you can"
+FEW_TEXT = "so few images make every result very uncertain: add images if you can"
 LISTED = 8  # classes in a text
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts that were seen of a dataset.
+    """The facts about a dataset.
 
     Args:
-        path: as the user gave it.
-        dataset, parameters: how it is read.
-        found: what was found about a parameter, by its name, for a comment beside it.
-        notes: further facts about how it is read.
+        path: the path that the user gave.
+        dataset, parameters: the dataset that reads this path, and its parameters.
+        found: for each parameter that zoo set, the reason, for a comment beside it.
+        notes: sentences about the files that are read.
         image_shape: height, width and channels after reading.
         counts: number of images of each class, by split; before a validation split is cut.
         files: the image files, if the dataset has any.
-        name_groups: a regular expression for groups of file names, and an example; None if there are none.
+        name_groups: a regular expression for groups of file names, and an example; None without such groups.
         warning: the warnings of zoo's preparation about images, splits and labels.
     """
 
@@ -71,7 +71,7 @@ class Facts:
         return self.image_shape[2] >= 3
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return what was seen as rows of a table: what, and how it is."""
+        """Return the facts as rows of a table: title and text."""
         names = ", ".join(name[:MAX_NAME] for name in self.class_names[:LISTED])
         more = len(self.class_names) - LISTED
         splits = [f"{counts.sum():,} {split}" for split, counts in self.counts.items()]

@@ -1,4 +1,4 @@
-"""The decision whether mirror images belong to the same class, by the names of the classes and the images."""
+"""The decision whether a mirror image belongs to the same class, from the class names and the images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 from zoo.drafting._facts import Facts
 
-CHARACTER_SHARE = 0.5  # of the classes with names of characters, so that the others are characters, too
+CHARACTER_SHARE = 0.5  # if more classes have names of characters, all are taken for characters
 MAX_CHARACTER_SIDE = 32  # pixels; most grey images of this size are of digits and letters
 NUMBERS = "zero|one|two|three|four|five|six|seven|eight|nine|ten"
 GREEK = "alpha|beta|gamma|delta|epsilon|theta|lambda|sigma|omega"
@@ -18,7 +18,7 @@ SIDED = re.compile(r"(^|[^a-z])(left|right|clockwise|arrow)", re.I)
 
 
 class Mirroring(Enum):
-    """How mirror images are treated."""
+    """The treatment of mirror images."""
 
     ALLOWED = "allowed"
     UNKNOWN = "unknown"
@@ -26,7 +26,7 @@ class Mirroring(Enum):
 
 
 def mirroring(facts: Facts) -> tuple[Mirroring, str]:
-    """Return how mirror images are treated, and the reason in a sentence."""
+    """Return the treatment of mirror images, and the reason in a sentence."""
     names = list(facts.class_names)
     sided = [name for name in names if SIDED.search(name)]
     numbers = [name for name in names if _is_number(name)]
@@ -45,16 +45,16 @@ def mirroring(facts: Facts) -> tuple[Mirroring, str]:
         name = (characters or numbers)[0]
         return Mirroring.WRONG, (
             f"No flips: by the names of the classes ('{name}' …), these are digits, letters or signs, and "
-            "mirror images would be other ones. If that is wrong, replace affine by affine_flip."
+            "mirror images would show other ones. If that is wrong, replace affine by affine_flip."
         )
     if facts.is_color:
         return Mirroring.ALLOWED, (
-            "Horizontal flips, since color photographs usually show the same thing in a mirror. If yours do "
-            "not (text, left and right), replace these names by affine and none."
+            "Horizontal flips, because the mirror image of a color photograph usually belongs to the same "
+            "class. If yours do not (text, left and right), replace these names by affine and none."
         )
     if facts.side <= MAX_CHARACTER_SIDE:
         return Mirroring.WRONG, (
-            "No flips: small grey images are mostly of digits and letters, and mirror images would be other "
+            "No flips: small grey images usually show digits or letters, and mirror images would show other "
             "ones. If a mirror image belongs to the same class, replace affine by affine_flip."
         )
     return Mirroring.UNKNOWN, (

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]  # height and width, pixels
 
-NUM_HEADERS = 2_000
-NUM_DECODED = 100
+NUM_HEADERS = 2_000  # files of which the size is read
+NUM_DECODED = 100  # files of which the colors are read
 THUMBNAIL = (32, 32)
 COLORED = 4  # of 255: mean distance of the largest from the smallest channel; JPEG's rounding is below 2
-GREY_SHARE = 0.98  # of the images, so that all are read as grey
+GREY_SHARE = 0.98  # if at least this share of the images has no color, all are read as grey
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class ImageFiles:
     Args:
         count: number of files.
         sizes: heights and widths of a sample.
-        is_grey: whether the images have no color.
-        is_deep: whether some have more than 8 bits per pixel.
+        is_grey: True if the images have no color.
+        is_deep: True if some have more than 8 bits per pixel.
     """
 
     count: int
@@ -84,7 +84,7 @@ def _inspect(count: int, sample: Sequence[Path | bytes]) -> ImageFiles | None:
         headers = [header for header in pool.map(_header, sample) if header is not None]
         colors = [spread for spread in pool.map(_color, _evenly(sample, NUM_DECODED)) if spread is not None]
     if not headers or not colors:
-        return None  # the dataset names the files that cannot be read
+        return None  # preparing the dataset will name the files that cannot be read
     num_grey = sum(spread < COLORED for spread in colors)
     sizes = [(header.height, header.width) for header in headers]
     is_deep = any(header.is_deep for header in headers)
@@ -98,7 +98,7 @@ def _header(source: Path | bytes) -> Any:
 
 
 def _color(source: Path | bytes) -> float | None:
-    """Return the mean distance of the largest from the smallest channel; None if it cannot be decoded."""
+    """Return the mean distance of the largest from the smallest channel; None for an unreadable image."""
     import numpy as np
 
     with suppress(ImageError):
@@ -112,7 +112,7 @@ def _file(source: Path | bytes) -> Any:
 
 
 def _evenly(items: Sequence[Any], count: int) -> list[Any]:
-    """Return up to `count` items, evenly spaced, since files are sorted by class."""
+    """Return up to `count` evenly spaced items: files are often sorted by class."""
     count = min(count, len(items))
     return [items[position * len(items) // count] for position in range(count)]
 
@@ -124,7 +124,7 @@ def _embedded_images(tables: Sequence[Path]) -> tuple[int, list[bytes]]:
     count = 0
     sample: list[bytes] = []
     for file in tables:
-        with suppress(OSError, pa.ArrowInvalid):  # the dataset says what is wrong with the file
+        with suppress(OSError, pa.ArrowInvalid):  # preparing the dataset will name the damaged file
             num_rows, first = _head(file)
             count += num_rows
             if first is not None and len(sample) < NUM_DECODED:
@@ -133,7 +133,7 @@ def _embedded_images(tables: Sequence[Path]) -> tuple[int, list[bytes]]:
 
 
 def _head(file: Path) -> tuple[int, Any]:
-    """Return the number of rows of a Parquet or Arrow file, and the first batch of them, None if empty."""
+    """Return the number of rows of a Parquet or Arrow file, and its first batch (None if it is empty)."""
     from pyarrow import ipc, parquet
 
     with file.open("rb") as content:
@@ -151,7 +151,10 @@ def _head(file: Path) -> tuple[int, Any]:
 
 
 def _cells(batch: Any) -> Iterator[bytes]:
-    """Yield the content of each image file in a batch of rows; Hugging Face stores it beside a `path`."""
+    """Yield the content of each image file in a batch of rows.
+
+    The column has the content itself, or structures with the fields `bytes` and `path` (Hugging Face).
+    """
     import pyarrow as pa
 
     for field, column in zip(batch.schema, batch.columns, strict=True):

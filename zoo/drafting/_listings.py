@@ -23,7 +23,7 @@ USUAL_SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".JPG", ".tif", ".tiff", ".bmp", 
 
 
 def column_names(file: Path) -> list[str]:
-    """Return the cells of the first line, sorted; their number only, if they are numbers."""
+    """Return the names of the columns, sorted; only their number if line 1 has numbers instead of names."""
     first = next(iter(_rows(file)), [])
     are_numbers = sum(cell.replace(".", "", 1).isdigit() for cell in first) > len(first) / 2
     return [str(len(first))] if are_numbers else sorted(first)
@@ -37,13 +37,14 @@ def find_listing(file: Path) -> dict[str, Any] | None:
     header, first = rows[0], rows[1] if len(rows) > 1 else rows[0]
     for position, cell in enumerate(first):
         name = header[position] if position < len(header) else ""
-        if (place := _image_place(file, cell, IMAGE_NAMES.search(name) is not None)) is not None:
-            return {**_columns(header, position), **place}
+        image = _image_parameters(file, cell, IMAGE_NAMES.search(name) is not None)
+        if image is not None:
+            return {**_columns(header, position), **image}
     return None
 
 
 def has_label(listing: dict[str, Any] | None) -> bool:
-    """Return True if the rows name image files and one column is known to have their labels."""
+    """Return True if a listing exists and the column with the labels is known."""
     return listing is not None and ("label_column" in listing or "header" in listing)
 
 
@@ -58,11 +59,14 @@ def _columns(header: list[str], position: int) -> dict[str, Any]:
     return {"image_column": cell, **({"label_column": labels[0]} if labels else {})}
 
 
-def _image_place(file: Path, cell: str, may_lack_suffix: bool) -> dict[str, str] | None:
-    """Return the parameters with which a cell names an image; None if it names none.
+def _image_parameters(file: Path, cell: str, may_lack_suffix: bool) -> dict[str, str] | None:
+    """Return the parameters that lead from a cell to an image file; None if the cell names no image.
 
-    The file is looked for beside the CSV file and in the folders there, with the usual suffixes. The label 3
-    in a table of pixels is no name of `3.png`, so only columns of usual names may lack the suffix.
+    The image is searched beside the CSV file and in the folders there.
+
+    Args:
+        may_lack_suffix: the cell may name `3.png` as `3`. This needs a column with a usual name for images:
+            the label 3 in a table of pixels is not the image `3.png`.
     """
     name = cell.strip().replace("\\", "/")
     if not name or len(name) > 255 or "\0" in name:
@@ -71,9 +75,10 @@ def _image_place(file: Path, cell: str, may_lack_suffix: bool) -> dict[str, str]
     for folder, suffix in itertools.product(_folders(file.parent), suffixes):
         path = file.parent / folder / f"{name}{suffix}"
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-            place = {"folder": folder, "suffix": suffix}
-            return {key: value for key, value in place.items() if value}
-    return {} if name.lower().endswith(IMAGE_SUFFIXES) else None  # the dataset says which is missing
+            parameters = {"folder": folder, "suffix": suffix}
+            return {key: value for key, value in parameters.items() if value}
+    # Preparing the dataset will name a missing image.
+    return {} if name.lower().endswith(IMAGE_SUFFIXES) else None
 
 
 def _folders(parent: Path) -> Iterator[str]:
@@ -83,7 +88,7 @@ def _folders(parent: Path) -> Iterator[str]:
 
 
 def _rows(file: Path) -> list[list[str]]:
-    """Return the first rows of a CSV file; [] if it cannot be read, which the dataset explains."""
+    """Return the first rows of a CSV file; [] if it cannot be read (preparing the dataset says why)."""
     try:
         with file.open("rb") as content:
             start = content.read(MAX_BYTES)

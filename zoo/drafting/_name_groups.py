@@ -9,13 +9,13 @@ from pathlib import PurePath
 
 # The text before the last separator: "ill03" of "ill/ill03_view2.png".
 EXPRESSIONS = (r"([^/]+)_[^/_]+$", r"([^/]+)-[^/-]+$")
-MIN_GROUPS_PER_CLASS = 4  # fewer are names of classes, or of cameras: img_0001.png
+MIN_GROUPS_PER_CLASS = 4  # fewer groups are usually classes or cameras: img_0001.png
 
 
 def find_name_groups(names: Sequence[str], num_classes: int) -> tuple[str, str] | None:
-    """Return a regular expression and an example, `ill03_view0, ill03_view1`; usually None.
+    """Return a regular expression that finds groups in names, and an example: `ill03_view0, ill03_view1`.
 
-    All names match it, and most of the groups that it makes have several images.
+    Return None unless all names match the expression and most groups have several images.
     """
     for expression in EXPRESSIONS:
         matches = [re.search(expression, name) for name in names]

@@ -1,4 +1,4 @@
-"""Reading a dataset as `zoo tune` does, with parameters that follow from its content."""
+"""Preparing a dataset as `zoo tune` does, with parameters that follow from its content."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
 
 MAX_READINGS = 8
-# Why an error of a dataset gave a parameter its value, for the comment in the study file.
+# By parameter, the reason for a value that the error of a dataset suggested: a comment in the study file.
 REASONS = {
     "path": "the folder in it that has the class folders",
     "header": "line 1 has an image, not the names of the columns",
-    "encoding": "found by the first bytes of the file",
+    "encoding": "from the first bytes of the file",
     "label_column": "the only column that is not named like the others",
     "drop_columns": "these columns have no pixels",
-    "scale": "from the range of the pixels to 0 to 255",
+    "scale": "multiplies the pixels, so that they reach 255",
     "images": "the only array with the shape of images",
     "labels": "the only array with one label for each image",
 }
 
 
 class Reader:
-    """Reads the dataset of a source, and finds its parameters.
+    """Reader of a dataset that finds its parameters.
 
     Args:
         settings: parameters that the user gave; they are never changed.
@@ -83,14 +83,14 @@ class Reader:
             raise SpaceError(f"--set: the dataset '{self._source.dataset}': {error}") from None
 
     def _look_at_files(self) -> ImageFiles | None:
-        """Look at the image files, if there are any, and set their size and colors."""
+        """Return the image files, if there are any, after setting `image_size` and `color_mode` for them."""
         files = find_image_files(self._component, self._parameters)
         if files is None:
             return None
         self._display.phase(f"{files.count:,} image files, {files.sizes_text()} pixels")
         size = image_size_for(files)
         if size is not None:
-            reason = f"of {files.sizes_text()}"
+            reason = f"the files have {files.sizes_text()}"
             self._set("image_size", list(size) if size[0] != size[1] else size[0], reason)
         mode = "grayscale" if files.is_grey else "rgb"
         self._set(
@@ -109,7 +109,7 @@ class Reader:
             process.kill()
 
     def _apply(self, fix: Mapping[str, Any]) -> bool:
-        """Set the parameters in `fix`; return False if nothing changed, or if the user has set them."""
+        """Set the parameters in `fix`; return False if nothing changed, also because the user set them."""
         before = dict(self._parameters)
         for name, value in fix.items():
             self._set(name, self._as_given(value) if name == "path" else value, REASONS.get(name, ""))
@@ -129,7 +129,7 @@ class Reader:
             self._found[name] = reason
 
     def _brightness_fix(self, files: ImageFiles | None, dataset: Dataset) -> dict[str, Any]:
-        """Return the parameter that makes dark images as bright as they were meant; usually {}."""
+        """Return a parameter that makes the images brighter if all are much too dark; usually {}."""
         brightest = int(dataset.train.images.max())
         if not 0 < brightest < DARK:
             return {}
@@ -146,7 +146,7 @@ class Reader:
         counts = {
             name: np.bincount(split.labels, minlength=num_classes) for name, split in dataset.splits().items()
         }
-        # Other datasets have no parameter `group`, or names of rows.
+        # Other datasets have no parameter `group`, or their names are those of rows in a table.
         has_names = files is not None and "group" in self._component.space and "group" not in self._parameters
         names = image_names(self._cache_dir, prepared.digest, "train") if has_names else []
         return Facts(
@@ -165,7 +165,7 @@ class Reader:
 
 
 def _with_advice(error: ZooError, path: str, component: Component) -> ZooError:
-    """Return the error with the option of `zoo init` for the parameter that its message names."""
+    """Return the error; if its message names a parameter to set, it also names the option of `zoo init`."""
     text = str(error)
     named = [name for name in re.findall(r"\b[Ss]et (\w+)", text) if name in component.space]
     if named:

@@ -1,4 +1,4 @@
-"""Which dataset reads a path, and with which parameters."""
+"""The dataset that reads a path, and its parameters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Source:
-    """A path, the dataset that reads it, its parameters, and what was found about them."""
+    """A path, the dataset that reads it, its parameters, and sentences about the files that are read."""
 
     path: str
     dataset: str
@@ -37,7 +37,7 @@ class Source:
 
 
 def find_source(path: str) -> Source:
-    """Return how the file or folder at `path` is read; raise ZooError if no dataset reads it."""
+    """Return the source for the file or folder at `path`; raise ZooError if no dataset reads it."""
     found = locate(path)
     shown = str(Path(path))
     if found.is_dir():
@@ -84,7 +84,7 @@ def locate(path: str) -> Path:
 
 
 def _file_problem(suffix: str) -> str:
-    """Return why no dataset reads a file with this suffix."""
+    """Return the reason why no dataset reads a file with this suffix, and what to do."""
     if suffix == ".toml":
         return "is a study file; expected images. `zoo check` checks a study file, `zoo tune` runs it."
     if suffix in IMAGE_SUFFIXES:
@@ -149,7 +149,13 @@ def _table_source(file: Path, shown: str) -> Source:
 def _with_other_splits(
     file: Path, shown: str, is_alike: Callable[[Path], bool]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the parameters of a file, and of files beside it that are named like its other splits."""
+    """Return the parameters for a file and the other splits beside it, and a note about each of them.
+
+    The file of another split has the same name with another word: `test.csv` beside `train.csv`.
+
+    Args:
+        is_alike: decides whether such a file has the same columns.
+    """
     parameters, notes = {"train": shown}, []
     for split, words in OTHER_SPLITS.items():
         for word in words:
@@ -196,7 +202,7 @@ def _parquet_parameters(folder: Path, shown: str) -> dict[str, Any]:
 
 
 def _split_of(file: Path) -> str:
-    """Return the split that a file is named like; train by default."""
+    """Return the split that the first word of a file's name means; `train` by default."""
     first = re.split(r"[-_. ]", file.name.lower())[0]
     return next((split for split, words in OTHER_SPLITS.items() if first in words), "train")
 
