@@ -226,7 +226,7 @@ def test_dataset_without_columns_and_names_is_told(tmp_path):
         dataset, tmp_path, group="person"
     )
     assert error_of(dataset, tmp_path, group="(x)").endswith(
-        "this dataset has no names of files. Name a column, or remove group."
+        "this dataset has no file names. Set group to a column, or remove it."
     )
 
 
@@ -236,8 +236,8 @@ def test_groups_in_two_official_splits_give_a_warning(tmp_path):
     dataset = replace(dataset, test=test)
     _, warning = prepare_groups(tmp_path, save_dataset(tmp_path, dataset), dataset, FIFTH)
     assert warning == (
-        "3 of 4 test images are of groups that train has, too, such as 'p00', so the score is too high for "
-        "new groups. If the dataset cuts this split, set group in [dataset], too."
+        "3 of 4 test images belong to groups that are also in train, such as 'p00', so the score is too high "
+        "for new groups. If the dataset cuts this split, set group in [dataset], too."
     )
     dataset = replace(dataset, test=replace(test, columns={}))
     _, warning = prepare_groups(tmp_path, save_dataset(tmp_path, dataset), dataset, FIFTH)

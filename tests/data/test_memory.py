@@ -143,7 +143,7 @@ class TestLabels:
         (IMAGES[0, 0, 0], "x: expected the shape"),
         (IMAGES / 255, "expected integers from 0 to 255, got 0."),
         (np.where(IMAGES < 9, np.nan, IMAGES), ": expected integers from 0 to 255, got nan."),
-        ([[[1, 2]], [[1]]], "x: expected what numpy.asarray takes, got list ("),
+        ([[[1, 2]], [[1]]], "x: expected values for numpy.asarray, got list ("),
         (np.full((6, 4, 5), "x"), "x: expected numbers, got <U1."),
         (None, "x: expected an array, got None."),
     ],

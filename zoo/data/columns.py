@@ -1,7 +1,7 @@
-"""Names and columns of the images in the cache: what is known about each image besides pixels and label.
+"""Names and columns of the images in the cache: facts about each image besides pixels and label.
 
-They are not part of a dataset's digest. Two sources with the same images may have other columns, so the file
-is named after its own digest: `columns-<digest>.json`.
+They are not part of a dataset's digest. Two sources of the same images may have different columns, so the
+file is named after its own digest: `columns-<digest>.json`.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ def _plain_values(values: Any) -> list[Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it; NotImplemented if it cannot."""
+    """Return a value as a type of JSON; NotImplemented if JSON has none for it."""
     if hasattr(value, "dtype") and not value.shape:  # a scalar of NumPy
         value = value.item()
     if type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
-        return None  # pandas has three values for a missing one
+        return None  # pandas has three kinds of missing values
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if value is None or isinstance(value, str | int | float):

@@ -47,8 +47,9 @@ class ImageDecoder:
         All are scaled to `image_size`. If it is None, all must have one size.
 
         Args:
-            where, names: the folder or file of the images, and what each is called in it, for messages.
+            where: the folder or file that contains the images, for messages.
             sources: files, their contents, or images of Pillow.
+            names: the name of each image in `where`, for messages.
         """
         _check_color(self.background)
         new_size = None if self.image_size is None else height_and_width(self.image_size)
@@ -84,7 +85,7 @@ class ImageDecoder:
         return arrays
 
     def original_sizes(self, files: Sequence[Path]) -> dict[str, Array]:
-        """Return height and width of image files before they are scaled, as columns; {} if they are not."""
+        """Return height and width of image files before scaling, as columns; {} if nothing is scaled."""
         import numpy as np
 
         if self.image_size is None:

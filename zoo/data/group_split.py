@@ -28,13 +28,13 @@ def divide_groups(
 ) -> Array:
     """Return the part of each image, `(n,)`, from 0; no group is divided.
 
-    Of two parts, both have images of every class; of more, every class is in two parts at least.
+    With two parts, each has images of every class. With more, every class is in at least two parts.
 
     Args:
-        labels: of the images, `(n,)`.
+        labels: the labels of the images, `(n,)`.
         groups: the group of each image.
         shares: the share of the images that each part should have.
-        stream: decides between equally good divisions.
+        stream: random numbers that decide between equally good divisions.
         where: the setting that names the groups, for messages.
 
     Raises:
@@ -63,7 +63,7 @@ def divide_groups(
 
 
 def random_stream(seed: int) -> np.random.RandomState:
-    """Return a generator whose numbers are the same in every version of NumPy; `seed` is of any size."""
+    """Return a generator whose numbers are the same in every version of NumPy; `seed` may have any size."""
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
 
 
@@ -82,7 +82,7 @@ def _check_number(where: str, names: Sequence[str], num_parts: int) -> None:
 
 
 def _check_classes(where: str, counts: Array, class_names: Sequence[str], groups: Sequence[str]) -> None:
-    """Raise DataError if all images of a class are of one group; `counts` are by group and class."""
+    """Raise DataError if all images of a class are in one group; `counts` is by group and class."""
     for label in np.flatnonzero((counts > 0).sum(axis=0) == 1):
         group = int(counts[:, label].argmax())
         images = int(counts[group, label])
@@ -122,7 +122,7 @@ def spread_classes(counts: Array, part_of_group: Array, num_parts: int, *, every
     """Return `part_of_group` after moves of single groups, so that no class is in one part only.
 
     Args:
-        everywhere: every class shall be in every part, not only in two of them.
+        everywhere: every class must be in every part, not only in two of them.
 
     Raises:
         LookupError: no move of a single group helps; its argument is the number of the class.
@@ -142,7 +142,7 @@ def spread_classes(counts: Array, part_of_group: Array, num_parts: int, *, every
 
 
 def _movable(counts: Array, parts: Array, filled: Array, label: int) -> int:
-    """Return the smallest group with images of a class that no class of its part needs."""
+    """Return the smallest group with a class that can leave its part: the part keeps all its classes."""
     members = np.flatnonzero(counts[:, label])
     for group in members[np.argsort(counts[members].sum(axis=1), kind="stable")]:
         rest = filled[parts[group]] - counts[group]

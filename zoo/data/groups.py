@@ -33,9 +33,9 @@ class Groups:
     """The group of every image of a dataset.
 
     Args:
-        names: of the groups.
+        names: the names of the groups.
         codes: by split, the position of each image's group in `names`, `(n,)`.
-        problems: why the groups of other splits than train are not known, a sentence each.
+        problems: a sentence for each split, other than train, whose groups are unknown.
     """
 
     names: Sequence[str]
@@ -74,7 +74,7 @@ def find_groups(dataset: Dataset, group: str) -> Groups:
 def hold_out_groups(
     split: Split, class_names: Sequence[str], group: str, fraction: float, seed: int
 ) -> Array:
-    """Return which images are held out, `(n,)`: about `fraction` of every class, and no group in part.
+    """Return a mask of the images to hold out, `(n,)`: about `fraction` of every class, in whole groups.
 
     Args:
         split: its images are not read and may be None.
@@ -136,7 +136,7 @@ def _expression(group: str, columns: Mapping[str, Any], where: str) -> re.Patter
 
 def _matches(split: Split, expression: re.Pattern[str], where: str) -> list[Any]:
     if split.names is None:
-        raise DataError(f"{where}: this dataset has no names of files. Name a column, or remove group.")
+        raise DataError(f"{where}: this dataset has no file names. Set group to a column, or remove it.")
     found = [expression.search(str(name)) for name in split.names]
     values = [match[1] if match else None for match in found]
     missing = [row for row, value in enumerate(values) if value is None]
@@ -187,7 +187,7 @@ def open_groups(folder: Path, digest: str) -> Groups:
 
 
 def shared_group_warning(groups: Groups) -> str:
-    """Return one sentence for each split that has groups of the training split; "" if none has."""
+    """Return a sentence for each split whose groups are unknown or also in the training split, or ""."""
     import numpy as np
 
     train = np.unique(groups.codes["train"])
@@ -198,8 +198,8 @@ def shared_group_warning(groups: Groups) -> str:
             first = int(np.flatnonzero(is_shared)[0])
             shared = groups.names[int(codes[first])]
             sentences.append(
-                f"{int(is_shared.sum()):,} of {len(codes):,} {name} images are of groups that train has, "
-                f"too, such as '{shared}', so the score is too high for new groups. If the dataset cuts "
+                f"{int(is_shared.sum()):,} of {len(codes):,} {name} images belong to groups that are also in "
+                f"train, such as '{shared}', so the score is too high for new groups. If the dataset cuts "
                 "this split, set group in [dataset], too."
             )
     return " ".join(sentences)

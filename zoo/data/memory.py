@@ -1,4 +1,4 @@
-"""Datasets from arrays of a caller, and labels as callers have them: integers or text."""
+"""Datasets from a caller's arrays, with labels that are integers or text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def dataset_of_arrays(
     """Return arrays as a dataset; see `zoo.Dataset.from_arrays`.
 
     Args:
-        arrays: for each split the names of its images and labels, for messages, each before its values.
+        arrays: for each split `(x_name, x, y_name, y)`: the images and the labels, each with its name in
+            messages.
     """
     images: dict[str, Array] = {}
     labels: dict[str, Array] = {}
@@ -57,7 +58,7 @@ def dataset_of_arrays(
 
 
 def as_array(values: Any, name: str) -> Array:
-    """Return anything that has numbers or text as a NumPy array; an array is not copied."""
+    """Return numbers or text in any form as a NumPy array; an array is not copied."""
     import numpy as np
 
     if values is None:
@@ -66,7 +67,7 @@ def as_array(values: Any, name: str) -> Array:
         return np.asarray(values)
     except Exception as error:  # lists of unequal lengths, a tensor on a GPU, one that requires a gradient
         raise DataError(
-            f"{name}: expected what numpy.asarray takes, got {type(values).__name__} ({one_line(error)})."
+            f"{name}: expected values for numpy.asarray, got {type(values).__name__} ({one_line(error)})."
         ) from None
 
 
@@ -117,12 +118,12 @@ def number_labels(
 ) -> tuple[list[str], dict[str, Array]]:
     """Return the class names, and the labels of each split as positions in them.
 
-    Integers are positions already if `class_names` is given. Otherwise every value becomes a class: integers
-    in ascending, text in natural order.
+    If `class_names` is given, integers are already positions. Without it, every value becomes a class, in
+    ascending order of integers or natural order of text.
 
     Args:
-        labels: of each split, as `checked_labels` returns them.
-        names: of these arrays, for messages.
+        labels: the labels of each split, as `checked_labels` returns them.
+        names: the names of these arrays in messages.
     """
     import numpy as np
 

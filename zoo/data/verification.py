@@ -1,4 +1,4 @@
-"""Verification of a prepared dataset: its files still have the content that they were written with."""
+"""The check that the files of a prepared dataset still have the content that was written."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from zoo.errors import DataError
 
 
 def verify_dataset(cache: Path, digest: str, validation: Mapping[str, Any] | None = None) -> None:
-    """Raise DataError if a file of a prepared dataset has other content than when it was written.
+    """Raise DataError if the content of a prepared dataset has changed since it was written.
 
-    The SHA-256 of all arrays and class names is compared with `digest`, and the validation split or folds of
-    `validation` are computed again. A damaged dataset is not used again: the next command prepares it anew.
+    The SHA-256 of all arrays and class names is compared with `digest`, and the validation split or the folds
+    of `validation` with new ones. A changed dataset is not used again: the next command prepares it anew.
     """
     folder = cache / digest
     dataset = open_dataset(cache, digest)
