@@ -40,7 +40,7 @@ class PluginFile:
     """A plugin file and its content.
 
     Args:
-        path: absolute; the `__file__` of the module.
+        path: the absolute path; also the module's `__file__`.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class PluginFile:
 
     @property
     def module(self) -> str:
-        """The module's name, `my_net`, in every folder and process: saved models name their classes by it."""
+        """The module's name, `my_net`, the same in every process: saved models refer to classes by it."""
         return self.path.stem
 
     @property
@@ -72,7 +72,7 @@ class PluginFile:
 
     @cached_property
     def imports(self) -> dict[str, int]:
-        """Top-level name of each module that the file imports, also in functions -> first line."""
+        """The top-level names of the modules that the file imports, also in functions, with their lines."""
         found: dict[str, int] = {}
         for node in ast.walk(parse(self.source, str(self.path))):
             if isinstance(node, ast.Import):
@@ -93,7 +93,7 @@ def short_digest(digest: str) -> str:
 
 
 def is_file_key(key: str) -> bool:
-    """Return True if `DISTRIBUTION:PLUGIN`, a key of `TrialConfig.plugins`, is that of a plugin file."""
+    """Return True if a key of `TrialConfig.plugins`, `DISTRIBUTION:PLUGIN`, stands for a plugin file."""
     name, _, plugin = key.partition(":")
     return name == f"{plugin}.py"
 
@@ -115,7 +115,7 @@ def keep_files(study_dir: Path, files: Iterable[PluginFile]) -> None:
 
 def parse(source: bytes, file: str) -> ast.Module:
     """Return the syntax tree of a plugin file."""
-    with warnings.catch_warnings(action="ignore"):  # of an invalid escape sequence, for example
+    with warnings.catch_warnings(action="ignore"):  # such as those about invalid escape sequences
         return ast.parse(source.decode("utf-8-sig"), file)
 
 
@@ -123,47 +123,47 @@ def parse(source: bytes, file: str) -> ast.Module:
 
 
 @dataclass(frozen=True)
-class _Given:
+class _FilesInUse:
     files: tuple[PluginFile, ...] = ()
-    has_keras: bool = False  # in a worker process: import the files with Keras
+    has_keras: bool = False  # True in a worker process, which imports the files with Keras
 
 
-_NOTHING_GIVEN = _Given()
-_given: ContextVar[_Given] = ContextVar("plugin files", default=_NOTHING_GIVEN)
+_NO_FILES = _FilesInUse()
+_in_use: ContextVar[_FilesInUse] = ContextVar("plugin files", default=_NO_FILES)
 
 
 def given_files() -> tuple[PluginFile, ...]:
     """Return the plugin files that a user gave to this command, function or worker process."""
-    return _given.get().files
+    return _in_use.get().files
 
 
 def imports_keras() -> bool:
     """Return True if plugin files are loaded with Keras here, False if only their signatures are read."""
-    return _given.get().has_keras
+    return _in_use.get().has_keras
 
 
 @contextmanager
 def using_plugins(plugins: Iterable[Any], *, has_keras: bool | None = None) -> Iterator[None]:
-    """Use plugin files in the block: every registry has their components, models may have their layers.
+    """Use plugin files in the block: registries have their components, saved models may have their layers.
 
     Args:
         plugins: paths, modules, or objects of `PluginFile`; they are added to those in use.
-        has_keras: the process may import Keras and calls functions of the files; None for no change.
+        has_keras: True in a process that imports Keras and calls functions of the files; None for no change.
 
     Raises:
         PluginError: one of them is no plugin file.
     """
-    before = _given.get()
+    before = _in_use.get()
     files = merge_files(before.files, [plugin_file(plugin) for plugin in plugins])
-    token = _given.set(_Given(files, before.has_keras if has_keras is None else has_keras))
+    token = _in_use.set(_FilesInUse(files, before.has_keras if has_keras is None else has_keras))
     try:
         yield
     finally:
-        _given.reset(token)
+        _in_use.reset(token)
 
 
 def takes_plugins(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function whose argument `plugins` names the plugin files in use while it runs."""
+    """Return `function`, changed so that the files in its argument `plugins` are in use while it runs."""
 
     @functools.wraps(function)
     def with_plugins(*arguments: P.args, **options: P.kwargs) -> R:
@@ -194,7 +194,7 @@ def plugin_file(plugin: Any, folder: Path | None = None) -> PluginFile:
     """Return the plugin file of a path or of an imported module.
 
     Args:
-        folder: what a relative path is relative to; the working folder by default.
+        folder: the folder that contains a relative path; the working folder by default.
 
     Raises:
         PluginError: there is no such file, or it is not Python, or another module has its name, or it
@@ -215,7 +215,7 @@ def plugin_file(plugin: Any, folder: Path | None = None) -> PluginFile:
 
 
 def _path_of(plugin: Any) -> str:
-    """Return the path of a plugin as the user knows it; raise PluginError if it has none."""
+    """Return the path that the user gave, or that of a module; raise PluginError if there is none."""
     if isinstance(plugin, str | os.PathLike):
         return os.fspath(plugin)
     if isinstance(plugin, FunctionType):
@@ -259,7 +259,7 @@ def _check_path(path: Path, shown: str) -> None:
         raise PluginError(
             f"expected a plugin file with a name of ASCII letters, digits and _, got {shown}; rename it."
         )
-    # The working folder is on the path of a notebook, and may have another version of this file.
+    # A notebook's `sys.path` contains the working folder, which may have another version of this file.
     own = (Path.cwd().resolve(), path.parent.resolve())
     spec = PathFinder.find_spec(name, [one for one in sys.path if Path(one).resolve() not in own])
     is_python = name in sys.builtin_module_names or name in sys.stdlib_module_names

@@ -9,7 +9,7 @@ from zoo.errors import PluginError
 from zoo.registry._plugin import OWN_DISTRIBUTION, Component
 from zoo.space import Space
 
-IN_MEMORY = "in memory"  # no name of a function, so it is no name of a plugin's dataset
+IN_MEMORY = "in memory"  # not a valid name of a function, so no plugin can register it
 
 
 def in_memory_component() -> Component:
