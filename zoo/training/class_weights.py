@@ -17,12 +17,13 @@ def class_weights(
 ) -> npt.NDArray[np.float32] | None:
     """Return the weight of each class, `(num_classes,)`; None for the setting `none`.
 
-    `balanced` is scikit-learn's: `n / (num_present * count)`, so that all classes that have training images
-    weigh the same in total, and the mean weight of the images is 1. A class that a table does not name has
-    the weight 1.
+    `balanced` is `n / (num_present * count)`, as in scikit-learn: all classes with training images have the
+    same total weight, and the mean weight of the images is 1. A class that a table does not name has the
+    weight 1.
 
     Args:
-        labels: of the training images, `(n,)`.
+        setting: `none`, `balanced`, or a table of weights by class name.
+        labels: the labels of the training images, `(n,)`.
 
     Raises:
         StudyError: a table names a class that the dataset does not have, or that has no training images.

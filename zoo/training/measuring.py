@@ -20,7 +20,7 @@ class Measures:
     """Registered metrics, such as those that a trial measures after each epoch.
 
     Args:
-        components: by the name of the result, such as `val_auc` or `test_auc`.
+        components: the metrics by the name of their result, such as `val_auc` or `test_auc`.
     """
 
     def __init__(self, components: Mapping[str, Component]) -> None:
@@ -62,7 +62,7 @@ def measure_predictions(
 ) -> tuple[dict[str, float], list[str]]:
     """Return the registered metrics `names` of predictions, and a line for each that has no value.
 
-    The plugins are those of today: a trial's own versions may be gone.
+    The installed plugins are used; the versions that a trial used may not exist any more.
 
     Args:
         labels, probabilities: `(n,)` and `(n, num_classes)`.

@@ -1,8 +1,7 @@
-"""Networks that are impossible for a size of images: a layer is larger than its input.
+"""Networks that do not fit the size of the images, because a layer is larger than its input.
 
-A convolution, pooling or cropping that is larger than its input is a matter of parameters, not a mistake in a
-plugin. The exception has the type of any other, so its text decides; `tests/training/test_shapes.py` fails if
-a text changes.
+The cause is the choice of parameters, not a mistake in a plugin. The exceptions have no type of their own, so
+they are recognized by their text; `tests/training/test_shapes.py` fails if a text changes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from zoo.errors import one_line
 if TYPE_CHECKING:
     import keras
 
-# Of Keras's convolutions and poolings, of its cropping layers, and of TensorFlow's operations.
+# Errors of Keras's convolutions and poolings, of its cropping layers, and of TensorFlow's operations.
 _TEXTS = re.compile(
     r"Computed output size would be (?:zero or )?negative"
     r"|Values in `cropping` argument should be smaller than"
@@ -26,12 +25,13 @@ _TEXTS = re.compile(
 
 
 def shape_problem(build: Callable[[], Any], image_shape: tuple[int, int, int]) -> str:
-    """Return which layer of the network that `build` makes does not fit its input; "" if all fit.
+    """Return a sentence about the layer that does not fit its input, or "" if all layers fit.
 
-    The network is built again, because Keras removes its own frames from tracebacks, and with them the layer.
-    It is called without images, since backends have different errors for an operation on images.
+    Keras removes its own frames from tracebacks, and with them the layer. So the network is built again with
+    all frames. It is called with a symbolic input, because each backend has its own errors for images.
 
     Args:
+        build: returns the network, or raises the error that is explained.
         image_shape: `(height, width, channels)`.
     """
     import keras
@@ -50,9 +50,9 @@ def shape_problem(build: Callable[[], Any], image_shape: tuple[int, int, int]) -
 
 
 def empty_layer(network: keras.Model) -> str:
-    """Return which layer of a network has an empty input or output; "" if none has.
+    """Return a sentence about the first layer with an empty input, or "" if there is none.
 
-    Such a network can be trained: it computes with arrays that have no element.
+    Keras trains such a network without an error: its arrays have no elements.
     """
     # Keras has no public name for the layers inside layers; tests/training/test_shapes.py fails without it.
     for layer in network._flatten_layers(include_self=False):
@@ -66,7 +66,7 @@ def empty_layer(network: keras.Model) -> str:
 
 
 def _problem_text(error: BaseException) -> str:
-    """Return the problem, with the innermost layer of the traceback; "" for any other error."""
+    """Return the problem with the innermost layer of the traceback; "" for any other error."""
     import keras
 
     found = _TEXTS.search(text := one_line(error))
@@ -77,9 +77,8 @@ def _problem_text(error: BaseException) -> str:
     layers = [one for one in operations if isinstance(one, keras.Layer) and not isinstance(one, keras.Model)]
     innermost = (layers or operations)[-1:]
     subject = _name(innermost[0]) if innermost else "a layer"
-    reason = text[found.start() :].partition(" for '{{node")[
-        0
-    ]  # TensorFlow's text continues with its operation
+    # TensorFlow's text continues with its operation.
+    reason, _, _ = text[found.start() :].partition(" for '{{node")
     return f"{subject} does not fit the size of its input: {reason.rstrip('.')}"
 
 

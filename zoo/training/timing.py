@@ -1,4 +1,4 @@
-"""How long a trial takes: one batch of its network, measured."""
+"""The estimated time of a trial, from a few measured batches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Timing:
 def time_trial(document: Mapping[str, Any], cache: Path) -> Timing:
     """Return the times of a trial whose configuration is `document`; nothing is recorded.
 
-    Raises an error as `zoo.training.components.Components.build_network`.
+    Raise the errors of `zoo.training.components.Components.build_network`.
     """
     import keras
 
