@@ -19,7 +19,10 @@ _OPTUNA_STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
 def logged_values(
     directory: StudyDirectory, objectives: Sequence[Objective]
 ) -> dict[int, tuple[str, tuple[float, ...]]]:
-    """Return the state and the objectives of every finished trial in the event logs; () if not complete."""
+    """Return the state and the objectives of every finished trial in the event logs.
+
+    The objectives are () unless the trial is complete.
+    """
     logged = {}
     for number in directory.numbers():
         event = directory.trial(number).final_event()
@@ -62,7 +65,7 @@ def mlflow_differences(
 
 
 def _differing(objectives: Sequence[Objective], recorded: Sequence[Any], logged: Sequence[float]) -> str:
-    """`val_accuracy 0.99, its event log 0.91`."""
+    """Return the objectives that differ: `val_accuracy 0.99, its event log 0.91`."""
     return "; ".join(
         f"{one.metric} {there:.6g}, its event log {here:.6g}"
         for one, there, here in zip(objectives, recorded, logged, strict=True)

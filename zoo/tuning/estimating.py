@@ -31,18 +31,18 @@ _LISTED = 12  # classes or parameters that are listed one by one
 
 @dataclass(frozen=True)
 class DryRun:
-    """A description of what a study would do; `str` makes a table of it.
+    """A description of what a study would do; `str` returns a table.
 
     Args:
-        study: its name.
+        study: the name of the study.
         dataset: the facts about its prepared dataset.
         class_counts: number of images of each class in the training data, before a validation split is cut.
         searched: names of the searched parameters.
-        combinations: their number of combinations, `continuous`, or `more than 20,000`.
-        architecture: of the baseline, whose times were measured.
-        timing: of the baseline.
+        combinations: the number of combinations of their values, `continuous`, or `more than 20,000`.
+        architecture: the architecture of the baseline.
+        timing: the measured times of the baseline.
         trials: the largest number of trials.
-        timeout: of the search, in seconds; None without one.
+        timeout: the timeout of the search in seconds; None without one.
     """
 
     study: str
@@ -68,7 +68,7 @@ class DryRun:
         return max(1, min(self.trials, int(self.timeout / self.timing.trial)))
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return the lines of the table: a title, and its value."""
+        """Return the rows of the table: title and value."""
         data, timing = self.dataset, self.timing
         searched = ", ".join(self.searched[:_LISTED]) + (", …" if len(self.searched) > _LISTED else "")
         rows = [

@@ -22,6 +22,7 @@ def check_labels(definition: StudyDefinition, cache_dir: Path, digest: str) -> N
     """Raise StudyError if the study cannot be run with the labels of this prepared dataset."""
     setting = definition.training.get("class_weight")
     table = setting.default if setting is not None and isinstance(setting.default, Mapping) else None
+    # A plugin may register another metric with one of these names.
     own = {metric for metric, one in definition.metrics.items() if one.distribution == OWN_DISTRIBUTION}
     if table is None and not own & {"val_auc", "val_top5_accuracy"}:
         return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def lacks_trials(trials: Sequence[optuna.trial.FrozenTrial], directory: StudyDirectory) -> bool:
-    """Return True if the local record has trials that Optuna lacks, or has only queued."""
+    """Return True if the local record has trials that Optuna lacks, or that are only queued there."""
     return not _have_run(trials).issuperset(directory.numbers())
 
 
@@ -31,14 +31,14 @@ def check_rebuilding(
     manifest: Mapping[str, Any],
     accept_versions: bool,
 ) -> None:
-    """Raise ZooError if the Optuna study with `trials` cannot be made again from the local record."""
+    """Raise ZooError if the Optuna study, which has `trials`, cannot be rebuilt from the local record."""
     name = definition.name
     uid = directory.uid()
     if uid is None:
         raise RecordError(
             f"{directory.path / 'uid'} is missing, and Optuna lacks the trials in {directory.trials_dir}, "
-            "so nobody can know to which study they belong. Restore it from a backup, or write the name into "
-            "it: the tag `zoo.uid` of the study's run in MLflow."
+            "so it is unknown to which study they belong. Restore the file from a backup, or write the tag "
+            "`zoo.uid` of the study's run in MLflow into it."
         )
     stored = directory.manifest()
     if stored is not None:
@@ -47,13 +47,13 @@ def check_rebuilding(
     if others:
         raise StudyError(
             f"Optuna lacks trials of '{name}' that are in {directory.trials_dir}, and has trials that are "
-            f"not there ({', '.join(map(str, others))}), so neither is complete. Restore one of them from a "
-            f"backup, or add --name {name}-2 to start a new study."
+            f"not there ({', '.join(map(str, others))}), so neither record is complete. Restore one of them "
+            f"from a backup, or add --name {name}-2 to start a new study."
         )
 
 
 def rebuilding_text(directory: StudyDirectory) -> str:
-    """Return the line for the user."""
+    """Return the message that the study is rebuilt."""
     number = len(directory.numbers())
     return (
         f"Optuna does not have the trials of '{directory.study}'; they are rebuilt from the event logs of "
@@ -102,8 +102,8 @@ def logged_trials(
 ) -> list[optuna.trial.FrozenTrial]:
     """Return the trials of the local record as Optuna has them, by number, without a gap.
 
-    A trial without a directory is an interrupted one, which does not count. A trial whose record is damaged
-    is a failed one, which counts. A trial without a final state is running.
+    A trial without a directory is interrupted, and does not count. A trial with a damaged record is failed,
+    and counts. Any other trial without a final state is running.
 
     Raises:
         StudyError: a recorded trial has parameters that the study file does not allow.
@@ -181,7 +181,7 @@ def _replay(
     epochs: Sequence[EpochEnd],
     final: Finished | None,
 ) -> None:
-    """Report the epochs of a trial and give it its final state; None leaves it running."""
+    """Report the epochs of a trial, and set its final state; without one, the trial stays running."""
     best_values: dict[int, float] = {}
     for event in epochs:
         if len(definition.objectives) == 1 and definition.epoch_objective.metric in event.metrics:

@@ -1,4 +1,4 @@
-"""Reading a recorded study in Optuna: its trials, its manifest, and how important its parameters are."""
+"""Reading a recorded study in Optuna: its trials, its manifest, and the importances of its parameters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.
     which no figure of Optuna shows except the timeline.
 
     Args:
-        url: of the Optuna storage; by default the recorded one, which has no password.
+        url: the URL of the Optuna storage; by default the recorded one, which has no password.
     """
     import optuna
 
@@ -52,10 +52,8 @@ def recorded_study(directory: StudyDirectory, url: str | None = None) -> optuna.
             f"cannot read the Optuna study '{directory.study}': {one_line(error)[:200]}"
         ) from error
     copy = optuna.create_study(study_name=directory.study, directions=recorded.directions)
-    hidden, deleted = (
-        optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING),
-        directory.deleted_trials(),
-    )
+    hidden = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
+    deleted = directory.deleted_trials()
     is_hidden = [trial.number in deleted or trial.state.name == "WAITING" for trial in trials]
     copy.add_trials(hidden if hide else trial for trial, hide in zip(trials, is_hidden, strict=True))
     copy.set_user_attr(MANIFEST, attributes.get(MANIFEST, "{}"))
@@ -69,13 +67,13 @@ def recorded_manifest(study: optuna.Study) -> dict[str, Any]:
 
 
 def importances_of(study: optuna.Study, objective: Objective) -> dict[str, float]:
-    """Return how important each suggestion is for the first objective, most important first.
+    """Return the importance of each suggestion for the first objective, largest first.
 
-    {} if no parameter was searched, or if there are too few complete trials with different values.
+    Return {} if no parameter was searched, or if too few complete trials have different values.
     """
     import optuna
 
-    # With a target, Optuna takes lower values for better ones.
+    # With a target, Optuna assumes that lower values are better.
     target = None if len(study.directions) == 1 else lambda trial: objective.loss(trial.values[0])
     try:
         with warnings.catch_warnings():
@@ -87,7 +85,7 @@ def importances_of(study: optuna.Study, objective: Objective) -> dict[str, float
 
 
 def total_importances(importances: Mapping[str, float]) -> dict[str, float]:
-    """Return importances by parameter, largest first: those of a list's length and items are added."""
+    """Return the importances of parameters, largest first; a list has the sum of its length and items."""
     totals: dict[str, float] = {}
     for suggestion, value in importances.items():
         name, _ = split_suggestion(suggestion)
@@ -96,6 +94,6 @@ def total_importances(importances: Mapping[str, float]) -> dict[str, float]:
 
 
 def split_suggestion(name: str) -> tuple[str, str]:
-    """Return the parameter of a suggestion, and `length` or the number of a list's item, else ""."""
+    """Return the parameter of a suggestion, and its part of a list: `length`, an item's number, or ""."""
     found = _ITEM.fullmatch(name)
     return (found[1], found[2]) if found else (name, "")

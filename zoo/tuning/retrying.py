@@ -25,9 +25,12 @@ def enqueue_again(study: optuna.Study, number: int) -> None:
 
 
 def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:
-    """Queue every failed trial again that was not retried, also a failed retry; return their numbers.
+    """Queue the failed trials that were not retried yet, and return their numbers; a retry may fail, too.
 
-    As an interrupted trial, a retried one does not count, and gets a new number and that number's seed.
+    The failed trial does not count any more. Its retry has a new number and the seed of that number.
+
+    Args:
+        excluded: numbers of trials that are not retried.
     """
     retried = set(study.user_attrs.get(RETRIED, []))
     numbers = [
@@ -45,7 +48,7 @@ def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:
 
 
 def retry_once(study: optuna.Study, numbers: Sequence[int]) -> None:
-    """Queue failed trials again, unless their values were retried before: they may fail in every version."""
+    """Queue failed trials again, except values that were already retried: those may fail in every version."""
     trials, retried = study.get_trials(deepcopy=False), set(study.user_attrs.get(RETRIED, []))
     values = [trials[number].params for number in retried]
     for number in numbers:
