@@ -151,7 +151,7 @@ class TestCurves:
         (tmp_path / "config.json").write_bytes((best / "config.json").read_bytes())
         with pytest.raises(StudyError, match="has not finished an epoch, so it has no curves"):
             inspection.curves(run=tmp_path)
-        with pytest.raises(StudyError, match="name a study"):
+        with pytest.raises(StudyError, match="expected a study, or the folder of a run"):
             inspection.curves()
 
 
