@@ -171,7 +171,7 @@ def test_dataset_without_test_split_is_an_error(folder, mlflow, listener, monkey
         ("example", 2, "trial 2 of 'example' was pruned, so it has no model"),
         ("example", 9, r"there is no trial 9 of 'example'"),
         ("exampel", 3, r"Did you mean 'example'\?"),
-        (None, None, "name a study"),
+        (None, None, "expected a study, or the folder of a run"),
     ],
 )
 def test_run_without_model_is_an_error(folder, mlflow, listener, study, trial, message):
