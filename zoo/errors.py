@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from zoo.redaction import redact
+
 
 class ZooError(Exception):
     """A problem that the user can fix: what happened, what was expected, what to do next.
@@ -22,6 +24,10 @@ class ZooError(Exception):
     def __init__(self, *args: object, fix: Mapping[str, Any] | None = None) -> None:
         super().__init__(*args)
         self.fix = dict(fix or {})
+
+    def __str__(self) -> str:
+        """Return the message without passwords."""
+        return redact(super().__str__())
 
 
 class InvalidParameters(ZooError):
@@ -80,8 +86,12 @@ def did_you_mean(name: str, available: Iterable[str]) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return `str(text)` without line breaks and terminal colors, also if a plugin's `__str__` raises."""
+    """Return `str(text)` without line breaks, terminal colors and passwords.
+
+    It also returns a text if a plugin's `__str__` raises.
+    """
     try:
+        text = redact(str(text))
         return re.sub(r"\x1b\[[0-9;]*m", "", " ".join(str(text).split()))  # Keras writes some words in bold
     except Exception as error:
         return f"(no text: {type(error).__name__})"
@@ -93,12 +103,6 @@ def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
     A subclass that a plugin defines might not unpickle where the plugin is not imported.
     """
     return error if type(error).__module__ == __name__ else kind(str(error), fix=error.fix)
-
-
-def redact_password(text: str) -> str:
-    """Return `text` with the password of every URL in it replaced: `postgresql://me:***@host/db`."""
-    # A user name or password may contain an unescaped `@`, so it ends at the last one of its URL.
-    return re.sub(r"(://[^:/\s]*):(?:(?!://)\S)*@", r"\1:***@", text)
 
 
 def _normalized(name: str) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.failpoints import failpoint
 
 STATE_DIR = Path("mlruns") / "zoo"  # zoo's record, in the working folder
 
@@ -33,6 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         flush_to_disk(temporary)
+        failpoint("file.written")
         temporary.replace(path)
     finally:
         with suppress(OSError):
@@ -82,7 +84,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the temporary paths in `folder` that belong to processes of this machine that have ended."""
     # The whole name has to match: the name of another machine may begin with this one's.
     ours = re.compile(rf"\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{8}}\.tmp")
-    for path in folder.iterdir():
+    for path in folder.iterdir() if folder.is_dir() else ():
         if owner := ours.fullmatch(path.name):
             with suppress(OSError):  # the process or the file may belong to another user
                 try:

@@ -9,11 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zoo.redaction import redact
+
 # Several of these add a handler of their own when they are imported, which writes to the terminal.
 _LIBRARIES = {
     *("absl", "alembic", "h5py", "jax", "keras", "matplotlib", "mlflow", "optuna", "PIL"),
     *("ray", "sqlalchemy", "tensorflow", "torch", "urllib3"),
 }
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Writes records without passwords."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
 
 
 @contextmanager
@@ -27,7 +36,7 @@ def library_logs(path: Path | None) -> Iterator[None]:
     handler: logging.Handler = (
         logging.NullHandler() if path is None else logging.FileHandler(path, delay=True)
     )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     call_handlers, show_warning = logging.Logger.callHandlers, warnings.showwarning
 
     def handle(logger: logging.Logger, record: logging.LogRecord) -> None:

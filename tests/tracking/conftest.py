@@ -72,7 +72,8 @@ def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Pat
     folder = tmp_path_factory.mktemp("server")
     shutil.copyfile(empty_database, folder / "mlflow.db")
     port = free_port(wanted=0)
-    environment = {key: value for key, value in ui_environment().items() if key != "MLFLOW_LOGGING_LEVEL"}
+    environment = ui_environment(f"sqlite:///{folder}/mlflow.db")
+    environment.pop("MLFLOW_LOGGING_LEVEL", None)
     process = subprocess.Popen(
         [
             *ui_command(f"sqlite:///{folder}/mlflow.db", port=port),

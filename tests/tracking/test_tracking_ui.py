@@ -14,7 +14,8 @@ from zoo.tracking import free_port, tracking_uri, ui_answers, ui_command, ui_env
 def test_local_store_is_served(working_folder: Path) -> None:
     command = ui_command(tracking_uri(), port=5001)
     assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
-    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{working_folder}/mlflow.db"
+    environment = ui_environment(tracking_uri())
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{working_folder}/mlflow.db"
     assert command[command.index("--port") + 1] == "5001"
 
 
@@ -24,9 +25,9 @@ def test_server_needs_no_command() -> None:
 
 def test_job_runner_is_off_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", raising=False)
-    assert ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert ui_environment("sqlite:///mlflow.db")["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "true")
-    assert ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
+    assert ui_environment("sqlite:///mlflow.db")["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
 
 
 def test_taken_port_is_replaced() -> None:

@@ -16,6 +16,7 @@ from zoo._version import __version__
 from zoo.cli.group import Group
 from zoo.errors import ZooError, one_line
 from zoo.logs import library_logs
+from zoo.redaction import redact
 
 # The help line of each command. The module of a command is zoo/cli/NAME_command.py.
 COMMANDS = {
@@ -136,8 +137,8 @@ def _fail(text: str, status: int, debug: bool) -> int:
     if debug:
         import traceback
 
-        traceback.print_exc()
-    first, *rest = text.splitlines() or [""]
+        sys.stderr.write(redact(traceback.format_exc()))
+    first, *rest = redact(text).splitlines() or [""]
     print(f"error: {first}", file=sys.stderr)
     for line in rest:
         # Each problem of a study file is a line of its own; the details of a problem are indented.

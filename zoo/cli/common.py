@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.errors import StudyError, ZooError, redact_password
+from zoo.errors import StudyError, ZooError
 from zoo.files import check_writable, write_atomically
+from zoo.redaction import redact
 from zoo.registry import given_files, merge_files, using_plugins
 from zoo.space import show
 from zoo.study import known_studies
@@ -179,7 +180,7 @@ def image_shape(text: str) -> tuple[int, ...]:
 
 def command_line() -> str:
     """Return the command as the user typed it, for the record, without passwords."""
-    return redact_password(shlex.join(["zoo", *sys.argv[1:]]))
+    return redact(shlex.join(["zoo", *sys.argv[1:]]))
 
 
 def load_keras() -> None:
@@ -219,7 +220,7 @@ def display(quiet: bool = False) -> Display:
 def print_note(text: str) -> None:
     """Print a line on stderr; nothing happens if the terminal was closed meanwhile."""
     with suppress(OSError, ValueError):
-        click.echo(_escaped(text), err=True)
+        click.echo(_escaped(redact(text)), err=True)
 
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and bytes of a path that are not text

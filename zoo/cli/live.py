@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.events import EpochEnd, Progress
+from zoo.redaction import redact
 from zoo.study import Objective
 from zoo.training import max_epochs
 from zoo.trial import TrialConfig, format_value
@@ -151,7 +152,7 @@ class LiveDisplay(Display):
         self._live.stop()
 
     def _print(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False)
+        self._console.print(redact(text), soft_wrap=True, highlight=False)
 
     def _render(self) -> RenderableType:
         rows = Table.grid(padding=(0, 2))

@@ -16,6 +16,7 @@ import click
 
 from zoo.cli import common
 from zoo.errors import ZooError
+from zoo.redaction import redact
 
 _POLL_INTERVAL_S = 0.1
 _LOG_PATH = Path("mlruns", "ui.log")  # output of the server
@@ -55,10 +56,12 @@ def command(study: str | None, host: str, port: int, is_optuna: bool, storage: s
     study = study or (tracking.only_study() if arguments else None)
     path = tracking.study_page(study) if study is not None else ""
     if not arguments:
-        click.echo(uri + path)
+        click.echo(redact(uri + path))
         return 0
     page = f"http://{host}:{port}{path}"
-    return _Server("MLflow's UI", "MLflow", arguments, tracking.ui_environment()).run(host, port, page, uri)
+    return _Server("MLflow's UI", "MLflow", arguments, tracking.ui_environment(uri)).run(
+        host, port, page, uri
+    )
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class _Server:
 
         def print_address() -> None:
             click.echo(page)
-            click.echo(f"showing {what}; press Ctrl-C to stop", err=True)
+            click.echo(redact(f"showing {what}; press Ctrl-C to stop"), err=True)
             if log is not None:
                 click.echo(f"{self.product}'s log: {_LOG_PATH}", err=True)
 

@@ -36,6 +36,7 @@ from zoo.data.store import (
 )
 from zoo.data.validation import cut_validation, prepare_groups
 from zoo.errors import DataError, ZooError, one_line, portable
+from zoo.failpoints import failpoint
 from zoo.process import WorkerProcess, enter_worker, spawn_worker
 from zoo.registry import IN_MEMORY, Component, PluginFile, Registry, given_files, using_plugins
 from zoo.trial import PluginConfig
@@ -179,11 +180,13 @@ def _read_cached(
         cached = find_dataset(cache, before) if before is not None else None
         if cached is not None:
             return cached
+        failpoint("dataset.reading")
         dataset = component.function(**values)
         check_contract(dataset)
         dataset = _with_warnings(dataset)
         after = fingerprint(component, values)
     digest = save_dataset(cache, dataset)
+    failpoint("dataset.stored")
     if before is not None and before == after:  # no file changed while it was read
         record_fingerprint(cache, digest, before, dataset)
     return digest, dataset
@@ -220,6 +223,7 @@ def _prepare_and_send(
             component = registry.get("dataset", dataset.name)
             with report_to(lambda what, fraction: connection.send((what, fraction))):
                 prepared = prepare(component, dataset.parameters, validation, cache)
+        failpoint("dataset.ready")
         connection.send(prepared)
     except ZooError as error:
         traceback.print_exc()

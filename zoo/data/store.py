@@ -36,6 +36,7 @@ from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.reporting import progress
 from zoo.data.split_facts import SplitFacts
 from zoo.errors import DataError
+from zoo.failpoints import failpoint
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
 
 BLOCK_SIZE = 2**26  # bytes of an array that are hashed or written at once
@@ -81,6 +82,7 @@ def save_dataset(cache: Path, dataset: Dataset, digest: str | None = None) -> st
     remove_leftovers(cache)
     with temporary_folder(cache) as folder:
         _write(folder, dataset)
+        failpoint("dataset.written")
         with FileLock(cache / "lock"):
             # Another process may have written the folder. A damaged folder is replaced.
             if _facts(target) is None:

@@ -44,9 +44,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zoo.checksums import read_json, read_text, write_json, write_text
-from zoo.errors import RecordError, StudyError, ZooError, one_line, redact_password
+from zoo.errors import RecordError, StudyError, ZooError, one_line
 from zoo.events import Event, EventLog, Finished, Scored
-from zoo.files import STATE_DIR, write_atomically
+from zoo.failpoints import failpoint
+from zoo.files import STATE_DIR, remove_leftovers, write_atomically
+from zoo.redaction import redact
 from zoo.registry import IN_MEMORY
 from zoo.study import Objective
 from zoo.trial import TrialConfig
@@ -231,6 +233,8 @@ class StudyDirectory:
                 "Wait until it ends, or stop it with Ctrl-C."
             ) from None
         try:
+            for folder in (self.path, *self.trials_dir.glob("*"), *self.path.glob("standalone/*")):
+                remove_leftovers(folder)  # of a process that was killed
             write_atomically(self.path / "lock-owner", f"process {os.getpid()}\n")
             yield
         finally:
@@ -270,13 +274,14 @@ class StudyDirectory:
         manifest: Mapping[str, Any] | None = None,
     ) -> None:
         """Make this the directory of the study `uid`; raise StudyError if it has trials of another study."""
+        failpoint("study.created")
         self.check_uid(uid)
         if self.uid() not in (None, uid):  # of a study without a trial in this folder
             for name in ("deleted.json", "commands"):
                 (self.path / name).unlink(missing_ok=True)
         write_text(self.path / "uid", uid)
         write_json(self.path / "objectives.json", {"objectives": [asdict(one) for one in objectives]})
-        write_text(self.path / "storage", redact_password(storage or ""))
+        write_text(self.path / "storage", redact(storage or ""))
         if manifest is not None:
             write_json(self.path / "manifest.json", manifest, indent=1)
 
@@ -295,6 +300,7 @@ class StudyDirectory:
 
     def describe(self, definition: str, command: str) -> None:
         """Record the text of the study file and a command that runs the study."""
+        failpoint("study.assigned")
         write_text(self.path / "study.toml", definition)
         if command not in self.commands():
             write_text(self.path / "commands", "\n".join([*self.commands(), command]))

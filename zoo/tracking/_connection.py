@@ -13,13 +13,13 @@ import shlex
 import socket
 import sqlite3
 import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from zoo.errors import redact_password
+from zoo.files import remove_leftovers, temporary_folder
+from zoo.redaction import redact
 from zoo.tracking._store import DEFAULTS, Store, TrackingError, reason, short_timeouts
 
 if TYPE_CHECKING:
@@ -133,8 +133,9 @@ def _create_database(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as folder:
-            new = Path(folder, path.name)
+        remove_leftovers(path.parent)
+        with temporary_folder(path.parent) as folder:
+            new = folder / path.name
             _open(f"{_SQLITE}{new}")
             try:
                 os.link(new, path)
@@ -163,7 +164,7 @@ def _database_error(path: Path, problem: str) -> TrackingError:
 
 def _connection_problem(uri: str, error: Exception) -> str:
     """Return a message of one line: the address, the reason, what to do."""
-    scheme, address = urlsplit(uri).scheme, redact_password(uri)
+    scheme, address = urlsplit(uri).scheme, redact(uri)
     if scheme in ("http", "https"):
         return (
             f"no MLflow server answers at {address} ({reason(error)}). Start it, "
@@ -185,25 +186,27 @@ def _connection_problem(uri: str, error: Exception) -> str:
 
 
 def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[str]:
-    """Return the command that serves the user interface, for `ui_environment()`; [] if a server serves it."""
+    """Return the command that serves the user interface, for `ui_environment(uri)`; [] if a server does."""
     if uri.startswith(("http://", "https://")):
         return []
     return [
         *(sys.executable, "-m", "mlflow", "ui"),
-        *("--backend-store-uri", uri),
         *("--host", host, "--port", str(port)),
         *("--workers", "1"),  # enough for one person; each worker is a process of 250 MB
     ]
 
 
-def ui_environment() -> dict[str, str]:
-    """Return this process's environment with MLflow's job runner off, which uses nine processes and 1 GB."""
+def ui_environment(uri: str) -> dict[str, str]:
+    """Return the environment of the command: `uri`, which may have a password, and no job runner.
+
+    MLflow's job runner uses nine processes and 1 GB.
+    """
     defaults = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONWARNINGS": "ignore",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    return {**defaults, **os.environ}
+    return {**defaults, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
 def ui_answers(host: str, port: int) -> bool:

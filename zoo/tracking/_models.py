@@ -18,13 +18,13 @@ refuses all others; a schema of integers refuses floats. Keras itself checks the
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.files import link_or_copy
+from zoo.failpoints import failpoint
+from zoo.files import link_or_copy, temporary_folder
 from zoo.tracking import _names as names
 from zoo.tracking._duplicates import create_once
 from zoo.tracking._names import StudyFacts
@@ -65,14 +65,16 @@ def publish_model(
         lambda: _earlier_model(store, run),
     )
     is_ready = str(model.status) == "READY"
+    failpoint("mlflow.model")
     if not is_ready:
         origin = {"run_id": run_id, "artifact_path": model.artifact_location}
         origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
         # The folder is beside the file, so that the file can be linked instead of copied.
-        with tempfile.TemporaryDirectory(prefix=".mlflow-model-", dir=file.parent) as folder:
+        with temporary_folder(file.parent) as folder:
             backend = run.data.tags.get(names.BACKEND, "")
-            build_model_folder(Path(folder), file, facts, backend, origin=origin)
-            client.log_model_artifacts(model.model_id, folder)
+            build_model_folder(folder, file, facts, backend, origin=origin)
+            client.log_model_artifacts(model.model_id, str(folder))
+            failpoint("mlflow.model_uploaded")
     if model.model_id not in model_ids(run):
         client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=step)])
     linked = [
@@ -80,6 +82,7 @@ def publish_model(
         for metric in metrics
     ]
     store.log(run_id, linked)
+    failpoint("mlflow.model_linked")
     if not is_ready:
         client.finalize_logged_model(model.model_id, "READY")
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError, redact_password
+from zoo.errors import ZooError
+from zoo.redaction import redact
 from zoo.tracking import _names as names
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Store:
     @property
     def address(self) -> str:
         """The address without a password, for messages."""
-        return redact_password(self.uri)
+        return redact(self.uri)
 
     def experiment_id(self, name: str) -> str | None:
         """Return the id of an experiment, or None if there is none."""
@@ -167,7 +168,7 @@ def short_timeouts() -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Return an error in one line; for a lost connection, only the cause that the operating system names."""
-    text = str(error).strip() or type(error).__name__
+    text = redact(str(error)).strip() or type(error).__name__
     if "Caused by" in text:
         text = text.rpartition("Caused by ")[2].rstrip(")")
         text = text.partition(": ")[2].strip("\"')") or text

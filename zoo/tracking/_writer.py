@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
+from zoo.failpoints import failpoint
 from zoo.record import trial_uid
 from zoo.study import objectives_text
 from zoo.tracking import _names as names
@@ -45,6 +46,7 @@ class StudyTracker:
         self._tags = names.common_tags(facts)
         self.experiment_id = store.open_experiment(facts.name)
         if not facts.is_standalone:
+            failpoint("mlflow.experiment")
             merge_duplicates(store, self.experiment_id, facts.uid)
         self._study = None if facts.is_standalone else StudyRun(store, facts, self.experiment_id, self._tags)
 
@@ -88,6 +90,7 @@ class StudyTracker:
     ) -> None:
         trial.log_config()
         trial.log_epochs([event for event in events if isinstance(event, EpochEnd)])
+        failpoint("mlflow.epochs")
         for event in events:
             match event:
                 case Started():
@@ -97,7 +100,9 @@ class StudyTracker:
                     problem = trial.log_results(run, event, folder, keep_model=keep_model)
                     if self._study is not None and event.state == "complete":
                         self._study.log_best(trial.number, event)
+                    failpoint("mlflow.results")
                     trial.end(run, event, problem)
+                    failpoint("mlflow.ended")
                 case Scored():
                     log_score(self.store, trial.get(), event)
                     if self._study is not None and event.is_best:
@@ -147,6 +152,7 @@ class StudyTracker:
                 ),
                 find,
             )
+            failpoint("mlflow.trial")
             opened = TrialRun(self.store, self.facts, number, config, str(run.info.run_id))
             if self._study is None:
                 log_plugin_files(self.store, self.facts, opened.run_id)
@@ -176,6 +182,7 @@ class StudyRun:
         self._experiment_id = experiment_id
         self._best: list[Metric] | None = None
         self.run_id = self._open(tags)
+        failpoint("mlflow.study")
         if facts.definition:
             store.client.log_text(self.run_id, facts.definition, "study.toml")
         if facts.manifest:

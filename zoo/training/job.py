@@ -25,6 +25,7 @@ from zoo.data.store import open_dataset
 from zoo.data.validation import fold_of_images, training_and_validation
 from zoo.errors import InvalidParameters, one_line
 from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started
+from zoo.failpoints import failpoint
 from zoo.training import backend
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
 from zoo.training.fit import fit, training_space
@@ -68,6 +69,7 @@ def run_trial(
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
         event = _final_event("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
+    failpoint("worker.finished")
     send(event)
 
 
@@ -158,6 +160,7 @@ class _Job:
         model, self._classifier = assemble(self._network, layers, train.images.shape[1:])
         if number == 1:
             self._num_parameters = int(self._network.count_params())
+            failpoint("worker.built")
             device, name = backend.device_name(), keras.backend.backend()
             self._send(Started(time.time(), device, name, self._num_parameters))
         fold = self._fit(model, train, validation, number)
@@ -174,8 +177,10 @@ class _Job:
         def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
             is_last = is_last and number == config.folds
+            failpoint("worker.epoch")
             self._send(EpochEnd(time.time(), epoch, dict(metrics), fold, is_last))
             answer = self._receive_answer()
+            failpoint("worker.answered")
             self._search_end = answer if isinstance(answer, str) else ""
             self._is_pruned = not answer
             return answer is True
@@ -236,8 +241,10 @@ class _Job:
             position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image, in `labels`
             probabilities, labels = probabilities[position], labels[position]
         np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
+        failpoint("worker.predictions")
         (folder / "summary.txt").write_text(layer_table(self._network), encoding="utf-8")
         self._classifier.save(folder / "model.keras")
+        failpoint("worker.model")
         architecture = self._components.architecture
         add_info(folder / "model.keras", self._model_info(summary), architecture.function.__module__)
 

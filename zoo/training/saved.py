@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.data.store import open_dataset
 from zoo.errors import ModelError, PluginError, ZooError, one_line
+from zoo.failpoints import failpoint
 from zoo.files import STATE_DIR
 from zoo.metrics import log_loss
 from zoo.registry import (
@@ -82,6 +83,7 @@ def load_file(path: Path, model_name: str = "") -> keras.Model:
 
 def check_loadable(path: Path) -> None:
     """Raise ZooError unless a saved model can be loaded in this process, which should be a fresh one."""
+    failpoint("worker.loading")
     with warnings.catch_warnings(action="ignore"):
         load_file(path)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError, one_line, portable
+from zoo.failpoints import failpoint
 from zoo.process import ForkServer, enter_worker, exit_worker
 from zoo.registry import PluginFile, given_files, using_plugins
 from zoo.training import backend
@@ -92,6 +93,7 @@ def run_trial_process(
     command started.
     """
     enter_worker(environment, folder / "output.log")
+    failpoint("worker.entered")
     from zoo.training.job import run_trial
 
     pipe = (connection.send, connection.recv)

@@ -16,8 +16,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from zoo.errors import StudyError, ZooError, redact_password
+from zoo.errors import StudyError, ZooError
 from zoo.record import StudyDirectory
+from zoo.redaction import redact
 from zoo.tuning.search import DESCRIPTION
 from zoo.tuning.storage import find_storage, open_storage, storage_url
 
@@ -52,7 +53,7 @@ def dashboard_command(
     storage = find_storage(directory, url)
     if storage is None:
         raise StudyError(
-            f"the Optuna storage {redact_password(url)} has no study '{directory.study}'; "
+            f"the Optuna storage {redact(url)} has no study '{directory.study}'; "
             "name its storage with --storage URL"
         )
     study_id = storage.get_study_id_from_name(directory.study)

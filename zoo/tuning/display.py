@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from zoo.durations import duration_text
 from zoo.events import EpochEnd, Progress
+from zoo.redaction import redact
 from zoo.study import Objective, objectives_text
 from zoo.training import max_epochs
 from zoo.trial import TrialConfig, format_value, parameter_text
@@ -120,7 +121,7 @@ class PlainDisplay(Display):
         if self._is_closed:
             return
         try:
-            print(text, file=self._stream or sys.stderr, flush=True)
+            print(redact(text), file=self._stream or sys.stderr, flush=True)
         except (OSError, ValueError):  # a pipe without a reader, a closed terminal or file
             self._is_closed = True
 
@@ -185,7 +186,7 @@ class NotebookDisplay(Display):
         self._update()
 
     def problem(self, text: str) -> None:
-        self._problems.append(text)
+        self._problems.append(redact(text))
         self._update()
 
     def end(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from zoo.failpoints import failpoint
 from zoo.tuning.optuna_trials import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def enqueue_again(study: optuna.Study, number: int) -> None:
     waiting = [trial for trial in trials if trial.state.name == "WAITING"]
     if values not in [trial.system_attrs.get("fixed_params") for trial in waiting]:
         study.enqueue_trial(values)
+    failpoint("retry.queued")
 
 
 def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:

@@ -15,9 +15,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError, redact_password
+from zoo.errors import ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
+from zoo.redaction import redact
 from zoo.study import Objective, StudyDefinition, pareto_front, rank
 from zoo.tuning.differences import logged_values, optuna_differences
 from zoo.tuning.manifest import check_resumable
@@ -77,7 +78,7 @@ class OptunaSearch:
         self._study = self._create_study()
         if self._trials() and _UID not in self._study.user_attrs:
             raise ZooError(
-                f"the Optuna study '{definition.name}' in {redact_password(url)} was not made by zoo. "
+                f"the Optuna study '{definition.name}' in {redact(url)} was not made by zoo. "
                 f"Give your study another name: run the same command with --name {definition.name}-2"
             )
         if len(self._trials()) > len(self._trials("WAITING")):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from zoo.errors import ZooError, one_line, redact_password
+from zoo.errors import ZooError, one_line
 from zoo.record import StudyDirectory
+from zoo.redaction import redact
 
 if TYPE_CHECKING:
     import optuna
@@ -58,7 +59,7 @@ def open_storage(url: str, state_dir: Path, *, is_new: bool = True) -> optuna.st
             return optuna.storages.get_storage(url)
     except Exception as error:
         raise ZooError(
-            f"cannot open the Optuna storage {redact_password(url)}: "
-            f"{redact_password(one_line(error))[:200]}. "
+            f"cannot open the Optuna storage {redact(url)}: "
+            f"{redact(one_line(error))[:200]}. "
             "Use another storage, such as --storage sqlite:///optuna.db, or remove --storage."
         ) from error

@@ -10,13 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset
 from zoo.durations import duration_text
 from zoo.errors import RecordError, ZooError, one_line
 from zoo.events import Scored
+from zoo.failpoints import failpoint
+from zoo.files import temporary_folder
 from zoo.record import read_predictions, trial_uid
 from zoo.registry import PluginFile, Registry, using_plugins
 from zoo.study import StudyDefinition
@@ -235,11 +236,11 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
     data = study.directory.cache_dir, study.dataset.digest, trial.test_predictions_path
     study.display.phase("scoring the best model on the test split …")
     try:
-        with study.interrupts.interruptible(), TemporaryDirectory(prefix="zoo-model-") as folder:
+        with study.interrupts.interruptible(), temporary_folder(trial.path) as folder:
             path = trial.model_path
             if not path.exists():  # it was not the best trial before, so only MLflow has its model
                 uid = trial_uid(str(study.directory.uid()), number)
-                path = fetch_model(study.store.result(), study.definition.name, uid, Path(folder))
+                path = fetch_model(study.store.result(), study.definition.name, uid, folder)
             study.verified.result()
             metrics = call_in_worker(score_test_split, path, *data, log_path=trial.output_path)
             if (config := trial.trial_config()) is None:
@@ -253,6 +254,7 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
         return None
     event = Scored(time.time(), metrics)
     trial.append(event)
+    failpoint("study.scored")
     return event
 
 
@@ -272,6 +274,7 @@ def _write_report(
         again = f"zoo report {shlex.quote(study.definition.name)}"
         study.display.problem(f"the report was not written: {one_line(error)}; `{again}` writes it")
         return None
+    failpoint("study.reported")
     record.record_report(path)
     return path
 
@@ -287,7 +290,9 @@ def _promote_and_clean(
     study: OpenStudy, search: OptunaSearch, record: MLflowRecord, result: TuneResult, promote: bool
 ) -> TuneResult:
     """Promote the best trial unless that is unwanted, delete local copies, and return the whole result."""
+    failpoint("study.recorded")
     champion = _promote(study, result) if promote else ""
+    failpoint("study.promoted")
     _delete_copies(study, search, record)
     return replace(result, champion=champion)
 

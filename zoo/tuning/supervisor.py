@@ -15,6 +15,7 @@ from typing import Protocol
 
 from zoo.errors import ZooError
 from zoo.events import Answer, EpochEnd, Event, Finished, Progress
+from zoo.failpoints import failpoint
 from zoo.record import TrialDirectory
 from zoo.study import Objective
 from zoo.trial import TrialConfig
@@ -124,14 +125,17 @@ class Supervisor:
 
     def _start_next(self) -> None:
         trial, self._has_started = self._source.ask(), True
+        failpoint("trial.asked")
         directory = self._directory_of(trial.number)
         directory.create(trial.config.as_json())
+        failpoint("trial.created")
         self._configs[trial.number] = trial.config
         self._display.started(trial.number, trial.config)
         cache_dir = self._study.directory.cache_dir
         try:
             with self._interrupts.interruptible():  # the first trial waits until Keras is loaded
                 self._executor.start(trial.number, trial.config, cache_dir, directory.path)
+            failpoint("trial.started")
         except BaseException:
             if trial.number not in self._executor.running:
                 self._handle(trial.number, interrupted_event("interrupted before it started"))
@@ -144,12 +148,16 @@ class Supervisor:
         elif isinstance(event, Finished):
             self._finish(number, event)
         else:
+            failpoint("event.received")
             self._directory_of(number).append(event)
+            failpoint("event.logged")
             if isinstance(event, EpochEnd):
                 answer: Answer = self._source.report(number, event)
+                failpoint("epoch.reported")
                 if not event.is_last and self._must_stop():
                     answer = self.stopped  # also instead of pruning, which would save nothing now
                 self._executor.answer(number, answer)
+                failpoint("epoch.answered")
                 self._display.epoch(number, event)
             self._put(number, self._configs[number], event)
 
@@ -181,13 +189,16 @@ class Supervisor:
             event = replace(event, is_interrupted=True, reason=f"interrupted: {event.reason}")
         config = self._configs.pop(number)
         try:
+            failpoint("final.received")
             self._directory_of(number).append(event)
+            failpoint("final.logged")
         except OSError:  # a full disk: the trial will be retried, and MLflow must not keep it as running
             event = interrupted_event("interrupted: its final state could not be written")
             raise
         finally:
             self._finished.append((number, config, event))
         self._source.tell(number, event)
+        failpoint("final.recorded")
         best, done = self._source.best(), self._source.done()
         reason = event.reason or (f"stopped by {event.stopped}" if event.stopped else "")
         self._display.finished(number, event.shown_state, values, reason, best, done)
