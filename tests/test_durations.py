@@ -19,6 +19,8 @@ from zoo.durations import duration_text, parse_duration
         ("1d 2h 3m 4s", 93784),
         ("1.5h", 5400),
         ("2 hours 5 min", 7500),
+        ("1 hr 10 mins 5 secs", 4205),
+        ("2hrs 1 minute 1 second", 7261),
         ("1H", 3600),
         ("90", 90),
         (".5", 0.5),

@@ -43,6 +43,7 @@ def assert_complete(dataset, pixels=X[..., None]):
         (("X", "y"), {}),
         (("data", "target"), {}),
         (("arr_0", "arr_1"), {}),
+        (("trainX", "trainY"), {}),
         (("a", "b"), {"images": "a", "labels": "b"}),
         (("a", "y"), {"images": "a", "labels": "y"}),
     ],
@@ -130,6 +131,13 @@ def test_splits_of_medmnist_are_read(in_tmp):
     assert dataset.class_names == ["no", "yes"]
 
 
+def test_unlabelled_split_is_not_used_with_a_note(in_tmp):
+    np.savez("data.npz", x_train=X, y_train=Y, x_test=X, y_val=Y)
+    assert array_images(path="data.npz").warning == (
+        f"{in_tmp}/data.npz: x_test, y_val are not used, because their labels or images are missing."
+    )
+
+
 def test_folder_of_npy_files_is_read(in_tmp):
     (in_tmp / "arrays").mkdir()
     np.save("arrays/images.npy", X)
@@ -165,7 +173,7 @@ def test_dark_images_give_a_warning_with_the_parameter(in_tmp):
         ({"x": X.astype(str), "y": Y}, {}, "data.npz: x: expected numbers, got <U3."),
         ({"x": X, "y": Y + 0.5}, {}, "label 0: expected an integer or the name of a class, got '0.5'."),
         ({"x": X, "y": np.ones((20, 3))}, {}, "expected one label per image, shape (n,), got (20, 3)."),
-        ({"x": X.astype(object), "y": Y}, {}, "data.npz is no file of NumPy arrays, or is damaged (Object"),
+        ({"x": X.astype(object), "y": Y}, {}, "data.npz has Python objects, which can run code"),
         ({"x_train": X, "y_train": Y, "x_test": RGB, "y_test": Y}, {}, "of shape (5, 6, 1) as in train, got"),
     ],
 )  # fmt: skip

@@ -214,8 +214,8 @@ class TestBadFiles:
             ("label,name\n", "expected rows with a label and pixels, got none"),
             ("0,1,2,3,4\n1,2,3,4,5\n", "got '0, 1, 2, 3, 4'. Set header = false if line 1 is an image"),
             ("a,31,2\nb,2,1\n", "got 'a, 31, 2'. Set header = false if line 1 is an image"),
-            ("pixel1,label\n1,2\n", "expected at least two labels, got 2"),
-            ("label;pixel1\n1;2\n", "expected at least two labels, got 1"),
+            ("pixel1,label\n1,2\n", "expected at least two labels, got only 2"),
+            ("label;pixel1\n1;2\n", "expected at least two labels, got only 1"),
             ("\x1b[2J\n1\n", r"expected a label and pixels, separated by ',', got '\x1b[2J'"),
             ("label\n1\n", "line 1: expected a label and pixels, separated by ',', got 'label'"),
             (
@@ -246,7 +246,7 @@ class TestBadFiles:
 
     def test_single_label_is_refused(self, files):
         write(files / "train.csv", table([3, 3, 3]))
-        refused(f"{files}/train.csv: expected at least two labels, got 3.")
+        refused(f"{files}/train.csv: expected at least two labels, got only 3.")
 
     def test_test_file_without_the_classes_is_refused(self, files):
         write(files / "test.csv", table([4, 4]))
@@ -263,7 +263,7 @@ class TestBadParameters:
             ({"classes": [0, "1"]}, "train.csv has no label '1'. Available: 0, 1, 4."),
             ({"classes": [0, True]}, "has no label True"),
             ({"classes": [0, 0]}, "classes = [0, 0]: expected each label once."),
-            ({"classes": [0]}, "classes = [0]: expected at least two labels, got 0."),
+            ({"classes": [0]}, "classes = [0]: expected at least two labels, got only 0."),
             ({"classes": []}, "classes = []: expected at least two labels, got none."),
             (
                 {"class_names": ["a", "b"]},

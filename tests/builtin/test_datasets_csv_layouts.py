@@ -75,6 +75,8 @@ PLAIN = lines(ROWS, ["label", *NAMES])
         (("\ufeff" + PLAIN).encode(), {"encoding": "utf-8"}),
         (gzip.compress(PLAIN.encode(), mtime=0), {}),
         (lines([[row[0], " ".join(map(str, row[1:]))] for row in ROWS], ["label", "pixels"]), {}),
+        (lines([[row[0], f'"{row[1:].tolist()}"'] for row in ROWS], ["label", "pixels"]), {}),
+        ("\n\r\n" + PLAIN, {}),
     ],
 )  # fmt: skip
 def test_layout_gives_the_images_of_the_plain_file(write, content, parameters):
@@ -204,6 +206,17 @@ def test_color_images_stored_by_channel_are_read(write):
     dataset = write(planar, channels_first=True)
     assert dataset.warning == ""
     assert np.array_equal(dataset.train.images, expected.train.images)
+
+
+def test_small_images_with_four_channels_give_a_warning(write):
+    images = np.concatenate([photographs(), np.full((12, 16, 16, 1), 255)], axis=-1)
+    header = ["label", *(f"p{number}" for number in range(1024))]
+    content = lines(np.column_stack([np.arange(12) % 2, images.reshape(12, -1)]), header)
+    assert write(content).warning.endswith(
+        "are read as 32×32 in grey, but seem to have four channels. If `zoo inspect samples` shows them "
+        "wrongly, set image_shape = [16, 16, 4]."
+    )
+    assert write(content, image_shape=[16, 16, 4]).warning == write(content, image_size=32).warning == ""
 
 
 @pytest.mark.parametrize("side", [28, 32, 64])

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import zoo
 from zoo import ZooError
@@ -137,6 +137,8 @@ class TestLayouts:
             ("trainset", "VALIDATION", "testset"),
             ("seg_train", "seg_test"),
             ("Train data 2019", "pets.val", "pets-test"),
+            ("train2017", "val2017", "test2017"),
+            ("train ", "test "),
         ],
     )
     def test_splits_have_any_of_their_usual_names(self, root, names):
@@ -167,10 +169,28 @@ class TestLayouts:
         fill(root / "pets", ["train", "test"])
         refused(f'class folders with images, got only pets. Did you mean path = "{root}/pets"?')
 
-    def test_folders_of_operating_systems_are_skipped(self, root):
+    @pytest.mark.parametrize("name", ["__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir"])
+    def test_folders_of_operating_systems_are_skipped(self, root, name):
         fill(root.parent, ["pets"])
-        save(root / "__MACOSX/._0.png")
-        assert image_folder(path="pets").class_names == ["cat", "dog"]
+        save(root / name / "0.png")
+        dataset = image_folder(path="pets")
+        assert (dataset.class_names, dataset.warning) == (["cat", "dog"], "")
+
+    def test_unused_folder_beside_splits_is_counted(self, root):
+        fill(root, ["train", "holdout"])
+        dataset = image_folder(path="pets")
+        assert dataset.test is None
+        assert dataset.warning == (
+            f"{root}/holdout (6 files) has the class folders of train, but no name of a split, so it is not "
+            "used. If it is a split, rename it to validation or test."
+        )
+
+    def test_splits_within_classes_are_refused(self, root):
+        fill(root, ["cat", "dog"], ["test", "train"])
+        refused(
+            f"{root}: the class folders cat, dog contain the splits (test, train); expected the splits "
+            "outside, such as train/cat instead of cat/train. Move the folders."
+        )
 
     def test_split_without_class_folders_is_refused(self, root):
         fill(root, ["train"])
@@ -240,7 +260,8 @@ class TestLayouts:
                 "If train is a class, rename it.",
             ),
             (["train/cat/1.png"], "at least two class folders with images, got only cat."),
-            (["1.png", "2.png"], "at least two class folders with images, got none."),
+            (["1.png", "2.png"], "Or list the images with their labels in a CSV file, for labelled_files."),
+            (["1.txt"], "Put the images of each class into a folder of its own, such as pets/cats."),
             (["train/cat/1.png", "train/dog/"], "train/dog contains no images."),
             (["train/cat/1.png", "train/dog/1.txt"], "train/dog contains no images."),
             (["cat/1.png", "dog/.1.png"], "dog contains no images."),
@@ -266,7 +287,7 @@ class TestLayouts:
                 (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
                 if not name.endswith("/"):
                     path.touch()
-        refused(text.replace("pets/:", f"{root}:"))
+        refused(text.replace("pets/:", f"{root}:").replace("pets/cats", f"{root}/cats"))
         refused(str(root))
 
     def test_file_and_missing_folder_are_refused(self, root):
@@ -320,7 +341,7 @@ class TestFormats:
         image = make_image(3).quantize(8)
         assert np.array_equal(self.decoded(root, image), np.asarray(image.convert("RGB")))
 
-    @pytest.mark.parametrize("suffix", ["tif", "webp", "png", "ppm", "jp2"])
+    @pytest.mark.parametrize("suffix", ["tif", "webp", "png", "ppm", "jp2", "tga"])
     def test_other_formats_are_read(self, root, suffix):
         image = make_image(3)
         options = {"lossless": True} if suffix == "webp" else {}
@@ -373,6 +394,40 @@ class TestFormats:
         assert np.array_equal(dataset.train.images[2, ..., 0], deep // 16)
         refused("(pixels from ", bit_depth=9)
 
+    @pytest.mark.parametrize(("color_type", "channels"), [(2, 3), (6, 4)])
+    def test_unused_bits_of_colors_are_read(self, root, color_type, channels):
+        deep = np.random.default_rng(0).integers(0, 4096, (6, 6, 8, channels)).astype(np.uint16)
+        deep[..., 3:] = 65535
+        header = struct.pack(">IIBBBBB", 8, 6, 16, color_type, 0, 0, 0)
+        for number, image in enumerate(deep):
+            file = root / "train" / ("cat" if number < 3 else "dog") / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            rows = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in image))
+            chunks = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+            file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+        assert "If they have 12 bits per pixel, set bit_depth = 12." in image_folder(path="pets").warning
+        dataset = image_folder(path="pets", bit_depth=12)
+        assert np.array_equal(dataset.train.images, deep[..., :3] // 16)
+        assert dataset.warning == ""
+        refused("expected 0 to 1023", bit_depth=10)
+
+    def test_unused_bits_of_grey_with_alpha_are_refused(self, root):
+        rows = b"".join(b"\0" + np.full((8, 2), 4000, ">u2").tobytes() for _ in range(6))
+        header = struct.pack(">IIBBBBB", 8, 6, 16, 4, 0, 0, 0)
+        content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows))
+        fill(root, ["train"], images=1)
+        (root / "train/cat/0.png").write_bytes(content + chunk(b"IEND", b""))
+        refused("12 of 16 bits in grey with alpha; save it with 8 bits", bit_depth=12)
+
+    def test_dark_images_of_one_class_are_counted(self, root):
+        fill(root, ["train"])
+        for number in range(3):
+            save(root / f"train/cat/{number}.png", Image.fromarray(np.full((6, 8), number, np.uint8)))
+        assert image_folder(path="pets").warning == (
+            f"2 of 6 images in {root} have no pixel brighter than 2 of 255, such as train/cat/1.png. If they "
+            "have another range, save them with values from 0 to 255."
+        )
+
     @pytest.mark.parametrize(("high", "factor"), [(1, 255), (255, 1)])
     def test_floating_point_images_are_read(self, root, high, factor):
         values = np.linspace(0, high, 48, dtype=np.float32).reshape(6, 8)
@@ -387,6 +442,13 @@ class TestFormats:
     def test_unknown_background_is_refused(self, root):
         fill(root)
         refused("background = 'whit': expected a color, such as black or #c0c0c0.", background="whit")
+
+    @pytest.mark.parametrize("mode", ["rgb", "grayscale"])
+    def test_lab_becomes_rgb_or_grey(self, root, mode):
+        spaces = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+        transform = ImageCms.buildTransform(*spaces, "RGB", "LAB")
+        image = ImageCms.applyTransform(Image.new("RGB", (8, 6), "white"), transform)
+        assert self.decoded(root, image, suffix="tif", color_mode=mode).min() > 240
 
     def test_cmyk_becomes_rgb(self, root):
         image = Image.new("CMYK", (8, 6), (0, 255, 255, 0))  # red

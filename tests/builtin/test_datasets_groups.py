@@ -79,6 +79,14 @@ def test_table_keeps_groups_out_of_its_test_split(table, name, parameters, monke
     assert set(dataset.test.labels) == set(dataset.train.labels) == {0, 1}
 
 
+def test_missing_group_column_is_refused(table, monkeypatch):
+    monkeypatch.chdir(table)
+    with pytest.raises(
+        ZooError, match=r"pixels\.csv: group: there is no column 'persn'\. Did you mean 'person'\?"
+    ):
+        load("csv_images", train="pixels.csv", group="persn")
+
+
 def test_parquet_keeps_groups_out_of_its_test_split(table, tmp_path):
     pd = pytest.importorskip("pandas")
     pd.read_csv(table / "pixels.csv").to_parquet(tmp_path / "pixels.parquet")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -129,7 +131,22 @@ def test_column_of_splits_decides_the_splits(photos, words):
 def test_other_columns_do_not_decide_the_splits(photos, words):
     rows = [(*row, words[number % 2]) for number, row in enumerate(listed())]
     write(photos / "train.csv", rows, ("path", "label", "subset"))
-    assert_complete(labelled_files(train="train.csv"))
+    dataset = labelled_files(train="train.csv")
+    assert_complete(replace(dataset, warning=""))
+    note = (
+        f"{photos}/train.csv: the column 'subset' does not decide the splits, because it has "
+        f"{', '.join(map(repr, sorted(words)))}. If it should, write only train, validation and test into it."
+    )
+    assert dataset.warning == (note if words != ("train", "train") else "")
+
+
+@pytest.mark.parametrize("form", ["elsewhere/{}.png", "photos/{}"])
+def test_list_without_any_file_names_the_parameters(photos, form):
+    write(photos / "train.csv", listed(form=form))
+    refused(
+        f"{photos}/train.csv: none of the 20 listed files exists, such as {photos}/{form.format(0)}. Set "
+        "folder to the folder in which the paths start, or suffix to what they lack, such as '.png'."
+    )
 
 
 def test_changed_image_is_read_again(photos, tmp_path):

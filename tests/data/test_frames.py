@@ -69,8 +69,9 @@ def test_more_rows_than_are_read_at_once(pixels, monkeypatch):
         [image.ravel() for image in IMAGES],
         [Image.fromarray(image) for image in IMAGES],
         [encoded(image) for image in IMAGES],
+        [{"bytes": encoded(image), "path": None} for image in IMAGES],
     ],
-    ids=["arrays", "with channels", "lists", "rows of pixels", "Pillow", "bytes"],
+    ids=["arrays", "with channels", "lists", "rows of pixels", "Pillow", "bytes", "Hugging Face"],
 )
 def test_one_column_has_the_images(cells):
     frame = pd.DataFrame({"label": LABELS, "image": cells})
@@ -140,6 +141,9 @@ def test_arrays_from_0_to_1_are_scaled():
         ({"x": [1, 2, 3]}, {"image_column": "y"}, "frame: image_column: there is no column 'y'."),
         ({"x": [1, 2, 3]}, {"image_column": "x"}, "frame: row 1: expected an image or its path, got 1."),
         ({"who": ["x", "y", "z"], "p1": [1, 2, 3]}, {}, 'Set drop_columns = ["who"]'),
+        ({"p": [[1], [2], ["x"]]}, {}, "frame: row 3, column 'p': expected an integer from 0 to 255"),
+        ({"p": [[1], [2], [3, 4]]}, {}, "column 'p': expected 1 pixels as in the rows before, got 2."),
+        ({"p": [{"a": 1}] * 3}, {}, "frame: row 1, column 'p': expected an integer from 0 to 255"),
     ],
 )
 def test_other_cells_are_refused(files, columns, options, problem):
@@ -148,4 +152,5 @@ def test_other_cells_are_refused(files, columns, options, problem):
 
 def test_other_objects_are_refused(pixels):
     assert refused(IMAGES) == "train: expected a pandas DataFrame, got ndarray."
+    assert refused(pixels["label"]) == "train: expected a pandas DataFrame, got Series."
     assert refused(pixels[:0]) == "frame: expected rows with a label and pixels, got none."

@@ -49,6 +49,11 @@ def test_tensors_of_other_libraries_are_taken():
     assert np.array_equal(Dataset.from_arrays(Tensor(), LABELS).train.images, IMAGES)
 
 
+@pytest.mark.parametrize("scale", ["255", True, 0, float("nan")])
+def test_scale_is_a_number_above_zero(scale):
+    assert refused(IMAGES, LABELS, scale=scale).startswith(f"scale = {scale!r}: expected a number above 0")
+
+
 def test_scale_converts_other_ranges():
     dataset = Dataset.from_arrays(IMAGES / 255, LABELS, scale=255)
     assert np.array_equal(dataset.train.images, IMAGES)
@@ -83,6 +88,12 @@ class TestLabels:
             assert dataset.class_names == ["c1", "c2", "c10"]
             assert dataset.train.labels.tolist() == [2, 1, 0, 2, 1, 0]
 
+    def test_spellings_of_one_name_are_one_class(self):
+        y = ["caf\u00e9", "cafe\u0301", "caf\u00e9 ", "the a", "the\n a", "the a"]
+        assert Dataset.from_arrays(IMAGES, y).class_names == ["caf\u00e9", "the a"]
+        named = Dataset.from_arrays(IMAGES, y, class_names=["the a", "cafe\u0301"])
+        assert named.train.labels.tolist() == [1, 1, 1, 0, 0, 0]
+
     def test_class_names_give_the_order_of_text(self):
         dataset = Dataset.from_arrays(IMAGES, list("abcabc"), class_names=["c", "a", "b"])
         assert dataset.train.labels.tolist() == [1, 2, 0, 1, 2, 0]
@@ -111,6 +122,9 @@ class TestLabels:
             (["a", "b", None, "a", "b", "c"], "y[2]: expected text as in other rows, got None."),
             (["a", "b", 3.5, "a", "b", "c"], None),
             (None, "y: expected an array, got None."),
+            (["a", "b", " ", "a", "b", "c"], "y[2]: expected the name of a class, got ' '. Complete it."),
+            ([5] * 6, "y: expected labels of at least two classes, got only 5. Add images of another class."),
+            (np.ma.masked_equal(LABELS, 2), "y: expected an array without a mask, got 2 masked of 6 values."),
         ],
     )
     def test_other_labels_are_refused(self, labels, problem):
@@ -142,12 +156,15 @@ class TestLabels:
         (IMAGES[:0], "with at least one image and pixel, got (0, 4, 5, 1)."),
         (IMAGES[0, 0, 0], "x: expected the shape"),
         (IMAGES / 255, "expected integers from 0 to 255, got 0."),
-        (np.where(IMAGES < 9, np.nan, IMAGES), ": expected integers from 0 to 255, got nan."),
+        (np.where(IMAGES < 9, np.nan, IMAGES), "got nan. Replace the values that are NaN or infinite."),
+        (IMAGES - 300.0, ". Convert the values to 0 to 255."),
+        (np.ma.masked_less(IMAGES, 90), "x: expected an array without a mask, got "),
+        (IMAGES.astype(object), "x: expected numbers, got object. If each is an array: use `numpy.stack`"),
         ([[[1, 2]], [[1]]], "x: expected values for numpy.asarray, got list ("),
         (np.full((6, 4, 5), "x"), "x: expected numbers, got <U1."),
         (None, "x: expected an array, got None."),
     ],
-    ids=["two dimensions", "empty", "one dimension", "0 to 1", "NaN", "ragged", "text", "None"],
+    ids=["2-d", "empty", "1-d", "0-1", "NaN", "negative", "masked", "objects", "ragged", "text", "None"],
 )
 def test_other_images_are_refused(x, problem):
     assert problem in refused(x, LABELS)
@@ -159,3 +176,32 @@ def test_images_from_0_to_1_name_the_scale():
 
 def test_split_without_labels_is_refused():
     assert refused(IMAGES, LABELS, x_test=IMAGES) == "y_test: expected an array, got None."
+
+
+class TestColumns:
+    def test_columns_become_facts_about_the_images(self):
+        person = ["ann", "ann", "bob", "bob", "cid", "cid"]
+        dataset = Dataset.from_arrays(
+            *(IMAGES, LABELS),
+            x_test=IMAGES,
+            y_test=LABELS,
+            columns={"person": person, "year": range(6)},
+            columns_test={"person": person},
+        )
+        assert dataset.train.columns["person"].tolist() == person
+        assert list(dataset.test.columns) == ["person"]
+        check_contract(dataset)
+
+    @pytest.mark.parametrize(
+        ("columns", "problem"),
+        [
+            (
+                {"person": ["ann"]},
+                "columns['person']: expected one value per image of x, shape (6,), got (1,).",
+            ),
+            ({"person": "ann"}, "columns['person']: expected one value per image of x, shape (6,), got ()."),
+            (["ann"] * 6, 'columns: expected a dict such as {"person": […]}, got list.'),
+        ],
+    )
+    def test_other_columns_are_refused(self, columns, problem):
+        assert refused(IMAGES, LABELS, columns=columns) == problem

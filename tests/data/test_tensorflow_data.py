@@ -102,7 +102,8 @@ def test_class_names_are_those_that_keras_sets():
         (Elements([{"image": IMAGES, "label": LABELS}]), "got a dict with 'image', 'label'."),
         (batches(IMAGES / 255.0), "got floats up to 1. If 1 is white, set scale = 255."),
         (batches(np.where(IMAGES > 9, np.nan, 1)), "train, element 0, images[0, 0, 0, 0]: expected integers"),
-        (batches(labels=np.eye(4)[LABELS]), 'use label_mode="int", or `.map('),
+        (batches(labels=np.eye(4)[LABELS] * 0.9), 'use label_mode="int", or `.map('),
+        (batches(labels=LABELS * 0.9), "train, element 0, labels: expected integers or text, shape (n,)"),
         (Elements([(IMAGES, LABELS[:3])]), "expected one label per image, got 3 labels for 20 images."),
         (
             Elements([(IMAGES, LABELS), (IMAGES[:, :2], LABELS)]),
@@ -113,6 +114,25 @@ def test_class_names_are_those_that_keras_sets():
 )
 def test_other_datasets_are_refused(dataset, problem):
     assert problem in refused(dataset)
+
+
+@pytest.mark.parametrize("labels", [np.eye(4)[LABELS], LABELS * 1.0, LABELS[:, None] * np.float32(1)])
+def test_labels_of_every_label_mode_are_integers(labels):
+    assert pairs_of(Dataset.from_tf_dataset(batches(labels=labels))) == pairs_of(
+        Dataset.from_tf_dataset(batches())
+    )
+
+
+def test_error_of_a_generator_is_one_line():
+    class Failing(Elements):
+        def as_numpy_iterator(self):
+            yield from super().as_numpy_iterator()
+            raise RuntimeError(
+                "{{function_node}} ZeroDivisionError: zero\nTraceback:\n\nZeroDivisionError: zero\n"
+            )
+
+    line = refused(Failing([(IMAGES, LABELS)]))
+    assert line == "train: the dataset raised ZeroDivisionError: zero. Iterate over it to find the cause."
 
 
 def test_full_disk_is_one_line(monkeypatch):

@@ -180,6 +180,10 @@ MISTAKES = {
         "def f():\n    from beside import g",
         "parts.py:2: a plugin file cannot import a module of its own folder, but it imports 'beside'; move",
     ),
+    "twice.py": (
+        "import zoo\n@zoo.metric(direction='minimize')\ndef f(a): 0\n\n@zoo.metric\ndef f(a): 1\n",
+        "twice.py:6: the function f is defined in line 3, too; rename one of them.",
+    ),
     "relative.py": (
         "from .beside import g",
         "relative.py:1: a plugin file cannot import a module of its own folder, but it imports a relative "

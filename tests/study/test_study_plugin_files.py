@@ -42,6 +42,13 @@ def test_path_is_relative_to_study_file(folder, plain):
     assert plain.names("architecture") == Registry.load(entry_points=[]).names("architecture")
 
 
+def test_file_named_twice_is_read_once(folder, plain):
+    twice = '["../nets/tiny_net.py", "../studies/../nets/tiny_net.py"]'
+    text = STUDY.replace('["../nets/tiny_net.py"]', twice)
+    (file,) = parse_study(text, plain, "small", folder=folder / "studies").plugin_files
+    assert file.name == "tiny_net.py"
+
+
 def test_unused_file_is_not_part_of_study(folder, plain):
     text = STUDY.replace('architecture = "tiny_net"', 'architecture = "conv_net"')
     study = parse_study(text, plain, "small", folder=folder / "studies")

@@ -40,9 +40,13 @@ def to_images(
     import numpy as np
 
     check_scale(scale)
+    check_not_masked(array, name)
     images: Array = np.asarray(array)
     if images.dtype.kind not in "biuf":
-        raise ZooError(f"{name}: expected numbers, got {images.dtype}.")
+        fix = ""
+        if images.dtype == np.object_:
+            fix = ' If each is an array: use `numpy.stack`; if each is a number: `.astype("uint8")`.'
+        raise ZooError(f"{name}: expected numbers, got {images.dtype}.{fix}")
     if images.ndim in (2, 3, 4) and not len(images):
         raise ZooError(f"{name} has no image: expected at least one, got the shape {images.shape}.")
     if images.ndim not in (2, 3, 4) or 0 in images.shape:
@@ -74,22 +78,50 @@ def _scaled(array: Array, name: str, scale: float | None) -> Array:
             usual = usual_scale(block) if scale is None else None
             place = ", ".join(map(str, (start + first[0], *first[1:])))
             raise ZooError(
-                f"{name}[{place}]: expected {expected}, got {block[first]}.{scale_hint(usual)}",
+                f"{name}[{place}]: expected {expected}, got {block[first]}.{_range_hint(block, usual)}",
                 fix=None if usual is None else {"scale": usual},
             )
     return pixels
+
+
+def _range_hint(block: Array, usual: float | None) -> str:
+    """Return the advice for values out of range; `usual` is the scale that they probably need."""
+    import numpy as np
+
+    if not np.isfinite(block).all():
+        return " Replace the values that are NaN or infinite."
+    return scale_hint(usual) or " Convert the values to 0 to 255."
+
+
+def check_not_masked(array: Any, name: str) -> None:
+    """Raise ZooError for a masked array with hidden values, which `numpy.asarray` would uncover."""
+    import numpy as np
+
+    count = int(np.ma.getmaskarray(array).sum()) if isinstance(array, np.ma.MaskedArray) else 0
+    if count:
+        raise ZooError(
+            f"{name}: expected an array without a mask, got {count:,} masked of {array.size:,} values. Fill "
+            f"them with `{name}.filled(0)`, or leave these images out."
+        )
+
+
+def is_one_hot(labels: Array) -> bool:
+    """Return True for labels `(n, classes)` of which each has a single 1, and otherwise zeros."""
+    if labels.ndim != 2 or labels.dtype.kind not in "biuf":
+        return False
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())
 
 
 def to_labels(array: Any, name: str) -> Array:
     """Return labels of shape `(n,)`; they may be `(n, 1)`, or one-hot. Raises ZooError for other shapes."""
     import numpy as np
 
+    check_not_masked(array, name)
     labels: Array = np.asarray(array)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    elif labels.ndim == 2 and labels.dtype.kind in "biuf":
-        is_one_hot = ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
-        labels = labels.argmax(axis=1) if is_one_hot else labels
+    elif is_one_hot(labels):
+        labels = labels.argmax(axis=1)
     if labels.ndim != 1:
         raise ZooError(f"{name}: expected one label per image, shape (n,), got {labels.shape}.")
     return labels.astype(str) if labels.dtype.kind == "S" else labels

@@ -82,6 +82,9 @@ class Dataset:
         y_val: Any = None,
         x_test: Any = None,
         y_test: Any = None,
+        columns: Mapping[str, Any] | None = None,
+        columns_val: Mapping[str, Any] | None = None,
+        columns_test: Mapping[str, Any] | None = None,
         class_names: Sequence[str] | None = None,
         scale: float | None = None,
         source: str = "",
@@ -94,6 +97,8 @@ class Dataset:
                 channels)` or `(n, channels, height, width)`; numbers from 0 (black) to 255.
             y: their labels, `(n,)` or `(n, 1)`: integers or text.
             x_val, y_val, x_test, y_test: the validation and the test split, if there are any.
+            columns, columns_val, columns_test: further facts about the images of each split, `(n,)` by name,
+                such as `{"person": person}`. `[validation] group` may name one of them.
             class_names: a name for each class; the labels are positions in it, or such names. By default,
                 every label is a class: integers in ascending, text in natural order.
             scale: factor from the values of the images to 0 to 255, such as 255 for values from 0 to 1.
@@ -107,7 +112,8 @@ class Dataset:
             "validation": ("x_val", x_val, "y_val", y_val),
             "test": ("x_test", x_test, "y_test", y_test),
         }
-        return _make("memory.dataset_of_arrays", arrays, class_names, scale, source, licence)
+        facts = {"train": columns, "validation": columns_val, "test": columns_test}
+        return _make("memory.dataset_of_arrays", arrays, class_names, scale, facts, source, licence)
 
     @staticmethod
     def from_frame(

@@ -6,13 +6,13 @@ import io
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.images import BIT_DEPTH, read_header, read_image
+from zoo.data.images import BIT_DEPTH, is_deep_image, read_header, read_image
 from zoo.data.reporting import progress
 from zoo.data.table_pixels import DARK, MAX_SIDE
 from zoo.errors import ImageError, ZooError
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Array = np.ndarray[Any, Any]
+
+
+DARK_SHARE = 0.1  # of the images; photographs of the night have some bright pixels
+IMAGES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -94,16 +98,36 @@ class ImageDecoder:
             sizes = np.array([(header.height, header.width) for header in pool.map(read_header, files)])
         return {"original_height": sizes[:, 0], "original_width": sizes[:, 1]}
 
-    def warning(self, where: Path, images: Array) -> str:
-        """Return a warning if all images are dark because they do not use all bits; usually ""."""
-        brightest = int(images.max())
-        if not 0 < brightest < DARK:
+    def warning(
+        self,
+        where: Path,
+        images: Array,
+        sources: Sequence[Path | bytes | Image.Image] = (),
+        names: Sequence[str] = (),
+    ) -> str:
+        """Return a warning if a tenth of the images are dark, because they do not use all bits; usually "".
+
+        Args:
+            where, sources, names: as for `decode`, which returned `images`.
+        """
+        import numpy as np
+
+        brightest = np.concatenate([block.reshape(len(block), -1).max(axis=1) for block in _blocks(images)])
+        dark = np.flatnonzero((brightest > 0) & (brightest < DARK))
+        if len(dark) < max(1, DARK_SHARE * len(images)):
             return ""
-        used = self.bit_depth - 8 + brightest.bit_length()
-        return (
-            f"No pixel of the images in {where} is brighter than {brightest} of 255. If they have {used} "
-            f"bits per pixel, set bit_depth = {used}."
-        )
+        limit, first = int(brightest[dark].max()), int(dark[0])
+        which = f"No pixel of the images in {where} is brighter than {limit} of 255."
+        if len(dark) < len(images):
+            example = f", such as {names[first]}" if len(names) else ""
+            which = (
+                f"{len(dark):,} of {len(images):,} images in {where} have no pixel brighter than {limit} of "
+                f"255{example}."
+            )
+        used = self.bit_depth - 8 + limit.bit_length()
+        if used <= 8 or (sources and not _is_deep(sources[first])):
+            return f"{which} If they have another range, save them with values from 0 to 255."
+        return f"{which} If they have {used} bits per pixel, set bit_depth = {used}."
 
     def _read(self, source: Path | bytes | Image.Image, size: tuple[int, int] | None) -> Array:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -133,6 +157,17 @@ def height_and_width(image_size: Any) -> tuple[int, int]:
         f"image_size = {value}: expected one number for a square, or [height, width], "
         f"from 1 to {MAX_SIDE} pixels."
     )
+
+
+def _is_deep(source: Path | bytes | Image.Image) -> bool:
+    if isinstance(source, bytes | Path):
+        return read_header(io.BytesIO(source) if isinstance(source, bytes) else source).is_deep
+    return is_deep_image(source)
+
+
+def _blocks(images: Array) -> Iterator[Array]:
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        yield images[start : start + IMAGES_AT_ONCE]
 
 
 def _check_color(background: str) -> None:

@@ -49,7 +49,7 @@ def dataset_of_frames(
     frames = {"train": train, "validation": validation, "test": test}
     given = {split: frame for split, frame in frames.items() if frame is not None or split == "train"}
     for split, frame in given.items():
-        if not hasattr(frame, "iloc"):
+        if not (hasattr(frame, "iloc") and hasattr(frame, "columns")):
             raise DataError(f"{split}: expected a pandas DataFrame, got {type(frame).__name__}.")
     column = _image_column(given["train"], image_column)
     tables = {split: _table(split, frame, column) for split, frame in given.items()}
@@ -80,7 +80,8 @@ def _image_column(frame: pd.DataFrame, given: str | int | None) -> int | None:
 def _is_image(cell: Any) -> bool:
     if isinstance(cell, str | os.PathLike):
         return os.fspath(cell).lower().endswith(IMAGE_SUFFIXES)
-    return isinstance(cell, bytes) or _is_pillow(cell) or _has_rows(cell)
+    is_file = isinstance(cell, bytes) or (isinstance(cell, dict) and ("bytes" in cell or "path" in cell))
+    return is_file or _is_pillow(cell) or _has_rows(cell)
 
 
 def _is_pillow(cell: Any) -> bool:
@@ -102,9 +103,7 @@ def _table(split: str, frame: pd.DataFrame, image_column: int | None) -> Table:
         for start in range(0, len(frame), ROWS_AT_ONCE):
             rows = frame.iloc[start : start + ROWS_AT_ONCE]
             if image_column is not None and image_column < len(names):
-                cells = [
-                    os.fspath(c) if isinstance(c, os.PathLike) else c for c in rows.iloc[:, image_column]
-                ]
+                cells = [_file_of(cell) for cell in rows.iloc[:, image_column]]
                 rows = rows.copy(deep=False)
                 rows.isetitem(image_column, _objects(cells))
             yield rows
@@ -113,6 +112,14 @@ def _table(split: str, frame: pd.DataFrame, image_column: int | None) -> Table:
         return f"row {row + 1}, column {names[column]!r}", str(frame.iat[row, column])
 
     return Table(name=name, columns=names, chunks=chunks, cell=cell)
+
+
+def _file_of(cell: Any) -> Any:
+    """Return a path as text; of a dict, as Hugging Face's datasets have it, its content or its path."""
+    if isinstance(cell, dict) and cell.get("bytes") is not None:
+        return cell["bytes"]
+    cell = cell.get("path") if isinstance(cell, dict) else cell
+    return os.fspath(cell) if isinstance(cell, os.PathLike) else cell
 
 
 def _objects(cells: Sequence[Any]) -> Array:
@@ -149,7 +156,7 @@ def _decode(
         (root, cells) if are_paths else (Path("frame"), [f"row {row}" for row in range(1, len(cells) + 1)])
     )
     images = decoder.decode(where, sources, names)
-    warnings.append(decoder.warning(where, images))
+    warnings.append(decoder.warning(where, images, sources, names))
     return images
 
 

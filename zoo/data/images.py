@@ -7,7 +7,9 @@ that a model gets the same pixels.
 from __future__ import annotations
 
 import math
+import re
 import stat
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -24,16 +26,18 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
-    *(".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".pcx", ".qoi"),
+    *(".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".pcx", ".qoi", ".tga"),
 )
 RESIZE_METHOD = "bilinear"  # Pillow's, which averages when it shrinks; the aspect ratio is not kept
 BIT_DEPTH = 16  # of images with more than 8 bits per pixel
 
-# All that Pillow identifies by their content, except EPS, for which it runs another program.
+# All images that Pillow identifies by their content, except EPS, for which it runs another program. TGA files
+# have no signature; their name decides.
 _FORMATS = (
     *("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "MPO", "ICO", "ICNS"),
-    *("PCX", "QOI", "SGI", "DDS", "PSD", "FITS"),
+    *("PCX", "QOI", "SGI", "DDS", "PSD", "FITS", "SUN", "XBM", "XPM", "MSP", "CUR", "DCX", "FLI", "BLP"),
 )
+_OTHER_BYTE = {";16B": ";16L", ";16L": ";16B", ";16N": ";16B" if sys.byteorder == "little" else ";16L"}
 _MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
 _ORIENTATION, _ROTATIONS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
 _MODES = {"rgb": "RGB", "grayscale": "L"}  # Pillow's
@@ -55,7 +59,7 @@ def is_image(file: str | Path) -> bool:
             return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            Image.open(file, formats=_formats()).close()
+            Image.open(file, formats=_formats(file)).close()
     except Exception:  # Pillow raises many types for other content
         return False
     return True
@@ -112,17 +116,23 @@ def read_header(file: str | Path | IO[bytes]) -> ImageHeader:
     from PIL import Image
 
     try:
-        with Image.open(file, formats=_formats()) as image:
+        with Image.open(file, formats=_formats(file)) as image:
             width, height = image.size
+            is_deep = is_deep_image(image)  # before getexif(), which decodes a PNG
             is_rotated = image.getexif().get(_ORIENTATION) in _ROTATIONS
-            is_deep = image.mode.startswith("I")
     except Exception as error:  # Pillow raises many types for damaged bytes
         raise ImageError(f"{file} cannot be read ({_reason(error)})") from error
     return ImageHeader(width, height, is_deep) if is_rotated else ImageHeader(height, width, is_deep)
 
 
+def _formats(file: str | Path | IO[bytes]) -> tuple[str, ...]:
+    """Return the formats that a file may have."""
+    name = str(getattr(file, "name", file)).lower()
+    return (*_installed_formats(), "TGA") if name.endswith(".tga") else _installed_formats()
+
+
 @cache
-def _formats() -> tuple[str, ...]:
+def _installed_formats() -> tuple[str, ...]:
     """Return the formats that this installation of Pillow can read."""
     from PIL import Image
 
@@ -141,6 +151,8 @@ def _decode(
     from PIL import Image, ImageOps
 
     image = content.copy() if isinstance(content, Image.Image) else _open(content)
+    if bit_depth < BIT_DEPTH and not isinstance(content, Image.Image) and _is_deep_color(image):
+        image = _deep_color(content, image, bit_depth)
     if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
         image.draft(mode, (2 * max(size), 2 * max(size)))
     ImageOps.exif_transpose(image, in_place=True)
@@ -149,6 +161,8 @@ def _decode(
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
+    if image.mode == "LAB":  # Pillow converts it to RGB only
+        image = image.convert("RGB")
     image = image.convert(mode)
     if size is not None:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
@@ -160,14 +174,65 @@ def _open(content: IO[bytes]) -> Image.Image:
     """Return an image of which only the header is decoded yet."""
     from PIL import Image
 
-    image: Image.Image = Image.open(content, formats=_formats())
+    image: Image.Image = Image.open(content, formats=_formats(content))
     if math.prod(image.size) > _MAX_PIXELS:
         raise Image.DecompressionBombError
     if image.format == "PNG":  # Pillow checks the checksums of a PNG only in verify()
         image.verify()
         content.seek(0)
-        image = Image.open(content, formats=_formats())
+        image = Image.open(content, formats=_formats(content))
     return image
+
+
+def _raw_modes(image: Image.Image) -> list[str]:
+    """Return how Pillow reads the pixels of an open file, such as `RGB;16B`, for each part of it."""
+    arguments = [tile.args for tile in getattr(image, "tile", [])]
+    return [str(one[0] if isinstance(one, tuple) and one else one) for one in arguments]
+
+
+def is_deep_image(image: Image.Image) -> bool:
+    """Return True if an image has more than 8 bits per pixel or channel."""
+    return image.mode.startswith("I") or _is_deep_color(image)
+
+
+def _is_deep_color(image: Image.Image) -> bool:
+    """Return True if channels have 16 bits, of which Pillow reads the upper 8."""
+    return any(";16" in raw for raw in _raw_modes(image)) and not image.mode.startswith("I")
+
+
+def _deep_color(content: IO[bytes], image: Image.Image, bit_depth: int) -> Image.Image:
+    """Return an image whose channels use `bit_depth` of 16 bits with 8 bits; raise ValueError.
+
+    Pillow reads the upper byte of such channels. Read in the other byte order, the file gives the lower one.
+    An alpha channel that uses all bits keeps its upper byte.
+    """
+    import numpy as np
+    from PIL import Image
+
+    upper = np.asarray(image).astype(np.uint16)
+    content.seek(0)
+    other: Any = Image.open(content, formats=_formats(content))
+    if not {raw[-4:] for raw in _raw_modes(other)} <= set(_OTHER_BYTE) or other.mode not in ("RGB", "RGBA"):
+        raise ValueError(f"{bit_depth} of 16 bits in colors; save it with 8 bits per channel")
+    other.tile = [tile._replace(args=_in_other_order(tile.args)) for tile in other.tile]
+    try:
+        values = 256 * upper + np.asarray(other)
+    except ValueError:
+        raise ValueError(f"{bit_depth} of 16 bits in grey with alpha; save it with 8 bits") from None
+    colors, white = values[..., :3], 2**bit_depth - 1
+    if colors.max() > white:
+        raise ValueError(f"pixels from {colors.min()} to {colors.max()}, expected 0 to {white}")
+    pixels = values >> (bit_depth - 8)
+    if values[..., 3:].max(initial=0) > white:
+        pixels[..., 3:] = upper[..., 3:]
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def _in_other_order(arguments: Any) -> Any:
+    """Return the arguments of a decoder of Pillow, with the bytes of 16-bit values in the other order."""
+    if isinstance(arguments, tuple):
+        return (_in_other_order(arguments[0]), *arguments[1:])
+    return re.sub(r";16.$", lambda found: _OTHER_BYTE[found[0]], arguments)
 
 
 def _with_eight_bits(image: Image.Image, bit_depth: int) -> Image.Image:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.arrays import to_images
+from zoo.data.arrays import check_not_masked, to_images
+from zoo.data.class_names import class_text
 from zoo.data.contract import check_class_names
 from zoo.data.dataset import Dataset, Split
 from zoo.data.table_columns import natural_key
@@ -22,6 +23,7 @@ def dataset_of_arrays(
     arrays: Mapping[str, tuple[str, Any, str, Any]],
     class_names: Sequence[str] | None,
     scale: float | None,
+    columns: Mapping[str, Any],
     source: str,
     licence: str,
 ) -> Dataset:
@@ -30,6 +32,7 @@ def dataset_of_arrays(
     Args:
         arrays: for each split `(x_name, x, y_name, y)`: the images and the labels, each with its name in
             messages.
+        columns: for each split its further facts by name, or None.
     """
     images: dict[str, Array] = {}
     labels: dict[str, Array] = {}
@@ -48,13 +51,33 @@ def dataset_of_arrays(
             warnings.append(dark_warning(x_name, images[split]))
     names = {split: arrays[split][2] for split in labels}
     classes, numbers = number_labels(labels, names, class_names)
+    facts = {split: _columns(columns[split], arrays[split][0], len(images[split])) for split in images}
     return Dataset(
-        **{split: Split(images[split], numbers[split]) for split in images},
+        **{split: Split(images[split], numbers[split], facts[split]) for split in images},
         class_names=classes,
         source=source,
         warning=" ".join(filter(None, warnings)),
         licence=licence,
     )
+
+
+def _columns(columns: Any, images: str, count: int) -> dict[str, Array]:
+    """Return the further facts about the images of a split as arrays; raise DataError for other lengths."""
+    parameter = images.replace("x", "columns", 1)
+    if columns is None:
+        return {}
+    if not hasattr(columns, "items"):
+        raise DataError(
+            f'{parameter}: expected a dict such as {{"person": […]}}, got {type(columns).__name__}.'
+        )
+    arrays = {str(name): as_array(values, f"{parameter}[{name!r}]") for name, values in columns.items()}
+    for name, values in arrays.items():
+        if values.shape != (count,):
+            raise DataError(
+                f"{parameter}[{name!r}]: expected one value per image of {images}, shape ({count},), got "
+                f"{values.shape}."
+            )
+    return arrays
 
 
 def as_array(values: Any, name: str) -> Array:
@@ -63,6 +86,7 @@ def as_array(values: Any, name: str) -> Array:
 
     if values is None:
         raise DataError(f"{name}: expected an array, got None.")
+    check_not_masked(values, name)
     try:
         return np.asarray(values)
     except Exception as error:  # lists of unequal lengths, a tensor on a GPU, one that requires a gradient
@@ -113,6 +137,19 @@ def _text_labels(labels: Array, name: str) -> Array:
     return np.array(texts, dtype=str)
 
 
+def _named(texts: Array, name: str) -> Array:
+    """Return text labels as names of classes; raise DataError for a blank one."""
+    import numpy as np
+
+    found, inverse = np.unique(texts, return_inverse=True)
+    names = [class_text(text) for text in found.tolist()]
+    if "" in names:
+        row = int(np.flatnonzero(inverse == names.index(""))[0])
+        raise DataError(f"{name}[{row}]: expected the name of a class, got {str(texts[row])!r}. Complete it.")
+    named: Array = np.array(names)[inverse.reshape(-1)]
+    return named
+
+
 def number_labels(
     labels: Mapping[str, Array], names: Mapping[str, str], class_names: Sequence[str] | None
 ) -> tuple[list[str], dict[str, Array]]:
@@ -133,13 +170,20 @@ def number_labels(
             f"{'text' if is_text else 'integers'} in {names[split]}" for split, is_text in are_text.items()
         ]
         raise DataError(f"expected labels of one kind in all splits, got {', '.join(kinds)}.")
+    if are_text["train"]:
+        labels = {split: _named(array, names[split]) for split, array in labels.items()}
     if class_names is not None:
         check_class_names(class_names)
         if not are_text["train"]:
             return list(class_names), {split: array.astype(np.int64) for split, array in labels.items()}
     values = np.unique(np.concatenate([np.unique(array) for array in labels.values()])).tolist()
+    if class_names is None and len(values) == 1:
+        raise DataError(
+            f"{names['train']}: expected labels of at least two classes, got only {values[0]!r}. Add images "
+            "of another class."
+        )
     classes = list(class_names) if class_names is not None else sorted(values, key=_class_key)
-    position = {value: number for number, value in enumerate(classes)}
+    position = {class_text(value) if are_text["train"] else value: n for n, value in enumerate(classes)}
     for split, array in labels.items():
         unknown = [value for value in np.unique(array).tolist() if value not in position]
         if unknown:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo._version import __version__
+from zoo.data.class_names import similar_class_warning
 from zoo.data.columns import columns_digest
 from zoo.data.contract import absent_class_warning, check_contract, check_train_has_classes
 from zoo.data.dataset import Dataset
@@ -111,7 +112,8 @@ def _store_in_memory(dataset: Dataset, cache: Path) -> tuple[str, Dataset]:
 
 def _with_warnings(dataset: Dataset) -> Dataset:
     """Return the dataset with the warnings about its classes and images."""
-    found = [absent_class_warning(dataset), imbalance_warning(dataset), image_warnings(dataset)]
+    checks = (absent_class_warning, similar_class_warning, imbalance_warning, image_warnings)
+    found = [check(dataset) for check in checks]
     return replace(dataset, warning=" ".join(filter(None, [dataset.warning, *found])))
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 LABEL_NAMES = ("label", "class", "target", "y")
 INDEX_NAMES = re.compile(r"|index|id|unnamed: \d+|__index_level_\d+__", re.IGNORECASE)
-PACKED = re.compile(r"\s*\d+([\s,]+\d+){3}")  # FER2013 has such a column
+PACKED = re.compile(r"[\s\[]*\d+(\.\d*)?([\s,;]+\d+){3}")  # FER2013 has such a column
+NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 MIN_INDEX_ROWS = 10  # fewer pixels may count up by chance
 MAX_LISTED = 5
 
@@ -158,7 +159,17 @@ def _is_text(column: pd.Series) -> bool:
 
     if pd.api.types.is_numeric_dtype(column) or is_packed(column):
         return False
-    return bool(pd.to_numeric(column, errors="coerce").isna().all())
+    return bool(as_numbers(column).isna().all())
+
+
+def as_numbers(column: pd.Series) -> pd.Series:
+    """Return the cells as numbers: NaN for text, infinity for an integer that no float can have."""
+    import pandas as pd
+
+    try:
+        return pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # pandas reads integers of any size, but cannot convert them
+        return column.astype(str).map(lambda cell: float(cell) if NUMBER.fullmatch(cell) else float("nan"))
 
 
 def is_packed(column: pd.Series) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.table_columns import is_packed
+from zoo.data.table_columns import as_numbers, is_packed
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -19,21 +20,23 @@ MAX_SIDE = 4096  # pixels
 WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the largest values of usual ranges
 DARK = 64  # of 255; zoo warns of images without a brighter pixel. Images of 14 bits in 16 are darker
 MIN_SIDE_OF_CHECK, SAMPLE_SIZE = 8, 100  # of the check whether pixels are stored channel by channel
+MIN_RGBA_CHECK = 4  # pixels, of the check whether grey images have four channels
 MIN_RGBA_SIDE = 28  # 784 pixels are a digit of MNIST, not 14×14 with four channels
 
 
 class CellError(Exception):
-    """A cell that is no pixel: its row and column, from 0."""
+    """A cell that is no pixel: its row and column, from 0, and what else is wrong with it."""
 
-    def __init__(self, row: int, column: int) -> None:
-        super().__init__(row, column)
-        self.row, self.column = row, column
+    def __init__(self, row: int, column: int, problem: str = "") -> None:
+        super().__init__(row, column, problem)
+        self.row, self.column, self.problem = row, column, problem
 
 
-def check_scale(scale: float | None) -> None:
+def check_scale(scale: Any) -> None:
     """Raise ZooError unless the factor is a number above 0, or None."""
-    if scale is not None and not 0 < scale < math.inf:
-        raise ZooError(f"scale = {scale}: expected a number above 0, such as 255 for pixels from 0 to 1.")
+    is_number = isinstance(scale, int | float) or hasattr(scale, "dtype")
+    if scale is not None and (isinstance(scale, bool) or not is_number or not 0 < scale < math.inf):
+        raise ZooError(f"scale = {scale!r}: expected a number above 0, such as 255 for pixels from 0 to 1.")
 
 
 def to_pixels(frame: pd.DataFrame, scale: float | None) -> Array:
@@ -57,12 +60,12 @@ def to_pixels(frame: pd.DataFrame, scale: float | None) -> Array:
 def numbers_of(frame: pd.DataFrame) -> Array:
     """Return the cells as numbers; NaN for text and for booleans."""
     import numpy as np
-    import pandas as pd
 
     if all(dtype.kind in "iuf" for dtype in frame.dtypes):
         return frame.to_numpy()
+
     columns = [
-        np.full(len(column), np.nan) if column.dtype.kind == "b" else pd.to_numeric(column, errors="coerce")
+        np.full(len(column), np.nan) if column.dtype.kind == "b" else as_numbers(column)
         for _, column in frame.items()
     ]
     return np.column_stack([np.asarray(column, float) for column in columns])
@@ -86,18 +89,23 @@ def _unpack(column: pd.Series, scale: float | None) -> Array:
     images: list[Array] = []
     for row, cell in enumerate(column):
         try:
-            numbers = cell.replace(",", " ").split() if isinstance(cell, str) else _nested(cell)
+            numbers = re.sub(r"[\[\],;]", " ", cell).split() if isinstance(cell, str) else _nested(cell)
             pixels, is_bad = as_uint8(np.asarray(numbers, float), scale)
         except (ValueError, TypeError):
             raise CellError(row, 0) from None
-        if is_bad.any() or (images and pixels.shape != images[0].shape):
+        if is_bad.any():
             raise CellError(row, 0)
+        if images and pixels.shape != images[0].shape:
+            expected, got = ("×".join(map(str, shape)) for shape in (images[0].shape, pixels.shape))
+            raise CellError(row, 0, f"expected {expected} pixels as in the rows before, got {got}")
         images.append(pixels)
     return np.stack(images)
 
 
 def _nested(cell: Any) -> Any:
-    """Return a list of lists for an array of arrays, as Parquet has them."""
+    """Return a list of lists for an array of arrays, as Parquet has them; raise TypeError for others."""
+    if isinstance(cell, str | bytes | Mapping):
+        raise TypeError(cell)
     return [_nested(part) if hasattr(part, "__len__") else part for part in cell]
 
 
@@ -165,6 +173,24 @@ def image_shape_of(
             f"Set image_shape, such as image_shape = {list(shapes[-1])}."
         )
     return shapes[0]
+
+
+def alpha_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
+    """Return a warning if small grey images seem to have four channels, by their values; usually ""."""
+    import numpy as np
+
+    side = math.isqrt(shape[0] * shape[1] // 4)
+    if pixels.ndim != 2 or shape[2] != 1 or side < MIN_RGBA_CHECK or 4 * side**2 != pixels.shape[1]:
+        return ""
+    sample = pixels[:: max(1, len(pixels) // SAMPLE_SIZE)].astype(np.int16)
+    distances = [np.abs(sample[:, offset:] - sample[:, :-offset]).mean() for offset in (1, 4)]
+    # In grey images neighbors are the most alike; with four channels, values of the same channel are.
+    if distances[1] >= 0.8 * distances[0]:
+        return ""
+    return (
+        f"The images in {table} are read as {shape[0]}×{shape[1]} in grey, but seem to have four channels. "
+        f"If `zoo inspect samples` shows them wrongly, set image_shape = [{side}, {side}, 4]."
+    )
 
 
 def _given_shape(table: str, count: int, image_shape: Sequence[int]) -> tuple[int, ...]:

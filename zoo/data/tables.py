@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.dataset import SPLIT_WORDS, Dataset, Split
+from zoo.data.class_names import class_text
+from zoo.data.dataset import SPLITS, Dataset, Split
 from zoo.data.table_columns import (
     Columns,
     column_position,
@@ -21,6 +21,7 @@ from zoo.data.table_columns import (
 )
 from zoo.data.table_pixels import (
     CellError,
+    alpha_warning,
     channel_warning,
     check_scale,
     dark_warning,
@@ -31,6 +32,7 @@ from zoo.data.table_pixels import (
     usual_scale,
     with_shape,
 )
+from zoo.data.table_splits import row_splits
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     Label = int | str
 
 MAX_LISTED = 100
-_SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 INTEGER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -135,7 +136,11 @@ def read_tables(
     if decode is not None:
         images = _decoded(images, decode)
     shape = image_shape_of(train.name, images["train"].pixels, image_size, image_shape)
-    return _dataset(images, classes, class_names, shape, channels_first)
+    dataset = _dataset(images, classes, class_names, shape, channels_first)
+    if image_size is not None or image_shape is not None:
+        return dataset
+    alpha = alpha_warning(train.name, images["train"].pixels, shape)
+    return replace(dataset, warning=" ".join(filter(None, [dataset.warning, alpha])))
 
 
 def _dataset(
@@ -222,6 +227,8 @@ def _pixels(
         return to_pixels(cells, scale)
     except CellError as error:
         place, text = table.cell(first_row + error.row, columns.pixels[error.column])
+        if error.problem:
+            raise ZooError(f"{table.name}: {place}: {error.problem}.") from None
         usual = usual_scale(numbers_of(cells)) if scale is None else None
         other = other_column(table.columns, columns.pixels, error.column)
         fix: dict[str, Any] = {} if usual is None else {"scale": usual}
@@ -289,14 +296,15 @@ def _labels(table: Table, frame: pd.DataFrame, position: int, first_row: int) ->
         if code < 0 or labels[code] is None:
             place, text = table.cell(first_row + row, position)
             raise ZooError(
-                f"{table.name}: {place}: expected an integer or the name of a class, got {text[:40]!r}."
+                f"{table.name}: {place}: expected an integer or the name of a class, got {text[:40]!r}. "
+                "Correct it, or remove the row."
             )
     return [label for code in codes if (label := labels[code]) is not None]
 
 
 def _label(value: Any) -> Label | None:
     """Return a label as an integer or as text; None for an empty text or a fraction."""
-    text = unicodedata.normalize("NFC", str(value)).strip()
+    text = class_text(value)
     if INTEGER.fullmatch(text):
         return int(text.partition(".")[0])
     return None if FRACTION.fullmatch(text) else text or None
@@ -316,17 +324,13 @@ def _check_rare_text(images: _Images) -> None:
 
 def _by_split_column(images: _Images) -> dict[str, _Images]:
     """Return the images of each split, if a column has the names of splits only, among them train."""
-    import numpy as np
-
-    for column, values in images.columns.items():
-        splits = np.array([_SPLIT_OF.get(str(value).strip().lower(), "") for value in values], object)
-        found = set(splits)
-        if "train" in found and len(found) > 1 and "" not in found:
-            note = f"{images.table.name}: the column {column!r} decides the splits."
-            parts = {name: _rows(images, splits == name) for name in found}
-            parts["train"] = replace(parts["train"], warning=" ".join(filter(None, [images.warning, note])))
-            return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
-    return {"train": images}
+    splits, note = row_splits(images.table.name, images.columns)
+    warning = " ".join(filter(None, [images.warning, note]))
+    if splits is None:
+        return {"train": replace(images, warning=warning)}
+    parts = {name: _rows(images, splits == name) for name in SPLITS if name in splits}
+    parts["train"] = replace(parts["train"], warning=warning)
+    return parts
 
 
 def _rows(images: _Images, is_chosen: Array) -> _Images:
@@ -363,7 +367,8 @@ def _labels_of_classes(classes: Sequence[Label] | None, images: Sequence[_Images
     if len(set(labels)) != len(labels):
         raise ZooError(f"{where}: expected each label once. Remove the repeated labels.")
     if len(labels) < 2:
-        raise ZooError(f"{where}: expected at least two labels, got {_listed(labels) or 'none'}.")
+        found_text = f"only {_listed(labels)}" if labels else "none"
+        raise ZooError(f"{where}: expected at least two labels, got {found_text}.")
     return labels
 
 

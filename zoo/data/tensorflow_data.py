@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.arrays import to_images
+from zoo.data.arrays import is_one_hot, to_images
 from zoo.data.dataset import Dataset, Split
 from zoo.data.memory import as_array, checked_labels, number_labels
 from zoo.data.table_pixels import dark_warning
-from zoo.errors import DataError
+from zoo.errors import DataError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,10 +60,34 @@ def _read(split: str, dataset: Any, scale: float | None) -> _Spool:
             f"{split}: expected a finite dataset, got an infinite one. Remove `.repeat()`, or use `.take(n)`."
         )
     spool = _Spool(split, scale)
-    for element in dataset.as_numpy_iterator():
+    for element in _elements(split, dataset):
         spool.add(element)
     spool.check_complete()
     return spool
+
+
+def _elements(split: str, dataset: Any) -> Iterator[Any]:
+    """Yield the elements as NumPy arrays; raise DataError for any exception of the caller's code."""
+    try:
+        yield from dataset.as_numpy_iterator()
+    except Exception as error:
+        lines = [
+            line for line in str(error).splitlines() if re.match(r"\w+(Error|Exception|Interrupt): ", line)
+        ]
+        reason = lines[-1] if lines else f"{type(error).__name__}: {one_line(error)}"
+        raise DataError(
+            f"{split}: the dataset raised {reason}. Iterate over it to find the cause."
+        ) from error
+
+
+def _integers(labels: Array) -> Array:
+    """Return labels in the other forms that Keras makes as integers: one-hot, or floats 0.0 and 1.0."""
+    import numpy as np
+
+    if labels.ndim == 2 and labels.shape[1] > 1 and is_one_hot(labels):
+        return np.asarray(labels.argmax(axis=1))
+    is_whole = labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
+    return labels.astype(np.int64) if is_whole and labels.shape[1:] in ((), (1,)) else labels
 
 
 class _Spool:
@@ -85,7 +110,7 @@ class _Spool:
         if x.ndim in (3, 4) and len(x) != len(y):
             raise DataError(f"{name}: expected one label per image, got {len(y)} labels for {len(x)} images.")
         images = self._pixels(x, f"{name}, images")
-        self._labels.append(checked_labels(y, f"{name}, labels", ONE_HOT_FIX))
+        self._labels.append(checked_labels(_integers(y), f"{name}, labels", ONE_HOT_FIX))
         self._shape = self._shape or images.shape[1:]
         if images.shape[1:] != self._shape:
             raise DataError(

@@ -210,6 +210,7 @@ def plugin_file(plugin: Any, folder: Path | None = None) -> PluginFile:
     except OSError as error:
         raise PluginError(f"the plugin file {shown} cannot be read: {error.strerror}.") from None
     _check_syntax(file, shown)
+    _check_names(file, shown)
     _check_siblings(file, shown)
     return file
 
@@ -281,6 +282,25 @@ def _check_syntax(file: PluginFile, shown: str) -> None:
         raise PluginError(f"{shown}:{error.lineno or 1}: {type(error).__name__}: {error.msg}.") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise PluginError(f"{shown}: not Python: {one_line(error)}.") from None
+
+
+def _check_names(file: PluginFile, shown: str) -> None:
+    """Raise PluginError if two marked functions have one name: Python keeps only the second."""
+    lines: dict[str, int] = {}
+    for node in parse(file.source, shown).body:
+        if isinstance(node, ast.FunctionDef) and any(map(_is_mark, node.decorator_list)):
+            if node.name in lines:
+                raise PluginError(
+                    f"{shown}:{node.lineno}: the function {node.name} is defined in line {lines[node.name]}, "
+                    "too; rename one of them."
+                )
+            lines[node.name] = node.lineno
+
+
+def _is_mark(decorator: ast.expr) -> bool:
+    """Return True for `@zoo.architecture`, `@architecture`, `@zoo.metric(…)` and the like."""
+    name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
+    return name.rpartition(".")[2] in ("architecture", "dataset", "augmentation", "metric")
 
 
 def _check_siblings(file: PluginFile, shown: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.data import Dataset
 from zoo.errors import PluginError, StudyError, did_you_mean
-from zoo.registry import IN_MEMORY, PluginFile, Registry, plugin_file
+from zoo.registry import IN_MEMORY, PluginFile, Registry, merge_files, plugin_file
 from zoo.space import Space, is_real, show
 from zoo.study._definition import StudyDefinition
 from zoo.study._document import Document
@@ -108,7 +108,7 @@ def _with_plugin_files(document: Document, registry: Registry, folder: Path | No
             document.report(("plugins",), str(error))
     try:
         if len(document.problems) == num_before:
-            return registry.with_files(files)
+            return registry.with_files(merge_files((), files))
     except PluginError as error:
         for problem in str(error).splitlines():
             document.report(("plugins",), problem)

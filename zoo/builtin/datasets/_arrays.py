@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PAIRS = (
     *(("x_train", "y_train"), ("train_images", "train_labels"), ("train_x", "train_y")),
     *(("images_train", "labels_train"), ("images", "labels"), ("image", "label"), ("x", "y")),
-    *(("x", "labels"), ("data", "labels"), ("data", "target"), ("arr_0", "arr_1")),
+    *(("trainx", "trainy"), ("x", "labels"), ("data", "labels"), ("data", "target"), ("arr_0", "arr_1")),
 )
 
 
@@ -77,10 +77,13 @@ def array_images(
         start = sum(map(len, parts[:-1]))
         values = to_labels(source.read(y), f"{source.path}: {y}")
         tables[split] = _table(f"{source.path}: {y}", values, start, len(parts[-1]))
-    return _dataset(source.path, tables, parts, {"classes": classes, "class_names": class_names})
+    options = {"classes": classes, "class_names": class_names}
+    return _dataset(source.path, tables, parts, options, source.unused_warning(found.values()))
 
 
-def _dataset(path: Path, tables: dict[str, Any], parts: list[Array], options: dict[str, Any]) -> Dataset:
+def _dataset(
+    path: Path, tables: dict[str, Any], parts: list[Array], options: dict[str, Any], warning: str
+) -> Dataset:
     import numpy as np
 
     for part in parts[1:]:
@@ -91,7 +94,7 @@ def _dataset(path: Path, tables: dict[str, Any], parts: list[Array], options: di
     pixels = np.concatenate(parts) if len(parts) > 1 else parts[0]
     train = tables.pop("train")
     dataset = read_tables(train, **tables, **options, label_column=0, image_column=1, decode=lambda _: pixels)
-    dataset = replace(dataset, source=path.name)
+    dataset = replace(dataset, source=path.name, warning=" ".join(filter(None, [dataset.warning, warning])))
     return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
 
 
@@ -143,6 +146,25 @@ class _Arrays:
             fix=self._only_pair() if split == "train" else None,
         )
 
+    def unused_warning(self, used: Iterable[tuple[str, str]]) -> str:
+        """Return a sentence about images without labels, or labels without images; usually ""."""
+        names = {name for pair in used for name in pair}
+        usual = {
+            part.replace("train", word)
+            for pair in PAIRS
+            for part in pair
+            for split, words in SPLIT_WORDS.items()
+            for word in words
+            if split != "train" and "train" in part
+        }
+        unused = [name for name in self._names if name not in names and name.lower() in usual]
+        if not unused:
+            return ""
+        are, their = ("is", "its") if len(unused) == 1 else ("are", "their")
+        return (
+            f"{self.path}: {', '.join(unused)} {are} not used, because {their} labels or images are missing."
+        )
+
     def _only_pair(self) -> dict[str, str]:
         """Return the names of images and labels, if only two arrays have the shapes of these."""
         shapes = {name: self.read(name).shape for name in self._names}
@@ -178,6 +200,12 @@ class _Arrays:
             reason = error.strerror or reason_of(error)
             raise ZooError(f"{file} cannot be read ({reason}). Replace it, or correct the path.") from error
         except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            if "allow_pickle" in str(error):
+                raise ZooError(
+                    f"{file} has Python objects, which can run code when they are read. Save images as "
+                    "numbers, "
+                    'and labels as numbers or text: `y.astype("str")`.'
+                ) from error
             raise ZooError(
                 f"{file} is no file of NumPy arrays, or is damaged ({reason_of(error)}). Replace it."
             ) from error

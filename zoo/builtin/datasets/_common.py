@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import Dataset, Split, ZooError, hold_out_groups
+from zoo import Dataset, Split, Table, ZooError, hold_out_groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,6 +103,18 @@ def split_off_test(dataset: Dataset, fraction: float, seed: int, group: str | No
     if not len(test):
         raise ZooError(_too_few_for_test(dataset, fraction))
     return replace(dataset, train=train, test=test)
+
+
+def group_column(table: Table, group: str | None) -> list[str]:
+    """Return the column that `group` names as a list, [] for None; raise ZooError for a missing one."""
+    if group is None:
+        return []
+    if group.lower() not in [name.lower() for name in table.columns]:
+        close = get_close_matches(group, table.columns, n=1)
+        listed = ", ".join(filter(None, table.columns[:5])) + (" …" if len(table.columns) > 5 else "")
+        fix = f"Did you mean {close[0]!r}?" if close else f"Available: {listed or 'none'}."
+        raise ZooError(f"{table.name}: group: there is no column {group!r}. {fix}")
+    return [group]
 
 
 def _too_few_for_test(dataset: Dataset, fraction: float) -> str:

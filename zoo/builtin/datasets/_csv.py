@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import Dataset, height_and_width, read_tables, reads
-from zoo.builtin.datasets._common import find_path, split_off_test
+from zoo.builtin.datasets._common import find_path, group_column, split_off_test
 from zoo.builtin.datasets._csv_file import csv_table, truncation_warning
 
 
@@ -64,7 +64,7 @@ def csv_images(
     dataset = read_tables(
         *tables,
         label_column=label_column,
-        drop_columns=[*(drop_columns or ()), *([] if group is None else [group])],
+        drop_columns=[*(drop_columns or ()), *group_column(tables[0], group)],
         classes=classes,
         class_names=class_names,
         image_size=None if image_size is None else height_and_width(image_size),

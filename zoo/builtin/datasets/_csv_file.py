@@ -112,7 +112,8 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
         _raise_encoding(path, "utf-16-le" if sample[1] == "\0" else "utf-16-be")
     if not sample.strip():
         raise ZooError(f"{path} is empty: expected a line for each image.")
-    lines = sample.splitlines()
+    lines = sample.lstrip("\r\n").splitlines()
+    num_blank = len(sample.splitlines()) - len(lines)
     stated = re.fullmatch(r'"?sep=(.)"?', lines[0]) if lines else None  # written and read by Excel
     if stated:
         separator, lines = stated[1], lines[1:]
@@ -122,7 +123,7 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
     if len(names) < 2:
         raise ZooError(
             f"{path}: line 1: expected a label and pixels, separated by {separator!r}, "
-            f"got {sample.partition(chr(10))[0][:40]!r}. Set separator to the character between two values."
+            f"got {lines[0][:40]!r}. Set separator to the character between two values."
         )
     is_decimal_comma = separator != "," and re.search(r"\d,\d", lines[-1])
     line_size = len(lines[-1]) + 1
@@ -135,7 +136,7 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
         "," if is_decimal_comma else ".",
         names if header else [""] * len(names),
         header,
-        int(header) + (stated is not None),
+        num_blank + int(header) + (stated is not None),
         rows_per_chunk,
         path.stat().st_size // (line_size * rows_per_chunk) + 1,
     )

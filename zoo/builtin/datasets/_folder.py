@@ -29,7 +29,11 @@ from zoo.builtin.datasets._common import cut_test, find_path
 Labelled = list[tuple[Path, int]]  # image files and their labels
 
 SPLIT_SUFFIX = "(?:[ _-]?(?:set|data|images))?"
-SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
+# What operating systems and network storages add to folders; hidden files are skipped by their first dot.
+SYSTEM_FILES = (
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+    *("__macosx", "icon\r", "lost+found", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "@tmp"),
+)
 
 
 @dataclass
@@ -42,6 +46,7 @@ class _Tree:
     images: dict[str, Labelled] = field(default_factory=dict)  # by split
     folders: list[Path] = field(default_factory=list)  # all searched folders
     ignored: list[Path] = field(default_factory=list)  # files and folders that are not part of the dataset
+    unused: list[Path] = field(default_factory=list)  # folders beside the splits, with the same class folders
 
 
 def _files(*, path: str, **_: Any) -> Iterator[Path]:
@@ -109,7 +114,7 @@ def _dataset(
     whole = Split(pixels, np.array(labels, np.int64), decoder.original_sizes(files), names)
     parts = [whole.take(slice(*ends)) for ends in itertools.pairwise([0, *bounds, len(whole)])]
     splits_by_name: dict[str, Any] = dict(zip(images, parts, strict=True))
-    warnings = [_ignored_warning(tree), decoder.warning(tree.root, pixels)]
+    warnings = [_ignored_warning(tree), decoder.warning(tree.root, pixels, files, file_names)]
     return Dataset(
         **splits_by_name,
         class_names=tree.class_names,
@@ -132,7 +137,7 @@ def _read_tree(root: Path) -> _Tree:
         found = f"only {class_names[0]}" if class_names else "none"
         nested = None if has_splits else _nested_root(root)
         hint = " If train is a class, rename it." if has_splits else ""
-        hint = f' Did you mean path = "{nested}"?' if nested else hint
+        hint = f' Did you mean path = "{nested}"?' if nested else hint or _no_class_hint(roots["train"])
         raise ZooError(
             f"{roots['train']}: expected at least two class folders with images, got {found}.{hint}",
             fix={"path": str(nested)} if nested else None,
@@ -140,7 +145,9 @@ def _read_tree(root: Path) -> _Tree:
     tree = _Tree(root, has_splits, class_names, folders=[root])
     if has_splits:
         folders, files = _list_folder(root)
-        tree.ignored += [folder for folder in folders.values() if folder not in roots.values()] + files
+        others = [folder for folder in folders.values() if folder not in roots.values()]
+        tree.unused = [folder for folder in others if _has_classes(folder, class_names)]
+        tree.ignored += [folder for folder in others if folder not in tree.unused] + files
     for split, folder in roots.items():
         tree.images[split] = list(_images_of_split(tree, folder))
     labels = {label for _, label in tree.images["train"]}
@@ -174,25 +181,38 @@ def _split_folders(root: Path) -> dict[str, Path]:
 def _named_like_splits(folders: Mapping[str, Path]) -> dict[str, list[str]]:
     """Return the folders that are named like each split.
 
-    A split word within a name, as in `seg_train` and `seg_test`, decides only if training and another split
-    have one such folder each, with folders in it.
+    A split word within a name, as in `seg_train` and `seg_test`, or `train2017` and `val2017`, decides only
+    if training and another split have one such folder each, with folders in it.
     """
 
     def matching(pattern: str) -> dict[str, list[str]]:
         return {
             split: [
-                name for name in folders if re.fullmatch(pattern.format("|".join(words)), name, re.IGNORECASE)
+                name
+                for name in folders
+                if re.fullmatch(pattern.format("|".join(words)), name.strip(), re.IGNORECASE)
             ]
             for split, words in SPLIT_WORDS.items()
         }
 
     exact = matching(f"(?:{{}}){SPLIT_SUFFIX}")
-    within = matching(r"(?:.*[ _.-])?(?:{})(?:[ _.-].*)?")
+    within = matching(r"(?:.*[ _.-])?(?:{})\d*(?:[ _.-].*)?")
     found = [names[0] for names in within.values() if names]
     is_clear = within["train"] and len(found) > 1 and all(len(names) < 2 for names in within.values())
     if any(exact.values()) or not is_clear or not all(_list_folder(folders[name])[0] for name in found):
         return exact
     return within
+
+
+def _no_class_hint(folder: Path) -> str:
+    has_images = any(is_image(file) for file in _list_folder(folder)[1][:5])
+    listed = " Or list the images with their labels in a CSV file, for labelled_files." if has_images else ""
+    return f" Put the images of each class into a folder of its own, such as {folder / 'cats'}.{listed}"
+
+
+def _has_classes(folder: Path, class_names: list[str]) -> bool:
+    """Return True if the folder has two or more of the class folders."""
+    return len({_class_name(name) for name in _list_folder(folder)[0]} & set(class_names)) > 1
 
 
 def _nested_root(root: Path) -> Path | None:
@@ -208,6 +228,16 @@ def _check_classes(root: Path, folders: Mapping[str, Path]) -> None:
     has_images = any(is_image(file) for _, files in contents for file in files[:1])
     if len(inner) > 1 and len(inner[0]) > 1 and not has_images and all(names == inner[0] for names in inner):
         classes = ", ".join(sorted(inner[0], key=natural_key)[:5])
+        splits = [
+            name for names in _named_like_splits(dict.fromkeys(inner[0], root)).values() for name in names
+        ]
+        if len(splits) == len(inner[0]):
+            first = next(iter(folders))
+            raise ZooError(
+                f"{root}: the class folders {', '.join(list(folders)[:5])} contain the splits ({classes}); "
+                f"expected the splits outside, such as {splits[0]}/{first} instead of {first}/{splits[0]}. "
+                "Move the folders."
+            )
         raise ZooError(
             f"{root}: the folders {', '.join(list(folders)[:5])} contain the same folders ({classes}), "
             "so they are no classes. Rename them to train, validation and test if they are splits; "
@@ -280,8 +310,18 @@ def _list_folder(folder: Path) -> tuple[dict[str, Path], list[Path]]:
 
 
 def _ignored_warning(tree: _Tree) -> str:
+    sentences = [_unused_warning(folder) for folder in tree.unused]
     if not tree.ignored:
-        return ""
+        return " ".join(sentences)
     listed = ", ".join(str(path.relative_to(tree.root)) for path in tree.ignored[:3])
     more = f" and {len(tree.ignored) - 3:,} more" if len(tree.ignored) > 3 else ""
-    return f"Ignored in {tree.root}: {listed}{more}. Only images in class folders are used."
+    sentences.append(f"Ignored in {tree.root}: {listed}{more}. Only images in class folders are used.")
+    return " ".join(sentences)
+
+
+def _unused_warning(folder: Path) -> str:
+    count = sum(len(_list_folder(one)[1]) for one in _list_folder(folder)[0].values())
+    return (
+        f"{folder} ({count:,} files) has the class folders of train, but no name of a split, so it is not "
+        "used. If it is a split, rename it to validation or test."
+    )

@@ -134,8 +134,15 @@ def _dataset(
     root, warnings = listing.roots[0], [truncation_warning(path) for path in listing.paths]
 
     def decode(cells: Sequence[str]) -> Any:
-        images = decoder.decode(root, [listing.file(cell) for cell in cells], cells)
-        warnings.append(decoder.warning(root, images))
+        files = [listing.file(cell) for cell in cells]
+        if not any(file.exists() for file in files):
+            raise ZooError(
+                f"{listing.tables[0].name}: none of the {len(files):,} listed files exists, such as "
+                f"{files[0]}. Set folder to the folder in which the paths start, or suffix to what they "
+                "lack, such as '.png'."
+            )
+        images = decoder.decode(root, files, cells)
+        warnings.append(decoder.warning(root, images, files, cells))
         return images
 
     dataset = read_tables(

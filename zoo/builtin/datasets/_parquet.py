@@ -22,7 +22,7 @@ from zoo import (
     reads,
 )
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find_path, split_off_test
+from zoo.builtin.datasets._common import find_path, group_column, split_off_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def parquet_images(
     else:
         if image_size is not None:
             options["image_size"] = height_and_width(image_size)
-        options["drop_columns"] = [*(drop_columns or ()), *([] if group is None else [group])]
+        options["drop_columns"] = [*(drop_columns or ()), *group_column(_table(paths["train"]), group)]
         pixels = {"image_shape": image_shape, "channels_first": channels_first, "scale": scale}
         dataset = _read(paths, {**options, **pixels})
     is_expanded = test is None and "test" in paths
@@ -128,8 +128,9 @@ def _decoded(
 
     def decode(cells: Sequence[Any]) -> Any:
         names = [f"image {number}" for number in range(1, len(cells) + 1)]
-        images = decoder.decode(root, [_content(cell, root) for cell in cells], names)
-        warnings.append(decoder.warning(root, images))
+        contents = [_content(cell, root) for cell in cells]
+        images = decoder.decode(root, contents, names)
+        warnings.append(decoder.warning(root, images, contents, names))
         return images
 
     dataset = _read(paths, {**options, "image_column": image_column, "decode": decode})

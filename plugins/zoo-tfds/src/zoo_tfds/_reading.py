@@ -77,7 +77,8 @@ def _features(name: str, builder: DatasetBuilder) -> tuple[str, str]:
             return keys
     found = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in features.items())
     raise ZooError(
-        f"the dataset '{name}' of TensorFlow Datasets: expected uint8 images with one label each, got {found}."
+        f"the dataset '{name}' of TensorFlow Datasets: expected uint8 images with one label each, got "
+        f"{found}."
     )
 
 
@@ -98,8 +99,8 @@ def _split(
         labels.append(int(example[label]))
         if images[-1].shape != images[0].shape:
             raise ZooError(
-                f"the images of '{name}' have different sizes, such as {_size(images[0])} and {_size(pixels)}. "
-                "Set image_size to scale them to one size."
+                f"the images of '{name}' have different sizes, such as {_size(images[0])} and "
+                f"{_size(pixels)}. Set image_size to scale them to one size."
             )
     return Split(np.stack(images), np.array(labels, "int64"))
 

@@ -1,0 +1,55 @@
+"""Names of classes as users write them: one spelling is one class, similar spellings are warned of."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from zoo.data.dataset import Dataset
+
+MAX_LISTED = 3
+
+
+def class_text(value: Any) -> str:
+    """Return a label as the name of a class: in Unicode form NFC, without spaces at its ends.
+
+    Each run of white space, line breaks included, becomes one space. The two Unicode forms of a name, such
+    as `é` in one or two characters, look alike and are one class.
+    """
+    return " ".join(unicodedata.normalize("NFC", str(value)).split())
+
+
+def similar_class_warning(dataset: Dataset) -> str:
+    """Return a sentence if names differ only in capital letters, spaces, `_` or `-`; usually "".
+
+    Names of one character, such as the letters A and a, are different classes.
+    """
+    import numpy as np
+
+    spellings: dict[str, list[int]] = {}
+    for label, name in enumerate(dataset.class_names):
+        if len(name) > 1:
+            spellings.setdefault(_without_spelling(name), []).append(label)
+    alike = [labels for labels in spellings.values() if len(labels) > 1]
+    if not alike:
+        return ""
+    labels = np.concatenate([np.asarray(split.labels, np.int64) for split in dataset.splits().values()])
+    counts = np.bincount(labels, minlength=len(dataset.class_names))
+    listed = ", ".join(
+        " and ".join(_counted(dataset.class_names[label], int(counts[label])) for label in labels)
+        for labels in alike[:MAX_LISTED]
+    )
+    more = f" and {len(alike) - MAX_LISTED} more" if len(alike) > MAX_LISTED else ""
+    return (
+        f"Some classes differ only in capital letters or spaces: {listed}{more}. Give them one name if they "
+        "are one class."
+    )
+
+
+def _counted(name: str, count: int) -> str:
+    return f"'{name}' ({count:,} image{'' if count == 1 else 's'})"
+
+
+def _without_spelling(name: str) -> str:
+    return re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", class_text(name).casefold()).strip()

@@ -1,0 +1,43 @@
+"""The split of each row of a table, by a column with names of splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from zoo.data.dataset import SPLIT_WORDS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+MAX_LISTED = 5
+_SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+
+
+def row_splits(table: str, columns: Mapping[str, Array]) -> tuple[Array | None, str]:
+    """Return the split of each row, `(n,)`, or None if no column decides it; and a note about the column.
+
+    A column decides the splits if it has names of splits only, among them that of the training split. A
+    column in which most values are such names, but not all, is noted.
+    """
+    import numpy as np
+
+    note = ""
+    for column, values in columns.items():
+        words = [str(value).strip() for value in values]
+        splits = np.array([_SPLIT_OF.get(word.lower(), "") for word in words], object)
+        found = set(splits)
+        if "train" in found and len(found) > 1 and "" not in found:
+            return splits, f"{table}: the column {column!r} decides the splits."
+        is_like_splits = (splits != "").mean() >= 0.5 and found != {"train"}
+        if is_like_splits and not note:
+            names = sorted(set(words))
+            more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+            note = (
+                f"{table}: the column {column!r} does not decide the splits, because it has "
+                f"{', '.join(map(repr, names[:MAX_LISTED]))}{more}. If it should, write only train, "
+                "validation and test into it."
+            )
+    return None, note
