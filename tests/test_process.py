@@ -318,6 +318,26 @@ def test_dead_fork_server_reports_how_to_see_why(script, tmp_path):
     assert line.endswith('-c "import dies_at_once"')
 
 
+@pytest.mark.faults
+def test_fork_server_that_hangs_is_killed(script, tmp_path):
+    (tmp_path / "hangs_at_once.py").write_text("import time; time.sleep(600)")
+    hanging = script("""
+        from zoo import process
+        from zoo.errors import ZooError
+        import worker_functions
+
+        process._IMPORT_TIMEOUT_S = 1.0
+        server = process.ForkServer(["hangs_at_once"])
+        server.start()
+        try:
+            server.start_worker(worker_functions.echo, ())
+        except ZooError as error:
+            print(error)
+    """)
+    (line,) = lines_of(hanging)
+    assert line.endswith('-c "import hangs_at_once"')
+
+
 class TestPrivateNamesOfMultiprocessing:
     """`zoo.process` uses two attributes of Python's fork server that have no public names."""
 

@@ -83,7 +83,7 @@ class Finished:
         reason: why it was pruned or failed; "" for a complete trial.
         summary: results of the trial, such as `best_val_accuracy`, `best_epoch`, `parameters`.
         is_interrupted: it failed because it or the study was stopped from outside, and will be retried.
-        is_killed: the process was killed, neither by zoo nor by its own code.
+        is_killed: the process was killed, not by its own code; by zoo only if it was stalled.
         is_plugin_error: it failed because of an exception in a plugin's code.
         stopped: why a complete trial has fewer epochs than its configuration allows: `max_seconds`, or the
             `timeout` or `target` of the search; "" if it trained to its end.

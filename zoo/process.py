@@ -16,6 +16,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection as mp_connection
@@ -25,15 +26,17 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.guard import STOP_SIGNAL, guard_worker
+from zoo.guard import STACK_SIGNAL, STOP_SIGNAL, children_of, guard_worker, is_stopped
 
 _KILL_TIMEOUT_S = 10.0  # of a guard
+_IMPORT_TIMEOUT_S = 1800.0  # of the fork server; its imports take seconds
 _start_lock = threading.Lock()  # `_without_main` changes a global variable
 # Signals with which a user or the kernel ends a process; others, such as SIGSEGV, come from its own code.
 _KILLING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT)
 # `_forkserver_pid` and `_forkserver_alive_fd` of Python's fork server have no public names.
 # tests/test_process.py fails if one of them disappears.
 _fork_server: Any = forkserver._forkserver
+_life = types.SimpleNamespace(has_log=False, shown_at=0.0)  # of this process, if it is a worker process
 
 
 class WorkerProcess:
@@ -103,6 +106,17 @@ class WorkerProcess:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.process.pid, signum)
 
+    def is_stopped(self) -> bool:
+        """Return True if somebody has stopped the process or its guard, as with `kill -STOP`."""
+        pid = self.process.pid
+        return self.process.exitcode is None and any(map(is_stopped, [pid, *children_of(pid)]))
+
+    def write_stack(self) -> None:
+        """Make the process write the stack of all threads to its standard error, also from native code."""
+        if self.process.exitcode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, STACK_SIGNAL)
+
 
 def spawn_worker(target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
     """Start `target(connection, *arguments)` in a fresh interpreter."""
@@ -128,6 +142,10 @@ class ForkServer:
 
     def start_worker(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
         """Start `target(connection, *arguments)` in a process forked from the server."""
+        # The first worker waits for the imports, which may hang.
+        timer = threading.Timer(_IMPORT_TIMEOUT_S, _kill_fork_server)
+        timer.daemon = True
+        timer.start()
         try:
             worker = _start(get_context("forkserver"), target, arguments)
             worker._server = _fork_server._forkserver_pid
@@ -138,6 +156,8 @@ class ForkServer:
                 "the process from which trials are forked died while it started. To see its error, run: "
                 f'{Path(sys.executable).name} -c "import {imports}"'
             ) from None
+        finally:
+            timer.cancel()
 
 
 def wait_for_any(workers: Sequence[WorkerProcess], timeout: float) -> list[WorkerProcess]:
@@ -164,6 +184,16 @@ def enter_worker(environment: Mapping[str, str], log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    _life.has_log = True
+
+
+def sign_of_life() -> None:
+    """In a worker process: change the time of its log, at most once a second, so that it is not stalled."""
+    now = time.monotonic()
+    if _life.has_log and now - _life.shown_at >= 1:
+        _life.shown_at = now
+        with contextlib.suppress(OSError):
+            os.utime(1)
 
 
 def exit_worker(connection: Any) -> None:

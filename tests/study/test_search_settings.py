@@ -60,3 +60,12 @@ def test_every_metric_of_an_epoch_has_bounds():
 def test_target_is_reached_by_equal_and_better_values():
     assert [ACCURACY.reaches(value, 0.9) for value in (0.89, 0.9, 0.91)] == [False, True, True]
     assert [LOSS.reaches(value, 0.9) for value in (0.89, 0.9, 0.91)] == [True, True, False]
+
+
+def test_stall_timeout_is_a_duration_or_off():
+    assert search_problems({"stall_timeout": "off"}, [ACCURACY]) == {}
+    assert search_problems({"stall_timeout": "0s"}, [ACCURACY]) == {
+        "stall_timeout": DURATION.replace("seconds,", 'seconds, or "off",') + '"0s"'
+    }
+    assert Search().with_table({"stall_timeout": "10m"}).stall_timeout == 600
+    assert Search().with_table({"stall_timeout": "off"}).stall_timeout == float("inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import time
 
 from zoo.errors import ModelError
 from zoo.events import EpochEnd, Finished, Started
-from zoo.process import enter_worker
+from zoo.process import enter_worker, sign_of_life
 from zoo.training.saved import check_loadable
 
 
@@ -77,3 +78,32 @@ def sends_and_is_killed(connection):
 def closes_its_pipe(connection):
     connection.close()
     signal.pause()
+
+
+def hangs(connection):
+    connection.send(Started(time.time(), str(os.getpid())))
+    hang_here()
+
+
+def hang_here():
+    time.sleep(600)
+
+
+def hangs_in_native_code(connection):
+    """Sleep with Python's lock held, so that no other thread and no Python signal handler runs."""
+    connection.send(Started(time.time(), str(os.getpid())))
+    ctypes.PyDLL(None).sleep(600)
+
+
+def is_slow(connection):
+    """Send nothing for a while, but show signs of life in two ways."""
+    for second in range(8):
+        time.sleep(0.5)
+        print(second, flush=True) if second % 2 else sign_of_life()
+    connection.send(end())
+
+
+def sleeps(connection):
+    connection.send(Started(time.time(), str(os.getpid())))
+    time.sleep(5)
+    connection.send(end())

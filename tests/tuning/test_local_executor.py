@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from zoo import process as process_module
 from zoo.events import EpochEnd, Finished, Started
 from zoo.process import ForkServer
+from zoo.stalls import stall_timeout
 from zoo.trial import PluginConfig, TrialConfig
 from zoo.tuning.executors import local as executor_module
 from zoo.tuning.executors.local import LocalExecutor
@@ -50,6 +52,22 @@ for number in range(2):
     while number not in executor.wait(5): pass
     print(pid_of(executor.read(number)), flush=True)
 sys.stdin.read()
+"""
+
+STOPPED_SUPERVISOR = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_local_executor import CONFIG, replace, PluginConfig, make, pid_of, stall_timeout
+with stall_timeout(10.0):
+    executor = make(1)
+    folder = Path(sys.argv[2])
+    executor.start(0, replace(CONFIG, architecture=PluginConfig("sleeps")), folder, folder)
+    while 0 not in executor.wait(5): pass
+    print(os.getpid(), pid_of(executor.read(0)), flush=True)
+    while 0 not in executor.wait(1) or (event := executor.read(0)) is None: pass
+    print(type(event).__name__, event.state, flush=True)
+    sys.stdin.read()
 """
 
 
@@ -239,6 +257,56 @@ class TestModel:
                 break
         assert executor.wait(timeout=0) == [0]  # as the supervisor calls it when it stops
         assert executor.read(0).state == "complete"
+
+
+@pytest.mark.faults
+class TestHangingTrial:
+    @pytest.mark.parametrize("what", ["hangs", "hangs_in_native_code"])
+    def test_is_killed_and_says_where_it_hung(self, executor, start, what):
+        with stall_timeout(0.5):
+            folder = start(0, what)
+            pid = pid_of(next_event(executor, 0))
+            event = next_event(executor, 0)
+        place = rf"executor_children\.py:\d+, in {'hang_here' if what == 'hangs' else what}"
+        assert re.fullmatch(
+            rf"stalled: no sign of life for \S+s, at \S+{place}; its stack is in {folder / 'output.log'}",
+            event.reason,
+        )
+        assert (event.state, event.is_killed, executor.running) == ("failed", True, [])
+        assert gone(pid)
+        assert "(most recent call first):" in (folder / "output.log").read_text()
+
+    def test_other_trials_continue(self, executor, start):
+        with stall_timeout(2.0):
+            start(0, "hangs")
+            next_event(executor, 0)
+            start(1, "is_slow")  # four seconds, with signs of life
+            assert next_event(executor, 0).reason.startswith("stalled: ")
+            assert next_event(executor, 1).state == "complete"
+
+    def test_stopped_trial_is_left_alone(self, executor, start):
+        with stall_timeout(0.5):
+            start(0, "waits_for_an_answer")
+            pid = pid_of(next_event(executor, 0))
+            os.kill(pid, signal.SIGSTOP)
+            for _ in range(3):
+                assert executor.wait(1.0) == []
+            os.kill(pid, signal.SIGCONT)
+            assert next_event(executor, 0).reason.startswith("stalled: ")
+
+    def test_stopped_supervisor_kills_no_trial(self, tmp_path):
+        """Both are stopped, as when a machine sleeps, for longer than the trial may be silent."""
+        command = [sys.executable, "-c", STOPPED_SUPERVISOR, str(Path(__file__).parent), str(tmp_path)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, **pipes) as supervisor:
+            processes = [psutil.Process(int(pid)) for pid in supervisor.stdout.readline().split()]
+            for signum in (signal.SIGSTOP, signal.SIGCONT):
+                for process in processes:
+                    process.send_signal(signum)
+                if signum == signal.SIGSTOP:
+                    time.sleep(12)  # the silence itself is the fault
+            assert supervisor.stdout.readline() == "Finished complete\n"
+            supervisor.stdin.close()
 
 
 def test_exit_status_255_is_no_kill(executor, start):

@@ -40,6 +40,7 @@ from zoo.errors import DataError, ZooError, one_line, portable
 from zoo.failpoints import failpoint
 from zoo.process import WorkerProcess, enter_worker, spawn_worker
 from zoo.registry import IN_MEMORY, Component, PluginFile, Registry, given_files, using_plugins
+from zoo.stalls import receive
 from zoo.trial import PluginConfig
 
 MEMORY_SOURCE = "passed in Python"
@@ -145,20 +146,18 @@ def finish_preparing(
 ) -> PreparedDataset:
     """Wait for the worker process and return the prepared dataset.
 
-    `listener` gets every report of `zoo.progress`. Raises the ZooError that `prepare` raised, and DataError
-    if the process died.
+    `listener` gets every report of `zoo.progress`. Raises the ZooError that `prepare` raised, DataError if
+    the process died, and Stalled if it hung.
     """
-    step = ""
-    while isinstance(answer := worker.receive(), tuple):  # a report of `zoo.progress`
+    step, process = "", f"the process that prepares the dataset '{dataset.name}'"
+    fix = "If it was only slow, report with `zoo.progress`, or set a longer `stall_timeout` in [search]."
+    while isinstance(answer := receive(worker, process, fix), tuple):  # a report of `zoo.progress`
         what, fraction = answer
         step = "" if fraction == 1.0 else f", while {what}"
         if listener is not None:
             listener(what, fraction)
     if answer is None:
-        raise DataError(
-            f"the process that prepares the dataset '{dataset.name}' died: {worker.finish()}{step}. "
-            f"Its output is in {worker.log_path}."
-        )
+        raise DataError(f"{process} died: {worker.finish()}{step}. Its output is in {worker.log_path}.")
     worker.finish()  # kills the process if the plugin left a thread running
     if isinstance(answer, BaseException):
         raise answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ PRUNERS = ("median", "hyperband", "none")
 _SINGLE_OBJECTIVE_SAMPLERS = ("cmaes", "gp")
 _MINIMUM = {"trials": 1, "seed": 0, "max_parameters": 1}
 _MAXIMUM = {"seed": 2**32 - 1}  # the largest seed that all samplers of Optuna accept
+_NO_LIMIT = "off"
 _NAMES = {"sampler": SAMPLERS, "pruner": PRUNERS}
 
 
@@ -27,6 +29,7 @@ class Search:
         keep_models: the models of how many trials are kept, or `all`.
         timeout: seconds until the search ends; running trials end with their epoch. None: no limit.
         target: the search ends when the objective is this good; None for all trials.
+        stall_timeout: as for `zoo.stalls.stall_timeout`.
     """
 
     trials: int = 20
@@ -37,6 +40,7 @@ class Search:
     keep_models: int | str = 5
     timeout: float | None = None
     target: float | None = None
+    stall_timeout: float | None = None
 
     def has_reached(self, value: float, objective: Objective) -> bool:
         """Return True if there is a target, and `value` is as good."""
@@ -44,7 +48,11 @@ class Search:
 
     def with_table(self, table: Mapping[str, Any]) -> Search:
         """Return the settings with those of a table in which `search_problems` finds none."""
-        seconds = {"timeout": parse_duration(table["timeout"])} if "timeout" in table else {}
+        seconds = {
+            key: math.inf if table[key] == _NO_LIMIT else parse_duration(table[key])
+            for key in ("timeout", "stall_timeout")
+            if key in table
+        }
         return replace(self, **{**table, **seconds})
 
 
@@ -70,6 +78,8 @@ def _search_problem(key: str, value: Any, objectives: Sequence[Objective]) -> st
         return f'{problem}; "all" keeps every model' if problem and value != "all" else ""
     if key == "timeout":
         return _timeout_problem(value)
+    if key == "stall_timeout":
+        return "" if value == _NO_LIMIT else _timeout_problem(value, f', or "{_NO_LIMIT}"')
     if key == "target":
         return _target_problem(value, objectives)
     if key in _MINIMUM:
@@ -93,10 +103,10 @@ def _several_objectives_problem(key: str, value: str, num_objectives: int) -> st
     return ""
 
 
-def _timeout_problem(value: Any) -> str:
+def _timeout_problem(value: Any, other: str = "") -> str:
     if parse_duration(value) is not None:
         return ""
-    return f'expected a duration > 0 such as "30m", "1h30m" or 90 for seconds, got {show(value)}'
+    return f'expected a duration > 0 such as "30m", "1h30m" or 90 for seconds{other}, got {show(value)}'
 
 
 def _target_problem(value: Any, objectives: Sequence[Objective]) -> str:

@@ -14,6 +14,7 @@ from keras import ops
 
 from zoo.errors import ZooError
 from zoo.metrics import log_loss
+from zoo.process import sign_of_life
 from zoo.training import backend
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return -(-len(self._split) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
+        sign_of_life()  # also during validation, which reports no progress
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         return self._split.images[rows], self._split.labels[rows]
 

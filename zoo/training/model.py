@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InvalidParameters, PluginError
+from zoo.process import sign_of_life
 from zoo.training.shapes import empty_layer
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> 
     import numpy as np
     from keras import ops
 
-    parts = [
-        ops.convert_to_numpy(model(images[start : start + batch_size], training=False))
-        for start in range(0, len(images), batch_size)
-    ]
+    parts = []
+    for start in range(0, len(images), batch_size):
+        sign_of_life()
+        parts.append(ops.convert_to_numpy(model(images[start : start + batch_size], training=False)))
     return np.concatenate(parts).astype("float32")
 
 

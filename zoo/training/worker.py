@@ -15,6 +15,7 @@ from zoo.errors import ZooError, one_line, portable
 from zoo.failpoints import failpoint
 from zoo.process import ForkServer, enter_worker, exit_worker
 from zoo.registry import PluginFile, given_files, using_plugins
+from zoo.stalls import receive
 from zoo.training import backend
 from zoo.trial import TrialConfig
 
@@ -41,8 +42,9 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
     environment = backend.worker_environment(jobs=1, slot=0, gpus=backend.visible_gpus())
     job = (function, arguments, log_path, environment, given_files())
     worker = fork_server().start_worker(call_process, job)
+    worker.log_path = log_path
     try:
-        answer = worker.receive()
+        answer = receive(worker, f"the worker process that calls {function.__name__}")
         exit_text = worker.finish()
     finally:
         worker.kill()

@@ -27,6 +27,7 @@ from zoo.registry import (
     requirement_of,
     using_plugins,
 )
+from zoo.stalls import stall_timeout
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import Store, connect, is_new_store, preload
 from zoo.training.worker import start_loading_keras
@@ -66,6 +67,7 @@ def open_study(
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
     stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
+    stack.enter_context(stall_timeout(definition.search.stall_timeout))
     stack.enter_context(directory.locked())
     stack.enter_context(library_logs(directory.path / "zoo.log"))
     stack.callback(display.end)

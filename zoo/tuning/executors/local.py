@@ -12,6 +12,7 @@ from zoo.events import Answer, Event, Finished
 from zoo.process import WorkerProcess, oom_kills, wait_for_any
 from zoo.record import study_and_trial
 from zoo.registry import given_files
+from zoo.stalls import StallLimit, Watch, end_stalled
 from zoo.training import backend
 from zoo.training.saved import check_loadable
 from zoo.training.worker import call_process, fork_server, run_trial_process
@@ -36,7 +37,8 @@ class LocalExecutor:
         self._exiting: list[WorkerProcess] = []
         self._folders: dict[int, Path] = {}
         self._unchecked: dict[int, Finished] = {}  # final events of trials whose model is being loaded
-        self._loading_since: dict[int, float] = {}  # trial number -> start of that, by the monotonic clock
+        self._watches: dict[int, Watch] = {}  # of the running trials
+        self._stall_limit = StallLimit()
         self._oom_kills: dict[int, int] = {}  # of this machine, when a trial was started
 
     @property
@@ -53,34 +55,61 @@ class LocalExecutor:
         origin = study_and_trial(folder)
         arguments = (config.as_json(), cache_dir, folder, environment, *origin, given_files())
         self._oom_kills[number] = oom_kills()
-        self._running[number] = (self._server.start_worker(run_trial_process, arguments), slot)
         self._folders[number] = folder
+        self._watch(number, self._server.start_worker(run_trial_process, arguments), slot)
         self._join_finished()
 
+    def _watch(self, number: int, worker: WorkerProcess, slot: int) -> None:
+        worker.log_path = self._folders[number] / "output.log"
+        self._running[number] = (worker, slot)
+        self._watches[number] = Watch(worker, self._stall_limit)
+
     def wait(self, timeout: float) -> list[int]:
+        ready = self._wait(timeout)
+        while self._unchecked and not ready:  # a complete trial must not be lost because the study stops now
+            ready = self._wait(1.0)
+        return ready
+
+    def _wait(self, timeout: float) -> list[int]:
+        """Return the trials with an event, and those that are stalled, after at most `timeout` seconds."""
         numbers = {id(worker): number for number, (worker, _) in self._running.items()}
         workers = [worker for worker, _ in self._running.values()]
-        if self._unchecked:  # a complete trial must not be lost because the study is stopped now
-            timeout = max(timeout, self._kill_hanging())
-        return [numbers[id(worker)] for worker in wait_for_any(workers, timeout)]
+        ready = [numbers[id(worker)] for worker in wait_for_any(workers, timeout)]
+        for watch in self._watches.values():
+            watch.update()
+        return ready + [number for number in self._running if number not in ready and self._hangs(number)]
+
+    def _hangs(self, number: int) -> bool:
+        watch = self._watches[number]
+        return watch.total_s > _LOADING_TIMEOUT_S if number in self._unchecked else watch.is_stalled
 
     def read(self, number: int) -> Event | None:
         worker, slot = self._running[number]
         message = worker.receive() if worker.has_message() else None
+        if message is not None:
+            self._watches[number].restart()
+        is_hanging = message is None and worker.process.exitcode is None and self._hangs(number)
         if number in self._unchecked:
             return self._finish_checked(number, worker, message)
         event: Event | None = message
-        if event is None:  # the process has closed its end of the pipe, or died
+        if is_hanging:
+            reason = end_stalled(worker, self._watches[number].silent_s)
+            event = Finished(time.time(), "failed", reason, is_killed=True)
+        elif event is None:  # the process has closed its end of the pipe, or died
             event = self._died(worker, self._oom_kills.get(number, 0))
         elif isinstance(event, Finished):
             self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
             if event.state == "complete":
                 self._unchecked[number] = event
-                self._running[number] = (self._start_loading(number), slot)
+                self._watch(number, self._start_loading(number), slot)
                 return None
         if isinstance(event, Finished):
-            del self._running[number]
+            self._forget(number)
         return event
+
+    def _forget(self, number: int) -> None:
+        del self._running[number], self._watches[number]
+        self._unchecked.pop(number, None)
 
     def _start_loading(self, number: int) -> WorkerProcess:
         """Start a process that loads the model of a trial."""
@@ -88,26 +117,14 @@ class LocalExecutor:
         environment = backend.without_gpus(backend.worker_environment(jobs=self.jobs, slot=0, gpus=[]))
         log_path, files = folder / "output.log", given_files()
         arguments = (check_loadable, (folder / "model.keras",), log_path, environment, files)
-        self._loading_since[number] = time.monotonic()
         return self._server.start_worker(call_process, arguments)
-
-    def _kill_hanging(self) -> float:
-        """Kill the processes that load a model for too long; return the seconds until the next one would."""
-        left = {number: self._loading_time_left(number) for number in self._unchecked}
-        for number, seconds in left.items():
-            worker = self._running[number][0]
-            if seconds <= 0 and not worker.has_message():
-                worker.kill()
-        return max(0.0, min(left.values()))
-
-    def _loading_time_left(self, number: int) -> float:
-        return self._loading_since[number] + _LOADING_TIMEOUT_S - time.monotonic()
 
     def _finish_checked(self, number: int, worker: WorkerProcess, answer: Any) -> Finished:
         """Return the final event of a trial, given the answer of the process that loaded its model."""
-        event = self._unchecked.pop(number)
+        event = self._unchecked[number]
         if answer is None:
-            is_late = self._loading_time_left(number) <= 0
+            if is_late := self._hangs(number):
+                worker.kill()
             died = self._died(worker, self._oom_kills.get(number, 0))
             reason = f"the process that loads its model again ended: {died.reason}"
             if is_late:
@@ -117,7 +134,7 @@ class LocalExecutor:
             self._exiting.append(worker)
             if answer[1] is not None:
                 event = replace(event, state="failed", reason=one_line(answer[1]), is_plugin_error=True)
-        del self._running[number]
+        self._forget(number)
         return event
 
     def _died(self, worker: WorkerProcess, oom_kills_before: int) -> Finished:
@@ -134,6 +151,7 @@ class LocalExecutor:
     def answer(self, number: int, answer: Answer) -> None:
         if number in self._running:
             self._running[number][0].send(answer)
+            self._watches[number].restart()
 
     def stop_all(self) -> list[int]:
         stopped = list(self._running)
@@ -142,6 +160,7 @@ class LocalExecutor:
         for worker, _ in self._running.values():
             worker.finish()
         self._running.clear()
+        self._watches.clear()
         self._unchecked.clear()
         self._join_finished()
         return stopped
