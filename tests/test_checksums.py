@@ -67,6 +67,11 @@ def test_what_is_not_json_is_refused(content):
         parse_json(content)
 
 
+def test_deeply_nested_json_is_refused():
+    with pytest.raises(ValueError, match="it is not JSON"):
+        parse_json("[" * 100_000)
+
+
 def test_null_is_refused():
     with pytest.raises(ValueError, match=r"^it is null$"):
         parse_json("null")

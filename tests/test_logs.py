@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
 
 import pytest
 
-from zoo.logs import library_logs
+from zoo.logs import cap_log, crash_location, library_logs
 
 LIBRARIES = ("absl", "alembic", "keras", "matplotlib", "mlflow", "optuna", "sqlalchemy", "tensorflow")
 
@@ -158,7 +159,7 @@ def test_real_libraries_write_nothing_to_the_terminal(log_path):
     program = f"""
 import logging, sys, warnings
 from pathlib import Path
-from zoo.logs import library_logs
+from zoo.logs import cap_log, crash_location, library_logs
 with library_logs(Path({str(log_path)!r})):
     import absl.logging, alembic.runtime.migration, matplotlib.font_manager, mlflow, optuna, sqlalchemy
     absl.logging.error("absl speaks")
@@ -182,3 +183,44 @@ with library_logs(Path({str(log_path)!r})):
         "sqlalchemy.pool",
     ):
         assert f"{name} speaks" in text
+
+
+class TestCappedLog:
+    def test_short_log_stays(self, tmp_path):
+        (tmp_path / "a.log").write_bytes(b"line\n" * 100)
+        cap_log(tmp_path / "a.log", 500)
+        assert (tmp_path / "a.log").read_bytes() == b"line\n" * 100
+        cap_log(tmp_path / "missing.log")
+
+    def test_long_log_keeps_start_and_end(self, tmp_path):
+        """However often it is shortened, the count is of everything that was written."""
+        path, written = tmp_path / "a.log", 0
+        with path.open("ab", buffering=0) as file:
+            for number in range(2000):
+                written += file.write(b"line %04d\n" % number)
+                cap_log(path, 500)
+        start, count, end = re.split(rb"\n\[zoo: (\d+) bytes are left out\]\n", path.read_bytes())
+        assert start == b"".join(b"line %04d\n" % number for number in range(50))
+        assert end.endswith(b"line 1998\nline 1999\n")
+        assert end.startswith(b"line ")
+        assert len(start) + int(count) + len(end) == written
+        assert path.stat().st_size < 1600
+
+
+class TestCrashLocation:
+    def test_is_the_innermost_call_of_a_plugin(self, tmp_path):
+        code = (
+            "import ctypes, faulthandler; faulthandler.enable()\ndef net():\n    ctypes.string_at(0)\nnet()"
+        )
+        (tmp_path / "nets").mkdir()
+        (tmp_path / "nets" / "net.py").write_text(code)
+        done = subprocess.run(
+            [sys.executable, "nets/net.py"], cwd=tmp_path, stderr=subprocess.PIPE, check=False
+        )
+        (tmp_path / "a.log").write_bytes(b"Epoch 1\n" + done.stderr)
+        assert done.returncode == -11
+        assert crash_location(tmp_path / "a.log") == " at nets/net.py:3"
+
+    def test_is_unknown_without_a_crash(self, tmp_path):
+        (tmp_path / "a.log").write_bytes(b'File "a.py", line 3 in f\n')
+        assert crash_location(tmp_path / "a.log") == crash_location(tmp_path / "missing.log") == ""

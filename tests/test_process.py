@@ -338,6 +338,29 @@ def test_fork_server_that_hangs_is_killed(script, tmp_path):
     assert line.endswith('-c "import hangs_at_once"')
 
 
+@pytest.mark.faults
+def test_fork_server_that_still_imports_ends_with_its_killed_parent(script, tmp_path):
+    """The test is in time: it fails if the import goes on for minutes."""
+    (tmp_path / "imports_long.py").write_text(
+        "import os, time\n"
+        "from zoo.process import exiting_with_parent\n"
+        "with exiting_with_parent():\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    importing = script("""
+        import sys
+        from zoo.process import ForkServer
+
+        ForkServer(["imports_long"]).start()
+        sys.stdin.readline()
+    """)
+    with subprocess.Popen(**importing, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        server_pid = int(parent.stdout.readline())
+        parent.kill()
+    assert until(lambda: has_ended(server_pid))
+
+
 class TestPrivateNamesOfMultiprocessing:
     """`zoo.process` uses two attributes of Python's fork server that have no public names."""
 

@@ -50,7 +50,7 @@ def parse_json(data: str | bytes) -> Any:
         raise ValueError(MISMATCH)
     try:
         document = json.loads(content)
-    except ValueError as error:  # also a UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # also a UnicodeDecodeError
         raise ValueError("it is not JSON") from error
     if document is None:
         raise ValueError("it is null")

@@ -1,8 +1,11 @@
-"""Log records and warnings of other libraries, written to a file instead of the terminal."""
+"""Log files: what other libraries log, the length of a log, and a crash in it."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
+import sysconfig
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,11 @@ _LIBRARIES = {
     *("absl", "alembic", "h5py", "jax", "keras", "matplotlib", "mlflow", "optuna", "PIL"),
     *("ray", "sqlalchemy", "tensorflow", "torch", "urllib3"),
 }
+
+
+_KEPT_SIZE = 2**20  # bytes at the start of a log, and as many at its end
+_OMITTED = re.compile(rb"\n\[zoo: (\d+) bytes are left out\]\n")
+_LIBRARY_FOLDERS = ("keras", "tensorflow", "numpy", "jax", "jaxlib", "torch")
 
 
 class _RedactingFormatter(logging.Formatter):
@@ -60,3 +68,49 @@ def library_logs(path: Path | None) -> Iterator[None]:
         logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
         warnings.showwarning = show_warning
         handler.close()
+
+
+def cap_log(path: Path, kept_size: int = _KEPT_SIZE) -> None:
+    """Shorten a log that has become long: keep its start and its end, and say how much is left out.
+
+    A process may append to the log meanwhile. The log may be shortened again and again.
+    """
+    try:
+        if path.stat().st_size <= 3 * kept_size:
+            return
+        with path.open("r+b") as file:
+            file.seek(kept_size)
+            before = _OMITTED.match(file.read(100))
+            file.seek(-kept_size, os.SEEK_END)
+            end = file.read().partition(b"\n")[2]
+            left_out = file.seek(0, os.SEEK_END) - kept_size - len(end)
+            if before:
+                left_out += int(before[1]) - len(before[0])
+            file.truncate(kept_size)
+        with path.open("ab") as file:
+            file.write(b"\n[zoo: %d bytes are left out]\n" % left_out + end)
+    except OSError:  # there is no log, or the disk is full
+        return
+
+
+def crash_location(path: Path) -> str:
+    """Return where a process crashed in native code: ` at my_net.py:12`; "" if its log does not say so.
+
+    faulthandler writes the stack, innermost call first. Calls inside Python and of the backends are left out.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 2**16))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    stack = text.rpartition("Fatal Python error: ")[2].partition("(most recent call first)")[2]
+    calls = re.findall(r'File "(.+?)", line (\d+) in', stack.partition("\n\n")[0])
+    for file_name, line in calls:
+        folders = Path(file_name).parts
+        is_python = file_name.startswith(("<", sysconfig.get_path("stdlib")))
+        if "site-packages" in folders:
+            is_python = not set(folders).isdisjoint(_LIBRARY_FOLDERS)
+        if not is_python:
+            return f" at {'/'.join(folders[-2:])}:{line}"
+    return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
+import faulthandler
 import multiprocessing
 import os
 import pickle
@@ -95,12 +95,6 @@ class WorkerProcess:
             and self.process.exitcode == 255  # also the status of a process that exits with -1
             and not _is_child_running(self._server)
         )
-
-    def terminate(self) -> None:
-        """Send SIGTERM, at which a trial writes a checkpoint and ends."""
-        if self.process.exitcode is None:
-            self._was_killed_here = True
-            self.process.terminate()
 
     def kill(self) -> None:
         """Kill the process, and all processes that it has started; `finish` waits for their end.
@@ -191,6 +185,7 @@ def enter_worker(environment: Mapping[str, str], log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    faulthandler.enable(2)  # a crash in native code leaves its stack in the log
     _life.has_log = True
 
 
@@ -203,35 +198,34 @@ def sign_of_life() -> None:
             os.utime(1)
 
 
-def call_at_sigterm(function: Callable[[], None]) -> None:
-    """Call `function` in a thread when this worker process gets SIGTERM, then let the signal end it.
-
-    The main thread runs no handler while it waits in native code, but Python writes each signal to a pipe.
-    """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-
-    def wait() -> None:
-        while os.read(reading, 1) != bytes([signal.SIGTERM]):
-            pass
-        try:
-            function()
-        finally:
-            # Only the main thread could use `signal.signal`. 0 is SIG_DFL.
-            ctypes.CDLL(None).signal(int(signal.SIGTERM), 0)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def exit_worker(connection: Any) -> None:
     """End a worker process at once, even if it has other threads running; the last call in it."""
     connection.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+@contextlib.contextmanager
+def exiting_with_parent() -> Iterator[None]:
+    """End this process when its parent ends while the block runs.
+
+    A fork server that still imports does not notice otherwise that zoo was killed.
+    """
+    parent, is_done = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not is_done.wait(0.2):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:  # a thread does not survive a fork
+        is_done.set()
+        thread.join()
 
 
 def describe_exit(status: int) -> str:

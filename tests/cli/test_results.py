@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import zoo.cli
 import zoo.results
 import zoo.tracking
 import zoo.tuning
@@ -233,3 +237,21 @@ class TestCompare:
         (head, first, second, *_), _, _ = printed(compare_command.command, "compare", table)
         assert head.split()[4:] == names[::-1]
         assert (len(first.split()), len(second.split())) == (13, 5)  # an inactive parameter is blank
+
+
+@pytest.mark.parametrize("stream", ["stdout", "both"])
+def test_output_that_nobody_reads_does_not_change_the_status(monkeypatch, stream, in_tmp):
+    """`zoo tune … 2>&1 | head -1`: a search that is complete ends with status 0."""
+    monkeypatch.setattr(common, "start_loading_keras", lambda: None)
+    monkeypatch.setattr(zoo.results, "tune", lambda *_, **options: tuned())
+    monkeypatch.setattr("sys.argv", ["zoo", "tune", "example"])
+    reader, writer = os.pipe()
+    os.close(reader)
+    closed = os.fdopen(writer, "w")
+    for name in ("stdout", "stderr") if stream == "both" else ("stdout",):
+        monkeypatch.setattr(sys, name, closed)
+    with pytest.raises(SystemExit) as ended:
+        zoo.cli.main()
+    with suppress(BrokenPipeError):
+        closed.close()
+    assert ended.value.code == 0

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from zoo.data import images
 from zoo.data.images import color_mode_of, read_header
 
 
@@ -75,3 +76,35 @@ def test_suffixes_are_lower_case():
 @pytest.mark.parametrize(("channels", "mode"), [(1, "grayscale"), (3, "rgb"), (4, "")])
 def test_channels_have_a_color_mode(channels, mode):
     assert color_mode_of(channels) == mode
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA"])
+@pytest.mark.parametrize("color_mode", ["rgb", "grayscale"])
+def test_transparent_image_is_the_same_in_bands(mode, color_mode):
+    stream = np.random.default_rng(0)
+    image = Image.fromarray(stream.integers(0, 256, (600, 20, 4), dtype=np.uint8)).convert(mode)
+    if mode == "P":
+        image.info["transparency"] = 3
+    expected = image.convert("RGBA")
+    background = Image.new("RGBA", expected.size, "#4060a0")
+    expected = Image.alpha_composite(background, expected).convert("RGB" if color_mode == "rgb" else "L")
+    pixels = zoo.read_image(image, color_mode, background="#4060a0")
+    assert np.array_equal(pixels, np.asarray(expected).reshape(600, 20, -1))
+
+
+def test_large_images_are_decoded_one_at_a_time(file, monkeypatch):
+    used = []
+
+    class Lock:
+        def __enter__(self):
+            used.append("large")
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(images, "_large_image", Lock())
+    zoo.read_image(file)
+    assert used == []
+    monkeypatch.setattr(images, "_LARGE", 20)  # the file has 24 pixels
+    zoo.read_image(file)
+    assert used == ["large"]

@@ -10,13 +10,14 @@ FAULTY = Path(__file__).parents[1] / "plugins" / "zoo-faulty" / "src" / "zoo_fau
 LINE = 1 + FAULTY.read_text(encoding="utf-8").splitlines().index(
     '        raise RuntimeError("the author divided\\nby zero")'
 )
+CRASH_LINE = 1 + FAULTY.read_text(encoding="utf-8").splitlines().index("        ctypes.string_at(0)")
 REASONS = {
     "fine": "",
     "impossible": "impossible parameters: 8 units do not fit",
     "raises": "the architecture 'faulty' of zoo-faulty 0.3 raised RuntimeError: the author divided by zero, "
     f"at zoo_faulty/__init__.py:{LINE}",
     "vanishes": "exited with status 3",
-    "segfaults": "killed by signal 11 (SIGSEGV)",
+    "segfaults": f"killed by signal 11 (SIGSEGV) at zoo_faulty/__init__.py:{CRASH_LINE}",
     "nan": "loss became nan in epoch 1; try a lower learning_rate",
 }
 STATES = {"fine": ("COMPLETE", "FINISHED", "complete"), "impossible": ("PRUNED", "KILLED", "rejected")}

@@ -124,6 +124,36 @@ class TestFilesOfOthers:
             function(tmp_path / "model.keras")
 
 
+class TestBounds:
+    """A small file that unpacks to gigabytes is refused before it is read."""
+
+    @pytest.mark.parametrize("function", [read_info, required_modules])
+    def test_long_configuration_is_refused(self, tmp_path, function):
+        path = self.archive(tmp_path, "config.json", b" " * (17 * 2**20) + b"{}")
+        with pytest.raises(ModelError, match=r"config\.json has 17,825,794 bytes, expected at"):
+            function(path)
+
+    @pytest.mark.parametrize("document", [b"[" * 100_000, b'{"a":' * 100_000])
+    @pytest.mark.parametrize("name", ["config.json", "metadata.json", "zoo.json"])
+    def test_deeply_nested_document_is_refused(self, tmp_path, name, document):
+        path = self.archive(tmp_path, name, document)
+        with pytest.raises(ModelError, match="expected a file that Keras saved"):
+            read_info(path)
+
+    def test_weights_that_unpack_to_more_are_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("zoo.training.info._MIN_CHECKED_SIZE", 1000)
+        path = self.archive(tmp_path, "model.weights.h5", bytes(10**7))
+        with pytest.raises(ModelError, match=r"model\.weights\.h5 is [\d,]+ bytes that unpack to 10,000,000"):
+            read_info(path)
+
+    def archive(self, folder, name, content):
+        documents = {"config.json": b"{}", "metadata.json": b'{"keras_version": "3.0"}', name: content}
+        with zipfile.ZipFile(folder / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, data in documents.items():
+                archive.writestr(member, data)
+        return folder / "model.keras"
+
+
 class TestNeeds:
     def test_model_of_keras_layers_needs_nothing(self, tmp_path):
         assert needs_in(tmp_path, FLAT) == ({}, [])

@@ -12,7 +12,6 @@ from tuning_examples import MANIFEST
 from zoo.errors import ManifestError, RecordError, StudyError
 from zoo.events import EpochEnd, Finished, Started
 from zoo.tuning.differences import mlflow_differences, optuna_differences
-from zoo.tuning.retrying import AGAIN
 from zoo.tuning.search import OptunaSearch
 
 optuna = pytest.importorskip("optuna")
@@ -49,10 +48,7 @@ def remove(storage):
 
 
 def facts(search):
-    """Everything that matters of the trials in Optuna, except the exact times.
-
-    The trial that a finished one had again does not matter: only a queued trial continues another.
-    """
+    """Everything that matters of the trials in Optuna, except the exact times."""
     return [
         (
             trial.number,
@@ -61,7 +57,7 @@ def facts(search):
             trial.params,
             trial.distributions,
             trial.intermediate_values,
-            {name: value for name, value in trial.user_attrs.items() if name != AGAIN},
+            trial.user_attrs,
             trial.constraints,
             trial.system_attrs.get("fixed_params") if trial.state.name == "WAITING" else None,
         )

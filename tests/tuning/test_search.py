@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.study import SAMPLERS
 from zoo.tuning.recorded_search import total_importances
-from zoo.tuning.storage import default_storage
+from zoo.tuning.storage import default_storage, open_storage
 
 optuna = pytest.importorskip("optuna")
 
@@ -687,6 +688,16 @@ class TestSharedStorage:
         )
         assert stored(storage)[0].state == optuna.trial.TrialState.RUNNING
 
+    def test_folder_that_starts_last_continues_the_study(self, open_search, elsewhere):
+        first, last = open_search(), open_search(directory=elsewhere)  # neither has a running trial yet
+        with pytest.raises(ZooError) as refused:
+            first.ask()
+        assert str(refused.value) == (
+            f"the study 'example' was started at the same time in {socket.gethostname()}:{elsewhere.path}, "
+            "which continues it. Run the same command with --name example-2 to start a study of your own."
+        )
+        assert last.ask().number == 0
+
     def test_study_may_move_when_nothing_runs(self, open_search, elsewhere):
         run(open_search(directory=elsewhere))
         search = open_search()
@@ -759,3 +770,14 @@ class TestImportances:
         assert total_importances(found) == pytest.approx(
             {"architecture": 0.4, "net.units": 0.3, "net.length": 0.3}
         )
+
+
+def test_two_folders_create_the_tables_of_one_database(tmp_path):
+    url = f"sqlite:///{tmp_path}/shared.db"
+    folders = [tmp_path / name / "mlruns" / "zoo" for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    with ThreadPoolExecutor() as pool:
+        opened = list(pool.map(lambda folder: open_storage(url, folder), folders))
+    assert [storage.get_all_studies() for storage in opened] == [[], []]
+    assert (tmp_path / ".optuna.lock").exists()  # both have locked the same file

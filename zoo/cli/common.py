@@ -8,8 +8,8 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +221,15 @@ def print_note(text: str) -> None:
     """Print a line on stderr; nothing happens if the terminal was closed meanwhile."""
     with suppress(OSError, ValueError):
         click.echo(_escaped(redact(text)), err=True)
+
+
+@contextmanager
+def unread_output_ignored() -> Iterator[None]:
+    """Ignore that nobody reads stdout any more, as after `| head -1`: the work is done and recorded."""
+    try:
+        yield
+    except BrokenPipeError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for what Python flushes at the end
 
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and bytes of a path that are not text

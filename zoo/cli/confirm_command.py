@@ -50,9 +50,11 @@ def command(quiet: bool, as_json: bool, **options: Any) -> int:
         rows = [{**asdict(one), "mean": one.mean, "std": one.std} for one in result.finalists]
         known = [{key: None if value != value else value for key, value in row.items()} for row in rows]
         document = {"study": result.study, "objective": result.objective.metric, "finalists": known}
-        click.echo(json.dumps({**document, "order_changed": result.order_changed}, indent=1))
+        with common.unread_output_ignored():
+            click.echo(json.dumps({**document, "order_changed": result.order_changed}, indent=1))
     else:
-        _print(result)
+        with common.unread_output_ignored():
+            _print(result)
     if not done:
         common.print_note("no run was completed; their output is in mlruns/zoo/" + result.study)
         return 1

@@ -38,8 +38,9 @@ def command(quiet: bool, **options: Any) -> None:
         where = f"± {spread:.4f} over {max(result.folds)} folds"
     else:
         where = f"in epoch {result.summary['best_epoch']:.0f} of {len(result.epochs)}"
-    click.echo(f"{result.objective} {value:.4f} {where}")
-    click.echo(f"model: {result.folder / 'model.keras'}")
+    with common.unread_output_ignored():
+        click.echo(f"{result.objective} {value:.4f} {where}")
+        click.echo(f"model: {result.folder / 'model.keras'}")
     if not quiet:
         common.print_next(
             (f"zoo ui {shlex.quote(result.study)}", "its curves and figures, in the experiment of the study"),

@@ -90,7 +90,8 @@ def command(quiet: bool, dry_run: bool, **options: Any) -> int:
                 f"no trial was completed; see why with: zoo compare {shlex.quote(result.study)}"
             )
         return 1
-    _print_result(result, result.best)
+    with common.unread_output_ignored():
+        _print_result(result, result.best)
     if not quiet:
         study, files = shlex.quote(result.study), common.plugin_arguments(result.plugin_files)
         common.print_next(

@@ -179,7 +179,7 @@ def open_groups(folder: Path, digest: str) -> Groups:
         content = json.loads((folder / f"groups-{digest[:16]}.json").read_text(encoding="utf-8"))
         codes = {split: np.array(values, np.int64) for split, values in content["codes"].items()}
         return Groups(content["names"], codes)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         raise DataError(
             f"the groups {digest[:12]} of the prepared dataset are missing or damaged in {folder}. "
             "Run the study again to prepare it."

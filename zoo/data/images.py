@@ -10,7 +10,9 @@ import math
 import re
 import stat
 import sys
+import threading
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,6 +41,8 @@ _FORMATS = (
 )
 _OTHER_BYTE = {";16B": ";16L", ";16L": ";16B", ";16N": ";16B" if sys.byteorder == "little" else ";16L"}
 _MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
+_LARGE, _large_image = 16_000_000, threading.Lock()  # pixels; of larger images, one at a time is decoded
+_BAND_HEIGHT = 256
 _ORIENTATION, _ROTATIONS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
 _MODES = {"rgb": "RGB", "grayscale": "L"}  # Pillow's
 
@@ -155,19 +159,33 @@ def _decode(
         image = _deep_color(content, image, bit_depth)
     if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
         image.draft(mode, (2 * max(size), 2 * max(size)))
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith(("I", "F")):  # convert() alone would clip the values at 255
-        image = _with_eight_bits(image, bit_depth)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
-    if image.mode == "LAB":  # Pillow converts it to RGB only
-        image = image.convert("RGB")
-    image = image.convert(mode)
-    if size is not None:
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
+    with _large_image if math.prod(image.size) > _LARGE else nullcontext():
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith(("I", "F")):  # convert() alone would clip the values at 255
+            image = _with_eight_bits(image, bit_depth)
+        if image.has_transparency_data:
+            image = _on_background(image, mode, background)
+        if image.mode == "LAB":  # Pillow converts it to RGB only
+            image = image.convert("RGB")
+        if image.mode != mode:
+            image = image.convert(mode)
+        if size is not None:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        pixels = np.asarray(image)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _on_background(image: Image.Image, mode: str, background: str) -> Image.Image:
+    """Return an image without its transparency; a band of rows at a time, which saves memory."""
+    from PIL import Image
+
+    width, height = image.size
+    result = Image.new(mode, image.size)
+    for top in range(0, height, _BAND_HEIGHT):
+        band = image.crop((0, top, width, min(top + _BAND_HEIGHT, height))).convert("RGBA")
+        opaque = Image.alpha_composite(Image.new("RGBA", band.size, background), band)
+        result.paste(opaque.convert(mode), (0, top))
+    return result
 
 
 def _open(content: IO[bytes]) -> Image.Image:

@@ -139,7 +139,7 @@ def find_dataset(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
             dataset = add_columns(path.parent, facts["columns"], open_dataset(cache, digest))
             licence = facts.get("licence", "")
             return digest, replace(dataset, source=facts["source"], warning=facts["warning"], licence=licence)
-        except (DataError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        except (DataError, OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
             continue
     return None
 
@@ -212,7 +212,7 @@ def with_columns(cache: Path, digest: str, dataset: Dataset) -> Dataset:
     folder = cache / digest
     try:
         return add_columns(folder, (_facts(folder) or {})["columns"], dataset)
-    except (OSError, ValueError, LookupError):  # prepared by an older version of zoo
+    except (OSError, ValueError, RecursionError, LookupError):  # prepared by an older version of zoo
         return _with_older_names(folder, dataset)
 
 
@@ -220,7 +220,7 @@ def _with_older_names(folder: Path, dataset: Dataset) -> Dataset:
     """Return the dataset with the names of images that an older version of zoo wrote, if there are any."""
     splits: dict[str, Any] = {}
     for name, split in dataset.splits().items():
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             names = json.loads((folder / f"{name}-names.json").read_text(encoding="utf-8"))
             splits[name] = replace(split, names=np.array(names, object))
     return replace(dataset, **splits)
@@ -238,5 +238,5 @@ def _facts(folder: Path) -> dict[str, Any] | None:
         facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         sizes = facts["bytes"].items()
         return facts if all((folder / name).stat().st_size == size for name, size in sizes) else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return None

@@ -166,7 +166,7 @@ def _has_passed(plugin: Plugin) -> bool:
     try:
         saved = json.loads(_result_path(plugin).read_text(encoding="utf-8"))
         return bool(saved == _dependencies(plugin, saved["paths"]))
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # a RecursionError is a RuntimeError
         return False
 
 

@@ -21,6 +21,8 @@ from zoo.errors import ModelError, one_line
 from zoo.registry import given_files, plugin_requirements, top_level_package
 
 _MEMBER = "zoo.json"
+_MAX_DOCUMENT_SIZE = 16 * 2**20  # bytes of a JSON member; that of the largest network of Keras has 2 MB
+_MAX_RATIO, _MIN_CHECKED_SIZE = 100, 2**28  # weights cannot be compressed so far, unless they are all equal
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None
     this module becomes a required module, because pip installs the library with the plugin's distribution.
     """
     with _open_model_file(path) as archive:
-        used, keras_version = _modules_in(json.loads(archive.read("config.json"))), _keras_version(archive)
+        used, keras_version = _modules_in(_read_json(archive, "config.json")), _keras_version(archive)
     modules = {module: _requirement(module) for module in used}
     files, plugins = {file.module: file for file in given_files()}, plugin_requirements()
     has_library = any(top_level_package(module) not in {*plugins, *files} for module in used)
@@ -144,7 +146,7 @@ def read_info(path: Path) -> ModelInfo:
         document = _read_member(archive)
         if "keras_version" in document:
             return ModelInfo.from_json(document)
-        config = json.loads(archive.read("config.json"))
+        config = _read_json(archive, "config.json")
         values: dict[str, Any] = {"keras_version": _keras_version(archive)}
         values |= {"modules": dict.fromkeys(_modules_in(config), "")}
         shape = next(_input_shapes(config), ())
@@ -165,7 +167,7 @@ def required_modules(path: Path) -> dict[str, str]:
         document = _read_member(archive)
         if "modules" in document:
             return dict(document["modules"])
-        return dict.fromkeys(_modules_in(json.loads(archive.read("config.json"))), "")
+        return dict.fromkeys(_modules_in(_read_json(archive, "config.json")), "")
 
 
 def custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:
@@ -207,6 +209,7 @@ def _open_model_file(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a `.keras` file; errors in the block become a ModelError."""
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive)
             yield archive
     except (
         OSError,
@@ -215,20 +218,39 @@ def _open_model_file(path: Path) -> Iterator[zipfile.ZipFile]:
         LookupError,
         ValueError,
         TypeError,
-        RuntimeError,
+        RuntimeError,  # also a RecursionError: a document that is nested too deeply
+        MemoryError,
     ) as error:
         raise ModelError(
             f"the model {path} cannot be loaded: expected a file that Keras saved ({one_line(error)})"
         ) from error
 
 
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Raise ValueError if a member of a `.keras` file would need much more memory than the file's size.
+
+    Keras reads every member whole. No member is longer than its header states.
+    """
+    for member in archive.infolist():
+        size = member.file_size
+        if member.filename.endswith(".json") and size > _MAX_DOCUMENT_SIZE:
+            limit = f"expected at most {_MAX_DOCUMENT_SIZE:,}"
+            raise ValueError(f"{member.filename} has {size:,} bytes, {limit}")
+        if size > max(_MIN_CHECKED_SIZE, _MAX_RATIO * member.compress_size):
+            raise ValueError(f"{member.filename} is {member.compress_size:,} bytes that unpack to {size:,}")
+
+
+def _read_json(archive: zipfile.ZipFile, name: str) -> Any:
+    return json.loads(archive.read(name))
+
+
 def _read_member(archive: zipfile.ZipFile) -> dict[str, Any]:
     """Return zoo's member of a `.keras` file; {} if it has none."""
-    return dict(json.loads(archive.read(_MEMBER))) if _MEMBER in archive.namelist() else {}
+    return dict(_read_json(archive, _MEMBER)) if _MEMBER in archive.namelist() else {}
 
 
 def _keras_version(archive: zipfile.ZipFile) -> str:
-    return str(json.loads(archive.read("metadata.json"))["keras_version"])
+    return str(_read_json(archive, "metadata.json")["keras_version"])
 
 
 def _requirement(module: str) -> str:

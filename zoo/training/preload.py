@@ -9,18 +9,20 @@ import signal
 from importlib import import_module
 
 from zoo.builtin import MODULES as BUILTIN_MODULES
+from zoo.process import exiting_with_parent
 from zoo.training import backend
 
 # Ctrl-C in a terminal reaches every process of its group; only the supervisor handles it.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-with backend.discard_stderr():
-    import_module("keras")
-    for module in ("loop", "losses", "job", "saved"):
-        import_module(f"zoo.training.{module}")
+with exiting_with_parent():
+    with backend.discard_stderr():
+        import_module("keras")
+        for module in ("loop", "losses", "job", "saved"):
+            import_module(f"zoo.training.{module}")
 
-for module in BUILTIN_MODULES:
-    import_module(module)
+    for module in BUILTIN_MODULES:
+        import_module(module)
 
 # The imported objects stay until the end, so the garbage collector of a trial can ignore them.
 gc.collect()

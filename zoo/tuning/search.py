@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,10 +19,10 @@ from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.redaction import redact
 from zoo.study import Objective, StudyDefinition, pareto_front, rank
-from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.differences import logged_values, optuna_differences
 from zoo.tuning.manifest import check_resumable
 from zoo.tuning.optuna_trials import INTERRUPTED, KILLED, MAX_PARAMETERS, annotate, finish, report_epoch
+from zoo.tuning.ownership import check_owner, claim
 from zoo.tuning.rebuilding import (
     began_with_checksums,
     check_rebuilding,
@@ -34,18 +33,16 @@ from zoo.tuning.rebuilding import (
     retried_failures,
 )
 from zoo.tuning.recorded_search import MANIFEST, importances_of, total_importances
-from zoo.tuning.retrying import RETRIED, earlier_attempts, enqueue_again, retry_failed, retry_once
+from zoo.tuning.retrying import RETRIED, enqueue_again, retry_failed, retry_once
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 from zoo.tuning.storage import default_storage, open_storage
-from zoo.tuning.supervisor import MAX_ATTEMPTS
+from zoo.tuning.supervisor import MAX_ATTEMPTS, PendingTrial
 
 if TYPE_CHECKING:
     import optuna
 
 # Attributes of the Optuna study.
 _UID = "zoo.uid"
-_DIRECTORY_ID = "zoo.directory_id"
-_DIRECTORY_PATH = "zoo.directory_path"
 DESCRIPTION = "zoo.description"  # one line, for people
 _KEEPS_BEST = "zoo.keeps_best"  # the study began with a version of zoo that keeps only the best models
 
@@ -88,7 +85,7 @@ class OptunaSearch:
             check_rebuilding(definition, directory, self._trials(), manifest, accept_versions)
             self._rebuild(directory, report)
         self._check_manifest(manifest, accept_versions, directory)
-        self._check_not_running_elsewhere(directory)
+        self._directory_id = claim(self._study, directory, self._trials("RUNNING"))
         trials = self._trials()
         # In every process, a seeded sampler starts from its first proposal. The number of trials is part of
         # the seed, so that a resumed study does not propose its first trials again.
@@ -148,20 +145,6 @@ class OptunaSearch:
         elif stored is not None:
             check_resumable(self._definition, directory, json.loads(stored), manifest, accept)
 
-    def _check_not_running_elsewhere(self, directory: StudyDirectory) -> None:
-        """Raise ZooError if trials run in another folder: machines may share a storage, but not a lock."""
-        attributes, running = self._study.user_attrs, self._trials("RUNNING")
-        own_id = directory.id()
-        if running and attributes.get(_DIRECTORY_ID, own_id) != own_id:
-            name = self._definition.name
-            numbers = ", ".join(str(trial.number) for trial in running)
-            raise ZooError(
-                f"trials of '{name}' are running in {attributes.get(_DIRECTORY_PATH)}: {numbers}. Wait until "
-                f"they end, or run the same command with --name {name}-2 to start a study of your own."
-            )
-        self._study.set_user_attr(_DIRECTORY_PATH, f"{socket.gethostname()}:{directory.path.resolve()}")
-        self._study.set_user_attr(_DIRECTORY_ID, own_id)
-
     def uid(self) -> str:
         """Return the unique name of the study in MLflow."""
         return str(self._study.user_attrs[_UID])
@@ -180,13 +163,14 @@ class OptunaSearch:
 
     def ask(self) -> PendingTrial:
         """Return the next trial: the baseline, then those to retry, then what the sampler proposes."""
+        check_owner(self._study, self._directory_id)
         if self._grid is not None and not self._trials("WAITING"):
             used = {_key(trial.params) for trial in self._trials()}
             self._study.enqueue_trial(next(point for point in self._grid if _key(point) not in used))
         trial = self._study.ask()
         self._asked_trials[trial.number] = trial
-        config = self._definition.sample(trial, self._digest, self._definition.seed_of(trial.number))
-        return PendingTrial(trial.number, config, earlier_attempts(self._study, trial.number))
+        seed = self._definition.seed_of(trial.number)
+        return PendingTrial(trial.number, self._definition.sample(trial, self._digest, seed))
 
     def report(self, number: int, event: EpochEnd) -> bool:
         """Report the trial's best value so far; return False if the pruner stops the trial.

@@ -47,13 +47,20 @@ def sqlite_path(url: str) -> Path | None:
     return Path(url.removeprefix(prefix).partition("?")[0]) if url.startswith(prefix) else None
 
 
+def _lock_path(url: str, state_dir: Path) -> Path:
+    """Return the file to lock while tables are created: beside a database that two folders may use."""
+    path = sqlite_path(url)
+    is_shared = path is not None and path.parent.is_dir() and path.parent != state_dir.parent.resolve()
+    return (path.parent if path is not None and is_shared else state_dir) / ".optuna.lock"
+
+
 def open_storage(url: str, state_dir: Path, *, is_new: bool = True) -> optuna.storages.BaseStorage:
     """Open the storage; `is_new` creates missing tables. A lock lets only one process do this at a time."""
     import optuna
 
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
-        with FileLock(state_dir / ".optuna.lock"):
+        with FileLock(_lock_path(url, state_dir)):
             if "://" in url and not url.startswith("redis"):
                 return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=not is_new)
             return optuna.storages.get_storage(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -127,6 +128,7 @@ class _Arrays:
         else:
             with self._readable(path), zipfile.ZipFile(path) as archive:
                 self._names = [name.removesuffix(".npy") for name in archive.namelist()]
+                _check_memory(archive)
 
     def pair(self, split: str, images: str | None, labels: str | None) -> tuple[str, str] | None:
         """Return the names of images and labels of a split; None if it has none."""
@@ -209,3 +211,14 @@ class _Arrays:
             raise ZooError(
                 f"{file} is no file of NumPy arrays, or is damaged ({reason_of(error)}). Replace it."
             ) from error
+
+
+def _check_memory(archive: zipfile.ZipFile) -> None:
+    """Raise ValueError if an array of the file is larger than this machine's memory."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for member in archive.infolist():
+        if member.file_size > memory:
+            raise ValueError(
+                f"{member.filename} unpacks to {member.file_size / 1e9:,.1f} GB, and this machine has "
+                f"{memory / 1e9:,.1f} GB of memory"
+            )

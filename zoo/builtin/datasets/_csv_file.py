@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from zoo import Table, ZooError, progress
 from zoo.builtin._common import reason_of
@@ -31,6 +31,7 @@ OTHER_FILES = {  # by their first bytes
     b"PAR1": "a Parquet file; expected CSV. Use the dataset parquet_images.",
 }
 SEPARATORS = ",;\t|"
+MAX_LINE_SIZE = 2**26  # bytes
 SAMPLE_SIZE = 65_536  # characters at the start of a file; they show its separator
 CELLS_PER_CHUNK = 4_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -98,9 +99,32 @@ def _open(path: Path, encoding: str) -> TextIO:
         start = file.read(4)
     if start in OTHER_FILES:
         raise ZooError(f"{path} is {OTHER_FILES[start]}")
-    if start.startswith(GZIP):
-        return io.TextIOWrapper(gzip.open(path), encoding, newline="")
-    return path.open(encoding=encoding, newline="")
+    content = gzip.open(path) if start.startswith(GZIP) else path.open("rb")  # noqa: SIM115
+    return io.TextIOWrapper(_BoundedLines(path, content), encoding, newline="")
+
+
+class _BoundedLines(io.BufferedReader):
+    """The content of a file; raises ZooError for a line that no row of pixels is as long as.
+
+    Otherwise a small compressed file without a line break would fill the memory.
+    """
+
+    def __init__(self, path: Path, file: Any) -> None:
+        super().__init__(file)
+        self._path = path
+        self._length = 0  # of the line so far, in bytes
+
+    def read1(self, size: int = -1) -> bytes:
+        """Return the next bytes; `io.TextIOWrapper` reads with this method."""
+        content = super().read1(size)
+        last = content.rfind(b"\n")
+        self._length = self._length + len(content) if last < 0 else len(content) - last - 1
+        if self._length > MAX_LINE_SIZE:
+            raise ZooError(
+                f"{self._path} has a line of more than {MAX_LINE_SIZE:,} bytes; "
+                "expected a line for each image."
+            )
+        return content
 
 
 def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _Layout:

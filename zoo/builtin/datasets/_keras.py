@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")  # of Debian's dataset packages
 DOWNLOAD_TIMEOUT_S = 10.0
+MAX_UNPACKED_SIZE = 2**30  # bytes; the largest published archive has a fifth of it
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # Keras's names
 IDX_FILES = (  # one file per array, in the order of ARRAYS
@@ -215,6 +216,8 @@ def read_npz(path: Path) -> Arrays:
 
     with zipfile.ZipFile(path) as archive:
         # Whole members are read, because numpy.load() skips the checksum if the header states too few values.
+        for name in ARRAYS:
+            check_unpacked_size(archive.getinfo(f"{name}.npy").file_size)
         members = {name: io.BytesIO(archive.read(f"{name}.npy")) for name in ARRAYS}
     return {name: np.load(member, allow_pickle=False) for name, member in members.items()}
 
@@ -224,7 +227,7 @@ def read_npz_or_idx(path: Path) -> Arrays:
     if path.suffix == ".npz":
         return read_npz(path)
     files = zip(ARRAYS, IDX_FILES, strict=True)
-    return {name: _idx_array(gzip.decompress((path / file).read_bytes())) for name, file in files}
+    return {name: _idx_array(unpacked(path / file)) for name, file in files}
 
 
 def _idx_array(content: bytes) -> Array:
@@ -268,16 +271,28 @@ def _contents(path: Path, names: Sequence[str]) -> dict[str, bytes]:
         return {name: (path / name).read_bytes() for name in names}
     contents = {}
     # The archive is unpacked before it is read, because gzip's checksum is at the end.
-    unpacked = io.BytesIO(gzip.decompress(path.read_bytes()))
-    with tarfile.open(fileobj=unpacked) as archive:
+    with tarfile.open(fileobj=io.BytesIO(unpacked(path))) as archive:
         for member in archive:
-            file = archive.extractfile(member)
-            if file is not None:
-                contents[PurePosixPath(member.name).name] = file.read()
+            name, file = PurePosixPath(member.name).name, archive.extractfile(member)
+            if file is not None and name in names:
+                contents[name] = file.read()
     for name in names:
         if name not in contents:
             raise ValueError(f"no {name} in the archive")
     return contents
+
+
+def unpacked(path: Path) -> bytes:
+    """Return the content of a gzip file; raise ValueError if it is much larger than a published dataset."""
+    with gzip.open(path) as file:
+        content = file.read(MAX_UNPACKED_SIZE + 1)
+    check_unpacked_size(len(content))
+    return content
+
+
+def check_unpacked_size(size: int) -> None:
+    if size > MAX_UNPACKED_SIZE:
+        raise ValueError(f"it unpacks to more than {MAX_UNPACKED_SIZE:,} bytes")
 
 
 class _Unpickler(pickle.Unpickler):

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.errors import one_line
 from zoo.events import Answer, Event, Finished
+from zoo.logs import cap_log, crash_location
 from zoo.process import WorkerProcess, oom_kills, wait_for_any
 from zoo.record import study_and_trial
 from zoo.registry import given_files
@@ -19,8 +20,6 @@ from zoo.training.worker import call_process, fork_server, run_trial_process
 from zoo.trial import TrialConfig
 
 _LOADING_TIMEOUT_S = 120.0  # of a model; it takes a fraction of a second, but the machine may be busy
-# Of the checkpoints of all running trials, when the study is stopped. A scheduler kills after 10 s or more.
-_CHECKPOINT_TIMEOUT_S = 8.0
 
 
 class LocalExecutor:
@@ -77,8 +76,9 @@ class LocalExecutor:
         numbers = {id(worker): number for number, (worker, _) in self._running.items()}
         workers = [worker for worker, _ in self._running.values()]
         ready = [numbers[id(worker)] for worker in wait_for_any(workers, timeout)]
-        for watch in self._watches.values():
+        for number, watch in self._watches.items():
             watch.update()
+            cap_log(self._folders[number] / "output.log")
         return ready + [number for number in self._running if number not in ready and self._hangs(number)]
 
     def _hangs(self, number: int) -> bool:
@@ -99,6 +99,7 @@ class LocalExecutor:
             event = Finished(time.time(), "failed", reason, is_killed=True)
         elif event is None:  # the process has closed its end of the pipe, or died
             event = self._died(worker, self._oom_kills.get(number, 0))
+            event = replace(event, reason=event.reason + crash_location(self._folders[number] / "output.log"))
         elif isinstance(event, Finished):
             self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
             if event.state == "complete":
@@ -157,11 +158,10 @@ class LocalExecutor:
 
     def stop_all(self) -> list[int]:
         stopped = list(self._running)
-        for number, (worker, _) in self._running.items():
-            worker.kill() if number in self._unchecked else worker.terminate()
-        deadline = time.monotonic() + _CHECKPOINT_TIMEOUT_S
         for worker, _ in self._running.values():
-            worker.finish(max(0.0, deadline - time.monotonic()))
+            worker.kill()
+        for worker, _ in self._running.values():
+            worker.finish()
         self._running.clear()
         self._watches.clear()
         self._unchecked.clear()
