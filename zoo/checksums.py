@@ -23,7 +23,7 @@ from typing import Any
 from zoo.errors import RecordError
 from zoo.files import write_atomically
 
-KEY = "zoo.check"  # names of parameters have no dot
+KEY = "zoo.check"  # with a dot, which no name of a parameter has
 _JSON_MARK = f'"{KEY}": "'.encode()
 _TEXT_MARK = f"# {KEY}: ".encode()
 MISMATCH = "its checksum does not match"
@@ -68,7 +68,7 @@ def checked_text(text: str) -> str:
 def parse_text(content: bytes) -> str:
     """Return a text without its checksum; raise ValueError if it is damaged."""
     first, _, body = content.partition(b"\n")
-    is_cut_off = content and _TEXT_MARK.startswith(content)  # within the comment
+    is_cut_off = content and _TEXT_MARK.startswith(content)  # the file ends within the comment
     if first.startswith(_TEXT_MARK) or is_cut_off:
         if first.removeprefix(_TEXT_MARK).decode("utf-8", "replace") != _check_of(body):
             raise ValueError(MISMATCH)

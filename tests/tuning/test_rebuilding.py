@@ -189,7 +189,7 @@ class TestOtherValues:
         self.change(storage, "UPDATE trials SET state = 'FAIL' WHERE trial_id = 3")
         search = reopen("search.max_parameters=100", manifest={**MANIFEST, "max_parameters": 100})
         assert search.best() == (0, 0.5)
-        assert search.use_logged_values(directory) == {2: "Optuna says FAIL, its event log complete"}
+        assert search.use_logged_values(directory) == {2: "Optuna has the state FAIL, its event log complete"}
         assert search.best() == (2, 0.7)
 
     def test_equal_records_have_no_difference(self, ran, directory):

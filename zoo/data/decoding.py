@@ -147,7 +147,7 @@ class ImageDecoder:
 def height_and_width(image_size: Any) -> tuple[int, int]:
     """Return the parameter `image_size`, a number or `[height, width]`, as `(height, width)` in pixels.
 
-    Raises ZooError for any other value.
+    Raise ZooError for any other value.
     """
     sides = list(image_size) if isinstance(image_size, list | tuple) else [image_size, image_size]
     if len(sides) == 2 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):

@@ -108,7 +108,7 @@ def assign_groups(counts: Array, shares: Sequence[float], stream: np.random.Rand
     part_of_group = np.zeros(len(counts), int)
     one_more = np.eye(len(shares))[:, :, None]
     for group in order:
-        # By candidate, part and class: how full each part is if the group goes to the candidate.
+        # `(candidates, parts, classes)`: the filled share of each part if the candidate gets the group.
         fullness = (filled + one_more * counts[group]) / expected
         unevenness = fullness.std(axis=1).mean(axis=1)
         best = np.flatnonzero(np.isclose(unevenness, unevenness.min()))
@@ -119,7 +119,7 @@ def assign_groups(counts: Array, shares: Sequence[float], stream: np.random.Rand
 
 
 def spread_classes(counts: Array, part_of_group: Array, num_parts: int, *, everywhere: bool) -> Array:
-    """Return `part_of_group` after moves of single groups, so that no class is in one part only.
+    """Return `part_of_group` after single groups were moved, until no class is in one part only.
 
     Args:
         everywhere: every class must be in every part, not only in two of them.
@@ -142,7 +142,10 @@ def spread_classes(counts: Array, part_of_group: Array, num_parts: int, *, every
 
 
 def _movable(counts: Array, parts: Array, filled: Array, label: int) -> int:
-    """Return the smallest group with a class that can leave its part: the part keeps all its classes."""
+    """Return the smallest group with images of class `label` that can leave its part.
+
+    The part must keep images of all classes that it has. Raise LookupError if there is no such group.
+    """
     members = np.flatnonzero(counts[:, label])
     for group in members[np.argsort(counts[members].sum(axis=1), kind="stable")]:
         rest = filled[parts[group]] - counts[group]

@@ -1,7 +1,7 @@
 """Groups of images that no split may divide, such as the photographs of one person.
 
-`[validation] group` is the name of a column of `Split.columns`, or a regular expression whose first group in
-parentheses is found in the names of the images.
+`[validation] group` is the name of a column of `Split.columns`, or a regular expression that is searched in
+the names of the images. The text that its first parentheses match is then the group.
 """
 
 from __future__ import annotations

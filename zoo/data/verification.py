@@ -18,8 +18,8 @@ from zoo.errors import DataError
 def verify_dataset(cache: Path, digest: str, validation: Mapping[str, Any] | None = None) -> None:
     """Raise DataError if the content of a prepared dataset has changed since it was written.
 
-    The SHA-256 of all arrays and class names is compared with `digest`, and the validation split or the folds
-    of `validation` with new ones. A changed dataset is not used again: the next command prepares it anew.
+    The SHA-256 of all arrays and class names is compared with `digest`. The validation split or the folds are
+    compared with newly computed ones. A changed dataset is not used again: the next command prepares it anew.
     """
     folder = cache / digest
     dataset = open_dataset(cache, digest)
@@ -28,7 +28,7 @@ def verify_dataset(cache: Path, digest: str, validation: Mapping[str, Any] | Non
         changed = sorted(name for name, crc in crcs.items() if crc_of(folder / name) != crc)
         with suppress(OSError):
             (folder / "dataset.json").rename(folder / "dataset.json.damaged")
-        raise _changed(folder, changed or ["dataset.json" if crcs else "one of its files"])
+        raise _changed_error(folder, changed or ["dataset.json" if crcs else "one of its files"])
     if validation and dataset.validation is None:
         _verify_folds(folder, dataset, validation)
 
@@ -42,10 +42,10 @@ def _verify_folds(folder: Path, dataset: Dataset, validation: Mapping[str, Any])
                 stored, cut_folds(folder, dataset, validation)
             ):
                 path.unlink()
-                raise _changed(folder, [path.name])
+                raise _changed_error(folder, [path.name])
 
 
-def _changed(folder: Path, files: list[str]) -> DataError:
+def _changed_error(folder: Path, files: list[str]) -> DataError:
     return DataError(
         f"the prepared dataset in {folder} was changed after it was written ({', '.join(files)}), so no "
         "result on it is recorded. Run the same command again: it prepares the dataset anew."

@@ -119,7 +119,7 @@ def _reads(dataset: Any, path: Path) -> bool:
 
 
 def is_data(study: str) -> bool:
-    """Return True if `study` is not the name of a study, but the path of data, or has the form of one."""
+    """Return True if `study` names no study, but existing data, or looks like the path of data."""
     if study.endswith(".toml") or study in known_studies():
         return False
     if study.endswith("/") or Path(study).suffix.lower() in DATA_SUFFIXES:
@@ -178,6 +178,6 @@ def _title(facts: Facts, target: Path) -> list[str]:
         "",
         f"  zoo tune {target}",
         "",
-        "`zoo init` wrote this file; change it as you like. A value fixes a parameter, a table searches it,",
-        "a parameter that is not mentioned is searched in the plugin's range (`zoo show conv_net`).",
+        "`zoo init` wrote this file; change it as you like. A value fixes a parameter, a table searches it.",
+        "A parameter that is not mentioned is searched in the plugin's range (`zoo show conv_net`).",
     ]

@@ -50,7 +50,7 @@ def mirroring(facts: Facts) -> tuple[Mirroring, str]:
     if facts.is_color:
         return Mirroring.ALLOWED, (
             "Horizontal flips, because the mirror image of a color photograph usually belongs to the same "
-            "class. If yours do not (text, left and right), replace these names by affine and none."
+            "class. If it does not (text, left and right), replace these names by affine and none."
         )
     if facts.side <= MAX_CHARACTER_SIDE:
         return Mirroring.WRONG, (

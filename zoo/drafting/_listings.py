@@ -16,7 +16,7 @@ from zoo.data import IMAGE_SUFFIXES
 from zoo.data.table_columns import LABEL_NAMES
 
 IMAGE_NAMES = re.compile(r"(^|[^a-z])(id|im(age|g)|file|path|name|photo|picture)", re.IGNORECASE)
-MAX_COLUMNS = 50  # more are pixels
+MAX_COLUMNS = 50  # a table with more columns contains pixels
 MAX_FOLDERS = 20
 MAX_BYTES = 65_536
 USUAL_SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".JPG", ".tif", ".tiff", ".bmp", ".gif", ".webp")

@@ -25,9 +25,9 @@ from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
 
 MAX_READINGS = 8
-# By parameter, the reason for a value that the error of a dataset suggested: a comment in the study file.
+# By parameter: why an error of the dataset suggested the value. The study file has this text as a comment.
 REASONS = {
-    "path": "the folder in it that has the class folders",
+    "path": "the inner folder that has the class folders",
     "header": "line 1 has an image, not the names of the columns",
     "encoding": "from the first bytes of the file",
     "label_column": "the only column that is not named like the others",
@@ -57,7 +57,7 @@ class Reader:
     def read(self) -> tuple[Facts, str]:
         """Return the facts about the dataset, and its digest.
 
-        Raises ZooError if the dataset cannot be read; the message says how to give a parameter.
+        Raise ZooError if the dataset cannot be read; the message says how to give a parameter.
         """
         self._check(self._parameters)
         self._display.phase("preparing the dataset …")

@@ -194,7 +194,7 @@ def _issues(opened: OpenedDataset, display: Display) -> list[_Issue]:
 
 
 def _best_run(opened: OpenedDataset, display: Display) -> Run | None:
-    """Return the best trial of the study; None if there is none, or none of its predictions for this data."""
+    """Return the best trial of the study; None without one, or without its predictions for this data."""
     if not opened.study:
         return None
     try:

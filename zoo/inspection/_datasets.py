@@ -177,7 +177,7 @@ def _open(
 def _source(
     dataset: str | Dataset | None, study: str | None, overrides: Sequence[str]
 ) -> tuple[str, PluginConfig | Dataset, Mapping[str, Any], Sequence[PluginFile]]:
-    """Return a dataset's name, what is prepared, the settings `[validation]`, and the plugin files."""
+    """Return a dataset's name, its configuration or content, the table `[validation]`, and plugin files."""
     if isinstance(dataset, Dataset):
         refuse_overrides(overrides)
         return IN_MEMORY, dataset, {}, ()

@@ -90,7 +90,7 @@ def confusion(
     found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "confusion_matrix.png")
     split, names, probabilities = found.predictions()
-    found.name_images(f"{len(split.labels):,} images")
+    found.print_images(f"{len(split.labels):,} images")
     predicted = probabilities.argmax(axis=1)
     return Figure(figures.confusion_matrix(split.labels, predicted, names, path, title=found.title))
 
@@ -113,7 +113,7 @@ def mistakes(
     found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "mistakes.png")
     split, names, probabilities = found.predictions()
-    found.name_images(f"{len(split.labels):,} images")
+    found.print_images(f"{len(split.labels):,} images")
     return Figure(figures.mistakes(split.images, split.labels, probabilities, names, path, title=found.title))
 
 
@@ -140,7 +140,7 @@ def predictions(
     split, names, probabilities = found.predictions()
     for number in images:
         image_at(split.images, number, "validation")
-    found.name_images(f"{len(split.labels):,} images")
+    found.print_images(f"{len(split.labels):,} images")
     return Figure(
         figures.predictions(
             split.images, split.labels, probabilities, names, path, title=found.title, indices=images
@@ -173,7 +173,7 @@ def features(
     path = found.output_path(output, "-".join(parts) + ".png")
     split, names = validation_data(found.run, found.display)
     pixels = image_at(split.images, image, "validation")
-    found.name_images(f"image {image}")
+    found.print_images(f"image {image}")
     max_maps = figures.MAPS_PER_LAYER if layer is None else figures.MAX_MAPS
     maps = found.call(_network.feature_maps, pixels, layer, max_maps)
     title = f"{found.title}, validation image {image}"
@@ -238,8 +238,8 @@ class _CompleteRun:
     def output_path(self, output: OptionalPath, file_name: str) -> Path:
         return output_path(output, self.run.directory.figures_dir / file_name)
 
-    def name_images(self, images: str) -> None:
-        """Print the images that the figure shows, and their split."""
+    def print_images(self, images: str) -> None:
+        """Print which images the figure shows."""
         self.display.phase(f"{self.run.title}: {images} of the validation split")
 
     def predictions(self) -> tuple[Split, tuple[str, ...], npt.NDArray[Any]]:

@@ -137,9 +137,7 @@ class Classifier:
             pending: deque[list[tuple[str | int, Future[Array]]]] = deque()
             size = 0
             for batch in _batches(readers, batch_size):
-                size = size or len(
-                    batch
-                )  # the first batch is smaller than `batch_size` if it is the only one
+                size = size or len(batch)  # of the first batch; the last one may be smaller
                 pending.append([(name, pool.submit(read)) for name, read in batch])
                 if len(pending) > _BATCHES_AHEAD:
                     yield from self._predict_batch(pending.popleft(), size)

@@ -40,7 +40,7 @@ class Exported:
     Args:
         path: the exported file or folder.
         details_path: the JSON file beside it, with the class names and all that is known about the model.
-        images: the images that compared the two models, such as `100 images of the test split of mnist`.
+        images: the images of the comparison, such as `100 images of the test split of mnist`.
         num_images: the number of these images.
         largest_difference: the largest difference between the models' probabilities.
         num_equal: the number of images for which both models name the same class.
@@ -123,7 +123,8 @@ def export_model(
     except OSError as error:
         raise ZooError(f"{path} cannot be written: {error.strerror}") from error
     result = _compare(path, details_path, original, exported, scored, calibration)
-    if calibration is None and not result.largest_difference <= _MAX_DIFFERENCE:  # NaN is not
+    is_close = result.largest_difference <= _MAX_DIFFERENCE  # False for NaN
+    if calibration is None and not is_close:
         display.problem(
             "the exported model differs from the original: a probability differs by "
             f"{result.largest_difference:.2g}, expected at most {_MAX_DIFFERENCE}; do not use {path}"

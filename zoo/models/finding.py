@@ -4,7 +4,7 @@ mnist_cnn                              the best trial of a study, or a registere
 mnist_cnn@champion, mnist_cnn/3        a registered model, by alias or version
 models:/m-…, models:/NAME/3, runs:/…   an address in MLflow
 mlruns/zoo/mnist_cnn/trials/006        the directory of a trial or standalone run
-mlruns/1/models/m-…/artifacts          a folder of MLflow: of a model, or of the artifacts of a run
+mlruns/1/models/m-…/artifacts          a folder of MLflow, with a model or with the artifacts of a run
 model.keras                            a file
 """
 
@@ -157,7 +157,7 @@ def _at_path(path: Path) -> FoundModel:
 
 
 def _model_in(path: Path) -> Path | None:
-    """Return `path` if it is a file, else the model file in this folder of a trial or of MLflow, or None."""
+    """Return `path` if it is a file, else the model file in this folder, or None if it has none."""
     folders = (path, path / "data", path / "artifacts" / "data")
     candidates = [path] if path.is_file() else [folder / "model.keras" for folder in folders]
     return next((candidate for candidate in candidates if candidate.is_file()), None)

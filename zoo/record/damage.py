@@ -49,7 +49,7 @@ def find_damage(directory: StudyDirectory, *, is_settled: bool = False) -> Damag
 def damaged_files(directory: StudyDirectory) -> list[str]:
     """Return a line for each damaged file that belongs to no trial, and that `zoo tune` writes again."""
     texts = {
-        "study.toml": f"`zoo tune {directory.study}` writes it again; until then the report shows none.",
+        "study.toml": f"`zoo tune {directory.study}` writes it again; the report lacks it until then.",
         "commands": "The commands that ran the study are missing in its report.",
     }
     readers: list[Callable[[], object]] = [directory.objectives, directory.storage]
@@ -101,8 +101,8 @@ def _config_problem(trial: TrialDirectory, *, is_optional: bool) -> str:
 
 def _unfinished_text(directory: StudyDirectory, numbers: list[int]) -> str:
     if len(numbers) == 1:
-        place = f"trial {numbers[0]} has no final state in {directory.trial(numbers[0]).event_log.path}"
+        problem = f"trial {numbers[0]} has no final state in {directory.trial(numbers[0]).event_log.path}"
     else:
         listed = ", ".join(map(str, numbers))
-        place = f"trials {listed} have no final state in their event logs in {directory.trials_dir}"
-    return f"{place}; if the study was killed, `zoo tune {directory.study}` settles this"
+        problem = f"trials {listed} have no final state in their event logs in {directory.trials_dir}"
+    return f"{problem}; if the study was killed, `zoo tune {directory.study}` settles this"

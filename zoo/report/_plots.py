@@ -38,12 +38,12 @@ class Plot:
 
     def as_json(self) -> str:
         """Return the figure as JSON that is safe inside a `<script>` element."""
-        text = str(styled(self.figure).to_json())
+        text = str(apply_style(self.figure).to_json())
         return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def styled(figure: Figure) -> Figure:
-    """Return `figure`, without its title and in the style of the report."""
+def apply_style(figure: Figure) -> Figure:
+    """Apply the style of the report to `figure`, remove its title, and return it."""
     import plotly.graph_objects as go
 
     axis = {"gridcolor": "#eceff3", "linecolor": "#d5dae1", "zeroline": False, "automargin": True}

@@ -41,7 +41,7 @@ class StudyRecord:
     Args:
         runs: its trials by number, without deleted ones.
         optuna_study: a copy in memory of the Optuna study; None if it cannot be read.
-        problems: what is missing, a sentence each.
+        problems: a sentence for each part of the record that is missing.
     """
 
     directory: StudyDirectory
@@ -109,7 +109,7 @@ class StudyRecord:
 
     @cached_property
     def searched(self) -> dict[int, dict[str, Any]]:
-        """The active searched parameters of each trial by name, lists as one value; {} without Optuna."""
+        """The active searched parameters of each trial, by name; {} without Optuna. A list is one value."""
         trials = [] if self.optuna_study is None else self.optuna_study.get_trials(deepcopy=False)
         return {trial.number: _join_items(trial.params) for trial in trials}
 

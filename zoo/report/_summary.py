@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import StudyError
 from zoo.logs import library_logs
-from zoo.report._plots import BEST_COLORS, FAINT, styled
+from zoo.report._plots import BEST_COLORS, FAINT, apply_style
 from zoo.report._record import StudyRecord, read_record
 from zoo.report._result import Result, result
 from zoo.report._search_plots import curve, importances_figure
@@ -45,7 +45,7 @@ def plot_importances(study: str, storage: str | None = None) -> Figure:
             f"the importances of '{study}' are unknown: expected two complete trials with different results, "
             "and a searched parameter."
         )
-    return styled(figure).update_layout(title=study, margin_t=40)
+    return apply_style(figure).update_layout(title=study, margin_t=40)
 
 
 def summary_html(study: str, storage: str | None = None) -> str:

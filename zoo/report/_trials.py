@@ -59,8 +59,9 @@ def leaderboard(record: StudyRecord) -> Leaderboard:
             for metric, key in zip(metrics, results, strict=True)
         ]
         epoch, weights = summary.get("best_epoch"), summary.get("parameters")
-        own = searched.get(run.number if run.number is not None else -1, {})
-        own = {**own, **{name: value for name, value in flat_parameters(run).items() if name in own}}
+        suggested = searched.get(run.number if run.number is not None else -1, {})
+        configured = flat_parameters(run)  # Optuna has some values in another form
+        own = {name: configured.get(name, value) for name, value in suggested.items()}
         rows.append(
             [
                 str(run.number),

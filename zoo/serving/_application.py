@@ -118,15 +118,15 @@ class _Application:
             raise
         except ZooError as error:
             response = _problem(getattr(error, "status", 400), str(error))
-        except Exception as error:  # the model failed, such as a layer of a plugin
-            response = _problem(500, _logged(error))
+        except Exception as error:  # from the model, for example from a layer of a plugin
+            response = _problem(500, _log_error(error))
         try:
             if response is None:
-                await self._mlflow(scope, _replayed(body, receive), _with_problems(scope, receive, send))
+                await self._mlflow(scope, _replay(body, receive), _unify_errors(scope, receive, send))
             else:
                 await response(scope, receive, send)
         except Exception as error:  # MLflow has already answered with status 500
-            _logged(error)
+            _log_error(error)
 
     async def _body(self, request: Request) -> bytes:
         """Return the body; raise RequestError if it is too large.
@@ -166,7 +166,7 @@ class _Application:
         return JSONResponse({"predictions": await self._model.classes(images, int(top) if top else None)})
 
 
-def _logged(error: Exception) -> str:
+def _log_error(error: Exception) -> str:
     """Log an unexpected error in one line, and return the line."""
     text = f"{type(error).__name__}: {one_line(error)}"
     _log.error("the request failed: %s", text)
@@ -179,12 +179,12 @@ def _problem(status: int, text: str) -> Response:
     return JSONResponse({"error_code": code, "message": one_line(text)}, status)
 
 
-def _with_problems(scope: Scope, receive: Receive, send: Send) -> Send:
+def _unify_errors(scope: Scope, receive: Receive, send: Send) -> Send:
     """Return a `send` that converts errors of another form, such as FastAPI's, into MLflow's form."""
     start: Message = {}
     chunks: list[bytes] = []
 
-    async def send_unified(message: Message) -> None:
+    async def send_or_collect(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             start.update(message)
         elif not start:
@@ -193,12 +193,12 @@ def _with_problems(scope: Scope, receive: Receive, send: Send) -> Send:
             chunks.append(message.get("body", b""))
             if not message.get("more_body", False):
                 text = b"".join(chunks).decode("utf-8", "replace")
-                await _unified(start, text)(scope, receive, send)
+                await _in_mlflow_form(start, text)(scope, receive, send)
 
-    return send_unified
+    return send_or_collect
 
 
-def _unified(start: Message, text: str) -> Response:
+def _in_mlflow_form(start: Message, text: str) -> Response:
     """Return an error in the form of MLflow's errors, with the header `Allow` that status 405 has."""
     document: Any = text
     with suppress(ValueError):
@@ -214,7 +214,7 @@ def _unified(start: Message, text: str) -> Response:
     return response
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that first gives a body that was already read, then continues with `receive`."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -77,10 +77,10 @@ def _images_in_json(body: bytes) -> list[PostedImage] | None:
     texts = [document["image"]] if "image" in document else document["images"]
     if len(document) > 1 or not isinstance(texts, list) or not texts:
         raise RequestError('expected {"image": BASE64} or {"images": [BASE64, …]} and no other key.')
-    return [(number, _decoded(number, text)) for number, text in enumerate(texts)]
+    return [(number, _decode(number, text)) for number, text in enumerate(texts)]
 
 
-def _decoded(number: int, text: Any) -> bytes:
+def _decode(number: int, text: Any) -> bytes:
     """Return the bytes of a base64 text, which may have line breaks or be a `data:` URL."""
     try:
         return base64.b64decode(_DATA_URL.sub("", "".join(text.split()), count=1), validate=True)

@@ -16,8 +16,8 @@ class WeightedLoss(keras.losses.Loss):  # type: ignore[misc]
     """Cross-entropy or focal loss of class probabilities `(batch, num_classes)`, weighted by class.
 
     The labels are integers, `(batch,)` or `(batch, 1)`, or probabilities, `(batch, num_classes)`, such as
-    those of mixed images. The weight of an image is the weight of its class, or the mean by its label's
-    probabilities.
+    those of mixed images. The weight of an image is the weight of its class; if the label has probabilities,
+    it is the mean of the class weights, weighted by them.
 
     Args:
         label_smoothing: share of each label that is spread over all classes (Szegedy et al., 2016).
@@ -55,7 +55,7 @@ class WeightedLoss(keras.losses.Loss):  # type: ignore[misc]
 def training_loss(
     label_smoothing: float, focal_gamma: float, class_weights: npt.NDArray[np.float32] | None
 ) -> Any:
-    """Return the loss for `keras.Model.compile`; without the three settings, the name of Keras's own."""
+    """Return the loss for `keras.Model.compile`; without the three settings, the name of Keras's own loss."""
     if not label_smoothing and not focal_gamma and class_weights is None:
         return PLAIN_LOSS
     return WeightedLoss(label_smoothing, focal_gamma, class_weights)

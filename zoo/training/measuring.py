@@ -42,18 +42,18 @@ class Measures:
 
 
 def measure(
-    component: Component, labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], place: str
+    component: Component, labels: npt.NDArray[Any], probabilities: npt.NDArray[Any], context: str
 ) -> float:
-    """Return the value of one metric; raise PluginFault with `place` unless it is a finite number."""
+    """Return the value of one metric; raise PluginFault with `context` unless it is a finite number."""
     labels, probabilities = _read_only(labels.astype(np.int64)), _read_only(probabilities)
     with plugin_errors(component), warnings.catch_warnings(action="ignore"):
         value = component.function(labels, probabilities)
         try:
             number = float(value)
         except (TypeError, ValueError):
-            raise PluginError(f"expected a number, got {type(value).__name__} {place}") from None
+            raise PluginError(f"expected a number, got {type(value).__name__} {context}") from None
         if not math.isfinite(number):
-            raise PluginError(f"expected a finite number, got {number} {place}")
+            raise PluginError(f"expected a finite number, got {number} {context}")
         return number
 
 

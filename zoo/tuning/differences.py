@@ -43,7 +43,7 @@ def optuna_differences(
         if trial.state.is_finished() and trial.number in logged:
             state, values = logged[trial.number]
             if trial.state.name != _OPTUNA_STATES[state]:
-                found[trial.number] = f"Optuna says {trial.state.name}, its event log {state}"
+                found[trial.number] = f"Optuna has the state {trial.state.name}, its event log {state}"
             elif state == "complete" and tuple(trial.values) != values:
                 texts = _differing(objectives, trial.values, values)
                 found[trial.number] = f"Optuna has {texts}"

@@ -167,8 +167,8 @@ def _log_folder() -> Iterator[Path]:
 def _counts_text(counts: Mapping[str, int]) -> str:
     if len(counts) <= _LISTED:
         return ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    rarest, commonest = min(counts, key=lambda one: counts[one]), max(counts, key=lambda one: counts[one])
-    return f"from {counts[rarest]:,} images ({rarest}) to {counts[commonest]:,} ({commonest})"
+    smallest, largest = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    return f"from {counts[smallest]:,} images ({smallest}) to {counts[largest]:,} ({largest})"
 
 
 def _seconds_text(seconds: float) -> str:

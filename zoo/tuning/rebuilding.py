@@ -1,4 +1,4 @@
-"""Rebuilding an Optuna study from the event logs, where its storage was deleted or is an older copy."""
+"""Rebuilding an Optuna study from the event logs: its storage was deleted, or is an older copy."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _have_run(trials: Sequence[optuna.trial.FrozenTrial]) -> set[int]:
 def logged_trials(
     definition: StudyDefinition, directory: StudyDirectory, digest: str
 ) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials of the local record as Optuna has them, by number, without a gap.
+    """Return the trials of the local record as trials of Optuna, by number, without a gap.
 
     A trial without a directory is interrupted, and does not count. A trial with a damaged record is failed,
     and counts. Any other trial without a final state is running.
@@ -151,7 +151,7 @@ def _suggestions(
 ) -> Mapping[str, Any]:
     """Return the suggestions that make a recorded configuration.
 
-    Raises StudyError if the study file does not allow it.
+    Raise StudyError if the study file does not allow it.
     """
     import optuna
 

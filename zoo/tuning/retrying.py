@@ -27,9 +27,10 @@ def enqueue_again(study: optuna.Study, number: int) -> None:
 
 
 def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:
-    """Queue the failed trials that were not retried yet, and return their numbers; a retry may fail, too.
+    """Queue the failed trials that were not retried yet, and return their numbers.
 
-    The failed trial does not count any more. Its retry has a new number and the seed of that number.
+    A retry that failed can be retried, too. A retried trial does not count any more. Its retry has a new
+    number, and the seed of that number.
 
     Args:
         excluded: numbers of trials that are not retried.
