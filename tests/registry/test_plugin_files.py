@@ -182,7 +182,7 @@ MISTAKES = {
     ),
     "twice.py": (
         "import zoo\n@zoo.metric(direction='minimize')\ndef f(a): 0\n\n@zoo.metric\ndef f(a): 1\n",
-        "twice.py:6: the function f is defined in line 3, too; rename one of them.",
+        "twice.py:6: the function f is also defined in line 3; rename one of them.",
     ),
     "relative.py": (
         "from .beside import g",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-DARK_SHARE = 0.1  # of the images; photographs of the night have some bright pixels
+DARK_SHARE = 0.1  # of the images: a few images may be dark; even photographs at night have bright pixels
 IMAGES_AT_ONCE = 1024
 
 
@@ -105,7 +105,7 @@ class ImageDecoder:
         sources: Sequence[Path | bytes | Image.Image] = (),
         names: Sequence[str] = (),
     ) -> str:
-        """Return a warning if a tenth of the images are dark, because they do not use all bits; usually "".
+        """Return a warning if many images are dark, probably because they do not use all bits; usually "".
 
         Args:
             where, sources, names: as for `decode`, which returned `images`.

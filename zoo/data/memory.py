@@ -32,7 +32,7 @@ def dataset_of_arrays(
     Args:
         arrays: for each split `(x_name, x, y_name, y)`: the images and the labels, each with its name in
             messages.
-        columns: for each split its further facts by name, or None.
+        columns: for each split, its columns by name, or None.
     """
     images: dict[str, Array] = {}
     labels: dict[str, Array] = {}
@@ -62,7 +62,7 @@ def dataset_of_arrays(
 
 
 def _columns(columns: Any, images: str, count: int) -> dict[str, Array]:
-    """Return the further facts about the images of a split as arrays; raise DataError for other lengths."""
+    """Return the columns of a split as arrays; raise DataError unless each has one value per image."""
     parameter = images.replace("x", "columns", 1)
     if columns is None:
         return {}
@@ -137,8 +137,8 @@ def _text_labels(labels: Array, name: str) -> Array:
     return np.array(texts, dtype=str)
 
 
-def _named(texts: Array, name: str) -> Array:
-    """Return text labels as names of classes; raise DataError for a blank one."""
+def _class_names(texts: Array, name: str) -> Array:
+    """Return the class name of each text label; raise DataError for a blank label."""
     import numpy as np
 
     found, inverse = np.unique(texts, return_inverse=True)
@@ -146,8 +146,8 @@ def _named(texts: Array, name: str) -> Array:
     if "" in names:
         row = int(np.flatnonzero(inverse == names.index(""))[0])
         raise DataError(f"{name}[{row}]: expected the name of a class, got {str(texts[row])!r}. Complete it.")
-    named: Array = np.array(names)[inverse.reshape(-1)]
-    return named
+    class_names: Array = np.array(names)[inverse.reshape(-1)]
+    return class_names
 
 
 def number_labels(
@@ -171,7 +171,7 @@ def number_labels(
         ]
         raise DataError(f"expected labels of one kind in all splits, got {', '.join(kinds)}.")
     if are_text["train"]:
-        labels = {split: _named(array, names[split]) for split, array in labels.items()}
+        labels = {split: _class_names(array, names[split]) for split, array in labels.items()}
     if class_names is not None:
         check_class_names(class_names)
         if not are_text["train"]:

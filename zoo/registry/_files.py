@@ -285,14 +285,14 @@ def _check_syntax(file: PluginFile, shown: str) -> None:
 
 
 def _check_names(file: PluginFile, shown: str) -> None:
-    """Raise PluginError if two marked functions have one name: Python keeps only the second."""
+    """Raise PluginError if two functions with a mark have the same name: Python keeps only the second."""
     lines: dict[str, int] = {}
     for node in parse(file.source, shown).body:
         if isinstance(node, ast.FunctionDef) and any(map(_is_mark, node.decorator_list)):
             if node.name in lines:
                 raise PluginError(
-                    f"{shown}:{node.lineno}: the function {node.name} is defined in line {lines[node.name]}, "
-                    "too; rename one of them."
+                    f"{shown}:{node.lineno}: the function {node.name} is also defined in line "
+                    f"{lines[node.name]}; rename one of them."
                 )
             lines[node.name] = node.lineno
 
