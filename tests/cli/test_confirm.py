@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from zoo import tuning
 from zoo.cli import common, zoo
+from zoo.registry import PluginFile
 from zoo.study import Objective
 from zoo.tuning import Confirmation, Finalist
 
@@ -43,6 +44,13 @@ def test_present_champion_is_not_promoted_again(run):
     done = run(Confirmation("mnist_cnn", OBJECTIVE, FINALISTS, [4, 5], 2, champion=5))
     assert "zoo predict mnist_cnn IMAGE   the classes of images; trial 5 is the champion\n" in done.stderr
     assert "zoo promote" not in done.stderr
+
+
+def test_next_command_names_plugin_files_of_the_study(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = [PluginFile(tmp_path / "nets" / "my_net.py", b"")]
+    done = run(Confirmation("mnist_cnn", OBJECTIVE, FINALISTS, [4, 5], 2, champion=5, plugin_files=files))
+    assert "zoo predict mnist_cnn IMAGE --plugin nets/my_net.py " in done.stderr
 
 
 def test_same_order_is_said(run):

@@ -46,3 +46,15 @@ def test_unpack_says_what_the_model_needs(in_tmp, monkeypatch):
     assert run("unpack", "x.zip", "--output", "y").stderr.startswith(
         "the model needs: pip install zoo-layered==0.3\nnext: "
     )
+
+
+def test_unpack_names_the_plugin_file_that_the_model_needs(in_tmp, monkeypatch):
+    def unpack(file, folder):
+        folder.mkdir()
+        (folder / "my_net.py").touch()
+        return ModelInfo(plugin_files={"my_net.py": "0" * 64})
+
+    monkeypatch.setattr("zoo.models.unpack_model", unpack)
+    assert run("unpack", "x.zip", "--output", "y").stderr == (
+        "next: zoo predict ./y IMAGE --plugin ./y/my_net.py   name the class of an image\n"
+    )

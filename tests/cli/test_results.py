@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -159,6 +160,12 @@ class TestTrain:
             "zoo ui example",
             "zoo evaluate --run somewhere",
         ]
+
+    def test_next_command_names_plugin_files_of_the_study(self, printed, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        result = replace(trained([{}]), plugin_files=[PluginFile(tmp_path / "nets" / "my_net.py", b"")])
+        _, stderr, _ = printed(train_command.command, "train", result)
+        assert "zoo evaluate --run somewhere --plugin nets/my_net.py " in stderr[1]
 
 
 class TestCurves:

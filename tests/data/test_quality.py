@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo import Dataset, Split
-from zoo.data.quality import compare_images, image_warnings, imbalance_warning
+from zoo.data.quality import compare_images, image_warnings, imbalance_warning, without_followed_advice
 
 
 def split(values, labels=None, names=None):
@@ -89,4 +89,20 @@ def test_imbalanced_classes_are_named_with_the_cure():
     )
     assert "from 1 image of 'dog' to 9 of 'cat'" in imbalance_warning(
         dataset(split(range(10), np.repeat([0, 1], [9, 1])))
+    )
+
+
+def test_followed_advice_is_left_out():
+    labels = [0] * 18 + [1, 1]
+    warning = imbalance_warning(dataset(split(range(20), labels)))
+    both = f"Before. {warning} After."
+    facts = warning.partition(" class_weight")[0]
+    assert without_followed_advice(both, False, False) == both
+    assert without_followed_advice(both, True, True) == "Before. After."
+    assert without_followed_advice(warning, True, True) == ""
+    assert without_followed_advice(both, True, False) == (
+        f'Before. {facts} objective = "val_balanced_accuracy" gives every class the same weight. After.'
+    )
+    assert without_followed_advice(warning, False, True) == (
+        f'{facts} class_weight = "balanced" in [training] gives every class the same weight.'
     )

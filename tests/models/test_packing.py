@@ -22,6 +22,7 @@ from zoo.data.store import open_dataset
 from zoo.errors import ModelError, ZooError
 from zoo.models import find_model, pack_model, packing, unpack_model
 from zoo.record import run_in
+from zoo.registry import kept_path, short_digest, using_plugins
 
 TRIAL = "mlruns/zoo/example/trials/001"
 MEMBERS = ["SHA256SUMS", "model.keras", "info.json", "README.md", "config.json"]
@@ -85,6 +86,40 @@ class TestPack:
         assert pack_model(find_model(TRIAL), tmp_path / "x.zip") == [*MEMBERS, "study.toml"]
         unpack_model(tmp_path / "x.zip", tmp_path / "x")
         assert (tmp_path / "x" / "study.toml").read_text() == "dataset = 'digits'\n"
+
+    @pytest.fixture
+    def with_plugin_file(self, in_study, tmp_path, monkeypatch):
+        """The best trial, as if its layers were in `my_net.py`; returns the model, and the copy in the "
+        "record."""
+        shutil.copytree(in_study / "mlruns" / "zoo", tmp_path / "mlruns" / "zoo")
+        monkeypatch.chdir(tmp_path)
+        digest = hashlib.sha256(b"x = 1\r\n").hexdigest()
+        copy = kept_path(tmp_path / "mlruns" / "zoo" / "example", "my_net.py", short_digest(digest))
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(b"x = 1\r\n")
+        found = find_model(TRIAL)
+        return replace(found, info=replace(found.info, plugin_files={"my_net.py": digest})), copy
+
+    def test_plugin_file_is_packed(self, with_plugin_file, tmp_path):
+        found, _ = with_plugin_file
+        assert pack_model(found, tmp_path / "x.zip") == [*MEMBERS, "my_net.py"]
+        unpack_model(tmp_path / "x.zip", tmp_path / "x")
+        assert (tmp_path / "x" / "my_net.py").read_bytes() == b"x = 1\r\n"
+        shutil.rmtree(tmp_path / "mlruns")  # on another machine, the unpacked folder can be packed again
+        pack_model(replace(find_model(tmp_path / "x"), info=found.info), tmp_path / "y.zip")
+        with zipfile.ZipFile(tmp_path / "y.zip") as archive:
+            assert archive.read("my_net.py") == b"x = 1\r\n"
+
+    def test_missing_plugin_file_is_refused(self, with_plugin_file, tmp_path):
+        found, copy = with_plugin_file
+        copy.write_bytes(b"x = 2\n")
+        with pytest.raises(
+            ModelError, match=r"needs the plugin file my_net\.py .* add `--plugin my_net\.py`"
+        ):
+            pack_model(found, tmp_path / "x.zip")
+        (tmp_path / "my_net.py").write_bytes(b"x = 1\r\n")
+        with using_plugins([tmp_path / "my_net.py"]):
+            assert pack_model(found, tmp_path / "x.zip") == [*MEMBERS, "my_net.py"]
 
     def test_registered_model_has_its_card_and_configuration(self, in_study, tmp_path, monkeypatch):
         found = find_model(TRIAL)

@@ -104,6 +104,32 @@ def test_images_without_pixels_are_found(keras):
     assert empty_layer(keras.Model(images, outputs)) == "the layer 'last' (Dense) has an empty input" + LEFT
 
 
+def test_layer_that_leaves_nothing_is_named(keras):
+    """As JAX does with a pooling that is larger than its input: without an error."""
+
+    class Shrinking(keras.layers.Layer):
+        def call(self, images):
+            return images[:, 4:, 4:]
+
+    class Network(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [
+                Shrinking(name="shrink"),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(3),
+            ]
+
+        def call(self, images):
+            for part in self.parts:
+                images = part(images)
+            return images
+
+    problem = shape_problem(Network, SHAPE)
+    assert problem == "the layer 'shrink' (Shrinking) leaves nothing of its input, (4, 4, 1)"
+    assert shape_problem(Network, (9, 9, 1)) == ""
+
+
 def test_plugin_without_a_model_is_no_shape_problem(keras):
     assert shape_problem(lambda: "no network", SHAPE) == ""
     assert shape_problem(exit, SHAPE) == ""

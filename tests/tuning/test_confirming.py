@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from shared_tools import RecordingDisplay
 from tuning_examples import DIGEST, STUDY
 
-from zoo import tracking
+from zoo import Dataset, Split, tracking
 from zoo.errors import PluginError, StudyError
 from zoo.events import Finished
 from zoo.record import StudyDirectory
@@ -178,6 +179,13 @@ def test_runs_with_other_plugins_are_trained_again(stage, monkeypatch):
     again = stage({1: [0.6, 0.8], 2: [0.8, 0.9]})
     run()
     assert len(again.trained) == 4
+
+
+def test_data_in_memory_is_passed_on(stage):
+    data = Dataset(Split(np.zeros((2, 2, 2, 1), np.uint8), np.arange(2)), class_names=("a", "b"))
+    made = stage({1: [0.8, 0.9], 2: [0.6, 0.7]})
+    run(dataset=data)
+    assert made.definition.in_memory is data
 
 
 def test_other_data_is_refused(stage):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from zoo.data import Dataset, Split
+from zoo.data.quality import OBJECTIVE, WEIGHTS, imbalance_warning
 from zoo.data.store import save_dataset
 from zoo.errors import StudyError
 from zoo.registry import Registry
 from zoo.study import parse_study
-from zoo.tuning.label_checks import check_labels
+from zoo.tuning.label_checks import check_labels, warning_for_study
 
 PLAIN = 'dataset = "digits"\narchitecture = "conv_net"\n'
 
@@ -67,3 +68,23 @@ def test_top5_of_five_classes_is_an_error(check):
 @pytest.mark.parametrize("value", ['"balanced"', "{cat = 2.0}", '{choices = ["none", "balanced"]}'])
 def test_valid_weights_pass(check, value):
     check(f"[training]\nclass_weight = {value}", [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("study", "left"),
+    [
+        ("", [WEIGHTS, OBJECTIVE]),
+        ('[training]\nclass_weight = "none"', [WEIGHTS, OBJECTIVE]),
+        ('[training]\nclass_weight = "balanced"', [OBJECTIVE]),
+        ("[training]\nclass_weight = {cat = 2.0}", [OBJECTIVE]),
+    ],
+)
+@pytest.mark.parametrize("objective", ["val_accuracy", "val_macro_f1"])
+def test_followed_advice_on_imbalance_is_left_out(study, left, objective):
+    labels = np.array([0] * 18 + [1])
+    dataset = Dataset(Split(np.zeros((19, 1, 1, 1), np.uint8), labels), class_names=("cat", "dog"))
+    definition = parse_study(f'objective = "{objective}"\n{PLAIN}{study}', Registry.load([]), "study")
+    warning = warning_for_study(definition, imbalance_warning(dataset))
+    left = [advice for advice in left if advice != OBJECTIVE or objective == "val_accuracy"]
+    assert [advice for advice in (WEIGHTS, OBJECTIVE) if advice in warning] == left
+    assert bool(warning) == bool(left)

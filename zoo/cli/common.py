@@ -278,10 +278,14 @@ def print_next(*steps: tuple[str, str]) -> None:
 
 
 def run_arguments(
-    study: str | None = None, trial: int | None = None, run: str | None = None, **_: Any
+    study: str | None = None,
+    trial: int | None = None,
+    run: str | None = None,
+    files: Sequence[PluginFile] = (),
+    **_: Any,
 ) -> str:
-    """Return the arguments that name a run and the given plugin files: `mnist_cnn --trial 3`."""
-    files = plugin_arguments()
+    """Return the arguments that name a run, the given plugin files and `files`: `mnist_cnn --trial 3`."""
+    plugins = plugin_arguments(files)
     if run is not None:
-        return f"--run {shlex.quote(run)}{files}"
-    return shlex.quote(study or "") + (f" --trial {trial}" if trial is not None else "") + files
+        return f"--run {shlex.quote(run)}{plugins}"
+    return shlex.quote(study or "") + (f" --trial {trial}" if trial is not None else "") + plugins

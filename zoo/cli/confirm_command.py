@@ -63,7 +63,7 @@ def command(quiet: bool, as_json: bool, **options: Any) -> int:
         folder = shlex.quote(f"mlruns/zoo/{result.study}/trials/{trial:03d}")
         first = (f"zoo promote {folder}", f"make trial {trial} the champion")
         if trial == result.champion:
-            predict = f"zoo predict {study} IMAGE{common.plugin_arguments()}"
+            predict = f"zoo predict {study} IMAGE{common.plugin_arguments(result.plugin_files)}"
             first = (predict, f"the classes of images; trial {trial} is the champion")
         common.print_next(first, (f"zoo ui {study}", "the runs, named confirm-…, in MLflow's UI"))
     return 0

@@ -14,9 +14,10 @@ from zoo.cli import common
 @click.command
 @click.argument("model")
 @click.argument("file", type=click.Path(path_type=Path))
+@common.plugin_option
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def pack(model: str, file: Path, overwrite: bool) -> None:
-    """Write one file with a model, its description, its configuration and checksums.
+    """Write one file with a model, its description, configuration, plugin files and checksums.
 
     MODEL is a study, a registered model, an address in MLflow, the folder of a run, or a .keras file.
     The same model always gives the same bytes.
@@ -61,4 +62,6 @@ def unpack(file: Path, output: Path | None) -> None:
     if info.requirements:
         common.print_note(f"the model needs: pip install {' '.join(map(shlex.quote, info.requirements))}")
     path = str(folder) if os.sep in str(folder) else f"./{folder}"
-    common.print_next((f"zoo predict {shlex.quote(path)} IMAGE", "name the class of an image"))
+    needed = [f"{path}{os.sep}{file.name}" for file in files if file.name in info.plugin_files]
+    plugins = "".join(f" --plugin {shlex.quote(file)}" for file in needed)
+    common.print_next((f"zoo predict {shlex.quote(path)} IMAGE{plugins}", "name the class of an image"))

@@ -42,7 +42,8 @@ def command(quiet: bool, **options: Any) -> None:
         click.echo(f"{result.objective} {value:.4f} {where}")
         click.echo(f"model: {result.folder / 'model.keras'}")
     if not quiet:
+        run = common.run_arguments(run=str(result.folder), files=result.plugin_files)
         common.print_next(
             (f"zoo ui {shlex.quote(result.study)}", "its curves and figures, in the experiment of the study"),
-            (f"zoo evaluate {common.run_arguments(run=str(result.folder))}", "its score on the test split"),
+            (f"zoo evaluate {run}", "its score on the test split"),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ BLOCK_SIZE = 2**26  # bytes of the images that are compared at once
 # Times the images of the smallest class. The literature calls a data set highly imbalanced above 9 (Fernández
 # et al. 2008, and the KEEL repository); then one answer for all images of two classes is right for 90 %.
 IMBALANCED = 9
+# What gives every class the same weight, in a study.
+WEIGHTS, OBJECTIVE = 'class_weight = "balanced" in [training]', 'objective = "val_balanced_accuracy"'
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,24 @@ def imbalance_warning(dataset: Dataset) -> str:
         f"The training classes are imbalanced, from {rare} of '{dataset.class_names[least]}' to "
         f"{counts[most]:,} of '{dataset.class_names[most]}': a model that answers "
         f"'{dataset.class_names[most]}' for every image has an accuracy of "
-        f'{counts[most] / counts.sum():.2f}. class_weight = "balanced" in [training] and '
-        'objective = "val_balanced_accuracy" give every class the same weight.'
+        f"{counts[most] / counts.sum():.2f}. {WEIGHTS} and {OBJECTIVE} give every class the same weight."
     )
+
+
+def without_followed_advice(warning: str, is_weighted: bool, is_balanced: bool) -> str:
+    """Return a dataset's warning without the advice on imbalanced classes that a study follows already.
+
+    Args:
+        is_weighted, is_balanced: the study sets class weights; its objective is not the accuracy.
+    """
+    advice = f"{WEIGHTS} and {OBJECTIVE} give every class the same weight."
+    if is_weighted and is_balanced:
+        pattern = rf"The training classes are imbalanced, .*? {re.escape(advice)} ?"
+        return re.sub(pattern, "", warning, flags=re.DOTALL).strip()
+    if is_weighted or is_balanced:
+        left = OBJECTIVE if is_weighted else WEIGHTS
+        return warning.replace(advice, f"{left} gives every class the same weight.")
+    return warning
 
 
 def _digests(split_name: str, split: Split) -> Iterator[tuple[ImageFact, bytes | None]]:

@@ -8,6 +8,7 @@ A pack is a zip archive of uncompressed members. The same model always gives the
     README.md      the card of a registered model, or else the same facts for people
     config.json    the configuration of the trial that trained it, if its record is in the working folder
     study.toml     the study file, under the same condition
+    my_net.py      every plugin file that the model or its trial needs
 
 Unpacking reads bytes, and never loads the model. Checksums detect damage, not a forged pack.
 """
@@ -35,10 +36,12 @@ from zoo.models.finding import FoundModel
 from zoo.models.formats import copy_with_info
 from zoo.models.listing import find_registered
 from zoo.record import Run, StudyDirectory, run_in
+from zoo.registry import given_files, is_file_key, kept_path, short_digest
 from zoo.training.info import ModelInfo, read_info
 
 _CHECKSUMS, _MODEL = "SHA256SUMS", "model.keras"
 _MEMBERS = (_CHECKSUMS, _MODEL, "info.json", "README.md", "config.json", "study.toml")
+_PLUGIN_FILE = re.compile(r"[A-Za-z_]\w*\.py", re.ASCII)
 _MAX_TEXT = 1 << 22  # bytes of a member other than the model
 _MAX_GROWTH = 1 << 28  # bytes by which the content of a `.keras` file may be larger than the file
 _CHUNK = 1 << 20  # bytes
@@ -46,7 +49,12 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can have; any f
 
 
 def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> list[str]:
-    """Write a pack of a model to `file`, and return the names of its members."""
+    """Write a pack of a model to `file`, and return the names of its members.
+
+    Raises:
+        ModelError: the model is damaged, or needs a plugin file of which there is no copy.
+        ZooError: `file` exists, or cannot be written.
+    """
     if os.path.lexists(file) and not overwrite:
         raise ZooError(f"{file} exists already. Give another name, or add --overwrite.")
     check_writable(file, "FILE")
@@ -57,13 +65,14 @@ def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> lis
             f"the model {found.name} is damaged, so it is not packed: {one_line(error)}. "
             "Get it again from its origin."
         ) from error
-    texts = _texts(found)
+    run = _run_of(found)
+    contents = {name: text.encode() for name, text in _texts(found, run).items()} | _plugin_files(found, run)
     with TemporaryDirectory(prefix="zoo-pack-") as folder:
         model = Path(folder, _MODEL)
         copy_with_info(found.path, model, found.info)
         sums = {_MODEL: _digest(model)}
-        sums |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-        lines = "".join(f"{sums[name]}  {name}\n" for name in _MEMBERS if name in sums)
+        sums |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        lines = "".join(f"{sums[name]}  {name}\n" for name in (_MODEL, *contents))
         with _writing(file), atomic_path(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             archive.writestr(_member(_CHECKSUMS), lines)
             with (
@@ -72,9 +81,9 @@ def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> lis
             ):
                 while chunk := source.read(_CHUNK):
                     target.write(chunk)
-            for name, text in texts.items():
-                archive.writestr(_member(name), text)
-    return [name for name in _MEMBERS if name in {_CHECKSUMS, *sums}]
+            for name, content in contents.items():
+                archive.writestr(_member(name), content)
+    return [_CHECKSUMS, _MODEL, *contents]
 
 
 def unpack_model(file: Path, folder: Path) -> ModelInfo:
@@ -116,7 +125,7 @@ def _writing(file: Path) -> Iterator[None]:
         raise ZooError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def _texts(found: FoundModel) -> Mapping[str, str]:
+def _texts(found: FoundModel, run: Run | None) -> Mapping[str, str]:
     """Return the content of the members of a pack that are text."""
     from zoo.tracking import model_card
 
@@ -124,13 +133,40 @@ def _texts(found: FoundModel) -> Mapping[str, str]:
         "info.json": json.dumps(found.info.as_json(), indent=1, ensure_ascii=False) + "\n",
         "README.md": _registered_card(found) or model_card(found.info, "FOLDER"),
     }
-    run = _run_of(found)
     if run is not None:
         texts["config.json"] = json.dumps(run.config.as_json(), indent=1, ensure_ascii=False) + "\n"
         definition = run.directory.path.resolve().parents[1] / "study.toml"
         if text := read_text(definition, "Restore it from a backup, or delete it."):
             texts["study.toml"] = text + "\n"
     return texts
+
+
+def _plugin_files(found: FoundModel, run: Run | None) -> dict[str, bytes]:
+    """Return the content of the plugin files that the model or its trial needs, by name.
+
+    It is that of the given files, of the copies in the record, or of the folder of an unpacked pack. Raises
+    ModelError if there is no copy of a file with layers of the model.
+    """
+    needed = {name: short_digest(digest) for name, digest in found.info.plugin_files.items()}
+    used = run.config.plugins.items() if run is not None else ()
+    needed |= {key.partition(":")[0]: version for key, version in used if is_file_key(key)}
+    studies = [StudyDirectory(Path.cwd(), found.info.study).path] if found.info.study else []
+    if run is not None:
+        studies.append(run.directory.path.resolve().parents[1])
+    contents = {}
+    for name, version in sorted(needed.items()):
+        paths = [*(kept_path(study, name, version) for study in studies), found.path.parent / name]
+        copies = [file.source for file in given_files() if file.name == name]
+        copies += [path.read_bytes() for path in paths if path.is_file()]
+        same = [copy for copy in copies if short_digest(hashlib.sha256(copy).hexdigest()) == version]
+        if not same and name in found.info.plugin_files:
+            raise ModelError(
+                f"the model {found.name} needs the plugin file {name} ({version}…), of which there is no "
+                f"copy here; add `--plugin {name}`."
+            )
+        if same:
+            contents[name] = same[0]
+    return contents
 
 
 def _run_of(found: FoundModel) -> Run | None:
@@ -178,7 +214,7 @@ def _checked_members(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.
     """Return the members by name; raise ValueError if one has an unknown name, is a link, or is too large."""
     members = archive.infolist()
     names = [member.filename for member in members]
-    unknown = [name for name in names if name not in _MEMBERS]
+    unknown = [name for name in names if name not in _MEMBERS and not _PLUGIN_FILE.fullmatch(name)]
     if unknown:
         raise ValueError(f"it has the member {unknown[0][:80]!r}, which no pack has")
     if len(set(names)) < len(names) or not {_CHECKSUMS, _MODEL} <= set(names):

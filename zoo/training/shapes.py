@@ -38,15 +38,39 @@ def shape_problem(build: Callable[[], Any], image_shape: tuple[int, int, int]) -
 
     was_filtering = keras.config.is_traceback_filtering_enabled()
     keras.config.disable_traceback_filtering()
+    emptied: list[str] = []
     try:
         network = build()
+        _watch_outputs(network, emptied)
         network(keras.Input(image_shape))
     except (Exception, SystemExit) as error:
-        return _problem_text(error)
+        return emptied[0] if emptied else _problem_text(error)
     finally:
         if was_filtering:
             keras.config.enable_traceback_filtering()
-    return empty_layer(network)
+    return emptied[0] if emptied else empty_layer(network)
+
+
+def _watch_outputs(network: keras.Model, found: list[str]) -> None:
+    """Add a sentence to `found` for every layer that leaves nothing of its input when it is called.
+
+    JAX raises no error for a pooling that is larger than its input. The network must not be used again.
+    """
+
+    def watch(layer: keras.Layer) -> None:
+        call = layer.call
+
+        def watched(inputs: Any, *arguments: Any, **options: Any) -> Any:
+            outputs = call(inputs, *arguments, **options)
+            before, after = (tuple(getattr(one, "shape", ()))[1:] for one in (inputs, outputs))
+            if 0 in after and 0 not in before:
+                found.append(f"{_name(layer)} leaves nothing of its input, {before}")
+            return outputs
+
+        layer.call = watched
+
+    for layer in network._flatten_layers(include_self=False):
+        watch(layer)
 
 
 def empty_layer(network: keras.Model) -> str:

@@ -11,14 +11,15 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
 
 from zoo import tracking
+from zoo.data import Dataset
 from zoo.errors import StudyError
 from zoo.record import MLflowRun, Run, StandaloneDirectory, best_run, load_runs, rank_runs
-from zoo.registry import Registry, takes_plugins
+from zoo.registry import PluginFile, Registry, takes_plugins
 from zoo.study import Objective
 from zoo.tracking import TrackingError, confirm_name
 from zoo.trial import TrialConfig
@@ -67,6 +68,7 @@ class Confirmation:
         searched_order: the trials in the order of this objective in the search.
         champion: the trial that is the champion of the study's registered model; None if it is no finalist.
         interrupted: the exit status if a signal stopped the command; else None.
+        plugin_files: those that the study can use.
     """
 
     study: str
@@ -76,6 +78,7 @@ class Confirmation:
     seeds: int
     champion: int | None = None
     interrupted: int | None = None
+    plugin_files: Sequence[PluginFile] = field(default=(), repr=False)
 
     @property
     def order_changed(self) -> bool:
@@ -86,6 +89,7 @@ class Confirmation:
 def confirm(
     study: str,
     *,
+    dataset: Dataset | None = None,
     top: int = 3,
     seeds: int = 5,
     jobs: int = 1,
@@ -97,7 +101,7 @@ def confirm(
     """Train the best trials of a study again with fresh seeds; complete runs are not trained again.
 
     Args:
-        study, name, plugins, display, command: as for `tune`.
+        study, dataset, name, plugins, display, command: as for `tune`.
         top: number of trials, the best ones of the study.
         seeds: number of runs of each trial.
         jobs: number of runs at the same time; not more than `top` are run at once.
@@ -106,12 +110,10 @@ def confirm(
         ZooError: the study has no complete trial, or the runs cannot start.
         TooManyFailures: three runs in a row failed.
     """
-    for option, value, least in (("--top", top, 1), ("--seeds", seeds, 2)):
-        if value < least:
-            raise StudyError(f"{option}: expected an integer >= {least}, got {value}")
+    _check_least(("--top", top, 1), ("--seeds", seeds, 2))
     display = display or default_display()
     registry = Registry.load()
-    definition = load_definition(study, registry, (), name)
+    definition = load_definition(study, registry, (), name, dataset)
     refresh_deleted(definition.name, display.problem)
     recorded = load_runs(definition.name, display.problem)
     best_run(recorded)  # an error if no trial is complete
@@ -142,7 +144,14 @@ def confirm(
     ranked = rank_finalists(found, objective)
     searched = sorted(found, key=lambda one: objective.loss(one.searched))
     order = [one.trial for one in searched]
-    return Confirmation(definition.name, objective, ranked, order, seeds, champion, status)
+    return Confirmation(definition.name, objective, ranked, order, seeds, champion, status, files)
+
+
+def _check_least(*options: tuple[str, int, int]) -> None:
+    """Raise StudyError for an option, given as `(name, value, least)`, whose value is too small."""
+    for option, value, least in options:
+        if value < least:
+            raise StudyError(f"{option}: expected an integer >= {least}, got {value}")
 
 
 def _check_data(study: OpenStudy, digest: str) -> None:

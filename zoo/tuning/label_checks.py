@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data import Dataset, Split
+from zoo.data.quality import without_followed_advice
 from zoo.data.store import open_dataset
 from zoo.data.validation import training_and_validation
 from zoo.errors import StudyError
@@ -38,6 +39,14 @@ def check_labels(definition: StudyDefinition, cache_dir: Path, digest: str) -> N
             class_weights(table, splits[0].labels, dataset.class_names)
         if "val_auc" in own:
             _check_auc(dataset, splits[1], f"fold {fold}" if definition.folds > 1 else "the validation split")
+
+
+def warning_for_study(definition: StudyDefinition, warning: str) -> str:
+    """Return a dataset's warning without the advice that the study follows already."""
+    setting = definition.training.get("class_weight")
+    is_weighted = setting is not None and setting.default != "none"
+    is_balanced = definition.objectives[0].metric not in ("accuracy", "val_accuracy")
+    return without_followed_advice(warning, is_weighted, is_balanced)
 
 
 def _check_auc(dataset: Dataset, validation: Split, title: str) -> None:

@@ -35,7 +35,7 @@ from zoo.tuning.display import Display
 from zoo.tuning.executors import Executor
 from zoo.tuning.executors.local import LocalExecutor
 from zoo.tuning.interrupts import Interrupts
-from zoo.tuning.label_checks import check_labels
+from zoo.tuning.label_checks import check_labels, warning_for_study
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def open_study(
     verified = _start_thread(partial(verify_dataset, directory.cache_dir, dataset.digest, validation))
     definition = replace(definition, validation=validation)  # with the groups, before a split is cut
     check_labels(definition, directory.cache_dir, dataset.digest)
+    dataset = replace(dataset, warning=warning_for_study(definition, dataset.warning))
     store = _start_thread(connect)  # only now, so that a study without data creates no database
     for warning in filter(None, (dataset.warning, *warnings)):
         display.problem(warning)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class TrainResult:
         epochs: the metrics of every epoch, in order; the epochs of fold 1 come first.
         folder: contains `model.keras`, `summary.txt` and `figures/`.
         folds: the fold of each of `epochs`; () without cross-validation.
+        plugin_files: those that the study can use.
     """
 
     study: str
@@ -45,6 +46,7 @@ class TrainResult:
     epochs: Sequence[Mapping[str, float]]
     folder: Path
     folds: Sequence[int] = ()
+    plugin_files: Sequence[PluginFile] = field(default=(), repr=False)
 
     @property
     def curves(self) -> pd.DataFrame:
@@ -154,6 +156,7 @@ def train(
         epochs=[epoch.metrics for epoch in epochs],
         folder=directory.path,
         folds=[epoch.fold for epoch in epochs if epoch.fold is not None],
+        plugin_files=definition.plugin_files,
     )
 
 
