@@ -18,6 +18,11 @@ from zoo.failpoints import failpoint
 STATE_DIR = Path("mlruns") / "zoo"  # zoo's record, in the working folder
 
 
+def is_special(path: Path) -> bool:
+    """Return True for a named pipe, a socket or a device: opening one may wait for ever."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace `path` by a file with `content`. After a crash or an error, the old or the new file exists."""
     with atomic_path(path) as temporary:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -188,3 +190,10 @@ def test_truncated_file_is_refused(in_tmp):
     for length in range(0, len(content), 97):
         (in_tmp / "data.npz").write_bytes(content[:length])
         refused(f"{in_tmp}/data.npz")
+
+
+def test_named_pipe_in_a_folder_is_not_opened(tmp_path):
+    for name in ("x", "y"):
+        os.mkfifo(tmp_path / f"{name}.npy")
+    with pytest.raises(ZooError, match=r"x.npy is a pipe, a socket or a device, not a file"):
+        array_images(path=str(tmp_path))

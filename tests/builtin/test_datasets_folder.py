@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import socket
 import struct
 import tempfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -573,10 +575,17 @@ class TestBadImages:
         else:
             refused("self.png (Too many levels of symbolic links)", path="pets")
 
-    def test_named_pipe_is_named(self, root):
+    def test_pipe_and_socket_are_named_and_not_read(self, root):
         fill(root)
         os.mkfifo(root / "train" / "cat" / "pipe.png")
-        refused("pipe.png (not a regular file)", path="pets")
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(str((root / "test" / "dog" / "socket.png").relative_to(Path.cwd())))
+        dataset = image_folder(path="pets")
+        assert (len(dataset.train), len(dataset.test)) == (6, 6)
+        assert (
+            "Not read: train/cat/pipe.png, test/dog/socket.png (pipes, sockets or devices)."
+            in dataset.warning
+        )
 
     def test_damaged_first_image_is_named(self, root):
         fill(root, ["train"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -198,3 +199,9 @@ def test_other_tables_are_refused(in_tmp, change, parameters, text):
     refused(text, **parameters)
     (in_tmp / "empty").mkdir()
     refused("empty has no file that ends in .parquet", train="empty")
+
+
+def test_named_pipe_in_a_folder_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "part-0.parquet")
+    with pytest.raises(ZooError, match=r"part-0.parquet is a pipe, a socket or a device, not a file"):
+        parquet_images(train=str(tmp_path))

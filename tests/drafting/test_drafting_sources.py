@@ -185,3 +185,10 @@ def test_damaged_gz_file_does_not_stop_the_search(in_tmp):
     with pytest.raises(zlib.error):
         gzip.decompress(content)
     assert find_source("digits.csv.gz").dataset == "csv_images"
+
+
+def test_named_pipe_among_the_files_is_not_opened(in_tmp):
+    class_folders("pets")
+    for name in ("labels.csv", "x.npy"):
+        os.mkfifo(in_tmp / "pets" / name)
+    assert find_source("pets").dataset == "image_folder"

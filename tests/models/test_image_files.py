@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from zoo.models.image_files import image_files
@@ -85,3 +87,13 @@ def test_numbers_are_in_natural_order(in_tmp):
         (in_tmp / "pages" / f"{number}.png").touch()
     expected = ["pages/1.png", "pages/9.png", "pages/10.png"]
     assert image_files(["pages"]) == image_files(["pages/*.png"]) == (expected, [])
+
+
+@pytest.mark.parametrize("argument", ["photos", "photos/*.png"])
+def test_pipe_in_a_folder_is_a_problem(photos, argument):
+    before, _ = image_files([argument])
+    os.mkfifo("photos/pipe.png")
+    assert image_files([argument]) == (
+        before,
+        ["photos/pipe.png: a pipe, a socket or a device, so it is not read"],
+    )

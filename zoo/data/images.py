@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from zoo.errors import ImageError, one_line
+from zoo.files import is_special
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,14 +54,17 @@ def color_mode_of(channels: int) -> str:
 
 
 def is_image(file: str | Path) -> bool:
-    """Return True if the name or the content of the file is that of an image; it may be damaged."""
+    """Return True if the name or the content of the file is that of an image; it may be damaged.
+
+    Named pipes, sockets and devices are no images, whatever their names are.
+    """
     from PIL import Image
 
-    if Path(file).suffix.lower() in IMAGE_SUFFIXES:
-        return True
     try:
-        if not Path(file).is_file():  # opening a named pipe waits for its other end
+        if is_special(Path(file)):
             return False
+        if Path(file).suffix.lower() in IMAGE_SUFFIXES:
+            return True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             Image.open(file, formats=_formats(file)).close()

@@ -12,6 +12,7 @@ from typing import Any
 from zoo.data import IMAGE_SUFFIXES, SPLIT_WORDS, is_image
 from zoo.drafting._listings import column_names, find_listing, has_label
 from zoo.errors import ZooError
+from zoo.files import is_special
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq", ".arrow", ".feather")
@@ -218,4 +219,5 @@ def _content(folder: Path) -> tuple[list[Path], list[Path]]:
         for one in sorted(folder.iterdir())
         if not one.name.startswith(".") and one.name.lower() not in SYSTEM_FILES
     ]
-    return [one for one in shown if one.is_dir()], [one for one in shown if not one.is_dir()]
+    files = [one for one in shown if not one.is_dir() and not is_special(one)]
+    return [one for one in shown if one.is_dir()], files

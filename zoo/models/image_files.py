@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zoo.data import is_image, natural_key
+from zoo.files import is_special
 
 
 def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
@@ -29,7 +30,9 @@ def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[l
             matches = sorted(_expand(argument), key=natural_key)
         # `photos/**` matches a folder and the files in it.
         found = list(dict.fromkeys(file for match in matches for file in _files_in(match)))
-        files += found
+        special = [file for file in found if is_special(Path(file)) and file != argument]
+        problems += [f"{file}: a pipe, a socket or a device, so it is not read" for file in special]
+        files += [file for file in found if file not in special]
         if not found:
             what = "no file matches this pattern" if is_pattern else "this folder has no images"
             problems.append(f"{argument}: {what}")
@@ -70,5 +73,5 @@ def _files_in(path: str) -> Iterator[str]:
         subfolders[:] = sorted((name for name in subfolders if not name.startswith(".")), key=natural_key)
         for name in sorted(names, key=natural_key):
             file = Path(folder, name)
-            if not name.startswith(".") and is_image(file):
+            if not name.startswith(".") and (is_special(file) or is_image(file)):
                 yield str(file)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.data import Dataset
 from zoo.errors import StudyError, ZooError, did_you_mean, one_line
+from zoo.files import is_special
 from zoo.registry import Registry
 from zoo.study._definition import StudyDefinition
 from zoo.study._reader import parse_study
@@ -87,6 +88,8 @@ def known_studies() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for studies_dir in (Path.cwd() / "studies", _SHIPPED):
         for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():
+            if is_special(path):
+                continue
             found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
 

@@ -196,6 +196,8 @@ class _Arrays:
     @contextmanager
     def _readable(file: Path) -> Iterator[None]:
         """Raise ZooError if the file is damaged, or has Python objects."""
+        if file.exists() and not file.is_file():  # opening a named pipe would wait for its other end
+            raise ZooError(f"{file} is a pipe, a socket or a device, not a file. Remove it.")
         try:
             yield
         except OSError as error:

@@ -311,12 +311,19 @@ def _list_folder(folder: Path) -> tuple[dict[str, Path], list[Path]]:
 
 def _ignored_warning(tree: _Tree) -> str:
     sentences = [_unused_warning(folder) for folder in tree.unused]
-    if not tree.ignored:
-        return " ".join(sentences)
-    listed = ", ".join(str(path.relative_to(tree.root)) for path in tree.ignored[:3])
-    more = f" and {len(tree.ignored) - 3:,} more" if len(tree.ignored) > 3 else ""
-    sentences.append(f"Ignored in {tree.root}: {listed}{more}. Only images in class folders are used.")
+    special = [path for path in tree.ignored if not path.is_file() and not path.is_dir() and path.exists()]
+    others = [path for path in tree.ignored if path not in special]
+    if special:
+        sentences.append(f"Not read: {_listed(tree, special)} (pipes, sockets or devices).")
+    if others:
+        listed = _listed(tree, others)
+        sentences.append(f"Ignored in {tree.root}: {listed}. Only images in class folders are used.")
     return " ".join(sentences)
+
+
+def _listed(tree: _Tree, paths: list[Path]) -> str:
+    listed = ", ".join(str(path.relative_to(tree.root)) for path in paths[:3])
+    return listed + (f" and {len(paths) - 3:,} more" if len(paths) > 3 else "")
 
 
 def _unused_warning(folder: Path) -> str:

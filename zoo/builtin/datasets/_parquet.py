@@ -48,7 +48,10 @@ def _data_files(path: Path) -> list[Path]:
     """Return the files of a split: the file itself, or those in the folder, sorted."""
     if path.is_file():
         return [path]
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    if special := [file for file in files if file.exists() and not (file.is_file() or file.is_dir())]:
+        raise ZooError(f"{special[0]} is a pipe, a socket or a device, not a file. Remove it.")
+    return files
 
 
 def _files(*, train: str, validation: str | None, test: str | None, **_: Any) -> Iterator[Path]:
