@@ -12,6 +12,7 @@ with Optuna and MLflow: nothing may be lost, doubled or left running, and the nu
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import shutil
 import signal
@@ -33,7 +34,17 @@ from whole_record import problems
 from zoo.events import EpochEnd
 from zoo.record import StudyDirectory
 
-LONGEST_PAUSE_S = 8.0  # between two kills
+WAITS_FOR_TRIALS = 0.8  # of the commands; in the others, the first kill may come while they start
+LONGEST_PAUSE_S = 4.0  # between two kills
+# How often each kind of process is killed. A supervisor that is killed at once leaves nothing to kill.
+WEIGHTS = {
+    "supervisor": 1,
+    "fork server": 1,
+    "resource tracker": 1,
+    "dataset": 1,
+    "trial or guard": 8,
+    "other": 1,
+}
 ORPHAN_TIMEOUT_S = 10.0  # after the supervisor's end, until no process of it is left
 STUDY = "tiny"
 TRIALS_PER_KILL = 0.5
@@ -84,6 +95,8 @@ class Chaos:
     def _kill_some(self, process: subprocess.Popen[bytes], kills: int, deadline: float) -> None:
         """Kill processes of one command until it ends."""
         supervisor = psutil.Process(process.pid)
+        if self._random.random() < WAITS_FOR_TRIALS:
+            self._wait_for_trial(process, supervisor)
         while self.kills.total() < kills and time.monotonic() < deadline:
             if self._has_ended(process, self._random.uniform(0.0, LONGEST_PAUSE_S)):
                 return
@@ -98,7 +111,8 @@ class Chaos:
             by_kind.pop("", None)
             if not by_kind:
                 return
-            kind = self._random.choice(sorted(by_kind))
+            kinds = sorted(by_kind)
+            (kind,) = self._random.choices(kinds, [WEIGHTS[one] for one in kinds])
             victim = self._random.choice(by_kind[kind])
             try:
                 victim.kill()
@@ -107,6 +121,14 @@ class Chaos:
             self.kills[kind] += 1
             if kind == "supervisor":
                 self._wait_for_orphans(family, names)
+
+    def _wait_for_trial(self, process: subprocess.Popen[bytes], supervisor: psutil.Process) -> None:
+        """Wait until a trial runs, or the command ends."""
+        while not self._has_ended(process, 0.2):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                kinds = [_kind(one, process.pid) for one in supervisor.children(recursive=True)]
+                if "trial or guard" in kinds:
+                    return
 
     def _has_ended(self, process: subprocess.Popen[bytes], seconds: float) -> bool:
         try:

@@ -37,6 +37,7 @@ _KILLING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT)
 # `_forkserver_pid` and `_forkserver_alive_fd` of Python's fork server have no public names.
 # tests/test_process.py fails if one of them disappears.
 _fork_server: Any = forkserver._forkserver
+_PARENT = "_ZOO_PARENT"  # a variable of the fork server: the process id of its parent
 _life = types.SimpleNamespace(has_log=False, shown_at=0.0)  # of this process, if it is a worker process
 
 
@@ -137,12 +138,14 @@ class ForkServer:
     def start(self) -> None:
         """Start the process and its imports, and return at once; the first worker waits for the imports."""
         get_context("forkserver").set_forkserver_preload(self._preload)
+        os.environ[_PARENT] = str(os.getpid())
         with _terminal_signals_blocked():
             forkserver.ensure_running()
         atexit.register(_kill_fork_server)
 
     def start_worker(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
         """Start `target(connection, *arguments)` in a process forked from the server."""
+        os.environ[_PARENT] = str(os.getpid())  # if the server has ended, it is started again
         # The first worker waits for the imports, which may hang.
         timer = threading.Timer(_IMPORT_TIMEOUT_S, _kill_fork_server)
         timer.daemon = True
@@ -212,12 +215,13 @@ def exiting_with_parent() -> Iterator[None]:
 
     A fork server that still imports does not notice otherwise that zoo was killed.
     """
-    parent, is_done = os.getppid(), threading.Event()
+    parent, is_done = int(os.environ.get(_PARENT, os.getppid())), threading.Event()
 
     def watch() -> None:
-        while not is_done.wait(0.2):
-            if os.getppid() != parent:
-                os._exit(1)
+        while os.getppid() == parent:
+            if is_done.wait(0.2):
+                return
+        os._exit(1)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

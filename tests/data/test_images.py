@@ -108,3 +108,13 @@ def test_large_images_are_decoded_one_at_a_time(file, monkeypatch):
     monkeypatch.setattr(images, "_LARGE", 20)  # the file has 24 pixels
     zoo.read_image(file)
     assert used == ["large"]
+
+
+def test_header_of_a_large_png_is_read_without_its_pixels(file, tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(file).save(tmp_path / "b.png", exif=exif)
+    monkeypatch.setattr(images, "_LARGE", 20)
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda image: pytest.fail("decoded"))
+    header = read_header(tmp_path / "b.png")
+    assert (header.height, header.width) == (6, 4)

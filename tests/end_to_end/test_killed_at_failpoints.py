@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,29 @@ def test_killed_writer_of_a_small_file_leaves_the_old_file(tune, tmp_path):
         (tmp_path / "failed" / "file.written").unlink()
     assert list(tmp_path.rglob("*.tmp"))
     _check_whole(tmp_path, tune())
+
+
+def test_doctor_repairs_both_databases(tune, warm, tmp_path):
+    """An interrupted study whose databases have other values than its event logs."""
+    assert tune()[0] == 0
+    status, stdout, stderr = warm("doctor", "tiny", folder=tmp_path)
+    assert (status, "problem" in stdout) == (0, False), stdout + stderr
+    for database, change in (
+        ("mlruns/optuna.db", "UPDATE trial_values SET value = 0.999 WHERE trial_id = 1"),
+        ("mlflow.db", "UPDATE latest_metrics SET value = 0.998 WHERE key = 'best_val_accuracy'"),
+    ):
+        with closing(sqlite3.connect(tmp_path / database)) as connection:
+            connection.execute(change)
+            connection.commit()
+    status, stdout, _ = warm("doctor", "tiny", folder=tmp_path)
+    assert status == 1
+    assert "trial 0: Optuna has val_accuracy 0.999, its event log 0." in stdout
+    assert "trial 1: MLflow has val_accuracy 0.998, its event log 0." in stdout
+    status, stdout, stderr = warm("doctor", "tiny", "--repair", folder=tmp_path)
+    assert (status, "problem" in stdout) == (0, False), stdout + stderr
+    (tmp_path / "mlruns" / "optuna.db").unlink()
+    assert warm("doctor", "tiny", "--repair", folder=tmp_path)[0] == 0
+    assert whole_record.problems(tmp_path, "tiny", 2) == []
 
 
 def _failed(folder: Path) -> list[str]:

@@ -37,6 +37,7 @@ COMMANDS = {
     "list": "List datasets, architectures, augmentation policies and studies.",
     "show": "Show a dataset, architecture, augmentation policy or study in full.",
     "check": "Check study files and plugins without training.",
+    "doctor": "Check the installation, the stores and the recorded studies; repair them.",
     "delete": "Delete a study, or some of its trials.",
     "rename": "Rename a study.",
     "plugins": "List the installed plugins, start a new one, or check one.",

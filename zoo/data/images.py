@@ -6,13 +6,15 @@ that a model gets the same pixels.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import re
 import stat
 import sys
 import threading
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -127,7 +129,9 @@ def read_header(file: str | Path | IO[bytes]) -> ImageHeader:
         with Image.open(file, formats=_formats(file)) as image:
             width, height = image.size
             is_deep = is_deep_image(image)  # before getexif(), which decodes a PNG
-            is_rotated = image.getexif().get(_ORIENTATION) in _ROTATIONS
+            # Pillow decodes a PNG to look for EXIF data behind the pixels.
+            exif = Image.Image.getexif(image) if math.prod(image.size) > _LARGE else image.getexif()
+            is_rotated = exif.get(_ORIENTATION) in _ROTATIONS
     except Exception as error:  # Pillow raises many types for damaged bytes
         raise ImageError(f"{file} cannot be read ({_reason(error)})") from error
     return ImageHeader(width, height, is_deep) if is_rotated else ImageHeader(height, width, is_deep)
@@ -163,7 +167,7 @@ def _decode(
         image = _deep_color(content, image, bit_depth)
     if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
         image.draft(mode, (2 * max(size), 2 * max(size)))
-    with _large_image if math.prod(image.size) > _LARGE else nullcontext():
+    with _one_at_a_time() if math.prod(image.size) > _LARGE else nullcontext():
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith(("I", "F")):  # convert() alone would clip the values at 255
             image = _with_eight_bits(image, bit_depth)
@@ -177,6 +181,15 @@ def _decode(
             image = image.resize(size[::-1], Image.Resampling.BILINEAR)
         pixels = np.asarray(image)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Let one thread at a time decode a large image, and return its memory to the system afterwards."""
+    with _large_image:
+        yield
+        with suppress(AttributeError, OSError):  # otherwise the C library keeps the memory for each thread
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _on_background(image: Image.Image, mode: str, background: str) -> Image.Image:

@@ -54,4 +54,4 @@ from zoo.tracking._stored_models import (
     named_address,
     run_model_address,
 )
-from zoo.tracking._writer import StudyTracker, add_report, add_test_metrics
+from zoo.tracking._writer import StudyTracker, add_report, add_test_metrics, correct_results

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -225,8 +226,8 @@ class StudyRun:
             return
         if self._best is None:
             self._best = list(self._store.client.get_metric_history(self.run_id, objective.result))
-        time = names.milliseconds(event.time)
-        same_time = [point.value for point in self._best if point.timestamp == time]
+        logged_at = names.milliseconds(event.time)
+        same_time = [point.value for point in self._best if point.timestamp == logged_at]
         if same_time and objective.best([value, *same_time]) in same_time:
             return  # this event was logged before
         best = objective.best([float(value), *(point.value for point in self._best)])
@@ -288,3 +289,17 @@ def add_report(store: Store, study: str, uid: str, path: Path) -> bool:
         if run is not None:
             store.client.log_artifact(run.info.run_id, str(path))
     return run is not None
+
+
+def correct_results(
+    store: Store, study: str, study_uid: str, results: Mapping[int, Mapping[str, float]]
+) -> None:
+    """Log results of trials that MLflow has with other values; the latest value of a metric counts.
+
+    Nothing is deleted: a run may be the only place of its model.
+    """
+    with store.requests():
+        for number, values in results.items():
+            run = store.find_active_run(study, trial_uid(study_uid, number))
+            if run is not None:
+                store.log(run.info.run_id, as_metrics(values, time.time()))

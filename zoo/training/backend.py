@@ -10,6 +10,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,14 @@ def device_name() -> str:
 
         name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
     return f"gpu: {name}" if name else "cpu"
+
+
+def facts() -> tuple[str, str, str]:
+    """Return name and version of the backend, and the device that Keras trains on."""
+    import keras
+
+    name = keras.backend.backend()
+    return name, metadata.version(name), device_name()
 
 
 def as_training_data(batches: keras.utils.PyDataset) -> Any:

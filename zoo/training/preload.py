@@ -8,14 +8,15 @@ import gc
 import signal
 from importlib import import_module
 
-from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.process import exiting_with_parent
-from zoo.training import backend
 
 # Ctrl-C in a terminal reaches every process of its group; only the supervisor handles it.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 with exiting_with_parent():
+    from zoo.builtin import MODULES as BUILTIN_MODULES
+    from zoo.training import backend
+
     with backend.discard_stderr():
         import_module("keras")
         for module in ("loop", "losses", "job", "saved"):

@@ -1,0 +1,120 @@
+"""The record of a study: damaged files, unfinished trials, changed data, and the databases beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.data.verification import verify_dataset
+from zoo.diagnosis._finding import Finding
+from zoo.diagnosis._stores import optuna_study
+from zoo.errors import RecordError, StudyError, ZooError, did_you_mean
+from zoo.files import STATE_DIR
+from zoo.record import StudyDirectory, find_damage
+from zoo.tracking import Store, trial_states
+from zoo.tuning.differences import mlflow_differences, optuna_differences
+from zoo.tuning.rebuilding import lacks_trials
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def recorded_studies(names: Sequence[str] = ()) -> list[str]:
+    """Return the names of the recorded studies; if `names` are given, only these."""
+    recorded = sorted(path.parent.name for path in STATE_DIR.glob("*/trials"))
+    for name in names:
+        if name not in recorded:
+            raise StudyError(f"no study '{name}' is recorded in {STATE_DIR}. {did_you_mean(name, recorded)}")
+    return list(names or recorded)
+
+
+def check_study(name: str, store: Store | None) -> Iterator[Finding]:
+    """Yield what is wrong with the record of a study, or one finding that it is complete."""
+    directory = StudyDirectory(Path.cwd(), name)
+    subject = f"study {name}"
+    if directory.is_running():
+        yield Finding(subject, True, "is being run; stop it to check its record")
+        return
+    findings = []
+    for check in (_damage, _data, _optuna, _mlflow, _standalone):
+        try:
+            findings += list(check(directory, store))
+        except ZooError as error:
+            findings.append(Finding(subject, False, str(error)))
+    number = len(directory.numbers())
+    yield from findings or [Finding(subject, True, f"{number} trials, the same in its logs and databases")]
+
+
+def _damage(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
+    for line in find_damage(directory).problems:  # each says what to do
+        yield Finding(f"study {directory.study}", False, line, can_repair="no final state" in line)
+
+
+def _data(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
+    """Compare the prepared dataset of the trials with its digest."""
+    for digest, validation in _datasets(directory).items():
+        if (directory.cache_dir / digest).is_dir():
+            try:
+                verify_dataset(directory.cache_dir, digest, dict(validation))
+            except ZooError as error:
+                yield Finding(f"study {directory.study}", False, str(error))
+
+
+def _datasets(directory: StudyDirectory) -> dict[str, dict[str, object]]:
+    """Return the digest of each dataset that trials used, and its validation."""
+    found = {}
+    for number in directory.numbers():
+        try:
+            config = directory.trial(number).config() or {}
+        except RecordError:
+            continue  # named by `_damage`
+        if config.get("digest"):
+            found[str(config["digest"])] = dict(config.get("validation", {}))
+    return found
+
+
+def _optuna(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
+    subject, study = f"optuna {directory.study}", optuna_study(directory)
+    if study is None:
+        yield Finding(subject, False, "Optuna's storage does not have the study", "", True)
+        return
+    trials = study.get_trials(deepcopy=False)
+    if lacks_trials(trials, directory):
+        yield Finding(subject, False, "Optuna lacks trials that the event logs have", "", True)
+    yield from _interrupted(subject, trials, directory)
+    for number, text in optuna_differences(directory, directory.objectives(), trials).items():
+        yield Finding(subject, False, f"trial {number}: {text}", "", True)
+
+
+def _interrupted(
+    subject: str, trials: Sequence[optuna.trial.FrozenTrial], directory: StudyDirectory
+) -> Iterator[Finding]:
+    """Yield the trials that run in Optuna, although no process runs the study."""
+    running = [trial.number for trial in trials if trial.state.name == "RUNNING"]
+    if running:
+        listed = ", ".join(map(str, running))
+        yield Finding(subject, False, f"trials were interrupted: {listed}", "", True)
+
+
+def _mlflow(directory: StudyDirectory, store: Store | None) -> Iterator[Finding]:
+    uid = directory.uid()
+    if store is None or uid is None:
+        return
+    subject, deleted = f"mlflow {directory.study}", directory.deleted_trials()
+    states = trial_states(store, directory.study, uid)
+    finished = {number for number in directory.numbers() if directory.trial(number).final_event() is not None}
+    if missing := sorted(finished - states.keys() - deleted):
+        yield Finding(subject, False, f"MLflow lacks trials: {', '.join(map(str, missing))}", "", True)
+    incomplete = [number for number, state in sorted(states.items()) if state == "incomplete"]
+    if listed := ", ".join(str(number) for number in incomplete if number not in deleted):
+        yield Finding(subject, False, f"MLflow does not have all events of trials: {listed}", "", True)
+    for number, text in mlflow_differences(directory, directory.objectives(), store, uid).items():
+        if number not in deleted:
+            yield Finding(subject, False, f"trial {number}: {text}", "", True)
+
+
+def _standalone(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
+    for run in directory.standalone_runs():
+        if run.config() is not None and run.final_event() is None:
+            yield Finding(f"study {directory.study}", False, f"{run.path} was interrupted", "", True)

@@ -1,0 +1,65 @@
+"""Making Optuna's and MLflow's record of a study again from its event logs. No trial is trained."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from zoo.record import StudyDirectory
+from zoo.tracking import Store, correct_results
+from zoo.tuning.differences import logged_values, mlflow_differences, optuna_differences
+from zoo.tuning.display import Display
+from zoo.tuning.manifest import manifest_of
+from zoo.tuning.mlflow_record import MLflowRecord
+from zoo.tuning.opening import open_study
+from zoo.tuning.reconcile import reconcile
+from zoo.tuning.search import OptunaSearch
+from zoo.tuning.storage import find_storage, storage_url
+from zoo.tuning.study_run import define_study
+from zoo.tuning.study_summary import record_summary
+
+
+def repair_record(study: str, display: Display, *, store: Store | None = None) -> None:
+    """Make the record of a study in Optuna and MLflow equal to its event logs.
+
+    What differs there is made again; an interrupted trial gets its final state and is queued again. The study
+    file is the recorded one.
+
+    Args:
+        store: MLflow's, if it answers.
+
+    Raises:
+        ZooError: the study is being run, or its record is too damaged.
+    """
+    directory = StudyDirectory(Path.cwd(), study)
+    with ExitStack() as stack:
+        definition, warnings = define_study(str(directory.path / "study.toml"), None, (), study, 1, {})
+        opened = open_study(stack, definition, 1, display, warnings)
+        _correct(directory, store)
+        manifest = manifest_of(opened.definition, opened.dataset)
+        search = OptunaSearch(
+            opened.definition, manifest, opened.directory, directory.storage(), True, display.problem
+        )
+        facts = {"manifest": manifest, "command": "zoo doctor"}
+        with MLflowRecord(opened, search.uid(), search.surplus, **facts) as record:
+            reconcile(opened, search, record)
+            record_summary(opened, search, record)
+            record.status = "FINISHED"
+
+
+def _correct(directory: StudyDirectory, store: Store | None) -> None:
+    """Delete the Optuna study if one of its trials differs from its event log; correct values in MLflow."""
+    import optuna
+
+    objectives, storage = directory.objectives(), find_storage(directory, storage_url(directory))
+    if storage is not None:
+        trials = optuna.load_study(study_name=directory.study, storage=storage).get_trials(deepcopy=False)
+        numbers = {trial.number for trial in trials if trial.state.name != "WAITING"}
+        if numbers.issubset(directory.numbers()) and optuna_differences(directory, objectives, trials):
+            optuna.delete_study(study_name=directory.study, storage=storage)
+    uid = directory.uid()
+    if store is not None and uid is not None:
+        names, logged = [one.result for one in objectives], logged_values(directory, objectives)
+        differing = mlflow_differences(directory, objectives, store, uid)
+        results = {number: dict(zip(names, logged[number][1], strict=True)) for number in differing}
+        correct_results(store, directory.study, uid, results)
