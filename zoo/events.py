@@ -37,6 +37,9 @@ class Started:
         device: such as `cpu` or `gpu: NVIDIA H200`.
         backend: the Keras backend.
         num_parameters: weights of the network, trainable or not.
+        continues: the interrupted trial that this one continues, `trial 3 after epoch 7`; "" if it is new.
+            The epochs until then follow with `is_repeated`.
+        problem: why a newer checkpoint was not used.
     """
 
     name: ClassVar[str] = "started"
@@ -44,6 +47,8 @@ class Started:
     device: str = ""
     backend: str = ""
     num_parameters: int | None = None
+    continues: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class EpochEnd:
         epoch: starts again in each fold.
         metrics: such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
         is_last: no epoch follows, even if the answer is to go on.
+        is_repeated: the epoch was trained in the interrupted trial that this one continues.
     """
 
     name: ClassVar[str] = "epoch_end"
@@ -72,6 +78,7 @@ class EpochEnd:
     metrics: Mapping[str, float]
     fold: int | None = None
     is_last: bool = False
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,8 @@ _JSON_TYPES = {
     "time": int | float,
     "state": str,
     "stopped": str,
+    "continues": str,
+    "problem": str,
 }
 
 

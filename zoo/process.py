@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import faulthandler
 import multiprocessing
 import os
@@ -96,6 +97,12 @@ class WorkerProcess:
             and self.process.exitcode == 255  # also the status of a process that exits with -1
             and not _is_child_running(self._server)
         )
+
+    def terminate(self) -> None:
+        """Send SIGTERM, at which a trial writes a checkpoint and ends."""
+        if self.process.exitcode is None:
+            self._was_killed_here = True
+            self.process.terminate()
 
     def kill(self) -> None:
         """Kill the process, and all processes that it has started; `finish` waits for their end.
@@ -199,6 +206,29 @@ def sign_of_life() -> None:
         _life.shown_at = now
         with contextlib.suppress(OSError):
             os.utime(1)
+
+
+def call_at_sigterm(function: Callable[[], None]) -> None:
+    """Call `function` in a thread when this worker process gets SIGTERM, then let the signal end it.
+
+    The main thread runs no handler while it waits in native code, but Python writes each signal to a pipe.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while os.read(reading, 1) != bytes([signal.SIGTERM]):
+            pass
+        try:
+            function()
+        finally:
+            # Only the main thread could use `signal.signal`. 0 is SIG_DFL.
+            ctypes.CDLL(None).signal(int(signal.SIGTERM), 0)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def exit_worker(connection: Any) -> None:

@@ -10,7 +10,7 @@ import time
 
 from zoo.errors import ModelError
 from zoo.events import EpochEnd, Finished, Started
-from zoo.process import enter_worker, sign_of_life
+from zoo.process import call_at_sigterm, enter_worker, sign_of_life
 from zoo.training.saved import check_loadable
 
 
@@ -114,3 +114,18 @@ def sleeps(connection):
     connection.send(Started(time.time(), str(os.getpid())))
     time.sleep(5)
     connection.send(end())
+
+
+def writes_at_sigterm(connection):
+    """Hang in native code, with all signals blocked in the main thread; write a file at SIGTERM."""
+    call_at_sigterm(lambda: print("checkpoint", flush=True))
+    connection.send(Started(time.time(), str(os.getpid())))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    while True:
+        time.sleep(3600)
+
+
+def never_finishes_its_checkpoint(connection):
+    call_at_sigterm(lambda: time.sleep(3600))
+    connection.send(Started(time.time(), str(os.getpid())))
+    connection.recv()

@@ -391,3 +391,28 @@ def test_no_trial_outlives_a_killed_supervisor(tmp_path):
     while any(alive(process.pid) for process in family):
         assert time.monotonic() < deadline, "a process of the supervisor is still running"
         time.sleep(0.02)
+
+
+class TestStopping:
+    """A running trial writes a checkpoint before it ends, even while its main thread hangs in native code."""
+
+    def test_trial_writes_its_checkpoint(self, executor, start):
+        folder = start(0, "writes_at_sigterm")
+        pid = pid_of(next_event(executor, 0))
+        assert executor.stop_all() == [0]
+        assert (folder / "output.log").read_text() == "checkpoint\n"
+        assert gone(pid)
+
+    def test_trial_that_does_not_finish_it_is_killed(self, executor, start, monkeypatch):
+        monkeypatch.setattr(executor_module, "_CHECKPOINT_TIMEOUT_S", 0.2)
+        start(0, "never_finishes_its_checkpoint")
+        pid = pid_of(next_event(executor, 0))
+        executor.stop_all()
+        assert gone(pid)
+
+    def test_sigterm_from_outside_is_a_kill_from_outside(self, executor, start):
+        folder = start(0, "writes_at_sigterm")
+        os.kill(pid_of(next_event(executor, 0)), signal.SIGTERM)
+        event = next_event(executor, 0)
+        assert (event.reason, event.is_killed) == ("killed by signal 15 (SIGTERM)", True)
+        assert (folder / "output.log").read_text() == "checkpoint\n"

@@ -13,13 +13,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from zoo.checksums import write_json
 from zoo.errors import DataError
 from zoo.events import EpochEnd, Finished, Progress, Scored, Started
 from zoo.record import StudyDirectory, TrialDirectory
 from zoo.tuning import supervisor as supervisor_module
+from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupts
-from zoo.tuning.supervisor import Supervisor, TooManyFailures
+from zoo.tuning.standalone_run import TrialList
+from zoo.tuning.supervisor import Supervisor, TooManyFailures, interrupted_event
 
 optuna = pytest.importorskip("optuna")
 
@@ -225,6 +228,134 @@ class TestKilledFromOutside:
         with pytest.raises(TooManyFailures, match=r"Trial 5: killed by signal 9 \(SIGKILL\)"):
             here.run()
         assert here.search.done() == 3
+
+
+class TestContinued:
+    """The trial that retries an interrupted one gets its checkpoints, and its seed."""
+
+    def interrupt(self, stage, trials="search.trials=2"):
+        """Interrupt trial 1 of a study, after each trial has written a checkpoint."""
+        here = stage([complete(), RUNNING], trials)
+        start = here.executor.start
+
+        def write(number, config, cache_dir, folder):
+            start(number, config, cache_dir, folder)
+            checkpoint = folder / "checkpoints" / "01-00001.ckpt"
+            checkpoint.parent.mkdir()
+            checkpoint.write_text(f"of trial {number}")
+
+        here.executor.start = write
+        here.run()
+        assert not here.directory.trial(0).checkpoints_dir.exists()  # it is complete
+        return here
+
+    def checkpoint(self, here, number):
+        path = here.directory.trial(number).checkpoints_dir / "01-00001.ckpt"
+        return path.read_text() if path.exists() else None
+
+    def test_retried_trial_gets_checkpoint_and_seed(self, stage):
+        self.interrupt(stage)
+        here = stage([RUNNING], "search.trials=2")
+        here.run()
+        assert (self.checkpoint(here, 1), self.checkpoint(here, 2)) == (None, "of trial 1")
+        first, second = (here.directory.trial(number).config() for number in (1, 2))
+        assert first == second
+        assert here.reasons()[1:] == ["interrupted", "interrupted"]
+
+    def test_second_retry_continues_the_first(self, stage):
+        self.interrupt(stage)
+        stage([RUNNING], "search.trials=2").run()
+        here = stage([RUNNING], "search.trials=2")
+        here.run()
+        assert [self.checkpoint(here, number) for number in (1, 2, 3)] == [None, None, "of trial 1"]
+        assert here.directory.trial(3).config() == here.directory.trial(1).config()
+
+    def test_retry_that_was_killed_before_it_got_them_is_skipped(self, stage):
+        here = self.interrupt(stage)
+        here.search.ask()  # the process is killed here: trial 2 stays running, without a directory
+        here = stage([RUNNING], "search.trials=2")
+        for number in here.search.unfinished_trials():
+            here.search.tell(number, interrupted_event("interrupted"))
+        here.run()
+        assert here.directory.numbers()[-1] == 3
+        assert self.checkpoint(here, 3) == "of trial 1"
+
+    def test_checkpoints_are_deleted_at_the_end(self, stage):
+        self.interrupt(stage)
+        here = stage([complete()], "search.trials=2")
+        here.run()
+        assert not any(here.directory.trial(number).checkpoints_dir.exists() for number in (0, 1, 2))
+
+    def test_other_configuration_starts_anew(self, stage):
+        here = self.interrupt(stage)
+        path = here.directory.trial(1)
+        write_json(path.config_path, {**path.config(), "plugins": {"zoo:builtin": "0.0"}})
+        problems = []
+        here = stage([RUNNING], "search.trials=2")
+        here.display.problem = problems.append
+        here.run()
+        assert problems == [f"trial 2 starts anew: the checkpoints in {path.path} have another configuration"]
+        assert (self.checkpoint(here, 1), self.checkpoint(here, 2)) == (None, None)
+
+    def test_damaged_data_is_not_continued(self, stage):
+        here = stage([complete()], "search.trials=1")
+        here.study.verified = Future()
+        here.study.verified.set_exception(DataError("the prepared dataset was changed"))
+        here.directory.trial(0).checkpoints_dir.mkdir(parents=True)
+        with pytest.raises(DataError):
+            here.run()
+        assert here.reasons() == ["interrupted: the prepared dataset was damaged"]
+        assert not here.directory.trial(0).checkpoints_dir.exists()
+
+    def test_display_says_what_continues_and_what_is_damaged(self, stage):
+        started = Started(1.0, continues="trial 3 after epoch 7", problem="the checkpoint a.ckpt is damaged")
+        here = stage([[started, epoch(1, 0.5, is_repeated=True), *complete()[1:]]])
+        here.display.problem = lambda text: here.display.calls.append(("problem", text))
+        here.display.note = lambda text: here.display.calls.append(("note", text))
+        here.run()
+        assert ("problem", "trial 0: the checkpoint a.ckpt is damaged") in here.display.calls
+        assert ("note", "trial 0 continues trial 3 after epoch 7") in here.display.calls
+
+    def test_standalone_run_continues_in_its_directory(self, stage, tmp_path):
+        """As `zoo confirm` does, whose runs have the same name every time."""
+        directory = TrialDirectory(tmp_path / "000")
+        config = stage([complete()]).search.ask().config
+        for trial in (RUNNING, complete()):
+            here = stage([trial])
+            here.search = TrialList([PendingTrial(0, config)])
+            start = here.executor.start
+
+            def write(number, config, cache_dir, folder, start=start):
+                start(number, config, cache_dir, folder)
+                (folder / "checkpoints").mkdir(exist_ok=True)
+                (folder / "checkpoints" / "again").touch()
+
+            here.executor.start = write
+            if trial != RUNNING:
+                assert (directory.checkpoints_dir / "again").exists()
+                (directory.path / "model.keras").touch()
+            with here.study.interrupts:
+                Supervisor(here.study, here.search, Tracker(here.log), lambda number: directory).run()
+        assert not directory.checkpoints_dir.exists()
+        assert not directory.model_path.exists()
+        assert [event.name for event in directory.events()][-1] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("signum", "reason"),
+    [
+        (signal.SIGTERM, "preempted: SIGTERM stopped the study"),
+        (signal.SIGHUP, "interrupted: the terminal was closed"),
+    ],
+)
+def test_signal_is_the_reason(signum, reason, stage, monkeypatch):
+    kill = os.kill
+    monkeypatch.setattr(os, "kill", lambda pid, _: kill(pid, signum))
+    here = stage([complete(), RUNNING], "search.trials=2")
+    assert here.run().interrupted == 128 + signum
+    event = here.directory.trial(1).final_event()
+    assert (event.reason, event.shown_state) == (reason, "interrupted")
+    assert stage([complete()], "search.trials=2").run().done == 2
 
 
 class TestDamagedDataset:

@@ -145,6 +145,9 @@ class LiveDisplay(Display):
         )
         self._print(f"trial {number:>3}  {text}")
 
+    def note(self, text: str) -> None:
+        self._print(escape(text))
+
     def problem(self, text: str) -> None:
         self._print(f"[bold yellow]warning:[/] {escape(text)}")
 

@@ -1,20 +1,14 @@
 """The local record: directories of studies and trials, and finding what they hold.
 
-directories.py  the directories of studies, trials and standalone runs
-damage.py       damaged files in them: which, what is lost, what to do
-results.py      epochs and predictions of a trial
-runs.py         recorded trials and standalone runs: by number, the best, by directory
+directories.py        the directories of studies
+trial_directories.py  the directories of trials and standalone runs
+damage.py             damaged files in them: which, what is lost, what to do
+results.py            epochs and predictions of a trial
+runs.py               recorded trials and standalone runs: by number, the best, by directory
 """
 
 from zoo.record.damage import Damage, damaged_files, find_damage
-from zoo.record.directories import (
-    STATE_DIR,
-    MLflowRun,
-    StandaloneDirectory,
-    StudyDirectory,
-    TrialDirectory,
-    create_folder,
-)
+from zoo.record.directories import STATE_DIR, StudyDirectory, create_folder
 from zoo.record.results import epochs_of, read_predictions
 from zoo.record.runs import (
     Run,
@@ -29,3 +23,4 @@ from zoo.record.runs import (
     study_and_trial,
     trial_uid,
 )
+from zoo.record.trial_directories import MLflowRun, StandaloneDirectory, TrialDirectory

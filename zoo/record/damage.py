@@ -12,7 +12,8 @@ from functools import partial
 from zoo.checksums import read_text
 from zoo.errors import RecordError
 from zoo.events import Finished
-from zoo.record.directories import StudyDirectory, TrialDirectory
+from zoo.record.directories import StudyDirectory
+from zoo.record.trial_directories import TrialDirectory
 
 
 @dataclass(frozen=True)

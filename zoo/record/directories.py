@@ -18,6 +18,7 @@ mlruns/zoo/<study>/
 │   ├── config.json           the TrialConfig
 │   ├── events.jsonl          the event log
 │   ├── output.log            output of the worker process
+│   ├── checkpoints/          of a trial that runs, or was interrupted
 │   ├── model.keras, summary.txt, predictions.npz, figures/
 │   └── test-predictions.npz  of the best trial
 └── standalone/20261121-204244-18148/, standalone/confirm-006-1/
@@ -31,12 +32,11 @@ RecordError.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -44,125 +44,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zoo.checksums import read_json, read_text, write_json, write_text
-from zoo.errors import RecordError, StudyError, ZooError, one_line
-from zoo.events import Event, EventLog, Finished, Scored
+from zoo.errors import RecordError, StudyError, ZooError
 from zoo.failpoints import failpoint
 from zoo.files import STATE_DIR, remove_leftovers, write_atomically
+from zoo.record.trial_directories import MLflowRun, StandaloneDirectory, TrialDirectory
 from zoo.redaction import redact
 from zoo.registry import IN_MEMORY
 from zoo.study import Objective
-from zoo.trial import TrialConfig
-
-
-class TrialDirectory:
-    """The files of one trial."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.config_path = path / "config.json"
-        self.event_log = EventLog(path / "events.jsonl")
-        self.output_path = path / "output.log"
-        self.model_path = path / "model.keras"
-        self.predictions_path = path / "predictions.npz"
-        self.test_predictions_path = path / "test-predictions.npz"
-        self.figures_dir = path / "figures"
-
-    def create(self, config: Mapping[str, Any]) -> None:
-        """Create the directory for a trial that is about to start; delete an older directory."""
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        self.path.mkdir(parents=True)
-        write_json(self.config_path, config, indent=1)
-
-    def config(self) -> dict[str, Any] | None:
-        """Return the JSON of the trial's configuration; None if there is no such trial."""
-        advice = "Restore it from a backup, or from the files of the trial's run in MLflow."
-        document: dict[str, Any] | None = read_json(self.config_path, advice)
-        if document is not None and not isinstance(document, dict):
-            raise RecordError(f"{self.config_path} is damaged: it is no JSON object. {advice}")
-        return document
-
-    def trial_config(self) -> TrialConfig | None:
-        """Return the trial's configuration; None if there is no such trial."""
-        document = self.config()
-        try:
-            return None if document is None else TrialConfig.from_json(document)
-        except (TypeError, LookupError, AttributeError) as error:
-            raise RecordError(
-                f"{self.config_path} is not the configuration of a trial: {one_line(error)}. "
-                "Restore it from a backup, or from the files of the trial's run in MLflow."
-            ) from None
-
-    def append(self, event: Event) -> None:
-        self.event_log.append(event)
-
-    def events(self) -> list[Event]:
-        return self.event_log.read()
-
-    def final_event(self) -> Finished | None:
-        """Return the event with the trial's final state; None if the trial has none."""
-        return next((event for event in self.events() if isinstance(event, Finished)), None)
-
-    def latest_score(self) -> Scored | None:
-        """Return the latest scores of the trial's model on the test split; None if there are none."""
-        return next((event for event in reversed(self.events()) if isinstance(event, Scored)), None)
-
-    @property
-    def has_results(self) -> bool:
-        """True if the model or figures of the trial are here."""
-        return self.model_path.exists() or self.figures_dir.exists()
-
-    def delete_results(self) -> None:
-        """Delete the model, the predictions and the figures of a trial that is not among the best ones."""
-        self.delete_copies()
-        if self.figures_dir.exists():
-            shutil.rmtree(self.figures_dir)
-
-    def delete_copies(self) -> None:
-        """Delete the large files. MLflow must have them."""
-        for path in (self.model_path, self.predictions_path, self.test_predictions_path):
-            path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class MLflowRun:
-    """The MLflow run of a standalone run."""
-
-    uid: str  # `trial_uid(uid, number)` is the run's tag `zoo.uid`
-    name: str
-    number: int
-    is_complete: bool = False  # MLflow has every event and file
-    repeat: int = 0  # of a run of `zoo confirm`: the number of its seed, from 1
-
-
-class StandaloneDirectory(TrialDirectory):
-    """The files of one standalone run; `create` writes `mlflow_run` to `run.json`."""
-
-    def __init__(self, path: Path, mlflow_run: MLflowRun | None = None) -> None:
-        super().__init__(path)
-        self._mlflow_run = mlflow_run
-
-    def create(self, config: Mapping[str, Any]) -> None:
-        super().create(config)
-        if self._mlflow_run is not None:
-            self._write(self._mlflow_run)
-
-    def mlflow_run(self) -> MLflowRun | None:
-        """Return the MLflow run; None if it was never recorded."""
-        path, advice = self.path / "run.json", "It names the run in MLflow. Restore it from a backup."
-        document = read_json(path, advice)
-        try:
-            return None if document is None else MLflowRun(**document)
-        except TypeError:
-            raise RecordError(f"{path} is damaged: it does not name a run. {advice}") from None
-
-    def mark_complete_in_mlflow(self) -> None:
-        """Record that MLflow has every event and file of the run."""
-        if run := self.mlflow_run():
-            self._write(replace(run, is_complete=True))
-
-    def _write(self, run: MLflowRun) -> None:
-        write_json(self.path / "run.json", asdict(run))
 
 
 class StudyDirectory:

@@ -11,14 +11,9 @@ from pathlib import Path
 from zoo.errors import DataError, RecordError, StudyError, did_you_mean
 from zoo.events import EpochEnd, Finished
 from zoo.record.damage import find_damage
-from zoo.record.directories import (
-    STATE_DIR,
-    StandaloneDirectory,
-    StudyDirectory,
-    TrialDirectory,
-    study_uid,
-)
+from zoo.record.directories import STATE_DIR, StudyDirectory, study_uid
 from zoo.record.results import epochs_of
+from zoo.record.trial_directories import StandaloneDirectory, TrialDirectory
 from zoo.registry import IN_MEMORY
 from zoo.study import Objective, rank
 from zoo.trial import TrialConfig

@@ -22,6 +22,7 @@ TRIAL = "zoo.trial"
 STATE = "zoo.state"  # `shown_state` of a final event, such as "complete" and "rejected"
 REASON = "zoo.reason"
 STOPPED = "zoo.stopped"  # why a complete trial has fewer epochs: "timeout", "target", "max_seconds"
+CONTINUES = "zoo.continues"  # the interrupted trial that a trial continues: "trial 3 after epoch 7"
 PROBLEM = "zoo.problem"  # what is missing in a run that has ended
 MODEL_MISSING = "its model is not kept any more"  # the only problem that a later process cannot solve
 OBJECTIVE = "zoo.objective"  # several are separated by commas

@@ -76,7 +76,11 @@ class TrialRun:
         return {"image_shape": facts.image_shape, "num_classes": facts.num_classes, "splits": splits}
 
     def log_start(self, event: Started) -> None:
-        tags = {names.DEVICE: event.device, names.BACKEND: event.backend}
+        tags = {
+            names.DEVICE: event.device,
+            names.BACKEND: event.backend,
+            names.CONTINUES: event.continues,
+        }
         parameters = as_metrics({"parameters": event.num_parameters}, event.time)
         self.store.log(self.run_id, parameters, tags={key: text for key, text in tags.items() if text})
 

@@ -170,3 +170,69 @@ def litert_options(calibration: np.ndarray[Any, Any] | None) -> dict[str, Any]:
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
         options["representative_dataset"] = lambda: ([image[None].astype("float32")] for image in calibration)
     return options
+
+
+def random_states() -> dict[str, list[np.ndarray[Any, Any]]]:
+    """Return the states of the global generators of random numbers: Python's, NumPy's, Keras', PyTorch's.
+
+    TensorFlow keeps the states of operations such as `tf.random.normal` to itself.
+    """
+    import random
+
+    import keras
+    import numpy as np
+
+    version, words, gauss = random.getstate()
+    name, keys, *numbers = np.random.get_state()
+    assert name == "MT19937", name
+    generator = _keras_generator()
+    states = {
+        "python": [np.array([version, *words], np.int64), np.array([gauss], np.float64)],
+        "numpy": [np.asarray(keys), np.array(numbers, np.float64)],
+        "keras": [] if generator is None else [np.array(generator.state.numpy())],
+    }
+    if keras.backend.backend() == "torch":
+        import torch
+
+        states["torch"] = [one.cpu().numpy().copy() for one in (torch.get_rng_state(), *_cuda_states())]
+    return states
+
+
+def set_random_states(states: Mapping[str, Any]) -> None:
+    """Restore what `random_states` returned."""
+    import random
+
+    import keras
+    import numpy as np
+
+    for state in states["keras"]:
+        if _keras_generator() is None:
+            keras.random.uniform(())  # creates it, with a number of Python's generator
+        _keras_generator().state.assign(state)
+    (version, *words), (gauss,) = (one.tolist() for one in states["python"])
+    random.setstate((version, tuple(words), None if np.isnan(gauss) else gauss))
+    keys, (position, has_gauss, cached) = states["numpy"]
+    np.random.set_state(("MT19937", keys, int(position), int(has_gauss), float(cached)))
+    if "torch" in states:
+        import torch
+
+        cpu, *devices = (torch.from_numpy(one.copy()) for one in states["torch"])
+        torch.set_rng_state(cpu)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+
+
+def _cuda_states() -> list[Any]:
+    import torch
+
+    return list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else []
+
+
+def _keras_generator() -> Any:
+    """Return the generator that Keras uses where a layer has no seed; None if it was not needed yet.
+
+    It has no public name; tests/training/test_checkpoints.py fails if this one disappears.
+    """
+    from keras.src.backend.common.global_state import get_global_attribute
+
+    return get_global_attribute("global_seed_generator")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.data import Split
+    from zoo.training.checkpoints import Keep, State
     from zoo.training.loop import Measure, OnEpoch, OnProgress
 
 # `[training]` has these parameters only if the study states them, so that studies of older versions resume.
@@ -38,6 +39,7 @@ def fit(
     on_progress: OnProgress,
     class_names: Sequence[str] = (),
     measure: Measure | None = None,
+    resuming: tuple[Keep | None, State | None] = (None, None),
     *,
     epochs: Annotated[int, Setting(Int(1, 1000))] = 12,
     batch_size: Annotated[int, Int(16, 1024, log=True)] = 128,
@@ -55,33 +57,32 @@ def fit(
     focal_gamma: Annotated[float, Setting(Float(0.0, 10.0))] = 0.0,
     max_seconds: Annotated[float, Setting(Float(0.0, 1e7))] = 0.0,
 ) -> Fitted:
-    """Train `model`, and restore the weights of its best epoch.
+    """Train `model`, and restore its best weights. `resuming`: what gets each state; one to continue from.
 
     Args:
         model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
-        objective, direction: the metric that decides which epoch is best, and `maximize` or `minimize`.
-        schedule: `cosine` falls to zero over all epochs of a phase (Loshchilov & Hutter, 2017, without
-            restarts); `plateau` divides the rate by three after two epochs without a lower `val_loss`.
+        objective, direction: the metric that decides which epoch is best; `maximize` or `minimize`.
+        schedule: `cosine` falls to zero over a phase (Loshchilov & Hutter, 2017, without restarts);
+            `plateau` divides the rate by three after two epochs without a lower `val_loss`.
         patience: a phase ends after this number of epochs without a better objective.
-        fine_tune_layers: number of frozen layers, counted from the last, that learn in a second phase. It
-            starts with the best weights of the first. 0 means no second phase.
+        fine_tune_layers: number of the last frozen layers that learn in a second phase; 0: no such phase.
         fine_tune_rate: learning rate of the second phase, relative to `learning_rate`.
         class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`; `val_loss` stays plain.
         max_seconds: training ends after this time, also within an epoch, which is validated. 0: no limit.
 
-    Raises:
-        ZooError: a metric is NaN or infinite; `fine_tune_layers` or `class_weight` cannot be applied.
-        InvalidParameters: none of the last `fine_tune_layers` frozen layers has weights to train.
+    Raise ZooError if a metric is NaN or infinite, or `fine_tune_layers` or `class_weight` cannot be applied;
+    InvalidParameters if none of the last `fine_tune_layers` frozen layers has weights to train.
     """
-    from zoo.training.loop import BestEpoch, Reporter, train_phase
+    from zoo.training import loop, state
 
     to_unfreeze = layers_to_unfreeze(model, fine_tune_layers) if fine_tune_layers else []
     loss = _loss(train, class_names, class_weight, label_smoothing, focal_gamma)
     batches, val_data = _data(train, validation, batch_size, loss, measure)
-    best = BestEpoch(objective, direction, patience)
-    reporter = Reporter(batches, on_epoch, on_progress, not to_unfreeze, max_seconds)
+    best = loop.BestEpoch(objective, direction, patience)
+    reporter = loop.Reporter(batches, on_epoch, on_progress, not to_unfreeze, max_seconds)
+    callbacks = [best, reporter, state.StateKeeper(best, reporter, *resuming)]
     make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
-    phase = partial(train_phase, model, batches, val_data, [best, reporter], make_optimizer, schedule, loss)
+    phase = partial(loop.train_phase, model, batches, val_data, callbacks, make_optimizer, schedule, loss)
     phase(learning_rate, 0, epochs)
     if to_unfreeze and not (reporter.is_stopped or reporter.is_out_of_time):
         unfreeze(model, to_unfreeze)

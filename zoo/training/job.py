@@ -7,6 +7,9 @@ It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `
 With folds, a new network is trained for each fold; `Progress` and `EpochEnd` then have a `fold`. The
 saved model comes from the best fold. Each training image is predicted by the network that was not trained
 on it.
+
+If the trial directory has checkpoints of an interrupted trial with the same configuration, the trial
+continues there: it sends the epochs until then again, with `is_repeated`, and trains the others.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -24,9 +27,10 @@ import numpy as np
 from zoo.data.store import open_dataset
 from zoo.data.validation import fold_of_images, training_and_validation
 from zoo.errors import InvalidParameters, one_line
-from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started
+from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started, from_json, to_json
 from zoo.failpoints import failpoint
 from zoo.training import backend
+from zoo.training.checkpoints import Checkpoints, Snapshot, State
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
 from zoo.training.fit import fit, training_space
 from zoo.training.info import ModelInfo, add_info, decoding_of
@@ -38,9 +42,10 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.data import Split
-
 Send = Callable[[Event], None]
 ReceiveAnswer = Callable[[], Answer]
+
+CHECKPOINTS = "checkpoints"  # the folder in the trial directory
 
 
 def run_trial(
@@ -52,6 +57,7 @@ def run_trial(
     *,
     study: str = "",
     number: int | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> None:
     """Train the network that `config` describes and leave the trial's files in `folder`.
 
@@ -59,9 +65,11 @@ def run_trial(
         cache: the folder of the prepared datasets.
         receive_answer: waits for the answer to an `EpochEnd`.
         study, number: study and number of the trial, for the info in the saved model; None if standalone.
+        checkpoints: by default those in `folder`.
     """
     try:
-        event = _Job(config, cache, folder, send, receive_answer, (study, number)).run()
+        checkpoints = checkpoints or Checkpoints(folder / CHECKPOINTS)
+        event = _Job(config, cache, folder, send, receive_answer, (study, number), checkpoints).run()
     except TooLarge as error:
         event = _final_event("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
@@ -100,6 +108,7 @@ class _Job:
         send: Send,
         receive_answer: ReceiveAnswer,
         origin: tuple[str, int | None],
+        checkpoints: Checkpoints,
     ) -> None:
         self._config = config
         self._cache = cache
@@ -116,14 +125,20 @@ class _Job:
         self._search_end = ""  # why the search ends, and this trial with it: `timeout` or `target`
         self._is_out_of_time = False  # `max_seconds` have ended the training
         self._folds: list[_Fold] = []
+        self._best_weights: Any = None  # of the best fold so far; None without folds
+        self._checkpoints = checkpoints
+        self._history: list[str] = []  # the `EpochEnd`s of all folds, as lines of JSON
 
     def run(self) -> Finished:
         """Train one fold after another, then save the model of the best one."""
         self._components.check_size()
-        best_weights = None
         has_folds = self._config.folds > 1
-        for number in range(1, self._config.folds + 1):
-            self._folds.append(self._train_fold(number))
+        snapshot, problem = self._checkpoints.load(_reason_against)
+        if snapshot is not None:
+            self._restore(snapshot)
+        for number in range(1 if snapshot is None else snapshot.fold, self._config.folds + 1):
+            self._folds.append(self._train_fold(number, snapshot, problem))
+            snapshot, problem = None, ""
             if self._is_pruned:
                 fold = f"in fold {number}, " if has_folds else ""
                 reason = f"pruned {fold}after epoch {self._folds[-1].num_epochs}"
@@ -133,9 +148,9 @@ class _Job:
                 reason = f"interrupted after fold {number} of {self._config.folds}: {self._search_end}"
                 return _final_event("failed", reason, is_interrupted=True)
             if has_folds and self._best_fold() == number:
-                best_weights = self._classifier.get_weights()
-        if best_weights is not None:
-            self._classifier.set_weights(best_weights)
+                self._best_weights = self._classifier.get_weights()
+        if self._best_weights is not None:
+            self._classifier.set_weights(self._best_weights)
         results = self._summarize()
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
@@ -143,8 +158,12 @@ class _Job:
         stopped = self._search_end or ("max_seconds" if self._is_out_of_time else "")
         return _final_event("complete", summary=results, stopped=stopped)
 
-    def _train_fold(self, number: int) -> _Fold:
-        """Train a new network on all folds except `number` (from 1), and validate it on that fold."""
+    def _train_fold(self, number: int, snapshot: Snapshot | None, problem: str) -> _Fold:
+        """Train a new network on all folds except `number` (from 1), and validate it on that fold.
+
+        Args:
+            snapshot: the state to continue from; `problem` says why it is not a newer one.
+        """
         import keras
 
         config = self._config
@@ -158,41 +177,44 @@ class _Job:
         self._network = self._components.build_network()
         layers = self._components.build_augmentation()
         model, self._classifier = assemble(self._network, layers, train.images.shape[1:])
-        if number == 1:
+        if not self._num_parameters:  # this is the first network
             self._num_parameters = int(self._network.count_params())
             failpoint("worker.built")
             device, name = backend.device_name(), keras.backend.backend()
-            self._send(Started(time.time(), device, name, self._num_parameters))
-        fold = self._fit(model, train, validation, number)
+            continues = _origin_text(snapshot, config.folds)
+            self._send(Started(time.time(), device, name, self._num_parameters, continues, problem))
+        fold = self._fit(model, train, validation, number, snapshot)
         if not self._is_pruned:
             fold.probabilities, fold.labels = predict(self._classifier, validation.images), validation.labels
         return fold
 
-    def _fit(self, model: keras.Model, train: Split, validation: Split, number: int) -> _Fold:
+    def _fit(
+        self, model: keras.Model, train: Split, validation: Split, number: int, snapshot: Snapshot | None
+    ) -> _Fold:
         """Fit `model`, send the events, and return the result without predictions."""
         config = self._config
         fold = number if config.folds > 1 else None
-        epochs: list[Mapping[str, float]] = []
+        epochs, state = self._repeat_epochs(snapshot)
+        start = time.perf_counter() - (0.0 if snapshot is None else snapshot.facts["train_seconds"])
 
         def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
             is_last = is_last and number == config.folds
             failpoint("worker.epoch")
-            self._send(EpochEnd(time.time(), epoch, dict(metrics), fold, is_last))
-            answer = self._receive_answer()
-            failpoint("worker.answered")
-            self._search_end = answer if isinstance(answer, str) else ""
-            self._is_pruned = not answer
-            return answer is True
+            event = EpochEnd(time.time(), epoch, dict(metrics), fold, is_last)
+            self._history.append(to_json(event))
+            return self._report(event)
 
         def on_progress(epoch: int, fraction: float) -> None:
             self._send(Progress(epoch, fraction, fold))
 
+        def keep(copy: Callable[[], State]) -> None:
+            self._checkpoints.keep(lambda: self._snapshot(number, copy(), time.perf_counter() - start))
+
         settings = training_space().check(config.training)
         settings["max_seconds"] /= config.folds
         measure = Measures(self._components.metrics) if config.metrics else None
-        callbacks, class_names = (on_epoch, on_progress), tuple(self._dataset.class_names)
-        start = time.perf_counter()
+        class_names = tuple(self._dataset.class_names)
         with plugin_errors(self._components.architecture, self._components.augmentation, by_location=True):
             fitted = fit(
                 model,
@@ -200,14 +222,66 @@ class _Job:
                 validation,
                 config.objective,
                 config.direction,
-                *callbacks,
+                on_epoch,
+                on_progress,
                 class_names,
                 measure,
+                (keep, state),
                 **settings,
             )
         self._is_out_of_time |= fitted.is_out_of_time
         best = fitted.best_epoch
         return _Fold(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
+
+    def _report(self, event: EpochEnd) -> bool:
+        """Send the end of an epoch; return False if the answer is to stop."""
+        self._send(event)
+        answer = self._receive_answer()
+        failpoint("worker.answered")
+        self._search_end = answer if isinstance(answer, str) else ""
+        self._is_pruned = not answer
+        return answer is True
+
+    def _repeat_epochs(self, snapshot: Snapshot | None) -> tuple[list[Mapping[str, float]], State | None]:
+        """Send the epochs that `snapshot` has again; return those of its fold, and the state to continue.
+
+        Only the answer to the last one counts: the others were answered before the interruption.
+        """
+        if snapshot is None:
+            return [], None
+        events = [from_json(line) for line in self._history]
+        epochs = [event for event in events if isinstance(event, EpochEnd)]
+        goes_on = [self._report(replace(event, is_repeated=True)) for event in epochs]
+        state = State(snapshot.epoch, snapshot.facts["state"], snapshot.arrays)
+        in_fold = [event.metrics for event in epochs if (event.fold or 1) == snapshot.fold]
+        return in_fold, state if goes_on[-1] else state.stopped()
+
+    def _snapshot(self, number: int, state: State, train_seconds: float) -> Snapshot:
+        """Return everything from which another process can continue the trial, in fold `number`."""
+        facts = {
+            **_versions(),
+            "trial": self._number,
+            "state": state.facts,
+            "train_seconds": train_seconds,
+            "history": list(self._history),
+            "folds": [asdict(replace(fold, probabilities=None, labels=None)) for fold in self._folds],
+        }
+        arrays = {
+            **state.arrays,
+            "best_fold": list(self._best_weights or ()),
+            "probabilities": [fold.probabilities for fold in self._folds],
+            "labels": [np.asarray(fold.labels) for fold in self._folds],
+        }
+        return Snapshot(number, state.epoch, facts, arrays)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Restore what a snapshot has of the folds before its own, and the epochs so far."""
+        facts, arrays = snapshot.facts, snapshot.arrays
+        self._history = list(facts["history"])
+        predictions = zip(arrays["probabilities"], arrays["labels"], strict=True)
+        for fold, (probabilities, labels) in zip(facts["folds"], predictions, strict=True):
+            self._folds.append(_Fold(**{**fold, "probabilities": probabilities, "labels": labels}))
+        self._best_weights = list(arrays["best_fold"]) or None
 
     def _best_fold(self) -> int:
         """Return the number (from 1) of the fold with the best objective; the first one of equal folds."""
@@ -267,3 +341,25 @@ class _Job:
             metrics=summary,
             plugins={key.partition(":")[0]: version for key, version in config.plugins.items()},
         )
+
+
+def _versions() -> dict[str, str]:
+    """Return what has to be equal for a checkpoint to be used."""
+    import keras
+
+    return {"keras": keras.__version__, "backend": keras.backend.backend()}
+
+
+def _reason_against(snapshot: Snapshot) -> str:
+    """Return why a checkpoint cannot be used, or ""."""
+    found = {name: snapshot.facts[name] for name in _versions()}
+    return "" if found == _versions() else f"is of Keras {found['keras']} with {found['backend']}"
+
+
+def _origin_text(snapshot: Snapshot | None, folds: int) -> str:
+    """Return where a trial continues: `trial 3 after epoch 7`, or "" for a new trial."""
+    if snapshot is None:
+        return ""
+    number, of_fold = snapshot.facts["trial"], f" of fold {snapshot.fold}" if folds > 1 else ""
+    trial = "the interrupted run" if number is None else f"trial {number}"
+    return f"{trial} after epoch {snapshot.epoch}{of_fold}"

@@ -115,7 +115,8 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         max_seconds: float = 0.0,
     ) -> None:
         super().__init__()
-        self._deadline = time.perf_counter() + (max_seconds or math.inf)
+        self._begin = time.perf_counter()
+        self._max_seconds = max_seconds or math.inf
         self.is_out_of_time = False  # `max_seconds` are over
         self.is_final_phase = is_final_phase  # True if no other phase follows
         self.epoch = 0  # the current one, from 1
@@ -123,6 +124,14 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         self._batches = batches
         self._on_epoch = on_epoch
         self._on_progress = on_progress
+
+    def seconds(self) -> float:
+        """Return how long the training has taken so far, in all phases, and before an interruption."""
+        return time.perf_counter() - self._begin
+
+    def resume(self, epoch: int, seconds: float) -> None:
+        """Continue after `epoch` (from 1) of a training that took `seconds` until then."""
+        self.epoch, self._begin = epoch, time.perf_counter() - seconds
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch + 1
@@ -137,7 +146,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         if now - self._last_report > _PROGRESS_INTERVAL_S:
             self._last_report = now
             self._on_progress(self.epoch, batch / self.params["steps"])
-        if now > self._deadline:
+        if now - self._begin > self._max_seconds:
             self.is_out_of_time = self.model.stop_training = True  # Keras still validates the epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -147,7 +156,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         metrics["epoch_seconds"] = time.perf_counter() - self._start
         ends_phase = self.epoch == self.params["epochs"] or self.model.stop_training
         is_last = self.is_final_phase and ends_phase
-        if not is_last and time.perf_counter() > self._deadline:
+        if not is_last and self.seconds() > self._max_seconds:
             self.is_out_of_time = self.model.stop_training = True
         if not self._on_epoch(self.epoch, metrics, is_last or self.is_out_of_time):
             self.is_stopped = self.model.stop_training = True
@@ -174,8 +183,13 @@ def train_phase(
 ) -> None:
     """Train the epochs `first + 1` to `first + count`; `make_optimizer` takes the learning rate.
 
-    Keras measures the validation images, unless `validation` is the callback that does.
+    Keras measures the validation images, unless `validation` is the callback that does. The last of
+    `callbacks` is the `StateKeeper`. It may restore a state of this phase, or of the next one, which begins
+    with its epoch `first + 1`; then this phase is skipped.
     """
+    keeper, begin, end = callbacks[-1], first, first + count
+    if keeper.skips_phase(first):
+        return
     is_callback = isinstance(validation, Validation)
     rate: Any = learning_rate
     if schedule == "cosine":
@@ -183,12 +197,16 @@ def train_phase(
     if schedule == "plateau":
         plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
         callbacks = [plateau, *callbacks]
+    keeper.callbacks, keeper.first = callbacks[:-1], first
     callbacks = [validation, *callbacks] if is_callback else callbacks
+    if (state := keeper.state) is not None:
+        # Without an epoch, Keras only calls the callbacks: one of them restores the best weights.
+        begin, end = state.epoch, state.last_epoch
     model.compile(make_optimizer(rate), loss=loss, metrics=["accuracy"])
     model.fit(
         backend.as_training_data(batches),
-        initial_epoch=first,
-        epochs=first + count,
+        initial_epoch=begin,
+        epochs=end,
         shuffle=False,  # the reporter shuffles the batches
         validation_data=None if is_callback else backend.as_training_data(validation),
         callbacks=callbacks,

@@ -14,7 +14,7 @@ from typing import Any
 from zoo.errors import ZooError, one_line, portable
 from zoo.failpoints import failpoint
 from zoo.logs import cap_log
-from zoo.process import ForkServer, enter_worker, exit_worker
+from zoo.process import ForkServer, call_at_sigterm, enter_worker, exit_worker
 from zoo.registry import PluginFile, given_files, using_plugins
 from zoo.stalls import receive
 from zoo.training import backend
@@ -93,14 +93,26 @@ def run_trial_process(
 ) -> None:
     """Run one trial in a worker process: send its events, and receive the answers to its `EpochEnd`s.
 
+    At SIGTERM the process writes a checkpoint of the last epoch, even in the middle of the next one.
+
     `study` and `number` are as for `zoo.training.job.run_trial`. `plugin_files` are as they were when the
     command started.
     """
     enter_worker(environment, folder / "output.log")
     failpoint("worker.entered")
-    from zoo.training.job import run_trial
+    from zoo.training.checkpoints import Checkpoints
+    from zoo.training.job import CHECKPOINTS, run_trial
 
-    pipe = (connection.send, connection.recv)
+    checkpoints, pipe = Checkpoints(folder / CHECKPOINTS), (connection.send, connection.recv)
+    call_at_sigterm(checkpoints.flush)
     with using_plugins(plugin_files, has_keras=True):
-        run_trial(TrialConfig.from_json(config), cache, folder, *pipe, study=study, number=number)
+        run_trial(
+            TrialConfig.from_json(config),
+            cache,
+            folder,
+            *pipe,
+            study=study,
+            number=number,
+            checkpoints=checkpoints,
+        )
     exit_worker(connection)

@@ -23,13 +23,14 @@ from zoo.registry import PluginFile, Registry, takes_plugins
 from zoo.study import Objective
 from zoo.tracking import TrackingError, confirm_name
 from zoo.trial import TrialConfig
+from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.lifecycle import refresh_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, check_jobs, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
 from zoo.tuning.standalone_run import TrialList, with_installed_plugins, with_recorded_data
-from zoo.tuning.supervisor import PendingTrial, Supervisor
+from zoo.tuning.supervisor import Supervisor
 
 
 @dataclass(frozen=True)

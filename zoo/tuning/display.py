@@ -50,6 +50,9 @@ class Display:
     ) -> None:
         """Show a trial's final state and objectives by metric; `done` trials are finished so far."""
 
+    def note(self, text: str) -> None:
+        """Show a line that is no warning, such as that MLflow answers again."""
+
     def problem(self, text: str) -> None:
         """Show a warning. The study continues."""
 
@@ -96,7 +99,7 @@ class PlainDisplay(Display):
 
     def epoch(self, number: int, event: EpochEnd) -> None:
         seconds = event.metrics["epoch_seconds"]
-        if seconds > _SLOW_EPOCH_S:
+        if seconds > _SLOW_EPOCH_S and not event.is_repeated:
             config, _ = self._running[number]
             epoch = epoch_text(config, event.fold, event.epoch)
             result = value_text(config.objective, event.metrics[config.objective])
@@ -113,6 +116,9 @@ class PlainDisplay(Display):
         limit = f"  {timeout_text(self._deadline)}" if math.isfinite(self._deadline) else ""
         count = f"[{done}/{self._total}]"
         self._print(f"trial {number}  {state}{results}  {seconds:.1f} s{details}  {count}{leader}{limit}")
+
+    def note(self, text: str) -> None:
+        self._print(text)
 
     def problem(self, text: str) -> None:
         self._print(f"warning: {text}")
@@ -139,7 +145,7 @@ class NotebookDisplay(Display):
         self._running: dict[int, str] = {}
         self._configs: dict[int, TrialConfig] = {}
         self._finished: list[str] = []
-        self._problems: list[str] = []
+        self._notes: list[str] = []  # and warnings
 
     def phase(self, text: str) -> None:
         self._phase = text
@@ -185,9 +191,12 @@ class NotebookDisplay(Display):
         self._finished.append(f"trial {number}  {state}  {results}  {reason}".rstrip())
         self._update()
 
-    def problem(self, text: str) -> None:
-        self._problems.append(redact(text))
+    def note(self, text: str) -> None:
+        self._notes.append(redact(text))
         self._update()
+
+    def problem(self, text: str) -> None:
+        self.note(f"warning: {text}")
 
     def end(self) -> None:
         self._phase = ""
@@ -221,7 +230,7 @@ class NotebookDisplay(Display):
             *([f"… {hidden} more"] if hidden > 0 else []),
             *self._finished[-_LISTED:],
             *rows,
-            *(f"warning: {text}" for text in self._problems),
+            *self._notes,
             *([self._phase] if self._phase else []),
         ]
         head = (

@@ -11,6 +11,8 @@ from zoo.tuning.optuna_trials import INTERRUPTED
 if TYPE_CHECKING:
     import optuna
 
+# An attribute of a trial: the number of the trial whose values it has again. It continues an interrupted one.
+AGAIN = "zoo.again"
 RETRIED = "zoo.retried"  # an attribute of the study: numbers of failed trials that are run again
 
 
@@ -22,8 +24,16 @@ def enqueue_again(study: optuna.Study, number: int) -> None:
     values = {**trials[number].system_attrs.get("fixed_params", {}), **trials[number].params}
     waiting = [trial for trial in trials if trial.state.name == "WAITING"]
     if values not in [trial.system_attrs.get("fixed_params") for trial in waiting]:
-        study.enqueue_trial(values)
+        study.enqueue_trial(values, user_attrs={AGAIN: number})
     failpoint("retry.queued")
+
+
+def earlier_attempts(study: optuna.Study, number: int) -> list[int]:
+    """Return the trials whose values a trial has again, the latest one first."""
+    trials, found = study.get_trials(deepcopy=False), []
+    while (number := trials[number].user_attrs.get(AGAIN, -1)) >= 0:
+        found.append(number)
+    return found
 
 
 def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:

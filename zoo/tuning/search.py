@@ -19,6 +19,7 @@ from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.redaction import redact
 from zoo.study import Objective, StudyDefinition, pareto_front, rank
+from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.differences import logged_values, optuna_differences
 from zoo.tuning.manifest import check_resumable
 from zoo.tuning.optuna_trials import INTERRUPTED, KILLED, MAX_PARAMETERS, annotate, finish, report_epoch
@@ -33,10 +34,10 @@ from zoo.tuning.rebuilding import (
     retried_failures,
 )
 from zoo.tuning.recorded_search import MANIFEST, importances_of, total_importances
-from zoo.tuning.retrying import RETRIED, enqueue_again, retry_failed, retry_once
+from zoo.tuning.retrying import RETRIED, earlier_attempts, enqueue_again, retry_failed, retry_once
 from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
 from zoo.tuning.storage import default_storage, open_storage
-from zoo.tuning.supervisor import MAX_ATTEMPTS, PendingTrial
+from zoo.tuning.supervisor import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
     import optuna
@@ -169,8 +170,8 @@ class OptunaSearch:
             self._study.enqueue_trial(next(point for point in self._grid if _key(point) not in used))
         trial = self._study.ask()
         self._asked_trials[trial.number] = trial
-        seed = self._definition.seed_of(trial.number)
-        return PendingTrial(trial.number, self._definition.sample(trial, self._digest, seed))
+        config = self._definition.sample(trial, self._digest, self._definition.seed_of(trial.number))
+        return PendingTrial(trial.number, config, earlier_attempts(self._study, trial.number))
 
     def report(self, number: int, event: EpochEnd) -> bool:
         """Report the trial's best value so far; return False if the pruner stops the trial.

@@ -16,11 +16,12 @@ from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pic
 from zoo.registry import PluginFile, Registry, plugin_versions, using_plugins
 from zoo.study import Objective, StudyDefinition, rank
 from zoo.trial import TrialConfig
+from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, load_definition, open_study
 from zoo.tuning.reconcile import reconcile_standalone_runs
-from zoo.tuning.supervisor import PendingTrial, Supervisor
+from zoo.tuning.supervisor import Supervisor
 
 if TYPE_CHECKING:
     import pandas as pd

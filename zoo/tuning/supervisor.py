@@ -7,32 +7,30 @@ trial gets its answer, and the event goes to MLflow. A slow MLflow never delays 
 from __future__ import annotations
 
 import math
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from zoo.errors import ZooError
-from zoo.events import Answer, EpochEnd, Event, Finished, Progress
+from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started
 from zoo.failpoints import failpoint
 from zoo.record import TrialDirectory
 from zoo.study import Objective
 from zoo.trial import TrialConfig
+from zoo.tuning.continuing import PendingTrial, create_directory
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
 
 MAX_FAILURES_IN_A_ROW = 3
 MAX_ATTEMPTS = 2  # of a trial whose process is killed from outside
-
-
-@dataclass(frozen=True)
-class PendingTrial:
-    """A trial that is about to start."""
-
-    number: int
-    config: TrialConfig
+_STOP_REASONS: Mapping[int | None, str] = {
+    signal.SIGTERM: "preempted: SIGTERM stopped the study",  # such as that of a scheduler
+    signal.SIGHUP: "interrupted: the terminal was closed",
+}
 
 
 class TrialSource(Protocol):
@@ -96,7 +94,7 @@ class Supervisor:
         try:
             self._loop()
         except Interrupted:
-            self._stop_running("interrupted")
+            self._stop_running(_STOP_REASONS.get(self._interrupts.signum, "interrupted"))
         except BaseException:
             self._stop_running("interrupted: the study was stopped")
             raise
@@ -126,15 +124,15 @@ class Supervisor:
     def _start_next(self) -> None:
         trial, self._has_started = self._source.ask(), True
         failpoint("trial.asked")
+        config = create_directory(trial, self._directory_of, self._display.problem)
         directory = self._directory_of(trial.number)
-        directory.create(trial.config.as_json())
         failpoint("trial.created")
-        self._configs[trial.number] = trial.config
-        self._display.started(trial.number, trial.config)
+        self._configs[trial.number] = config
+        self._display.started(trial.number, config)
         cache_dir = self._study.directory.cache_dir
         try:
             with self._interrupts.interruptible():  # the first trial waits until Keras is loaded
-                self._executor.start(trial.number, trial.config, cache_dir, directory.path)
+                self._executor.start(trial.number, config, cache_dir, directory.path)
             failpoint("trial.started")
         except BaseException:
             if trial.number not in self._executor.running:
@@ -151,6 +149,8 @@ class Supervisor:
             failpoint("event.received")
             self._directory_of(number).append(event)
             failpoint("event.logged")
+            if isinstance(event, Started):
+                self._report_start(number, event)
             if isinstance(event, EpochEnd):
                 answer: Answer = self._source.report(number, event)
                 failpoint("epoch.reported")
@@ -160,6 +160,12 @@ class Supervisor:
                 failpoint("epoch.answered")
                 self._display.epoch(number, event)
             self._put(number, self._configs[number], event)
+
+    def _report_start(self, number: int, event: Started) -> None:
+        if event.problem:
+            self._display.problem(f"trial {number}: {event.problem}")
+        if event.continues:
+            self._display.note(f"trial {number} continues {event.continues}")
 
     def _must_stop(self) -> bool:
         """Return True if the search ends now, because of its timeout or its target; then set `stopped`.
@@ -197,6 +203,8 @@ class Supervisor:
             raise
         finally:
             self._finished.append((number, config, event))
+        if damage is not None or not event.is_interrupted:
+            self._directory_of(number).delete_checkpoints()
         self._source.tell(number, event)
         failpoint("final.recorded")
         best, done = self._source.best(), self._source.done()

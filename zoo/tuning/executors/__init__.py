@@ -20,4 +20,4 @@ class Executor(Protocol):
     def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
     def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
     def answer(self, number: int, answer: Answer) -> None: ...  # to `EpochEnd`
-    def stop_all(self) -> list[int]: ...  # kills the running trials and returns their numbers
+    def stop_all(self) -> list[int]: ...  # ends the running trials and returns their numbers

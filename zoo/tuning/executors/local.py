@@ -20,6 +20,8 @@ from zoo.training.worker import call_process, fork_server, run_trial_process
 from zoo.trial import TrialConfig
 
 _LOADING_TIMEOUT_S = 120.0  # of a model; it takes a fraction of a second, but the machine may be busy
+# Of the checkpoints of all running trials, when the study is stopped. A scheduler kills after 10 s or more.
+_CHECKPOINT_TIMEOUT_S = 8.0
 
 
 class LocalExecutor:
@@ -158,10 +160,11 @@ class LocalExecutor:
 
     def stop_all(self) -> list[int]:
         stopped = list(self._running)
+        for number, (worker, _) in self._running.items():
+            worker.kill() if number in self._unchecked else worker.terminate()
+        deadline = time.monotonic() + _CHECKPOINT_TIMEOUT_S
         for worker, _ in self._running.values():
-            worker.kill()
-        for worker, _ in self._running.values():
-            worker.finish()
+            worker.finish(max(0.0, deadline - time.monotonic()))
         self._running.clear()
         self._watches.clear()
         self._unchecked.clear()

@@ -1,0 +1,207 @@
+"""Checkpoints of a trial: the state after an epoch, from which another process continues the training.
+
+A checkpoint is one file, `checkpoints/FOLD-EPOCH.ckpt` in the trial directory. Its first line is a JSON
+object with a checksum; it has the shape, the type and the CRC-32 of each array. The bytes of the arrays
+follow. The file appears whole or not at all, and the two newest are kept.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.checksums import checked_json, parse_json
+from zoo.errors import one_line
+from zoo.files import atomic_path, flush_to_disk
+
+Arrays = Mapping[str, Sequence[npt.NDArray[Any]]]
+
+_NUM_KEPT = 2
+_MIN_INTERVAL_S = 2.0  # between two files, so that a short trial writes none
+_COST = 0.01  # the fraction of the time that copies in memory may take, and that files may take
+
+
+class State(NamedTuple):
+    """The state of one training after an epoch, without that of earlier folds.
+
+    Args:
+        epoch: the last epoch, from 1.
+        facts: everything that JSON can express.
+        arrays: lists of arrays by name.
+    """
+
+    epoch: int
+    facts: Mapping[str, Any]
+    arrays: Arrays
+
+    @property
+    def first(self) -> int:
+        """The number of epochs before the phase of the training; 0 in the first phase."""
+        return int(self.facts["first"])
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch of the phase; that of the state if patience, time or a stop has ended the phase."""
+        return int(self.epoch if self.facts["ends_phase"] else self.facts["last_epoch"])
+
+    def stopped(self) -> State:
+        """Return the state if the supervisor has stopped the training after this epoch."""
+        return self._replace(facts={**self.facts, "is_stopped": True, "ends_phase": True})
+
+
+# Called after each epoch with a function that copies the state.
+Keep = Callable[[Callable[[], State]], None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a trial after an epoch.
+
+    Args:
+        fold, epoch: from 1.
+        facts: everything that JSON can express.
+        arrays: lists of arrays by name, such as the weights.
+    """
+
+    fold: int
+    epoch: int
+    facts: Mapping[str, Any]
+    arrays: Arrays
+
+
+class Checkpoints:
+    """The checkpoints of one trial, in the folder `path`.
+
+    `keep` is called after each epoch. It copies the state in memory, and writes it to a file less often: both
+    take at most 1 % of the time each. `flush` writes the copy at once; another thread may call it.
+    """
+
+    def __init__(self, path: Path, min_interval_s: float = _MIN_INTERVAL_S) -> None:
+        self._path = path
+        self._copying = _Budget(0.0)
+        self._writing = _Budget(min_interval_s)
+        self._lock = threading.Lock()  # of `_unwritten`, and of the folder
+        self._unwritten: Snapshot | None = None
+
+    def load(self, is_usable: Callable[[Snapshot], str]) -> tuple[Snapshot | None, str]:
+        """Return the newest checkpoint, None if there is none; and a line about damaged ones, or "".
+
+        Args:
+            is_usable: returns why a checkpoint cannot be used, or "".
+        """
+        problems: list[str] = []
+        for path in reversed(self._files()):
+            try:
+                snapshot = read_checkpoint(path)
+                problem = is_usable(snapshot)
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                problem = f"is damaged: {one_line(error)}"
+            if not problem:
+                return snapshot, "; ".join(problems)
+            problems.append(f"the checkpoint {path} {problem}")
+        return None, "; ".join(problems)
+
+    def keep(self, copy: Callable[[], Snapshot]) -> None:
+        """Keep the state that `copy` returns, if there is time for it."""
+        if self._copying.is_due():
+            with self._copying.measured():
+                snapshot = copy()
+            with self._lock:
+                self._unwritten = snapshot
+        if self._writing.is_due():
+            with self._writing.measured():
+                self.flush()
+
+    def flush(self) -> None:
+        """Write the newest copy, unless it is written. A full disk costs the checkpoint, not the trial."""
+        with self._lock:
+            snapshot, self._unwritten = self._unwritten, None
+            if snapshot is None:
+                return
+            try:
+                self._path.mkdir(exist_ok=True)
+                write_checkpoint(self._path / f"{snapshot.fold:02d}-{snapshot.epoch:05d}.ckpt", snapshot)
+                for path in self._files()[:-_NUM_KEPT]:
+                    path.unlink()
+            except OSError as error:
+                print(f"no checkpoint was written to {self._path}: {error.strerror or error}", flush=True)
+
+    def _files(self) -> list[Path]:
+        """Return the checkpoints, the newest one last."""
+        return sorted(self._path.glob("*.ckpt"))
+
+
+class _Budget:
+    """Limits something that is done repeatedly to a fraction of the time."""
+
+    def __init__(self, min_interval_s: float) -> None:
+        self._interval_s = self._min_interval_s = min_interval_s
+        self._last_end = self._start = time.monotonic()
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._last_end >= self._interval_s
+
+    def measured(self) -> _Budget:
+        return self
+
+    def __enter__(self) -> None:
+        self._start = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._last_end = time.monotonic()
+        self._interval_s = max(self._min_interval_s, (self._last_end - self._start) / _COST)
+
+
+def write_checkpoint(path: Path, snapshot: Snapshot) -> None:
+    """Write a checkpoint; return when it is on the disk."""
+    arrays = {name: [np.asarray(one, order="C") for one in each] for name, each in snapshot.arrays.items()}
+    header = {
+        "fold": snapshot.fold,
+        "epoch": snapshot.epoch,
+        "facts": snapshot.facts,
+        "arrays": {name: [_description(one) for one in each] for name, each in arrays.items()},
+    }
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(checked_json(header).encode() + b"\n")
+        for each in arrays.values():
+            for array in each:
+                file.write(_bytes_of(array).data)
+    flush_to_disk(path.parent)  # the new name
+
+
+def read_checkpoint(path: Path) -> Snapshot:
+    """Return the checkpoint in a file; raise ValueError if the file is damaged."""
+    with path.open("rb") as file:
+        header = parse_json(file.readline())
+        arrays = {
+            name: [_read_array(file, *description) for description in each]
+            for name, each in header["arrays"].items()
+        }
+        if file.read(1):
+            raise ValueError("it is longer than its header says")
+    return Snapshot(header["fold"], header["epoch"], header["facts"], arrays)
+
+
+def _description(array: npt.NDArray[Any]) -> tuple[str, list[int], int]:
+    return array.dtype.name, list(array.shape), zlib.crc32(_bytes_of(array).data)
+
+
+def _bytes_of(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    # As integers, since NumPy has no buffer for types such as bfloat16.
+    return array.reshape(-1).view(np.uint8)
+
+
+def _read_array(file: Any, dtype: str, shape: Sequence[int], crc: int) -> npt.NDArray[Any]:
+    content = file.read(np.dtype(dtype).itemsize * math.prod(shape))
+    if zlib.crc32(content) != crc:
+        raise ValueError("the checksum of an array does not match")
+    return np.frombuffer(content, np.dtype(dtype)).reshape(shape)
