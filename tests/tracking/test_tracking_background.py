@@ -15,7 +15,7 @@ from tracking_examples import CONFIG
 
 from zoo.errors import ZooError
 from zoo.events import EpochEnd, Event, Finished, Started
-from zoo.tracking import BackgroundTracker, Store, StudySummary, StudyTracker, trial_states
+from zoo.tracking import BackgroundTracker, Store, StoreAway, StudySummary, StudyTracker, trial_states
 
 FOLDER = Path("nowhere")
 TIMEOUT_S = 240.0  # only a test that would hang waits so long
@@ -453,3 +453,61 @@ def test_outage_of_server_loses_no_event(
     run = examples.run_of(tracker, 7)
     assert run.info.status == "FINISHED"
     assert len(examples.history(tracker.store, run, "loss")) == 3
+
+
+class TestAway:
+    """MLflow does not answer at the start, or for a while."""
+
+    def test_events_are_sent_when_it_answers(self, writer: FakeWriter, problems: list[str]) -> None:
+        notes: list[str] = []
+        is_away = [True]
+
+        def open_tracker() -> FakeWriter:
+            if is_away[0]:
+                raise StoreAway("no MLflow server answers")
+            return writer
+
+        tracker = BackgroundTracker(
+            open_tracker, on_problem=problems.append, on_note=notes.append, retry_s=0.01
+        )
+        with pytest.raises(StoreAway):
+            tracker.ready()
+        tracker.put(7, CONFIG, [STARTED], FOLDER)
+        tracker.put(7, CONFIG, [EPOCH], FOLDER)
+        is_away[0] = False
+        wait_for(lambda: len(writer.calls) == 2)  # without a further event
+        tracker.put(7, CONFIG, [FINISHED], FOLDER)
+        assert tracker.close(timeout=TIMEOUT_S)
+        assert [call[1] for call in writer.calls[:3]] == ["started", "epoch_end", "finished"]
+        assert (notes, problems) == (["MLflow answers again; it gets what it lacks"], [])
+
+    def test_study_ends_while_it_is_away(self, problems: list[str]) -> None:
+        def open_tracker() -> StudyTracker:
+            raise StoreAway("no MLflow server answers")
+
+        tracker = BackgroundTracker(open_tracker, on_problem=problems.append)
+        tracker.put(7, CONFIG, [FINISHED], FOLDER)
+        assert not tracker.close(timeout=TIMEOUT_S)
+        assert tracker.recorded_trials() == []
+
+    def test_each_outage_is_one_line_and_its_end_another(
+        self, writer: FakeWriter, problems: list[str]
+    ) -> None:
+        tracker = BackgroundTracker(
+            lambda: writer, on_problem=problems.append, on_note=problems.append, retry_s=0.01
+        )
+        for number in range(2):
+            writer.is_reachable = False
+            tracker.put(number, CONFIG, [STARTED], FOLDER)
+            wait_for(lambda number=number: len(problems) == 2 * number + 1)
+            tracker.put(number, CONFIG, [EPOCH], FOLDER)
+            writer.is_reachable = True
+            wait_for(lambda number=number: len(problems) == 2 * number + 2)
+        assert tracker.close(timeout=TIMEOUT_S)
+        assert [text.split(" (")[0].split(";")[0] for text in problems] == [
+            "MLflow stopped answering",
+            "MLflow answers again",
+        ] * 2
+        assert [call for call in writer.calls if call[0] in (0, 1)] == [
+            (number, name) for number in range(2) for name in ("started", "epoch_end")
+        ]

@@ -138,7 +138,7 @@ class TestMissingModel:
         here.directory.assign("5f0c", [Objective("val_accuracy", "maximize")])
         here.directory.trial(1).model_path.unlink()
         here.definition = SimpleNamespace(name="example")
-        here.store = SimpleNamespace(result=lambda: "a store")
+        here.store = SimpleNamespace(is_away=False, result=lambda: "a store")
         return here
 
     def test_missing_model_is_fetched_from_mlflow(self, here, monkeypatch, tmp_path):

@@ -91,7 +91,7 @@ def study(tmp_path):
         ),
         directory=directory,
         dataset=SimpleNamespace(digest=DIGEST, sizes={"train": 9, "test": 20}),
-        store=SimpleNamespace(result=lambda: "a store"),
+        store=SimpleNamespace(is_away=False, result=lambda: "a store"),
         display=RecordingDisplay(),
         interrupts=Interrupts(),
     )

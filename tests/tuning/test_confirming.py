@@ -86,7 +86,7 @@ def stage(registry, define, tmp_path, monkeypatch):
                 dataset=SimpleNamespace(digest=stage.digest),
                 display=display,
                 interrupts=stage.interrupts,
-                store=SimpleNamespace(result=lambda: "a store"),
+                store=SimpleNamespace(is_away=False, result=lambda: "a store"),
             )
 
         stage.digest = DIGEST

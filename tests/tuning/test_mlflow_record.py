@@ -70,7 +70,7 @@ def prepared(tmp_path, monkeypatch):
 
 @pytest.fixture
 def study(define, prepared, tmp_path):
-    store = SimpleNamespace(result=lambda: Store())
+    store = SimpleNamespace(is_away=False, result=lambda: Store())
     with Interrupts() as interrupts:
         directory = StudyDirectory(tmp_path, "example")
         yield OpenStudy(
@@ -119,7 +119,7 @@ class TestClosing:
         assert not record.is_complete
         assert len(tracker.statuses) == 3
         (problem,) = study.display.problems
-        assert problem.endswith("and the next run of the study sends it to MLflow.")
+        assert problem.endswith("and the next run of the study, or `zoo sync example`, sends it.")
 
     def test_ctrl_c_ends_the_waiting(self, open_record, study):
         tracker = Tracker(3, "Ctrl-C", 5)

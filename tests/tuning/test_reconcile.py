@@ -75,7 +75,7 @@ def study(define, directory, mlflow):
         definition=define(),
         directory=directory,
         dataset=SimpleNamespace(digest=DIGEST),
-        store=SimpleNamespace(result=lambda: "a store"),
+        store=SimpleNamespace(is_away=False, result=lambda: "a store"),
         display=RecordingDisplay(),
     )
 

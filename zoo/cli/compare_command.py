@@ -42,8 +42,11 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
 
     table = compare(*studies)
     searched = table.attrs.get("searched", ())
+    if problem := table.attrs.get("problem"):
+        common.print_note(f"warning: {problem} The table is that of the local record.")
     for study in studies:
-        refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
+        if not problem:
+            refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
         for line in find_damage(StudyDirectory(Path.cwd(), study)).problems:
             common.print_note(f"warning: {line}")
         if not (table["study"] == study).any():
@@ -66,7 +69,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
         common.print_note(
             f"warning: these trials used {len(digests)} different datasets; their metrics cannot be compared"
         )
-    if not (as_csv or as_json):
+    if not (as_csv or as_json or problem):
         models = f"{num_models} model{'' if num_models == 1 else 's'}"
         common.print_note(f"disk: {disk_space(studies) / 1e6:,.1f} MB, {models}")
         purpose = "curves, figures and models of these trials in MLflow"

@@ -18,6 +18,7 @@ from zoo.tracking._connection import (
     ui_environment,
 )
 from zoo.tracking._names import StudyFacts, StudySummary, confirm_name
+from zoo.tracking._reconnecting import StoreConnection
 from zoo.tracking._recorded import (
     best_model_address,
     compare,
@@ -45,7 +46,7 @@ from zoo.tracking._registry import (
 )
 from zoo.tracking._removal import disk_space, trials_without_model
 from zoo.tracking._scoring import scoring_server
-from zoo.tracking._store import Store, TrackingError
+from zoo.tracking._store import Store, StoreAway, TrackingError
 from zoo.tracking._stored_models import (
     fetch_model,
     fetch_model_file,

@@ -6,6 +6,7 @@ tracker is closed. An error in the thread does not stop the study; `on_problem` 
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import Any
 from zoo.events import Event, Finished
 from zoo.record import TrialDirectory
 from zoo.tracking._names import StudySummary
-from zoo.tracking._store import reason
+from zoo.tracking._store import StoreAway, reason
 from zoo.tracking._writer import StudyTracker
 
 
@@ -53,6 +54,7 @@ class BackgroundTracker:
         open_tracker: opens the tracker; called in the thread, because importing MLflow takes seconds.
         draw: called in the thread with the directory and the configuration of a complete trial.
         on_problem: called from the thread with one line, once for each different problem.
+        on_note: called from the thread with one line when MLflow answers again.
         retry_s: seconds to wait before events are sent again.
     """
 
@@ -62,10 +64,13 @@ class BackgroundTracker:
         *,
         draw: Callable[[Path, Mapping[str, Any]], None] | None = None,
         on_problem: Callable[[str], None] = lambda text: None,
+        on_note: Callable[[str], None] = lambda text: None,
         retry_s: float = 10.0,
     ) -> None:
         self._draw = draw
+        self._open_tracker = open_tracker
         self._on_problem = on_problem
+        self._on_note = on_note
         self._retry_s = retry_s
         self._queue: queue.SimpleQueue[_Batch | _Removal | str] = queue.SimpleQueue()  # the status comes last
         self._opened: futures.Future[StudyTracker] = futures.Future()
@@ -79,13 +84,11 @@ class BackgroundTracker:
         self._summary: StudySummary | None = None
         self._report_path: Path | None = None
         self._is_complete = False
-        self._thread = threading.Thread(
-            target=self._run, args=[open_tracker], name="zoo-tracking", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="zoo-tracking", daemon=True)
         self._thread.start()
 
     def ready(self, timeout: float | None = None) -> bool:
-        """Wait for `open_tracker` and raise its error; return False after `timeout` seconds."""
+        """Wait for the first call of `open_tracker`, and raise its error; False after `timeout` seconds."""
         opened, _ = futures.wait([self._opened], timeout)
         for future in opened:
             future.result()
@@ -127,33 +130,58 @@ class BackgroundTracker:
             self._thread.join(timeout)
         return not self._thread.is_alive() and self._is_complete
 
-    def _run(self, open_tracker: Callable[[], StudyTracker]) -> None:
-        tracker: StudyTracker | None = None
-        try:
-            tracker = open_tracker()
-            self._opened.set_result(tracker)
-        except Exception as error:
-            self._opened.set_exception(error)  # raised by `ready`
-        while not isinstance(item := self._queue.get(), str):
+    def _run(self) -> None:
+        tracker = self._open()
+        while not isinstance(item := self._next(), str):
             if isinstance(item, _Removal):
                 with self._reporting(f"the model of trial {item.number} was not deleted"):
                     TrialDirectory(item.folder).delete_results()
                 self._removals.append(item.number)
-            else:
+            elif item is not None:
                 self._draw_figures(item)
-            if tracker is None:
-                continue
-            if (self._unsent or self._removals) and time.monotonic() >= self._retry_at:
-                self._resend(tracker)
-            if isinstance(item, _Batch) and not self._send(tracker, item):
+            tracker = self._resend(tracker)
+            if isinstance(item, _Batch) and (tracker is None or not self._send(tracker, item)):
                 self._unsent.append(item)
+        self._retry_at = 0.0
+        tracker = self._resend(tracker)
         if tracker is not None:
             self._finish(tracker, item)
 
-    def _resend(self, tracker: StudyTracker) -> None:
-        """If MLflow answers, send the unsent batches, oldest first, then remove models."""
-        if self._is_offline:
-            self._check_connection(tracker)
+    def _open(self) -> StudyTracker | None:
+        """Return the tracker; None if that fails. It is opened again later only if MLflow is away."""
+        try:
+            tracker = self._open_tracker()
+        except Exception as error:
+            self._is_offline = isinstance(error, StoreAway)
+            self._retry_at = time.monotonic() + (self._retry_s if self._is_offline else math.inf)
+            if not self._opened.done():
+                self._opened.set_exception(error)  # raised by `ready`
+            return None
+        if not self._opened.done():
+            self._opened.set_result(tracker)
+        return tracker
+
+    def _next(self) -> _Batch | _Removal | str | None:
+        """Return the next item of the queue; None if it is time to try again to reach MLflow."""
+        try:
+            return self._queue.get(timeout=self._retry_s if self._is_offline else None)
+        except queue.Empty:
+            return None
+
+    def _resend(self, tracker: StudyTracker | None) -> StudyTracker | None:
+        """If MLflow answers, send the unsent batches, oldest first, then remove models.
+
+        Nothing happens until it is time for another attempt. Return the tracker, None if none can be opened.
+        """
+        if time.monotonic() < self._retry_at:
+            return tracker
+        if tracker is None:
+            tracker = self._open()
+            if tracker is None:
+                return None
+        if self._is_offline and self._check_connection(tracker):
+            self._on_note("MLflow answers again; it gets what it lacks")
+            self._reported.discard("offline")
         for batch in self._unsent.copy():
             if self._send(tracker, batch):
                 self._unsent.remove(batch)
@@ -167,6 +195,7 @@ class BackgroundTracker:
                 text = f"MLflow refused to remove the model of trial {number}: {reason(error)}"
                 self._report(f"{text}; it is removed later", key=reason(error))
                 self._check_connection(tracker)
+        return tracker
 
     def _send(self, tracker: StudyTracker, batch: _Batch) -> bool:
         """Record a batch; return False if MLflow refuses it, or is known to be offline."""
@@ -206,7 +235,6 @@ class BackgroundTracker:
         return not self._is_offline
 
     def _finish(self, tracker: StudyTracker, status: str) -> None:
-        self._resend(tracker)
         if not self._is_offline:
             # MLflow may have the final event of a trial but lack one of its epochs. The tag on the run makes
             # a later process send the epoch.

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from zoo.files import remove_leftovers, temporary_folder
 from zoo.redaction import redact
-from zoo.tracking._store import DEFAULTS, Store, TrackingError, reason, short_timeouts
+from zoo.tracking._store import DEFAULTS, Store, StoreAway, TrackingError, reason, short_timeouts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,7 +90,7 @@ def connect(uri: str | None = None, *, create: bool = True) -> Store:
                 create_engine(uri, poolclass=NullPool).connect().close()
             return Store(uri, _open(uri))
     except Exception as error:
-        raise TrackingError(_connection_problem(uri, error)) from error
+        raise _connection_error(uri, error) from error
 
 
 def _silence_mlflow() -> None:
@@ -162,8 +162,14 @@ def _database_error(path: Path, problem: str) -> TrackingError:
     )
 
 
+def _connection_error(uri: str, error: Exception) -> TrackingError:
+    """Return an error with a message of one line: the address, the reason, what to do."""
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    is_server = scheme in ("http", "https", *_DATABASE_SERVERS) and _OTHER_SCHEMA not in str(error)
+    return (StoreAway if is_server else TrackingError)(_connection_problem(uri, error))
+
+
 def _connection_problem(uri: str, error: Exception) -> str:
-    """Return a message of one line: the address, the reason, what to do."""
     scheme, address = urlsplit(uri).scheme, redact(uri)
     if scheme in ("http", "https"):
         return (

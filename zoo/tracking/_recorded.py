@@ -8,7 +8,7 @@ deleted, its trials are not: they are still listed, but `zoo tune` does not star
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from packaging.version import Version
 
 from zoo.errors import StudyError, did_you_mean
 from zoo.record import StudyDirectory, load_runs, no_complete_trial, trial_uid
-from zoo.study import pareto_front, rank
+from zoo.study import Objective, pareto_front, rank
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
 from zoo.tracking._duplicates import fullest
@@ -54,21 +54,33 @@ def compare(*studies: str) -> pd.DataFrame:
     from the local record; their `run_id` is "" and their `model` is a file. `attrs["searched"]` of the table
     are the searched parameters, most important first; () if an older version of zoo recorded the study.
 
+    If MLflow does not answer, the table is that of the local record, and `attrs["problem"]` says why.
+
     Raises:
-        TrackingError: MLflow does not answer, or has no such study.
+        TrackingError: MLflow has no such study; or it does not answer, and no trial is in the local record.
     """
     import pandas as pd
 
     if not studies:
         raise StudyError("no study to compare. Name one or more: `zoo.compare('mnist_cnn')`.")
-    store = connect(create=False)
-    tables = [leaderboard(study, store) for study in studies]
+    tables, problem = _leaderboards(studies)
     for study, table in zip(studies, tables, strict=True):
         table.insert(0, "study", study)
     searched = dict.fromkeys(name for table in tables for name in table.attrs["searched"])
     joined = pd.concat(tables, ignore_index=True)
-    joined.attrs["searched"] = tuple(searched)
+    joined.attrs |= {"searched": tuple(searched), "problem": problem}
     return joined
+
+
+def _leaderboards(studies: Sequence[str]) -> tuple[list[pd.DataFrame], str]:
+    """Return the table of each study, and why they are those of the local record, or ""."""
+    try:
+        store = connect(create=False)
+    except TrackingError as error:
+        with suppress(StudyError):  # without a local record, MLflow's error is the better one
+            return [_local_leaderboard(study) for study in studies], str(error)
+        raise
+    return [leaderboard(study, store) for study in studies], ""
 
 
 def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
@@ -78,17 +90,28 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     several objectives the trials on the Pareto front come first; the first objective orders both groups. If
     a study was deleted from Optuna and started again, the table has only the new trials.
     """
-    import pandas as pd
-
     store = store or connect(create=False)
     parent = find_study(study, store)
-    objectives = names.objectives_from(parent.data.tags)
     trials = {
         number: _Trial(run.data.tags, run.data.metrics, run.data.params, run.info.run_id, model_uri(run))
         for number, run in _runs(store, study, parent.data.tags[names.UID]).items()
         if is_active(run)
     }
     trials |= _local_trials(study, parent, store, trials.keys())
+    objectives = names.objectives_from(parent.data.tags)
+    return _table(trials, objectives, names.searched_from(parent.data.tags))
+
+
+def _local_leaderboard(study: str) -> pd.DataFrame:
+    """Return what `leaderboard` returns, from the local record, which does not name searched parameters."""
+    directory = StudyDirectory(Path.cwd(), study)
+    return _table(_recorded_trials(study, {}), directory.objectives(), ())
+
+
+def _table(
+    trials: Mapping[int, _Trial], objectives: Sequence[Objective], searched: Sequence[str]
+) -> pd.DataFrame:
+    import pandas as pd
 
     results = [objective.result for objective in objectives]
     metrics = {key for trial in trials.values() for key in trial.metrics}
@@ -110,7 +133,7 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
     order = [*ranked, *sorted(trials.keys() - set(ranked))]
     rows = [{"trial": number, "front": number in front, **trials[number].row()} for number in order]
     table = pd.DataFrame(rows, columns=columns)
-    table.attrs["searched"] = tuple(names.searched_from(parent.data.tags))
+    table.attrs["searched"] = tuple(searched)
     return table
 
 
@@ -155,16 +178,22 @@ def _local_trials(
     }:
         return {}
     in_mlflow = trial_states(store, study, uid)
+    found = _recorded_trials(study, parent.data.tags).items()
+    return {number: one for number, one in found if number not in in_mlflow and names.STATE in one.tags}
+
+
+def _recorded_trials(study: str, tags: Mapping[str, str]) -> dict[int, _Trial]:
+    """Return the trials of the local record by number; `tags` are those of the study's run."""
     trials = {}
     for run in load_runs(study):
-        if run.number is not None and run.number not in in_mlflow and run.final_event is not None:
+        if run.number is not None:
             event = run.final_event
-            own = {names.STATE: event.shown_state, names.REASON: event.reason}
-            tags = {**parent.data.tags, **own, names.DIGEST: run.config.digest}
+            own = {names.STATE: event.shown_state, names.REASON: event.reason} if event is not None else {}
             path = run.directory.model_path
             parameters = names.flat_parameters(run.config.as_json())
             model = str(path) if path.exists() else ""
-            trials[run.number] = _Trial(tags, run.summary, parameters, run_id="", model=model)
+            trial_tags = {**tags, **own, names.DIGEST: run.config.digest}
+            trials[run.number] = _Trial(trial_tags, run.summary, parameters, run_id="", model=model)
     return trials
 
 

@@ -34,6 +34,10 @@ class TrackingError(ZooError):
     """MLflow's store cannot be used, or does not have the requested study, run or model."""
 
 
+class StoreAway(TrackingError):
+    """The server of MLflow, or its database server, does not answer now."""
+
+
 @dataclass(frozen=True)
 class Store:
     """An MLflow store: its address and a client.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from zoo.events import Event, Finished
 from zoo.figures import draw_trial
 from zoo.record import trial_uid
 from zoo.registry import keep_files, kept_path
-from zoo.tracking import BackgroundTracker, StudyFacts, StudySummary, StudyTracker, model_address
+from zoo.tracking import BackgroundTracker, StoreAway, StudyFacts, StudySummary, StudyTracker, model_address
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 
@@ -66,9 +67,11 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             lambda: StudyTracker(study.store.result(), study_facts),
             draw=self._draw,
             on_problem=study.display.problem,
+            on_note=study.display.note,
         )
         if not study.is_new_store:
-            self._tracker.ready()
+            with suppress(StoreAway):  # it is reported already
+                self._tracker.ready()
 
     def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
         """Queue events of a trial for MLflow, and the removal of models that are not kept; return at once."""
@@ -126,11 +129,14 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         if not is_closed:
             try:
                 self._tracker.ready(timeout=0)
+            except StoreAway:  # it is reported already
+                pass
             except Exception as error:  # the tracker could not be opened
                 display.problem(str(error))
+            command = f"zoo sync {shlex.quote(self._study.definition.name)}"
             display.problem(
                 "MLflow does not have the whole study. Nothing is lost: the rest is in "
-                f"{self._study.directory.path}, and the next run of the study sends it to MLflow."
+                f"{self._study.directory.path}, and the next run of the study, or `{command}`, sends it."
             )
         return is_closed
 

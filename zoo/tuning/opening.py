@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -29,7 +30,7 @@ from zoo.registry import (
 )
 from zoo.stalls import stall_timeout
 from zoo.study import StudyDefinition, load_study
-from zoo.tracking import Store, connect, is_new_store, preload
+from zoo.tracking import StoreAway, StoreConnection, is_new_store, preload
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display
 from zoo.tuning.executors import Executor
@@ -46,7 +47,7 @@ class OpenStudy:
     directory: StudyDirectory
     executor: Executor
     dataset: PreparedDataset
-    store: Future[Store]  # `result` waits until a new store is created, and raises if that fails
+    store: StoreConnection  # `result` waits until a new store is created, and raises if that fails
     is_new_store: bool
     display: Display
     verified: Future[None]  # `result` raises DataError if the prepared dataset is damaged
@@ -86,11 +87,17 @@ def open_study(
     definition = replace(definition, validation=validation)  # with the groups, before a split is cut
     check_labels(definition, directory.cache_dir, dataset.digest)
     dataset = replace(dataset, warning=warning_for_study(definition, dataset.warning))
-    store = _start_thread(connect)  # only now, so that a study without data creates no database
+    store = StoreConnection()  # only now, so that a study without data creates no database
     for warning in filter(None, (dataset.warning, *warnings)):
         display.problem(warning)
     if not is_new:
-        store.result()
+        try:
+            store.result()
+        except StoreAway as error:
+            problem, command = str(error).partition(". ")[0], f"zoo sync {shlex.quote(definition.name)}"
+            display.problem(
+                f"{problem}. The study runs; MLflow gets what it lacks when it answers, or by `{command}`"
+            )
     return OpenStudy(definition, directory, executor, dataset, store, is_new, display, verified)
 
 

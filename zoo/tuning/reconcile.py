@@ -7,7 +7,7 @@ import time
 from zoo.errors import RecordError
 from zoo.events import Finished
 from zoo.record import find_damage
-from zoo.tracking import trial_states, trials_without_model
+from zoo.tracking import StoreAway, trial_states, trials_without_model
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
@@ -28,11 +28,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
     numbers = study.directory.numbers()
     if not numbers and not search.values():
         return
-    store = study.store.result()
-    search.deleted = update_deleted(study.directory, store, study.display.problem)
-    in_mlflow = trial_states(store, study.definition.name, search.uid())
-    without_model = trials_without_model(store, study.definition.name, search.uid())
-    record.removed |= {one for one in without_model if not study.directory.trial(one).has_results}
+    in_mlflow = _compare_with_mlflow(study, search, record)
     damage = find_damage(study.directory, is_settled=True)
     search.set_aside = damage.set_aside
     for line in damage.problems:
@@ -51,6 +47,18 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
         elif trial.final_event() is not None:
             record.put(number, trial.config() or {}, trial.events(), trial.path)
     record.remove_surplus()
+
+
+def _compare_with_mlflow(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> dict[int, str]:
+    """Return the state of each trial in MLflow, and take over what was deleted there; {} if it is away."""
+    try:
+        store = study.store.result()
+    except StoreAway:
+        return {}
+    search.deleted = update_deleted(study.directory, store, study.display.problem)
+    without_model = trials_without_model(store, study.definition.name, search.uid())
+    record.removed |= {one for one in without_model if not study.directory.trial(one).has_results}
+    return trial_states(store, study.definition.name, search.uid())
 
 
 def settle_unfinished_trials(study: OpenStudy, search: OptunaSearch) -> list[int]:
@@ -86,6 +94,8 @@ def reconcile_standalone_runs(study: OpenStudy) -> None:
             command = "zoo confirm" if run.repeat else "zoo train"
             directory.append(Finished(time.time(), "failed", f"interrupted: {command} was killed"))
             study.display.problem(f"{run.name} was killed; it was marked as interrupted: {directory.path}")
+        if study.store.is_away:
+            continue
         with MLflowRecord(study, run.uid, standalone_name=run.name, repeat=run.repeat) as record:
             record.put(run.number, config, directory.events(), directory.path)
         if record.is_complete:

@@ -1,0 +1,34 @@
+"""`zoo sync`: send to MLflow what it lacks of a study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo.cli import common
+
+
+@click.command("sync")
+@common.study_argument(missing="known")
+@common.plugin_option
+@common.study_setting_option
+@click.option("--name", metavar="NAME", help="The name under which the study is recorded.")
+@common.storage_option
+@common.quiet_option
+def command(quiet: bool, **options: Any) -> int:
+    """Send to MLflow what it lacks of STUDY, after an outage of the server; no trial runs.
+
+    The next `zoo tune` of the study does this, too. Give the options with which the study was run.
+
+    \b
+    zoo sync digits_cnn
+    zoo sync mnist_cnn --set training.epochs=3 --name mnist_quick
+    """
+    common.start_loading_keras()
+    from zoo.tuning import sync
+
+    is_complete = sync(**options, display=common.display(quiet), command=common.command_line())
+    if is_complete:
+        click.echo("MLflow has the whole study")
+    return 0 if is_complete else 1

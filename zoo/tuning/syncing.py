@@ -1,0 +1,74 @@
+"""`zoo sync`: send to MLflow what it lacks of a study, without running a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import StudyError
+from zoo.record import STATE_DIR, StudyDirectory
+from zoo.registry import using_plugins
+from zoo.tuning.display import Display, default_display
+from zoo.tuning.manifest import manifest_of
+from zoo.tuning.mlflow_record import MLflowRecord
+from zoo.tuning.opening import OpenStudy, open_study
+from zoo.tuning.reconcile import reconcile
+from zoo.tuning.search import OptunaSearch
+from zoo.tuning.study_run import define_study
+from zoo.tuning.study_summary import record_summary
+
+
+def sync(
+    study: str,
+    *,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[Any] = (),
+    name: str | None = None,
+    storage: str | None = None,
+    display: Display | None = None,
+    command: str = "zoo.sync",
+) -> bool:
+    """Send to MLflow what it lacks of a study; return True if it then has everything.
+
+    No trial runs; trials that a killed process left running get their final state.
+
+    Args:
+        study, overrides, plugins, name, storage, display, command: as for `tune` when the study was run.
+
+    Raises:
+        StudyError: the study is not recorded in this folder.
+        StoreAway: MLflow does not answer.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(using_plugins(plugins))
+        definition, warnings = define_study(study, None, overrides, name, 1, {})
+        directory = StudyDirectory(Path.cwd(), definition.name)
+        if not directory.numbers() and not directory.standalone_runs():
+            raise StudyError(
+                f"no trial of '{definition.name}' is recorded in {STATE_DIR}. `zoo tune` records the study."
+            )
+        opened = open_study(stack, definition, 1, display or default_display(), warnings)
+        opened.store.result()
+        manifest = manifest_of(opened.definition, opened.dataset)
+        search = OptunaSearch(opened.definition, manifest, directory, storage, report=opened.display.problem)
+        stack.enter_context(opened.interrupts)
+        with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
+            reconcile(opened, search, record)
+            _record_results(opened, search, record)
+            record.status = "FINISHED" if search.done() >= search.total() else "KILLED"
+        return record.is_complete
+
+
+def _record_results(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
+    """Send the test scores of the best trial, the report and the description of the study."""
+    best = search.best()
+    if best is not None and (event := study.directory.trial(best[0]).latest_score()) is not None:
+        trial = study.directory.trial(best[0])
+        record.put(best[0], trial.config() or {}, [replace(event, is_best=True)], trial.path)
+    report = study.directory.path / "report.html"
+    if report.exists():
+        record.record_report(report)
+    record_summary(study, search, record)
