@@ -412,7 +412,7 @@ class TestMaxParameters:
     def test_tpe_learns_to_stay_below_the_limit(self, open_search, monkeypatch):
         """Nine of ten networks are too large; of what it draws later many more than one in ten are not."""
         in_memory = optuna.storages.InMemoryStorage()
-        monkeypatch.setattr("zoo.tuning.search.open_storage", lambda *_: in_memory)
+        monkeypatch.setattr("zoo.tuning.search.open_storage", lambda *_, **__: in_memory)
         search = open_search(*self.OVERRIDES, "search.sampler=tpe", "search.trials=60", "search.seed=3")
         small = []
         for _ in range(60):

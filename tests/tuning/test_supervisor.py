@@ -180,7 +180,7 @@ def stage(define, open_search, tmp_path, monkeypatch):
     Each call in a test resumes the same study, which is in memory: files have their own tests.
     """
     storage = optuna.storages.InMemoryStorage()
-    monkeypatch.setattr("zoo.tuning.search.open_storage", lambda *_: storage)
+    monkeypatch.setattr("zoo.tuning.search.open_storage", lambda *_, **__: storage)
 
     def make(trials, *overrides, jobs=1, deadline=math.inf):
         overrides = overrides or (f"search.trials={len(trials)}",)

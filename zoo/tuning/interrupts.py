@@ -55,6 +55,10 @@ class Interrupts:
         """The exit status that a shell expects: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
         return 128 + (self.signum or signal.SIGINT)
 
+    def status(self) -> int | None:
+        """Return the exit status if a signal came, else None."""
+        return None if self.signum is None else self.exit_status
+
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.signum is None:
             self.signum = signum

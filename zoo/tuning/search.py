@@ -24,6 +24,7 @@ from zoo.tuning.differences import logged_values, optuna_differences
 from zoo.tuning.manifest import check_resumable
 from zoo.tuning.optuna_trials import INTERRUPTED, KILLED, MAX_PARAMETERS, annotate, finish, report_epoch
 from zoo.tuning.ownership import check_owner, claim
+from zoo.tuning.patience import Patience
 from zoo.tuning.rebuilding import (
     began_with_checksums,
     check_rebuilding,
@@ -59,6 +60,7 @@ class OptunaSearch:
         storage: str | None = None,
         accept_versions: bool = False,
         report: Callable[[str], None] = lambda text: None,
+        patience: Patience | None = None,
     ) -> None:
         """Open the Optuna study, or create it; the caller holds the lock of `directory`.
 
@@ -73,7 +75,7 @@ class OptunaSearch:
         self._at_target: set[int] = set()  # running trials whose objective is good enough
         self._best_values: dict[int, dict[int, float]] = {}  # trial number -> fold -> best value so far
         url = storage or default_storage(Path.cwd())
-        self._storage = open_storage(url, directory.path.parent)
+        self._storage = open_storage(url, directory.path.parent, patience=patience)
         self._study = self._create_study()
         if self._trials() and _UID not in self._study.user_attrs:
             raise ZooError(

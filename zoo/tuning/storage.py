@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from zoo.durations import duration_text
 from zoo.errors import ZooError, one_line
 from zoo.record import StudyDirectory
 from zoo.redaction import redact
+from zoo.tuning.patience import Patience, make_patient, unavailable
 
 if TYPE_CHECKING:
     import optuna
+
+_LOCK_TIMEOUT_S = 900.0  # longer than an opening waits for a database
 
 
 def default_storage(root: Path) -> str:
@@ -54,19 +61,46 @@ def _lock_path(url: str, state_dir: Path) -> Path:
     return (path.parent if path is not None and is_shared else state_dir) / ".optuna.lock"
 
 
-def open_storage(url: str, state_dir: Path, *, is_new: bool = True) -> optuna.storages.BaseStorage:
-    """Open the storage; `is_new` creates missing tables. A lock lets only one process do this at a time."""
+def open_storage(
+    url: str, state_dir: Path, *, is_new: bool = True, patience: Patience | None = None
+) -> optuna.storages.BaseStorage:
+    """Open the storage; `is_new` creates missing tables. A lock lets only one process do this at a time.
+
+    `patience` is how it waits for a database that is locked, or away later; by default for a minute.
+    """
     import optuna
 
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    patience = patience or Patience(max_wait_s=60.0)
+    is_sqlite = url.startswith("sqlite")
+    options = {"connect_args": {"timeout": 2}} if is_sqlite else {"pool_pre_ping": True}
+    table_options: dict[str, Any] = {"engine_kwargs": options, "skip_table_creation": not is_new}
     try:
-        with FileLock(_lock_path(url, state_dir)):
-            if "://" in url and not url.startswith("redis"):
-                return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=not is_new)
-            return optuna.storages.get_storage(url)
+        with _opening_lock(_lock_path(url, state_dir)):
+            if "://" not in url or url.startswith("redis"):
+                return optuna.storages.get_storage(url)
+            # A server that never answered may have a wrong address, so only a locked file is waited for.
+            make = partial(optuna.storages.RDBStorage, url, **table_options)
+            storage = patience.call(make, url) if is_sqlite else make()
+    except ZooError:
+        raise
     except Exception as error:
         raise ZooError(
             f"cannot open the Optuna storage {redact(url)}: "
-            f"{redact(one_line(error))[:200]}. "
+            f"{unavailable(error) or redact(one_line(error))[:200].rstrip('.')}. "
             "Use another storage, such as --storage sqlite:///optuna.db, or remove --storage."
         ) from error
+    make_patient(storage, patience)
+    return storage
+
+
+@contextmanager
+def _opening_lock(path: Path) -> Iterator[None]:
+    """Lock a file while tables are created; raise ZooError if another process keeps it for minutes."""
+    try:
+        with FileLock(path, timeout=_LOCK_TIMEOUT_S):
+            yield
+    except Timeout:
+        raise ZooError(
+            f"another zoo has opened Optuna's storage for {duration_text(_LOCK_TIMEOUT_S)} and holds {path}. "
+            "Stop it, and run the same command again."
+        ) from None

@@ -30,6 +30,7 @@ from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, check_jobs, load_definition, open_study
+from zoo.tuning.patience import Patience
 from zoo.tuning.reconcile import reconcile
 from zoo.tuning.samplers import check_sampler
 from zoo.tuning.scoring import score_registered
@@ -143,7 +144,9 @@ def tune(
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
         report = opened.display.problem
-        search = OptunaSearch(definition, manifest, opened.directory, storage, accept_versions, report)
+        patience = Patience(report, opened.interrupts.status)
+        options = storage, accept_versions, report, patience
+        search = OptunaSearch(definition, manifest, opened.directory, *options)
         opened.directory.describe(definition.text, command)
         interrupts = stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
@@ -326,7 +329,7 @@ def _result(
         total=search.total(),
         test_metrics=scores,
         model_uri=record.model_uri(best[0]) if best is not None else "",
-        interrupted=study.interrupts.exit_status if study.interrupts.signum is not None else None,
+        interrupted=study.interrupts.status(),
         stopped=_stop_text(search, definition, stopped),
         objectives=metrics,
         front={number: dict(zip(metrics, values, strict=True)) for number, values in search.front().items()},
