@@ -199,6 +199,44 @@ def test_renamed_study_renames_its_registered_model(
     assert (found.study, registered_versions(local_store, "digits_cnn")) == ("renamed", [])
 
 
+def test_champion_of_interrupted_promotion_is_renamed(
+    local_store: Store, trained: tuple[str, Callable[[], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alias is set before the tag that zoo has promoted the version."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(local_store.client), "set_model_version_tag", stop)
+        with pytest.raises(KeyboardInterrupt):
+            promote(local_store, "digits_cnn", trained[0], INFO)
+    assert rename_study(local_store, "digits_cnn", "renamed") == ""
+    assert [one.title for one in registered_versions(local_store)] == ["renamed/1"]
+
+
+def test_registered_model_keeps_its_name_if_the_new_one_exists(
+    local_store: Store, trained: tuple[str, Callable[[], None]]
+) -> None:
+    promote(local_store, "digits_cnn", trained[0], INFO)
+    local_store.client.create_registered_model("renamed")
+    assert rename_study(local_store, "digits_cnn", "renamed") == (
+        "its registered model is still named 'digits_cnn', because there is a registered model 'renamed' "
+        "already"
+    )
+    assert champion(local_store, "digits_cnn") is not None
+
+
+def test_registered_model_of_others_keeps_its_name(
+    local_store: Store, trained: tuple[str, Callable[[], None]]
+) -> None:
+    local_store.client.create_registered_model("digits_cnn")
+    local_store.client.create_model_version("digits_cnn", "file:///nowhere")
+    local_store.client.set_registered_model_alias("digits_cnn", "champion", "1")
+    assert rename_study(local_store, "digits_cnn", "renamed") == ""
+    assert [one.title for one in registered_versions(local_store)] == ["digits_cnn/1"]
+
+
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a@b", "..", "x" * 257, "a\nb", "a\x1b[1m"])
 def test_name_that_mlflow_refuses_is_an_error(name: str) -> None:
     with pytest.raises(StudyError, match=r"^a registered model cannot be named '.*--as NAME\.$"):

@@ -373,15 +373,16 @@ def delete_study(store: Store, study: str) -> None:
             store.client.delete_experiment(experiment_id)
 
 
-def rename_study(store: Store, old: str, new: str) -> None:
+def rename_study(store: Store, old: str, new: str) -> str:
     """Rename a study's experiment, its run, and the tag `zoo.study` of all runs and models in MLflow.
 
-    After an interruption, the same call completes the rest.
+    Its registered model is renamed, too; return a sentence if that keeps its name. After an interruption, the
+    same call completes the rest.
     """
     with store.requests():
         experiment_id = store.experiment_id(old)
         if experiment_id is None:
-            return
+            return ""
         client = store.client
         existing = client.get_experiment_by_name(new)
         if existing is not None:
@@ -395,6 +396,7 @@ def rename_study(store: Store, old: str, new: str) -> None:
                 client.update_run(run.info.run_id, name=new)
         for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
             client.set_logged_model_tags(model.model_id, {names.STUDY: new})
-        rename_registered(store, old, new)
+        note = rename_registered(store, old, new)
         # Last, so that a repeated call finds the study under `old`.
         client.rename_experiment(experiment_id, new)
+    return note

@@ -194,12 +194,24 @@ def check_registered_name(name: str) -> None:
         )
 
 
-def rename_registered(store: Store, old: str, new: str) -> None:
-    """Rename a registered model of zoo; do nothing if there is none, or if `new` exists already."""
+def rename_registered(store: Store, old: str, new: str) -> str:
+    """Rename the registered model of a study, whose runs have the name `new` already.
+
+    Return a sentence for the user if it keeps its name, because another registered model has the new one.
+    """
+    present = champion(store, old)
     with _requests(store):
-        promoted = any(names.PROMOTED in one.tags for one in _raw_versions(store, old))
-        if promoted and not _raw_models(store, new):
-            store.client.rename_registered_model(old, new)
+        # The champion of an interrupted promotion has no tag yet.
+        is_own = present is not None and present.study in (old, new)
+        if not is_own and not any(names.PROMOTED in one.tags for one in _raw_versions(store, old)):
+            return ""
+        if _raw_models(store, new):
+            return (
+                f"its registered model is still named '{old}', because there is a registered model '{new}' "
+                "already"
+            )
+        store.client.rename_registered_model(old, new)
+    return ""
 
 
 @contextmanager

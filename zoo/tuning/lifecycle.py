@@ -145,15 +145,14 @@ def rename_study(old: str, new: str, url: str | None = None) -> str:
         old, storage = directory.study, find_storage(directory, storage_url(directory, url))
         if storage is not None and new in optuna.get_all_study_names(storage):
             raise StudyError(f"there is a study '{new}' in Optuna's storage already. Choose another name.")
-        if not is_new_store():
-            tracking.rename_study(connect(create=False), old, new)
+        note = "" if is_new_store() else tracking.rename_study(connect(create=False), old, new)
         if storage is not None:
             optuna.copy_study(
                 from_study_name=old, from_storage=storage, to_storage=storage, to_study_name=new
             )
             optuna.delete_study(study_name=old, storage=storage)
         directory.path.rename(target.path)
-    return f"study '{old}' renamed to '{new}'"
+    return f"study '{old}' renamed to '{new}'{note and '; '}{note}"
 
 
 def _study_directory(study: str) -> StudyDirectory:
