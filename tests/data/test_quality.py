@@ -97,12 +97,12 @@ def test_followed_advice_is_left_out():
     warning = imbalance_warning(dataset(split(range(20), labels)))
     both = f"Before. {warning} After."
     facts = warning.partition(" class_weight")[0]
-    assert without_followed_advice(both, False, False) == both
-    assert without_followed_advice(both, True, True) == "Before. After."
-    assert without_followed_advice(warning, True, True) == ""
-    assert without_followed_advice(both, True, False) == (
+    assert without_followed_advice(both, "none", "val_accuracy") == both
+    assert without_followed_advice(both, "balanced", "val_auc") == "Before. After."
+    assert without_followed_advice(warning, {"cat": 2.0}, "val_auc") == ""
+    assert without_followed_advice(both, "balanced", "val_accuracy") == (
         f'Before. {facts} objective = "val_balanced_accuracy" gives every class the same weight. After.'
     )
-    assert without_followed_advice(warning, False, True) == (
+    assert without_followed_advice(warning, None, "val_auc") == (
         f'{facts} class_weight = "balanced" in [training] gives every class the same weight.'
     )

@@ -59,7 +59,11 @@ def zoo(context: click.Context, debug: bool, no_plugins: bool) -> None:
 
     \b
     zoo tune digits_cnn    a search that takes seconds
-    zoo ui                 compare its trials in MLflow
+    zoo tune photos/       a search on your own images
+    zoo ui                 compare the trials in MLflow
+    zoo plugins --help     a network of your own, in one file
+
+    In Python, `zoo.tune("digits_cnn", dataset=zoo.Dataset.from_arrays(x, y))` searches on arrays.
     """
     context.obj = debug
     if no_plugins:

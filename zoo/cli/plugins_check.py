@@ -73,11 +73,12 @@ def check(
             subject = Path(name).name
         registry = _load(stack)
         states = _check(subject, registry, checks, overrides, shapes, classes, needs_plugin, probe, as_json)
-    files = common.plugin_arguments()
+        listing = f"zoo list{common.plugin_arguments()}"  # with the file that NAME may be
     if not as_json and states["failed"]:
-        common.print_next((f"zoo plugins check {name}{files} --check CHECK", "run one check again"))
+        again = f"zoo plugins check {name}{common.plugin_arguments()} --check CHECK"
+        common.print_next((again, "run one check again"))
     elif not as_json:
-        common.print_next((f"zoo list{files}", "the names that a study can use"))
+        common.print_next((listing, "the names that a study can use"))
     context.exit(1 if states["failed"] else 0)
 
 

@@ -21,7 +21,36 @@ from zoo.scaffold import LICENSES, write_plugin
 @common.json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List the installed plugins and what they registered."""
+    """List the installed plugins and what they registered.
+
+    A plugin can be one file, my_net.py:
+
+    \b
+    import keras, zoo
+    from typing import Annotated
+
+    \b
+    @zoo.architecture  # or @zoo.dataset, @zoo.augmentation, @zoo.metric
+    def my_net(input_shape, num_classes, *, units: Annotated[int, zoo.Int(8, 64)] = 32):
+        'Two dense layers.'
+        return keras.Sequential([
+            keras.Input(input_shape),  # height, width, channels; pixels from 0 to 1
+            keras.layers.Flatten(),
+            keras.layers.Dense(units, activation="relu"),
+            keras.layers.Dense(num_classes, activation="softmax"),
+        ])
+
+    A study beside it, my_search.toml, names the file; `zoo list datasets` shows the datasets:
+
+    \b
+    plugins = ["my_net.py"]
+    dataset = "digits"
+    architecture = "my_net"
+
+    \b
+    zoo plugins check my_net.py
+    zoo tune my_search.toml
+    """
     if context.invoked_subcommand is not None:
         return
     registry = Registry.load()

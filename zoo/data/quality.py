@@ -99,12 +99,16 @@ def imbalance_warning(dataset: Dataset) -> str:
     )
 
 
-def without_followed_advice(warning: str, is_weighted: bool, is_balanced: bool) -> str:
+def without_followed_advice(warning: str, class_weight: Any, objective: str) -> str:
     """Return a dataset's warning without the advice on imbalanced classes that a study follows already.
 
     Args:
-        is_weighted, is_balanced: the study sets class weights; its objective is not the accuracy.
+        class_weight, objective: of the study; None or `"none"` without class weights.
     """
+    is_weighted, is_balanced = (
+        class_weight not in (None, "none"),
+        objective not in ("accuracy", "val_accuracy"),
+    )
     advice = f"{WEIGHTS} and {OBJECTIVE} give every class the same weight."
     if is_weighted and is_balanced:
         pattern = rf"The training classes are imbalanced, .*? {re.escape(advice)} ?"

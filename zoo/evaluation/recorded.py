@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Dataset
+from zoo.data.quality import without_followed_advice
 from zoo.data.store import image_names
 from zoo.data.verification import verify_dataset
 from zoo.errors import StudyError, ZooError
@@ -112,6 +113,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
     cache_dir, digest = found.cache_dir, found.config.digest
     verify_dataset(cache_dir, digest)
     probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)
+    weights = found.config.training.get("class_weight")
     measured = score_registered(found.config, labels, probabilities, found.directory.output_path, display)
     return Evaluation(
         study=found.study,
@@ -123,7 +125,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
         image_names=image_names(cache_dir, digest, "test"),
         dataset=found.config.dataset.name,
         source=dataset.source,
-        warning=dataset.warning,
+        warning=without_followed_advice(dataset.warning, weights, found.config.objective),
         is_recorded=True,
     )
 

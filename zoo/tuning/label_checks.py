@@ -44,9 +44,8 @@ def check_labels(definition: StudyDefinition, cache_dir: Path, digest: str) -> N
 def warning_for_study(definition: StudyDefinition, warning: str) -> str:
     """Return a dataset's warning without the advice that the study follows already."""
     setting = definition.training.get("class_weight")
-    is_weighted = setting is not None and setting.default != "none"
-    is_balanced = definition.objectives[0].metric not in ("accuracy", "val_accuracy")
-    return without_followed_advice(warning, is_weighted, is_balanced)
+    weights = None if setting is None else setting.default
+    return without_followed_advice(warning, weights, definition.objectives[0].metric)
 
 
 def _check_auc(dataset: Dataset, validation: Split, title: str) -> None:
