@@ -124,8 +124,7 @@ def tune(
         jobs: number of trials that run at the same time, at least 1.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         plugins: plugin files, besides those of the study file: paths, or imported modules of one file.
-        name: the study's name in the record, instead of the file's.
-        storage: URL of an Optuna storage, instead of `mlruns/optuna.db`.
+        name, storage: the study's name in the record; URL of an Optuna storage, not `mlruns/optuna.db`.
         accept_versions: resume although versions or code of plugins have changed.
         retry_failed: run the failed trials of the study again, with the same parameters.
         promote: register the best trial as the champion if it is better than the present one.
@@ -143,9 +142,8 @@ def tune(
         deadline = time.monotonic() + (definition.search.timeout or math.inf)
         opened = open_study(stack, definition, jobs, display or default_display(), warnings)
         definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
-        report = opened.display.problem
-        patience = Patience(report, opened.interrupts.status)
-        options = storage, accept_versions, report, patience
+        patience = Patience(opened.display.problem, opened.interrupts.status)
+        options = storage, accept_versions, patience.report, patience
         search = OptunaSearch(definition, manifest, opened.directory, *options)
         opened.directory.describe(definition.text, command)
         interrupts = stack.enter_context(opened.interrupts)
