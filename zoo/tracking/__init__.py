@@ -22,13 +22,9 @@ from zoo.tracking._reconnecting import StoreConnection
 from zoo.tracking._recorded import (
     best_model_address,
     compare,
-    delete_study,
     delete_trials,
-    is_study_run_deleted,
     leaderboard,
     only_study,
-    rename_study,
-    restore_study_run,
     restore_trials,
     study_page,
     trial_results,
@@ -55,4 +51,5 @@ from zoo.tracking._stored_models import (
     named_address,
     run_model_address,
 )
+from zoo.tracking._studies import delete_study, is_study_run_deleted, rename_study, restore_study_run
 from zoo.tracking._writer import StudyTracker, add_report, add_test_metrics, correct_results

@@ -1,4 +1,4 @@
-"""Recorded studies in MLflow: reading them back, deleting, restoring and renaming them.
+"""Recorded studies in MLflow: reading them back, and deleting and restoring their trials.
 
 A run that is deleted in MLflow, by zoo or in MLflow's user interface, stays in the store but counts as
 absent: tables, models and the next `zoo tune` leave it out until it is restored. If the study's run is
@@ -11,7 +11,6 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,7 @@ from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
 from zoo.tracking._duplicates import fullest
 from zoo.tracking._models import model_uri
-from zoo.tracking._registry import rename_registered
-from zoo.tracking._store import Store, TrackingError, is_active, pages
+from zoo.tracking._store import Store, TrackingError, is_active
 from zoo.tracking._view import FIRST_MLFLOW, KEY, save_view
 
 if TYPE_CHECKING:
@@ -335,68 +333,3 @@ def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection
                 store.client.restore_run(run_id)
                 # A deleted run keeps the old name when its study is renamed.
                 store.log(run_id, tags={names.STUDY: study})
-
-
-def is_study_run_deleted(store: Store, study: str, study_uid: str) -> bool:
-    """Return True if the study's run is deleted in MLflow; False if MLflow has no such run."""
-    with store.requests():
-        run = _study_run(store, study, study_uid)
-        return run is not None and not is_active(run)
-
-
-def restore_study_run(store: Store, study: str, study_uid: str) -> None:
-    """Restore the study's run, which is deleted in MLflow."""
-    with store.requests():
-        run = _study_run(store, study, study_uid)
-        store.client.restore_run(run.info.run_id)
-        # As in `restore_trials`: the study may have been renamed.
-        store.log(run.info.run_id, tags={names.STUDY: study})
-        store.client.update_run(run.info.run_id, name=study)
-
-
-def _study_run(store: Store, study: str, study_uid: str) -> Any:
-    experiment_id = store.experiment_id(study)
-    return store.find_run(experiment_id, study_uid) if experiment_id else None
-
-
-def delete_study(store: Store, study: str) -> None:
-    """Delete a study's experiment and its runs in MLflow, if there is such an experiment.
-
-    It gets the name `STUDY (deleted DATE TIME)` first, because MLflow does not reuse the name of a deleted
-    experiment. `mlflow experiments restore` restores it under that name.
-    """
-    with store.requests():
-        experiment_id = store.experiment_id(study)
-        if experiment_id is not None:
-            time = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            store.client.rename_experiment(experiment_id, f"{study} (deleted {time})")
-            store.client.delete_experiment(experiment_id)
-
-
-def rename_study(store: Store, old: str, new: str) -> str:
-    """Rename a study's experiment, its run, and the tag `zoo.study` of all runs and models in MLflow.
-
-    Its registered model is renamed, too; return a sentence if that keeps its name. After an interruption, the
-    same call completes the rest.
-    """
-    with store.requests():
-        experiment_id = store.experiment_id(old)
-        if experiment_id is None:
-            return ""
-        client = store.client
-        existing = client.get_experiment_by_name(new)
-        if existing is not None:
-            state = "an experiment" if is_active(existing) else "a deleted experiment"
-            raise TrackingError(
-                f"MLflow at {store.address} has {state} named '{new}' already. Choose another name."
-            )
-        for run in store.runs(experiment_id):
-            store.log(run.info.run_id, tags={names.STUDY: new})
-            if run.data.tags.get(names.KIND) == "study":
-                client.update_run(run.info.run_id, name=new)
-        for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
-            client.set_logged_model_tags(model.model_id, {names.STUDY: new})
-        note = rename_registered(store, old, new)
-        # Last, so that a repeated call finds the study under `old`.
-        client.rename_experiment(experiment_id, new)
-    return note
