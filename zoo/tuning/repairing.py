@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 from zoo.record import StudyDirectory
 from zoo.tracking import Store, correct_results
 from zoo.tuning.differences import logged_values, mlflow_differences, optuna_differences
 from zoo.tuning.display import Display
-from zoo.tuning.manifest import manifest_of
-from zoo.tuning.mlflow_record import MLflowRecord
-from zoo.tuning.opening import open_study
-from zoo.tuning.reconcile import reconcile
-from zoo.tuning.search import OptunaSearch
 from zoo.tuning.storage import find_storage, storage_url
-from zoo.tuning.study_run import define_study
-from zoo.tuning.study_summary import record_summary
+from zoo.tuning.syncing import sync
 
 
 def repair_record(study: str, display: Display, *, store: Store | None = None) -> None:
@@ -32,19 +25,10 @@ def repair_record(study: str, display: Display, *, store: Store | None = None) -
         ZooError: the study is being run, or its record is too damaged.
     """
     directory = StudyDirectory(Path.cwd(), study)
-    with ExitStack() as stack:
-        definition, warnings = define_study(str(directory.path / "study.toml"), None, (), study, 1, {})
-        opened = open_study(stack, definition, 1, display, warnings)
+    with directory.locked():
         _correct(directory, store)
-        manifest = manifest_of(opened.definition, opened.dataset)
-        search = OptunaSearch(
-            opened.definition, manifest, opened.directory, directory.storage(), True, display.problem
-        )
-        facts = {"manifest": manifest, "command": "zoo doctor"}
-        with MLflowRecord(opened, search.uid(), search.surplus, **facts) as record:
-            reconcile(opened, search, record)
-            record_summary(opened, search, record)
-            record.status = "FINISHED"
+    path, storage = directory.path / "study.toml", directory.storage()
+    sync(str(path), name=study, storage=storage, display=display, command="zoo doctor")
 
 
 def _correct(directory: StudyDirectory, store: Store | None) -> None:
