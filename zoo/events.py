@@ -53,12 +53,13 @@ class Started:
 
 @dataclass(frozen=True)
 class Progress:
-    """A fraction of an epoch, from 0 to 1, is done. For the display only; never logged."""
+    """A fraction of an epoch, from 0 to 1, is done; or a `problem`. For the display only; never logged."""
 
     name: ClassVar[str] = "progress"
     epoch: int
     fraction: float
     fold: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,14 +196,24 @@ class EventLog:
         self.path = path
 
     def append(self, event: Event) -> None:
-        """Append `event`. When this returns, the event survives the end of this process."""
+        """Append `event`. When this returns, the event is on the disk and survives a power cut.
+
+        If the disk is full, raise OSError and leave the log as it was.
+        """
         line = to_json(event).encode() + b"\n"
-        with self.path.open("ab+") as file:
-            if file.tell():
+        with self.path.open("ab+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # the last line was cut off; do not continue it
                     line = b"\n" + line
-            file.write(line)
+            try:
+                while line:  # the system may write a part of it
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
 
     def read(self) -> list[Event]:
         """Return every event that can be read; [] if there is no file."""

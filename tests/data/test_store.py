@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import pytest
 from cache_helpers import die, dying_at_line, in_a_fork, labelled, leftovers, same, small_dataset
 
 from zoo.data import Dataset, Split, store
+from zoo.data.reporting import report_to
 from zoo.data.store import digest_of, image_names, open_dataset, save_dataset
 from zoo.data.validation import cut_validation
 from zoo.errors import DataError
@@ -316,3 +318,22 @@ def test_names_of_images_are_kept_and_replaced(tmp_path):
         assert image_names(tmp_path, digest, "train") == (names or [])
         assert image_names(tmp_path, digest, "test") == []
     assert len(digests) == 1
+
+
+def test_full_disk_is_waited_for(tmp_path, monkeypatch):
+    lines, pauses, write = [], [], store._write
+
+    def full_twice(folder, dataset):
+        write(folder, dataset)
+        if len(pauses) < 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "_write", full_twice)
+    monkeypatch.setattr("zoo.disk_space.time.sleep", pauses.append)
+    with report_to(lambda what, fraction: lines.append(what)):
+        digest = save_dataset(tmp_path, small_dataset())
+    same(open_dataset(tmp_path, digest), small_dataset())
+    (line,) = [line for line in lines if "full" in line]
+    assert line.startswith(f"the disk is full: {tmp_path / digest} cannot be written (")
+    assert " MB are needed)" in line
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [digest]

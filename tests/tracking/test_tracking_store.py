@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -252,7 +253,21 @@ def test_silent_server_is_reported(limits: list[list[str | None]]) -> None:
 def test_reason_is_the_cause_of_a_database_error() -> None:
     hint = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)"
     error = RuntimeError(f"{hint}\n(sqlite3.OperationalError) database is locked\n[SQL: INSERT]")
-    assert _store.reason(error) == "(sqlite3.OperationalError) database is locked"
+    assert _store.reason(error) == "database is locked"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            Exception("(sqlite3.Error) database or disk is full"),
+            "the disk of its database is full",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/a.toml"), "the disk is full: /tmp/a.toml"),
+    ],
+)
+def test_reason_of_a_full_disk_is_plain(error: Exception, text: str) -> None:
+    assert _store.reason(error) == text
 
 
 @pytest.mark.parametrize("uri", ["ftp://example.org", "postgresql://127.0.0.1:1/mlflow"])

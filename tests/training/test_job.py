@@ -674,3 +674,19 @@ class TestOtherErrors:
         trial = run(replace(config, architecture=PluginConfig("conv_net", {"dropout": 0.99})))
         assert trial.final_event.state == "failed"
         assert "dropout" in trial.final_event.reason
+
+
+def test_full_disk_delays_the_model(run, config, monkeypatch):
+    pauses, save = [], np.savez
+
+    def full_twice(path, **arrays):
+        if len(pauses) < 2:
+            raise OSError(28, "No space left on device")
+        save(path, **arrays)
+
+    monkeypatch.setattr(np, "savez", full_twice)
+    monkeypatch.setattr("zoo.disk_space.time.sleep", pauses.append)
+    trial = run(config, epochs=1)
+    assert trial.final_event.state == "complete"
+    (problem,) = [event.problem for event in trial.events if isinstance(event, Progress) and event.problem]
+    assert problem.startswith(f"the disk is full: {trial.folder / 'model.keras'} cannot be written (")

@@ -200,3 +200,20 @@ def test_file_that_stays_locked_is_one_plain_line(locked, tmp_path):
     patience = Patience(lambda line: None, max_wait_s=1.0)
     with pytest.raises(ZooError, match=r"^the database sqlite:\S+ has not answered for \S+: database"):
         open_storage(f"sqlite:///{tmp_path}/optuna.db", tmp_path, patience=patience)
+
+
+def test_full_disk_is_waited_for_without_a_limit(clock, tmp_path):
+    lines = []
+
+    def full():
+        raise optuna.exceptions.StorageInternalError("e.g. exceeding max length. ") from exc.OperationalError(
+            "INSERT", None, sqlite3.OperationalError("database or disk is full")
+        )
+
+    patience = Patience(lines.append, max_wait_s=1.0)
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    assert patience.call(answers_at(100, full), url, 5) == 5
+    (line,) = lines
+    assert line.startswith(f"the disk is full: {tmp_path}/optuna.db cannot be written (")
+    with pytest.raises(DatabaseAway, match="its disk is full"):
+        Patience(lines.append, signal_status=lambda: 130).call(answers_at(100, full), url, 5)

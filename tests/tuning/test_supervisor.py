@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
 import os
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from zoo.checksums import write_json
+from zoo.disk_space import DiskFull
 from zoo.errors import DataError
 from zoo.events import EpochEnd, Finished, Progress, Scored, Started
 from zoo.record import StudyDirectory, TrialDirectory
@@ -442,6 +444,47 @@ class TestOneEvent:
         here.run()
         calls = [call for call in here.display.calls if call[0] in ("progress", "epoch")]
         assert calls == [("epoch", 0, 1, 1), ("progress", 0, 2, 1, 0.5), ("epoch", 0, 2, 1)]
+
+    def test_full_disk_pauses_until_there_is_room(self, stage, monkeypatch):
+        """The trial waits for its answer meanwhile; nothing is lost or doubled, and one line says so."""
+        here, problems, pauses = stage([complete(0.5), complete(0.6)], "search.trials=2"), [], []
+        here.display.problem = problems.append
+        monkeypatch.setattr("zoo.disk_space.time.sleep", pauses.append)
+        append, create, calls = TrialDirectory.append, TrialDirectory.create, []
+
+        def full_twice(method):
+            def write(self, *arguments):
+                calls.append(1)
+                if len(calls) % 3:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                method(self, *arguments)
+
+            return write
+
+        monkeypatch.setattr(TrialDirectory, "append", full_twice(append))
+        monkeypatch.setattr(TrialDirectory, "create", full_twice(create))
+        here.run()
+        assert here.states() == ["COMPLETE", "COMPLETE"]
+        assert [here.names(number) for number in (0, 1)] == [["started", "epoch_end", "finished"]] * 2
+        assert len(problems) == 8  # once for each write: two folders, and six events
+        path = here.directory.trial(0).event_log.path
+        assert problems[1].startswith(f"the disk is full: {path} cannot be written (")
+        assert len(pauses) == 16
+
+    def test_ctrl_c_ends_the_waiting_for_room(self, stage, monkeypatch):
+        here = stage([complete(0.5)], "search.trials=1")
+        here.display.problem = lambda text: os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr("zoo.disk_space.time.sleep", lambda seconds: None)
+
+        def full(self, event):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(TrialDirectory, "append", full)
+        with pytest.raises(DiskFull, match="Make room, and run the same command again") as raised:
+            here.run()
+        assert raised.value.exit_status == 130
+        assert here.executor.running == []
+        monkeypatch.undo()
 
     def test_full_disk_does_not_hide_the_end_from_the_tracker(self, stage, monkeypatch):
         here = stage([complete()])

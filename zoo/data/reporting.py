@@ -41,6 +41,12 @@ def progress(items: Iterable[Item], what: str, *, total: int | None = None) -> I
     listener(what, 1.0)
 
 
+def notice(text: str) -> None:
+    """Report a line, such as that the disk is full; nothing happens outside `report_to`."""
+    if (listener := _listener.get()) is not None:
+        listener(text, None)
+
+
 @contextmanager
 def report_to(listener: Listener) -> Iterator[None]:
     """Make `progress` call `listener(what, fraction)` in this block.

@@ -33,11 +33,13 @@ from filelock import FileLock
 
 from zoo.data.columns import add_columns, write_columns
 from zoo.data.dataset import SPLITS, Dataset, Split
-from zoo.data.reporting import progress
+from zoo.data.reporting import notice, progress
 from zoo.data.split_facts import SplitFacts
+from zoo.disk_space import keep_trying
 from zoo.errors import DataError
 from zoo.failpoints import failpoint
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
+from zoo.process import sign_of_life
 
 BLOCK_SIZE = 2**26  # bytes of an array that are hashed or written at once
 Array = np.ndarray[Any, Any]
@@ -80,6 +82,14 @@ def save_dataset(cache: Path, dataset: Dataset, digest: str | None = None) -> st
         return digest
     cache.mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache)
+    size = sum(array.size * dtype.itemsize for _, array, dtype in _arrays(dataset))
+    keep_trying(lambda: _write_and_place(dataset, target), target, notice, needed=size, alive=sign_of_life)
+    return digest
+
+
+def _write_and_place(dataset: Dataset, target: Path) -> None:
+    """Write a dataset in a temporary folder, then make it the folder `target` of the cache."""
+    cache = target.parent
     with temporary_folder(cache) as folder:
         _write(folder, dataset)
         failpoint("dataset.written")
@@ -88,7 +98,6 @@ def save_dataset(cache: Path, dataset: Dataset, digest: str | None = None) -> st
             if _facts(target) is None:
                 shutil.rmtree(target, ignore_errors=True)
                 folder.rename(target)
-    return digest
 
 
 def open_dataset(cache: Path, digest: str) -> Dataset:

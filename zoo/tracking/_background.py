@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.disk_space import is_full
 from zoo.events import Event, Finished
 from zoo.record import TrialDirectory
 from zoo.tracking._names import StudySummary
@@ -153,6 +154,8 @@ class BackgroundTracker:
             tracker = self._open_tracker()
         except Exception as error:
             self._is_offline = isinstance(error, StoreAway)
+            if self._is_offline and is_full(error):  # a server that is away is reported at the start
+                self._report(f"{error} The trials continue; MLflow gets their events then.", key="offline")
             self._retry_at = time.monotonic() + (self._retry_s if self._is_offline else math.inf)
             if not self._opened.done():
                 self._opened.set_exception(error)  # raised by `ready`

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from zoo.disk_space import full_text, is_full
 from zoo.files import remove_leftovers, temporary_folder
 from zoo.redaction import redact
 from zoo.tracking._store import DEFAULTS, Store, StoreAway, TrackingError, reason, short_timeouts
@@ -29,6 +30,7 @@ _SQLITE = "sqlite:///"
 _DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 _UI_PORT = 5000
 _LOCK_TIMEOUT_S = 5.0
+_NEW_DATABASE_BYTES = 2_000_000  # the tables, while they are created
 _OTHER_SCHEMA = "out-of-date database schema"  # in MLflow's message, for an older and for a newer schema
 
 
@@ -143,6 +145,8 @@ def _create_database(path: Path) -> None:
                 if not path.exists():
                     new.replace(path)
     except Exception as error:
+        if is_full(error):
+            raise StoreAway(f"{full_text(path, _NEW_DATABASE_BYTES)}. Make room.") from error
         raise _database_error(path, getattr(error, "strerror", None) or reason(error)) from error
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.disk_space import is_full
 from zoo.errors import ZooError
 from zoo.redaction import redact
 from zoo.tracking import _names as names
@@ -172,6 +174,9 @@ def short_timeouts() -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Return an error in one line; for a lost connection, only the cause that the operating system names."""
+    if is_full(error):
+        path = getattr(error, "filename", None)
+        return f"the disk is full: {path}" if path else "the disk of its database is full"
     text = redact(str(error)).strip() or type(error).__name__
     if "Caused by" in text:
         text = text.rpartition("Caused by ")[2].rstrip(")")
@@ -180,7 +185,8 @@ def reason(error: BaseException) -> str:
     lines = text.splitlines()
     # SQLAlchemy writes a hint for developers in front of the cause.
     has_hint = len(lines) > 1 and lines[0].startswith("(raised as a result of Query-invoked autoflush")
-    return names.shorten(lines[1 if has_hint else 0], 200)
+    # And the class of the driver's error.
+    return names.shorten(re.sub(r"^\(\w+\.[\w.]+\) ", "", lines[1 if has_hint else 0]), 200)
 
 
 def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:

@@ -26,9 +26,11 @@ import numpy as np
 
 from zoo.data.store import open_dataset
 from zoo.data.validation import fold_of_images, training_and_validation
+from zoo.disk_space import keep_trying
 from zoo.errors import InvalidParameters, one_line
 from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started, from_json, to_json
 from zoo.failpoints import failpoint
+from zoo.process import sign_of_life
 from zoo.training import backend
 from zoo.training.checkpoints import Checkpoints, Snapshot, State
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
@@ -154,7 +156,7 @@ class _Job:
         results = self._summarize()
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
-        self._save(results)
+        _save_when_possible(lambda: self._save(results), self._folder, self._num_parameters, self._send)
         stopped = self._search_end or ("max_seconds" if self._is_out_of_time else "")
         return _final_event("complete", summary=results, stopped=stopped)
 
@@ -363,3 +365,14 @@ def _origin_text(snapshot: Snapshot | None, folds: int) -> str:
     number, of_fold = snapshot.facts["trial"], f" of fold {snapshot.fold}" if folds > 1 else ""
     trial = "the interrupted run" if number is None else f"trial {number}"
     return f"{trial} after epoch {snapshot.epoch}{of_fold}"
+
+
+def _save_when_possible(save: Callable[[], None], folder: Path, num_parameters: int, send: Send) -> None:
+    """Call `save`, which writes the files of a complete trial; while the disk is full, wait."""
+    keep_trying(
+        save,
+        folder / "model.keras",
+        lambda text: send(Progress(1, 1.0, problem=text)),
+        needed=4 * num_parameters,
+        alive=sign_of_life,
+    )

@@ -52,6 +52,11 @@ def create_directory(
         return config
     kept = temporary_path(earlier.path.parent)
     earlier.checkpoints_dir.rename(kept)
-    directory.create(recorded.as_json())
+    try:
+        directory.create(recorded.as_json())
+    except OSError:  # a full disk
+        earlier.path.mkdir(exist_ok=True)
+        kept.rename(earlier.checkpoints_dir)
+        raise
     kept.rename(directory.checkpoints_dir)
     return recorded

@@ -1,4 +1,4 @@
-"""Waiting for a database of Optuna that is locked, or whose server is away.
+"""Waiting for a database of Optuna that is locked, whose server is away, or whose disk is full.
 
 Optuna gives up at once, with a text about the length of values. Here each call to the storage is repeated
 until the database answers: a transaction that failed has changed nothing.
@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.disk_space import is_full, waiting_text
 from zoo.durations import duration_text
 from zoo.errors import ZooError, one_line
 from zoo.redaction import redact
@@ -41,7 +43,8 @@ class Patience:
     Args:
         report: gets one line for each time that the database is away for longer than a moment.
         signal_status: returns the exit status if a signal has stopped the study, else None.
-        max_wait_s: seconds until DatabaseAway is raised. After that, no call waits again.
+        max_wait_s: seconds until DatabaseAway is raised. After that, no call waits again. For a full disk
+            there is no limit.
     """
 
     def __init__(
@@ -68,13 +71,16 @@ class Patience:
                     raise
                 return True  # the database had the state already, but its answer was lost
             except Exception as error:
-                problem = unavailable(error)
-                if not problem:
+                problem, has_no_room = unavailable(error), is_full(error)
+                if not problem and not has_no_room:
                     raise
                 waited = time.monotonic() - start
                 status = self.signal_status()
-                if status is not None or waited >= self._max_wait_s:
-                    raise self._gave_up(url, problem, waited, status) from error
+                if status is not None or (waited >= self._max_wait_s and not has_no_room):
+                    raise self._gave_up(url, problem or "its disk is full", waited, status) from error
+            if has_no_room and not is_reported:
+                is_reported = True
+                self.report(waiting_text(Path(url.removeprefix("sqlite:///"))))
             if waited >= _QUIET_S and not is_reported:
                 is_reported = True
                 until = time.strftime("%H:%M:%S", time.localtime(time.time() + self._max_wait_s - waited))

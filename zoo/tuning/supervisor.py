@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
+from zoo.disk_space import DiskFull, Result, keep_trying
 from zoo.errors import ZooError
 from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started
 from zoo.failpoints import failpoint
@@ -124,7 +126,10 @@ class Supervisor:
     def _start_next(self) -> None:
         trial, self._has_started = self._source.ask(), True
         failpoint("trial.asked")
-        config = create_directory(trial, self._directory_of, self._display.problem)
+        config = self._with_room(
+            self._directory_of(trial.number).path,
+            lambda: create_directory(trial, self._directory_of, self._display.problem),
+        )
         directory = self._directory_of(trial.number)
         failpoint("trial.created")
         self._configs[trial.number] = config
@@ -142,12 +147,15 @@ class Supervisor:
     def _handle(self, number: int, event: Event) -> None:
         """Pass one event to the event log, Optuna, the trial, the display and MLflow."""
         if isinstance(event, Progress):
-            self._display.progress(number, event)
+            if event.problem:
+                self._display.problem(f"trial {number}: {event.problem}")
+            else:
+                self._display.progress(number, event)
         elif isinstance(event, Finished):
             self._finish(number, event)
         else:
             failpoint("event.received")
-            self._directory_of(number).append(event)
+            self._append(number, event)
             failpoint("event.logged")
             if isinstance(event, Started):
                 self._report_start(number, event)
@@ -166,6 +174,20 @@ class Supervisor:
             self._display.problem(f"trial {number}: {event.problem}")
         if event.continues:
             self._display.note(f"trial {number} continues {event.continues}")
+
+    def _append(self, number: int, event: Event) -> None:
+        directory = self._directory_of(number)
+        self._with_room(directory.event_log.path, lambda: directory.append(event))
+
+    def _with_room(self, path: Path, write: Callable[[], Result]) -> Result:
+        """Return `write()`; while the disk is full, wait: every trial waits for the answer to its event."""
+        try:
+            return keep_trying(
+                write, path, self._display.problem, must_stop=lambda: self._interrupts.signum is not None
+            )
+        except DiskFull as error:
+            error.exit_status = self._interrupts.exit_status
+            raise
 
     def _must_stop(self) -> bool:
         """Return True if the search ends now, because of its timeout or its target; then set `stopped`.
@@ -196,9 +218,9 @@ class Supervisor:
         config = self._configs.pop(number)
         try:
             failpoint("final.received")
-            self._directory_of(number).append(event)
+            self._append(number, event)
             failpoint("final.logged")
-        except OSError:  # a full disk: the trial will be retried, and MLflow must not keep it as running
+        except (OSError, DiskFull):  # the trial will be retried, and MLflow must not keep it as running
             event = interrupted_event("interrupted: its final state could not be written")
             raise
         finally:
