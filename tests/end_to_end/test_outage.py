@@ -25,6 +25,7 @@ def test_study_runs_and_says_so_once(away):
     assert away.tuned.stdout.startswith("best: trial "), away.tuned.stderr
     assert away.tuned.stderr.count("no MLflow server answers at http://127.0.0.1:9") == 1
     assert "zoo sync tiny" in away.tuned.stderr
+    assert away.tuned.returncode == 1
     assert "Traceback" not in away.tuned.stderr
 
 

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +26,7 @@ from zoo.tracking import (
     _store,
     connect,
     free_port,
+    server_answers,
     tracking_uri,
 )
 
@@ -332,3 +334,40 @@ def test_nothing_is_printed_and_keras_not_imported(
     if where == "server":
         environment["MLFLOW_TRACKING_URI"] = request.getfixturevalue("server_address")
     assert run_python(_SCRIPT, str(model_file), **environment) == ""
+
+
+class TestServerAnswers:
+    """The end of a study asks only if the server answers anything."""
+
+    @pytest.fixture
+    def listener(self, monkeypatch):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:secret@127.0.0.1:{port}/base/")
+            yield listener
+
+    def test_server_that_accepts_and_says_nothing_does_not_answer(self, listener):
+        assert not server_answers(timeout=0.2)
+
+    def test_refused_connection_is_no_answer(self, listener):
+        listener.close()
+        assert not server_answers(timeout=0.2)
+
+    def test_error_status_is_an_answer(self, listener):
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                requests.append(connection.recv(4096).decode())
+                connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+        requests = []
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert server_answers(timeout=60)
+        thread.join()
+        assert requests[0].startswith("GET /base/health ")
+        assert "secret" not in requests[0]
+
+    def test_database_needs_no_answer(self, monkeypatch):
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert server_answers()

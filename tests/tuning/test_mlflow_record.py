@@ -24,14 +24,16 @@ from zoo.tuning.opening import OpenStudy
 class Tracker:
     """A tracker that answers `close` with numbers of recorded trials until True; "Ctrl-C" sends a SIGINT."""
 
-    def __init__(self, *answers, is_running=True):
+    def __init__(self, *answers, is_running=True, passing=lambda seconds: None):
         self._answers = list(answers)
+        self._passing = passing
         self.is_running = is_running
         self.statuses = []
         self.num_recorded = 0
 
     def close(self, status, timeout):
         self.statuses.append(status)
+        self._passing(timeout)
         answer = self._answers.pop(0)
         if answer == "Ctrl-C":
             os.kill(os.getpid(), signal.SIGINT)
@@ -89,6 +91,27 @@ def open_record(study, monkeypatch):
     return make
 
 
+@pytest.fixture
+def clock(monkeypatch, study):
+    """clock(5.0) -> five seconds pass."""
+    now = [0.0]
+    fake = SimpleNamespace(
+        monotonic=lambda: now[0],
+        time=lambda: now[0],
+        localtime=lambda seconds: seconds,
+        strftime=lambda form, seconds: f"second {seconds:g}",
+    )
+    monkeypatch.setattr(mlflow_record, "time", fake)
+    monkeypatch.setattr(mlflow_record, "tracking_uri", lambda: "sqlite:///mlflow.db")
+    study.display.notes = []
+    monkeypatch.setattr(study.display, "note", study.display.notes.append)
+
+    def advance(seconds):
+        now[0] += seconds
+
+    return advance
+
+
 class TestClosing:
     def test_status_is_failed_after_an_exception(self, open_record):
         tracker = Tracker(True)
@@ -106,20 +129,37 @@ class TestClosing:
             record.status = "FINISHED"
         assert tracker.statuses == ["FINISHED"]
 
-    def test_closing_waits_while_mlflow_completes_trials(self, open_record, study):
-        with open_record(Tracker(3, 4, 5, True)) as record:
+    def test_closing_waits_while_mlflow_completes_trials(self, open_record, study, clock):
+        tracker = Tracker(3, *[4] * 50, *[5] * 50, True, passing=clock)
+        with open_record(tracker) as record:
             pass
         assert record.is_complete
         assert study.display.problems == []
+        assert study.display.notes == [
+            "MLflow at sqlite:///mlflow.db still stores the study; waiting until second 310, "
+            "Ctrl-C ends the wait"
+        ]
 
-    def test_closing_ends_when_mlflow_completes_nothing(self, open_record, study):
-        tracker = Tracker(3, 4, 4)
+    def test_closing_ends_when_mlflow_completes_nothing(self, open_record, study, clock):
+        tracker = Tracker(3, *[4] * 99, passing=clock)
         with open_record(tracker) as record:
             pass
         assert not record.is_complete
-        assert len(tracker.statuses) == 3
+        assert len(tracker.statuses) == 62  # 310 seconds
         (problem,) = study.display.problems
         assert problem.endswith("and the next run of the study, or `zoo sync example`, sends it.")
+
+    def test_closing_ends_soon_when_the_server_answers_nothing(self, open_record, study, clock, monkeypatch):
+        answers = [True, *[False] * 99]
+        monkeypatch.setattr(mlflow_record, "server_answers", lambda: answers.pop(0))
+        tracker = Tracker(*[3] * 99, passing=clock)
+        with open_record(tracker) as record:
+            pass
+        assert not record.is_complete
+        assert len(tracker.statuses) == 7  # 5 seconds, and 30 more
+        assert study.display.notes == [
+            "MLflow at sqlite:///mlflow.db does not answer; waiting until second 35, Ctrl-C ends the wait"
+        ]
 
     def test_ctrl_c_ends_the_waiting(self, open_record, study):
         tracker = Tracker(3, "Ctrl-C", 5)

@@ -66,7 +66,7 @@ def command(quiet: bool, as_json: bool, **options: Any) -> int:
             predict = f"zoo predict {study} IMAGE{common.plugin_arguments(result.plugin_files)}"
             first = (predict, f"the classes of images; trial {trial} is the champion")
         common.print_next(first, (f"zoo ui {study}", "the runs, named confirm-…, in MLflow's UI"))
-    return 0
+    return 0 if result.is_recorded else 1
 
 
 def _print(result: Confirmation) -> None:

@@ -19,7 +19,7 @@ from zoo.cli import common
 @common.study_setting_option
 @click.option("--name", metavar="NAME", help="Record the study under this name.")
 @common.quiet_option
-def command(quiet: bool, **options: Any) -> None:
+def command(quiet: bool, **options: Any) -> int:
     """Train the baseline of STUDY, or one of its trials again, outside the study.
 
     It is recorded as a separate run in the study's MLflow experiment.
@@ -47,3 +47,4 @@ def command(quiet: bool, **options: Any) -> None:
             (f"zoo ui {shlex.quote(result.study)}", "its curves and figures, in the experiment of the study"),
             (f"zoo evaluate {run}", "its score on the test split"),
         )
+    return 0 if result.is_recorded else 1

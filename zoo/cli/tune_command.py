@@ -100,7 +100,7 @@ def command(quiet: bool, dry_run: bool, **options: Any) -> int:
             (f"zoo predict {study} IMAGE{files}", "the classes of images"),
             (f"zoo serve {study}{files}", "a page for images, and a server"),
         )
-    return 0
+    return 0 if result.is_recorded else 1
 
 
 def _study_of(study: str, overrides: Sequence[str], quiet: bool) -> str:

@@ -12,6 +12,7 @@ from zoo.tracking._connection import (
     free_port,
     is_new_store,
     preload,
+    server_answers,
     tracking_uri,
     ui_answers,
     ui_command,

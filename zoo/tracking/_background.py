@@ -84,7 +84,7 @@ class BackgroundTracker:
         self._reported: set[str] = set()
         self._summary: StudySummary | None = None
         self._report_path: Path | None = None
-        self._is_complete = False
+        self._is_complete = self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="zoo-tracking", daemon=True)
         self._thread.start()
 
@@ -124,10 +124,13 @@ class BackgroundTracker:
     def close(self, status: str = "FINISHED", timeout: float | None = None) -> bool:
         """Send the rest, end the study's run with `status`, and stop; return True if MLflow has everything.
 
-        After `timeout` seconds it returns, and the thread continues until the process ends.
+        After `timeout` seconds it returns, and the thread continues until the process ends. Another call
+        waits again; its `status` has no effect.
         """
         if self._thread.is_alive():
-            self._queue.put(status)
+            if not self._is_closing:
+                self._queue.put(status)
+            self._is_closing = True
             self._thread.join(timeout)
         return not self._thread.is_alive() and self._is_complete
 

@@ -236,3 +236,24 @@ def free_port(host: str = "127.0.0.1", wanted: int = _UI_PORT) -> int:
         listener = socket.create_server((host, 0))
     with listener:
         return int(listener.getsockname()[1])
+
+
+def server_answers(timeout: float = 5.0) -> bool:
+    """Return True if the server of the store answers anything at all; True for a store without a server."""
+    import ssl
+    from urllib import error as errors
+    from urllib.request import urlopen
+
+    parts = urlsplit(tracking_uri())
+    if parts.scheme not in ("http", "https"):
+        return True
+    host, path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/health"
+    try:
+        urlopen(f"{parts.scheme}://{host}{path}", timeout=timeout).close()
+    except errors.HTTPError:
+        return True
+    except errors.URLError as error:
+        return isinstance(error.reason, ssl.SSLError)  # MLflow may accept the certificate
+    except OSError:
+        return False
+    return True

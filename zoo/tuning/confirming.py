@@ -70,6 +70,7 @@ class Confirmation:
         champion: the trial that is the champion of the study's registered model; None if it is no finalist.
         interrupted: the exit status if a signal stopped the command; else None.
         plugin_files: those that the study can use.
+        is_recorded: MLflow has every run of this command.
     """
 
     study: str
@@ -80,6 +81,7 @@ class Confirmation:
     champion: int | None = None
     interrupted: int | None = None
     plugin_files: Sequence[PluginFile] = field(default=(), repr=False)
+    is_recorded: bool = True
 
     @property
     def order_changed(self) -> bool:
@@ -132,9 +134,8 @@ def confirm(
         _check_data(opened, config.digest)
         interrupts = stack.enter_context(opened.interrupts)
         reconcile_standalone_runs(opened)
-        for repeat in range(1, seeds + 1):
-            if interrupts.signum is None:
-                _train(opened, configs, repeat, seeds, command)
+        repeats = (repeat for repeat in range(1, seeds + 1) if interrupts.signum is None)
+        recorded = [_train(opened, configs, repeat, seeds, command) for repeat in repeats]
         objective = Objective(config.objective, config.direction)
         found = [
             Finalist(number, run.summary[objective.result], _values(opened, configs, number, seeds))
@@ -145,7 +146,9 @@ def confirm(
     ranked = rank_finalists(found, objective)
     searched = sorted(found, key=lambda one: objective.loss(one.searched))
     order = [one.trial for one in searched]
-    return Confirmation(definition.name, objective, ranked, order, seeds, champion, status, files)
+    return Confirmation(
+        definition.name, objective, ranked, order, seeds, champion, status, files, all(recorded)
+    )
 
 
 def _check_least(*options: tuple[str, int, int]) -> None:
@@ -190,8 +193,8 @@ def fresh_seed(config: TrialConfig, repeat: int) -> TrialConfig:
 
 def _train(
     study: OpenStudy, configs: Mapping[int, TrialConfig], repeat: int, seeds: int, command: str
-) -> None:
-    """Train each finalist with its seed number `repeat`, except those that are complete."""
+) -> bool:
+    """Train each finalist with its seed number `repeat`, except complete ones; True if MLflow has them."""
     uid, directories, pending = uuid.uuid4().hex, {}, []
     for number, config in configs.items():
         directory = _directory(study, number, repeat, uid)
@@ -200,7 +203,7 @@ def _train(
             directories[number] = directory
             pending.append(trial)
     if not pending:
-        return
+        return True
     study.display.phase(f"seed {repeat} of {seeds} …")
     with MLflowRecord(study, uid, repeat=repeat, command=command) as record:
         Supervisor(study, TrialList(pending), record, directories.__getitem__).run()
@@ -208,6 +211,7 @@ def _train(
     for directory in directories.values():
         if record.is_complete and directory.final_event() is not None:
             directory.mark_complete_in_mlflow()
+    return record.is_complete
 
 
 def _directory(study: OpenStudy, number: int, repeat: int, uid: str = "") -> StandaloneDirectory:

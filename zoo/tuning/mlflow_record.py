@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -14,13 +15,25 @@ from zoo.data.validation import validation_split
 from zoo.events import Event, Finished
 from zoo.figures import draw_trial
 from zoo.record import trial_uid
+from zoo.redaction import redact
 from zoo.registry import keep_files, kept_path
-from zoo.tracking import BackgroundTracker, StoreAway, StudyFacts, StudySummary, StudyTracker, model_address
+from zoo.tracking import (
+    BackgroundTracker,
+    StoreAway,
+    StudyFacts,
+    StudySummary,
+    StudyTracker,
+    model_address,
+    server_answers,
+    tracking_uri,
+)
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 
 # Stop waiting for MLflow if no trial becomes complete in this time. A large upload takes minutes.
 SHUTDOWN_TIMEOUT_S = 300.0
+_NO_ANSWER_TIMEOUT_S = 30.0  # of a server that answers no other request either
+_STEP_S, _QUIET_S = 5.0, 15.0
 
 
 class MLflowRecord(AbstractContextManager["MLflowRecord"]):
@@ -114,16 +127,12 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             self.is_complete = self._close()
 
     def _close(self) -> bool:
-        """Wait while MLflow completes more trials, until Ctrl-C; return True if it has everything."""
-        num_recorded, is_closed = -1, False
-        display, interrupts = self._study.display, self._study.interrupts
+        """Wait for MLflow, until Ctrl-C; return True if it has everything."""
+        is_closed, display, interrupts = False, self._study.display, self._study.interrupts
         try:
             # A signal that stopped the study must not also stop closing its record.
             with interrupts.interruptible() if interrupts.signum is None else nullcontext():
-                while not (is_closed := self._tracker.close(self.status, timeout=SHUTDOWN_TIMEOUT_S)):
-                    before, num_recorded = num_recorded, len(self._tracker.recorded_trials())
-                    if not self._tracker.is_running or num_recorded == before:
-                        break
+                is_closed = self._wait()
         except Interrupted:
             display.problem("stopped waiting for MLflow")
         if not is_closed:
@@ -139,6 +148,32 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
                 f"{self._study.directory.path}, and the next run of the study, or `{command}`, sends it."
             )
         return is_closed
+
+    def _wait(self) -> bool:
+        """Wait while MLflow answers and completes trials; return True if it has everything."""
+        now = answered_at = progressed_at = time.monotonic()
+        quiet_until, num_recorded, reported = now + _QUIET_S, -1, set()
+        while not self._tracker.close(self.status, timeout=_STEP_S):
+            if not self._tracker.is_running:
+                return False
+            now, before, num_recorded = time.monotonic(), num_recorded, len(self._tracker.recorded_trials())
+            progressed_at = now if num_recorded != before else progressed_at
+            if server_answers():
+                answered_at = now
+                state, end = "still stores the study", progressed_at + SHUTDOWN_TIMEOUT_S
+            else:
+                state, end = "does not answer", answered_at + _NO_ANSWER_TIMEOUT_S
+                quiet_until = now
+            if now >= end:
+                return False
+            if now >= quiet_until and state not in reported:
+                reported.add(state)
+                until = time.strftime("%H:%M:%S", time.localtime(time.time() + end - now))
+                address = redact(tracking_uri())
+                self._study.display.note(
+                    f"MLflow at {address} {state}; waiting until {until}, Ctrl-C ends the wait"
+                )
+        return True
 
     def _draw(self, folder: Path, config: Mapping[str, Any]) -> None:
         """Draw the figures of a complete trial."""

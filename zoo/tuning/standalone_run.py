@@ -38,6 +38,7 @@ class TrainResult:
         folder: contains `model.keras`, `summary.txt` and `figures/`.
         folds: the fold of each of `epochs`; () without cross-validation.
         plugin_files: those that the study can use.
+        is_recorded: MLflow has the whole run.
     """
 
     study: str
@@ -48,6 +49,7 @@ class TrainResult:
     folder: Path
     folds: Sequence[int] = ()
     plugin_files: Sequence[PluginFile] = field(default=(), repr=False)
+    is_recorded: bool = True
 
     @property
     def curves(self) -> pd.DataFrame:
@@ -147,7 +149,7 @@ def train(
             )
         stack.enter_context(opened.interrupts)
         reconcile_standalone_runs(opened)
-        event, directory = _run(opened, config, trial, command)
+        event, directory, is_recorded = _run(opened, config, trial, command)
     epochs = epochs_of(directory.events())
     return TrainResult(
         study=definition.name,
@@ -158,6 +160,7 @@ def train(
         folder=directory.path,
         folds=[epoch.fold for epoch in epochs if epoch.fold is not None],
         plugin_files=definition.plugin_files,
+        is_recorded=is_recorded,
     )
 
 
@@ -177,8 +180,8 @@ def _define(
 
 def _run(
     study: OpenStudy, config: TrialConfig, trial: int | None, command: str
-) -> tuple[Finished, StandaloneDirectory]:
-    """Run `config` and record it in MLflow; raise TrialFailed unless it is complete."""
+) -> tuple[Finished, StandaloneDirectory, bool]:
+    """Run `config`, record it in MLflow, return if MLflow has it; raise TrialFailed unless it is complete."""
     name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
     run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
     directory = study.directory.new_standalone_run(run)
@@ -201,7 +204,7 @@ def _run(
             f"the run was not completed ({event.shown_state}): {event.reason.rstrip('.')}. "
             f"Its output is in {directory.output_path}"
         )
-    return event, directory
+    return event, directory, record.is_complete
 
 
 def with_recorded_data(

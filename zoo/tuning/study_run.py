@@ -66,6 +66,7 @@ class TuneResult:
         report_path: the HTML file of the report; None if none was written.
         source, warning: the origin of the dataset, and the limit of what its scores mean.
         plugin_files: the plugin files that the study can use.
+        is_recorded: MLflow has the whole study.
     """
 
     study: str
@@ -88,6 +89,7 @@ class TuneResult:
     source: str = ""
     warning: str = ""
     plugin_files: Sequence[PluginFile] = field(default=(), repr=False)
+    is_recorded: bool = True
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -339,4 +341,5 @@ def _result(
         source=study.dataset.source,
         warning=study.dataset.warning,
         plugin_files=definition.plugin_files,
+        is_recorded=record.is_complete,
     )
