@@ -135,7 +135,7 @@ def confirm(
         interrupts = stack.enter_context(opened.interrupts)
         reconcile_standalone_runs(opened)
         repeats = (repeat for repeat in range(1, seeds + 1) if interrupts.signum is None)
-        recorded = [_train(opened, configs, repeat, seeds, command) for repeat in repeats]
+        sent = [_train(opened, configs, repeat, seeds, command) for repeat in repeats]
         objective = Objective(config.objective, config.direction)
         found = [
             Finalist(number, run.summary[objective.result], _values(opened, configs, number, seeds))
@@ -146,9 +146,7 @@ def confirm(
     ranked = rank_finalists(found, objective)
     searched = sorted(found, key=lambda one: objective.loss(one.searched))
     order = [one.trial for one in searched]
-    return Confirmation(
-        definition.name, objective, ranked, order, seeds, champion, status, files, all(recorded)
-    )
+    return Confirmation(definition.name, objective, ranked, order, seeds, champion, status, files, all(sent))
 
 
 def _check_least(*options: tuple[str, int, int]) -> None:
