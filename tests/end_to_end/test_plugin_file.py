@@ -37,6 +37,8 @@ class Dim(layers.Layer):
 @zoo.architecture
 def own_net(input_shape, num_classes):
     """One layer and a gain."""
+    if Path(__file__).with_name("away").exists():
+        raise RuntimeError("the server is away")
     stack = [keras.Input(input_shape), layers.Flatten(), layers.Dense(num_classes), Gain(), layers.Softmax()]
     return keras.Sequential(stack)
 
@@ -111,3 +113,17 @@ def test_changed_file_is_refused_on_resume(own):
     assert "-        return images * 0.9 if training else images" in refused.stderr
     assert "+        return images * 0.8 if training else images" in refused.stderr
     assert "--accept-versions" in refused.stderr
+
+
+def test_failed_trial_is_run_again_with_its_parameters(own):
+    away = own.zoo.folder / "studies" / "away"
+    away.touch()
+    failed = own.zoo("tune", "own", "--trials", "2")
+    away.unlink()
+    assert "trial 1  failed" in failed.stderr
+    assert "the server is away" in failed.stderr
+    done = own.zoo("tune", "own", "--trials", "2", "--retry-failed")
+    assert done.returncode == 0, done.stderr
+    trials = own.zoo.snapshot("own").optuna
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert trials[2].params == trials[1].params

@@ -67,12 +67,16 @@ class Metrics:
             """Is a list."""
             return [1.0, 2.0]
 
+        def written(y_true, probabilities):
+            """Is a number in text."""
+            return "0.5"
+
         def greedy(y_true, probabilities):
             """Changes its input."""
             probabilities[:] = 0
             return 1.0
 
-        for metric in (images, broken, undefined, listed, greedy):
+        for metric in (images, broken, undefined, listed, written, greedy):
             register(metric)
 
 
@@ -122,6 +126,7 @@ class TestMetrics:
                 "undefined",
                 "the metric 'undefined' of zoo-measures 1.0: expected a finite number, got nan in ",
             ),
+            ("written", "the metric 'written' of zoo-measures 1.0: expected a number, got str in epoch 1"),
             ("listed", "the metric 'listed' of zoo-measures 1.0: expected a number, got list in epoch 1"),
             (
                 "greedy",

@@ -49,6 +49,8 @@ def measure(
     with plugin_errors(component), warnings.catch_warnings(action="ignore"):
         value = component.function(labels, probabilities)
         try:
+            if isinstance(value, str | bytes):  # float() would read a number in text
+                raise TypeError
             number = float(value)
         except (TypeError, ValueError):
             raise PluginError(f"expected a number, got {type(value).__name__} {context}") from None
