@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,20 @@ def test_missing_working_folder_is_one_line(arguments, tmp_path, monkeypatch, ca
         zoo.cli.main()
     assert ended.value.code == 2
     assert capsys.readouterr() == ("", "error: the working folder no longer exists; cd to one that exists.\n")
+
+
+def test_full_disk_is_one_line(in_tmp, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", str(in_tmp / "uid"))
+
+    monkeypatch.setattr(sys, "argv", ["zoo", "list"])
+    monkeypatch.setattr(zoo.cli.zoo, "main", full)
+    with pytest.raises(SystemExit) as ended:
+        zoo.cli.main()
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: the disk is full: {in_tmp / 'uid'} cannot be written (")
+    assert line.endswith(" MB are free). Make room, and run the same command again.")
 
 
 def test_line_break_in_an_argument_is_one_line(in_tmp, monkeypatch, capsys):

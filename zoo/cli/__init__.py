@@ -14,6 +14,7 @@ import click
 
 from zoo._version import __version__
 from zoo.cli.group import Group
+from zoo.disk_space import full_text, is_full
 from zoo.errors import ZooError, one_line
 from zoo.logs import library_logs
 from zoo.redaction import redact
@@ -116,7 +117,10 @@ def _arguments() -> list[str]:
 
 
 def _describe_unexpected(error: Exception) -> tuple[str, int]:
-    """Return message and exit status for an error that is a bug, or that a missing working folder caused."""
+    """Return message and exit status for a bug, a full disk, or a missing working folder."""
+    if is_full(error):
+        path = Path(str(getattr(error, "filename", None) or "."))
+        return f"{full_text(path)}. Make room, and run the same command again.", 1
     try:
         Path.cwd()
     except FileNotFoundError:
