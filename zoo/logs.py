@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import re
 import sysconfig
@@ -79,13 +80,12 @@ def cap_log(path: Path, kept_size: int = _KEPT_SIZE) -> None:
         if path.stat().st_size <= 3 * kept_size:
             return
         with path.open("r+b") as file:
-            file.seek(kept_size)
-            before = _OMITTED.match(file.read(100))
-            file.seek(-kept_size, os.SEEK_END)
-            end = file.read().partition(b"\n")[2]
-            left_out = file.seek(0, os.SEEK_END) - kept_size - len(end)
-            if before:
-                left_out += int(before[1]) - len(before[0])
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                size = len(content)
+                end = content[size - kept_size :].partition(b"\n")[2]
+                before = list(_OMITTED.finditer(content, kept_size, size - len(end)))
+                left_out = sum(int(found[1]) - len(found[0]) for found in before)
+            left_out += file.seek(0, os.SEEK_END) - kept_size - len(end)  # with what was written meanwhile
             file.truncate(kept_size)
         with path.open("ab") as file:
             file.write(b"\n[zoo: %d bytes are left out]\n" % left_out + end)
@@ -104,7 +104,8 @@ def crash_location(path: Path) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    stack = text.rpartition("Fatal Python error: ")[2].partition("(most recent call first)")[2]
+    crash = text.rpartition("Fatal Python error: ")[2].partition("Current thread ")[2]
+    stack = crash.partition("(most recent call first)")[2]
     calls = re.findall(r'File "(.+?)", line (\d+) in', stack.partition("\n\n")[0])
     for file_name, line in calls:
         folders = Path(file_name).parts
