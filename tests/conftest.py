@@ -16,6 +16,7 @@ import pytest
 import shared_tools
 from hypothesis import HealthCheck, settings
 from shared_tools import zoo_script
+from warm_command import WarmCommand
 
 # A slow machine must not fail a test, and a failure prints how to reproduce it.
 settings.register_profile("zoo", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -87,19 +88,11 @@ def open_page(browser):
     return open_at
 
 
-def command_in(script, folder, environment):
+def command_in(warm, script, folder, environment):
     """Return a function that runs the installed `zoo` in a folder and returns its CompletedProcess."""
 
     def run(*arguments, folder=folder, env=None, timeout=240):
-        return subprocess.run(
-            [script, *map(str, arguments)],
-            cwd=folder,
-            env={**environment, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return warm.run([script, *arguments], cwd=folder, env={**environment, **(env or {})}, timeout=timeout)
 
     return run
 
@@ -113,6 +106,14 @@ def script():
     return found
 
 
+@pytest.fixture(scope="session")
+def warm_command():
+    """The process from which commands are forked after its imports."""
+    started = WarmCommand()
+    yield started
+    started.close()
+
+
 @pytest.fixture
 def clean_environment(tmp_path):
     """The environment of this process without settings of zoo, Keras and MLflow, and an empty home."""
@@ -120,16 +121,16 @@ def clean_environment(tmp_path):
 
 
 @pytest.fixture
-def zoo_command(script, tmp_path, clean_environment):
+def zoo_command(warm_command, script, tmp_path, clean_environment):
     """zoo_command("list", "--json") runs the installed `zoo` in an empty folder."""
-    return command_in(script, tmp_path, clean_environment)
+    return command_in(warm_command, script, tmp_path, clean_environment)
 
 
 @pytest.fixture(scope="module")
-def zoo_command_of_module(script, tmp_path_factory):
+def zoo_command_of_module(warm_command, script, tmp_path_factory):
     """Like `zoo_command`, with one folder and one home for all tests of a module."""
     folder = tmp_path_factory.mktemp("command")
-    return command_in(script, folder, shared_tools.clean_environment(folder / "home"))
+    return command_in(warm_command, script, folder, shared_tools.clean_environment(folder / "home"))
 
 
 @pytest.fixture(scope="session")

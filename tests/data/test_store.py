@@ -190,6 +190,7 @@ def test_size_of_blocks_does_not_change_the_files(tmp_path, monkeypatch):
     assert (tmp_path / "numpy.npy").read_bytes() == (blocks / "train-images.npy").read_bytes()
 
 
+@pytest.mark.faults
 def test_killed_at_any_line_leaves_whole_or_nothing(tmp_path, fast_disk):
     dataset = small_dataset()
     digest = digest_of(dataset)
@@ -224,6 +225,7 @@ def test_killed_within_a_file_leaves_whole_or_nothing(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.faults
 def test_killed_at_any_moment_leaves_whole_or_nothing(tmp_path, seed):
     """As above, but in the middle of a write too: the kernel ends the process at a random time."""
     chance = random.Random(seed)
@@ -245,6 +247,7 @@ def test_killed_at_any_moment_leaves_whole_or_nothing(tmp_path, seed):
         check_whole_or_absent(cache, digest, dataset)
 
 
+@pytest.mark.faults
 def test_killed_while_replacing_a_damaged_dataset(tmp_path, fast_disk):
     dataset = small_dataset()
     for number in range(1, 10_000):

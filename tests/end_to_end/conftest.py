@@ -22,6 +22,7 @@ from end_to_end_tools import (
     until,
 )
 from shared_tools import clean_environment
+from warm_command import WarmCommand
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
@@ -54,6 +55,7 @@ def new_zoo(
     script: str,
     environment: dict[str, str],
     empty_database: Path,
+    warm_command: WarmCommand,
 ) -> Callable[..., Zoo]:
     """new_zoo("tiny", tiny=TINY) -> the command in a new folder of that name that has the study `tiny`."""
 
@@ -64,15 +66,15 @@ def new_zoo(
             (folder / "studies" / f"{study}.toml").write_text(text)
         if database:
             shutil.copyfile(empty_database, folder / "mlflow.db")
-        return Zoo(script, folder, {**environment, **(env or {})})
+        return Zoo(script, folder, {**environment, **(env or {})}, warm_command)
 
     return make
 
 
 @pytest.fixture
-def zoo(tmp_path: Path, script: str, environment: dict[str, str]) -> Zoo:
+def zoo(tmp_path: Path, script: str, environment: dict[str, str], warm_command: WarmCommand) -> Zoo:
     """The command in an empty folder."""
-    return Zoo(script, tmp_path, environment)
+    return Zoo(script, tmp_path, environment, warm_command)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +85,7 @@ def tuned(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
     """
     zoo = new_zoo("tuned", database=False)
     arguments = ["tune", "--study", "digits_cnn", "--set", "training.epochs=3"]
-    first = zoo(*arguments, "--trials", 3, "--jobs", 2)
+    first = zoo.fresh(*arguments, "--trials", 3, "--jobs", 2)
     again = zoo(*arguments, "--trials", 3)
     files_after_again = sorted(path.name for path in (zoo.folder / "mlruns/zoo/digits_cnn/trials").iterdir())
     more = zoo.on_a_terminal(*arguments, "--trials", 4)

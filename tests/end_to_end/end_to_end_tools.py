@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from warm_command import WarmCommand
 
 from zoo.events import EpochEnd, Event, EventLog, Finished
 from zoo.files import write_atomically
@@ -48,27 +50,42 @@ class Done:
         return [line for line in self.stderr.splitlines() if line.startswith("error: ")]
 
 
+def _done(process: subprocess.CompletedProcess[str]) -> Done:
+    return Done(process.returncode, process.stdout, process.stderr)
+
+
+@dataclass
 class Zoo:
     """The command `zoo` in one folder."""
 
-    def __init__(self, script: str, folder: Path, environment: Mapping[str, str]) -> None:
-        self.script = script
-        self.folder = folder
-        self.environment = dict(environment)
+    script: str
+    folder: Path
+    environment: Mapping[str, str]
+    warm: WarmCommand
 
-    def __call__(self, *arguments: object, env: Mapping[str, str] | None = None, **options: Any) -> Done:
-        """Run it and wait for its end."""
-        process = subprocess.run(
-            [self.script, *map(str, arguments)],
-            cwd=self.folder,
-            env={**self.environment, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            **{"timeout": 240, **options},
-        )
-        return Done(process.returncode, process.stdout, process.stderr)
+    def __call__(
+        self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 240.0
+    ) -> Done:
+        """Run it in a process that has its imports already, and wait for its end."""
+        return _done(self.warm.run(self._command(arguments), **self._options(env, timeout)))
+
+    def fresh(
+        self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 240.0, **options: Any
+    ) -> Done:
+        """Run it like a terminal does, in a new process, and wait for its end."""
+        options |= {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False}
+        return _done(subprocess.run(self._command(arguments), **options, **self._options(env, timeout)))
+
+    def python(self, program: str, *arguments: object, **environment: str) -> Done:
+        """Run a Python program in its folder, in a process that has its imports already."""
+        options = self._options(environment, 240.0)
+        return _done(self.warm.run([sys.executable, "-c", program, *arguments], **options))
+
+    def _command(self, arguments: tuple[object, ...]) -> list[str]:
+        return [self.script, *map(str, arguments)]
+
+    def _options(self, env: Mapping[str, str] | None, timeout: float) -> dict[str, Any]:
+        return {"cwd": self.folder, "env": {**self.environment, **(env or {})}, "timeout": timeout}
 
     @contextlib.contextmanager
     def running(self, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Running]:

@@ -25,7 +25,8 @@ def wide_net(input_shape, num_classes):
 
 def refused(zoo, *arguments, env=None, **options):
     """Return the one line that names the mistake, without its `error: `."""
-    done = zoo(*arguments, env=env, **options)
+    run = zoo.fresh if options else zoo
+    done = run(*arguments, env=env, **options)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     # A mistake that needs the data comes after a line about its preparation.

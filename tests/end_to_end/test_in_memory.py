@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -52,8 +53,7 @@ print(json.dumps(facts))
 @pytest.fixture(scope="module")
 def mine(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
     zoo = new_zoo("in_memory")
-    python = Zoo(sys.executable, zoo.folder, zoo.environment)
-    done = python("-c", SCRIPT, timeout=500)
+    done = replace(zoo, script=sys.executable).fresh("-c", SCRIPT, timeout=500)
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(zoo=zoo, folder=zoo.folder, facts=json.loads(done.stdout.splitlines()[-1]))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,15 +75,7 @@ def test_commands_load_the_model(shelved, arguments):
 def test_python_and_mlflow_load_the_model(shelved):
     model = next(line for line in shelved.done.stdout.splitlines() if line.startswith("model: "))
     names = [model.removeprefix("model: "), "shelved", "mlruns/zoo/shelved/trials/000/model.keras"]
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, *names],
-        cwd=shelved.zoo.folder,
-        env=shelved.zoo.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    done = shelved.zoo.python(LOAD, *names)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "1"
 

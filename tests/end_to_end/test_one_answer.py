@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from types import SimpleNamespace
 
 import pytest
 from end_to_end_studies import TINY
-from end_to_end_tools import Zoo, mlflow_client
+from end_to_end_tools import mlflow_client
 
 pytestmark = pytest.mark.slow
 
@@ -76,8 +75,7 @@ def compared(story, study="tiny"):
 
 def prediction(story, model):
     """Return what `zoo.load_model(model)` predicts for a gray image."""
-    python = Zoo(sys.executable, story.zoo.folder, story.zoo.environment)
-    done = python("-c", LOAD_BEST, model)
+    done = story.zoo.python(LOAD_BEST, model)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -92,16 +92,7 @@ def plugin_versions(run):
     return {key.removeprefix(prefix): value for key, value in run.data.tags.items() if key.startswith(prefix)}
 
 
-def python(zoo, script, *arguments, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=zoo.folder,
-        env={**zoo.environment, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+def lines_of(done):
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -138,7 +129,7 @@ def address(layered):
 
 
 def test_loaded_model_predicts_the_same(layered, address):
-    (line,) = python(layered.zoo, LOAD, address)[-1:]
+    (line,) = lines_of(layered.zoo.python(LOAD, address))[-1:]
     errors = json.loads(line)
     assert set(errors) == {address, "layered", "./mlruns/zoo/layered/trials/001", "pyfunc"}
     assert max(errors.values()) < 1e-5
@@ -146,7 +137,9 @@ def test_loaded_model_predicts_the_same(layered, address):
 
 def test_loading_without_the_plugin_names_the_package(layered, address):
     file = "mlruns/zoo/layered/trials/001/model.keras"
-    *lines, keras_was_loaded = python(layered.zoo, REFUSED, address, "layered", file, PYTHONPATH="")
+    python = replace(layered.zoo, script=sys.executable)
+    done = python.fresh("-c", REFUSED, address, "layered", file, env={"PYTHONPATH": ""})
+    *lines, keras_was_loaded = lines_of(done)
     missing = "has layers of zoo_layered.layers (zoo-layered 0.3), which is not installed"
     expected = [
         f"the model {name} {missing}; pip install zoo-layered==0.3"
