@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -205,3 +206,16 @@ def test_commands_are_kept_once_and_in_order(tmp_path):
         directory.describe("dataset = 'digits'\n", command)
     assert directory.commands() == ["zoo tune example", "zoo tune example --trials 9"]
     assert directory.definition() == "dataset = 'digits'"
+
+
+def test_lock_removes_what_killed_processes_left(tmp_path):
+    directory = StudyDirectory(tmp_path, "example")
+    folders = [directory.path, directory.path / "figures", directory.trial(3).path / "figures"]
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".{socket.gethostname()}-{int(ended.stdout)}-0123abcd.tmp").touch()
+    with directory.locked():
+        assert not list(tmp_path.rglob("*.tmp"))

@@ -121,7 +121,7 @@ class StudyDirectory:
                 "Wait until it ends, or stop it with Ctrl-C."
             ) from None
         try:
-            for folder in (self.path, *self.trials_dir.glob("*"), *self.path.glob("standalone/*")):
+            for folder in self.path.glob("**/"):
                 remove_leftovers(folder)  # of a process that was killed
             write_atomically(self.path / "lock-owner", f"process {os.getpid()}\n")
             yield
