@@ -18,6 +18,7 @@ import importlib.machinery
 import json
 import os
 import runpy
+import select
 import socket
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def _serve(listener: socket.socket) -> None:
     paths = [path for path in sys.path if path not in ("", str(Path(__file__).parent))]
     gc.freeze()
     assert threading.active_count() == 1, "threads do not survive a fork"
-    while True:
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:  # until the tests end
         connection = listener.accept()[0]
         if os.fork() == 0:
             if (child := os.fork()) == 0:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import whole_record
 from end_to_end_studies import TINY
-from warm_zoo import WarmZoo
 
 from zoo.events import EventLog, Finished
 
@@ -34,11 +33,15 @@ WORKER = [
 DATASET = ["dataset.reading", "dataset.written", "dataset.stored", "dataset.ready"]
 
 
-@pytest.fixture(scope="module")
-def warm(environment):
-    command = WarmZoo(environment)
-    yield command
-    command.close()
+@pytest.fixture
+def zoo_in(warm_command, script, environment, tmp_path):
+    """zoo_in(environment variables, "tune", …) -> status, stdout and stderr of the command in `tmp_path`."""
+
+    def run(env, *arguments):
+        done = warm_command.run([script, *arguments], cwd=tmp_path, env={**environment, **env})
+        return done.returncode, done.stdout, done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def tune(warm, prepared, empty_database, tmp_path):
+def tune(zoo_in, prepared, empty_database, tmp_path):
     """tune("trial.asked=kill") -> status, stdout and stderr of `zoo tune` in an own folder."""
     folder = tmp_path
     (folder / "studies").mkdir()
@@ -59,7 +62,7 @@ def tune(warm, prepared, empty_database, tmp_path):
     def run(failpoints="", cache=prepared):
         env = {"ZOO_FAILPOINTS": failpoints, "ZOO_FAILPOINTS_DIR": str(folder / "failed")}
         env["ZOO_CACHE_DIR"] = str(cache)
-        return warm("tune", "tiny", "--set", "training.epochs=1", folder=folder, env=env)
+        return zoo_in(env, "tune", "tiny", "--set", "training.epochs=1")
 
     return run
 
@@ -115,10 +118,10 @@ def test_killed_writer_of_a_small_file_leaves_the_old_file(tune, tmp_path):
     _check_whole(tmp_path, tune())
 
 
-def test_doctor_repairs_both_databases(tune, warm, tmp_path):
+def test_doctor_repairs_both_databases(tune, zoo_in, tmp_path):
     """An interrupted study whose databases have other values than its event logs."""
     assert tune()[0] == 0
-    status, stdout, stderr = warm("doctor", "tiny", folder=tmp_path)
+    status, stdout, stderr = zoo_in({}, "doctor", "tiny")
     assert (status, "problem" in stdout) == (0, False), stdout + stderr
     for database, change in (
         ("mlruns/optuna.db", "UPDATE trial_values SET value = 0.999 WHERE trial_id = 1"),
@@ -127,14 +130,14 @@ def test_doctor_repairs_both_databases(tune, warm, tmp_path):
         with closing(sqlite3.connect(tmp_path / database)) as connection:
             connection.execute(change)
             connection.commit()
-    status, stdout, _ = warm("doctor", "tiny", folder=tmp_path)
+    status, stdout, _ = zoo_in({}, "doctor", "tiny")
     assert status == 1
     assert "trial 0: Optuna has val_accuracy 0.999, its event log 0." in stdout
     assert "trial 1: MLflow has val_accuracy 0.998, its event log 0." in stdout
-    status, stdout, stderr = warm("doctor", "tiny", "--repair", folder=tmp_path)
+    status, stdout, stderr = zoo_in({}, "doctor", "tiny", "--repair")
     assert (status, "problem" in stdout) == (0, False), stdout + stderr
     (tmp_path / "mlruns" / "optuna.db").unlink()
-    assert warm("doctor", "tiny", "--repair", folder=tmp_path)[0] == 0
+    assert zoo_in({}, "doctor", "tiny", "--repair")[0] == 0
     assert whole_record.problems(tmp_path, "tiny", 2) == []
 
 
