@@ -170,6 +170,14 @@ class TestDamagedCheckpoint:
         assert events[0].problem.endswith(" with tensorflow")
         assert curve(events) == curve(undisturbed)
 
+    def test_header_without_its_checksum_is_damaged(self, interrupted, tmp_path):
+        """One changed bit can hide the key of the checksum."""
+        content = (interrupted[2] / "checkpoints" / "01-00002.ckpt").read_bytes()
+        path = tmp_path / "one.ckpt"
+        path.write_bytes(content.replace(b'"zoo.check"', b'"zoo.chekk"', 1))
+        with pytest.raises(ValueError, match="its header has no checksum"):
+            read_checkpoint(path)
+
     def test_no_random_damage_is_read(self, interrupted, tmp_path, seed):
         """Every changed bit and every cut is found."""
         source = interrupted[2] / "checkpoints" / "01-00002.ckpt"

@@ -10,6 +10,7 @@ from tuning_examples import STUDY
 
 from zoo.errors import StudyError, ZooError
 from zoo.record import StudyDirectory
+from zoo.tracking import StoreAway
 from zoo.tuning import opening, study_run
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.study_run import tune
@@ -104,14 +105,22 @@ class TestOpening:
         monkeypatch.setattr(opening, "is_new_store", lambda: False)
         return calls
 
-    def test_nothing_starts_if_mlflow_does_not_answer(self, calls, monkeypatch):
-        def connect():
-            raise ZooError("No MLflow server answers")
+    def test_mlflow_that_is_away_is_reported_once_and_the_study_starts(self, calls, monkeypatch):
+        def result():
+            raise StoreAway("no MLflow server answers at http://127.0.0.1:9. Start it.")
 
-        monkeypatch.setattr(opening, "connect", connect)
-        with pytest.raises(ZooError, match="No MLflow server answers"):
-            tune("example.toml", display=RecordingDisplay())
-        assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
+        def search(*_):
+            raise ZooError("the search begins")
+
+        monkeypatch.setattr(opening, "StoreConnection", lambda: SimpleNamespace(result=result))
+        monkeypatch.setattr(study_run, "OptunaSearch", search)
+        display = RecordingDisplay()
+        with pytest.raises(ZooError, match="the search begins"):
+            tune("example.toml", display=display)
+        assert display.problems == [
+            "no MLflow server answers at http://127.0.0.1:9. The study runs; MLflow gets what it lacks when it "
+            "answers, or by `zoo sync example`"
+        ]
 
     def test_labels_are_checked_on_the_split_into_groups(self, calls, monkeypatch):
         grouped, seen = {"fraction": 0.1, "seed": 0, "group": "patient", "group_digest": "g"}, []
@@ -132,7 +141,7 @@ class TestOpening:
             raise ZooError("no data")
 
         monkeypatch.setattr(opening, "finish_preparing", finish_preparing)
-        monkeypatch.setattr(opening, "connect", lambda: calls.append("connect"))
+        monkeypatch.setattr(opening, "StoreConnection", lambda: calls.append("connect"))
         with pytest.raises(ZooError, match="no data"):
             tune("example.toml", display=RecordingDisplay())
         assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
@@ -161,7 +170,7 @@ class TestArchitectureOfTheResult:
                 num_rejected=lambda: 0,
                 deleted_complete=list,
             )
-            record = SimpleNamespace(model_uri=lambda number: "")
+            record = SimpleNamespace(model_uri=lambda number: "", is_complete=True)
             return study_run._result(study, search, record, {}, None, "").architecture
 
         return find

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from zoo.checksums import checked_json, parse_json
+from zoo.checksums import checked_json, has_checksum, parse_json
 from zoo.errors import one_line
 from zoo.files import atomic_path, flush_to_disk
 
@@ -181,7 +181,10 @@ def write_checkpoint(path: Path, snapshot: Snapshot) -> None:
 def read_checkpoint(path: Path) -> Snapshot:
     """Return the checkpoint in a file; raise ValueError if the file is damaged."""
     with path.open("rb") as file:
-        header = parse_json(file.readline())
+        line = file.readline()
+        if not has_checksum(line):  # `parse_json` takes it for a document of a version without checksums
+            raise ValueError("its header has no checksum")
+        header = parse_json(line)
         arrays = {
             name: [_read_array(file, *description) for description in each]
             for name, each in header["arrays"].items()
