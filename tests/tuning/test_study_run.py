@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import make_dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -93,7 +94,8 @@ class TestOpening:
 
         worker = SimpleNamespace(kill=note("kill the preparing process"))
         executor = SimpleNamespace(stop_all=note("stop the executor"))
-        dataset = SimpleNamespace(warning="", digest="d" * 64, validation={}, splits={})
+        facts = {"warning": "", "digest": "d" * 64, "validation": {}, "splits": {}}
+        dataset = make_dataclass("Prepared", facts)(**facts)
         monkeypatch.setattr(study_run, "open_study", opening.open_study)
         monkeypatch.setattr(study_run, "OptunaSearch", note("open the search"))
         monkeypatch.setattr(study_run, "manifest_of", lambda *_: {})
@@ -118,8 +120,8 @@ class TestOpening:
         with pytest.raises(ZooError, match="the search begins"):
             tune("example.toml", display=display)
         assert display.problems == [
-            "no MLflow server answers at http://127.0.0.1:9. The study runs; MLflow gets what it lacks when it "
-            "answers, or by `zoo sync example`"
+            "no MLflow server answers at http://127.0.0.1:9. The study runs; MLflow gets what it lacks "
+            "when it answers, or by `zoo sync example`"
         ]
 
     def test_labels_are_checked_on_the_split_into_groups(self, calls, monkeypatch):
