@@ -226,6 +226,7 @@ def recorded_study(tmp_path_factory):
             best.append(event)
 
     run_trial(config, directory.cache_dir, best.path, log, lambda: True)
+    best.delete_checkpoints()  # as the supervisor does
     finished = best.final_event()
     assert finished.state == "complete", finished.reason
     standalone = directory.new_standalone_run(MLflowRun("abc", "standalone-003", 3))

@@ -83,7 +83,8 @@ class TrialRun:
 
     @property
     def files(self):
-        return sorted(path.name for path in self.folder.iterdir())
+        """Without checkpoints, which only trials of over two seconds write; the supervisor deletes them."""
+        return sorted(path.name for path in self.folder.iterdir() if path.name != job.CHECKPOINTS)
 
     def metrics_without_seconds(self):
         """Return the metrics of every epoch, except those that depend on the clock."""
