@@ -25,7 +25,8 @@ from pathlib import Path
 
 import psutil
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "end_to_end"))
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path += [str(TESTS), str(TESTS / "end_to_end")]
 
 from end_to_end_studies import TINY
 from end_to_end_tools import is_alive
