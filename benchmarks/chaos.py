@@ -25,8 +25,7 @@ from pathlib import Path
 
 import psutil
 
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path += [str(TESTS), str(TESTS / "end_to_end")]
+sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("tests", "tests/end_to_end"))
 
 from end_to_end_studies import TINY
 from end_to_end_tools import is_alive
