@@ -116,6 +116,15 @@ class TestAbandonedTrials:
         assert states(search) == ["COMPLETE", "COMPLETE", "FAIL"]
         assert search.done() == 3
 
+    def test_logged_epochs_that_optuna_lacks_are_reported(self, killed, study, open_search):
+        for epoch, value in enumerate([0.5, 0.7, 0.6], 1):
+            killed.trial(1).append(EpochEnd(float(epoch), epoch, {"val_accuracy": value}))
+        search = open_search()
+        search.unfinished_trials()
+        search.report(1, EpochEnd(1.0, 1, {"val_accuracy": 0.5}))  # all that Optuna got before the kill
+        settle_unfinished_trials(study, search)
+        assert search._study.trials[1].intermediate_values == {1: 0.5, 2: 0.7, 3: 0.7}
+
     def test_torn_line_is_no_final_state(self, killed, study, open_search):
         path = killed.trial(1).event_log.path
         path.write_bytes(path.read_bytes() + b'{"version": 2, "event": "finished", "time": 9.0, "sta')

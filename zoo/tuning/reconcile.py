@@ -6,7 +6,7 @@ import time
 
 from zoo.errors import RecordError
 from zoo.events import Finished
-from zoo.record import find_damage
+from zoo.record import epochs_of, find_damage
 from zoo.tracking import StoreAway, trial_states, trials_without_model
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
@@ -75,6 +75,7 @@ def settle_unfinished_trials(study: OpenStudy, search: OptunaSearch) -> list[int
             trial.path.mkdir(parents=True, exist_ok=True)
             trial.append(event)
             retried.append(number)
+        search.report_logged(number, epochs_of(trial.events()))
         search.tell(number, event)
     return retried
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -190,6 +191,14 @@ class OptunaSearch:
             self._at_target.add(number)
         # After the last epoch, pruning would save nothing and lose the model.
         return event.is_last or not trial.should_prune()
+
+    def report_logged(self, number: int, epochs: Sequence[EpochEnd]) -> None:
+        """Report the epochs of an unfinished trial that a killed supervisor logged but did not report."""
+        best_values: dict[int, float] = {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna warns of epochs that it has, and keeps their values
+            for event in epochs if len(self.objectives) == 1 else ():
+                report_epoch(self._asked_trials[number], event, self._definition, best_values)
 
     def can_retry(self, number: int) -> bool:
         """Return True if a trial that was killed from outside has attempts left."""
