@@ -90,7 +90,7 @@ class TestStores:
 
     def test_folder_that_may_not_be_written(self, in_tmp, monkeypatch):
         monkeypatch.setattr(_stores.os, "access", lambda path, mode: False)
-        assert texts(_stores.check_space())[0][1] == f"{in_tmp} may not be written; change its permissions"
+        assert texts(_stores.check_space())[0][1] == f"cannot write to {in_tmp}; change its permissions"
 
     def test_store_that_does_not_answer(self, in_tmp, monkeypatch):
         def refuse(create):

@@ -18,7 +18,7 @@ def champions(zoo, name, uri=""):
 
 @pytest.fixture(scope="module")
 def story(new_zoo):
-    """A study of two trials, both of which are confirmed with other seeds, twice."""
+    """A study of two trials; `zoo confirm` runs twice on both."""
     zoo = new_zoo("champions", tiny=TINY)
     return SimpleNamespace(
         zoo=zoo,

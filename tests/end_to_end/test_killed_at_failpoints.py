@@ -75,7 +75,7 @@ def _check_whole(folder: Path, result: tuple[int, str, str]) -> None:
 
 @pytest.mark.parametrize("names", [SUPERVISOR, MLFLOW], ids=["supervisor", "mlflow"])
 def test_supervisor_killed_at_one_step_after_another_loses_nothing(tune, tmp_path, names):
-    """Each command continues where the last one was killed, and comes to the next step."""
+    """Each command continues where the last one was killed, and reaches the next step."""
     for name in names:
         status, _, stderr = tune(f"{name}=kill")
         assert (status, _failed(tmp_path)) == (KILLED, [name]), stderr

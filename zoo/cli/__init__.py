@@ -32,7 +32,7 @@ COMMANDS = {
     "promote": "Make a model the champion of a registered model.",
     "export": "Convert a model to ONNX, LiteRT, a SavedModel or a Keras file.",
     "compare": "Show the trials of a study, best first.",
-    "sync": "Send to MLflow what it lacks of a study.",
+    "sync": "Send the missing parts of a study to MLflow.",
     "report": "Write a study's report, one HTML page.",
     "ui": "Open MLflow's UI on the recorded studies.",
     "inspect": "Draw a dataset, an augmentation policy, a trial, or a trained network.",

@@ -1,4 +1,4 @@
-"""`zoo sync`: send to MLflow what it lacks of a study."""
+"""`zoo sync`: send the missing parts of a study to MLflow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from zoo.cli import common
 @common.storage_option
 @common.quiet_option
 def command(quiet: bool, **options: Any) -> int:
-    """Send to MLflow what it lacks of STUDY, after an outage of the server; no trial runs.
+    """Send the missing parts of STUDY to MLflow, after an outage of the server. No trial
+    runs.
 
     The next `zoo tune` of the study does this, too. Give the options with which the study was run.
 

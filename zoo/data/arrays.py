@@ -106,7 +106,7 @@ def check_not_masked(array: Any, name: str) -> None:
 
 
 def is_one_hot(labels: Array) -> bool:
-    """Return True for labels `(n, classes)` of which each has a single 1, and otherwise zeros."""
+    """Return True for one-hot labels `(n, classes)`: a single 1 in each row, and zeros."""
     if labels.ndim != 2 or labels.dtype.kind not in "biuf":
         return False
     return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())

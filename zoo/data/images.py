@@ -58,7 +58,7 @@ def color_mode_of(channels: int) -> str:
 def is_image(file: str | Path) -> bool:
     """Return True if the name or the content of the file is that of an image; it may be damaged.
 
-    Named pipes, sockets and devices are no images, whatever their names are.
+    Named pipes, sockets and devices are never images, even with the name of one.
     """
     from PIL import Image
 
@@ -231,7 +231,7 @@ def is_deep_image(image: Image.Image) -> bool:
 
 
 def _is_deep_color(image: Image.Image) -> bool:
-    """Return True if channels have 16 bits, of which Pillow reads the upper 8."""
+    """Return True if channels have 16 bits. Pillow reads only the upper 8."""
     return any(";16" in raw for raw in _raw_modes(image)) and not image.mode.startswith("I")
 
 

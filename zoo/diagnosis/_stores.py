@@ -52,7 +52,7 @@ def check_space() -> Iterator[Finding]:
         free = shutil.disk_usage(existing).free
         text = f"{free / 1e9:,.1f} GB free in {folder}"
         if not os.access(existing, os.W_OK):
-            yield Finding(f"{name}: folder", False, f"{existing} may not be written; change its permissions")
+            yield Finding(f"{name}: folder", False, f"cannot write to {existing}; change its permissions")
         elif free < _NEEDED_SPACE:
             yield Finding(f"{name}: free space", False, f"{text}; free at least {_NEEDED_SPACE / 1e9:.0f} GB")
         else:

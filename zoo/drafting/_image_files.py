@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]  # height and width, pixels
 
-NUM_HEADERS = 2_000  # files of which the size is read
-NUM_DECODED = 100  # files of which the colors are read
+NUM_HEADERS = 2_000  # of files whose size is read
+NUM_DECODED = 100  # of files whose colors are read
 THUMBNAIL = (32, 32)
 COLORED = 4  # of 255: mean distance of the largest from the smallest channel; JPEG's rounding is below 2
 GREY_SHARE = 0.98  # if at least this share of the images has no color, all are read as grey

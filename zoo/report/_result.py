@@ -137,7 +137,7 @@ def percent(share: float) -> str:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong prediction as the page shows it; `address` is that of the image."""
+    """A wrong prediction, as the page shows it; `address` is the address of the image."""
 
     address: str
     actual: str

@@ -167,7 +167,7 @@ def _database_error(path: Path, problem: str) -> TrackingError:
 
 
 def _connection_error(uri: str, error: Exception) -> TrackingError:
-    """Return an error with a message of one line: the address, the reason, what to do."""
+    """Return an error whose message has one line: the address, the reason, what to do."""
     scheme = urlsplit(uri).scheme.partition("+")[0]
     is_server = scheme in ("http", "https", *_DATABASE_SERVERS) and _OTHER_SCHEMA not in str(error)
     return (StoreAway if is_server else TrackingError)(_connection_problem(uri, error))

@@ -56,7 +56,7 @@ class Interrupts:
         return 128 + (self.signum or signal.SIGINT)
 
     def status(self) -> int | None:
-        """Return the exit status if a signal came, else None."""
+        """Return the exit status if the process got a signal, else None."""
         return None if self.signum is None else self.exit_status
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:

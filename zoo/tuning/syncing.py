@@ -1,4 +1,4 @@
-"""`zoo sync`: send to MLflow what it lacks of a study, without running a trial."""
+"""`zoo sync`: send the missing parts of a study to MLflow, without running a trial."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sync(
     display: Display | None = None,
     command: str = "zoo.sync",
 ) -> bool:
-    """Send to MLflow what it lacks of a study; return True if it then has everything.
+    """Send the missing parts of a study to MLflow; return True if it has everything then.
 
     No trial runs; trials that a killed process left running get their final state.
 
