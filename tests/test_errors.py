@@ -59,6 +59,13 @@ def test_redact_keeps_user_and_host():
     assert redact("http://localhost:5000") == "http://localhost:5000"
 
 
+def test_redact_knows_the_address_that_a_caller_has():
+    text = "failed to resolve host 'ry4711@127.0.0.1'"
+    assert redact(text) == text
+    hidden = redact(text, "postgresql://me:Can@ry4711@127.0.0.1:5432/db")
+    assert hidden == "failed to resolve host '***@127.0.0.1'"
+
+
 @pytest.mark.parametrize(
     ("url", "redacted"),
     [

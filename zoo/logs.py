@@ -9,10 +9,11 @@ import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from zoo.files import atomic_path
 from zoo.redaction import redact
 
 # Several of these add a handler of their own when they are imported, which writes to the terminal.
@@ -91,6 +92,16 @@ def cap_log(path: Path, kept_size: int = _KEPT_SIZE) -> None:
             file.write(b"\n[zoo: %d bytes are left out]\n" % left_out + end)
     except OSError:  # there is no log, or the disk is full
         return
+
+
+def finish_log(path: Path) -> None:
+    """Shorten the log of a process that has ended, and hide passwords in it."""
+    cap_log(path)
+    with suppress(OSError):  # there is no log, or the disk is full
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        if (hidden := redact(text)) != text:
+            with atomic_path(path) as new:
+                new.write_bytes(hidden.encode("utf-8", "surrogateescape"))
 
 
 def crash_location(path: Path) -> str:

@@ -28,12 +28,17 @@ _QUERY = re.compile(
 _PARTS = re.compile(r"(?:[a-zA-Z][\w+.-]*:/+|[a-zA-Z][\w+.-]*:(?=[^@]*:))?[^:/]*:(\S*)@([^\s:/?]*)")
 
 
-def redact(text: str) -> str:
-    """Return `text` with every password replaced: `postgresql://me:***@host/db`."""
+def redact(text: str, *addresses: str) -> str:
+    """Return `text` with every password replaced: `postgresql://me:***@host/db`.
+
+    Args:
+        addresses: more addresses whose passwords may be in `text`, besides those of the environment and the
+            command.
+    """
     text = _PASSWORD.sub(rf"\1:{_HIDDEN}@", text)
     text = _TOKEN.sub(rf"\1{_HIDDEN}@", text)
     text = _QUERY.sub(rf"\1{_HIDDEN}", text)
-    for secret, shown in _secrets(tuple(_addresses()), tuple(map(os.environ.get, _SECRET_VARIABLES))):
+    for secret, shown in _secrets((*addresses, *_addresses()), tuple(map(os.environ.get, _SECRET_VARIABLES))):
         text = text.replace(secret, shown)
     return text
 

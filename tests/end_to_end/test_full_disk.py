@@ -53,3 +53,14 @@ def test_study_waits_for_room(small_disk):
     for number in range(2):
         assert final_event(zoo.events("tiny", number)).state == "complete"
     assert zoo("sync", "tiny").stdout == "MLflow has the whole study\n"
+
+
+def test_command_that_starts_on_a_full_disk_changes_nothing(small_disk):
+    filler = small_disk.folder / "filler"
+    fill(filler)
+    refused = small_disk("tune", "tiny")
+    assert refused.returncode == 1
+    (error,) = refused.stderr.splitlines()
+    assert error.startswith(f"error: the disk is full: {small_disk.folder}")
+    filler.unlink()
+    assert small_disk("tune", "tiny", "--no-promote").returncode == 0

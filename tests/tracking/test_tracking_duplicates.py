@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 import tracking_examples as examples
 
-from zoo.tracking import Store, StudyTracker, connect, leaderboard
+from zoo.tracking import (
+    Store,
+    StudyTracker,
+    connect,
+    leaderboard,
+    promote,
+    registered_versions,
+    run_model_address,
+)
 from zoo.tracking import _duplicates as module
 from zoo.tracking._duplicates import create_once, merge_duplicates
 
@@ -72,8 +80,9 @@ class _Forward(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def proxy(server_address: str) -> Iterator[LosingProxy]:
-    with LosingProxy(server_address, ("runs/create", "logged-models")) as proxy:
+def proxy(server_address: str, request: pytest.FixtureRequest) -> Iterator[LosingProxy]:
+    lost = getattr(request, "param", ("runs/create", "logged-models"))
+    with LosingProxy(server_address, lost) as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         yield proxy
         proxy.shutdown()
@@ -95,6 +104,17 @@ def test_lost_answers_leave_no_duplicate(proxy: LosingProxy, folder: Path) -> No
     table = leaderboard("lost_answers", store)
     assert list(table["state"]) == ["complete"]
     assert table["model"][0].startswith("models:/m-")
+
+
+@pytest.mark.parametrize("proxy", [("registered-models/create", "model-versions/create")], indirect=True)
+def test_lost_answers_leave_no_second_version(proxy: LosingProxy, folder: Path) -> None:
+    store = connect(f"http://127.0.0.1:{proxy.server_address[1]}")
+    tracker = StudyTracker(store, examples.facts(name="lost_versions", uid="versions"))
+    examples.record(tracker, 7, examples.events(), folder)
+    address = run_model_address(store, examples.run_of(tracker, 7).info.run_id)
+    assert promote(store, "lost_versions", address, examples.INFO).aliases == ["champion"]
+    assert not proxy.lost, "both answers were lost"
+    assert [one.version for one in registered_versions(store, "lost_versions")] == [1]
 
 
 class TestCreateOnce:

@@ -25,24 +25,6 @@ from zoo.tracking import (
     rename_study,
     run_model_address,
 )
-from zoo.training.info import ModelInfo
-
-INFO = ModelInfo(
-    class_names=tuple("0123456789"),
-    image_height=8,
-    image_width=8,
-    channels=1,
-    dataset="digits",
-    source="scikit-learn",
-    digest=examples.DIGEST,
-    licence="CC BY 4.0",
-    architecture="conv_net",
-    study="digits_cnn",
-    trial=7,
-    metrics={"best_val_accuracy": 0.9, "best_epoch": 2, "parameters": 650},
-    keras_version="3.13.2",
-    plugins={"keras-zoo": "0.1.0"},
-)
 
 
 @pytest.fixture
@@ -66,17 +48,17 @@ class TestPromotion:
         """One test for all, since each needs a study in each store."""
         first, second = addresses
         assert champion(store, "turns") is None
-        version = promote(store, "turns", first, INFO, 360)
+        version = promote(store, "turns", first, examples.INFO, 360)
         assert (version.title, version.aliases, version.was_promoted) == ("turns/1", ["champion"], True)
         assert (version.trial, version.digest, version.params["dataset"]) == (7, examples.DIGEST, "digits")
         assert version.metrics["test_accuracy"] == 0.88
         assert version.metrics["parameters"] == 650
 
-        promote(store, "turns", first, INFO)  # again: no second version
+        promote(store, "turns", first, examples.INFO)  # again: no second version
         assert aliases_of(store, "turns") == [(1, ["champion"])]
-        promote(store, "turns", second, INFO)
+        promote(store, "turns", second, examples.INFO)
         assert aliases_of(store, "turns") == [(2, ["champion"]), (1, ["previous"])]
-        promote(store, "turns", first, INFO)  # back
+        promote(store, "turns", first, examples.INFO)  # back
         assert aliases_of(store, "turns") == [(2, ["previous"]), (1, ["champion"])]
         found = champion(store, "turns")
         assert found is not None
@@ -90,7 +72,7 @@ class TestPromotion:
         monkeypatch.setattr(
             type(store.client), "create_registered_model", lambda self, name: [create(name), create(name)]
         )
-        assert promote(store, "at_once", addresses[0], INFO).aliases == ["champion"]
+        assert promote(store, "at_once", addresses[0], examples.INFO).aliases == ["champion"]
         assert aliases_of(store, "at_once") == [(1, ["champion"])]
 
     def test_interrupted_promotion_is_completed(self, store: Store, addresses: list[str]) -> None:
@@ -103,7 +85,7 @@ class TestPromotion:
         found = find_version(store, "cut", addresses[0])
         assert found is not None
         assert (found.was_promoted, champion(store, "cut")) == (False, None)
-        promote(store, "cut", addresses[0], INFO)
+        promote(store, "cut", addresses[0], examples.INFO)
         assert aliases_of(store, "cut") == [(1, ["champion"])]
 
 
@@ -122,7 +104,7 @@ class TestCard:
     def card(self, local_store: Store, trained: tuple[str, Callable[[], None]]) -> str:
         address, add_scores = trained
         add_scores()
-        return promote(local_store, "digits", address, INFO, 360).description
+        return promote(local_store, "digits", address, examples.INFO, 360).description
 
     @pytest.mark.parametrize(
         "line",
@@ -154,11 +136,16 @@ def test_card_is_written_again_with_test_scores(
     local_store: Store, trained: tuple[str, Callable[[], None]]
 ) -> None:
     address, add_scores = trained
-    assert "- test split: not scored\n" in promote(local_store, "digits", address, INFO, 360).description
+    assert (
+        "- test split: not scored\n"
+        in promote(local_store, "digits", address, examples.INFO, 360).description
+    )
     add_scores()
-    assert "- test_accuracy 0.8800, " in promote(local_store, "digits", address, INFO, 360).description
+    assert (
+        "- test_accuracy 0.8800, " in promote(local_store, "digits", address, examples.INFO, 360).description
+    )
     local_store.client.update_model_version("digits", "1", "written by a user")
-    assert promote(local_store, "digits", address, INFO).description == "written by a user"
+    assert promote(local_store, "digits", address, examples.INFO).description == "written by a user"
 
 
 class TestListing:
@@ -192,7 +179,7 @@ class TestListing:
 def test_renamed_study_renames_its_registered_model(
     local_store: Store, trained: tuple[str, Callable[[], None]]
 ) -> None:
-    promote(local_store, "digits_cnn", trained[0], INFO)
+    promote(local_store, "digits_cnn", trained[0], examples.INFO)
     rename_study(local_store, "digits_cnn", "renamed")
     found = champion(local_store, "renamed")
     assert isinstance(found, ModelVersion)
@@ -210,7 +197,7 @@ def test_champion_of_interrupted_promotion_is_renamed(
     with monkeypatch.context() as patch:
         patch.setattr(type(local_store.client), "set_model_version_tag", stop)
         with pytest.raises(KeyboardInterrupt):
-            promote(local_store, "digits_cnn", trained[0], INFO)
+            promote(local_store, "digits_cnn", trained[0], examples.INFO)
     assert rename_study(local_store, "digits_cnn", "renamed") == ""
     assert [one.title for one in registered_versions(local_store)] == ["renamed/1"]
 
@@ -218,7 +205,7 @@ def test_champion_of_interrupted_promotion_is_renamed(
 def test_registered_model_keeps_its_name_if_the_new_one_exists(
     local_store: Store, trained: tuple[str, Callable[[], None]]
 ) -> None:
-    promote(local_store, "digits_cnn", trained[0], INFO)
+    promote(local_store, "digits_cnn", trained[0], examples.INFO)
     local_store.client.create_registered_model("renamed")
     assert rename_study(local_store, "digits_cnn", "renamed") == (
         "its registered model is still named 'digits_cnn', because there is a registered model 'renamed' "

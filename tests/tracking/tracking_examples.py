@@ -13,6 +13,7 @@ from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.record import trial_uid
 from zoo.study import Objective
 from zoo.tracking import StudyFacts, StudyTracker
+from zoo.training.info import ModelInfo
 
 START = 1_700_000_000.0
 DIGEST = "0123456789abcdef" * 4
@@ -30,6 +31,22 @@ CONFIG = {
     "direction": "maximize",
     "seed": 7,
 }
+INFO = ModelInfo(
+    class_names=tuple("0123456789"),
+    image_height=8,
+    image_width=8,
+    channels=1,
+    dataset="digits",
+    source="scikit-learn",
+    digest=DIGEST,
+    licence="CC BY 4.0",
+    architecture="conv_net",
+    study="digits_cnn",
+    trial=7,
+    metrics={"best_val_accuracy": 0.9, "best_epoch": 2, "parameters": 650},
+    keras_version="3.13.2",
+    plugins={"keras-zoo": "0.1.0"},
+)
 
 
 def facts(name: str = "digits_cnn", uid: str = "abc123", **changes: Any) -> StudyFacts:

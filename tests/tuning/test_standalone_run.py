@@ -205,6 +205,19 @@ class TestFailures:
         assert here.run().final_event().reason == "interrupted"
         assert here.tracked[-1] == (0, "finished")
 
+    @pytest.mark.parametrize("is_same", [True, False])
+    def test_interrupted_run_with_the_same_configuration_continues(self, stage, is_same):
+        here = stage(STARTED, EPOCH)
+        with pytest.raises(TrialFailed, match="stopped"):
+            train("example.toml", overrides=[] if is_same else ["training.epochs=9"])
+        earlier = here.run().path.rename(here.run().path.with_name("earlier"))
+        (earlier / "checkpoints").mkdir()
+        (earlier / "checkpoints" / "1-1.ckpt").touch()
+        stage(STARTED, EPOCH, COMPLETE)
+        folder = train("example.toml").folder
+        assert (folder / "run.json").exists()
+        assert (earlier / "checkpoints").exists() != is_same
+
     def test_final_state_that_arrived_before_ctrl_c_is_kept(self, stage):
         here = stage(STARTED, None, EPOCH, COMPLETE)
         assert train("example.toml").summary == COMPLETE.summary

@@ -119,7 +119,7 @@ def _arguments() -> list[str]:
 def _describe_unexpected(error: Exception) -> tuple[str, int]:
     """Return message and exit status for a bug, a full disk, or a missing working folder."""
     if is_full(error):
-        path = Path(str(getattr(error, "filename", None) or "."))
+        path = Path(str(getattr(error, "filename", None) or Path.cwd()))
         return f"{full_text(path)}. Make room, and run the same command again.", 1
     try:
         Path.cwd()

@@ -38,7 +38,7 @@ from zoo.data.store import (
 from zoo.data.validation import cut_validation, prepare_groups
 from zoo.errors import DataError, ZooError, one_line, portable
 from zoo.failpoints import failpoint
-from zoo.logs import cap_log
+from zoo.logs import finish_log
 from zoo.process import WorkerProcess, enter_worker, spawn_worker
 from zoo.registry import IN_MEMORY, Component, PluginFile, Registry, given_files, using_plugins
 from zoo.stalls import receive
@@ -161,7 +161,7 @@ def finish_preparing(
         raise DataError(f"{process} died: {worker.finish()}{step}. Its output is in {worker.log_path}.")
     worker.finish()  # kills the process if the plugin left a thread running
     if worker.log_path is not None:
-        cap_log(worker.log_path)
+        finish_log(worker.log_path)
     if isinstance(answer, BaseException):
         raise answer
     assert isinstance(answer, PreparedDataset)

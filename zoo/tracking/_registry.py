@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import StudyError, did_you_mean
 from zoo.tracking import _names as names
 from zoo.tracking._card import NOT_SCORED, model_card
+from zoo.tracking._duplicates import create_once
 from zoo.tracking._store import Store, TrackingError, pages
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def champion(store: Store, name: str) -> ModelVersion | None:
 def find_version(store: Store, name: str, address: str) -> ModelVersion | None:
     """Return the newest version of `name` that is the model at `address`; None if there is none."""
     with _requests(store):
-        found = [one for one in _raw_versions(store, name) if _address(one) == address]
-        newest = max(found, key=lambda one: int(one.version), default=None)
+        newest = _newest(store, name, address)
         return None if newest is None else _version(store, newest, _aliases(store, name))
 
 
@@ -141,7 +141,10 @@ def promote(
         model_id = address.removeprefix("models:/")
         run = client.get_run(client.get_logged_model(model_id).source_run_id)
         if version is None:
-            created = client.create_model_version(name, address, run_id=run.info.run_id, model_id=model_id)
+            created = create_once(
+                lambda: client.create_model_version(name, address, run_id=run.info.run_id, model_id=model_id),
+                lambda: _newest(store, name, address),
+            )
             version = str(created.version)
         if found is None or not found.description or NOT_SCORED in found.description:
             card = model_card(info, f"{name}/{version}", run.data, num_test_images)
@@ -229,6 +232,12 @@ def _raw_models(store: Store, name: str) -> list[Any]:
 def _raw_versions(store: Store, name: str) -> list[Any]:
     search: Any = store.client.search_model_versions
     return list(pages(lambda token: search(f"name = {_quoted(name)}", page_token=token)))
+
+
+def _newest(store: Store, name: str, address: str) -> Any | None:
+    """Return the newest version of `name` that is the model at `address`; None if there is none."""
+    found = [one for one in _raw_versions(store, name) if _address(one) == address]
+    return max(found, key=lambda one: int(one.version), default=None)
 
 
 def _quoted(name: str) -> str:

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from zoo.events import EpochEnd, Finished, Scored, Started
-from zoo.logs import cap_log
+from zoo.logs import finish_log
 from zoo.tracking import _names as names
 from zoo.tracking._models import model_ids, publish_model
 from zoo.tracking._names import StudyFacts
@@ -108,7 +108,7 @@ class TrialRun:
         summary = {key: value for key, value in event.summary.items() if key not in logged}
         results = as_metrics(summary, event.time)
         self.store.log(self.run_id, results)
-        cap_log(folder / "output.log")
+        finish_log(folder / "output.log")
         for file in (folder / "config.json", folder / "summary.txt", folder / "output.log"):
             if file.exists() and file.stat().st_size:
                 self.store.client.log_artifact(self.run_id, str(file))

@@ -13,7 +13,7 @@ from typing import Any
 
 from zoo.errors import ZooError, one_line, portable
 from zoo.failpoints import failpoint
-from zoo.logs import cap_log
+from zoo.logs import finish_log
 from zoo.process import ForkServer, call_at_sigterm, enter_worker, exit_worker
 from zoo.registry import PluginFile, given_files, using_plugins
 from zoo.stalls import receive
@@ -49,7 +49,7 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
         exit_text = worker.finish()
     finally:
         worker.kill()
-        cap_log(log_path)
+        finish_log(log_path)
     if answer is None:
         raise ZooError(f"the worker process died: {exit_text}; its output is in {log_path}")
     result, error = answer

@@ -71,7 +71,7 @@ class Patience:
                     raise
                 return True  # the database had the state already, but its answer was lost
             except Exception as error:
-                problem, has_no_room = unavailable(error), is_full(error)
+                problem, has_no_room = unavailable(error, url), is_full(error)
                 if not problem and not has_no_room:
                     raise
                 waited = time.monotonic() - start
@@ -97,8 +97,12 @@ class Patience:
         return error
 
 
-def unavailable(error: BaseException | None) -> str:
-    """Return in one line why a database does not answer now; "" for an error that waiting does not end."""
+def unavailable(error: BaseException | None, url: str = "") -> str:
+    """Return in one line why a database does not answer now; "" for an error that waiting does not end.
+
+    Args:
+        url: of the database; its password is hidden.
+    """
     from sqlalchemy import exc
 
     while error is not None and not isinstance(error, exc.SQLAlchemyError):
@@ -109,7 +113,7 @@ def unavailable(error: BaseException | None) -> str:
     is_locked = "database is locked" in text or "database table is locked" in text
     is_sqlite = type(error.orig).__module__.startswith("sqlite3")
     is_away = not is_sqlite and (error.connection_invalidated or error.statement is None)
-    return redact(text)[:200].rstrip(". ") if is_locked or is_away else ""
+    return redact(text, url)[:200].rstrip(". ") if is_locked or is_away else ""
 
 
 def make_patient(storage: optuna.storages.RDBStorage, patience: Patience) -> None:

@@ -11,10 +11,12 @@ import json
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from zoo.disk_space import keep_trying
 from zoo.errors import ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
@@ -102,7 +104,8 @@ class OptunaSearch:
             self._study.set_user_attr(_KEEPS_BEST, True)
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(MANIFEST, json.dumps(manifest))
-        directory.assign(self.uid(), definition.objectives, storage, manifest)
+        assign = partial(directory.assign, self.uid(), definition.objectives, storage, manifest)
+        keep_trying(assign, directory.path, report)
         # `values`, `front` and `best` exclude these trials.
         self.deleted = directory.deleted_trials()
         self.set_aside: set[int] = set()  # their local record is damaged

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset
-from zoo.errors import StudyError, ZooError
+from zoo.errors import RecordError, StudyError, ZooError
 from zoo.events import EpochEnd, Finished
-from zoo.record import MLflowRun, StandaloneDirectory, epochs_of, load_runs, pick_runs
+from zoo.record import (
+    MLflowRun,
+    StandaloneDirectory,
+    StudyDirectory,
+    epochs_of,
+    load_runs,
+    pick_runs,
+)
 from zoo.registry import PluginFile, Registry, plugin_versions, using_plugins
 from zoo.study import Objective, StudyDefinition, rank
 from zoo.trial import TrialConfig
@@ -122,7 +129,8 @@ def train(
 ) -> TrainResult:
     """Train a study's baseline, or one of its trials again with the same parameters and seed.
 
-    The study does not change: MLflow gets a standalone run in the study's experiment.
+    The study does not change: MLflow gets a standalone run in the study's experiment. If the last run with
+    the same configuration was interrupted, this one continues after its last epoch.
 
     Args:
         study, dataset, overrides, plugins, name, display, command: as for `tune`.
@@ -185,6 +193,7 @@ def _run(
     name = "standalone-baseline" if trial is None else f"standalone-{trial:03d}"
     run = MLflowRun(uuid.uuid4().hex, name, trial or 0)
     directory = study.directory.new_standalone_run(run)
+    _take_checkpoints(study.directory, directory, config)
     source = TrialList([PendingTrial(run.number, config)])
     record = MLflowRecord(study, run.uid, standalone_name=name, command=command)
     try:
@@ -205,6 +214,16 @@ def _run(
             f"Its output is in {directory.output_path}"
         )
     return event, directory, record.is_complete
+
+
+def _take_checkpoints(study: StudyDirectory, directory: StandaloneDirectory, config: TrialConfig) -> None:
+    """Give a new run the checkpoints of the last interrupted run with the same configuration, if any."""
+    for earlier in reversed(study.standalone_runs()):
+        with suppress(RecordError):  # its configuration is damaged
+            if earlier.checkpoints_dir.is_dir() and earlier.trial_config() == config:
+                directory.create(config.as_json())
+                earlier.checkpoints_dir.rename(directory.checkpoints_dir)
+                return
 
 
 def with_recorded_data(

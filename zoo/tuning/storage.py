@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -72,7 +73,7 @@ def open_storage(
 
     patience = patience or Patience(max_wait_s=60.0)
     is_sqlite = url.startswith("sqlite")
-    options = {"connect_args": {"timeout": 2}} if is_sqlite else {"pool_pre_ping": True}
+    options = {"pool_pre_ping": not is_sqlite, "connect_args": _connection_options(url)}
     table_options: dict[str, Any] = {"engine_kwargs": options, "skip_table_creation": not is_new}
     try:
         with _opening_lock(_lock_path(url, state_dir)):
@@ -86,11 +87,20 @@ def open_storage(
     except Exception as error:
         raise ZooError(
             f"cannot open the Optuna storage {redact(url)}: "
-            f"{unavailable(error) or redact(one_line(error))[:200].rstrip('.')}. "
+            f"{unavailable(error, url) or redact(one_line(error), url)[:200].rstrip('.')}. "
             "Use another storage, such as --storage sqlite:///optuna.db, or remove --storage."
         ) from error
     make_patient(storage, patience)
     return storage
+
+
+def _connection_options(url: str) -> dict[str, int]:
+    """Return the options of the database driver, so that a server which vanishes is noticed in time."""
+    if url.startswith("sqlite"):
+        return {"timeout": 2}
+    if re.match(r"postgresql(\+psycopg2?)?:", url):
+        return {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    return {"connect_timeout": 10} if re.match(r"(mysql|mariadb)(\+(pymysql|mysqldb))?:", url) else {}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from zoo.disk_space import DiskFull, Result, keep_trying
 from zoo.errors import ZooError
 from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started
 from zoo.failpoints import failpoint
+from zoo.logs import finish_log
 from zoo.record import TrialDirectory
 from zoo.study import Objective
 from zoo.trial import TrialConfig
@@ -216,6 +217,7 @@ class Supervisor:
         if event.is_killed and self._source.can_retry(number):
             event = replace(event, is_interrupted=True, reason=f"interrupted: {event.reason}")
         config = self._configs.pop(number)
+        finish_log(self._directory_of(number).output_path)
         try:
             failpoint("final.received")
             self._append(number, event)
