@@ -160,7 +160,7 @@ class TestMLflow:
         assert record.events == {1: ["started", "finished"], 2: ["finished"]}
 
     def test_removed_models_are_removed_once(self, killed, study, mlflow, open_search, records):
-        mlflow.without_model = {0, 1}
+        mlflow.without_model, mlflow.complete = {0, 1, 2}, {0, 1}  # the run of trial 2 was not ended
         killed.trial(1).model_path.write_bytes(b"")  # the process was killed before this file was deleted
         record = Record()
         reconcile(study, open_search(), record)

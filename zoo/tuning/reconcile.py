@@ -56,9 +56,15 @@ def _compare_with_mlflow(study: OpenStudy, search: OptunaSearch, record: MLflowR
     except StoreAway:
         return {}
     search.deleted = update_deleted(study.directory, store, study.display.problem)
+    states = trial_states(store, study.definition.name, search.uid())
     without_model = trials_without_model(store, study.definition.name, search.uid())
-    record.removed |= {one for one in without_model if not study.directory.trial(one).has_results}
-    return trial_states(store, study.definition.name, search.uid())
+    # A killed process may have removed the model before it ended the run, which then is recorded again.
+    record.removed |= {
+        number
+        for number in without_model
+        if states.get(number) == "complete" and not study.directory.trial(number).has_results
+    }
+    return states
 
 
 def settle_unfinished_trials(study: OpenStudy, search: OptunaSearch) -> list[int]:
