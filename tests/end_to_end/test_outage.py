@@ -13,9 +13,13 @@ pytestmark = pytest.mark.faults
 def away(new_zoo):
     """A study of two trials that ran without MLflow; and `zoo sync`, when MLflow was there."""
     zoo = new_zoo("away", tiny=TINY)
-    zoo.tuned = zoo("tune", "tiny", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    # `zoo sync` needs neither the setting nor the study file: both are recorded.
+    zoo.tuned = zoo(
+        "tune", "tiny", "--set", "training.batch_size=32", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    )
     zoo.compared = zoo("compare", "tiny", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
     zoo.refused = zoo("sync", "tiny", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    (zoo.folder / "studies" / "tiny.toml").unlink()
     zoo.synced = zoo("sync", "tiny")
     zoo.again = zoo("sync", "tiny")
     return zoo

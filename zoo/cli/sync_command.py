@@ -20,11 +20,10 @@ def command(quiet: bool, **options: Any) -> int:
     """Send the missing parts of STUDY to MLflow, after an outage of the server. No trial
     runs.
 
-    The next `zoo tune` of the study does this, too. Give the options with which the study was run.
+    The next `zoo tune` of the study does this, too. Settings and plugin files are those of the record.
 
     \b
     zoo sync digits_cnn
-    zoo sync mnist_cnn --set training.epochs=3 --name mnist_quick
     """
     common.start_loading_keras()
     from zoo.tuning import sync

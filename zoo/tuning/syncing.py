@@ -36,7 +36,9 @@ def sync(
     No trial runs; trials that a killed process left running get their final state.
 
     Args:
-        study, overrides, plugins, name, storage, display, command: as for `tune` when the study was run.
+        study: the name under which it is recorded, or the path of its file.
+        overrides, plugins, name, storage, display, command: as for `tune` when the study was run; by default,
+            settings and plugin files are those of the record.
 
     Raises:
         StudyError: the study is not recorded in this folder.
@@ -44,6 +46,9 @@ def sync(
     """
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
+        recorded = STATE_DIR / study / "study.toml"
+        if not overrides and not plugins and name is None and recorded.exists():
+            study, name = str(recorded), study
         definition, warnings = define_study(study, None, overrides, name, 1, {})
         directory = StudyDirectory(Path.cwd(), definition.name)
         if not directory.numbers() and not directory.standalone_runs():
