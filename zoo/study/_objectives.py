@@ -65,7 +65,7 @@ def pareto_front(values: Mapping[int, Sequence[float]], objectives: Sequence[Obj
     front: list[int] = []
     # If a trial is dominated, an earlier trial of the front dominates it.
     for number in sorted(losses, key=lambda one: (losses[one], one)):
-        if not any(_dominates(losses[other], losses[number]) for other in front):
+        if not any(dominates(losses[other], losses[number]) for other in front):
             front.append(number)
     return front
 
@@ -80,5 +80,6 @@ def rank(values: Mapping[int, Sequence[float]], objectives: Sequence[Objective])
     return [*front, *others]
 
 
-def _dominates(losses: Sequence[float], others: Sequence[float]) -> bool:
+def dominates(losses: Sequence[float], others: Sequence[float]) -> bool:
+    """Return True if `losses` are as low as `others` in every objective, and lower in one."""
     return losses != others and all(loss <= other for loss, other in zip(losses, others, strict=True))

@@ -28,12 +28,21 @@ def enqueue_again(study: optuna.Study, number: int) -> None:
     failpoint("retry.queued")
 
 
-def earlier_attempts(study: optuna.Study, number: int) -> list[int]:
+def earlier_attempts(study: optuna.Study, trial: optuna.Trial) -> list[int]:
     """Return the trials whose values a trial has again, the latest one first."""
-    trials, found = study.get_trials(deepcopy=False), []
-    while (number := trials[number].user_attrs.get(AGAIN, -1)) >= 0:
+    number, found = trial.user_attrs.get(AGAIN, -1), []
+    trials = study.get_trials(deepcopy=False) if number >= 0 else []
+    while number >= 0:
         found.append(number)
+        number = trials[number].user_attrs.get(AGAIN, -1)
     return found
+
+
+def count_done(study: optuna.Study) -> int:
+    """Return the number of finished trials, without those that were interrupted or retried."""
+    retried = set(study.user_attrs.get(RETRIED, []))
+    finished = (trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
+    return sum(not trial.user_attrs.get(INTERRUPTED) and trial.number not in retried for trial in finished)
 
 
 def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:

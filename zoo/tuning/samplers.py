@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import StudyError, ZooError
@@ -99,6 +100,27 @@ def grid_points(definition: StudyDefinition) -> list[dict[str, Any]]:
             )
     random.Random(definition.search.seed).shuffle(points)
     return points
+
+
+class Grid:
+    """The points of a study's grid that were not proposed yet."""
+
+    def __init__(self, definition: StudyDefinition) -> None:
+        points = grid_points(definition)
+        self.size = len(points)
+        self._points = iter(points)
+        self._used: set[str] | None = None  # points of trials of earlier processes
+
+    def next_point(self, read_trials: Callable[[], Sequence[optuna.trial.FrozenTrial]]) -> dict[str, Any]:
+        """Return the next point; `read_trials` returns every trial of the study, and is called once."""
+        if self._used is None:
+            self._used = {_key(trial.params) for trial in read_trials()}
+        used = self._used
+        return next(point for point in self._points if _key(point) not in used)
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
 
 
 def combinations_text(definition: StudyDefinition) -> str:

@@ -21,13 +21,14 @@ from zoo.errors import ZooError
 from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.redaction import redact
-from zoo.study import Objective, StudyDefinition, pareto_front, rank
+from zoo.study import Objective, StudyDefinition
 from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.differences import logged_values, optuna_differences
 from zoo.tuning.manifest import check_resumable
-from zoo.tuning.optuna_trials import INTERRUPTED, KILLED, MAX_PARAMETERS, annotate, finish, report_epoch
+from zoo.tuning.optuna_trials import KILLED, MAX_PARAMETERS, annotate, finish, report_epoch
 from zoo.tuning.ownership import check_owner, claim
 from zoo.tuning.patience import Patience
+from zoo.tuning.ranking import Ranking
 from zoo.tuning.rebuilding import (
     began_with_checksums,
     check_rebuilding,
@@ -38,8 +39,8 @@ from zoo.tuning.rebuilding import (
     retried_failures,
 )
 from zoo.tuning.recorded_search import MANIFEST, importances_of, total_importances
-from zoo.tuning.retrying import RETRIED, earlier_attempts, enqueue_again, retry_failed, retry_once
-from zoo.tuning.samplers import grid_points, make_pruner, make_sampler
+from zoo.tuning.retrying import RETRIED, count_done, earlier_attempts, enqueue_again, retry_failed, retry_once
+from zoo.tuning.samplers import Grid, make_pruner, make_sampler
 from zoo.tuning.storage import default_storage, open_storage
 from zoo.tuning.supervisor import MAX_ATTEMPTS
 
@@ -73,13 +74,13 @@ class OptunaSearch:
         self._definition = definition
         self.objectives: Sequence[Objective] = definition.objectives
         self._digest = manifest["dataset"]["digest"]
-        self._grid = grid_points(definition) if definition.search.sampler == "grid" else None
+        self._grid = Grid(definition) if definition.search.sampler == "grid" else None
         self._asked_trials: dict[int, optuna.Trial] = {}  # by number, until their final state
         self._at_target: set[int] = set()  # running trials whose objective is good enough
         self._best_values: dict[int, dict[int, float]] = {}  # trial number -> fold -> best value so far
         url = storage or default_storage(Path.cwd())
         self._storage = open_storage(url, directory.path.parent, patience=patience)
-        self._study = self._create_study()
+        self._study = _create_study(definition, self._storage)
         if self._trials() and _UID not in self._study.user_attrs:
             raise ZooError(
                 f"the Optuna study '{definition.name}' in {redact(url)} was not made by zoo. "
@@ -110,18 +111,9 @@ class OptunaSearch:
         self.deleted = directory.deleted_trials()
         self.set_aside: set[int] = set()  # their local record is damaged
         self._logged: dict[int, tuple[float, ...]] = {}  # values of trials for which Optuna has others
-
-    def _create_study(self) -> optuna.Study:
-        import optuna
-
-        definition = self._definition
-        return optuna.create_study(
-            study_name=definition.name,
-            storage=self._storage,
-            directions=[objective.direction for objective in definition.objectives],
-            load_if_exists=True,
-            pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
-        )
+        # Read from Optuna once, and then kept up to date: a study may have thousands of trials.
+        self._num_done: int | None = None
+        self._ranked: tuple[Ranking, set[int]] | None = None  # the complete trials, without those
 
     def _rebuild(self, directory: StudyDirectory, report: Callable[[str], None]) -> None:
         """Make the Optuna study again from the event logs of its trials."""
@@ -130,7 +122,7 @@ class OptunaSearch:
         trials = logged_trials(self._definition, directory, self._digest)
         report(rebuilding_text(directory))
         optuna.delete_study(study_name=self._definition.name, storage=self._storage)
-        self._study = self._create_study()
+        self._study = _create_study(self._definition, self._storage)
         self._study.set_user_attr(_UID, directory.uid())
         self._study.set_user_attr(RETRIED, retried_failures(trials))
         if began_with_checksums(directory):
@@ -148,7 +140,7 @@ class OptunaSearch:
             # No trial has run yet, so the definition may have changed since the baseline was queued.
             if trials and stored != json.dumps(manifest):
                 optuna.delete_study(study_name=name, storage=self._storage)
-                self._study = self._create_study()
+                self._study = _create_study(self._definition, self._storage)
         elif stored is not None:
             check_resumable(self._definition, directory, json.loads(stored), manifest, accept)
 
@@ -159,25 +151,22 @@ class OptunaSearch:
     def total(self) -> int:
         """Return the number of trials that the study runs: at most the number of grid points."""
         trials = self._definition.search.trials
-        return trials if self._grid is None else min(trials, len(self._grid))
+        return trials if self._grid is None else min(trials, self._grid.size)
 
     def done(self) -> int:
-        retried = self._study.user_attrs.get(RETRIED, [])
-        finished = (trial for trial in self._trials() if trial.state.is_finished())
-        return sum(
-            not trial.user_attrs.get(INTERRUPTED) and trial.number not in retried for trial in finished
-        )
+        if self._num_done is None:
+            self._num_done = count_done(self._study)
+        return self._num_done
 
     def ask(self) -> PendingTrial:
         """Return the next trial: the baseline, then those to retry, then what the sampler proposes."""
         check_owner(self._study, self._directory_id)
         if self._grid is not None and not self._trials("WAITING"):
-            used = {_key(trial.params) for trial in self._trials()}
-            self._study.enqueue_trial(next(point for point in self._grid if _key(point) not in used))
+            self._study.enqueue_trial(self._grid.next_point(self._trials))
         trial = self._study.ask()
         self._asked_trials[trial.number] = trial
         config = self._definition.sample(trial, self._digest, self._definition.seed_of(trial.number))
-        return PendingTrial(trial.number, config, earlier_attempts(self._study, trial.number))
+        return PendingTrial(trial.number, config, earlier_attempts(self._study, trial))
 
     def report(self, number: int, event: EpochEnd) -> bool:
         """Report the trial's best value so far; return False if the pruner stops the trial.
@@ -217,13 +206,19 @@ class OptunaSearch:
             # Before `finish`: if the process is killed in between, the trial stays running and is retried.
             enqueue_again(self._study, number)
         finish(self._study, trial, event, self.objectives)
+        if self._num_done is not None and not event.is_interrupted:
+            self._num_done += 1
+        if self._ranked is not None and event.state == "complete" and number not in self._ranked[1]:
+            self._ranked[0].add(number, tuple(float(event.summary[one.result]) for one in self.objectives))
 
     def retry_failed(self) -> list[int]:
         """Queue every failed trial again that was not deleted; return their numbers."""
+        self._num_done = None
         return retry_failed(self._study, self.deleted)
 
     def retry_later(self, numbers: Sequence[int]) -> None:
         """Queue failed trials again, each once."""
+        self._num_done = None
         retry_once(self._study, numbers)
 
     def unfinished_trials(self) -> list[int]:
@@ -239,21 +234,27 @@ class OptunaSearch:
 
     def values(self) -> dict[int, tuple[float, ...]]:
         """Return one value for each objective of every complete trial that was not deleted or set aside."""
+        return dict(sorted(self._ranking().values.items()))
+
+    def _ranking(self) -> Ranking:
         excluded = self.deleted | self.set_aside
-        values = {trial.number: tuple(trial.values) for trial in self._trials("COMPLETE")} | self._logged
-        return {number: one for number, one in sorted(values.items()) if one and number not in excluded}
+        if self._ranked is None or self._ranked[1] != excluded:
+            read = {trial.number: tuple(trial.values) for trial in self._trials("COMPLETE")} | self._logged
+            values = {number: one for number, one in read.items() if one and number not in excluded}
+            self._ranked = Ranking(values, self.objectives), excluded
+        return self._ranked[0]
 
     def use_logged_values(self, directory: StudyDirectory) -> dict[int, str]:
         """Use the event log's values where Optuna has others; return a line for each of these trials."""
         differences = optuna_differences(directory, self.objectives, self._trials())
-        logged = logged_values(directory, self.objectives)
-        self._logged = {number: logged[number][1] for number in differences}
+        logged = logged_values(directory, self.objectives) if differences else {}
+        self._logged, self._ranked = {number: logged[number][1] for number in differences}, None
         return differences
 
     def front(self) -> dict[int, tuple[float, ...]]:
         """Return the Pareto front, in the order of `zoo.study.rank`."""
-        values = self.values()
-        return {number: values[number] for number in pareto_front(values, self.objectives)}
+        ranking = self._ranking()
+        return {number: ranking.values[number] for number in ranking.front()}
 
     def surplus(self) -> list[int]:
         """Return the complete trials whose models are not kept.
@@ -264,8 +265,7 @@ class OptunaSearch:
         # An older version of zoo kept every model; they must not be lost because the study is resumed.
         if isinstance(keep, str) or _KEEPS_BEST not in self._study.user_attrs:
             return []
-        values = self.values()
-        return rank(values, self.objectives)[max(keep, len(pareto_front(values, self.objectives))) :]
+        return self._ranking().after(keep)
 
     def best(self) -> tuple[int, float] | None:
         return next(((number, values[0]) for number, values in self.front().items()), None)
@@ -273,7 +273,7 @@ class OptunaSearch:
     def has_reached_target(self) -> bool:
         """Return True if a complete trial, or a running one in its last fold, has reached the target."""
         search = self._definition.search
-        best = None if search.target is None else self.best()  # which reads all trials
+        best = None if search.target is None else self.best()
         return bool(self._at_target or (best and search.has_reached(best[1], self.objectives[0])))
 
     def deleted_complete(self) -> list[int]:
@@ -301,5 +301,14 @@ class OptunaSearch:
         return [trial for trial in trials if state in ("", trial.state.name)]
 
 
-def _key(params: Mapping[str, Any]) -> str:
-    return json.dumps(params, sort_keys=True)
+def _create_study(definition: StudyDefinition, storage: optuna.storages.BaseStorage) -> optuna.Study:
+    """Return the Optuna study of that name, which is created if there is none."""
+    import optuna
+
+    return optuna.create_study(
+        study_name=definition.name,
+        storage=storage,
+        directions=[objective.direction for objective in definition.objectives],
+        load_if_exists=True,
+        pruner=make_pruner(definition.search.pruner, definition.max_epochs(), definition.folds),
+    )
