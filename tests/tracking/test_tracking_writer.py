@@ -339,3 +339,11 @@ def test_commit_of_working_folder_is_tagged(local_store: Store, working_folder: 
     tracker = StudyTracker(local_store, examples.facts())
     tags = local_store.client.get_run(tracker.run_id).data.tags
     assert tags["mlflow.source.git.commit"] == commit.stdout.strip()
+
+
+def test_ended_trials_stay_in_no_cache_of_mlflow(tracker: StudyTracker, folder: Path) -> None:
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+
+    examples.record(tracker, 7, examples.events(), folder)
+    assert examples.run_of(tracker, 7).info.run_id not in _artifact_repos_cache
+    assert tracker.run_id in _artifact_repos_cache  # the study's run has files, too

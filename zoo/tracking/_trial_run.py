@@ -143,6 +143,7 @@ class TrialRun:
         status = names.STATUS.get(event.state, "FAILED")
         self.store.client.set_terminated(self.run_id, status, end_time=names.milliseconds(event.time))
         self._epochs.clear()
+        self.store.forget_files(self.run_id)
 
 
 def log_score(store: Store, run: Any, event: Scored, best_epoch: int = 0) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.events import EpochEnd, Event, Finished, Progress, Scored, Started
 from zoo.failpoints import failpoint
 from zoo.record import trial_uid
-from zoo.study import objectives_text
+from zoo.study import Objective, objectives_text
 from zoo.tracking import _names as names
 from zoo.tracking._duplicates import create_once, merge_duplicates
 from zoo.tracking._names import StudyFacts, StudySummary
@@ -43,7 +43,7 @@ class StudyTracker:
     def __init__(self, store: Store, facts: StudyFacts) -> None:
         self.store = store
         self.facts = facts
-        self._trials: dict[int, TrialRun | None] = {}  # None: deleted in MLflow
+        self._trials: dict[int, TrialRun | None] = {}  # that have not ended yet; None: deleted in MLflow
         self._tags = names.common_tags(facts)
         self.experiment_id = store.open_experiment(facts.name)
         if not facts.is_standalone:
@@ -103,6 +103,7 @@ class StudyTracker:
                         self._study.log_best(trial.number, event)
                     failpoint("mlflow.results")
                     trial.end(run, event, problem)
+                    del self._trials[trial.number]  # a later event finds the run again
                     failpoint("mlflow.ended")
                 case Scored():
                     log_score(self.store, trial.get(), event)
@@ -181,7 +182,7 @@ class StudyRun:
         self._store = store
         self._facts = facts
         self._experiment_id = experiment_id
-        self._best: list[Metric] | None = None
+        self._best: _BestSoFar | None = None
         self.run_id = self._open(tags)
         failpoint("mlflow.study")
         if facts.definition:
@@ -225,17 +226,11 @@ class StudyRun:
         if not isinstance(value, int | float) or not math.isfinite(value):
             return
         if self._best is None:
-            self._best = list(self._store.client.get_metric_history(self.run_id, objective.result))
-        logged_at = names.milliseconds(event.time)
-        same_time = [point.value for point in self._best if point.timestamp == logged_at]
-        if same_time and objective.best([value, *same_time]) in same_time:
-            return  # this event was logged before
-        best = objective.best([float(value), *(point.value for point in self._best)])
-        # MLflow shows the value at the highest step; parallel trials do not end in numerical order.
-        step = max([number, *(point.step for point in self._best)])
-        new = as_metrics({objective.result: best}, event.time, step=step)
-        self._store.log(self.run_id, new)
-        self._best += new
+            history = self._store.client.get_metric_history(self.run_id, objective.result)
+            self._best = _BestSoFar(objective, history)
+        if new := self._best.point(number, float(value), event.time):
+            self._store.log(self.run_id, new)
+            self._best.add(new)
 
     def record_summary(self, summary: StudySummary) -> None:
         """Record description and figures, tag the best trials, and save the view of the user interface."""
@@ -265,6 +260,35 @@ class StudyRun:
     def _note(self) -> str:
         """Return the beginning of every description that zoo writes."""
         return objectives_text(self._facts.objectives)
+
+
+class _BestSoFar:
+    """The metric with the best value of the first objective so far, one point for each complete trial."""
+
+    def __init__(self, objective: Objective, history: Sequence[Metric]) -> None:
+        self._objective = objective
+        self._value: float | None = None
+        self._step = 0
+        self._by_time: dict[int, float] = {}  # milliseconds -> best value
+        self.add(history)
+
+    def point(self, number: int, value: float, time: float) -> list[Metric]:
+        """Return the point for a trial with that value; [] if it was logged before."""
+        logged = self._by_time.get(names.milliseconds(time))
+        if logged is not None and self._best(value, logged) == logged:
+            return []
+        # MLflow shows the value at the highest step; parallel trials do not end in numerical order.
+        step = max(number, self._step)
+        return as_metrics({self._objective.result: self._best(value, self._value)}, time, step=step)
+
+    def add(self, points: Sequence[Metric]) -> None:
+        for point in points:
+            self._value = self._best(point.value, self._value)
+            self._step = max(self._step, point.step)
+            self._by_time[point.timestamp] = self._best(point.value, self._by_time.get(point.timestamp))
+
+    def _best(self, value: float, other: float | None) -> float:
+        return value if other is None else self._objective.best([value, other])
 
 
 def log_plugin_files(store: Store, facts: StudyFacts, run_id: str) -> None:
