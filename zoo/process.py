@@ -129,7 +129,7 @@ class WorkerProcess:
 
 def spawn_worker(target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
     """Start `target(connection, *arguments)` in a fresh interpreter."""
-    with _terminal_signals_blocked():
+    with terminal_signals_blocked():
         return _start(get_context("spawn"), target, arguments)
 
 
@@ -146,7 +146,7 @@ class ForkServer:
         """Start the process and its imports, and return at once; the first worker waits for the imports."""
         get_context("forkserver").set_forkserver_preload(self._preload)
         os.environ[_PARENT] = str(os.getpid())
-        with _terminal_signals_blocked():
+        with terminal_signals_blocked():
             forkserver.ensure_running()
         atexit.register(_kill_fork_server)
 
@@ -320,7 +320,7 @@ def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) 
 
 
 @contextlib.contextmanager
-def _terminal_signals_blocked() -> Iterator[None]:
+def terminal_signals_blocked() -> Iterator[None]:
     """Block SIGINT and SIGHUP in a process that is started in the block: this process handles both."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:

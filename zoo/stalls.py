@@ -48,6 +48,11 @@ def stall_timeout(seconds: float | None) -> Iterator[None]:
         _timeout.reset(token)
 
 
+def current_stall_timeout() -> float | None:
+    """Return what `stall_timeout` has set here, for a process on another machine."""
+    return _timeout.get()
+
+
 class StallLimit:
     """The time without a sign of life after which a trial counts as stalled, given the trials so far."""
 

@@ -12,7 +12,7 @@ from tuning_examples import STUDY
 from zoo.errors import StudyError, ZooError
 from zoo.record import StudyDirectory
 from zoo.tracking import StoreAway
-from zoo.tuning import opening, study_run
+from zoo.tuning import executors, opening, study_run
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.study_run import tune
 
@@ -25,7 +25,7 @@ class Opened(Exception):
 def warnings_of(registry, tmp_path, monkeypatch):
     """warnings_of("training.epochs=3", jobs=2) -> the warnings with which the study would be opened."""
 
-    def open_study(stack, definition, jobs, display, warnings):
+    def open_study(stack, definition, jobs, display, warnings, engine):
         raise Opened(list(warnings))
 
     def call(*overrides, **keywords):
@@ -100,7 +100,7 @@ class TestOpening:
         monkeypatch.setattr(study_run, "OptunaSearch", note("open the search"))
         monkeypatch.setattr(study_run, "manifest_of", lambda *_: {})
         monkeypatch.setattr(opening, "start_loading_keras", note("load Keras"))
-        monkeypatch.setattr(opening, "LocalExecutor", lambda jobs: executor)
+        monkeypatch.setattr(executors, "LocalExecutor", lambda jobs: executor)
         monkeypatch.setattr(opening, "start_preparing", note("prepare", worker))
         monkeypatch.setattr(opening, "finish_preparing", lambda *_: dataset)
         monkeypatch.setattr(opening, "preload", lambda: None)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @click.command("tune")
 @common.study_argument(missing="known")
 @click.option("--trials", type=int, metavar="N", help="Total number of trials; overrides the study's.")
-@click.option("--jobs", type=int, default=1, show_default=True, metavar="N", help="Trials that run at once.")
+@click.option(
+    "--jobs", type=int, metavar="N", help="Trials that run at once. By default 1; with Ray, all that fit."
+)
 @click.option(
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
@@ -44,6 +46,12 @@ if TYPE_CHECKING:
     default=True,
     help="Do not register the best trial as the champion.",
 )
+@click.option("--engine", metavar="NAME", default="local", help="Where trials run: local (default) or ray.")
+@click.option("--address", metavar="ADDRESS", help="Address of the Ray cluster, HOST:PORT.")
+@click.option(
+    "--cpus-per-trial", type=float, metavar="N", help="CPUs that a trial takes on a Ray node; by default 1."
+)
+@click.option("--gpus-per-trial", type=float, metavar="N", help="GPUs that a trial takes there, such as 0.5.")
 @common.quiet_option
 def command(quiet: bool, dry_run: bool, **options: Any) -> int:
     """Search for the best model of STUDY, a study's name or the path of its file.

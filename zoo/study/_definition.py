@@ -151,11 +151,11 @@ class StudyDefinition:
 
     def plugin_versions(self) -> dict[str, str]:
         """Return the versions, by name, of all distributions whose plugins the study can use."""
-        return distribution_versions(*self._components())
+        return distribution_versions(*self.components())
 
     def plugin_digests(self) -> dict[str, str]:
         """Return the code digests, by name, of the same distributions except zoo."""
-        return distribution_digests(*self._components())
+        return distribution_digests(*self.components())
 
     def max_epochs(self) -> int:
         """Return the largest number of epochs that one fold of a trial can train."""
@@ -176,7 +176,8 @@ class StudyDefinition:
             raise StudyError("\n".join(f"--{key}: {problem}" for key, problem in problems.items()))
         return replace(self, search=self.search.with_table(table))
 
-    def _components(self) -> list[Component]:
+    def components(self) -> list[Component]:
+        """Return all components that the study can use."""
         searched = (*self.architecture.components.values(), *self.augmentation.components.values())
         return [self.dataset_component, *searched, *self.metrics.values()]
 

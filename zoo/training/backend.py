@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,16 @@ def check_backend() -> None:
         raise ZooError(f"KERAS_BACKEND={name}: unknown backend. {did_you_mean(name, _BACKENDS)}")
     if importlib.util.find_spec(name) is None:
         raise ZooError(f"KERAS_BACKEND={name}, but {name} is not installed: pip install {name}")
+
+
+def backend_name() -> str:
+    """Return the name of the backend that Keras would use, without importing Keras."""
+    if name := os.environ.get("KERAS_BACKEND"):
+        return name
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        return str(json.loads((home / "keras.json").read_text(encoding="utf-8"))["backend"])
+    return _BACKENDS[0]
 
 
 def disable_import_logs() -> None:

@@ -33,8 +33,7 @@ from zoo.study import StudyDefinition, load_study
 from zoo.tracking import StoreAway, StoreConnection, is_new_store, preload
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display
-from zoo.tuning.executors import Executor
-from zoo.tuning.executors.local import LocalExecutor
+from zoo.tuning.executors import Engine, Executor, open_executor
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.label_checks import check_labels, warning_for_study
 
@@ -57,9 +56,10 @@ class OpenStudy:
 def open_study(
     stack: ExitStack,
     definition: StudyDefinition,
-    jobs: int,
+    jobs: int | None,
     display: Display,
     warnings: Sequence[str] = (),
+    engine: Engine = Engine(),  # noqa: B008
 ) -> OpenStudy:
     """Prepare everything that a study needs; leaving `stack` closes it.
 
@@ -75,8 +75,7 @@ def open_study(
     for line in damaged_files(directory):  # now, because some of them will be written again
         display.problem(line)
     start_loading_keras()
-    executor = LocalExecutor(jobs)
-    stack.callback(executor.stop_all)
+    executor = open_executor(stack, engine, jobs, definition, display.problem)
     is_new = is_new_store()
     if not is_new:  # a new store is needed only for the first events; Keras and the dataset come first
         _start_thread(preload)
@@ -125,8 +124,10 @@ def prepare_dataset(
     return finish_preparing(preparing, definition.dataset, display.preparing)
 
 
-def check_jobs(jobs: int, definition: StudyDefinition) -> list[str]:
+def check_jobs(jobs: int | None, definition: StudyDefinition) -> list[str]:
     """Return a warning if parallel trials disturb an objective; raise StudyError if `jobs` is below 1."""
+    if jobs is None:
+        return []
     if jobs < 1:
         raise StudyError(f"--jobs: expected an integer >= 1, got {jobs}")
     if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:

@@ -26,6 +26,7 @@ from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
 from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
+from zoo.tuning.executors.engine import Engine
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
@@ -102,7 +103,7 @@ def tune(
     *,
     dataset: Dataset | None = None,
     trials: int | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
     overrides: Sequence[str] = (),
@@ -113,6 +114,10 @@ def tune(
     timeout: str | float | None = None,
     retry_failed: bool = False,
     promote: bool = True,
+    engine: str = "local",
+    address: str | None = None,
+    cpus_per_trial: float | None = None,
+    gpus_per_trial: float | None = None,
     display: Display | None = None,
     command: str = "zoo.tune",
     write_report: WriteReport | None = None,
@@ -123,13 +128,14 @@ def tune(
         study: the path of a study file, or the name of one in `./studies` or shipped with zoo.
         dataset: data in memory, in place of the study file's dataset. To resume the study, pass equal data.
         trials, sampler, pruner, timeout: instead of the file's; `timeout` as `"1h30m"` or in seconds.
-        jobs: number of trials that run at the same time, at least 1.
+        jobs: number of trials that run at the same time: by default 1, with Ray as many as there is room for.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         plugins: plugin files, besides those of the study file: paths, or imported modules of one file.
         name, storage: the study's name in the record; URL of an Optuna storage, not `mlruns/optuna.db`.
         accept_versions: resume although versions or code of plugins have changed.
         retry_failed: run the failed trials of the study again, with the same parameters.
         promote: register the best trial as the champion if it is better than the present one.
+        engine, address, cpus_per_trial, gpus_per_trial: where trials run, and what each takes there.
         display, command: shows the progress, by default HTML in a notebook; what the user typed, for MLflow.
         write_report: writes the report at the end; called with the study's name and `storage`.
 
@@ -137,26 +143,33 @@ def tune(
         ZooError: the study cannot start; the message says what to do.
         TooManyFailures: three trials in a row failed.
     """
+    place = Engine(engine, address, cpus_per_trial, gpus_per_trial)
     search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner, "timeout": timeout}
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
         definition, warnings = define_study(study, dataset, overrides, name, jobs, search_settings)
         deadline = time.monotonic() + (definition.search.timeout or math.inf)
-        opened = open_study(stack, definition, jobs, display or default_display(), warnings)
-        definition, manifest = opened.definition, manifest_of(opened.definition, opened.dataset)
-        patience = Patience(opened.display.problem, opened.interrupts.status)
-        options = storage, accept_versions, patience.report, patience
-        search = OptunaSearch(definition, manifest, opened.directory, *options)
-        opened.directory.describe(definition.text, command)
-        interrupts = stack.enter_context(opened.interrupts)
+        opened = open_study(stack, definition, jobs, display or default_display(), warnings, place)
+        search, manifest = _open_search(opened, storage, accept_versions, command)
+        stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
             reconcile(opened, search, record)
             if retry_failed:
                 _retry_failed(opened, search)
-            scores, report_path, stopped = _run(opened, search, record, deadline, storage, write_report)
-            record.status = "FINISHED" if interrupts.signum is None else "KILLED"
-        result = _result(opened, search, record, scores, report_path, stopped)
-        return _promote_and_clean(opened, search, record, result, promote)
+            ended = _run(opened, search, record, deadline, storage, write_report)
+        return _promote_and_clean(opened, search, record, _result(opened, search, record, *ended), promote)
+
+
+def _open_search(
+    study: OpenStudy, storage: str | None, accept_versions: bool, command: str
+) -> tuple[OptunaSearch, Mapping[str, Any]]:
+    """Open the Optuna study; return it with the manifest of the study."""
+    definition, manifest = study.definition, manifest_of(study.definition, study.dataset)
+    patience = Patience(study.display.problem, study.interrupts.status)
+    options = storage, accept_versions, patience.report, patience
+    search = OptunaSearch(definition, manifest, study.directory, *options)
+    study.directory.describe(definition.text, command)
+    return search, manifest
 
 
 def _run(
@@ -174,10 +187,13 @@ def _run(
     supervisor = Supervisor(study, search, record, deadline=deadline)
     try:
         supervisor.run()
-        if study.interrupts.signum is not None:
-            return {}, None, supervisor.stopped
-        scores = _score_best(study, search, record)
-        return scores, _write_report(study, record, storage, write_report), supervisor.stopped
+        scores: Mapping[str, float] = {}
+        path = None
+        if study.interrupts.signum is None:
+            scores = _score_best(study, search, record)
+            path = _write_report(study, record, storage, write_report)
+        record.status = "FINISHED" if study.interrupts.signum is None else "KILLED"
+        return scores, path, supervisor.stopped
     finally:
         record_summary(study, search, record)
 
@@ -187,7 +203,7 @@ def define_study(
     dataset: Dataset | None,
     overrides: Sequence[str],
     name: str | None,
-    jobs: int,
+    jobs: int | None,
     search_settings: Mapping[str, Any],
 ) -> tuple[StudyDefinition, list[str]]:
     """Return the study's definition, checked, and warnings."""

@@ -1,12 +1,25 @@
-"""Executors, which run trials. `local.py`: worker processes of this machine."""
+"""Executors, which run trials: each has a name for `--engine`.
+
+engine.py       which executor a user asked for
+local.py        worker processes of this machine
+ray.py          the trials of a Ray cluster
+ray_nodes.py    the nodes that run them: starting an agent on each, losing one, sending datasets
+ray_cluster.py  connecting to the cluster; how many trials each of its nodes can run
+ray_agent.py    the agent, which runs on each node
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 from zoo.events import Answer, Event
+from zoo.study import StudyDefinition
 from zoo.trial import TrialConfig
+from zoo.tuning.executors.engine import Engine
+from zoo.tuning.executors.local import LocalExecutor
 
 
 class Executor(Protocol):
@@ -21,3 +34,27 @@ class Executor(Protocol):
     def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
     def answer(self, number: int, answer: Answer) -> None: ...  # to `EpochEnd`
     def stop_all(self) -> list[int]: ...  # ends the running trials and returns their numbers
+
+
+def open_executor(
+    stack: ExitStack,
+    engine: Engine,
+    jobs: int | None,
+    definition: StudyDefinition,
+    report: Callable[[str], None],
+) -> Executor:
+    """Return the executor that a study asked for; leaving `stack` ends its trials and closes it.
+
+    Args:
+        jobs: number of trials at the same time; None for the engine's own number.
+        report: gets a line about each problem that does not stop the study.
+    """
+    executor: Executor
+    if engine.name == "ray":
+        from zoo.tuning.executors.ray import open_ray
+
+        executor = open_ray(stack, engine, jobs, definition, report)
+    else:
+        executor = LocalExecutor(jobs or 1)
+    stack.callback(executor.stop_all)
+    return executor

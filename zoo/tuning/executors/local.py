@@ -52,6 +52,12 @@ class LocalExecutor:
     def free_slots(self) -> int:
         return self.jobs - len(self._running)
 
+    @property
+    def handles(self) -> list[Any]:
+        """Objects for `multiprocessing.connection.wait`: one is ready when a running trial has an event."""
+        workers = [worker for worker, _ in self._running.values()]
+        return [handle for worker in workers for handle in (worker.connection, worker.process.sentinel)]
+
     def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
         slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
         environment = backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)

@@ -1,0 +1,221 @@
+"""The nodes of a Ray cluster that run the trials of a study.
+
+A node is used if it has the same versions as this machine. Nodes may join and be lost at any time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError, one_line
+from zoo.tuning.executors.engine import Engine
+from zoo.tuning.executors.ray_agent import Settings, dataset_crcs, identity_of, installed_versions
+from zoo.tuning.executors.ray_cluster import NodeFacts, end_agent, find_nodes, start_agent
+
+_AGENT_TIMEOUT_S = 60.0  # until an agent answers, when the study starts
+_JOIN_INTERVAL_S = 5.0  # between two looks for nodes that have joined the cluster
+_BLOCK_SIZE = 2**24  # bytes of a dataset that are sent at once
+
+
+@dataclass(eq=False)
+class Node:
+    """A node whose agent runs trials."""
+
+    facts: NodeFacts
+    agent: Any
+    events: Any = None  # the reference to the result of the agent's `events`
+    running: set[int] = field(default_factory=set)  # numbers of trials
+    datasets: set[str] = field(default_factory=set)  # digests of those that the node has
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def free_slots(self) -> int:
+        return self.facts.slots - len(self.running)
+
+    def listen(self) -> None:
+        """Ask the agent for its next events; one such call is always under way."""
+        self.events = self.agent.events.options(concurrency_group="events").remote()
+
+    def post(self, command: str, *arguments: Any) -> None:
+        """Send a command to the agent, without waiting for it."""
+        self.agent.post.remote(command, *arguments)
+
+
+class Nodes:
+    """The nodes in use; iterating over them gives a copy, from which a lost node is not removed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        jobs: int | None,
+        settings: Settings,
+        report: Callable[[str], None],
+        on_lost: Callable[[Node, str], None],
+    ) -> None:
+        """Start nothing.
+
+        Args:
+            jobs: the largest number of trials at once, on all nodes; None for as many as there is room for.
+            report: gets a line about each problem that does not stop the study.
+            on_lost: called with a lost node, and the reason of its trials' end.
+        """
+        self._engine = engine
+        self._jobs = jobs
+        self._settings = settings
+        self._report = report
+        self._on_lost = on_lost
+        self._versions = installed_versions(settings.components)  # of this machine
+        self._used: list[Node] = []
+        self._joining: dict[Any, Node] = {}  # by the reference to the versions of the node
+        self._known: set[str] = set()  # ids of all nodes that were ever used or refused
+        self._looked_at = 0.0
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter([*self._used])
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def open(self) -> None:
+        """Wait for the agents of all nodes; raise ZooError if a node has other versions."""
+        import ray
+
+        self._start_agents()
+        references = [*self._joining]
+        ready, _ = ray.wait(references, num_returns=len(references), timeout=_AGENT_TIMEOUT_S)
+        if problems := [*filter(None, map(self._admit, ready))]:
+            raise ZooError("\n".join(problems))
+        late = ", ".join(node.name for node in self._joining.values())
+        if not self._used:
+            raise ZooError(
+                f"the Ray cluster started no agent within {_AGENT_TIMEOUT_S:g} s on {late}. Other jobs may "
+                "use its CPUs or GPUs: see `ray status`"
+            )
+        if late:
+            self._report(f"no answer yet from the node {late}; it is used as soon as it answers")
+
+    def look_for_others(self) -> None:
+        """Use the nodes that have joined the cluster."""
+        import ray
+
+        if time.monotonic() - self._looked_at >= _JOIN_INTERVAL_S:
+            self._start_agents()
+        if references := [*self._joining]:
+            ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
+            for problem in filter(None, map(self._admit, ready)):
+                self._report(f"{problem}. The study runs without this node")
+
+    def lose(self, node: Node) -> None:
+        """Stop using a node whose agent has ended."""
+        reason = f"the node {node.name} of the cluster was lost"
+        self._used.remove(node)
+        self._on_lost(node, reason)
+        count = sum(one.facts.slots for one in self._used)
+        self._report(f"{reason}; the others can run {count} trials at once")
+
+    def close(self) -> None:
+        """End the agents."""
+        for node in [*self._used, *self._joining.values()]:
+            end_agent(node.agent)
+        self._used.clear()
+        self._joining.clear()
+
+    def share_dataset(self, folder: Path) -> None:
+        """Send a prepared dataset to each node that does not have it, once, through the object store."""
+        new = [node for node in self._used if folder.name not in node.datasets]
+        if not new:
+            return
+        crcs = dataset_crcs(folder)
+        missing = self._call(new, "missing_files", str(folder), identity_of(folder), crcs)
+        for name, crc in crcs.items():
+            if nodes := [node for node, names in missing.items() if name in names]:
+                self._send(nodes, folder / name, crc)
+        for node in missing:
+            node.datasets.add(folder.name)
+
+    def _send(self, nodes: Sequence[Node], path: Path, crc: str) -> None:
+        """Send a file to several nodes, block by block, so that each block is in memory once."""
+        import numpy as np
+        import ray
+
+        digest, content = path.parent.name, np.memmap(path, np.uint8, "r")
+        for start in range(0, len(content), _BLOCK_SIZE):
+            block = ray.put(content[start : start + _BLOCK_SIZE])
+            self._call(nodes, "receive", digest, path.name, block)
+        self._call(nodes, "complete", digest, path.name, crc)
+
+    def _call(self, nodes: Sequence[Node], method: str, *arguments: Any) -> dict[Node, Any]:
+        """Return the results of a method of several agents, without those of nodes that are lost."""
+        import ray
+
+        used = [node for node in nodes if node in self._used]
+        references = {node: getattr(node.agent, method).remote(*arguments) for node in used}
+        results = {}
+        for node, reference in references.items():
+            try:
+                results[node] = ray.get(reference)
+            except ray.exceptions.RayTaskError as error:
+                raise agent_error(node, error) from error
+            except ray.exceptions.RayError:
+                self.lose(node)
+        return results
+
+    def _start_agents(self) -> None:
+        """Start an agent on every node that has none."""
+        self._looked_at = time.monotonic()
+        room = None if self._jobs is None else self._jobs - sum(node.facts.slots for node in self._used)
+        for facts in find_nodes(self._engine, room, self._known):
+            agent = start_agent(facts, self._engine, self._settings)
+            self._known.add(facts.id)
+            self._joining[agent.versions.remote()] = Node(facts, agent)
+
+    def _admit(self, reference: Any) -> str:
+        """Use a node if it has the versions of this machine; else return why it is not used."""
+        import ray
+
+        node = self._joining.pop(reference)
+        try:
+            problem = differences(node.name, ray.get(reference), self._versions)
+        except ray.exceptions.RayError as error:
+            problem = f"no trial can run on the node {node.name}: {_cause(error)}"
+        if problem:
+            end_agent(node.agent)
+            return problem
+        node.listen()
+        self._used.append(node)
+        return ""
+
+
+def differences(name: str, there: Mapping[str, str], here: Mapping[str, str]) -> str:
+    """Return one line that names what differs on a node; "" if nothing does."""
+    texts = [
+        f"{key} {there.get(key, 'missing')} (here {here.get(key, 'missing')})"
+        for key in dict.fromkeys([*here, *there])
+        if here.get(key) != there.get(key)
+    ]
+    if not texts:
+        return ""
+    text = ", ".join(texts)
+    return f"the node {name} has other versions than this machine: {text}; install the same ones there"
+
+
+def agent_error(node: Node, error: Exception) -> ZooError:
+    """Return the error of an agent, which stops the study."""
+    return ZooError(f"the agent on the node {node.name} failed: {_cause(error)}")
+
+
+def _cause(error: Exception) -> str:
+    """Return the cause of an error of Ray in one line; its text contains the traceback of the agent."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, ZooError):
+        return one_line(cause).rstrip(".")
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    found = [line for line in lines if "Error: " in line]
+    return one_line((found or lines)[-1])[:300]
