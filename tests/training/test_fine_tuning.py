@@ -87,7 +87,7 @@ def trained(
         **{"fine_tune_layers": 2, "fine_tune_epochs": 2, "fine_tune_rate": 0.5},
         **training,
     }
-    best, _ = fit(model, *splits, objective, direction, on_epoch, lambda *_: None, **settings)
+    best, *_ = fit(model, *splits, objective, direction, on_epoch, lambda *_: None, **settings)
     assert not any(lasts[:-1])  # the first phase has no last epoch
     assert lasts[-1] == answers(len(lasts))
     return best, reported, weights

@@ -221,10 +221,12 @@ class TestMaxSeconds:
         return run
 
     def test_training_ends_within_an_epoch(self, train_for):
-        assert train_for(5) == (1, 5, (1, True))
+        num_epochs, num_batches, result = train_for(5)
+        assert (num_epochs, num_batches, result[:2]) == (1, 5, (1, True))
 
     def test_training_ends_after_an_epoch(self, train_for):
-        assert train_for(9.5) == (1, 8, (1, True))
+        num_epochs, num_batches, result = train_for(9.5)
+        assert (num_epochs, num_batches, result.is_out_of_time) == (1, 8, True)
 
     def test_later_epoch_may_be_incomplete(self, train_for):
         num_epochs, num_batches, result = train_for(15)
@@ -236,7 +238,8 @@ class TestMaxSeconds:
         assert (num_epochs, num_batches, result.is_out_of_time) == (4, 32, False)
 
     def test_training_that_ends_by_itself_is_not_marked(self, train_for):
-        assert train_for(9.5, epochs=1) == (1, 8, (1, False))
+        num_epochs, num_batches, result = train_for(9.5, epochs=1)
+        assert (num_epochs, num_batches, result.is_out_of_time) == (1, 8, False)
 
 
 class TestFinite:
@@ -290,3 +293,23 @@ def test_no_callback_defines_on_train_batch_end(model, splits, keras, monkeypatc
     (callbacks,) = lists
     ends = [type(callback).on_train_batch_end for callback in callbacks.callbacks]
     assert set(ends) == {keras.callbacks.Callback.on_train_batch_end}
+
+
+def test_training_step_is_traced_once(model, splits, keras, monkeypatch):
+    steps, train_step = [], keras.Model.train_step
+
+    def count(model, data):
+        steps.append(data)
+        return train_step(model, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", count)
+    fit(model, *splits, "val_loss", "minimize", lambda *_: True, lambda *_: None, epochs=2, batch_size=16)
+    assert len(steps) == 1
+
+
+def test_probabilities_are_of_the_restored_weights(model, splits, keras):
+    fitted = fit(
+        *(model, *splits, "val_loss", "maximize", lambda *_: True, lambda *_: None), epochs=3, batch_size=16
+    )
+    assert fitted.best_epoch < 3
+    assert fitted.probabilities == pytest.approx(model.predict(splits[1].images, verbose=0), abs=1e-5)

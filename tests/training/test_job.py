@@ -18,7 +18,7 @@ from zoo.data.validation import fold_of_images, training_and_validation, validat
 from zoo.errors import PluginError
 from zoo.events import EpochEnd, Finished, Progress, Started, from_json, to_json
 from zoo.registry import Plugin
-from zoo.training import components, job
+from zoo.training import backend, components, job
 from zoo.training.components import plugin_errors
 from zoo.training.info import read_info
 from zoo.trial import PluginConfig
@@ -101,16 +101,17 @@ class TestMetrics:
         assert summary["best_val_calibration_error"] == best["val_calibration_error"]
 
     def test_validation_images_are_predicted_once_an_epoch(self, run, config, keras, monkeypatch):
-        calls, predict = [], keras.Model.predict
+        num_images, forward_pass = [], backend.forward_pass
 
-        def count(*arguments, **options):
-            calls.append(1)
-            return predict(*arguments, **options)
+        def counting(model):
+            predict = forward_pass(model)
+            return lambda images: num_images.append(len(images)) or predict(images)
 
-        monkeypatch.setattr(keras.Model, "predict", count)
-        monkeypatch.setattr(keras.Model, "evaluate", None)
+        monkeypatch.setattr(backend, "forward_pass", counting)
+        for name in ("predict", "evaluate"):
+            monkeypatch.setattr(keras.Model, name, None)
         run(replace(config, objective="val_macro_f1", measures=("val_auc", "val_balanced_accuracy")))
-        assert len(calls) == 2
+        assert num_images == [256, 32, 256, 32]  # two epochs; the predictions of the best one are kept
 
     def test_other_results_are_those_without_the_metric(self, measured, run, config):
         plain = run(config, epochs=3)

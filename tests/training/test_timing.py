@@ -15,7 +15,7 @@ from zoo.trial import PluginConfig
 @pytest.fixture
 def measured(keras, prepared, registry, monkeypatch):
     """measured(config) -> its Timing, where a training batch takes 2 s and a validation batch 1 s."""
-    seconds = {"train_on_batch": 2.0, "test_on_batch": 1.0}
+    seconds = {"train_on_batch": 2.0, "validate": 1.0}
     monkeypatch.setattr(Registry, "load", lambda: registry)
     monkeypatch.setattr(timing, "_seconds_of", lambda step, batches: seconds[step.__name__])
     return lambda config: time_trial(config.as_json(), prepared[0])

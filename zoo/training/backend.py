@@ -10,7 +10,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +164,24 @@ def as_training_data(batches: keras.utils.PyDataset) -> Any:
     options.autotune.enabled = False
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     return dataset.prefetch(2).with_options(options)
+
+
+def forward_pass(model: keras.Model) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """Return a compiled function from raw images to the outputs of `model`, without training.
+
+    The function uses the weights that the model has when it is called. With TensorFlow, it compiles in less
+    time than that of `keras.Model.predict`.
+    """
+    import keras
+    import numpy as np
+
+    if keras.backend.backend() != "tensorflow":
+        return lambda images: np.asarray(model.predict_on_batch(images))
+    import tensorflow as tf
+
+    images = tf.TensorSpec(model.input_shape, tf.uint8)
+    compiled = tf.function(lambda images: model(images, training=False), (images,), autograph=False)
+    return lambda images: compiled(images).numpy()
 
 
 def litert_options(calibration: np.ndarray[Any, Any] | None) -> dict[str, Any]:

@@ -16,17 +16,24 @@ if TYPE_CHECKING:
 
     from zoo.data import Split
     from zoo.training.checkpoints import Keep, State
-    from zoo.training.loop import Measure, OnEpoch, OnProgress
+    from zoo.training.loop import Batches, Measure, OnEpoch, OnProgress, Validation
 
 # `[training]` has these parameters only if the study states them, so that studies of older versions resume.
 STATED_ONLY = ("class_weight", "label_smoothing", "focal_gamma", "max_seconds")
 
 
 class Fitted(NamedTuple):
-    """The result of a training: the best epoch, from 1, and True if `max_seconds` ended it."""
+    """The result of a training.
+
+    Args:
+        best_epoch: from 1.
+        is_out_of_time: True if `max_seconds` ended it.
+        probabilities: of the validation images in the best epoch, `(n, num_classes)`.
+    """
 
     best_epoch: int
     is_out_of_time: bool
+    probabilities: Any
 
 
 def fit(
@@ -77,18 +84,18 @@ def fit(
 
     to_unfreeze = layers_to_unfreeze(model, fine_tune_layers) if fine_tune_layers else []
     loss = _loss(train, class_names, class_weight, label_smoothing, focal_gamma)
-    batches, val_data = _data(train, validation, batch_size, loss, measure)
-    best = loop.BestEpoch(objective, direction, patience)
+    batches, validator = _data(train, validation, batch_size, measure)
+    best = loop.BestEpoch(validator, objective, direction, patience)
     reporter = loop.Reporter(batches, on_epoch, on_progress, not to_unfreeze, max_seconds)
-    callbacks = [best, reporter, state.StateKeeper(best, reporter, *resuming)]
+    callbacks = [validator, best, reporter, state.StateKeeper(best, reporter, *resuming)]
     make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
-    phase = partial(loop.train_phase, model, batches, val_data, callbacks, make_optimizer, schedule, loss)
+    phase = partial(loop.train_phase, model, batches, callbacks, make_optimizer, schedule, loss)
     phase(learning_rate, 0, epochs)
     if to_unfreeze and not (reporter.is_stopped or reporter.is_out_of_time):
         unfreeze(model, to_unfreeze)
         reporter.is_final_phase = True
         phase(learning_rate * fine_tune_rate, reporter.epoch, fine_tune_epochs)
-    return Fitted(int(best.best_epoch + 1), reporter.is_out_of_time)
+    return Fitted(int(best.best_epoch + 1), reporter.is_out_of_time, best.predictions())
 
 
 def _loss(
@@ -101,20 +108,16 @@ def _loss(
 
 
 def _data(
-    train: Split, validation: Split, batch_size: int, loss: Any, measure: Measure | None
-) -> tuple[Any, Any]:
-    """Return training and validation data; the latter as a callback if Keras cannot measure it."""
+    train: Split, validation: Split, batch_size: int, measure: Measure | None
+) -> tuple[Batches, Validation]:
+    """Return the batches of the training images, and the callback that measures the validation images."""
     import numpy as np
 
     from zoo.training.loop import Batches, Validation
-    from zoo.training.losses import PLAIN_LOSS
 
     # NumPy's seed is the seed of the trial, so the order of the images depends on the trial's seed.
     batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
-    val_batches = Batches(validation, max(batch_size, 256))
-    if measure is None and loss == PLAIN_LOSS:
-        return batches, val_batches
-    return batches, Validation(val_batches, validation.labels, measure)
+    return batches, Validation(Batches(validation, max(batch_size, 256)), validation.labels, measure)
 
 
 def compile_model(

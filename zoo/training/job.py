@@ -37,7 +37,7 @@ from zoo.training.components import Components, PluginFault, TooLarge, describe_
 from zoo.training.fit import fit, training_space
 from zoo.training.info import ModelInfo, add_info, decoding_of
 from zoo.training.measuring import Measures
-from zoo.training.model import assemble, latency_ms, layer_table, predict
+from zoo.training.model import assemble, latency_ms, layer_table
 from zoo.trial import MODEL_METRICS, TrialConfig
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class _Fold:
     best_metrics: Mapping[str, float]  # of that epoch
     train_seconds: float  # in `fit`
     probabilities: Any = None  # of the validation images, `(n, num_classes)`; None if it was pruned
-    labels: Any = None  # true classes of the validation images, `(n,)`; None if it was pruned
+    labels: Any = None  # true classes of the validation images, `(n,)`
 
 
 class _Job:
@@ -185,15 +185,12 @@ class _Job:
             device, name = backend.device_name(), keras.backend.backend()
             continues = _origin_text(snapshot, config.folds)
             self._send(Started(time.time(), device, name, self._num_parameters, continues, problem))
-        fold = self._fit(model, train, validation, number, snapshot)
-        if not self._is_pruned:
-            fold.probabilities, fold.labels = predict(self._classifier, validation.images), validation.labels
-        return fold
+        return self._fit(model, train, validation, number, snapshot)
 
     def _fit(
         self, model: keras.Model, train: Split, validation: Split, number: int, snapshot: Snapshot | None
     ) -> _Fold:
-        """Fit `model`, send the events, and return the result without predictions."""
+        """Fit `model`, send the events, and return the result."""
         config = self._config
         fold = number if config.folds > 1 else None
         epochs, state = self._repeat_epochs(snapshot)
@@ -232,8 +229,10 @@ class _Job:
                 **settings,
             )
         self._is_out_of_time |= fitted.is_out_of_time
-        best = fitted.best_epoch
-        return _Fold(len(epochs), best, epochs[best - 1], time.perf_counter() - start)
+        best, seconds = fitted.best_epoch, time.perf_counter() - start
+        return _Fold(
+            len(epochs), best, epochs[best - 1], seconds, fitted.probabilities, np.asarray(validation.labels)
+        )
 
     def _report(self, event: EpochEnd) -> bool:
         """Send the end of an epoch; return False if the answer is to stop."""

@@ -64,9 +64,11 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
 
     best_epoch = 0  # Keras sets it only when a training begins
 
-    def __init__(self, objective: str, direction: str, patience: int) -> None:
+    def __init__(self, validation: Validation, objective: str, direction: str, patience: int) -> None:
         mode = {"maximize": "max", "minimize": "min"}[direction]
         super().__init__(monitor=objective, mode=mode, patience=patience, restore_best_weights=True)
+        self._validation = validation
+        self._probabilities: npt.NDArray[Any] | None = None  # None if a checkpoint was made after the epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Keep the best epoch of the first phase. Keras resets it when the second phase begins."""
@@ -75,23 +77,39 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
         for name, value in best.items():
             setattr(self, name, value)
 
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        if self.best_epoch == epoch:
+            self._probabilities = self._validation.probabilities
+
+    def predictions(self) -> npt.NDArray[Any]:
+        """Return the class probabilities of the validation images, with the restored weights."""
+        return self._validation.predict() if self._probabilities is None else self._probabilities
+
 
 class Validation(keras.callbacks.Callback):  # type: ignore[misc]
-    """Measures the validation split after each epoch. Keras would measure the loss of the training.
+    """Predicts the validation split after each epoch, and measures the predictions.
 
-    One pass over the images gives their class probabilities. `val_loss`, the plain cross-entropy,
-    `val_accuracy` and the metrics of `measure` are computed from them and added to the logs of the epoch. It
-    has to be the first callback, because the others read these logs.
+    `val_loss`, the plain cross-entropy, `val_accuracy` and the metrics of `measure` are added to the logs of
+    the epoch. It has to be the first callback, because the others read these logs.
     """
 
     def __init__(self, batches: Batches, labels: npt.NDArray[Any], measure: Measure | None) -> None:
         super().__init__()
-        self._data = backend.as_training_data(batches)
+        self._batches = batches
         self._labels = np.asarray(labels)
         self._measure = measure
+        self._forward_pass: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | None = None
+        self.probabilities: npt.NDArray[Any] | None = None  # after the last epoch, `(n, num_classes)`
+
+    def predict(self) -> npt.NDArray[np.float32]:
+        """Return the class probabilities of the validation images, `(n, num_classes)`."""
+        forward_pass = self._forward_pass = self._forward_pass or backend.forward_pass(self.model)
+        outputs = [forward_pass(self._batches[index][0]) for index in range(len(self._batches))]
+        return np.concatenate(outputs).astype(np.float32)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        probabilities = np.asarray(self.model.predict(self._data, verbose=0), np.float32)
+        self.probabilities = probabilities = self.predict()
         predicted = probabilities.argmax(axis=1)
         logs["val_accuracy"] = float((predicted == self._labels).mean())
         logs["val_loss"] = log_loss(self._labels, probabilities)
@@ -172,7 +190,6 @@ def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:
 def train_phase(
     model: keras.Model,
     batches: Batches,
-    validation: Batches | Validation,
     callbacks: list[Any],
     make_optimizer: Callable[[Any], Any],
     schedule: str,
@@ -183,32 +200,40 @@ def train_phase(
 ) -> None:
     """Train the epochs `first + 1` to `first + count`; `make_optimizer` takes the learning rate.
 
-    Keras measures the validation images, unless `validation` is the callback that does. The last of
-    `callbacks` is the `StateKeeper`. It may restore a state of this phase, or of the next one, which begins
-    with its epoch `first + 1`; then this phase is skipped.
+    The last of `callbacks` is the `StateKeeper`. It may restore a state of this phase, or of the next one,
+    which begins with its epoch `first + 1`; then this phase is skipped.
     """
     keeper, begin, end = callbacks[-1], first, first + count
     if keeper.skips_phase(first):
         return
-    is_callback = isinstance(validation, Validation)
     rate: Any = learning_rate
     if schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=count * len(batches))
     if schedule == "plateau":
         plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
-        callbacks = [plateau, *callbacks]
-    keeper.callbacks, keeper.first = callbacks[:-1], first
-    callbacks = [validation, *callbacks] if is_callback else callbacks
+        callbacks = [callbacks[0], plateau, *callbacks[1:]]  # after the validation, whose loss it reads
+    keeper.callbacks, keeper.first = callbacks[1:-1], first
     if (state := keeper.state) is not None:
         # Without an epoch, Keras only calls the callbacks: one of them restores the best weights.
         begin, end = state.epoch, state.last_epoch
     model.compile(make_optimizer(rate), loss=loss, metrics=["accuracy"])
+    create_variables(model)
     model.fit(
         backend.as_training_data(batches),
         initial_epoch=begin,
         epochs=end,
         shuffle=False,  # the reporter shuffles the batches
-        validation_data=None if is_callback else backend.as_training_data(validation),
         callbacks=callbacks,
         verbose=0,
     )
+
+
+def create_variables(model: keras.Model) -> None:
+    """Create the variables of the optimizer and of the metrics.
+
+    Otherwise the first training step creates them, and TensorFlow traces a step that does so twice.
+    """
+    model.optimizer.build(model.trainable_variables)
+    num_classes = model.output_shape[-1]
+    # `fit` resets the metrics before each epoch.
+    model.compute_metrics(None, np.zeros(1, np.int64), np.full((1, num_classes), 1 / num_classes, np.float32))

@@ -18,6 +18,8 @@ from zoo.training.model import assemble
 from zoo.trial import TrialConfig
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from zoo.training.loop import Batches
 
 
@@ -49,7 +51,7 @@ def time_trial(document: Mapping[str, Any], cache: Path) -> Timing:
     """
     import keras
 
-    from zoo.training.loop import Batches
+    from zoo.training.loop import Batches, create_variables
 
     config, begin = TrialConfig.from_json(document), time.perf_counter()
     dataset = open_dataset(cache, config.digest)
@@ -63,11 +65,17 @@ def time_trial(document: Mapping[str, Any], cache: Path) -> Timing:
     compile_model(model, train, dataset.class_names, settings)
     size = settings["batch_size"]
     batches, val_batches = Batches(train, size), Batches(validation, max(size, 256))
+    create_variables(model)
+    forward_pass = backend.forward_pass(model)
+
+    def validate(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
+        forward_pass(images)
+
     model.train_on_batch(*batches[0])  # the warm-up: the backend compiles the step
-    model.test_on_batch(*val_batches[0])
+    validate(*val_batches[0])
     start = time.perf_counter() - begin
     batch = _seconds_of(model.train_on_batch, batches)
-    epoch = batch * len(batches) + _seconds_of(model.test_on_batch, val_batches) * len(val_batches)
+    epoch = batch * len(batches) + _seconds_of(validate, val_batches) * len(val_batches)
     training = config.folds * max_epochs(settings) * epoch
     trial = config.folds * start + min(training, settings["max_seconds"] or training)
     return Timing(backend.device_name(), int(network.count_params()), size, start, batch, epoch, trial)
