@@ -126,9 +126,10 @@ def gated_zoo(
 def faulty(new_zoo: Callable[..., Zoo], plugin_site: Path) -> SimpleNamespace:
     """A study with every kind of faulty trial, and one in which all trials fail."""
     zoo = new_zoo("faulty", env={"PYTHONPATH": str(plugin_site)}, faulty=FAULTY)
-    every = zoo("tune", "faulty")
+    tune = ("tune", "faulty", "--jobs", "1")  # the order of the failures matters
+    every = zoo(*tune)
     options = ["--set", "architecture.how=raises", "--sampler", "random", "--name", "hopeless"]
-    hopeless = zoo("tune", "faulty", *options)
+    hopeless = zoo(*tune, *options)
     return SimpleNamespace(
         zoo=zoo,
         every=every,

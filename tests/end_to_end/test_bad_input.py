@@ -61,9 +61,22 @@ class TestCommandLine:
         line = refused(zoo, "tune", "digits_cnn", "--trials", number)
         assert line == f"--trials: expected an integer >= 1, got {number}"
 
-    def test_fewer_than_one_job_is_refused(self, zoo):
-        line = refused(zoo, "tune", "digits_cnn", "--jobs", 0)
-        assert line == "--jobs: expected an integer >= 1, got 0"
+    @pytest.mark.parametrize(("jobs", "got"), [("0", "0"), ("many", "'many'")])
+    def test_wrong_number_of_jobs_is_refused(self, zoo, jobs, got):
+        line = refused(zoo, "tune", "digits_cnn", "--jobs", jobs)
+        assert line == f"--jobs: expected auto or an integer >= 1, got {got}"
+
+    def test_jobs_beyond_memory_are_refused(self, zoo):
+        line = refused(zoo, "tune", "digits_cnn", "--jobs", 100_000)
+        assert re.fullmatch(
+            r"--jobs 100000: 100000 trials at once need at least 6250 GiB of memory, [\d.]+ GiB are "
+            r"available\. Use at most --jobs \d+, or --jobs auto\.",
+            line,
+        )
+
+    def test_gpu_that_does_not_exist_is_refused(self, zoo):
+        line = refused(zoo, "tune", "digits_cnn", env={"CUDA_VISIBLE_DEVICES": "99"})
+        assert "but CUDA_VISIBLE_DEVICES=99. Name another GPU, or use -1 for none." in line
 
     def test_trials_must_be_a_number(self, zoo):
         line = refused(zoo, "tune", "digits_cnn", "--trials", "many")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def folded(gated_zoo):
     """Three folds of two epochs, killed in the second fold of trial 0; then the same command to its end."""
     zoo, gate = gated_zoo("folded", folded=FOLDED)
-    command = ("tune", "folded")
+    command = ("tune", "folded", "--jobs", "1")  # only trial 0 runs when it is killed
     gate.allow_epochs(3)
     with zoo.running(*command) as supervisor:
         supervisor.until(

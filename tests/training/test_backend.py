@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.errors import ZooError
 from zoo.training import backend
 
 
@@ -48,6 +49,29 @@ class TestVisibleGpus:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([self / "a", self / "b"]))
         assert backend.visible_gpus() == ["0", "1"]
+
+
+class TestCheckGpus:
+    @pytest.mark.parametrize(
+        ("value", "count", "has"),
+        [("0", 0, "no NVIDIA GPU"), ("0,1", 1, "only GPU 0"), ("7", 4, "GPUs 0 to 3")],
+    )
+    def test_gpu_that_does_not_exist_is_refused(self, monkeypatch, tmp_path, value, count, has):
+        self.make_gpus(monkeypatch, tmp_path, value, count)
+        message = f"this machine has {has}, but CUDA_VISIBLE_DEVICES={value}. Name another GPU"
+        with pytest.raises(ZooError, match=message):
+            backend.check_gpus()
+
+    @pytest.mark.parametrize(("value", "count"), [("", 0), ("-1", 0), ("0", 1), ("1, 0", 2), ("GPU-1a", 0)])
+    def test_other_values_are_accepted(self, monkeypatch, tmp_path, value, count):
+        self.make_gpus(monkeypatch, tmp_path, value, count)
+        backend.check_gpus()
+
+    def make_gpus(self, monkeypatch, folder, value, count):
+        for number in range(count):
+            (folder / f"nvidia{number}").touch()
+        monkeypatch.setattr(backend, "_GPU_FILES", [(folder, "nvidia[0-9]*")])
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
 
 
 def test_available_cores_are_within_the_machine():

@@ -11,6 +11,7 @@ import time
 from zoo.errors import ModelError
 from zoo.events import EpochEnd, Finished, Started
 from zoo.process import call_at_sigterm, enter_worker, sign_of_life
+from zoo.training.cores import VARIABLE, CoresTimed
 from zoo.training.saved import check_loadable
 
 
@@ -43,7 +44,14 @@ def good(connection):
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")
     connection.send(Started(time.time(), str(os.getpid()), threads))
     connection.send(EpochEnd(time.time(), 1, {}))
-    connection.send(end(answer=connection.recv()))
+    connection.send(end(answer=connection.recv(), best_epoch=1))
+
+
+def measures_its_cores(connection):
+    assert VARIABLE in os.environ
+    connection.send(CoresTimed(12.0))
+    connection.send(EpochEnd(time.time(), 1, {}))
+    connection.recv()
 
 
 def sends_epochs_until_stopped(connection):

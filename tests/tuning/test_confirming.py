@@ -199,7 +199,7 @@ def test_other_data_is_refused(stage):
     [
         ({"top": 0}, "--top: expected an integer >= 1, got 0"),
         ({"seeds": 1}, "--seeds: expected an integer >= 2, got 1"),
-        ({"jobs": 0}, "--jobs: expected an integer >= 1, got 0"),
+        ({"jobs": 0}, "--jobs: expected auto or an integer >= 1, got 0"),
     ],
 )
 def test_too_small_numbers_are_refused(stage, options, message):

@@ -71,7 +71,7 @@ def stage(define, in_tmp, monkeypatch):
     """stage(call, data, check) -> `dry_run` times the baseline with `call`, on the facts `data`."""
 
     def prepare(call, data=DATA, check=lambda *_: None, **changes):
-        monkeypatch.setattr(estimating, "define_study", lambda *_: (replace(define(), **changes), []))
+        monkeypatch.setattr(estimating, "define_study", lambda *_: (replace(define(), **changes), 1, []))
         monkeypatch.setattr(estimating, "prepare_dataset", lambda *_: data)
         monkeypatch.setattr(estimating, "start_loading_keras", lambda: None)
         monkeypatch.setattr(estimating, "check_labels", check)

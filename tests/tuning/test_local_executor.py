@@ -88,13 +88,30 @@ def executor(monkeypatch):
 
 
 @pytest.fixture
+def automatic(monkeypatch):
+    """automatic(16) -> an executor that chooses the number of trials on 16 cores, and its reports"""
+    executors = []
+
+    def begin(cores):
+        reports = []
+        make(1, monkeypatch.setattr)
+        monkeypatch.setattr(executor_module.backend, "available_cores", lambda: cores)
+        monkeypatch.setattr(executor_module.backend, "visible_gpus", lambda: [])
+        executors.append(LocalExecutor("auto", reports.append))
+        return executors[0], reports
+
+    yield begin
+    executors[0].stop_all()
+
+
+@pytest.fixture
 def start(executor, tmp_path):
     """start(7, "waits_for_an_answer") -> trial 7 runs, and this is its folder."""
 
-    def begin(number, what):
+    def begin(number, what, num_left=None):
         folder = tmp_path / f"{number:03d}"
         folder.mkdir()
-        executor.start(number, replace(CONFIG, architecture=PluginConfig(what)), tmp_path, folder)
+        executor.start(number, replace(CONFIG, architecture=PluginConfig(what)), tmp_path, folder, num_left)
         return folder
 
     return begin
@@ -169,6 +186,63 @@ def test_trials_share_cores_in_processes_of_their_own(executor, start):
         pids.append(next_event(executor, number).summary["pid"])
     assert len({*pids, os.getpid()}) == 3
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+
+
+def test_last_trial_gets_every_core(executor, start):
+    start(0, "good", num_left=1)
+    start(1, "good", num_left=0)
+    cores = len(os.sched_getaffinity(0))
+    threads = [next_event(executor, number).backend for number in (0, 1)]
+    assert threads == [str(max(1, cores // 2)), str(cores)]
+
+
+def begin(executor, folder, number, what):
+    (folder / str(number)).mkdir()
+    config = replace(CONFIG, architecture=PluginConfig(what))
+    executor.start(number, config, folder, folder / str(number), 9 - number)
+
+
+def test_more_trials_run_when_the_first_has_measured(automatic, tmp_path):
+    executor, reports = automatic(16)
+    assert executor.free_slots == 1
+    begin(executor, tmp_path, 0, "measures_its_cores")
+    assert (executor.free_slots, reports) == (0, [])
+    assert next_event(executor, 0).epoch == 1
+    assert executor.free_slots == 3
+    (report,) = reports
+    assert re.fullmatch(
+        r"4 trials at once: 12\.0 x faster on 16 cores than on 1; "
+        r"4 of 16 cores and \d+ MiB of [\d.]+ GiB each",
+        report,
+    )
+    begin(executor, tmp_path, 1, "good")
+    assert next_event(executor, 1).backend == "4"  # threads
+
+
+def test_trials_too_short_to_measure_get_one_core(automatic, tmp_path):
+    executor, _ = automatic(16)
+    begin(executor, tmp_path, 0, "good")
+    next_event(executor, 0)
+    next_event(executor, 0)
+    executor.answer(0, True)
+    next_event(executor, 0)
+    assert executor.free_slots == 16
+
+
+def test_large_trial_leaves_room_for_fewer(automatic, tmp_path, monkeypatch):
+    executor, reports = automatic(2)
+    monkeypatch.setattr(executor_module, "private_memory", lambda pid: 900 * 2**20)
+    monkeypatch.setattr(executor_module, "available_memory", lambda: 100 * 2**20)
+    assert executor.free_slots == 2
+    begin(executor, tmp_path, 0, "good")
+    begin(executor, tmp_path, 1, "waits_for_an_answer")
+    next_event(executor, 0)
+    assert isinstance(next_event(executor, 0), EpochEnd)
+    assert executor.free_slots == 0
+    executor.answer(0, True)
+    next_event(executor, 0)
+    assert (executor.running, executor.free_slots) == ([1], 0)
+    assert reports == ["1 trial at once: memory for no more; 2 of 2 cores and 900 MiB of 1.9 GiB each"]
 
 
 @pytest.mark.parametrize(

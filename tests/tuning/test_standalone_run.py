@@ -46,7 +46,7 @@ class Stage(RecordingDisplay):
         self.is_complete = True
         self.status = "FAILED"
 
-    def start(self, number, config, cache_dir, folder):
+    def start(self, number, config, cache_dir, folder, num_left):
         assert folder.parent == self.directory.path / "standalone"
         self.configs.append((number, config))
         self.running = [number]

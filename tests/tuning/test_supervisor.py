@@ -56,6 +56,7 @@ class FakeExecutor:
 
     def __init__(self, trials, log, jobs=1):
         self.jobs = jobs
+        self.num_left = []  # at each start
         self._trials = deque(trials)
         self._log = log
         self._events = {}
@@ -68,7 +69,8 @@ class FakeExecutor:
     def free_slots(self):
         return self.jobs - len(self._events)
 
-    def start(self, number, config, cache_dir, folder):
+    def start(self, number, config, cache_dir, folder, num_left):
+        self.num_left.append(num_left)
         events = self._trials.popleft()
         if isinstance(events, BaseException):
             raise events
@@ -240,8 +242,8 @@ class TestContinued:
         here = stage([complete(), RUNNING], trials)
         start = here.executor.start
 
-        def write(number, config, cache_dir, folder):
-            start(number, config, cache_dir, folder)
+        def write(number, config, cache_dir, folder, num_left):
+            start(number, config, cache_dir, folder, num_left)
             checkpoint = folder / "checkpoints" / "01-00001.ckpt"
             checkpoint.parent.mkdir()
             checkpoint.write_text(f"of trial {number}")
@@ -327,8 +329,8 @@ class TestContinued:
             here.search = TrialList([PendingTrial(0, config)])
             start = here.executor.start
 
-            def write(number, config, cache_dir, folder, start=start):
-                start(number, config, cache_dir, folder)
+            def write(number, config, cache_dir, folder, num_left, start=start):
+                start(number, config, cache_dir, folder, num_left)
                 (folder / "checkpoints").mkdir(exist_ok=True)
                 (folder / "checkpoints" / "again").touch()
 
@@ -421,9 +423,9 @@ class TestOneEvent:
         start = here.executor.start
         found = []
 
-        def watched(number, config, cache_dir, folder):
+        def watched(number, config, cache_dir, folder, num_left):
             found.append(here.directory.trial(number).config() == config.as_json())
-            start(number, config, cache_dir, folder)
+            start(number, config, cache_dir, folder, num_left)
 
         monkeypatch.setattr(here.executor, "start", watched)
         here.run()
@@ -591,6 +593,7 @@ class TestNumberOfTrials:
     def test_no_more_trials_start_than_are_missing(self, stage):
         here = stage([complete(), complete(), complete()], jobs=8)
         assert here.run().done == 3
+        assert here.executor.num_left == [2, 1, 0]
 
     def test_resumed_study_continues(self, stage):
         stage([complete(0.5), complete(0.6)]).run()

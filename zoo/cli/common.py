@@ -103,6 +103,11 @@ def number_option(
     return click.option(*names, type=number, metavar=metavar, show_default="default" in options, **options)
 
 
+def jobs_option(help: str) -> Callable[[Command], Command]:
+    """Return the option `--jobs`; its value is checked together with the study."""
+    return click.option("--jobs", default="auto", show_default=True, metavar="N", help=help)
+
+
 def port_option(default: int, help: str) -> Callable[[Command], Command]:
     return number_option("--port", low=0, high=65535, default=default, help=f"Port to listen on; {help}.")
 

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @common.study_argument(missing="recorded")
 @common.number_option("--top", low=1, default=3, help="The N best trials.")
 @common.number_option("--seeds", low=2, default=5, help="Runs of each trial.")
-@click.option(
-    "--jobs", type=int, default=1, show_default=True, metavar="N", help="Runs at once, at most --top."
-)
+@common.jobs_option("Runs at once, at most --top: a number, or auto.")
 @click.option("--name", metavar="NAME", help="The name under which the study is recorded.")
 @common.plugin_option
 @common.json_option

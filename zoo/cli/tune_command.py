@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.command("tune")
 @common.study_argument(missing="known")
 @click.option("--trials", type=int, metavar="N", help="Total number of trials; overrides the study's.")
-@click.option(
-    "--jobs", type=int, metavar="N", help="Trials that run at once. By default 1; with Ray, all that fit."
-)
+@common.jobs_option("Trials that run at once: a number, or auto.")
 @click.option(
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, did_you_mean
+from zoo.machine import available_cores as available_cores
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
 _BACKENDS = ("tensorflow", "jax", "torch")
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+_GPU_FILES = (("/proc/driver/nvidia/gpus", "*"), ("/dev", "nvidia[0-9]*"))
 
 
 def check_backend() -> None:
@@ -43,6 +46,20 @@ def backend_name() -> str:
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         return str(json.loads((home / "keras.json").read_text(encoding="utf-8"))["backend"])
     return _BACKENDS[0]
+
+
+def check_gpus() -> None:
+    """Raise ZooError if `CUDA_VISIBLE_DEVICES` names a GPU by an index that this machine does not have."""
+    value = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if sys.platform != "linux" or Path("/dev/dxg").exists():  # Windows keeps the GPUs of its Linux
+        return
+    count = max(len(list(Path(place).glob(pattern))) for place, pattern in _GPU_FILES)
+    indices = [int(name) for name in value.split(",") if name.strip().isdecimal()]
+    if any(index >= count for index in indices):
+        has = f"GPUs 0 to {count - 1}" if count > 1 else "only GPU 0" if count else "no NVIDIA GPU"
+        raise ZooError(
+            f"this machine has {has}, but CUDA_VISIBLE_DEVICES={value}. Name another GPU, or use -1 for none."
+        )
 
 
 def disable_import_logs() -> None:
@@ -74,20 +91,20 @@ def discard_stderr() -> Iterator[None]:
         os.close(null)
 
 
-def worker_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str, str]:
+def worker_environment(
+    *, jobs: int, slot: int, gpus: list[str], threads: int | None = None
+) -> Mapping[str, str]:
     """Return the environment variables of the worker process in `slot`, a number from 0 to `jobs - 1`.
 
-    Parallel trials share the CPU cores equally, and each trial uses one GPU. The backend reads the
-    variables when it first uses a device, which is after the fork.
+    Parallel trials share the CPU cores equally unless `threads` is given, and each trial uses one GPU. The
+    backend reads the variables when it first uses a device, which is after the fork.
     """
     environment = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     if jobs > 1:
-        threads = str(max(1, available_cores() // jobs))
-        environment |= {
-            "TF_NUM_INTRAOP_THREADS": threads,
-            "TF_NUM_INTEROP_THREADS": threads,
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        }
+        threads = threads or max(1, available_cores() // jobs)
+        environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+        # A user's own number of threads has priority.
+        environment |= {name: os.environ.get(name, str(threads)) for name in _THREADS}
         if len(gpus) > 1:
             environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
     return environment
@@ -96,11 +113,6 @@ def worker_environment(*, jobs: int, slot: int, gpus: list[str]) -> Mapping[str,
 def without_gpus(environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return `environment` for a worker process that must not take memory of a GPU."""
     return {**environment, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use; in a container, the machine may have more."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

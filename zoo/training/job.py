@@ -34,6 +34,7 @@ from zoo.process import sign_of_life
 from zoo.training import backend
 from zoo.training.checkpoints import Checkpoints, Snapshot, State
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
+from zoo.training.cores import CoresTimed, core_timer
 from zoo.training.fit import fit, training_space
 from zoo.training.info import ModelInfo, add_info, decoding_of
 from zoo.training.measuring import Measures
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.data import Split
-Send = Callable[[Event], None]
+Send = Callable[[Event | CoresTimed], None]
 ReceiveAnswer = Callable[[], Answer]
 
 CHECKPOINTS = "checkpoints"  # the folder in the trial directory
@@ -129,6 +130,7 @@ class _Job:
         self._folds: list[_Fold] = []
         self._best_weights: Any = None  # of the best fold so far; None without folds
         self._checkpoints = checkpoints
+        self._core_timer = core_timer(send)
         self._history: list[str] = []  # the `EpochEnd`s of all folds, as lines of JSON
 
     def run(self) -> Finished:
@@ -198,6 +200,8 @@ class _Job:
 
         def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
+            if self._core_timer is not None:
+                self._core_timer.end_epoch(epoch)
             is_last = is_last and number == config.folds
             failpoint("worker.epoch")
             event = EpochEnd(time.time(), epoch, dict(metrics), fold, is_last)
@@ -205,6 +209,8 @@ class _Job:
             return self._report(event)
 
         def on_progress(epoch: int, fraction: float) -> None:
+            if self._core_timer is not None:
+                self._core_timer.progress(epoch, fraction)
             self._send(Progress(epoch, fraction, fold))
 
         def keep(copy: Callable[[], State]) -> None:

@@ -29,6 +29,7 @@ def fork_server() -> ForkServer:
 def start_loading_keras() -> None:
     """Start the fork server, which imports Keras in the background, and return at once."""
     backend.check_backend()
+    backend.check_gpus()
     fork_server().start()
 
 

@@ -25,6 +25,7 @@ from zoo.tracking import TrackingError, confirm_name
 from zoo.trial import TrialConfig
 from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.display import Display, default_display
+from zoo.tuning.executors.capacity import AUTO, Jobs
 from zoo.tuning.lifecycle import refresh_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, check_jobs, load_definition, open_study
@@ -95,7 +96,7 @@ def confirm(
     dataset: Dataset | None = None,
     top: int = 3,
     seeds: int = 5,
-    jobs: int = 1,
+    jobs: Jobs = AUTO,
     name: str | None = None,
     plugins: Sequence[Any] = (),
     display: Display | None = None,
@@ -107,7 +108,7 @@ def confirm(
         study, dataset, name, plugins, display, command: as for `tune`.
         top: number of trials, the best ones of the study.
         seeds: number of runs of each trial.
-        jobs: number of runs at the same time; not more than `top` are run at once.
+        jobs: number of runs at the same time, as for `tune`; not more than `top` are run at once.
 
     Raises:
         ZooError: the study has no complete trial, or the runs cannot start.
@@ -121,7 +122,8 @@ def confirm(
     recorded = load_runs(definition.name, display.problem)
     best_run(recorded)  # an error if no trial is complete
     finalists = {int(run.number or 0): run for run in rank_runs(recorded)[:top]}
-    configs, warnings = {}, [*registry.problems, *check_jobs(jobs, definition)]
+    jobs, warnings = check_jobs(jobs, definition)
+    configs, warnings = {}, [*registry.problems, *warnings]
     files = definition.plugin_files
     for number, run in finalists.items():
         configs[number], changes = with_installed_plugins(number, run.config, registry, files)

@@ -121,7 +121,7 @@ def dry_run(
     display = display or default_display()
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
-        definition, warnings = define_study(study, dataset, overrides, name, 1, settings)
+        definition, _, warnings = define_study(study, dataset, overrides, name, 1, settings)
         stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
         directory = StudyDirectory(Path.cwd(), definition.name)
         cache_dir = directory.cache_dir

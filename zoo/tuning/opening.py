@@ -34,6 +34,7 @@ from zoo.tracking import StoreAway, StoreConnection, is_new_store, preload
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display
 from zoo.tuning.executors import Engine, Executor, open_executor
+from zoo.tuning.executors.capacity import Jobs, measures_latency, parse_jobs
 from zoo.tuning.interrupts import Interrupts
 from zoo.tuning.label_checks import check_labels, warning_for_study
 
@@ -56,7 +57,7 @@ class OpenStudy:
 def open_study(
     stack: ExitStack,
     definition: StudyDefinition,
-    jobs: int | None,
+    jobs: Jobs,
     display: Display,
     warnings: Sequence[str] = (),
     engine: Engine = Engine(),  # noqa: B008
@@ -75,7 +76,7 @@ def open_study(
     for line in damaged_files(directory):  # now, because some of them will be written again
         display.problem(line)
     start_loading_keras()
-    executor = open_executor(stack, engine, jobs, definition, display.problem)
+    executor = open_executor(stack, engine, jobs, definition, display)
     is_new = is_new_store()
     if not is_new:  # a new store is needed only for the first events; Keras and the dataset come first
         _start_thread(preload)
@@ -124,18 +125,15 @@ def prepare_dataset(
     return finish_preparing(preparing, definition.dataset, display.preparing)
 
 
-def check_jobs(jobs: int | None, definition: StudyDefinition) -> list[str]:
-    """Return a warning if parallel trials disturb an objective; raise StudyError if `jobs` is below 1."""
-    if jobs is None:
-        return []
-    if jobs < 1:
-        raise StudyError(f"--jobs: expected an integer >= 1, got {jobs}")
-    if jobs > 1 and "latency_ms" in [objective.metric for objective in definition.objectives]:
-        return [
+def check_jobs(jobs: Jobs, definition: StudyDefinition) -> tuple[Jobs, list[str]]:
+    """Return `jobs`, and a warning if parallel trials disturb an objective; raise StudyError for a wrong one."""
+    jobs = parse_jobs(jobs)
+    if isinstance(jobs, int) and jobs > 1 and measures_latency(definition):
+        return jobs, [
             f"with --jobs {jobs}, latency_ms is measured while other trials train, so it is not reliable; "
             "use --jobs 1"
         ]
-    return []
+    return jobs, []
 
 
 def _start_thread(work: Callable[[], Any]) -> Future[Any]:

@@ -26,6 +26,7 @@ from zoo.training.saved import score_test_split
 from zoo.training.worker import call_in_worker
 from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
+from zoo.tuning.executors.capacity import AUTO, Jobs
 from zoo.tuning.executors.engine import Engine
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
@@ -103,7 +104,7 @@ def tune(
     *,
     dataset: Dataset | None = None,
     trials: int | None = None,
-    jobs: int | None = None,
+    jobs: Jobs = AUTO,
     sampler: str | None = None,
     pruner: str | None = None,
     overrides: Sequence[str] = (),
@@ -128,7 +129,7 @@ def tune(
         study: the path of a study file, or the name of one in `./studies` or shipped with zoo.
         dataset: data in memory, in place of the study file's dataset. To resume the study, pass equal data.
         trials, sampler, pruner, timeout: instead of the file's; `timeout` as `"1h30m"` or in seconds.
-        jobs: number of trials that run at the same time: by default 1, with Ray as many as there is room for.
+        jobs: number of trials at the same time; `"auto"`: as many as the machine, or the cluster, allows.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         plugins: plugin files, besides those of the study file: paths, or imported modules of one file.
         name, storage: the study's name in the record; URL of an Optuna storage, not `mlruns/optuna.db`.
@@ -147,7 +148,7 @@ def tune(
     search_settings = {"trials": trials, "sampler": sampler, "pruner": pruner, "timeout": timeout}
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
-        definition, warnings = define_study(study, dataset, overrides, name, jobs, search_settings)
+        definition, jobs, warnings = define_study(study, dataset, overrides, name, jobs, search_settings)
         deadline = time.monotonic() + (definition.search.timeout or math.inf)
         opened = open_study(stack, definition, jobs, display or default_display(), warnings, place)
         search, manifest = _open_search(opened, storage, accept_versions, command)
@@ -203,14 +204,15 @@ def define_study(
     dataset: Dataset | None,
     overrides: Sequence[str],
     name: str | None,
-    jobs: int | None,
+    jobs: Jobs,
     search_settings: Mapping[str, Any],
-) -> tuple[StudyDefinition, list[str]]:
-    """Return the study's definition, checked, and warnings."""
+) -> tuple[StudyDefinition, Jobs, list[str]]:
+    """Return the study's definition and `jobs`, checked, and warnings."""
     registry = Registry.load()
     definition = load_definition(study, registry, overrides, name, dataset).with_search(**search_settings)
     check_sampler(definition)
-    return definition, [*registry.problems, *check_jobs(jobs, definition)]
+    jobs, warnings = check_jobs(jobs, definition)
+    return definition, jobs, [*registry.problems, *warnings]
 
 
 def _retry_failed(study: OpenStudy, search: OptunaSearch) -> None:

@@ -138,12 +138,17 @@ class Supervisor:
         cache_dir = self._study.directory.cache_dir
         try:
             with self._interrupts.interruptible():  # the first trial waits until Keras is loaded
-                self._executor.start(trial.number, config, cache_dir, directory.path)
+                self._executor.start(trial.number, config, cache_dir, directory.path, self._num_left())
             failpoint("trial.started")
         except BaseException:
             if trial.number not in self._executor.running:
                 self._handle(trial.number, interrupted_event("interrupted before it started"))
             raise
+
+    def _num_left(self) -> int:
+        """Return the number of trials that start after the one that starts now."""
+        source = self._source
+        return source.total() - source.done() - len(self._executor.running) - 1
 
     def _handle(self, number: int, event: Event) -> None:
         """Pass one event to the event log, Optuna, the trial, the display and MLflow."""

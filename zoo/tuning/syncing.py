@@ -49,7 +49,7 @@ def sync(
         recorded = STATE_DIR / study / "study.toml"
         if not overrides and not plugins and name is None and recorded.exists():
             study, name = str(recorded), study
-        definition, warnings = define_study(study, None, overrides, name, 1, {})
+        definition, _, warnings = define_study(study, None, overrides, name, 1, {})
         directory = StudyDirectory(Path.cwd(), definition.name)
         if not directory.numbers() and not directory.standalone_runs():
             raise StudyError(

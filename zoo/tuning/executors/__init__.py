@@ -1,6 +1,7 @@
 """Executors, which run trials: each has a name for `--engine`.
 
 engine.py       which executor a user asked for
+capacity.py     how many trials run at once on this machine
 local.py        worker processes of this machine
 ray.py          the trials of a Ray cluster
 ray_nodes.py    the nodes that run them: starting an agent on each, losing one, sending datasets
@@ -10,7 +11,6 @@ ray_agent.py    the agent, which runs on each node
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,8 @@ from typing import Protocol
 from zoo.events import Answer, Event
 from zoo.study import StudyDefinition
 from zoo.trial import TrialConfig
+from zoo.tuning.display import Display
+from zoo.tuning.executors.capacity import AUTO, Jobs, local_jobs
 from zoo.tuning.executors.engine import Engine
 from zoo.tuning.executors.local import LocalExecutor
 
@@ -29,7 +31,9 @@ class Executor(Protocol):
     def running(self) -> list[int]: ...  # numbers of the running trials
     @property
     def free_slots(self) -> int: ...  # number of trials that can be started now
-    def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None: ...
+    def start(  # `num_left`: number of trials that start after this one; None if unknown
+        self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
+    ) -> None: ...
     def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
     def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
     def answer(self, number: int, answer: Answer) -> None: ...  # to `EpochEnd`
@@ -39,22 +43,23 @@ class Executor(Protocol):
 def open_executor(
     stack: ExitStack,
     engine: Engine,
-    jobs: int | None,
+    jobs: Jobs,
     definition: StudyDefinition,
-    report: Callable[[str], None],
+    display: Display,
 ) -> Executor:
     """Return the executor that a study asked for; leaving `stack` ends its trials and closes it.
 
     Args:
-        jobs: number of trials at the same time; None for the engine's own number.
-        report: gets a line about each problem that does not stop the study.
+        jobs: number of trials at the same time, or `auto` for the engine's own number.
+        display: gets a line about each problem that does not stop the study.
     """
     executor: Executor
     if engine.name == "ray":
         from zoo.tuning.executors.ray import open_ray
 
-        executor = open_ray(stack, engine, jobs, definition, report)
+        number = None if jobs == AUTO else int(jobs)
+        executor = open_ray(stack, engine, number, definition, display.problem)
     else:
-        executor = LocalExecutor(jobs or 1)
+        executor = LocalExecutor(local_jobs(jobs, definition), display.note, display.problem)
     stack.callback(executor.stop_all)
     return executor

@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import one_line
-from zoo.events import Answer, Event, Finished
+from zoo.events import Answer, EpochEnd, Event, Finished
+from zoo.guard import children_of
 from zoo.logs import cap_log, crash_location
+from zoo.machine import available_memory, private_memory
 from zoo.process import WorkerProcess, oom_kills, wait_for_any
 from zoo.record import study_and_trial
 from zoo.registry import given_files
 from zoo.stalls import StallLimit, Watch, end_stalled
 from zoo.training import backend
+from zoo.training.cores import VARIABLE, CoresTimed
 from zoo.training.saved import check_loadable
 from zoo.training.worker import call_process, fork_server, run_trial_process
 from zoo.trial import TrialConfig
+from zoo.tuning.executors.capacity import Capacity, Jobs
 
 _LOADING_TIMEOUT_S = 120.0  # of a model; it takes a fraction of a second, but the machine may be busy
 # Of the checkpoints of all running trials, when the study is stopped. A scheduler kills after 10 s or more.
 _CHECKPOINT_TIMEOUT_S = 8.0
+_GROWING_EPOCHS = 2  # later ones need no more memory
 
 
 class LocalExecutor:
-    """Runs up to `jobs` trials at once, each in its own process; the first one waits until Keras is loaded.
+    """Runs trials at once, each in its own process; the first one waits until Keras is loaded.
 
     A trial is complete when a second, fresh process has loaded its model. That process is killed if it hangs.
 
     If this process ends, those processes end too.
     """
 
-    def __init__(self, jobs: int = 1) -> None:
-        self.jobs = jobs
+    def __init__(
+        self,
+        jobs: Jobs = 1,
+        note: Callable[[str], None] = lambda text: None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Start nothing.
+
+        Args:
+            jobs: number of trials at once, or `auto`: as many as the machine allows.
+            note: gets the number that was chosen, with its reason.
+            warn: gets a line if the memory for `jobs` trials may be too small.
+        """
         self._server = fork_server()
         self._gpus = backend.visible_gpus()
+        self._capacity = Capacity(jobs, backend.available_cores(), self._gpus, note, warn)
         self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> process, slot
+        self._has_others = False  # trials beside a running one, or after it
         self._exiting: list[WorkerProcess] = []
         self._folders: dict[int, Path] = {}
         self._unchecked: dict[int, Finished] = {}  # final events of trials whose model is being loaded
@@ -50,7 +70,7 @@ class LocalExecutor:
 
     @property
     def free_slots(self) -> int:
-        return self.jobs - len(self._running)
+        return max(0, self._capacity.jobs - len(self._running))
 
     @property
     def handles(self) -> list[Any]:
@@ -58,15 +78,27 @@ class LocalExecutor:
         workers = [worker for worker, _ in self._running.values()]
         return [handle for worker in workers for handle in (worker.connection, worker.process.sentinel)]
 
-    def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
-        slot = min(set(range(self.jobs)) - {slot for _, slot in self._running.values()})
-        environment = backend.worker_environment(jobs=self.jobs, slot=slot, gpus=self._gpus)
+    def start(
+        self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
+    ) -> None:
+        self._has_others = bool(self._running or num_left != 0)
+        used = {slot for _, slot in self._running.values()}
+        slot = next(slot for slot in itertools.count() if slot not in used)
+        environment = self._environment(slot, num_left)
         origin = study_and_trial(folder)
         arguments = (config.as_json(), cache_dir, folder, environment, *origin, given_files())
         self._oom_kills[number] = oom_kills()
         self._folders[number] = folder
         self._watch(number, self._server.start_worker(run_trial_process, arguments), slot)
         self._join_finished()
+
+    def _environment(self, slot: int, num_left: int | None) -> dict[str, str]:
+        """Return the environment variables of a trial; the last trials get the cores that become free."""
+        jobs, cores = self._capacity.jobs, backend.available_cores()
+        shares = jobs if num_left is None else min(jobs, num_left + 1)
+        threads = max(1, cores // shares)
+        variables = backend.worker_environment(jobs=jobs, slot=slot, gpus=self._gpus, threads=threads)
+        return {**variables, VARIABLE: "1"} if self._capacity.needs_speedup else {**variables}
 
     def _watch(self, number: int, worker: WorkerProcess, slot: int) -> None:
         worker.log_path = self._folders[number] / "output.log"
@@ -101,6 +133,10 @@ class LocalExecutor:
         is_hanging = message is None and worker.process.exitcode is None and self._hangs(number)
         if number in self._unchecked:
             return self._finish_checked(number, worker, message)
+        if isinstance(message, CoresTimed):
+            self._capacity.use_speedup(message.speedup)
+            self._observe_memory(worker)
+            return None
         event: Event | None = message
         if is_hanging:
             reason = end_stalled(worker, self._watches[number].silent_s)
@@ -108,7 +144,11 @@ class LocalExecutor:
         elif event is None:  # the process has closed its end of the pipe, or died
             event = self._died(worker, self._oom_kills.get(number, 0))
             event = replace(event, reason=event.reason + crash_location(self._folders[number] / "output.log"))
+        elif isinstance(event, EpochEnd) and event.epoch <= _GROWING_EPOCHS:
+            self._observe_memory(worker)
         elif isinstance(event, Finished):
+            if self._capacity.needs_speedup and "best_epoch" in event.summary:  # it was too short to measure
+                self._capacity.use_speedup(None)
             self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
             if event.state == "complete":
                 self._unchecked[number] = event
@@ -118,6 +158,12 @@ class LocalExecutor:
             self._forget(number)
         return event
 
+    def _observe_memory(self, worker: WorkerProcess) -> None:
+        """Adapt the number of trials at once to the memory of a trial that trains."""
+        if self._has_others:
+            used = {id(one): _memory_of(one) for one, _ in self._running.values()}
+            self._capacity.use_memory(used[id(worker)], sum(used.values()), available_memory())
+
     def _forget(self, number: int) -> None:
         del self._running[number], self._watches[number]
         self._unchecked.pop(number, None)
@@ -125,7 +171,8 @@ class LocalExecutor:
     def _start_loading(self, number: int) -> WorkerProcess:
         """Start a process that loads the model of a trial."""
         folder = self._folders[number]
-        environment = backend.without_gpus(backend.worker_environment(jobs=self.jobs, slot=0, gpus=[]))
+        variables = backend.worker_environment(jobs=self._capacity.jobs, slot=0, gpus=[])
+        environment = backend.without_gpus(variables)
         log_path, files = folder / "output.log", given_files()
         arguments = (check_loadable, (folder / "model.keras",), log_path, environment, files)
         return self._server.start_worker(call_process, arguments)
@@ -181,3 +228,8 @@ class LocalExecutor:
         """Wait for the processes of finished trials, so that none of them remains."""
         while self._exiting:
             self._exiting.pop().finish()
+
+
+def _memory_of(worker: WorkerProcess) -> int:
+    """Return the bytes that a worker process uses, without its guard; 0 if they are unknown."""
+    return sum(private_memory(pid) or 0 for pid in children_of(worker.process.pid))

@@ -98,7 +98,9 @@ class RayExecutor:
             return 1  # so that `start` is called, which raises NodesLost
         return sum(node.free_slots for node in self.nodes)
 
-    def start(self, number: int, config: TrialConfig, cache_dir: Path, folder: Path) -> None:
+    def start(
+        self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
+    ) -> None:
         self.nodes.share_dataset(cache_dir / config.digest)
         if not self.nodes:
             raise NodesLost(

@@ -1,0 +1,147 @@
+"""How many trials run at once: a given number, or as many as the cores, the GPUs and the memory allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from zoo.errors import StudyError
+from zoo.machine import available_memory, size_text
+from zoo.study import StudyDefinition
+
+Jobs = int | str  # a number, or AUTO
+AUTO = "auto"
+_SMALLEST_TRIAL = 64 * 2**20  # bytes; one on 8x8 images and a CPU uses 79 MiB
+_ENOUGH = 0.9  # of the highest throughput: more trials at once know fewer results when they are proposed
+# A trial grows after its second epoch, and zoo itself needs memory.
+_MEMORY_SHARE = 0.9
+_FEW_CORES = 3  # the speedup on all of them decides nothing
+
+
+def parse_jobs(jobs: Jobs) -> Jobs:
+    """Return a number >= 1, or AUTO; raise StudyError for another value."""
+    if jobs == AUTO:
+        return AUTO
+    try:
+        number = int(jobs)
+    except ValueError:
+        raise StudyError(f"--jobs: expected {AUTO} or an integer >= 1, got {jobs!r}") from None
+    if number < 1:
+        raise StudyError(f"--jobs: expected {AUTO} or an integer >= 1, got {number}")
+    return number
+
+
+def measures_latency(definition: StudyDefinition) -> bool:
+    return "latency_ms" in [objective.metric for objective in definition.objectives]
+
+
+def local_jobs(jobs: Jobs, definition: StudyDefinition) -> Jobs:
+    """Return `jobs`, but 1 instead of AUTO if other trials would disturb a measured latency.
+
+    Raise StudyError if the memory of this machine is too small, however small the trials are.
+    """
+    if jobs == AUTO:
+        return 1 if measures_latency(definition) else AUTO
+    memory, number = available_memory(), int(jobs)
+    if memory is not None and number > 1 and number * _SMALLEST_TRIAL > memory:
+        raise StudyError(
+            f"--jobs {number}: {number} trials at once need at least {size_text(number * _SMALLEST_TRIAL)} "
+            f"of memory, {size_text(memory)} are available. Use at most "
+            f"--jobs {max(1, memory // _SMALLEST_TRIAL)}, or --jobs {AUTO}."
+        )
+    return number
+
+
+def choose_jobs(cores: int, speedup: float | None) -> int:
+    """Return the smallest number of trials at once with nearly the highest throughput, at least two.
+
+    Args:
+        cores: each trial gets the same number.
+        speedup: the measured speed of a training on all cores, relative to one core. Amdahl's law (1967)
+            gives the speed on a part of them. None if it is unknown: then a trial gets one core.
+    """
+    parts = {cores // part: part for part in range(1, cores + 1)}  # number of trials: cores of each
+    rates = {jobs: jobs * _speed(part, cores, speedup) for jobs, part in sorted(parts.items())}
+    enough = _ENOUGH * max(rates.values())
+    return next(jobs for jobs, rate in rates.items() if rate >= enough and jobs >= min(2, cores))
+
+
+def _speed(part: int, cores: int, speedup: float | None) -> float:
+    """Return the speed on `part` of the cores, relative to one core."""
+    if cores == 1 or speedup is None:
+        return 1.0
+    serial = (cores / max(speedup, 1.0) - 1) / (cores - 1)
+    return 1 / (max(serial, 0.0) + (1 - max(serial, 0.0)) / part)
+
+
+class Capacity:
+    """The number of trials at once. With AUTO it follows the measurements; `note` gets the choice."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        cores: int,
+        gpus: Sequence[str],
+        note: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._is_auto = jobs == AUTO
+        self._cores = cores
+        self._num_gpus = len(gpus)
+        self._note, self._warn = note, warn
+        # True until a trial has sent its speedup. Until then it runs alone.
+        self.needs_speedup = self._is_auto and not gpus and cores > _FEW_CORES
+        self._speedup: float | None = None
+        self._wanted = int(jobs) if not self._is_auto else len(gpus) or choose_jobs(cores, None)
+        self._by_memory: float = math.inf
+        self._memory = 0  # the largest of all trials so far, bytes
+        self._reported = self._wanted if not self._is_auto or self._wanted == 1 else 0
+
+    @property
+    def jobs(self) -> int:
+        """The number of trials at once, at least 1."""
+        return 1 if self.needs_speedup else int(min(self._wanted, self._by_memory))
+
+    def use_speedup(self, speedup: float | None) -> None:
+        """Choose, given how much faster all cores train than one; None if that could not be measured."""
+        self.needs_speedup, self._speedup = False, speedup
+        self._wanted = choose_jobs(self._cores, speedup)
+
+    def use_memory(self, memory: int, of_all: int, available: int | None) -> None:
+        """Limit the number, given the memory of one trial, of all running trials, and what is left.
+
+        A number that the user has given is not limited; if memory is too small, `warn` gets a line.
+
+        Args:
+            memory: in bytes, as the others; 0 if it is unknown.
+            available: None if it is unknown.
+        """
+        self._memory = max(self._memory, memory)
+        total = 0 if available is None else available + of_all
+        is_known = total > 0 and self._memory > 0
+        fitting = max(1, int(_MEMORY_SHARE * total / self._memory)) if is_known else self._wanted
+        each = f"{size_text(self._memory)} of {size_text(total)}" if is_known else ""
+        if self._is_auto:
+            self._by_memory = fitting
+            self._announce(each)
+        elif fitting < self._reported:
+            self._reported, count = fitting, _count_text(self._wanted)
+            self._warn(f"memory may run out: {count} at once, {each} each; use --jobs {fitting}")
+
+    def _announce(self, memory: str) -> None:
+        """Report the number of trials at once if it has changed."""
+        jobs = self.jobs
+        if jobs == self._reported or self.needs_speedup:
+            return
+        self._reported, reason = jobs, ""
+        if jobs < self._wanted:
+            reason = "memory for no more; "
+        elif self._speedup is not None:
+            reason = f"{self._speedup:.1f} x faster on {self._cores} cores than on 1; "
+        share = "a GPU" if self._num_gpus else f"{self._cores // jobs} of {self._cores} cores"
+        each = f"{share} and {memory}" if memory else share
+        self._note(f"{_count_text(jobs)} at once: {reason}{each} each")
+
+
+def _count_text(number: int) -> str:
+    return "1 trial" if number == 1 else f"{number} trials"
