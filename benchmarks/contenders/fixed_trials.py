@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 FILTERS = ((16, 32), (32, 32), (32, 64), (16, 64))  # of the two blocks
-EPOCHS = 2
+# `throughput.py` sets the variables.
+EPOCHS = int(os.environ.get("BENCHMARK_EPOCHS", "2"))
+RATES = [float(rate) for rate in os.environ.get("BENCHMARK_RATES", "1e-3").split(",")]
 BATCH_SIZE = 128
-TRAINING_IMAGES = 4_500  # of the 5,000 in mnist.npz; the other 500 are for validation
+TRAINING_IMAGES = int(
+    os.environ.get("BENCHMARK_IMAGES", "4500")
+)  # of the 5,000 in mnist.npz; the other 500 are for validation
 
 
 def load_data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
@@ -28,7 +32,7 @@ def load_data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     return (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
 
 
-def build(filters: tuple[int, int]) -> Any:
+def build(filters: tuple[int, int], learning_rate: float = 1e-3) -> Any:
     """Return the network of one trial, compiled."""
     import keras
     from keras import layers
@@ -48,7 +52,9 @@ def build(filters: tuple[int, int]) -> Any:
         ]
     )
     model.compile(
-        optimizer=keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     return model
 
