@@ -126,7 +126,7 @@ def prepare_dataset(
 
 
 def check_jobs(jobs: Jobs, definition: StudyDefinition) -> tuple[Jobs, list[str]]:
-    """Return `jobs`, and a warning if parallel trials disturb an objective; raise StudyError for a wrong one."""
+    """Return `jobs`, and a warning if parallel trials disturb an objective; raise StudyError if invalid."""
     jobs = parse_jobs(jobs)
     if isinstance(jobs, int) and jobs > 1 and measures_latency(definition):
         return jobs, [
