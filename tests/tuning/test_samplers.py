@@ -224,7 +224,27 @@ class TestPruners:
     @pytest.mark.parametrize("name", PRUNERS)
     def test_every_pruner_can_be_made(self, name):
         pruner = make_pruner(name, epochs=9)
-        assert type(pruner).__name__.lower().startswith(name[:2])
+        start = "successivehalving" if name == "halving" else name[:2]
+        assert type(pruner).__name__.lower().startswith(start)
+
+    @pytest.mark.parametrize(("epochs", "stopped"), [(9, [1, 3]), (10, [2, 6]), (3, [1]), (1, [])])
+    def test_halving_compares_after_a_ninth_and_a_third(self, epochs, stopped):
+        study = optuna.create_study(direction="maximize", pruner=make_pruner("halving", epochs))
+        first = stopped[0] if stopped else 0
+        # A good trial, one that is bad from the start, and one that becomes bad after the first comparison.
+        curves = [lambda step: 0.5, lambda step: 0.1, lambda step: 0.9 if step <= first else 0.1]
+        found = []
+        for curve in curves:
+            trial = study.ask()
+            for step in range(1, epochs):  # after its last epoch, a trial is not pruned
+                trial.report(curve(step), step)
+                if trial.should_prune():
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                    found.append(step)
+                    break
+            else:
+                study.tell(trial, 1.0)
+        assert found == stopped
 
     def test_hyperband_uses_the_maximum_of_epochs(self, define):
         definition = define("training.epochs={ low = 3, high = 27 }")

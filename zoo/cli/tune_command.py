@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sampler", metavar="NAME", help="tpe, random, grid, nsga2, cmaes or gp; overrides the study's."
 )
-@click.option("--pruner", metavar="NAME", help="median, hyperband or none; overrides the study's.")
+@click.option("--pruner", metavar="NAME", help="median, halving, hyperband or none; overrides the study's.")
 @click.option("--timeout", metavar="TIME", help="End the search after this time: 30m, 1h30m or 90 (seconds).")
 @click.option("--retry-failed", is_flag=True, help="Run the failed trials again, with the same parameters.")
 @click.option(

@@ -13,7 +13,7 @@ from zoo.space import is_int, is_real, show
 from zoo.study._objectives import Objective
 
 SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "gp")
-PRUNERS = ("median", "hyperband", "none")
+PRUNERS = ("median", "halving", "hyperband", "none")
 _SINGLE_OBJECTIVE_SAMPLERS = ("cmaes", "gp")
 _MINIMUM = {"trials": 1, "seed": 0, "max_parameters": 1}
 _MAXIMUM = {"seed": 2**32 - 1}  # the largest seed that all samplers of Optuna accept
