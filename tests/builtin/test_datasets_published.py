@@ -238,6 +238,17 @@ class TestLocations:
             _keras.load(published)
         assert server["calls"] == 0
 
+    def test_paths_change_when_a_copy_appears(self, published, home, tmp_path, monkeypatch):
+        monkeypatch.setattr(_keras, "SYSTEM_FOLDER", tmp_path / "system")
+        assert _keras.copies(published) is None
+        write(home / ".keras/datasets" / published.cache_names[0], published, arrays(published))
+        cached = _keras.copies(published)
+        assert home / ".keras/datasets" / published.cache_names[0] in cached
+        monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "data"))
+        (tmp_path / "data").mkdir()
+        assert _keras.copies(published)[-len(cached) :] == cached
+        assert tmp_path / "data" / published.file_names[0] in _keras.copies(published)
+
     def test_complete_copies_have_the_same_source(self, published, home, server, tmp_path, monkeypatch):
         small = replace(published, counts=(20, 10))
         server["arrays"] = content = arrays(published)

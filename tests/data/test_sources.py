@@ -257,6 +257,13 @@ def test_dataset_without_reads_has_no_fingerprint():
     assert fingerprint(registered(silent), {}) is None
 
 
+def test_dataset_that_depends_on_a_server_has_no_fingerprint():
+    @zoo.reads(lambda: None)
+    def remote(): ...
+
+    assert fingerprint(registered(remote), {}) is None
+
+
 def test_reads_returns_the_same_function():
     def function(*, path: str): ...
 

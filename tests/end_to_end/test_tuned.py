@@ -117,6 +117,20 @@ class TestResume:
         assert not re.search(r"trial \d", tuned.again.stderr)
         assert tuned.trials_after_again == ["000", "001", "002"]
 
+    def test_unchanged_study_is_not_drawn_again(self, tuned):
+        report = tuned.zoo.folder / "mlruns/zoo/digits_cnn/report.html"
+        command = ("tune", "--study", "digits_cnn", "--set", "training.epochs=3", "--trials", 4)
+        drawn = tuned.zoo(*command)  # `zoo train` has added a run since
+        written = report.stat().st_mtime_ns
+        unchanged = tuned.zoo(*command)
+        assert (unchanged.returncode, unchanged.stdout) == (0, drawn.stdout)
+        for step in ("loading Keras", "writing the report", "scoring"):
+            assert step not in unchanged.stderr
+        assert report.stat().st_mtime_ns == written
+        report.unlink()
+        assert "writing the report" in tuned.zoo(*command).stderr
+        assert report.exists()
+
     def test_more_trials_are_added(self, tuned):
         assert len(tuned.after.optuna) == 4
         assert [number_of(run) for run in tuned.after.children] == [0, 1, 2, 3]

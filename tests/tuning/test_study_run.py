@@ -25,7 +25,7 @@ class Opened(Exception):
 def warnings_of(registry, tmp_path, monkeypatch):
     """warnings_of("training.epochs=3", jobs=2) -> the warnings with which the study would be opened."""
 
-    def open_study(stack, definition, jobs, display, warnings, engine):
+    def open_study(stack, definition, jobs, display, warnings, engine, *, trains):
         raise Opened(list(warnings))
 
     def call(*overrides, **keywords):

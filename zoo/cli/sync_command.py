@@ -25,7 +25,6 @@ def command(quiet: bool, **options: Any) -> int:
     \b
     zoo sync digits_cnn
     """
-    common.start_loading_keras()
     from zoo.tuning import sync
 
     is_complete = sync(**options, display=common.display(quiet), command=common.command_line())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,8 +65,11 @@ def command(quiet: bool, dry_run: bool, **options: Any) -> int:
     zoo tune mnist_cnn --timeout 30m --dry-run
     zoo tune mnist_cnn --set training.epochs=3 --name mnist_quick
     """
-    common.start_loading_keras()
-    from zoo.record import no_complete_trial
+    from zoo.record import StudyDirectory, no_complete_trial, read_finished
+
+    finished = read_finished(StudyDirectory(Path.cwd(), options["name"] or options["study"]))
+    if dry_run or options["retry_failed"] or (options["trials"] or 1) > finished.trials:
+        common.start_loading_keras()
     from zoo.results import tune
 
     typed = common.command_line()

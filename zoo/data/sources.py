@@ -16,7 +16,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _ATTRIBUTE = "zoo_files"
 
 
-def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Function]:
+def reads(files: Callable[..., Iterable[str | Path] | None]) -> Callable[[Function], Function]:
     """Declare the files that a dataset function reads: `@reads(files)` above the function.
 
     While nothing changes, zoo uses the cached dataset. It calls the function again after a change of a
@@ -27,7 +27,8 @@ def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Fu
 
     Args:
         files: a function that takes the parameters of the dataset as keywords and returns the paths of its
-            files, and of each folder in which a new file changes the dataset.
+            files, and of each folder in which a new file changes the dataset; or None if it depends on
+            something else this time, such as a server: then zoo calls the function.
     """
 
     def mark(function: Function) -> Function:
@@ -38,11 +39,12 @@ def reads(files: Callable[..., Iterable[str | Path]]) -> Callable[[Function], Fu
 
 
 def fingerprint(component: Component, parameters: Mapping[str, Any]) -> str | None:
-    """Return a digest of everything that the dataset depends on; None if it does not declare its files."""
+    """Return a digest of everything that the dataset depends on; None if it does not declare that."""
     from zoo.registry import component_code_digest
 
     files = getattr(component.function, _ATTRIBUTE, None)
-    if files is None:
+    paths = None if files is None else files(**parameters)
+    if paths is None:
         return None
     facts = {
         "plugin": [component.distribution, component.version, component_code_digest(component)],
@@ -50,7 +52,7 @@ def fingerprint(component: Component, parameters: Mapping[str, Any]) -> str | No
         "parameters": dict(parameters),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for path in files(**parameters):
+    for path in paths:
         digest.update(
             f"{Path(path).absolute()}\0{_file_state(Path(path))}\0".encode(errors="surrogateescape")
         )

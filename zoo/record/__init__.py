@@ -3,12 +3,14 @@
 directories.py        the directories of studies
 trial_directories.py  the directories of trials and standalone runs
 damage.py             damaged files in them: which, what is lost, what to do
+finished.py           what is known of a study that has no trial left to run
 results.py            epochs and predictions of a trial
 runs.py               recorded trials and standalone runs: by number, the best, by directory
 """
 
 from zoo.record.damage import Damage, damaged_files, find_damage
 from zoo.record.directories import STATE_DIR, StudyDirectory, create_folder
+from zoo.record.finished import FinishedStudy, read_finished, write_finished
 from zoo.record.results import epochs_of, read_predictions
 from zoo.record.runs import (
     Run,

@@ -11,6 +11,7 @@ mlruns/zoo/<study>/
 ├── report.html               the report that `zoo report` writes
 ├── manifest.json             what must be equal for trials to be comparable, as the Optuna study has it
 ├── deleted.json              numbers of the trials that were deleted
+├── finished.json             what was known when no trial was left to run (see `zoo.record.finished`)
 ├── run-deleted               exists after a report that the study's run is deleted in MLflow
 ├── prepare.log               output of the dataset plugin
 ├── zoo.log                   messages that other libraries log while the study runs

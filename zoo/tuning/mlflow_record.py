@@ -47,6 +47,8 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         self, study: OpenStudy, uid: str, surplus: Callable[[], Sequence[int]] = tuple, **facts: Any
     ) -> None:
         self.status = "FAILED"  # unless it is set to FINISHED or KILLED
+        self.has_events = False  # some were put
+        self.is_described = False  # the study, at its end
         self.is_complete = False  # MLflow has every event and file; known after the context is left
         self.removed: set[int] = set()  # trials whose models and figures are removed
         self._surplus = surplus
@@ -90,6 +92,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         """Queue events of a trial for MLflow, and the removal of models that are not kept; return at once."""
         if any(isinstance(event, Finished) and event.state == "complete" for event in events):
             self.remove_surplus()
+        self.has_events = True
         self._tracker.put(number, config, events, folder)
 
     def remove_surplus(self) -> None:
@@ -100,6 +103,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         self.removed |= new
 
     def record_summary(self, summary: StudySummary) -> None:
+        self.is_described = True
         self._tracker.record_summary(summary)
 
     def record_report(self, path: Path) -> None:

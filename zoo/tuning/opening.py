@@ -31,6 +31,7 @@ from zoo.registry import (
 from zoo.stalls import stall_timeout
 from zoo.study import StudyDefinition, load_study
 from zoo.tracking import StoreAway, StoreConnection, is_new_store, preload
+from zoo.training.backend import check_backend
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display
 from zoo.tuning.executors import Engine, Executor, open_executor
@@ -61,11 +62,14 @@ def open_study(
     display: Display,
     warnings: Sequence[str] = (),
     engine: Engine = Engine(),  # noqa: B008
+    *,
+    trains: bool = True,
 ) -> OpenStudy:
     """Prepare everything that a study needs; leaving `stack` closes it.
 
     Keras loads in the fork server, the dataset is prepared in a process of its own, and MLflow is imported
     in a thread, all at the same time. A dataset in memory is prepared in this process, which has its arrays.
+    Without `trains`, no trial is expected, and Keras is loaded only when a process needs it.
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
     stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
@@ -75,12 +79,12 @@ def open_study(
     stack.callback(display.end)
     for line in damaged_files(directory):  # now, because some of them will be written again
         display.problem(line)
-    start_loading_keras()
+    start_loading_keras() if trains else check_backend()
     executor = open_executor(stack, engine, jobs, definition, display)
     is_new = is_new_store()
     if not is_new:  # a new store is needed only for the first events; Keras and the dataset come first
         _start_thread(preload)
-    display.phase("preparing the dataset, loading Keras …")
+    display.phase("preparing the dataset, loading Keras …" if trains else "preparing the dataset …")
     dataset = prepare_dataset(stack, definition, directory, directory.path / "prepare.log", display)
     validation = dataset.validation or definition.validation
     verified = _start_thread(partial(verify_dataset, directory.cache_dir, dataset.digest, validation))

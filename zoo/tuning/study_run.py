@@ -28,6 +28,7 @@ from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.executors.capacity import AUTO, Jobs
 from zoo.tuning.executors.engine import Engine
+from zoo.tuning.finished import has_trials_left, is_described, remember_end
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
@@ -133,8 +134,7 @@ def tune(
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         plugins: plugin files, besides those of the study file: paths, or imported modules of one file.
         name, storage: the study's name in the record; URL of an Optuna storage, not `mlruns/optuna.db`.
-        accept_versions: resume although versions or code of plugins have changed.
-        retry_failed: run the failed trials of the study again, with the same parameters.
+        accept_versions, retry_failed: resume although plugins have changed; run the failed trials again.
         promote: register the best trial as the champion if it is better than the present one.
         engine, address, cpus_per_trial, gpus_per_trial: where trials run, and what each takes there.
         display, command: shows the progress, by default HTML in a notebook; what the user typed, for MLflow.
@@ -150,7 +150,8 @@ def tune(
         stack.enter_context(using_plugins(plugins))
         definition, jobs, warnings = define_study(study, dataset, overrides, name, jobs, search_settings)
         deadline = time.monotonic() + (definition.search.timeout or math.inf)
-        opened = open_study(stack, definition, jobs, display or default_display(), warnings, place)
+        shown, trains = display or default_display(), retry_failed or has_trials_left(definition)
+        opened = open_study(stack, definition, jobs, shown, warnings, place, trains=trains)
         search, manifest = _open_search(opened, storage, accept_versions, command)
         stack.enter_context(opened.interrupts)
         with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
@@ -185,18 +186,23 @@ def _run(
 
     After a signal there are no scores, and no report.
     """
-    supervisor = Supervisor(study, search, record, deadline=deadline)
+    supervisor, is_unchanged = Supervisor(study, search, record, deadline=deadline), False
     try:
         supervisor.run()
         scores: Mapping[str, float] = {}
-        path = None
+        path, report = None, study.directory.path / "report.html"
         if study.interrupts.signum is None:
-            scores = _score_best(study, search, record)
-            path = _write_report(study, record, storage, write_report)
+            is_unchanged = is_described(study, search, record) and (write_report is None or report.exists())
+            if is_unchanged:
+                scores, path = _recorded_scores(study, search), report if write_report else None
+            else:
+                scores = _score_best(study, search, record)
+                path = _write_report(study, record, storage, write_report)
         record.status = "FINISHED" if study.interrupts.signum is None else "KILLED"
         return scores, path, supervisor.stopped
     finally:
-        record_summary(study, search, record)
+        if not is_unchanged:
+            record_summary(study, search, record)
 
 
 def define_study(
@@ -240,7 +246,7 @@ def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) ->
     A trial is scored once; its event log keeps the scores. After a signal, the study's next run scores it.
     """
     best = search.best()
-    if best is None or "test" not in study.dataset.sizes:
+    if best is None or not _has_test_split(study):
         return {}
     trial = study.directory.trial(best[0])
     event = trial.latest_score() or _score_trial(study, best[0])
@@ -249,6 +255,17 @@ def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) ->
     # Logging the same scores again has no effect, and MLflow may not have answered the first time.
     record.put(best[0], trial.config() or {}, [replace(event, is_best=True)], trial.path)
     return event.metrics
+
+
+def _recorded_scores(study: OpenStudy, search: OptunaSearch) -> Mapping[str, float]:
+    """Return the scores of the best trial in its event log; {} if there are none."""
+    best = search.best()
+    event = None if best is None else study.directory.trial(best[0]).latest_score()
+    return {} if event is None or not _has_test_split(study) else event.metrics
+
+
+def _has_test_split(study: OpenStudy) -> bool:
+    return "test" in study.dataset.sizes
 
 
 def _score_trial(study: OpenStudy, number: int) -> Scored | None:
@@ -315,6 +332,10 @@ def _promote_and_clean(
     champion = _promote(study, result) if promote else ""
     failpoint("study.promoted")
     _delete_copies(study, search, record)
+    is_scored = result.best is None or bool(result.test_metrics) or not _has_test_split(study)
+    has_trials_left = result.done < result.total and not result.stopped.startswith("target")
+    if record.is_described and record.is_complete and is_scored and not has_trials_left:
+        remember_end(study, search)
     return replace(result, champion=champion)
 
 

@@ -55,7 +55,8 @@ def sync(
             raise StudyError(
                 f"no trial of '{definition.name}' is recorded in {STATE_DIR}. `zoo tune` records the study."
             )
-        opened = open_study(stack, definition, 1, display or default_display(), warnings)
+        shown = display or default_display()
+        opened = open_study(stack, definition, 1, shown, warnings, trains=False)
         opened.store.result()
         manifest = manifest_of(opened.definition, opened.dataset)
         search = OptunaSearch(opened.definition, manifest, directory, storage, report=opened.display.problem)

@@ -59,6 +59,24 @@ class PublishedDataset:
     licence: str = ""  # of the images, "" if their authors state none
 
 
+def copies(published: PublishedDataset) -> list[Path] | None:
+    """Return where `load` looks for copies on this machine, with the files of a folder; None if none exists.
+
+    A location without a copy is one of them: a copy that appears there is preferred to a later one.
+    """
+    folder, paths = data_folder(), []
+    if folder is not None:
+        paths += [folder / name for name in published.file_names]
+    with contextlib.suppress(RuntimeError):  # no home folder
+        paths += [_keras_folder() / name for name in published.cache_names]
+    if published.system_name is not None:
+        paths.append(SYSTEM_FOLDER / published.system_name)
+    for path in paths.copy():
+        with contextlib.suppress(OSError):  # reported by `load`
+            paths += sorted(path.iterdir())
+    return paths if any(os.path.lexists(path) for path in paths) else None
+
+
 def load(published: PublishedDataset, fallback: Callable[[str], Dataset] | None = None) -> Dataset:
     """Return the dataset from the first location that has it.
 
@@ -95,7 +113,7 @@ def _find_in_data_folder(published: PublishedDataset) -> tuple[str, Arrays] | st
 
 def _find_in_keras_cache(published: PublishedDataset) -> tuple[str, Arrays] | str:
     try:
-        folder = Path(os.environ.get("KERAS_HOME") or "~/.keras", "datasets").expanduser()
+        folder = _keras_folder()
     except RuntimeError:
         return "not in Keras's cache (no home folder)"
     problem = ""
@@ -107,6 +125,10 @@ def _find_in_keras_cache(published: PublishedDataset) -> tuple[str, Arrays] | st
             return name, _read(published, folder / name)
         warnings.warn(problem, stacklevel=3)  # for the log, if another location has a copy
     return problem or f"not in Keras's cache ({folder})"
+
+
+def _keras_folder() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras", "datasets").expanduser()
 
 
 def _find_in_system_folder(published: PublishedDataset) -> tuple[str, Arrays] | str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 
-from zoo import Dataset
+from zoo import Dataset, reads
 from zoo.builtin.datasets._common import with_test_split
 from zoo.builtin.datasets._keras import (
     IDX_FILES,
     PublishedDataset,
+    copies,
     load,
     read_cifar,
     read_npz,
@@ -97,6 +100,7 @@ CIFAR100 = PublishedDataset(
 )
 
 
+@reads(partial(copies, MNIST))
 def mnist() -> Dataset:
     """Handwritten digits, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
@@ -110,6 +114,7 @@ def mnist() -> Dataset:
     return load(MNIST, fallback=_embedded_digits)
 
 
+@reads(partial(copies, FASHION_MNIST))
 def fashion_mnist() -> Dataset:
     """Articles of clothing, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
@@ -123,6 +128,7 @@ def fashion_mnist() -> Dataset:
     return load(FASHION_MNIST)
 
 
+@reads(partial(copies, CIFAR10))
 def cifar10() -> Dataset:
     """Color photographs, 32×32 pixels, 10 classes: 50,000 for training, 10,000 for test.
 
@@ -135,6 +141,7 @@ def cifar10() -> Dataset:
     return load(CIFAR10)
 
 
+@reads(partial(copies, CIFAR100))
 def cifar100() -> Dataset:
     """Color photographs, 32×32 pixels, 100 classes: 50,000 for training, 10,000 for test.
 
@@ -148,6 +155,13 @@ def cifar100() -> Dataset:
     return load(CIFAR100)
 
 
+def _digits_file() -> list[Path] | None:
+    found = find_spec("sklearn")  # without importing it, which takes a second
+    folders = [] if found is None else found.submodule_search_locations or []
+    return [Path(folder, "datasets", "data", "digits.csv.gz") for folder in folders] or None
+
+
+@reads(_digits_file)
 def digits() -> Dataset:
     """Handwritten digits, 8×8 pixels, 10 classes: 1,797 images, shipped with scikit-learn."""
     from sklearn.datasets import load_digits
