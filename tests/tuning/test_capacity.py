@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
 
 from zoo.errors import StudyError
 from zoo.tuning.executors import capacity
-from zoo.tuning.executors.capacity import AUTO, Capacity, choose_jobs, local_jobs, parse_jobs
+from zoo.tuning.executors.capacity import AUTO, Capacity, choose_jobs, local_jobs, parse_jobs, useful_jobs
 
 MIB = 2**20
 
@@ -42,6 +43,20 @@ def reports():
 )
 def test_number_follows_cores_and_speedup(cores, speedup, jobs):
     assert choose_jobs(cores, speedup) == jobs
+
+
+@pytest.mark.parametrize(("most", "jobs"), [(2, 2), (3, 3), (7, 5), (100, 16)])
+def test_number_is_limited_to_what_the_sampler_can_use(most, jobs):
+    assert choose_jobs(16, None, most) == jobs
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials", "most"),
+    [("tpe", 30, 7), ("nsga2", 4, 2), ("random", 4, math.inf), ("grid", 4, math.inf)],
+)
+def test_sampler_needs_results_of_earlier_trials(sampler, trials, most):
+    search = SimpleNamespace(sampler=sampler, trials=trials)
+    assert useful_jobs(SimpleNamespace(search=search)) == most
 
 
 def test_first_trial_runs_alone_until_its_speedup_is_known(reports):

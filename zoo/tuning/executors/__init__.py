@@ -19,7 +19,7 @@ from zoo.events import Answer, Event
 from zoo.study import StudyDefinition
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display
-from zoo.tuning.executors.capacity import AUTO, Jobs, local_jobs
+from zoo.tuning.executors.capacity import AUTO, Jobs, local_jobs, useful_jobs
 from zoo.tuning.executors.engine import Engine
 from zoo.tuning.executors.local import LocalExecutor
 
@@ -57,9 +57,10 @@ def open_executor(
     if engine.name == "ray":
         from zoo.tuning.executors.ray import open_ray
 
-        number = None if jobs == AUTO else int(jobs)
-        executor = open_ray(stack, engine, number, definition, display.problem)
+        of_all_nodes = None if jobs == AUTO else int(jobs)
+        executor = open_ray(stack, engine, of_all_nodes, definition, display.problem)
     else:
-        executor = LocalExecutor(local_jobs(jobs, definition), display.note, display.problem)
+        number, most = local_jobs(jobs, definition), useful_jobs(definition)
+        executor = LocalExecutor(number, display.note, display.problem, most)
     stack.callback(executor.stop_all)
     return executor

@@ -52,16 +52,25 @@ def local_jobs(jobs: Jobs, definition: StudyDefinition) -> Jobs:
     return number
 
 
-def choose_jobs(cores: int, speedup: float | None) -> int:
+def useful_jobs(definition: StudyDefinition) -> float:
+    """Return the number of trials at once above which the sampler knows too few results."""
+    is_blind = definition.search.sampler in ("random", "grid")
+    return math.inf if is_blind else max(2, definition.search.trials // 4)
+
+
+def choose_jobs(cores: int, speedup: float | None, most: float = math.inf) -> int:
     """Return the smallest number of trials at once with nearly the highest throughput, at least two.
 
     Args:
         cores: each trial gets the same number.
         speedup: the measured speed of a training on all cores, relative to one core. Amdahl's law (1967)
             gives the speed on a part of them. None if it is unknown: then a trial gets one core.
+        most: the result is at most this number, which is at least two.
     """
     parts = {cores // part: part for part in range(1, cores + 1)}  # number of trials: cores of each
-    rates = {jobs: jobs * _speed(part, cores, speedup) for jobs, part in sorted(parts.items())}
+    rates = {
+        jobs: jobs * _speed(part, cores, speedup) for jobs, part in sorted(parts.items()) if jobs <= most
+    }
     enough = _ENOUGH * max(rates.values())
     return next(jobs for jobs, rate in rates.items() if rate >= enough and jobs >= min(2, cores))
 
@@ -84,13 +93,16 @@ class Capacity:
         gpus: Sequence[str],
         note: Callable[[str], None],
         warn: Callable[[str], None],
+        most: float = math.inf,
     ) -> None:
+        """`most` limits the number that is chosen on more than three cores."""
         self._is_auto = jobs == AUTO
         self._cores = cores
         self._num_gpus = len(gpus)
         self._note, self._warn = note, warn
         # True until a trial has sent its speedup. Until then it runs alone.
         self.needs_speedup = self._is_auto and not gpus and cores > _FEW_CORES
+        self._most = most
         self._speedup: float | None = None
         self._wanted = int(jobs) if not self._is_auto else len(gpus) or choose_jobs(cores, None)
         self._by_memory: float = math.inf
@@ -105,7 +117,7 @@ class Capacity:
     def use_speedup(self, speedup: float | None) -> None:
         """Choose, given how much faster all cores train than one; None if that could not be measured."""
         self.needs_speedup, self._speedup = False, speedup
-        self._wanted = choose_jobs(self._cores, speedup)
+        self._wanted = choose_jobs(self._cores, speedup, self._most)
 
     def use_memory(self, memory: int, of_all: int, available: int | None) -> None:
         """Limit the number, given the memory of one trial, of all running trials, and what is left.

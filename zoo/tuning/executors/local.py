@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,6 +45,7 @@ class LocalExecutor:
         jobs: Jobs = 1,
         note: Callable[[str], None] = lambda text: None,
         warn: Callable[[str], None] = lambda text: None,
+        most: float = math.inf,
     ) -> None:
         """Start nothing.
 
@@ -51,10 +53,11 @@ class LocalExecutor:
             jobs: number of trials at once, or `auto`: as many as the machine allows.
             note: gets the number that was chosen, with its reason.
             warn: gets a line if the memory for `jobs` trials may be too small.
+            most: the largest number that is chosen.
         """
         self._server = fork_server()
         self._gpus = backend.visible_gpus()
-        self._capacity = Capacity(jobs, backend.available_cores(), self._gpus, note, warn)
+        self._capacity = Capacity(jobs, backend.available_cores(), self._gpus, note, warn, most)
         self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> process, slot
         self._has_others = False  # trials beside a running one, or after it
         self._exiting: list[WorkerProcess] = []
@@ -98,7 +101,8 @@ class LocalExecutor:
         shares = jobs if num_left is None else min(jobs, num_left + 1)
         threads = max(1, cores // shares)
         variables = backend.worker_environment(jobs=jobs, slot=slot, gpus=self._gpus, threads=threads)
-        return {**variables, VARIABLE: "1"} if self._capacity.needs_speedup else {**variables}
+        is_measured = self._capacity.needs_speedup and self._has_others
+        return {**variables, VARIABLE: "1"} if is_measured else {**variables}
 
     def _watch(self, number: int, worker: WorkerProcess, slot: int) -> None:
         worker.log_path = self._folders[number] / "output.log"
