@@ -1,6 +1,6 @@
-"""Four fixed trials side by side: a bare Keras loop, zoo, Optuna with autolog, KerasTuner.
+"""Four fixed trials side by side: a bare Keras loop, zoo, Optuna with autolog, KerasTuner, Ray Tune.
 
-    python benchmarks/trials.py                       three rounds of all four
+    python benchmarks/trials.py                       three rounds of all
     python benchmarks/trials.py --runs 1 --only bare,zoo
 
 Every run is a shell command in a new folder. The contenders run in turn, so that a slow minute of the
@@ -10,6 +10,7 @@ machine affects all of them. The table goes to stdout.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import statistics
 import sys
@@ -25,9 +26,12 @@ from measuring import BenchmarkError, machine, main, print_progress, run, table,
 from zoo.events import EpochEnd, Event, EventLog, Finished, Started
 
 CONTENDERS = Path(__file__).parent / "contenders"
-HOLD_RATIO = 1.1  # time of zoo / time of the bare loop
-HOLD_COST = 0.7  # seconds of a trial beyond its `fit`
-DISTRIBUTIONS = ("keras-zoo", "keras", "tensorflow", "mlflow", "optuna", "optuna-integration", "keras-tuner")
+HOLD_RATIO = 0.8  # time of zoo / time of the bare loop
+HOLD_COST = 0.5  # seconds of a trial beyond its `fit`
+DISTRIBUTIONS = (
+    *("keras-zoo", "keras", "tensorflow", "mlflow", "optuna"),
+    *("optuna-integration", "keras-tuner", "ray"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Contender:
     command: Callable[[], list[str]]
     read: Callable[[Path], list[dict[str, Any]]]  # returns the trials, from the contender's folder
     keeps: str
+    requires: str = ""  # a module; without it, the contender is left out
 
 
 @dataclass
@@ -109,12 +114,19 @@ ALL = {
         "curves, models in MLflow",
     ),
     "tuner": Contender("KerasTuner", _script("tuner_keras.py"), _read_report, "a checkpoint each"),
+    "ray": Contender(
+        "Ray Tune + OptunaSearch + MLflow logger",
+        _script("ray_tune.py"),
+        _read_report,
+        "curves in MLflow",
+        requires="ray",
+    ),
 }
 
 
 def measure() -> None:
     options = _options()
-    names = options.only or list(ALL)
+    names = [name for name in options.only or ALL if is_installed(name)]
     results = {name: Measured() for name in names}
     where = machine(*DISTRIBUTIONS)
     with tempfile.TemporaryDirectory(prefix="zoo-benchmark-") as work:
@@ -143,6 +155,15 @@ def measure() -> None:
             "contenders": {name: asdict(measured) for name, measured in results.items()},
         }
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def is_installed(name: str) -> bool:
+    """Return True if the contender can run; else print a line about the module that it lacks."""
+    module = ALL[name].requires
+    if module and importlib.util.find_spec(module) is None:
+        print_progress(f"left out: {ALL[name].title}, since {module} is not installed")
+        return False
+    return True
 
 
 def _options() -> argparse.Namespace:
