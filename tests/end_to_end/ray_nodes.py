@@ -27,7 +27,7 @@ class RayNode:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments, *_SMALL, *_FREE_PORTS],
                 cwd=folder,
-                env={**environment, "RAY_USAGE_STATS_ENABLED": "0"},
+                env={**environment, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -87,9 +87,7 @@ class RayCluster:
         for node in self.nodes.values():
             for process in node.processes():
                 with contextlib.suppress(psutil.Error):
-                    if "Agent" in process.name() + " ".join(process.cmdline()) and "ray::Agent" in "".join(
-                        process.cmdline()
-                    ):
+                    if "ray::Agent" in " ".join(process.cmdline()):
                         found += [process, *process.children(recursive=True)]
         return found
 

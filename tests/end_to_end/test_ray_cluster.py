@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -103,47 +104,81 @@ class TestBadInput:
         assert line.endswith("the cluster has no GPU, so use --gpus-per-trial 0")
 
 
+@pytest.fixture
+def gated(new_cluster, gated_zoo, plugin_site):
+    """gated("one", "two") -> the command, the gate of its trainings, a cluster of nodes with these names."""
+
+    def make(*names):
+        zoo, gate = gated_zoo("gated", gated=GATED)
+        cluster = new_cluster()
+        cluster.variables = {"PYTHONPATH": str(plugin_site), **gate.environment}
+        for name in names:
+            cluster.start(name, **cluster.variables)
+        gate.allow_epochs(1)
+        return zoo, gate, cluster
+
+    return make
+
+
+def waiting_trials(zoo):
+    """The running trials that have trained the epoch that the gate allows."""
+    trials = {number: zoo.events("gated", number) for number in range(6)}
+    return [number for number, events in trials.items() if epochs(events) and not final_event(events)]
+
+
+def command_on(cluster):
+    return ("tune", "gated", "--engine", "ray", "--address", cluster.address)
+
+
 @pytest.mark.faults
-def test_killed_node_loses_and_doubles_nothing(new_cluster, gated_zoo, plugin_site):
-    zoo, gate = gated_zoo("lost", gated=GATED)
-    cluster, same = new_cluster(), {"PYTHONPATH": str(plugin_site), **gate.environment}
-    cluster.start("stays", **same)
-    lost = cluster.start("dies", **same)
-    gate.allow_epochs(1)
-    with zoo.running("tune", "gated", "--engine", "ray", "--address", cluster.address) as supervisor:
-        supervisor.until(
-            lambda: all(len(epochs(zoo.events("gated", number))) == 1 for number in (0, 1)),
-            "both first epochs",
-        )
-        lost.kill()
-        supervisor.until(
-            lambda: any(final_event(zoo.events("gated", number)) for number in (0, 1)), "the lost trial"
-        )
+def test_killed_node_loses_and_doubles_nothing(gated):
+    zoo, gate, cluster = gated("stays", "dies")
+    with zoo.running(*command_on(cluster)) as supervisor:
+        supervisor.until(lambda: len(waiting_trials(zoo)) == 2, "the first epochs of two trials")
+        cluster.nodes["dies"].kill()
+        supervisor.until(lambda: len(waiting_trials(zoo)) == 1, "the end of the trial on the lost node")
+        cluster.start("joins", **cluster.variables)
+        supervisor.until(lambda: len(waiting_trials(zoo)) == 2, "a trial on the node that has joined")
         gate.open()
         done = supervisor.done()
     assert done.returncode == 0, done.stderr
     assert whole_record.problems(zoo.folder, "gated", 3) == []
     finals = [final_event(zoo.events("gated", number)) for number in range(4)]
-    assert [final.is_interrupted for final in finals].count(True) == 1
-    (reason,) = {final.reason for final in finals if final.is_interrupted}
-    assert reason == "interrupted: the node dies of the cluster was lost"
+    reasons = [final.reason for final in finals if final.is_interrupted]
+    assert reasons == ["interrupted: the node dies of the cluster was lost"]
     assert done.errors == []
+    assert "raylet" not in done.stdout + done.stderr
 
 
 @pytest.mark.faults
-def test_killed_supervisor_leaves_no_agent(new_cluster, gated_zoo, plugin_site):
-    zoo, gate = gated_zoo("orphans", gated=GATED)
-    cluster, same = new_cluster(), {"PYTHONPATH": str(plugin_site), **gate.environment}
-    for name in ("first", "second"):
-        cluster.start(name, **same)
-    gate.allow_epochs(1)
-    with zoo.running("tune", "gated", "--engine", "ray", "--address", cluster.address) as supervisor:
-        supervisor.until(lambda: len(epochs(zoo.events("gated", 1))) == 1, "the first epoch of trial 1")
-        family = cluster.agents()
-        assert len(family) >= 2 * 3  # agent, fork server and worker process, at least
+def test_killed_supervisor_leaves_no_process(gated):
+    zoo, gate, cluster = gated("first", "second")
+    with zoo.running(*command_on(cluster)) as supervisor:
+        supervisor.until(lambda: len(waiting_trials(zoo)) == 2, "the first epochs of two trials")
+        processes = cluster.agents()
+        assert len(processes) >= 2 * 4  # agent, fork server, guard and worker process
         supervisor.process.kill()
-        until(lambda: not any(map(is_alive, family)), what="the end of the agents and their trials")
+        until(lambda: not any(map(is_alive, processes)), what="the end of the agents and their trials")
     gate.open()
     done = zoo("tune", "gated", "--engine", "local")
     assert done.returncode == 0, done.stderr
+    assert whole_record.problems(zoo.folder, "gated", 3) == []
+
+
+@pytest.mark.faults
+def test_interrupted_trials_continue_on_another_node(gated):
+    zoo, gate, cluster = gated("first", "second")
+    with zoo.running(*command_on(cluster)) as supervisor:
+        supervisor.until(lambda: len(waiting_trials(zoo)) == 2, "the first epochs of two trials")
+        supervisor.signal(signal.SIGINT)
+        assert supervisor.done().returncode == 130
+    assert cluster.agents() == []
+    cluster.nodes["second"].kill()  # Ray may not know yet when the next command starts
+    gate.open()
+    done = zoo(*command_on(cluster))
+    assert done.returncode == 0, done.stderr
+    assert sorted(re.findall(r"trial \d continues trial \d after epoch 1", done.stderr)) == [
+        "trial 2 continues trial 0 after epoch 1",
+        "trial 3 continues trial 1 after epoch 1",
+    ]
     assert whole_record.problems(zoo.folder, "gated", 3) == []

@@ -22,11 +22,11 @@ from zoo.data.store import save_dataset
 from zoo.errors import DataError, StudyError, ZooError
 from zoo.events import EpochEnd, Finished, Started
 from zoo.trial import PluginConfig
-from zoo.tuning.executors import ray_agent, ray_cluster
+from zoo.tuning.executors import ray_agent, ray_cluster, ray_nodes
 from zoo.tuning.executors.engine import Engine
 from zoo.tuning.executors.ray import NodesLost, RayExecutor
 from zoo.tuning.executors.ray_agent import Agent, Arrival, Settings, dataset_crcs, identity_of
-from zoo.tuning.executors.ray_cluster import NodeFacts, connected, find_nodes
+from zoo.tuning.executors.ray_cluster import NodeFacts, check_room, connected, find_nodes
 from zoo.tuning.executors.ray_nodes import Node, Nodes, differences
 
 SETTINGS = Settings((), (), None, {}, has_gpus=False)
@@ -50,7 +50,7 @@ def agent(monkeypatch, tmp_path):
 
 def start(agent, what, files=(), number=7):
     config = replace(CONFIG, architecture=PluginConfig(what)).as_json()
-    agent.post("start", number, config, PLACE, dict(files))
+    agent.post("start", number, config, PLACE, dict(files), None)
 
 
 def next_arrivals(agent, count):
@@ -183,7 +183,7 @@ class FakeAgent:
         self.answers, self.commands = deque(answers), []
         self.post = SimpleNamespace(remote=lambda *command: self.commands.append(command))
         self.missing_files = SimpleNamespace(remote=lambda *_: Reference([]))
-        self.events = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self.next_events))
+        self.events = SimpleNamespace(remote=self.next_events)
 
     def next_events(self):
         return Reference(self.answers.popleft()) if self.answers else Reference()
@@ -195,6 +195,7 @@ def executor_on(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", FakeRay())
     monkeypatch.setattr("zoo.tuning.executors.ray_nodes.installed_versions", lambda components: {})
     monkeypatch.setattr(Nodes, "look_for_others", lambda self: None)
+    monkeypatch.setattr(ray_nodes, "_RETURN_TIMEOUT_S", 0.0)
     monkeypatch.setattr(Nodes, "share_dataset", lambda self, folder: None)
     problems = []
 
@@ -252,9 +253,9 @@ class TestExecutor:
         executor, _ = executor_on(agent)
         (folder / "checkpoints").mkdir()
         (folder / "checkpoints" / "01-00003.ckpt").write_bytes(b"state")
-        executor.start(7, CONFIG, folder, folder)
-        ((*command, files),) = agent.commands
-        assert command == ["start", 7, CONFIG.as_json(), PLACE]
+        executor.start(7, CONFIG, folder, folder, 3)
+        ((*command, files, num_left),) = agent.commands
+        assert (command, num_left) == (["start", 7, CONFIG.as_json(), PLACE], 3)
         assert {name: content.tobytes() for name, content in files.items()} == {
             "checkpoints/01-00003.ckpt": b"state"
         }
@@ -314,10 +315,11 @@ class TestNodes:
         assert list(slots(monkeypatch, rows)) == ["a (id-a)", "a (fedcba)"]
 
     def test_lack_of_resources_is_one_line(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "ray", FakeRay(row("a", 4)))
         with pytest.raises(ZooError, match=r"no node .* has 8 CPU for a trial \(a: 4 CPU, 0 GPU\); use a"):
-            slots(monkeypatch, [row("a", 4)], cpus_per_trial=8)
+            check_room(Engine("ray", cpus_per_trial=8))
         with pytest.raises(ZooError, match=r"the cluster has no GPU, so use --gpus-per-trial 0"):
-            slots(monkeypatch, [row("a", 4)], gpus_per_trial=1)
+            check_room(Engine("ray", gpus_per_trial=1))
 
 
 # --- bad input
@@ -341,7 +343,10 @@ def test_bad_option_is_one_line(options, message):
 class TestConnecting:
     @pytest.fixture
     def ray(self, monkeypatch):
-        ray = SimpleNamespace(is_initialized=lambda: False, shutdown=lambda: None)
+        worker = SimpleNamespace(print_to_stdstream=print)
+        ray = SimpleNamespace(
+            is_initialized=lambda: False, shutdown=lambda: None, _private=SimpleNamespace(worker=worker)
+        )
         monkeypatch.setitem(sys.modules, "ray", ray)
         return ray
 
@@ -374,6 +379,18 @@ class TestConnecting:
             text = self.connect(address)
         is_over.set()
         assert text.startswith(f"no Ray cluster answers at {address}: what answers there is not Ray")
+
+    def test_messages_of_ray_are_logged(self, ray, caplog, capsys):
+        ray.init = lambda *_, **__: None
+        with connected("local"):
+            ray._private.worker.print_to_stdstream({"lines": ["a node is lost"]}, ignore_prefix=False)
+        assert caplog.messages == ["a node is lost"]
+        assert capsys.readouterr().out == ""
+        assert ray._private.worker.print_to_stdstream is print
+
+    def test_ray_has_the_private_name_that_is_replaced(self):
+        worker = pytest.importorskip("ray", reason="Ray is not installed")._private.worker
+        assert callable(worker.print_to_stdstream)
 
     def test_connection_of_the_caller_is_kept(self, ray):
         ray.is_initialized = lambda: True

@@ -101,19 +101,23 @@ class RayExecutor:
     def start(
         self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
     ) -> None:
-        self.nodes.share_dataset(cache_dir / config.digest)
-        if not self.nodes:
+        if not self.nodes.wait_for_one():
             raise NodesLost(
                 "no node of the Ray cluster is left. The trials that ran are recorded; run the same command "
                 "again when the cluster is back, or with --engine local"
             )
+        self.nodes.share_dataset(cache_dir / config.digest)
         files = read_files(folder, sorted((folder / CHECKPOINTS).glob("*.ckpt")))
-        node = max(self.nodes, key=lambda one: one.free_slots)
+        free = [node for node in self.nodes if node.free_slots]
         self._arrived[number] = deque()
         self._folders[number] = folder
+        if not free:  # the node with the free slot was lost a moment ago
+            self._fail(number, "the node on which it should run was lost")
+            return
+        node = max(free, key=lambda one: one.free_slots)
         node.running.add(number)
         place = str(Path(*folder.parts[-3:]))  # the worker process reads study and number from it
-        node.post("start", number, config.as_json(), place, files)
+        node.post("start", number, config.as_json(), place, files, num_left)
 
     def wait(self, timeout: float) -> list[int]:
         import ray
@@ -160,8 +164,11 @@ class RayExecutor:
 
     def _fail_trials(self, node: Node, reason: str) -> None:
         for number in node.running:
-            event = Finished(time.time(), "failed", reason, is_killed=True)
-            self._arrived[number].append(Arrival(number, event, {}))
+            self._fail(number, reason)
+
+    def _fail(self, number: int, reason: str) -> None:
+        event = Finished(time.time(), "failed", reason, is_killed=True)
+        self._arrived[number].append(Arrival(number, event, {}))
 
     def read(self, number: int) -> Event | None:
         if not self._arrived[number]:

@@ -97,8 +97,8 @@ def _version(distribution: str) -> str:
 class Agent:
     """Runs up to `jobs` trials at once on its node, as a `LocalExecutor` does.
 
-    Ray calls `events` in a thread of its own. That thread alone uses the executor; the other methods leave it
-    commands and wake it up.
+    The thread in which Ray calls `events` alone uses the executor. Ray calls the other methods in a second
+    thread; they leave commands and wake up the first one.
     """
 
     def __init__(self, settings: Settings, jobs: int) -> None:
@@ -158,13 +158,15 @@ class Agent:
             run: Callable[..., None] = getattr(self, f"_{command}")
             run(*arguments)
 
-    def _start(self, number: int, config: Mapping[str, Any], folder: str, files: Files) -> None:
+    def _start(
+        self, number: int, config: Mapping[str, Any], folder: str, files: Files, num_left: int | None
+    ) -> None:
         """Start a trial; `folder` is the path of its directory from the folder of all studies."""
         trial = TrialConfig.from_json(config)
         self._folders[number] = self._root / folder
         self._folders[number].mkdir(parents=True)
         write_files(self._folders[number], files)
-        self._executor.start(number, trial, self._caches[trial.digest], self._folders[number])
+        self._executor.start(number, trial, self._caches[trial.digest], self._folders[number], num_left)
 
     def _answer(self, number: int, answer: Answer) -> None:
         self._executor.answer(number, answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -21,6 +22,7 @@ from zoo.tuning.executors.ray_agent import Agent, Settings
 
 _CONNECT_TIMEOUT_S = 2.0
 _INIT_TIMEOUT_S = 5.0  # of a cluster that runs; with the start of zoo, an error takes at most ten seconds
+_CLIENT_TIMEOUT_S = 40.0  # of a client server, which starts a process for this client
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,12 @@ def connected(address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if address not in ("local", "auto"):
         _check_reachable(address)
-    _init(ray, address)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with _messages_logged(ray):
+        _init(ray, address)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def _import_ray() -> Any:
@@ -63,6 +66,25 @@ def _import_ray() -> Any:
     except ImportError as error:
         raise ZooError(f"--engine ray needs Ray ({one_line(error)}): pip install 'keras-zoo[ray]'") from None
     return ray
+
+
+@contextmanager
+def _messages_logged(ray: Any) -> Iterator[None]:
+    """Log what Ray would print to stdout, such as that a node is lost; `log_to_driver` does not cover it.
+
+    Ray has no public name for this; tests/tuning/test_ray_executor.py fails if this one disappears.
+    """
+    worker = ray._private.worker
+    print_message = worker.print_to_stdstream
+
+    def log(data: Mapping[str, Any], *_: Any, **__: Any) -> None:
+        logging.getLogger("ray").warning("%s", "; ".join(data["lines"]))
+
+    worker.print_to_stdstream = log
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = print_message
 
 
 def _check_reachable(address: str) -> None:
@@ -122,9 +144,11 @@ def _connect(ray: Any, address: str, quiet: Mapping[str, bool]) -> None:
 
     thread = threading.Thread(target=init, daemon=True)
     thread.start()
-    thread.join(_INIT_TIMEOUT_S)
+    thread.join(_CLIENT_TIMEOUT_S if address.startswith("ray://") else _INIT_TIMEOUT_S)
     if thread.is_alive():
-        raise _unreachable(address, "what answers there is not Ray, or is too busy")
+        raise _unreachable(
+            address, "what answers there is not Ray, expects a token (RAY_AUTH_MODE=token), or is too busy"
+        )
     if errors:
         raise _unreachable(address, one_line(errors[0])[:300]) from errors[0]
 
@@ -135,18 +159,22 @@ def find_nodes(engine: Engine, jobs: int | None, known: Collection[str] = ()) ->
     Args:
         jobs: the largest number of trials, divided between the nodes; None for as many as there is room for.
         known: ids of nodes.
-
-    Raises:
-        ZooError: no node has what a trial takes.
     """
+    cpus, gpus = engine.cpus_per_trial or 1.0, gpus_per_trial(engine)
+    nodes = _unique_names([_facts_of(node, cpus, gpus) for node in _alive()])
+    return _limit([node for node in nodes if node.slots and node.id not in known], jobs)
+
+
+def check_room(engine: Engine) -> None:
+    """Raise ZooError if no node has what a trial takes."""
+    if not find_nodes(engine, None):
+        raise ZooError(_lack_text(_alive(), engine.cpus_per_trial or 1.0, gpus_per_trial(engine)))
+
+
+def _alive() -> list[Mapping[str, Any]]:
     import ray
 
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    gpus = gpus_per_trial(engine)
-    nodes = [_facts_of(node, engine.cpus_per_trial or 1.0, gpus) for node in alive]
-    if not known and not any(node.slots for node in nodes):
-        raise ZooError(_lack_text(alive, engine.cpus_per_trial or 1.0, gpus))
-    return _limit([node for node in _unique_names(nodes) if node.slots and node.id not in known], jobs)
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def gpus_per_trial(engine: Engine) -> float:
@@ -204,7 +232,7 @@ def start_agent(node: NodeFacts, engine: Engine, settings: Settings) -> Any:
     actor = ray.remote(
         num_cpus=node.slots * (engine.cpus_per_trial or 1.0),
         num_gpus=math.ceil(gpus) if gpus > 1 else gpus,  # Ray divides one GPU only
-        concurrency_groups={"events": 1},
+        max_concurrency=2,  # one thread waits in `events`
     )(Agent)
     on_node = NodeAffinitySchedulingStrategy(node.id, soft=False)
     return actor.options(scheduling_strategy=on_node).remote(settings, node.slots)

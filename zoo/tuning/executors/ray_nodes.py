@@ -5,6 +5,7 @@ A node is used if it has the same versions as this machine. Nodes may join and b
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from typing import Any
 from zoo.errors import ZooError, one_line
 from zoo.tuning.executors.engine import Engine
 from zoo.tuning.executors.ray_agent import Settings, dataset_crcs, identity_of, installed_versions
-from zoo.tuning.executors.ray_cluster import NodeFacts, end_agent, find_nodes, start_agent
+from zoo.tuning.executors.ray_cluster import NodeFacts, check_room, end_agent, find_nodes, start_agent
 
-_AGENT_TIMEOUT_S = 60.0  # until an agent answers, when the study starts
+_AGENT_TIMEOUT_S = 60.0  # until the first agent answers, when the study starts
+_OTHERS_TIMEOUT_S = 15.0  # from then on, until the others answer; later, they join a running study
+_RETURN_TIMEOUT_S = 20.0  # until an agent runs again on one of the nodes that were lost
 _JOIN_INTERVAL_S = 5.0  # between two looks for nodes that have joined the cluster
 _BLOCK_SIZE = 2**24  # bytes of a dataset that are sent at once
 
@@ -41,7 +44,7 @@ class Node:
 
     def listen(self) -> None:
         """Ask the agent for its next events; one such call is always under way."""
-        self.events = self.agent.events.options(concurrency_group="events").remote()
+        self.events = self.agent.events.remote()
 
     def post(self, command: str, *arguments: Any) -> None:
         """Send a command to the agent, without waiting for it."""
@@ -74,7 +77,7 @@ class Nodes:
         self._versions = installed_versions(settings.components)  # of this machine
         self._used: list[Node] = []
         self._joining: dict[Any, Node] = {}  # by the reference to the versions of the node
-        self._known: set[str] = set()  # ids of all nodes that were ever used or refused
+        self._known: set[str] = set()  # ids of all nodes that are used, or refused
         self._looked_at = 0.0
 
     def __iter__(self) -> Iterator[Node]:
@@ -87,35 +90,44 @@ class Nodes:
         """Wait for the agents of all nodes; raise ZooError if a node has other versions."""
         import ray
 
+        check_room(self._engine)
         self._start_agents()
         references = [*self._joining]
-        ready, _ = ray.wait(references, num_returns=len(references), timeout=_AGENT_TIMEOUT_S)
-        if problems := [*filter(None, map(self._admit, ready))]:
+        if ray.wait(references, timeout=_AGENT_TIMEOUT_S)[0]:
+            ray.wait(references, num_returns=len(references), timeout=_OTHERS_TIMEOUT_S)
+        if problems := self._admit_ready():
             raise ZooError("\n".join(problems))
         late = ", ".join(node.name for node in self._joining.values())
-        if not self._used:
+        if not self.wait_for_one():
             raise ZooError(
-                f"the Ray cluster started no agent within {_AGENT_TIMEOUT_S:g} s on {late}. Other jobs may "
-                "use its CPUs or GPUs: see `ray status`"
+                f"no node of the Ray cluster answers ({late or 'all were lost'}). Other jobs may use "
+                "their CPUs or GPUs: see `ray status`"
             )
         if late:
             self._report(f"no answer yet from the node {late}; it is used as soon as it answers")
 
     def look_for_others(self) -> None:
-        """Use the nodes that have joined the cluster."""
-        import ray
-
+        """Use the nodes that have joined the cluster, and those on which an agent can run again."""
         if time.monotonic() - self._looked_at >= _JOIN_INTERVAL_S:
             self._start_agents()
-        if references := [*self._joining]:
-            ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
-            for problem in filter(None, map(self._admit, ready)):
-                self._report(f"{problem}. The study runs without this node")
+        for problem in self._admit_ready():
+            self._report(f"{problem}. The study runs without this node")
+
+    def wait_for_one(self) -> bool:
+        """Wait for a node if all are lost; return False if none comes."""
+        deadline = time.monotonic() + _RETURN_TIMEOUT_S
+        while not self._used and time.monotonic() < deadline:
+            time.sleep(0.2)
+            self.look_for_others()
+        return bool(self._used)
 
     def lose(self, node: Node) -> None:
         """Stop using a node whose agent has ended."""
         reason = f"the node {node.name} of the cluster was lost"
         self._used.remove(node)
+        # The node may be there, and only its agent have died. Ray takes some seconds to know.
+        self._known.discard(node.facts.id)
+        self._looked_at = time.monotonic()
         self._on_lost(node, reason)
         count = sum(one.facts.slots for one in self._used)
         self._report(f"{reason}; the others can run {count} trials at once")
@@ -170,11 +182,20 @@ class Nodes:
     def _start_agents(self) -> None:
         """Start an agent on every node that has none."""
         self._looked_at = time.monotonic()
-        room = None if self._jobs is None else self._jobs - sum(node.facts.slots for node in self._used)
+        nodes = [*self._used, *self._joining.values()]
+        room = None if self._jobs is None else self._jobs - sum(node.facts.slots for node in nodes)
         for facts in find_nodes(self._engine, room, self._known):
             agent = start_agent(facts, self._engine, self._settings)
             self._known.add(facts.id)
             self._joining[agent.versions.remote()] = Node(facts, agent)
+
+    def _admit_ready(self) -> list[str]:
+        """Use the nodes whose agents have answered; return a line for each that cannot be used."""
+        import ray
+
+        references = [*self._joining]
+        ready, _ = ray.wait(references, num_returns=len(references), timeout=0) if references else ([], [])
+        return [*filter(None, map(self._admit, ready))]
 
     def _admit(self, reference: Any) -> str:
         """Use a node if it has the versions of this machine; else return why it is not used."""
@@ -184,7 +205,11 @@ class Nodes:
         try:
             problem = differences(node.name, ray.get(reference), self._versions)
         except ray.exceptions.RayError as error:
-            problem = f"no trial can run on the node {node.name}: {_cause(error)}"
+            cause = _raised(error)
+            if not cause:
+                self._report(f"the node {node.name} of the cluster was lost before it ran a trial")
+                return ""
+            problem = f"no trial can run on the node {node.name}: {cause}"
         if problem:
             end_agent(node.agent)
             return problem
@@ -208,14 +233,16 @@ def differences(name: str, there: Mapping[str, str], here: Mapping[str, str]) ->
 
 def agent_error(node: Node, error: Exception) -> ZooError:
     """Return the error of an agent, which stops the study."""
-    return ZooError(f"the agent on the node {node.name} failed: {_cause(error)}")
+    return ZooError(f"the agent on the node {node.name} failed: {_raised(error) or type(error).__name__}")
 
 
-def _cause(error: Exception) -> str:
-    """Return the cause of an error of Ray in one line; its text contains the traceback of the agent."""
+def _raised(error: Exception) -> str:
+    """Return in one line what an agent has raised; "" if its process ended without an error.
+
+    The text of Ray's error ends with the traceback of the agent.
+    """
     cause = getattr(error, "cause", None)
     if isinstance(cause, ZooError):
         return one_line(cause).rstrip(".")
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    found = [line for line in lines if "Error: " in line]
-    return one_line((found or lines)[-1])[:300]
+    lines = [line for line in str(error).splitlines() if re.match(r"\s*[\w.]+(Error|Exception)\b", line)]
+    return one_line(lines[-1])[:300] if lines else ""
