@@ -5,6 +5,7 @@ tests/end_to_end/test_ray_cluster.py runs studies on a real cluster.
 
 from __future__ import annotations
 
+import math
 import socket
 import sys
 import tempfile
@@ -200,7 +201,7 @@ def executor_on(monkeypatch, tmp_path):
     problems = []
 
     def build(*agents):
-        executor = RayExecutor(Engine("ray"), None, SETTINGS, problems.append)
+        executor = RayExecutor(Engine("ray"), math.inf, SETTINGS, problems.append)
         for number, agent in enumerate(agents):
             executor.nodes._used.append(Node(NodeFacts(str(number), f"node-{number}", 1), agent))
             executor.nodes._used[-1].listen()
@@ -287,7 +288,7 @@ def row(name, cpus, gpus=0):
     return {"NodeID": f"id-{name}", "NodeName": name, "Alive": True, "Resources": {"CPU": cpus, "GPU": gpus}}
 
 
-def slots(monkeypatch, rows, jobs=None, **options):
+def slots(monkeypatch, rows, jobs=math.inf, **options):
     monkeypatch.setitem(sys.modules, "ray", FakeRay(*rows))
     return {node.name: node.slots for node in find_nodes(Engine("ray", **options), jobs)}
 

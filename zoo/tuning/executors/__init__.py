@@ -19,7 +19,7 @@ from zoo.events import Answer, Event
 from zoo.study import StudyDefinition
 from zoo.trial import TrialConfig
 from zoo.tuning.display import Display
-from zoo.tuning.executors.capacity import AUTO, Jobs, local_jobs, useful_jobs
+from zoo.tuning.executors.capacity import AUTO, Jobs, local_jobs, measures_latency, useful_jobs
 from zoo.tuning.executors.engine import Engine
 from zoo.tuning.executors.local import LocalExecutor
 
@@ -57,7 +57,8 @@ def open_executor(
     if engine.name == "ray":
         from zoo.tuning.executors.ray import open_ray
 
-        of_all_nodes = None if jobs == AUTO else int(jobs)
+        most = 1 if measures_latency(definition) else useful_jobs(definition)
+        of_all_nodes = most if jobs == AUTO else int(jobs)
         executor = open_ray(stack, engine, of_all_nodes, definition, display.problem)
     else:
         number, most = local_jobs(jobs, definition), useful_jobs(definition)

@@ -48,7 +48,7 @@ class NodesLost(ZooError):
 def open_ray(
     stack: ExitStack,
     engine: Engine,
-    jobs: int | None,
+    jobs: float,
     definition: StudyDefinition,
     report: Callable[[str], None],
 ) -> RayExecutor:
@@ -79,7 +79,7 @@ class RayExecutor:
     """
 
     def __init__(
-        self, engine: Engine, jobs: int | None, settings: Settings, report: Callable[[str], None]
+        self, engine: Engine, jobs: float, settings: Settings, report: Callable[[str], None]
     ) -> None:
         self.nodes = Nodes(engine, jobs, settings, report, self._fail_trials)
         self._report = report

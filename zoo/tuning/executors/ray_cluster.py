@@ -153,11 +153,11 @@ def _connect(ray: Any, address: str, quiet: Mapping[str, bool]) -> None:
         raise _unreachable(address, one_line(errors[0])[:300]) from errors[0]
 
 
-def find_nodes(engine: Engine, jobs: int | None, known: Collection[str] = ()) -> list[NodeFacts]:
+def find_nodes(engine: Engine, jobs: float, known: Collection[str] = ()) -> list[NodeFacts]:
     """Return the nodes of the cluster that can run trials, without the known ones.
 
     Args:
-        jobs: the largest number of trials, divided between the nodes; None for as many as there is room for.
+        jobs: the largest number of trials, divided between the nodes; `math.inf` is no limit.
         known: ids of nodes.
     """
     cpus, gpus = engine.cpus_per_trial or 1.0, gpus_per_trial(engine)
@@ -167,7 +167,7 @@ def find_nodes(engine: Engine, jobs: int | None, known: Collection[str] = ()) ->
 
 def check_room(engine: Engine) -> None:
     """Raise ZooError if no node has what a trial takes."""
-    if not find_nodes(engine, None):
+    if not find_nodes(engine, math.inf):
         raise ZooError(_lack_text(_alive(), engine.cpus_per_trial or 1.0, gpus_per_trial(engine)))
 
 
@@ -213,10 +213,8 @@ def _lack_text(nodes: list[Mapping[str, Any]], cpus: float, gpus: float) -> str:
     return f"no node of the Ray cluster has {wanted} for a trial ({has}); {fix}"
 
 
-def _limit(nodes: list[NodeFacts], jobs: int | None) -> list[NodeFacts]:
-    """Return the nodes with `jobs` slots in all, divided evenly."""
-    if jobs is None:
-        return nodes
+def _limit(nodes: list[NodeFacts], jobs: float) -> list[NodeFacts]:
+    """Return the nodes with at most `jobs` slots in all, divided evenly."""
     slots = [0] * len(nodes)
     while sum(slots) < jobs and (free := [n for n, node in enumerate(nodes) if slots[n] < node.slots]):
         slots[min(free, key=lambda n: slots[n])] += 1

@@ -57,7 +57,7 @@ class Nodes:
     def __init__(
         self,
         engine: Engine,
-        jobs: int | None,
+        jobs: float,
         settings: Settings,
         report: Callable[[str], None],
         on_lost: Callable[[Node, str], None],
@@ -65,7 +65,7 @@ class Nodes:
         """Start nothing.
 
         Args:
-            jobs: the largest number of trials at once, on all nodes; None for as many as there is room for.
+            jobs: the largest number of trials at once, on all nodes; `math.inf` is no limit.
             report: gets a line about each problem that does not stop the study.
             on_lost: called with a lost node, and the reason of its trials' end.
         """
@@ -183,7 +183,7 @@ class Nodes:
         """Start an agent on every node that has none."""
         self._looked_at = time.monotonic()
         nodes = [*self._used, *self._joining.values()]
-        room = None if self._jobs is None else self._jobs - sum(node.facts.slots for node in nodes)
+        room = self._jobs - sum(node.facts.slots for node in nodes)
         for facts in find_nodes(self._engine, room, self._known):
             agent = start_agent(facts, self._engine, self._settings)
             self._known.add(facts.id)
