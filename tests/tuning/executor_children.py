@@ -54,6 +54,11 @@ def measures_its_cores(connection):
     connection.recv()
 
 
+def shows_its_gpu(connection):
+    connection.send(Started(time.time(), os.environ.get("CUDA_VISIBLE_DEVICES", "")))
+    connection.recv()
+
+
 def sends_epochs_until_stopped(connection):
     epoch = 0
     should_continue = True

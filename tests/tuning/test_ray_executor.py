@@ -35,23 +35,35 @@ PLACE = "example/trials/007"
 
 
 @pytest.fixture
-def agent(monkeypatch, tmp_path):
-    """An agent for two trials, whose trials are stand-ins."""
+def new_agent(monkeypatch, tmp_path):
+    """new_agent(jobs=2) -> an agent whose trials are stand-ins."""
     make(2, monkeypatch.setattr)
     monkeypatch.setattr(ray_agent, "start_loading_keras", lambda: None)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    agent = Agent(SETTINGS, 2)
-    agent._caches["d" * 64] = tmp_path
-    yield agent
-    agent.post("stop")
-    agent.events()
-    agent.close()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")  # as Ray sets it
+    agents = []
+
+    def build(jobs, has_gpus):
+        agents.append(Agent(SETTINGS._replace(has_gpus=has_gpus), jobs))
+        agents[-1]._caches["d" * 64] = tmp_path
+        return agents[-1]
+
+    yield build
+    for agent in agents:
+        agent.post("stop")
+        agent.events()
+        agent.close()
+
+
+@pytest.fixture
+def agent(new_agent):
+    """An agent for two trials, which use no GPU."""
+    return new_agent(2, has_gpus=False)
 
 
 def start(agent, what, files=(), number=7):
     config = replace(CONFIG, architecture=PluginConfig(what)).as_json()
-    agent.post("start", number, config, PLACE, dict(files), None)
+    agent.post("start", number, config, f"example/trials/{number:03d}", dict(files), None)
 
 
 def next_arrivals(agent, count):
@@ -90,6 +102,18 @@ class TestAgent:
         start(agent, "sends_and_is_killed")
         *_, last = next_arrivals(agent, 2)
         assert (last.event.state, last.event.is_killed) == ("failed", True)
+
+    def test_two_trials_share_each_gpu(self, new_agent):
+        agent = new_agent(4, has_gpus=True)
+        for number in range(4):
+            start(agent, "shows_its_gpu", number=number)
+        gpus = {arrival.number: arrival.event.device for arrival in next_arrivals(agent, 4)}
+        assert gpus == {0: "0", 1: "1", 2: "0", 3: "1"}
+
+    def test_trial_without_gpu_sees_none(self, agent):
+        start(agent, "shows_its_gpu")
+        (started,) = agent.events()
+        assert started.event.device == "-1"
 
     def test_flush_returns_without_events(self, agent):
         agent.post("flush")

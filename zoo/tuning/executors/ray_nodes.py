@@ -245,4 +245,4 @@ def _raised(error: Exception) -> str:
     if isinstance(cause, ZooError):
         return one_line(cause).rstrip(".")
     lines = [line for line in str(error).splitlines() if re.match(r"\s*[\w.]+(Error|Exception)\b", line)]
-    return one_line(lines[-1])[:300] if lines else ""
+    return re.sub(r"^zoo\.\w+\.\w+: ", "", one_line(lines[-1]))[:300] if lines else ""
