@@ -224,8 +224,7 @@ class TestPruners:
     @pytest.mark.parametrize("name", PRUNERS)
     def test_every_pruner_can_be_made(self, name):
         pruner = make_pruner(name, epochs=9)
-        start = "successivehalving" if name == "halving" else name[:2]
-        assert type(pruner).__name__.lower().startswith(start)
+        assert type(pruner).__name__.lower().startswith(name[:2])
 
     @pytest.mark.parametrize(("epochs", "stopped"), [(9, [1, 3]), (10, [2, 6]), (3, [1]), (1, [])])
     def test_halving_compares_after_a_ninth_and_a_third(self, epochs, stopped):
@@ -245,6 +244,16 @@ class TestPruners:
             else:
                 study.tell(trial, 1.0)
         assert found == stopped
+
+    def test_halving_completes_the_baseline(self):
+        study = optuna.create_study(direction="maximize", pruner=make_pruner("halving", epochs=9))
+        baseline, other = study.ask(), study.ask()
+        for trial, value in ((other, 0.9), (baseline, 0.1)):
+            trial.report(value, 1)
+        assert [trial.should_prune() for trial in (other, baseline)] == [False, False]
+        late = study.ask()
+        late.report(0.5, 1)
+        assert late.should_prune()
 
     def test_hyperband_uses_the_maximum_of_epochs(self, define):
         definition = define("training.epochs={ low = 3, high = 27 }")

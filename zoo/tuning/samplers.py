@@ -75,11 +75,17 @@ def make_pruner(name: str, epochs: int, folds: int = 1) -> optuna.pruners.BasePr
             last.intermediate_values = {} if step is None else {step: trial.intermediate_values[step]}
             return bool(super().prune(study, last))
 
+    class Halving(optuna.pruners.SuccessiveHalvingPruner):  # type: ignore[misc]
+        """Successive halving that stops every trial but the baseline, so that one good trial is complete."""
+
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            return bool(super().prune(study, trial)) and trial.number > 0
+
     if name == "median":
         return MedianOfLastReports(n_startup_trials=4, n_warmup_steps=max(2, epochs // 5))
     steps = folds * epochs
     if name == "halving":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=math.ceil(steps / 9), reduction_factor=3)
+        return Halving(min_resource=math.ceil(steps / 9), reduction_factor=3)
     if name == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=min(2, steps), max_resource=steps)
     return optuna.pruners.NopPruner()
