@@ -17,11 +17,9 @@ FOLDER = Path(os.environ["ZOO_DATA_DIR"], "photographs")
 
 def read(split):
     data = keras.utils.image_dataset_from_directory(
-        FOLDER / split, image_size=(150, 150), batch_size=32, shuffle=False, verbose=False
-    )
-    data = data.unbatch().cache()
-    data = data.shuffle(2000) if split == "train" else data
-    return data.batch(32).prefetch(tf.data.AUTOTUNE)
+        FOLDER / split, image_size=(150, 150), batch_size=32, shuffle=split == "train", verbose=False
+    ).cache()
+    return (data.shuffle(100) if split == "train" else data).prefetch(tf.data.AUTOTUNE)
 
 
 def build(filters):
