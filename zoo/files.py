@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,15 @@ STATE_DIR = Path("mlruns") / "zoo"  # zoo's record, in the working folder
 
 def is_special(path: Path) -> bool:
     """Return True for a named pipe, a socket or a device: opening one may wait for ever."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself
+            return False
+        raise
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import re
 import stat
 import sys
@@ -65,7 +66,7 @@ def is_image(file: str | Path) -> bool:
     try:
         if is_special(Path(file)):
             return False
-        if Path(file).suffix.lower() in IMAGE_SUFFIXES:
+        if os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 (faster, for many files)
             return True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

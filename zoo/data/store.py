@@ -19,6 +19,7 @@ processes can therefore prepare the same dataset at once.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import zlib
@@ -174,27 +175,33 @@ def _blocks(array: Array, dtype: np.dtype[Any]) -> Iterator[Array]:
 
 
 def _write(folder: Path, dataset: Dataset) -> None:
+    crcs = {}
     for file, array, dtype in progress(_arrays(dataset), "writing the dataset into the cache"):
-        _write_array(folder / file, array, dtype)
+        crcs[file] = _write_array(folder / file, array, dtype)
     facts = {
         "class_names": list(dataset.class_names),
         **_origin(dataset),
         "columns": write_columns(folder, dataset),
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.glob("*.npy"))},
-        "crc32": {path.name: crc_of(path) for path in sorted(folder.glob("*.npy"))},
+        "crc32": dict(sorted(crcs.items())),
     }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         flush_to_disk(path)
 
 
-def _write_array(path: Path, array: Array, dtype: np.dtype[Any]) -> None:
-    """Write what `numpy.save` would write, without a copy of the whole array."""
-    header = {"descr": dtype.str, "fortran_order": False, "shape": array.shape}
+def _write_array(path: Path, array: Array, dtype: np.dtype[Any]) -> str:
+    """Write what `numpy.save` would write, without a copy of the whole array; return the file's CRC-32."""
+    header = io.BytesIO()
+    facts = {"descr": dtype.str, "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(header, facts)
     with path.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(header.getvalue())
+        crc = zlib.crc32(header.getvalue())
         for block in _blocks(array, dtype):
             stream.write(block.data)
+            crc = zlib.crc32(block.data, crc)
+    return f"{crc:08x}"
 
 
 def crc_of(path: Path) -> str:
