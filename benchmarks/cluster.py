@@ -26,9 +26,20 @@ dataset = "digits"
 [architecture]
 name = "conv_net"
 filters = [8]
+convolutions_per_block = 1
+kernel_size = 3
+padding = "same"
+activation = "relu"
+pool_size = 2
+batch_norm = false
+dense_units = []
 dropout = { low = 0.0, high = 0.5 }
 [training]
 epochs = 1
+batch_size = 64
+optimizer = "adam"
+learning_rate = 0.01
+schedule = "constant"
 [search]
 trials = 8
 sampler = "random"

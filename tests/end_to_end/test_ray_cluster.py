@@ -148,6 +148,8 @@ def test_killed_node_loses_and_doubles_nothing(gated):
     assert reasons == ["interrupted: the node dies of the cluster was lost"]
     assert done.errors == []
     assert "raylet" not in done.stdout + done.stderr
+    assert done.stderr.count("the node dies of the cluster was lost; ") == 1
+    assert "lost before it ran a trial" not in done.stderr
 
 
 @pytest.mark.faults

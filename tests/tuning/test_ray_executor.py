@@ -264,7 +264,7 @@ class TestExecutor:
         assert (event.state, event.is_killed) == ("failed", True)
         assert event.reason == "the node node-1 of the cluster was lost"
         assert executor.free_slots == 1
-        assert problems == ["the node node-1 of the cluster was lost; the others can run 1 trials at once"]
+        assert problems == ["the node node-1 of the cluster was lost; trials at once on the others: 1"]
 
     def test_last_lost_node_is_an_error(self, executor_on, folder):
         executor, _ = executor_on(FakeAgent(LOST))

@@ -78,6 +78,7 @@ class Nodes:
         self._used: list[Node] = []
         self._joining: dict[Any, Node] = {}  # by the reference to the versions of the node
         self._known: set[str] = set()  # ids of all nodes that are used, or refused
+        self._lost: set[str] = set()  # ids of nodes whose loss is reported
         self._looked_at = 0.0
 
     def __iter__(self) -> Iterator[Node]:
@@ -127,10 +128,11 @@ class Nodes:
         self._used.remove(node)
         # The node may be there, and only its agent have died. Ray takes some seconds to know.
         self._known.discard(node.facts.id)
+        self._lost.add(node.facts.id)
         self._looked_at = time.monotonic()
         self._on_lost(node, reason)
         count = sum(one.facts.slots for one in self._used)
-        self._report(f"{reason}; the others can run {count} trials at once")
+        self._report(f"{reason}; trials at once on the others: {count}")
 
     def close(self) -> None:
         """End the agents."""
@@ -206,6 +208,8 @@ class Nodes:
             problem = differences(node.name, ray.get(reference), self._versions)
         except ray.exceptions.RayError as error:
             cause = _raised(error)
+            if not cause and node.facts.id in self._lost:
+                return ""
             if not cause:
                 self._report(f"the node {node.name} of the cluster was lost before it ran a trial")
                 return ""
