@@ -12,7 +12,9 @@ from zoo.registry import Plugin, Registry
 from zoo.study import check_files, parse_study
 
 
-def _listed(*, path: str, broken: bool) -> list[str]:
+def _listed(*, path: str, broken: bool) -> list[str] | None:
+    if path == "server":
+        return None
     if broken:
         raise KeyError("no table")
     return [path, f"{path}.labels"]
@@ -85,3 +87,7 @@ def test_failing_list_of_files_names_the_plugin(registry):
         check_files(study(registry, name="listed", path="x", broken=True))
     assert str(refused.value) == "study 'example': dataset 'listed': zoo-files 1.0: KeyError: 'no table'"
     assert issubclass(StudyError, ZooError)
+
+
+def test_dataset_of_a_server_has_no_files(registry):
+    check_files(study(registry, name="listed", path="server"))

@@ -38,12 +38,18 @@ def reads(files: Callable[..., Iterable[str | Path] | None]) -> Callable[[Functi
     return mark
 
 
+def declared_files(function: Callable[..., Any], parameters: Mapping[str, Any]) -> list[Path] | None:
+    """Return the files that a dataset function declares; None if it declares none for these parameters."""
+    files = getattr(function, _ATTRIBUTE, None)
+    paths = None if files is None else files(**parameters)
+    return None if paths is None else [Path(path) for path in paths]
+
+
 def fingerprint(component: Component, parameters: Mapping[str, Any]) -> str | None:
     """Return a digest of everything that the dataset depends on; None if it does not declare that."""
     from zoo.registry import component_code_digest
 
-    files = getattr(component.function, _ATTRIBUTE, None)
-    paths = None if files is None else files(**parameters)
+    paths = declared_files(component.function, parameters)
     if paths is None:
         return None
     facts = {
@@ -53,9 +59,7 @@ def fingerprint(component: Component, parameters: Mapping[str, Any]) -> str | No
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in paths:
-        digest.update(
-            f"{Path(path).absolute()}\0{_file_state(Path(path))}\0".encode(errors="surrogateescape")
-        )
+        digest.update(f"{path.absolute()}\0{_file_state(path)}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

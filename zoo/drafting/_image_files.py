@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data import is_image, read_image
 from zoo.data.images import read_header
+from zoo.data.sources import declared_files
 from zoo.errors import ImageError
 
 if TYPE_CHECKING:
@@ -68,9 +69,8 @@ def find_image_files(component: Component, parameters: Mapping[str, Any]) -> Ima
     """Return the image files that a dataset reads; None if it reads none, or if no file can be read."""
     if not {"image_size", "color_mode"} <= set(component.space):
         return None
-    declared = getattr(component.function, "zoo_files", lambda **_: ())
-    # A dataset may declare a file twice, as one of a split and as one of a folder.
-    paths = [*dict.fromkeys(map(Path, declared(**component.space.check(parameters))))]
+    declared = declared_files(component.function, component.space.check(parameters)) or []
+    paths = [*dict.fromkeys(declared)]  # a file may be declared as one of a split and as one of a folder
     tables = [path for path in paths if path.suffix.lower() in (".parquet", ".pq", ".arrow", ".feather")]
     images = [path for path in paths if path.is_file() and is_image(path)]
     if tables:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.data import Dataset
+from zoo.data.sources import declared_files
 from zoo.errors import StudyError, ZooError, did_you_mean, one_line
 from zoo.files import is_special
 from zoo.registry import Registry
@@ -103,8 +104,8 @@ def check_files(definition: StudyDefinition) -> None:
     component = definition.dataset_component
     prefix = f"study '{definition.name}': dataset '{component.name}'"
     try:
-        files = getattr(component.function, "zoo_files", lambda **_: ())(**definition.dataset.parameters)
-        missing = [str(file) for file in files if not Path(file).exists()]
+        files = declared_files(component.function, definition.dataset.parameters) or []
+        missing = [str(file) for file in files if not file.exists()]
     except Exception as error:  # a plugin's function may raise anything
         kind = "" if isinstance(error, ZooError) else f"{component.origin}: {type(error).__name__}: "
         raise StudyError(f"{prefix}: {kind}{one_line(error)}") from None
