@@ -5,6 +5,7 @@ tests/end_to_end/test_ray_cluster.py runs studies on a real cluster.
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import sys
@@ -405,7 +406,8 @@ class TestConnecting:
         is_over.set()
         assert text.startswith(f"no Ray cluster answers at {address}: what answers there is not Ray")
 
-    def test_messages_of_ray_are_logged(self, ray, caplog, capsys):
+    def test_messages_of_ray_are_logged(self, ray, caplog, capsys, monkeypatch):
+        monkeypatch.setattr(logging.getLogger("ray"), "handlers", [])  # Ray's own, if a test has imported it
         ray.init = lambda *_, **__: None
         with connected("local"):
             ray._private.worker.print_to_stdstream({"lines": ["a node is lost"]}, ignore_prefix=False)
