@@ -59,6 +59,13 @@ WORKER_FUNCTIONS = """
         ignored = [signal.getsignal(signum) == signal.SIG_IGN for signum in (signal.SIGINT, signal.SIGHUP)]
         connection.send((os.environ["ZOO_TEST_VARIABLE"], all(ignored)))
 
+    def prints_on_a_full_disk(connection):
+        enter_worker({}, Path("/dev/full"))
+        print("x" * 100_000)
+        print("an error", file=sys.stderr)
+        sys.stdout.flush()
+        connection.send("alive")
+
     def names_main(connection):
         connection.send(getattr(sys.modules["__main__"], "__file__", None))
 """
@@ -176,6 +183,13 @@ def test_enter_worker_sets_environment_log_and_signals(start, functions, tmp_pat
     assert sorted((tmp_path / "output.log").read_text().split()) == ["printed", "written"]
     assert capfd.readouterr() == ("", "")
     assert "ZOO_TEST_VARIABLE" not in os.environ
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_full_disk_of_the_log_does_not_end_a_worker(start, functions):
+    worker = start(functions.prints_on_a_full_disk)
+    assert worker.receive() == "alive"
+    assert worker.finish() == "exited with status 0"
 
 
 def test_worker_does_not_see_the_calling_script(start, functions):

@@ -28,7 +28,8 @@ class DiskFull(ZooError):
 def is_full(error: BaseException | None) -> bool:
     """Return True if an error, or one of its causes, says that the disk is full."""
     while error is not None:
-        if getattr(error, "errno", None) in _FULL or _SQLITE_FULL in str(error):
+        is_known = isinstance(error, DiskFull) or _SQLITE_FULL in str(error)
+        if is_known or getattr(error, "errno", None) in _FULL:
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import ctypes
 import faulthandler
+import io
 import multiprocessing
 import os
 import pickle
@@ -27,6 +28,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
+from zoo.disk_space import is_full
 from zoo.errors import ZooError
 from zoo.guard import STACK_SIGNAL, STOP_SIGNAL, children_of, guard_worker, is_stopped
 
@@ -195,8 +197,28 @@ def enter_worker(environment: Mapping[str, str], log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    sys.stdout, sys.stderr = _Log(1).as_text(), _Log(2).as_text()
     faulthandler.enable(2)  # a crash in native code leaves its stack in the log
     _life.has_log = True
+
+
+class _Log(io.FileIO):
+    """The log of a worker process. What is written while the disk is full is left out, without an error."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            return len(memoryview(data).cast("B"))
+
+    def as_text(self) -> io.TextIOWrapper:
+        buffer = io.BufferedWriter(self)
+        return io.TextIOWrapper(buffer, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def sign_of_life() -> None:

@@ -62,7 +62,7 @@ def tune(zoo_in, prepared, empty_database, tmp_path):
     def run(failpoints="", cache=prepared):
         env = {"ZOO_FAILPOINTS": failpoints, "ZOO_FAILPOINTS_DIR": str(folder / "failed")}
         env["ZOO_CACHE_DIR"] = str(cache)
-        return zoo_in(env, "tune", "tiny", "--set", "training.epochs=1")
+        return zoo_in(env, "tune", "tiny", "--set", "training.epochs=1", "--jobs", "1")
 
     return run
 

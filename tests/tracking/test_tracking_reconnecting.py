@@ -49,6 +49,23 @@ def test_connection_is_made_again_after_a_while():
     assert (connection.result(), answers) == ("the store", [])
 
 
+def test_end_of_a_study_does_not_wait_for_the_next_attempt():
+    answers = [StoreAway("away"), "the store"]
+
+    def open_store():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    connection = StoreConnection(open_store, retry_s=600.0)
+    for _ in range(2):
+        with pytest.raises(StoreAway):
+            connection.result()
+    connection.retry_now()
+    assert connection.result() == "the store"
+
+
 def test_other_error_stays():
     calls = []
 

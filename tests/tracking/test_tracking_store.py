@@ -263,7 +263,7 @@ def test_reason_is_the_cause_of_a_database_error() -> None:
     [
         (
             Exception("(sqlite3.Error) database or disk is full"),
-            "the disk of its database is full",
+            "the disk is full",
         ),
         (OSError(errno.ENOSPC, "No space left on device", "/tmp/a.toml"), "the disk is full: /tmp/a.toml"),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from multiprocessing import forkserver
 
 import pytest
 
+from zoo.disk_space import DiskFull
 from zoo.errors import InvalidParameters, ZooError
 from zoo.training.worker import call_in_worker
 
@@ -30,6 +32,8 @@ def refuse(kind):
         raise PluginsOwnError("this", "that")
     if kind == "nothing":
         return
+    if kind == "full":
+        raise OSError(errno.ENOSPC, "No space left on device", "/disk/predictions.npz")
     if kind == "other":
         raise KeyError("weights\nof two lines")
     os._exit(7)
@@ -67,6 +71,11 @@ def test_error_is_one_line(log, kind, message):
     if kind == "other":
         assert str(log) in str(raised.value)
         assert "Traceback" in log.read_text()
+
+
+def test_full_disk_is_recognized(log):
+    with pytest.raises(DiskFull, match=r"the disk is full: /disk/predictions\.npz cannot be written"):
+        call_in_worker(refuse, "full", log_path=log)
 
 
 def test_death_of_the_process_is_reported(log):

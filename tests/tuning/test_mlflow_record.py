@@ -72,7 +72,7 @@ def prepared(tmp_path, monkeypatch):
 
 @pytest.fixture
 def study(define, prepared, tmp_path):
-    store = SimpleNamespace(is_away=False, result=lambda: Store())
+    store = SimpleNamespace(is_away=False, result=lambda: Store(), retry_now=lambda: None)
     with Interrupts() as interrupts:
         directory = StudyDirectory(tmp_path, "example")
         yield OpenStudy(

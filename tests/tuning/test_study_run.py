@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import make_dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -187,12 +189,15 @@ class TestArchitectureOfTheResult:
 
 class TestReport:
     @pytest.fixture
-    def write(self, define):
+    def write(self, define, tmp_path):
         """write(function) -> the path of the report, the uploaded reports, and the reported problems."""
 
         def call(function):
             display, uploaded = RecordingDisplay(), []
-            study = SimpleNamespace(definition=define(), display=display, interrupts=Interrupts())
+            directory = StudyDirectory(tmp_path, "example")
+            study = SimpleNamespace(
+                definition=define(), directory=directory, display=display, interrupts=Interrupts()
+            )
             record = SimpleNamespace(record_report=uploaded.append)
             path = study_run._write_report(study, record, "url", function)
             return path, uploaded, display.problems
@@ -210,6 +215,20 @@ class TestReport:
         path, uploaded, problems = write(fail)
         assert (path, uploaded) == (None, [])
         assert problems == ["the report was not written: the disk is full; `zoo report example` writes it"]
+
+    def test_full_disk_is_waited_for(self, write, monkeypatch):
+        monkeypatch.setattr("zoo.disk_space._POLL_S", 0.0)
+        results = [OSError(errno.ENOSPC, "No space left on device"), Path("report.html")]
+
+        def write_report(*_):
+            if isinstance(result := results.pop(0), Exception):
+                raise result
+            return result
+
+        path, uploaded, problems = write(write_report)
+        assert (path, uploaded) == (Path("report.html"), [Path("report.html")])
+        assert len(problems) == 1
+        assert "waiting until there is room" in problems[0]
 
     def test_signal_ends_writing(self, write):
         def interrupt(*_):

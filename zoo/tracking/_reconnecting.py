@@ -34,6 +34,10 @@ class StoreConnection:
                 self._attempt(self._future)
             return self._future.result()
 
+    def retry_now(self) -> None:
+        """Let the next `result` try again at once, since the study ends."""
+        self._retry_at = 0.0
+
     @property
     def is_away(self) -> bool:
         """True if the server did not answer at the last attempt."""

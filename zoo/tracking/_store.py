@@ -183,7 +183,7 @@ def reason(error: BaseException) -> str:
     """Return an error in one line; for a lost connection, only the cause that the operating system names."""
     if is_full(error):
         path = getattr(error, "filename", None)
-        return f"the disk is full: {path}" if path else "the disk of its database is full"
+        return f"the disk is full: {path}" if path else "the disk is full"
     text = redact(str(error)).strip() or type(error).__name__
     if "Caused by" in text:
         text = text.rpartition("Caused by ")[2].rstrip(")")

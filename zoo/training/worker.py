@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from zoo.disk_space import DiskFull, full_text, is_full
 from zoo.errors import ZooError, one_line, portable
 from zoo.failpoints import failpoint
 from zoo.logs import finish_log
@@ -37,7 +38,7 @@ def call_in_worker(function: Callable[..., Any], *arguments: Any, log_path: Path
     """Return `function(*arguments)`, called in a worker process with Keras; any error becomes a ZooError.
 
     Function, arguments and result are pickled, so the function has to be defined at the top of a module. The
-    output of the process is appended to `log_path`.
+    output of the process is appended to `log_path`. If the disk is full, the error is DiskFull.
     """
     start_loading_keras()
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +78,12 @@ def call_process(
         connection.send((None, portable(error)))
     except Exception as error:
         traceback.print_exc()  # into the log
-        message = f"{type(error).__name__}: {one_line(error)[:300]}; the output is in {log_path}"
-        connection.send((None, ZooError(message)))
+        if is_full(error):
+            path = Path(str(getattr(error, "filename", None) or log_path))
+            connection.send((None, DiskFull(full_text(path))))
+        else:
+            message = f"{type(error).__name__}: {one_line(error)[:300]}; the output is in {log_path}"
+            connection.send((None, ZooError(message)))
     exit_worker(connection)
 
 

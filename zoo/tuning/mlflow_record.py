@@ -133,6 +133,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     def _close(self) -> bool:
         """Wait for MLflow, until Ctrl-C; return True if it has everything."""
         is_closed, display, interrupts = False, self._study.display, self._study.interrupts
+        self._study.store.retry_now()
         try:
             # A signal that stopped the study must not also stop closing its record.
             with interrupts.interruptible() if interrupts.signum is None else nullcontext():

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset
+from zoo.disk_space import keep_trying
 from zoo.durations import duration_text
 from zoo.errors import RecordError, ZooError, one_line
 from zoo.events import Scored
@@ -280,7 +281,8 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
                 uid = trial_uid(str(study.directory.uid()), number)
                 path = fetch_model(study.store.result(), study.definition.name, uid, folder)
             study.verified.result()
-            metrics = call_in_worker(score_test_split, path, *data, log_path=trial.output_path)
+            score = partial(call_in_worker, score_test_split, path, *data, log_path=trial.output_path)
+            metrics = keep_trying(score, trial.test_predictions_path, study.display.problem)
             if (config := trial.trial_config()) is None:
                 raise RecordError(f"{trial.config_path} is missing. Restore it from a backup.")
             predictions = read_predictions(trial.test_predictions_path)
@@ -305,7 +307,11 @@ def _write_report(
     study.display.phase("writing the report …")
     try:
         with study.interrupts.interruptible():
-            path = write(study.definition.name, storage)
+            path = keep_trying(
+                partial(write, study.definition.name, storage),
+                study.directory.path / "report.html",
+                study.display.problem,
+            )
     except Interrupted:
         return None
     except Exception as error:  # the study must not fail because of its report
