@@ -154,8 +154,8 @@ class Stage:
         """Run the supervisor; return what the study has come to."""
         search, interrupts = self.search, self.study.interrupts
         with interrupts:
-            deadline = self.deadline
-            self.supervisor = Supervisor(self.study, search, Tracker(self.log), directory_of, deadline)
+            options = {"deadline": self.deadline, "on_free_slot": lambda: self.log.append(("free slot",))}
+            self.supervisor = Supervisor(self.study, search, Tracker(self.log), directory_of, **options)
             self.supervisor.run()
         return SimpleNamespace(
             best=search.best(),
@@ -195,6 +195,13 @@ def stage(define, open_search, tmp_path, monkeypatch):
 
 def killed(reason="killed by signal 9 (SIGKILL)"):
     return [STARTED, Finished(9.0, "failed", reason, is_killed=True)]
+
+
+@pytest.mark.parametrize(("jobs", "count"), [(1, 0), (2, 1)])
+def test_slot_that_stays_free_is_used_once(stage, jobs, count):
+    here = stage([complete(), complete(), complete()], "search.trials=3", jobs=jobs)
+    here.run()
+    assert here.log.count(("free slot",)) == count
 
 
 class TestKilledFromOutside:

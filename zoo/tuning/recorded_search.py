@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import threading
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -82,6 +84,11 @@ def importances_of(study: optuna.Study, objective: Objective) -> dict[str, float
             return dict(optuna.importance.get_param_importances(study, target=target))
     except Exception:  # too few trials: an error or a warning of Optuna
         return {}
+
+
+def preload_importances() -> None:
+    """Import in a thread what `importances_of` needs: scikit-learn takes a second."""
+    threading.Thread(target=importlib.import_module, args=["sklearn.ensemble"], daemon=True).start()
 
 
 def total_importances(importances: Mapping[str, float]) -> dict[str, float]:

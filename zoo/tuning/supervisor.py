@@ -68,14 +68,17 @@ class Supervisor:
         record: MLflowRecord,
         directory_of: Callable[[int], TrialDirectory] | None = None,
         deadline: float = math.inf,
+        on_free_slot: Callable[[], None] = lambda: None,
     ) -> None:
         """Open nothing.
 
         Args:
             deadline: the time of `time.monotonic` at which the search ends.
+            on_free_slot: called once, when trials are running and none is left to start beside them.
         """
         self.stopped = ""  # why it ended before all trials, or all epochs, were done: `timeout` or `target`
         self._deadline = deadline
+        self._on_free_slot = on_free_slot
         self._has_started = False  # a trial
         self._study = study
         self._source = source
@@ -114,6 +117,9 @@ class Supervisor:
             self._record_finished()
             if not self._executor.running:
                 return
+            if self._executor.free_slots:
+                self._on_free_slot()
+                self._on_free_slot = lambda: None
             with self._interrupts.interruptible():
                 ready = self._executor.wait(timeout=1.0)
             self._handle_events(ready)
