@@ -47,7 +47,7 @@ WEIGHTS = {
 }
 ORPHAN_TIMEOUT_S = 10.0  # after the supervisor's end, until no process of it is left
 STUDY = "tiny"
-TRIALS_PER_KILL = 2.5
+TRIALS_PER_KILL = 2.7
 
 
 class Chaos:

@@ -105,7 +105,7 @@ class TestOpening:
         monkeypatch.setattr(executors, "LocalExecutor", lambda jobs, note, warn, most: executor)
         monkeypatch.setattr(opening, "start_preparing", note("prepare", worker))
         monkeypatch.setattr(opening, "finish_preparing", lambda *_: dataset)
-        monkeypatch.setattr(opening, "preload", lambda: None)
+        monkeypatch.setattr(opening, "_preload", lambda **_: None)
         monkeypatch.setattr(opening, "is_new_store", lambda: False)
         return calls
 

@@ -22,6 +22,7 @@ from zoo.figures._curves import MAX_COMPARED, Curve, compared_curves, learning_c
 from zoo.figures._data import MAX_FINDINGS, Finding, data_page
 from zoo.figures._datasets import NUM_IMAGES, NUM_VERSIONS, augmentation, kernels, samples
 from zoo.figures._maps import MAPS_PER_LAYER, MAX_MAPS, LayerMaps, feature_maps, filters, layer_maps
+from zoo.figures._page import preload
 from zoo.figures._pixels import make_tile
 from zoo.figures._predictions import mistakes, predictions
 from zoo.figures._study import importances, study_history

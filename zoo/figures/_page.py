@@ -56,6 +56,13 @@ _STYLE = {
 _style_lock = threading.Lock()
 
 
+def preload() -> None:
+    """Import matplotlib and find its fonts, which takes half a second; draw nothing."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: F401
+    from matplotlib.figure import Figure  # noqa: F401
+    from matplotlib.font_manager import fontManager  # noqa: F401
+
+
 @contextmanager
 def plain_style() -> Iterator[None]:
     """Draw with zoo's settings, independently of the user's matplotlibrc and notebook.

@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zoo import figures, tracking
 from zoo.data import Dataset
 from zoo.data.prepare import finish_preparing, prepare_in_memory, prepared_before, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.verification import verify_dataset
 from zoo.errors import DataError, RecordError, StudyError
+from zoo.garbage import collections_after_imports
 from zoo.logs import library_logs
 from zoo.record import StudyDirectory, damaged_files, not_in_cache
 from zoo.registry import (
@@ -30,7 +32,7 @@ from zoo.registry import (
 )
 from zoo.stalls import stall_timeout
 from zoo.study import StudyDefinition, load_study
-from zoo.tracking import StoreAway, StoreConnection, is_new_store, preload
+from zoo.tracking import StoreAway, StoreConnection, is_new_store
 from zoo.training.backend import check_backend
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display
@@ -72,6 +74,7 @@ def open_study(
     Without `trains`, no trial is expected, and Keras is loaded only when a process needs it.
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
+    stack.enter_context(collections_after_imports())
     stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
     stack.enter_context(stall_timeout(definition.search.stall_timeout))
     stack.enter_context(directory.locked())
@@ -82,8 +85,7 @@ def open_study(
     start_loading_keras() if trains else check_backend()
     executor = open_executor(stack, engine, jobs, definition, display)
     is_new = is_new_store()
-    if not is_new:  # a new store is needed only for the first events; Keras and the dataset come first
-        _start_thread(preload)
+    _start_thread(partial(_preload, has_store=not is_new))
     display.phase("preparing the dataset, loading Keras …" if trains else "preparing the dataset …")
     dataset = prepare_dataset(stack, definition, directory, directory.path / "prepare.log", display)
     validation = dataset.validation or definition.validation
@@ -103,6 +105,16 @@ def open_study(
                 f"{problem}. The study runs; MLflow gets what it lacks when it answers, or by `{command}`"
             )
     return OpenStudy(definition, directory, executor, dataset, store, is_new, display, verified)
+
+
+def _preload(*, has_store: bool) -> None:
+    """Import what the record needs, before a trial waits for this process.
+
+    A new store is needed only for the first events; Keras and the dataset come first.
+    """
+    if has_store:
+        tracking.preload()
+    figures.preload()
 
 
 def prepare_dataset(

@@ -19,6 +19,7 @@ from zoo.disk_space import DiskFull, Result, keep_trying
 from zoo.errors import ZooError
 from zoo.events import Answer, EpochEnd, Event, Finished, Progress, Started
 from zoo.failpoints import failpoint
+from zoo.garbage import imports_are_over
 from zoo.logs import finish_log
 from zoo.record import TrialDirectory
 from zoo.study import Objective
@@ -212,6 +213,7 @@ class Supervisor:
         return bool(self.stopped)
 
     def _finish(self, number: int, event: Finished) -> None:
+        imports_are_over()
         damage = None if event.is_interrupted else self._study.verified.exception()
         if damage is not None:  # the trial is run again, on undamaged data
             event = interrupted_event("interrupted: the prepared dataset was damaged")
