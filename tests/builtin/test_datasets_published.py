@@ -242,12 +242,12 @@ class TestLocations:
         monkeypatch.setattr(_keras, "SYSTEM_FOLDER", tmp_path / "system")
         assert _keras.copies(published) is None
         write(home / ".keras/datasets" / published.cache_names[0], published, arrays(published))
-        cached = _keras.copies(published)
-        assert home / ".keras/datasets" / published.cache_names[0] in cached
+        assert home / ".keras/datasets" / published.cache_names[0] in _keras.copies(published)
         monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "data"))
         (tmp_path / "data").mkdir()
-        assert _keras.copies(published)[-len(cached) :] == cached
-        assert tmp_path / "data" / published.file_names[0] in _keras.copies(published)
+        declared = _keras.copies(published)
+        assert tmp_path / "data" in declared  # its time changes when a copy appears in it
+        assert all(path.exists() for path in declared), "`zoo check` would miss a file"
 
     def test_complete_copies_have_the_same_source(self, published, home, server, tmp_path, monkeypatch):
         small = replace(published, counts=(20, 10))

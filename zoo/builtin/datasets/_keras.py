@@ -60,9 +60,9 @@ class PublishedDataset:
 
 
 def copies(published: PublishedDataset) -> list[Path] | None:
-    """Return where `load` looks for copies on this machine, with the files of a folder; None if none exists.
+    """Return the copies that `load` finds on this machine, with the files of a folder; None if there is none.
 
-    A location without a copy is one of them: a copy that appears there is preferred to a later one.
+    The folder of a location without a copy is one of them: a copy that appears there may be preferred.
     """
     folder, paths = data_folder(), []
     if folder is not None:
@@ -71,10 +71,11 @@ def copies(published: PublishedDataset) -> list[Path] | None:
         paths += [_keras_folder() / name for name in published.cache_names]
     if published.system_name is not None:
         paths.append(SYSTEM_FOLDER / published.system_name)
-    for path in paths.copy():
+    found = [path for path in paths if os.path.lexists(path)]
+    for path in found.copy():
         with contextlib.suppress(OSError):  # reported by `load`
-            paths += sorted(path.iterdir())
-    return paths if any(os.path.lexists(path) for path in paths) else None
+            found += sorted(path.iterdir())
+    return [*found, *(path.parent for path in paths if path.parent.is_dir())] if found else None
 
 
 def load(published: PublishedDataset, fallback: Callable[[str], Dataset] | None = None) -> Dataset:
