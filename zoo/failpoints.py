@@ -3,9 +3,9 @@
     ZOO_FAILPOINTS="worker.epoch=kill@2,final.logged=full" zoo tune digits_cnn
 
 An action is one of `kill` (SIGKILL), `exit` (status 3), `full` (the disk is full) and `hang`. `@N` means the
-N-th time that the process reaches the step. If $ZOO_FAILPOINTS_DIR is a folder, each step fails only once,
-whatever the number of processes, and leaves an empty file of its name there. CONTRIBUTING.md has a table of
-the names.
+N-th time that the process reaches the step. If $ZOO_FAILPOINTS_DIR is a folder, each step fails only once
+in all processes together, and leaves an empty file of its name there. CONTRIBUTING.md has a table of the
+names.
 """
 
 from __future__ import annotations

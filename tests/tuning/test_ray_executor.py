@@ -217,7 +217,7 @@ class FakeAgent:
 
 @pytest.fixture
 def executor_on(monkeypatch, tmp_path):
-    """executor_on(agent, …) -> an executor, the agents of which have one slot each, and its problems."""
+    """executor_on(agent, …) -> an executor whose agents have one slot each, and its problems."""
     monkeypatch.setitem(sys.modules, "ray", FakeRay())
     monkeypatch.setattr("zoo.tuning.executors.ray_nodes.installed_versions", lambda components: {})
     monkeypatch.setattr(Nodes, "look_for_others", lambda self: None)

@@ -263,7 +263,7 @@ class StudyRun:
 
 
 class _BestSoFar:
-    """The metric with the best value of the first objective so far, one point for each complete trial."""
+    """The metric of the study's run that has the best value so far: one point for each complete trial."""
 
     def __init__(self, objective: Objective, history: Sequence[Metric]) -> None:
         self._objective = objective

@@ -203,7 +203,7 @@ def _unique_names(nodes: list[NodeFacts]) -> list[NodeFacts]:
 
 
 def _lack_text(nodes: list[Mapping[str, Any]], cpus: float, gpus: float) -> str:
-    """Return that no node has what a trial takes, and what each has."""
+    """Return an error line: no node has enough CPUs and GPUs for a trial. It lists what each node has."""
     each = [(node["NodeName"], node["Resources"]) for node in nodes]
     has = "; ".join(f"{name}: {r.get('CPU', 0):g} CPU, {r.get('GPU', 0):g} GPU" for name, r in each)
     wanted = f"{cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
@@ -214,7 +214,7 @@ def _lack_text(nodes: list[Mapping[str, Any]], cpus: float, gpus: float) -> str:
 
 
 def _limit(nodes: list[NodeFacts], jobs: float) -> list[NodeFacts]:
-    """Return the nodes with at most `jobs` slots in all, divided evenly."""
+    """Return the nodes with fewer slots: at most `jobs` on all nodes together, divided evenly."""
     slots = [0] * len(nodes)
     while sum(slots) < jobs and (free := [n for n, node in enumerate(nodes) if slots[n] < node.slots]):
         slots[min(free, key=lambda n: slots[n])] += 1
