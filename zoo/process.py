@@ -34,6 +34,7 @@ from zoo.guard import STACK_SIGNAL, STOP_SIGNAL, children_of, guard_worker, is_s
 
 _KILL_TIMEOUT_S = 10.0  # of a guard
 _IMPORT_TIMEOUT_S = 1800.0  # of the fork server; its imports take seconds
+_SERVER_EXIT_S = 0.2  # of a fork server that has closed its pipes; exit statuses are unknown from then on
 _start_lock = threading.Lock()  # `_without_main` changes a global variable
 # Signals with which a user or the kernel ends a process; others, such as SIGSEGV, come from its own code.
 _KILLING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT)
@@ -97,7 +98,7 @@ class WorkerProcess:
         return (
             self._server is not None
             and self.process.exitcode == 255  # also the status of a process that exits with -1
-            and not _is_child_running(self._server)
+            and not _is_child_running(self._server, _SERVER_EXIT_S)
         )
 
     def terminate(self) -> None:
@@ -303,12 +304,17 @@ def oom_kills() -> int:
         return 0
 
 
-def _is_child_running(pid: int) -> bool:
-    """Return True if a child of this process still runs. Its exit status is not collected."""
+def _is_child_running(pid: int, timeout: float) -> bool:
+    """Return True if a child of this process still runs after `timeout`. Its exit status is not collected."""
+    deadline = time.monotonic() + timeout
     try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.01)
     except ChildProcessError:  # its exit status was read already
-        return False
+        pass
+    return False
 
 
 def _kill_fork_server() -> None:

@@ -14,7 +14,8 @@ from zoo.training import backend
 
 
 class TestWorkerEnvironment:
-    def test_single_trial_uses_all_cores(self):
+    def test_single_trial_uses_all_cores(self, monkeypatch):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         assert backend.worker_environment(jobs=1, slot=0, gpus=[]) == {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
     @pytest.mark.parametrize(("cores", "jobs", "threads"), [(8, 2, "4"), (8, 3, "2"), (2, 5, "1")])
@@ -33,8 +34,15 @@ class TestWorkerEnvironment:
         assert assigned == ["4", "6", "4"]
 
     @pytest.mark.parametrize(("jobs", "gpus"), [(1, ["0", "1"]), (2, ["0"]), (2, [])])
-    def test_no_gpu_is_hidden_from_a_single_user(self, jobs, gpus):
+    def test_no_gpu_is_hidden_from_a_single_user(self, jobs, gpus, monkeypatch):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         assert "CUDA_VISIBLE_DEVICES" not in backend.worker_environment(jobs=jobs, slot=0, gpus=gpus)
+
+    @pytest.mark.parametrize("value", ["", "-1", "3"])
+    def test_worker_sees_the_gpus_of_the_caller_now(self, value, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)  # the fork server may be older
+        environment = backend.worker_environment(jobs=2, slot=1, gpus=backend.visible_gpus())
+        assert environment["CUDA_VISIBLE_DEVICES"] == value
 
 
 class TestVisibleGpus:

@@ -407,7 +407,9 @@ class TestConnecting:
         assert text.startswith(f"no Ray cluster answers at {address}: what answers there is not Ray")
 
     def test_messages_of_ray_are_logged(self, ray, caplog, capsys, monkeypatch):
-        monkeypatch.setattr(logging.getLogger("ray"), "handlers", [])  # Ray's own, if a test has imported it
+        logger = logging.getLogger("ray")
+        monkeypatch.setattr(logger, "handlers", [])  # Ray's own, if a test has imported it
+        monkeypatch.setattr(logger, "propagate", True)  # to pytest; Ray sets it to False
         ray.init = lambda *_, **__: None
         with connected("local"):
             ray._private.worker.print_to_stdstream({"lines": ["a node is lost"]}, ignore_prefix=False)

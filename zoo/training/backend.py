@@ -97,9 +97,12 @@ def worker_environment(
     """Return the environment variables of the worker process in `slot`, a number from 0 to `jobs - 1`.
 
     Parallel trials share the CPU cores equally unless `threads` is given, and each trial uses one GPU. The
-    backend reads the variables when it first uses a device, which is after the fork.
+    backend reads the variables when it first uses a device, which is after the fork. They name the GPUs that
+    this process may use now, which may have been others when the fork server was started.
     """
     environment = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = visible
     if jobs > 1:
         threads = threads or max(1, available_cores() // jobs)
         environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
