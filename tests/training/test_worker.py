@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
+import sys
 from multiprocessing import forkserver
 
 import pytest
@@ -39,6 +41,19 @@ def refuse(kind):
     os._exit(7)
 
 
+def describe_imports():
+    """Return what Keras has imported besides what trials need, and whether these modules can be imported."""
+    loaded = [name for name in ("IPython", "matplotlib", "pandas", "sklearn") if name in sys.modules]
+    import pandas as pd
+    import sklearn.metrics
+
+    return loaded, int(pd.Series([1, 2]).sum()), sklearn.metrics.accuracy_score([0, 1], [0, 1])
+
+
+def is_collecting():
+    return gc.isenabled(), gc.get_freeze_count() > 100_000
+
+
 @pytest.fixture(scope="module", autouse=True)
 def new_fork_server():
     """A process has one fork server; an earlier test may have started it without Keras."""
@@ -53,6 +68,14 @@ def log(tmp_path):
 def test_result_is_returned_and_output_is_logged(log):
     assert call_in_worker(add, 1, 2, log_path=log) == {"sum": 3, "keras": True}
     assert log.read_text() == "adding\n"
+
+
+def test_keras_is_loaded_without_packages_that_no_trial_needs(log):
+    assert call_in_worker(describe_imports, log_path=log) == ([], 3, 1.0)
+
+
+def test_garbage_of_the_trial_alone_is_collected(log):
+    assert call_in_worker(is_collecting, log_path=log) == (True, True)
 
 
 def test_none_is_a_result(log):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _BACKENDS = ("tensorflow", "jax", "torch")
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 _GPU_FILES = (("/proc/driver/nvidia/gpus", "*"), ("/dev", "nvidia[0-9]*"))
+# Keras imports these if they are installed: for galleries of images, data frames, wrappers and notebooks.
+_OPTIONAL_PACKAGES = ("IPython", "matplotlib", "pandas", "sklearn")
 
 
 def check_backend() -> None:
@@ -74,6 +76,22 @@ def import_keras() -> None:
     if "keras" not in sys.modules:
         with discard_stderr():
             importlib.import_module("keras")
+
+
+@contextlib.contextmanager
+def without_optional_packages() -> Iterator[None]:
+    """Import Keras in the block as if packages that no trial needs were not installed.
+
+    They take a third of the time and a fifth of the memory of the import. After the block, they can be
+    imported.
+    """
+    absent = [name for name in _OPTIONAL_PACKAGES if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # an import of None raises ImportError
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 @contextlib.contextmanager
