@@ -1,4 +1,4 @@
-"""Optuna alone until the target: TPE and successive halving, nothing is kept."""
+"""Optuna alone until the target or the time limit: TPE and successive halving, nothing is kept."""
 
 import optuna
 from optuna_integration import KerasPruningCallback
@@ -8,7 +8,6 @@ from target_space import (
     FILTERS,
     OPTIMIZERS,
     SEED,
-    TRIALS,
     build,
     load_data,
     stop_at_target,
@@ -25,7 +24,7 @@ def objective(trial: optuna.Trial) -> float:
         trial.suggest_categorical("optimizer", OPTIMIZERS),
         trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
     )
-    callbacks = [KerasPruningCallback(trial, "val_accuracy"), stop_at_target()]
+    callbacks = [stop_at_target(), KerasPruningCallback(trial, "val_accuracy")]
     settings = {"batch_size": BATCH_SIZE, "epochs": EPOCHS, "validation_data": validation, "verbose": 0}
     return max(model.fit(*train, **settings, callbacks=callbacks).history["val_accuracy"])
 
@@ -35,4 +34,4 @@ study = optuna.create_study(
     sampler=optuna.samplers.TPESampler(seed=SEED),
     pruner=optuna.pruners.SuccessiveHalvingPruner(),
 )
-study.optimize(objective, n_trials=TRIALS)
+study.optimize(objective)

@@ -1,4 +1,4 @@
-"""KerasTuner's Hyperband until the target. It keeps checkpoints."""
+"""KerasTuner's Hyperband until the target or the time limit. It keeps checkpoints."""
 
 import keras_tuner
 from target_space import BATCH_SIZE, EPOCHS, FILTERS, OPTIMIZERS, SEED, build, load_data, stop_at_target
@@ -19,6 +19,7 @@ tuner = keras_tuner.Hyperband(
     hypermodel,
     objective="val_accuracy",
     max_epochs=EPOCHS,
+    hyperband_iterations=100,  # more than the time allows
     seed=SEED,
     directory=".",
     project_name="tuner",
