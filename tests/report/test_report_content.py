@@ -49,7 +49,7 @@ def test_report_has_every_section(several):
     for heading in (
         *("Result", "How certain is it?", "Best model: trial 0", "Confusion matrix", "Calibration"),
         *("Most confident mistakes", "History of val_accuracy", "Learning curves", "Timeline"),
-        *("Importance of the parameters", "Parallel coordinates", "What pruning saved", "Trials", "Data"),
+        *("Parallel coordinates", "What pruning saved", "Trials", "Data"),
         *("Reproduce", "Manifest", "Study file"),
     ):
         assert heading in several
@@ -118,9 +118,13 @@ def test_study_without_complete_trial_has_a_report(text_of):
 
 
 def test_study_with_one_trial_has_a_report(text_of):
-    text = text_of([Trial("complete", 0.9)])
-    assert "Best model: trial 0" in text
-    assert "Importance of the parameters" not in text
+    assert "Best model: trial 0" in text_of([Trial("complete", 0.9)])
+
+
+@pytest.mark.parametrize(("count", "has_importances"), [(9, False), (10, True)])
+def test_importances_need_ten_trials(text_of, count, has_importances):
+    text = text_of([Trial("complete", 0.5 + number / 40) for number in range(count)])
+    assert ("Importance of the parameters" in text) == has_importances
 
 
 def test_axis_of_one_trial_is_around_its_value(make_study):

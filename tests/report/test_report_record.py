@@ -39,7 +39,7 @@ def test_items_of_a_list_are_one_parameter(make_study):
 
 
 def test_equal_values_have_no_importances(make_study):
-    make_study([Trial("complete", 0.5)] * 3)
+    make_study([Trial("complete", 0.5)] * 12)
     assert read_record("made").importances == {}
 
 

@@ -750,17 +750,18 @@ class TestResume:
 
 
 class TestImportances:
-    def test_one_trial_has_none(self, open_search):
-        search = open_search()
-        run(search)
-        assert search.importances() == {}
+    def run(self, search, count):
+        for _ in range(count):
+            trial = search.ask()
+            search.tell(trial.number, complete(1 / (1 + trial.config.training["learning_rate"])))
+        return search.importances()
+
+    def test_few_trials_have_none(self, open_search):
+        assert self.run(open_search(), 9) == {}
 
     def test_items_of_a_list_have_one_importance(self, open_search):
         search = open_search()
-        for _ in range(12):
-            trial = search.ask()
-            search.tell(trial.number, complete(1 / (1 + trial.config.training["learning_rate"])))
-        importances = search.importances()
+        importances = self.run(search, 12)
         assert list(importances.values()) == sorted(importances.values(), reverse=True)
         assert {"conv_net.filters", "training.learning_rate"} <= set(importances)
         assert set(importances) <= set(search._definition.searched())

@@ -120,6 +120,18 @@ class StudyRecord:
             return {}
         return importances_of(self.optuna_study, self.objectives[0])
 
+    @cached_property
+    def plotted_parameters(self) -> list[str]:
+        """Suggestions of every complete trial, most important first, or by name; [] if results are equal."""
+        if self.importances or self.optuna_study is None:
+            return [*self.importances]
+        from optuna.search_space import intersection_search_space
+
+        if len({run.summary[self.objectives[0].result] for run in self.ranked}) < 2:
+            return []
+        space = intersection_search_space(self.optuna_study.get_trials(deepcopy=False))
+        return sorted(name for name, distribution in space.items() if not distribution.single())
+
 
 def _join_items(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return suggestions by parameter; the items of a list become one list."""

@@ -224,7 +224,7 @@ def importances_figure(record: StudyRecord) -> Figure | None:
 def _parallel_coordinates(record: StudyRecord) -> Plot | None:
     from optuna.visualization import plot_parallel_coordinate
 
-    names = sorted([*record.importances][:_MAX_PARAMETERS])  # Optuna sorts them, too
+    names = sorted(record.plotted_parameters[:_MAX_PARAMETERS])  # Optuna sorts them, too
     if not names:
         return None
     shown, metric = record.ranked[:_MAX_LINES], record.objectives[0].metric
@@ -246,11 +246,11 @@ def _parallel_coordinates(record: StudyRecord) -> Plot | None:
 
 
 def slices(record: StudyRecord) -> list[Plot]:
-    """Return the objective against each of the most important parameters."""
+    """Return the objective against each of the most important parameters, or of the first by name."""
     from optuna.visualization import plot_slice
 
     plots = []
-    for name in [*record.importances][:_MAX_SLICES]:
+    for name in record.plotted_parameters[:_MAX_SLICES]:
         figure = plot_slice(record.optuna_study, params=[name], **_target(record, 0))
         figure.update_traces(
             marker={"showscale": False, "size": 7, "line": {"width": 0.5, "color": "#9aa3af"}}

@@ -17,6 +17,7 @@ from zoo.report._record import StudyRecord, read_record
 from zoo.report._result import Result, result
 from zoo.report._search_plots import curve, importances_figure
 from zoo.report._trials import leaderboard
+from zoo.tuning.recorded_search import MIN_TRIALS_FOR_IMPORTANCES
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -42,8 +43,8 @@ def plot_importances(study: str, storage: str | None = None) -> Figure:
         figure = importances_figure(read_record(study, storage))
     if figure is None:
         raise StudyError(
-            f"the importances of '{study}' are unknown: expected two complete trials with different results, "
-            "and a searched parameter."
+            f"the importances of '{study}' are unknown: expected {MIN_TRIALS_FOR_IMPORTANCES} complete "
+            "trials with different results, and a searched parameter."
         )
     return apply_style(figure).update_layout(title=study, margin_t=40)
 
