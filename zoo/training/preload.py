@@ -14,8 +14,6 @@ from zoo.process import exiting_with_parent
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 gc.disable()  # the imports leave almost no garbage, and searching for it takes a quarter of their time
 
-gc.disable()  # collections while Keras is imported take a quarter of its time, and free almost nothing
-
 with exiting_with_parent():
     from zoo.builtin import MODULES as BUILTIN_MODULES
     from zoo.training import backend
