@@ -13,7 +13,7 @@ from zoo.record import StudyDirectory
 from zoo.study import Objective
 from zoo.tracking import TrackingError
 from zoo.trial import PluginConfig, TrialConfig
-from zoo.tuning import study_run
+from zoo.tuning import scoring, study_run
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupted, Interrupts
 
@@ -70,7 +70,7 @@ class Stage(NoDisplay):
 
     def score(self):
         with Interrupts() as self.interrupts:
-            return study_run._score_best(self, self, self)
+            return scoring.score_best(self, self, self)
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def stage(tmp_path, monkeypatch):
 
     def make(best):
         stage = Stage(tmp_path, best)
-        monkeypatch.setattr(study_run, "call_in_worker", stage.call_in_worker)
+        monkeypatch.setattr(scoring, "call_in_worker", stage.call_in_worker)
         # No plugin registers a metric.
-        monkeypatch.setattr(study_run, "read_predictions", lambda path: ((), ()))
-        monkeypatch.setattr(study_run, "score_registered", lambda *_: {})
+        monkeypatch.setattr(scoring, "read_predictions", lambda path: ((), ()))
+        monkeypatch.setattr(scoring, "score_registered", lambda *_: {})
         return stage
 
     return make
@@ -148,8 +148,8 @@ class TestMissingModel:
             assert (store, study, uid, folder.is_dir()) == ("a store", "example", "5f0c-1", True)
             return model_path
 
-        monkeypatch.setattr(study_run, "fetch_model", fetch_model)
-        monkeypatch.setattr(study_run, "call_in_worker", lambda function, path, *_, log_path: METRICS)
+        monkeypatch.setattr(scoring, "fetch_model", fetch_model)
+        monkeypatch.setattr(scoring, "call_in_worker", lambda function, path, *_, log_path: METRICS)
         assert here.score() == METRICS
         assert here.directory.trial(1).latest_score().metrics == METRICS
 
@@ -159,7 +159,7 @@ class TestMissingModel:
                 "MLflow does not have the model; `zoo train example --trial 1` trains it again."
             )
 
-        monkeypatch.setattr(study_run, "fetch_model", fetch_model)
+        monkeypatch.setattr(scoring, "fetch_model", fetch_model)
         assert here.score() == {}
         (problem,) = here.problems
         assert problem.startswith(

@@ -15,16 +15,11 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import Dataset
 from zoo.disk_space import keep_trying
 from zoo.durations import duration_text
-from zoo.errors import RecordError, ZooError, one_line
-from zoo.events import Scored
+from zoo.errors import one_line
 from zoo.failpoints import failpoint
-from zoo.files import temporary_folder
-from zoo.record import read_predictions, trial_uid
 from zoo.registry import PluginFile, Registry, using_plugins
 from zoo.study import StudyDefinition
-from zoo.tracking import fetch_model, leaderboard
-from zoo.training.saved import score_test_split
-from zoo.training.worker import call_in_worker
+from zoo.tracking import leaderboard
 from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.executors.capacity import AUTO, Jobs
@@ -37,7 +32,7 @@ from zoo.tuning.opening import OpenStudy, check_jobs, load_definition, open_stud
 from zoo.tuning.patience import Patience
 from zoo.tuning.reconcile import reconcile
 from zoo.tuning.samplers import check_sampler
-from zoo.tuning.scoring import score_registered
+from zoo.tuning.scoring import has_test_split, recorded_scores, score_best
 from zoo.tuning.search import OptunaSearch
 from zoo.tuning.study_summary import record_summary
 from zoo.tuning.supervisor import Supervisor
@@ -195,9 +190,9 @@ def _run(
         if study.interrupts.signum is None:
             is_unchanged = is_described(study, search, record) and (write_report is None or report.exists())
             if is_unchanged:
-                scores, path = _recorded_scores(study, search), report if write_report else None
+                scores, path = recorded_scores(study, search), report if write_report else None
             else:
-                scores = _score_best(study, search, record)
+                scores = score_best(study, search, record)
                 path = _write_report(study, record, storage, write_report)
         record.status = "FINISHED" if study.interrupts.signum is None else "KILLED"
         return scores, path, supervisor.stopped
@@ -241,63 +236,6 @@ def _stop_text(search: OptunaSearch, definition: StudyDefinition, stopped: str) 
     return f"target {definition.search.target:g} reached by trial {best[0]} {counts}"
 
 
-def _score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
-    """Return the scores of the best trial on the test split; {} if there is no trial, model or test split.
-
-    A trial is scored once; its event log keeps the scores. After a signal, the study's next run scores it.
-    """
-    best = search.best()
-    if best is None or not _has_test_split(study):
-        return {}
-    trial = study.directory.trial(best[0])
-    event = trial.latest_score() or _score_trial(study, best[0])
-    if event is None:
-        return {}
-    # Logging the same scores again has no effect, and MLflow may not have answered the first time.
-    record.put(best[0], trial.config() or {}, [replace(event, is_best=True)], trial.path)
-    return event.metrics
-
-
-def _recorded_scores(study: OpenStudy, search: OptunaSearch) -> Mapping[str, float]:
-    """Return the scores of the best trial in its event log; {} if there are none."""
-    best = search.best()
-    event = None if best is None else study.directory.trial(best[0]).latest_score()
-    return {} if event is None or not _has_test_split(study) else event.metrics
-
-
-def _has_test_split(study: OpenStudy) -> bool:
-    return "test" in study.dataset.sizes
-
-
-def _score_trial(study: OpenStudy, number: int) -> Scored | None:
-    """Score a trial's model and log the event; return None if that fails (reported), or after a signal."""
-    trial = study.directory.trial(number)
-    data = study.directory.cache_dir, study.dataset.digest, trial.test_predictions_path
-    study.display.phase("scoring the best model on the test split …")
-    try:
-        with study.interrupts.interruptible(), temporary_folder(trial.path) as folder:
-            path = trial.model_path
-            if not path.exists():  # it was not the best trial before, so only MLflow has its model
-                uid = trial_uid(str(study.directory.uid()), number)
-                path = fetch_model(study.store.result(), study.definition.name, uid, folder)
-            study.verified.result()
-            score = partial(call_in_worker, score_test_split, path, *data, log_path=trial.output_path)
-            metrics = keep_trying(score, trial.test_predictions_path, study.display.problem)
-            if (config := trial.trial_config()) is None:
-                raise RecordError(f"{trial.config_path} is missing. Restore it from a backup.")
-            predictions = read_predictions(trial.test_predictions_path)
-            metrics |= score_registered(config, *predictions, trial.output_path, study.display)
-    except Interrupted:
-        return None
-    except ZooError as error:
-        study.display.problem(f"trial {number} was not scored on the test split: {error}")
-        return None
-    event = Scored(time.time(), metrics)
-    trial.append(event)
-    failpoint("study.scored")
-    return event
-
-
 def _write_report(
     study: OpenStudy, record: MLflowRecord, storage: str | None, write: WriteReport | None
 ) -> Path | None:
@@ -338,7 +276,7 @@ def _promote_and_clean(
     champion = _promote(study, result) if promote else ""
     failpoint("study.promoted")
     _delete_copies(study, search, record)
-    is_scored = result.best is None or bool(result.test_metrics) or not _has_test_split(study)
+    is_scored = result.best is None or bool(result.test_metrics) or not has_test_split(study)
     has_trials_left = result.done < result.total and not result.stopped.startswith("target")
     if record.is_described and record.is_complete and is_scored and not has_trials_left:
         remember_end(study, search)
