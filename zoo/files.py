@@ -19,10 +19,10 @@ from zoo.failpoints import failpoint
 STATE_DIR = Path("mlruns") / "zoo"  # zoo's record, in the working folder
 
 
-def is_special(path: Path) -> bool:
+def is_special(path: str | Path) -> bool:
     """Return True for a named pipe, a socket or a device: opening one may wait for ever."""
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116 (faster, for many files)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError as error:

@@ -631,7 +631,7 @@ class TestMemory:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "posix_fallocate", full)
-        monkeypatch.setattr(decoding, "read_image", None)
+        monkeypatch.setattr(decoding, "read_image_and_size", None)
         fill(root)
         refused("no space for 18 images of 300×300×3 (0.0 GB) in ", image_size=300)
         refused("No space left on device. Set TMPDIR to a folder with more space", image_size=300)

@@ -51,6 +51,30 @@ def test_header_has_the_size_after_rotation(file, tmp_path):
         read_header(tmp_path / "no.png")
 
 
+def test_size_of_a_decoded_photograph_is_that_of_its_header(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    path = tmp_path / "a.jpg"
+    Image.fromarray(pixels).save(path, exif=exif)
+    options = {"background": "white", "bit_depth": 16}
+    scaled, size = images.read_image_and_size(path, "rgb", (8, 8), **options)  # decoded at a fraction
+    assert (scaled.shape, size) == ((8, 8, 3), (120, 80))
+    header = read_header(path)
+    assert (header.height, header.width) == size
+
+
+def test_sizes_of_decoded_files_are_not_read_again(file, monkeypatch):
+    decoder = zoo.ImageDecoder(image_size=2)
+    decoder.decode(file.parent, [file], ["a.png"])
+    monkeypatch.setattr("zoo.data.decoding.read_header", None)
+    sizes = decoder.original_sizes([file])
+    assert {name: column.tolist() for name, column in sizes.items()} == {
+        "original_height": [4],
+        "original_width": [6],
+    }
+
+
 def test_error_has_file_and_reason(tmp_path):
     (tmp_path / "a.jpg").write_text("no image")
     with pytest.raises(zoo.ImageError) as refused:

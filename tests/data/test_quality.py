@@ -63,6 +63,15 @@ def test_images_are_compared_across_blocks(monkeypatch):
     assert image_warnings(found).startswith("3 of 5 test images have the same pixels as a train image")
 
 
+def test_images_with_equal_checksums_are_compared(monkeypatch):
+    monkeypatch.setattr("zlib.crc32", lambda _: 0)
+    found = compare_images(dataset(split([1, 2, 1]), test=split([3, 2])))
+    assert [[(one.split, one.position) for one in same] for same in found.identical.values()] == [
+        [("train", 0), ("train", 2)],
+        [("train", 1), ("test", 1)],
+    ]
+
+
 def test_identical_images_are_grouped_by_their_pixels():
     found = compare_images(dataset(split([1, 2, 1], [0, 0, 1]), test=split([2, 1, 7])))
     assert [[(one.split, one.position, one.label) for one in same] for same in found.identical.values()] == [

@@ -8,11 +8,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from zoo.data.images import BIT_DEPTH, is_deep_image, read_header, read_image
+from zoo.data.images import BIT_DEPTH, is_deep_image, read_header, read_image_and_size
 from zoo.data.reporting import progress
 from zoo.data.table_pixels import DARK, MAX_SIDE
 from zoo.errors import ImageError, ZooError
@@ -42,6 +44,7 @@ class ImageDecoder:
     color_mode: str = "rgb"
     background: str = "white"
     bit_depth: int = BIT_DEPTH
+    _sizes: dict[Path, tuple[int, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def decode(
         self, where: Path, sources: Sequence[Path | bytes | Image.Image], names: Sequence[str]
@@ -60,10 +63,11 @@ class ImageDecoder:
         _check_color(self.background)
         new_size = None if self.image_size is None else height_and_width(self.image_size)
         size = new_size or self._size_of(where, sources[0], names[0])
-        arrays = temporary_array((len(sources), *size, 3 if self.color_mode == "rgb" else 1))
+        shape = (len(sources), *size, 3 if self.color_mode == "rgb" else 1)
 
-        def decode(source: Path | bytes | Image.Image, name: str, pixels: Array) -> str:
-            """Decode one image into `pixels`; return the problem, or "" if there is none."""
+        def decode(position: int, file: IO[bytes]) -> str:
+            """Decode one image into `file`; return the problem, or "" if there is none."""
+            source, name = sources[position], names[position]
             try:
                 image = self._read(source, new_size)
             except ImageError as error:
@@ -74,15 +78,16 @@ class ImageDecoder:
                     f"{_size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
                     "to scale all images to one size."
                 )
-            pixels[...] = image
+            # A memory map would take longer to write: the system interrupts the thread for every few pages.
+            os.pwrite(file.fileno(), image.data, position * image.nbytes)
             return ""
 
         # Pillow releases Python's lock while it decodes.
-        with ThreadPoolExecutor() as pool:
-            # The rows of a memory map take longer to make than those of an array.
-            decoding = pool.map(decode, sources, names, np.asarray(arrays))
+        with _temporary_file(shape) as file, ThreadPoolExecutor() as pool:
+            decoding = pool.map(partial(decode, file=file), range(len(sources)))
             step = f"decoding {len(sources):,} images"
             problems = list(filter(None, progress(decoding, step, total=len(sources))))
+            arrays = np.memmap(file, np.uint8, "r+", shape=shape)
         if problems:
             more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
             raise ZooError(
@@ -92,14 +97,23 @@ class ImageDecoder:
         return arrays
 
     def original_sizes(self, files: Sequence[Path]) -> dict[str, Array]:
-        """Return height and width of image files before scaling, as columns; {} if nothing is scaled."""
+        """Return height and width of image files before scaling, as columns; {} if nothing is scaled.
+
+        The files that this object has decoded are not read again.
+        """
         import numpy as np
 
         if self.image_size is None:
             return {}
         with ThreadPoolExecutor() as pool:
-            sizes = np.array([(header.height, header.width) for header in pool.map(read_header, files)])
+            sizes = np.array(list(pool.map(self._original_size, files)))
         return {"original_height": sizes[:, 0], "original_width": sizes[:, 1]}
+
+    def _original_size(self, file: Path) -> tuple[int, int]:
+        if file in self._sizes:
+            return self._sizes[file]
+        header = read_header(file)
+        return header.height, header.width
 
     def warning(
         self,
@@ -134,7 +148,11 @@ class ImageDecoder:
 
     def _read(self, source: Path | bytes | Image.Image, size: tuple[int, int] | None) -> Array:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
-        return read_image(file, self.color_mode, size, background=self.background, bit_depth=self.bit_depth)
+        options: Any = {"background": self.background, "bit_depth": self.bit_depth}
+        pixels, original_size = read_image_and_size(file, self.color_mode, size, **options)
+        if isinstance(source, Path):
+            self._sizes[source] = original_size
+        return pixels
 
     def _size_of(self, where: Path, source: Path | bytes | Image.Image, name: str) -> tuple[int, int]:
         """Return height and width of an image, in pixels, after its EXIF rotation."""
@@ -183,10 +201,9 @@ def _check_color(background: str) -> None:
         raise ZooError(problem) from None
 
 
-def temporary_array(shape: tuple[int, ...]) -> Array:
-    """Return an array in a temporary file that disappears with the array."""
-    import numpy as np
-
+@contextmanager
+def _temporary_file(shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+    """Yield a temporary file with room for images of this shape; a memory map of it may outlive the block."""
     with tempfile.TemporaryFile() as file:
         try:
             if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process later (SIGBUS)
@@ -197,7 +214,8 @@ def temporary_array(shape: tuple[int, ...]) -> Array:
                 f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {error.strerror}. "
                 "Set TMPDIR to a folder with more space, or set a smaller image_size."
             ) from error
-        return np.memmap(file, np.uint8, "w+", shape=shape)
+        file.truncate(math.prod(shape))
+        yield file
 
 
 def _size_text(size: tuple[int, ...]) -> str:

@@ -64,7 +64,7 @@ def is_image(file: str | Path) -> bool:
     from PIL import Image
 
     try:
-        if is_special(Path(file)):
+        if is_special(file):
             return False
         if os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 (faster, for many files)
             return True
@@ -100,6 +100,18 @@ def read_image(
     Raises:
         ImageError: the file cannot be read. The text names the file, the attribute `reason` does not.
     """
+    return read_image_and_size(file, color_mode, size, background=background, bit_depth=bit_depth)[0]
+
+
+def read_image_and_size(
+    file: str | Path | IO[bytes] | Image.Image,
+    color_mode: str,
+    size: tuple[int, int] | None,
+    *,
+    background: str,
+    bit_depth: int,
+) -> tuple[Array, tuple[int, int]]:
+    """Return the pixels as `read_image` does, and height and width before scaling."""
     try:
         if not isinstance(file, str | Path):
             return _decode(file, _MODES[color_mode], size, background, bit_depth)
@@ -159,16 +171,20 @@ def _decode(
     size: tuple[int, int] | None,
     background: str,
     bit_depth: int,
-) -> Array:
+) -> tuple[Array, tuple[int, int]]:
+    """Return the pixels of an open file or an image of Pillow, and its height and width before scaling."""
     import numpy as np
     from PIL import Image, ImageOps
 
     image = content.copy() if isinstance(content, Image.Image) else _open(content)
     if bit_depth < BIT_DEPTH and not isinstance(content, Image.Image) and _is_deep_color(image):
         image = _deep_color(content, image, bit_depth)
+    width, height = image.size
     if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
         image.draft(mode, (2 * max(size), 2 * max(size)))
     with _one_at_a_time() if math.prod(image.size) > _LARGE else nullcontext():
+        if image.getexif().get(_ORIENTATION) in _ROTATIONS:
+            width, height = height, width
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith(("I", "F")):  # convert() alone would clip the values at 255
             image = _with_eight_bits(image, bit_depth)
@@ -181,7 +197,7 @@ def _decode(
         if size is not None:
             image = image.resize(size[::-1], Image.Resampling.BILINEAR)
         pixels = np.asarray(image)
-    return pixels.reshape(*pixels.shape[:2], -1)
+    return pixels.reshape(*pixels.shape[:2], -1), (height, width)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from zoo.failpoints import failpoint
 from zoo.files import flush_to_disk, remove_leftovers, temporary_folder, write_atomically
 from zoo.process import sign_of_life
 
-BLOCK_SIZE = 2**26  # bytes of an array that are hashed or written at once
+BLOCK_SIZE = 2**20  # bytes of an array that are hashed or written at once; Linux writes larger blocks slowly
 Array = np.ndarray[Any, Any]
 
 
