@@ -17,13 +17,14 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
+import pkgutil
 import runpy
 import select
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from multiprocessing.util import spawnv_passfds as _start_interpreter
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ LIBRARIES = (
     "plotly.graph_objects",
     "sklearn.ensemble",
 )
-"""Imported before Keras: the command itself sees only these and what they import."""
+"""Imported before Keras, as zoo is: the command itself sees only these and what they import."""
 
 # A command with other values of these starts like in a terminal: they are read when Python or Keras starts.
 _READ_AT_START = (
@@ -100,6 +101,14 @@ class WarmCommand:
             output = [os.pread(stream, 10**9, 0).decode() for stream in streams[1:]]
         return subprocess.CompletedProcess(command, int(answer), *output)
 
+    def pytest(
+        self, *arguments: object, cwd: Path, env: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run pytest like `python -m pytest`, with Keras imported already."""
+        program = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+        options = ("-q", "-p", "no:cacheprovider")
+        return self.run([sys.executable, "-c", program, *options, *arguments], cwd=cwd, env=env, timeout=400)
+
     def close(self) -> None:
         self._process.stdin.close()
         self._process.kill()
@@ -114,39 +123,49 @@ def _serve(listener: socket.socket) -> None:
 
     for library in LIBRARIES:
         __import__(library)
-    known = {_package(name) for name in sys.modules} | sys.stdlib_module_names
+    _import_zoo()
+    before_keras = dict(sys.modules)
+    assert "keras" not in before_keras, "the command itself never imports Keras"
+    known = {*map(_package, before_keras), *sys.stdlib_module_names} - {"zoo"}
     importlib.import_module("zoo.training.preload")
 
-    # The command imports zoo itself, and never Keras and what only Keras needs.
-    of_commands = {
-        name: module
-        for name, module in sys.modules.items()
-        if _package(name) in known and _package(name) != "zoo"
-    }
+    # The command never imports Keras and what only Keras needs, except in the processes that it starts.
+    of_commands = before_keras | {name: one for name, one in sys.modules.items() if _package(name) in known}
     # A fresh interpreter runs the preload module itself, for what it does besides its imports.
     of_interpreters = {name: module for name, module in sys.modules.items() if name != "zoo.training.preload"}
     paths = [path for path in sys.path if path not in ("", str(Path(__file__).parent))]
     gc.freeze()
     assert threading.active_count() == 1, "threads do not survive a fork"
-    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:  # until the tests end
-        connection = listener.accept()[0]
-        if os.fork() == 0:
-            if (child := os.fork()) == 0:
-                listener.close()
+    running: dict[int, tuple[int, socket.socket]] = {}  # by a descriptor that is ready at the command's end
+    while sys.stdin not in (ready := select.select([listener, sys.stdin, *running], [], [])[0]):
+        for ended in running.keys() & ready:
+            _answer(ended, *running.pop(ended))
+        if listener in ready:
+            connection = listener.accept()[0]
+            if (pid := os.fork()) == 0:
+                _close_all_but({0, 1, 2, connection.fileno()})
                 _become_command(connection, of_commands, of_interpreters, paths)
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            try:
-                connection.sendall(str(status).encode())
-            finally:
-                os._exit(0)
-        connection.close()
-        _collect_children()
+            running[os.pidfd_open(pid)] = pid, connection
 
 
-def _collect_children() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            continue
+def _import_zoo() -> None:
+    """Import every package of zoo and every command, which import their modules, but not Keras."""
+    import zoo.cli
+    from zoo.builtin import MODULES
+
+    packages = [one.name for one in pkgutil.walk_packages(zoo.__path__, "zoo.") if one.ispkg]
+    commands = [one.name for one in pkgutil.walk_packages(zoo.cli.__path__, "zoo.cli.")]
+    for name in (*packages, *commands, *MODULES):
+        importlib.import_module(name)
+
+
+def _answer(ended: int, pid: int, connection: socket.socket) -> None:
+    """Send the exit status of a command that has ended."""
+    os.close(ended)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(OSError):  # a test that waits no longer has closed its end
+        connection.sendall(str(status).encode())
+    connection.close()
 
 
 def _settings(environment: Mapping[str, str]) -> list[str | None]:
@@ -180,10 +199,12 @@ def _become_command(
     if command[0] == sys.executable:
         assert command[1] == "-c", command
         _reset_interpreter(of_interpreters, [""], paths)
+        _fork_interpreters(of_interpreters, paths, only_without_threads=True)  # which Keras starts
         sys.argv = ["-c", *command[3:]]
         program = {"__name__": "__main__"}
         _exit_after(lambda: exec(command[2], program))
     _reset_interpreter(of_commands, [str(Path(command[0]).parent)], paths)
+    _unlink_submodules(of_interpreters.keys() - of_commands.keys())
     hidden = {name: module for name, module in of_interpreters.items() if name not in of_commands}
     sys.meta_path.insert(0, _Hidden({name: hidden[name] for name in hidden if _package(name) != "zoo"}))
     _fork_interpreters(of_interpreters, paths)
@@ -215,7 +236,9 @@ class _Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__spec__ = self._specs[module.__name__]
 
 
-def _fork_interpreters(modules: dict[str, Any], paths: list[str]) -> None:
+def _fork_interpreters(
+    modules: dict[str, Any], paths: list[str], *, only_without_threads: bool = False
+) -> None:
     """Let `multiprocessing` fork this process where it would start a fresh interpreter."""
     from multiprocessing import util
 
@@ -224,7 +247,9 @@ def _fork_interpreters(modules: dict[str, Any], paths: list[str]) -> None:
     def fork(path: Any, arguments: Sequence[Any], passed: Sequence[int]) -> int:
         words = [os.fsdecode(word) for word in arguments]
         code = words[words.index("-c") + 1]
-        if "resource_tracker" in code or _settings(os.environ) != settings:
+        num_threads = len(list(Path("/proc/self/task").iterdir()))
+        is_unsafe = only_without_threads and num_threads > 1
+        if is_unsafe or "resource_tracker" in code or _settings(os.environ) != settings:
             return int(_start_interpreter(path, arguments, passed))
         if pid := os.fork():
             return pid
@@ -257,6 +282,7 @@ def _reset_interpreter(modules: dict[str, Any], first: list[str], paths: list[st
     atexit._clear()
     sys.modules.clear()
     sys.modules.update(modules)
+    _link_submodules(modules)
     extra = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [*first, *extra, *paths]
     sys.path_importer_cache.clear()
@@ -269,6 +295,22 @@ def _reset_interpreter(modules: dict[str, Any], first: list[str], paths: list[st
     sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)
     sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+
+
+def _unlink_submodules(names: Set[str]) -> None:
+    """Remove attributes of packages, so that `from zoo.training import loop` imports the module again."""
+    for name in names:
+        package, _, attribute = name.rpartition(".")
+        if package in sys.modules:
+            vars(sys.modules[package]).pop(attribute, None)
+
+
+def _link_submodules(modules: dict[str, Any]) -> None:
+    """Give packages of zoo the attributes that `_unlink_submodules` has removed."""
+    for name, module in modules.items():
+        package, _, attribute = name.rpartition(".")
+        if _package(name) == "zoo" and package:
+            vars(modules[package]).setdefault(attribute, module)
 
 
 def _reset_multiprocessing() -> list[Any]:

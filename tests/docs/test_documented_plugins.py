@@ -159,8 +159,8 @@ def test_page_shows_output_of_plugins_check(installed, zoo_command, with_plugins
     assert run.stdout == f"{shown[1]}{len(checks)} checks: {len(checks)} passed\n"
 
 
-def test_plugins_on_pages_keep_the_contract(installed, with_plugins):
-    """All tests run in one process, since importing Keras takes long."""
+def test_plugins_on_pages_keep_the_contract(installed, with_plugins, warm_command):
+    """All tests run in one process, since starting Keras takes long."""
     tests = [
         installed / PAGE.stem / "tests" / "test_zoo_first.py",
         installed / "test_files.py",
@@ -170,14 +170,6 @@ def test_plugins_on_pages_keep_the_contract(installed, with_plugins):
     tests[2].write_text(OWN_LAYERS_TEST, encoding="utf-8")
     folders = [installed / PAGE.stem / "src", installed / PAGE.stem, installed / README.stem]
     path = os.pathsep.join([with_plugins["PYTHONPATH"], *map(str, folders)])
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
-        cwd=installed,
-        env={**os.environ, **with_plugins, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    run = warm_command.pytest(*tests, cwd=installed, env={**with_plugins, "PYTHONPATH": path})
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"^4\d passed", run.stdout, re.MULTILINE)

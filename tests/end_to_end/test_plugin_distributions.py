@@ -97,18 +97,14 @@ def test_distribution_uses_only_the_public_interface(distribution):
         assert {name for name in imported if name.partition(".")[0] != package} <= {"zoo", "zoo.testing"}
 
 
-def test_distributions_pass_their_own_tests(site, environment, tmp_path):
-    """All run in one process, since importing Keras takes seconds, and outside this repository."""
+def test_distributions_pass_their_own_tests(site, environment, tmp_path, warm_command):
+    """All run in one process, since starting Keras takes seconds, and outside this repository."""
     folders = [tmp_path / name / "tests" for name in DISTRIBUTIONS]
     for name, folder in zip(DISTRIBUTIONS, folders, strict=True):
         shutil.copytree(PLUGINS / name / "tests", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    output = python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", *folders),
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(site)},
-        timeout=400,
-    )
-    assert re.search(r"\d\d passed", output)
+    run = warm_command.pytest(*folders, cwd=tmp_path, env={**environment, "PYTHONPATH": str(site)})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"\d\d passed", run.stdout)
 
 
 def test_list_shows_distribution_and_version(tuned):

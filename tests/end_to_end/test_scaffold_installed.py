@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -32,18 +29,10 @@ def test_generated_plugins_are_listed(generated):
     assert {(kind, f"my_{kind}", f"zoo-my-{kind}") for kind in KINDS} <= found
 
 
-def test_generated_plugins_pass_their_own_tests(generated):
-    """All run in one process, since importing Keras takes seconds."""
+def test_generated_plugins_pass_their_own_tests(generated, warm_command):
+    """All run in one process, since starting Keras takes seconds."""
     tests = [f"zoo-my-{kind}/tests" for kind in KINDS]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=generated.folder,
-        env={**os.environ, **generated.environment},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
+    run = warm_command.pytest(*tests, cwd=generated.folder, env=generated.environment)
     assert run.returncode == 0, run.stdout + run.stderr
     assert " passed" in run.stdout
 
