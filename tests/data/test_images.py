@@ -64,6 +64,23 @@ def test_size_of_a_decoded_photograph_is_that_of_its_header(tmp_path):
     assert (header.height, header.width) == size
 
 
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [((41, 10), (120, 80)), ((21, 10), (60, 40)), ((20, 10), (30, 20)), ((10, 8), (15, 10))],
+)
+def test_large_photograph_is_decoded_at_a_fraction(tmp_path, monkeypatch, size, decoded):
+    rows, columns = np.mgrid[:80, :120]
+    Image.fromarray(np.uint8(rows + columns)).save(tmp_path / "a.jpg", quality=95)
+    sizes, resize = [], Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image, "resize", lambda image, *options: sizes.append(image.size) or resize(image, *options)
+    )
+    pixels = zoo.read_image(tmp_path / "a.jpg", size=size)
+    whole = Image.open(tmp_path / "a.jpg").convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR)
+    assert sizes == [decoded, (120, 80)]
+    assert np.abs(pixels.astype(int) - np.asarray(whole)).mean() < 1
+
+
 def test_sizes_of_decoded_files_are_not_read_again(file, monkeypatch):
     decoder = zoo.ImageDecoder(image_size=2)
     decoder.decode(file.parent, [file], ["a.png"])

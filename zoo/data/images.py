@@ -93,7 +93,8 @@ def read_image(
     Args:
         color_mode: `rgb` for three channels, `grayscale` for one.
         size: `(height, width)` to which the image is scaled, bilinearly and without keeping its aspect
-            ratio; its own size by default.
+            ratio; its own size by default. A JPEG is first decoded at 1/2, 1/4 or 1/8 of its size, if that
+            is still as large.
         background: the color behind transparent pixels: a name or `#rrggbb`.
         bit_depth: of images with more than 8 bits per pixel: 12 if their white is 4095.
 
@@ -180,8 +181,8 @@ def _decode(
     if bit_depth < BIT_DEPTH and not isinstance(content, Image.Image) and _is_deep_color(image):
         image = _deep_color(content, image, bit_depth)
     width, height = image.size
-    if size is not None:  # a large JPEG is decoded at a fraction of its size, which is faster
-        image.draft(mode, (2 * max(size), 2 * max(size)))
+    if size is not None:  # a large JPEG is decoded at a fraction of its size, which is never below `size`
+        image.draft(mode, (max(size), max(size)))
     with _one_at_a_time() if math.prod(image.size) > _LARGE else nullcontext():
         if image.getexif().get(_ORIENTATION) in _ROTATIONS:
             width, height = height, width
