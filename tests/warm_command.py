@@ -70,7 +70,7 @@ class WarmCommand:
         """Run a command like `subprocess.run(..., capture_output=True, text=True)`.
 
         Args:
-            command: the script `zoo` with arguments, or Python with `-c`, a program and arguments.
+            command: the script `zoo`, or Python with a file or with `-c` and a program; and arguments.
         """
         command = [*map(str, command)]
         if _settings(env) != _settings(os.environ):
@@ -197,12 +197,13 @@ def _become_command(
     os.environ.update(request["env"])
     command = request["command"]
     if command[0] == sys.executable:
-        assert command[1] == "-c", command
-        _reset_interpreter(of_interpreters, [""], paths)
+        is_text = command[1] == "-c"
+        _reset_interpreter(of_interpreters, ["" if is_text else str(Path(command[1]).parent)], paths)
         _fork_interpreters(of_interpreters, paths, only_without_threads=True)  # which Keras starts
-        sys.argv = ["-c", *command[3:]]
-        program = {"__name__": "__main__"}
-        _exit_after(lambda: exec(command[2], program))
+        sys.argv = ["-c", *command[3:]] if is_text else command[1:]
+        if is_text:
+            _exit_after(lambda: exec(command[2], {"__name__": "__main__"}))
+        _exit_after(lambda: runpy.run_path(command[1], run_name="__main__"))
     _reset_interpreter(of_commands, [str(Path(command[0]).parent)], paths)
     _unlink_submodules(of_interpreters.keys() - of_commands.keys())
     hidden = {name: module for name, module in of_interpreters.items() if name not in of_commands}
@@ -240,6 +241,7 @@ def _fork_interpreters(
     modules: dict[str, Any], paths: list[str], *, only_without_threads: bool = False
 ) -> None:
     """Let `multiprocessing` fork this process where it would start a fresh interpreter."""
+    import threading
     from multiprocessing import util
 
     settings = _settings(os.environ)
@@ -248,7 +250,7 @@ def _fork_interpreters(
         words = [os.fsdecode(word) for word in arguments]
         code = words[words.index("-c") + 1]
         num_threads = len(list(Path("/proc/self/task").iterdir()))
-        is_unsafe = only_without_threads and num_threads > 1
+        is_unsafe = only_without_threads and num_threads > threading.active_count()
         if is_unsafe or "resource_tracker" in code or _settings(os.environ) != settings:
             return int(_start_interpreter(path, arguments, passed))
         if pid := os.fork():

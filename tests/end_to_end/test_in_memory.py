@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -53,7 +51,7 @@ print(json.dumps(facts))
 @pytest.fixture(scope="module")
 def mine(new_zoo: Callable[..., Zoo]) -> SimpleNamespace:
     zoo = new_zoo("in_memory")
-    done = replace(zoo, script=sys.executable).fresh("-c", SCRIPT, timeout=500)
+    done = zoo.python(SCRIPT)
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(zoo=zoo, folder=zoo.folder, facts=json.loads(done.stdout.splitlines()[-1]))
 

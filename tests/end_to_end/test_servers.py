@@ -7,12 +7,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from end_to_end_studies import TINY
 from end_to_end_tools import epochs, mlflow_client, read_url, snapshot, until
 
-from zoo.tracking import free_port
+from zoo.tracking import free_port, ui_environment
 
 # As in a notebook, without `if __name__ == "__main__"`, which worker processes must not need.
 NOTEBOOK = """
@@ -34,9 +35,9 @@ def server(new_zoo):
     store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
     files = ["--artifacts-destination", str(folder / "files")]
     log = (folder / "server.log").open("wb")
-    process = subprocess.Popen(
-        [*command, *store, *files], cwd=folder, stdout=log, stderr=log, start_new_session=True
-    )
+    environment = ui_environment(f"sqlite:///{folder}/mlflow.db")  # without the job runner's nine processes
+    options = {"cwd": folder, "env": environment, "start_new_session": True}
+    process = subprocess.Popen([*command, *store, *files], stdout=log, stderr=log, **options)
     address = f"http://127.0.0.1:{port}"
     try:
         until(
@@ -56,15 +57,8 @@ def on_the_server(new_zoo, server):
     zoo = new_zoo("script", database=False, tiny=TINY)
     script = zoo.folder / "notebook.py"
     script.write_text(NOTEBOOK)
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=zoo.folder,
-        env={**zoo.environment, "MLFLOW_TRACKING_URI": server},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    python = replace(zoo, script=sys.executable)
+    done = python(script, env={"MLFLOW_TRACKING_URI": server})
     assert done.returncode == 0, done.stderr
     return zoo, done, snapshot(zoo.folder, "tiny", server)
 

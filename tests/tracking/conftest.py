@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from warm_command import WarmCommand
 
 from zoo.tracking import Store, connect, free_port, ui_command, ui_environment
 
@@ -111,14 +112,18 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture(scope="session")
-def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_model(tmp_path_factory: pytest.TempPathFactory, warm_command: WarmCommand) -> Path:
     """A folder with `model.keras`, `expected.npz` (images, probabilities), and `official` from MLflow."""
     from importlib.metadata import version
 
     folder = tmp_path_factory.mktemp("model")
     backend = f"tensorflow=={version('tensorflow')}"
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
-    subprocess.run([sys.executable, "-c", _SAVE, str(folder), backend], check=True, env=environment)
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    if "KERAS_BACKEND" in environment:
+        environment["KERAS_BACKEND"] = "tensorflow"
+    command = [sys.executable, "-c", _SAVE, folder, backend]
+    done = warm_command.run(command, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -7,15 +7,16 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import tracking_examples as examples
+from warm_command import WarmCommand
 
 from zoo.errors import ZooError
 from zoo.tracking import (
@@ -101,15 +102,15 @@ def test_new_database_is_complete(working_folder: Path) -> None:
         assert database.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 
 
-def test_several_processes_create_one_database(working_folder: Path) -> None:
+def test_several_processes_create_one_database(working_folder: Path, warm_command: WarmCommand) -> None:
     script = "from zoo.tracking import connect; connect().open_experiment('shared'); print('in')"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(3)
-    ]
-    assert [process.communicate(timeout=240)[0] for process in processes] == ["in\n"] * 3
+
+    def run(number: int) -> tuple[str, str]:
+        done = warm_command.run([sys.executable, "-c", script], cwd=working_folder, env=os.environ)
+        return done.stdout, done.stderr
+
+    with ThreadPoolExecutor() as threads:
+        assert list(threads.map(run, range(3))) == [("in\n", "")] * 3
     assert connect().studies() == ["shared"]
     assert {path.name for path in working_folder.iterdir()} <= {"mlflow.db", "mlruns"}
 
