@@ -3,10 +3,11 @@
     python -m benchmarks.chaos --kills 200
     python -m benchmarks.chaos --kills 50 --minutes 10 --seed 7
 
-It runs `zoo tune` with two trials at a time, kills a random process of it (the supervisor, the fork server,
-the process of a trial or of the dataset, a guard) at a random time, and runs the command again whenever it
-ended. When all kills are done, or the time is over, it lets the study finish, and compares the event logs
-with Optuna and MLflow: nothing may be lost, doubled or left running, and the number of trials must be exact.
+It runs `zoo tune` with two trials at a time (`--jobs`), kills a random process of it (the supervisor, the
+fork server, the process of a trial or of the dataset, a guard) at a random time, and runs the command again
+whenever it ended. When all kills are done, or the time is over, it lets the study finish, and compares the
+event logs with Optuna and MLflow: nothing may be lost, doubled or left running, and the number of trials
+must be exact.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ TRIALS_PER_KILL = 2.7
 class Chaos:
     """A study, and the kills in it."""
 
-    def __init__(self, folder: Path, seed: int, trials: int) -> None:
+    def __init__(self, folder: Path, seed: int, trials: int, jobs: int = 2) -> None:
         self.folder = folder
+        self.jobs = jobs
         self.trials = trials
         self.kills: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()  # of the commands
@@ -88,7 +90,7 @@ class Chaos:
 
     def _start(self) -> subprocess.Popen[bytes]:
         with (self.folder / "output.txt").open("ab") as output:
-            command = [shutil.which("zoo") or "zoo", "tune", STUDY, "--jobs", "2"]
+            command = [shutil.which("zoo") or "zoo", "tune", STUDY, "--jobs", str(self.jobs)]
             streams = {"stdout": output, "stderr": output, "stdin": subprocess.DEVNULL}
             return subprocess.Popen(command, cwd=self.folder, start_new_session=True, **streams)
 
@@ -172,13 +174,14 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=60.0, help="after this time, no process is killed")
     parser.add_argument("--trials", type=int, help="by default one for two kills")
+    parser.add_argument("--jobs", type=int, default=2, help="with 1, the next trial is prepared ahead")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()
     trials = options.trials or max(4, round(options.kills * TRIALS_PER_KILL))
     print(f"seed {options.seed}, {options.kills} kills, {trials} trials", flush=True)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="zoo-chaos-") as name:
-        chaos = Chaos(Path(name), options.seed, trials)
+        chaos = Chaos(Path(name), options.seed, trials, options.jobs)
         chaos.run(options.kills, start + 60 * options.minutes)
         found = chaos.finish()
         kinds = ", ".join(f"{count} of the {kind}" for kind, count in sorted(chaos.kills.items()))

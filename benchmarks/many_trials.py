@@ -158,6 +158,8 @@ class FakeExecutor:
     def free_slots(self) -> int:
         return 1 - len(self._events)
 
+    can_prepare = False
+
     def start(self, number: int, config: Any, *_: Any) -> None:
         from zoo.events import EpochEnd, Finished, Started
 

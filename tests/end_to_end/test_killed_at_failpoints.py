@@ -13,6 +13,7 @@ import whole_record
 from end_to_end_studies import TINY
 
 from zoo.events import EventLog, Finished
+from zoo.machine import available_cores
 
 pytestmark = pytest.mark.faults
 
@@ -90,6 +91,13 @@ def test_killed_trial_is_run_again(tune, tmp_path, name):
     (first,) = [one for one in _events(tmp_path, 0) if isinstance(one, Finished)]
     assert first.is_interrupted
     assert "killed by signal 9 (SIGKILL)" in first.reason
+
+
+@pytest.mark.skipif(available_cores() < 2, reason="no trial is prepared ahead")
+def test_supervisor_killed_with_a_prepared_trial_leaves_nothing_of_it(tune, tmp_path):
+    status, _, stderr = tune("trial.prepared=kill")
+    assert (status, _failed(tmp_path)) == (KILLED, ["trial.prepared"]), stderr
+    _check_whole(tmp_path, tune())
 
 
 def test_killed_supervisor_after_killed_trial_retries_it_once(tune, tmp_path):

@@ -210,7 +210,7 @@ class TestMaxSeconds:
     def train_for(self, train, model, monkeypatch):
         """train_for(5) -> number of epochs and of trained batches, and the result of `fit`."""
         clock = iter(range(1000))
-        module = sys.modules["zoo.training.loop"]
+        module = sys.modules["zoo.training.turn"]
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
 
         def run(max_seconds, **training):
@@ -263,7 +263,7 @@ class TestFinite:
 def test_progress_is_reported_a_few_times_per_second(model, splits, monkeypatch):
     """Not at every batch, since each report is a message to the supervisor."""
     clock = iter(np.arange(0, 1000, 0.2))
-    module = sys.modules["zoo.training.loop"]
+    module = sys.modules["zoo.training.turn"]
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     reports = []
     fit(

@@ -15,9 +15,14 @@ from zoo.training.cores import VARIABLE, CoresTimed
 from zoo.training.saved import check_loadable
 
 
-def run_trial_process(connection, config, cache, folder, environment, study, number, plugin_files=()):
+def run_trial_process(
+    connection, config, cache, folder, environment, study, number, plugin_files=(), log_path=None
+):
     """Call the function of this module that the configuration's architecture names."""
-    enter_worker(environment, folder / "output.log")
+    enter_worker(environment, log_path or folder / "output.log")
+    if log_path:
+        print("prepared by", os.getpid())
+        connection.recv()
     globals()[config["architecture"]["name"]](connection)
 
 

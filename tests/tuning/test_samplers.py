@@ -131,6 +131,10 @@ class TestSamplers:
         assert drawn(1) == drawn(1)
         assert drawn(1) != drawn(2)
 
+    def test_tpe_has_the_generator_of_its_first_trials(self):
+        sampler = make_sampler("tpe", 0, trials=8)
+        assert isinstance(sampler._random_sampler, optuna.samplers.RandomSampler)
+
     def test_gp_without_torch_names_the_extra(self, define, monkeypatch):
         find = importlib.util.find_spec
         monkeypatch.setattr(

@@ -481,6 +481,47 @@ class TestInterrupted:
         assert len(complete) == len(set(complete)) == 6
 
 
+class TestAhead:
+    @pytest.mark.parametrize("sampler", ["random", "tpe", "grid"])
+    def test_trial_asked_ahead_is_the_next_one(self, define, open_search, sampler):
+        overrides = [f"search.sampler={sampler}", "search.trials=9"]
+        if sampler == "grid":
+            fixed = "architecture.dropout=0.1", "training.momentum=0.5"
+            overrides += [*fixed, "training.learning_rate={ choices = [0.01, 0.02] }"]
+        search, plain = (open_search(*overrides, name=name) for name in ("example", "example-2"))
+        for _ in range(3):
+            trial, ahead = search.ask(), search.ask_ahead()
+            assert search.ask_ahead() == ahead
+            assert trial.config == run(plain).config
+            search.tell(trial.number, complete(0.5))
+        following = search.ask()
+        assert (following.number, following.config) == (ahead.number, ahead.config)
+
+    def test_trial_that_depends_on_results_is_not_asked_ahead(self, open_search):
+        search = open_search("search.sampler=tpe", "search.trials=9")  # 4 of them are random
+        for _ in range(3):
+            run(search)
+        search.ask()
+        assert search.ask_ahead() is None
+        assert open_search("search.sampler=cmaes", name="example-2").ask_ahead() is not None  # the baseline
+        other = open_search("search.sampler=nsga2", name="example-3")
+        other.ask()
+        assert other.ask_ahead() is None
+
+    def test_trial_that_continues_another_one_is_not_asked_ahead(self, open_search):
+        search = open_search()
+        search.tell(search.ask().number, INTERRUPTED)
+        assert search.ask_ahead() is None
+
+    def test_trial_that_never_began_is_queued(self, open_search, storage):
+        search = open_search()
+        run(search)
+        ahead = search.ask_ahead()
+        assert [trial.state.name for trial in stored(storage)] == ["COMPLETE", "WAITING"]
+        resumed = open_search()
+        assert (resumed.done(), resumed.ask().config) == (1, ahead.config)
+
+
 class TestRetryLater:
     def test_failed_trials_do_not_count_and_run_again(self, open_search):
         search = open_search()

@@ -36,6 +36,7 @@ class Stage(RecordingDisplay):
     """Executor, record in MLflow and display in one. A SIGINT comes at a `None`, or after the last event."""
 
     free_slots = 1
+    can_prepare = False
 
     def __init__(self, folder, events):
         super().__init__()

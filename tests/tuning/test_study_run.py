@@ -102,7 +102,7 @@ class TestOpening:
         monkeypatch.setattr(study_run, "OptunaSearch", note("open the search"))
         monkeypatch.setattr(study_run, "manifest_of", lambda *_: {})
         monkeypatch.setattr(opening, "start_loading_keras", note("load Keras"))
-        monkeypatch.setattr(executors, "LocalExecutor", lambda jobs, note, warn, most: executor)
+        monkeypatch.setattr(executors, "LocalExecutor", lambda *_: executor)
         monkeypatch.setattr(opening, "start_preparing", note("prepare", worker))
         monkeypatch.setattr(opening, "finish_preparing", lambda *_: dataset)
         monkeypatch.setattr(opening, "_preload", lambda **_: None)

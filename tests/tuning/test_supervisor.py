@@ -56,6 +56,7 @@ class FakeExecutor:
 
     def __init__(self, trials, log, jobs=1):
         self.jobs = jobs
+        self.can_prepare = False
         self.num_left = []  # at each start
         self._trials = deque(trials)
         self._log = log
@@ -75,6 +76,10 @@ class FakeExecutor:
         if isinstance(events, BaseException):
             raise events
         self._events[number] = deque(events)
+
+    def prepare(self, number, config, cache_dir, folder, num_left):
+        self._log.append(("prepared", number, num_left))
+        self.can_prepare = False
 
     def wait(self, timeout):
         ready = [number for number, events in self._events.items() if events and events[0] is not None]
@@ -808,3 +813,40 @@ class TestInterrupted:
             here.run()
         assert here.states() == ["COMPLETE", "FAIL"]
         assert here.search.done() == 1
+
+
+class TestPreparedAhead:
+    def prepared(self, here):
+        return [call[1:] for call in here.log if call[0] == "prepared"]
+
+    def test_next_trial_is_prepared_while_one_runs(self, stage):
+        here = stage([complete(), complete(), complete()])
+        here.executor.can_prepare = True
+        here.run()
+        assert self.prepared(here) == [(1, 1)]
+        assert here.log.index(("prepared", 1, 1)) < here.log.index(("answer", 0, True))
+        assert here.executor.num_left == [2, 1, 0]
+
+    def test_nothing_is_prepared_while_the_last_trial_runs(self, stage):
+        here = stage([complete()])
+        here.executor.can_prepare = True
+        here.run()
+        assert self.prepared(here) == []
+
+    def test_prepared_trial_that_does_not_begin_stays_queued(self, stage):
+        here = stage([RUNNING], "search.trials=3")
+        here.executor.can_prepare = True
+        assert here.run().interrupted == 130
+        assert (self.prepared(here), here.states()) == ([(1, 1)], ["FAIL"])
+        assert here.directory.numbers() == [0]
+        assert {call[1] for call in here.log if call[0] == "tracker"} == {0}
+        assert stage([complete()] * 3, "search.trials=3").run().done == 3
+        assert here.states() == ["FAIL", *["COMPLETE"] * 3]
+
+    def test_reached_target_stops_a_prepared_trial(self, stage):
+        here = stage([complete(0.9)], "search.trials=3", "search.target=0.8")
+        here.executor.can_prepare = True
+        stopped = []
+        here.executor.stop_all = lambda: stopped.append(True) or []
+        assert here.run().done == 1
+        assert stopped

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.data import Split
     from zoo.training.checkpoints import Keep, State
     from zoo.training.loop import Batches, Measure, OnEpoch, OnProgress, Validation
+    from zoo.training.turn import Turn
 
 # `[training]` has these parameters only if the study states them, so that studies of older versions resume.
 STATED_ONLY = ("class_weight", "label_smoothing", "focal_gamma", "max_seconds")
@@ -47,6 +48,7 @@ def fit(
     class_names: Sequence[str] = (),
     measure: Measure | None = None,
     resuming: tuple[Keep | None, State | None] = (None, None),
+    turn: Turn | None = None,
     *,
     epochs: Annotated[int, Setting(Int(1, 1000))] = 12,
     batch_size: Annotated[int, Int(16, 1024, log=True)] = 128,
@@ -72,8 +74,7 @@ def fit(
         schedule: `cosine` falls to zero over a phase (Loshchilov & Hutter, 2017, without restarts);
             `plateau` divides the rate by three after two epochs without a lower `val_loss`.
         patience: a phase ends after this number of epochs without a better objective.
-        fine_tune_layers: number of the last frozen layers that learn in a second phase; 0: no such phase.
-        fine_tune_rate: learning rate of the second phase, relative to `learning_rate`.
+        fine_tune_layers, fine_tune_rate: last frozen layers that learn in a second phase; its relative rate.
         class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`; `val_loss` stays plain.
         max_seconds: training ends after this time, also within an epoch, which is validated. 0: no limit.
 
@@ -86,7 +87,7 @@ def fit(
     loss = _loss(train, class_names, class_weight, label_smoothing, focal_gamma)
     batches, validator = _data(train, validation, batch_size, measure)
     best = loop.BestEpoch(validator, objective, direction, patience)
-    reporter = loop.Reporter(batches, on_epoch, on_progress, not to_unfreeze, max_seconds)
+    reporter = loop.Reporter(batches, on_epoch, on_progress, not to_unfreeze, max_seconds, turn)
     callbacks = [validator, best, reporter, state.StateKeeper(best, reporter, *resuming)]
     make_optimizer = partial(_make_optimizer, optimizer, momentum=momentum, weight_decay=weight_decay)
     phase = partial(loop.train_phase, model, batches, callbacks, make_optimizer, schedule, loss)

@@ -39,6 +39,7 @@ from zoo.training.fit import fit, training_space
 from zoo.training.info import ModelInfo, add_info, decoding_of
 from zoo.training.measuring import Measures
 from zoo.training.model import assemble, latency_ms, layer_table
+from zoo.training.turn import Turn
 from zoo.trial import MODEL_METRICS, TrialConfig
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def run_trial(
     study: str = "",
     number: int | None = None,
     checkpoints: Checkpoints | None = None,
+    turn: Turn | None = None,
 ) -> None:
     """Train the network that `config` describes and leave the trial's files in `folder`.
 
@@ -69,10 +71,13 @@ def run_trial(
         receive_answer: waits for the answer to an `EpochEnd`.
         study, number: study and number of the trial, for the info in the saved model; None if standalone.
         checkpoints: by default those in `folder`.
+        turn: of a trial that is prepared ahead; it sends nothing, and writes nothing to `folder`, before it.
     """
+    turn = turn or Turn()
     try:
         checkpoints = checkpoints or Checkpoints(folder / CHECKPOINTS)
-        event = _Job(config, cache, folder, send, receive_answer, (study, number), checkpoints).run()
+        origin = study, number
+        event = _Job(config, cache, folder, send, receive_answer, origin, checkpoints, turn).run()
     except TooLarge as error:
         event = _final_event("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
@@ -80,8 +85,9 @@ def run_trial(
     except Exception as error:
         traceback.print_exc()  # into the trial's output.log
         event = _final_event("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
+    turn.take()  # it may have failed while it was prepared
     failpoint("worker.finished")
-    send(event)
+    send(replace(event, time=time.time()))
 
 
 def _final_event(state: str, reason: str = "", **fields: Any) -> Finished:
@@ -112,6 +118,7 @@ class _Job:
         receive_answer: ReceiveAnswer,
         origin: tuple[str, int | None],
         checkpoints: Checkpoints,
+        turn: Turn,
     ) -> None:
         self._config = config
         self._cache = cache
@@ -130,6 +137,7 @@ class _Job:
         self._folds: list[_Fold] = []
         self._best_weights: Any = None  # of the best fold so far; None without folds
         self._checkpoints = checkpoints
+        self._turn = turn
         self._core_timer = core_timer(send)
         self._history: list[str] = []  # the `EpochEnd`s of all folds, as lines of JSON
 
@@ -184,9 +192,8 @@ class _Job:
         if not self._num_parameters:  # this is the first network
             self._num_parameters = int(self._network.count_params())
             failpoint("worker.built")
-            device, name = backend.device_name(), keras.backend.backend()
-            continues = _origin_text(snapshot, config.folds)
-            self._send(Started(time.time(), device, name, self._num_parameters, continues, problem))
+            facts = self._num_parameters, _origin_text(snapshot, config.folds), problem
+            self._turn.then(lambda: self._send(_started(*facts)))
         return self._fit(model, train, validation, number, snapshot)
 
     def _fit(
@@ -196,7 +203,7 @@ class _Job:
         config = self._config
         fold = number if config.folds > 1 else None
         epochs, state = self._repeat_epochs(snapshot)
-        start = time.perf_counter() - (0.0 if snapshot is None else snapshot.facts["train_seconds"])
+        start = self._turn.seconds() - (0.0 if snapshot is None else snapshot.facts["train_seconds"])
 
         def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
@@ -214,7 +221,7 @@ class _Job:
             self._send(Progress(epoch, fraction, fold))
 
         def keep(copy: Callable[[], State]) -> None:
-            self._checkpoints.keep(lambda: self._snapshot(number, copy(), time.perf_counter() - start))
+            self._checkpoints.keep(lambda: self._snapshot(number, copy(), self._turn.seconds() - start))
 
         settings = training_space().check(config.training)
         settings["max_seconds"] /= config.folds
@@ -232,10 +239,11 @@ class _Job:
                 class_names,
                 measure,
                 (keep, state),
+                self._turn,
                 **settings,
             )
         self._is_out_of_time |= fitted.is_out_of_time
-        best, seconds = fitted.best_epoch, time.perf_counter() - start
+        best, seconds = fitted.best_epoch, self._turn.seconds() - start
         return _Fold(
             len(epochs), best, epochs[best - 1], seconds, fitted.probabilities, np.asarray(validation.labels)
         )
@@ -348,6 +356,13 @@ class _Job:
             metrics=summary,
             plugins={key.partition(":")[0]: version for key, version in config.plugins.items()},
         )
+
+
+def _started(num_parameters: int, continues: str, problem: str) -> Started:
+    import keras
+
+    device, name = backend.device_name(), keras.backend.backend()
+    return Started(time.time(), device, name, num_parameters, continues, problem)
 
 
 def _versions() -> dict[str, str]:

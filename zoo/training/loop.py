@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from zoo.errors import ZooError
 from zoo.metrics import log_loss
 from zoo.process import sign_of_life
 from zoo.training import backend
+from zoo.training.turn import Turn
 
 if TYPE_CHECKING:
     from zoo.data import Split
@@ -121,7 +121,8 @@ class Validation(keras.callbacks.Callback):  # type: ignore[misc]
 class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports every epoch, and a few times a second the fraction of the epoch that is done.
 
-    It also shuffles `batches` before every epoch, and ends the training after `max_seconds` unless that is 0.
+    It also shuffles `batches` before every epoch, ends the training after `max_seconds` unless that is 0, and
+    lets a trial that is prepared ahead wait for its turn after the first step, which the backend compiles.
     """
 
     def __init__(
@@ -131,9 +132,11 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         on_progress: OnProgress,
         is_final_phase: bool,
         max_seconds: float = 0.0,
+        turn: Turn | None = None,
     ) -> None:
         super().__init__()
-        self._begin = time.perf_counter()
+        self._turn = turn or Turn()
+        self._begin = self._turn.seconds()
         self._max_seconds = max_seconds or math.inf
         self.is_out_of_time = False  # `max_seconds` are over
         self.is_final_phase = is_final_phase  # True if no other phase follows
@@ -145,22 +148,24 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
 
     def seconds(self) -> float:
         """Return how long the training has taken so far, in all phases, and before an interruption."""
-        return time.perf_counter() - self._begin
+        return self._turn.seconds() - self._begin
 
     def resume(self, epoch: int, seconds: float) -> None:
         """Continue after `epoch` (from 1) of a training that took `seconds` until then."""
-        self.epoch, self._begin = epoch, time.perf_counter() - seconds
+        self.epoch, self._begin = epoch, self._turn.seconds() - seconds
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch + 1
         self._batches.shuffle(self.epoch)
-        self._start = self._last_report = time.perf_counter()
+        self._start = self._last_report = self._turn.seconds()
         self._learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     # Not `on_train_batch_end`: if a callback has that method, Keras reads the metrics after every batch, and
     # waits for the GPU each time.
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        now = time.perf_counter()
+        if batch or self.params["steps"] == 1:
+            self._turn.take()
+        now = self._turn.seconds()
         if now - self._last_report > _PROGRESS_INTERVAL_S:
             self._last_report = now
             self._on_progress(self.epoch, batch / self.params["steps"])
@@ -171,7 +176,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         metrics = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
         check_finite(self.epoch, metrics)
         metrics["learning_rate"] = self._learning_rate
-        metrics["epoch_seconds"] = time.perf_counter() - self._start
+        metrics["epoch_seconds"] = self._turn.seconds() - self._start
         ends_phase = self.epoch == self.params["epochs"] or self.model.stop_training
         is_last = self.is_final_phase and ends_phase
         if not is_last and self.seconds() > self._max_seconds:

@@ -96,18 +96,21 @@ def run_trial_process(
     study: str,
     number: int | None,
     plugin_files: Sequence[PluginFile] = (),
+    log_path: Path | None = None,
 ) -> None:
     """Run one trial in a worker process: send its events, and receive the answers to its `EpochEnd`s.
 
     At SIGTERM the process writes a checkpoint of the last epoch, even in the middle of the next one.
 
     `study` and `number` are as for `zoo.training.job.run_trial`. `plugin_files` are as they were when the
-    command started.
+    command started. A process with a `log_path` is started ahead: it prepares the trial, and waits for a
+    message before it sends an event or uses `folder`. By then, its log is in `folder`.
     """
-    enter_worker(environment, folder / "output.log")
+    enter_worker(environment, log_path or folder / "output.log")
     failpoint("worker.entered")
     from zoo.training.checkpoints import Checkpoints
     from zoo.training.job import CHECKPOINTS, run_trial
+    from zoo.training.turn import Turn
 
     checkpoints, pipe = Checkpoints(folder / CHECKPOINTS), (connection.send, connection.recv)
     call_at_sigterm(checkpoints.flush)
@@ -120,5 +123,6 @@ def run_trial_process(
             study=study,
             number=number,
             checkpoints=checkpoints,
+            turn=Turn(connection.recv if log_path else None),
         )
     exit_worker(connection)

@@ -22,6 +22,7 @@ from zoo.events import EpochEnd, Finished
 from zoo.record import StudyDirectory
 from zoo.redaction import redact
 from zoo.study import Objective, StudyDefinition
+from zoo.tuning.ahead import AheadSampler
 from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.differences import logged_values, optuna_differences
 from zoo.tuning.manifest import check_resumable
@@ -94,12 +95,12 @@ class OptunaSearch:
         self._check_manifest(manifest, accept_versions, directory)
         self._directory_id = claim(self._study, directory, self._trials("RUNNING"))
         trials = self._trials()
-        # In every process, a seeded sampler starts from its first proposal. The number of trials is part of
-        # the seed, so that a resumed study does not propose its first trials again.
+        # The number of trials is part of the seed, so that a resumed study proposes no trial again.
         seed = hashlib.sha256(f"{definition.search.seed}/{len(trials)}".encode()).digest()[:4]
         self._study.sampler = make_sampler(
             definition.search.sampler, int.from_bytes(seed, "big"), definition.search.trials
         )
+        self._ahead = AheadSampler(self._study, definition, self._grid)
         self._study.set_user_attr(_UID, self._study.user_attrs.get(_UID) or uuid.uuid4().hex)
         if not trials:
             self._study.set_user_attr(_KEEPS_BEST, True)
@@ -167,6 +168,10 @@ class OptunaSearch:
         self._asked_trials[trial.number] = trial
         config = self._definition.sample(trial, self._digest, self._definition.seed_of(trial.number))
         return PendingTrial(trial.number, config, earlier_attempts(self._study, trial))
+
+    def ask_ahead(self) -> PendingTrial | None:
+        """Return the trial that `ask` returns next, and queue it; None if results to come decide about it."""
+        return self._ahead.next_trial(self.done() + len(self._asked_trials), self._digest)
 
     def report(self, number: int, event: EpochEnd) -> bool:
         """Report the trial's best value so far; return False if the pruner stops the trial.

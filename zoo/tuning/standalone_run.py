@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -79,7 +80,7 @@ class TrialList:
     """A `TrialSource` of given trials. Each trial runs once, without pruning and without a retry."""
 
     def __init__(self, trials: Sequence[PendingTrial]) -> None:
-        self._total, self._pending = len(trials), iter(trials)
+        self._total, self._pending = len(trials), deque(trials)
         config = trials[0].config
         self.objectives = [Objective(config.objective, config.direction)]
         self.events: dict[int, Finished] = {}  # the final event of each trial
@@ -91,7 +92,10 @@ class TrialList:
         return len(self.events)
 
     def ask(self) -> PendingTrial:
-        return next(self._pending)
+        return self._pending.popleft()
+
+    def ask_ahead(self) -> PendingTrial | None:
+        return self._pending[0] if self._pending else None
 
     def report(self, number: int, event: EpochEnd) -> bool:
         return True

@@ -45,6 +45,7 @@ class TrialSource(Protocol):
     def total(self) -> int: ...  # number of trials to run
     def done(self) -> int: ...  # number of finished trials, without those that are retried
     def ask(self) -> PendingTrial: ...
+    def ask_ahead(self) -> PendingTrial | None: ...  # what `ask` returns next; None if results decide that
     def report(self, number: int, event: EpochEnd) -> bool: ...  # False stops the trial as pruned
     def can_retry(self, number: int) -> bool: ...  # a trial that was killed from outside
     def tell(self, number: int, event: Finished) -> None: ...
@@ -100,6 +101,7 @@ class Supervisor:
         self._display.time_limit(self._deadline)
         try:
             self._loop()
+            self._executor.stop_all()  # if the search ended early, a trial may be prepared
         except Interrupted:
             self._stop_running(_STOP_REASONS.get(self._interrupts.signum, "interrupted"))
         except BaseException:
@@ -118,6 +120,7 @@ class Supervisor:
             self._record_finished()
             if not self._executor.running:
                 return
+            self._prepare_next()
             if self._executor.free_slots:
                 self._on_free_slot()
                 self._on_free_slot = lambda: None
@@ -151,6 +154,14 @@ class Supervisor:
             if trial.number not in self._executor.running:
                 self._handle(trial.number, interrupted_event("interrupted before it started"))
             raise
+
+    def _prepare_next(self) -> None:
+        """Let the executor prepare the trial that starts when a slot is free; nothing of it is recorded."""
+        is_wanted = self._num_left() >= 0 and self._executor.can_prepare and not self._must_stop()
+        if is_wanted and (trial := self._source.ask_ahead()) is not None:
+            path, cache_dir = self._directory_of(trial.number).path, self._study.directory.cache_dir
+            self._executor.prepare(trial.number, trial.config, cache_dir, path, self._num_left())
+            failpoint("trial.prepared")
 
     def _num_left(self) -> int:
         """Return the number of trials that start after the one that starts now."""

@@ -1,6 +1,7 @@
 """Executors, which run trials: each has a name for `--engine`.
 
 engine.py       which executor a user asked for
+prepared.py     a trial whose process is started ahead
 capacity.py     how many trials run at once on this machine
 local.py        worker processes of this machine
 ray.py          the trials of a Ray cluster
@@ -34,10 +35,17 @@ class Executor(Protocol):
     def start(  # `num_left`: number of trials that start after this one; None if unknown
         self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
     ) -> None: ...
+    @property
+    def can_prepare(self) -> bool: ...  # the next trial can be prepared before there is a free slot for it
+    def prepare(  # as `start`, which lets it begin; until then it sends no event and is not running
+        self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
+    ) -> None: ...
     def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
     def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
     def answer(self, number: int, answer: Answer) -> None: ...  # to `EpochEnd`
-    def stop_all(self) -> list[int]: ...  # ends the running trials and returns their numbers
+    def stop_all(
+        self,
+    ) -> list[int]: ...  # ends the running trials, returns their numbers; drops a prepared one
 
 
 def open_executor(
@@ -62,6 +70,7 @@ def open_executor(
         executor = open_ray(stack, engine, of_all_nodes, definition, display.problem)
     else:
         number, most = local_jobs(jobs, definition), useful_jobs(definition)
-        executor = LocalExecutor(number, display.note, display.problem, most)
+        ahead = not measures_latency(definition)
+        executor = LocalExecutor(number, display.note, display.problem, most, ahead)
     stack.callback(executor.stop_all)
     return executor

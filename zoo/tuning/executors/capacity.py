@@ -106,6 +106,7 @@ class Capacity:
         self._speedup: float | None = None
         self._wanted = int(jobs) if not self._is_auto else len(gpus) or choose_jobs(cores, None)
         self._by_memory: float = math.inf
+        self._fitting = 0.0  # number of trials for which the memory is enough; 0 until a trial has trained
         self._memory = 0  # the largest of all trials so far, bytes
         self._reported = self._wanted if not self._is_auto or self._wanted == 1 else 0
 
@@ -113,6 +114,16 @@ class Capacity:
     def jobs(self) -> int:
         """The number of trials at once, at least 1."""
         return 1 if self.needs_speedup else int(min(self._wanted, self._by_memory))
+
+    @property
+    def has_idle_cores(self) -> bool:
+        """True if a trial that uses one core leaves others idle."""
+        return not self.needs_speedup and self._cores // self.jobs > 1
+
+    @property
+    def has_room_for_another(self) -> bool:
+        """True if the memory is enough for one trial more than run at once."""
+        return self._fitting > self.jobs
 
     def use_speedup(self, speedup: float | None) -> None:
         """Choose, given how much faster all cores train than one; None if that could not be measured."""
@@ -131,13 +142,14 @@ class Capacity:
         self._memory = max(self._memory, memory)
         total = 0 if available is None else available + of_all
         is_known = total > 0 and self._memory > 0
-        fitting = max(1, int(_MEMORY_SHARE * total / self._memory)) if is_known else self._wanted
+        fitting: float = max(1, int(_MEMORY_SHARE * total / self._memory)) if is_known else math.inf
+        self._fitting = fitting
         each = f"{size_text(self._memory)} of {size_text(total)}" if is_known else ""
         if self._is_auto:
             self._by_memory = fitting
             self._announce(each)
         elif fitting < self._reported:
-            self._reported, count = fitting, _count_text(self._wanted)
+            self._reported, count = int(fitting), _count_text(self._wanted)
             self._warn(f"memory may run out: {count} at once, {each} each; use --jobs {fitting}")
 
     def _announce(self, memory: str) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import one_line
 from zoo.events import Answer, EpochEnd, Event, Finished
+from zoo.files import temporary_path
 from zoo.guard import children_of
 from zoo.logs import cap_log, crash_location
 from zoo.machine import available_memory, private_memory
 from zoo.process import WorkerProcess, oom_kills, wait_for_any
-from zoo.record import study_and_trial
+from zoo.record import TrialDirectory, study_and_trial
 from zoo.registry import given_files
 from zoo.stalls import StallLimit, Watch, end_stalled
 from zoo.training import backend
@@ -25,6 +26,7 @@ from zoo.training.saved import check_loadable
 from zoo.training.worker import call_process, fork_server, run_trial_process
 from zoo.trial import TrialConfig
 from zoo.tuning.executors.capacity import Capacity, Jobs
+from zoo.tuning.executors.prepared import PreparedTrial
 
 _LOADING_TIMEOUT_S = 120.0  # of a model; it takes a fraction of a second, but the machine may be busy
 # Of the checkpoints of all running trials, when the study is stopped. A scheduler kills after 10 s or more.
@@ -46,6 +48,7 @@ class LocalExecutor:
         note: Callable[[str], None] = lambda text: None,
         warn: Callable[[str], None] = lambda text: None,
         most: float = math.inf,
+        ahead: bool = True,
     ) -> None:
         """Start nothing.
 
@@ -54,6 +57,7 @@ class LocalExecutor:
             note: gets the number that was chosen, with its reason.
             warn: gets a line if the memory for `jobs` trials may be too small.
             most: the largest number that is chosen.
+            ahead: the process of a trial may be started before there is a free slot.
         """
         self._server = fork_server()
         self._gpus = backend.visible_gpus()
@@ -65,6 +69,8 @@ class LocalExecutor:
         self._unchecked: dict[int, Finished] = {}  # final events of trials whose model is being loaded
         self._watches: dict[int, Watch] = {}  # of the running trials
         self._stall_limit = StallLimit()
+        self._ahead = ahead and not self._gpus  # the memory of a GPU is for the running trials
+        self._prepared: PreparedTrial | None = None
         self._oom_kills: dict[int, int] = {}  # of this machine, when a trial was started
 
     @property
@@ -73,7 +79,18 @@ class LocalExecutor:
 
     @property
     def free_slots(self) -> int:
-        return max(0, self._capacity.jobs - len(self._running))
+        # A prepared trial begins while the model of the one before it is being loaded.
+        num_ended = len(self._unchecked) if self._prepared else 0
+        return max(0, self._capacity.jobs - len(self._running) + num_ended)
+
+    @property
+    def can_prepare(self) -> bool:
+        """True if a trial's process can be started now, before there is a slot for the trial.
+
+        A trial uses one core while it is built. So that gains time if the trials have more than one each.
+        """
+        can_wait = self._ahead and self._prepared is None and bool(self._running)
+        return can_wait and self._capacity.has_idle_cores and self._capacity.has_room_for_another
 
     @property
     def handles(self) -> list[Any]:
@@ -81,19 +98,42 @@ class LocalExecutor:
         workers = [worker for worker, _ in self._running.values()]
         return [handle for worker in workers for handle in (worker.connection, worker.process.sentinel)]
 
+    def prepare(
+        self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
+    ) -> None:
+        if TrialDirectory(folder).checkpoints_dir.exists():  # it continues from them
+            return
+        log_path = temporary_path(folder.parent)
+        worker = self._start_worker(config, cache_dir, folder, self._environment(0, num_left), log_path)
+        self._prepared = PreparedTrial(number, config, worker, log_path)
+
     def start(
         self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
     ) -> None:
         self._has_others = bool(self._running or num_left != 0)
         used = {slot for _, slot in self._running.values()}
         slot = next(slot for slot in itertools.count() if slot not in used)
-        environment = self._environment(slot, num_left)
-        origin = study_and_trial(folder)
-        arguments = (config.as_json(), cache_dir, folder, environment, *origin, given_files())
         self._oom_kills[number] = oom_kills()
         self._folders[number] = folder
-        self._watch(number, self._server.start_worker(run_trial_process, arguments), slot)
+        prepared, self._prepared = self._prepared, None
+        worker = prepared.begin(number, config, folder) if prepared else None
+        if worker is None:
+            worker = self._start_worker(config, cache_dir, folder, self._environment(slot, num_left))
+        self._watch(number, worker, slot)
         self._join_finished()
+
+    def _start_worker(
+        self,
+        config: TrialConfig,
+        cache_dir: Path,
+        folder: Path,
+        environment: Mapping[str, str],
+        log_path: Path | None = None,
+    ) -> WorkerProcess:
+        """Start the process of a trial; one with a `log_path` waits before it trains."""
+        origin = study_and_trial(folder)
+        arguments = (config.as_json(), cache_dir, folder, environment, *origin, given_files(), log_path)
+        return self._server.start_worker(run_trial_process, arguments)
 
     def _environment(self, slot: int, num_left: int | None) -> dict[str, str]:
         """Return the environment variables of a trial; the last trials get the cores that become free."""
@@ -166,7 +206,10 @@ class LocalExecutor:
         """Adapt the number of trials at once to the memory of a trial that trains."""
         if self._has_others:
             used = {id(one): _memory_of(one) for one, _ in self._running.values()}
-            self._capacity.use_memory(used[id(worker)], sum(used.values()), available_memory())
+            of_all = sum(used.values()) + (_memory_of(self._prepared.worker) if self._prepared else 0)
+            self._capacity.use_memory(used[id(worker)], of_all, available_memory())
+            if not self._capacity.has_room_for_another:
+                self._drop_prepared()
 
     def _forget(self, number: int) -> None:
         del self._running[number], self._watches[number]
@@ -215,6 +258,11 @@ class LocalExecutor:
             self._running[number][0].send(answer)
             self._watches[number].restart()
 
+    def _drop_prepared(self) -> None:
+        if self._prepared is not None:
+            self._prepared.drop()
+            self._prepared = None
+
     def stop_all(self) -> list[int]:
         stopped = list(self._running)
         for number, (worker, _) in self._running.items():
@@ -225,6 +273,7 @@ class LocalExecutor:
         self._running.clear()
         self._watches.clear()
         self._unchecked.clear()
+        self._drop_prepared()
         self._join_finished()
         return stopped
 

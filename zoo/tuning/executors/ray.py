@@ -98,6 +98,15 @@ class RayExecutor:
             return 1  # so that `start` is called, which raises NodesLost
         return sum(node.free_slots for node in self.nodes)
 
+    @property
+    def can_prepare(self) -> bool:
+        return False  # an agent does not know how many trials are left for its node
+
+    def prepare(
+        self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
+    ) -> None:
+        """Do nothing."""
+
     def start(
         self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
     ) -> None:

@@ -1,0 +1,64 @@
+"""The trial that begins next, known while others still run: where no result to come decides about it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from zoo.study import StudyDefinition
+from zoo.tuning.continuing import PendingTrial
+from zoo.tuning.retrying import AGAIN
+from zoo.tuning.samplers import Grid, num_startup_trials
+
+if TYPE_CHECKING:
+    import optuna
+
+
+class AheadSampler:
+    """Queues the values of the next trial in Optuna: a point of the grid, or a random one.
+
+    Random values come from the sampler's own generator of random numbers, so that the search proposes the
+    same trials whether or not it does so ahead. The first trials of TPE are random.
+    """
+
+    def __init__(self, study: optuna.Study, definition: StudyDefinition, grid: Grid | None) -> None:
+        import optuna
+
+        sampler, self._num_random = study.sampler, 0.0
+        if isinstance(sampler, optuna.samplers.RandomSampler):
+            self._num_random = math.inf
+        elif isinstance(sampler, optuna.samplers.TPESampler):
+            self._num_random = num_startup_trials(definition.search.trials)
+            # It has no public name; tests/tuning/test_samplers.py fails if it disappears.
+            sampler = sampler._random_sampler
+        self._study, self._definition, self._grid = study, definition, grid
+        self._random = optuna.create_study(sampler=sampler)  # in memory, without results
+
+    def next_trial(self, num_trials: int, digest: str) -> PendingTrial | None:
+        """Return the trial that Optuna's `ask` returns next.
+
+        None if it depends on results of the first `num_trials`, or if it continues another trial.
+        """
+        import optuna
+
+        if not self._queued() and (values := self._propose(num_trials)) is not None:
+            self._study.enqueue_trial(values)
+        queued = next(iter(self._queued()), None)
+        if queued is None or AGAIN in queued.user_attrs:
+            return None
+        fixed = optuna.trial.FixedTrial(queued.system_attrs["fixed_params"])
+        config = self._definition.sample(fixed, digest, self._definition.seed_of(queued.number))
+        return PendingTrial(queued.number, config)
+
+    def _queued(self) -> list[optuna.trial.FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=False)
+        return [trial for trial in trials if trial.state.name == "WAITING"]
+
+    def _propose(self, num_trials: int) -> dict[str, Any] | None:
+        if self._grid is not None:
+            return self._grid.next_point(lambda: self._study.get_trials(deepcopy=False))
+        if num_trials >= self._num_random:
+            return None
+        trial = self._random.ask()
+        self._definition.sample(trial, digest="", seed=0)
+        return dict(trial.params)
