@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -21,6 +22,18 @@ from warm_command import WarmCommand
 # A slow machine must not fail a test, and a failure prints how to reproduce it.
 settings.register_profile("zoo", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("zoo")
+
+gc.disable()  # until all tests are imported, and with them TensorFlow with a million objects
+
+
+def pytest_collection_finish():
+    """Leave the imported objects out of garbage collection, which would visit them again and again."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionfinish():
+    gc.freeze()  # pytest collects garbage five times at the end
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -121,6 +121,7 @@ def _serve(listener: socket.socket) -> None:
     import gc
     import threading
 
+    gc.disable()  # until everything is imported
     for library in LIBRARIES:
         __import__(library)
     _import_zoo()
@@ -135,6 +136,7 @@ def _serve(listener: socket.socket) -> None:
     of_interpreters = {name: module for name, module in sys.modules.items() if name != "zoo.training.preload"}
     paths = [path for path in sys.path if path not in ("", str(Path(__file__).parent))]
     gc.freeze()
+    gc.enable()
     assert threading.active_count() == 1, "threads do not survive a fork"
     running: dict[int, tuple[int, socket.socket]] = {}  # by a descriptor that is ready at the command's end
     while sys.stdin not in (ready := select.select([listener, sys.stdin, *running], [], [])[0]):

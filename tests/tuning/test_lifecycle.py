@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
+
 import optuna
 import pytest
 from click.testing import CliRunner
+from tuning_examples import STUDY
 
 from zoo.cli import compare_command
 from zoo.errors import StudyError, ZooError
 from zoo.events import Finished
 from zoo.record import StudyDirectory, load_runs
+from zoo.study import parse_study
 from zoo.tracking import StudyFacts, StudyTracker, TrackingError, compare, connect
 from zoo.tuning.lifecycle import (
     delete_study,
@@ -34,14 +40,34 @@ def empty_store(tmp_path_factory):
 
 
 @pytest.fixture
-def study(define, tmp_path, monkeypatch, empty_store, empty_optuna):
-    """The study `example` with three complete trials; trial 1 is the best; in the working folder."""
+def study(recorded, tmp_path, monkeypatch):
+    """A copy of the study `example` in the working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
-    (tmp_path / "mlruns").mkdir()
-    (tmp_path / "mlruns" / "optuna.db").write_bytes(empty_optuna.read_bytes())
-    definition, directory = define(), StudyDirectory(tmp_path, "example")
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    with closing(sqlite3.connect("mlflow.db")) as database, database:  # it has paths of the artifacts
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", [str(recorded), str(tmp_path)]
+            )
+    return StudyDirectory(tmp_path, "example")
+
+
+@pytest.fixture(scope="module")
+def recorded(registry, tmp_path_factory, empty_store, empty_optuna):
+    """A folder with the study `example`, which has three complete trials; trial 1 is the best."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        shutil.copyfile(empty_store, folder / "mlflow.db")
+        (folder / "mlruns").mkdir()
+        shutil.copyfile(empty_optuna, folder / "mlruns" / "optuna.db")
+        _record(parse_study(STUDY, registry, "example", "example.toml"), StudyDirectory(folder, "example"))
+    return folder
+
+
+def _record(definition, directory):
     directory.create()
     manifest = {"dataset": {"digest": "d" * 64}}
     search = OptunaSearch(definition, manifest, directory)
@@ -62,7 +88,6 @@ def study(define, tmp_path, monkeypatch, empty_store, empty_optuna):
         directory.trial(trial.number).append(event)
         search.tell(trial.number, event)
         tracker.record(trial.number, trial.config.as_json(), [event], directory.trial(trial.number).path)
-    return directory
 
 
 def reopened(define, directory):
