@@ -6,7 +6,7 @@ process that imports them and then forks: once for each command, and the command
 gets the modules, environment, folder, streams, signal handlers and file descriptors of a new interpreter,
 and it is a real child of its parent.
 
-Tests of signals, of terminals and of the time to start use the real command. So does the first `zoo tune` of
+Tests of signals and of the time to start use the real command. So does the first `zoo tune` of
 the longest story.
 """
 
@@ -65,12 +65,19 @@ class WarmCommand:
         self._listener.close()
 
     def run(
-        self, command: Sequence[object], *, cwd: Path, env: Mapping[str, str], timeout: float = 240.0
+        self,
+        command: Sequence[object],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout: float = 240.0,
+        terminal: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command like `subprocess.run(..., capture_output=True, text=True)`.
 
         Args:
             command: the script `zoo`, or Python with a file or with `-c` and a program; and arguments.
+            terminal: a descriptor that becomes its stdin and stderr.
         """
         command = [*map(str, command)]
         if _settings(env) != _settings(os.environ):
@@ -78,8 +85,9 @@ class WarmCommand:
                 command,
                 cwd=cwd,
                 env=env,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdin=subprocess.DEVNULL if terminal is None else terminal,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if terminal is None else terminal,
                 text=True,
                 timeout=timeout,
                 check=False,
@@ -94,11 +102,13 @@ class WarmCommand:
             connection.settimeout(timeout)
             connection.connect(self._address)
             streams = [stdin.fileno(), stdout.fileno(), stderr.fileno()]
+            if terminal is not None:
+                streams[0] = streams[2] = terminal
             socket.send_fds(connection, [b"%10d" % len(request)], streams)
             connection.sendall(request)
             answer = connection.recv(100)
             assert answer, "the process from which commands are forked has died"
-            output = [os.pread(stream, 10**9, 0).decode() for stream in streams[1:]]
+            output = [os.pread(file.fileno(), 10**9, 0).decode() for file in (stdout, stderr)]
         return subprocess.CompletedProcess(command, int(answer), *output)
 
     def pytest(

@@ -121,17 +121,7 @@ class Zoo:
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
         try:
-            process = subprocess.run(
-                [self.script, *map(str, arguments)],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=theirs,
-                stdout=subprocess.PIPE,
-                stderr=theirs,
-                text=True,
-                check=False,
-                timeout=240,
-            )
+            process = self.warm.run(self._command(arguments), terminal=theirs, **self._options(None, 240.0))
         finally:
             os.close(theirs)
             reader.join(timeout=240)
