@@ -4,7 +4,7 @@
 
 In turn: a script with `keras.utils.image_dataset_from_directory(…).cache()`, `zoo tune` in a new folder, and
 `zoo tune` again with the data prepared. All train the same network on the photographs of cats and dogs at
-150×150 pixels: as they are, and enlarged to 1,600 pixels, the size that cameras make.
+150×150 pixels: as they are, and enlarged to 1,600 pixels and to 4,000 pixels, the size that cameras make.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,6 @@ optimizer = "adam"
 [search]
 trials = 1
 """
-LARGE = 1600  # pixels of the longer side
 CONTENDERS = ("bare script", "zoo, first run", "zoo, prepared before")
 HOLD, HOLD_LOAD_MS = 1.5, 50.0
 
@@ -63,9 +63,11 @@ def measure() -> None:
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory(prefix="zoo-preparing-") as name:
         folder = Path(name)
-        large = _enlarged(data, folder / "large", options.enlarged)
-        for title, path in (("4,000 of 180 pixels", data), (f"{options.enlarged:,} of {LARGE:,}", large)):
-            rows += _first_epochs(title, path, folder, options.runs)
+        rows += _first_epochs("4,000 of 180 pixels", data, folder, options.runs)
+        for side in options.sides:
+            large = _enlarged(data, folder / f"large-{side}", options.enlarged, side)
+            rows += _first_epochs(f"{options.enlarged:,} of {side:,}", large, folder, options.runs)
+            shutil.rmtree(large)
         print(machine("keras-zoo", "keras", "tensorflow", "pillow"), end="\n\n")
         header = ["images", "contender", "first epoch begins, s", "first epoch ends, s", "ratio of the end"]
         print(table(header, rows), end="\n\n", flush=True)
@@ -82,26 +84,33 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="runs of each contender (5)")
     parser.add_argument("--enlarged", type=int, default=400, metavar="N", help="enlarged photographs (400)")
+    parser.add_argument("--sides", default="1600,4000", metavar="N,N", help="their pixels (1600,4000)")
     parser.add_argument("--files", default="4000,25000", metavar="N,N", help="files to compare (4000,25000)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write both tables as CSV")
     options = parser.parse_args()
-    options.files = [int(one) for one in options.files.split(",")]
+    for name in ("files", "sides"):
+        setattr(options, name, [int(one) for one in getattr(options, name).split(",") if one])
     return options
 
 
-def _enlarged(data: Path, folder: Path, count: int) -> Path:
-    """Enlarge photographs of both classes and of every split; return their folder."""
+def _enlarged(data: Path, folder: Path, count: int, side: int) -> Path:
+    """Enlarge photographs of both classes and of every split to `side` pixels; return their folder."""
     from PIL import Image
 
-    print_progress(f"enlarging {count} photographs")
+    def enlarge(file: Path) -> None:
+        with Image.open(file) as image:
+            scale = side / max(image.size)
+            size = (round(image.width * scale), round(image.height * scale))
+            image.resize(size).save(folder / file.relative_to(data), quality=90)
+
+    print_progress(f"enlarging {count} photographs to {side:,} pixels")
+    files: list[Path] = []
     for split, share in (("train", 0.5), ("validation", 0.25), ("test", 0.25)):
         for name in ("cats", "dogs"):
             (folder / split / name).mkdir(parents=True)
-            for file in sorted((data / split / name).glob("*.jpg"))[: int(count * share / 2)]:
-                with Image.open(file) as image:
-                    scale = LARGE / max(image.size)
-                    size = (round(image.width * scale), round(image.height * scale))
-                    image.resize(size).save(folder / split / name / file.name, quality=90)
+            files += sorted((data / split / name).glob("*.jpg"))[: int(count * share / 2)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(enlarge, files))
     return folder
 
 

@@ -34,10 +34,13 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
 
     `tpe` models all parameters jointly (Bergstra et al. 2011; Falkner et al. 2018; Ozaki et al. 2022 for
     several objectives), with a group for each set of parameters that are active together. Its first 4 to 10
-    trials (a quarter) are random. `nsga2` (Deb et al. 2002): a generation is a quarter of the trials. `cmaes`
-    (Hansen & Ostermeier 2001) and `gp` model numeric parameters without conditions, others are random.
+    trials (a quarter) are random; after 1,000 trials it reads an excerpt of them (see BoundedTPE). `nsga2`
+    (Deb et al. 2002): a generation is a quarter of the trials. `cmaes` (Hansen & Ostermeier 2001) and `gp`
+    model numeric parameters without conditions, others are random.
     """
     from optuna import exceptions, samplers
+
+    from zoo.tuning.bounded_tpe import BoundedTPE
 
     startup = num_startup_trials(trials)
     with warnings.catch_warnings():
@@ -47,7 +50,7 @@ def make_sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampl
                 return samplers.NSGAIISampler(population_size=max(4, min(50, trials // 4)), seed=seed)
             case "tpe":
                 options = {"multivariate": True, "group": True, "constant_liar": True}
-                return samplers.TPESampler(**options, n_startup_trials=startup, seed=seed)
+                return BoundedTPE(**options, n_startup_trials=startup, seed=seed)
             case "cmaes":
                 return samplers.CmaEsSampler(n_startup_trials=startup, seed=seed)
             case "gp":
