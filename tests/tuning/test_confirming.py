@@ -104,6 +104,18 @@ def stage(registry, define, tmp_path, monkeypatch):
     return make
 
 
+def test_longest_trial_starts_first(stage, tmp_path):
+    here = stage({1: [0.8] * 2, 2: [0.7] * 2, 0: [0.6] * 2})
+    directory = StudyDirectory(tmp_path, "example")
+    for number, seconds in enumerate((5.0, 1.0, 9.0)):
+        directory.trial(number).event_log.path.unlink()
+        event = complete((0.5, 0.9, 0.7)[number])
+        directory.trial(number).append(replace(event, summary={**event.summary, "train_seconds": seconds}))
+    result = run(top=3)
+    assert [number for number, _ in here.trained] == [2, 0, 1] * 2
+    assert [one.trial for one in result.finalists] == [1, 2, 0]
+
+
 def run(**options):
     return confirm("example.toml", **{"top": 2, "seeds": 2, "display": RecordingDisplay(), **options})
 

@@ -125,7 +125,7 @@ def confirm(
     jobs, warnings = check_jobs(jobs, definition)
     configs, warnings = {}, [*registry.problems, *warnings]
     files = definition.plugin_files
-    for number, run in finalists.items():
+    for number, run in _longest_first(finalists):
         configs[number], changes = with_installed_plugins(number, run.config, registry, files)
         warnings += changes
     config = next(iter(configs.values()))
@@ -149,6 +149,11 @@ def confirm(
     searched = sorted(found, key=lambda one: objective.loss(one.searched))
     order = [one.trial for one in searched]
     return Confirmation(definition.name, objective, ranked, order, seeds, champion, status, files, all(sent))
+
+
+def _longest_first(finalists: Mapping[int, Run]) -> list[tuple[int, Run]]:
+    """Sort by the time of the training, so that with several jobs no core waits for a long last run."""
+    return sorted(finalists.items(), key=lambda one: -one[1].summary.get("train_seconds", 0.0))
 
 
 def _check_least(*options: tuple[str, int, int]) -> None:
