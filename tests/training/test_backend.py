@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -120,3 +121,11 @@ def test_only_backend_imports_tensorflow():
         if "import tensorflow" in path.read_text() or "from tensorflow" in path.read_text()
     ]
     assert names == ["training/backend.py"]
+
+
+def test_optional_packages_are_hidden_in_the_block_only(monkeypatch):
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    with backend.without_optional_packages(), pytest.raises(ImportError):
+        importlib.import_module("IPython")
+    assert "IPython" not in sys.modules
+    assert importlib.import_module("IPython").version_info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 import shlex
@@ -189,10 +190,14 @@ def command_line() -> str:
 
 
 def load_keras() -> None:
-    """Import Keras in this process, without the output of its backend."""
+    """Import Keras in this process, without the output of its backend, as the fork server of trials does."""
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
-    backend.import_keras()
+    gc.disable()
+    with backend.without_optional_packages():
+        backend.import_keras()
+    gc.freeze()
+    gc.enable()
 
 
 def load_classifier(model: str, display: Display) -> Classifier:

@@ -91,7 +91,8 @@ def without_optional_packages() -> Iterator[None]:
         yield
     finally:
         for name in absent:
-            del sys.modules[name]
+            if sys.modules[name] is None:
+                del sys.modules[name]
 
 
 @contextlib.contextmanager
