@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -17,7 +18,7 @@ import pytest
 import shared_tools
 from hypothesis import HealthCheck, settings
 from shared_tools import zoo_script
-from warm_command import WarmCommand
+from warm_command import WarmClient, WarmCommand
 
 # A slow machine must not fail a test, and a failure prints how to reproduce it.
 settings.register_profile("zoo", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +31,21 @@ def pytest_collection_finish():
     """Leave the imported objects out of garbage collection, which would visit them again and again."""
     gc.freeze()
     gc.enable()
+
+
+_shared = contextlib.ExitStack()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Give each worker of pytest-xdist the process from which commands are forked."""
+    if not hasattr(node.config, "warm_command"):
+        node.config.warm_command = _shared.enter_context(contextlib.closing(WarmCommand()))
+    node.workerinput["warm_command"] = node.config.warm_command.address
+
+
+def pytest_unconfigure():
+    _shared.close()
 
 
 def pytest_sessionfinish():
@@ -120,8 +136,11 @@ def script():
 
 
 @pytest.fixture(scope="session")
-def warm_command():
-    """The process from which commands are forked after its imports."""
+def warm_command(request):
+    """The process from which commands are forked after its imports; pytest's workers share one."""
+    if address := getattr(request.config, "workerinput", {}).get("warm_command"):
+        yield WarmClient(address)
+        return
     started = WarmCommand()
     yield started
     started.close()

@@ -47,22 +47,11 @@ _READ_AT_START = (
 )
 
 
-class WarmCommand:
-    """The process from which commands are forked. Close it at the end."""
+class WarmClient:
+    """Runs commands in forks of the process that listens at an address."""
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="zoo-warm-")
-        self._address = str(Path(self._folder.name) / "socket")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self._address)
-        self._listener.listen()
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self._listener.fileno())],
-            pass_fds=[self._listener.fileno()],
-            stdin=subprocess.PIPE,  # its end is the end of this process
-            cwd=self._folder.name,
-        )
-        self._listener.close()
+    def __init__(self, address: str) -> None:
+        self.address = address
 
     def run(
         self,
@@ -100,7 +89,7 @@ class WarmCommand:
             socket.socket(socket.AF_UNIX) as connection,
         ):
             connection.settimeout(timeout)
-            connection.connect(self._address)
+            connection.connect(self.address)
             streams = [stdin.fileno(), stdout.fileno(), stderr.fileno()]
             if terminal is not None:
                 streams[0] = streams[2] = terminal
@@ -119,6 +108,24 @@ class WarmCommand:
         options = ("-q", "-p", "no:cacheprovider")
         return self.run([sys.executable, "-c", program, *options, *arguments], cwd=cwd, env=env, timeout=400)
 
+
+class WarmCommand(WarmClient):
+    """The process from which commands are forked; before the first it imports nothing. Close it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="zoo-warm-")
+        super().__init__(str(Path(self._folder.name) / "socket"))
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.address)
+        self._listener.listen()
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(self._listener.fileno())],
+            pass_fds=[self._listener.fileno()],
+            stdin=subprocess.PIPE,  # its end is the end of this process
+            cwd=self._folder.name,
+        )
+        self._listener.close()
+
     def close(self) -> None:
         self._process.stdin.close()
         self._process.kill()
@@ -129,8 +136,12 @@ class WarmCommand:
 def _serve(listener: socket.socket) -> None:
     """Import the libraries, then fork a process for each request, for ever."""
     import gc
+    import signal
     import threading
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which it is not under nohup
+    if sys.stdin in select.select([listener, sys.stdin], [], [])[0]:  # no test runs a command
+        return
     gc.disable()  # until everything is imported
     for library in LIBRARIES:
         __import__(library)

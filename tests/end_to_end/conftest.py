@@ -22,7 +22,7 @@ from end_to_end_tools import (
     until,
 )
 from shared_tools import clean_environment
-from warm_command import WarmCommand
+from warm_command import WarmClient
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
@@ -55,7 +55,7 @@ def new_zoo(
     script: str,
     environment: dict[str, str],
     empty_database: Path,
-    warm_command: WarmCommand,
+    warm_command: WarmClient,
 ) -> Callable[..., Zoo]:
     """new_zoo("tiny", tiny=TINY) -> the command in a new folder of that name that has the study `tiny`."""
 
@@ -72,7 +72,7 @@ def new_zoo(
 
 
 @pytest.fixture
-def zoo(tmp_path: Path, script: str, environment: dict[str, str], warm_command: WarmCommand) -> Zoo:
+def zoo(tmp_path: Path, script: str, environment: dict[str, str], warm_command: WarmClient) -> Zoo:
     """The command in an empty folder."""
     return Zoo(script, tmp_path, environment, warm_command)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from warm_command import WarmCommand
+from warm_command import WarmClient
 
 from zoo.events import EpochEnd, Event, EventLog, Finished
 from zoo.files import write_atomically
@@ -61,7 +61,7 @@ class Zoo:
     script: str
     folder: Path
     environment: Mapping[str, str]
-    warm: WarmCommand
+    warm: WarmClient
 
     def __call__(
         self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 240.0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from warm_command import WarmCommand
+from warm_command import WarmClient
 
 from zoo.tracking import Store, connect, free_port, ui_command, ui_environment
 
@@ -112,7 +112,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture(scope="session")
-def saved_model(tmp_path_factory: pytest.TempPathFactory, warm_command: WarmCommand) -> Path:
+def saved_model(tmp_path_factory: pytest.TempPathFactory, warm_command: WarmClient) -> Path:
     """A folder with `model.keras`, `expected.npz` (images, probabilities), and `official` from MLflow."""
     from importlib.metadata import version
 

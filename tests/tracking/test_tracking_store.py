@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import tracking_examples as examples
-from warm_command import WarmCommand
+from warm_command import WarmClient
 
 from zoo.errors import ZooError
 from zoo.tracking import (
@@ -102,7 +102,7 @@ def test_new_database_is_complete(working_folder: Path) -> None:
         assert database.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 
 
-def test_several_processes_create_one_database(working_folder: Path, warm_command: WarmCommand) -> None:
+def test_several_processes_create_one_database(working_folder: Path, warm_command: WarmClient) -> None:
     script = "from zoo.tracking import connect; connect().open_experiment('shared'); print('in')"
 
     def run(number: int) -> tuple[str, str]:
