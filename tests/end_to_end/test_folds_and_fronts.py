@@ -48,7 +48,8 @@ class TestFolds:
         assert folded.last.returncode == 0, folded.last.stderr
         assert folded.after.states == ["FAIL", "COMPLETE", "COMPLETE"]
         assert folded.after.reasons[0] == "interrupted: the supervisor was killed"
-        assert folded.after.optuna[0].params == folded.after.optuna[1].params
+        killed, *others = [trial.params for trial in folded.after.optuna]
+        assert others.count(killed) == 1  # the other one may have been prepared before the kill
         assert re.match(r"best: trial [12], val_accuracy 0\.\d{4}, 0\.\d{4} on the test", folded.last.stdout)
 
     def test_mlflow_has_every_curve_and_the_mean(self, folded):
