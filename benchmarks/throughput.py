@@ -2,6 +2,7 @@
 
     ZOO_DATA_DIR=~/data python benchmarks/throughput.py                  full MNIST, 8 trials of 3 epochs
     python benchmarks/throughput.py --images 5000 --epochs 2 --runs 1    two minutes
+    python benchmarks/throughput.py --short                              the two contenders that are compared
 
 Every run is a shell command in a new folder. The contenders run in turn, so that a slow minute of the
 machine affects all of them. The time is that of the whole command: it includes the start of Python and the
@@ -25,6 +26,7 @@ CONTENDERS = Path(__file__).parent / "contenders"
 RATES = (1e-3, 2e-3)  # learning rates: with the filters, 8 trials
 HOLD_RATIO = 1.1  # images per second of `--jobs auto` / of the bare loop
 VALIDATION = 0.1
+SHORT = ("bare Keras loop", "auto")  # what has to be held
 
 
 def contenders() -> dict[str, tuple[str, int]]:
@@ -41,13 +43,14 @@ def contenders() -> dict[str, tuple[str, int]]:
 
 def measure() -> None:
     options = _options()
-    seconds: dict[str, list[float]] = {title: [] for title in contenders()}
+    chosen = {title: how for title, how in contenders().items() if not options.short or title in SHORT}
+    seconds: dict[str, list[float]] = {title: [] for title in chosen}
     where = machine("keras-zoo", "keras", "tensorflow")
     with tempfile.TemporaryDirectory(prefix="zoo-benchmark-") as work:
         num_train = write_data(Path(work), options.images)
         trained = len(FILTERS) * len(RATES) * options.epochs * num_train
         for turn in range(options.runs):
-            for title, (jobs, threads) in contenders().items():
+            for title, (jobs, threads) in chosen.items():
                 time = once(Path(work), jobs, threads, options.epochs, num_train)
                 seconds[title].append(time)
                 rate = f"{time:.1f} s, {trained / time:,.0f} images/s"
@@ -122,6 +125,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=60_000, metavar="N", help="training images (60,000)")
     parser.add_argument("--epochs", type=int, default=3, metavar="N", help="of each trial (3)")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="rounds (5)")
+    parser.add_argument("--short", action="store_true", help="the bare loop and --jobs auto alone")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every measurement")
     return parser.parse_args()
 
