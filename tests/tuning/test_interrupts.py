@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from zoo.tuning.interrupts import Interrupts
+from zoo.tuning.interrupts import Interrupted, Interrupts
 
 WAITS = """
 import signal
@@ -181,3 +181,13 @@ def test_other_threads_leave_handlers_alone():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_interrupt_that_compiled_code_has_turned_into_a_system_error_is_raised():
+    interrupts = Interrupts()
+    error = SystemError("a call returned a result with an exception set")  # as Python's C API raises it
+    error.__cause__ = Interrupted()
+    with pytest.raises(Interrupted), interrupts.interruptible():
+        raise error
+    with pytest.raises(SystemError, match="another"), interrupts.interruptible():
+        raise SystemError("another error")

@@ -99,6 +99,16 @@ def test_killed_prepared_process_is_replaced(make_executor, start, prepare, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
+def test_process_that_has_no_log_yet_is_replaced(make_executor, start, prepare, tmp_path):
+    executor = make_executor()
+    pid = prepare(executor, 1)
+    (log,) = tmp_path.glob(".*.tmp")
+    log.unlink()
+    start(executor, 1)
+    assert pid_of(next_event(executor, 1)) != pid
+    assert gone(pid)
+
+
 @pytest.mark.parametrize(("number", "config"), [(2, WAITS), (1, replace(WAITS, seed=9))])
 def test_other_trial_ends_the_prepared_process(make_executor, start, prepare, tmp_path, number, config):
     executor = make_executor()

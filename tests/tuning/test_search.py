@@ -513,6 +513,22 @@ class TestAhead:
         search.tell(search.ask().number, INTERRUPTED)
         assert search.ask_ahead() is None
 
+    def test_queued_values_that_the_sampler_completes_are_not_asked_ahead(self, open_search):
+        search = open_search()
+        run(search)
+        search._study.enqueue_trial({"training.learning_rate": 0.005})  # as a user may
+        assert search.ask_ahead() is None
+        assert search.ask().config.training["learning_rate"] == 0.005
+
+    def test_interrupted_trial_is_queued_beside_a_trial_with_its_values(self, open_search, storage):
+        search = open_search()
+        trial = search.ask()
+        values = stored(storage)[trial.number].params
+        search._study.enqueue_trial(values)
+        search.tell(trial.number, INTERRUPTED)
+        again = [one.user_attrs.get("zoo.again") for one in stored(storage) if one.state.name == "WAITING"]
+        assert again == [None, trial.number]
+
     def test_trial_that_never_began_is_queued(self, open_search, storage):
         search = open_search()
         run(search)

@@ -159,8 +159,8 @@ class Stage:
         """Run the supervisor; return what the study has come to."""
         search, interrupts = self.search, self.study.interrupts
         with interrupts:
-            options = {"deadline": self.deadline, "on_free_slot": lambda: self.log.append(("free slot",))}
-            self.supervisor = Supervisor(self.study, search, Tracker(self.log), directory_of, **options)
+            tracker = Tracker(self.log)
+            self.supervisor = Supervisor(self.study, search, tracker, directory_of, deadline=self.deadline)
             self.supervisor.run()
         return SimpleNamespace(
             best=search.best(),
@@ -200,13 +200,6 @@ def stage(define, open_search, tmp_path, monkeypatch):
 
 def killed(reason="killed by signal 9 (SIGKILL)"):
     return [STARTED, Finished(9.0, "failed", reason, is_killed=True)]
-
-
-@pytest.mark.parametrize(("jobs", "count"), [(1, 0), (2, 1)])
-def test_slot_that_stays_free_is_used_once(stage, jobs, count):
-    here = stage([complete(), complete(), complete()], "search.trials=3", jobs=jobs)
-    here.run()
-    assert here.log.count(("free slot",)) == count
 
 
 class TestKilledFromOutside:
@@ -842,6 +835,21 @@ class TestPreparedAhead:
         assert {call[1] for call in here.log if call[0] == "tracker"} == {0}
         assert stage([complete()] * 3, "search.trials=3").run().done == 3
         assert here.states() == ["FAIL", *["COMPLETE"] * 3]
+
+    def test_next_trial_is_asked_for_only_when_a_trial_starts_or_ends(self, stage):
+        several = [STARTED, *[epoch(number, 0.5) for number in (1, 2, 3)], end(best_val_accuracy=0.5)]
+        here, asked = stage([several, several], "search.trials=2"), []
+        here.executor.can_prepare = True
+        here.search.ask_ahead = lambda: asked.append(here.search.done())
+        here.run()
+        assert asked == [0]
+
+    def test_target_of_a_trial_that_fails_does_not_end_the_search(self, stage):
+        fails = [STARTED, epoch(1, 0.9, is_last=True), end("failed", "its model cannot be loaded")]
+        here = stage([fails, complete(0.5)], "search.trials=2", "search.target=0.8")
+        here.executor.can_prepare = True
+        assert here.run().done == 2
+        assert here.supervisor.stopped == ""
 
     def test_reached_target_stops_a_prepared_trial(self, stage):
         here = stage([complete(0.9)], "search.trials=3", "search.target=0.8")

@@ -194,10 +194,12 @@ def load_keras() -> None:
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
     gc.disable()
-    with backend.without_optional_packages():
-        backend.import_keras()
-    gc.freeze()
-    gc.enable()
+    try:
+        with backend.without_optional_packages():
+            backend.import_keras()
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def load_classifier(model: str, display: Display) -> Classifier:

@@ -79,7 +79,12 @@ class ImageDecoder:
                     "to scale all images to one size."
                 )
             # A memory map would take longer to write: the system interrupts the thread for every few pages.
-            os.pwrite(file.fileno(), image.data, position * image.nbytes)
+            try:
+                written = os.pwrite(file.fileno(), image.data, position * image.nbytes)
+            except OSError as error:
+                raise _no_space(shape, error.strerror) from error
+            if written < image.nbytes:
+                raise _no_space(shape, "the disk is full")
             return ""
 
         # Pillow releases Python's lock while it decodes.
@@ -209,13 +214,17 @@ def _temporary_file(shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
             if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process later (SIGBUS)
                 os.posix_fallocate(file.fileno(), 0, math.prod(shape))
         except OSError as error:
-            raise ZooError(
-                f"no space for {shape[0]:,} images of {_size_text(shape[1:])} "
-                f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {error.strerror}. "
-                "Set TMPDIR to a folder with more space, or set a smaller image_size."
-            ) from error
+            raise _no_space(shape, error.strerror) from error
         file.truncate(math.prod(shape))
         yield file
+
+
+def _no_space(shape: tuple[int, ...], reason: str | None) -> ZooError:
+    return ZooError(
+        f"no space for {shape[0]:,} images of {_size_text(shape[1:])} ({math.prod(shape) / 1e9:.1f} GB) in "
+        f"{tempfile.gettempdir()}: {reason}. "
+        "Set TMPDIR to a folder with more space, or set a smaller image_size."
+    )
 
 
 def _size_text(size: tuple[int, ...]) -> str:

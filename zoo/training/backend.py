@@ -91,7 +91,7 @@ def without_optional_packages() -> Iterator[None]:
         yield
     finally:
         for name in absent:
-            if sys.modules[name] is None:
+            if sys.modules.get(name, name) is None:
                 del sys.modules[name]
 
 

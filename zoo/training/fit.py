@@ -74,7 +74,7 @@ def fit(
         schedule: `cosine` falls to zero over a phase (Loshchilov & Hutter, 2017, without restarts);
             `plateau` divides the rate by three after two epochs without a lower `val_loss`.
         patience: a phase ends after this number of epochs without a better objective.
-        fine_tune_layers, fine_tune_rate: last frozen layers that learn in a second phase; its relative rate.
+        fine_tune_layers: the last frozen ones (0: none) learn in a 2nd phase, at `fine_tune_rate` x the rate.
         class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`; `val_loss` stays plain.
         max_seconds: training ends after this time, also within an epoch, which is validated. 0: no limit.
 

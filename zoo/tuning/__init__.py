@@ -10,7 +10,8 @@ mlflow_record.py    the record in MLflow, and closing it; syncing.py: zoo.sync, 
 reconcile.py        settles what a killed process left open
 supervisor.py       starts trials, handles their events, decides final states
 search.py           trials from an Optuna study; optuna_trials.py, samplers.py, manifest.py
-ahead.py            the trial that begins next, known while others run
+bounded_tpe.py      TPE for thousands of trials; ahead.py: the next trial, proposed while others run
+scoring.py          scores on the test split; ranking.py: best first
 rebuilding.py       an Optuna study made again from the event logs; differences.py: databases and logs
 repairing.py        both databases made again, for `zoo doctor`; ownership.py: the folder that runs a study
 recorded_search.py  reads a recorded study in Optuna; retrying.py: trials that are run again

@@ -1,4 +1,4 @@
-"""The trial that begins next, known while others still run: where no result to come decides about it."""
+"""The next trial, proposed while others run, if it depends on none of their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AheadSampler:
-    """Queues the values of the next trial in Optuna: a point of the grid, or a random one.
+    """A proposer of the next trial, whose values it queues in Optuna: a point of the grid, or random values.
 
     Random values come from the sampler's own generator of random numbers, so that the search proposes the
     same trials whether or not it does so ahead. The first trials of TPE are random.
@@ -37,18 +37,23 @@ class AheadSampler:
     def next_trial(self, num_trials: int, digest: str) -> PendingTrial | None:
         """Return the trial that Optuna's `ask` returns next.
 
-        None if it depends on results of the first `num_trials`, or if it continues another trial.
+        None if it depends on results of the first `num_trials`, if it continues another trial, or if a user
+        has queued values of which the sampler has to add or replace some.
         """
         import optuna
 
-        if not self._queued() and (values := self._propose(num_trials)) is not None:
+        queued = self._queued()
+        if not queued and (values := self._propose(num_trials)) is not None:
             self._study.enqueue_trial(values)
-        queued = next(iter(self._queued()), None)
-        if queued is None or AGAIN in queued.user_attrs:
+            queued = self._queued()
+        if not queued or AGAIN in queued[0].user_attrs:
             return None
-        fixed = optuna.trial.FixedTrial(queued.system_attrs["fixed_params"])
-        config = self._definition.sample(fixed, digest, self._definition.seed_of(queued.number))
-        return PendingTrial(queued.number, config)
+        fixed = optuna.trial.FixedTrial(queued[0].system_attrs["fixed_params"])
+        try:
+            config = self._definition.sample(fixed, digest, self._definition.seed_of(queued[0].number))
+        except ValueError:
+            return None
+        return PendingTrial(queued[0].number, config)
 
     def _queued(self) -> list[optuna.trial.FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False)

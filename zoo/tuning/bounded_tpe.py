@@ -78,8 +78,8 @@ def excerpt(trials: Sequence[FrozenTrial], direction: StudyDirection, count: int
     """
     finished = [one for one in trials if one.state in _FINISHED]
     if len(finished) > count:
-        room = count - NUM_BEST
-        spaced = (len(finished) * place // room - 1 for place in range(1, room + 1))
+        num_spaced = count - NUM_BEST
+        spaced = (len(finished) * position // num_spaced - 1 for position in range(1, num_spaced + 1))
         finished = [finished[position] for position in _best(finished, direction).union(spaced)]
     running = [one for one in trials if one.state == _RUNNING]
     return sorted([*finished, *running], key=lambda one: one.number)
@@ -88,17 +88,17 @@ def excerpt(trials: Sequence[FrozenTrial], direction: StudyDirection, count: int
 def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> set[int]:
     """Return the positions of the trials that TPE models as good: complete ones, others if those are few."""
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1
-    places = range(len(trials))
-    complete = [(sign * trials[one].values[0], one) for one in places if trials[one].state == _COMPLETE]
+    positions = range(len(trials))
+    complete = [(sign * trials[one].values[0], one) for one in positions if trials[one].state == _COMPLETE]
     best = [one for _, one in heapq.nsmallest(NUM_BEST, complete)]
 
-    def rank(place: int) -> tuple[float, int, float]:
-        trial = trials[place]
+    def rank(position: int) -> tuple[float, int, float]:
+        trial = trials[position]
         excess = sum(value for value in trial.constraints.values() if value > 0)
         return excess, -(trial.last_step or 0), sign * trial.values[0] if trial.values else 0.0
 
     if len(best) < NUM_BEST:
-        pruned = (one for one in places if trials[one].state == _PRUNED)
+        pruned = (one for one in positions if trials[one].state == _PRUNED)
         best += heapq.nsmallest(NUM_BEST - len(best), pruned, key=rank)
     return set(best)
 

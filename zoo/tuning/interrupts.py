@@ -47,6 +47,10 @@ class Interrupts:
             if self.signum is not None:
                 raise Interrupted
             yield
+        except SystemError as error:  # compiled code, such as Ray's, may turn `Interrupted` into this
+            if isinstance(error.__cause__, Interrupted):
+                raise error.__cause__ from None
+            raise
         finally:
             self._is_interruptible = False
 

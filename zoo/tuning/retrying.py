@@ -17,13 +17,13 @@ RETRIED = "zoo.retried"  # an attribute of the study: numbers of failed trials t
 
 
 def enqueue_again(study: optuna.Study, number: int) -> None:
-    """Queue the values of a trial, unless they are queued already."""
+    """Queue the values of a trial, unless that was done already."""
     trials = study.get_trials(deepcopy=False)
     # `params` has only the queued values that the trial has sampled. Optuna has no public name for
     # `fixed_params`; tests/tuning/test_search.py fails if it disappears.
     values = {**trials[number].system_attrs.get("fixed_params", {}), **trials[number].params}
-    waiting = [trial for trial in trials if trial.state.name == "WAITING"]
-    if values not in [trial.system_attrs.get("fixed_params") for trial in waiting]:
+    queued = [trial.user_attrs.get(AGAIN) for trial in trials if trial.state.name == "WAITING"]
+    if number not in queued:
         study.enqueue_trial(values, user_attrs={AGAIN: number})
     failpoint("retry.queued")
 

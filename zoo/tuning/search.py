@@ -170,7 +170,8 @@ class OptunaSearch:
         return PendingTrial(trial.number, config, earlier_attempts(self._study, trial))
 
     def ask_ahead(self) -> PendingTrial | None:
-        """Return the trial that `ask` returns next, and queue it; None if results to come decide about it."""
+        """Return the trial that `ask` returns next, and queue it; None if it depends on running trials."""
+        check_owner(self._study, self._directory_id)
         return self._ahead.next_trial(self.done() + len(self._asked_trials), self._digest)
 
     def report(self, number: int, event: EpochEnd) -> bool:
@@ -290,10 +291,7 @@ class OptunaSearch:
         self._study.set_user_attr(DESCRIPTION, text)
 
     def importances(self) -> dict[str, float]:
-        """Return how important each searched parameter is for the first objective, most important first.
-
-        The importances of a list's length and items are added. {} if there are too few complete trials.
-        """
+        """Return the importance of each searched parameter, largest first; {} if there are too few trials."""
         return total_importances(importances_of(self._study, self.objectives[0]))
 
     def num_rejected(self) -> int:

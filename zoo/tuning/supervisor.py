@@ -45,7 +45,9 @@ class TrialSource(Protocol):
     def total(self) -> int: ...  # number of trials to run
     def done(self) -> int: ...  # number of finished trials, without those that are retried
     def ask(self) -> PendingTrial: ...
-    def ask_ahead(self) -> PendingTrial | None: ...  # what `ask` returns next; None if results decide that
+    def ask_ahead(
+        self,
+    ) -> PendingTrial | None: ...  # what `ask` returns next; None if it is not known
     def report(self, number: int, event: EpochEnd) -> bool: ...  # False stops the trial as pruned
     def can_retry(self, number: int) -> bool: ...  # a trial that was killed from outside
     def tell(self, number: int, event: Finished) -> None: ...
@@ -70,18 +72,12 @@ class Supervisor:
         record: MLflowRecord,
         directory_of: Callable[[int], TrialDirectory] | None = None,
         deadline: float = math.inf,
-        on_free_slot: Callable[[], None] = lambda: None,
     ) -> None:
-        """Open nothing.
-
-        Args:
-            deadline: the time of `time.monotonic` at which the search ends.
-            on_free_slot: called once, when trials are running and none is left to start beside them.
-        """
+        """Open nothing. The search ends at `deadline`, a time of `time.monotonic`."""
         self.stopped = ""  # why it ended before all trials, or all epochs, were done: `timeout` or `target`
         self._deadline = deadline
-        self._on_free_slot = on_free_slot
         self._has_started = False  # a trial
+        self._may_prepare = True  # the trial after the next start or end of a trial was not asked for yet
         self._study = study
         self._source = source
         self._record = record
@@ -101,6 +97,7 @@ class Supervisor:
         self._display.time_limit(self._deadline)
         try:
             self._loop()
+            self._record_finished()
             self._executor.stop_all()  # if the search ended early, a trial may be prepared
         except Interrupted:
             self._stop_running(_STOP_REASONS.get(self._interrupts.signum, "interrupted"))
@@ -121,9 +118,6 @@ class Supervisor:
             if not self._executor.running:
                 return
             self._prepare_next()
-            if self._executor.free_slots:
-                self._on_free_slot()
-                self._on_free_slot = lambda: None
             with self._interrupts.interruptible():
                 ready = self._executor.wait(timeout=1.0)
             self._handle_events(ready)
@@ -135,7 +129,7 @@ class Supervisor:
                 self._handle(number, event)
 
     def _start_next(self) -> None:
-        trial, self._has_started = self._source.ask(), True
+        trial, self._has_started, self._may_prepare = self._source.ask(), True, True
         failpoint("trial.asked")
         config = self._with_room(
             self._directory_of(trial.number).path,
@@ -156,11 +150,15 @@ class Supervisor:
             raise
 
     def _prepare_next(self) -> None:
-        """Let the executor prepare the trial that starts when a slot is free; nothing of it is recorded."""
-        is_wanted = self._num_left() >= 0 and self._executor.can_prepare and not self._must_stop()
-        if is_wanted and (trial := self._source.ask_ahead()) is not None:
+        """Let the executor prepare the next trial; only its values are recorded, as queued in Optuna."""
+        has_next = self._may_prepare and self._num_left() >= 0 and not self._stop_reason()
+        if not has_next or not self._executor.can_prepare:
+            return
+        self._may_prepare = False
+        if (trial := self._source.ask_ahead()) is not None:
             path, cache_dir = self._directory_of(trial.number).path, self._study.directory.cache_dir
-            self._executor.prepare(trial.number, trial.config, cache_dir, path, self._num_left())
+            with self._interrupts.interruptible():
+                self._executor.prepare(trial.number, trial.config, cache_dir, path, self._num_left())
             failpoint("trial.prepared")
 
     def _num_left(self) -> int:
@@ -214,14 +212,18 @@ class Supervisor:
             raise
 
     def _must_stop(self) -> bool:
-        """Return True if the search ends now, because of its timeout or its target; then set `stopped`.
+        """Return True if the search ends now; then set `stopped`."""
+        self.stopped = self.stopped or self._stop_reason()
+        return bool(self.stopped)
+
+    def _stop_reason(self) -> str:
+        """Return why the search ends now: `target` or `timeout`; "" if it does not.
 
         One trial starts in any case, so that every command makes progress, even if its preparation took long.
         """
-        if not self.stopped:
-            is_late = self._has_started and time.monotonic() >= self._deadline
-            self.stopped = "target" if self._source.has_reached_target() else "timeout" if is_late else ""
-        return bool(self.stopped)
+        if self.stopped or self._source.has_reached_target():
+            return self.stopped or "target"
+        return "timeout" if self._has_started and time.monotonic() >= self._deadline else ""
 
     def _finish(self, number: int, event: Finished) -> None:
         imports_are_over()
@@ -254,6 +256,7 @@ class Supervisor:
         if damage is not None or not event.is_interrupted:
             self._directory_of(number).delete_checkpoints()
         self._source.tell(number, event)
+        self._may_prepare = True
         failpoint("final.recorded")
         best, done = self._source.best(), self._source.done()
         reason = event.reason or (f"stopped by {event.stopped}" if event.stopped else "")

@@ -43,9 +43,7 @@ class Executor(Protocol):
     def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
     def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
     def answer(self, number: int, answer: Answer) -> None: ...  # to `EpochEnd`
-    def stop_all(
-        self,
-    ) -> list[int]: ...  # ends the running trials, returns their numbers; drops a prepared one
+    def stop_all(self) -> list[int]: ...  # ends all processes; returns the numbers of the running trials
 
 
 def open_executor(

@@ -106,7 +106,7 @@ class Capacity:
         self._speedup: float | None = None
         self._wanted = int(jobs) if not self._is_auto else len(gpus) or choose_jobs(cores, None)
         self._by_memory: float = math.inf
-        self._fitting = 0.0  # number of trials for which the memory is enough; 0 until a trial has trained
+        self._fitting = 0.0  # number of trials for which the memory is enough; 0 while that is unknown
         self._memory = 0  # the largest of all trials so far, bytes
         self._reported = self._wanted if not self._is_auto or self._wanted == 1 else 0
 
@@ -143,7 +143,7 @@ class Capacity:
         total = 0 if available is None else available + of_all
         is_known = total > 0 and self._memory > 0
         fitting: float = max(1, int(_MEMORY_SHARE * total / self._memory)) if is_known else math.inf
-        self._fitting = fitting
+        self._fitting = fitting if is_known else 0.0
         each = f"{size_text(self._memory)} of {size_text(total)}" if is_known else ""
         if self._is_auto:
             self._by_memory = fitting

@@ -85,10 +85,7 @@ class LocalExecutor:
 
     @property
     def can_prepare(self) -> bool:
-        """True if a trial's process can be started now, before there is a slot for the trial.
-
-        A trial uses one core while it is built. So that gains time if the trials have more than one each.
-        """
+        """True if the next trial can be built now, on a core that the running trials leave idle."""
         can_wait = self._ahead and self._prepared is None and bool(self._running)
         return can_wait and self._capacity.has_idle_cores and self._capacity.has_room_for_another
 
@@ -115,11 +112,11 @@ class LocalExecutor:
         slot = next(slot for slot in itertools.count() if slot not in used)
         self._oom_kills[number] = oom_kills()
         self._folders[number] = folder
-        prepared, self._prepared = self._prepared, None
-        worker = prepared.begin(number, config, folder) if prepared else None
+        worker = self._prepared.begin(number, config, folder) if self._prepared else None
         if worker is None:
             worker = self._start_worker(config, cache_dir, folder, self._environment(slot, num_left))
         self._watch(number, worker, slot)
+        self._prepared = None  # only now: after an interrupt, `stop_all` ends its process
         self._join_finished()
 
     def _start_worker(
@@ -163,6 +160,8 @@ class LocalExecutor:
         for number, watch in self._watches.items():
             watch.update()
             cap_log(self._folders[number] / "output.log")
+        if self._prepared is not None:
+            cap_log(self._prepared.log_path)
         return ready + [number for number in self._running if number not in ready and self._hangs(number)]
 
     def _hangs(self, number: int) -> bool:
@@ -248,7 +247,8 @@ class LocalExecutor:
         is_killed = worker.was_killed
         if is_killed and oom_kills() > oom_kills_before:
             # The same trial alone would run out of memory again; beside others it may fit next time.
-            is_killed = len(self._running) > 1
+            is_killed = len(self._running) > 1 or self._prepared is not None
+            self._drop_prepared()
             fix = "use fewer --jobs" if is_killed else "use a smaller batch_size or a smaller network"
             reason = f"{reason} because the memory of this machine ran out; {fix}"
         return Finished(time.time(), "failed", reason, is_killed=is_killed)
@@ -265,6 +265,8 @@ class LocalExecutor:
 
     def stop_all(self) -> list[int]:
         stopped = list(self._running)
+        if self._prepared is not None:
+            self._prepared.worker.kill()
         for number, (worker, _) in self._running.items():
             worker.kill() if number in self._unchecked else worker.terminate()
         deadline = time.monotonic() + _CHECKPOINT_TIMEOUT_S

@@ -23,7 +23,8 @@ class PreparedTrial:
         """Let the trial begin in `folder`; return None, and end the process, if it cannot run this trial."""
         directory = TrialDirectory(folder)
         is_same = (number, config) == (self.number, self.config) and not directory.checkpoints_dir.exists()
-        if not is_same or self.worker.process.exitcode is not None:
+        # Without a log, the process has only just been forked, so that a new one takes hardly longer.
+        if not is_same or self.worker.process.exitcode is not None or not self.log_path.exists():
             self.drop()
             return None
         self.log_path.replace(directory.output_path)
