@@ -54,7 +54,7 @@ def test_result_without_complete_trial_has_no_model(in_tmp):
 
 
 def test_unknown_importances_are_an_error(result):
-    with pytest.raises(StudyError, match="the importances of 'example' are unknown: expected 10 "):
+    with pytest.raises(StudyError, match="the importances of 'example' are unknown: expected at least 10 "):
         result.plot_importances()
 
 

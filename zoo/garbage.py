@@ -1,7 +1,7 @@
-"""Garbage collection in the process that supervises trials.
+"""Garbage collection while a process imports large libraries, and after that.
 
-A collection of everything that Optuna, MLflow and matplotlib have imported takes 0.2 s, in which each trial
-waits for the answer to its epoch.
+In the process that supervises trials, a collection of everything that Optuna, MLflow and matplotlib have
+imported takes 0.2 s, in which each trial waits for the answer to its epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collections_after_imports() -> Iterator[None]:
-    """Collect no garbage in the block until `imports_are_over`; then only what is made from there on."""
+    """Collect no garbage until `imports_are_over` is called in the block; then only objects made later."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -24,7 +24,7 @@ def collections_after_imports() -> Iterator[None]:
 
 
 def imports_are_over() -> None:
-    """Leave everything that exists now out of later collections, and allow these again; once in a block."""
+    """Switch collections on again; they leave out everything that exists now. Nothing if they are on."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

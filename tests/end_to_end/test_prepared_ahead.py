@@ -27,7 +27,7 @@ def gated(gated_zoo):
     zoo, gate = gated_zoo("ahead", ahead=GATED)
 
     def prepared_process(supervisor, trials):
-        """Return the process that writes the log of a trial that has not begun."""
+        """Return the process whose trial is prepared and waits for its turn; None if there is none."""
         for process in supervisor.family():
             with contextlib.suppress(psutil.Error):
                 logs = [Path(file.path) for file in process.open_files()]

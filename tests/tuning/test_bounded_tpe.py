@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 import warnings
 
+import optuna
 import pytest
+from optuna.samplers._tpe import sampler as optunas_tpe
+from optuna.trial import TrialState, create_trial
 
-optuna = pytest.importorskip("optuna")
-
-from optuna.samplers._tpe import sampler as optunas_tpe  # noqa: E402
-from optuna.trial import TrialState, create_trial  # noqa: E402
-
-from zoo.tuning.bounded_tpe import NUM_ALL, NUM_BEST, NUM_EXCERPT, BoundedTPE, excerpt  # noqa: E402
-from zoo.tuning.samplers import make_sampler  # noqa: E402
+from zoo.tuning.bounded_tpe import NUM_ALL, NUM_BEST, NUM_EXCERPT, BoundedTPE, excerpt
+from zoo.tuning.samplers import make_sampler
 
 FLOAT = optuna.distributions.FloatDistribution(0.0, 1.0)
 MAXIMIZE = optuna.study.StudyDirection.MAXIMIZE

@@ -18,6 +18,7 @@ import click
 
 from zoo.errors import StudyError, ZooError
 from zoo.files import check_writable, write_atomically
+from zoo.garbage import imports_are_over
 from zoo.redaction import redact
 from zoo.registry import given_files, merge_files, using_plugins
 from zoo.space import show
@@ -198,8 +199,7 @@ def load_keras() -> None:
         with backend.without_optional_packages():
             backend.import_keras()
     finally:
-        gc.freeze()
-        gc.enable()
+        imports_are_over()
 
 
 def load_classifier(model: str, display: Display) -> Classifier:

@@ -43,8 +43,8 @@ def plot_importances(study: str, storage: str | None = None) -> Figure:
         figure = importances_figure(read_record(study, storage))
     if figure is None:
         raise StudyError(
-            f"the importances of '{study}' are unknown: expected {MIN_TRIALS_FOR_IMPORTANCES} complete "
-            "trials with different results, and a searched parameter."
+            f"the importances of '{study}' are unknown: expected at least {MIN_TRIALS_FOR_IMPORTANCES} "
+            "complete trials with different results, and a searched parameter."
         )
     return apply_style(figure).update_layout(title=study, margin_t=40)
 

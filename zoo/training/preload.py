@@ -8,6 +8,7 @@ import gc
 import signal
 from importlib import import_module
 
+from zoo.garbage import imports_are_over
 from zoo.process import exiting_with_parent
 
 # Ctrl-C in a terminal reaches every process of its group; only the supervisor handles it.
@@ -28,5 +29,4 @@ with exiting_with_parent():
         import_module(module)
 
 # The imported objects stay until the end, so the garbage collector of a trial can ignore them.
-gc.freeze()
-gc.enable()
+imports_are_over()

@@ -1,4 +1,4 @@
-"""The turn of a trial whose process is started ahead: it prepares the training, then waits."""
+"""Waiting, in a trial whose process is started early, until it is the turn of the trial to train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The next trial, proposed while others run, if it depends on none of their results."""
+"""A proposal of the next trial while others run, if it needs none of their results."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class AheadSampler:
     def next_trial(self, num_trials: int, digest: str) -> PendingTrial | None:
         """Return the trial that Optuna's `ask` returns next.
 
-        None if it depends on results of the first `num_trials`, if it continues another trial, or if a user
-        has queued values of which the sampler has to add or replace some.
+        None if it needs results of the first `num_trials`, if it continues another trial, or if a user has
+        queued values for only some parameters, or values that the study does not allow.
         """
         import optuna
 

@@ -122,7 +122,7 @@ class Capacity:
 
     @property
     def has_room_for_another(self) -> bool:
-        """True if the memory is enough for one trial more than run at once."""
+        """True if there is memory for one more trial than `jobs`."""
         return self._fitting > self.jobs
 
     def use_speedup(self, speedup: float | None) -> None:

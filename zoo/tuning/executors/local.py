@@ -85,7 +85,7 @@ class LocalExecutor:
 
     @property
     def can_prepare(self) -> bool:
-        """True if the next trial can be built now, on a core that the running trials leave idle."""
+        """True if the next trial can be prepared now: a core is idle, and there is memory for it."""
         can_wait = self._ahead and self._prepared is None and bool(self._running)
         return can_wait and self._capacity.has_idle_cores and self._capacity.has_room_for_another
 
