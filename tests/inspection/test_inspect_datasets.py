@@ -11,7 +11,7 @@ import pytest
 from zoo import Dataset, inspection
 from zoo.data.prepare import prepare
 from zoo.errors import ZooError
-from zoo.inspection import _datasets
+from zoo.inspection import _datasets, _opening
 from zoo.models import recorded
 from zoo.record import StudyDirectory
 from zoo.registry import Registry
@@ -36,8 +36,8 @@ def prepared_digits(recorded_study, monkeypatch):
     """The digits are prepared once, in this process."""
     cache = recorded_study / "mlruns" / "zoo" / ".cache"
     registry = Registry.load([])
-    prepared = prepare(registry.get("dataset", "digits"), {}, _datasets._VALIDATION, cache)
-    monkeypatch.setattr(_datasets, "prepare", lambda dataset, validation, cache, display: prepared)
+    prepared = prepare(registry.get("dataset", "digits"), {}, {}, cache)
+    monkeypatch.setattr(_opening, "prepare", lambda dataset, validation, cache, display: prepared)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ class TestInMemory:
 
     @pytest.fixture(autouse=True)
     def prepare_in_memory(self, monkeypatch):
-        monkeypatch.setattr(_datasets, "prepare", recorded.prepare)
+        monkeypatch.setattr(_opening, "prepare", recorded.prepare)
 
     def test_arrays_are_drawn(self, in_tmp):
         assert inspection.samples(self.DATA, **QUIET).path == Path("samples-in-memory.png")
@@ -252,7 +252,8 @@ class TestInMemory:
     def test_policy_of_study_without_dataset_is_drawn(self, in_tmp, calls):
         directory = StudyDirectory(in_tmp, "mine")
         prepared = recorded.prepare(self.DATA, {}, directory.cache_dir, NoDisplay())
-        directory.trial(0).create({"dataset": {"name": "in memory"}, "digest": prepared.digest})
+        config = {"dataset": {"name": "in memory"}, "digest": prepared.digest, "validation": {}}
+        directory.trial(0).create(config)
         (in_tmp / "studies").mkdir()
         text = STUDY.replace('dataset = "digits"', "").replace("rotation = 33.0", "rotation = 0.0")
         (in_tmp / "studies" / "mine.toml").write_text(text)

@@ -106,13 +106,13 @@ def _store_in_memory(dataset: Dataset, cache: Path) -> tuple[str, Dataset]:
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     if (cached := find_dataset(cache, key)) is not None:
         return cached
-    dataset = _with_warnings(dataset)
+    dataset = with_warnings(dataset)
     save_dataset(cache, dataset, digest)
     record_fingerprint(cache, digest, key, dataset)
     return digest, dataset
 
 
-def _with_warnings(dataset: Dataset) -> Dataset:
+def with_warnings(dataset: Dataset) -> Dataset:
     """Return the dataset with the warnings about its classes and images."""
     checks = (absent_class_warning, similar_class_warning, imbalance_warning, image_warnings)
     found = [check(dataset) for check in checks]
@@ -187,7 +187,7 @@ def _read_cached(
         failpoint("dataset.reading")
         dataset = component.function(**values)
         check_contract(dataset)
-        dataset = _with_warnings(dataset)
+        dataset = with_warnings(dataset)
         after = fingerprint(component, values)
     digest = save_dataset(cache, dataset)
     failpoint("dataset.stored")

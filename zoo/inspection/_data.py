@@ -16,7 +16,7 @@ from zoo.data.split_facts import splits_text
 from zoo.data.validation import fold_of_images
 from zoo.errors import DataError, StudyError
 from zoo.inspection._figure import OptionalPath, output_path
-from zoo.inspection._opening import OpenedDataset, open_inspected
+from zoo.inspection._opening import OpenedDataset, find_source, open_source
 from zoo.metrics import label_issues
 from zoo.models.recorded import current_runs
 from zoo.record import Run, best_run, read_predictions
@@ -84,15 +84,16 @@ def data(
         display: shows the progress; plain lines on stderr by default.
     """
     display = display or PlainDisplay()
-    opened = open_inspected(dataset, study, overrides, display)
-    path = output_path(output, Path(f"data-{opened.name.replace(' ', '-')}.png"))
+    source = find_source(dataset, study, overrides)
+    path = output_path(output, Path(f"data-{source.file_name}.png"))
+    opened = open_source(source, display)
     display.phase("comparing images …")
     compared = compare_images(opened.dataset)
     issues = _issues(opened, display)
     counts = {split: facts.class_counts for split, facts in opened.splits.items()}
     tiles = _tiles(opened, compared, issues)
     subtitle = splits_text(opened.splits)
-    figures.data_page(opened.dataset, counts, tiles, path, title=opened.name, subtitle=subtitle)
+    figures.data_page(opened.dataset, counts, tiles, path, title=source.name, subtitle=subtitle)
     return DataReport(path, _class_table(opened, counts), _findings(opened, compared, issues))
 
 
@@ -115,7 +116,7 @@ def duplicates(
         dataset, study, overrides, plugins, display: as for `data`.
     """
     display = display or PlainDisplay()
-    opened = open_inspected(dataset, study, overrides, display)
+    opened = open_source(find_source(dataset, study, overrides), display)
     display.phase("comparing images …")
     return _duplicates(opened, compare_images(opened.dataset))
 
@@ -195,10 +196,10 @@ def _issues(opened: OpenedDataset, display: Display) -> list[_Issue]:
 
 def _best_run(opened: OpenedDataset, display: Display) -> Run | None:
     """Return the best trial of the study; None without one, or without its predictions for this data."""
-    if not opened.study:
+    if not opened.source.study:
         return None
     try:
-        run = best_run(current_runs(opened.study, display))
+        run = best_run(current_runs(opened.source.study, display))
     except StudyError:  # no trial is complete yet
         return None
     if run.config.digest != opened.digest or not run.directory.predictions_path.exists():

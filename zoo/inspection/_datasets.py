@@ -11,23 +11,17 @@ import numpy as np
 
 from zoo import figures
 from zoo.data import Dataset
-from zoo.data.store import open_dataset
 from zoo.errors import ZooError
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import augment
-from zoo.inspection._opening import check_named, refuse_overrides
-from zoo.models.recorded import configure, prepare, recorded_in_memory
+from zoo.inspection._opening import find_source, open_source
+from zoo.models.recorded import configure
 from zoo.record import StudyDirectory
-from zoo.registry import IN_MEMORY, PluginFile, Registry, takes_plugins, using_plugins
+from zoo.registry import PluginFile, Registry, takes_plugins, using_plugins
 from zoo.space import Space
-from zoo.study import load_study
 from zoo.training.worker import call_in_worker, start_loading_keras
-from zoo.trial import PluginConfig
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.opening import load_definition
-
-# Without a study, the dataset is prepared with this validation split. No figure depends on it.
-_VALIDATION: Mapping[str, Any] = {"fraction": 0.1, "seed": 0}
 
 
 @takes_plugins
@@ -159,32 +153,9 @@ def _open(
     Args:
         file_name: the default for `output`; `{}` stands for the name of the dataset.
     """
-    check_named(dataset, study)
-    recorded = None if study is None else recorded_in_memory(study)
-    if recorded is not None:
-        refuse_overrides(overrides)
-    source = (IN_MEMORY, recorded, {}, ()) if recorded else _source(dataset, study, overrides)
-    name, data, validation, files = source
-    path = output_path(output, Path(file_name.format(name.replace(" ", "-"))))
-    cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
+    source = find_source(dataset, study, overrides)
+    path = output_path(output, Path(file_name.format(source.file_name)))
     display = display or PlainDisplay()
-    with using_plugins(files):
-        opened = recorded or open_dataset(cache_dir, prepare(data, validation, cache_dir, display).digest)
-    display.phase(f"{name}: {len(opened.train.labels):,} images of the training split")
-    return name, path, opened
-
-
-def _source(
-    dataset: str | Dataset | None, study: str | None, overrides: Sequence[str]
-) -> tuple[str, PluginConfig | Dataset, Mapping[str, Any], Sequence[PluginFile]]:
-    """Return a dataset's name, its configuration or content, the table `[validation]`, and plugin files."""
-    if isinstance(dataset, Dataset):
-        refuse_overrides(overrides)
-        return IN_MEMORY, dataset, {}, ()
-    registry = Registry.load()
-    if dataset is not None:
-        config = configure(registry.get("dataset", dataset), overrides)
-        return config.name, config, _VALIDATION, ()
-    assert study is not None
-    definition = load_study(study, registry, overrides=overrides)
-    return definition.dataset.name, definition.dataset, definition.validation, definition.plugin_files
+    opened = open_source(source, display).dataset
+    display.phase(f"{source.name}: {len(opened.train.labels):,} images of the training split")
+    return source.name, path, opened
