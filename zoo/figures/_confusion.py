@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ Counts = npt.NDArray[np.int64]
 
 @plain_style()
 def confusion_matrix(
-    labels: Any, predicted: Any, class_names: Sequence[str], path: str | os.PathLike[str], *, title: str
+    labels: Any, predicted: Any, class_names: Sequence[str], path: Path, *, title: str
 ) -> Path:
     """Draw counts of validation images, with actual classes in rows and predicted ones in columns.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ Values = npt.NDArray[np.float64]
 @plain_style()
 def learning_curves(
     epochs: Sequence[EpochEnd],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     best_epoch: int | None,
     best_fold: int | None = None,
@@ -161,7 +160,7 @@ class Curve:
 @plain_style()
 def compared_curves(
     curves: Sequence[Curve],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
     others: Sequence[Curve] = (),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,13 @@ import numpy.typing as npt
 
 from zoo.data import Dataset
 from zoo.figures._datasets import pick_samples
-from zoo.figures._page import GREY, HEADER, MARGIN, Color, Page, plain_style
+from zoo.figures._page import BLUE, GREY, HEADER, MARGIN, ORANGE, Color, Page, as_matplotlib, plain_style
 from zoo.figures._pixels import is_colored, make_tile, tile_size
 from zoo.figures._text import short_names, text_width
 
 MAX_FINDINGS = 12  # images of each kind
 _MAX_CLASSES = 60  # of more, the largest and the smallest are drawn
-_COLORS: tuple[Color, ...] = ((8, 81, 156), (107, 174, 214), (200, 55, 0), (150, 150, 150))
+_COLORS: tuple[Color, ...] = (BLUE, (107, 174, 214), ORANGE, (150, 150, 150))
 _SIZE = 8  # points
 _LONGEST_NAME, _BAR = 130, 190  # pixels
 _PANEL, _PANEL_HEIGHT = 300, 130
@@ -42,7 +41,7 @@ def data_page(
     dataset: Dataset,
     counts: Mapping[str, Sequence[int]],
     findings: Mapping[str, Sequence[Finding]],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
     subtitle: str,
@@ -151,7 +150,7 @@ def _brightness(page: Page, left: int, top: int, dataset: Dataset) -> None:
         ]
         values = np.concatenate(means)
         weights = np.full(len(values), 100 / len(values))
-        ink = [part / 255 for part in color] if not isinstance(color, str) else color
+        ink = as_matplotlib(color)
         axes.hist(values, bins=32, range=(0, 255), weights=weights, histtype="step", color=ink, label=name)
     axes.set(xlim=(0, 255), xlabel="mean of the pixels, 0 to 255", ylabel="% of the split")
     axes.set_title("brightness of the images")
@@ -169,7 +168,7 @@ def _sizes(dataset: Dataset) -> npt.NDArray[Any] | None:
 
 def _draw_sizes(page: Page, left: int, top: int, sizes: npt.NDArray[Any]) -> None:
     axes = page.axes(left, top, _PANEL - 40, _PANEL_HEIGHT)
-    axes.scatter(*sizes.T, s=6, alpha=0.3, color=[part / 255 for part in (8, 81, 156)], linewidths=0)
+    axes.scatter(*sizes.T, s=6, alpha=0.3, color=as_matplotlib(BLUE), linewidths=0)
     axes.set(xlim=(0, sizes[:, 0].max() * 1.05), ylim=(0, sizes[:, 1].max() * 1.05))
     low, high = sizes.min(axis=0), sizes.max(axis=0)
     axes.set(xlabel=f"width: {low[0]:,.0f} to {high[0]:,.0f} pixels")
@@ -202,7 +201,5 @@ def _draw_findings(
         y, x = top + 20 + row * step_y, MARGIN + column * step_x
         tile = make_tile(finding.image, _BOX)
         page.tile(tile, y, x)
-        for word in finding.words:  # word by word: in one text, Arabic and Hebrew names would swap positions
-            text = class_names[word] if isinstance(word, int) else word
-            page.text(x, y + tile.shape[0] + 10, text, size=7)
-            x += round(text_width(f"{text} ", 7))
+        words = [class_names[word] if isinstance(word, int) else word for word in finding.words]
+        page.words(x, y + tile.shape[0] + 10, words, 7)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def samples(
     images: Any,
     labels: Any,
     class_names: Sequence[str],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
     note: str = "",
@@ -110,7 +109,7 @@ def augmentation(
     versions: npt.NDArray[Any],
     originals: npt.NDArray[Any],
     augmented: npt.NDArray[Any],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
     subtitle: str,
@@ -153,7 +152,7 @@ def grey_levels(image: npt.NDArray[Any]) -> Values:
 
 
 @plain_style()
-def kernels(image: npt.NDArray[Any], path: str | os.PathLike[str], *, title: str, subtitle: str) -> Path:
+def kernels(image: npt.NDArray[Any], path: Path, *, title: str, subtitle: str) -> Path:
     """Draw `image`, and beside it the result of each of `KERNELS` on its grey levels."""
     from scipy.ndimage import correlate
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ class LayerMaps:
 def feature_maps(
     image: npt.NDArray[Any],
     maps: LayerMaps,
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
     subtitle: str = "",
@@ -77,7 +76,7 @@ def feature_maps(
 
 
 @plain_style()
-def filters(kernel: npt.NDArray[Any], path: str | os.PathLike[str], *, title: str, layer: str) -> Path:
+def filters(kernel: npt.NDArray[Any], path: Path, *, title: str, layer: str) -> Path:
     """Draw the filters of a convolution, up to 64 of them, each scaled to its own largest weight.
 
     Filters of three input channels are drawn in color, with grey for 0. With any other number of channels,
@@ -132,7 +131,7 @@ def _draw_grid(
 def layer_maps(
     image: npt.NDArray[Any],
     layers: Sequence[LayerMaps],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
     subtitle: str = "",
@@ -149,12 +148,8 @@ def layer_maps(
     columns = max(min(MAPS_PER_LAYER, layer.maps.shape[2]) for layer in selection)
     label_width = max(_label_width(layer) for layer in selection)
     left = MARGIN + label_width + 12
-    text = (
-        f"{len(selection)} of {len(layers)} layers"
-        if len(selection) < len(layers)
-        else f"{len(layers)} layers"
-    )
-    facts = [f"{text}, up to {MAPS_PER_LAYER} maps of each", subtitle]
+    some = f"{len(selection)} of " if len(selection) < len(layers) else ""
+    facts = [f"{some}{len(layers)} layers, up to {MAPS_PER_LAYER} maps of each", subtitle]
     page = Page(
         left + columns * step_x - _GAP + MARGIN,
         _TOP + (len(selection) + 1) * step_y + MARGIN,

@@ -6,7 +6,6 @@ the numbers in them are pasted as pixels: hundreds of text artists or dozens of 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,6 +79,11 @@ def plain_style() -> Iterator[None]:
         yield
 
 
+def as_matplotlib(color: Color) -> Any:
+    """Return a color in the form that matplotlib takes."""
+    return color if isinstance(color, str) else [part / 255 for part in color]
+
+
 class Page:
     """A white page with a title; positions count from its top left corner, in pixels.
 
@@ -126,10 +130,16 @@ class Page:
             1 - y / self.height,
             text,
             fontproperties=font(text, size, weight),
-            color=color if isinstance(color, str) else [part / 255 for part in color],
+            color=as_matplotlib(color),
             parse_math=False,  # a dollar sign in a class name starts no formula
             **{"va": "center", **layout},
         )
+
+    def words(self, x: float, y: float, words: Sequence[str], size: float) -> None:
+        """Write words one by one: in a single text, Arabic and Hebrew names would swap positions."""
+        for word in words:
+            self.text(x, y, word, size=size)
+            x += text_width(f"{word} ", size)
 
     def series_key(self, key: Key) -> None:
         """Write the key of the curves at the right end of the subtitle's line, where there are no curves."""
@@ -157,7 +167,7 @@ class Page:
         drawn: Pixels = np.asarray(self._canvas.buffer_rgba())[:, :, :3]
         return np.minimum(drawn, self.pixels)
 
-    def save(self, path: str | os.PathLike[str], *, palette: bool = False) -> Path:
+    def save(self, path: Path, *, palette: bool = False) -> Path:
         """Write the page as a PNG, whole or not at all; its folder is created.
 
         `palette` reduces the colors to 256, which makes a page of photographs a third as large.
@@ -170,7 +180,6 @@ class Page:
             # The method is fast but rounds colors: make the paper white again.
             colors, white = image.getpalette(), 3 * image.getpixel((0, 0))
             image.putpalette([*colors[:white], 255, 255, 255, *colors[white + 3 :]])
-        path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as temporary:

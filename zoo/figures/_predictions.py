@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -50,7 +49,7 @@ def mistakes(
     labels: Any,
     probabilities: Any,
     class_names: Sequence[str],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
 ) -> Path:
@@ -90,7 +89,8 @@ def mistakes(
         row, column = divmod(number, columns)
         top, left = HEADER + 24 + row * step_y, MARGIN + column * step_x
         page.tile(tile, top, left)
-        _write_caption(page, left, top + height + 10, caption)
+        for line, words in enumerate(caption):
+            page.words(left, top + height + 10 + line * _CAPTION_LINE, words, _SIZE)
     return page.save(path, palette=is_colored(images[indices[0]]))
 
 
@@ -106,15 +106,6 @@ def _caption(actual: str, predicted: str, probability: float, room: float) -> li
     """Return the words of `actual → predicted (p %)`, in two lines if it is wider than `room` pixels."""
     words = [actual, "→", predicted, f"({100 * probability:.0f} %)"]
     return [words] if text_width(" ".join(words), _SIZE) <= room else [words[:2], words[2:]]
-
-
-def _write_caption(page: Page, left: float, top: float, caption: list[list[str]]) -> None:
-    """Write word by word: in a single text, Arabic and Hebrew names would swap positions."""
-    for row, words in enumerate(caption):
-        x = left
-        for word in words:
-            page.text(x, top + row * _CAPTION_LINE, word, size=_SIZE)
-            x += text_width(f"{word} ", _SIZE)
 
 
 def pick_predictions(probabilities: Any, group_size: int = GROUP_SIZE) -> tuple[Indices, Indices]:
@@ -133,7 +124,7 @@ def predictions(
     labels: Any,
     probabilities: Any,
     class_names: Sequence[str],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
     indices: Sequence[int] = (),

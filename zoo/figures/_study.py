@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +21,7 @@ _MAX_BARS = 30
 def study_history(
     values: Mapping[int, tuple[float, str]],
     objective: Objective,
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
 ) -> Path:
@@ -43,16 +42,13 @@ def study_history(
     axes.plot(list(others), list(others.values()), "o", color=PRUNED, markersize=5)
     axes.plot(list(complete), list(complete.values()), "o", color=COMPLETE, markersize=6)
     if complete:
-        row = list(complete.values())
-        best = [objective.best(row[: end + 1]) for end in range(len(row))]
+        best = objective.best_so_far(complete.values())
         axes.plot([*complete, max(values)], [*best, best[-1]], color=BEST, drawstyle="steps-post")
     return page.save(path)
 
 
 @plain_style()
-def importances(
-    values: Mapping[str, float], objective: Objective, path: str | os.PathLike[str], *, title: str
-) -> Path:
+def importances(values: Mapping[str, float], objective: Objective, path: Path, *, title: str) -> Path:
     """Draw a bar for each parameter: its share of the variation of the objective, most important first."""
     shown = dict(sorted(values.items(), key=lambda item: -item[1])[:_MAX_BARS])
     total = sum(values.values()) or 1.0

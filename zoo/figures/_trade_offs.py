@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ Values = npt.NDArray[np.float64]
 def trade_offs(
     values: Mapping[int, Sequence[float]],
     objectives: Sequence[Objective],
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     title: str,
 ) -> Path:

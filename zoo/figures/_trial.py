@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,7 @@ from zoo.figures._predictions import mistakes, predictions
 from zoo.record import TrialDirectory, epochs_of, read_predictions
 
 
-def draw_trial(
-    folder: str | os.PathLike[str], images: Any, class_names: Sequence[str], *, title: str
-) -> list[Path]:
+def draw_trial(folder: Path, images: Any, class_names: Sequence[str], *, title: str) -> list[Path]:
     """Draw every figure for which the trial directory `folder` has data, and return the paths.
 
     `learning_curves.png` needs an event log with at least one epoch. `confusion_matrix.png`, `mistakes.png`
@@ -24,7 +21,7 @@ def draw_trial(
     `images` are those of the validation split, in the order of the predictions; with cross-validation, all
     training images.
     """
-    directory = TrialDirectory(Path(folder))
+    directory = TrialDirectory(folder)
     figures_dir = directory.figures_dir
     curves = draw_curves(folder, figures_dir / "learning_curves.png", title=title)
     paths = [] if curves is None else [curves]
@@ -32,26 +29,24 @@ def draw_trial(
         labels, probabilities = read_predictions(directory.predictions_path)
         if len(images) != len(labels):
             raise ValueError(f"expected as many images as predictions, got {len(images)} and {len(labels)}.")
-        path = figures_dir / "confusion_matrix.png"
-        paths.append(confusion_matrix(labels, probabilities.argmax(axis=1), class_names, path, title=title))
-        path = figures_dir / "mistakes.png"
-        paths.append(mistakes(images, labels, probabilities, class_names, path, title=title))
-        path = figures_dir / "predictions.png"
-        paths.append(predictions(images, labels, probabilities, class_names, path, title=title))
+        predicted, shown = probabilities.argmax(axis=1), (images, labels, probabilities, class_names)
+        paths += [
+            confusion_matrix(
+                labels, predicted, class_names, figures_dir / "confusion_matrix.png", title=title
+            ),
+            mistakes(*shown, figures_dir / "mistakes.png", title=title),
+            predictions(*shown, figures_dir / "predictions.png", title=title),
+        ]
     return paths
 
 
-def draw_curves(folder: str | os.PathLike[str], path: str | os.PathLike[str], *, title: str) -> Path | None:
+def draw_curves(folder: Path, path: Path, *, title: str) -> Path | None:
     """Draw the learning curves of the trial in `folder` to `path`; return None if it has no epoch."""
-    directory = TrialDirectory(Path(folder))
+    directory = TrialDirectory(folder)
     epochs, finished = epochs_of(directory.events()), directory.final_event()
     if not epochs:
         return None
-    best = {
-        name: int(value)
-        for name, value in (finished.summary if finished else {}).items()
-        if name in ("best_epoch", "best_fold")
-    }
-    return learning_curves(
-        epochs, path, best_epoch=best.get("best_epoch"), best_fold=best.get("best_fold"), title=title
-    )
+    summary = finished.summary if finished else {}
+    names = ("best_epoch", "best_fold")
+    epoch, fold = (int(summary[name]) if name in summary else None for name in names)
+    return learning_curves(epochs, path, best_epoch=epoch, best_fold=fold, title=title)

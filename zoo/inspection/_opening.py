@@ -73,9 +73,7 @@ class OpenedDataset:
         return "validation" if is_held_out else image.split
 
 
-def find_source(
-    dataset: str | Dataset | None, study: str | None, overrides: Sequence[str]
-) -> DatasetSource:
+def find_source(dataset: str | Dataset | None, study: str | None, overrides: Sequence[str]) -> DatasetSource:
     """Return the dataset that the arguments name; raise ZooError if they are invalid."""
     if (dataset is None) == (study is None):
         raise StudyError(

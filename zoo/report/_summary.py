@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +86,7 @@ def _curves(record: StudyRecord) -> str:
     first, metric = record.objectives[0], record.runs[0].config.objective
     complete = sorted(record.ranked, key=lambda run: run.number or 0)
     values = [run.summary[first.result] for run in complete]
-    history = [*accumulate(values, lambda best, value: first.best([best, value]))]
+    history = first.best_so_far(values)
     best = record.ranked[: len(BEST_COLORS)]
     best_curves = [
         ([*curve(run, metric).values()], color) for run, color in zip(best, BEST_COLORS, strict=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from zoo.trial import METRIC_BOUNDS, MODEL_METRICS
 
@@ -38,6 +39,10 @@ class Objective:
     def best(self, values: Iterable[float]) -> float:
         """Return the best of `values`, which must not be empty."""
         return max(values) if self.direction == "maximize" else min(values)
+
+    def best_so_far(self, values: Iterable[float]) -> list[float]:
+        """Return the best of the values up to each of them."""
+        return list(accumulate(values, lambda best, value: self.best((best, value))))
 
     def loss(self, value: float) -> float:
         """Return `value`, negated if needed so that lower is better."""
