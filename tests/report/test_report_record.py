@@ -9,7 +9,7 @@ import report_studies
 from report_studies import Trial
 
 from zoo.report._record import read_record
-from zoo.report._statistics import Savings, pruning_savings
+from zoo.report._trials import pruning
 from zoo.study import Objective
 
 TRIALS = [Trial("complete", 0.5 + number / 40, summary={"latency_ms": 1.0}) for number in range(12)]
@@ -46,7 +46,7 @@ def test_equal_values_have_no_importances(make_study):
 def test_pruned_trial_without_epochs_does_not_count():
     """Its event log was lost, but for the final event."""
     lost = SimpleNamespace(shown_state="pruned", epochs=[])
-    assert pruning_savings([lost]) == Savings(trials=0, trained_epochs=0, saved_epochs=0, saved_seconds=0)
+    assert pruning(SimpleNamespace(runs=[lost])) == []
 
 
 def test_dataset_without_its_groups_is_absent(make_study):

@@ -4,7 +4,6 @@ It only reads: the local record, Optuna's storage and the prepared dataset. Noth
 is called; predictions and scores are the recorded ones.
 
     _record.py        the record of a study
-    _statistics.py    the epochs and the time that pruning saved
     _plots.py         the figures of a model
     _search_plots.py  the figures of the search, most of them Optuna's
     _images.py        images inside the page

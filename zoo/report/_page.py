@@ -94,7 +94,6 @@ def _breakable(name: str) -> Any:
 
 def _content(record: StudyRecord) -> dict[str, Any]:
     has_several_objectives = len(record.objectives) > 1
-    is_ranked = len(record.ranked) > 1 and record.optuna_study is not None
     content = {
         "study": record.name,
         "period": period(record.runs),
@@ -107,7 +106,7 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "best": best_model(record),
         "best_title": "Best in the first objective" if has_several_objectives else "Best model",
         "plots": search_plots(record),
-        "slices": slices(record) if is_ranked else [],
+        "slices": slices(record),
         "board": leaderboard(record),
         "listed": _LISTED,
         "shown_classes": MAX_SHOWN,

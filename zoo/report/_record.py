@@ -108,7 +108,7 @@ class StudyRecord:
         return Predictions(split, probabilities) if len(split.labels) == len(labels) else None
 
     @cached_property
-    def searched(self) -> dict[int, dict[str, Any]]:
+    def searched(self) -> Mapping[int | None, Mapping[str, Any]]:
         """The active searched parameters of each trial, by name; {} without Optuna. A list is one value."""
         trials = [] if self.optuna_study is None else self.optuna_study.get_trials(deepcopy=False)
         return {trial.number: _join_items(trial.params) for trial in trials}

@@ -110,7 +110,7 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
     if best is not None:
         scored = best.directory.latest_score()
         if scored is not None:
-            cards.append(("Test accuracy", percent(scored.metrics["test_accuracy"]), best.name))
+            cards.append(("Test accuracy", f"{100 * scored.metrics['test_accuracy']:.2f} %", best.name))
             for objective in record.objectives:
                 name = test_metric(objective.metric)
                 if name in scored.metrics and name not in ("test_accuracy", "test_loss"):
@@ -128,11 +128,6 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
         ("Training time", duration(sum(seconds_of(run) for run in record.runs)), "sum of all trials")
     )
     return cards
-
-
-def percent(share: float) -> str:
-    """Return `98.05 %`."""
-    return f"{100 * share:.2f} %"
 
 
 @dataclass(frozen=True)
@@ -209,7 +204,7 @@ def _mistakes(found: Predictions, names: Sequence[str]) -> list[Mistake]:
 
 def _parameters(record: StudyRecord, run: Run) -> list[tuple[str, str, bool]]:
     """Return a trial's parameters: the searched ones by importance, then the others by name."""
-    searched = record.searched.get(run.number if run.number is not None else -1, {})
+    searched = record.searched.get(run.number, {})
     flat = flat_parameters(run)
     names = [
         *sorted(flat.keys() & searched.keys(), key=by_importance(record)),

@@ -43,19 +43,8 @@ def search_plots(record: StudyRecord) -> list[Plot]:
     if record.ranked:
         plots += [_history(record, index) for index in range(len(record.objectives))]
         plots += [_pareto_front(record)]
-    plots += [learning_curves(record)]
-    if len(record.ranked) > 1:
-        plots += [_importances(record), _timeline(record), _parallel_coordinates(record)]
-    else:
-        plots += [_timeline(record)]
+    plots += [learning_curves(record), _importances(record), _timeline(record), _parallel_coordinates(record)]
     return [plot for plot in plots if plot is not None]
-
-
-def _target(record: StudyRecord, index: int) -> dict[str, Any]:
-    """Return the arguments with which Optuna plots one objective."""
-    name = record.objectives[index].metric
-    is_only = len(record.objectives) == 1
-    return {"target_name": name, "target": None if is_only else lambda trial: trial.values[index]}
 
 
 def _one_objective(record: StudyRecord, index: int, runs: Sequence[Run] | None = None) -> optuna.Study:
@@ -249,9 +238,10 @@ def slices(record: StudyRecord) -> list[Plot]:
     """Return the objective against each of the most important parameters, or of the first by name."""
     from optuna.visualization import plot_slice
 
-    plots = []
+    plots, metric = [], record.objectives[0].metric
+    target = None if len(record.objectives) == 1 else lambda trial: trial.values[0]
     for name in record.plotted_parameters[:_MAX_SLICES]:
-        figure = plot_slice(record.optuna_study, params=[name], **_target(record, 0))
+        figure = plot_slice(record.optuna_study, params=[name], target=target, target_name=metric)
         figure.update_traces(
             marker={"showscale": False, "size": 7, "line": {"width": 0.5, "color": "#9aa3af"}}
         )
@@ -262,7 +252,6 @@ def slices(record: StudyRecord) -> list[Plot]:
             figure.update_xaxes(tickangle=None, categoryarray=order, range=[-0.5, len(order) - 0.5])
             figure.for_each_trace(lambda trace: trace.update(x=[_unquoted(option) for option in trace.x]))
         _set_range(figure, record, 0)
-        metric = record.objectives[0].metric
         plots.append(
             Plot(figure, name, f"{metric} of each complete trial by {name}; later trials are darker", 190)
         )

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Dataset
-from zoo.data.split_facts import SplitFacts, splits_text
+from zoo.data.split_facts import splits_text
 from zoo.data.splits import split_facts
 from zoo.events import Started
 from zoo.record import STATE_DIR, Run
 from zoo.registry import IN_MEMORY, is_file_key, kept_path, requirement_of
 from zoo.report._images import strip_address
 from zoo.report._record import StudyRecord
+from zoo.study import split_settings
 
 _NUM_SAMPLES = 6  # images of each class
 MAX_SHOWN = 40  # classes with samples; the others are folded, without samples
@@ -51,7 +52,8 @@ def data(record: StudyRecord) -> Data:
         return Data(
             facts, [], [], "The dataset is not in the cache any more, so there are no images to show."
         )
-    splits = {name: split for name in ("train", "validation", "test") if (split := getattr(dataset, name))}
+    splits = dataset.splits()
+    cut = split_facts(record.directory.cache_dir, config.digest, dataset, config.validation)
     shape = "×".join(map(str, dataset.train.images.shape[1:]))
     facts += [
         ("source", dataset.source),
@@ -60,15 +62,10 @@ def data(record: StudyRecord) -> Data:
             ", ".join(f"{len(split.labels):,} {name}" for name, split in splits.items()) + f", {shape}",
         ),
         ("validation", _validation_text(record)),
-        ("splits", splits_text(_splits(record, dataset))),
+        ("splits", splits_text(cut)),
         ("digest", config.digest),
     ]
     return Data(facts, [*splits], _classes(dataset, list(splits.values())), dataset.warning)
-
-
-def _splits(record: StudyRecord, dataset: Dataset) -> Mapping[str, SplitFacts]:
-    config = record.runs[0].config
-    return split_facts(record.directory.cache_dir, config.digest, dataset, config.validation)
 
 
 def _validation_text(record: StudyRecord) -> str:
@@ -114,7 +111,8 @@ def reproduction(record: StudyRecord) -> Reproduction:
     typed = [command for command in record.directory.commands() if command.startswith("zoo ")]
     if is_in_memory:
         purpose = "the search, in Python; `dataset` has the data with the digest above"
-        commands.append((_tune_call(record), purpose))
+        call = _python_call("zoo.tune", record, trials=len(record.runs), overrides=_overrides(record))
+        commands.append((call, purpose))
     else:
         commands += [(command, "the search") for command in typed or [_tune_command(record)]]
     if record.best is not None:
@@ -165,25 +163,20 @@ def _tune_command(record: StudyRecord) -> str:
     return command + _plugin_arguments(_files_to_give(record))
 
 
-def _tune_call(record: StudyRecord) -> str:
-    """Return the call that runs the search on a dataset in memory."""
-    overrides = _overrides(record)
-    options = {"overrides": overrides} if overrides else {}
-    return _python_call("zoo.tune", record, trials=len(record.runs), **options)
-
-
 def _python_call(function: str, record: StudyRecord, **options: Any) -> str:
-    """Return a call of `zoo.tune` or `zoo.train` with the recorded study file and a dataset in memory."""
+    """Return a call of `zoo.tune` or `zoo.train` with the recorded study file and a dataset in memory.
+
+    An option that is an empty list is left out.
+    """
     file = (STATE_DIR / record.name / "study.toml").as_posix()
-    files = list(_files_to_give(record).values())
-    options |= {"plugins": files} if files else {}
-    values = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items()]
+    options["plugins"] = list(_files_to_give(record).values())
+    given = {name: value for name, value in options.items() if value != []}
+    values = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
     return f'{function}("{file}", name="{record.name}", {", ".join(values)}, dataset=dataset)'
 
 
 def _overrides(record: StudyRecord) -> list[str]:
-    lines = record.directory.definition().splitlines()
-    return [line.removeprefix("# --set ") for line in lines if line.startswith("# --set ")]
+    return split_settings(record.directory.definition())[1]
 
 
 def _environment(runs: Sequence[Run]) -> str:

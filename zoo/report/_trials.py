@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 from zoo.record import Run
 from zoo.report._record import StudyRecord
 from zoo.report._search_plots import by_importance
-from zoo.report._statistics import pruning_savings
 from zoo.study import pareto_front
+from zoo.training import max_epochs
 from zoo.trial import format_value, parameter_text
 
 _MAX_NAMED = 8  # trials that are listed beside a reason
@@ -35,47 +36,37 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    columns: list[str]
+    columns: list[str]  # first `trial` and `state`
     rows: list[list[str]]
-    states: list[str]  # of each row
 
 
 def leaderboard(record: StudyRecord) -> Leaderboard:
     """Return the trials, best first, with the parameters that were searched, the most important first."""
     searched = _searched(record)
     names = sorted({name for values in searched.values() for name in values}, key=by_importance(record))
-    results = [objective.result for objective in record.objectives]
     metrics = [objective.metric for objective in record.objectives]
-    weights_column = [] if "parameters" in metrics else ["weights"]
-    front_column = ["front"] if len(metrics) > 1 else []
     front = _front(record)
-    columns = ["trial", "state", *front_column, *metrics, "best_epoch", *weights_column, "time", *names]
-    others = [run for run in record.runs if run not in record.ranked]
-    rows, states = [], []
-    for run in [*record.ranked, *others]:
-        summary = run.summary
-        values = [
-            format_value(metric, summary[key]) if key in summary else ""
-            for metric, key in zip(metrics, results, strict=True)
-        ]
-        epoch, weights = summary.get("best_epoch"), summary.get("parameters")
-        suggested = searched.get(run.number if run.number is not None else -1, {})
+    rows = []
+    for run in [*record.ranked, *(run for run in record.runs if run not in record.ranked)]:
+        row = {"trial": str(run.number), "state": run.shown_state}
+        if len(metrics) > 1:
+            row["front"] = "★" if run.number in front else ""
+        row |= {one.metric: _result_text(run, one.result, one.metric) for one in record.objectives}
+        row["best_epoch"] = _result_text(run, "best_epoch")
+        if "parameters" not in metrics:
+            row["weights"] = _result_text(run, "parameters")
+        row["time"] = duration(seconds_of(run))
         configured = flat_parameters(run)  # Optuna has some values in another form
-        own = {name: configured.get(name, value) for name, value in suggested.items()}
-        rows.append(
-            [
-                str(run.number),
-                run.shown_state,
-                *("★" if run.number in front else "" for _ in front_column),
-                *values,
-                "" if epoch is None else f"{epoch:.0f}",
-                *("" if weights is None else f"{weights:,.0f}" for _ in weights_column),
-                duration(seconds_of(run)),
-                *(parameter_text(own[name]) if name in own else "" for name in names),
-            ]
-        )
-        states.append(run.shown_state)
-    return Leaderboard(columns, rows, states)
+        own = {**searched.get(run.number, {})}
+        own |= {name: configured[name] for name in own.keys() & configured.keys()}
+        row |= {name: parameter_text(own[name]) if name in own else "" for name in names}
+        rows.append(row)
+    return Leaderboard(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _result_text(run: Run, key: str, metric: str = "") -> str:
+    """Return a result of a trial as the text of `metric`, by default of `key`; "" if it has none."""
+    return format_value(metric or key, run.summary[key]) if key in run.summary else ""
 
 
 def _front(record: StudyRecord) -> list[int]:
@@ -87,11 +78,11 @@ def _front(record: StudyRecord) -> list[int]:
     return pareto_front(values, record.objectives)
 
 
-def _searched(record: StudyRecord) -> Mapping[int, Mapping[str, Any]]:
+def _searched(record: StudyRecord) -> Mapping[int | None, Mapping[str, Any]]:
     """Return the searched parameters of each trial; without Optuna, those whose values differ."""
     if record.searched:
         return record.searched
-    flat = {run.number: flat_parameters(run) for run in record.runs if run.number is not None}
+    flat = {run.number: flat_parameters(run) for run in record.runs}
     seen: dict[str, set[str]] = {}
     for values in flat.values():
         for name, value in values.items():
@@ -133,17 +124,26 @@ def _listed(numbers: Sequence[str]) -> str:
 
 
 def pruning(record: StudyRecord) -> list[str]:
-    """Return sentences about the epochs and the time that pruning saved; [] if no trial was pruned."""
-    saved = pruning_savings(record.runs)
-    if not saved.trials:
+    """Return sentences about the epochs and the time that pruning saved at most; [] if no trial was pruned.
+
+    Rejected trials and trials whose event log is lost do not count. The time of an epoch that was not trained
+    is the mean time of those that its trial trained.
+    """
+    pruned = [run for run in record.runs if run.shown_state == "pruned" and run.epochs]
+    if not pruned:
         return []
-    trials = "1 trial was" if saved.trials == 1 else f"{saved.trials:,} trials were"
-    total = saved.trained_epochs + saved.saved_epochs
-    share = f" ({100 * saved.saved_epochs / total:.0f} % of their epochs)" if total else ""
+    trained, saved, seconds = 0, 0, 0.0
+    for run in pruned:
+        not_trained = max(0, run.config.folds * max_epochs(run.config.training) - len(run.epochs))
+        trained += len(run.epochs)
+        saved += not_trained
+        seconds += not_trained * fmean(epoch.metrics.get("epoch_seconds", 0) for epoch in run.epochs)
+    trials = "1 trial was" if len(pruned) == 1 else f"{len(pruned):,} trials were"
+    share = f"{100 * saved / (trained + saved):.0f} % of their epochs"
     return [
-        f"{trials} pruned after {saved.trained_epochs:,} epochs in total.",
-        f"That saved at most {saved.saved_epochs:,} epochs{share}, about {duration(saved.saved_seconds)} at "
-        "the speed of each trial. It is less if some of them would have stopped early without pruning.",
+        f"{trials} pruned after {trained:,} epochs in total.",
+        f"That saved at most {saved:,} epochs ({share}), about {duration(seconds)} at the speed of each "
+        "trial. It is less if some of them would have stopped early without pruning.",
     ]
 
 

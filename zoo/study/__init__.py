@@ -9,4 +9,5 @@ from zoo.study._document import parse_setting
 from zoo.study._lookup import check_files, find_study, known_studies, load_study
 from zoo.study._objectives import Objective, dominates, objectives_text, pareto_front, rank
 from zoo.study._reader import name_problem, parse_study
+from zoo.study._recorded import split_settings
 from zoo.study._search import PRUNERS, SAMPLERS, Search

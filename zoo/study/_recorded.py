@@ -34,6 +34,11 @@ def read_recorded(path: Path) -> tuple[str, list[str]]:
         raise StudyError(
             f"{path} cannot be read: {error}; name the study file that it was copied from"
         ) from None
+    return split_settings(text)
+
+
+def split_settings(text: str) -> tuple[str, list[str]]:
+    """Return the text that ran, and its overrides, from the text of a recorded study file."""
     lines = text.split("\n")
     end = len(lines)
     while end and lines[end - 1].startswith((_SET, IN_MEMORY_NOTE)):
