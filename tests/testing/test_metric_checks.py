@@ -88,6 +88,8 @@ def test_invalid_option_is_an_error():
         check_metric(kappa, direction="up")
     with pytest.raises(ZooError, match="num_classes: expected >= 2, got 1"):
         check_metric(kappa, num_classes=1)
+    with pytest.raises(ZooError, match=r"there is no option 'classes'\. Did you mean 'num_classes'"):
+        check_metric(kappa, classes=3)
 
 
 def test_value_of_random_predictions_is_shown():

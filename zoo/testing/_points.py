@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.errors import SpaceError
-from zoo.space import Choice, List, Parameter, Plain, Space
+from zoo.space import Choice, List, Parameter, Plain, Space, contains
 
 Point = dict[str, Any]
 
@@ -129,8 +128,4 @@ def _is_possible(parameter: Parameter, value: Any) -> bool:
     """Return whether the parameter can have this value in its space."""
     if not parameter.searched:
         return bool(parameter.default == value)
-    try:
-        parameter.domain.check(value)
-        return True
-    except SpaceError:  # the study's table excludes the value
-        return False
+    return contains(parameter.domain, value)  # False if the study's table excludes it

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from zoo.errors import InvalidParameters, SpaceError, ZooError, did_you_mean
+from zoo.errors import InvalidParameters, SpaceError, ZooError
 from zoo.global_state import Change, changes_undone, random_states
 from zoo.space import Space
 from zoo.testing import _points
 from zoo.testing._points import Point
-from zoo.testing.kit import Subject, Violation, progress_text
+from zoo.testing.kit import Subject, Violation, progress_text, read_options
 from zoo.training.components import describe_error
 
 Array = np.ndarray[Any, Any]
@@ -79,12 +79,7 @@ class SearchedSubject(Subject):
 
     def __init__(self, function: Callable[..., Any], user_options: Mapping[str, Any]) -> None:
         super().__init__(function, user_options)
-        names = [option.name for option in fields(self.options_class)]
-        for name in user_options:
-            if name not in names:
-                hint = did_you_mean(name, names)
-                raise ZooError(f"check_{self.suite.kind}: there is no option '{name}'. {hint}")
-        self.options: Any = self.options_class(**user_options)
+        self.options: Any = read_options(self.suite.kind, self.options_class, user_options)
         self._observations: dict[str, Any] = {}
         self._sampling_s = 0.0
 

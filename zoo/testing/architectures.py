@@ -159,6 +159,10 @@ class ArchitectureSubject(SearchedSubject):
         has_shape = not observation.is_usable or observation.outputs is not None
         self.require(has_shape, observation.point, text)
 
+    def require_network(self, point: SamplePoint, use: str, hint: str) -> None:
+        """Raise Violation unless the function builds a network with the right output for this use."""
+        self.require_output_shape(self.observe_possible(point, f"a network for {use}", hint))
+
 
 def check_architecture(
     function: Callable[..., Any], *, checks: Sequence[str] | None = None, **options: Any
@@ -231,10 +235,7 @@ def output_shape(subject: ArchitectureSubject) -> None:
 def image_sizes(subject: ArchitectureSubject) -> str:
     """Check that the function builds a model for each of `input_shapes`."""
     for shape in subject.options.shapes:
-        point = subject.point(shape=shape)
-        subject.require_output_shape(
-            subject.observe_possible(point, f"a network for images of {shape}", _SHAPES_HINT)
-        )
+        subject.require_network(subject.point(shape=shape), f"images of {shape}", _SHAPES_HINT)
     return ", ".join("×".join(map(str, shape)) for shape in subject.options.shapes)
 
 
@@ -242,10 +243,7 @@ def image_sizes(subject: ArchitectureSubject) -> str:
 def class_numbers(subject: ArchitectureSubject) -> str:
     """Check that the function builds a model for each of `class_counts`."""
     for count in subject.options.class_counts:
-        point = subject.point(num_classes=count)
-        subject.require_output_shape(
-            subject.observe_possible(point, f"a network for {count} classes", _CLASSES_HINT)
-        )
+        subject.require_network(subject.point(num_classes=count), f"{count} classes", _CLASSES_HINT)
     return " and ".join(map(str, subject.options.class_counts)) or "no numbers in class_counts"
 
 

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from zoo.testing.kit import Subject, Suite, Violation, call_text, check_all
 from zoo.training.components import describe_error
 
 if TYPE_CHECKING:
-    from zoo.data import Dataset, Split
+    from zoo.data import Dataset
 
 SUITE = Suite("dataset")
 
@@ -83,13 +83,6 @@ class DatasetSubject(Subject):
         offline, online = _workers.receive_answer(worker, "loading in another process", timeout, hint)
         return offline, online
 
-    @property
-    def splits(self) -> Iterator[tuple[str, Split]]:
-        for name in ("train", "validation", "test"):
-            split = getattr(self.dataset, name)
-            if split is not None:
-                yield name, split
-
     def violation(self, text: str, cause: BaseException | None = None) -> Violation:
         return Violation(text, call_text(self.name, (), self.parameters), cause=cause)
 
@@ -127,7 +120,7 @@ def contract(subject: DatasetSubject) -> str:
         check_contract(subject.dataset)
     except DataError as error:
         raise subject.violation(str(error), error) from error
-    sizes = ", ".join(f"{name} {len(split):,}" for name, split in subject.splits)
+    sizes = ", ".join(f"{name} {len(split):,}" for name, split in subject.dataset.splits().items())
     return f"{sizes} of {'×'.join(map(str, subject.dataset.train.images.shape[1:]))}"
 
 
@@ -135,7 +128,7 @@ def contract(subject: DatasetSubject) -> str:
 def classes(subject: DatasetSubject) -> None:
     """Check that every split has images of every class."""
     names = subject.dataset.class_names
-    for split, content in subject.splits:
+    for split, content in subject.dataset.splits().items():
         counts = np.bincount(np.asarray(content.labels), minlength=len(names))
         missing = [f"'{name}'" for name, count in zip(names, counts, strict=True) if not count]
         if missing:
@@ -149,7 +142,7 @@ def classes(subject: DatasetSubject) -> None:
 def separate_splits(subject: DatasetSubject) -> str:
     """Check that no image is in two splits, byte for byte."""
     positions: dict[bytes, tuple[str, int]] = {}  # digest of an image -> split and index of the image
-    for name, split in subject.splits:
+    for name, split in subject.dataset.splits().items():
         digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in split.images]
         copies = [(index, *positions[digest]) for index, digest in enumerate(digests) if digest in positions]
         if copies:
@@ -241,7 +234,7 @@ def cache(subject: DatasetSubject) -> None:
 
 def _difference(subject: DatasetSubject, other: Any) -> str:
     """Return a description of the first difference between two loads."""
-    for name, split in subject.splits:
+    for name, split in subject.dataset.splits().items():
         other_split = getattr(other, name, None)
         for array in ("images", "labels"):
             if other_split is None or not np.array_equal(getattr(split, array), getattr(other_split, array)):

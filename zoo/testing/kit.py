@@ -24,6 +24,7 @@ from zoo.registry import KINDS, component_space
 from zoo.space import Space, read_space, variant_defaults
 from zoo.training.components import describe_error
 
+Options = TypeVar("Options")
 CheckFunction = TypeVar("CheckFunction", bound=Callable[[Any], str | None])
 
 
@@ -55,6 +56,17 @@ class Violation(Exception):
         self.call = call
         self.options = dict(options)
         self.__cause__ = cause
+
+
+def read_options(
+    kind: str, options_class: Callable[..., Options], user_options: Mapping[str, Any]
+) -> Options:
+    """Return the options of the checks of a kind; raise ZooError for an unknown option."""
+    names = inspect.signature(options_class).parameters
+    for name in user_options:
+        if name not in names:
+            raise ZooError(f"check_{kind}: there is no option '{name}'. {did_you_mean(name, names)}")
+    return options_class(**user_options)
 
 
 class Skipped(Exception):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from zoo.errors import ZooError
 from zoo.registry import DIRECTIONS
-from zoo.testing.kit import Subject, Suite, Violation, check_all
+from zoo.testing.kit import Subject, Suite, Violation, check_all, read_options
 
 SUITE = Suite("metric")
 
@@ -38,7 +38,7 @@ class MetricSubject(Subject):
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         super().__init__(function, options)
-        self.options = MetricOptions(**options)
+        self.options = read_options("metric", MetricOptions, options)
 
     def validate_options(self) -> None:
         if self.options.direction not in DIRECTIONS:
