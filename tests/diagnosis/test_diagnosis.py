@@ -140,13 +140,12 @@ class TestStudies:
             (finding,) = _studies.check_study("example", None)
         assert (finding.is_ok, finding.text) == (True, "is being run; stop it to check its record")
 
-    def test_interrupted_trial_in_optuna(self, directory):
+    def test_interrupted_trial_in_optuna(self, directory, monkeypatch):
         import optuna
 
-        state = optuna.trial.TrialState
-        trials = [
-            SimpleNamespace(number=number, state=one)
-            for number, one in ((0, state.COMPLETE), (1, state.RUNNING))
-        ]
-        (finding,) = _studies._interrupted("optuna example", trials, directory)
-        assert (finding.text, finding.can_repair) == ("trials were interrupted: 1", True)
+        study = optuna.create_study(direction="maximize")
+        study.add_trial(optuna.trial.create_trial(value=0.5))
+        study.ask()  # leaves trial 1 running
+        monkeypatch.setattr(_studies, "optuna_study", lambda directory: study)
+        findings = {one.text: one.can_repair for one in _studies.check_study("example", None)}
+        assert findings["trials were interrupted: 1"]

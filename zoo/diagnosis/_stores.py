@@ -14,7 +14,7 @@ from zoo.errors import ZooError
 from zoo.files import STATE_DIR
 from zoo.record import StudyDirectory
 from zoo.tracking import Store, connect, is_new_store, tracking_uri
-from zoo.tuning.storage import find_storage, storage_url
+from zoo.tuning.storage import find_storage, sqlite_path, storage_url
 
 if TYPE_CHECKING:
     import optuna
@@ -45,8 +45,8 @@ def check_space() -> Iterator[Finding]:
     """Yield the free space of each folder that zoo writes to, and whether it may be written."""
     folders = {"record": STATE_DIR, "cache": StudyDirectory(Path.cwd(), "").cache_dir}
     folders["temporary files"] = Path(tempfile.gettempdir())
-    if database := sqlite_folder(tracking_uri()):
-        folders["mlflow.db"] = database
+    if database := sqlite_path(tracking_uri()):
+        folders["mlflow.db"] = database.parent
     for name, folder in folders.items():
         existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
         free = shutil.disk_usage(existing).free
@@ -57,8 +57,3 @@ def check_space() -> Iterator[Finding]:
             yield Finding(f"{name}: free space", False, f"{text}; free at least {_NEEDED_SPACE / 1e9:.0f} GB")
         else:
             yield Finding(f"{name}: free space", True, text)
-
-
-def sqlite_folder(uri: str) -> Path | None:
-    """Return the folder of MLflow's database file; None for another store."""
-    return Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from zoo.data.verification import verify_dataset
 from zoo.diagnosis._finding import Finding
@@ -15,9 +16,6 @@ from zoo.record import StudyDirectory, find_damage
 from zoo.tracking import Store, trial_states
 from zoo.tuning.differences import mlflow_differences, optuna_differences
 from zoo.tuning.rebuilding import lacks_trials
-
-if TYPE_CHECKING:
-    import optuna
 
 
 def recorded_studies(names: Sequence[str] = ()) -> list[str]:
@@ -52,26 +50,18 @@ def _damage(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
 
 
 def _data(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
-    """Compare the prepared dataset of the trials with its digest."""
-    for digest, validation in _datasets(directory).items():
+    """Compare each prepared dataset that trials used with its digest."""
+    validations: dict[str, dict[str, Any]] = {}
+    for number in directory.numbers():
+        with suppress(RecordError):  # `_damage` names the file
+            config = directory.trial(number).config() or {}
+            validations[str(config.get("digest"))] = config.get("validation", {})
+    for digest, validation in validations.items():
         if (directory.cache_dir / digest).is_dir():
             try:
-                verify_dataset(directory.cache_dir, digest, dict(validation))
+                verify_dataset(directory.cache_dir, digest, validation)
             except ZooError as error:
                 yield Finding(f"study {directory.study}", False, str(error))
-
-
-def _datasets(directory: StudyDirectory) -> dict[str, dict[str, object]]:
-    """Return the digest of each dataset that trials used, and its validation."""
-    found = {}
-    for number in directory.numbers():
-        try:
-            config = directory.trial(number).config() or {}
-        except RecordError:
-            continue  # named by `_damage`
-        if config.get("digest"):
-            found[str(config["digest"])] = dict(config.get("validation", {}))
-    return found
 
 
 def _optuna(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
@@ -82,19 +72,11 @@ def _optuna(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
     trials = study.get_trials(deepcopy=False)
     if lacks_trials(trials, directory):
         yield Finding(subject, False, "Optuna lacks trials that the event logs have", "", True)
-    yield from _interrupted(subject, trials, directory)
+    running = [str(trial.number) for trial in trials if trial.state.name == "RUNNING"]
+    if running:  # although no process runs the study
+        yield Finding(subject, False, f"trials were interrupted: {', '.join(running)}", "", True)
     for number, text in optuna_differences(directory, directory.objectives(), trials).items():
         yield Finding(subject, False, f"trial {number}: {text}", "", True)
-
-
-def _interrupted(
-    subject: str, trials: Sequence[optuna.trial.FrozenTrial], directory: StudyDirectory
-) -> Iterator[Finding]:
-    """Yield the trials that run in Optuna, although no process runs the study."""
-    running = [trial.number for trial in trials if trial.state.name == "RUNNING"]
-    if running:
-        listed = ", ".join(map(str, running))
-        yield Finding(subject, False, f"trials were interrupted: {listed}", "", True)
 
 
 def _mlflow(directory: StudyDirectory, store: Store | None) -> Iterator[Finding]:
