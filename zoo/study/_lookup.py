@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.data import Dataset
 from zoo.data.sources import declared_files
 from zoo.errors import StudyError, ZooError, did_you_mean, one_line
-from zoo.files import is_special
+from zoo.files import STATE_DIR, is_special
 from zoo.registry import Registry
 from zoo.study._definition import StudyDefinition
 from zoo.study._reader import parse_study
@@ -46,11 +46,12 @@ def load_study(
             raise StudyError(f"{path} cannot be read: {error}; expected a readable file in UTF-8") from None
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     own_name = path.stem if study.endswith(".toml") or "/" in study else study
-    origin = (name or own_name, str(shown), overrides)
     return parse_study(
         text,
         registry,
-        *origin,
+        name or own_name,
+        str(shown),
+        overrides,
         in_memory=in_memory,
         folder=path.parent,
         default_dataset=default_dataset,
@@ -73,25 +74,20 @@ def find_study(study: str) -> Path:
             raise StudyError(f"there is no study file {study}. {hint}")
         return path
     known = known_studies()
-    recorded = Path.cwd() / "mlruns" / "zoo" / study / "study.toml"  # as it ran, from a file elsewhere
-    if study not in known and recorded.is_file():
-        return recorded
-    if study not in known:
-        raise StudyError(
-            f"there is no study named '{study}' in ./studies or among the shipped studies. "
-            f"{did_you_mean(study, known)}"
-        )
-    return known[study]
+    recorded = Path.cwd() / STATE_DIR / study / "study.toml"  # as it ran, from a file elsewhere
+    if study in known or recorded.is_file():
+        return known.get(study, recorded)
+    raise StudyError(
+        f"there is no study named '{study}' in ./studies or among the shipped studies. "
+        f"{did_you_mean(study, known)}"
+    )
 
 
 def known_studies() -> dict[str, Path]:
     """Return the path of every study by name; a file in `./studies` replaces a shipped one of its name."""
     found: dict[str, Path] = {}
-    for studies_dir in (Path.cwd() / "studies", _SHIPPED):
-        for path in sorted(studies_dir.glob("*.toml")) if studies_dir.is_dir() else ():
-            if is_special(path):
-                continue
-            found.setdefault(path.stem, path)
+    for studies_dir in (_SHIPPED, Path.cwd() / "studies"):
+        found |= {path.stem: path for path in studies_dir.glob("*.toml") if not is_special(path)}
     return dict(sorted(found.items()))
 
 
