@@ -1,7 +1,8 @@
-"""Shared by the benchmarks: running and timing commands in new folders, and Markdown tables."""
+"""Shared by the benchmarks: running and timing commands in new folders, and tables of the results."""
 
 from __future__ import annotations
 
+import csv
 import os
 import platform
 import signal
@@ -10,7 +11,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -114,6 +115,37 @@ def _watch(watch: Callable[[int], None] | None, pid: int, over: threading.Event,
 def _tail(output: Path, lines: int = 15) -> str:
     text = output.read_text(encoding="utf-8", errors="replace")
     return "\n".join(f"    {line}" for line in text.strip().splitlines()[-lines:])
+
+
+def take_turns(
+    contenders: Iterable[str], once: Callable[[str], float], rounds: int, *, has_warm_up: bool = True
+) -> dict[str, list[float]]:
+    """Run the contenders in turn; return the seconds of each round by contender.
+
+    In turn, so that a slow minute of the machine affects all of them.
+
+    Args:
+        once: runs a contender, and returns its seconds.
+        has_warm_up: a first round, which fills the disk cache, is not counted.
+    """
+    seconds: dict[str, list[float]] = {title: [] for title in contenders}
+    for number in range(0 if has_warm_up else 1, rounds + 1):
+        for title, times in seconds.items():
+            took = once(title)
+            if number > 0:
+                times.append(took)
+            print_progress(f"round {number} of {rounds}: {title}, {took:.1f} s")
+    return seconds
+
+
+def write_rates(path: Path, seconds: Mapping[str, Sequence[float]], images: int) -> None:
+    """Write every measured run to a CSV file, with the images per second."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["contender", "round", "seconds", "images_per_second"])
+        for title, times in seconds.items():
+            for number, took in enumerate(times, start=1):
+                writer.writerow([title, number, f"{took:.2f}", f"{images / took:.1f}"])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,14 +3,12 @@
     ZOO_DATA_DIR=~/data python benchmarks/photographs.py                 2 trials of 3 epochs, 2,000 images
     python benchmarks/photographs.py --images 200 --epochs 1 --runs 1    a minute
 
-Every run is a shell command in a new folder, without a prepared dataset. The contenders run in turn, so that
-a slow minute of the machine affects both.
+Every run is a shell command in a new folder, without a prepared dataset. The contenders run in turn.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import shutil
 import statistics
@@ -18,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measuring import BenchmarkError, machine, main, print_progress, run, table, zoo_command
+from measuring import BenchmarkError, machine, main, run, table, take_turns, write_rates, zoo_command
 
 CONTENDERS = Path(__file__).parent / "contenders"
 SOURCE = "cats_and_dogs_small"
@@ -37,23 +35,23 @@ def commands(epochs: int) -> dict[str, list[str]]:
 
 def measure() -> None:
     options = _options()
-    seconds: dict[str, list[float]] = {title: [] for title in commands(options.epochs)}
+    contenders = commands(options.epochs)
     where = machine("keras-zoo", "keras", "tensorflow")
     with tempfile.TemporaryDirectory(prefix="zoo-benchmark-") as name:
         work = Path(name)
         trained = TRIALS * options.epochs * copy_photographs(work / "photographs", options.images)
         variables = {"ZOO_DATA_DIR": str(work), "BENCHMARK_EPOCHS": str(options.epochs)}
-        for turn in range(options.runs + 1):  # the first one fills the disk cache
-            for title, command in commands(options.epochs).items():
-                with tempfile.TemporaryDirectory(dir=work) as folder:
-                    time = run(title, command, Path(folder), variables=variables, timeout=7200).seconds
-                if turn > 0:
-                    seconds[title].append(time)
-                print_progress(f"round {turn} of {options.runs}: {title}, {time:.1f} s")
+
+        def once(title: str) -> float:
+            with tempfile.TemporaryDirectory(dir=work) as folder:
+                command = contenders[title]
+                return run(title, command, Path(folder), variables=variables, timeout=7200).seconds
+
+        seconds = take_turns(contenders, once, options.runs)
     print(f"{where}. {TRIALS} trials of {options.epochs} epochs, {trained:,} images trained.\n")
     print(report(seconds, trained))
     if options.csv is not None:
-        write_csv(options.csv, seconds, trained)
+        write_rates(options.csv, seconds, trained)
 
 
 def copy_photographs(folder: Path, count: int) -> int:
@@ -92,16 +90,6 @@ def report(seconds: dict[str, list[float]], trained: int) -> str:
     ratio = bare / medians["zoo"]
     verdict = "held" if ratio >= HOLD_RATIO else "**not held**"
     return f"{table(header, rows)}\n\n* zoo: {ratio:.2f}, to hold {HOLD_RATIO}: {verdict}"
-
-
-def write_csv(path: Path, seconds: dict[str, list[float]], trained: int) -> None:
-    """Write every measured run."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["contender", "round", "seconds", "images_per_second"])
-        for title, times in seconds.items():
-            for turn, time in enumerate(times, start=1):
-                writer.writerow([title, turn, f"{time:.2f}", f"{trained / time:.1f}"])
 
 
 def _options() -> argparse.Namespace:

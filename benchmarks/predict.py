@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from measuring import BenchmarkError, machine, main, print_progress, run, table, zoo_command
+from measuring import BenchmarkError, machine, main, run, table, take_turns, zoo_command
 from PIL import Image
 
 from zoo.builtin.architectures import conv_net
@@ -42,14 +42,13 @@ def measure() -> None:
             "bare loop": [sys.executable, str(BARE), *arguments],
             "`zoo predict --csv`": [*zoo_command(), "predict", *arguments, "--csv", "--quiet"],
         }
-        seconds: dict[str, list[float]] = {title: [] for title in contenders}
-        for turn in range(runs + 1):
-            for title, command in contenders.items():
-                took = run(title, command, folder).seconds
-                check_rows(title, folder / "output.txt")
-                print_progress(f"{title}: {took:.2f} s")
-                if turn > 0:  # the first run fills the disk cache
-                    seconds[title].append(took)
+
+        def once(title: str) -> float:
+            took = run(title, contenders[title], folder).seconds
+            check_rows(title, folder / "output.txt")
+            return took
+
+        seconds = take_turns(contenders, once, runs)
     bare = statistics.median(seconds["bare loop"])
     rows = [
         [

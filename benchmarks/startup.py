@@ -10,7 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from measuring import machine, main, run, table, zoo_command
+from measuring import machine, main, run, table, take_turns, zoo_command
 
 LIMITS = {"--help": 0.3, "list": 0.5}  # seconds to hold
 
@@ -19,13 +19,12 @@ def measure() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="runs of each command (10)")
     runs = max(1, parser.parse_args().runs)
-    seconds: dict[str, list[float]] = {argument: [] for argument in LIMITS}
     with tempfile.TemporaryDirectory(prefix="zoo-startup-") as folder:
-        for turn in range(runs + 1):
-            for argument, times in seconds.items():
-                took = run(f"zoo {argument}", [*zoo_command(), argument], Path(folder)).seconds
-                if turn > 0:  # the first run fills the disk cache
-                    times.append(took)
+        seconds = take_turns(
+            LIMITS,
+            lambda argument: run(f"zoo {argument}", [*zoo_command(), argument], Path(folder)).seconds,
+            runs,
+        )
     rows = [
         [
             f"`zoo {argument}`",

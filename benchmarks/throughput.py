@@ -4,15 +4,13 @@
     python benchmarks/throughput.py --images 5000 --epochs 2 --runs 1    two minutes
     python benchmarks/throughput.py --short                              the two contenders that are compared
 
-Every run is a shell command in a new folder. The contenders run in turn, so that a slow minute of the
-machine affects all of them. The time is that of the whole command: it includes the start of Python and the
-import of Keras.
+Every run is a shell command in a new folder. The contenders run in turn. The time is that of the whole
+command: it includes the start of Python and the import of Keras.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import statistics
 import sys
@@ -20,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from contenders.fixed_trials import FILTERS
-from measuring import BenchmarkError, cpus, machine, main, print_progress, run, table, zoo_command
+from measuring import BenchmarkError, cpus, machine, main, run, table, take_turns, write_rates, zoo_command
 
 CONTENDERS = Path(__file__).parent / "contenders"
 RATES = (1e-3, 2e-3)  # learning rates: with the filters, 8 trials
@@ -44,21 +42,20 @@ def contenders() -> dict[str, tuple[str, int]]:
 def measure() -> None:
     options = _options()
     chosen = {title: how for title, how in contenders().items() if not options.short or title in SHORT}
-    seconds: dict[str, list[float]] = {title: [] for title in chosen}
     where = machine("keras-zoo", "keras", "tensorflow")
     with tempfile.TemporaryDirectory(prefix="zoo-benchmark-") as work:
         num_train = write_data(Path(work), options.images)
         trained = len(FILTERS) * len(RATES) * options.epochs * num_train
-        for turn in range(options.runs):
-            for title, (jobs, threads) in chosen.items():
-                time = once(Path(work), jobs, threads, options.epochs, num_train)
-                seconds[title].append(time)
-                rate = f"{time:.1f} s, {trained / time:,.0f} images/s"
-                print_progress(f"round {turn + 1} of {options.runs}: {title}, {rate}")
+        seconds = take_turns(
+            chosen,
+            lambda title: once(Path(work), *chosen[title], options.epochs, num_train),
+            options.runs,
+            has_warm_up=False,
+        )
     print(f"{where}. {len(FILTERS) * len(RATES)} trials of {options.epochs} epochs, {num_train:,} images.\n")
     print(report(seconds, trained))
     if options.csv is not None:
-        write_csv(options.csv, seconds, trained)
+        write_rates(options.csv, seconds, trained)
 
 
 def once(work: Path, jobs: str, threads: int, epochs: int, num_train: int) -> float:
@@ -109,15 +106,6 @@ def report(seconds: dict[str, list[float]], trained: int) -> str:
     ratio = bare / medians["auto"]
     verdict = "held" if ratio >= HOLD_RATIO else "**not held**"
     return f"{table(header, rows)}\n\n* `--jobs auto`: {ratio:.2f}, to hold {HOLD_RATIO}: {verdict}"
-
-
-def write_csv(path: Path, seconds: dict[str, list[float]], trained: int) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["contender", "round", "seconds", "images_per_second"])
-        for title, values in seconds.items():
-            for turn, value in enumerate(values, start=1):
-                writer.writerow([title, turn, f"{value:.2f}", f"{trained / value:.1f}"])
 
 
 def _options() -> argparse.Namespace:
