@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,6 +103,22 @@ def clean_environment(home: Path) -> dict[str, str]:
         "ZOO_PLUGIN_SECONDS": PLUGIN_SECONDS,
     }
     return {**kept, **ours, "HOME": str(home)}
+
+
+def run_python(
+    *arguments: object, status: int | None = 0, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a new interpreter with arguments such as `"-c", program`; return its output.
+
+    Args:
+        status: the exit status that it must have; None for any.
+        options: of `subprocess.run`.
+    """
+    command = [sys.executable, *map(str, arguments)]
+    options = {"capture_output": True, "text": True, "timeout": 300, "check": False, **options}
+    done: subprocess.CompletedProcess[str] = subprocess.run(command, **options)
+    assert status in (None, done.returncode), done.stdout + done.stderr
+    return done
 
 
 def zoo_script() -> str | None:

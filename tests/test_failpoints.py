@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from shared_tools import run_python
 
 from zoo import failpoints
 from zoo.failpoints import failpoint
@@ -53,13 +52,8 @@ def test_unknown_action_is_an_error(monkeypatch):
 @pytest.mark.parametrize(("action", "status"), [("kill", -9), ("exit", 3)])
 def test_process_ends_at_once(action, status):
     code = "from zoo.failpoints import failpoint; failpoint('b'); print('went on')"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "ZOO_FAILPOINTS": f"b={action}"},
-        capture_output=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (status, b"")
+    environment = {**os.environ, "ZOO_FAILPOINTS": f"b={action}"}
+    assert run_python("-c", code, status=status, env=environment).stdout == ""
 
 
 def test_table_has_every_failpoint():

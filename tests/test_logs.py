@@ -10,6 +10,7 @@ import sys
 import warnings
 
 import pytest
+from shared_tools import run_python
 
 from zoo.logs import cap_log, crash_location, finish_log, library_logs
 
@@ -169,10 +170,8 @@ with library_logs(Path({str(log_path)!r})):
     warnings.warn("python speaks")
 """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    run = run_python("-c", program, env=environment)
+    assert (run.stdout, run.stderr) == ("", "")
     text = log_path.read_text()
     for name in (
         "absl",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from random import Random
 
@@ -15,6 +13,7 @@ import pytest
 from architecture_words import counted, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_tools import run_python
 
 from zoo import InvalidParameters
 from zoo.builtin.architectures import _networks, _pretrained, conv_net, pretrained, typical_conv_net
@@ -331,15 +330,6 @@ def test_saved_network_loads_without_zoo(tmp_path):
         "    np.save(f'{name}_found.npy', found)\n"
     )
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    run_python("-c", code, cwd=tmp_path, env=environment)
     for name, probabilities in expected.items():
         assert np.allclose(np.load(tmp_path / f"{name}_found.npy"), probabilities, atol=1e-5)

@@ -6,13 +6,12 @@ import inspect
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from architecture_words import counted
+from shared_tools import run_python
 
 from zoo import InvalidParameters, ZooError, variant
 from zoo.builtin.architectures import _pretrained, pretrained
@@ -251,16 +250,8 @@ def test_message_without_network_names_the_fix(tmp_path):
     models, mobilenet = tmp_path / "models", "mobilenet_1_0_224_tf_no_top.h5"
     proxies = ("http_proxy", "https_proxy", "all_proxy")
     kept = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
-    run = subprocess.run(
-        [sys.executable, "-c", WITHOUT_NETWORK, str(models), mobilenet],
-        env={**kept, "KERAS_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    messages = json.loads(run.stdout)
+    environment = {**kept, "KERAS_HOME": str(tmp_path)}
+    messages = json.loads(run_python("-c", WITHOUT_NETWORK, models, mobilenet, env=environment).stdout)
     assert messages["missing"] == [
         "the ImageNet weights of VGG16 are not in Keras's cache, or damaged, and the download failed "
         "([Errno -3] Temporary failure in name resolution). Put "

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
+from shared_tools import run_python
 
 from zoo import ZooError
 from zoo.builtin import MODULES, datasets
@@ -29,9 +28,7 @@ NAMES = [
 
 def test_plugins_are_light_to_import():
     code = f"import sys\nfor name in {MODULES!r}: __import__(name)\nprint(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = run_python("-c", code).stdout.split()
     heavy = {"numpy", "keras", "tensorflow", "sklearn", "mlxtend", "pandas", "pyarrow", "scipy", "PIL"}
     heavy |= {"urllib.request"}
     assert not heavy & set(loaded)

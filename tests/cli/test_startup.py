@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import atexit
 import errno
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from shared_tools import run_python
 
 import zoo
 import zoo.cli
@@ -42,16 +42,7 @@ print("loaded:", sorted(names & {HEAVY!r}), "status:", status, file=sys.stderr)
 
 
 def last_line(command, folder, env):
-    run = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    return run.stderr.splitlines()[-1]
+    return run_python(*command, cwd=folder, env=env, status=None).stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ import importlib.util
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from end_to_end_studies import ONE_EPOCH, TWO_TRIALS
 from end_to_end_tools import mlflow_client
+from shared_tools import run_python
 
 pytestmark = [
     pytest.mark.slow,
@@ -56,11 +55,7 @@ VERSIONS = {name: project(name)["version"] for name in DISTRIBUTIONS}
 
 
 def python(*arguments, **options):
-    run = subprocess.run(
-        [sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False, **options
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
+    return run_python(*arguments, timeout=None, **options).stdout
 
 
 @pytest.fixture(scope="module")

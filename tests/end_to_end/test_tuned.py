@@ -8,8 +8,6 @@ import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.request
 
 import pytest
@@ -22,6 +20,7 @@ from end_to_end_tools import (
     read_url,
     until,
 )
+from shared_tools import run_python
 
 from zoo.tracking import free_port
 
@@ -271,24 +270,9 @@ def test_best_model_scores_the_same_without_zoo(tuned):
     digest = tuned.after.parents[0].data.tags["zoo.dataset.digest"]
     best, model, *_ = tuned.more.stdout.splitlines()
     uri, address = f"sqlite:///{zoo.folder}/mlflow.db", model.removeprefix("model: ")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            "-c",
-            LOAD_AND_SCORE,
-            uri,
-            address,
-            str(zoo.folder / "mlruns/zoo/.cache" / digest),
-        ],
-        cwd=zoo.folder,
-        env={**zoo.environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    command = ("-I", "-c", LOAD_AND_SCORE, uri, address, zoo.folder / "mlruns/zoo/.cache" / digest)
+    environment = {**zoo.environment, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    found = json.loads(run_python(*command, cwd=zoo.folder, env=environment).stdout)
     assert f"{found['accuracy']:.4f} on the test split" in best
     assert (found["dtype"], found["highest"], found["input_shape"]) == ("uint8", 255, [None, 8, 8, 1])
     assert found["zoo"] == []

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 import threading
 
 import numpy as np
+from shared_tools import run_python
 
 from zoo.figures import confusion_matrix, learning_curves, mistakes
 
@@ -35,7 +34,7 @@ assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
 heavy = {{"keras", "tensorflow", "mlflow", "optuna", "pandas", "sklearn"}}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    run_python("-c", program)
 
 
 def test_no_figure_stays_in_memory(tmp_path, epoch_events):

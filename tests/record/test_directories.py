@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from filelock import FileLock
+from shared_tools import run_python
 
 from zoo.errors import DataError, RecordError, StudyError, ZooError
 from zoo.events import EpochEnd, Finished, Scored
@@ -211,9 +212,7 @@ def test_commands_are_kept_once_and_in_order(tmp_path):
 def test_lock_removes_what_killed_processes_left(tmp_path):
     directory = StudyDirectory(tmp_path, "example")
     folders = [directory.path, directory.path / "figures", directory.trial(3).path / "figures"]
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
-    )
+    ended = run_python("-c", "import os; print(os.getpid())")
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f".{socket.gethostname()}-{int(ended.stdout)}-0123abcd.tmp").touch()

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from shared_tools import run_python
 from space_examples import Answers, Random, conv_net, members, spaces, tables
 
 from zoo.errors import SpaceError
@@ -489,7 +488,4 @@ def test_space_imports_only_the_standard_library():
         print(sorted(names - set(sys.stdlib_module_names) - {"zoo"}))
     """
     root = Path(__file__).parents[2]
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "[]"
+    assert run_python("-c", program, cwd=root).stdout.strip() == "[]"

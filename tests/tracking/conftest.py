@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import shared_tools
 from warm_command import WarmClient
 
 from zoo.tracking import Store, connect, free_port, ui_command, ui_environment
@@ -137,14 +138,8 @@ def run_python(working_folder: Path) -> Callable[..., str]:
     """A function that runs a script in a new process and returns its output, stderr included."""
 
     def run(script: str, *arguments: str, **environment: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", script, *arguments],
-            cwd=working_folder,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment}
+        done = shared_tools.run_python("-c", script, *arguments, cwd=working_folder, env=environment)
         return done.stdout + (done.stderr if not environment.get("NOISY") else "")
 
     return run

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from shared_tools import run_python
 
 from zoo.errors import ZooError
 from zoo.training import backend
@@ -109,8 +109,7 @@ def test_keras_is_imported_without_output(monkeypatch, capfd):
 def test_import_does_not_load_keras(module):
     heavy = "{'keras', 'tensorflow', 'jax', 'torch', 'mlflow', 'optuna', 'pandas', 'matplotlib'}"
     script = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert run_python("-c", script).stdout.strip() == "[]"
 
 
 def test_only_backend_imports_tensorflow():
