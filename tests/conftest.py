@@ -231,7 +231,7 @@ def recorded_study(tmp_path_factory):
     from zoo.registry import Registry
     from zoo.training import backend, training_space
     from zoo.training.job import run_trial
-    from zoo.trial import PluginConfig, TrialConfig
+    from zoo.trial import PluginConfig
 
     backend.disable_import_logs()
     registry = Registry.load([])
@@ -239,16 +239,12 @@ def recorded_study(tmp_path_factory):
     validation = {"fraction": 0.2, "seed": 0}
     prepared = prepare(registry.get("dataset", "digits"), {}, validation, directory.cache_dir)
     network = registry.get("architecture", "conv_net").space.check({"filters": (8, 70), "dense_units": ()})
-    config = TrialConfig(
-        dataset=PluginConfig("digits"),
+    config = replace(
+        shared_tools.CONFIG,
         digest=prepared.digest,
         validation=validation,
         architecture=PluginConfig("conv_net", network),
-        augmentation=PluginConfig("none"),
         training=training_space().check({"epochs": 2, "learning_rate": 0.01}),
-        objective="val_accuracy",
-        direction="maximize",
-        seed=0,
     )
     best = directory.trial(1)
     best.create(config.as_json())

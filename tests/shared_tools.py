@@ -12,10 +12,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.trial import PluginConfig, TrialConfig
 from zoo.tuning.display import NoDisplay
 
 # The beginnings of variables that change the behaviour of zoo, Keras or MLflow.
 _SETTINGS = ("ZOO_", "MLFLOW_", "KERAS_", "PYTHONPATH", "COLUMNS", "FORCE_COLOR", "CLICOLOR", "TERM")
+
+# A trial with the defaults of its components; tests `replace` what differs.
+CONFIG = TrialConfig(
+    dataset=PluginConfig("digits"),
+    digest="d" * 64,
+    validation={"fraction": 0.1, "seed": 0},
+    architecture=PluginConfig("conv_net"),
+    augmentation=PluginConfig("none"),
+    training={},
+    objective="val_accuracy",
+    direction="maximize",
+    seed=0,
+)
 
 PLUGIN_SECONDS = "240"  # only a plugin that would hang takes so long
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
+from shared_tools import CONFIG
 
 from zoo.diagnosis import _environment, _stores, _studies
 from zoo.errors import StudyError, ZooError
@@ -15,19 +16,6 @@ from zoo.record import StudyDirectory
 from zoo.study import Objective
 from zoo.tracking import TrackingError
 from zoo.training import backend
-from zoo.trial import PluginConfig, TrialConfig
-
-CONFIG = TrialConfig(
-    dataset=PluginConfig("digits"),
-    digest="d" * 64,
-    validation={"fraction": 0.1, "seed": 0},
-    architecture=PluginConfig("conv_net"),
-    augmentation=PluginConfig("none"),
-    training={},
-    objective="val_accuracy",
-    direction="maximize",
-    seed=0,
-)
 
 
 def texts(findings):

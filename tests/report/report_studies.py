@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shared_tools import CONFIG
 
 from zoo.data import Dataset, Split
 from zoo.data.store import save_dataset
@@ -18,7 +19,7 @@ from zoo.events import EpochEnd, Finished, Scored, Started
 from zoo.record import StudyDirectory
 from zoo.study import Objective
 from zoo.training import training_space
-from zoo.trial import PluginConfig, TrialConfig
+from zoo.trial import PluginConfig
 
 START = datetime(2026, 11, 30, 13).timestamp()
 VALIDATION = {"fraction": 0.25, "seed": 0}
@@ -87,15 +88,13 @@ def make_study(
 def record(
     directory: StudyDirectory, number: int, trial: Trial, digest: str, objectives: Sequence[Objective]
 ) -> None:
-    config = TrialConfig(
+    config = replace(
+        CONFIG,
         dataset=PluginConfig("tiny"),
         digest=digest,
         validation=VALIDATION,
         architecture=PluginConfig("net", {"units": (8, 16), "act": "relu"}),
-        augmentation=PluginConfig("none"),
         training=training_space().check({"epochs": 5, "learning_rate": 0.001 * (number + 1)}),
-        objective="val_accuracy",
-        direction="maximize",
         seed=number,
     )
     made, time = directory.trial(number), START + 60 * number

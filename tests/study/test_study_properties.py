@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from zoo.registry import Registry
 from zoo.space import REQUIRED, Choice, ClassWeights, Float, Int, List
 from zoo.study import PRUNERS, SAMPLERS, parse_study
+from zoo.testing._points import UnitSuggester
 from zoo.training import training_space
 from zoo.trial import TrialConfig
 
@@ -156,36 +157,17 @@ class Answers:
     def __init__(self, answers):
         self.answers = dict(answers)
 
-    def suggest_int(self, name, low, high, *, step=1, log=False):
-        answer = self.answers.pop(name)
-        assert low <= answer <= high
-        return answer
-
     def suggest_float(self, name, low, high, *, step=None, log=False):
         answer = self.answers.pop(name)
         assert low <= answer <= high
         return answer
+
+    suggest_int = suggest_float
 
     def suggest_categorical(self, name, choices):
         answer = self.answers.pop(name)
         assert answer in choices
         return answer
-
-
-class Dice:
-    """A suggester that draws at random."""
-
-    def __init__(self, seed):
-        self.random = random.Random(seed)
-
-    def suggest_int(self, name, low, high, *, step=1, log=False):
-        return self.random.randrange(low, high + 1, step)
-
-    def suggest_float(self, name, low, high, *, step=None, log=False):
-        return min(self.random.uniform(low, high), high)
-
-    def suggest_categorical(self, name, choices):
-        return self.random.choice(choices)
 
 
 def check_replays(definition, config):
@@ -239,7 +221,7 @@ def test_baseline_is_inside_the_space_and_replays(study):
 @given(studies(), st.integers(0, 2**32))
 def test_random_trial_replays_and_survives_json(study, seed):
     definition = parse(study)
-    config = definition.sample(Dice(seed), "f" * 64, definition.seed_of(3))
+    config = definition.sample(UnitSuggester(random.Random(seed).random), "f" * 64, definition.seed_of(3))
     check_replays(definition, config)
     check_json(config)
 

@@ -8,13 +8,14 @@ import sys
 from dataclasses import replace
 
 import pytest
+from shared_tools import CONFIG
 from training_tools import FAULTY
 
 from zoo.data.prepare import prepare
 from zoo.events import EpochEnd
 from zoo.registry import Plugin, Registry
 from zoo.training import backend, job
-from zoo.trial import PluginConfig, TrialConfig
+from zoo.trial import PluginConfig
 
 VALIDATION = {"fraction": 0.2, "seed": 0}
 
@@ -58,15 +59,12 @@ def prepared(registry, tmp_path_factory):
 @pytest.fixture(scope="session")
 def config(prepared):
     """A trial that takes a second or two."""
-    return TrialConfig(
-        dataset=PluginConfig("digits"),
+    return replace(
+        CONFIG,
         digest=prepared[1].digest,
         validation=VALIDATION,
         architecture=NETWORK,
-        augmentation=PluginConfig("none"),
         training=TRAINING,
-        objective="val_accuracy",
-        direction="maximize",
         seed=7,
     )
 

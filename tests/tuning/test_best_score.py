@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from shared_tools import CONFIG
 
 from zoo.errors import DataError, ZooError
 from zoo.events import Scored
 from zoo.record import StudyDirectory
 from zoo.study import Objective
 from zoo.tracking import TrackingError
-from zoo.trial import PluginConfig, TrialConfig
 from zoo.tuning import scoring, study_run
 from zoo.tuning.display import NoDisplay
 from zoo.tuning.interrupts import Interrupted, Interrupts
@@ -21,17 +22,7 @@ METRICS = {"test_accuracy": 0.75, "test_loss": 0.5}
 
 
 def config_of(number):
-    return TrialConfig(
-        dataset=PluginConfig("digits"),
-        digest="d",
-        validation={"fraction": 0.1, "seed": 0},
-        architecture=PluginConfig("net"),
-        augmentation=PluginConfig("none"),
-        training={},
-        objective="val_accuracy",
-        direction="maximize",
-        seed=number,
-    ).as_json()
+    return replace(CONFIG, digest="d", seed=number).as_json()
 
 
 class Stage(NoDisplay):

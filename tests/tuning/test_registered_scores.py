@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import shared_tools
 from shared_tools import RecordingDisplay
 
-from zoo.trial import PluginConfig, TrialConfig
 from zoo.tuning import scoring
 from zoo.tuning.scoring import score_registered
 
-CONFIG = TrialConfig(
-    dataset=PluginConfig("digits"),
-    digest="d" * 64,
-    validation={"fraction": 0.1, "seed": 0},
-    architecture=PluginConfig("conv_net"),
-    augmentation=PluginConfig("none"),
-    training={},
+CONFIG = replace(
+    shared_tools.CONFIG,
     objective="val_balanced_accuracy",
-    direction="maximize",
-    seed=0,
     measures=("val_gone",),
     plugins={"keras-zoo:metrics": "0.0.1", "zoo-gone:metrics": "1.0"},
 )
