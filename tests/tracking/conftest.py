@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import shared_tools
+import tracking_examples as examples
 from warm_command import WarmClient
 
 from zoo.tracking import Store, connect, free_port, ui_command, ui_environment
@@ -60,6 +61,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         os.chdir(before)
     return folder / "mlflow.db"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model_file: Path) -> Path:
+    """The directory of a complete trial, with its model."""
+    return examples.make_folder(tmp_path / "trials" / "007", model_file)
 
 
 @pytest.fixture

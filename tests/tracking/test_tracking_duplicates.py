@@ -32,11 +32,6 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PAUSES_S", (0.0, 0.0))
 
 
-@pytest.fixture
-def folder(tmp_path: Path, model_file: Path) -> Path:
-    return examples.make_folder(tmp_path / "trials" / "007", model_file)
-
-
 class LosingProxy(ThreadingHTTPServer):
     """Forwards requests to an MLflow server; the first answer to a POST to each of `lost` never arrives."""
 

@@ -33,11 +33,6 @@ def tracker(local_store: Store) -> StudyTracker:
     return StudyTracker(local_store, examples.facts())
 
 
-@pytest.fixture
-def folder(tmp_path: Path, model_file: Path) -> Path:
-    return examples.make_folder(tmp_path / "trials" / "007", model_file)
-
-
 def record(tracker: StudyTracker, events: list[Event], folder: Path) -> Any:
     for event in events:
         tracker.record(7, FOLDED, [event], folder)

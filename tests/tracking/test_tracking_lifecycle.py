@@ -28,11 +28,6 @@ STUDY, UID = "digits_cnn", "abc123"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, model_file: Path) -> Path:
-    return examples.make_folder(tmp_path / "trial", model_file)
-
-
-@pytest.fixture
 def study(local_store: Store, folder: Path) -> StudyTracker:
     """Three complete trials; trial 1 is the best, and its score is recorded."""
     tracker = StudyTracker(local_store, examples.facts())

@@ -15,11 +15,6 @@ from zoo.tracking import Store, StudyTracker, TrackingError, _store, compare, le
 
 
 @pytest.fixture
-def folder(tmp_path: Path, model_file: Path) -> Path:
-    return examples.make_folder(tmp_path / "trial", model_file)
-
-
-@pytest.fixture
 def study(store: Store, folder: Path, request: pytest.FixtureRequest) -> StudyTracker:
     """Five trials: complete, better, failed, pruned, running."""
     tracker = StudyTracker(store, examples.facts(request.node.name))

@@ -22,11 +22,6 @@ def tracker(store: Store, request: pytest.FixtureRequest) -> StudyTracker:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, model_file: Path) -> Path:
-    return examples.make_folder(tmp_path / "trials" / "007", model_file)
-
-
-@pytest.fixture
 def bare_folder(tmp_path: Path) -> Path:
     return examples.make_folder(tmp_path / "trials" / "008")
 
