@@ -44,7 +44,7 @@ def test_any_number_of_classes_is_drawn(tmp_path, open_png, assert_tidy, classes
     labels = np.arange(classes * 2) % classes
     images = np.random.default_rng(0).integers(0, 200, (len(labels), *shape)).astype(np.uint8)
     names = [f"class {number}" for number in range(classes)]
-    path = samples(images, labels, names, tmp_path / "s.png", title="a dataset", note="the training split")
+    path = samples(images, labels, names, tmp_path / "s.png", title="a dataset")
     assert_tidy(open_png(path))
 
 

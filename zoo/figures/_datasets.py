@@ -56,12 +56,10 @@ def samples(
     path: Path,
     *,
     title: str,
-    note: str = "",
 ) -> Path:
-    """Draw a few images of every class, with its name and its number of images.
+    """Draw a few training images of every class, with its name and its number of images.
 
-    Up to `MAX_CLASSES` classes are shown. With fewer classes, each has more images. `note` is appended to the
-    line below the title.
+    Up to `MAX_CLASSES` classes are shown. With fewer classes, each has more images.
     """
     labels = np.asarray(labels)
     shape = np.asarray(images[0]).shape
@@ -72,7 +70,7 @@ def samples(
     rows = math.ceil(len(names) / columns)
     step_x, step_y = name_width + images_per_class * (width + _GAP) + _GUTTER, max(height + _GAP, 34)
     page_width = 2 * MARGIN + columns * step_x - _GUTTER
-    subtitle = _samples_subtitle(labels, shape, len(class_names), note)
+    subtitle = _samples_subtitle(labels, shape, len(class_names))
     page = Page(page_width, HEADER + 6 + rows * step_y + MARGIN, title, subtitle)
     for label, name in enumerate(names):
         column, row = divmod(label, rows)
@@ -95,12 +93,12 @@ def _arrange(num_classes: int) -> tuple[int, int, int]:
     return (2, 52, 8) if num_classes <= 40 else (4, 44, 4)
 
 
-def _samples_subtitle(labels: npt.NDArray[Any], shape: tuple[int, ...], num_classes: int, note: str) -> str:
+def _samples_subtitle(labels: npt.NDArray[Any], shape: tuple[int, ...], num_classes: int) -> str:
     color = "color" if shape[2] >= 3 else "grey"
     text = f"{len(labels):,} images of {shape[0]}×{shape[1]} pixels, {color}; {num_classes:,} classes"
     if num_classes > MAX_CLASSES:
         text += f", the first {MAX_CLASSES} shown"
-    return f"{text}; {note}" if note else text
+    return f"{text}; the training split"
 
 
 @plain_style()

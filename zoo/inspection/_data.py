@@ -15,7 +15,7 @@ from zoo.data.quality import Comparison, ImageFact, compare_images
 from zoo.data.split_facts import splits_text
 from zoo.data.validation import fold_of_images
 from zoo.errors import DataError, StudyError
-from zoo.inspection._figure import OptionalPath, output_path
+from zoo.inspection._figure import Figure, OptionalPath, output_path
 from zoo.inspection._opening import OpenedDataset, find_source, open_source
 from zoo.metrics import label_issues
 from zoo.models.recorded import current_runs
@@ -31,11 +31,10 @@ _IMAGE_COLUMNS = ("split", "image", "name", "label")
 
 
 @dataclass(frozen=True)
-class DataReport:
-    """The content of a dataset, and what is suspicious in it; a notebook displays the figure.
+class DataReport(Figure):
+    """The figure of a dataset, its content, and what is suspicious in it.
 
     Args:
-        path: the PNG file of the figure.
         classes: numbers of images, a row for each class and a column for each split.
         findings: a row for each suspicious image, with the columns `kind` (`two labels`, `two splits` or
             `repeated` for identical images, else `constant` or `suspicious label`), `set` (the number of the
@@ -43,12 +42,8 @@ class DataReport:
             suspicious label `probable` (the probable class) and `probability` (that of the label).
     """
 
-    path: Path
     classes: pd.DataFrame
     findings: pd.DataFrame
-
-    def _repr_png_(self) -> bytes:
-        return self.path.read_bytes()
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,7 @@ def samples(
         display: shows the progress; plain lines on stderr by default.
     """
     name, path, data = _open(dataset, study, overrides, output, "samples-{}.png", display)
-    images, labels, note = data.train.images, data.train.labels, "the training split"
-    return Figure(figures.samples(images, labels, data.class_names, path, title=name, note=note))
+    return Figure(figures.samples(data.train.images, data.train.labels, data.class_names, path, title=name))
 
 
 @takes_plugins
