@@ -37,14 +37,12 @@ def curves(
         top: number of the best trials to draw in color, at most 8; used only without `trials`.
         output: the PNG file to write; by default one in the folder `figures` of the trial or the study.
     """
-    if run is not None or len(trials) == 1:
+    if run is not None or study is None or len(trials) == 1:  # an error if neither names a run
         found = find_run(study, trials[0] if trials else None, run, PlainDisplay())
         path = output_path(output, found.directory.figures_dir / "learning_curves.png")
         if figures.draw_curves(found.directory.path, path, title=found.title) is None:
             raise StudyError(f"{found.description} has not finished an epoch, so it has no curves.")
         return Figure(path)
-    if study is None:
-        raise StudyError("expected a study, or the folder of a run with --run FOLDER, got neither.")
     runs = current_runs(study, PlainDisplay())
     study = runs[0].study  # the argument may be the path of its file
     selected = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
