@@ -12,7 +12,7 @@ from zoo import inspection
 from zoo.data.store import open_dataset
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd, EventLog, Finished
-from zoo.figures import draw_trial
+from zoo.figures import curve_of, draw_trial
 from zoo.figures._page import Page
 from zoo.inspection import _network, _trials
 from zoo.inspection._figure import image_at
@@ -129,7 +129,7 @@ class TestCurves:
         assert inspection.curves(run=folder).path == folder / "figures" / "learning_curves.png"
 
     def test_names_have_value_and_state(self, in_study):
-        names = [_trials._curve(run).name for run in load_runs("example")]
+        names = [curve_of(run).name for run in load_runs("example")]
         value = find_run("example", 1, None, NoDisplay()).summary["best_val_accuracy"]
         assert names == [
             "trial 0: 0.1000",
@@ -144,7 +144,7 @@ class TestCurves:
         for fold in (1, 2):
             EventLog(tmp_path / "events.jsonl").append(EpochEnd(1.0, 1, {"val_loss": 1.0}, fold=fold))
         EventLog(tmp_path / "events.jsonl").append(Finished(2.0, "complete", summary={"best_epoch": 1}))
-        assert _trials._curve(find_run(None, None, tmp_path, NoDisplay())).best_epoch is None
+        assert curve_of(find_run(None, None, tmp_path, NoDisplay())).best_epoch is None
 
     def test_run_without_epochs_is_an_error(self, in_study, tmp_path):
         best = find_run("example", 1, None, NoDisplay()).directory.path

@@ -27,4 +27,4 @@ from zoo.figures._pixels import make_tile
 from zoo.figures._predictions import mistakes, predictions
 from zoo.figures._study import importances, study_history
 from zoo.figures._trade_offs import trade_offs
-from zoo.figures._trial import draw_curves, draw_trial
+from zoo.figures._trial import curve_of, draw_curves, draw_trial

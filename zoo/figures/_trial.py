@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.figures._confusion import confusion_matrix
-from zoo.figures._curves import learning_curves
+from zoo.figures._curves import Curve, learning_curves
 from zoo.figures._predictions import mistakes, predictions
-from zoo.record import TrialDirectory, epochs_of, read_predictions
+from zoo.record import Run, TrialDirectory, epochs_of, read_predictions
+from zoo.trial import format_value
 
 
 def draw_trial(folder: Path, images: Any, class_names: Sequence[str], *, title: str) -> list[Path]:
@@ -38,6 +39,17 @@ def draw_trial(folder: Path, images: Any, class_names: Sequence[str], *, title: 
             predictions(*shown, figures_dir / "predictions.png", title=title),
         ]
     return paths
+
+
+def curve_of(run: Run) -> Curve:
+    """Return the learning curve of a trial, named by the trial and its result: `trial 6: 0.9757`."""
+    objective = run.config.objective
+    best, epoch = run.summary.get(f"best_{objective}"), run.summary.get("best_epoch")
+    name = run.name if run.is_complete else f"{run.name} ({run.shown_state})"
+    if best is not None:
+        name += f": {format_value(objective, best)}"
+    is_mean = any(event.fold for event in run.epochs)  # each fold has its own best epoch
+    return Curve(name, run.epochs, None if epoch is None or is_mean else int(epoch))
 
 
 def draw_curves(folder: Path, path: Path, *, title: str) -> Path | None:

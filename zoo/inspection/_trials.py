@@ -15,7 +15,7 @@ from zoo.inspection import _network
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import LayerTable
 from zoo.models.recorded import call_on_model, current_runs, find_run, validation_data
-from zoo.record import STATE_DIR, Run, pick_runs, rank_runs, read_predictions
+from zoo.record import STATE_DIR, pick_runs, rank_runs, read_predictions
 from zoo.registry import takes_plugins
 from zoo.tuning.display import Display, PlainDisplay
 
@@ -48,21 +48,11 @@ def curves(
     selected = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
     if not any(one.epochs for one in selected):
         raise StudyError(f"no trial of '{study}' is complete, so there are no curves to compare yet.")
-    others = [] if trials else [_curve(one) for one in runs if one not in selected]
+    others = [] if trials else [figures.curve_of(one) for one in runs if one not in selected]
     name = "-".join(["curves", *map(str, trials)])
     path = output_path(output, STATE_DIR / study / "figures" / f"{name}.png")
-    return Figure(
-        figures.compared_curves([_curve(one) for one in selected], path, title=study, others=others)
-    )
-
-
-def _curve(run: Run) -> figures.Curve:
-    best = run.summary.get(f"best_{run.config.objective}")
-    value = "" if best is None else f": {best:.4f}"
-    name = f"{run.name}{value}" if run.is_complete else f"{run.name} ({run.shown_state}){value}"
-    is_mean = any(event.fold for event in run.epochs)  # each fold has its own best epoch
-    best_epoch = None if is_mean else run.summary.get("best_epoch")
-    return figures.Curve(name, run.epochs, None if best_epoch is None else int(best_epoch))
+    drawn = [figures.curve_of(one) for one in selected]
+    return Figure(figures.compared_curves(drawn, path, title=study, others=others))
 
 
 @takes_plugins

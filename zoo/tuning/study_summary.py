@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.data.split_facts import splits_text
 from zoo.errors import ZooError, one_line
-from zoo.figures import MAX_COMPARED, Curve, compared_curves, importances, study_history, trade_offs
+from zoo.figures import MAX_COMPARED, compared_curves, curve_of, importances, study_history, trade_offs
 from zoo.record import Run, load_runs, rank_runs
 from zoo.study import objectives_text
 from zoo.tracking import StudySummary
@@ -70,15 +70,8 @@ def _draw(
     definition, folder = study.definition, study.directory.path / "figures"
     first, ranked = definition.objectives[0], rank_runs(runs)
     best = ranked[:MAX_COMPARED]
-    others = [Curve(run.name, run.epochs) for run in runs if run not in best]
-    curves = [
-        Curve(
-            f"{run.name}: {format_value(first.metric, run.summary[first.result])}",
-            run.epochs,
-            _best_epoch(run),
-        )
-        for run in best
-    ]
+    others = [curve_of(run) for run in runs if run not in best]
+    curves = [curve_of(run) for run in best]
     values = {
         number: (run.summary[first.result], run.state)
         for run in runs
@@ -104,8 +97,3 @@ def _draw(
         except Exception as error:  # the study must not fail because of a figure
             study.display.problem(f"the figure {path} was not drawn: {one_line(error)}")
     return paths
-
-
-def _best_epoch(run: Run) -> int | None:
-    """Return the best epoch; None with folds, where each fold has its own."""
-    return int(run.summary["best_epoch"]) if run.config.folds == 1 and "best_epoch" in run.summary else None
