@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from zoo.data.verification import verify_dataset
 from zoo.diagnosis._finding import Finding
 from zoo.diagnosis._stores import optuna_study
-from zoo.errors import RecordError, StudyError, ZooError, did_you_mean
+from zoo.errors import StudyError, ZooError, did_you_mean
 from zoo.files import STATE_DIR
 from zoo.record import StudyDirectory, find_damage
 from zoo.tracking import Store, trial_states
@@ -51,11 +49,7 @@ def _damage(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
 
 def _data(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
     """Compare each prepared dataset that trials used with its digest."""
-    validations: dict[str, dict[str, Any]] = {}
-    for number in directory.numbers():
-        with suppress(RecordError):  # `_damage` names the file
-            config = directory.trial(number).config() or {}
-            validations[str(config.get("digest"))] = config.get("validation", {})
+    validations = {str(one.get("digest")): one.get("validation", {}) for one in directory.configs()}
     for digest, validation in validations.items():
         if (directory.cache_dir / digest).is_dir():
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from zoo.data.split_facts import SplitFacts
 from zoo.data.splits import split_facts
 from zoo.data.store import open_dataset, with_columns
 from zoo.data.validation import fold_of_images
-from zoo.errors import RecordError, StudyError
+from zoo.errors import StudyError
 from zoo.models.recorded import configure, prepare, recorded_in_memory
 from zoo.record import StudyDirectory
 from zoo.registry import IN_MEMORY, PluginFile, Registry, using_plugins
@@ -105,16 +104,8 @@ def find_source(dataset: str | Dataset | None, study: str | None, overrides: Seq
 def _recorded_source(directory: StudyDirectory) -> DatasetSource:
     """Return the data in memory that the trials of a study used."""
     digest = str(directory.digest_in_memory())
-    configs = (_config(directory, number) for number in directory.numbers())
-    validation = next(config["validation"] for config in configs if config.get("digest") == digest)
+    validation = next(one["validation"] for one in directory.configs() if one.get("digest") == digest)
     return DatasetSource(IN_MEMORY, digest, directory.study, validation)
-
-
-def _config(directory: StudyDirectory, number: int) -> Mapping[str, Any]:
-    """Return the configuration of a trial; {} if it is missing or damaged."""
-    with suppress(RecordError):
-        return directory.trial(number).config() or {}
-    return {}
 
 
 def open_source(source: DatasetSource, display: Display) -> OpenedDataset:

@@ -76,6 +76,15 @@ class StudyDirectory:
         """Return the numbers of the trials that have a directory, in order."""
         return sorted(int(path.name) for path in self.trials_dir.glob("*") if path.name.isdigit())
 
+    def configs(self) -> Iterator[dict[str, Any]]:
+        """Yield the configurations of the trials in order; a damaged one is reported where it is needed."""
+        for number in self.numbers():
+            config = None
+            with suppress(RecordError):
+                config = self.trial(number).config()
+            if config is not None:
+                yield config
+
     def new_standalone_run(self, mlflow_run: MLflowRun) -> StandaloneDirectory:
         """Return a new directory for a standalone run, named by the time and the process."""
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -91,11 +100,9 @@ class StudyDirectory:
 
     def digest_in_memory(self) -> str | None:
         """Return the digest of the dataset in memory that the study's trials use; None if they use none."""
-        for number in self.numbers():
-            with suppress(RecordError):  # a damaged file is reported where it is needed
-                config = self.trial(number).config() or {}
-                if config.get("dataset", {}).get("name") == IN_MEMORY:
-                    return str(config["digest"])
+        for config in self.configs():
+            if config.get("dataset", {}).get("name") == IN_MEMORY:
+                return str(config["digest"])
         return None
 
     def create(self) -> None:

@@ -6,7 +6,7 @@ import shlex
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from zoo.data import Dataset
 from zoo.data.prepare import finish_preparing, prepare_in_memory, prepared_before, start_preparing
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.verification import verify_dataset
-from zoo.errors import DataError, RecordError, StudyError
+from zoo.errors import DataError, StudyError
 from zoo.garbage import collections_after_imports
 from zoo.logs import library_logs
 from zoo.record import StudyDirectory, damaged_files, not_in_cache
@@ -184,10 +184,7 @@ def load_definition(
             study, registry, overrides=overrides, name=name, in_memory=in_memory, default_dataset=default
         )
     except StudyError as error:
-        plugins = []
-        for number in directory.numbers():
-            with suppress(RecordError):
-                plugins += (directory.trial(number).config() or {}).get("plugins", {}).items()
+        plugins = [pair for one in directory.configs() for pair in one.get("plugins", {}).items()]
         used = {key.partition(":")[0]: version for key, version in plugins}
         missing = used.keys() - {plugin.distribution for plugin in registry.plugins}
         files = {key.partition(":")[0] for key, _ in plugins if is_file_key(key)}
