@@ -85,7 +85,7 @@ def measure() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="runs of each contender (5)")
-    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="to continue an earlier run (0)")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="to continue a run (0)")
     parser.add_argument("--target", type=float, default=0.99, help="validation accuracy (0.99)")
     parser.add_argument("--limit", type=float, default=600, metavar="S", help="seconds of one search (600)")
     parser.add_argument("--images", type=int, default=60_000, metavar="N", help="the first N (60000)")
