@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Any
 
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import Dataset, class_counts
 
 MAX_LISTED = 3
 
@@ -25,8 +25,6 @@ def similar_class_warning(dataset: Dataset) -> str:
 
     Names of one character, such as the letters A and a, are different classes.
     """
-    import numpy as np
-
     spellings: dict[str, list[int]] = {}
     for label, name in enumerate(dataset.class_names):
         if len(name) > 1:
@@ -34,8 +32,7 @@ def similar_class_warning(dataset: Dataset) -> str:
     alike = [labels for labels in spellings.values() if len(labels) > 1]
     if not alike:
         return ""
-    labels = np.concatenate([np.asarray(split.labels, np.int64) for split in dataset.splits().values()])
-    counts = np.bincount(labels, minlength=len(dataset.class_names))
+    counts: Any = sum(class_counts(dataset).values())
     listed = ", ".join(
         " and ".join(_counted(dataset.class_names[label], int(counts[label])) for label in labels)
         for labels in alike[:MAX_LISTED]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import Dataset, Split
+from zoo.data.dataset import Dataset, Split, class_counts
 from zoo.errors import DataError
 
 MAX_LISTED = 5
@@ -25,10 +25,7 @@ def check_contract(dataset: Any) -> None:
     for name in ("source", "warning", "licence"):
         if not isinstance(getattr(dataset, name), str):
             raise DataError(f"{name}: expected a string, got {getattr(dataset, name)!r}")
-    for name in ("train", "validation", "test"):
-        split = getattr(dataset, name)
-        if split is None and name != "train":
-            continue
+    for name, split in {"train": dataset.train, **dataset.splits()}.items():
         _check_split(name, split, len(dataset.class_names))
         shape, expected = split.images.shape[1:], dataset.train.images.shape[1:]
         if shape != expected:
@@ -38,9 +35,8 @@ def check_contract(dataset: Any) -> None:
 def check_train_has_classes(dataset: Dataset) -> None:
     """Raise DataError if the validation or the test split has images of a class that train lacks."""
     trained = np.unique(np.asarray(dataset.train.labels))
-    for name in ("validation", "test"):
-        split = getattr(dataset, name)
-        labels = np.asarray(split.labels if split is not None else [], np.int64)
+    for name, split in dataset.splits().items():
+        labels = np.asarray(split.labels)
         unknown = np.setdiff1d(labels, trained)
         if unknown.size:
             count, label = (labels == unknown[0]).sum(), dataset.class_names[unknown[0]]
@@ -57,11 +53,7 @@ def absent_class_warning(dataset: Dataset) -> str:
     A network cannot learn a class without training images, and a split without images of a class cannot
     measure how well the network learned it.
     """
-    counts = {
-        name: np.bincount(np.asarray(split.labels, np.int64), minlength=len(dataset.class_names))
-        for name in ("train", "validation", "test")
-        if (split := getattr(dataset, name)) is not None
-    }
+    counts = class_counts(dataset)
     return " ".join(
         _absence_text(name, split_counts, sum(counts.values()), dataset.class_names)
         for name, split_counts in counts.items()

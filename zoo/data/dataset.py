@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SPLITS = ("train", "validation", "test")
 #: The names of each split in names of files, folders and arrays; the last of two are FER2013's.
@@ -193,6 +196,16 @@ class Dataset:
         """
         datasets = {"train": train, "validation": validation, "test": test}
         return _make("tensorflow_data.dataset_of_tf", datasets, class_names, scale, source, licence)
+
+
+def class_counts(dataset: Dataset) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the number of images of each class, `(classes,)`, by split."""
+    import numpy as np
+
+    return {
+        name: np.bincount(np.asarray(split.labels, np.int64), minlength=len(dataset.class_names))
+        for name, split in dataset.splits().items()
+    }
 
 
 def _make(function: str, *arguments: Any, **options: Any) -> Dataset:

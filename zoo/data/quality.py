@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import Dataset, Split
+from zoo.data.dataset import Dataset, Split, class_counts
 from zoo.data.reporting import progress
 
 BLOCK_SIZE = 2**20  # bytes of the images that are compared at once; they stay in the cache of a core
@@ -89,7 +89,7 @@ def compare_images(dataset: Dataset) -> Comparison:
 
 def imbalance_warning(dataset: Dataset) -> str:
     """Return a sentence if the largest class has `IMBALANCED` times the training images of the smallest."""
-    counts = np.bincount(np.asarray(dataset.train.labels), minlength=len(dataset.class_names))
+    counts = class_counts(dataset)["train"]
     present = np.flatnonzero(counts)
     most, least = int(counts.argmax()), int(present[counts[present].argmin()])
     if counts[most] < IMBALANCED * counts[least]:

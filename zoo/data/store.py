@@ -159,12 +159,10 @@ def _arrays(dataset: Dataset) -> Iterator[tuple[str, Array, np.dtype[Any]]]:
 
     Labels are stored as little-endian 64-bit integers.
     """
-    for name in SPLITS:
-        split = getattr(dataset, name)
-        if split is not None:
-            images, labels = np.asarray(split.images), np.asarray(split.labels)
-            yield f"{name}-images.npy", images, images.dtype
-            yield f"{name}-labels.npy", labels, np.dtype("<i8")
+    for name, split in dataset.splits().items():
+        images, labels = np.asarray(split.images), np.asarray(split.labels)
+        yield f"{name}-images.npy", images, images.dtype
+        yield f"{name}-labels.npy", labels, np.dtype("<i8")
 
 
 def _blocks(array: Array, dtype: np.dtype[Any]) -> Iterator[Array]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.data import Dataset
+from zoo.data.dataset import Dataset, class_counts
 from zoo.data.prepare import finish_preparing, start_preparing
 from zoo.data.store import PreparedDataset, image_names, open_dataset
 from zoo.data.table_pixels import DARK
@@ -140,12 +140,6 @@ class Reader:
         return {}
 
     def _facts(self, prepared: PreparedDataset, dataset: Dataset, files: ImageFiles | None) -> Facts:
-        import numpy as np
-
-        num_classes = len(dataset.class_names)
-        counts = {
-            name: np.bincount(split.labels, minlength=num_classes) for name, split in dataset.splits().items()
-        }
         # Other datasets have no parameter `group`, or their names are those of rows in a table.
         has_names = files is not None and "group" in self._component.space and "group" not in self._parameters
         names = image_names(self._cache_dir, prepared.digest, "train") if has_names else []
@@ -157,10 +151,10 @@ class Reader:
             notes=self._source.notes,
             class_names=prepared.class_names,
             image_shape=prepared.image_shape,
-            counts=counts,
+            counts=class_counts(dataset),
             files=files,
             warning=prepared.warning,
-            name_groups=find_name_groups(names, num_classes) if names else None,
+            name_groups=find_name_groups(names, len(dataset.class_names)) if names else None,
         )
 
 
