@@ -299,16 +299,12 @@ def test_dataset_json_has_names_and_sizes(tmp_path):
     assert set(facts["bytes"]) == {path.name for path in (tmp_path / digest).glob("*.npy")}
 
 
-def test_names_of_an_earlier_version_are_read(tmp_path):
+def test_dataset_without_recorded_names_has_none(tmp_path):
     digest = save_dataset(tmp_path, small_dataset())
     facts = json.loads((tmp_path / digest / "dataset.json").read_text())
     del facts["columns"]
     (tmp_path / digest / "dataset.json").write_text(json.dumps(facts))
     assert image_names(tmp_path, digest, "train") == []
-    names = [f"{number}.png" for number in range(6)]
-    (tmp_path / digest / "train-names.json").write_text(json.dumps(names))
-    assert image_names(tmp_path, digest, "train") == names
-    assert image_names(tmp_path, digest, "test") == []
 
 
 def test_names_of_images_are_kept_and_replaced(tmp_path):

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 def write_columns(folder: Path, dataset: Dataset) -> str:
     """Write names and columns of every split, and return the digest that names the file."""
-    text = _content(dataset)
-    digest = _digest(text)
+    digest, text = _content(dataset)
     path = folder / f"columns-{digest}.json"
     if not path.exists():
         write_atomically(path, text)
@@ -35,19 +34,21 @@ def write_columns(folder: Path, dataset: Dataset) -> str:
 
 def columns_digest(dataset: Dataset) -> str:
     """Return the digest that `write_columns` returns."""
-    return _digest(_content(dataset))
+    return _content(dataset)[0]
 
 
-def _content(dataset: Dataset) -> str:
-    content = {
-        name: {"names": _names(split), "columns": plain_columns(split)}
-        for name, split in dataset.splits().items()
-    }
-    return json.dumps(content)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _content(dataset: Dataset) -> tuple[str, str]:
+    """Return names and columns of every split as JSON, after its digest."""
+    text = json.dumps(
+        {
+            name: {
+                "names": None if split.names is None else [str(one) for one in split.names],
+                "columns": plain_columns(split),
+            }
+            for name, split in dataset.splits().items()
+        }
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16], text
 
 
 def add_columns(folder: Path, digest: str, dataset: Dataset) -> Dataset:
@@ -89,7 +90,3 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     return str(value) if isinstance(value, date) else NotImplemented
-
-
-def _names(split: Split) -> list[str] | None:
-    return None if split.names is None else [str(name) for name in split.names]

@@ -24,7 +24,6 @@ import json
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -226,18 +225,8 @@ def with_columns(cache: Path, digest: str, dataset: Dataset) -> Dataset:
     folder = cache / digest
     try:
         return add_columns(folder, (_facts(folder) or {})["columns"], dataset)
-    except (OSError, ValueError, RecursionError, LookupError):  # prepared by an older version of zoo
-        return _with_older_names(folder, dataset)
-
-
-def _with_older_names(folder: Path, dataset: Dataset) -> Dataset:
-    """Return the dataset with the names of images that an older version of zoo wrote, if there are any."""
-    splits: dict[str, Any] = {}
-    for name, split in dataset.splits().items():
-        with suppress(OSError, ValueError, RecursionError):
-            names = json.loads((folder / f"{name}-names.json").read_text(encoding="utf-8"))
-            splits[name] = replace(split, names=np.array(names, object))
-    return replace(dataset, **splits)
+    except (OSError, ValueError, RecursionError, LookupError):  # damaged, or of an older version of zoo
+        return dataset
 
 
 def image_names(cache: Path, digest: str, split: str) -> list[str]:
