@@ -9,7 +9,7 @@ from zoo.data.arrays import check_not_masked, to_images
 from zoo.data.class_names import class_text
 from zoo.data.contract import check_class_names
 from zoo.data.dataset import Dataset, Split
-from zoo.data.table_columns import natural_key
+from zoo.data.table_columns import label_key
 from zoo.data.table_pixels import dark_warning
 from zoo.errors import DataError, one_line
 
@@ -182,19 +182,14 @@ def number_labels(
             f"{names['train']}: expected labels of at least two classes, got only {values[0]!r}. Add images "
             "of another class."
         )
-    classes = list(class_names) if class_names is not None else sorted(values, key=_class_key)
+    classes = list(class_names) if class_names is not None else sorted(values, key=label_key)
     position = {class_text(value) if are_text["train"] else value: n for n, value in enumerate(classes)}
-    for split, array in labels.items():
-        unknown = [value for value in np.unique(array).tolist() if value not in position]
-        if unknown:
-            raise DataError(f"{names[split]}: class_names does not have the label {unknown[0]!r}. Add it.")
     numbered = {}
     for split, array in labels.items():
         found, inverse = np.unique(array, return_inverse=True)
+        unknown = [value for value in found.tolist() if value not in position]
+        if unknown:
+            raise DataError(f"{names[split]}: class_names does not have the label {unknown[0]!r}. Add it.")
         of_found = np.array([position[value] for value in found.tolist()], np.int64)
         numbered[split] = of_found[inverse.reshape(-1)]
     return [str(value) for value in classes], numbered
-
-
-def _class_key(label: int | str) -> Any:
-    return natural_key(label) if isinstance(label, str) else label

@@ -26,7 +26,6 @@ from zoo.data.reporting import Listener, report_to
 from zoo.data.sources import fingerprint
 from zoo.data.splits import split_facts
 from zoo.data.store import (
-    SPLITS,
     PreparedDataset,
     digest_of,
     find_dataset,
@@ -241,23 +240,18 @@ def _prepare_and_send(
 def _cut(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> PreparedDataset:
     """Cut the validation split, if `validation` is not empty, and return the facts about the dataset."""
     validation, warning = prepare_groups(cache, digest, dataset, validation)
-    num_held_out = cut_validation(cache, digest, dataset, validation) if validation else 0
-    splits = split_facts(cache, digest, dataset, validation)
-    prepared = _describe(digest, dataset, num_held_out)
-    warning = " ".join(filter(None, [dataset.warning, warning]))
-    return replace(prepared, warning=warning, validation=validation, splits=splits)
-
-
-def _describe(digest: str, dataset: Dataset, num_held_out: int) -> PreparedDataset:
-    sizes = {name: len(split) for name in SPLITS if (split := getattr(dataset, name)) is not None}
-    if dataset.validation is None and num_held_out:
-        sizes = {**sizes, "train": sizes["train"] - num_held_out, "validation": num_held_out}
-    height, width, channels = dataset.train.images.shape[1:]
+    sizes = {name: len(split) for name, split in dataset.splits().items()}
+    if validation:
+        num_validated = cut_validation(cache, digest, dataset, validation)
+        if dataset.validation is None:
+            sizes = {"train": sizes.pop("train") - num_validated, "validation": num_validated, **sizes}
     return PreparedDataset(
         digest=digest,
         class_names=tuple(dataset.class_names),
-        image_shape=(int(height), int(width), int(channels)),
-        sizes={name: sizes[name] for name in SPLITS if name in sizes},
+        image_shape=dataset.train.images.shape[1:],
+        sizes=sizes,
         source=dataset.source,
-        warning=dataset.warning,
+        warning=" ".join(filter(None, [dataset.warning, warning])),
+        validation=validation,
+        splits=split_facts(cache, digest, dataset, validation),
     )

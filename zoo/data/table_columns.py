@@ -37,6 +37,11 @@ def natural_key(name: str) -> tuple[Any, ...]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], name
 
 
+def label_key(label: int | str) -> Any:
+    """Return a sort key for labels of one type: ascending integers, or text in natural order."""
+    return natural_key(label) if isinstance(label, str) else label
+
+
 def label_position(table: str, names: Sequence[str], label_column: str | int | None) -> int:
     """Return the position of the column with the label; raise ZooError if there is none."""
     if label_column is not None:

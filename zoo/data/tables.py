@@ -15,8 +15,8 @@ from zoo.data.table_columns import (
     column_position,
     drop_hint,
     find_columns,
+    label_key,
     label_position,
-    natural_key,
     other_column,
 )
 from zoo.data.table_pixels import (
@@ -358,7 +358,7 @@ def _labels_of_classes(classes: Sequence[Label] | None, images: Sequence[_Images
     """Return the label of each class, in the order of the classes."""
     name = images[0].table.name
     found: set[Any] = {label for of_table in images for label in of_table.labels}
-    present = sorted(found, key=lambda label: natural_key(label) if isinstance(label, str) else label)
+    present = sorted(found, key=label_key)
     labels = present if classes is None else list(classes)
     where = name if classes is None else f"classes = {labels}"
     for label in labels:
