@@ -8,13 +8,12 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import SPLIT_WORDS, Dataset, Table, ZooError, read_tables, reads, to_images, to_labels
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find_path, split_off_test
+from zoo.builtin.datasets._common import completed, find_path
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -95,8 +94,7 @@ def _dataset(
     pixels = np.concatenate(parts) if len(parts) > 1 else parts[0]
     train = tables.pop("train")
     dataset = read_tables(train, **tables, **options, label_column=0, image_column=1, decode=lambda _: pixels)
-    dataset = replace(dataset, source=path.name, warning=" ".join(filter(None, [dataset.warning, warning])))
-    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42)
+    return completed(dataset, [path.name], [dataset.warning, warning])
 
 
 def _table(name: str, labels: Array, start: int, count: int) -> Table:

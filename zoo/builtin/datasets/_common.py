@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+SEED = 42  # of the test split, if a dataset has no parameter for it
 
 
 def data_folder() -> Path | None:
@@ -77,28 +79,29 @@ def _similar_path(root: Path, wanted: Path) -> Path | None:
     return found if wanted.is_absolute() else found.relative_to(root)
 
 
-def with_test_split(
-    images: Array,
-    labels: Array,
-    fraction: float,
-    *,
-    class_names: Sequence[str],
-    source: str,
-    warning: str = "",
-    licence: str = "",
+def table_paths(train: str, test: str | None) -> list[Path]:
+    """Return the files that the parameters `train` and `test` name; raise ZooError for a missing one."""
+    return [find_path("train", train)] + ([] if test is None else [find_path("test", test)])
+
+
+def completed(
+    dataset: Dataset, sources: Iterable[str], warnings: Iterable[str], group: str | None = None
 ) -> Dataset:
-    """Return a shuffled dataset with `fraction` of every class as its test split, drawn with seed 42."""
-    split = Split(images, labels.astype("int64"))
-    dataset = Dataset(split, class_names=class_names, source=source, warning=warning, licence=licence)
-    return split_off_test(dataset, fraction, 42)
+    """Return the dataset with its source, its warnings and a test split, cut from `train` if it has none.
 
-
-def split_off_test(dataset: Dataset, fraction: float, seed: int, group: str | None = None) -> Dataset:
-    """Return the dataset with `fraction` of every class of its training split as its test split.
-
-    If `group` names groups, no group is divided.
+    Args:
+        sources: names of the files or folders that were read.
+        warnings: "" is left out.
+        group: as for `cut_test`.
     """
-    parts = cut_test(dataset.train, dataset.class_names, fraction, seed, group)
+    source, warning = " and ".join(sources), " ".join(filter(None, warnings))
+    dataset = replace(dataset, source=source, warning=warning)
+    return dataset if dataset.test is not None else split_off_test(dataset, group=group)
+
+
+def split_off_test(dataset: Dataset, fraction: float = 0.2, group: str | None = None) -> Dataset:
+    """Return the dataset with `fraction` of every class of its training split as its test split."""
+    parts = cut_test(dataset.train, dataset.class_names, fraction, SEED, group)
     train, test = (dataset.train.take(indices) for indices in parts)
     if not len(test):
         raise ZooError(_too_few_for_test(dataset, fraction))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo import Dataset, height_and_width, read_tables, reads
-from zoo.builtin.datasets._common import find_path, group_column, split_off_test
+from zoo.builtin.datasets._common import completed, group_column, table_paths
 from zoo.builtin.datasets._csv_file import csv_table, truncation_warning
 
 
 def _files(*, train: str, test: str | None, **_: Any) -> list[Path]:
-    return [find_path("train", train)] + ([] if test is None else [find_path("test", test)])
+    return table_paths(train, test)
 
 
 @reads(_files)
@@ -59,7 +58,7 @@ def csv_images(
     Raises:
         ZooError: a file is missing or damaged (with line and column), or a parameter does not fit it.
     """
-    paths = _files(train=train, test=test)
+    paths = table_paths(train, test)
     tables = [csv_table(path, header, separator, encoding, label_column) for path in paths]
     dataset = read_tables(
         *tables,
@@ -73,6 +72,4 @@ def csv_images(
         scale=scale,
     )
     warnings = [*map(truncation_warning, paths), dataset.warning]
-    source = " and ".join(path.name for path in paths)
-    dataset = replace(dataset, source=source, warning=" ".join(filter(None, warnings)))
-    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42, group)
+    return completed(dataset, [path.name for path in paths], warnings, group)

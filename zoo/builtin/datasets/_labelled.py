@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from zoo import IMAGE_SUFFIXES, Choice, Dataset, ImageDecoder, Int, Table, ZooError, read_tables, reads
-from zoo.builtin.datasets._common import find_path, split_off_test
+from zoo.builtin.datasets._common import completed, find_path, table_paths
 from zoo.builtin.datasets._csv_file import csv_table, truncation_warning
 
 PATH_NAMES = (
@@ -36,7 +36,7 @@ class _Listing:
         suffix: str,
         **options: Any,
     ) -> None:
-        self.paths = [find_path("train", train)] + ([] if test is None else [find_path("test", test)])
+        self.paths = table_paths(train, test)
         self.roots = [path.parent for path in self.paths]
         if folder is not None:
             self.roots = [find_path("folder", folder)]
@@ -124,12 +124,15 @@ def labelled_files(
     options = {"header": header, "separator": separator, "encoding": encoding}
     listing = _Listing(train, test, folder, image_column, label_column, suffix, **options)
     decoder = ImageDecoder(image_size, color_mode, background, bit_depth)
-    dataset = _dataset(listing, decoder, classes, class_names)
-    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42, group)
+    return _dataset(listing, decoder, classes, class_names, group)
 
 
 def _dataset(
-    listing: _Listing, decoder: ImageDecoder, classes: list[Any] | None, class_names: list[str] | None
+    listing: _Listing,
+    decoder: ImageDecoder,
+    classes: list[Any] | None,
+    class_names: list[str] | None,
+    group: str | None,
 ) -> Dataset:
     root, warnings = listing.roots[0], [truncation_warning(path) for path in listing.paths]
 
@@ -157,10 +160,8 @@ def _dataset(
     for name, split in dataset.splits().items():
         sizes = decoder.original_sizes([listing.file(cell) for cell in split.names])
         splits[name] = replace(split, columns={**split.columns, **sizes})
-    source = " and ".join(path.name for path in listing.paths)
-    return replace(
-        dataset, **splits, source=source, warning=" ".join(filter(None, [*warnings, dataset.warning]))
-    )
+    dataset = replace(dataset, **splits)
+    return completed(dataset, [path.name for path in listing.paths], [*warnings, dataset.warning], group)
 
 
 def _image_column(table: Table) -> str | int:

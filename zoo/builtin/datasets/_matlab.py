@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import Dataset, ZooError, progress, reads
+from zoo import Dataset, Split, ZooError, progress, reads
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find_path, with_test_split
+from zoo.builtin.datasets._common import find_path, split_off_test
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -45,7 +45,8 @@ def notmnist(*, path: str = "notMNIST_small.mat") -> Dataset:
         raise ZooError(
             f"{file}: expected one label per image, got {len(labels)} labels for {len(images)} images."
         )
-    return with_test_split(images, labels, 0.2, class_names=LETTERS, source=file.name)
+    train = Split(images, labels.astype("int64"))
+    return split_off_test(Dataset(train, class_names=LETTERS, source=file.name))
 
 
 def _read(file: Path) -> dict[str, Array]:

