@@ -171,33 +171,24 @@ def randaugment(
     return [RandAugment(operations=operations, magnitude=magnitude, solarize=solarize, fill=fill)]
 
 
-PRESETS = tuple(
-    variant(policy, name, description, **settings)
-    for policy, name, description, settings in (
-        (
-            affine,
-            "affine_digits",
-            "`affine` for handwriting: 8°, shift and zoom of 0.08, shear of 15°.",
-            {"rotation": 8.0, "shift": 0.08, "shear": 15.0, "zoom": 0.08, "fill": "nearest"},
-        ),
-        (
-            affine,
-            "affine_strong",
-            "`affine` without shifts: 20°, zoom of 0.15, shear of 8.6° (0.15 rad).",
-            {"rotation": 20.0, "shift": 0.0, "shear": 8.6, "zoom": 0.15, "fill": "nearest"},
-        ),
-        (
-            affine_flip,
-            "affine_photos",
-            "`affine_flip` for photographs: 40°, shift and zoom of 0.2, shear of 11.5° (0.2 rad).",
-            {
-                "rotation": 40.0,
-                "shift": 0.2,
-                "shear": 11.5,
-                "zoom": 0.2,
-                "flip": "horizontal",
-                "fill": "nearest",
-            },
-        ),
-    )
+PRESETS = (
+    variant(
+        affine,
+        "affine_digits",
+        "`affine` for handwriting: 8°, shift and zoom of 0.08, shear of 15°.",
+        **{"rotation": 8.0, "shift": 0.08, "shear": 15.0, "zoom": 0.08, "fill": "nearest"},
+    ),
+    variant(
+        affine,
+        "affine_strong",
+        "`affine` without shifts: 20°, zoom of 0.15, shear of 8.6° (0.15 rad).",
+        **{"rotation": 20.0, "shift": 0.0, "shear": 8.6, "zoom": 0.15, "fill": "nearest"},
+    ),
+    variant(
+        affine_flip,
+        "affine_photos",
+        "`affine_flip` for photographs: 40°, shift and zoom of 0.2, shear of 11.5° (0.2 rad).",
+        **{"rotation": 40.0, "shift": 0.2, "shear": 11.5, "zoom": 0.2, "fill": "nearest"},
+        flip="horizontal",
+    ),
 )
