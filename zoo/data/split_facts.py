@@ -30,18 +30,19 @@ def splits_text(splits: Mapping[str, SplitFacts]) -> str:
     for name, facts in splits.items():
         if name.startswith("fold "):
             continue
-        per_class = _range(facts.class_counts) + (" per class" if not parts else "")
+        per_class = range_text(facts.class_counts) + (" per class" if not parts else "")
         groups = "" if facts.num_groups is None else f", {_counted(facts.num_groups, 'group')}"
         images = f"{facts.images:,}" if parts else _counted(facts.images, "image")
         parts.append(f"{name} {images} ({per_class}{groups})")
         if name == "train" and folds:
-            parts[0] += f" in {len(folds)} folds of {_range([fold.images for fold in folds])}"
+            parts[0] += f" in {len(folds)} folds of {range_text([fold.images for fold in folds])}"
             if facts.num_groups is not None:
-                parts[0] += f" ({_range([fold.num_groups or 0 for fold in folds])} groups)"
+                parts[0] += f" ({range_text([fold.num_groups or 0 for fold in folds])} groups)"
     return ", ".join(parts)
 
 
-def _range(numbers: Sequence[int]) -> str:
+def range_text(numbers: Sequence[int]) -> str:
+    """Return `21 to 22`, or `21` if all numbers are equal."""
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from zoo.data.split_facts import range_text
 from zoo.drafting._document import Table
 from zoo.drafting._facts import Facts
-from zoo.drafting._flips import Mirroring, mirroring
+from zoo.drafting._flips import policies_for
 from zoo.drafting._sizes import (
     BUDGET_S,
     PIXELS_PER_SECOND,
@@ -47,7 +48,7 @@ def _objective(facts: Facts) -> Table:
     low, high = int(counts.min()), int(counts.max())
     table = Table("")
     if facts.is_balanced:
-        table.set("objective", "val_accuracy", f"the classes have {_range_text(low, high)} images")
+        table.set("objective", "val_accuracy", f"the classes have {range_text([low, high])} images")
         return table
     share, mean = high / facts.num_train, 1 / len(counts)
     table.comment = (
@@ -56,10 +57,6 @@ def _objective(facts: Facts) -> Table:
     )
     table.set("objective", "val_balanced_accuracy")
     return table
-
-
-def _range_text(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _dataset(facts: Facts) -> Table:
@@ -163,14 +160,9 @@ def _augmentation(facts: Facts) -> list[Table]:
         table = Table("augmentation", "The images are too small to be rotated and shifted.")
         table.set("name", "none")
         return [table]
-    kind, reason = mirroring(facts)
-    names = {
-        Mirroring.ALLOWED: ["affine_flip", "flips"],
-        Mirroring.UNKNOWN: ["affine", "affine_flip"],
-        Mirroring.WRONG: ["affine", "none"],
-    }[kind]
+    names, reason = policies_for(facts)
     table = Table("augmentation", reason)
-    table.set("name", {"choices": names}, "`zoo inspect augmentation` draws them")
+    table.set("name", {"choices": list(names)}, "`zoo inspect augmentation` draws them")
     return [table, *(_affine(name) for name in names if name.startswith("affine"))]
 
 

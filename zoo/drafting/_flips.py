@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from enum import Enum
 
 from zoo.drafting._facts import Facts
 
@@ -16,48 +15,40 @@ CHARACTERS = re.compile(
 )
 SIDED = re.compile(r"(^|[^a-z])(left|right|clockwise|arrow)", re.I)
 
-
-class Mirroring(Enum):
-    """The treatment of mirror images."""
-
-    ALLOWED = "allowed"
-    UNKNOWN = "unknown"
-    WRONG = "wrong"
+# The augmentation policies to choose from, if mirror images belong to the same class, maybe, or do not.
+FLIPPED, MAYBE_FLIPPED, UPRIGHT = ("affine_flip", "flips"), ("affine", "affine_flip"), ("affine", "none")
 
 
-def mirroring(facts: Facts) -> tuple[Mirroring, str]:
-    """Return the treatment of mirror images, and the reason in a sentence."""
+def policies_for(facts: Facts) -> tuple[tuple[str, str], str]:
+    """Return the augmentation policies that suit the images, and the reason in a sentence."""
     names = list(facts.class_names)
     sided = [name for name in names if SIDED.search(name)]
     numbers = [name for name in names if _is_number(name)]
     characters = [name for name in names if _is_character(name)]
     if sided:
-        return (
-            Mirroring.WRONG,
-            f"No flips: a mirror image of the class '{sided[0]}' would belong to another class.",
-        )
+        return UPRIGHT, f"No flips: a mirror image of the class '{sided[0]}' would belong to another class."
     if len(characters) + len(numbers) > CHARACTER_SHARE * len(names):
         if len(numbers) > len(characters) and facts.is_color:
-            return Mirroring.WRONG, (
+            return UPRIGHT, (
                 f"No flips: the classes are numbers ({numbers[0]} …), so they may be digits. If a mirror "
                 "image belongs to the same class, replace affine by affine_flip."
             )
         name = (characters or numbers)[0]
-        return Mirroring.WRONG, (
+        return UPRIGHT, (
             f"No flips: by the names of the classes ('{name}' …), these are digits, letters or signs, and "
             "mirror images would show other ones. If that is wrong, replace affine by affine_flip."
         )
     if facts.is_color:
-        return Mirroring.ALLOWED, (
+        return FLIPPED, (
             "Horizontal flips, because the mirror image of a color photograph usually belongs to the same "
             "class. If it does not (text, left and right), replace these names by affine and none."
         )
     if facts.side <= MAX_CHARACTER_SIDE:
-        return Mirroring.WRONG, (
+        return UPRIGHT, (
             "No flips: small grey images usually show digits or letters, and mirror images would show other "
             "ones. If a mirror image belongs to the same class, replace affine by affine_flip."
         )
-    return Mirroring.UNKNOWN, (
+    return MAYBE_FLIPPED, (
         "zoo cannot know whether a mirror image of these grey images belongs to the same class, so the "
         "search compares both. If it does not (text, left and right), remove affine_flip."
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import is_image, read_image
 from zoo.data.images import read_header
 from zoo.data.sources import declared_files
+from zoo.drafting._sources import PARQUET_SUFFIXES
 from zoo.errors import ImageError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def find_image_files(component: Component, parameters: Mapping[str, Any]) -> Ima
         return None
     declared = declared_files(component.function, component.space.check(parameters)) or []
     paths = [*dict.fromkeys(declared)]  # a file may be declared as one of a split and as one of a folder
-    tables = [path for path in paths if path.suffix.lower() in (".parquet", ".pq", ".arrow", ".feather")]
+    tables = [path for path in paths if path.suffix.lower() in PARQUET_SUFFIXES]
     images = [path for path in paths if path.is_file() and is_image(path)]
     if tables:
         count, sample = _embedded_images(tables)
