@@ -13,13 +13,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 from zoo.errors import PluginError
 from zoo.registry._files import PluginFile, imports_keras
-from zoo.registry._plugin import ContractError, Plugin
+from zoo.registry._plugin import ENTRY_POINT_GROUP, ContractError, Plugin
 
 # Importing one of these packages takes seconds, and importing Keras in the supervisor would reserve a GPU.
 HEAVY_PACKAGES = ("jax", "keras", "matplotlib", "mlflow", "optuna", "pandas", "tensorflow", "torch")
@@ -31,7 +32,7 @@ _CHANGES_STATE = ("set_", "enable_", "disable_", "use_", "clear_")  # first lett
 def load_plugin(plugin: Plugin) -> Any:
     """Return the module of a plugin; of a plugin file with Keras only if this process may import Keras."""
     if plugin.file is None:
-        return plugin.load()
+        return EntryPoint(plugin.name, plugin.value, ENTRY_POINT_GROUP).load()
     return import_file(plugin.file) if imports_keras() else read_file(plugin.file)
 
 

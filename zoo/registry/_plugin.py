@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +103,6 @@ class Plugin:
     def package(self) -> str:
         """The top-level package or module of the plugin, such as `zoo_x`; "" for a built-in module."""
         return top_level_package(self.value)
-
-    def load(self) -> Any:
-        """Return the object that the entry point names: the plugin's module."""
-        return EntryPoint(self.name, self.value, ENTRY_POINT_GROUP).load()
 
     @property
     def state(self) -> str:

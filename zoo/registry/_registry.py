@@ -6,10 +6,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from functools import partial
-from importlib import import_module, metadata
-from pathlib import Path
+from importlib import import_module
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from zoo._version import __version__
@@ -17,21 +17,20 @@ from zoo.builtin import MODULES as BUILTIN_MODULES
 from zoo.errors import PluginError, did_you_mean, one_line
 from zoo.registry._contract import collect_components, registered_by
 from zoo.registry._files import PluginFile, given_files, is_file_key, merge_files
+from zoo.registry._installed import installed_plugins
 from zoo.registry._isolation import forget_result, probe_plugins
 from zoo.registry._loading import load_plugin
 from zoo.registry._memory import IN_MEMORY, in_memory_component
 from zoo.registry._plugin import (
-    ENTRY_POINT_GROUP,
     KINDS,
     OWN_DISTRIBUTION,
     Component,
     ContractError,
     Plugin,
     describe_with_location,
-    type_and_text,
 )
+from zoo.registry._requirements import canonical_name, requirement_of, unmet_requirement
 
-UNKNOWN_VERSION = "of unknown version"
 SELECTION_VARIABLE = "ZOO_PLUGINS"  # names of distributions, separated by commas; "" for none
 
 
@@ -46,7 +45,7 @@ class Registry:
         self._components: dict[tuple[str, str], list[Component]] = {}  # by kind and name
 
     @classmethod
-    def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:
+    def load(cls, entry_points: Iterable[EntryPoint] | None = None) -> Registry:
         """Load the built-in modules, the entry points that `ZOO_PLUGINS` selects, and the given plugin files.
 
         An entry point with a problem is left out. An invalid `ZOO_PLUGINS` or `ZOO_PLUGIN_SECONDS`, or a
@@ -255,32 +254,6 @@ class Registry:
         )
 
 
-def installed_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None) -> list[Plugin]:
-    """Return the installed plugins, sorted by distribution and name.
-
-    Distributions with an unreadable `entry_points.txt` come first, each as a plugin with a `problem`.
-    """
-    unreadable: list[Plugin] = []
-    if entry_points is None:
-        try:
-            entry_points = metadata.entry_points(group=ENTRY_POINT_GROUP)
-        except Exception:  # a single unreadable entry_points.txt raises an error
-            entry_points, unreadable = _read_each_distribution()
-    plugins = [_read_plugin(entry_point) for entry_point in entry_points]
-    return unreadable + sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.version, plugin.name))
-
-
-def requirement_of(distribution: str, version: str) -> str:
-    """Return the requirement for pip: `zoo-resnet==1.2`, or the name alone if the version is unknown."""
-    return distribution if version == UNKNOWN_VERSION else f"{distribution}=={version}"
-
-
-def plugin_requirements() -> dict[str, str]:
-    """Return the requirement for pip of each installed plugin, loaded or not, by top-level package."""
-    plugins = [plugin for plugin in installed_plugins() if plugin.value]
-    return {plugin.package: requirement_of(plugin.distribution, plugin.version) for plugin in plugins}
-
-
 def selected_names(names: Collection[str]) -> set[str]:
     """Return the distributions among `names` that `ZOO_PLUGINS` selects; all if the variable is not set.
 
@@ -298,71 +271,3 @@ def selected_names(names: Collection[str]) -> set[str]:
                 f"{SELECTION_VARIABLE}: no installed distribution with plugins is named '{name}'. {hint}"
             )
     return {by_canonical_name[canonical_name(name)] for name in selected}
-
-
-def unmet_requirement(plugin: Plugin) -> str:
-    """Return a message if the plugin requires another version of zoo; "" otherwise."""
-    if not plugin.requires:
-        return ""
-    from packaging.requirements import InvalidRequirement, Requirement  # this import takes 13 ms
-
-    for line in plugin.requires:
-        with suppress(InvalidRequirement):
-            required = Requirement(line)
-            applies = required.marker is None or required.marker.evaluate({"extra": ""})
-            if canonical_name(required.name) != OWN_DISTRIBUTION or not applies:
-                continue
-            if not required.specifier.contains(__version__, prereleases=True):
-                return (
-                    f"{plugin.title} requires {OWN_DISTRIBUTION} {required.specifier}, but this is "
-                    f"{__version__}; run `pip install --upgrade {OWN_DISTRIBUTION} {plugin.distribution}`."
-                )
-    return ""
-
-
-def canonical_name(name: str) -> str:
-    """Return a distribution's name as pip writes it: `zoo-resnet` for `Zoo_ResNet`."""
-    from packaging.utils import canonicalize_name
-
-    return str(canonicalize_name(name))
-
-
-def _read_plugin(entry_point: metadata.EntryPoint) -> Plugin:
-    """Return the plugin of an entry point.
-
-    If the metadata of the distribution is damaged, its name is unknown: the entry point's value replaces it.
-    """
-    name, version, folder = entry_point.value, UNKNOWN_VERSION, ""
-    requires: Sequence[str] = ()
-    with suppress(Exception):
-        if entry_point.dist is not None:
-            folder = str(Path(str(entry_point.dist.locate_file(""))).resolve())
-            fields = entry_point.dist.metadata
-            requires = fields.get_all("Requires-Dist") or ()
-            (name, *_), (version, *_) = fields.get_all("Name", [name]), fields.get_all("Version", [version])
-    return Plugin(entry_point.name, name, version, entry_point.value, requires, folder)
-
-
-def _read_each_distribution() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
-    """Return the readable entry points, and a plugin with a `problem` for each unreadable distribution."""
-    entry_points: list[metadata.EntryPoint] = []
-    unreadable = []
-    names: set[str] = set()
-    for distribution in metadata.distributions():
-        name, version = "", UNKNOWN_VERSION
-        with suppress(Exception):  # METADATA may be damaged, although entry_points.txt is not
-            name, version = distribution.metadata["Name"] or "", distribution.version or UNKNOWN_VERSION
-        identity = name or str(distribution.locate_file(""))
-        if identity in names:  # Python uses the distribution that comes first on sys.path
-            continue
-        names.add(identity)
-        try:
-            entry_points += [point for point in distribution.entry_points if point.group == ENTRY_POINT_GROUP]
-        except Exception as error:
-            plugin = Plugin("entry_points.txt", name or "a distribution without a name", version)
-            plugin.problem = (
-                f"{plugin.title} cannot be read: {type_and_text(error).removesuffix('.')}; "
-                "reinstall the distribution."
-            )
-            unreadable.append(plugin)
-    return entry_points, unreadable
