@@ -13,7 +13,7 @@ import pytest
 import zoo.data.prepare as data_prepare
 from zoo import hookimpl
 from zoo.data import Dataset, Split
-from zoo.data.prepare import finish_preparing, prepare, start_preparing
+from zoo.data.prepare import prepare, prepare_in_process
 from zoo.data.store import digest_of, open_dataset
 from zoo.errors import DataError, InvalidParameters, PluginError, ZooError
 from zoo.process import WorkerProcess
@@ -234,9 +234,8 @@ def prepared(tmp_path, install_plugin, monkeypatch):
     monkeypatch.syspath_prepend(install_plugin("zoo-made", "0.7", PLUGIN))
 
     def run(name, listener=None, **parameters):
-        dataset = PluginConfig(name, parameters)
-        worker = start_preparing(dataset, FIFTH, tmp_path / "cache", tmp_path / "prepare.log")
-        return finish_preparing(worker, dataset, *([listener] if listener else []))
+        log = tmp_path / "prepare.log"
+        return prepare_in_process(PluginConfig(name, parameters), FIFTH, tmp_path / "cache", log, listener)
 
     yield run
     sys.modules.pop("zoo_made", None)
@@ -326,6 +325,18 @@ def test_running_thread_does_not_block_the_result(prepared, monkeypatch):
     finish = WorkerProcess.finish
     monkeypatch.setattr(WorkerProcess, "finish", lambda self: finish(self, timeout=0.2))
     assert dict(prepared("lingers").sizes) == {"train": 16, "validation": 4}
+
+
+def test_interrupt_kills_the_worker(prepared, monkeypatch):
+    def interrupt(what, fraction):
+        raise KeyboardInterrupt
+
+    workers, kill = [], WorkerProcess.kill
+    monkeypatch.setattr(WorkerProcess, "kill", lambda self: workers.append(self) or kill(self))
+    with pytest.raises(KeyboardInterrupt):
+        prepared("lingers", interrupt)
+    workers[0].process.join(30)
+    assert workers[0].process.exitcode is not None
 
 
 def test_preparation_warns_of_nothing(tmp_path):

@@ -130,10 +130,10 @@ def test_unwritable_cache_is_an_error(in_tmp):
 
 
 def test_warning_of_a_dataset_is_shown(in_tmp, monkeypatch):
-    def finish(child, dataset, listener):
+    def prepared(*_):
         return PreparedDataset("d" * 64, ("a", "b"), (8, 8, 1), {"train": 9}, "digits", "only some of them")
 
-    monkeypatch.setattr(recorded, "finish_preparing", finish)
+    monkeypatch.setattr(recorded, "prepare_in_process", prepared)
     listener = RecordingDisplay()
     prepare(PluginConfig("digits"), VALIDATION, in_tmp / "cache", listener)
     assert listener.problems == ["only some of them"]

@@ -94,7 +94,6 @@ class TestOpening:
         def note(name, result=None):
             return lambda *_: calls.append(name) or result
 
-        worker = SimpleNamespace(kill=note("kill the preparing process"))
         executor = SimpleNamespace(stop_all=note("stop the executor"))
         facts = {"warning": "", "digest": "d" * 64, "validation": {}, "splits": {}}
         dataset = make_dataclass("Prepared", facts)(**facts)
@@ -103,8 +102,7 @@ class TestOpening:
         monkeypatch.setattr(study_run, "manifest_of", lambda *_: {})
         monkeypatch.setattr(opening, "start_loading_keras", note("load Keras"))
         monkeypatch.setattr(executors, "LocalExecutor", lambda *_: executor)
-        monkeypatch.setattr(opening, "start_preparing", note("prepare", worker))
-        monkeypatch.setattr(opening, "finish_preparing", lambda *_: dataset)
+        monkeypatch.setattr(opening, "prepare_in_process", note("prepare", dataset))
         monkeypatch.setattr(opening, "_preload", lambda **_: None)
         monkeypatch.setattr(opening, "is_new_store", lambda: False)
         return calls
@@ -134,21 +132,22 @@ class TestOpening:
             raise ZooError("seen")
 
         dataset = SimpleNamespace(warning="", digest="d" * 64, validation=grouped, splits={})
-        monkeypatch.setattr(opening, "finish_preparing", lambda *_: dataset)
+        monkeypatch.setattr(opening, "prepare_in_process", lambda *_: dataset)
         monkeypatch.setattr(opening, "check_labels", check)
         with pytest.raises(ZooError, match="seen"):
             tune("example.toml", display=RecordingDisplay())
         assert seen == [grouped]
 
     def test_study_without_data_creates_no_database(self, calls, monkeypatch):
-        def finish_preparing(*_):
+        def prepare_in_process(*_):
+            calls.append("prepare")
             raise ZooError("no data")
 
-        monkeypatch.setattr(opening, "finish_preparing", finish_preparing)
+        monkeypatch.setattr(opening, "prepare_in_process", prepare_in_process)
         monkeypatch.setattr(opening, "StoreConnection", lambda: calls.append("connect"))
         with pytest.raises(ZooError, match="no data"):
             tune("example.toml", display=RecordingDisplay())
-        assert calls == ["load Keras", "prepare", "kill the preparing process", "stop the executor"]
+        assert calls == ["load Keras", "prepare", "stop the executor"]
 
 
 class TestArchitectureOfTheResult:

@@ -123,47 +123,50 @@ def prepared_before(digest: str, validation: Mapping[str, Any], cache: Path) -> 
     return _cut(cache, digest, with_columns(cache, digest, open_dataset(cache, digest)), validation)
 
 
-def start_preparing(
+def prepare_in_process(
     dataset: PluginConfig,
     validation: Mapping[str, Any],
     cache: Path,
     log: Path,
+    listener: Listener | None = None,
     plugins: Mapping[str, str] | None = None,
-) -> WorkerProcess:
-    """Start `prepare` in a fresh process, with its output in `log`; `finish_preparing` returns its result.
+) -> PreparedDataset:
+    """Call `prepare` in a fresh process, and return its result.
 
-    `plugins` has the version of the dataset's plugin by its name, `DISTRIBUTION:PLUGIN`. None loads all
-    plugins.
+    Args:
+        log: gets the output of the process.
+        listener: gets every report of `zoo.progress`.
+        plugins: version of the dataset's plugin by its name, `DISTRIBUTION:PLUGIN`; None loads all plugins.
+
+    Raises:
+        ZooError: that of `prepare`; DataError if the process died, Stalled if it hung.
     """
     arguments = (dataset, dict(validation), cache, log, plugins, given_files())
     worker = spawn_worker(_prepare_and_send, arguments)
     worker.log_path = log
-    return worker
+    try:
+        answer = _receive_answer(worker, dataset.name, listener)
+    finally:
+        worker.kill()
+    finish_log(log)
+    if isinstance(answer, BaseException):
+        raise answer
+    assert isinstance(answer, PreparedDataset)
+    return answer
 
 
-def finish_preparing(
-    worker: WorkerProcess, dataset: PluginConfig, listener: Listener | None = None
-) -> PreparedDataset:
-    """Wait for the worker process and return the prepared dataset.
-
-    `listener` gets every report of `zoo.progress`. Raises the ZooError that `prepare` raised, DataError if
-    the process died, and Stalled if it hung.
-    """
-    step, process = "", f"the process that prepares the dataset '{dataset.name}'"
+def _receive_answer(worker: WorkerProcess, name: str, listener: Listener | None) -> Any:
+    """Return what the worker process sends after its reports of `zoo.progress`."""
+    step, process = "", f"the process that prepares the dataset '{name}'"
     fix = "If it was only slow, report with `zoo.progress`, or set a longer `stall_timeout` in [search]."
-    while isinstance(answer := receive(worker, process, fix), tuple):  # a report of `zoo.progress`
+    while isinstance(answer := receive(worker, process, fix), tuple):
         what, fraction = answer
         step = "" if fraction == 1.0 else f", while {what}"
         if listener is not None:
             listener(what, fraction)
+    ended = worker.finish()  # kills the process if the plugin left a thread running
     if answer is None:
-        raise DataError(f"{process} died: {worker.finish()}{step}. Its output is in {worker.log_path}.")
-    worker.finish()  # kills the process if the plugin left a thread running
-    if worker.log_path is not None:
-        finish_log(worker.log_path)
-    if isinstance(answer, BaseException):
-        raise answer
-    assert isinstance(answer, PreparedDataset)
+        raise DataError(f"{process} died: {ended}{step}. Its output is in {worker.log_path}.")
     return answer
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.dataset import Dataset, class_counts
-from zoo.data.prepare import finish_preparing, start_preparing
+from zoo.data.prepare import prepare_in_process
 from zoo.data.store import PreparedDataset, image_names, open_dataset
 from zoo.data.table_pixels import DARK
 from zoo.drafting._document import toml
@@ -102,11 +102,8 @@ class Reader:
         """Prepare the dataset in a process of its own, as `zoo tune` does; no validation split is cut."""
         config = PluginConfig(self._component.name, self._component.space.check(self._parameters))
         create_folder(self._cache_dir)
-        process = start_preparing(config, {}, self._cache_dir, self._cache_dir / "prepare.log")
-        try:
-            return finish_preparing(process, config, self._display.preparing)
-        finally:
-            process.kill()
+        log = self._cache_dir / "prepare.log"
+        return prepare_in_process(config, {}, self._cache_dir, log, self._display.preparing)
 
     def _apply(self, fix: Mapping[str, Any]) -> bool:
         """Set the parameters in `fix`; return False if nothing changed, also because the user set them."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data import Dataset, Split
-from zoo.data.prepare import finish_preparing, prepare_in_memory, start_preparing
+from zoo.data.prepare import prepare_in_memory, prepare_in_process
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.validation import cut_validation, open_with_groups, validation_split
 from zoo.errors import DataError, SpaceError, StudyError, ZooError
@@ -143,11 +143,8 @@ def prepare(
     if not isinstance(dataset, PluginConfig):
         prepared = prepare_in_memory(dataset, validation, cache_dir, display.preparing)
     else:
-        preparing = start_preparing(dataset, validation, cache_dir, cache_dir / "prepare.log")
-        try:
-            prepared = finish_preparing(preparing, dataset, display.preparing)
-        finally:
-            preparing.kill()
+        log = cache_dir / "prepare.log"
+        prepared = prepare_in_process(dataset, validation, cache_dir, log, display.preparing)
     if prepared.warning:
         display.problem(prepared.warning)
     return prepared

@@ -129,7 +129,7 @@ def dry_run(
         folder = stack.enter_context(_log_folder())
         start_loading_keras()
         display.phase("preparing the dataset, loading Keras …")
-        prepared = prepare_dataset(stack, definition, directory, folder / "prepare.log", display)
+        prepared = prepare_dataset(definition, directory, folder / "prepare.log", display)
         definition = replace(definition, validation=prepared.validation or definition.validation)
         check_labels(definition, cache_dir, prepared.digest)
         for warning in filter(None, (prepared.warning, *warnings)):

@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo import figures, tracking
 from zoo.data import Dataset
-from zoo.data.prepare import finish_preparing, prepare_in_memory, prepared_before, start_preparing
+from zoo.data.prepare import prepare_in_memory, prepare_in_process, prepared_before
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.data.verification import verify_dataset
 from zoo.errors import DataError, StudyError
@@ -87,7 +87,7 @@ def open_study(
     is_new = is_new_store()
     _start_thread(partial(_preload, has_store=not is_new))
     display.phase("preparing the dataset, loading Keras …" if trains else "preparing the dataset …")
-    dataset = prepare_dataset(stack, definition, directory, directory.path / "prepare.log", display)
+    dataset = prepare_dataset(definition, directory, directory.path / "prepare.log", display)
     validation = dataset.validation or definition.validation
     verified = _start_thread(partial(verify_dataset, directory.cache_dir, dataset.digest, validation))
     definition = replace(definition, validation=validation)  # with the groups, before a split is cut
@@ -118,7 +118,7 @@ def _preload(*, has_store: bool) -> None:
 
 
 def prepare_dataset(
-    stack: ExitStack, definition: StudyDefinition, directory: StudyDirectory, log: Path, display: Display
+    definition: StudyDefinition, directory: StudyDirectory, log: Path, display: Display
 ) -> PreparedDataset:
     """Return the facts about the prepared dataset of a study; the process that prepares it writes `log`."""
     validation, cache = definition.validation, directory.cache_dir
@@ -130,15 +130,8 @@ def prepare_dataset(
         except DataError:
             raise not_in_cache(directory.study, digest, cache) from None
         return prepared_before(digest, validation, cache)
-    preparing = start_preparing(
-        definition.dataset,
-        validation,
-        cache,
-        log,
-        plugin_versions(definition.dataset_component),
-    )
-    stack.callback(preparing.kill)
-    return finish_preparing(preparing, definition.dataset, display.preparing)
+    plugins = plugin_versions(definition.dataset_component)
+    return prepare_in_process(definition.dataset, validation, cache, log, display.preparing, plugins)
 
 
 def check_jobs(jobs: Jobs, definition: StudyDefinition) -> tuple[Jobs, list[str]]:
