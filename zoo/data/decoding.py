@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 DARK_SHARE = 0.1  # of the images: a few images may be dark; even photographs at night have bright pixels
-IMAGES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class ImageDecoder:
         """
         import numpy as np
 
-        brightest = np.concatenate([block.reshape(len(block), -1).max(axis=1) for block in _blocks(images)])
+        brightest = np.asarray(images).reshape(len(images), -1).max(axis=1)
         dark = np.flatnonzero((brightest > 0) & (brightest < DARK))
         if len(dark) < max(1, DARK_SHARE * len(images)):
             return ""
@@ -189,11 +188,6 @@ def _is_deep(source: Path | bytes | Image.Image) -> bool:
     if isinstance(source, bytes | Path):
         return read_header(io.BytesIO(source) if isinstance(source, bytes) else source).is_deep
     return is_deep_image(source)
-
-
-def _blocks(images: Array) -> Iterator[Array]:
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        yield images[start : start + IMAGES_AT_ONCE]
 
 
 def _check_color(background: str) -> None:

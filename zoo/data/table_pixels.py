@@ -177,15 +177,12 @@ def image_shape_of(
 
 def alpha_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
     """Return a warning if small grey images seem to have four channels, by their values; usually ""."""
-    import numpy as np
-
     side = math.isqrt(shape[0] * shape[1] // 4)
     if pixels.ndim != 2 or shape[2] != 1 or side < MIN_RGBA_CHECK or 4 * side**2 != pixels.shape[1]:
         return ""
-    sample = pixels[:: max(1, len(pixels) // SAMPLE_SIZE)].astype(np.int16)
-    distances = [np.abs(sample[:, offset:] - sample[:, :-offset]).mean() for offset in (1, 4)]
     # In grey images neighbors are the most alike; with four channels, values of the same channel are.
-    if distances[1] >= 0.8 * distances[0]:
+    next_value, next_pixel = _distances(pixels, 1, 4)
+    if next_pixel >= 0.8 * next_value:
         return ""
     return (
         f"The images in {table} are read as {shape[0]}×{shape[1]} in grey, but seem to have four channels. "
@@ -218,19 +215,21 @@ def with_shape(pixels: Array, shape: tuple[int, ...], channels_first: bool) -> A
 
 def channel_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
     """Return a warning if color images seem to be stored channel by channel; usually ""."""
-    import numpy as np
-
     if pixels.ndim != 2 or shape[2] != 3 or shape[0] < MIN_SIDE_OF_CHECK:
         return ""
-    sample = pixels[:: max(1, len(pixels) // SAMPLE_SIZE)].astype(np.int16)
-
-    def distance(offset: int) -> float:
-        return float(np.abs(sample[:, offset:] - sample[:, :-offset]).mean())
-
     # Vertical neighbours are alike. They are 3 × width values apart, or width values if stored by channel.
-    if distance(shape[1]) >= 0.8 * distance(3 * shape[1]):
+    by_channel, by_pixel = _distances(pixels, shape[1], 3 * shape[1])
+    if by_channel >= 0.8 * by_pixel:
         return ""
     return (
         f"The color images in {table} seem to be stored channel by channel. If `zoo inspect samples` shows "
         "them wrongly, set channels_first = true."
     )
+
+
+def _distances(pixels: Array, *offsets: int) -> list[float]:
+    """Return the mean difference of values that are this many places apart, in a sample of the images."""
+    import numpy as np
+
+    sample = pixels[:: max(1, len(pixels) // SAMPLE_SIZE)].astype(np.int16)
+    return [float(np.abs(sample[:, offset:] - sample[:, :-offset]).mean()) for offset in offsets]

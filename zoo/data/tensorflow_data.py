@@ -52,7 +52,6 @@ def dataset_of_tf(
 
 
 def _read(split: str, dataset: Any, scale: float | None) -> _Spool:
-    """Return all elements of one dataset."""
     if not hasattr(dataset, "as_numpy_iterator"):
         raise DataError(f"{split}: expected a tf.data.Dataset, got {type(dataset).__name__}.")
     if int(dataset.cardinality()) == INFINITE:
@@ -124,9 +123,8 @@ class _Spool:
 
     def _pair(self, element: Any) -> tuple[Array, Array]:
         if isinstance(element, tuple) and len(element) == 2:
-            return as_array(element[0], f"{self._split} images"), as_array(
-                element[1], f"{self._split} labels"
-            )
+            x, y = element
+            return as_array(x, f"{self._split} images"), as_array(y, f"{self._split} labels")
         got = f"{type(element).__name__} of {len(element)}" if isinstance(element, tuple) else "no pair"
         if isinstance(element, dict):
             got = f"a dict with {', '.join(map(repr, element))}"

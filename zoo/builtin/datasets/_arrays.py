@@ -133,9 +133,8 @@ class _Arrays:
         lower = {name.lower(): name for name in self._names}
         if images is not None and labels is not None:
             return self._existing(images), self._existing(labels)
-        for pair, name in itertools.product(PAIRS, SPLIT_WORDS[split]):
-            x, y = (part.replace("train", name) for part in pair)
-            if (split == "train" or (x, y) != pair) and x in lower and y in lower:
+        for x, y in _usual_names(split):
+            if x in lower and y in lower:
                 return self._existing(images or lower[x]), self._existing(labels or lower[y])
         if split != "train" and images is None and labels is None:
             return None
@@ -149,14 +148,8 @@ class _Arrays:
     def unused_warning(self, used: Iterable[tuple[str, str]]) -> str:
         """Return a sentence about images without labels, or labels without images; usually ""."""
         names = {name for pair in used for name in pair}
-        usual = {
-            part.replace("train", word)
-            for pair in PAIRS
-            for part in pair
-            for split, words in SPLIT_WORDS.items()
-            for word in words
-            if split != "train" and "train" in part
-        }
+        others = [split for split in SPLIT_WORDS if split != "train"]
+        usual = {name for split in others for pair in _usual_names(split) for name in pair}
         unused = [name for name in self._names if name not in names and name.lower() in usual]
         if not unused:
             return ""
@@ -211,6 +204,14 @@ class _Arrays:
             raise ZooError(
                 f"{file} is no file of NumPy arrays, or is damaged ({reason_of(error)}). Replace it."
             ) from error
+
+
+def _usual_names(split: str) -> Iterator[tuple[str, ...]]:
+    """Yield the usual names of the images and labels of a split."""
+    for pair, word in itertools.product(PAIRS, SPLIT_WORDS[split]):
+        names = tuple(part.replace("train", word) for part in pair)
+        if split == "train" or names != pair:
+            yield names
 
 
 def _check_memory(archive: zipfile.ZipFile) -> None:
