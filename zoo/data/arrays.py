@@ -10,9 +10,7 @@ from zoo.data.table_pixels import as_uint8, check_scale, image_shape_of, scale_h
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from zoo.data.dataset import Array
 
 BLOCK_SIZE = 2**23  # pixels that are converted at once
 

@@ -12,15 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.data.dataset import Dataset, Split
 from zoo.files import write_atomically
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 def write_columns(folder: Path, dataset: Dataset) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    Array = np.ndarray[Any, Any]
+
 SPLITS = ("train", "validation", "test")
 #: The names of each split in names of files, folders and arrays; the last of two are FER2013's.
 SPLIT_WORDS = {
@@ -198,7 +200,7 @@ class Dataset:
         return _make("tensorflow_data.dataset_of_tf", datasets, class_names, scale, source, licence)
 
 
-def class_counts(dataset: Dataset) -> dict[str, np.ndarray[Any, Any]]:
+def class_counts(dataset: Dataset) -> dict[str, Array]:
     """Return the number of images of each class, `(classes,)`, by split."""
     import numpy as np
 

@@ -20,10 +20,9 @@ from zoo.data.table_pixels import DARK, MAX_SIDE
 from zoo.errors import ImageError, ZooError
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL import Image
 
-    Array = np.ndarray[Any, Any]
+    from zoo.data.dataset import Array
 
 
 DARK_SHARE = 0.1  # of the images: a few images may be dark; even photographs at night have bright pixels

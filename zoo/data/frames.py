@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zoo.data.arrays import to_images
 from zoo.data.dataset import Dataset
 from zoo.data.decoding import ImageDecoder, height_and_width
@@ -19,11 +21,9 @@ from zoo.data.tables import Table, read_tables
 from zoo.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    Array = np.ndarray[Any, Any]
-
+Array = np.ndarray[Any, Any]
 ROWS_AT_ONCE = 4096  # of pixel columns
 
 
@@ -124,8 +124,6 @@ def _file_of(cell: Any) -> Any:
 
 def _objects(cells: Sequence[Any]) -> Array:
     """Return the cells as one object each; `numpy.array` would make rows of them."""
-    import numpy as np
-
     array = np.empty(len(cells), object)
     array[:] = cells
     return array
@@ -172,8 +170,6 @@ def _kind(cell: Any) -> str:
 
 def _stack(cells: Sequence[Any], decoder: ImageDecoder, scale: float | None) -> Array:
     """Return arrays of one shape as one array of images."""
-    import numpy as np
-
     if decoder.image_size is not None:
         raise DataError("image_size: arrays are not resized. Leave it out, or resize them.")
     images: Array = np.empty(0, np.uint8)

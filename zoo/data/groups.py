@@ -20,9 +20,7 @@ from zoo.errors import DataError, did_you_mean
 from zoo.files import write_atomically
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from zoo.data.dataset import Array
 
 EXAMPLE = "(person[0-9]+)_"
 UNKNOWN = -1  # the code of an image outside the training split whose group is not known

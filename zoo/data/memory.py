@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.data.arrays import check_not_masked, to_images
 from zoo.data.class_names import class_text
@@ -13,10 +15,7 @@ from zoo.data.table_columns import label_key
 from zoo.data.table_pixels import dark_warning
 from zoo.errors import DataError, one_line
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 
 def dataset_of_arrays(
@@ -82,8 +81,6 @@ def _columns(columns: Any, images: str, count: int) -> dict[str, Array]:
 
 def as_array(values: Any, name: str) -> Array:
     """Return numbers or text in any form as a NumPy array; an array is not copied."""
-    import numpy as np
-
     if values is None:
         raise DataError(f"{name}: expected an array, got None.")
     check_not_masked(values, name)
@@ -126,8 +123,6 @@ def checked_labels(labels: Array, name: str, one_hot_fix: str) -> Array:
 
 def _text_labels(labels: Array, name: str) -> Array:
     """Return labels that are Python objects as text, or as integers if all are integers."""
-    import numpy as np
-
     if all(isinstance(label, int | np.integer) and not isinstance(label, bool) for label in labels):
         return labels.astype(np.int64)
     texts = [label.decode(errors="replace") if isinstance(label, bytes) else label for label in labels]
@@ -139,8 +134,6 @@ def _text_labels(labels: Array, name: str) -> Array:
 
 def _class_names(texts: Array, name: str) -> Array:
     """Return the class name of each text label; raise DataError for a blank label."""
-    import numpy as np
-
     found, inverse = np.unique(texts, return_inverse=True)
     names = [class_text(text) for text in found.tolist()]
     if "" in names:
@@ -162,8 +155,6 @@ def number_labels(
         labels: the labels of each split, as `checked_labels` returns them.
         names: the names of these arrays in messages.
     """
-    import numpy as np
-
     are_text = {split: array.dtype.kind == "U" for split, array in labels.items()}
     if len(set(are_text.values())) > 1:
         kinds = [

@@ -11,10 +11,9 @@ from zoo.data.table_columns import as_numbers, is_packed
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    Array = np.ndarray[Any, Any]
+    from zoo.data.dataset import Array
 
 MAX_SIDE = 4096  # pixels
 WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the largest values of usual ranges

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo.data.dataset import SPLIT_WORDS
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from zoo.data.dataset import Array
 
 MAX_LISTED = 5
 _SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}

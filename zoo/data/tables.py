@@ -36,10 +36,10 @@ from zoo.data.table_splits import row_splits
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    Array = np.ndarray[Any, Any]
+    from zoo.data.dataset import Array
+
     Label = int | str
 
 MAX_LISTED = 100

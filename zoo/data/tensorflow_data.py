@@ -6,7 +6,9 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from zoo.data.arrays import is_one_hot, to_images
 from zoo.data.dataset import Dataset, Split
@@ -14,11 +16,7 @@ from zoo.data.memory import as_array, checked_labels, number_labels
 from zoo.data.table_pixels import dark_warning
 from zoo.errors import DataError, one_line
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
-
+Array = np.ndarray[Any, Any]
 INFINITE = -1  # `tf.data.INFINITE_CARDINALITY`
 ONE_HOT_FIX = 'use label_mode="int", or `.map(lambda x, y: (x, tf.argmax(y, -1)))`.'
 
@@ -81,8 +79,6 @@ def _elements(split: str, dataset: Any) -> Iterator[Any]:
 
 def _integers(labels: Array) -> Array:
     """Return labels in the other forms that Keras makes as integers: one-hot, or floats 0.0 and 1.0."""
-    import numpy as np
-
     if labels.ndim == 2 and labels.shape[1] > 1 and is_one_hot(labels):
         return np.asarray(labels.argmax(axis=1))
     is_whole = labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
@@ -135,8 +131,6 @@ class _Spool:
 
     def _pixels(self, x: Array, name: str) -> Array:
         """Return a batch as `uint8`; fractions are rounded, as Keras leaves them when it resizes images."""
-        import numpy as np
-
         if x.ndim not in (3, 4) or 0 in x.shape:
             raise DataError(f"{name}: expected (batch, height, width, channels), got the shape {x.shape}.")
         if x.dtype.kind == "f" and self._scale is None:
@@ -165,8 +159,6 @@ class _Spool:
 
     def labels(self) -> Array:
         """Return the labels `(n,)` in the order of the dataset."""
-        import numpy as np
-
         return np.concatenate(self._labels)
 
     def images(self) -> tuple[Array, Array]:
@@ -174,8 +166,6 @@ class _Spool:
 
         A dataset may be shuffled at every iteration. In this order, equal images have an equal digest.
         """
-        import numpy as np
-
         labels = self.labels().astype(str).tolist()
         order = np.array(
             sorted(range(len(labels)), key=lambda row: (self._digests[row], labels[row])), np.int64
