@@ -152,14 +152,12 @@ def read_header(file: str | Path | IO[bytes]) -> ImageHeader:
 
 
 def _formats(file: str | Path | IO[bytes]) -> tuple[str, ...]:
-    """Return the formats that a file may have."""
     name = str(getattr(file, "name", file)).lower()
     return (*_installed_formats(), "TGA") if name.endswith(".tga") else _installed_formats()
 
 
 @cache
 def _installed_formats() -> tuple[str, ...]:
-    """Return the formats that this installation of Pillow can read."""
     from PIL import Image
 
     Image.init()

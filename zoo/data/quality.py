@@ -139,7 +139,6 @@ def _checksums(split: Split) -> list[int | None]:
 
 
 def _digest(split: Split, position: int) -> str:
-    """Return the digest of an image's pixels."""
     return hashlib.blake2b(np.ascontiguousarray(split.images[position]).data, digest_size=16).hexdigest()
 
 

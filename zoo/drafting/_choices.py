@@ -26,20 +26,15 @@ MIN_AUGMENTED_SIDE, MIN_CONVOLVED_SIDE = 8, 4  # pixels; smaller images get no a
 
 
 def tables(facts: Facts) -> list[Table]:
-    """Return the tables of the study."""
     validation, num_train = _validation(facts)
     return [
-        table
-        for table in (
-            _objective(facts),
-            _dataset(facts),
-            validation,
-            *_architecture(facts, num_train),
-            *_augmentation(facts),
-            _training(facts, num_train),
-            _search(facts, num_train),
-        )
-        if table is not None
+        _objective(facts),
+        _dataset(facts),
+        *validation,
+        *_architecture(facts, num_train),
+        *_augmentation(facts),
+        _training(facts, num_train),
+        _search(facts, num_train),
     ]
 
 
@@ -73,11 +68,11 @@ def has_folds(facts: Facts) -> bool:
     return few and "validation" not in facts.counts
 
 
-def _validation(facts: Facts) -> tuple[Table | None, int]:
-    """Return the table `[validation]`, and the number of images that a trial is trained on."""
+def _validation(facts: Facts) -> tuple[list[Table], int]:
+    """Return the table `[validation]`, if it is needed, and the number of images that train a network."""
     total = facts.num_train
     if "validation" in facts.counts:
-        return None, total
+        return [], total
     table, fraction = Table("validation"), 0.2 if total < MEDIUM else 0.1
     if has_folds(facts):
         table.comment = f"With {total:,} images, a single validation split measures a trial too roughly."
@@ -92,7 +87,7 @@ def _validation(facts: Facts) -> tuple[Table | None, int]:
             f" If images whose names begin alike ({example} …) show the same person or object, set group = "
             f"'{expression}' here and in [dataset], so that no person or object is in two splits."
         )
-    return table, max(round(total * (1 - fraction)), 1)
+    return [table], max(round(total * (1 - fraction)), 1)
 
 
 def _architecture(facts: Facts, num_train: int) -> list[Table]:

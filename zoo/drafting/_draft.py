@@ -163,7 +163,6 @@ def _write(target: Path, text: str) -> None:
 
 
 def _settings(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters of the dataset that `--set` gives."""
     settings = [parse_setting(override, "image_size=64") for override in overrides]
     return {key.removeprefix("dataset."): value for key, value in settings}
 

@@ -93,9 +93,7 @@ class Reader:
             reason = f"the files have {files.sizes_text()}"
             self._set("image_size", list(size) if size[0] != size[1] else size[0], reason)
         mode = "grayscale" if files.is_grey else "rgb"
-        self._set(
-            "color_mode", mode, "the images have no color" if files.is_grey else "the images have color"
-        )
+        self._set("color_mode", mode, f"the images have {'no ' if files.is_grey else ''}color")
         return files
 
     def _prepare(self) -> PreparedDataset:

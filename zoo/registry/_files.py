@@ -114,7 +114,6 @@ def keep_files(study_dir: Path, files: Iterable[PluginFile]) -> None:
 
 
 def parse(source: bytes, file: str) -> ast.Module:
-    """Return the syntax tree of a plugin file."""
     with warnings.catch_warnings(action="ignore"):  # such as those about invalid escape sequences
         return ast.parse(source.decode("utf-8-sig"), file)
 

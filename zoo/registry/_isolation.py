@@ -65,7 +65,6 @@ def _timeout_s() -> float:
 
 
 def _probe_in_parallel(plugins: Sequence[Plugin], timeout_s: float) -> None:
-    """Probe the plugins at the same time, each in its own process."""
     with ExitStack() as stack:
         probes = []
         for plugin in plugins:
@@ -148,7 +147,6 @@ class _Probe:
 
 
 def _read_text(file: IO[bytes]) -> str:
-    """Return the whole content of a file that is open."""
     file.seek(0)
     return file.read().decode(errors="replace")
 
@@ -171,7 +169,6 @@ def _has_passed(plugin: Plugin) -> bool:
 
 
 def _save_result(plugin: Plugin, files: Sequence[str]) -> None:
-    """Record that the plugin passed."""
     with suppress(OSError, RuntimeError):  # without a writable cache, every command probes the plugin
         path = _result_path(plugin)
         path.parent.mkdir(parents=True, exist_ok=True)

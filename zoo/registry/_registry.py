@@ -112,7 +112,6 @@ class Registry:
 
     @classmethod
     def _load_built_ins(cls) -> Registry:
-        """Return a registry of the built-in modules."""
         registry = cls()
         for name in BUILTIN_MODULES:
             plugin = Plugin(name.rpartition(".")[2], OWN_DISTRIBUTION, __version__)

@@ -197,7 +197,6 @@ def _convolve(
     activate: str,
     batch_norm: str,
 ) -> Any:
-    """Apply the convolutions of one block."""
     from keras import layers
 
     for number, count in enumerate(filters, start=1):

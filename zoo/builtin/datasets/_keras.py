@@ -234,7 +234,6 @@ def _to_dataset(published: PublishedDataset, name: str, arrays: Arrays) -> Datas
 
 
 def read_npz(path: Path) -> Arrays:
-    """Return the four arrays of an `.npz` file."""
     import numpy as np
 
     with zipfile.ZipFile(path) as archive:

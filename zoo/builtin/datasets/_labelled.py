@@ -54,7 +54,6 @@ class _Listing:
         return next((path for path in candidates if path.exists()), candidates[0])
 
     def cells(self) -> Iterator[str]:
-        """Yield the cells of the image column."""
         for table in self.tables:
             position = self.image_column
             if isinstance(position, str):

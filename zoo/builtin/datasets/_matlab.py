@@ -50,7 +50,6 @@ def notmnist(*, path: str = "notMNIST_small.mat") -> Dataset:
 
 
 def _read(file: Path) -> dict[str, Array]:
-    """Return the arrays `images` and `labels` of the file."""
     from scipy.io import loadmat, whosmat
 
     try:

@@ -212,7 +212,6 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _cell(path: Path, row: int, column: int) -> tuple[str, str]:
-    """Return place and text of a cell."""
     frames = _chunks(path)
     start = 0
     for frame in frames:
