@@ -69,18 +69,16 @@ class Table:
 
 @dataclass(frozen=True)
 class _Images:
-    """The content of a table: labels `(n,)`, pixels `(n, …)`, and the values of other columns by name.
+    """The content of a table.
 
-    With an image column, `pixels` are its cells until they are decoded.
+    The labels of `split` are integers or text, `(n,)`. Its images are pixels, `(n, …)`; with an image column,
+    the cells of this column until they are decoded.
     """
 
     table: Table
     label: int  # position of the column
     pixel_names: list[str]
-    labels: list[Label]
-    pixels: Array
-    columns: dict[str, Array]
-    names: Array
+    split: Split
     warning: str
     is_decoded: bool = False  # from image files, whose decoder has warnings of its own
 
@@ -135,11 +133,12 @@ def read_tables(
         images = _by_split_column(images["train"])
     if decode is not None:
         images = _decoded(images, decode)
-    shape = image_shape_of(train.name, images["train"].pixels, image_size, image_shape)
+    pixels = images["train"].split.images
+    shape = image_shape_of(train.name, pixels, image_size, image_shape)
     dataset = _dataset(images, classes, class_names, shape, channels_first)
     if image_size is not None or image_shape is not None:
         return dataset
-    alpha = alpha_warning(train.name, images["train"].pixels, shape)
+    alpha = alpha_warning(train.name, pixels, shape)
     return replace(dataset, warning=" ".join(filter(None, [dataset.warning, alpha])))
 
 
@@ -157,14 +156,14 @@ def _dataset(
     labels = _labels_of_classes(classes, list(images.values()))
     label_names = train.table.label_names.get(train.table.columns[train.label], ())
     splits: dict[str, Any] = {
-        name: _split(of_table, labels, with_shape(of_table.pixels, shape, channels_first))
+        name: _split(of_table, labels, with_shape(of_table.split.images, shape, channels_first))
         for name, of_table in images.items()
     }
     warnings = [of_table.warning for of_table in images.values()]
     if not train.is_decoded:
-        warnings.append(dark_warning(train.table.name, train.pixels))
+        warnings.append(dark_warning(train.table.name, train.split.images))
     if not channels_first:
-        warnings.append(channel_warning(train.table.name, train.pixels, shape))
+        warnings.append(channel_warning(train.table.name, train.split.images, shape))
     return Dataset(
         **splits,
         class_names=_names_of_classes(class_names, labels, label_names),
@@ -211,7 +210,8 @@ def _read(
     where = table.name.rpartition("/")[2]
     rows = np.array([f"row {row} of {where}" for row in range(1, len(labels) + 1)], object)
     pixel_names = [names[position] for position in columns.pixels]
-    return _Images(table, label, pixel_names, labels, np.concatenate(pixels), kept, rows, columns.warning)
+    split = Split(np.concatenate(pixels), np.array(labels, object), kept, rows)
+    return _Images(table, label, pixel_names, split, columns.warning)
 
 
 def _pixels(
@@ -243,28 +243,25 @@ def _decoded(images: Mapping[str, _Images], decode: Callable[[Sequence[Any]], Ar
     """Return the tables with the images of their cells, decoded at once; paths become names of the images."""
     import numpy as np
 
-    cells = [cell for of_table in images.values() for cell in of_table.pixels]
-    bounds = np.cumsum([len(of_table.pixels) for of_table in images.values()])[:-1]
-    parts = np.split(decode(cells), bounds)
+    cells = [cell for of_table in images.values() for cell in of_table.split.images]
+    bounds = np.cumsum([len(of_table.split) for of_table in images.values()])[:-1]
     are_files, are_paths = not isinstance(cells[0], int), isinstance(cells[0], str)
-    return {
-        name: replace(
-            of_table,
-            pixels=part,
-            names=of_table.pixels if are_paths else of_table.names,
-            is_decoded=are_files,
-        )
-        for (name, of_table), part in zip(images.items(), parts, strict=True)
-    }
+    decoded = {}
+    for (name, of_table), part in zip(images.items(), np.split(decode(cells), bounds), strict=True):
+        names = of_table.split.images if are_paths else of_table.split.names
+        split = replace(of_table.split, images=part, names=names)
+        decoded[name] = replace(of_table, split=split, is_decoded=are_files)
+    return decoded
 
 
 def _check_equal_shapes(images: Sequence[_Images]) -> None:
-    first = images[0]
+    first = images[0].split.images
     for of_table in images[1:]:
-        if of_table.pixels.shape[1:] != first.pixels.shape[1:]:
+        pixels = of_table.split.images
+        if pixels.shape[1:] != first.shape[1:]:
             raise ZooError(
-                f"{of_table.table.name}: expected images of {first.pixels[0].size:,} pixels as in "
-                f"{first.table.name}, got {of_table.pixels[0].size:,}."
+                f"{of_table.table.name}: expected images of {first[0].size:,} pixels as in "
+                f"{images[0].table.name}, got {pixels[0].size:,}."
             )
 
 
@@ -312,10 +309,11 @@ def _label(value: Any) -> Label | None:
 
 def _check_rare_text(images: _Images) -> None:
     """Raise ZooError for text that occurs once in a column of integers."""
-    counts = Counter(images.labels)
+    labels = images.split.labels.tolist()
+    counts = Counter(labels)
     for label, count in counts.items():
         if count == 1 and isinstance(label, str) and any(isinstance(other, int) for other in counts):
-            place, text = images.table.cell(images.labels.index(label), images.label)
+            place, text = images.table.cell(labels.index(label), images.label)
             raise ZooError(
                 f"{images.table.name}: {place}: expected an integer as in other rows, got {text[:40]!r}. "
                 "Correct it, or set classes to the labels to be used."
@@ -324,40 +322,36 @@ def _check_rare_text(images: _Images) -> None:
 
 def _by_split_column(images: _Images) -> dict[str, _Images]:
     """Return the images of each split, if a column has the names of splits only, among them train."""
-    splits, note = row_splits(images.table.name, images.columns)
+    splits, note = row_splits(images.table.name, images.split.columns)
     warning = " ".join(filter(None, [images.warning, note]))
     if splits is None:
         return {"train": replace(images, warning=warning)}
-    parts = {name: _rows(images, splits == name) for name in SPLITS if name in splits}
-    parts["train"] = replace(parts["train"], warning=warning)
-    return parts
-
-
-def _rows(images: _Images, is_chosen: Array) -> _Images:
-    return replace(
-        images,
-        labels=[label for label, chosen in zip(images.labels, is_chosen, strict=True) if chosen],
-        pixels=images.pixels[is_chosen],
-        columns={name: values[is_chosen] for name, values in images.columns.items()},
-        names=images.names[is_chosen],
-        warning="",
-    )
+    return {
+        name: replace(
+            images, split=images.split.take(splits == name), warning=warning if name == "train" else ""
+        )
+        for name in SPLITS
+        if name in splits
+    }
 
 
 def _same_type(images: Mapping[str, _Images]) -> Mapping[str, _Images]:
     """Return the images with all labels as text if one of them is text."""
-    if not any(isinstance(label, str) for of_table in images.values() for label in of_table.labels):
+    import numpy as np
+
+    if not any(isinstance(label, str) for of_table in images.values() for label in of_table.split.labels):
         return images
-    return {
-        name: replace(of_table, labels=[str(label) for label in of_table.labels])
-        for name, of_table in images.items()
-    }
+    texts = {}
+    for name, of_table in images.items():
+        labels = np.array([str(label) for label in of_table.split.labels], object)
+        texts[name] = replace(of_table, split=replace(of_table.split, labels=labels))
+    return texts
 
 
 def _labels_of_classes(classes: Sequence[Label] | None, images: Sequence[_Images]) -> list[Any]:
     """Return the label of each class, in the order of the classes."""
     name = images[0].table.name
-    found: set[Any] = {label for of_table in images for label in of_table.labels}
+    found: set[Any] = {label for of_table in images for label in of_table.split.labels}
     present = sorted(found, key=label_key)
     labels = present if classes is None else list(classes)
     where = name if classes is None else f"classes = {labels}"
@@ -377,11 +371,11 @@ def _split(images: _Images, labels: Sequence[Label], pixels: Array) -> Split:
     import numpy as np
 
     class_of_label = {label: number for number, label in enumerate(labels)}
-    classes = np.array([class_of_label.get(label, -1) for label in images.labels], np.int64)
+    classes = np.array([class_of_label.get(label, -1) for label in images.split.labels], np.int64)
     is_used = classes >= 0
     if not is_used.any():
         raise ZooError(f"{images.table.name} has no image with one of the labels {_listed(labels)}.")
-    split = Split(pixels, classes, images.columns, images.names)
+    split = replace(images.split, images=pixels, labels=classes)
     return split if is_used.all() else split.take(is_used)
 
 
