@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from zoo.errors import DataError, ZooError, did_you_mean, one_line, portable
+from zoo.errors import DataError, ZooError, did_you_mean, listed, one_line, portable
 from zoo.redaction import redact
 
 
@@ -77,3 +77,10 @@ def test_redact_knows_the_address_that_a_caller_has():
 )
 def test_redact_hides_all_of_a_password_with_at(url, redacted):
     assert redact(f"at {url} by me@home") == f"at {redacted} by me@home"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, ""), (1, "0"), (2, "0, 1"), (3, "0, 1 and 1 more"), (2002, "0, 1 and 2,000 more")]
+)
+def test_long_list_is_shortened(count, text):
+    assert listed([str(number) for number in range(count)], 2) == text

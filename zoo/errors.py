@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -83,6 +83,12 @@ def did_you_mean(name: str, available: Iterable[str]) -> str:
     if close:
         return f"Did you mean '{spellings[close[0]]}'?"
     return f"Available: {', '.join(names)}." if names else "None available."
+
+
+def listed(texts: Sequence[str], limit: int) -> str:
+    """Return the first texts, and the number of those after `limit`: `a, b and 3 more`."""
+    more = f" and {len(texts) - limit:,} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more
 
 
 def one_line(text: object) -> str:

@@ -7,6 +7,7 @@ import unicodedata
 from typing import Any
 
 from zoo.data.dataset import Dataset, class_counts
+from zoo.errors import listed
 
 MAX_LISTED = 3
 
@@ -33,14 +34,13 @@ def similar_class_warning(dataset: Dataset) -> str:
     if not alike:
         return ""
     counts: Any = sum(class_counts(dataset).values())
-    listed = ", ".join(
+    texts = [
         " and ".join(_counted(dataset.class_names[label], int(counts[label])) for label in labels)
-        for labels in alike[:MAX_LISTED]
-    )
-    more = f" and {len(alike) - MAX_LISTED} more" if len(alike) > MAX_LISTED else ""
+        for labels in alike
+    ]
     return (
-        f"Some classes differ only in capital letters or spaces: {listed}{more}. Give them one name if they "
-        "are one class."
+        f"Some classes differ only in capital letters or spaces: {listed(texts, MAX_LISTED)}. Give them one "
+        "name if they are one class."
     )
 
 

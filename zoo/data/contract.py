@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split, class_counts
-from zoo.errors import DataError
+from zoo.errors import DataError, listed
 
 MAX_LISTED = 5
 
@@ -62,12 +62,13 @@ def absent_class_warning(dataset: Dataset) -> str:
 
 
 def _absence_text(name: str, counts: Any, total: Any, class_names: Sequence[str]) -> str:
-    absent = np.flatnonzero(counts == 0)
-    listed = [f"'{class_names[label]}' ({total[label]:,} in other splits)" for label in absent[:MAX_LISTED]]
-    more = [f"{len(absent) - MAX_LISTED} more"] if len(absent) > MAX_LISTED else []
-    classes = " and ".join([", ".join(listed), *more])
+    absent = [
+        f"'{name}' ({total[label]:,} in other splits)"
+        for label, name in enumerate(class_names)
+        if not counts[label]
+    ]
     images = f"{counts.sum():,} image{'s' if counts.sum() > 1 else ''}"
-    return f"The {name} split ({images}) has no image of class {classes}."
+    return f"The {name} split ({images}) has no image of class {listed(absent, MAX_LISTED)}."
 
 
 def check_class_names(names: Any) -> None:

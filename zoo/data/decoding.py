@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from zoo.data.images import BIT_DEPTH, is_deep_image, read_header, read_image_and_size
 from zoo.data.reporting import progress
 from zoo.data.table_pixels import DARK, MAX_SIDE
-from zoo.errors import ImageError, ZooError
+from zoo.errors import ImageError, ZooError, listed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -92,10 +92,9 @@ class ImageDecoder:
             problems = list(filter(None, progress(decoding, step, total=len(sources))))
             arrays = np.memmap(file, np.uint8, "r+", shape=shape)
         if problems:
-            more = f" and {len(problems) - 5:,} more" if len(problems) > 5 else ""
             raise ZooError(
                 f"{len(problems):,} of {len(sources):,} images in {where} cannot be read: "
-                f"{', '.join(problems[:5])}{more}. Replace or remove them."
+                f"{listed(problems, 5)}. Replace or remove them."
             )
         return arrays
 

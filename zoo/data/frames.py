@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -159,13 +159,13 @@ def _decode(
 
 
 def _kind(cell: Any) -> str:
-    kinds: dict[str, Callable[[Any], bool]] = {
-        "a path": lambda cell: isinstance(cell, str) and bool(cell.strip()),
-        "the content of a file": lambda cell: isinstance(cell, bytes),
-        "an image of Pillow": _is_pillow,
-        "an array": _has_rows,
-    }
-    return next((kind for kind, is_kind in kinds.items() if is_kind(cell)), "")
+    if isinstance(cell, str):
+        return "a path" if cell.strip() else ""
+    if isinstance(cell, bytes):
+        return "the content of a file"
+    if _is_pillow(cell):
+        return "an image of Pillow"
+    return "an array" if _has_rows(cell) else ""
 
 
 def _stack(cells: Sequence[Any], decoder: ImageDecoder, scale: float | None) -> Array:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, did_you_mean, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,12 +103,12 @@ def find_columns(
     pixels = [position for position in rest if position not in index]
     texts = [position for position in pixels if len(pixels) > 1 and _is_text(frame.iloc[:, position])]
     if texts:
-        listed = [names[position] or position for position in texts]
+        columns = [names[position] or position for position in texts]
         raise ZooError(
             f"{table}: expected pixels in every column but '{names[label] or label}', got text in "
-            f"{_listed(list(map(str, listed)))}. Set drop_columns = {_toml(listed)} to leave "
+            f"{_listed(list(map(str, columns)))}. Set drop_columns = {_toml(columns)} to leave "
             f"{'it' if len(texts) == 1 else 'them'} out, or label_column to the column with the label.",
-            fix={"drop_columns": [*(names[position] or position for position in left_out), *listed]},
+            fix={"drop_columns": [*(names[position] or position for position in left_out), *columns]},
         )
     warnings = [
         f"{table}: column {position + 1} ({names[position]!r}) is an index and was left out."
@@ -192,8 +192,7 @@ def _in_order(names: Sequence[str], pixels: list[int]) -> list[int]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(f"{name[:40]!r}" for name in names[:MAX_LISTED]) + more
+    return listed([f"{name[:40]!r}" for name in names], MAX_LISTED)
 
 
 def _toml(values: Sequence[str | int]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zoo.data.dataset import SPLIT_WORDS
+from zoo.errors import listed
 
 if TYPE_CHECKING:
     from zoo.data.dataset import Array
@@ -31,11 +32,9 @@ def row_splits(table: str, columns: Mapping[str, Array]) -> tuple[Array | None, 
             return splits, f"{table}: the column {column!r} decides the splits."
         is_like_splits = (splits != "").mean() >= 0.5 and found != {"train"}
         if is_like_splits and not note:
-            names = sorted(set(words))
-            more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+            names = [repr(word) for word in sorted(set(words))]
             note = (
                 f"{table}: the column {column!r} does not decide the splits, because it has "
-                f"{', '.join(map(repr, names[:MAX_LISTED]))}{more}. If it should, write only train, "
-                "validation and test into it."
+                f"{listed(names, MAX_LISTED)}. If it should, write only train, validation and test into it."
             )
     return None, note

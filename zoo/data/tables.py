@@ -33,7 +33,7 @@ from zoo.data.table_pixels import (
     with_shape,
 )
 from zoo.data.table_splits import row_splits
-from zoo.errors import ZooError
+from zoo.errors import ZooError, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -380,5 +380,4 @@ def _split(images: _Images, labels: Sequence[Label], pixels: Array) -> Split:
 
 
 def _listed(labels: Sequence[Label]) -> str:
-    more = f" and {len(labels) - MAX_LISTED:,} more" if len(labels) > MAX_LISTED else ""
-    return ", ".join(str(label)[:40] for label in labels[:MAX_LISTED]) + more
+    return listed([str(label)[:40] for label in labels], MAX_LISTED)

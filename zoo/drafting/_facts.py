@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.drafting._document import toml
 from zoo.drafting._image_files import ImageFiles, size_text
+from zoo.errors import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,14 +73,13 @@ class Facts:
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the facts as rows of a table: title and text."""
-        names = ", ".join(name[:MAX_NAME] for name in self.class_names[:LISTED])
-        more = len(self.class_names) - LISTED
+        names = listed([name[:MAX_NAME] for name in self.class_names], LISTED)
         splits = [f"{counts.sum():,} {split}" for split, counts in self.counts.items()]
         settings = [f"{key} = {toml(value)}" for key, value in self.parameters.items() if key in self.found]
         return [
             ("dataset", f"{self.dataset}{': ' if settings else ''}{', '.join(settings)}"),
             *(("", note) for note in self.notes),
-            ("classes", f"{len(self.class_names)}: {names}{f' and {more} more' if more > 0 else ''}"),
+            ("classes", f"{len(self.class_names)}: {names}"),
             ("images", ", ".join(splits)),
             *([] if "test" in self.counts else [("", NO_TEST_TEXT)]),
             ("per class", self._balance_text()),

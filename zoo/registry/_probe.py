@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
+from zoo.errors import listed
 from zoo.global_state import changes, random_states, snapshot
 from zoo.registry._files import PluginFile
 from zoo.registry._loading import HEAVY_PACKAGES, load_plugin
@@ -121,12 +122,9 @@ def _problem(
             f"{plugin.title} prints when it is loaded: {output}; remove the output, or print in a function."
         )
     if changed_settings:
-        num_more = len(changed_settings) - _MAX_CHANGES
-        listed = ", ".join(changed_settings[:_MAX_CHANGES]) + (
-            f" and {num_more} more" if num_more > 0 else ""
-        )
+        settings = listed(changed_settings, _MAX_CHANGES)
         return (
-            f"{plugin.title} changes global state when it is loaded: {listed}; "
+            f"{plugin.title} changes global state when it is loaded: {settings}; "
             "move this code, or the import that causes the change, into the function that needs it."
         )
     return ""

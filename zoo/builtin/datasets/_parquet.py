@@ -212,9 +212,8 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _cell(path: Path, row: int, column: int) -> tuple[str, str]:
-    frames = _chunks(path)
     start = 0
-    for frame in frames:
+    for frame in _chunks(path):
         if row < start + len(frame):
             name = _schema(path).names[column]
             return f"row {row + 1}, column {name[:40]!r}", str(frame.iat[row - start, column])
