@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, did_you_mean, listed
+from zoo.space import show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ def find_columns(
         columns = [names[position] or position for position in texts]
         raise ZooError(
             f"{table}: expected pixels in every column but '{names[label] or label}', got text in "
-            f"{_listed(list(map(str, columns)))}. Set drop_columns = {_toml(columns)} to leave "
+            f"{_listed(list(map(str, columns)))}. Set drop_columns = {show(columns)} to leave "
             f"{'it' if len(texts) == 1 else 'them'} out, or label_column to the column with the label.",
             fix={"drop_columns": [*(names[position] or position for position in left_out), *columns]},
         )
@@ -136,7 +137,7 @@ def other_column(names: Sequence[str], pixels: Sequence[int], column: int) -> st
 
 def drop_hint(name: str | None) -> str:
     """Return the advice to leave out the column of this name; "" for None."""
-    return "" if name is None else f" If this column has no pixels, set drop_columns = {_toml([name])}."
+    return "" if name is None else f" If this column has no pixels, set drop_columns = {show([name])}."
 
 
 def _is_index(names: Sequence[str], skeletons: Mapping[str, int], frame: pd.DataFrame, position: int) -> bool:
@@ -193,7 +194,3 @@ def _in_order(names: Sequence[str], pixels: list[int]) -> list[int]:
 
 def _listed(names: Sequence[str]) -> str:
     return listed([f"{name[:40]!r}" for name in names], MAX_LISTED)
-
-
-def _toml(values: Sequence[str | int]) -> str:
-    return "[" + ", ".join(str(v) if isinstance(v, int) else f'"{v}"' for v in values) + "]"
