@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.data import Dataset
 from zoo.data.store import image_names, open_dataset
-from zoo.errors import ModelError, StudyError, ZooError
+from zoo.errors import ModelError, StudyError, ZooError, listed
 from zoo.evaluation.result import Evaluation
 from zoo.metrics import all_metrics
 from zoo.models import FoundModel
@@ -158,8 +158,7 @@ def _class_order(found: FoundModel, title: str, class_names: Sequence[str]) -> l
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    return ", ".join(f"'{name}'" for name in names[:_MAX_LISTED]) + more
+    return listed([f"'{name}'" for name in names], _MAX_LISTED)
 
 
 def _splits(title: str, dataset: Dataset, split: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import PluginError
+from zoo.errors import PluginError, listed
 from zoo.registry import plugin_requirements, top_level_package
 from zoo.testing import _workers
 from zoo.testing._searched import BATCH_SIZE, Array, SamplePoint, SearchedSubject
@@ -131,10 +131,9 @@ def check_gradients(subject: SearchedSubject, point: SamplePoint) -> None:
         }
         if not missing:
             return
-    names = ", ".join(f"'{path}'" for path in list(missing.values())[:3])
-    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    names = listed([f"'{path}'" for path in missing.values()], 3)
     text = (
-        f"expected a gradient for every trainable weight, but {names}{more} got none; connect every layer to "
+        f"expected a gradient for every trainable weight, but {names} got none; connect every layer to "
         "the output, or set trainable=False on it"
     )
     raise subject.violation(point, text)

@@ -17,7 +17,7 @@ import numpy as np
 from zoo.data.contract import check_contract
 from zoo.data.prepare import prepare
 from zoo.data.store import digest_of, open_dataset
-from zoo.errors import DataError, SpaceError, ZooError
+from zoo.errors import DataError, SpaceError, ZooError, listed
 from zoo.process import spawn_worker
 from zoo.registry import Component
 from zoo.testing import _workers
@@ -132,9 +132,8 @@ def classes(subject: DatasetSubject) -> None:
         counts = np.bincount(np.asarray(content.labels), minlength=len(names))
         missing = [f"'{name}'" for name, count in zip(names, counts, strict=True) if not count]
         if missing:
-            more = f" and {len(missing) - _MAX_NAMES} more" if len(missing) > _MAX_NAMES else ""
-            listed = ", ".join(missing[:_MAX_NAMES]) + more
-            text = f"expected images of every class in each split, but {split} has no image of {listed}"
+            text = f"expected images of every class in each split, but {split} has no image of "
+            text += listed(missing, _MAX_NAMES)
             raise subject.violation(f"{text}; split the images by class, or remove the class name")
 
 

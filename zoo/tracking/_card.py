@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import one_line
+from zoo.errors import listed, one_line
 from zoo.tracking import _names as names
 from zoo.trial import format_value
 
@@ -63,10 +63,8 @@ def _data(info: ModelInfo, tags: Mapping[str, str], num_test_images: int | None)
     size = "×".join(map(str, info.image_shape))
     if all(info.image_shape):
         yield f"images: {size} (height × width × channels), pixels 0–255; files are scaled: {info.resize}"
-    listed = list(info.class_names or ())[:_MAX_CLASSES]
-    more = len(info.class_names or ()) - len(listed)
-    if listed:
-        yield f"classes: {', '.join(listed)}{f' and {more} more' if more else ''}"
+    if info.class_names:
+        yield f"classes: {listed(info.class_names, _MAX_CLASSES)}"
     if splits := tags.get(names.SPLITS):
         yield f"splits: {splits}"
     if warning := tags.get(names.WARNING):
