@@ -126,8 +126,7 @@ class ImageDecoder:
     ) -> str:
         """Return a warning if many images are dark, probably because they do not use all bits; usually "".
 
-        Args:
-            where, sources, names: as for `decode`, which returned `images`.
+        `where`, `sources` and `names` are as for `decode`, which returned `images`.
         """
         import numpy as np
 

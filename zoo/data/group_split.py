@@ -31,8 +31,6 @@ def divide_groups(
     With two parts, each has images of every class. With more, every class is in at least two parts.
 
     Args:
-        labels: the labels of the images, `(n,)`.
-        groups: the group of each image.
         shares: the share of the images that each part should have.
         stream: random numbers that decide between equally good divisions.
         where: the setting that names the groups, for messages.

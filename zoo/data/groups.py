@@ -93,14 +93,9 @@ def hold_out_groups(
 
 
 def group_values(split: Split, group: str, where: str) -> list[Any]:
-    """Return the group of each image of a split, as text.
+    """Return the group of each image, as text; raise DataError for a missing column or group.
 
-    Args:
-        group: the name of a column, or a regular expression for the names of the images.
-        where: the setting, for messages.
-
-    Raises:
-        DataError: there is no such column, or images without a group.
+    `where` is the setting, for messages.
     """
     columns = plain_columns(split)
     by_lower = {name.lower(): name for name in columns}

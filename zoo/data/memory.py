@@ -149,11 +149,7 @@ def number_labels(
     """Return the class names, and the labels of each split as positions in them.
 
     If `class_names` is given, integers are already positions. Without it, every value becomes a class, in
-    ascending order of integers or natural order of text.
-
-    Args:
-        labels: the labels of each split, as `checked_labels` returns them.
-        names: the names of these arrays in messages.
+    ascending order of integers or natural order of text. `names` are those of `labels` in messages.
     """
     are_text = {split: array.dtype.kind == "U" for split, array in labels.items()}
     if len(set(are_text.values())) > 1:

@@ -106,8 +106,7 @@ def imbalance_warning(dataset: Dataset) -> str:
 def without_followed_advice(warning: str, class_weight: Any, objective: str) -> str:
     """Return a dataset's warning without the advice on imbalanced classes that a study follows already.
 
-    Args:
-        class_weight, objective: of the study; None or `"none"` without class weights.
+    `class_weight` and `objective` are the study's; None or `"none"` stands for no class weights.
     """
     is_weighted, is_balanced = (
         class_weight not in (None, "none"),

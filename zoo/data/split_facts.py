@@ -8,15 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """The images of a split, or of a fold.
-
-    Args:
-        class_counts: number of images of each class.
-        num_groups: number of groups; None without `[validation] group`.
-    """
+    """The numbers of images and groups in a split, or in a fold."""
 
     class_counts: Sequence[int]
-    num_groups: int | None = None
+    num_groups: int | None = None  # None without `[validation] group`
 
     @property
     def images(self) -> int:

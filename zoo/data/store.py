@@ -101,10 +101,7 @@ def _write_and_place(dataset: Dataset, target: Path) -> None:
 
 
 def open_dataset(cache: Path, digest: str) -> Dataset:
-    """Return the dataset with this digest, memory-mapped and read-only.
-
-    Raises DataError if it is missing or damaged.
-    """
+    """Return this dataset, memory-mapped and read-only; raise DataError if it is missing or damaged."""
     folder = cache / digest
     facts = _facts(folder)
     if facts is None:

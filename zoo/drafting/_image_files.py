@@ -31,19 +31,12 @@ GREY_SHARE = 0.98  # if at least this share of the images has no color, all are 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """The image files of a dataset.
-
-    Args:
-        count: number of files.
-        sizes: heights and widths of a sample.
-        is_grey: True if the images have no color.
-        is_deep: True if some have more than 8 bits per pixel.
-    """
+    """The image files of a dataset."""
 
     count: int
-    sizes: Sequence[Size]
-    is_grey: bool
-    is_deep: bool
+    sizes: Sequence[Size]  # of a sample
+    is_grey: bool  # without color
+    is_deep: bool  # some have more than 8 bits per pixel
 
     @property
     def has_one_size(self) -> bool:

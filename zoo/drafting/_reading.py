@@ -39,11 +39,7 @@ REASONS = {
 
 
 class Reader:
-    """Reader of a dataset that finds its parameters.
-
-    Args:
-        settings: parameters that the user gave; they are never changed.
-    """
+    """Reader of a dataset that finds its parameters; `settings`, which the user gave, are never changed."""
 
     def __init__(self, source: Source, settings: Mapping[str, Any], display: Display) -> None:
         self._source = source

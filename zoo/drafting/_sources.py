@@ -153,9 +153,7 @@ def _with_other_splits(
     """Return the parameters for a file and the other splits beside it, and a note about each of them.
 
     The file of another split has the same name with another word: `test.csv` beside `train.csv`.
-
-    Args:
-        is_alike: decides whether such a file has the same columns.
+    `is_alike` decides whether such a file has the same columns.
     """
     parameters, notes = {"train": shown}, []
     for split, words in OTHER_SPLITS.items():

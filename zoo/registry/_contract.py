@@ -76,11 +76,7 @@ def registered_by(component: Component) -> str:
 
 
 def component_space(kind: str, function: Any) -> Space:
-    """Return the search space of a function that a hook registers.
-
-    Raises:
-        ContractError: the function's name or signature violates the contract.
-    """
+    """Return the search space of a registered function; raise ContractError for its name or signature."""
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>":
         description = f"the class {name}" if inspect.isclass(function) else one_line(repr(function))

@@ -37,13 +37,9 @@ _VERSION_LENGTH = 12  # hexadecimal digits
 
 @dataclass(frozen=True)
 class PluginFile:
-    """A plugin file and its content.
+    """A plugin file and its content."""
 
-    Args:
-        path: the absolute path; also the module's `__file__`.
-    """
-
-    path: Path
+    path: Path  # absolute; also the module's `__file__`
     source: bytes
 
     @property

@@ -182,10 +182,7 @@ def top_level_package(module: str) -> str:
 
 
 def path_in_package(path: str, package: str) -> str | None:
-    """Return the part of `path` that begins with the folder `package`, such as `zoo_x/nets.py`.
-
-    None if the file is not in the package.
-    """
+    """Return the part of `path` from the folder `package` on, such as `zoo_x/nets.py`; None without it."""
     parts = Path(path).with_suffix("").parts
     if package not in parts:
         return None

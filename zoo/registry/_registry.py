@@ -142,8 +142,7 @@ class Registry:
     def add(self, plugin: Plugin, load: Callable[[], Any]) -> None:
         """Add a plugin and the components that it registers; store an error as `problem` of the plugin.
 
-        Args:
-            load: function that imports the plugin's module and returns it.
+        `load` imports the plugin's module and returns it.
         """
         self.plugins.append(plugin)
         start = time.perf_counter()

@@ -50,10 +50,7 @@ def read_space(function: Callable[..., Any], *, positional: Sequence[str] = ()) 
 
 
 def _keywords(name: str, function: Callable[..., Any], positional: Sequence[str]) -> list[inspect.Parameter]:
-    """Return the keyword-only parameters of `function`.
-
-    Raises SpaceError unless exactly the parameters `positional` precede them.
-    """
+    """Return the keyword-only parameters; raise SpaceError unless exactly `positional` precede them."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:

@@ -118,9 +118,7 @@ def affine_maps(
 
 
 def move_origin(height: Any, width: Any, row_x: tuple[Any, Any, Any], row_y: tuple[Any, Any, Any]) -> Any:
-    """Return the map given by its rows, in Keras's format.
-
-    The origin is moved from the image centre to the first pixel.
+    """Return the map given by its rows in Keras's format, whose origin is the first pixel, not the centre.
 
     The rows are `(a0, a1, a2)` and `(b0, b1, b2)`, each `(batch,)`, with `x_in = a0 x + a1 y + a2` and
     `y_in = b0 x + b1 y + b2`. Keras's format is `(batch, 8)`: `a0, a1, a2, b0, b1, b2, 0, 0`.

@@ -89,10 +89,7 @@ def completed(
 ) -> Dataset:
     """Return the dataset with its source, its warnings and a test split, cut from `train` if it has none.
 
-    Args:
-        sources: names of the files or folders that were read.
-        warnings: "" is left out.
-        group: as for `cut_test`.
+    `sources` are the names of the files or folders that were read.
     """
     source, warning = " and ".join(sources), " ".join(filter(None, warnings))
     dataset = replace(dataset, source=source, warning=warning)
