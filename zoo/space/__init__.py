@@ -11,7 +11,8 @@ Standard library only. All bounds are inclusive. The names are those of Optuna (
     space.narrow({"dropout": {"high": 0.4}})
 """
 
-from zoo.space._domains import Choice, Float, Int, List
+from zoo.space._domains import Choice, Float, Int
+from zoo.space._lists import List
 from zoo.space._plain import Plain
 from zoo.space._signature import read_space
 from zoo.space._space import REQUIRED, Domain, Parameter, Setting, Space

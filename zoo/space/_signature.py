@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._domains import Choice, Float, Int, List
+from zoo.space._domains import Choice, Float, Int
+from zoo.space._lists import List
 from zoo.space._plain import plain_domain
 from zoo.space._space import REQUIRED, Domain, Parameter, Setting, Space
 from zoo.space._values import conditions, error_prefix, show

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import SpaceError, did_you_mean
-from zoo.space._domains import Choice, Float, Int, List
+from zoo.space._domains import Choice, Float, Int
+from zoo.space._lists import List
 from zoo.space._plain import Plain
 from zoo.space._values import Suggester, are_equal, as_lists, conditions, error_prefix, show, when_as_json
 from zoo.space._weights import ClassWeights
