@@ -16,11 +16,6 @@ PATH_NAMES = (
     *("path", "file", "filename", "file_name", "filepath", "file_path"),
     *("image", "image_path", "image_file", "img", "img_path", "image_id", "id"),
 )
-# Parameters that do not decide which files are read.
-OTHER_PARAMETERS = (
-    *("classes", "class_names", "group"),
-    *("image_size", "color_mode", "background", "bit_depth"),
-)
 
 
 class _Listing:
@@ -34,13 +29,16 @@ class _Listing:
         image_column: str | int | None,
         label_column: str | int | None,
         suffix: str,
-        **options: Any,
+        header: bool,
+        separator: str | None,
+        encoding: str | None,
+        **_: Any,  # parameters that do not decide which files are read
     ) -> None:
         self.paths = table_paths(train, test)
         self.roots = [path.parent for path in self.paths]
         if folder is not None:
             self.roots = [find_path("folder", folder)]
-        self.tables = [csv_table(path, label_column=label_column, **options) for path in self.paths]
+        self.tables = [csv_table(path, header, separator, encoding, label_column) for path in self.paths]
         self.image_column = _image_column(self.tables[0]) if image_column is None else image_column
         self.label_column = label_column
         if label_column is None and not any(self.tables[0].columns):
@@ -65,7 +63,7 @@ class _Listing:
 
 
 def _files(**parameters: Any) -> Iterator[Path]:
-    listing = _Listing(**{name: value for name, value in parameters.items() if name not in OTHER_PARAMETERS})
+    listing = _Listing(**parameters)
     yield from listing.paths
     yield from map(listing.file, listing.cells())
 
@@ -120,8 +118,7 @@ def labelled_files(
     Raises:
         ZooError: a file is missing or damaged, or a parameter does not fit the files.
     """
-    options = {"header": header, "separator": separator, "encoding": encoding}
-    listing = _Listing(train, test, folder, image_column, label_column, suffix, **options)
+    listing = _Listing(train, test, folder, image_column, label_column, suffix, header, separator, encoding)
     decoder = ImageDecoder(image_size, color_mode, background, bit_depth)
     return _dataset(listing, decoder, classes, class_names, group)
 
