@@ -103,6 +103,11 @@ def one_line(text: object) -> str:
         return f"(no text: {type(error).__name__})"
 
 
+def count_text(number: int, noun: str) -> str:
+    """Return a number and its noun: `1 image`, or `12,345 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
     """Return an error that can be sent to another process: `error` itself, or a `kind` with its text.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -54,6 +54,11 @@ def parameter_text(value: Any, separator: str = ", ") -> str:
     if isinstance(value, list | tuple):
         return separator.join(parameter_text(item, separator) for item in value) or "none"
     return str(value)
+
+
+def trials_text(numbers: Collection[int]) -> str:
+    """Return the trials with these numbers as text: `trial 3`, or `trials 3, 4`."""
+    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, sorted(numbers)))}"
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,7 @@ class TrialConfig:
 
     def seed_of_fold(self, fold: int) -> int:
         """Return the seed of a fold, counted from 1; the first fold has the seed of the trial."""
-        if fold == 1:
-            return self.seed
-        digest = hashlib.sha256(f"{self.seed}/{fold}".encode()).digest()
-        return int.from_bytes(digest[:4], "big") >> 1
+        return self.seed if fold == 1 else derived_seed(f"{self.seed}/{fold}")
 
     def as_json(self) -> dict[str, Any]:
         """Return dicts, lists and scalars, from which `from_json` makes an equal configuration.
@@ -138,6 +140,11 @@ class TrialConfig:
             name: PluginConfig(**document[name]) for name in ("dataset", "architecture", "augmentation")
         }
         return cls(**{**document, **configs})
+
+
+def derived_seed(name: str) -> int:
+    """Return a seed from 0 to 2**31 - 1 that depends on `name` only."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 
 
 def registered_metrics(metrics: Iterable[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import click
 
 import zoo
 from zoo.cli import common
-from zoo.errors import StudyError, ZooError
+from zoo.errors import StudyError, ZooError, count_text
 from zoo.registry import Registry
 from zoo.study import StudyDefinition, check_files, known_studies, load_study
 from zoo.tuning.samplers import check_sampler
@@ -38,8 +38,7 @@ def command(studies: tuple[str, ...]) -> None:
             problems += str(error).splitlines()
         else:
             search = definition.search
-            trials = f"{search.trials} trial{'s' if search.trials != 1 else ''}"
-            click.echo(f"study {study}: ok ({trials}, {search.sampler}{note})")
+            click.echo(f"study {study}: ok ({count_text(search.trials, 'trial')}, {search.sampler}{note})")
     for plugin in registry.plugins:
         if plugin.state == "loaded":
             click.echo(f"plugin {plugin.name} of {plugin.origin}: ok ({len(plugin.components)} registered)")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import common
+from zoo.errors import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +71,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
             f"warning: these trials used {len(digests)} different datasets; their metrics cannot be compared"
         )
     if not (as_csv or as_json or problem):
-        models = f"{num_models} model{'' if num_models == 1 else 's'}"
-        common.print_note(f"disk: {disk_space(studies) / 1e6:,.1f} MB, {models}")
+        common.print_note(f"disk: {disk_space(studies) / 1e6:,.1f} MB, {count_text(num_models, 'model')}")
         purpose = "curves, figures and models of these trials in MLflow"
         common.print_next((f"zoo ui {shlex.quote(studies[0])}", purpose))
 

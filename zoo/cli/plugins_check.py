@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import common
-from zoo.errors import PluginError, StudyError, ZooError, did_you_mean
+from zoo.errors import PluginError, StudyError, ZooError, count_text, did_you_mean
 from zoo.registry import HEAVY_PACKAGES, Component, Plugin, Registry, canonical_name, using_plugins
 from zoo.space import REQUIRED
 from zoo.study import parse_setting
@@ -228,5 +228,5 @@ def _report(sections: Sequence[Section], as_json: bool) -> Counter[str]:
         click.echo(json.dumps(reports, indent=1))
     else:
         counts = [f"{states[state]} {state}" for state in _COLORS if states[state]]
-        click.echo(f"{states.total()} check{'s' if states.total() != 1 else ''}: {', '.join(counts)}")
+        click.echo(f"{count_text(states.total(), 'check')}: {', '.join(counts)}")
     return states

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import common
-from zoo.errors import ZooError
+from zoo.errors import ZooError, count_text
 
 if TYPE_CHECKING:
     from zoo.models import Classifier
@@ -85,7 +85,7 @@ def _rows(
     classifier: Classifier, files: list[str], top: int, batch_size: int, display: Display, skipped: list[str]
 ) -> Iterator[Row]:
     """Yield a row for each image; add those that cannot be read to `skipped`."""
-    display.phase(f"predicting {len(files):,} image{'s' if len(files) > 1 else ''} …")
+    display.phase(f"predicting {count_text(len(files), 'image')} …")
     for done, prediction in enumerate(classifier.predictions(files, batch_size), start=1):
         display.preparing(f"{done:,} of {len(files):,} images", done / len(files))
         if prediction.probabilities is None:

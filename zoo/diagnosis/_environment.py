@@ -9,7 +9,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 
 from zoo.diagnosis._finding import Finding
-from zoo.errors import ZooError
+from zoo.errors import ZooError, count_text
 from zoo.files import STATE_DIR
 from zoo.registry import Registry
 from zoo.training import backend
@@ -49,7 +49,7 @@ def check_device() -> Iterator[Finding]:
         return
     yield Finding("backend", True, f"{name} {version}")
     if gpus and device == "cpu":
-        text = f"{len(gpus)} GPU{'s' if len(gpus) > 1 else ''} of NVIDIA, but {name} uses the CPU"
+        text = f"{count_text(len(gpus), 'GPU')} of NVIDIA, but {name} uses the CPU"
         fix = "pip install 'keras-zoo[gpu]'" if name == "tensorflow" else f"install {name} for CUDA"
         yield Finding("device", False, text, fix)
     else:

@@ -18,6 +18,7 @@ from zoo.drafting._sizes import (
     num_trials,
     trial_seconds,
 )
+from zoo.errors import count_text
 
 SMALL, MEDIUM, LARGE = 500, 5_000, 20_000  # training images
 MIN_FOLDED = 10  # images of the smallest class; with fewer, one of five folds might have none
@@ -222,7 +223,7 @@ def _minutes_text(seconds: float) -> str:
     minutes = max(round(seconds / 60), 1)
     hour = BUDGET_S // 60
     over = "" if minutes <= hour else ", more than the budget"
-    return f"about {minutes} minute{'' if minutes == 1 else 's'}{over}"
+    return f"about {count_text(minutes, 'minute')}{over}"
 
 
 def summary(facts: Facts) -> dict[str, Any]:

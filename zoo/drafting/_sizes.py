@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 from zoo.drafting._image_files import ImageFiles, Size
+from zoo.errors import count_text
 from zoo.training import backend
 
 PIXELS_PER_SECOND = 600_000  # on one core
@@ -62,11 +63,9 @@ def image_size_for(files: ImageFiles) -> Size | None:
 
 def machine_text() -> str:
     """Return the hardware that the estimates assume, such as `2 cores`."""
-    num_gpus = len(backend.visible_gpus())
-    if num_gpus:
-        return "1 GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
-    num_cores = backend.available_cores()
-    return "1 core" if num_cores == 1 else f"{num_cores} cores"
+    if gpus := backend.visible_gpus():
+        return count_text(len(gpus), "GPU")
+    return count_text(backend.available_cores(), "core")
 
 
 def _speed() -> int:

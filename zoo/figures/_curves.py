@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoo.errors import count_text
 from zoo.events import EpochEnd
 from zoo.figures._page import GREY, HEADER, INK, MARGIN, Page, plain_style, set_scale
 from zoo.figures._text import shorten
@@ -96,7 +97,7 @@ def _subtitle(values: Mapping[str, Values], best: tuple[int, int] | None) -> str
     num_folds, last = values["loss"].shape
     folds = f"thin: {num_folds} folds; thick: their mean; " if num_folds > 1 else ""
     if best is None:
-        return f"{folds}{last} epoch{'s' if last > 1 else ''}"
+        return f"{folds}{count_text(last, 'epoch')}"
     fold, epoch = best
     text = f"{folds}best: fold {fold}, epoch {epoch}" if folds else f"best epoch {epoch} of {last}"
     best_values = {name: values[f"val_{name}"][fold - 1, epoch - 1] for name in ("accuracy", "loss")}
@@ -193,7 +194,7 @@ def compared_curves(
 
 
 def _compared_subtitle(curves: Sequence[Curve], num_others: int) -> str:
-    text = f"{len(curves)} trial{'s' if len(curves) > 1 else ''}"
+    text = count_text(len(curves), "trial")
     # With folds, best_epoch is None, since each fold has its own.
     if any(curve.best_epoch is not None for curve in curves):
         text += "; a ring marks the best epoch"

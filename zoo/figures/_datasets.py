@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoo.errors import count_text
 from zoo.figures._page import GREY, HEADER, MARGIN, Page, plain_style
 from zoo.figures._pixels import colored, is_colored, make_tile, resize, signed_shades, tile_size
 from zoo.figures._text import short_names, text_width
@@ -77,7 +78,7 @@ def samples(
         top, left = HEADER + 6 + row * step_y, MARGIN + column * step_x
         page.text(left, top + height / 2 - 7, name, size=_SIZE)
         count = int((labels == label).sum())
-        counted = f"{count:,} image{'s' if count != 1 else ''}" if count else "no images"
+        counted = count_text(count, "image") if count else "no images"
         page.text(left, top + height / 2 + 7, counted, size=7, color=GREY)
         for number, i in enumerate(pick_samples(labels, label, images_per_class)):
             page.tile(make_tile(images[i], box), top, left + name_width + number * (width + _GAP))

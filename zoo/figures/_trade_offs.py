@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoo.errors import count_text
 from zoo.figures._page import HEADER, INK, Page, plain_style, set_scale
 from zoo.figures._text import text_width
 from zoo.study import Objective, pareto_front
@@ -41,7 +42,7 @@ def trade_offs(
     dominated = np.setdiff1d(np.arange(len(numbers)), front)
     columns = min(len(objectives) - 1, 2)
     width, height = (640, 420) if columns == 1 else (500, 340)
-    trials = f"{len(numbers)} trial{'s' if len(numbers) > 1 else ''}"
+    trials = count_text(len(numbers), "trial")
     page_height = HEADER + math.ceil((len(objectives) - 1) / columns) * height
     page = Page(columns * width, page_height, title, f"{len(front)} of {trials} on the Pareto front")
     page.series_key((("Pareto front", FRONT), ("dominated", DOMINATED)))

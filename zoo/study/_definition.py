@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +19,7 @@ from zoo.space import Space, Suggester
 from zoo.study._objectives import Objective
 from zoo.study._search import Search, search_problems
 from zoo.training import max_epochs
-from zoo.trial import PluginConfig, TrialConfig, count_folds
+from zoo.trial import PluginConfig, TrialConfig, count_folds, derived_seed
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,7 @@ class StudyDefinition:
 
     def seed_of(self, trial: int) -> int:
         """Return the seed of a trial: different for every trial, the same in every run of the study."""
-        digest = hashlib.sha256(f"{self.search.seed}:{trial}".encode()).digest()
-        return int.from_bytes(digest[:4], "big") >> 1
+        return derived_seed(f"{self.search.seed}:{trial}")
 
     def space_as_json(self) -> dict[str, Any]:
         """Return the search space for the manifest; studies with equal search spaces can share trials."""

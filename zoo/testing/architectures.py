@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import InvalidParameters, PluginError
+from zoo.errors import InvalidParameters, PluginError, count_text
 from zoo.global_state import changes_undone
 from zoo.testing import _training
 from zoo.testing._searched import (
@@ -25,7 +25,7 @@ from zoo.testing._searched import (
     search_space,
 )
 from zoo.testing._workers import run_with_other_backends
-from zoo.testing.kit import Skipped, Suite, Violation, call_text, check_all, count_text
+from zoo.testing.kit import Skipped, Suite, Violation, call_text, check_all
 from zoo.training.model import check_probabilities, count_parameters, predict
 from zoo.training.shapes import empty_layer, shape_problem
 from zoo.training.worker import fork_server

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import PluginError
+from zoo.errors import PluginError, count_text
 from zoo.testing._searched import (
     BATCH_SIZE,
     Array,
@@ -23,7 +23,7 @@ from zoo.testing._searched import (
     search_space,
 )
 from zoo.testing._workers import run_with_other_backends
-from zoo.testing.kit import Skipped, Suite, call_text, check_all, count_text
+from zoo.testing.kit import Skipped, Suite, call_text, check_all
 from zoo.training.model import assemble, check_layers, check_shape
 
 SUITE = Suite("augmentation")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from zoo.errors import PluginError, SpaceError, ZooError, did_you_mean
+from zoo.errors import PluginError, SpaceError, ZooError, count_text, did_you_mean
 from zoo.global_state import random_states_restored
 from zoo.registry import KINDS, component_space
 from zoo.space import Space, read_space, variant_defaults
@@ -252,11 +252,6 @@ def call_text(name: str, positional: Sequence[Any], parameters: Mapping[str, Any
     """Return a call as Python code: `conv_net((28, 28, 1), 10, dropout=0.25)`."""
     keywords = [f"{key}={value!r}" for key, value in parameters.items()]
     return f"{name}({', '.join([*map(repr, positional), *keywords])})"
-
-
-def count_text(number: int, noun: str) -> str:
-    """Return `1 layer` or `12,345 weights`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def progress_text(num_tried: int, num_planned: int, noun: str) -> str:

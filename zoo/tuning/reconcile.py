@@ -8,6 +8,7 @@ from zoo.errors import RecordError
 from zoo.events import Finished
 from zoo.record import epochs_of, find_damage
 from zoo.tracking import StoreAway, trial_states, trials_without_model
+from zoo.trial import trials_text
 from zoo.tuning.lifecycle import update_deleted
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
@@ -19,10 +20,10 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
     """Give every trial its final state in Optuna and MLflow, and MLflow every event that it lacks."""
     retried = settle_unfinished_trials(study, search)
     if retried:
-        listed = ", ".join(map(str, retried))
-        what = f"trial {listed} was" if len(retried) == 1 else f"trials {listed} were"
+        were = "was" if len(retried) == 1 else "were"
         study.display.problem(
-            f"the previous run was killed; {what} marked as interrupted and will be retried"
+            f"the previous run was killed; {trials_text(retried)} {were} marked as interrupted and will be "
+            "retried"
         )
     reconcile_standalone_runs(study)
     numbers = study.directory.numbers()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.split_facts import splits_text
-from zoo.errors import ZooError, one_line
+from zoo.errors import ZooError, count_text, one_line
 from zoo.figures import MAX_COMPARED, compared_curves, curve_of, importances, study_history, trade_offs
 from zoo.record import Run, load_runs, rank_runs
 from zoo.study import objectives_text
@@ -51,7 +51,7 @@ def _text(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> str:
     definition, states = study.definition, Counter(run.shown_state for run in runs)
     counts = ", ".join(f"{number} {state}" for state, number in states.items())
     text = f"{objectives_text(definition.objectives)}, dataset {definition.dataset.name}: "
-    text += f"{len(runs)} trial{'s' if len(runs) > 1 else ''} ({counts})"
+    text += f"{count_text(len(runs), 'trial')} ({counts})"
     if splits := splits_text(study.dataset.splits):
         text += f"; data: {splits}"
     best = search.best()

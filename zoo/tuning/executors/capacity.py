@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from zoo.errors import StudyError
+from zoo.errors import StudyError, count_text
 from zoo.machine import available_memory, size_text
 from zoo.study import StudyDefinition
 
@@ -149,7 +149,7 @@ class Capacity:
             self._by_memory = fitting
             self._announce(each)
         elif fitting < self._reported:
-            self._reported, count = int(fitting), _count_text(self._wanted)
+            self._reported, count = int(fitting), count_text(self._wanted, "trial")
             self._warn(f"memory may run out: {count} at once, {each} each; use --jobs {fitting}")
 
     def _announce(self, memory: str) -> None:
@@ -164,8 +164,4 @@ class Capacity:
             reason = f"{self._speedup:.1f} x faster on {self._cores} cores than on 1; "
         share = "a GPU" if self._num_gpus else f"{self._cores // jobs} of {self._cores} cores"
         each = f"{share} and {memory}" if memory else share
-        self._note(f"{_count_text(jobs)} at once: {reason}{each} each")
-
-
-def _count_text(number: int) -> str:
-    return "1 trial" if number == 1 else f"{number} trials"
+        self._note(f"{count_text(jobs, 'trial')} at once: {reason}{each} each")
