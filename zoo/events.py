@@ -17,8 +17,7 @@ Fields that are None, False or "" are not written.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar
@@ -228,19 +227,14 @@ class EventLog:
 
     def load(self) -> tuple[list[Event], list[int]]:
         """Return what `read` and `damaged_lines` return, with a single reading of the file."""
-        lines = list(self._lines())
-        damaged = [number for number, event in lines if event is None]
-        return [event for _, event in lines if event is not None], damaged
-
-    def _lines(self) -> Iterator[tuple[int, Event | None]]:
-        """Yield the number and the event of each line, None if it is damaged."""
-        if not self.path.exists():
-            return
-        lines = self.path.read_bytes().split(b"\n")
+        events: list[Event] = []
+        damaged: list[int] = []
+        lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
         for number, line in enumerate(lines, start=1):
-            event = None
-            with suppress(ValueError):
-                event = from_json(line)
             is_cut_off = number == len(lines) and line.startswith(b"{")
-            if event is not None or (line.strip() and not is_cut_off):
-                yield number, event
+            try:
+                events.append(from_json(line))
+            except ValueError:
+                if line.strip() and not is_cut_off:
+                    damaged.append(number)
+        return events, damaged
