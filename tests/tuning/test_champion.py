@@ -219,5 +219,5 @@ def test_nothing_is_promoted_after_a_signal(study, registry):
 
 
 def test_worse_model_is_never_better():
-    worse = compare(predictions(2).argmax(1) == 0, predictions(20).argmax(1) == 0)
+    worse = compare(predictions(2).argmax(1) == 0, predictions(20).argmax(1) == 0, "example/1")
     assert (worse.is_better, worse.p_value < 0.05) == (False, True)

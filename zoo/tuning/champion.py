@@ -10,7 +10,6 @@ paired randomization test: the accuracy of imbalanced classes could contradict i
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo import tracking
-from zoo.errors import DataError, ZooError, one_line
+from zoo.errors import DataError, ZooError, count_text, one_line
 from zoo.metrics import mcnemar_p_value
 from zoo.record import read_predictions, trial_uid
-from zoo.study import Objective
-from zoo.tracking import ModelVersion, Store, fetch_model, fetch_model_file, find_version
+from zoo.tracking import ModelVersion, Store, fetch_model_file, find_version
 from zoo.training.info import read_info
 from zoo.training.measuring import compare_by_metric
 from zoo.training.saved import predict_test_split
@@ -32,6 +30,7 @@ from zoo.training.worker import call_in_worker
 from zoo.trial import test_metric
 from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
+from zoo.tuning.scoring import model_file
 
 SIGNIFICANCE = 0.05  # the largest p value of a difference that is not put down to chance
 
@@ -41,70 +40,41 @@ _Predictions = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # labels `(n,)`, proba
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same test images.
+    """The best trial and the champion on the same test images.
 
     Args:
-        challenger, champion: their accuracies.
-        gained, lost: images that only the challenger, or only the champion, predicts correctly.
-        p_value: of the exact McNemar test, two-sided.
+        is_ahead: the trial has the better result, perhaps by chance.
+        p_value: of the test, two-sided.
+        results: of both, `0.9722 on the test split, digits/1 0.9500; 9 images gained, 1 lost,`.
+        test: its name.
     """
 
-    challenger: float
-    champion: float
-    gained: int
-    lost: int
+    is_ahead: bool
     p_value: float
+    results: str
+    test: str
 
     @property
     def is_better(self) -> bool:
-        """True if the challenger is better beyond chance."""
-        return self.gained > self.lost and self.p_value < SIGNIFICANCE
+        """True if the trial is better beyond chance."""
+        return self.is_ahead and self.p_value < SIGNIFICANCE
 
-    def text(self, champion: str) -> str:
-        """`0.9722 on the test split, digits/1 0.9500; 9 images gained, 1 lost, p = 0.021 < 0.05 (…)`."""
+    def __str__(self) -> str:
         sign = "<" if self.p_value < SIGNIFICANCE else ">="
-        return (
-            f"{self.challenger:.4f} on the test split, {champion} {self.champion:.4f}; {self.gained} "
-            f"image{'' if self.gained == 1 else 's'} gained, {self.lost} lost, "
-            f"p = {self.p_value:.2g} {sign} {SIGNIFICANCE} (exact McNemar test)"
-        )
+        return f"{self.results} p = {self.p_value:.2g} {sign} {SIGNIFICANCE} ({self.test})"
 
 
-@dataclass(frozen=True)
-class MetricComparison:
-    """Two models on the same test images, by a registered metric.
+def compare(challenger: _Correct, champion: _Correct, title: str) -> Comparison:
+    """Compare two models by the images of the test split that they predict correctly, both `(n,)`.
 
-    Args:
-        objective: the metric of the study, such as `val_auc`, with its direction.
-        challenger, champion: the metric of the test images.
-        p_value: of the paired randomization test, two-sided.
+    `title` is that of the champion, for the text.
     """
-
-    objective: Objective
-    challenger: float
-    champion: float
-    p_value: float
-
-    @property
-    def is_better(self) -> bool:
-        """True if the challenger is better beyond chance."""
-        losses = self.objective.loss(self.challenger), self.objective.loss(self.champion)
-        return losses[0] < losses[1] and self.p_value < SIGNIFICANCE
-
-    def text(self, champion: str) -> str:
-        """`test_auc 0.9843, digits/1 0.6378; p = 0.001 < 0.05 (paired randomization test)`."""
-        sign = "<" if self.p_value < SIGNIFICANCE else ">="
-        return (
-            f"{test_metric(self.objective.metric)} {self.challenger:.4f}, {champion} "
-            f"{self.champion:.4f}; p = {self.p_value:.2g} {sign} {SIGNIFICANCE} (paired randomization test)"
-        )
-
-
-def compare(challenger: _Correct, champion: _Correct) -> Comparison:
-    """Compare two models by the images of the test split that they predict correctly, both `(n,)`."""
     gained, lost = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
-    p_value = mcnemar_p_value(gained, lost)
-    return Comparison(float(challenger.mean()), float(champion.mean()), gained, lost, p_value)
+    results = (
+        f"{challenger.mean():.4f} on the test split, {title} {champion.mean():.4f}; "
+        f"{count_text(gained, 'image')} gained, {lost} lost,"
+    )
+    return Comparison(gained > lost, mcnemar_p_value(gained, lost), results, "exact McNemar test")
 
 
 def promote_best(study: OpenStudy, number: int, address: str) -> str:
@@ -157,8 +127,9 @@ class _Challenge:
             return (
                 f"{champion.title} stays: {reason}, so trial {self._number} was not compared; {self._command}"
             )
-        result = self._compare(self._own_predictions(store), self._predictions_of(champion, store))
-        text = f"trial {self._number} has {result.text(champion.title)}"
+        predictions = self._own_predictions(), self._predictions_of(champion, store)
+        result = self._compare(*predictions, champion.title)
+        text = f"trial {self._number} has {result}"
         if not result.is_better:
             return f"{champion.title} stays: {text}; {self._command}"
         return f"{self._promote(store).title}: {text}"
@@ -171,34 +142,39 @@ class _Challenge:
             return f"it was trained on other data ({theirs}, the study's are {digest[:12]}…)"
         return "" if "test" in self._study.dataset.sizes else "the dataset has no test split"
 
-    def _compare(self, own: _Predictions, champions: _Predictions) -> Comparison | MetricComparison:
+    def _compare(self, own: _Predictions, champions: _Predictions, title: str) -> Comparison:
         """Compare the models by the objective of the study if it is a registered metric, else by accuracy."""
         definition = self._study.definition
         objective = definition.epoch_objective
         if objective.metric not in definition.metrics:
-            return compare(_is_correct(*own), _is_correct(*champions))
+            return compare(_is_correct(*own), _is_correct(*champions), title)
         arguments = (definition.metrics[objective.metric].name, *own, champions[1])
-        values = call_in_worker(compare_by_metric, *arguments, log_path=self._trial.output_path)
-        return MetricComparison(objective, *values)
+        value, other, p_value = call_in_worker(
+            compare_by_metric, *arguments, log_path=self._trial.output_path
+        )
+        results = f"{test_metric(objective.metric)} {value:.4f}, {title} {other:.4f};"
+        is_ahead = objective.loss(value) < objective.loss(other)
+        return Comparison(is_ahead, p_value, results, "paired randomization test")
 
     def _promote(self, store: Store) -> ModelVersion:
-        info = self._with_model(store, read_info)
+        with model_file(self._study, self._number) as path:
+            info = read_info(path)
         return tracking.promote(store, self._name, self._address, info, self._study.dataset.sizes.get("test"))
 
-    def _own_predictions(self, store: Store) -> _Predictions:
-        recorded = self._recorded(self._number)
-        return self._with_model(store, self._predict) if recorded is None else recorded
+    def _own_predictions(self) -> _Predictions:
+        if (recorded := self._recorded(self._number)) is not None:
+            return recorded
+        with model_file(self._study, self._number) as path:
+            return self._predict(path)
 
     def _predictions_of(self, champion: ModelVersion, store: Store) -> _Predictions:
-        if champion.trial is not None and champion.uid == self._uid(champion.trial):
+        uid = str(self._study.directory.uid())
+        if champion.trial is not None and champion.uid == trial_uid(uid, champion.trial):
             recorded = self._recorded(champion.trial)
             if recorded is not None:
                 return recorded
         with TemporaryDirectory(prefix="zoo-model-") as folder:
             return self._predict(fetch_model_file(store, champion.address, Path(folder)))
-
-    def _uid(self, number: int) -> str:
-        return trial_uid(str(self._study.directory.uid()), number)
 
     def _recorded(self, number: int) -> _Predictions | None:
         """Return the test predictions of a trial of this study; None if they are not recorded."""
@@ -206,13 +182,6 @@ class _Challenge:
             return read_predictions(self._study.directory.trial(number).test_predictions_path)
         except DataError:
             return None
-
-    def _with_model(self, store: Store, use: Callable[[Path], Any]) -> Any:
-        """Return `use(path)` with the file of the trial's model, if necessary a copy from MLflow."""
-        if self._trial.model_path.exists():
-            return use(self._trial.model_path)
-        with TemporaryDirectory(prefix="zoo-model-") as folder:
-            return use(fetch_model(store, self._name, self._uid(self._number), Path(folder)))
 
     def _predict(self, model_path: Path) -> _Predictions:
         data = self._study.directory.cache_dir, self._study.dataset.digest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,16 +30,21 @@ from zoo.tuning.opening import OpenStudy
 from zoo.tuning.search import OptunaSearch
 
 
-def score_best(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> Mapping[str, float]:
+def score_best(
+    study: OpenStudy, search: OptunaSearch, record: MLflowRecord, *, only_recorded: bool = False
+) -> Mapping[str, float]:
     """Return the scores of the best trial on the test split; {} if there is no trial, model or test split.
 
     A trial is scored once; its event log keeps the scores. After a signal, the study's next run scores it.
+    With `only_recorded`, MLflow gets the scores of the event log, and no trial is scored.
     """
     best = search.best()
     if best is None or not has_test_split(study):
         return {}
     trial = study.directory.trial(best[0])
-    event = trial.latest_score() or _score_trial(study, best[0])
+    event = trial.latest_score()
+    if event is None and not only_recorded:
+        event = _score_trial(study, best[0])
     if event is None:
         return {}
     # Logging the same scores again has no effect, and MLflow may not have answered the first time.
@@ -63,11 +69,7 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
     data = study.directory.cache_dir, study.dataset.digest, trial.test_predictions_path
     study.display.phase("scoring the best model on the test split …")
     try:
-        with study.interrupts.interruptible(), temporary_folder(trial.path) as folder:
-            path = trial.model_path
-            if not path.exists():  # it was not the best trial before, so only MLflow has its model
-                uid = trial_uid(str(study.directory.uid()), number)
-                path = fetch_model(study.store.result(), study.definition.name, uid, folder)
+        with study.interrupts.interruptible(), model_file(study, number) as path:
             study.verified.result()
             score = partial(call_in_worker, score_test_split, path, *data, log_path=trial.output_path)
             metrics = keep_trying(score, trial.test_predictions_path, study.display.problem)
@@ -84,6 +86,19 @@ def _score_trial(study: OpenStudy, number: int) -> Scored | None:
     trial.append(event)
     failpoint("study.scored")
     return event
+
+
+@contextmanager
+def model_file(study: OpenStudy, number: int) -> Iterator[Path]:
+    """Yield the file of a trial's model: the local one, or else a copy from MLflow."""
+    trial = study.directory.trial(number)
+    if trial.model_path.exists():
+        yield trial.model_path
+        return
+    # It was not the best trial before, so only MLflow has its model.
+    uid = trial_uid(str(study.directory.uid()), number)
+    with temporary_folder(trial.path) as folder:
+        yield fetch_model(study.store.result(), study.definition.name, uid, folder)
 
 
 def score_registered(

@@ -73,6 +73,7 @@ class OptunaSearch:
         line before that.
         """
         self._definition = definition
+        self.manifest = manifest
         self.objectives: Sequence[Objective] = definition.objectives
         self._digest = manifest["dataset"]["digest"]
         self._grid = Grid(definition) if definition.search.sampler == "grid" else None

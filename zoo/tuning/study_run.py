@@ -20,6 +20,7 @@ from zoo.failpoints import failpoint
 from zoo.registry import PluginFile, Registry, using_plugins
 from zoo.study import StudyDefinition
 from zoo.tracking import leaderboard
+from zoo.trial import trials_text
 from zoo.tuning.champion import promote_best
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.executors.capacity import AUTO, Jobs
@@ -148,9 +149,9 @@ def tune(
         deadline = time.monotonic() + (definition.search.timeout or math.inf)
         shown, trains = display or default_display(), retry_failed or has_trials_left(definition)
         opened = open_study(stack, definition, jobs, shown, warnings, place, trains=trains)
-        search, manifest = _open_search(opened, storage, accept_versions, command)
+        search = open_search(opened, storage, accept_versions, command)
         stack.enter_context(opened.interrupts)
-        with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
+        with open_record(opened, search, command) as record:
             reconcile(opened, search, record)
             if retry_failed:
                 _retry_failed(opened, search)
@@ -158,16 +159,22 @@ def tune(
         return _promote_and_clean(opened, search, record, _result(opened, search, record, *ended), promote)
 
 
-def _open_search(
-    study: OpenStudy, storage: str | None, accept_versions: bool, command: str
-) -> tuple[OptunaSearch, Mapping[str, Any]]:
-    """Open the Optuna study; return it with the manifest of the study."""
-    definition, manifest = study.definition, manifest_of(study.definition, study.dataset)
+def open_search(
+    study: OpenStudy, storage: str | None, accept_versions: bool = False, command: str = ""
+) -> OptunaSearch:
+    """Open the Optuna study of a study; record the study file with `command`, if the command runs trials."""
+    manifest = manifest_of(study.definition, study.dataset)
     patience = Patience(study.display.problem, study.interrupts.status)
     options = storage, accept_versions, patience.report, patience
-    search = OptunaSearch(definition, manifest, study.directory, *options)
-    study.directory.describe(definition.text, command)
-    return search, manifest
+    search = OptunaSearch(study.definition, manifest, study.directory, *options)
+    if command:
+        study.directory.describe(study.definition.text, command)
+    return search
+
+
+def open_record(study: OpenStudy, search: OptunaSearch, command: str) -> MLflowRecord:
+    """Open the record of a study in MLflow."""
+    return MLflowRecord(study, search.uid(), search.surplus, manifest=search.manifest, command=command)
 
 
 def _run(
@@ -220,9 +227,8 @@ def define_study(
 def _retry_failed(study: OpenStudy, search: OptunaSearch) -> None:
     """Queue the failed trials again, and report their numbers."""
     numbers = search.retry_failed()
-    listed = ", ".join(map(str, numbers))
-    what = f"trial {listed}" if len(numbers) == 1 else f"trials {listed}"
-    study.display.phase(f"running the failed {what} again …" if numbers else "no failed trial to run again")
+    failed = f"running the failed {trials_text(numbers)} again …"
+    study.display.phase(failed if numbers else "no failed trial to run again")
 
 
 def _stop_text(search: OptunaSearch, definition: StudyDefinition, stopped: str) -> str:
@@ -261,19 +267,17 @@ def _write_report(
     return path
 
 
-def _promote(study: OpenStudy, result: TuneResult) -> str:
-    """Compare the best trial with the champion, unless a signal stopped the study."""
-    if result.best is None or result.interrupted is not None:
-        return ""
-    return promote_best(study, result.best[0], result.model_uri)
-
-
 def _promote_and_clean(
     study: OpenStudy, search: OptunaSearch, record: MLflowRecord, result: TuneResult, promote: bool
 ) -> TuneResult:
-    """Promote the best trial unless that is unwanted, delete local copies, and return the whole result."""
+    """Promote the best trial unless that is unwanted, delete local copies, and return the whole result.
+
+    After a signal, the best trial is not promoted.
+    """
     failpoint("study.recorded")
-    champion = _promote(study, result) if promote else ""
+    champion = ""
+    if promote and result.best is not None and result.interrupted is None:
+        champion = promote_best(study, result.best[0], result.model_uri)
     failpoint("study.promoted")
     _delete_copies(study, search, record)
     is_scored = result.best is None or bool(result.test_metrics) or not has_test_split(study)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ from zoo.errors import StudyError
 from zoo.record import STATE_DIR, StudyDirectory
 from zoo.registry import using_plugins
 from zoo.tuning.display import Display, default_display
-from zoo.tuning.manifest import manifest_of
 from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy, open_study
 from zoo.tuning.reconcile import reconcile
+from zoo.tuning.scoring import score_best
 from zoo.tuning.search import OptunaSearch
-from zoo.tuning.study_run import define_study
+from zoo.tuning.study_run import define_study, open_record, open_search
 from zoo.tuning.study_summary import record_summary
 
 
@@ -58,10 +57,9 @@ def sync(
         shown = display or default_display()
         opened = open_study(stack, definition, 1, shown, warnings, trains=False)
         opened.store.result()
-        manifest = manifest_of(opened.definition, opened.dataset)
-        search = OptunaSearch(opened.definition, manifest, directory, storage, report=opened.display.problem)
+        search = open_search(opened, storage)
         stack.enter_context(opened.interrupts)
-        with MLflowRecord(opened, search.uid(), search.surplus, manifest=manifest, command=command) as record:
+        with open_record(opened, search, command) as record:
             reconcile(opened, search, record)
             _record_results(opened, search, record)
             record.status = "FINISHED" if search.done() >= search.total() else "KILLED"
@@ -70,10 +68,7 @@ def sync(
 
 def _record_results(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> None:
     """Send the test scores of the best trial, the report and the description of the study."""
-    best = search.best()
-    if best is not None and (event := study.directory.trial(best[0]).latest_score()) is not None:
-        trial = study.directory.trial(best[0])
-        record.put(best[0], trial.config() or {}, [replace(event, is_best=True)], trial.path)
+    score_best(study, search, record, only_recorded=True)
     report = study.directory.path / "report.html"
     if report.exists():
         record.record_report(report)
