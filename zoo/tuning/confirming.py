@@ -7,7 +7,6 @@ validation split stay the same. The runs are standalone runs; the study does not
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -18,11 +17,12 @@ from typing import Any
 from zoo import tracking
 from zoo.data import Dataset
 from zoo.errors import StudyError
+from zoo.events import Finished
 from zoo.record import MLflowRun, Run, StandaloneDirectory, best_run, load_runs, rank_runs
 from zoo.registry import PluginFile, Registry, takes_plugins
 from zoo.study import Objective
 from zoo.tracking import TrackingError, confirm_name
-from zoo.trial import TrialConfig
+from zoo.trial import TrialConfig, derived_seed
 from zoo.tuning.continuing import PendingTrial
 from zoo.tuning.display import Display, default_display
 from zoo.tuning.executors.capacity import AUTO, Jobs
@@ -143,8 +143,7 @@ def confirm(
             Finalist(number, run.summary[objective.result], _values(opened, configs, number, seeds))
             for number, run in finalists.items()
         ]
-        champion = _champion(opened, finalists)
-        status = None if interrupts.signum is None else interrupts.exit_status
+        champion, status = _champion(opened, finalists), interrupts.status()
     ranked = rank_finalists(found, objective)
     searched = sorted(found, key=lambda one: objective.loss(one.searched))
     order = [one.trial for one in searched]
@@ -192,8 +191,7 @@ def rank_finalists(finalists: Sequence[Finalist], objective: Objective) -> list[
 
 def fresh_seed(config: TrialConfig, repeat: int) -> TrialConfig:
     """Return the configuration of a trial with its fresh seed number `repeat`, always the same."""
-    digest = hashlib.sha256(f"{config.seed}/confirm/{repeat}".encode()).digest()
-    return replace(config, seed=int.from_bytes(digest[:4], "big") >> 1)
+    return replace(config, seed=derived_seed(f"{config.seed}/confirm/{repeat}"))
 
 
 def _train(
@@ -204,7 +202,7 @@ def _train(
     for number, config in configs.items():
         directory = _directory(study, number, repeat, uid)
         trial = PendingTrial(number, fresh_seed(config, repeat))
-        if not _is_complete(directory, trial.config):
+        if _complete_run(directory, trial.config) is None:
             directories[number] = directory
             pending.append(trial)
     if not pending:
@@ -224,10 +222,11 @@ def _directory(study: OpenStudy, number: int, repeat: int, uid: str = "") -> Sta
     return study.directory.confirming_run(run)
 
 
-def _is_complete(directory: StandaloneDirectory, config: TrialConfig) -> bool:
-    """Return True if the directory has the complete run of this configuration."""
+def _complete_run(directory: StandaloneDirectory, config: TrialConfig) -> Finished | None:
+    """Return the final event of the complete run of this configuration; None if the directory has none."""
     event = directory.final_event()
-    return event is not None and event.state == "complete" and directory.config() == config.as_json()
+    is_complete = event is not None and event.state == "complete"
+    return event if is_complete and directory.config() == config.as_json() else None
 
 
 def _values(study: OpenStudy, configs: Mapping[int, TrialConfig], number: int, seeds: int) -> list[float]:
@@ -235,8 +234,6 @@ def _values(study: OpenStudy, configs: Mapping[int, TrialConfig], number: int, s
     values = []
     result = Objective(configs[number].objective, configs[number].direction).result
     for repeat in range(1, seeds + 1):
-        directory = _directory(study, number, repeat)
-        if _is_complete(directory, fresh_seed(configs[number], repeat)):
-            event = directory.final_event()
-            values += [event.summary[result]] if event is not None else []
+        event = _complete_run(_directory(study, number, repeat), fresh_seed(configs[number], repeat))
+        values += [event.summary[result]] if event is not None else []
     return values
