@@ -23,16 +23,17 @@ from zoo.events import EpochEnd, Progress
 from zoo.redaction import redact
 from zoo.study import Objective
 from zoo.training import max_epochs
-from zoo.trial import TrialConfig, format_value
+from zoo.trial import TrialConfig
 from zoo.tuning.display import (
     Best,
     Display,
     begin_text,
+    best_text,
     config_text,
     epoch_text,
     fraction_text,
     timeout_text,
-    value_text,
+    values_text,
 )
 
 _STYLES = {"complete": "green", "pruned": "yellow", "rejected": "yellow"}  # other states are red
@@ -134,16 +135,13 @@ class LiveDisplay(Display):
         self._done, self._best = done, best
         self._num_finished += 1
         seconds = time.monotonic() - trial.start_time if trial else 0.0
-        results = "  ".join(value_text(metric, value) for metric, value in values.items())
         star = " [bold]★[/]" if best is not None and best[0] == number else ""
         has_result = trial is not None and state in ("complete", "pruned")  # other trials show the reason
         details = escape(config_text(trial.config) if trial is not None and has_result else reason)
         if state == "complete" and reason:
             details += f"  ({escape(reason)})"
-        text = (
-            f"[{_STYLES.get(state, 'red')}]{state:<8}[/]  {results}{star}  [dim]{seconds:.1f} s  {details}[/]"
-        )
-        self._print(f"trial {number:>3}  {text}")
+        result = f"[{_STYLES.get(state, 'red')}]{state:<8}[/]  {values_text(values)}{star}"
+        self._print(f"trial {number:>3}  {result}  [dim]{seconds:.1f} s  {details}[/]")
 
     def note(self, text: str) -> None:
         self._print(escape(text))
@@ -185,9 +183,7 @@ class LiveDisplay(Display):
 
     def _study_row(self) -> RenderableType:
         row = Table.grid(padding=(0, 2))
-        best = "no trial complete yet"
-        if self._best is not None:
-            best = f"best {format_value(self._objective, self._best[1])} (trial {self._best[0]})"
+        best = best_text(self._objective, self._best) or "no trial complete yet"
         row.add_row(
             Text(self._study, style="bold"),
             ProgressBar(total=self._total, completed=self._done, width=24),

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any, TextIO
 
 from zoo.durations import duration_text
+from zoo.errors import count_text
 from zoo.events import EpochEnd, Progress
 from zoo.redaction import redact
 from zoo.study import Objective, objectives_text
@@ -109,13 +110,17 @@ class PlainDisplay(Display):
         self, number: int, state: str, values: Mapping[str, float], reason: str, best: Best, done: int
     ) -> None:
         _, start_time = self._running.pop(number)
-        seconds = time.monotonic() - start_time
-        results = "".join(f"  {value_text(metric, value)}" for metric, value in values.items())
-        details = f"  ({reason.removesuffix('.')})" if reason not in ("", state) else ""
-        leader = f"  best {format_value(self._objective, best[1])} (trial {best[0]})" if best else ""
-        limit = f"  {timeout_text(self._deadline)}" if math.isfinite(self._deadline) else ""
-        count = f"[{done}/{self._total}]"
-        self._print(f"trial {number}  {state}{results}  {seconds:.1f} s{details}  {count}{leader}{limit}")
+        parts = [
+            f"trial {number}",
+            state,
+            values_text(values),
+            f"{time.monotonic() - start_time:.1f} s",
+            f"({reason.removesuffix('.')})" if reason not in ("", state) else "",
+            f"[{done}/{self._total}]",
+            best_text(self._objective, best),
+            timeout_text(self._deadline),
+        ]
+        self._print("  ".join(filter(None, parts)))
 
     def note(self, text: str) -> None:
         self._print(text)
@@ -187,8 +192,8 @@ class NotebookDisplay(Display):
         self._running.pop(number, None)
         self._configs.pop(number, None)
         self._done, self._best = done, best
-        results = "  ".join(value_text(metric, value) for metric, value in values.items())
-        self._finished.append(f"trial {number}  {state}  {results}  {reason}".rstrip())
+        parts = f"trial {number}", state, values_text(values), reason
+        self._finished.append("  ".join(filter(None, parts)))
         self._update()
 
     def note(self, text: str) -> None:
@@ -218,12 +223,12 @@ class NotebookDisplay(Display):
                 self._handle.update(HTML(self._html()))
 
     def _html(self) -> str:
-        best = (
-            f"best {format_value(self._objective, self._best[1])} (trial {self._best[0]})"
-            if self._best
-            else ""
-        )
-        bar = f'<progress max="{self._total}" value="{self._done}"></progress>' if self._total else ""
+        head = ""
+        if self._total:
+            bar = f'<progress max="{self._total}" value="{self._done}"></progress>'
+            best, limit = best_text(self._objective, self._best), timeout_text(self._deadline)
+            texts = f"{bar} {self._done}/{self._total}", best, limit
+            head = f"<b>{escape(self._study)}</b><br>{'  '.join(filter(None, texts))}"
         rows = [f"trial {number}  {text}" for number, text in list(self._running.items())]
         hidden = len(self._finished) - _LISTED
         lines = [
@@ -233,12 +238,6 @@ class NotebookDisplay(Display):
             *self._notes,
             *([self._phase] if self._phase else []),
         ]
-        head = (
-            f"<b>{escape(self._study)}</b><br>{bar} {self._done}/{self._total}  {best}  "
-            f"{timeout_text(self._deadline)}".rstrip()
-            if self._total
-            else ""
-        )
         return f"<div>{head}<pre>{escape(chr(10).join(lines))}</pre></div>"
 
 
@@ -251,10 +250,9 @@ def default_display() -> Display:
 
 def begin_text(objectives: Sequence[Objective], done: int, total: int) -> str:
     """Return the size of a study and its objectives: `8 trials, 3 of them done, maximize val_accuracy`."""
-    trials = f"{total} trial{'s' if total != 1 else ''}"
     resumed = f", {done} of them done" if 0 < done < total else ""
     complete = "; all done, add trials with --trials N" if done >= total else ""
-    return f"{trials}{resumed}, {objectives_text(objectives)}{complete}"
+    return f"{count_text(total, 'trial')}{resumed}, {objectives_text(objectives)}{complete}"
 
 
 def timeout_text(deadline: float) -> str:
@@ -272,6 +270,16 @@ def fraction_text(fraction: float | None) -> str:
 def value_text(metric: str, value: float) -> str:
     """Return `val_accuracy 0.9812`."""
     return f"{metric} {format_value(metric, value)}"
+
+
+def values_text(values: Mapping[str, float]) -> str:
+    """Return `val_accuracy 0.9812  parameters 12,345`."""
+    return "  ".join(value_text(metric, value) for metric, value in values.items())
+
+
+def best_text(objective: str, best: Best) -> str:
+    """Return `best 0.9812 (trial 3)`; "" if no trial is complete."""
+    return f"best {format_value(objective, best[1])} (trial {best[0]})" if best else ""
 
 
 def epoch_text(config: TrialConfig, fold: int | None, epoch: int) -> str:
