@@ -1,4 +1,4 @@
-"""The cores and the memory of this machine that processes may use, and what a process uses of them."""
+"""The cores and the memory that processes may use, and what a process uses of them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def private_memory(pid: int) -> int | None:
     """
     table = _table(Path(f"/proc/{pid}/smaps_rollup"))
     return 1024 * (table["Private_Dirty"] + table.get("Swap", 0)) if "Private_Dirty" in table else None
+
+
+def oom_kills() -> int:
+    """Return how many processes of this machine were killed because memory ran out; 0 if unknown."""
+    return _table(Path("/proc/vmstat")).get("oom_kill", 0)
 
 
 def size_text(size: float) -> str:

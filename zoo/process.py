@@ -293,17 +293,6 @@ def describe_exit(status: int) -> str:
     return f"killed by signal {-status} ({name})"
 
 
-def oom_kills() -> int:
-    """Return how many processes of this machine were killed because memory ran out; 0 if unknown."""
-    try:
-        counters = dict(
-            line.split() for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
-        )
-        return int(counters["oom_kill"])
-    except (OSError, ValueError, KeyError):
-        return 0
-
-
 def _is_child_running(pid: int, timeout: float) -> bool:
     """Return True if a child of this process still runs after `timeout`. Its exit status is not collected."""
     deadline = time.monotonic() + timeout

@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from zoo.events import Answer, EpochEnd, Event, Finished
 from zoo.files import temporary_path
 from zoo.guard import children_of
 from zoo.logs import cap_log, crash_location
-from zoo.machine import available_memory, private_memory
-from zoo.process import WorkerProcess, oom_kills, wait_for_any
+from zoo.machine import available_memory, oom_kills, private_memory
+from zoo.process import WorkerProcess, wait_for_any
 from zoo.record import TrialDirectory, study_and_trial
 from zoo.registry import given_files
 from zoo.stalls import StallLimit, Watch, end_stalled
@@ -32,6 +32,22 @@ _LOADING_TIMEOUT_S = 120.0  # of a model; it takes a fraction of a second, but t
 # Of the checkpoints of all running trials, when the study is stopped. A scheduler kills after 10 s or more.
 _CHECKPOINT_TIMEOUT_S = 8.0
 _GROWING_EPOCHS = 2  # later ones need no more memory
+
+
+@dataclass
+class _RunningTrial:
+    """A trial with a running process: its own, or at its end the one that loads its model again."""
+
+    directory: TrialDirectory
+    worker: WorkerProcess
+    watch: Watch
+    slot: int  # decides which GPU it uses
+    oom_kills: int  # of this machine, when the trial was started
+    unchecked: Finished | None = None  # its final event, while its model is being loaded
+
+    @property
+    def is_hanging(self) -> bool:
+        return self.watch.total_s > _LOADING_TIMEOUT_S if self.unchecked else self.watch.is_stalled
 
 
 class LocalExecutor:
@@ -62,16 +78,12 @@ class LocalExecutor:
         self._server = fork_server()
         self._gpus = backend.visible_gpus()
         self._capacity = Capacity(jobs, backend.available_cores(), self._gpus, note, warn, most)
-        self._running: dict[int, tuple[WorkerProcess, int]] = {}  # trial number -> process, slot
+        self._running: dict[int, _RunningTrial] = {}  # by number
         self._has_others = False  # trials beside a running one, or after it
         self._exiting: list[WorkerProcess] = []
-        self._folders: dict[int, Path] = {}
-        self._unchecked: dict[int, Finished] = {}  # final events of trials whose model is being loaded
-        self._watches: dict[int, Watch] = {}  # of the running trials
         self._stall_limit = StallLimit()
         self._ahead = ahead and not self._gpus  # the memory of a GPU is for the running trials
         self._prepared: PreparedTrial | None = None
-        self._oom_kills: dict[int, int] = {}  # of this machine, when a trial was started
 
     @property
     def running(self) -> list[int]:
@@ -92,7 +104,7 @@ class LocalExecutor:
     @property
     def handles(self) -> list[Any]:
         """Objects for `multiprocessing.connection.wait`: one is ready when a running trial has an event."""
-        workers = [worker for worker, _ in self._running.values()]
+        workers = [trial.worker for trial in self._running.values()]
         return [handle for worker in workers for handle in (worker.connection, worker.process.sentinel)]
 
     def prepare(
@@ -108,14 +120,14 @@ class LocalExecutor:
         self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
     ) -> None:
         self._has_others = bool(self._running or num_left != 0)
-        used = {slot for _, slot in self._running.values()}
+        used = {trial.slot for trial in self._running.values()}
         slot = next(slot for slot in itertools.count() if slot not in used)
-        self._oom_kills[number] = oom_kills()
-        self._folders[number] = folder
+        directory, kills_before = TrialDirectory(folder), oom_kills()
         worker = self._prepared.begin(number, config, folder) if self._prepared else None
         if worker is None:
             worker = self._start_worker(config, cache_dir, folder, self._environment(slot, num_left))
-        self._watch(number, worker, slot)
+        watch = self._watch(worker, directory)
+        self._running[number] = _RunningTrial(directory, worker, watch, slot, kills_before)
         self._prepared = None  # only now: after an interrupt, `stop_all` ends its process
         self._join_finished()
 
@@ -141,10 +153,9 @@ class LocalExecutor:
         is_measured = self._capacity.needs_speedup and self._has_others
         return {**variables, VARIABLE: "1"} if is_measured else {**variables}
 
-    def _watch(self, number: int, worker: WorkerProcess, slot: int) -> None:
-        worker.log_path = self._folders[number] / "output.log"
-        self._running[number] = (worker, slot)
-        self._watches[number] = Watch(worker, self._stall_limit)
+    def _watch(self, worker: WorkerProcess, directory: TrialDirectory) -> Watch:
+        worker.log_path = directory.output_path
+        return Watch(worker, self._stall_limit)
 
     def wait(self, timeout: float) -> list[int]:
         ready = self._wait(timeout)
@@ -152,100 +163,94 @@ class LocalExecutor:
             ready = self._wait(1.0)
         return ready
 
+    @property
+    def _unchecked(self) -> list[_RunningTrial]:
+        return [trial for trial in self._running.values() if trial.unchecked]
+
     def _wait(self, timeout: float) -> list[int]:
         """Return the trials with an event, and those that are stalled, after at most `timeout` seconds."""
-        numbers = {id(worker): number for number, (worker, _) in self._running.items()}
-        workers = [worker for worker, _ in self._running.values()]
-        ready = [numbers[id(worker)] for worker in wait_for_any(workers, timeout)]
-        for number, watch in self._watches.items():
-            watch.update()
-            cap_log(self._folders[number] / "output.log")
+        ready = wait_for_any([trial.worker for trial in self._running.values()], timeout)
+        for trial in self._running.values():
+            trial.watch.update()
+            cap_log(trial.directory.output_path)
         if self._prepared is not None:
             cap_log(self._prepared.log_path)
-        return ready + [number for number in self._running if number not in ready and self._hangs(number)]
-
-    def _hangs(self, number: int) -> bool:
-        watch = self._watches[number]
-        return watch.total_s > _LOADING_TIMEOUT_S if number in self._unchecked else watch.is_stalled
+        trials = self._running.items()
+        return [number for number, trial in trials if trial.worker in ready or trial.is_hanging]
 
     def read(self, number: int) -> Event | None:
-        worker, slot = self._running[number]
+        trial = self._running[number]
+        worker = trial.worker
         message = worker.receive() if worker.has_message() else None
         if message is not None:
-            self._watches[number].restart()
-        is_hanging = message is None and worker.process.exitcode is None and self._hangs(number)
-        if number in self._unchecked:
-            return self._finish_checked(number, worker, message)
+            trial.watch.restart()
+        is_hanging = message is None and worker.process.exitcode is None and trial.is_hanging
+        if trial.unchecked is not None:
+            checked = self._checked(trial, trial.unchecked, message)
+            del self._running[number]
+            return checked
         if isinstance(message, CoresTimed):
             self._capacity.use_speedup(message.speedup)
-            self._observe_memory(worker)
+            self._observe_memory(number)
             return None
         event: Event | None = message
         if is_hanging:
-            reason = end_stalled(worker, self._watches[number].silent_s)
+            reason = end_stalled(worker, trial.watch.silent_s)
             event = Finished(time.time(), "failed", reason, is_killed=True)
         elif event is None:  # the process has closed its end of the pipe, or died
-            event = self._died(worker, self._oom_kills.get(number, 0))
-            event = replace(event, reason=event.reason + crash_location(self._folders[number] / "output.log"))
+            event = self._died(trial)
+            event = replace(event, reason=event.reason + crash_location(trial.directory.output_path))
         elif isinstance(event, EpochEnd) and event.epoch <= _GROWING_EPOCHS:
-            self._observe_memory(worker)
+            self._observe_memory(number)
         elif isinstance(event, Finished):
             if self._capacity.needs_speedup and "best_epoch" in event.summary:  # it was too short to measure
                 self._capacity.use_speedup(None)
             self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
             if event.state == "complete":
-                self._unchecked[number] = event
-                self._watch(number, self._start_loading(number), slot)
+                trial.unchecked = event
+                trial.worker = self._start_loading(trial.directory)
+                trial.watch = self._watch(trial.worker, trial.directory)
                 return None
         if isinstance(event, Finished):
-            self._forget(number)
+            del self._running[number]
         return event
 
-    def _observe_memory(self, worker: WorkerProcess) -> None:
+    def _observe_memory(self, number: int) -> None:
         """Adapt the number of trials at once to the memory of a trial that trains."""
         if self._has_others:
-            used = {id(one): _memory_of(one) for one, _ in self._running.values()}
+            used = {one: _memory_of(trial.worker) for one, trial in self._running.items()}
             of_all = sum(used.values()) + (_memory_of(self._prepared.worker) if self._prepared else 0)
-            self._capacity.use_memory(used[id(worker)], of_all, available_memory())
+            self._capacity.use_memory(used[number], of_all, available_memory())
             if not self._capacity.has_room_for_another:
                 self._drop_prepared()
 
-    def _forget(self, number: int) -> None:
-        del self._running[number], self._watches[number]
-        self._unchecked.pop(number, None)
-
-    def _start_loading(self, number: int) -> WorkerProcess:
+    def _start_loading(self, directory: TrialDirectory) -> WorkerProcess:
         """Start a process that loads the model of a trial."""
-        folder = self._folders[number]
         variables = backend.worker_environment(jobs=self._capacity.jobs, slot=0, gpus=[])
-        environment = backend.without_gpus(variables)
-        log_path, files = folder / "output.log", given_files()
-        arguments = (check_loadable, (folder / "model.keras",), log_path, environment, files)
+        environment, files = backend.without_gpus(variables), given_files()
+        arguments = (check_loadable, (directory.model_path,), directory.output_path, environment, files)
         return self._server.start_worker(call_process, arguments)
 
-    def _finish_checked(self, number: int, worker: WorkerProcess, answer: Any) -> Finished:
+    def _checked(self, trial: _RunningTrial, event: Finished, answer: Any) -> Finished:
         """Return the final event of a trial, given the answer of the process that loaded its model."""
-        event = self._unchecked[number]
         if answer is None:
-            if is_late := self._hangs(number):
-                worker.kill()
-            died = self._died(worker, self._oom_kills.get(number, 0))
+            if is_late := trial.is_hanging:
+                trial.worker.kill()
+            died = self._died(trial)
             reason = f"the process that loads its model again ended: {died.reason}"
             if is_late:
                 reason = f"loading its model again took longer than {_LOADING_TIMEOUT_S:g} s"
-            event = replace(died, reason=reason)
-        else:
-            self._exiting.append(worker)
-            if answer[1] is not None:
-                event = replace(event, state="failed", reason=one_line(answer[1]), is_plugin_error=True)
-        self._forget(number)
+            return replace(died, reason=reason)
+        self._exiting.append(trial.worker)
+        if answer[1] is not None:
+            return replace(event, state="failed", reason=one_line(answer[1]), is_plugin_error=True)
         return event
 
-    def _died(self, worker: WorkerProcess, oom_kills_before: int) -> Finished:
+    def _died(self, trial: _RunningTrial) -> Finished:
         """Return the final event of a trial whose process ended without one."""
-        reason = worker.finish()
-        is_killed = worker.was_killed
-        if is_killed and oom_kills() > oom_kills_before:
+        reason = trial.worker.finish()
+        is_killed = trial.worker.was_killed
+        if is_killed and oom_kills() > trial.oom_kills:
             # The same trial alone would run out of memory again; beside others it may fit next time.
             is_killed = len(self._running) > 1 or self._prepared is not None
             self._drop_prepared()
@@ -255,8 +260,8 @@ class LocalExecutor:
 
     def answer(self, number: int, answer: Answer) -> None:
         if number in self._running:
-            self._running[number][0].send(answer)
-            self._watches[number].restart()
+            self._running[number].worker.send(answer)
+            self._running[number].watch.restart()
 
     def _drop_prepared(self) -> None:
         if self._prepared is not None:
@@ -267,14 +272,12 @@ class LocalExecutor:
         stopped = list(self._running)
         if self._prepared is not None:
             self._prepared.worker.kill()
-        for number, (worker, _) in self._running.items():
-            worker.kill() if number in self._unchecked else worker.terminate()
+        for trial in self._running.values():
+            trial.worker.kill() if trial.unchecked else trial.worker.terminate()
         deadline = time.monotonic() + _CHECKPOINT_TIMEOUT_S
-        for worker, _ in self._running.values():
-            worker.finish(max(0.0, deadline - time.monotonic()))
+        for trial in self._running.values():
+            trial.worker.finish(max(0.0, deadline - time.monotonic()))
         self._running.clear()
-        self._watches.clear()
-        self._unchecked.clear()
         self._drop_prepared()
         self._join_finished()
         return stopped
