@@ -1,11 +1,6 @@
 """Search for image classifiers, and keep a complete record of each search.
 
-For plugin authors: `architecture`, `dataset`, `augmentation`, `metric`, `hookimpl`, `Int`, `Float`, `Choice`,
-`List`, `Setting`, `variant`, `Dataset`, `Split`, `reads`, `progress`, `read_image`, `is_image`,
-`IMAGE_SUFFIXES`, `SPLIT_WORDS`, `ImageDecoder`, `height_and_width`, `ImageError`, `Table`, `read_tables`,
-`natural_key`, `to_images`, `to_labels`, `hold_out_groups`, `InvalidParameters`, `ZooError`, `testing`. For
-notebooks and scripts: `init`, `tune`, `dry_run`, `train`, `confirm`, `evaluate`, `compare`, `inspect`,
-`load_model`, `list_models`, `promote`, `Classifier`.
+`__all__` lists the public names: those for plugin authors, then those for notebooks and scripts.
 """
 
 from __future__ import annotations
@@ -51,8 +46,9 @@ __all__ = [
     "Setting", "variant", "Dataset", "Split", "reads", "progress", "read_image", "is_image",
     "IMAGE_SUFFIXES", "SPLIT_WORDS", "ImageDecoder", "height_and_width", "ImageError", "Table",
     "read_tables", "natural_key", "to_images", "to_labels", "hold_out_groups", "InvalidParameters",
-    "ZooError", "testing", "init", "tune", "dry_run", "train", "confirm", "evaluate", "compare", "inspect",
-    "load_model", "list_models", "promote", "Classifier", "__version__",
+    "ZooError", "testing",
+    "init", "tune", "dry_run", "train", "confirm", "evaluate", "compare", "inspect", "load_model",
+    "list_models", "promote", "Classifier", "__version__",
 ]  # fmt: skip
 
 # Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.

@@ -1,29 +1,4 @@
-"""The directories of studies, trials and standalone runs.
-
-mlruns/zoo/<study>/
-├── lock, lock-owner          held by the supervisor that is running
-├── id                        a random name, which the Optuna study holds, too
-├── uid                       the study's unique name in Optuna and MLflow
-├── objectives.json           the objectives, which rank the trials
-├── storage                   URL of the Optuna storage; empty if it is mlruns/optuna.db
-├── study.toml, commands      the study file, and the commands that ran the study, for its report
-├── plugins/VERSION/my_net.py copies of the plugin files that trials have used
-├── report.html               the report that `zoo report` writes
-├── manifest.json             what must be equal for trials to be comparable, as the Optuna study has it
-├── deleted.json              numbers of the trials that were deleted
-├── finished.json             what was known when no trial was left to run (see `zoo.record.finished`)
-├── run-deleted               exists after a report that the study's run is deleted in MLflow
-├── prepare.log               output of the dataset plugin
-├── zoo.log                   messages that other libraries log while the study runs
-├── trials/007/
-│   ├── config.json           the TrialConfig
-│   ├── events.jsonl          the event log
-│   ├── output.log            output of the worker process
-│   ├── checkpoints/          of a trial that runs, or was interrupted
-│   ├── model.keras, summary.txt, predictions.npz, figures/
-│   └── test-predictions.npz  of the best trial
-└── standalone/20261121-204244-18148/, standalone/confirm-006-1/
-    └── as above, and run.json: its run in MLflow
+"""The directories of studies, `mlruns/zoo/<study>`; docs/design.md lists their files.
 
 `lock`, `lock-owner`, `run-deleted`, the report, the copies of plugin files, the logs and the results of a
 trial have no checksum; every other file has one (see `zoo.checksums`). Reading a damaged file raises

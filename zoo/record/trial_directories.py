@@ -1,4 +1,4 @@
-"""The directories of trials and standalone runs; `zoo.record.directories` lists their files."""
+"""The directories of trials and standalone runs; docs/design.md lists their files."""
 
 from __future__ import annotations
 
