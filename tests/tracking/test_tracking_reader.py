@@ -52,8 +52,8 @@ def test_best_trial_is_first(study: StudyTracker) -> None:
     assert best["conv_net.filters"] == [32, 64]
     assert best["training.optimizer"] == "adam"
     assert best["dataset.digest"] == examples.DIGEST
-    assert best["dataset.source"] == study.facts.source
-    assert best["dataset.warning"] == study.facts.warning
+    assert best["dataset.source"] == study.facts.dataset.source
+    assert best["dataset.warning"] == study.facts.dataset.warning
     assert best["run_id"] == examples.run_of(study, 1).info.run_id
     (model,) = study.store.client.search_logged_models(
         [study.experiment_id], filter_string=f"source_run_id = '{best['run_id']}'"

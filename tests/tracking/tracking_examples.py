@@ -17,8 +17,6 @@ from zoo.training.info import ModelInfo
 
 START = 1_700_000_000.0
 DIGEST = "0123456789abcdef" * 4
-IMAGE_SHAPE = (8, 8, 1)
-NUM_CLASSES = 10
 
 CONFIG = {
     "dataset": {"name": "digits", "parameters": {"subset": 100}},
@@ -50,15 +48,16 @@ INFO = ModelInfo(
 
 
 def facts(name: str = "digits_cnn", uid: str = "abc123", **changes: Any) -> StudyFacts:
+    from zoo.data.store import PreparedDataset  # imports NumPy
+
+    dataset = PreparedDataset(
+        DIGEST, tuple("0123456789"), (8, 8, 1), {}, source="scikit-learn", warning="only 1,797 images"
+    )
     values: dict[str, Any] = {
         "name": name,
         "uid": uid,
         "objectives": [Objective("val_accuracy", "maximize")],
-        "digest": DIGEST,
-        "source": "scikit-learn",
-        "image_shape": IMAGE_SHAPE,
-        "num_classes": NUM_CLASSES,
-        "warning": "only 1,797 images",
+        "dataset": dataset,
         "plugins": {"keras-zoo": "0.1.0"},
         "definition": 'dataset = "digits"\n',
         "manifest": {"seed": 0},

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tuning_examples import STUDY
 
 from zoo.cli import compare_command
+from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError, ZooError
 from zoo.events import Finished
 from zoo.record import StudyDirectory, load_runs
@@ -75,10 +76,7 @@ def _record(definition, directory):
         name="example",
         uid=search.uid(),
         objectives=definition.objectives,
-        digest="d" * 64,
-        source="",
-        image_shape=(8, 8, 1),
-        num_classes=10,
+        dataset=PreparedDataset("d" * 64, tuple("0123456789"), (8, 8, 1), {}, "", ""),
     )
     tracker = StudyTracker(connect(), facts)
     for value in VALUES:

@@ -117,7 +117,7 @@ def build_model_folder(
     (folder / "data").mkdir(parents=True)
     link_or_copy(file, folder / "data" / "model.keras")
     (folder / "data" / "keras_module.txt").write_text("keras", encoding="utf-8")
-    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, facts.num_classes))])
+    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, len(facts.dataset.class_names)))])
     model = Model(
         signature=ModelSignature(outputs=outputs), metadata={"zoo": info.as_json()}, **(origin or {})
     )

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zoo.data.split_facts import SplitFacts, splits_text
+from zoo.data.split_facts import splits_text
 from zoo.events import Finished
 from zoo.study import Objective
 from zoo.trial import format_value, parameter_text
+
+if TYPE_CHECKING:
+    from zoo.data.store import PreparedDataset
 
 KIND = "zoo.kind"  # "study", "trial", or "standalone"
 STUDY = "zoo.study"
@@ -57,11 +60,6 @@ class StudyFacts:
 
     Args:
         uid: unique name of the study in MLflow; if its Optuna study is deleted, a new study has another.
-        digest, source, warning: of the dataset.
-        image_shape: `(height, width, channels)` of the raw pixels 0–255 that a model takes.
-        splits: their images by class, and their groups.
-        class_names: of the dataset.
-        num_classes: a model returns probabilities `(batch, num_classes)`.
         plugins: version by distribution, for every plugin that the study can use.
         definition: the study file's text.
         plugin_files: text by artifact path, for every plugin file that the study can use.
@@ -75,13 +73,7 @@ class StudyFacts:
     name: str
     uid: str
     objectives: Sequence[Objective]
-    digest: str
-    source: str
-    image_shape: tuple[int, int, int]
-    num_classes: int
-    warning: str = ""
-    splits: Mapping[str, SplitFacts] = field(default_factory=dict)
-    class_names: Sequence[str] = ()
+    dataset: PreparedDataset
     plugins: Mapping[str, str] = field(default_factory=dict)
     definition: str = ""
     plugin_files: Mapping[str, str] = field(default_factory=dict)
@@ -135,9 +127,9 @@ def common_tags(facts: StudyFacts) -> dict[str, str]:
         user = getpass.getuser()
     tags = {
         STUDY: facts.name,
-        SOURCE: facts.source,
-        WARNING: facts.warning,
-        SPLITS: splits_text(facts.splits),
+        SOURCE: facts.dataset.source,
+        WARNING: facts.dataset.warning,
+        SPLITS: splits_text(facts.dataset.splits),
         "mlflow.user": user,
         "mlflow.source.name": facts.command,
         "mlflow.source.type": "LOCAL",

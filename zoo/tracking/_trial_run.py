@@ -52,28 +52,28 @@ class TrialRun:
     def _dataset(self) -> Any:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        facts, name = self.facts, self.config["dataset"]["name"]
-        digest = self.config.get("digest") or facts.digest
+        data, name = self.facts.dataset, self.config["dataset"]["name"]
+        digest = self.config.get("digest") or data.digest
         dataset = Dataset(
             name=name,
             digest=digest[:_DIGEST_LENGTH],
             source_type="code",  # a plugin makes the dataset
-            source=json.dumps({"tags": {"dataset": name, "source": facts.source, "digest": digest}}),
+            source=json.dumps({"tags": {"dataset": name, "source": data.source, "digest": digest}}),
             profile=json.dumps(self._profile()),
         )
         return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "training")])
 
     def _profile(self) -> dict[str, Any]:
-        facts = self.facts
+        data = self.facts.dataset
         splits = {
             name: {
                 "images": split.images,
-                "classes": dict(zip(facts.class_names, split.class_counts, strict=True)),
+                "classes": dict(zip(data.class_names, split.class_counts, strict=True)),
                 **({} if split.num_groups is None else {"groups": split.num_groups}),
             }
-            for name, split in facts.splits.items()
+            for name, split in data.splits.items()
         }
-        return {"image_shape": facts.image_shape, "num_classes": facts.num_classes, "splits": splits}
+        return {"image_shape": data.image_shape, "num_classes": len(data.class_names), "splits": splits}
 
     def log_start(self, event: Started) -> None:
         tags = {

@@ -169,7 +169,7 @@ class StudyTracker:
             names.KIND: "standalone" if self._study is None else "trial",
             names.UID: uid,
             names.TRIAL: str(number),
-            names.DIGEST: config.get("digest") or self.facts.digest,
+            names.DIGEST: config.get("digest") or self.facts.dataset.digest,
             **names.plugin_tags(config.get("plugins") or self.facts.plugins),
             **({} if self._study is None else {names.PARENT: self._study.run_id}),
         }
@@ -198,7 +198,7 @@ class StudyRun:
             **names.plugin_tags(facts.plugins),
             names.KIND: "study",
             names.UID: facts.uid,
-            names.DIGEST: facts.digest,
+            names.DIGEST: facts.dataset.digest,
             names.OBJECTIVE: ",".join(objective.metric for objective in facts.objectives),
             names.DIRECTION: ",".join(objective.direction for objective in facts.objectives),
         }

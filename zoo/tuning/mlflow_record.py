@@ -56,19 +56,13 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         self._uid = uid
         self.recorded_before: list[int] = []  # trials that MLflow had before this process started
         self._images: dict[str, Any] = {}  # validation images by the [validation] table that selected them
-        definition, dataset = study.definition, study.dataset
+        definition = study.definition
         keep_files(study.directory.path, definition.plugin_files)  # before a trial can use them
         study_facts = StudyFacts(
             name=definition.name,
             uid=uid,
             objectives=definition.objectives,
-            digest=dataset.digest,
-            source=dataset.source,
-            warning=dataset.warning,
-            splits=dataset.splits,
-            class_names=dataset.class_names,
-            image_shape=dataset.image_shape,
-            num_classes=len(dataset.class_names),
+            dataset=study.dataset,
             plugins=definition.plugin_versions(),
             searched=definition.searched(),
             definition=definition.text,
