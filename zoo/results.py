@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -78,9 +78,7 @@ def _with_report(run: Callable[P, TuneResult]) -> Callable[P, StudyResult]:
         options.setdefault("write_report", _write_report)
         result = run(*args, **options)
         storage: Any = options.get("storage")
-        return StudyResult(
-            **{item.name: getattr(result, item.name) for item in fields(result)}, storage=storage
-        )
+        return StudyResult(**vars(result), storage=storage)
 
     return tune
 

@@ -89,14 +89,12 @@ def name_figures(directory: StudyDirectory, study: optuna.Study) -> None:
 
 def _figures(directory: StudyDirectory) -> dict[str, tuple[int | None, Path]]:
     """Return trial number (None for the study) and path of each figure, by the id of the artifact."""
-    found: list[tuple[int | None, Path]] = [
-        (None, path) for path in sorted((directory.path / "figures").glob("*.png"))
-    ]
-    for number in directory.numbers():
-        found += [(number, path) for path in sorted(directory.trial(number).figures_dir.glob("*.png"))]
+    folders: dict[int | None, Path] = {None: directory.path / "figures"}
+    folders |= {number: directory.trial(number).figures_dir for number in directory.numbers()}
     return {
         str(uuid.uuid5(uuid.NAMESPACE_URL, str(path.relative_to(directory.path)))): (number, path)
-        for number, path in found
+        for number, folder in folders.items()
+        for path in sorted(folder.glob("*.png"))
     }
 
 

@@ -19,7 +19,8 @@ from zoo.errors import StudyError, did_you_mean
 from zoo.record import STATE_DIR, StudyDirectory
 from zoo.study import name_problem
 from zoo.tracking import Store, TrackingError, connect, is_new_store
-from zoo.tuning.storage import find_storage, storage_url
+from zoo.trial import trials_text
+from zoo.tuning.storage import find_storage
 
 
 def update_deleted(directory: StudyDirectory, store: Store, report: Callable[[str], None]) -> set[int]:
@@ -123,7 +124,7 @@ def delete_study(study: str, url: str | None = None) -> str:
     directory = _study_directory(study)
     with directory.locked():
         # First: if it cannot be opened, nothing has changed.
-        storage = find_storage(directory, storage_url(directory, url))
+        storage = find_storage(directory, url)
         if not is_new_store():
             tracking.delete_study(connect(create=False), directory.study)
         if storage is not None:
@@ -142,7 +143,7 @@ def rename_study(old: str, new: str, url: str | None = None) -> str:
     if target.path.exists():
         raise StudyError(f"there is a study '{new}' in {STATE_DIR} already. Choose another name.")
     with directory.locked():
-        old, storage = directory.study, find_storage(directory, storage_url(directory, url))
+        old, storage = directory.study, find_storage(directory, url)
         if storage is not None and new in optuna.get_all_study_names(storage):
             raise StudyError(f"there is a study '{new}' in Optuna's storage already. Choose another name.")
         note = "" if is_new_store() else tracking.rename_study(connect(create=False), old, new)
@@ -168,7 +169,4 @@ def _study_directory(study: str) -> StudyDirectory:
 
 def _trials_text(directory: StudyDirectory, numbers: Collection[int]) -> str:
     """`trial 3 of 'mnist_cnn' was`, for the beginning of a message."""
-    listed = ", ".join(map(str, sorted(numbers)))
-    if len(numbers) == 1:
-        return f"trial {listed} of '{directory.study}' was"
-    return f"trials {listed} of '{directory.study}' were"
+    return f"{trials_text(numbers)} of '{directory.study}' {'was' if len(numbers) == 1 else 'were'}"

@@ -125,8 +125,7 @@ def find_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> I
     """Yield a line for every difference: `dataset.source: was "a", is "b"`."""
     before, after = dict(_flatten(stored)), dict(_flatten(current))
     for key in dict.fromkeys([*before, *after]):
-        # Earlier versions wrote "fingerprint", a digest of the space.
-        if key == "fingerprint" or key.startswith("code."):
+        if key.startswith("code."):
             continue
         # A newer version of the dataset plugin may add parameters; "digest" shows if the data differ.
         if key.startswith("dataset.parameters") and before.get(key, {}) == {}:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from zoo.checksums import has_checksum
-from zoo.errors import RecordError, SpaceError, StudyError
+from zoo.errors import RecordError, SpaceError, StudyError, count_text
 from zoo.events import EpochEnd, Finished, Progress
 from zoo.record import StudyDirectory, TrialDirectory
 from zoo.study import StudyDefinition
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def lacks_trials(trials: Sequence[optuna.trial.FrozenTrial], directory: StudyDirectory) -> bool:
     """Return True if the local record has trials that Optuna lacks, or that are only queued there."""
-    return not _have_run(trials).issuperset(directory.numbers())
+    return not have_run(trials).issuperset(directory.numbers())
 
 
 def check_rebuilding(
@@ -43,7 +43,7 @@ def check_rebuilding(
     stored = directory.manifest()
     if stored is not None:
         check_resumable(definition, directory, stored, manifest, accept_versions)
-    others = sorted(_have_run(trials) - set(directory.numbers()))
+    others = sorted(have_run(trials) - set(directory.numbers()))
     if others:
         raise StudyError(
             f"Optuna lacks trials of '{name}' that are in {directory.trials_dir}, and has trials that are "
@@ -54,10 +54,9 @@ def check_rebuilding(
 
 def rebuilding_text(directory: StudyDirectory) -> str:
     """Return the message that the study is rebuilt."""
-    number = len(directory.numbers())
     return (
         f"Optuna does not have the trials of '{directory.study}'; they are rebuilt from the event logs of "
-        f"{number} trial{'s' if number != 1 else ''} in {directory.trials_dir}"
+        f"{count_text(len(directory.numbers()), 'trial')} in {directory.trials_dir}"
     )
 
 
@@ -93,7 +92,8 @@ def _is_repeated(trial: optuna.trial.FrozenTrial, trials: Sequence[optuna.trial.
     return bool(trial.params) and any(other.params == trial.params for other in trials[trial.number + 1 :])
 
 
-def _have_run(trials: Sequence[optuna.trial.FrozenTrial]) -> set[int]:
+def have_run(trials: Sequence[optuna.trial.FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials that are not only queued."""
     return {trial.number for trial in trials if trial.state.name != "WAITING"}
 
 

@@ -8,7 +8,8 @@ from zoo.record import StudyDirectory
 from zoo.tracking import Store, correct_results
 from zoo.tuning.differences import logged_values, mlflow_differences, optuna_differences
 from zoo.tuning.display import Display
-from zoo.tuning.storage import find_storage, storage_url
+from zoo.tuning.rebuilding import have_run
+from zoo.tuning.storage import find_storage
 from zoo.tuning.syncing import sync
 
 
@@ -35,11 +36,11 @@ def _correct(directory: StudyDirectory, store: Store | None) -> None:
     """Delete the Optuna study if one of its trials differs from its event log; correct values in MLflow."""
     import optuna
 
-    objectives, storage = directory.objectives(), find_storage(directory, storage_url(directory))
+    objectives, storage = directory.objectives(), find_storage(directory)
     if storage is not None:
         trials = optuna.load_study(study_name=directory.study, storage=storage).get_trials(deepcopy=False)
-        numbers = {trial.number for trial in trials if trial.state.name != "WAITING"}
-        if numbers.issubset(directory.numbers()) and optuna_differences(directory, objectives, trials):
+        is_recorded = have_run(trials).issubset(directory.numbers())
+        if is_recorded and optuna_differences(directory, objectives, trials):
             optuna.delete_study(study_name=directory.study, storage=storage)
     uid = directory.uid()
     if store is not None and uid is not None:

@@ -38,10 +38,11 @@ def storage_url(directory: StudyDirectory, url: str | None = None) -> str:
     return url or directory.storage() or default_storage(Path.cwd())
 
 
-def find_storage(directory: StudyDirectory, url: str) -> optuna.storages.BaseStorage | None:
-    """Return the Optuna storage at `url`; None if it does not have the study."""
+def find_storage(directory: StudyDirectory, url: str | None = None) -> optuna.storages.BaseStorage | None:
+    """Return the Optuna storage of `storage_url`; None if it does not have the study."""
     import optuna
 
+    url = storage_url(directory, url)
     path = sqlite_path(url)
     if path is not None and not path.exists():
         return None
@@ -58,8 +59,9 @@ def sqlite_path(url: str) -> Path | None:
 def _lock_path(url: str, state_dir: Path) -> Path:
     """Return the file to lock while tables are created: beside a database that two folders may use."""
     path = sqlite_path(url)
-    is_shared = path is not None and path.parent.is_dir() and path.parent != state_dir.parent.resolve()
-    return (path.parent if path is not None and is_shared else state_dir) / ".optuna.lock"
+    if path is None or not path.parent.is_dir() or path.parent == state_dir.parent.resolve():
+        return state_dir / ".optuna.lock"
+    return path.parent / ".optuna.lock"
 
 
 def open_storage(

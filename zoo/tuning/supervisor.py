@@ -45,9 +45,7 @@ class TrialSource(Protocol):
     def total(self) -> int: ...  # number of trials to run
     def done(self) -> int: ...  # number of finished trials, without those that are retried
     def ask(self) -> PendingTrial: ...
-    def ask_ahead(
-        self,
-    ) -> PendingTrial | None: ...  # what `ask` returns next; None if it is not known
+    def ask_ahead(self) -> PendingTrial | None: ...  # what `ask` returns next; None if it is not known
     def report(self, number: int, event: EpochEnd) -> bool: ...  # False stops the trial as pruned
     def can_retry(self, number: int) -> bool: ...  # a trial that was killed from outside
     def tell(self, number: int, event: Finished) -> None: ...

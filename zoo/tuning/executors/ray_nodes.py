@@ -208,10 +208,9 @@ class Nodes:
             problem = differences(node.name, ray.get(reference), self._versions)
         except ray.exceptions.RayError as error:
             cause = _raised(error)
-            if not cause and node.facts.id in self._lost:
-                return ""
             if not cause:
-                self._report(f"the node {node.name} of the cluster was lost before it ran a trial")
+                if node.facts.id not in self._lost:
+                    self._report(f"the node {node.name} of the cluster was lost before it ran a trial")
                 return ""
             problem = f"no trial can run on the node {node.name}: {cause}"
         if problem:
