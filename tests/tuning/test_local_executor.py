@@ -14,20 +14,29 @@ from pathlib import Path
 import executor_children
 import psutil
 import pytest
-import shared_tools
 
 from zoo import process as process_module
 from zoo.events import EpochEnd, Finished, Started
 from zoo.logs import cap_log
 from zoo.process import ForkServer
 from zoo.stalls import stall_timeout
-from zoo.trial import PluginConfig
+from zoo.trial import PluginConfig, TrialConfig
 from zoo.tuning.executors import local as executor_module
 from zoo.tuning.executors.local import LocalExecutor
 
 TIMEOUT_S = 240.0  # only a test that would hang waits so long
 
-CONFIG = replace(shared_tools.CONFIG, architecture=PluginConfig("good"))
+CONFIG = TrialConfig(
+    dataset=PluginConfig("digits"),
+    digest="d" * 64,
+    validation={"fraction": 0.1, "seed": 0},
+    architecture=PluginConfig("good"),
+    augmentation=PluginConfig("none"),
+    training={},
+    objective="val_accuracy",
+    direction="maximize",
+    seed=0,
+)
 
 # A supervisor that is killed while its trial runs.
 SUPERVISOR = """
