@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any
 
 from zoo.data.dataset import Dataset, class_counts
-from zoo.errors import listed
+from zoo.errors import count_text, listed
 
 MAX_LISTED = 3
 
@@ -35,17 +35,15 @@ def similar_class_warning(dataset: Dataset) -> str:
         return ""
     counts: Any = sum(class_counts(dataset).values())
     texts = [
-        " and ".join(_counted(dataset.class_names[label], int(counts[label])) for label in labels)
+        " and ".join(
+            f"'{dataset.class_names[label]}' ({count_text(counts[label], 'image')})" for label in labels
+        )
         for labels in alike
     ]
     return (
         f"Some classes differ only in capital letters or spaces: {listed(texts, MAX_LISTED)}. Give them one "
         "name if they are one class."
     )
-
-
-def _counted(name: str, count: int) -> str:
-    return f"'{name}' ({count:,} image{'' if count == 1 else 's'})"
 
 
 def _without_spelling(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split, class_counts
-from zoo.errors import DataError, listed
+from zoo.errors import DataError, count_text, listed
 
 MAX_LISTED = 5
 
@@ -40,7 +40,7 @@ def check_train_has_classes(dataset: Dataset) -> None:
         unknown = np.setdiff1d(labels, trained)
         if unknown.size:
             count, label = (labels == unknown[0]).sum(), dataset.class_names[unknown[0]]
-            images = "1 image" if count == 1 else f"{count:,} images"
+            images = count_text(count, "image")
             raise DataError(
                 f"{name}: expected only classes that train has, got {images} of class '{label}'. "
                 f"Add images of class '{label}' to train, or remove them from {name}."
@@ -67,7 +67,7 @@ def _absence_text(name: str, counts: Any, total: Any, class_names: Sequence[str]
         for label, name in enumerate(class_names)
         if not counts[label]
     ]
-    images = f"{counts.sum():,} image{'s' if counts.sum() > 1 else ''}"
+    images = count_text(counts.sum(), "image")
     return f"The {name} split ({images}) has no image of class {listed(absent, MAX_LISTED)}."
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import DataError
+from zoo.errors import DataError, count_text
 
 Array = np.ndarray[Any, Any]
 
@@ -83,11 +83,10 @@ def _check_classes(where: str, counts: Array, class_names: Sequence[str], groups
     """Raise DataError if all images of a class are in one group; `counts` is by group and class."""
     for label in np.flatnonzero((counts > 0).sum(axis=0) == 1):
         group = int(counts[:, label].argmax())
-        images = int(counts[group, label])
+        images = count_text(int(counts[group, label]), "image")
         raise DataError(
-            f"{where}: class '{class_names[int(label)]}' ({images:,} image{'s' if images > 1 else ''}) is in "
-            f"the group '{groups[group]}' only, so it cannot be in two splits. Add images of other groups, "
-            "or correct group."
+            f"{where}: class '{class_names[int(label)]}' ({images}) is in the group '{groups[group]}' only, "
+            "so it cannot be in two splits. Add images of other groups, or correct group."
         )
 
 

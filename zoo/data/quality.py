@@ -15,6 +15,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset, Split, class_counts
 from zoo.data.reporting import progress
+from zoo.errors import count_text
 
 BLOCK_SIZE = 2**20  # bytes of the images that are compared at once; they stay in the cache of a core
 # Times the images of the smallest class. The literature calls a data set highly imbalanced above 9 (Fernández
@@ -94,7 +95,7 @@ def imbalance_warning(dataset: Dataset) -> str:
     most, least = int(counts.argmax()), int(present[counts[present].argmin()])
     if counts[most] < IMBALANCED * counts[least]:
         return ""
-    rare = f"{counts[least]:,} image{'' if counts[least] == 1 else 's'}"
+    rare = count_text(int(counts[least]), "image")
     return (
         f"The training classes are imbalanced, from {rare} of '{dataset.class_names[least]}' to "
         f"{counts[most]:,} of '{dataset.class_names[most]}': a model that answers "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from zoo.errors import count_text
+
 
 @dataclass(frozen=True)
 class SplitFacts:
@@ -26,8 +28,8 @@ def splits_text(splits: Mapping[str, SplitFacts]) -> str:
         if name.startswith("fold "):
             continue
         per_class = range_text(facts.class_counts) + (" per class" if not parts else "")
-        groups = "" if facts.num_groups is None else f", {_counted(facts.num_groups, 'group')}"
-        images = f"{facts.images:,}" if parts else _counted(facts.images, "image")
+        groups = "" if facts.num_groups is None else f", {count_text(facts.num_groups, 'group')}"
+        images = f"{facts.images:,}" if parts else count_text(facts.images, "image")
         parts.append(f"{name} {images} ({per_class}{groups})")
         if name == "train" and folds:
             parts[0] += f" in {len(folds)} folds of {range_text([fold.images for fold in folds])}"
@@ -40,7 +42,3 @@ def range_text(numbers: Sequence[int]) -> str:
     """Return `21 to 22`, or `21` if all numbers are equal."""
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -17,7 +17,7 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.group_split import divide_groups, random_stream
 from zoo.data.groups import Groups, find_groups, open_groups, save_groups, shared_group_warning
 from zoo.data.store import Array, open_dataset
-from zoo.errors import DataError
+from zoo.errors import DataError, count_text
 from zoo.files import atomic_path, remove_leftovers
 from zoo.trial import count_folds
 
@@ -206,7 +206,7 @@ def _class_counts(dataset: Dataset, minimum: int, purpose: str) -> tuple[Array, 
     least = int(counts.min())
     if least < minimum:
         name = dataset.class_names[int(classes[counts.argmin()])]
-        images = "1 image" if least == 1 else f"{least} images"
+        images = count_text(least, "image")
         fewer = f"Set folds = {least}{' or fewer' if least > 2 else ''}, or add images"
         fix = fewer if least > 1 else "Add images"
         raise DataError(

@@ -14,7 +14,7 @@ from zoo.errors import ZooError
 from zoo.files import STATE_DIR
 from zoo.record import StudyDirectory
 from zoo.tracking import Store, connect, is_new_store, tracking_uri
-from zoo.tuning.storage import find_storage, sqlite_path, storage_url
+from zoo.tuning.storage import find_storage, sqlite_path
 
 if TYPE_CHECKING:
     import optuna
@@ -37,7 +37,7 @@ def optuna_study(directory: StudyDirectory) -> optuna.Study | None:
     """Return the Optuna study of a recorded study, or None if its storage does not have it."""
     import optuna
 
-    storage = find_storage(directory, storage_url(directory))
+    storage = find_storage(directory)
     return None if storage is None else optuna.load_study(study_name=directory.study, storage=storage)
 
 
