@@ -31,6 +31,11 @@ class CellError(Exception):
         self.row, self.column, self.problem = row, column, problem
 
 
+def size_text(size: Sequence[int]) -> str:
+    """Return the sides of an image as text: `28×28×3`."""
+    return "×".join(map(str, size))
+
+
 def check_scale(scale: Any) -> None:
     """Raise ZooError unless the factor is a number above 0, or None."""
     is_number = isinstance(scale, int | float) or hasattr(scale, "dtype")
@@ -95,7 +100,7 @@ def _unpack(column: pd.Series, scale: float | None) -> Array:
         if is_bad.any():
             raise CellError(row, 0)
         if images and pixels.shape != images[0].shape:
-            expected, got = ("×".join(map(str, shape)) for shape in (images[0].shape, pixels.shape))
+            expected, got = size_text(images[0].shape), size_text(pixels.shape)
             raise CellError(row, 0, f"expected {expected} pixels as in the rows before, got {got}")
         images.append(pixels)
     return np.stack(images)
@@ -145,9 +150,8 @@ def image_shape_of(
     if image_size is not None:
         channels = count // math.prod(image_size)
         if channels not in (1, 3, 4) or channels * math.prod(image_size) != count:
-            size = "×".join(map(str, image_size))
             raise ZooError(
-                f"{table}: image_size = {size} does not fit images of {count:,} pixels. "
+                f"{table}: image_size = {size_text(image_size)} does not fit images of {count:,} pixels. "
                 f"Set a height and a width whose product is {count:,}."
             )
         return (*image_size, channels)
@@ -166,7 +170,7 @@ def image_shape_of(
             "that have no pixels."
         )
     if len(shapes) > 1:
-        listed = " or ".join("×".join(map(str, shape)) for shape in shapes)
+        listed = " or ".join(map(size_text, shapes))
         raise ZooError(
             f"{table}: images of {count:,} pixels may be {listed} (height × width × channels). "
             f"Set image_shape, such as image_shape = {list(shapes[-1])}."

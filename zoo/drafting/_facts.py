@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.data.table_pixels import size_text
 from zoo.drafting._document import toml
-from zoo.drafting._image_files import ImageFiles, size_text
+from zoo.drafting._image_files import ImageFiles
 from zoo.errors import listed
 
 if TYPE_CHECKING:

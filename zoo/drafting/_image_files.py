@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import is_image, read_image
 from zoo.data.images import read_header
 from zoo.data.sources import declared_files
+from zoo.data.table_pixels import size_text
 from zoo.drafting._sources import PARQUET_SUFFIXES
 from zoo.errors import ImageError
 
@@ -53,10 +54,6 @@ class ImageFiles:
         if self.has_one_size:
             return size_text(by_area[0])
         return f"{size_text(by_area[0])} to {size_text(by_area[-1])}, median {size_text(self.median_size)}"
-
-
-def size_text(size: Sequence[int]) -> str:
-    return "×".join(map(str, size))
 
 
 def find_image_files(component: Component, parameters: Mapping[str, Any]) -> ImageFiles | None:
