@@ -29,7 +29,7 @@ from zoo.training.worker import start_loading_keras as start_loading_keras
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zoo.models import Classifier
+    from zoo.models import Classifier, FoundModel
     from zoo.registry import Component, Plugin, PluginFile
     from zoo.tuning.display import Display
 
@@ -103,6 +103,11 @@ def number_option(
     """Return an option that takes an integer from `low` to `high`; its help shows the default, if any."""
     number = click.IntRange(low, high)
     return click.option(*names, type=number, metavar=metavar, show_default="default" in options, **options)
+
+
+def path_option(name: str, help: str, metavar: str = "FILE") -> Callable[[Command], Command]:
+    """Return an option that takes the path of a file or folder."""
+    return click.option(name, type=click.Path(path_type=Path), metavar=metavar, help=help)
 
 
 def jobs_option(help: str) -> Callable[[Command], Command]:
@@ -202,15 +207,23 @@ def load_keras() -> None:
         imports_are_over()
 
 
-def load_classifier(model: str, display: Display) -> Classifier:
-    """Return the model that the argument MODEL names; `display` shows warnings about it."""
-    from zoo.models import Classifier, find_model
+def find_model(model: str, display: Display) -> FoundModel:
+    """Return the model that the argument MODEL names, without loading it; `display` shows its warnings."""
+    from zoo import models
     from zoo.training.saved import check_plugin_files, other_versions
 
-    found = find_model(model, display)
-    check_plugin_files(found.path, found.name)  # before Keras is loaded, which takes seconds
+    found = models.find_model(model, display)
+    check_plugin_files(found.path, found.name)
     for warning in other_versions(found.path, found.name):
         display.problem(warning)
+    return found
+
+
+def load_classifier(model: str, display: Display) -> Classifier:
+    """Return the model that the argument MODEL names; `display` shows warnings about it."""
+    from zoo.models import Classifier
+
+    found = find_model(model, display)
     load_keras()
     with warnings.catch_warnings(action="ignore"):  # the same warnings
         return Classifier(found)
@@ -229,10 +242,30 @@ def display(quiet: bool = False) -> Display:
     return PlainDisplay()
 
 
+@contextmanager
+def open_display(quiet: bool = False) -> Iterator[Display]:
+    """Yield the progress display; at the end, also after an error, leave the terminal as it was."""
+    opened = display(quiet)
+    try:
+        yield opened
+    finally:
+        opened.end()
+
+
 def print_note(text: str) -> None:
     """Print a line on stderr; nothing happens if the terminal was closed meanwhile."""
     with suppress(OSError, ValueError):
         click.echo(_escaped(redact(text)), err=True)
+
+
+def print_warning(text: str) -> None:
+    """Print a line on stderr that begins with `warning: `."""
+    print_note(f"warning: {text}")
+
+
+def shown_path(path: Path) -> str:
+    """Return a path, relative if it is in the working folder."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 @contextmanager

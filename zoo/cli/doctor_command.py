@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -25,12 +24,12 @@ def command(study: str | None, repair: bool, as_json: bool) -> int:
     Checks all recorded studies of this folder, or only STUDY. The exit status is 1 if there is a problem.
     """
     common.start_loading_keras()
-    from zoo.diagnosis import diagnose
+    from zoo.diagnosis import diagnose, repair_studies
 
     names = [study] if study else []
     findings = diagnose(names)
     if repair and any(one.can_repair for one in findings):
-        _repair(findings)
+        repair_studies(findings, common.display())
         findings = diagnose(names)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in findings], indent=1))
@@ -39,12 +38,6 @@ def command(study: str | None, repair: bool, as_json: bool) -> int:
     if any(one.can_repair for one in findings) and not repair:
         common.print_next((f"zoo doctor{f' {study}' if study else ''} --repair", "repair the databases"))
     return 0 if all(one.is_ok for one in findings) else 1
-
-
-def _repair(findings: Sequence[Finding]) -> None:
-    from zoo.diagnosis import repair_studies
-
-    repair_studies(findings, common.display())
 
 
 def _row(finding: Finding) -> tuple[str, str, str]:

@@ -29,12 +29,7 @@ _MAX_CLASSES = 20  # with more, the confusion matrix is wider than a terminal
     help="The split of --dataset; all for all its images.",
 )
 @common.set_option("A parameter of --dataset: --set path=photos; may be repeated.")
-@click.option(
-    "--mistakes",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write the wrongly classified images to a CSV file.",
-)
+@common.path_option("--mistakes", "Write the wrongly classified images to a CSV file.")
 @common.plugin_option
 @common.json_option
 @common.quiet_option
@@ -67,15 +62,12 @@ def command(
     common.start_loading_keras()
     from zoo.evaluation import evaluate
 
-    display = common.display(quiet)
-    try:
+    with common.open_display(quiet) as display:
         result = evaluate(
             study, trial, run=run, dataset=dataset, split=split, overrides=overrides, display=display
         )
-    finally:
-        display.end()
     if result.warning and dataset is None:
-        common.print_note(f"warning: {result.warning}")
+        common.print_warning(result.warning)
     if mistakes is not None:
         _write_mistakes(result, mistakes)
     if as_json:

@@ -18,11 +18,10 @@ FORMATS = ("keras", "saved_model", "onnx", "tflite", "litert-int8")
 @click.command("export")
 @click.argument("model")
 @click.option("--format", required=True, type=click.Choice(FORMATS), help="Format of the exported model.")
-@click.option(
+@common.path_option(
     "--output",
+    "File to write, or folder for saved_model; by default the study's name in the working folder.",
     metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="File to write, or folder for saved_model; by default the study's name in the working folder.",
 )
 @click.option(
     "--images",
@@ -47,18 +46,11 @@ def command(
     zoo export pets@champion --format litert-int8 --output app/pets.tflite
     """
     common.start_loading_keras()
-    from zoo.models import export_model, find_model
-    from zoo.training.saved import check_plugin_files, other_versions
+    from zoo.models import export_model
 
-    display = common.display(quiet)
-    try:
-        found = find_model(model, display)
-        check_plugin_files(found.path, found.name)
-        for warning in other_versions(found.path, found.name):
-            display.problem(warning)
+    with common.open_display(quiet) as display:
+        found = common.find_model(model, display)
         result = export_model(found, format, output, display, images=images, overwrite=overwrite)
-    finally:
-        display.end()
     _print(result)
 
 

@@ -46,7 +46,7 @@ def print_study_file(study: StudyFile, *, err: bool = False) -> None:
     """Print what was seen of the data, and where the study is."""
     common.print_table(study.seen, indent="", err=err)
     if study.warning:
-        common.print_note(f"warning: {study.warning}")
+        common.print_warning(study.warning)
     click.echo(
         f"wrote {study.path}: {study.trials} trials of up to {study.epochs} epochs, {study.time} by estimate",
         err=err,

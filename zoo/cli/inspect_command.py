@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,12 +29,8 @@ _SETS = {
     "repeated": "within a class and split",
 }
 _NEED_KERAS = ("augmentation", "features", "filters")
-_output_option = click.option(
-    "--output", metavar="FILE", type=click.Path(path_type=Path), help="Path of the PNG to write."
-)
-_csv_option = click.option(
-    "--csv", metavar="FILE", type=click.Path(path_type=Path), help="Path of a CSV with every row."
-)
+_output_option = common.path_option("--output", "Path of the PNG to write.")
+_csv_option = common.path_option("--csv", "Path of a CSV with every row.")
 _image_option = click.option(
     "--image", type=int, default=0, show_default=True, metavar="N", help="Number of the image, from 0."
 )
@@ -109,7 +104,7 @@ def data(csv: Path | None, **options: Any) -> None:
     if len(found):
         click.echo(f"\n{_table_text(found, found.groupby('kind', sort=False).head(_ROWS_OF_KIND))}")
     _write_csv(report.findings, csv)
-    click.echo(_shown_path(report.path))
+    click.echo(common.shown_path(report.path))
     _print_next(f"duplicates {_dataset_arguments(options)}", "sets of identical images")
 
 
@@ -289,12 +284,7 @@ def _draw(name: str, *arguments: Any, **options: Any) -> None:
     """Call `zoo.inspect.NAME`; print the path of the figure, relative if it is in the working folder."""
     if name in _NEED_KERAS:
         common.start_loading_keras()
-    click.echo(_shown_path(getattr(zoo.inspect, name)(*arguments, **options).path))
-
-
-def _shown_path(path: Path) -> str:
-    """Return a path, relative if it is in the working folder."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    click.echo(common.shown_path(getattr(zoo.inspect, name)(*arguments, **options).path))
 
 
 def _table_text(table: pd.DataFrame, shown: pd.DataFrame) -> str:

@@ -40,7 +40,7 @@ def command(kind: str | None, as_json: bool) -> None:
     else:
         _print(components, studies)
     for problem in registry.problems:
-        common.print_note(f"warning: {problem}")
+        common.print_warning(problem)
     if not as_json:
         common.print_next((f"zoo show NAME{common.plugin_arguments()}", "one of them in full"))
 

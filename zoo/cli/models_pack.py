@@ -26,23 +26,17 @@ def pack(model: str, file: Path, overwrite: bool) -> None:
     """
     from zoo.models import find_model, pack_model
 
-    display = common.display()
-    try:
+    with common.open_display() as display:
         found = find_model(model, display)
         members = pack_model(found, file, overwrite=overwrite)
-    finally:
-        display.end()
     click.echo(f"{file}  {file.stat().st_size / 1e6:,.2f} MB: {', '.join(members)}")
     common.print_next((f"zoo models unpack {shlex.quote(str(file))}", "on another machine"))
 
 
 @click.command
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--output",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="New folder; by default FILE's name without its suffix, in the working folder.",
+@common.path_option(
+    "--output", "New folder; by default FILE's name without its suffix, in the working folder.", "FOLDER"
 )
 def unpack(file: Path, output: Path | None) -> None:
     """Verify a pack, and place what is in it in a new folder.

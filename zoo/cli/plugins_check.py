@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +71,12 @@ def check(
             stack.enter_context(using_plugins([name]))
             subject = Path(name).name
         registry = _load(stack)
-        states = _check(subject, registry, checks, overrides, shapes, classes, needs_plugin, probe, as_json)
+        components, left_out = _find(subject, registry)
+        values = _values(overrides, components)
+        options = _options(shapes, classes, needs_plugin, probe, registry)
+        sections = [_section(one, values, options[one.kind], checks) for one in components]
+        _validate_checks(checks, components)
+        states = _report([*map(_failed_section, left_out), *sections], as_json)
         listing = f"zoo list{common.plugin_arguments()}"  # with the file that NAME may be
     if not as_json and states["failed"]:
         again = f"zoo plugins check {name}{common.plugin_arguments()} --check CHECK"
@@ -80,32 +84,6 @@ def check(
     elif not as_json:
         common.print_next((listing, "the names that a study can use"))
     context.exit(1 if states["failed"] else 0)
-
-
-def _check(
-    name: str,
-    registry: Registry,
-    checks: Sequence[str],
-    overrides: Sequence[str],
-    shapes: Sequence[str],
-    classes: Sequence[int],
-    needs_plugin: bool,
-    probe: str | None,
-    as_json: bool,
-) -> Counter[str]:
-    """Run the checks of the components that NAME names, print the results, and count the states."""
-    from zoo.testing.kit import Result
-
-    components, left_out = _find(name, registry)
-    values = _values(overrides, components)
-    options = _options(shapes, classes, needs_plugin, probe, registry)
-    sections: list[Section] = [
-        (common.component_facts(plugin), [Result("registration", "failed", plugin.problem)])
-        for plugin in left_out
-    ]
-    sections += [_section(one, values, options[one.kind], checks) for one in components]
-    _validate_checks(checks, components)
-    return _report(sections, as_json)
 
 
 def _load(stack: ExitStack) -> Registry:
@@ -128,15 +106,15 @@ def _options(
 ) -> dict[str, dict[str, Any]]:
     """Return the options of the checks, by kind of component."""
     sizes = {"input_shapes": [common.image_shape(shape) for shape in shapes]} if shapes else {}
-    numbers = {"num_classes": classes[0], "class_counts": list(classes[1:])} if classes else {}
+    first = {"num_classes": classes[0]} if classes else {}
+    others = {"class_counts": list(classes[1:])} if classes else {}
     needs = {"needs_plugin_to_load": True} if needs_plugin else {}
-    policy = {"probe": registry.get("dataset", probe).function} if probe else {}
-    counts = {"num_classes": classes[0]} if classes else {}
+    images = {"probe": registry.get("dataset", probe).function} if probe else {}
     return {
-        "architecture": {**sizes, **numbers, **needs},
-        "augmentation": {**sizes, **policy},
+        "architecture": {**sizes, **first, **others, **needs},
+        "augmentation": {**sizes, **images},
         "dataset": {},
-        "metric": counts,
+        "metric": first,
     }
 
 
@@ -184,6 +162,13 @@ def _validate_checks(checks: Sequence[str], components: Sequence[Component]) -> 
             raise ZooError(f"--check {check}: no such check. {did_you_mean(check, names)}")
 
 
+def _failed_section(plugin: Plugin) -> Section:
+    """Return the section of a plugin that was left out: its registration failed."""
+    from zoo.testing.kit import Result
+
+    return common.component_facts(plugin), [Result("registration", "failed", plugin.problem)]
+
+
 def _section(
     component: Component, values: Mapping[str, Any], options: Mapping[str, Any], checks: Sequence[str]
 ) -> Section:
@@ -215,7 +200,7 @@ def _report(sections: Sequence[Section], as_json: bool) -> Counter[str]:
             click.echo(f"{facts['kind']} {name}  [{facts['distribution']} {facts['version']}]")
         checks = []
         stdout = sys.stdout
-        with contextlib.redirect_stdout(sys.stderr):  # for what plugins print
+        with redirect_stdout(sys.stderr):  # for what plugins print
             for result in results:
                 states[result.state] += 1
                 checks.append({"check": result.check, "state": result.state, "text": result.text})

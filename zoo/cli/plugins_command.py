@@ -59,7 +59,7 @@ def command(context: click.Context, as_json: bool) -> None:
     else:
         common.print_table(map(_row, registry.plugins), indent="")
     for problem in registry.problems:
-        common.print_note(f"warning: {problem}")
+        common.print_warning(problem)
     if not as_json:
         files = common.plugin_arguments()
         common.print_next((f"zoo plugins check NAME{files}", "run the conformance kit on one of them"))

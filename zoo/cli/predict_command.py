@@ -47,24 +47,24 @@ def command(
     """
     if as_json and as_csv:
         raise click.UsageError("got --json and --csv; use one of the two")
+    from zoo.models import prediction_columns
     from zoo.models.image_files import image_files
 
     files, skipped = image_files(images, _lines_of_stdin())
     if not files:
         raise ZooError(f"no images: {'; '.join(skipped) or 'the list on standard input is empty'}.")
-    display = common.display(quiet or _shares_terminal(as_json or as_csv))
-    try:
+    # Lines that are printed while the model computes would mix with the progress on a terminal.
+    shares_terminal = (as_json or as_csv) and sys.stdout.isatty()
+    with common.open_display(quiet or shares_terminal) as display:
         classifier = common.load_classifier(model, display)
         top = min(top, len(classifier.class_names))
         rows = _rows(classifier, files, top, batch_size, display, skipped)
         if as_json:
             _print_json(rows)
         elif as_csv:
-            _print_csv(rows, top)
+            _print_csv(rows, prediction_columns(top))
         else:
-            _print_table(rows, top, display)
-    finally:
-        display.end()
+            _print_table(rows, prediction_columns(top), display)
     for problem in skipped:
         common.print_note(f"skipped {problem}")
     return 1 if skipped else 0
@@ -74,11 +74,6 @@ def _lines_of_stdin() -> Iterator[str]:
     """Yield the lines of standard input; a path may have bytes that are not text."""
     if sys.stdin is not None:  # None if it was closed
         yield from map(os.fsdecode, sys.stdin.buffer)
-
-
-def _shares_terminal(is_streamed: bool) -> bool:
-    """Return True if lines that are printed while the model computes would mix with the progress."""
-    return is_streamed and sys.stdout.isatty()
 
 
 def _rows(
@@ -101,24 +96,18 @@ def _print_json(rows: Iterator[Row]) -> None:
         click.echo(json.dumps({"image": image, "classes": named}, ensure_ascii=has_bytes))
 
 
-def _print_csv(rows: Iterator[Row], top: int) -> None:
+def _print_csv(rows: Iterator[Row], columns: list[str]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_columns(top))
+    writer.writerow(columns)
     for image, classes in rows:
         writer.writerow([image, *(cell for pair in classes for cell in pair)])
 
 
-def _print_table(rows: Iterator[Row], top: int, display: Display) -> None:
+def _print_table(rows: Iterator[Row], columns: list[str], display: Display) -> None:
     cells = [
         [image, *(cell for name, probability in classes for cell in (name, f"{probability:.4f}"))]
         for image, classes in rows
     ]
     display.end()
     if cells:
-        common.print_table([_columns(top), *cells], indent="")
-
-
-def _columns(top: int) -> list[str]:
-    from zoo.models import prediction_columns
-
-    return prediction_columns(top)
+        common.print_table([columns, *cells], indent="")

@@ -27,17 +27,14 @@ def command(model: str, name: str | None, quiet: bool) -> None:
     """
     from zoo.models import promote
 
-    display = common.display(quiet)
-    try:
+    with common.open_display(quiet) as display:
         result = promote(model, name, display)
-    finally:
-        display.end()
     version, former = result.version, result.former
     replaced = f"; {former.title} is the previous one" if former is not None else ""
     click.echo(f"{version.title} is the champion{replaced}")
     if former is not None and result.is_on_other_data:
-        common.print_note(
-            f"warning: {former.title} was trained on other data ({former.digest[:12] or 'unknown'}…, now "
+        common.print_warning(
+            f"{former.title} was trained on other data ({former.digest[:12] or 'unknown'}…, now "
             f"{version.digest[:12] or 'unknown'}…), so their metrics cannot be compared"
         )
     if "test_accuracy" not in version.metrics:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -13,9 +12,7 @@ from zoo.errors import ZooError, one_line
 
 @click.command("report")
 @common.study_argument(missing="recorded")
-@click.option(
-    "--output", metavar="FILE", type=click.Path(path_type=Path), help="Path of the HTML file to write."
-)
+@common.path_option("--output", "Path of the HTML file to write.")
 @common.storage_option
 def command(study: str, output: Path | None, storage: str | None) -> None:
     """Write the report of STUDY: one HTML page that needs no network.
@@ -33,15 +30,12 @@ def command(study: str, output: Path | None, storage: str | None) -> None:
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise ZooError(f"--output: expected a file that ends in .html, got {output}")
 
-    def warn(text: str) -> None:
-        common.print_note(f"warning: {text}")
-
     common.print_note("writing the report …")
-    refresh_deleted(study, warn)
-    path = write_report(study, output, storage=storage, on_problem=warn)
+    refresh_deleted(study, common.print_warning)
+    path = write_report(study, output, storage=storage, on_problem=common.print_warning)
     if output is None:
         _record(study, path)
-    click.echo(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path)
+    click.echo(common.shown_path(path))
 
 
 def _record(study: str, path: Path) -> None:
@@ -57,4 +51,4 @@ def _record(study: str, path: Path) -> None:
     except TrackingError as error:
         problem = one_line(error)
     if problem:
-        common.print_note(f"warning: the report is not in MLflow: {problem}")
+        common.print_warning(f"the report is not in MLflow: {problem}")

@@ -29,17 +29,14 @@ def command(model: str, host: str, port: int, max_request_mb: int) -> None:
     from zoo import serving
 
     with serving.listen(host, port) as listener:
-        display = common.display()
-        display.phase("loading the model …")
-        try:
+        with common.open_display() as display:
+            display.phase("loading the model …")
             classifier = common.load_classifier(model, display)
-        finally:
-            display.end()
         address = serving.address(listener, host)
         app = serving.application(classifier, host=host, address=address, max_request_mb=max_request_mb)
         if not serving.is_loopback(host):
-            common.print_note(
-                f"warning: everyone who can reach {host} can use this model; "
+            common.print_warning(
+                f"everyone who can reach {host} can use this model; "
                 "zoo serve has no passwords and no encryption"
             )
 

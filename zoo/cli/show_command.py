@@ -96,9 +96,8 @@ def _components(name: str, registry: Registry) -> list[Component]:
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
-    if (
-        left_out := registry.describe_left_out()
-    ):  # probably by a plugin that was left out: a list does not help
+    # A plugin that was left out has probably registered the name, so a list does not help.
+    if left_out := registry.describe_left_out():
         hint = f"{left_out.removesuffix('.')}." + (f" {hint}" if hint.startswith("Did you mean") else "")
     raise PluginError(f"there is no component or study named '{name}'. {hint}")
 

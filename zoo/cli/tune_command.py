@@ -168,4 +168,4 @@ def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
         click.echo(f"report: {os.path.relpath(result.report_path)}")
     if result.warning:  # repeated, since the one at the start has scrolled away
         click.echo(f"data: {result.source}")
-        common.print_note(f"warning: {result.warning}")
+        common.print_warning(result.warning)

@@ -104,9 +104,8 @@ def _open_log() -> IO[bytes] | None:
     try:
         _LOG_PATH.parent.mkdir(exist_ok=True)
         _LOG_PATH.write_bytes(b"")
-        return _LOG_PATH.open(
-            "ab"
-        )  # if two servers run in this folder, neither overwrites lines of the other
+        # If two servers run in this folder, neither overwrites lines of the other.
+        return _LOG_PATH.open("ab")
     except OSError:
         return None
 
