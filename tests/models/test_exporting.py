@@ -157,13 +157,6 @@ class TestFiles:
         assert tuple(json.loads(properties["class_names"])) == CLASSES
         assert json.loads(properties["zoo"])["digest"] == found.info.digest
 
-    def test_keras_file_of_an_old_zoo_gets_its_facts(self, found, tmp_path):
-        import keras
-
-        keras.saving.load_model(found.path).save(tmp_path / "old.keras")
-        formats.copy_with_info(tmp_path / "old.keras", tmp_path / "new.keras", found.info)
-        assert find_model(tmp_path / "new.keras").info.class_names == CLASSES
-
     def test_default_name_is_the_study(self, found, keras_in_process, tmp_path, monkeypatch):
         absolute = replace(find_model(Path(TRIAL).resolve()), run=None)  # whose dataset is not available
         monkeypatch.chdir(tmp_path)

@@ -33,7 +33,7 @@ def keras_file(path, info=None):
 
 @pytest.fixture
 def mlflow(monkeypatch, tmp_path):
-    """A dict: address -> ModelInfo of the models in MLflow; a model without one was saved by an old zoo."""
+    """A dict: address -> ModelInfo of the models in MLflow."""
     models = {}
 
     def fetch(store, address, folder):
@@ -43,7 +43,6 @@ def mlflow(monkeypatch, tmp_path):
     monkeypatch.setattr(tracking, "is_new_store", lambda: False)
     monkeypatch.setattr(tracking, "connect", lambda create: "a store")
     monkeypatch.setattr(tracking, "fetch_model_file", fetch)
-    monkeypatch.setattr(tracking, "model_tags", lambda store, file: {})
     return models
 
 
@@ -83,17 +82,6 @@ class TestRecord:
         del found
         gc.collect()
         assert not path.exists()
-
-    def test_file_of_an_old_zoo_gets_facts_of_its_run(self, in_study, in_tmp):
-        folder = in_tmp / "mlruns" / "zoo" / "old" / "trials" / "001"
-        shutil.copytree(in_study / TRIALS / "001", folder)
-        shutil.copytree(in_study / "mlruns" / "zoo" / ".cache", in_tmp / "mlruns" / "zoo" / ".cache")
-        keras_file(folder / "model.keras")
-        info = find_model(folder).info
-        assert info.class_names == tuple("0123456789")
-        assert (info.dataset, info.architecture, info.trial) == ("digits", "conv_net", 1)
-        assert info.source
-        assert info.metrics["best_epoch"] in (1, 2)
 
 
 class TestPath:
@@ -188,14 +176,6 @@ class TestMLflow:
         monkeypatch.setattr(tracking, "named_address", lambda store, name: f"models:/{name}/7")
         mlflow["models:/pets/7"] = self.INFO
         assert find_model("pets").address == "models:/pets/7"
-
-    def test_model_of_an_old_zoo_gets_facts_of_its_tags(self, in_tmp, mlflow, monkeypatch):
-        tags = {"zoo.study": "pets", "zoo.trial": "3", "zoo.kind": "trial", "zoo.dataset.digest": "d" * 64}
-        monkeypatch.setattr(tracking, "model_tags", lambda store, file: tags)
-        address = f"models:/m-{'0' * 32}"
-        mlflow[address] = None
-        info = find_model(address).info
-        assert (info.study, info.trial, info.digest, info.class_names) == ("pets", 3, "d" * 64, None)
 
     @pytest.mark.parametrize("name", ["pets", "pets@champion", "pets/2"])
     def test_folder_without_mlflow_is_an_error(self, in_tmp, monkeypatch, name):

@@ -146,7 +146,7 @@ def _class_order(found: FoundModel, title: str, class_names: Sequence[str]) -> l
     if known is None:
         raise ModelError(
             f"the model {found.name} does not name its classes, so they cannot be compared with those of a "
-            "dataset. Expected a model that this version of zoo saved, or one with its record."
+            "dataset. Expected a model that zoo saved."
         )
     missing = [name for name in class_names if name not in known]
     unused = [name for name in known if name not in class_names]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from zoo.data import Dataset
 from zoo.data.store import open_dataset
-from zoo.errors import ModelError, ZooError
+from zoo.errors import ModelError
 from zoo.models.listing import registered_parts
 from zoo.models.recorded import dataset_of, find_run, model_of
 from zoo.record import Run, StudyDirectory, TrialDirectory, run_in
@@ -47,7 +47,7 @@ class FoundModel:
     Args:
         name: a name for messages: the user's text, or the trial or address that it stands for.
         path: the `.keras` file. A copy from MLflow is deleted with this object.
-        info: the facts in the file, completed from the record of its run.
+        info: the facts in the file; for a recorded run, with the present name of its study.
         run: the recorded trial or standalone run, if the model was found in its folder; else None.
         address: the address in MLflow, if the model was found there; else "".
     """
@@ -167,7 +167,10 @@ def _of_run(run: Run, name: str) -> FoundModel:
     """Return the model of a recorded run: the local file, or else a copy from MLflow."""
     with ExitStack() as stack:
         path = stack.enter_context(model_of(run))
-        info = _add_record(read_info(path), run)
+        info = read_info(path)
+        is_copy = run.uid() is None and info.study  # a copied folder does not say which study it belongs to
+        if not is_copy:  # the study may have been renamed since
+            info = replace(info, study=run.study, trial=run.number)
         return _with_cleanup(stack, FoundModel(name, path, info, run))
 
 
@@ -178,56 +181,11 @@ def _in_mlflow(store: Store, address: str) -> FoundModel:
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="zoo-model-"))
         path = fetch_model_file(store, address, Path(folder))
-        info = _add_tags(read_info(path), store, path)
         name = address.removeprefix("models:/") if registered_parts(address) else address  # NAME/VERSION
-        return _with_cleanup(stack, FoundModel(name, path, info, address=address))
+        return _with_cleanup(stack, FoundModel(name, path, read_info(path), address=address))
 
 
 def _with_cleanup(stack: ExitStack, found: FoundModel) -> FoundModel:
-    """Return `found` with class names. Its temporary files exist as long as the object."""
-    found = _with_class_names(found)
+    """Close `stack`, which has the temporary files of `found`, when `found` is deleted."""
     weakref.finalize(found, stack.pop_all().close)
-    return found
-
-
-def _add_record(info: ModelInfo, run: Run) -> ModelInfo:
-    """Return `info`, updated from the record of its run: a study may have been renamed since."""
-    config = run.config
-    is_copy = run.uid() is None and info.study  # a copied folder does not say which study it belongs to
-    return replace(
-        info,
-        study=info.study if is_copy else run.study,
-        trial=info.trial if is_copy else run.number,
-        dataset=config.dataset.name,
-        digest=config.digest,
-        architecture=config.architecture.name,
-        metrics=run.summary,
-        plugins=info.plugins or {key.partition(":")[0]: version for key, version in config.plugins.items()},
-    )
-
-
-def _add_tags(info: ModelInfo, store: Store, path: Path) -> ModelInfo:
-    """Return `info`, completed from the tags of its run in MLflow if an older zoo saved the model."""
-    if info.class_names is not None:
-        return info
-    from zoo.tracking import model_tags
-
-    tags = model_tags(store, path)
-    number = tags.get("zoo.trial", "")
-    return replace(
-        info,
-        study=tags.get("zoo.study", ""),
-        trial=int(number) if number.isdigit() and tags.get("zoo.kind") == "trial" else None,
-        source=tags.get("zoo.dataset.source", ""),
-        digest=tags.get("zoo.dataset.digest", ""),
-    )
-
-
-def _with_class_names(found: FoundModel) -> FoundModel:
-    """Return `found` with the class names of its dataset, if they are missing and the cache has it."""
-    if found.info.class_names is None and found.info.digest:
-        with suppress(ZooError):
-            dataset = found.cached_dataset()
-            names = tuple(dataset.class_names)
-            return replace(found, info=replace(found.info, class_names=names, source=dataset.source))
     return found

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from zoo.errors import ModelError, one_line
 from zoo.training import backend
-from zoo.training.info import ModelInfo, add_info, read_info
 from zoo.training.model import predict
 from zoo.training.saved import load_file
 
@@ -108,16 +107,9 @@ def _export(model: keras.Model, target: Path, format: str, batch_size: int | Non
 
 
 def _to_keras(
-    model: keras.Model, model_path: Path, target: Path, details: Mapping[str, Any], _: Array | None
+    model: keras.Model, model_path: Path, target: Path, _: Mapping[str, Any], __: Array | None
 ) -> None:
-    copy_with_info(model_path, target, ModelInfo.from_json(details))
-
-
-def copy_with_info(model_path: Path, target: Path, info: ModelInfo) -> None:
-    """Copy a `.keras` file; `info` is added if the file does not name its classes."""
     shutil.copyfile(model_path, target)
-    if info.class_names is not None and read_info(model_path).class_names is None:
-        add_info(target, info)
 
 
 def _run_keras(path: Path, images: Array) -> Array:

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import struct
 import zipfile
@@ -26,14 +27,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import IO
 
 from zoo.checksums import read_text
 from zoo.errors import ModelError, ZooError, one_line
 from zoo.files import atomic_path, check_writable, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
-from zoo.models.formats import copy_with_info
 from zoo.models.listing import find_registered
 from zoo.record import Run, StudyDirectory, run_in
 from zoo.registry import given_files, is_file_key, kept_path, short_digest
@@ -44,7 +42,6 @@ _MEMBERS = (_CHECKSUMS, _MODEL, "info.json", "README.md", "config.json", "study.
 _PLUGIN_FILE = re.compile(r"[A-Za-z_]\w*\.py", re.ASCII)
 _MAX_TEXT = 1 << 22  # bytes of a member other than the model
 _MAX_GROWTH = 1 << 28  # bytes by which the content of a `.keras` file may be larger than the file
-_CHUNK = 1 << 20  # bytes
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can have; any fixed one would do
 
 
@@ -67,22 +64,18 @@ def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> lis
         ) from error
     run = _run_of(found)
     contents = {name: text.encode() for name, text in _texts(found, run).items()} | _plugin_files(found, run)
-    with TemporaryDirectory(prefix="zoo-pack-") as folder:
-        model = Path(folder, _MODEL)
-        copy_with_info(found.path, model, found.info)
-        sums = {_MODEL: _digest(model)}
-        sums |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        lines = "".join(f"{sums[name]}  {name}\n" for name in (_MODEL, *contents))
-        with _writing(file), atomic_path(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            archive.writestr(_member(_CHECKSUMS), lines)
-            with (
-                archive.open(_member(_MODEL, model.stat().st_size), "w") as target,
-                model.open("rb") as source,
-            ):
-                while chunk := source.read(_CHUNK):
-                    target.write(chunk)
+    sums = {_MODEL: _digest(found.path)}
+    sums |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    model = _member(_MODEL, found.path.stat().st_size)
+    try:
+        with atomic_path(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            archive.writestr(_member(_CHECKSUMS), "".join(f"{sums[name]}  {name}\n" for name in sums))
+            with archive.open(model, "w") as target, found.path.open("rb") as source:
+                shutil.copyfileobj(source, target)
             for name, content in contents.items():
                 archive.writestr(_member(name), content)
+    except OSError as error:
+        raise ZooError(f"{file} cannot be written: {error.strerror}") from error
     return [_CHECKSUMS, _MODEL, *contents]
 
 
@@ -114,15 +107,6 @@ def unpack_model(file: Path, folder: Path) -> ModelInfo:
             info = _facts(temporary / _MODEL)
             temporary.rename(folder)
     return info
-
-
-@contextmanager
-def _writing(file: Path) -> Iterator[None]:
-    """Raise ZooError instead of an OSError in the block."""
-    try:
-        yield
-    except OSError as error:
-        raise ZooError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _texts(found: FoundModel, run: Run | None) -> Mapping[str, str]:
@@ -232,12 +216,9 @@ def _checked_members(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> str:
     """Copy a member to `target`, and return its SHA-256."""
-    digest = hashlib.sha256()
     with archive.open(member) as source, target.open("xb") as file:
-        for chunk in _chunks(source):
-            digest.update(chunk)
-            file.write(chunk)
-    return digest.hexdigest()
+        shutil.copyfileobj(source, file)
+    return _digest(target)
 
 
 def _expected_sums(text: str) -> dict[str, str]:
@@ -271,13 +252,5 @@ def _facts(path: Path) -> ModelInfo:
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        for chunk in _chunks(file):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -48,7 +48,6 @@ from zoo.tracking._stored_models import (
     fetch_model,
     fetch_model_file,
     model_address,
-    model_tags,
     named_address,
     run_model_address,
 )

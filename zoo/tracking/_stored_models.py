@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.errors import did_you_mean
@@ -104,15 +103,3 @@ def run_model_address(store: Store, run_id: str) -> str:
             f"the run {run_id} in {store.address} has no model; expected the run of a complete trial."
         )
     return address
-
-
-def model_tags(store: Store, file: Path) -> Mapping[str, str]:
-    """Return the tags of the run that logged a fetched model; {} if the store does not have the run."""
-    mlmodel = file.parent.parent / "MLmodel"
-    found = (
-        re.search(r"^run_id: (\w+)$", mlmodel.read_text("utf-8"), re.MULTILINE) if mlmodel.exists() else None
-    )
-    try:
-        return dict(store.client.get_run(found[1]).data.tags) if found else {}
-    except Exception:  # deleted for good, or logged in another store
-        return {}

@@ -27,7 +27,7 @@ _MAX_RATIO, _MIN_CHECKED_SIZE = 100, 2**28  # weights cannot be compressed so fa
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Facts about a saved model. A field that an older version of zoo did not save has its default.
+    """Facts about a saved model. A field that the file does not have has its default.
 
     Args:
         class_names: in the order of the model's outputs; None if they are unknown.
